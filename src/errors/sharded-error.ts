@@ -1,0 +1,44 @@
+import { type ErrorCode, errorCatalogue } from './error-catalogue'
+
+/** What a caller may do next, without reading the message. */
+export type ErrorLabel = 'retryable' | 'outcome-unknown' | 'no-writes'
+
+/** What an error is about: names and values, never credentials. */
+export type ErrorDetails = Readonly<Record<string, unknown>>
+
+/**
+ * The one error class of this package. The `code` is stable and has its section in
+ * `docs/reference/errors.md`; `why` is the rule that was broken, `fix` the way out.
+ *
+ * @example
+ * try { await orders.save(order) } catch (error) {
+ *   if (error instanceof ShardedError && error.code === 'SHARD_KEY_CHANGED') …
+ * }
+ */
+export class ShardedError extends Error {
+  readonly code: ErrorCode
+  readonly why: string
+  readonly fix: string
+  readonly labels: readonly ErrorLabel[]
+  readonly details: ErrorDetails
+
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: { details?: ErrorDetails; cause?: unknown; labels?: readonly ErrorLabel[] } = {},
+  ) {
+    const entry = errorCatalogue[code]
+    super(`${message} ${entry.fix} [${code}]`, 'cause' in options ? { cause: options.cause } : undefined)
+    this.name = 'ShardedError'
+    this.code = code
+    this.why = entry.why
+    this.fix = entry.fix
+    this.labels = Object.freeze([...(options.labels ?? entry.labels)])
+    this.details = Object.freeze({ ...options.details })
+  }
+
+  /** True when the error carries the label. */
+  has(label: ErrorLabel): boolean {
+    return this.labels.includes(label)
+  }
+}

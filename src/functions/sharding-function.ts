@@ -1,0 +1,50 @@
+import type { KeyType } from './key-type'
+
+/** The canonical text of one shard key value: equal keys have equal texts, whatever their JavaScript form. */
+export type CanonicalKey = string
+
+/** A bound of an interval over one key column. */
+export interface KeyBound {
+  readonly key: CanonicalKey
+  readonly inclusive: boolean
+}
+
+/** What is known of one column of the shard key. `undefined` in a list of these: nothing is known. */
+export type KeyConstraint =
+  | { readonly kind: 'values'; readonly keys: readonly CanonicalKey[] }
+  | { readonly kind: 'range'; readonly from?: KeyBound; readonly to?: KeyBound }
+
+/** Sorted, distinct indexes of shards. */
+export type ShardIndexes = readonly number[]
+
+/**
+ * A declaration, as a user writes it: frozen data that does not know its columns yet.
+ * Made by `hash`, `range`, `list`, `time`, `custom` and `composite`.
+ */
+export interface ShardingFunction {
+  readonly kind: 'hash' | 'range' | 'list' | 'time' | 'custom' | 'composite'
+  /** Labels of the shards in their order (`00`, `eu`, `2024_03`): a shard's name is `<group>_<label>`. */
+  readonly labels: readonly string[]
+  /** How many key columns it takes; `'any'` for `hash` and `custom`. */
+  readonly arity: number | 'any'
+  /**
+   * Binds the function to the types of its key columns.
+   * @throws ShardedError FUNCTION_INVALID, KEY_TYPE_UNSUPPORTED
+   */
+  bind(types: readonly KeyType[]): BoundFunction
+}
+
+/** A sharding function that knows the types of its key columns. Pure; call `loadHash()` once before using one of `hash`. */
+export interface BoundFunction {
+  /** The shard that owns the key, `undefined` where none does. `key` has one text per key column. */
+  owner(key: readonly CanonicalKey[]): number | undefined
+  /** The slot of the key (0 … 16383); `undefined` for functions without slots. */
+  slotOf(key: readonly CanonicalKey[]): number | undefined
+  /**
+   * The shards that can hold a row that meets every constraint; `'all'` where nothing can be pruned.
+   * May be too wide, never too narrow. Values without owner add nothing.
+   */
+  prune(constraints: readonly (KeyConstraint | undefined)[]): ShardIndexes | 'all'
+  /** The unit that placement spreads over nodes: the shard's index, or for `composite` the index of its first function. */
+  placementUnit(shard: number): number
+}
