@@ -1,0 +1,28 @@
+import { canonicalTuple } from './canonical-key'
+import type { CanonicalKey } from './sharding-function'
+
+/** The size of the hash space. Part of where rows lie: it can never change. */
+export const SLOTS = 16_384
+const SEED = 0
+
+type Hash = (text: string, seed: number) => number
+
+let hash: Hash | undefined
+let loading: Promise<void> | undefined
+
+const load = async (): Promise<void> => {
+  const { default: xxhash } = await import('xxhash-wasm')
+  hash = (await xxhash()).h32
+}
+
+/** Compiles the hash function, once per process. Await it before the first `slotOfKey`. */
+export const loadHash = (): Promise<void> => {
+  loading ??= load()
+  return loading
+}
+
+/** The slot of a key: xxHash32 with seed 0 of the canonical texts in UTF-8, NUL between them, modulo 16,384. */
+export const slotOfKey = (key: readonly CanonicalKey[]): number => {
+  if (hash === undefined) throw new Error('loadHash() has to be awaited before the first key is hashed.')
+  return hash(canonicalTuple(key), SEED) % SLOTS
+}
