@@ -1,0 +1,31 @@
+import { keyOrder, ordersAsDatabase } from './compare-keys'
+import { createKeyIntervals, type KeyInterval } from './key-intervals'
+import type { KeyType } from './key-type'
+import { predecessorKey } from './predecessor-key'
+import { shardIndexes } from './shard-indexes'
+import type { BoundFunction } from './sharding-function'
+
+/** The bound function of sorted, disjoint intervals over one column: what `range` and `time` have in common. */
+export const bindIntervals = (sorted: readonly KeyInterval[], type: KeyType): BoundFunction => {
+  const order = keyOrder(type)
+  if (order === undefined) throw new Error(`Keys of type ${type} have no order: the function has to refuse them.`)
+  const intervals = createKeyIntervals(
+    sorted.map((interval) => ({
+      ...interval,
+      last: interval.to === null ? undefined : predecessorKey(interval.to, type),
+    })),
+    order,
+  )
+  const prunesRanges = ordersAsDatabase(type)
+  const owner: BoundFunction['owner'] = ([key]) => (key === undefined ? undefined : intervals.find(key))
+  return Object.freeze<BoundFunction>({
+    owner,
+    slotOf: () => undefined,
+    prune: ([constraint]) => {
+      if (constraint === undefined) return 'all'
+      if (constraint.kind === 'values') return shardIndexes(constraint.keys.map((key) => owner([key])))
+      return prunesRanges ? shardIndexes(intervals.overlapping(constraint)) : 'all'
+    },
+    placementUnit: (shard) => shard,
+  })
+}

@@ -1,0 +1,74 @@
+import { ShardedError } from '../errors/sharded-error'
+import { checkLabels } from './check-labels'
+import { ordersAsDatabase } from './compare-keys'
+import { functionInvalid } from './function-invalid'
+import { keyCombinations } from './key-combinations'
+import type { KeyType } from './key-type'
+import { shardIndexes } from './shard-indexes'
+import type { BoundFunction, CanonicalKey, KeyBound, ShardingFunction } from './sharding-function'
+
+export interface CustomOptions {
+  readonly shards: readonly string[]
+  /** The shard of a key, given the canonical text of each key column; `undefined`: no shard owns it. Must be pure. */
+  readonly shardOf: (...key: CanonicalKey[]) => string | undefined
+  /**
+   * The shards that can hold keys of a range, for a key of one column of numbers, dates or times; too many is fine,
+   * too few loses rows. Without it, ranges reach all shards. Is never asked about types that the database orders by a
+   * collation or that have no order here.
+   */
+  readonly prune?: (range: { readonly from?: KeyBound; readonly to?: KeyBound }) => readonly string[]
+}
+
+const bindCustom = (
+  { shardOf, prune }: CustomOptions,
+  indexes: ReadonlyMap<string, number>,
+  types: readonly KeyType[],
+): BoundFunction => {
+  const [type] = types
+  if (type === undefined) throw functionInvalid('custom', 'it takes at least one shard key column.')
+  const indexOf = (name: string): number => {
+    const index = indexes.get(name)
+    if (index !== undefined) return index
+    throw new ShardedError('SHARD_UNKNOWN', `custom(…) answered with the shard ${JSON.stringify(name)}, which it does not declare.`, {
+      details: { shard: name, shards: [...indexes.keys()] },
+    })
+  }
+  const owner: BoundFunction['owner'] = (key) => {
+    const name = shardOf(...key)
+    return name === undefined ? undefined : indexOf(name)
+  }
+  const pruneRange = types.length === 1 && ordersAsDatabase(type) ? prune : undefined
+  return Object.freeze<BoundFunction>({
+    owner,
+    slotOf: () => undefined,
+    prune: (constraints) => {
+      const keys = keyCombinations(constraints)
+      if (keys !== undefined) return shardIndexes(keys.map(owner))
+      const [constraint] = constraints
+      if (pruneRange === undefined || constraint?.kind !== 'range') return 'all'
+      const { kind: _, ...bounds } = constraint
+      return shardIndexes(pruneRange(bounds).map(indexOf))
+    },
+    placementUnit: (shard) => shard,
+  })
+}
+
+/**
+ * Places keys by a function of yours. It must give the same shard for the same key at all times and in all processes.
+ *
+ * @throws ShardedError FUNCTION_INVALID; SHARD_UNKNOWN when `shardOf` answers with a name that `shards` lacks
+ * @example
+ * custom({ shards: ['even', 'odd'], shardOf: (id) => (BigInt(id) % 2n === 0n ? 'even' : 'odd') })
+ */
+export const custom = (options: CustomOptions): ShardingFunction => {
+  if (typeof options.shardOf !== 'function') throw functionInvalid('custom', 'shardOf must be a function.')
+  const labels = checkLabels('custom', options.shards)
+  const indexes = new Map(labels.map((label, index) => [label, index]))
+  const kept = Object.freeze({ ...options })
+  return Object.freeze<ShardingFunction>({
+    kind: 'custom',
+    labels,
+    arity: 'any',
+    bind: (types) => bindCustom(kept, indexes, types),
+  })
+}

@@ -1,0 +1,92 @@
+import { checkLabels } from './check-labels'
+import { type KeyOrder, keyOrder, ordersAsDatabase } from './compare-keys'
+import { declaredKey } from './declared-key'
+import { functionInvalid } from './function-invalid'
+import type { KeyType } from './key-type'
+import { shardIndexes } from './shard-indexes'
+import type { BoundFunction, CanonicalKey, KeyConstraint, ShardingFunction } from './sharding-function'
+import { singleKeyType } from './single-key-type'
+
+export type ListValue = string | number | bigint | boolean | Date | Uint8Array
+
+export interface ListOptions {
+  /** The values that each shard owns. */
+  readonly shards: Readonly<Record<string, readonly ListValue[]>>
+  /** The shard of all other values: one of `shards`, or one more. Without it, other values have no owner. */
+  readonly otherwise?: string
+}
+
+type RangeConstraint = Extract<KeyConstraint, { kind: 'range' }>
+
+const holds = (order: KeyOrder, key: CanonicalKey, { from, to }: RangeConstraint): boolean => {
+  const low = from === undefined ? 1 : order(key, from.key)
+  const high = to === undefined ? -1 : order(key, to.key)
+  return (low > 0 || (low === 0 && from?.inclusive === true)) && (high < 0 || (high === 0 && to?.inclusive === true))
+}
+
+const ownersOf = (
+  labels: readonly string[],
+  values: readonly (readonly ListValue[])[],
+  type: KeyType,
+): ReadonlyMap<CanonicalKey, number> => {
+  const owners = new Map<CanonicalKey, number>()
+  for (const [shard, list] of values.entries()) {
+    for (const value of list) {
+      const key = declaredKey('list', value, type)
+      const other = owners.get(key)
+      if (other !== undefined && other !== shard) {
+        throw functionInvalid('list', `the shards '${labels[other]}' and '${labels[shard]}' both list ${key}.`)
+      }
+      owners.set(key, shard)
+    }
+  }
+  return owners
+}
+
+const bindList = (owners: ReadonlyMap<CanonicalKey, number>, rest: number | undefined, type: KeyType): BoundFunction => {
+  const order = ordersAsDatabase(type) ? keyOrder(type) : undefined
+  const ownerOf = (key: CanonicalKey): number | undefined => owners.get(key) ?? rest
+  const within = (order: KeyOrder, range: RangeConstraint) =>
+    [...owners].map(([key, shard]) => (holds(order, key, range) ? shard : rest))
+  return Object.freeze<BoundFunction>({
+    owner: ([key]) => (key === undefined ? undefined : ownerOf(key)),
+    slotOf: () => undefined,
+    prune: ([constraint]) => {
+      if (constraint === undefined) return 'all'
+      if (constraint.kind === 'values') return shardIndexes(constraint.keys.map(ownerOf))
+      return order === undefined ? 'all' : shardIndexes([rest, ...within(order, constraint)])
+    },
+    placementUnit: (shard) => shard,
+  })
+}
+
+/**
+ * Places keys by lists of values of one column, of any type.
+ *
+ * Equality finds the shard, and ranges over numbers, dates and times the shards with a value in them.
+ *
+ * @throws ShardedError FUNCTION_INVALID
+ * @example
+ * list({ shards: { eu: ['de', 'fr'], asia: ['cn', 'jp'] }, otherwise: 'world' })
+ */
+export const list = ({ shards, otherwise }: ListOptions): ShardingFunction => {
+  const names = Object.keys(shards)
+  const values = Object.entries(shards).map(([label, listed]) => {
+    if (!Array.isArray(listed) || (listed.length === 0 && label !== otherwise)) {
+      throw functionInvalid('list', `the shard '${label}' lists no values.`)
+    }
+    return listed.map((value): ListValue => (value instanceof Date ? new Date(value) : value))
+  })
+  const isExtra = otherwise !== undefined && !names.includes(otherwise)
+  const labels = checkLabels('list', isExtra ? [...names, otherwise] : names)
+  const rest = otherwise === undefined ? undefined : labels.indexOf(otherwise)
+  return Object.freeze<ShardingFunction>({
+    kind: 'list',
+    labels,
+    arity: 1,
+    bind: (types) => {
+      const type = singleKeyType('list', types, () => true)
+      return bindList(ownersOf(labels, values, type), rest, type)
+    },
+  })
+}

@@ -1,0 +1,20 @@
+import { ShardedError } from '../errors/sharded-error'
+import { functionInvalid } from './function-invalid'
+import type { KeyType } from './key-type'
+import type { ShardingFunction } from './sharding-function'
+
+/** The type of the one column that a function takes. @throws ShardedError FUNCTION_INVALID, KEY_TYPE_UNSUPPORTED */
+export const singleKeyType = (
+  kind: ShardingFunction['kind'],
+  types: readonly KeyType[],
+  isSupported: (type: KeyType) => boolean,
+): KeyType => {
+  const [type] = types
+  if (type === undefined || types.length !== 1) {
+    throw functionInvalid(kind, `it takes one shard key column, not ${types.length}.`)
+  }
+  if (isSupported(type)) return type
+  throw new ShardedError('KEY_TYPE_UNSUPPORTED', `${kind}(…) cannot place keys of type ${type}.`, {
+    details: { function: kind, keyType: type },
+  })
+}

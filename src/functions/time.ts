@@ -1,0 +1,118 @@
+import { bindIntervals } from './bind-intervals'
+import { calendarPeriods, type PeriodLength } from './calendar-period'
+import { checkLabels } from './check-labels'
+import { dayOfCivil } from './civil-day'
+import { functionInvalid } from './function-invalid'
+import type { KeyInterval } from './key-intervals'
+import type { KeyType } from './key-type'
+import { parseTime } from './parse-time'
+import type { BoundFunction, CanonicalKey, ShardingFunction } from './sharding-function'
+import { singleKeyType } from './single-key-type'
+import { dateText, timestampText, timestamptzText } from './time-text'
+import { type ZoneClock, zoneClock } from './zone-clock'
+
+export interface TimeOptions {
+  readonly every: PeriodLength
+  /** The first day of the first period: `'2024'`, `'2024-01'`, `'2024-01-15'`, or a Date at midnight in the zone. */
+  readonly from: string | Date
+  /** The first day after the last period. */
+  readonly to: string | Date
+  /** The IANA zone whose midnights bound the periods of `timestamptz` keys; other types are wall clocks. Default: UTC. */
+  readonly zone?: string
+}
+
+/** Twenty-seven years of days. */
+const MAX_PERIODS = 10_000
+const MS_PER_DAY = 86_400_000
+/** Labels have four digits for the year. */
+const FIRST_DAY = dayOfCivil(1000, 1, 1)
+const LAST_DAY = dayOfCivil(9999, 12, 31)
+
+const clockOf = (zone: string): ZoneClock => {
+  try {
+    return zoneClock(zone)
+  } catch (error) {
+    throw functionInvalid('time', `there is no time zone ${JSON.stringify(zone)}.`, error)
+  }
+}
+
+const dayOfDate = (date: Date, clock: ZoneClock): number | undefined => {
+  const wall = Number.isNaN(date.getTime()) ? Number.NaN : clock.wallOf(date.getTime())
+  const day = Math.floor(wall / MS_PER_DAY)
+  return clock.startOfDay(day) === date.getTime() ? day : undefined
+}
+
+const dayOfText = (text: string): number | undefined => {
+  const match = /^(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?$/.exec(text)
+  if (match === null) return undefined
+  const time = parseTime(`${match[1]}-${match[2] ?? '01'}-${match[3] ?? '01'}`)
+  return time.kind === 'time' ? time.day : undefined
+}
+
+const boundary = (name: 'from' | 'to', { every, ...options }: TimeOptions, clock: ZoneClock): number => {
+  const bound: unknown = options[name]
+  const day = bound instanceof Date ? dayOfDate(bound, clock) : typeof bound === 'string' ? dayOfText(bound) : undefined
+  if (day === undefined || day < FIRST_DAY || day > LAST_DAY) {
+    const forms = "a day such as '2024', '2024-01', '2024-01-15', or a Date at midnight in the zone"
+    throw functionInvalid('time', `${name} must be ${forms}, not ${JSON.stringify(bound)}.`)
+  }
+  const period = calendarPeriods[every]
+  const start = period.startOf(day)
+  if (start === day) return day
+  const next = period.next(start)
+  const nearest = day - start <= next - day ? start : next
+  throw functionInvalid('time', `${name} is ${dateText(day)}, inside a ${every}; the nearest start of one is ${dateText(nearest)}.`)
+}
+
+/** First days of all periods, and the day after the last. */
+const startsOf = (every: PeriodLength, from: number, to: number): readonly number[] => {
+  if (from >= to) throw functionInvalid('time', `to (${dateText(to)}) must be after from (${dateText(from)}).`)
+  const starts = [from]
+  for (let start = from; start < to; ) {
+    start = calendarPeriods[every].next(start)
+    starts.push(start)
+    if (starts.length > MAX_PERIODS + 1) throw functionInvalid('time', `there are more than ${MAX_PERIODS} periods.`)
+  }
+  return Object.freeze(starts)
+}
+
+const keyOf = (day: number, type: KeyType, clock: ZoneClock): CanonicalKey => {
+  if (type === 'date') return dateText(day)
+  if (type === 'timestamp') return timestampText(day, 0)
+  const start = clock.startOfDay(day)
+  const utcDay = Math.floor(start / MS_PER_DAY)
+  return timestamptzText(utcDay, (start - utcDay * MS_PER_DAY) * 1000)
+}
+
+const bindTime = (starts: readonly number[], clock: ZoneClock, types: readonly KeyType[]): BoundFunction => {
+  const type = singleKeyType('time', types, (it) => it === 'date' || it === 'timestamp' || it === 'timestamptz')
+  const keys = starts.map((day) => keyOf(day, type, clock))
+  const [first = null, ...rest] = keys
+  const intervals = rest.map((to, shard): KeyInterval => ({ shard, from: keys[shard] ?? first, to }))
+  return bindIntervals(intervals, type)
+}
+
+/**
+ * Places keys by periods of time: one shard a day, ISO week (from Monday), month, quarter or year, over one column of type
+ * date, timestamp or timestamptz. A time outside of [from, to) has no owner.
+ *
+ * Equality and ranges find the periods, exact to the microsecond; days of 23 and 25 hours are as long as they are.
+ *
+ * @throws ShardedError FUNCTION_INVALID
+ * @example
+ * time({ every: 'month', from: '2024-01', to: '2026-01', zone: 'Europe/Berlin' }) // order_2024_01 … order_2025_12
+ */
+export const time = (options: TimeOptions): ShardingFunction => {
+  const { every, zone = 'UTC' } = options
+  if (!Object.hasOwn(calendarPeriods, every)) {
+    throw functionInvalid('time', `every must be one of ${Object.keys(calendarPeriods).join(', ')}, not ${JSON.stringify(every)}.`)
+  }
+  const clock = clockOf(zone)
+  const starts = startsOf(every, boundary('from', options, clock), boundary('to', options, clock))
+  return Object.freeze<ShardingFunction>({
+    kind: 'time',
+    labels: checkLabels('time', starts.slice(0, -1).map(calendarPeriods[every].label)),
+    arity: 1,
+    bind: (types) => bindTime(starts, clock, types),
+  })
+}
