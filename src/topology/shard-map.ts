@@ -1,0 +1,138 @@
+import { ShardedError } from '../errors/sharded-error'
+import { placeShards, type WeightedNode } from './place-shards'
+import type { Shard } from './shard'
+
+/** Which shard lies on which node. A value: every change is a new map with the next epoch. */
+export interface ShardMap {
+  /** Grows by one at each change. */
+  readonly epoch: number
+  readonly nodes: readonly string[]
+  /** The node of the unsharded entities. */
+  readonly home: string
+  /** The shards of each colocation group, in the order of their indexes. */
+  readonly groups: ReadonlyMap<string, readonly Shard[]>
+  /** All shards by name. */
+  readonly shards: ReadonlyMap<string, Shard>
+}
+
+/** A colocation group whose shards are to be placed. */
+export interface GroupPlacement {
+  readonly name: string
+  readonly labels: readonly string[]
+  readonly layout: Shard['layout']
+  /** The unit of each shard, in the order of the labels: shards of one unit go to the same node. */
+  readonly placementUnits: readonly number[]
+  /** Nodes of single shards, by label or by name: they override where the spread would put them, and move no other. */
+  readonly placement?: Readonly<Record<string, string>> | 'even'
+}
+
+export interface ShardMapOptions {
+  readonly nodes: readonly WeightedNode[]
+  /** Default: the first node. */
+  readonly home?: string
+  readonly groups: readonly GroupPlacement[]
+}
+
+/** PostgreSQL cuts longer names without an error. */
+const MAX_NAME_BYTES = 63
+
+const invalid = (message: string, details: Readonly<Record<string, unknown>>): ShardedError =>
+  new ShardedError('OPTIONS_INVALID', message, { details })
+
+const checkNode = (node: string, nodes: readonly string[], of: string): string => {
+  if (nodes.includes(node)) return node
+  throw invalid(`${of} names the node '${node}', which does not exist.`, { node, nodes })
+}
+
+const shardName = (group: string, label: string): string => {
+  const name = `${group}_${label}`
+  const bytes = Buffer.byteLength(name)
+  if (bytes <= MAX_NAME_BYTES) return name
+  throw new ShardedError('NAME_INVALID', `The shard name '${name}' has ${bytes} bytes, more than ${MAX_NAME_BYTES}.`, {
+    details: { shard: name, group },
+  })
+}
+
+const pinsOf = ({ name: group, labels, placement }: GroupPlacement, nodes: readonly string[]) => {
+  const pins = new Map<string, string>()
+  for (const [key, node] of placement === undefined || placement === 'even' ? [] : Object.entries(placement)) {
+    const label = labels.find((candidate) => candidate === key || `${group}_${candidate}` === key)
+    if (label === undefined) throw invalid(`The placement of group '${group}' names the shard '${key}', which it does not have.`, { group, shard: key })
+    if (pins.has(label)) throw invalid(`The placement of group '${group}' names the shard '${label}' twice.`, { group, shard: key })
+    pins.set(label, checkNode(node, nodes, `The placement of group '${group}'`))
+  }
+  return pins
+}
+
+const placeGroup = (group: GroupPlacement, weighted: readonly WeightedNode[]): readonly Shard[] => {
+  const { name, labels, layout, placementUnits } = group
+  if (placementUnits.length !== labels.length) {
+    throw new Error(`Group '${name}' has ${labels.length} labels and ${placementUnits.length} placement units.`)
+  }
+  const pins = pinsOf(
+    group,
+    weighted.map((node) => node.name),
+  )
+  const spread = placeShards(weighted, placementUnits.reduce((units, unit) => Math.max(units, unit + 1), 0))
+  const shards = labels.map((label, index): Shard => {
+    const node = pins.get(label) ?? spread[placementUnits[index] ?? -1]
+    if (node === undefined) throw new Error(`The placement unit of shard ${index} of group '${name}' is not a whole number.`)
+    return Object.freeze({ name: shardName(name, label), group: name, label, index, node, layout })
+  })
+  return Object.freeze(shards)
+}
+
+const indexGroups = (groups: readonly (readonly [string, readonly Shard[]])[]): Pick<ShardMap, 'groups' | 'shards'> => {
+  const byGroup = new Map<string, readonly Shard[]>()
+  const byName = new Map<string, Shard>()
+  for (const [group, shards] of groups) {
+    if (byGroup.has(group)) throw invalid(`Two colocation groups have the name '${group}'.`, { group })
+    byGroup.set(group, shards)
+    for (const shard of shards) {
+      const other = byName.get(shard.name)
+      if (other !== undefined) {
+        throw invalid(`The groups '${other.group}' and '${group}' both have a shard '${shard.name}'.`, { shard: shard.name })
+      }
+      byName.set(shard.name, shard)
+    }
+  }
+  return { groups: byGroup, shards: byName }
+}
+
+/**
+ * The first map of a data source: groups placed over its nodes, each by itself.
+ *
+ * @throws ShardedError OPTIONS_INVALID, NAME_INVALID
+ */
+export const createShardMap = ({ nodes: weighted, home, groups }: ShardMapOptions): ShardMap => {
+  const nodes = Object.freeze(weighted.map(({ name }) => name))
+  const [first] = nodes
+  if (first === undefined) throw invalid('There are no nodes.', {})
+  const twice = nodes.find((name, index) => nodes.indexOf(name) !== index)
+  if (twice !== undefined) throw invalid(`Two nodes have the name '${twice}'.`, { node: twice })
+  return Object.freeze({
+    epoch: 1,
+    nodes,
+    home: checkNode(home ?? first, nodes, 'The option home'),
+    ...indexGroups(groups.map((group) => [group.name, placeGroup(group, weighted)])),
+  })
+}
+
+/**
+ * The map after a shard has moved, with the next epoch; the same map if the shard is there already.
+ *
+ * @throws ShardedError SHARD_UNKNOWN, OPTIONS_INVALID
+ */
+export const moveShard = (map: ShardMap, shardName: string, node: string): ShardMap => {
+  const moved = map.shards.get(shardName)
+  if (moved === undefined) {
+    throw new ShardedError('SHARD_UNKNOWN', `There is no shard '${shardName}'.`, { details: { shard: shardName } })
+  }
+  checkNode(node, map.nodes, `The move of shard '${shardName}'`)
+  if (moved.node === node) return map
+  const groups = [...map.groups].map(([group, shards]) => {
+    const changed = shards.map((shard) => (shard === moved ? Object.freeze({ ...shard, node }) : shard))
+    return [group, group === moved.group ? Object.freeze(changed) : shards] as const
+  })
+  return Object.freeze({ ...map, epoch: map.epoch + 1, ...indexGroups(groups) })
+}

@@ -1,0 +1,14 @@
+/** One copy of a colocation group's tables on one node: the unit of routing, of migration and of moving. */
+export interface Shard {
+  /** `<group>_<label>`, unique in the shard map. */
+  readonly name: string
+  /** The colocation group. */
+  readonly group: string
+  /** Its label in the sharding function (`07`, `eu`, `2024_03`). */
+  readonly label: string
+  /** Its place among the labels of its sharding function. */
+  readonly index: number
+  readonly node: string
+  /** A schema of its own, or a suffix to each table's name. */
+  readonly layout: 'schema' | 'table'
+}
