@@ -1,0 +1,117 @@
+import { Pool, type PoolConfig, type QueryResult } from 'pg'
+import { unavailable } from './connection-errors'
+import { NodeConnection, type SessionClient } from './node-connection'
+import type { StatementListener } from './statement-event'
+
+/** How the text of a node's databases sorts; nodes whose facts differ cannot be merged by text. */
+export interface NodeFacts {
+  readonly version: string
+  readonly database: string
+  readonly searchSchema: string
+  /** Provider, collation and encoding of the database, as one comparable text. */
+  readonly collation: string
+  /** The default collation compares code points, as `C` does. */
+  readonly sortsByCodePoint: boolean
+}
+
+export interface NodePoolSettings {
+  readonly name: string
+  readonly pool: PoolConfig
+  /** Named statements per connection; 0: none. */
+  readonly maxPrepared: number
+  readonly onPoolError: (error: Error) => void
+}
+
+/** A connection, and the call that gives it back; with an error the connection is closed instead. */
+export interface Lease {
+  readonly connection: NodeConnection
+  release(error?: Error | boolean): void
+}
+
+/** The pool of one node, shared by all of its shards. */
+export class NodePool {
+  readonly name: string
+  private readonly pool: Pool
+  private readonly listeners = new Set<StatementListener>()
+  private readonly settings: { readonly maxPrepared: number; readonly listeners: ReadonlySet<StatementListener> }
+  private knownFacts: NodeFacts | undefined
+  private ended = false
+
+  constructor({ name, pool, maxPrepared, onPoolError }: NodePoolSettings) {
+    this.name = name
+    this.pool = new Pool(pool)
+    // Without a listener, the error of an idle connection (a node that dies) would end the process.
+    this.pool.on('error', onPoolError)
+    this.settings = { maxPrepared, listeners: this.listeners }
+  }
+
+  /** Takes a connection. @throws ShardedError SHARD_UNAVAILABLE, also when none becomes free within `connectionTimeoutMillis` */
+  acquire(shard?: string): Promise<Lease> {
+    return new Promise((resolve, reject) => {
+      this.pool.connect((error, client, release) => {
+        if (error || !client) reject(unavailable({ node: this.name, shard }, error))
+        else resolve({ connection: new NodeConnection(client as SessionClient, this.settings, this.name), release })
+      })
+    })
+  }
+
+  /** One statement on a connection of its own. */
+  async query(text: string, values?: readonly unknown[]): Promise<QueryResult> {
+    const lease = await this.acquire()
+    try {
+      return await lease.connection.query(text, values, undefined)
+    } finally {
+      lease.release()
+    }
+  }
+
+  /** Asks the node once for its version, database and collation. */
+  async loadFacts(): Promise<NodeFacts> {
+    const { rows } = await this.query(factsQuery)
+    const row: Record<string, string> = rows[0]
+    const locale = `${row['provider']}:${row['collate']}:${row['locale']}:${row['collversion']}:${row['encoding']}`
+    this.knownFacts = Object.freeze({
+      version: /\d+(?:\.\d+)*/.exec(row['version'] ?? '')?.[0] ?? '0',
+      database: row['database'] ?? '',
+      searchSchema: row['schema'] ?? 'public',
+      collation: locale,
+      sortsByCodePoint: row['encoding'] === 'UTF8' && sortsByCodePoint(row['provider'], row['collate'], row['locale']),
+    })
+    return this.knownFacts
+  }
+
+  get facts(): NodeFacts {
+    if (!this.knownFacts) throw new Error(`Node ${this.name} was not asked for its facts yet.`)
+    return this.knownFacts
+  }
+
+  /** Calls `listener` after every statement; the returned function ends that. */
+  onStatement(listener: StatementListener): () => void {
+    this.listeners.add(listener)
+    return () => void this.listeners.delete(listener)
+  }
+
+  /** Connections in all, idle, and callers that wait for one. */
+  get counts(): { readonly total: number; readonly idle: number; readonly waiting: number } {
+    return { total: this.pool.totalCount, idle: this.pool.idleCount, waiting: this.pool.waitingCount }
+  }
+
+  /** Closes the pool; safe to call twice. */
+  async end(): Promise<void> {
+    if (this.ended) return
+    this.ended = true
+    await this.pool.end()
+  }
+}
+
+const factsQuery = `SELECT current_setting('server_version') AS version, current_database() AS database, current_schema() AS schema,
+  datlocprovider AS provider, datcollate AS collate,
+  coalesce(to_jsonb(d)->>'datlocale', to_jsonb(d)->>'daticulocale', '') AS locale,
+  coalesce(to_jsonb(d)->>'datcollversion', '') AS collversion, pg_encoding_to_char(encoding) AS encoding
+  FROM pg_database d WHERE datname = current_database()`
+
+/** Libc's C and POSIX, and PostgreSQL's built-in locales, compare code points; `C.UTF-8` of libc is left to the database. */
+function sortsByCodePoint(provider = '', collate = '', locale = ''): boolean {
+  if (provider === 'c') return collate === 'C' || collate === 'POSIX'
+  return provider === 'b' && ['C', 'C.UTF-8', 'PG_UNICODE_FAST'].includes(locale)
+}

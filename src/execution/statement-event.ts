@@ -1,0 +1,13 @@
+/** One statement that was sent to a node: for tests, logs and telemetry. Parameters are not part of it. */
+export interface StatementEvent {
+  readonly node: string
+  /** The shard whose statement it is; undefined for the home node's own tables and for statements of several shards. */
+  readonly shard: string | undefined
+  readonly text: string
+  /** Sent as a named prepared statement. */
+  readonly prepared: boolean
+  readonly milliseconds: number
+  readonly failed: boolean
+}
+
+export type StatementListener = (event: StatementEvent) => void

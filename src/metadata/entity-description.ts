@@ -1,0 +1,45 @@
+import type { KeyType } from '../functions/key-type'
+import type { EntityTarget } from './shard-args-storage'
+
+/** What the checks need to know of an entity: plain data, made from the ORM's metadata by the layer that knows the ORM. */
+export interface EntityDescription {
+  readonly name: string
+  readonly target: EntityTarget
+  /** The root of single-table inheritance, where the entity is a child of one. */
+  readonly parent?: EntityTarget
+  readonly schema: string | undefined
+  readonly tableName: string
+  readonly columns: readonly ColumnDescription[]
+  readonly uniques: readonly UniqueDescription[]
+  readonly relations: readonly RelationDescription[]
+}
+
+export interface ColumnDescription {
+  readonly propertyPath: string
+  readonly propertyName: string
+  /** The class whose body declares the property (an embedded or a base class too), or the name of an entity schema. */
+  readonly declaredOn: EntityTarget
+  /** The relation whose join column this is. */
+  readonly relationProperty: string | undefined
+  readonly type: string
+  /** undefined: no sharding function takes columns of this type. */
+  readonly keyType: KeyType | undefined
+  readonly isPrimary: boolean
+  readonly generation: 'increment' | 'uuid' | 'rowid' | 'identity' | undefined
+}
+
+export interface UniqueDescription {
+  readonly name: string
+  readonly properties: readonly string[]
+}
+
+export interface RelationDescription {
+  readonly property: string
+  readonly inverse: EntityTarget
+  readonly inverseName: string
+  /** A foreign key constraint would be created, on this side or in a junction table. */
+  readonly hasForeignKey: boolean
+  readonly isManyToMany: boolean
+  /** Loaded with every read, or at the first touch of the property: no place to refuse it later. */
+  readonly isEagerOrLazy: boolean
+}

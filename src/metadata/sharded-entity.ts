@@ -1,0 +1,36 @@
+import type { KeyType } from '../functions/key-type'
+import type { BoundFunction } from '../functions/sharding-function'
+import type { EntityTarget } from './shard-args-storage'
+import type { Layout, ScatterPolicy } from './sharded-options'
+
+export interface KeyColumn {
+  readonly propertyPath: string
+  readonly type: KeyType
+}
+
+/** A sharded entity after validation: frozen. */
+export interface ShardedEntity {
+  readonly name: string
+  readonly target: EntityTarget
+  readonly group: string
+  /** In the order in which the sharding function takes them. */
+  readonly keyColumns: readonly KeyColumn[]
+  readonly fn: BoundFunction
+  readonly primaryKeyHoldsShardKey: boolean
+  readonly scatter: { readonly reads: ScatterPolicy; readonly writes: ScatterPolicy; readonly maxShards: number }
+  readonly primaryKeyCheck: boolean
+}
+
+/** A colocation group after validation: frozen. */
+export interface ShardGroup {
+  readonly name: string
+  readonly labels: readonly string[]
+  readonly layout: Layout
+  readonly placementUnits: readonly number[]
+}
+
+/** All that the decorators said, after validation: frozen. */
+export interface ShardedModel {
+  readonly entities: ReadonlyMap<EntityTarget, ShardedEntity>
+  readonly groups: ReadonlyMap<string, ShardGroup>
+}

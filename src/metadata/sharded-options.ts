@@ -1,0 +1,30 @@
+/** What happens to an operation that names no shard key and so reaches every shard. */
+export type ScatterPolicy = 'allow' | 'warn' | 'forbid'
+
+export interface ScatterOptions {
+  /** Reads without a shard key. Default `'allow'`. */
+  readonly reads?: ScatterPolicy
+  /** Writes without a shard key. Default `'allow'`. */
+  readonly writes?: ScatterPolicy
+  /** The most shards that one operation may reach. Default: no limit but the number of shards. */
+  readonly maxShards?: number
+}
+
+/** How the shards of a group stand in a node: a schema each, or a table suffix each in the schema `public`. */
+export type Layout = 'schema' | 'table'
+
+/** The second argument of `@Sharded`. */
+export interface ShardedOptions {
+  /** Name of the colocation group; a shard's name is `<group>_<label>`. Default: the entity's name in snake case. */
+  readonly group?: string
+  readonly layout?: Layout
+  readonly scatter?: ScatterOptions
+  /** Says that unique constraints without the shard key are meant to hold inside each shard only. Default false. */
+  readonly perShardUnique?: boolean
+  /**
+   * Whether `save` of an object that was never loaded asks the other shards for its primary key, where the primary key
+   * does not contain the shard key. Default true: one more statement a node. With false, saving a stale object under
+   * another shard key makes a second row.
+   */
+  readonly primaryKeyCheck?: boolean
+}

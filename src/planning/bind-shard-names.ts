@@ -1,0 +1,30 @@
+import type { Shard } from '../topology/shard'
+
+/** The schema that stands in every statement on a sharded entity until its shard is known. */
+export const placeholderSchema = '__shard__'
+
+/** A pseudo table of the placeholder schema: bound to the index of the shard, it tags the rows of a scatter. */
+export const armTag = `"${placeholderSchema}"."__arm__"`
+
+/** Literals and comments pass; only the placeholder's qualified names are bound. */
+const placeholder = /'(?:[^']|'')*'|\/\*[\s\S]*?\*\/|"__shard__"\."((?:[^"]|"")+)"/g
+
+/**
+ * Binds a statement to a shard: `"__shard__"."order"` becomes `"user_07"."order"` (layout `schema`) or
+ * `"public"."order_07"` (layout `table`).
+ */
+export function bindShardNames(text: string, shard: Shard): string {
+  if (!text.includes('"__shard__"')) return text
+  return text.replace(placeholder, (found: string, table: string | undefined) => {
+    if (table === undefined) return found
+    if (table === '__arm__') return String(shard.index)
+    const { schema, name } = physicalName(table, shard)
+    return `"${schema}"."${name}"`
+  })
+}
+
+/** Where a logical table of a shard's group stands on the shard's node. */
+export function physicalName(table: string, shard: Shard): { readonly schema: string; readonly name: string } {
+  if (shard.layout === 'schema') return { schema: shard.name, name: table }
+  return { schema: 'public', name: `${table}_${shard.label}` }
+}

@@ -1,0 +1,33 @@
+import type { NodeStatement } from './scatter-statement'
+
+/** The plan of one operation, as frozen data and as text. */
+export interface Explanation {
+  readonly entity: string
+  readonly operation: string
+  readonly shards: readonly string[]
+  /** Why these shards. */
+  readonly reason: string
+  readonly statements: readonly NodeStatement[]
+  /** What is done with the statements' rows here, in order. */
+  readonly steps: readonly string[]
+  /** All of it, one thing a line. */
+  readonly text: string
+}
+
+export function explain(plan: Omit<Explanation, 'text'>): Explanation {
+  const shards = plan.shards.length > 8 ? `${plan.shards.slice(0, 8).join(', ')}, … (${plan.shards.length})` : plan.shards.join(', ')
+  const lines = [
+    `${plan.operation} ${plan.entity}`,
+    `route: ${shards}`,
+    `  because ${plan.reason}`,
+    ...plan.statements.map((one) => `node ${one.node} [${one.shards.length} shard(s)]: ${one.text}${parametersText(one.parameters)}`),
+    ...plan.steps.map((step) => `here: ${step}`),
+  ]
+  return Object.freeze({ ...plan, text: lines.join('\n') })
+}
+
+function parametersText(parameters: readonly unknown[]): string {
+  if (parameters.length === 0) return ''
+  const shown = parameters.slice(0, 10).map((value) => JSON.stringify(typeof value === 'bigint' ? String(value) : value))
+  return ` -- [${shown.join(', ')}${parameters.length > 10 ? ', …' : ''}]`
+}

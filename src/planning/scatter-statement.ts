@@ -1,0 +1,113 @@
+import type { Shard } from '../topology/shard'
+import { bindShardNames } from './bind-shard-names'
+
+/** One shard's part of a scatter: a statement that still has the placeholder schema. */
+export interface ScatterArm {
+  readonly shard: Shard
+  readonly text: string
+  readonly parameters: readonly unknown[]
+}
+
+/** One output column by which the arms of a node are merged in the database. */
+export interface ArmOrder {
+  readonly column: string
+  readonly descending: boolean
+  readonly nullsFirst: boolean
+}
+
+export interface ScatterShape {
+  readonly order: readonly ArmOrder[]
+  /** Rows that the whole scatter needs: skip + take. */
+  readonly limit: number | undefined
+  /** All arms have equal parameters of equal types, so that one list serves them all. */
+  readonly sharedParameters: boolean
+  /** The most arms in one text. */
+  readonly maxArms: number
+}
+
+/** What is sent to one node: frozen, printable. */
+export interface NodeStatement {
+  readonly node: string
+  readonly shards: readonly string[]
+  readonly text: string
+  readonly parameters: readonly unknown[]
+}
+
+/** The protocol's limit on parameters in one statement. */
+const maxParameters = 65_535
+
+/**
+ * One statement a node: `(arm) UNION ALL (arm) … ORDER BY … LIMIT k`. Each arm keeps its own ORDER BY and LIMIT, so that
+ * PostgreSQL reads k rows of each and merges. A node with more than `maxArms` shards gets several statements.
+ */
+export function buildNodeStatements(arms: readonly ScatterArm[], shape: ScatterShape): readonly NodeStatement[] {
+  const byNode = new Map<string, ScatterArm[]>()
+  for (const arm of arms) {
+    const list = byNode.get(arm.shard.node)
+    if (list) list.push(arm)
+    else byNode.set(arm.shard.node, [arm])
+  }
+  const statements: NodeStatement[] = []
+  for (const [node, nodeArms] of byNode) {
+    for (const chunk of chunks(nodeArms, shape)) statements.push(buildStatement(node, chunk, shape))
+  }
+  return Object.freeze(statements)
+}
+
+function* chunks(arms: readonly ScatterArm[], shape: ScatterShape): Generator<readonly ScatterArm[]> {
+  let chunk: ScatterArm[] = []
+  let parameters = 0
+  for (const arm of arms) {
+    const more = shape.sharedParameters ? 0 : arm.parameters.length
+    if (chunk.length > 0 && (chunk.length === shape.maxArms || parameters + more > maxParameters)) {
+      yield chunk
+      chunk = []
+      parameters = 0
+    }
+    chunk.push(arm)
+    parameters += more
+  }
+  if (chunk.length > 0) yield chunk
+}
+
+function buildStatement(node: string, arms: readonly ScatterArm[], shape: ScatterShape): NodeStatement {
+  const parameters: unknown[] = []
+  const texts = arms.map((arm, index) => {
+    const bound = bindShardNames(arm.text, arm.shard)
+    if (shape.sharedParameters) {
+      if (index === 0) parameters.push(...arm.parameters)
+      return bound
+    }
+    const text = renumberParameters(bound, parameters.length)
+    parameters.push(...arm.parameters)
+    return text
+  })
+  return Object.freeze({
+    node,
+    shards: Object.freeze(arms.map((arm) => arm.shard.name)),
+    text: texts.length === 1 ? (texts[0] ?? '') : uniteArms(texts, shape),
+    parameters: Object.freeze(parameters),
+  })
+}
+
+function uniteArms(texts: readonly string[], shape: ScatterShape): string {
+  const order = shape.order.map(
+    ({ column, descending, nullsFirst }) =>
+      `"${column}" ${descending ? 'DESC' : 'ASC'} NULLS ${nullsFirst ? 'FIRST' : 'LAST'}`,
+  )
+  return [
+    texts.map((text) => `(${text})`).join(' UNION ALL '),
+    order.length > 0 ? ` ORDER BY ${order.join(', ')}` : '',
+    shape.limit === undefined ? '' : ` LIMIT ${shape.limit}`,
+  ].join('')
+}
+
+const parameter = /'(?:[^']|'')*'|"(?:[^"]|"")*"|\/\*[\s\S]*?\*\/|\$(\d+)/g
+
+/** Shifts `$1, $2 …` by `offset`, leaving literals, identifiers and comments as they are. */
+export function renumberParameters(text: string, offset: number): string {
+  if (offset === 0) return text
+  return text.replace(parameter, (found: string, number: string | undefined) =>
+    number === undefined ? found : `$${Number(number) + offset}`,
+  )
+}

@@ -1,0 +1,50 @@
+import type { QueryResult } from 'pg'
+import type { NodeConnection } from '../execution/node-connection'
+
+/** Turns a statement with the placeholder schema into one of a shard. */
+export type BindText = (text: string) => string
+
+type QueryCallback = (error: unknown, result?: QueryResult) => void
+
+/** A submittable of pg (a cursor, a query stream), whose text is bound before it is sent. */
+interface Submittable {
+  readonly cursor?: { text: string }
+  submit(connection: unknown): void
+}
+
+/** What TypeORM takes for a client of pg: a node's connection that binds every statement to one shard. */
+export class BoundClient {
+  constructor(
+    readonly connection: NodeConnection,
+    private readonly bind: BindText,
+    private readonly shard: string | undefined,
+  ) {}
+
+  query(text: string | Submittable, values?: readonly unknown[] | QueryCallback, callback?: QueryCallback): unknown {
+    if (typeof text !== 'string') return this.submit(text)
+    const done = typeof values === 'function' ? values : callback
+    const parameters = typeof values === 'function' ? undefined : values
+    const result = this.connection.query(this.bind(text), parameters, this.shard)
+    if (!done) return result
+    result.then(
+      (rows) => done(null, rows),
+      (error: unknown) => done(error),
+    )
+    return undefined
+  }
+
+  on(event: 'error' | 'notice' | 'notification', listener: (argument: never) => void): this {
+    this.connection.client.on(event as 'error', listener as (error: Error) => void)
+    return this
+  }
+
+  removeListener(event: string, listener: (argument: never) => void): this {
+    this.connection.client.removeListener(event, listener)
+    return this
+  }
+
+  private submit(stream: Submittable): unknown {
+    if (stream.cursor) stream.cursor.text = this.bind(stream.cursor.text)
+    return (this.connection.client as unknown as { query(stream: Submittable): unknown }).query(stream)
+  }
+}

@@ -1,0 +1,48 @@
+import type { PoolConfig } from 'pg'
+import { ShardedError } from '../errors/sharded-error'
+import type { NodeOptions, ShardedDataSourceOptions } from './sharded-data-source-options'
+
+const defaultPreparedStatements = 256
+const defaultPoolSize = 10
+/** Waiting for a connection ends after this, so that a full pool or a silent node is an error, not a hang. */
+const defaultConnectTimeoutMs = 10_000
+
+/** @throws ShardedError OPTIONS_INVALID */
+export function checkOptions(options: ShardedDataSourceOptions): void {
+  const nodes = Object.keys(options.nodes ?? {})
+  if (nodes.length === 0) throw invalid('nodes names no node')
+  if (options.home !== undefined && !nodes.includes(options.home)) throw invalid(`home names "${options.home}", which is not among the nodes ${nodes.join(', ')}`)
+  for (const option of ['url', 'host', 'replication', 'driver', 'cache'] as const) {
+    const given = (options as unknown as Record<string, unknown>)[option]
+    if (given !== undefined && given !== false) throw invalid(`"${option}" is not an option here${option === 'cache' ? ' yet: its keys are the same on every shard' : ': give it per node'}`)
+  }
+}
+
+const invalid = (text: string): ShardedError => new ShardedError('OPTIONS_INVALID', `ShardedDataSource: ${text}.`, {})
+
+export function homeOf(options: ShardedDataSourceOptions): string {
+  return options.home ?? Object.keys(options.nodes)[0] ?? ''
+}
+
+export function maxPreparedOf({ preparedStatements = true }: ShardedDataSourceOptions): number {
+  if (typeof preparedStatements === 'object') return preparedStatements.max
+  return preparedStatements ? defaultPreparedStatements : 0
+}
+
+/** A node's options as pg's pool takes them. */
+export function poolConfigOf(options: ShardedDataSourceOptions, node: NodeOptions): PoolConfig {
+  const config: PoolConfig = {
+    max: node.poolSize ?? options.poolSize ?? defaultPoolSize,
+    connectionTimeoutMillis: options.connectTimeoutMS ?? defaultConnectTimeoutMs,
+    ...options.extra,
+  }
+  if (node.url !== undefined) config.connectionString = node.url
+  if (node.host !== undefined) config.host = node.host
+  if (node.port !== undefined) config.port = node.port
+  if (node.username !== undefined) config.user = node.username
+  if (node.password !== undefined) config.password = node.password
+  if (node.database !== undefined) config.database = node.database
+  if (node.ssl !== undefined) config.ssl = node.ssl
+  if (options.applicationName !== undefined) config.application_name = options.applicationName
+  return config
+}

@@ -1,0 +1,63 @@
+import { DataSource } from 'typeorm'
+import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver'
+import type { NodePool } from '../execution/node-pool'
+import type { Shard } from '../topology/shard'
+import type { BindText } from './bound-client'
+import { FacadePool, pgFacade } from './pg-facade'
+
+/** What a shard's data source shares with all others. */
+export interface ShardTemplate {
+  readonly dataSource: DataSource
+  readonly synchronizeShard: (shard: Shard, drop: boolean) => Promise<void>
+  readonly dropShard: (shard: Shard) => Promise<void>
+}
+
+/**
+ * The data source of one shard: the metadata, subscribers and logger of the whole, over the node's one pool, with every
+ * statement bound to the shard. It costs some kilobytes and no connection, and is ready as soon as it is made.
+ * Schema work needs the real catalog and goes to a short-lived full data source.
+ */
+export class ShardDataSource extends DataSource {
+  readonly shard: Shard
+  private readonly template: ShardTemplate
+
+  constructor(template: ShardTemplate, shard: Shard, pool: () => NodePool, bind: BindText) {
+    const { dataSource } = template
+    super({ ...dataSource.options, type: 'postgres', logging: false, driver: pgFacade(pool), nativeDriver: false } as never)
+    this.shard = shard
+    this.template = template
+    const { facts } = pool()
+    const driver = this.driver as PostgresDriver
+    driver.master = new FacadePool(pool, bind, shard.name)
+    driver.version = facts.version
+    driver.database = facts.database
+    driver.searchSchema = facts.searchSchema
+    driver.schema = facts.searchSchema
+    driver.isGeneratedColumnsSupported = true
+    Object.assign(this, {
+      logger: dataSource.logger,
+      namingStrategy: dataSource.namingStrategy,
+      entityMetadatas: dataSource.entityMetadatas,
+      entityMetadatasMap: dataSource.entityMetadatasMap,
+      subscribers: dataSource.subscribers,
+      isInitialized: true,
+    })
+  }
+
+  override async initialize(): Promise<this> {
+    return this
+  }
+
+  /** Closes nothing: the connections are the node's. */
+  override async destroy(): Promise<void> {}
+
+  override synchronize(dropBeforeSync = false): Promise<void> {
+    return this.template.synchronizeShard(this.shard, dropBeforeSync)
+  }
+
+  override dropDatabase(): Promise<void> {
+    return this.template.dropShard(this.shard)
+  }
+
+  protected override async buildMetadatas(): Promise<void> {}
+}

@@ -1,0 +1,46 @@
+import type { TlsOptions } from 'node:tls'
+import type { PostgresDataSourceOptions } from 'typeorm/driver/postgres/PostgresDataSourceOptions'
+import type { ShardingFunction } from '../functions/sharding-function'
+import type { Layout, ScatterOptions } from '../metadata/sharded-options'
+
+/** One PostgreSQL database. */
+export interface NodeOptions {
+  readonly url?: string
+  readonly host?: string
+  readonly port?: number
+  readonly username?: string
+  readonly password?: string | (() => string) | (() => Promise<string>)
+  readonly database?: string
+  readonly ssl?: boolean | TlsOptions
+  /** Connections at the most. Default: the data source's `poolSize`, else 10. */
+  readonly poolSize?: number
+  /** Share of the shards that are placed on the node, against the other nodes' weights. Default 1. */
+  readonly weight?: number
+}
+
+export interface GroupOptions {
+  /** Another sharding function than the decorator's, for this environment. */
+  readonly shards?: ShardingFunction
+  readonly layout?: Layout
+  /** Pins shards (by name or label) to nodes; the others are placed evenly by weight. Default: all evenly. */
+  readonly placement?: 'even' | Readonly<Record<string, string>>
+}
+
+type ConnectionOption = 'type' | 'url' | 'host' | 'port' | 'username' | 'password' | 'database' | 'ssl' | 'replication' | 'driver' | 'nativeDriver' | 'cache'
+
+/** TypeORM's options for PostgreSQL, less those of one connection, and the topology. */
+export interface ShardedDataSourceOptions extends Omit<PostgresDataSourceOptions, ConnectionOption> {
+  readonly type: 'postgres'
+  readonly nodes: Readonly<Record<string, NodeOptions>>
+  /** The node of the unsharded entities. Default: the first. */
+  readonly home?: string
+  /** For groups that do not say. Default `'schema'`. */
+  readonly layout?: Layout
+  readonly groups?: Readonly<Record<string, GroupOptions>>
+  /** For entities that do not say. */
+  readonly scatter?: ScatterOptions
+  /** For entities that do not say. Default true; see `ShardedOptions.primaryKeyCheck`. */
+  readonly primaryKeyCheck?: boolean
+  /** Named statements per connection: true means 256 of them. Turn off behind a pooler in transaction mode. Default true. */
+  readonly preparedStatements?: boolean | { readonly max: number }
+}
