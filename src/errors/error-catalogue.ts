@@ -1,4 +1,4 @@
-import type { ErrorLabel } from './sharded-error'
+import type { ErrorLabel } from './error-label'
 
 interface CatalogueEntry {
   /** The rule that was broken. */
@@ -14,45 +14,139 @@ const entry = (why: string, fix: string, ...labels: ErrorLabel[]): CatalogueEntr
 /** Every code this package throws. A test asks that each has its section in `docs/reference/errors.md`. */
 export const errorCatalogue = Object.freeze({
   // options and functions
-  OPTIONS_INVALID: entry('The options of the data source or of a sharding function contradict themselves.', 'Correct the option that is named.'),
-  FUNCTION_INVALID: entry('A sharding function must name its shards without gaps in meaning or overlaps.', 'Correct the declaration of the sharding function.'),
-  KEY_TYPE_UNSUPPORTED: entry('A sharding function can only place keys whose type it can compare.', 'Use a column type that the function takes, or another function.'),
+  OPTIONS_INVALID: entry(
+    'The options of the data source or of a sharding function contradict themselves.',
+    'Correct the option that is named.',
+  ),
+  FUNCTION_INVALID: entry(
+    'A sharding function must name its shards without gaps in meaning or overlaps.',
+    'Correct the declaration of the sharding function.',
+  ),
+  KEY_TYPE_UNSUPPORTED: entry(
+    'A sharding function can only place keys whose type it can compare.',
+    'Use a column type that the function takes, or another function.',
+  ),
   // keys
   KEY_INVALID: entry('A shard key value must be a value of its column’s type.', 'Pass a value of the column’s type.'),
-  KEY_MISSING: entry('A row without a shard key has no shard, and there is no default shard.', 'Set the shard key before writing.'),
-  KEY_NOT_OWNED: entry('Every key belongs to exactly one declared shard; none owns this one.', 'Declare a shard that owns the key, or correct the key.'),
-  KEY_CHANGED: entry('A row lives on the shard of its key: another key is another place.', 'Insert a row under the new key and remove the old one.'),
-  KEY_CONFLICT: entry('A row’s relatives in one colocation group share its shard key.', 'Give both the same shard key.'),
+  KEY_MISSING: entry(
+    'A row without a shard key has no shard, and there is no default shard.',
+    'Set the shard key before writing.',
+  ),
+  KEY_NOT_OWNED: entry(
+    'Every key belongs to exactly one declared shard; none owns this one.',
+    'Declare a shard that owns the key, or correct the key.',
+  ),
+  KEY_CHANGED: entry(
+    'A row lives on the shard of its key: another key is another place.',
+    'Insert a row under the new key and remove the old one.',
+  ),
+  KEY_CONFLICT: entry(
+    'A row’s relatives in one colocation group share its shard key.',
+    'Give both the same shard key.',
+  ),
   // metadata
-  ENTITY_WITHOUT_SHARD_KEY: entry('A sharded entity needs to say which column places its rows.', 'Mark the column with @ShardKey().'),
-  GROUP_CONFLICT: entry('A colocation group has one sharding function.', 'Use @Sharded({ colocatedWith }) on all but one entity of the group, or give the groups different names.'),
-  COLOCATION_INVALID: entry('Colocated entities share the values, number and types of their shard keys.', 'Make the shard keys alike.'),
-  UNIQUE_WITHOUT_SHARD_KEY: entry('A unique constraint holds inside one shard only, unless it contains the shard key.', 'Add the shard key to the constraint, or say perShardUnique: true in @Sharded when uniqueness inside each shard is meant.'),
-  SEQUENCE_ON_SHARDED_ENTITY: entry('Each shard has its own sequence: generated numbers would collide.', "Use @PrimaryGeneratedColumn('uuid'), or assign the id yourself."),
-  RELATION_LEAVES_SHARD: entry('A foreign key or a junction table cannot span shards.', 'Colocate the two entities, or declare the relation with createForeignKeyConstraints: false and load it yourself.'),
-  NAME_INVALID: entry('PostgreSQL cuts names at 63 bytes, and two tables cannot share one.', 'Shorten or change the name.'),
+  ENTITY_WITHOUT_SHARD_KEY: entry(
+    'A sharded entity needs to say which column places its rows.',
+    'Mark the column with @ShardKey().',
+  ),
+  GROUP_CONFLICT: entry(
+    'A colocation group has one sharding function.',
+    'Use @Sharded({ colocatedWith }) on all but one entity of the group, or give the groups different names.',
+  ),
+  COLOCATION_INVALID: entry(
+    'Colocated entities share the values, number and types of their shard keys.',
+    'Make the shard keys alike.',
+  ),
+  UNIQUE_WITHOUT_SHARD_KEY: entry(
+    'A unique constraint holds inside one shard only, unless it contains the shard key.',
+    'Add the shard key to the constraint, or say perShardUnique: true in @Sharded when uniqueness inside each shard is meant.',
+  ),
+  SEQUENCE_ON_SHARDED_ENTITY: entry(
+    'Each shard has its own sequence: generated numbers would collide.',
+    "Use @PrimaryGeneratedColumn('uuid'), or assign the id yourself.",
+  ),
+  RELATION_LEAVES_SHARD: entry(
+    'A foreign key or a junction table cannot span shards.',
+    'Colocate the two entities, or declare the relation with createForeignKeyConstraints: false and load it yourself.',
+  ),
+  NAME_INVALID: entry(
+    'PostgreSQL cuts names at 63 bytes, and two tables cannot share one.',
+    'Shorten or change the name.',
+  ),
   NOT_SHARDED: entry('The operation is about shards, the entity has none.', 'Use the plain TypeORM call.'),
   // routing
   SHARD_UNKNOWN: entry('A shard is asked for by its name.', 'Use one of the names of dataSource.shards().'),
-  SCATTER_FORBIDDEN: entry('The scatter policy of the entity asks for a shard key.', 'Add the shard key to the condition, or call acrossShards() for this operation.'),
-  SCATTER_TOO_WIDE: entry('The operation would reach more shards than scatter.maxShards allows.', 'Add the shard key to the condition, or raise scatter.maxShards.'),
+  SCATTER_FORBIDDEN: entry(
+    'The scatter policy of the entity asks for a shard key.',
+    'Add the shard key to the condition, or call acrossShards() for this operation.',
+  ),
+  SCATTER_TOO_WIDE: entry(
+    'The operation would reach more shards than scatter.maxShards allows.',
+    'Add the shard key to the condition, or raise scatter.maxShards.',
+  ),
   // what cannot be exact
-  CROSS_SHARD_RELATION: entry('A relation that leaves the shard cannot be joined, loaded or cascaded inside it.', 'Load or save the related entity by itself.'),
-  SCATTER_UNSUPPORTED: entry('The clause has no exact answer over several shards yet.', 'Add the shard key to the condition, or ask one shard with onShard(name).'),
-  ORDER_UNSUPPORTED: entry('The order cannot be merged exactly over several shards.', 'Order by columns of the entity or of its to-one relations.'),
-  MERGE_ORDER: entry('A source was not sorted as its order says; merging it would give a wrong order.', 'Check that all nodes have the same collations and column types.'),
-  COLLATION_DIFFERS: entry('Nodes that sort text differently cannot be merged in order.', 'Give the databases of all nodes the same collation, or the column a COLLATE that all have.'),
-  QUERY_BUILDER_NEEDS_SHARD: entry('A query builder is not routed yet.', 'Use onShard(name).createQueryBuilder(…) or find options.'),
+  CROSS_SHARD_RELATION: entry(
+    'A relation that leaves the shard cannot be joined, loaded or cascaded inside it.',
+    'Load or save the related entity by itself.',
+  ),
+  SCATTER_UNSUPPORTED: entry(
+    'The clause has no exact answer over several shards yet.',
+    'Add the shard key to the condition, or ask one shard with onShard(name).',
+  ),
+  ORDER_UNSUPPORTED: entry(
+    'The order cannot be merged exactly over several shards.',
+    'Order by columns of the entity or of its to-one relations.',
+  ),
+  MERGE_ORDER: entry(
+    'A source was not sorted as its order says; merging it would give a wrong order.',
+    'Check that all nodes have the same collations and column types.',
+  ),
+  COLLATION_DIFFERS: entry(
+    'Nodes that sort text differently cannot be merged in order.',
+    'Give the databases of all nodes the same collation, or the column a COLLATE that all have.',
+  ),
+  QUERY_BUILDER_NEEDS_SHARD: entry(
+    'A query builder is not routed yet.',
+    'Use onShard(name).createQueryBuilder(…) or find options.',
+  ),
   RAW_QUERY_NEEDS_SHARD: entry('Raw SQL is not routed yet.', 'Use onShard(name).query(…) or acrossShards().query(…).'),
-  UPSERT_WITHOUT_SHARD_KEY: entry('A conflict is only seen inside one shard.', 'Name the shard key among the conflict paths.'),
-  MIGRATIONS_UNSUPPORTED: entry('Migrations are not run over shards yet.', 'Use synchronize(), or run migrations against each node.'),
+  UPSERT_WITHOUT_SHARD_KEY: entry(
+    'A conflict is only seen inside one shard.',
+    'Name the shard key among the conflict paths.',
+  ),
+  MIGRATIONS_UNSUPPORTED: entry(
+    'Migrations are not run over shards yet.',
+    'Use synchronize(), or run migrations against each node.',
+  ),
   // running
-  SHARD_UNAVAILABLE: entry('A shard that was asked did not answer; its rows are unknown, not absent.', 'Look at the cause; retry when the node is back.', 'retryable', 'no-writes'),
-  CONNECTION_LOST: entry('The connection broke while a statement ran; whether it took effect is not known.', 'Read the row before writing again.', 'outcome-unknown'),
-  PARTIAL_COMMIT: entry('Some shards committed and others did not: the write is half there.', 'Read details.committed, details.failed and details.unknown, and repair or repeat on the shards that failed.'),
-  COMMIT_OUTCOME_UNKNOWN: entry('The connection broke before the server acknowledged COMMIT.', 'Read the rows to learn whether the commit took effect.', 'outcome-unknown'),
-  WRONG_SHARD: entry('A row may only be written to the shard that owns its key.', 'Write it through the repository, which finds the shard.'),
-  DUPLICATE_PRIMARY_KEY: entry('The primary key already exists on another shard; writing would make a second row.', 'Load the entity and save the loaded one, or use the shard key it was stored under.'),
+  SHARD_UNAVAILABLE: entry(
+    'A shard that was asked did not answer; its rows are unknown, not absent.',
+    'Look at the cause; retry when the node is back.',
+    'retryable',
+    'no-writes',
+  ),
+  CONNECTION_LOST: entry(
+    'The connection broke while a statement ran; whether it took effect is not known.',
+    'Read the row before writing again.',
+    'outcome-unknown',
+  ),
+  PARTIAL_COMMIT: entry(
+    'Some shards committed and others did not: the write is half there.',
+    'Read details.committed, details.failed and details.unknown, and repair or repeat on the shards that failed.',
+  ),
+  COMMIT_OUTCOME_UNKNOWN: entry(
+    'The connection broke before the server acknowledged COMMIT.',
+    'Read the rows to learn whether the commit took effect.',
+    'outcome-unknown',
+  ),
+  WRONG_SHARD: entry(
+    'A row may only be written to the shard that owns its key.',
+    'Write it through the repository, which finds the shard.',
+  ),
+  DUPLICATE_PRIMARY_KEY: entry(
+    'The primary key already exists on another shard; writing would make a second row.',
+    'Load the entity and save the loaded one, or use the shard key it was stored under.',
+  ),
 } satisfies Record<string, CatalogueEntry>)
 
 export type ErrorCode = keyof typeof errorCatalogue

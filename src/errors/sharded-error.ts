@@ -1,7 +1,5 @@
 import { type ErrorCode, errorCatalogue } from './error-catalogue'
-
-/** What a caller may do next, without reading the message. */
-export type ErrorLabel = 'retryable' | 'outcome-unknown' | 'no-writes'
+import type { ErrorLabel } from './error-label'
 
 /** What an error is about: names and values, never credentials. */
 export type ErrorDetails = Readonly<Record<string, unknown>>
@@ -12,7 +10,7 @@ export type ErrorDetails = Readonly<Record<string, unknown>>
  *
  * @example
  * try { await orders.save(order) } catch (error) {
- *   if (error instanceof ShardedError && error.code === 'SHARD_KEY_CHANGED') …
+ *   if (error instanceof ShardedError && error.code === 'KEY_CHANGED') …
  * }
  */
 export class ShardedError extends Error {

@@ -1,0 +1,95 @@
+/**
+ * The layers of src/: a folder imports from layers below its own, or from itself. Two folders of one layer do not
+ * import each other. Types count as imports: a type that points up is a design that points up.
+ * test/unit/house/layers.test.ts proves that these rules bite.
+ */
+const layers = [
+  ['errors'],
+  ['topology', 'functions', 'merging'],
+  ['metadata'],
+  ['routing'],
+  ['planning'],
+  ['execution', 'replicas'],
+  ['transactions'],
+  ['typeorm'],
+  // The control plane stands on the request path; the request path never imports it.
+  ['migrations', 'rebalancing'],
+  ['nest', 'cli', 'testing'],
+]
+
+const inside = (folders) => `^src/(${folders.join('|')})/`
+const npmPackage = (name) => `(^|/)node_modules/(@types/)?${name}/|^${name}(/|$)`
+
+const layerRules = layers.flatMap((folders, layer) =>
+  folders.map((folder) => {
+    const reachable = [...layers.slice(0, layer).flat(), folder]
+    return {
+      name: `layer-of-${folder}`,
+      comment: `${folder}/ imports ${reachable.join('/, ')}/ and nothing else of src/: see ARCHITECTURE.md.`,
+      severity: 'error',
+      from: { path: inside([folder]) },
+      to: { path: '^src/', pathNot: inside(reachable) },
+    }
+  }),
+)
+
+const belowTypeorm = layers
+  .slice(
+    0,
+    layers.findIndex((folders) => folders.includes('typeorm')),
+  )
+  .flat()
+
+module.exports = {
+  forbidden: [
+    ...layerRules,
+    {
+      name: 'folder-without-layer',
+      comment: 'Every folder of src/ has a layer. Give the new one its place in the table above.',
+      severity: 'error',
+      from: { path: '^src/[^/]+/', pathNot: inside(layers.flat()) },
+      to: {},
+    },
+    {
+      name: 'typeorm-below-its-layer',
+      comment: 'TypeORM is touched in typeorm/ and above only: what decides must be testable without it.',
+      severity: 'error',
+      from: { path: inside(belowTypeorm) },
+      to: { path: npmPackage('typeorm') },
+    },
+    {
+      name: 'pg-outside-execution',
+      comment: 'Connections are opened in execution/ and typeorm/ only.',
+      severity: 'error',
+      from: { path: '^src/', pathNot: inside(['execution', 'typeorm']) },
+      to: { path: npmPackage('pg') },
+    },
+    {
+      name: 'no-circular',
+      comment: 'Modules that need each other are one module, or hide a third.',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: { circular: true },
+    },
+    {
+      name: 'unresolvable',
+      comment: 'An import that cannot be resolved is a typo or a missing dependency.',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: { couldNotResolve: true },
+    },
+    {
+      name: 'dev-dependency-in-src',
+      comment: 'Users do not have our devDependencies (peer dependencies are listed in both).',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: { dependencyTypes: ['npm-dev', 'npm-no-pkg'], dependencyTypesNot: ['npm', 'npm-peer', 'type-only'] },
+    },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['require', 'node', 'default'] },
+  },
+}

@@ -1,0 +1,2 @@
+/** What a caller may do next, without reading the message. */
+export type ErrorLabel = 'retryable' | 'outcome-unknown' | 'no-writes'

@@ -1,0 +1,227 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chmod, chown, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Client } from 'pg'
+import { freePort } from './free-port'
+import { type ServerAccount, serverAccount } from './server-account'
+import { type ServerBinaries, serverBinaries } from './server-binaries'
+
+const user = 'postgres'
+const password = 'postgres'
+const startDeadlineMs = 30_000
+
+/** The same order of text on every machine: by code point, which is also what `Buffer.compare` gives. */
+const deterministicLocale = ['--locale-provider=builtin', '--builtin-locale=C.UTF-8', '--locale=C']
+
+/**
+ * Nothing is saved from a power cut, everything from a killed server: fsync is off, but synchronous_commit stays on.
+ * Without it a commit may still be in the memory that `kill()` throws away.
+ */
+const defaultSettings: Readonly<Record<string, string>> = {
+  fsync: 'off',
+  full_page_writes: 'off',
+  shared_buffers: '64MB',
+  max_connections: '200',
+  max_prepared_transactions: '50',
+  wal_level: 'logical',
+  listen_addresses: '127.0.0.1',
+  log_min_messages: 'fatal',
+}
+
+export interface ClusterOptions {
+  /** A word for folder names and messages. */
+  readonly name: string
+  /** Server settings, over the defaults. */
+  readonly settings?: Readonly<Record<string, string>>
+  /** Flags of `initdb` for the locale; by default the builtin provider with C.UTF-8. */
+  readonly initdbFlags?: readonly string[]
+}
+
+/** A PostgreSQL server of its own, with its data in a temporary folder. */
+export interface Cluster {
+  readonly name: string
+  readonly port: number
+  /** The URL of a database of the cluster, as superuser; by default of `postgres`. */
+  url(database?: string): string
+  createDatabase(database: string): Promise<void>
+  /** Crashes the server: SIGKILL, no checkpoint, no goodbye. The data stay. */
+  kill(): Promise<void>
+  /** Brings a server that was killed, or still runs, back on the same port and data. */
+  restart(): Promise<void>
+  /** Ends the server and removes its folder. */
+  stop(): Promise<void>
+}
+
+/**
+ * Starts a real PostgreSQL server. It ends with `stop()`, and also when this process ends in any way.
+ *
+ * @example
+ * const cluster = await startCluster({ name: 'a' })
+ * await cluster.createDatabase('shop')
+ * const client = new Client({ connectionString: cluster.url('shop') })
+ */
+export const startCluster = async (options: ClusterOptions): Promise<Cluster> => {
+  const [binaries, account, port] = await Promise.all([serverBinaries(), serverAccount(), freePort()])
+  const folder = await mkdtemp(join(tmpdir(), `pg-${options.name}-`))
+  const guard = startGuard(folder)
+  const server = new EmbeddedCluster({ options, binaries, account, folder, port, guard })
+  try {
+    await server.initialise()
+    await server.start()
+    return server
+  } catch (error) {
+    await server.stop()
+    throw error
+  }
+}
+
+const startGuard = (folder: string): ChildProcess => {
+  const guard = spawn(process.execPath, [join(__dirname, 'cluster-guard.cjs'), folder], {
+    stdio: ['pipe', 'ignore', 'ignore'],
+    detached: true,
+  })
+  guard.unref()
+  return guard
+}
+
+interface ClusterParts {
+  readonly options: ClusterOptions
+  readonly binaries: ServerBinaries
+  readonly account: ServerAccount
+  readonly folder: string
+  readonly port: number
+  readonly guard: ChildProcess
+}
+
+class EmbeddedCluster implements Cluster {
+  readonly name: string
+  readonly port: number
+  readonly #parts: ClusterParts
+  readonly #data: string
+  #server: ChildProcess | undefined
+  #log = ''
+
+  constructor(parts: ClusterParts) {
+    this.#parts = parts
+    this.name = parts.options.name
+    this.port = parts.port
+    this.#data = join(parts.folder, 'data')
+  }
+
+  url(database = 'postgres'): string {
+    return `postgres://${user}:${password}@127.0.0.1:${this.port}/${database}`
+  }
+
+  async createDatabase(database: string): Promise<void> {
+    const client = new Client({ connectionString: this.url() })
+    await client.connect()
+    try {
+      await client.query(`CREATE DATABASE ${client.escapeIdentifier(database)}`)
+    } finally {
+      await client.end()
+    }
+  }
+
+  async kill(): Promise<void> {
+    await this.#end('SIGKILL')
+  }
+
+  async restart(): Promise<void> {
+    await this.#end('SIGINT')
+    await this.start()
+  }
+
+  async stop(): Promise<void> {
+    await this.#end('SIGINT')
+    await rm(this.#parts.folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 })
+    this.#parts.guard.stdin?.end()
+  }
+
+  async initialise(): Promise<void> {
+    const { folder, account, binaries, options } = this.#parts
+    await mkdir(this.#data, { mode: 0o700 })
+    const passwordFile = join(folder, 'password')
+    await writeFile(passwordFile, `${password}\n`)
+    await chmod(folder, 0o755)
+    if (account.uid !== undefined && account.gid !== undefined) {
+      // The server keeps its sockets beside its data: the whole folder is its own.
+      for (const path of [folder, this.#data, passwordFile]) await chown(path, account.uid, account.gid)
+    }
+    const flags = ['-D', this.#data, '-U', user, '--pwfile', passwordFile, '--auth=scram-sha-256', '--encoding=UTF8']
+    const locale = options.initdbFlags ?? deterministicLocale
+    const initdb = this.#spawn(binaries.initdb, [...flags, '--no-sync', ...locale])
+    const [code] = await once(initdb, 'close')
+    if (code !== 0) throw new Error(`initdb of cluster ${this.name} failed:\n${this.#log}`)
+  }
+
+  /** Starts the server; after a crash the old backends need a moment to let go of the shared memory. */
+  async start(): Promise<void> {
+    const deadline = Date.now() + startDeadlineMs
+    for (;;) {
+      this.#server = this.#spawnServer()
+      if (await this.#isReady(deadline)) return
+      if (Date.now() >= deadline) throw new Error(`Cluster ${this.name} did not start:\n${this.#log}`)
+      await this.#end('SIGKILL')
+      await sleep(50)
+    }
+  }
+
+  #spawnServer(): ChildProcess {
+    const settings = {
+      ...defaultSettings,
+      unix_socket_directories: this.#parts.folder,
+      ...this.#parts.options.settings,
+    }
+    const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
+    return this.#spawn(this.#parts.binaries.postgres, ['-D', this.#data, '-p', String(this.port), ...flags])
+  }
+
+  /** True when the server takes connections, false when it ended instead. */
+  async #isReady(deadline: number): Promise<boolean> {
+    while (Date.now() < deadline && this.#server?.exitCode === null) {
+      const client = new Client({ connectionString: this.url() })
+      client.on('error', () => undefined)
+      try {
+        await client.connect()
+        return true
+      } catch {
+        await sleep(20)
+      } finally {
+        await client.end().catch(() => undefined)
+      }
+    }
+    return false
+  }
+
+  async #end(signal: NodeJS.Signals): Promise<void> {
+    const server = this.#server
+    this.#server = undefined
+    if (server === undefined || server.exitCode !== null || server.signalCode !== null) return
+    const ended = once(server, 'exit')
+    server.kill(signal)
+    await ended
+  }
+
+  #spawn(file: string, args: readonly string[]): ChildProcess {
+    this.#log = ''
+    const child = spawn(file, args, {
+      ...this.#parts.account,
+      cwd: this.#parts.folder,
+      env: { ...process.env, LC_ALL: 'C' },
+      stdio: ['ignore', 'pipe', 'pipe'],
+      // Ctrl-C is for this process; it, or the guard, ends the server.
+      detached: true,
+    })
+    const keep = (chunk: Buffer): void => {
+      this.#log = `${this.#log}${chunk}`.slice(-4000)
+    }
+    child.stdout?.on('data', keep)
+    child.stderr?.on('data', keep)
+    child.once('error', (error) => keep(Buffer.from(error.message)))
+    return child
+  }
+}
+
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))

@@ -1,0 +1,61 @@
+import { randomBytes } from 'node:crypto'
+import { Client } from 'pg'
+
+/** Databases of one test, empty at first. */
+export interface FreshDatabases {
+  /** URL of node i; node i lives on server i modulo the number of servers. */
+  readonly nodes: readonly string[]
+  /** URL of one more database, on the first server: it holds all rows, as plain TypeORM would. */
+  readonly oracle: string
+  /** Drops all of them, with the connections that are still open. */
+  drop(): Promise<void>
+}
+
+interface Place {
+  readonly admin: string
+  readonly database: string
+}
+
+/** Makes `count` databases with new names, spread over the servers of the admin URLs, and an oracle. */
+export const freshDatabases = async (admins: readonly string[], count: number): Promise<FreshDatabases> => {
+  const prefix = `t_${randomBytes(6).toString('hex')}`
+  const place = (index: number, suffix: string): Place => {
+    const admin = admins[index % admins.length]
+    if (admin === undefined) throw new Error('There is no server to make databases on.')
+    return { admin, database: `${prefix}_${suffix}` }
+  }
+  const nodes = Array.from({ length: count }, (_, index) => place(index, `n${index}`))
+  const oracle = place(0, 'oracle')
+  const places = [...nodes, oracle]
+  const drop = (): Promise<void> =>
+    onServers(places, ({ database }) => `DROP DATABASE IF EXISTS "${database}" WITH (FORCE)`)
+  try {
+    await onServers(places, ({ database }) => `CREATE DATABASE "${database}"`)
+  } catch (error) {
+    await drop().catch(() => undefined)
+    throw error
+  }
+  return Object.freeze({ nodes: Object.freeze(nodes.map(urlOf)), oracle: urlOf(oracle), drop })
+}
+
+const urlOf = ({ admin, database }: Place): string => {
+  const url = new URL(admin)
+  url.pathname = `/${database}`
+  return url.href
+}
+
+/** One connection a server, its statements one after the other: CREATE DATABASE copies a template that must be idle. */
+const onServers = async (places: readonly Place[], statement: (place: Place) => string): Promise<void> => {
+  const admins = [...new Set(places.map(({ admin }) => admin))]
+  await Promise.all(
+    admins.map(async (admin) => {
+      const client = new Client({ connectionString: admin })
+      await client.connect()
+      try {
+        for (const place of places) if (place.admin === admin) await client.query(statement(place))
+      } finally {
+        await client.end()
+      }
+    }),
+  )
+}
