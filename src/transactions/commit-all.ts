@@ -5,7 +5,8 @@ export interface Participant {
   readonly node: string
   /** The shards of the node that the transaction touched. */
   readonly shards: readonly string[]
-  commit(): Promise<void>
+  /** Resolves to false where the server rolled back instead. */
+  commit(): Promise<boolean>
   rollback(): Promise<void>
 }
 
@@ -14,13 +15,15 @@ export interface Participant {
  * happened: its own error is thrown. If a later one refuses, some have committed: PARTIAL_COMMIT says who.
  * One after the other, not at once: a node that has died is then most often met before anything is committed.
  *
- * @throws ShardedError PARTIAL_COMMIT, COMMIT_OUTCOME_UNKNOWN; else the error of the first participant
+ * @throws ShardedError PARTIAL_COMMIT, COMMIT_OUTCOME_UNKNOWN, TRANSACTION_ABORTED; else the error of the first participant
  */
 export async function commitAll(participants: readonly Participant[]): Promise<void> {
   const committed: Participant[] = []
   for (const [index, participant] of participants.entries()) {
     try {
-      await participant.commit()
+      const isCommitted = await participant.commit()
+      // Alone, a failed transaction ends as in plain TypeORM; with others, it must not end half committed.
+      if (!isCommitted && participants.length > 1) throw aborted(participant)
       committed.push(participant)
     } catch (error) {
       const rest = participants.slice(index + 1)
@@ -30,6 +33,10 @@ export async function commitAll(participants: readonly Participant[]): Promise<v
       throw partialCommit({ committed, failed: isUnknown ? rest : [participant, ...rest], unknown: isUnknown ? [participant] : [] }, error)
     }
   }
+}
+
+function aborted({ node }: Participant): ShardedError {
+  return new ShardedError('TRANSACTION_ABORTED', `Node ${node} rolled back: a statement of the transaction had failed there.`, { details: { node } })
 }
 
 function partialCommit(

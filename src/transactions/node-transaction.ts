@@ -1,6 +1,12 @@
 import type { NodeConnection } from '../execution/node-connection'
 import type { Lease, NodePool } from '../execution/node-pool'
 
+export interface TransactionSettings {
+  readonly isolation: string | undefined
+  /** 1 is the transaction, each further level a savepoint. */
+  readonly depth: number
+}
+
 /**
  * One node's part of a transaction over shards: one connection and one PostgreSQL transaction, shared by all of the
  * node's shards, so that what it holds commits or fails as one.
@@ -8,24 +14,31 @@ import type { Lease, NodePool } from '../execution/node-pool'
 export class NodeTransaction {
   private constructor(
     readonly node: string,
-    private readonly lease: Lease,
+    readonly connection: NodeConnection,
+    private readonly lease: Lease | undefined,
   ) {}
 
-  /** Opens it at the given depth: depth 1 is the transaction, each further one a savepoint. */
-  static async open(pool: NodePool, isolation: string | undefined, depth: number): Promise<NodeTransaction> {
-    const transaction = new NodeTransaction(pool.name, await pool.acquire())
-    try {
-      await transaction.send(isolation ? `START TRANSACTION ISOLATION LEVEL ${isolation}` : 'START TRANSACTION')
-      for (let level = 1; level < depth; level++) await transaction.savepoint(level)
-      return transaction
-    } catch (error) {
-      transaction.release(true)
-      throw error
-    }
+  /** Opens it on a connection of its own. */
+  static async open(pool: NodePool, settings: TransactionSettings): Promise<NodeTransaction> {
+    const lease = await pool.acquire()
+    return new NodeTransaction(pool.name, lease.connection, lease).begin(settings)
   }
 
-  get connection(): NodeConnection {
-    return this.lease.connection
+  /** Opens it on a connection that somebody else holds and gives back. */
+  static over(node: string, connection: NodeConnection, settings: TransactionSettings): Promise<NodeTransaction> {
+    return new NodeTransaction(node, connection, undefined).begin(settings)
+  }
+
+  private async begin({ isolation, depth }: TransactionSettings): Promise<this> {
+    try {
+      await this.send('START TRANSACTION')
+      if (isolation) await this.send(`SET TRANSACTION ISOLATION LEVEL ${isolation}`)
+      for (let level = 1; level < depth; level++) await this.savepoint(level)
+      return this
+    } catch (error) {
+      this.release(true)
+      throw error
+    }
   }
 
   savepoint(level: number): Promise<void> {
@@ -40,8 +53,10 @@ export class NodeTransaction {
     return this.send(`ROLLBACK TO SAVEPOINT typeorm_${level}`)
   }
 
-  commit(): Promise<void> {
-    return this.send('COMMIT')
+  /** False where the server answered COMMIT with a rollback, since an earlier statement had failed. */
+  async commit(): Promise<boolean> {
+    const { command } = await this.connection.query('COMMIT', undefined, undefined)
+    return command === 'COMMIT'
   }
 
   rollback(): Promise<void> {
@@ -50,7 +65,7 @@ export class NodeTransaction {
 
   /** Gives the connection back; `broken` closes it, so that no half-finished session reaches the next user. */
   release(broken = false): void {
-    this.lease.release(broken)
+    this.lease?.release(broken)
   }
 
   private async send(text: string): Promise<void> {

@@ -1,0 +1,75 @@
+import { type EntityMetadata, type FindManyOptions, type ObjectLiteral, type QueryRunner, SelectQueryBuilder } from 'typeorm'
+import type { SelectQuery } from 'typeorm/query-builder/SelectQuery'
+import { cloneWhere } from './clone-where'
+
+/** A statement as TypeORM makes it: with the placeholder schema. */
+export interface TemplateStatement {
+  readonly text: string
+  readonly parameters: readonly unknown[]
+}
+
+/** Builds the statements of a scatter: TypeORM's own SQL for the find options, with what a merge needs besides. */
+export class ArmQueryBuilder<Entity extends ObjectLiteral> extends SelectQueryBuilder<Entity> {
+  /** TypeORM applies find options to the builder at once; `where` is copied, since it changes operators. */
+  static find<Entity extends ObjectLiteral>(
+    dataSource: ConstructorParameters<typeof SelectQueryBuilder>[0],
+    metadata: EntityMetadata,
+    options: FindManyOptions<Entity>,
+  ): ArmQueryBuilder<Entity> {
+    const builder = new ArmQueryBuilder<Entity>(dataSource as never)
+    builder.select(metadata.name).from(metadata.target as never, metadata.name)
+    return builder.setFindOptions(options.where === undefined ? options : { ...options, where: cloneWhere(options.where) })
+  }
+
+  /** Rows are not entities one to one, or need further queries: they are loaded again by their keys, shard by shard. */
+  get needsReload(): boolean {
+    return this.isJoined || this.relationMetadatas.length > 0 || this.expressionMap.relationIdAttributes.length > 0
+  }
+
+  get isJoined(): boolean {
+    return this.expressionMap.joinAttributes.length > 0
+  }
+
+  statement(): TemplateStatement {
+    const [text, parameters] = this.getQueryAndParameters()
+    return { text, parameters: Array.isArray(parameters) ? parameters : [] }
+  }
+
+  /** The statement that TypeORM would count with. */
+  countStatement(): Promise<TemplateStatement> {
+    return capture((runner) => this.executeCountQuery(runner))
+  }
+
+  /** The statement that TypeORM would ask for existence with. */
+  existsStatement(): Promise<TemplateStatement> {
+    return capture((runner) => this.executeExistsQuery(runner))
+  }
+
+  /**
+   * Enum types are each shard's own: as text, columns of several shards fit one UNION. The driver gives text either way.
+   */
+  protected override buildEscapedEntityColumnSelects(aliasName: string, metadata: EntityMetadata): SelectQuery[] {
+    const enums = new Set(
+      metadata.columns
+        .filter((column) => column.type === 'enum' || column.type === 'simple-enum')
+        .map((column) => `${this.escape(aliasName)}.${this.escape(column.databaseName)}`),
+    )
+    const selects = super.buildEscapedEntityColumnSelects(aliasName, metadata)
+    if (enums.size === 0) return selects
+    return selects.map((select) => (enums.has(select.selection) ? { ...select, selection: `${select.selection}::text` } : select))
+  }
+}
+
+/** Runs a builder's terminal against a runner that only notes the statement. */
+async function capture(run: (runner: QueryRunner) => Promise<unknown>): Promise<TemplateStatement> {
+  let captured: TemplateStatement | undefined
+  const recorder = {
+    query: async (text: string, parameters?: unknown[]) => {
+      captured = { text, parameters: parameters ?? [] }
+      return { records: [] }
+    },
+  }
+  await run(recorder as unknown as QueryRunner)
+  if (!captured) throw new Error('TypeORM made no statement.')
+  return captured
+}

@@ -1,0 +1,30 @@
+import type { EntityManager } from 'typeorm'
+import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver'
+import { PostgresQueryRunner } from 'typeorm/driver/postgres/PostgresQueryRunner'
+import type { BoundClient } from './bound-client'
+import type { ShardDataSource } from './shard-data-source'
+
+/**
+ * A query runner of one shard inside a transaction over shards: it speaks on the connection of its node's transaction,
+ * bound to its shard. To TypeORM it is in a transaction already, so that `save` opens none; the connection is not its to
+ * give back.
+ */
+export class ParticipantQueryRunner extends PostgresQueryRunner {
+  declare readonly manager: EntityManager
+
+  constructor(dataSource: ShardDataSource, client: BoundClient) {
+    super(dataSource.driver as PostgresDriver, 'master')
+    this.databaseConnection = client
+    this.isTransactionActive = true
+    this.transactionDepth = 1
+    dataSource.createEntityManager(this)
+  }
+
+  override async release(): Promise<void> {}
+
+  /** After the transaction's end: TypeORM then refuses to use the runner. */
+  end(): void {
+    this.isTransactionActive = false
+    this.isReleased = true
+  }
+}

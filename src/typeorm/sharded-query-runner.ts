@@ -1,0 +1,174 @@
+import { type EntityManager, type ReplicationMode, TransactionNotStartedError } from 'typeorm'
+import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver'
+import { PostgresQueryRunner } from 'typeorm/driver/postgres/PostgresQueryRunner'
+import type { IsolationLevel } from 'typeorm/driver/types/IsolationLevel'
+import type { Shard } from '../topology/shard'
+import { commitAll } from '../transactions/commit-all'
+import { NodeTransaction } from '../transactions/node-transaction'
+import { BoundClient } from './bound-client'
+import { ParticipantQueryRunner } from './participant-query-runner'
+import type { ShardRuntime } from './shard-runtime'
+
+interface NodePart {
+  readonly transaction: NodeTransaction
+  readonly runners: Map<string, ParticipantQueryRunner>
+}
+
+/**
+ * The query runner of a sharded data source. Its own connection is the home node's, for unsharded entities; in a
+ * transaction it opens each node when it is first touched, one connection and one PostgreSQL transaction a node, and
+ * commits them one after the other.
+ */
+export class ShardedQueryRunner extends PostgresQueryRunner {
+  declare readonly manager: EntityManager
+  private readonly parts = new Map<string, Promise<NodePart>>()
+  private isolation: string | undefined
+
+  constructor(
+    private readonly runtime: () => ShardRuntime,
+    driver: PostgresDriver,
+    mode: ReplicationMode,
+  ) {
+    super(driver, mode)
+  }
+
+  /** The entity manager of a shard inside this transaction. */
+  async participant(shard: Shard): Promise<EntityManager> {
+    const part = await this.openNode(shard.node)
+    const known = part.runners.get(shard.name)
+    if (known) return known.manager
+    const { dataSource, bind } = this.runtime().handle(shard)
+    const runner = new ParticipantQueryRunner(dataSource, new BoundClient(part.transaction.connection, bind, shard.name))
+    part.runners.set(shard.name, runner)
+    return runner.manager
+  }
+
+  override async query(query: string, parameters?: unknown[], useStructuredResult?: boolean): Promise<never> {
+    if (this.isTransactionActive) await this.openNode(this.runtime().map.home)
+    return super.query(query, parameters as never, useStructuredResult as never) as never
+  }
+
+  override async startTransaction(isolationLevel?: IsolationLevel): Promise<void> {
+    const isolation = isolationLevel ?? this.dataSource.options.isolationLevel
+    this.isTransactionActive = true
+    try {
+      await this.broadcaster.broadcast('BeforeTransactionStart')
+    } catch (error) {
+      this.isTransactionActive = this.transactionDepth > 0
+      throw error
+    }
+    if (this.transactionDepth === 0) this.isolation = isolation
+    else await this.onEach((part) => part.transaction.savepoint(this.transactionDepth))
+    this.transactionDepth += 1
+    await this.broadcaster.broadcast('AfterTransactionStart')
+  }
+
+  override async commitTransaction(): Promise<void> {
+    if (!this.isTransactionActive) throw new TransactionNotStartedError()
+    await this.broadcaster.broadcast('BeforeTransactionCommit')
+    if (this.transactionDepth > 1) {
+      await this.onEach((part) => part.transaction.releaseSavepoint(this.transactionDepth - 1))
+      this.transactionDepth -= 1
+    } else {
+      await this.commitNodes()
+    }
+    await this.broadcaster.broadcast('AfterTransactionCommit')
+  }
+
+  override async rollbackTransaction(): Promise<void> {
+    if (!this.isTransactionActive) throw new TransactionNotStartedError()
+    await this.broadcaster.broadcast('BeforeTransactionRollback')
+    if (this.transactionDepth > 1) {
+      await this.onEach((part) => part.transaction.rollbackToSavepoint(this.transactionDepth - 1))
+      this.transactionDepth -= 1
+    } else {
+      const parts = await this.openParts()
+      const results = await Promise.allSettled(parts.map((part) => part.transaction.rollback()))
+      this.finish(parts, (index) => results[index]?.status === 'rejected')
+      const failed = results.find((result) => result.status === 'rejected')
+      if (failed) throw failed.reason
+    }
+    await this.broadcaster.broadcast('AfterTransactionRollback')
+  }
+
+  /** Gives all connections back; a transaction that nobody ended is rolled back by closing them. */
+  override async release(): Promise<void> {
+    if (this.parts.size > 0) this.finish(await this.openParts(), () => true)
+    await super.release()
+  }
+
+  private async commitNodes(): Promise<void> {
+    const parts = await this.openParts()
+    const ended = new Set<NodePart>()
+    try {
+      await commitAll(
+        parts.map((part) => ({
+          node: part.transaction.node,
+          shards: [...part.runners.keys()],
+          commit: async () => {
+            const committed = await part.transaction.commit()
+            ended.add(part)
+            return committed
+          },
+          rollback: async () => {
+            await part.transaction.rollback()
+            ended.add(part)
+          },
+        })),
+      )
+    } finally {
+      this.finish(parts, (index) => !ended.has(parts[index] as NodePart))
+    }
+  }
+
+  /** Opens a node at the present depth; asked for twice at once, it is opened once. */
+  private openNode(node: string): Promise<NodePart> {
+    const known = this.parts.get(node)
+    if (known) return known
+    const opening = this.openPart(node)
+    this.parts.set(node, opening)
+    opening.catch(() => this.parts.delete(node))
+    return opening
+  }
+
+  private async openPart(node: string): Promise<NodePart> {
+    const runtime = this.runtime()
+    const settings = { isolation: this.isolation, depth: this.transactionDepth }
+    if (node !== runtime.map.home) {
+      return { transaction: await NodeTransaction.open(runtime.pool(node), settings), runners: new Map() }
+    }
+    // The home node's part speaks on this runner's own connection, which may have been taken before the transaction.
+    const client: BoundClient = await this.connect()
+    return { transaction: await NodeTransaction.over(node, client.connection, settings), runners: new Map() }
+  }
+
+  private async openParts(): Promise<readonly NodePart[]> {
+    const settled = await Promise.allSettled(this.parts.values())
+    return settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
+  }
+
+  private async onEach(work: (part: NodePart) => Promise<void>): Promise<void> {
+    for (const part of await this.openParts()) await work(part)
+  }
+
+  /** Ends the transaction's bookkeeping and gives the other nodes' connections back, closing those that are broken. */
+  private finish(parts: readonly NodePart[], isBroken: (index: number) => boolean): void {
+    for (const [index, part] of parts.entries()) {
+      for (const runner of part.runners.values()) runner.end()
+      const broken = isBroken(index)
+      part.transaction.release(broken)
+      if (broken && part.transaction.node === this.runtime().map.home) {
+        this.closeConnection()
+      }
+    }
+    this.parts.clear()
+    this.transactionDepth = 0
+    this.isTransactionActive = false
+  }
+
+  /** TypeORM's own way to give a broken connection back; it is not part of its types. */
+  private closeConnection(): void {
+    const runner = this as unknown as { releasePostgresConnection(error: Error): Promise<void> }
+    void runner.releasePostgresConnection(new Error('The transaction did not end.'))
+  }
+}
