@@ -25,7 +25,7 @@ const typeOf = (type: string): KeyType => {
   throw new Error(`no key type ${type}`)
 }
 
-const valueOf = ({ js, value }: { readonly js: string; readonly value: unknown }): unknown => {
+const inputOf = ({ js, value }: { readonly js: string; readonly value: unknown }): unknown => {
   if (js === 'bigint') return BigInt(String(value))
   if (js === 'date') return new Date(String(value))
   if (js === 'buffer') return Buffer.from(String(value), 'hex')
@@ -48,15 +48,15 @@ describe('the vectors', () => {
   })
 
   test.each(vectors.keys)('$type: $js $value is $canonical', (vector) => {
-    expect(canonicalKey(valueOf(vector), typeOf(vector.type))).toBe(vector.canonical)
+    expect(canonicalKey(inputOf(vector), typeOf(vector.type))).toBe(vector.canonical)
   })
 
   test.each(vectors.sessionDependent)('$type: $value is up to the session', (vector) => {
-    expect(canonicalKey(valueOf(vector), typeOf(vector.type))).toBeUndefined()
+    expect(canonicalKey(inputOf(vector), typeOf(vector.type))).toBeUndefined()
   })
 
   test.each(vectors.invalid)('$type: $js $value is no value', (vector) => {
-    expect(failure(valueOf(vector), typeOf(vector.type))).toMatchObject({ code: 'KEY_INVALID' })
+    expect(failure(inputOf(vector), typeOf(vector.type))).toMatchObject({ code: 'KEY_INVALID' })
   })
 
   test.each(vectors.keys)('$type: $canonical is its own canonical text', ({ canonical, type }) => {
@@ -72,7 +72,9 @@ describe('errors', () => {
       message: expect.stringContaining('A boolean is not a value of an integer shard key.'),
       details: { keyType: 'integer', valueType: 'boolean' },
     })
-    expect(failure(null, 'uuid')).toMatchObject({ message: expect.stringContaining('Null is not a value of a uuid shard key.') })
+    expect(failure(null, 'uuid')).toMatchObject({
+      message: expect.stringContaining('Null is not a value of a uuid shard key.'),
+    })
   })
 
   test('cut long texts', () => {
@@ -81,7 +83,9 @@ describe('errors', () => {
   })
 
   test('say how to pass a number that JavaScript has rounded', () => {
-    expect(failure(2 ** 53, 'integer')).toMatchObject({ message: expect.stringContaining('pass it as a bigint or a string') })
+    expect(failure(2 ** 53, 'integer')).toMatchObject({
+      message: expect.stringContaining('pass it as a bigint or a string'),
+    })
   })
 })
 
@@ -99,7 +103,8 @@ describe('a Date', () => {
 
   test('before the year 1 is left to the database', () => {
     const ancient = new Date(-99_999_999_999_999)
-    for (const type of ['date', 'timestamp', 'timestamptz'] as const) expect(canonicalKey(ancient, type)).toBeUndefined()
+    for (const type of ['date', 'timestamp', 'timestamptz'] as const)
+      expect(canonicalKey(ancient, type)).toBeUndefined()
   })
 })
 

@@ -28,7 +28,11 @@ test('places the shards of one first value together', () => {
 })
 
 describe('pruning', () => {
-  const february = { kind: 'range', from: { key: '2024-02-01', inclusive: true }, to: { key: '2024-03-01', inclusive: false } } as const
+  const february = {
+    kind: 'range',
+    from: { key: '2024-02-01', inclusive: true },
+    to: { key: '2024-03-01', inclusive: false },
+  } as const
 
   test('uses each column by itself', () => {
     expect(bound.prune([values('cn'), undefined])).toEqual([3, 4, 5])
@@ -41,8 +45,16 @@ describe('pruning', () => {
 
 test('the slot is that of the function that hashes', () => {
   expect(bound.slotOf(['de', '2024-01-01'])).toBeUndefined()
-  expect(composite(hash({ shards: 4 }), months).bind(['integer', 'date']).slotOf(['42', '2024-01-01'])).toBe(slotOfKey(['42']))
-  expect(composite(regions, hash({ shards: 4 })).bind(['text', 'integer']).slotOf(['de', '42'])).toBe(slotOfKey(['42']))
+  expect(
+    composite(hash({ shards: 4 }), months)
+      .bind(['integer', 'date'])
+      .slotOf(['42', '2024-01-01']),
+  ).toBe(slotOfKey(['42']))
+  expect(
+    composite(regions, hash({ shards: 4 }))
+      .bind(['text', 'integer'])
+      .slotOf(['de', '42']),
+  ).toBe(slotOfKey(['42']))
 })
 
 test('refuses other numbers of columns, functions over two, and too many or too long names', () => {

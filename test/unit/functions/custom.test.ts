@@ -15,13 +15,17 @@ test('places keys by the function', () => {
 
 test('gets the texts of all key columns', () => {
   const shardOf = vi.fn(() => 'a')
-  custom({ shards: ['a'], shardOf }).bind(['integer', 'text']).owner(['1', 'x'])
+  custom({ shards: ['a'], shardOf })
+    .bind(['integer', 'text'])
+    .owner(['1', 'x'])
   expect(shardOf).toHaveBeenCalledExactlyOnceWith('1', 'x')
 })
 
 test('a name that is not declared is an error', () => {
   const bound = custom({ shards: ['a'], shardOf: () => 'b', prune: () => ['c'] }).bind(['integer'])
-  expect(() => bound.owner(['1'])).toThrow(expect.objectContaining({ code: 'SHARD_UNKNOWN', details: { shard: 'b', shards: ['a'] } }))
+  expect(() => bound.owner(['1'])).toThrow(
+    expect.objectContaining({ code: 'SHARD_UNKNOWN', details: { shard: 'b', shards: ['a'] } }),
+  )
   expect(() => bound.prune([{ kind: 'range' }])).toThrow(expect.objectContaining({ code: 'SHARD_UNKNOWN' }))
 })
 

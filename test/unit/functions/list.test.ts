@@ -43,7 +43,9 @@ describe('pruning', () => {
 
   test('by ranges keeps the shard of other values', () => {
     const bound = list({ shards, otherwise: 'd' }).bind(['integer'])
-    expect(bound.prune([{ kind: 'range', from: { key: '6', inclusive: true }, to: { key: '7', inclusive: true } }])).toEqual([3])
+    expect(
+      bound.prune([{ kind: 'range', from: { key: '6', inclusive: true }, to: { key: '7', inclusive: true } }]),
+    ).toEqual([3])
   })
 
   test('never by ranges of texts', () => {

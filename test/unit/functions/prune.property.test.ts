@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { keyOrder } from '../../../src/functions/compare-keys'
 import { canonicalKey } from '../../../src/functions/canonical-key'
+import { keyOrder } from '../../../src/functions/compare-keys'
 import { composite } from '../../../src/functions/composite'
 import { custom } from '../../../src/functions/custom'
 import { hash } from '../../../src/functions/hash'
@@ -14,22 +14,39 @@ import { time } from '../../../src/functions/time'
 
 beforeAll(loadHash)
 
-const canonical = (type: KeyType) => (value: unknown): CanonicalKey => canonicalKey(value, type) ?? 'never'
+const canonical =
+  (type: KeyType) =>
+  (value: unknown): CanonicalKey =>
+    canonicalKey(value, type) ?? 'never'
 
 const day = fc.date({ min: new Date('2023-12-20'), max: new Date('2025-01-10'), noInvalidDate: true })
 /** Instants near midnight of some zones, to the microsecond. */
 const edge = fc
   .tuple(day, fc.constantFrom(0, 4, 5, 22, 23), fc.constantFrom('00:00.000000', '59:59.999999', '00:00.000001'))
   .map(([date, hour, rest]) => `${date.toISOString().slice(0, 10)}T${String(hour).padStart(2, '0')}:${rest}Z`)
-const instant = fc.oneof(edge, day.map((date) => date.toISOString()), fc.constantFrom('infinity', '-infinity'))
+const instant = fc.oneof(
+  edge,
+  day.map((date) => date.toISOString()),
+  fc.constantFrom('infinity', '-infinity'),
+)
 
-const keysOf: Readonly<Record<'integer' | 'numeric' | 'float' | 'text' | 'date' | 'timestamp' | 'timestamptz', fc.Arbitrary<CanonicalKey>>> = {
-  integer: fc.oneof(fc.integer({ min: -30, max: 30 }), fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n })).map(canonical('integer')),
+const keysOf: Readonly<
+  Record<'integer' | 'numeric' | 'float' | 'text' | 'date' | 'timestamp' | 'timestamptz', fc.Arbitrary<CanonicalKey>>
+> = {
+  integer: fc
+    .oneof(fc.integer({ min: -30, max: 30 }), fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }))
+    .map(canonical('integer')),
   numeric: fc
-    .oneof(fc.integer({ min: -300, max: 300 }).map((n) => n / 10), fc.constantFrom('NaN', 'Infinity', '-Infinity', '1e30', '-1e30', '10.0000001'))
+    .oneof(
+      fc.integer({ min: -300, max: 300 }).map((n) => n / 10),
+      fc.constantFrom('NaN', 'Infinity', '-Infinity', '1e30', '-1e30', '10.0000001'),
+    )
     .map(canonical('numeric')),
   float: fc.oneof(fc.integer({ min: -30, max: 30 }), fc.double()).map(canonical('float')),
-  text: fc.string({ maxLength: 3, unit: 'grapheme' }).filter((text) => !text.includes('\0')).map(canonical('text')),
+  text: fc
+    .string({ maxLength: 3, unit: 'grapheme' })
+    .filter((text) => !text.includes('\0'))
+    .map(canonical('text')),
   date: instant.map(canonical('date')),
   timestamp: instant.map(canonical('timestamp')),
   timestamptz: instant.map(canonical('timestamptz')),
@@ -78,7 +95,11 @@ const cases: readonly (readonly [string, ShardingFunction, readonly (keyof typeo
   ['range of numerics', numbers, ['numeric']],
   ['range of floats', numbers, ['float']],
   ['range of texts', texts, ['text']],
-  ['range of times', range({ shards: { a: ['2024-01-01T00:00Z', '2024-06-01T00:00Z'], b: ['2024-07-01T00:00Z', 'infinity'] } }), ['timestamptz']],
+  [
+    'range of times',
+    range({ shards: { a: ['2024-01-01T00:00Z', '2024-06-01T00:00Z'], b: ['2024-07-01T00:00Z', 'infinity'] } }),
+    ['timestamptz'],
+  ],
   ['list', list({ shards: { a: [1, 2, 3, 4, 5, 6], b: [-1, -2, -3, -4, 0] }, otherwise: 'c' }), ['integer']],
   ['list without otherwise', list({ shards: { a: [1, 2, 3, 4, 5, 6], b: [-1, -2, -3, -4, 0] } }), ['integer']],
   ['days in New York', days('America/New_York'), ['timestamptz']],
@@ -95,7 +116,9 @@ describe('the shards of a key are never pruned away', () => {
     const bound = fn.bind(types)
     const keyAndConstraints = fc
       .tuple(...types.map((type) => keysOf[type]))
-      .chain((key) => fc.tuple(fc.constant(key), fc.tuple(...types.map((type, at) => constraintFor(type, key[at] ?? '')))))
+      .chain((key) =>
+        fc.tuple(fc.constant(key), fc.tuple(...types.map((type, at) => constraintFor(type, key[at] ?? '')))),
+      )
     let owned = 0
     let pruned = 0
     fc.assert(

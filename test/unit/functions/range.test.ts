@@ -11,29 +11,53 @@ const invalid = (pattern: RegExp) =>
 describe('owners', () => {
   test('of integers: negative, open, beyond 2^53, in a gap', () => {
     const shards = { big: [2n ** 53n, null], low: [null, -10], mid: [-10, '100'] } as const
-    expect(owners(shards, 'integer', ['-11', '-10', '-9', '-1', '0', '9', '99', '100', '9007199254740991'])).toEqual(
-      [1, 2, 2, 2, 2, 2, 2, undefined, undefined],
-    )
-    expect(owners(shards, 'integer', ['9007199254740992', '9223372036854775807', '-9223372036854775808'])).toEqual([0, 0, 1])
+    expect(owners(shards, 'integer', ['-11', '-10', '-9', '-1', '0', '9', '99', '100', '9007199254740991'])).toEqual([
+      1,
+      2,
+      2,
+      2,
+      2,
+      2,
+      2,
+      undefined,
+      undefined,
+    ])
+    expect(owners(shards, 'integer', ['9007199254740992', '9223372036854775807', '-9223372036854775808'])).toEqual([
+      0, 0, 1,
+    ])
   })
 
   test('of numerics, exact; NaN is above everything', () => {
     const shards = { a: ['-0.5', '0.10'], b: ['0.1', 'Infinity'], c: ['Infinity', 'NaN'], d: ['NaN', null] } as const
     expect(
-      owners(shards, 'numeric', ['-Infinity', '-0.51', '-0.5', '-0.49', '0', '0.09', '0.1', '10', '9.5', 'Infinity', 'NaN']),
+      owners(shards, 'numeric', [
+        '-Infinity',
+        '-0.51',
+        '-0.5',
+        '-0.49',
+        '0',
+        '0.09',
+        '0.1',
+        '10',
+        '9.5',
+        'Infinity',
+        'NaN',
+      ]),
     ).toEqual([undefined, undefined, 0, 0, 0, 0, 1, 1, 1, 2, 3])
   })
 
   test('of floats; an open end holds infinity and NaN', () => {
     const shards = { a: [null, 1e-7], b: [1e-7, null] } as const
-    expect(owners(shards, 'float', ['-Infinity', '-1', '9e-8', '1e-7', '1e+21', '5', 'Infinity', 'NaN'])).toEqual(
-      [0, 0, 0, 1, 1, 1, 1, 1],
-    )
+    expect(owners(shards, 'float', ['-Infinity', '-1', '9e-8', '1e-7', '1e+21', '5', 'Infinity', 'NaN'])).toEqual([
+      0, 0, 0, 1, 1, 1, 1, 1,
+    ])
   })
 
   test('of texts by code points', () => {
     const shards = { a: [null, 'Z'], b: ['Z', '\uffee'], c: ['\uffee', null] } as const
-    expect(owners(shards, 'text', ['', 'Apfel', 'Z', 'a', 'Ä', '\uffed', '\uffee', '🏮'])).toEqual([0, 0, 1, 1, 1, 1, 2, 2])
+    expect(owners(shards, 'text', ['', 'Apfel', 'Z', 'a', 'Ä', '\uffed', '\uffee', '🏮'])).toEqual([
+      0, 0, 1, 1, 1, 1, 2, 2,
+    ])
   })
 
   test('of timestamps to the microsecond, and infinity', () => {
@@ -72,6 +96,13 @@ describe('pruning', () => {
     expect(bound.prune([{ kind: 'range', ...range }])).toEqual(expected)
   })
 
+  test('of keys without a predecessor leaves out what ends where the range starts', () => {
+    const numerics = bind({ a: [0, 10], b: [10, 20] }, 'numeric')
+    expect(numerics.prune([{ kind: 'range', ...from('10') }])).toEqual([1])
+    expect(numerics.prune([{ kind: 'range', ...from('9.99', false) }])).toEqual([0, 1])
+    expect(numerics.prune([{ kind: 'range', ...to('10', false) }])).toEqual([0])
+  })
+
   test('by values; those without owner add nothing', () => {
     expect(bound.prune([{ kind: 'values', keys: ['25', '35', '5', '26'] }])).toEqual([0, 1])
   })
@@ -104,7 +135,9 @@ describe('refuses', () => {
   })
 
   test('two columns, no shards, and bad labels', () => {
-    expect(() => range({ shards: { a: [null, null] } }).bind(['integer', 'integer'])).toThrow(invalid(/one shard key column/))
+    expect(() => range({ shards: { a: [null, null] } }).bind(['integer', 'integer'])).toThrow(
+      invalid(/one shard key column/),
+    )
     expect(() => range({ shards: {} })).toThrow(invalid(/no shards/))
     for (const label of ['A', 'a-b', '', 'x'.repeat(41)]) {
       expect(() => range({ shards: { [label]: [null, null] } })).toThrow(invalid(/1 to 40/))

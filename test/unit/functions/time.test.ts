@@ -27,13 +27,29 @@ describe('labels', () => {
 describe('owners', () => {
   test('of dates', () => {
     const fn = time({ every: 'quarter', from: '2023', to: '2024' }).bind(['date'])
-    const keys = ['2022-12-31', '2023-01-01', '2023-03-31', '2023-04-01', '2023-12-31', '2024-01-01', 'infinity', '-infinity']
+    const keys = [
+      '2022-12-31',
+      '2023-01-01',
+      '2023-03-31',
+      '2023-04-01',
+      '2023-12-31',
+      '2024-01-01',
+      'infinity',
+      '-infinity',
+    ]
     expect(keys.map((key) => fn.owner([key]))).toEqual([undefined, 0, 0, 1, 3, undefined, undefined, undefined])
   })
 
   test('of timestamps are wall clocks: the zone does not matter', () => {
-    const fn = time({ every: 'day', from: '2024-03-10', to: '2024-03-12', zone: 'America/New_York' }).bind(['timestamp'])
-    const keys = ['2024-03-09 23:59:59.999999', '2024-03-10 00:00:00.000000', '2024-03-10 23:59:59.999999', '2024-03-11 00:00:00.000000']
+    const fn = time({ every: 'day', from: '2024-03-10', to: '2024-03-12', zone: 'America/New_York' }).bind([
+      'timestamp',
+    ])
+    const keys = [
+      '2024-03-09 23:59:59.999999',
+      '2024-03-10 00:00:00.000000',
+      '2024-03-10 23:59:59.999999',
+      '2024-03-11 00:00:00.000000',
+    ]
     expect(keys.map((key) => fn.owner([key]))).toEqual([undefined, 0, 0, 1])
   })
 
@@ -41,23 +57,44 @@ describe('owners', () => {
     new Date(Date.parse(instant) - 1).toISOString().replace('999Z', '999999Z')
 
   test.each([
-    ['America/New_York', '2024-03-09', '2024-03-13', ['2024-03-09T05', '2024-03-10T05', '2024-03-11T04', '2024-03-12T04', '2024-03-13T04']],
-    ['America/New_York', '2024-11-02', '2024-11-05', ['2024-11-02T04', '2024-11-03T04', '2024-11-04T05', '2024-11-05T05']],
+    [
+      'America/New_York',
+      '2024-03-09',
+      '2024-03-13',
+      ['2024-03-09T05', '2024-03-10T05', '2024-03-11T04', '2024-03-12T04', '2024-03-13T04'],
+    ],
+    [
+      'America/New_York',
+      '2024-11-02',
+      '2024-11-05',
+      ['2024-11-02T04', '2024-11-03T04', '2024-11-04T05', '2024-11-05T05'],
+    ],
     ['Europe/Berlin', '2024-03-30', '2024-04-02', ['2024-03-29T23', '2024-03-30T23', '2024-03-31T22', '2024-04-01T22']],
     ['Europe/Berlin', '2024-10-26', '2024-10-29', ['2024-10-25T22', '2024-10-26T22', '2024-10-27T23', '2024-10-28T23']],
     // midnight is skipped: the day starts at 01:00
-    ['America/Sao_Paulo', '2018-11-03', '2018-11-06', ['2018-11-03T03', '2018-11-04T03', '2018-11-05T02', '2018-11-06T02']],
+    [
+      'America/Sao_Paulo',
+      '2018-11-03',
+      '2018-11-06',
+      ['2018-11-03T03', '2018-11-04T03', '2018-11-05T02', '2018-11-06T02'],
+    ],
     // midnight comes twice: the first one counts
-    ['America/Havana', '2024-11-02', '2024-11-05', ['2024-11-02T04', '2024-11-03T04', '2024-11-04T05', '2024-11-05T05']],
+    [
+      'America/Havana',
+      '2024-11-02',
+      '2024-11-05',
+      ['2024-11-02T04', '2024-11-03T04', '2024-11-04T05', '2024-11-05T05'],
+    ],
     ['UTC', '2290-01-01', '2290-01-03', ['2290-01-01T00', '2290-01-02T00', '2290-01-03T00']],
   ])('of instants in %s from %s to %s', (zone, from, to, starts) => {
     const fn = time({ every: 'day', from, to, zone }).bind(['timestamptz'])
     for (const [day, hour] of starts.entries()) {
       const start = `${hour}:00:00.000000Z`
       const isEnd = day === starts.length - 1
-      expect([fn.owner([lastMicrosecond(`${hour}:00:00Z`)]), fn.owner([start])]).toEqual(
-        [day === 0 ? undefined : day - 1, isEnd ? undefined : day],
-      )
+      expect([fn.owner([lastMicrosecond(`${hour}:00:00Z`)]), fn.owner([start])]).toEqual([
+        day === 0 ? undefined : day - 1,
+        isEnd ? undefined : day,
+      ])
     }
   })
 
@@ -95,7 +132,9 @@ describe('pruning is exact at the edges', () => {
   })
 
   test('for instants on a day of 23 hours', () => {
-    const days = time({ every: 'day', from: '2024-03-10', to: '2024-03-12', zone: 'America/New_York' }).bind(['timestamptz'])
+    const days = time({ every: 'day', from: '2024-03-10', to: '2024-03-12', zone: 'America/New_York' }).bind([
+      'timestamptz',
+    ])
     expect(days.prune([{ kind: 'range', from: bound('2024-03-11T03:59:59.999999Z', false) }])).toEqual([1])
     expect(days.prune([{ kind: 'range', from: bound('2024-03-11T03:59:59.999999Z', true) }])).toEqual([0, 1])
   })
@@ -103,7 +142,10 @@ describe('pruning is exact at the edges', () => {
 
 describe('refuses', () => {
   test.each<[TimeOptions, RegExp]>([
-    [{ every: 'week', from: '2025', to: '2026' }, /from is 2025-01-01, inside a week; the nearest start of one is 2024-12-30/],
+    [
+      { every: 'week', from: '2025', to: '2026' },
+      /from is 2025-01-01, inside a week; the nearest start of one is 2024-12-30/,
+    ],
     [{ every: 'month', from: '2024-01', to: '2024-03-20' }, /to is 2024-03-20.*2024-04-01/],
     [{ every: 'month', from: '2024-01', to: '2024-01' }, /must be after/],
     [{ every: 'month', from: '2024-13', to: '2025' }, /from must be a day/],

@@ -19,7 +19,10 @@ test('a node of weight 0 takes nothing', () => {
 
 describe('for all weights', () => {
   const weights = fc
-    .array(fc.oneof(fc.integer({ min: 0, max: 20 }), fc.constantFrom(0.1, 0.3, 1 / 3, 1000)), { minLength: 1, maxLength: 12 })
+    .array(fc.oneof(fc.integer({ min: 0, max: 20 }), fc.constantFrom(0.1, 0.3, 1 / 3, 1000)), {
+      minLength: 1,
+      maxLength: 12,
+    })
     .filter((list) => list.some((weight) => weight > 0))
 
   test('every beginning is proportional to within one', () => {
@@ -49,6 +52,9 @@ describe('for all weights', () => {
   })
 })
 
-test.each([[[]], [[0, 0]], [[-1, 2]], [[Number.NaN]], [[Number.POSITIVE_INFINITY]]])('weights %j are refused', (weights) => {
-  expect(() => placeShards(nodes(...weights), 1)).toThrow(expect.objectContaining({ code: 'OPTIONS_INVALID' }))
-})
+test.each([[[]], [[0, 0]], [[-1, 2]], [[Number.NaN]], [[Number.POSITIVE_INFINITY]]])(
+  'weights %j are refused',
+  (weights) => {
+    expect(() => placeShards(nodes(...weights), 1)).toThrow(expect.objectContaining({ code: 'OPTIONS_INVALID' }))
+  },
+)

@@ -10,7 +10,9 @@ const group = (name: string, labels: readonly string[], rest: Partial<GroupPlace
 })
 const nodes = [{ name: 'a' }, { name: 'b' }]
 const places = (options: Partial<ShardMapOptions>) =>
-  Object.fromEntries([...createShardMap({ nodes, groups: [], ...options }).shards].map(([name, { node }]) => [name, node]))
+  Object.fromEntries(
+    [...createShardMap({ nodes, groups: [], ...options }).shards].map(([name, { node }]) => [name, node]),
+  )
 const error = (code: string, pattern: RegExp) =>
   expect.objectContaining({ code, message: expect.stringMatching(pattern) })
 
@@ -60,7 +62,12 @@ describe('createShardMap', () => {
     ['a node twice', { nodes: [...nodes, { name: 'a' }] }, 'OPTIONS_INVALID', /Two nodes have the name 'a'/],
     ['an unknown home', { home: 'z' }, 'OPTIONS_INVALID', /home names the node 'z'/],
     ['a group twice', { groups: [group('g', ['0']), group('g', ['1'])] }, 'OPTIONS_INVALID', /Two colocation groups/],
-    ['a shard name twice', { groups: [group('a', ['b_c']), group('a_b', ['c'])] }, 'OPTIONS_INVALID', /'a' and 'a_b' both have a shard 'a_b_c'/],
+    [
+      'a shard name twice',
+      { groups: [group('a', ['b_c']), group('a_b', ['c'])] },
+      'OPTIONS_INVALID',
+      /'a' and 'a_b' both have a shard 'a_b_c'/,
+    ],
     ['an unknown node', { groups: [group('g', ['0'], { placement: { '0': 'z' } })] }, 'OPTIONS_INVALID', /node 'z'/],
     ['an unknown shard', { groups: [group('g', ['0'], { placement: { '1': 'a' } })] }, 'OPTIONS_INVALID', /shard '1'/],
     ['a pin twice', { groups: [group('g', ['x'], { placement: { x: 'a', g_x: 'b' } })] }, 'OPTIONS_INVALID', /twice/],
