@@ -12,7 +12,8 @@ const fromText = (value: unknown, source: string): string => {
   const number = Number(text)
   // PostgreSQL refuses what overflows to infinity or vanishes to zero
   const vanished = number === 0 && /^[^e]*[1-9]/i.test(text)
-  if (vanished || !Number.isFinite(number)) throw keyInvalid(value, 'float', 'it is out of the range of double precision')
+  if (vanished || !Number.isFinite(number))
+    throw keyInvalid(value, 'float', 'it is out of the range of double precision')
   return print(number)
 }
 

@@ -11,10 +11,11 @@ import type { CanonicalKey } from './sharding-function'
 
 /**
  * The canonical text of a shard key value, as its column's type tells values apart: 42, 42n, `'42'` and `'042'` are one
- * integer key. `test/vectors/canonical-keys.json` pins the texts down; they are stored nowhere, but hashes depend on them.
+ * integer key. `test/vectors/canonical-keys.json` pins the texts down; they are stored nowhere, but hashes
+ * depend on them.
  *
- * Returns `undefined` only where the value is legal but its meaning depends on the database session (see `canonicalTime`):
- * a reader then asks all shards, a writer must refuse.
+ * Returns `undefined` only where the value is legal but its meaning depends on the database session (see
+ * `canonicalTime`): a reader then asks all shards, a writer must refuse.
  *
  * @throws ShardedError KEY_INVALID for anything the column cannot hold, null included. Never NULL, NUL or guesses.
  * @example

@@ -52,7 +52,10 @@ const trimTrailingZeros = (digits: string): string => {
   return digits.slice(0, to)
 }
 
-/** `'1'` for `'1.0'`, 1, 1n and `'1e0'`; exact for any number of digits. A JavaScript number is what the driver prints of it. */
+/**
+ * `'1'` for `'1.0'`, 1, 1n and `'1e0'`; exact for any number of digits. A JavaScript number is what
+ * the driver prints of it.
+ */
 export const canonicalNumeric = (value: unknown): string => {
   if (typeof value === 'string') return fromText(value, value)
   if (typeof value === 'number' || typeof value === 'bigint') return fromText(value, String(value))

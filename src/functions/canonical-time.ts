@@ -39,7 +39,8 @@ const print = (time: Time, type: TimeType): string | undefined => {
 }
 
 /**
- * The canonical text of a date or time, to the microsecond: a wall clock for `date` and `timestamp`, UTC for `timestamptz`.
+ * The canonical text of a date or time, to the microsecond: a wall clock for `date` and `timestamp`, UTC for
+ * `timestamptz`.
  * `undefined` where only the database's session can tell: a `timestamptz` text without offset, words such as `now`, and
  * forms that are not ISO 8601 (also years BC), which the database then takes or refuses.
  */

@@ -8,7 +8,10 @@ export interface CivilDate {
 const DAYS_OF_ERA = 146_097
 const EPOCH_SHIFT = 719_468
 
-/** Days since 1970-01-01. Years are counted from March, so that the leap day is the last (Howard Hinnant's algorithm). */
+/**
+ * Days since 1970-01-01. Years are counted from March, so that the leap day is the last (Howard
+ * Hinnant's algorithm).
+ */
 export const dayOfCivil = (year: number, month: number, day: number): number => {
   const y = month <= 2 ? year - 1 : year
   const era = Math.floor(y / 400)

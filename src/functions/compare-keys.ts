@@ -28,9 +28,8 @@ const compareNumbers: KeyOrder = (a, b) => {
 
 const compareFloats: KeyOrder = (a, b) => {
   if (a === b) return 0
-  if (a === 'NaN') return 1
-  if (b === 'NaN') return -1
-  return Number(a) < Number(b) ? -1 : 1
+  // NaN is above everything, and no comparison of JavaScript is true of it
+  return b === 'NaN' || Number(a) < Number(b) ? -1 : 1
 }
 
 /** Canonical times have fields of fixed width but for the year: longer is later, and equally long compare as texts. */
@@ -67,6 +66,9 @@ const ORDERS: Readonly<Partial<Record<KeyType, KeyOrder>>> = Object.freeze({
  */
 export const keyOrder = (type: KeyType): KeyOrder | undefined => ORDERS[type]
 
-/** Whether `<` in the database is the order of `keyOrder`: for texts the collation decides, so their ranges prune nothing. */
+/**
+ * Whether `<` in the database is the order of `keyOrder`: for texts the collation decides, so their
+ * ranges prune nothing.
+ */
 export const ordersAsDatabase = (type: KeyType): boolean =>
   keyOrder(type) !== undefined && type !== 'text' && type !== 'char'

@@ -29,9 +29,13 @@ const bindCustom = (
   const indexOf = (name: string): number => {
     const index = indexes.get(name)
     if (index !== undefined) return index
-    throw new ShardedError('SHARD_UNKNOWN', `custom(…) answered with the shard ${JSON.stringify(name)}, which it does not declare.`, {
-      details: { shard: name, shards: [...indexes.keys()] },
-    })
+    throw new ShardedError(
+      'SHARD_UNKNOWN',
+      `custom(…) answered with the shard ${JSON.stringify(name)}, which it does not declare.`,
+      {
+        details: { shard: name, shards: [...indexes.keys()] },
+      },
+    )
   }
   const owner: BoundFunction['owner'] = (key) => {
     const name = shardOf(...key)

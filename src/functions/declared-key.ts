@@ -18,5 +18,8 @@ export const declaredKey = (kind: ShardingFunction['kind'], value: unknown, type
   const key = read(kind, value, type)
   if (key !== undefined) return key
   const example = type === 'timestamptz' ? '2024-01-15T00:00:00Z' : '2024-01-15'
-  throw functionInvalid(kind, `${JSON.stringify(value)} means another ${type} in another session: write it as '${example}'.`)
+  throw functionInvalid(
+    kind,
+    `${JSON.stringify(value)} means another ${type} in another session: write it as '${example}'.`,
+  )
 }

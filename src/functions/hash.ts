@@ -31,8 +31,9 @@ const bindHash = (shards: number, types: readonly KeyType[]): BoundFunction => {
 }
 
 /**
- * Spreads keys evenly by their hash: keys of any types, and of any number of columns. Of n shards, shard i owns the slots
- * from ⌈i · 16384 / n⌉ to before ⌈(i + 1) · 16384 / n⌉, so splitting every shard in two halves its slots in place.
+ * Spreads keys evenly by their hash: keys of any types, and of any number of columns. Of n shards, shard i owns
+ * the slots from ⌈i · 16384 / n⌉ to before ⌈(i + 1) · 16384 / n⌉, so splitting every shard in two halves its
+ * slots in place.
  *
  * Equality on all key columns finds the shard; ranges reach all shards.
  *

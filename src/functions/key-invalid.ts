@@ -25,9 +25,14 @@ const describe = (value: unknown): string => {
  * @example
  * keyInvalid(true, 'integer').message // A boolean is not a value of an integer shard key. …
  */
-export const keyInvalid = (value: unknown, type: KeyType, reason?: string): ShardedError =>
-  new ShardedError(
+export const keyInvalid = (value: unknown, type: KeyType, reason?: string): ShardedError => {
+  const article = type === 'integer' ? 'an' : 'a'
+  const ending = reason === undefined ? '' : `: ${reason}`
+  return new ShardedError(
     'KEY_INVALID',
-    `${describe(value)} is not a value of ${type === 'integer' ? 'an' : 'a'} ${type} shard key${reason === undefined ? '' : `: ${reason}`}.`,
-    { details: { keyType: type, valueType: value === null ? 'null' : typeof value } },
+    `${describe(value)} is not a value of ${article} ${type} shard key${ending}.`,
+    {
+      details: { keyType: type, valueType: value === null ? 'null' : typeof value },
+    },
   )
+}

@@ -43,7 +43,11 @@ const ownersOf = (
   return owners
 }
 
-const bindList = (owners: ReadonlyMap<CanonicalKey, number>, rest: number | undefined, type: KeyType): BoundFunction => {
+const bindList = (
+  owners: ReadonlyMap<CanonicalKey, number>,
+  rest: number | undefined,
+  type: KeyType,
+): BoundFunction => {
   const order = ordersAsDatabase(type) ? keyOrder(type) : undefined
   const ownerOf = (key: CanonicalKey): number | undefined => owners.get(key) ?? rest
   const within = (order: KeyOrder, range: RangeConstraint) =>

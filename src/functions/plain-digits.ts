@@ -1,8 +1,10 @@
 const RADIX = /^([+-]?)(0[xob](?:_?[0-9a-f])+)$/i
 
 /**
- * Rewrites the number texts that PostgreSQL reads since version 16 as plain decimal digits: `1_000`, `0x2A`, `0o52`, `0b101010`.
- * Older servers refuse them, so taking them here never gives another answer than the server. Other texts come back as they are.
+ * Rewrites the number texts that PostgreSQL reads since version 16 as plain decimal digits: `1_000`, `0x2A`,
+ * `0o52`, `0b101010`.
+ * Older servers refuse them, so taking them here never gives another answer than the server. Other texts come
+ * back as they are.
  */
 export const plainDigits = (text: string): string => {
   const radix = RADIX.exec(text)

@@ -13,7 +13,10 @@ const earlier = (key: CanonicalKey, type: KeyType): CanonicalKey | undefined => 
   return type === 'timestamp' ? timestampText(time.day, time.micros - 1) : timestamptzText(time.day, time.micros - 1)
 }
 
-/** The greatest key below a key of a type that has one (`9` of `10`, the last microsecond of a day); else `undefined`. */
+/**
+ * The greatest key below a key of a type that has one (`9` of `10`, the last microsecond of a day);
+ * else `undefined`.
+ */
 export const predecessorKey = (key: CanonicalKey, type: KeyType): CanonicalKey | undefined => {
   if (type === 'integer') return String(BigInt(key) - 1n)
   return type === 'date' || type === 'timestamp' || type === 'timestamptz' ? earlier(key, type) : undefined

@@ -41,14 +41,20 @@ const bindRange = (declared: readonly Declared[], types: readonly KeyType[]): Bo
   const intervals = declared.map(([label, from, to], shard): KeyInterval => {
     const interval = { shard, from: keyOf(from), to: keyOf(to) }
     if (interval.from !== null && interval.to !== null && order(interval.from, interval.to) >= 0) {
-      throw functionInvalid('range', `the shard '${label}' ends at ${interval.to}, not after its start ${interval.from}.`)
+      throw functionInvalid(
+        'range',
+        `the shard '${label}' ends at ${interval.to}, not after its start ${interval.from}.`,
+      )
     }
     return interval
   })
   const sorted = [...intervals].sort(compareStarts(order))
   sorted.reduce((before, next) => {
     if (before.to !== null && next.from !== null && order(before.to, next.from) <= 0) return next
-    throw functionInvalid('range', `the shards '${declared[before.shard]?.[0]}' and '${declared[next.shard]?.[0]}' overlap.`)
+    throw functionInvalid(
+      'range',
+      `the shards '${declared[before.shard]?.[0]}' and '${declared[next.shard]?.[0]}' overlap.`,
+    )
   })
   return bindIntervals(sorted, type)
 }

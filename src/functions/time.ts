@@ -17,7 +17,10 @@ export interface TimeOptions {
   readonly from: string | Date
   /** The first day after the last period. */
   readonly to: string | Date
-  /** The IANA zone whose midnights bound the periods of `timestamptz` keys; other types are wall clocks. Default: UTC. */
+  /**
+   * The IANA zone whose midnights bound the periods of `timestamptz` keys; other types are wall clocks.
+   * Default: UTC.
+   */
   readonly zone?: string
 }
 
@@ -61,7 +64,10 @@ const boundary = (name: 'from' | 'to', { every, ...options }: TimeOptions, clock
   if (start === day) return day
   const next = period.next(start)
   const nearest = day - start <= next - day ? start : next
-  throw functionInvalid('time', `${name} is ${dateText(day)}, inside a ${every}; the nearest start of one is ${dateText(nearest)}.`)
+  throw functionInvalid(
+    'time',
+    `${name} is ${dateText(day)}, inside a ${every}; the nearest start of one is ${dateText(nearest)}.`,
+  )
 }
 
 /** First days of all periods, and the day after the last. */
@@ -93,8 +99,8 @@ const bindTime = (starts: readonly number[], clock: ZoneClock, types: readonly K
 }
 
 /**
- * Places keys by periods of time: one shard a day, ISO week (from Monday), month, quarter or year, over one column of type
- * date, timestamp or timestamptz. A time outside of [from, to) has no owner.
+ * Places keys by periods of time: one shard a day, ISO week (from Monday), month, quarter or year, over one
+ * column of type date, timestamp or timestamptz. A time outside of [from, to) has no owner.
  *
  * Equality and ranges find the periods, exact to the microsecond; days of 23 and 25 hours are as long as they are.
  *
@@ -105,7 +111,10 @@ const bindTime = (starts: readonly number[], clock: ZoneClock, types: readonly K
 export const time = (options: TimeOptions): ShardingFunction => {
   const { every, zone = 'UTC' } = options
   if (!Object.hasOwn(calendarPeriods, every)) {
-    throw functionInvalid('time', `every must be one of ${Object.keys(calendarPeriods).join(', ')}, not ${JSON.stringify(every)}.`)
+    throw functionInvalid(
+      'time',
+      `every must be one of ${Object.keys(calendarPeriods).join(', ')}, not ${JSON.stringify(every)}.`,
+    )
   }
   const clock = clockOf(zone)
   const starts = startsOf(every, boundary('from', options, clock), boundary('to', options, clock))

@@ -1,6 +1,9 @@
 const isBlank = (code: number): boolean => code === 32 || (code >= 9 && code <= 13)
 
-/** Removes what PostgreSQL takes for white space around a number or a word; JavaScript's `trim` removes more than that. */
+/**
+ * Removes what PostgreSQL takes for white space around a number or a word; JavaScript's `trim`
+ * removes more than that.
+ */
 export const trimBlanks = (text: string): string => {
   let from = 0
   let to = text.length

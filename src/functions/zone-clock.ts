@@ -3,8 +3,8 @@ export interface ZoneClock {
   /** The wall clock at an instant, as the milliseconds that UTC would show it at. */
   wallOf(instantMs: number): number
   /**
-   * The instant at which a civil day (counted from 1970-01-01) starts. Where midnight is skipped, it is the first instant
-   * after the gap; where it comes twice, the first.
+   * The instant at which a civil day (counted from 1970-01-01) starts. Where midnight is skipped, it is the first
+   * instant after the gap; where it comes twice, the first.
    */
   startOfDay(day: number): number
 }

@@ -21,16 +21,22 @@ const loadsOf = (nodes: readonly WeightedNode[]): readonly Load[] => {
   const total = nodes.reduce((sum, { weight = 1 }) => sum + weight, 0)
   const isBad = nodes.some(({ weight = 1 }) => !Number.isFinite(weight) || weight < 0)
   if (isBad || !Number.isFinite(total) || total <= 0) {
-    throw new ShardedError('OPTIONS_INVALID', 'The weights of nodes must be numbers of 0 or more, and not all of them 0.', {
-      details: { nodes: nodes.map(({ name, weight = 1 }) => ({ name, weight })) },
-    })
+    throw new ShardedError(
+      'OPTIONS_INVALID',
+      'The weights of nodes must be numbers of 0 or more, and not all of them 0.',
+      {
+        details: { nodes: nodes.map(({ name, weight = 1 }) => ({ name, weight })) },
+      },
+    )
   }
-  return nodes.filter(({ weight = 1 }) => weight > 0).map(({ name, weight = 1 }) => ({ name, due: weight / total, placed: 0 }))
+  return nodes
+    .filter(({ weight = 1 }) => weight > 0)
+    .map(({ name, weight = 1 }) => ({ name, due: weight / total, placed: 0 }))
 }
 
 /**
- * Spreads units over nodes: the node of each unit, in order. It is Tijdeman's chairman assignment: of the nodes whose due
- * part is sufficiently ahead of what they have, the one whose next unit is the most urgent.
+ * Spreads units over nodes: the node of each unit, in order. It is Tijdeman's chairman assignment: of the nodes
+ * whose due part is sufficiently ahead of what they have, the one whose next unit is the most urgent.
  *
  * Neighbours (the months of a year, say) land on different nodes as far as the weights allow. Every beginning of the
  * sequence is proportional to the weights to within one unit, so more units at the end leave the places of the others.
@@ -47,7 +53,10 @@ export const placeShards = (nodes: readonly WeightedNode[], units: number): read
     const deadline = ({ due, placed }: Load): number => (placed + 1 - slack) / due
     const next = loads
       .filter(isDue)
-      .reduce<Load | undefined>((best, load) => (best && deadline(best) <= deadline(load) + TOLERANCE ? best : load), undefined)
+      .reduce<Load | undefined>(
+        (best, load) => (best && deadline(best) <= deadline(load) + TOLERANCE ? best : load),
+        undefined,
+      )
     if (next === undefined) throw new Error('Some node is always due: the parts add up to one.')
     next.placed += 1
     return next.name

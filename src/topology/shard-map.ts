@@ -57,8 +57,13 @@ const pinsOf = ({ name: group, labels, placement }: GroupPlacement, nodes: reado
   const pins = new Map<string, string>()
   for (const [key, node] of placement === undefined || placement === 'even' ? [] : Object.entries(placement)) {
     const label = labels.find((candidate) => candidate === key || `${group}_${candidate}` === key)
-    if (label === undefined) throw invalid(`The placement of group '${group}' names the shard '${key}', which it does not have.`, { group, shard: key })
-    if (pins.has(label)) throw invalid(`The placement of group '${group}' names the shard '${label}' twice.`, { group, shard: key })
+    if (label === undefined)
+      throw invalid(`The placement of group '${group}' names the shard '${key}', which it does not have.`, {
+        group,
+        shard: key,
+      })
+    if (pins.has(label))
+      throw invalid(`The placement of group '${group}' names the shard '${label}' twice.`, { group, shard: key })
     pins.set(label, checkNode(node, nodes, `The placement of group '${group}'`))
   }
   return pins
@@ -73,10 +78,14 @@ const placeGroup = (group: GroupPlacement, weighted: readonly WeightedNode[]): r
     group,
     weighted.map((node) => node.name),
   )
-  const spread = placeShards(weighted, placementUnits.reduce((units, unit) => Math.max(units, unit + 1), 0))
+  const spread = placeShards(
+    weighted,
+    placementUnits.reduce((units, unit) => Math.max(units, unit + 1), 0),
+  )
   const shards = labels.map((label, index): Shard => {
     const node = pins.get(label) ?? spread[placementUnits[index] ?? -1]
-    if (node === undefined) throw new Error(`The placement unit of shard ${index} of group '${name}' is not a whole number.`)
+    if (node === undefined)
+      throw new Error(`The placement unit of shard ${index} of group '${name}' is not a whole number.`)
     return Object.freeze({ name: shardName(name, label), group: name, label, index, node, layout })
   })
   return Object.freeze(shards)
@@ -91,7 +100,9 @@ const indexGroups = (groups: readonly (readonly [string, readonly Shard[]])[]): 
     for (const shard of shards) {
       const other = byName.get(shard.name)
       if (other !== undefined) {
-        throw invalid(`The groups '${other.group}' and '${group}' both have a shard '${shard.name}'.`, { shard: shard.name })
+        throw invalid(`The groups '${other.group}' and '${group}' both have a shard '${shard.name}'.`, {
+          shard: shard.name,
+        })
       }
       byName.set(shard.name, shard)
     }
