@@ -1,7 +1,7 @@
 import { Client } from 'pg'
 import { startCluster } from './cluster'
 
-/** A program that starts a cluster, tells its parent where, and never stops it. */
+/** A program that starts a cluster, tells its parent where, and never stops it. It runs until it gets a message. */
 const main = async (): Promise<void> => {
   const cluster = await startCluster({ name: 'owned' })
   const client = new Client({ connectionString: cluster.url() })
@@ -9,7 +9,7 @@ const main = async (): Promise<void> => {
   const { rows } = await client.query('SHOW unix_socket_directories')
   await client.end()
   process.send?.({ port: cluster.port, folder: rows[0].unix_socket_directories })
-  setInterval(() => undefined, 1000)
+  process.once('message', () => process.disconnect())
 }
 
 void main()

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmod, chown, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Client } from 'pg'
@@ -82,8 +83,14 @@ const startGuard = (folder: string): ChildProcess => {
     stdio: ['pipe', 'ignore', 'ignore'],
     detached: true,
   })
-  guard.unref()
+  letProcessEnd(guard)
   return guard
+}
+
+/** A program that forgets `stop()` ends all the same, and its guard cleans up. */
+const letProcessEnd = (child: ChildProcess): void => {
+  child.unref()
+  for (const stream of [child.stdin, child.stdout, child.stderr]) if (stream instanceof Socket) stream.unref()
 }
 
 interface ClusterParts {
@@ -161,7 +168,7 @@ class EmbeddedCluster implements Cluster {
     const deadline = Date.now() + startDeadlineMs
     for (;;) {
       this.#server = this.#spawnServer()
-      if (await this.#isReady(deadline)) return
+      if (await this.#isReady(deadline)) return letProcessEnd(this.#server)
       if (Date.now() >= deadline) throw new Error(`Cluster ${this.name} did not start:\n${this.#log}`)
       await this.#end('SIGKILL')
       await sleep(50)
@@ -199,6 +206,7 @@ class EmbeddedCluster implements Cluster {
     const server = this.#server
     this.#server = undefined
     if (server === undefined || server.exitCode !== null || server.signalCode !== null) return
+    server.ref()
     const ended = once(server, 'exit')
     server.kill(signal)
     await ended

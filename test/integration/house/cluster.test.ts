@@ -99,12 +99,23 @@ describe('a cluster whose process ends without stopping it', () => {
     return { child, port, folder }
   }
 
+  const isGone = async (port: number, folder: string): Promise<void> => {
+    await expect.poll(() => listens(port), { timeout: 10_000 }).toBe(false)
+    await expect.poll(() => existsSync(folder), { timeout: 10_000 }).toBe(false)
+  }
+
+  it('does not keep it from ending, and is gone then', async () => {
+    const { child, port, folder } = await started()
+    child.send('end')
+    expect(await once(child, 'exit')).toEqual([0, null])
+    await isGone(port, folder)
+  })
+
   it.each(['SIGINT', 'SIGTERM', 'SIGKILL'] as const)('is gone after %s', async (signal) => {
     const { child, port, folder } = await started()
     expect(await listens(port)).toBe(true)
     child.kill(signal)
     await once(child, 'exit')
-    await expect.poll(() => listens(port), { timeout: 10_000 }).toBe(false)
-    await expect.poll(() => existsSync(folder), { timeout: 10_000 }).toBe(false)
+    await isGone(port, folder)
   })
 })
