@@ -134,7 +134,11 @@ export const errorCatalogue = Object.freeze({
     'Some shards committed and others did not: the write is half there.',
     'Read details.committed, details.failed and details.unknown, and repair or repeat on the shards that failed.',
   ),
-  TRANSACTION_ABORTED: entry('A transaction in which a statement failed cannot be committed.', 'Let the error of the failed statement end the transaction, or use a nested one around it.', 'no-writes'),
+  TRANSACTION_ABORTED: entry(
+    'A transaction in which a statement failed cannot be committed.',
+    'Let the error of the failed statement end the transaction, or use a nested one around it.',
+    'no-writes',
+  ),
   COMMIT_OUTCOME_UNKNOWN: entry(
     'The connection broke before the server acknowledged COMMIT.',
     'Read the rows to learn whether the commit took effect.',

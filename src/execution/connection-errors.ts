@@ -6,25 +6,51 @@ export interface Place {
   readonly shard: string | undefined
 }
 
-const placeText = ({ node, shard }: Place): string => (shard === undefined ? `Node ${node}` : `Shard ${shard} on node ${node}`)
+const placeText = ({ node, shard }: Place): string =>
+  shard === undefined ? `Node ${node}` : `Shard ${shard} on node ${node}`
 
-const socketCodes = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EHOSTUNREACH', 'ENETUNREACH', 'EAI_AGAIN'])
+const socketCodes = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ETIMEDOUT',
+  'ENOTFOUND',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'EAI_AGAIN',
+])
 
 /** SQLSTATEs with which a server ends or refuses a connection: admin shutdown, crash shutdown, cannot connect now, idle timeouts. */
-const serverGoneCodes = new Set(['57P01', '57P02', '57P03', '57P05', '25P03', '08000', '08001', '08003', '08006', '53300'])
+const serverGoneCodes = new Set([
+  '57P01',
+  '57P02',
+  '57P03',
+  '57P05',
+  '25P03',
+  '08000',
+  '08001',
+  '08003',
+  '08006',
+  '53300',
+])
 
 /** True when an error says that there is no (longer a) connection, rather than that the statement is wrong. */
 export function isConnectionError(error: unknown): boolean {
   if (!(error instanceof Error)) return false
   const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined
   if (code !== undefined) return socketCodes.has(code) || serverGoneCodes.has(code)
-  return /connection terminated|connection error|not queryable|timeout exceeded when trying to connect|client was closed/i.test(error.message)
+  return /connection terminated|connection error|not queryable|timeout exceeded when trying to connect|client was closed/i.test(
+    error.message,
+  )
 }
 
 /** A connection could not be had: nothing was sent. */
 export function unavailable(place: Place, cause: unknown): ShardedError {
   const text = cause instanceof Error ? cause.message || cause.constructor.name : String(cause)
-  return new ShardedError('SHARD_UNAVAILABLE', `${placeText(place)} gave no connection: ${text}.`, { details: { ...place }, cause })
+  return new ShardedError('SHARD_UNAVAILABLE', `${placeText(place)} gave no connection: ${text}.`, {
+    details: { ...place },
+    cause,
+  })
 }
 
 /**
@@ -34,10 +60,19 @@ export function unavailable(place: Place, cause: unknown): ShardedError {
 export function connectionBroke(place: Place, text: string, inTransaction: boolean, cause: unknown): ShardedError {
   const details = { ...place, statement: text.slice(0, 500) }
   if (/^\s*COMMIT/i.test(text)) {
-    return new ShardedError('COMMIT_OUTCOME_UNKNOWN', `${placeText(place)} did not acknowledge COMMIT.`, { details, cause })
+    return new ShardedError('COMMIT_OUTCOME_UNKNOWN', `${placeText(place)} did not acknowledge COMMIT.`, {
+      details,
+      cause,
+    })
   }
   if (inTransaction || /^[\s(]*select\b/i.test(text)) {
-    return new ShardedError('SHARD_UNAVAILABLE', `${placeText(place)} broke the connection during a statement.`, { details, cause })
+    return new ShardedError('SHARD_UNAVAILABLE', `${placeText(place)} broke the connection during a statement.`, {
+      details,
+      cause,
+    })
   }
-  return new ShardedError('CONNECTION_LOST', `${placeText(place)} broke the connection during a write.`, { details, cause })
+  return new ShardedError('CONNECTION_LOST', `${placeText(place)} broke the connection during a write.`, {
+    details,
+    cause,
+  })
 }

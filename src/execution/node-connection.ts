@@ -49,7 +49,11 @@ export class NodeConnection {
     return run
   }
 
-  private async send(text: string, values: readonly unknown[] | undefined, shard: string | undefined): Promise<QueryResult> {
+  private async send(
+    text: string,
+    values: readonly unknown[] | undefined,
+    shard: string | undefined,
+  ): Promise<QueryResult> {
     const { client, settings } = this
     const started = settings.listeners.size > 0 ? performance.now() : 0
     const named = this.nameOf(text, values)
@@ -61,16 +65,29 @@ export class NodeConnection {
       this.followTransaction(text)
       return result
     } catch (error) {
-      throw isConnectionError(error) ? connectionBroke(this.place(shard), text, client[inTransactionKey] === true, error) : error
+      throw isConnectionError(error)
+        ? connectionBroke(this.place(shard), text, client[inTransactionKey] === true, error)
+        : error
     } finally {
       if (settings.listeners.size > 0) {
-        const event = { node: this.node, shard, text, prepared: named !== undefined, milliseconds: performance.now() - started, failed }
+        const event = {
+          node: this.node,
+          shard,
+          text,
+          prepared: named !== undefined,
+          milliseconds: performance.now() - started,
+          failed,
+        }
         for (const listener of settings.listeners) listener(event)
       }
     }
   }
 
-  private async run(text: string, values: readonly unknown[] | undefined, name: string | undefined): Promise<QueryResult> {
+  private async run(
+    text: string,
+    values: readonly unknown[] | undefined,
+    name: string | undefined,
+  ): Promise<QueryResult> {
     const { client } = this
     const mutable = values as unknown[] | undefined
     if (name === undefined) return client.query(text, mutable)
@@ -116,4 +133,3 @@ function isStalePlan(error: unknown): boolean {
   if (!(error instanceof Error) || !('code' in error)) return false
   return error.code === '26000' || (error.code === '0A000' && error.message.includes('cached plan'))
 }
-

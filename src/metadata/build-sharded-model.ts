@@ -96,9 +96,13 @@ export function buildShardedModel(
 function keyColumnsOf(storage: ShardArgsStorage, entity: EntityDescription): readonly ColumnDescription[] {
   const keyColumns = findKeyColumns(storage, entity)
   if (keyColumns.length === 0) {
-    throw new ShardedError('ENTITY_WITHOUT_SHARD_KEY', `${entity.name} is @Sharded, but none of its columns is marked.`, {
-      details: { entity: entity.name },
-    })
+    throw new ShardedError(
+      'ENTITY_WITHOUT_SHARD_KEY',
+      `${entity.name} is @Sharded, but none of its columns is marked.`,
+      {
+        details: { entity: entity.name },
+      },
+    )
   }
   for (const column of keyColumns) {
     if (column.keyType) continue
@@ -155,9 +159,13 @@ function checkColocation({ entity, keyColumns }: Declared, root: Declared): void
 
 function checkEntity({ entity, args, keyColumns }: Declared): void {
   if (entity.schema !== undefined && entity.schema !== '__shard__') {
-    throw new ShardedError('NAME_INVALID', `${entity.name} is sharded and names the schema "${entity.schema}": its schemas are its shards.`, {
-      details: { entity: entity.name, schema: entity.schema },
-    })
+    throw new ShardedError(
+      'NAME_INVALID',
+      `${entity.name} is sharded and names the schema "${entity.schema}": its schemas are its shards.`,
+      {
+        details: { entity: entity.name, schema: entity.schema },
+      },
+    )
   }
   for (const column of entity.columns) {
     if (column.generation === undefined || column.generation === 'uuid') continue
@@ -185,7 +193,11 @@ function checkRelations(entity: EntityDescription, groupOf: ReadonlyMap<EntityTa
     const inverse = groupOf.get(relation.inverse)
     if (group === inverse) continue
     if (!relation.hasForeignKey && !relation.isManyToMany && !relation.isEagerOrLazy) continue
-    const link = relation.isManyToMany ? 'a junction table' : relation.hasForeignKey ? 'a foreign key' : 'an eager or lazy relation'
+    const link = relation.isManyToMany
+      ? 'a junction table'
+      : relation.hasForeignKey
+        ? 'a foreign key'
+        : 'an eager or lazy relation'
     throw new ShardedError(
       'RELATION_LEAVES_SHARD',
       `${entity.name}.${relation.property} needs ${link} to ${relation.inverseName}, which is not colocated with ${entity.name}.`,

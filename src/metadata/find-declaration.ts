@@ -6,7 +6,9 @@ const isClass = (target: EntityTarget): target is { prototype: object } => typeo
 /** True when `target` is `ancestor` or extends it. */
 export function inherits(target: EntityTarget, ancestor: EntityTarget): boolean {
   if (target === ancestor) return true
-  return isClass(target) && isClass(ancestor) && ancestor.prototype.isPrototypeOf(target.prototype)
+  return (
+    isClass(target) && isClass(ancestor) && Object.prototype.isPrototypeOf.call(ancestor.prototype, target.prototype)
+  )
 }
 
 /** The declaration nearest to the entity: its own, else that of the closest base class. */

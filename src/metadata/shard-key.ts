@@ -9,8 +9,6 @@ import { shardArgsStorage } from './shard-args-storage'
  */
 export function ShardKey(): PropertyDecorator {
   return (target, propertyName) => {
-    shardArgsStorage().shardKeys.push(
-      Object.freeze({ target: target.constructor, propertyName: String(propertyName) }),
-    )
+    shardArgsStorage().shardKeys.push(Object.freeze({ target: target.constructor, propertyName: String(propertyName) }))
   }
 }

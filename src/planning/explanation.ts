@@ -15,12 +15,15 @@ export interface Explanation {
 }
 
 export function explain(plan: Omit<Explanation, 'text'>): Explanation {
-  const shards = plan.shards.length > 8 ? `${plan.shards.slice(0, 8).join(', ')}, … (${plan.shards.length})` : plan.shards.join(', ')
+  const shards =
+    plan.shards.length > 8 ? `${plan.shards.slice(0, 8).join(', ')}, … (${plan.shards.length})` : plan.shards.join(', ')
   const lines = [
     `${plan.operation} ${plan.entity}`,
     `route: ${shards}`,
     `  because ${plan.reason}`,
-    ...plan.statements.map((one) => `node ${one.node} [${one.shards.length} shard(s)]: ${one.text}${parametersText(one.parameters)}`),
+    ...plan.statements.map(
+      (one) => `node ${one.node} [${one.shards.length} shard(s)]: ${one.text}${parametersText(one.parameters)}`,
+    ),
     ...plan.steps.map((step) => `here: ${step}`),
   ]
   return Object.freeze({ ...plan, text: lines.join('\n') })
@@ -28,6 +31,8 @@ export function explain(plan: Omit<Explanation, 'text'>): Explanation {
 
 function parametersText(parameters: readonly unknown[]): string {
   if (parameters.length === 0) return ''
-  const shown = parameters.slice(0, 10).map((value) => JSON.stringify(typeof value === 'bigint' ? String(value) : value))
+  const shown = parameters
+    .slice(0, 10)
+    .map((value) => JSON.stringify(typeof value === 'bigint' ? String(value) : value))
   return ` -- [${shown.join(', ')}${parameters.length > 10 ? ', …' : ''}]`
 }

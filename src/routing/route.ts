@@ -23,9 +23,17 @@ type Pruned = ShardIndexes | 'all'
 export function routePredicate(entity: ShardedEntity, predicate: Predicate, shardCount: number): Route {
   const none: Constraints = entity.keyColumns.map(() => undefined)
   const pruned = fold(entity, predicate, none)
-  if (pruned === 'all') return { shards: range(shardCount), reason: `the condition says nothing that narrows ${keyText(entity)}` }
-  if (pruned.length === 0) return { shards: [0], reason: `the condition on ${keyText(entity)} contradicts itself: one shard gives the empty answer` }
-  return { shards: pruned, reason: `the condition on ${keyText(entity)} leaves ${pruned.length} of ${shardCount} shards` }
+  if (pruned === 'all')
+    return { shards: range(shardCount), reason: `the condition says nothing that narrows ${keyText(entity)}` }
+  if (pruned.length === 0)
+    return {
+      shards: [0],
+      reason: `the condition on ${keyText(entity)} contradicts itself: one shard gives the empty answer`,
+    }
+  return {
+    shards: pruned,
+    reason: `the condition on ${keyText(entity)} leaves ${pruned.length} of ${shardCount} shards`,
+  }
 }
 
 /** `User.id`, `Order.(tenantId, day)`: how messages name a shard key. */
@@ -69,7 +77,14 @@ function foldAnd(entity: ShardedEntity, parts: readonly Predicate[], known: Cons
     const before = constraints[part.column]
     constraints[part.column] = before ? bothConstraints(before, part.constraint) : part.constraint
     // A range that `bothConstraints` dropped still counts by itself.
-    if (before) pruned = intersect(pruned, prune(entity, known.map((one, column) => (column === part.column ? part.constraint : one))))
+    if (before)
+      pruned = intersect(
+        pruned,
+        prune(
+          entity,
+          known.map((one, column) => (column === part.column ? part.constraint : one)),
+        ),
+      )
   }
   pruned = intersect(pruned, prune(entity, constraints))
   for (const part of parts) {
@@ -89,7 +104,10 @@ function prune(entity: ShardedEntity, constraints: Constraints): Pruned {
   if (constraints.some((one) => one?.kind === 'values' && one.keys.length === 0)) return []
   const pruned = entity.fn.prune(constraints)
   if (pruned !== 'all' && pruned.length === 0 && isOneKey(constraints)) {
-    throw keyNotOwned(entity, constraints.flatMap((one) => (one?.kind === 'values' ? one.keys : [])))
+    throw keyNotOwned(
+      entity,
+      constraints.flatMap((one) => (one?.kind === 'values' ? one.keys : [])),
+    )
   }
   return pruned
 }
@@ -110,4 +128,3 @@ function unite(a: Pruned, b: Pruned): Pruned {
 }
 
 const range = (count: number): ShardIndexes => Array.from({ length: count }, (_, index) => index)
-

@@ -16,13 +16,19 @@ export function checkScatter(
   const { name, writes, width, explicit } = operation
   if (width <= 1) return undefined
   if (width > entity.scatter.maxShards) {
-    throw new ShardedError('SCATTER_TOO_WIDE', `${entity.name}.${name} would reach ${width} shards, scatter.maxShards is ${entity.scatter.maxShards}.`, {
-      details: { entity: entity.name, operation: name, shards: width },
-    })
+    throw new ShardedError(
+      'SCATTER_TOO_WIDE',
+      `${entity.name}.${name} would reach ${width} shards, scatter.maxShards is ${entity.scatter.maxShards}.`,
+      {
+        details: { entity: entity.name, operation: name, shards: width },
+      },
+    )
   }
   const policy = writes ? entity.scatter.writes : entity.scatter.reads
   if (explicit || policy === 'allow') return undefined
   const text = `${entity.name}.${name} does not narrow ${keyText(entity)} and reaches ${width} shards.`
   if (policy === 'warn') return text
-  throw new ShardedError('SCATTER_FORBIDDEN', text, { details: { entity: entity.name, operation: name, shards: width } })
+  throw new ShardedError('SCATTER_FORBIDDEN', text, {
+    details: { entity: entity.name, operation: name, shards: width },
+  })
 }

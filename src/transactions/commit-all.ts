@@ -30,21 +30,37 @@ export async function commitAll(participants: readonly Participant[]): Promise<v
       await Promise.allSettled(rest.map((one) => one.rollback()))
       const isUnknown = error instanceof ShardedError && error.has('outcome-unknown')
       if (committed.length === 0 && (!isUnknown || participants.length === 1)) throw error
-      throw partialCommit({ committed, failed: isUnknown ? rest : [participant, ...rest], unknown: isUnknown ? [participant] : [] }, error)
+      throw partialCommit(
+        { committed, failed: isUnknown ? rest : [participant, ...rest], unknown: isUnknown ? [participant] : [] },
+        error,
+      )
     }
   }
 }
 
 function aborted({ node }: Participant): ShardedError {
-  return new ShardedError('TRANSACTION_ABORTED', `Node ${node} rolled back: a statement of the transaction had failed there.`, { details: { node } })
+  return new ShardedError(
+    'TRANSACTION_ABORTED',
+    `Node ${node} rolled back: a statement of the transaction had failed there.`,
+    { details: { node } },
+  )
 }
 
 function partialCommit(
   outcome: Record<'committed' | 'failed' | 'unknown', readonly Participant[]>,
   cause: unknown,
 ): ShardedError {
-  const names = (list: readonly Participant[]) => list.flatMap((one) => (one.shards.length > 0 ? one.shards : [`node ${one.node}`]))
-  const details = { committed: names(outcome.committed), failed: names(outcome.failed), unknown: names(outcome.unknown) }
+  const names = (list: readonly Participant[]) =>
+    list.flatMap((one) => (one.shards.length > 0 ? one.shards : [`node ${one.node}`]))
+  const details = {
+    committed: names(outcome.committed),
+    failed: names(outcome.failed),
+    unknown: names(outcome.unknown),
+  }
   const text = Object.entries(details).map(([state, list]) => `${state}: ${list.join(', ') || 'none'}`)
-  return new ShardedError('PARTIAL_COMMIT', `A write over several shards was not committed everywhere (${text.join('; ')}).`, { details, cause })
+  return new ShardedError(
+    'PARTIAL_COMMIT',
+    `A write over several shards was not committed everywhere (${text.join('; ')}).`,
+    { details, cause },
+  )
 }

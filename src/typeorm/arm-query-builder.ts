@@ -1,4 +1,10 @@
-import { type EntityMetadata, type FindManyOptions, type ObjectLiteral, type QueryRunner, SelectQueryBuilder } from 'typeorm'
+import {
+  type EntityMetadata,
+  type FindManyOptions,
+  type ObjectLiteral,
+  type QueryRunner,
+  SelectQueryBuilder,
+} from 'typeorm'
 import type { SelectQuery } from 'typeorm/query-builder/SelectQuery'
 import { cloneWhere } from './clone-where'
 
@@ -18,7 +24,9 @@ export class ArmQueryBuilder<Entity extends ObjectLiteral> extends SelectQueryBu
   ): ArmQueryBuilder<Entity> {
     const builder = new ArmQueryBuilder<Entity>(dataSource as never)
     builder.select(metadata.name).from(metadata.target as never, metadata.name)
-    return builder.setFindOptions(options.where === undefined ? options : { ...options, where: cloneWhere(options.where) })
+    return builder.setFindOptions(
+      options.where === undefined ? options : { ...options, where: cloneWhere(options.where) },
+    )
   }
 
   /** Rows are not entities one to one, or need further queries: they are loaded again by their keys, shard by shard. */
@@ -56,7 +64,9 @@ export class ArmQueryBuilder<Entity extends ObjectLiteral> extends SelectQueryBu
     )
     const selects = super.buildEscapedEntityColumnSelects(aliasName, metadata)
     if (enums.size === 0) return selects
-    return selects.map((select) => (enums.has(select.selection) ? { ...select, selection: `${select.selection}::text` } : select))
+    return selects.map((select) =>
+      enums.has(select.selection) ? { ...select, selection: `${select.selection}::text` } : select,
+    )
   }
 }
 

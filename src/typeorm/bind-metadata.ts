@@ -10,7 +10,10 @@ export interface TableName {
  * Moves entity metadata to other tables. TypeORM reads `schema`, `tableName` and `tablePath` wherever it makes SQL; the
  * names of constraints and indexes are made from the table's name and so are built anew where that changes.
  */
-export function bindMetadata(metadatas: readonly EntityMetadata[], nameOf: (metadata: EntityMetadata) => TableName): void {
+export function bindMetadata(
+  metadatas: readonly EntityMetadata[],
+  nameOf: (metadata: EntityMetadata) => TableName,
+): void {
   for (const metadata of metadatas) {
     const { schema, name } = nameOf(metadata)
     metadata.schema = schema
@@ -26,13 +29,21 @@ export function bindMetadata(metadatas: readonly EntityMetadata[], nameOf: (meta
 export function renameConstraints(metadatas: readonly EntityMetadata[], suffix: string): void {
   for (const metadata of metadatas) {
     const { namingStrategy } = metadata.dataSource
-    const named = [...metadata.indices, ...metadata.ownIndices, ...metadata.uniques, ...metadata.ownUniques, ...metadata.checks, ...metadata.exclusions]
+    const named = [
+      ...metadata.indices,
+      ...metadata.ownIndices,
+      ...metadata.uniques,
+      ...metadata.ownUniques,
+      ...metadata.checks,
+      ...metadata.exclusions,
+    ]
     for (const constraint of new Set(named)) {
       if (constraint.givenName) constraint.givenName = `${constraint.givenName}${suffix}`
       constraint.build(namingStrategy)
     }
     for (const column of metadata.columns) {
-      if (column.primaryKeyConstraintName) column.primaryKeyConstraintName = `${column.primaryKeyConstraintName}${suffix}`
+      if (column.primaryKeyConstraintName)
+        column.primaryKeyConstraintName = `${column.primaryKeyConstraintName}${suffix}`
     }
   }
 }

@@ -33,12 +33,12 @@ export class BoundClient {
     return undefined
   }
 
-  on(event: 'error' | 'notice' | 'notification', listener: (argument: never) => void): this {
-    this.connection.client.on(event as 'error', listener as (error: Error) => void)
+  on(event: 'error', listener: (error: Error) => void): this {
+    this.connection.client.on(event, listener)
     return this
   }
 
-  removeListener(event: string, listener: (argument: never) => void): this {
+  removeListener(event: 'error', listener: (error: Error) => void): this {
     this.connection.client.removeListener(event, listener)
     return this
   }

@@ -1,4 +1,4 @@
-import { FindOperator, type EntityMetadata } from 'typeorm'
+import { type EntityMetadata, FindOperator } from 'typeorm'
 import type { RelationMetadata } from 'typeorm/metadata/RelationMetadata'
 import { ShardedError } from '../errors/sharded-error'
 import { isPlain } from './find-predicate'
@@ -20,7 +20,8 @@ interface FindParts {
  */
 export function checkRelations(metadata: EntityMetadata, options: FindParts, groupOf: GroupOf): void {
   for (const part of [options.relations, options.order, options.select]) walk(metadata, part, '', groupOf)
-  for (const branch of Array.isArray(options.where) ? options.where : [options.where]) walk(metadata, branch, '', groupOf)
+  for (const branch of Array.isArray(options.where) ? options.where : [options.where])
+    walk(metadata, branch, '', groupOf)
 }
 
 function walk(metadata: EntityMetadata, part: unknown, prefix: string, groupOf: GroupOf): void {
@@ -32,7 +33,8 @@ function walk(metadata: EntityMetadata, part: unknown, prefix: string, groupOf: 
     if (relation) {
       if (isForeignKeyOnly(relation, value)) continue
       refuseLeaving(metadata, relation, groupOf)
-      for (const branch of Array.isArray(value) ? value : [value]) walk(relation.inverseEntityMetadata, branch, '', groupOf)
+      for (const branch of Array.isArray(value) ? value : [value])
+        walk(relation.inverseEntityMetadata, branch, '', groupOf)
     } else if (metadata.findEmbeddedWithPropertyPath(path)) {
       walk(metadata, value, `${path}.`, groupOf)
     }
@@ -48,8 +50,11 @@ function isForeignKeyOnly(relation: RelationMetadata, value: unknown): boolean {
 export function refuseLeaving(metadata: EntityMetadata, relation: RelationMetadata, groupOf: GroupOf): void {
   const inverse = relation.inverseEntityMetadata
   if (groupOf(metadata) === groupOf(inverse)) return
-  throw new ShardedError('CROSS_SHARD_RELATION', `${metadata.name}.${relation.propertyPath} leads to ${inverse.name}, which is not colocated with ${metadata.name}.`, {
-    details: { entity: metadata.name, relation: relation.propertyPath, inverse: inverse.name },
-  })
+  throw new ShardedError(
+    'CROSS_SHARD_RELATION',
+    `${metadata.name}.${relation.propertyPath} leads to ${inverse.name}, which is not colocated with ${metadata.name}.`,
+    {
+      details: { entity: metadata.name, relation: relation.propertyPath, inverse: inverse.name },
+    },
+  )
 }
-

@@ -18,10 +18,12 @@ function copy(value: unknown): unknown {
 }
 
 function copyOperator(operator: FindOperator<unknown>): FindOperator<unknown> {
-  const clone: FindOperator<unknown> & { _value?: unknown } = Object.assign(Object.create(Object.getPrototypeOf(operator)), operator)
-  const inner = clone._value
-  if (inner instanceof FindOperator || Array.isArray(inner)) clone._value = copy(inner)
+  const clone: FindOperator<unknown> = Object.assign(Object.create(Object.getPrototypeOf(operator)), operator)
+  // The value behind the getter, which looks through nested operators; TypeORM keeps it private.
+  const inner: unknown = Reflect.get(clone, '_value')
+  if (inner instanceof FindOperator || Array.isArray(inner)) Reflect.set(clone, '_value', copy(inner))
   return clone
 }
 
-const mapValues = (object: object): object => Object.fromEntries(Object.entries(object).map(([name, value]) => [name, copy(value)]))
+const mapValues = (object: object): object =>
+  Object.fromEntries(Object.entries(object).map(([name, value]) => [name, copy(value)]))

@@ -22,7 +22,9 @@ function describeEntity(metadata: EntityMetadata): EntityDescription {
       name: unique.name ?? unique.givenName ?? '(unnamed)',
       properties: unique.columns.map((column) => column.propertyPath),
     })),
-    relations: metadata.relations.filter((relation) => !relation.isTreeParent && !relation.isTreeChildren).map(describeRelation),
+    relations: metadata.relations
+      .filter((relation) => !relation.isTreeParent && !relation.isTreeChildren)
+      .map(describeRelation),
   }
 }
 
@@ -90,7 +92,8 @@ const keyTypes: Readonly<Record<string, KeyType>> = {
   bytea: 'bytes',
 }
 
-function keyTypeOf(column: ColumnMetadata): KeyType | undefined {
+/** The kind of shard key that a column can be; undefined: none. */
+export function keyTypeOf(column: ColumnMetadata): KeyType | undefined {
   if (column.isArray || isNondeterministic(column)) return undefined
   return keyTypes[typeName(column)]
 }

@@ -27,7 +27,9 @@ export function keyOf(binding: EntityBinding, object: ObjectLiteral): readonly s
   for (const [index, column] of binding.keyColumns.entries()) {
     const value: unknown = column.getEntityValue(object)
     if (value === undefined || value === null) return undefined
-    key.push(canonicalColumnKey(binding, index, binding.metadata.dataSource.driver.preparePersistentValue(value, column)))
+    key.push(
+      canonicalColumnKey(binding, index, binding.metadata.dataSource.driver.preparePersistentValue(value, column)),
+    )
   }
   return key
 }
@@ -36,10 +38,16 @@ export function keyOf(binding: EntityBinding, object: ObjectLiteral): readonly s
 export function requireKey(binding: EntityBinding, object: ObjectLiteral, operation: string): readonly string[] {
   const key = keyOf(binding, object)
   if (key) return key
-  const missing = binding.keyColumns.filter((column) => column.getEntityValue(object) == null).map((column) => column.propertyPath)
-  throw new ShardedError('KEY_MISSING', `${binding.entity.name}.${operation}: ${missing.join(', ')} of the shard key ${keyText(binding.entity)} is not set.`, {
-    details: { entity: binding.entity.name, columns: missing, operation },
-  })
+  const missing = binding.keyColumns
+    .filter((column) => column.getEntityValue(object) == null)
+    .map((column) => column.propertyPath)
+  throw new ShardedError(
+    'KEY_MISSING',
+    `${binding.entity.name}.${operation}: ${missing.join(', ')} of the shard key ${keyText(binding.entity)} is not set.`,
+    {
+      details: { entity: binding.entity.name, columns: missing, operation },
+    },
+  )
 }
 
 /** The shard that owns a key. @throws ShardedError KEY_NOT_OWNED */
@@ -49,7 +57,10 @@ export function shardOfKey(binding: EntityBinding, key: readonly string[]): Shar
 
 export function shardAt(binding: EntityBinding, index: number): Shard {
   const shard = binding.shards[index]
-  if (!shard) throw new ShardedError('SHARD_UNKNOWN', `${binding.entity.name} has no shard number ${index}.`, { details: { index } })
+  if (!shard)
+    throw new ShardedError('SHARD_UNKNOWN', `${binding.entity.name} has no shard number ${index}.`, {
+      details: { index },
+    })
   return shard
 }
 
@@ -70,8 +81,12 @@ export function canonicalColumnKey(binding: EntityBinding, column: number, value
 function invalidKey({ entity }: EntityBinding, column: string, value: unknown, cause: unknown): ShardedError {
   const kind = value instanceof Object ? value.constructor.name : typeof value
   const reason = cause instanceof Error ? cause.message.replace(/ Pass a value of .*$/, '') : ''
-  return new ShardedError('KEY_INVALID', `${entity.name}.${column} cannot be ${typeof value === 'function' ? 'an expression' : `a ${kind}`}: ${reason}`, {
-    details: { entity: entity.name, column, type: kind },
-    cause,
-  })
+  return new ShardedError(
+    'KEY_INVALID',
+    `${entity.name}.${column} cannot be ${typeof value === 'function' ? 'an expression' : `a ${kind}`}: ${reason}`,
+    {
+      details: { entity: entity.name, column, type: kind },
+      cause,
+    },
+  )
 }

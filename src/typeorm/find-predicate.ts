@@ -1,7 +1,7 @@
+import type { EntityMetadata } from 'typeorm'
 import { FindOperator, type ObjectLiteral } from 'typeorm'
 import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata'
 import type { EmbeddedMetadata } from 'typeorm/metadata/EmbeddedMetadata'
-import type { EntityMetadata } from 'typeorm'
 import type { RelationMetadata } from 'typeorm/metadata/RelationMetadata'
 import { ApplyValueTransformers } from 'typeorm/util/ApplyValueTransformers'
 import { canonicalKey } from '../functions/canonical-key'
@@ -36,7 +36,7 @@ interface Collector {
 }
 
 function collect(collector: Collector, where: ObjectLiteral, prefix: string): void {
-  const { metadata, binding, parts } = collector
+  const { binding, parts } = collector
   for (const name in where) {
     const value: unknown = where[name]
     if (value === undefined || value === null) continue
@@ -77,7 +77,10 @@ function collectJoinColumns({ binding, parts }: Collector, relation: RelationMet
   if (!isPlain(value)) return
   for (const joinColumn of relation.joinColumns) {
     const keyIndex = binding.keyColumns.indexOf(joinColumn)
-    const referenced: unknown = joinColumn.referencedColumn?.propertyName === undefined ? undefined : value[joinColumn.referencedColumn.propertyName]
+    const referenced: unknown =
+      joinColumn.referencedColumn?.propertyName === undefined
+        ? undefined
+        : value[joinColumn.referencedColumn.propertyName]
     if (keyIndex < 0 || referenced === undefined || referenced === null || isPlain(referenced)) continue
     parts.push(columnPredicate(binding, keyIndex, joinColumn, referenced))
   }
@@ -105,7 +108,11 @@ function columnPredicate(binding: EntityBinding, index: number, column: ColumnMe
 const transform = (column: ColumnMetadata, value: unknown): unknown =>
   column.transformer ? ApplyValueTransformers.transformTo(column.transformer, value) : value
 
-function operatorPredicate(index: number, operator: FindOperator<unknown>, key: (raw: unknown) => string | undefined): Predicate {
+function operatorPredicate(
+  index: number,
+  operator: FindOperator<unknown>,
+  key: (raw: unknown) => string | undefined,
+): Predicate {
   const { type, value } = operator
   if (operator.child && type !== 'equal') return unknownPredicate
   const bound = (raw: unknown, inclusive: boolean): KeyBound | undefined => {
@@ -114,13 +121,19 @@ function operatorPredicate(index: number, operator: FindOperator<unknown>, key: 
   }
   switch (type) {
     case 'equal':
-      return operator.child ? operatorPredicate(index, operator.child, key) : constraintPredicate(index, valuesConstraint([key(value)]))
+      return operator.child
+        ? operatorPredicate(index, operator.child, key)
+        : constraintPredicate(index, valuesConstraint([key(value)]))
     case 'in':
     case 'any':
       // NULL in a list equals nothing.
-      return Array.isArray(value) ? constraintPredicate(index, valuesConstraint(value.filter((one) => one !== null).map(key))) : unknownPredicate
+      return Array.isArray(value)
+        ? constraintPredicate(index, valuesConstraint(value.filter((one) => one !== null).map(key)))
+        : unknownPredicate
     case 'between':
-      return Array.isArray(value) ? constraintPredicate(index, rangeConstraint(bound(value[0], true), bound(value[1], true))) : unknownPredicate
+      return Array.isArray(value)
+        ? constraintPredicate(index, rangeConstraint(bound(value[0], true), bound(value[1], true)))
+        : unknownPredicate
     case 'moreThan':
       return constraintPredicate(index, rangeConstraint(bound(value, false), undefined))
     case 'moreThanOrEqual':
@@ -137,7 +150,12 @@ function operatorPredicate(index: number, operator: FindOperator<unknown>, key: 
   }
 }
 
-function combined(index: number, kind: 'and' | 'or', value: unknown, key: (raw: unknown) => string | undefined): Predicate {
+function combined(
+  index: number,
+  kind: 'and' | 'or',
+  value: unknown,
+  key: (raw: unknown) => string | undefined,
+): Predicate {
   if (!Array.isArray(value) || !value.every((one) => one instanceof FindOperator)) return unknownPredicate
   return { kind, of: value.map((one) => operatorPredicate(index, one, key)) }
 }

@@ -11,18 +11,28 @@ type BindingOf = (target: unknown) => EntityBinding | undefined
  * an OR without those that cannot match there. Undefined where nothing is narrower than the whole, so that one statement
  * serves all shards.
  */
-export function narrowWhere(binding: EntityBinding, where: unknown, bindingOf: BindingOf): ((shard: number) => unknown) | undefined {
+export function narrowWhere(
+  binding: EntityBinding,
+  where: unknown,
+  bindingOf: BindingOf,
+): ((shard: number) => unknown) | undefined {
   if (binding.keyColumns.length !== 1) return undefined
   if (Array.isArray(where)) return narrowBranches(binding, where, bindingOf)
   return isPlain(where) ? narrowList(binding, where) : undefined
 }
 
-function narrowBranches(binding: EntityBinding, where: readonly unknown[], bindingOf: BindingOf): ((shard: number) => unknown) | undefined {
+function narrowBranches(
+  binding: EntityBinding,
+  where: readonly unknown[],
+  bindingOf: BindingOf,
+): ((shard: number) => unknown) | undefined {
   const branches = where.filter((branch) => !isEmptyObject(branch))
   // A relation in any branch joins (or counts) for the whole query: then no branch may go.
   if (branches.length < 2 || branches.some((branch) => mentionsRelation(binding, branch))) return undefined
   const parts = branches.map((branch) => ({
-    shards: new Set(routePredicate(binding.entity, findPredicate(binding, branch, bindingOf), binding.shards.length).shards),
+    shards: new Set(
+      routePredicate(binding.entity, findPredicate(binding, branch, bindingOf), binding.shards.length).shards,
+    ),
     narrow: isPlain(branch) ? narrowList(binding, branch) : undefined,
     branch,
   }))
@@ -33,14 +43,16 @@ function narrowBranches(binding: EntityBinding, where: readonly unknown[], bindi
 }
 
 const mentionsRelation = (binding: EntityBinding, branch: unknown): boolean =>
-  isPlain(branch) && Object.keys(branch).some((name) => binding.metadata.findRelationWithPropertyPath(name) !== undefined)
+  isPlain(branch) &&
+  Object.keys(branch).some((name) => binding.metadata.findRelationWithPropertyPath(name) !== undefined)
 
 /** Splits `In([…])` on the shard key by owner. */
 function narrowList(binding: EntityBinding, where: ObjectLiteral): ((shard: number) => unknown) | undefined {
   const path = binding.keyColumns[0]?.propertyPath ?? ''
   const names = path.split('.')
   const operator = names.reduce<unknown>((object, name) => (isPlain(object) ? object[name] : undefined), where)
-  if (!(operator instanceof FindOperator) || operator.type !== 'in' || operator.child || !Array.isArray(operator.value)) return undefined
+  if (!(operator instanceof FindOperator) || operator.type !== 'in' || operator.child || !Array.isArray(operator.value))
+    return undefined
   const values: readonly unknown[] = operator.value
   const owners = values.map((value) => ownersOf(binding, path, value))
   return (shard) => {
@@ -54,5 +66,11 @@ function narrowList(binding: EntityBinding, where: ObjectLiteral): ((shard: numb
 
 function ownersOf(binding: EntityBinding, path: string, value: unknown): ReadonlySet<number> {
   const nested = path.split('.').reduceRight<unknown>((inner, name) => ({ [name]: inner }), value)
-  return new Set(routePredicate(binding.entity, findPredicate(binding, nested, () => undefined), binding.shards.length).shards)
+  return new Set(
+    routePredicate(
+      binding.entity,
+      findPredicate(binding, nested, () => undefined),
+      binding.shards.length,
+    ).shards,
+  )
 }

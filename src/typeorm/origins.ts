@@ -19,6 +19,10 @@ export class Origins {
     return this.origins.get(entity)
   }
 
+  forget(entity: object): void {
+    this.origins.delete(entity)
+  }
+
   /** Remembers an entity and the loaded, colocated entities that hang on it. */
   remember(binding: EntityBinding, entity: ObjectLiteral, shard: Shard, seen?: Set<object>): void {
     this.origins.set(entity, { shard, key: binding.keyColumns.map((column): unknown => column.getEntityValue(entity)) })

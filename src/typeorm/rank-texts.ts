@@ -20,14 +20,22 @@ interface Page {
  *
  * @throws ShardedError MERGE_ORDER
  */
-export async function mergeInOrder(sources: readonly (readonly Row[])[], terms: readonly OrderTerm[], page: Page, ask: AskDatabase): Promise<readonly Row[]> {
+export async function mergeInOrder(
+  sources: readonly (readonly Row[])[],
+  terms: readonly OrderTerm[],
+  page: Page,
+  ask: AskDatabase,
+): Promise<readonly Row[]> {
   const filled = sources.filter((rows) => rows.length > 0).map((rows) => ({ rows }))
   const [only] = filled
   const end = page.limit === undefined ? undefined : page.offset + page.limit
   if (filled.length <= 1) return only?.rows.slice(page.offset, end) ?? []
   const merge = async (ranked: readonly OrderTerm[]) => {
     const ranks = await Promise.all(ranked.map((term) => ranksOf(filled, term, ask)))
-    const compare = compareRows(ranked.map((term) => term.merge), ranks)
+    const compare = compareRows(
+      ranked.map((term) => term.merge),
+      ranks,
+    )
     return mergeSorted({ sources: filled, compare, offset: page.offset, limit: page.limit, verify: 'all' })
   }
   try {
@@ -35,13 +43,24 @@ export async function mergeInOrder(sources: readonly (readonly Row[])[], terms: 
   } catch (error) {
     const canRank = terms.some((term) => term.merge.kind === 'codepoints' && term.rankBy !== undefined)
     if (!(error instanceof ShardedError) || error.code !== 'MERGE_ORDER' || !canRank) throw error
-    return merge(terms.map((term) => (term.merge.kind === 'codepoints' && term.rankBy ? { ...term, merge: { ...term.merge, kind: 'ranked' } } : term)))
+    return merge(
+      terms.map((term) =>
+        term.merge.kind === 'codepoints' && term.rankBy ? { ...term, merge: { ...term.merge, kind: 'ranked' } } : term,
+      ),
+    )
   }
 }
 
-async function ranksOf(sources: readonly { readonly rows: readonly Row[] }[], { merge, rankBy }: OrderTerm, ask: AskDatabase): Promise<Ranks | undefined> {
+async function ranksOf(
+  sources: readonly { readonly rows: readonly Row[] }[],
+  { merge, rankBy }: OrderTerm,
+  ask: AskDatabase,
+): Promise<Ranks | undefined> {
   if (merge.kind !== 'ranked') return undefined
   const values = distinctValues(sources, merge.column)
-  const rows = await ask(`SELECT v, dense_rank() OVER (ORDER BY ${rankBy ?? 'v'}) AS r FROM unnest($1::text[]) AS t(v)`, [values])
+  const rows = await ask(
+    `SELECT v, dense_rank() OVER (ORDER BY ${rankBy ?? 'v'}) AS r FROM unnest($1::text[]) AS t(v)`,
+    [values],
+  )
   return new Map(rows.map((row) => [String(row['v']), Number(row['r'])]))
 }

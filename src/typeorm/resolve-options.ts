@@ -11,10 +11,14 @@ const defaultConnectTimeoutMs = 10_000
 export function checkOptions(options: ShardedDataSourceOptions): void {
   const nodes = Object.keys(options.nodes ?? {})
   if (nodes.length === 0) throw invalid('nodes names no node')
-  if (options.home !== undefined && !nodes.includes(options.home)) throw invalid(`home names "${options.home}", which is not among the nodes ${nodes.join(', ')}`)
+  if (options.home !== undefined && !nodes.includes(options.home))
+    throw invalid(`home names "${options.home}", which is not among the nodes ${nodes.join(', ')}`)
   for (const option of ['url', 'host', 'replication', 'driver', 'cache'] as const) {
     const given = (options as unknown as Record<string, unknown>)[option]
-    if (given !== undefined && given !== false) throw invalid(`"${option}" is not an option here${option === 'cache' ? ' yet: its keys are the same on every shard' : ': give it per node'}`)
+    if (given !== undefined && given !== false)
+      throw invalid(
+        `"${option}" is not an option here${option === 'cache' ? ' yet: its keys are the same on every shard' : ': give it per node'}`,
+      )
   }
 }
 

@@ -54,12 +54,19 @@ function wantedOrder<Entity extends ObjectLiteral>(builder: ArmQueryBuilder<Enti
     const alias = builder.expressionMap.aliases.find((one) => one.name === aliasName && one.hasMetadata)
     const column = alias?.metadata.findColumnWithPropertyPath(path.slice(dot + 1))
     if (!alias || !column || column.isVirtualProperty || isToMany(builder, aliasName)) {
-      throw new ShardedError('ORDER_UNSUPPORTED', `Order by ${path} cannot be merged over shards.`, { details: { order: path } })
+      throw new ShardedError('ORDER_UNSUPPORTED', `Order by ${path} cannot be merged over shards.`, {
+        details: { order: path },
+      })
     }
     const direction = typeof value === 'string' ? value : value.order
     const nulls = typeof value === 'string' ? undefined : value.nulls
     const descending = direction === 'DESC'
-    return { alias: alias.name, column, descending, nullsFirst: nulls === undefined ? descending : nulls === 'NULLS FIRST' }
+    return {
+      alias: alias.name,
+      column,
+      descending,
+      nullsFirst: nulls === undefined ? descending : nulls === 'NULLS FIRST',
+    }
   })
 }
 
@@ -72,10 +79,16 @@ function isToMany<Entity extends ObjectLiteral>(builder: ArmQueryBuilder<Entity>
 }
 
 /** The primary key's columns that the order does not name yet; none where ranking them would cost a query more. */
-function tiebreak<Entity extends ObjectLiteral>(builder: ArmQueryBuilder<Entity>, wanted: readonly Wanted[], facts: readonly NodeFacts[]): Wanted[] {
+function tiebreak<Entity extends ObjectLiteral>(
+  builder: ArmQueryBuilder<Entity>,
+  wanted: readonly Wanted[],
+  facts: readonly NodeFacts[],
+): Wanted[] {
   const main = builder.expressionMap.mainAlias
   if (!main) return []
-  const missing = main.metadata.primaryColumns.filter((column) => !wanted.some((one) => one.column === column && one.alias === main.name))
+  const missing = main.metadata.primaryColumns.filter(
+    (column) => !wanted.some((one) => one.column === column && one.alias === main.name),
+  )
   if (missing.some((column) => sortColumn(column, '', facts).kind === 'ranked')) return []
   for (const column of missing) builder.addOrderBy(`${main.name}.${column.propertyPath}`, 'ASC')
   return missing.map((column) => ({ alias: main.name, column, descending: false, nullsFirst: false }))
@@ -90,18 +103,27 @@ function term({ column, descending, nullsFirst }: Wanted, sort: SortColumn, inde
   }
 }
 
-const rankByDefault = (column: ColumnMetadata): string => (column.collation === undefined ? 'v' : `v COLLATE "${column.collation}"`)
+const rankByDefault = (column: ColumnMetadata): string =>
+  column.collation === undefined ? 'v' : `v COLLATE "${column.collation}"`
 
-function orderByHidden<Entity extends ObjectLiteral>(builder: ArmQueryBuilder<Entity>, terms: readonly OrderTerm[]): void {
+function orderByHidden<Entity extends ObjectLiteral>(
+  builder: ArmQueryBuilder<Entity>,
+  terms: readonly OrderTerm[],
+): void {
   builder.orderBy()
-  for (const { node } of terms) builder.addOrderBy(node.column, node.descending ? 'DESC' : 'ASC', node.nullsFirst ? 'NULLS FIRST' : 'NULLS LAST')
+  for (const { node } of terms)
+    builder.addOrderBy(node.column, node.descending ? 'DESC' : 'ASC', node.nullsFirst ? 'NULLS FIRST' : 'NULLS LAST')
 }
 
 function checkCollations(column: ColumnMetadata, facts: readonly NodeFacts[]): void {
   if (!sortsByDefaultCollation(column)) return
   const collations = [...new Set(facts.map((node) => node.collation))]
   if (collations.length <= 1) return
-  throw new ShardedError('COLLATION_DIFFERS', `${column.entityMetadata.name}.${column.propertyPath} sorts differently on the nodes asked: ${collations.join(' and ')}.`, {
-    details: { entity: column.entityMetadata.name, column: column.propertyPath, collations },
-  })
+  throw new ShardedError(
+    'COLLATION_DIFFERS',
+    `${column.entityMetadata.name}.${column.propertyPath} sorts differently on the nodes asked: ${collations.join(' and ')}.`,
+    {
+      details: { entity: column.entityMetadata.name, column: column.propertyPath, collations },
+    },
+  )
 }

@@ -29,7 +29,12 @@ export interface ScatterPlan {
  * Plans a find over shards. Where the rows are not entities one to one (joins, relations), the statements give primary
  * keys in the order of the page, and the entities are loaded by them.
  */
-export function planScatter(access: ShardAccess, binding: EntityBinding, shards: readonly Shard[], options: FindOptions): ScatterPlan {
+export function planScatter(
+  access: ShardAccess,
+  binding: EntityBinding,
+  shards: readonly Shard[],
+  options: FindOptions,
+): ScatterPlan {
   const facts = [...new Set(shards.map((shard) => shard.node))].map((node) => access.runtime.pool(node).facts)
   const { skip, take, isPaged } = pageOf(access, binding, shards, options)
   const offset = isPaged ? (skip ?? 0) : 0
@@ -58,11 +63,16 @@ export function planScatter(access: ShardAccess, binding: EntityBinding, shards:
 }
 
 /** Runs a planned scatter: the rows of the page, in order. */
-export async function runScatter(access: ShardAccess, binding: EntityBinding, plan: ScatterPlan): Promise<readonly Row[]> {
+export async function runScatter(
+  access: ShardAccess,
+  binding: EntityBinding,
+  plan: ScatterPlan,
+): Promise<readonly Row[]> {
   const sources = await access.query(plan.statements)
   const end = plan.limit === undefined ? undefined : plan.offset + plan.limit
   if (plan.order.length === 0) {
-    const rows = sources.length === 1 ? (sources[0] ?? []) : sources.flat().sort((a, b) => Number(a['__arm']) - Number(b['__arm']))
+    const rows =
+      sources.length === 1 ? (sources[0] ?? []) : sources.flat().sort((a, b) => Number(a['__arm']) - Number(b['__arm']))
     return plan.offset === 0 && end === undefined ? rows : rows.slice(plan.offset, end)
   }
   return mergeInOrder(sources, plan.order, plan, async (text, parameters) => {
@@ -70,7 +80,9 @@ export async function runScatter(access: ShardAccess, binding: EntityBinding, pl
     const [rows = []] = await access.query([{ node, shards, text, parameters }])
     return rows
   }).catch((error: unknown) => {
-    throw error instanceof TypeError ? new TypeError(`${binding.entity.name}: ${error.message}`, { cause: error }) : error
+    throw error instanceof TypeError
+      ? new TypeError(`${binding.entity.name}: ${error.message}`, { cause: error })
+      : error
   })
 }
 
@@ -85,13 +97,24 @@ export async function planArms(
   const arms: ScatterArm[] = []
   const whole = narrow ? undefined : await make(newBuilder(access, binding, shards, options))
   for (const shard of shards) {
-    const statement = whole ?? (await make(newBuilder(access, binding, shards, { ...options, where: narrow?.(shard.index) as never })))
+    const statement =
+      whole ?? (await make(newBuilder(access, binding, shards, { ...options, where: narrow?.(shard.index) as never })))
     arms.push({ shard, ...statement })
   }
-  return buildNodeStatements(arms, { order: [], limit, sharedParameters: sharesParameters(access, binding, options), maxArms })
+  return buildNodeStatements(arms, {
+    order: [],
+    limit,
+    sharedParameters: sharesParameters(access, binding, options),
+    maxArms,
+  })
 }
 
-function newBuilder(access: ShardAccess, binding: EntityBinding, shards: readonly Shard[], options: FindOptions): ArmQueryBuilder<ObjectLiteral> {
+function newBuilder(
+  access: ShardAccess,
+  binding: EntityBinding,
+  shards: readonly Shard[],
+  options: FindOptions,
+): ArmQueryBuilder<ObjectLiteral> {
   const [first] = shards
   if (!first) throw new RangeError('A scatter has at least one shard.')
   return ArmQueryBuilder.find<ObjectLiteral>(access.runtime.handle(first).dataSource, binding.metadata, options)
@@ -102,7 +125,11 @@ function pageOf(access: ShardAccess, binding: EntityBinding, shards: readonly Sh
   const { skip, take } = options
   const builder = newBuilder(access, binding, shards, options)
   const isPaged = builder.isJoined ? Boolean(skip) || Boolean(take) : skip !== undefined || take !== undefined
-  return { skip: builder.expressionMap.skip, take: builder.isJoined && !take ? undefined : builder.expressionMap.take, isPaged }
+  return {
+    skip: builder.expressionMap.skip,
+    take: builder.isJoined && !take ? undefined : builder.expressionMap.take,
+    isPaged,
+  }
 }
 
 function selectKeysOnly(builder: ArmQueryBuilder<ObjectLiteral>, { metadata }: EntityBinding): void {
@@ -119,7 +146,10 @@ function armsOf(
   whole: TemplateStatement,
 ): readonly ScatterArm[] {
   const narrow = narrowWhere(binding, options.where, (target) => access.runtime.bindingOf(target))
-  return shards.map((shard) => ({ shard, ...(narrow ? make({ ...options, where: narrow(shard.index) as never }) : whole) }))
+  return shards.map((shard) => ({
+    shard,
+    ...(narrow ? make({ ...options, where: narrow(shard.index) as never }) : whole),
+  }))
 }
 
 /** One parameter list serves all arms, unless each shard has its own types for the parameters or its own values. */

@@ -32,7 +32,12 @@ export class SchemaDataSource extends DataSource {
 
   /** Runs `work` on the schema of a shard, or of the home node's own tables where `shard` is undefined. */
   static async run<T>(
-    target: { template: DataSource; pool: NodePool; owns: (metadata: EntityMetadata) => boolean; shard: Shard | undefined },
+    target: {
+      template: DataSource
+      pool: NodePool
+      owns: (metadata: EntityMetadata) => boolean
+      shard: Shard | undefined
+    },
     work: (schema: SchemaDataSource) => Promise<T>,
   ): Promise<T> {
     const schema = new SchemaDataSource(target.template, target.pool, target.owns, target.shard)
@@ -61,7 +66,12 @@ export class SchemaDataSource extends DataSource {
     }
     for (const metadata of this.entityMetadatas) {
       const { schema = this.pool.facts.searchSchema, tableName } = metadata
-      const kind = metadata.tableType === 'view' ? (metadata.tableMetadataArgs.materialized ? 'MATERIALIZED VIEW' : 'VIEW') : 'TABLE'
+      const kind =
+        metadata.tableType === 'view'
+          ? metadata.tableMetadataArgs.materialized
+            ? 'MATERIALIZED VIEW'
+            : 'VIEW'
+          : 'TABLE'
       await this.pool.query(`DROP ${kind} IF EXISTS "${schema}"."${tableName}" CASCADE`)
       await this.dropEnums(metadata, schema)
     }
@@ -70,7 +80,9 @@ export class SchemaDataSource extends DataSource {
   protected override async buildMetadatas(): Promise<void> {
     const builder = new ConnectionMetadataBuilder(this)
     const entities = this.options.entities ?? []
-    const all = await builder.buildEntityMetadatas((Array.isArray(entities) ? entities : Object.values(entities)) as never)
+    const all = await builder.buildEntityMetadatas(
+      (Array.isArray(entities) ? entities : Object.values(entities)) as never,
+    )
     const own = all.filter((metadata) => this.owns(metadata))
     const { shard } = this
     if (shard) {
@@ -96,4 +108,3 @@ export class SchemaDataSource extends DataSource {
     }
   }
 }
-

@@ -23,7 +23,13 @@ export class ShardDataSource extends DataSource {
 
   constructor(template: ShardTemplate, shard: Shard, pool: () => NodePool, bind: BindText) {
     const { dataSource } = template
-    super({ ...dataSource.options, type: 'postgres', logging: false, driver: pgFacade(pool), nativeDriver: false } as never)
+    super({
+      ...dataSource.options,
+      type: 'postgres',
+      logging: false,
+      driver: pgFacade(pool),
+      nativeDriver: false,
+    } as never)
     this.shard = shard
     this.template = template
     const { facts } = pool()

@@ -1,4 +1,4 @@
-import type { TlsOptions } from 'node:tls'
+import type { ConnectionOptions } from 'node:tls'
 import type { PostgresDataSourceOptions } from 'typeorm/driver/postgres/PostgresDataSourceOptions'
 import type { ShardingFunction } from '../functions/sharding-function'
 import type { Layout, ScatterOptions } from '../metadata/sharded-options'
@@ -11,7 +11,7 @@ export interface NodeOptions {
   readonly username?: string
   readonly password?: string | (() => string) | (() => Promise<string>)
   readonly database?: string
-  readonly ssl?: boolean | TlsOptions
+  readonly ssl?: boolean | ConnectionOptions
   /** Connections at the most. Default: the data source's `poolSize`, else 10. */
   readonly poolSize?: number
   /** Share of the shards that are placed on the node, against the other nodes' weights. Default 1. */
@@ -26,7 +26,19 @@ export interface GroupOptions {
   readonly placement?: 'even' | Readonly<Record<string, string>>
 }
 
-type ConnectionOption = 'type' | 'url' | 'host' | 'port' | 'username' | 'password' | 'database' | 'ssl' | 'replication' | 'driver' | 'nativeDriver' | 'cache'
+type ConnectionOption =
+  | 'type'
+  | 'url'
+  | 'host'
+  | 'port'
+  | 'username'
+  | 'password'
+  | 'database'
+  | 'ssl'
+  | 'replication'
+  | 'driver'
+  | 'nativeDriver'
+  | 'cache'
 
 /** TypeORM's options for PostgreSQL, less those of one connection, and the topology. */
 export interface ShardedDataSourceOptions extends Omit<PostgresDataSourceOptions, ConnectionOption> {

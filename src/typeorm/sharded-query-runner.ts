@@ -2,6 +2,7 @@ import { type EntityManager, type ReplicationMode, TransactionNotStartedError } 
 import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver'
 import { PostgresQueryRunner } from 'typeorm/driver/postgres/PostgresQueryRunner'
 import type { IsolationLevel } from 'typeorm/driver/types/IsolationLevel'
+import { ShardedError } from '../errors/sharded-error'
 import type { Shard } from '../topology/shard'
 import { commitAll } from '../transactions/commit-all'
 import { NodeTransaction } from '../transactions/node-transaction'
@@ -12,6 +13,12 @@ import type { ShardRuntime } from './shard-runtime'
 interface NodePart {
   readonly transaction: NodeTransaction
   readonly runners: Map<string, ParticipantQueryRunner>
+}
+
+function unrouted(text: string): ShardedError {
+  return new ShardedError('QUERY_BUILDER_NEEDS_SHARD', 'A statement on a sharded entity has no shard.', {
+    details: { statement: text.slice(0, 500) },
+  })
 }
 
 /**
@@ -38,12 +45,21 @@ export class ShardedQueryRunner extends PostgresQueryRunner {
     const known = part.runners.get(shard.name)
     if (known) return known.manager
     const { dataSource, bind } = this.runtime().handle(shard)
-    const runner = new ParticipantQueryRunner(dataSource, new BoundClient(part.transaction.connection, bind, shard.name))
+    const runner = new ParticipantQueryRunner(
+      dataSource,
+      new BoundClient(part.transaction.connection, bind, shard.name),
+    )
     part.runners.set(shard.name, runner)
     return runner.manager
   }
 
+  /** Opens nodes one after the other, in the given order. */
+  async openNodes(nodes: readonly string[]): Promise<void> {
+    for (const node of nodes) await this.openNode(node)
+  }
+
   override async query(query: string, parameters?: unknown[], useStructuredResult?: boolean): Promise<never> {
+    if (query.includes('"__shard__"')) throw unrouted(query)
     if (this.isTransactionActive) await this.openNode(this.runtime().map.home)
     return super.query(query, parameters as never, useStructuredResult as never) as never
   }

@@ -29,7 +29,15 @@ const kinds: Readonly<Record<string, SortKind>> = {
 }
 
 /** Types whose epoch is exact to the microsecond and which `pg` would cut to milliseconds. */
-const epochTypes = new Set(['date', 'timestamp', 'timestamp without time zone', 'timestamp with time zone', 'timestamptz', 'time', 'time without time zone'])
+const epochTypes = new Set([
+  'date',
+  'timestamp',
+  'timestamp without time zone',
+  'timestamp with time zone',
+  'timestamptz',
+  'time',
+  'time without time zone',
+])
 
 const textTypes = new Set(['text', 'character varying', 'varchar', 'simple-array', 'simple-json', 'name'])
 
@@ -46,13 +54,22 @@ export function sortColumn(column: ColumnMetadata, expression: string, facts: re
   if (isEnum) {
     return { kind: 'integer', comparable: `array_position(enum_range(${expression})::text[], ${expression}::text)` }
   }
-  if (column.isArray) return { kind: 'ranked', comparable: `${expression}::text`, nodeOrder: expression, rankBy: `v::${type}[]` }
+  if (column.isArray)
+    return { kind: 'ranked', comparable: `${expression}::text`, nodeOrder: expression, rankBy: `v::${type}[]` }
   const kind = kinds[type]
   if (kind) return { kind, comparable: expression }
   if (epochTypes.has(type)) return { kind: 'numeric', comparable: `extract(epoch from ${expression})` }
-  if (!textTypes.has(type)) return { kind: 'ranked', comparable: `${expression}::text`, nodeOrder: expression, rankBy: `v::${type === 'character' ? 'bpchar' : type}` }
+  if (!textTypes.has(type))
+    return {
+      kind: 'ranked',
+      comparable: `${expression}::text`,
+      nodeOrder: expression,
+      rankBy: `v::${type === 'character' ? 'bpchar' : type}`,
+    }
   if (column.collation === undefined) {
-    return facts.every((node) => node.sortsByCodePoint) ? { kind: 'codepoints', comparable: expression } : { kind: 'ranked', comparable: expression, rankBy: 'v' }
+    return facts.every((node) => node.sortsByCodePoint)
+      ? { kind: 'codepoints', comparable: expression }
+      : { kind: 'ranked', comparable: expression, rankBy: 'v' }
   }
   if (codePointCollations.has(column.collation)) return { kind: 'codepoints', comparable: expression }
   return { kind: 'ranked', comparable: expression, rankBy: `v COLLATE "${column.collation}"` }
@@ -60,7 +77,10 @@ export function sortColumn(column: ColumnMetadata, expression: string, facts: re
 
 /** True where the order of the column depends on the databases' default collation. */
 export function sortsByDefaultCollation(column: ColumnMetadata): boolean {
-  return column.collation === undefined && (textTypes.has(typeName(column)) || typeName(column) === 'character' || typeName(column) === 'citext')
+  return (
+    column.collation === undefined &&
+    (textTypes.has(typeName(column)) || typeName(column) === 'character' || typeName(column) === 'citext')
+  )
 }
 
 /** True where the entity has a column whose type each shard declares for itself. */

@@ -1,0 +1,127 @@
+import { randomUUID } from 'node:crypto'
+import type { ObjectLiteral } from 'typeorm'
+import type { RelationMetadata } from 'typeorm/metadata/RelationMetadata'
+import { ShardedError } from '../errors/sharded-error'
+import { refuseLeaving } from './check-relations'
+import { type EntityBinding, keyOf } from './entity-binding'
+import { loadedRelation } from './loaded-relation'
+
+export type BindingOf = (target: unknown) => EntityBinding | undefined
+
+/** What is done with an entity and, by cascades, with those that hang on it. */
+export type PersistMode = 'save' | 'remove' | 'softRemove' | 'recover'
+
+export interface GraphNode {
+  readonly binding: EntityBinding
+  readonly entity: ObjectLiteral
+}
+
+/**
+ * Walks an entity and the related ones that TypeORM would write with it. On the way children get the shard key of their
+ * parents, and uuid keys are generated, so that every node has a shard before anything is sent.
+ *
+ * @throws ShardedError CROSS_SHARD_RELATION where a cascade leaves the colocation group,
+ *   KEY_CONFLICT where related entities have different shard keys
+ */
+export function walkGraph(
+  binding: EntityBinding,
+  root: ObjectLiteral,
+  mode: PersistMode,
+  bindingOf: BindingOf,
+): readonly GraphNode[] {
+  const nodes: GraphNode[] = []
+  const seen = new Set<ObjectLiteral>()
+  const visit = (at: EntityBinding, entity: ObjectLiteral) => {
+    if (seen.has(entity)) return
+    seen.add(entity)
+    nodes.push({ binding: at, entity })
+    if (mode === 'save') generateKey(at, entity)
+    const related = relatedOf(at, entity, mode, bindingOf)
+    if (mode === 'save') {
+      for (const one of related) if (one.relation.isOwning) passKey(one.node, at, entity)
+    }
+    for (const { relation, node, cascades } of related) {
+      if (mode === 'save') passKey({ binding: at, entity }, node.binding, node.entity, relation)
+      checkSameKey({ binding: at, entity }, node, relation)
+      if (cascades) visit(node.binding, node.entity)
+    }
+  }
+  visit(binding, root)
+  return nodes
+}
+
+interface Related {
+  readonly relation: RelationMetadata
+  readonly node: GraphNode
+  readonly cascades: boolean
+}
+
+function relatedOf(
+  at: EntityBinding,
+  entity: ObjectLiteral,
+  mode: PersistMode,
+  bindingOf: BindingOf,
+): readonly Related[] {
+  const related: Related[] = []
+  for (const relation of at.metadata.relations) {
+    const objects = loadedRelation(relation, entity)
+    if (objects.length === 0) continue
+    const cascades = cascadesIn(relation, mode)
+    const binding = bindingOf(relation.inverseEntityMetadata.target)
+    if (!binding || binding.entity.group !== at.entity.group) {
+      // The owning side only stores the foreign key; everything else writes rows of the other entity.
+      const writesThere = cascades || (mode === 'save' && !(relation.isOwning && !relation.isManyToMany))
+      if (writesThere) refuseLeaving(at.metadata, relation, (metadata) => bindingOf(metadata.target)?.entity.group)
+      continue
+    }
+    for (const object of objects) related.push({ relation, node: { binding, entity: object }, cascades })
+  }
+  return related
+}
+
+function cascadesIn(relation: RelationMetadata, mode: PersistMode): boolean {
+  switch (mode) {
+    case 'save':
+      return relation.isCascadeInsert || relation.isCascadeUpdate
+    case 'remove':
+      return relation.isCascadeRemove
+    case 'softRemove':
+      return relation.isCascadeSoftRemove
+    case 'recover':
+      return relation.isCascadeRecover
+  }
+}
+
+/** A generated uuid that is (part of) the shard key decides the shard, so it is made here and not by the database. */
+export function generateKey({ metadata, keyColumns }: EntityBinding, entity: ObjectLiteral): void {
+  for (const column of keyColumns) {
+    if (!column.isGenerated || column.generationStrategy !== 'uuid' || column.getEntityValue(entity) !== undefined)
+      continue
+    if (!column.isPrimary && metadata.hasId(entity)) continue
+    column.setEntityValue(entity, randomUUID())
+  }
+}
+
+/**
+ * Gives `to` the shard key of `from` where it has none. A key that is the join column of the relation between them is
+ * left to TypeORM, which sets it in the statement.
+ */
+function passKey(from: GraphNode, toBinding: EntityBinding, to: ObjectLiteral, relation?: RelationMetadata): void {
+  for (const [index, column] of toBinding.keyColumns.entries()) {
+    if (column.getEntityValue(to) !== undefined) continue
+    if (relation?.inverseRelation && column.relationMetadata === relation.inverseRelation) continue
+    const value: unknown = from.binding.keyColumns[index]?.getEntityValue(from.entity)
+    if (value !== undefined && value !== null) column.setEntityValue(to, value)
+  }
+}
+
+function checkSameKey(a: GraphNode, b: GraphNode, relation: RelationMetadata): void {
+  const keyA = keyOf(a.binding, a.entity)
+  const keyB = keyOf(b.binding, b.entity)
+  if (!keyA || !keyB || keyA.every((part, index) => part === keyB[index])) return
+  throw new ShardedError(
+    'KEY_CONFLICT',
+    `${a.binding.entity.name}.${relation.propertyPath}: ${a.binding.entity.name} has shard key ${keyA.join(', ')}, ${b.binding.entity.name} has ${keyB.join(', ')}.`,
+    { details: { entity: a.binding.entity.name, relation: relation.propertyPath, keys: [keyA, keyB] } },
+  )
+}

@@ -1,0 +1,164 @@
+import type { EntityManager, FindManyOptions, ObjectLiteral } from 'typeorm'
+import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver'
+import { RawSqlResultsToEntityTransformer } from 'typeorm/query-builder/transformer/RawSqlResultsToEntityTransformer'
+import type { Row } from '../merging/row'
+import type { Shard } from '../topology/shard'
+import type { ArmQueryBuilder } from './arm-query-builder'
+import { cloneWhere } from './clone-where'
+import { type EntityBinding, shardAt } from './entity-binding'
+import { primaryKeyText } from './primary-key-text'
+import type { ShardAccess } from './shard-access'
+
+/** Primary keys in one statement of a reload, well below the protocol's limit on parameters. */
+const reloadChunk = 5_000
+
+interface ShardRows {
+  readonly shard: Shard
+  readonly rows: Row[]
+  /** Where each row stands on the page. */
+  readonly places: number[]
+}
+
+/**
+ * Turns the rows of a page into entities, in order: by TypeORM's own transformer, shard by shard, since two shards may
+ * hold one primary key. Only these rows become entities. Load events fire with the shard's data source.
+ */
+export async function hydrate(
+  access: ShardAccess,
+  binding: EntityBinding,
+  builder: ArmQueryBuilder<ObjectLiteral>,
+  rows: readonly Row[],
+): Promise<ObjectLiteral[]> {
+  const page: ObjectLiteral[] = []
+  for (const { shard, rows: own, places } of byShard(binding, rows)) {
+    const entities = transform(builder, own)
+    for (const [index, entity] of entities.entries()) {
+      page[places[index] ?? page.length] = entity
+      access.runtime.origins.remember(binding, entity, shard)
+    }
+    await broadcastLoad(access, binding, shard, entities)
+  }
+  return page.filter((entity) => entity !== undefined)
+}
+
+/**
+ * Loads the entities of a page of primary keys with all that the find options ask for, one find a shard.
+ * Rows that went away between the two are left out, as if the find had come later.
+ */
+export async function reload(
+  access: ShardAccess,
+  binding: EntityBinding,
+  {
+    builder,
+    rows,
+    options,
+    isPaged,
+  }: {
+    builder: ArmQueryBuilder<ObjectLiteral>
+    rows: readonly Row[]
+    options: FindManyOptions<ObjectLiteral>
+    isPaged: boolean
+  },
+): Promise<ObjectLiteral[]> {
+  const page: ObjectLiteral[] = []
+  const load = async ({ shard, rows: own, places }: ShardRows) => {
+    const keys = transform(builder, own)
+    const entities = await access.onShard(shard, (manager) =>
+      findByKeys(manager, binding, options, isPaged ? keys : undefined),
+    )
+    const byKey = new Map(entities.map((entity) => [primaryKeyText(binding.metadata, entity), entity]))
+    for (const [index, key] of keys.entries()) {
+      const entity = byKey.get(primaryKeyText(binding.metadata, key))
+      if (!entity) continue
+      page[places[index] ?? page.length] = withoutUnselectedKeys(binding, options, entity)
+      access.runtime.origins.remember(binding, entity, shard)
+    }
+  }
+  await Promise.all([...byShard(binding, rows)].map(load))
+  return page.filter((entity) => entity !== undefined)
+}
+
+function transform(builder: ArmQueryBuilder<ObjectLiteral>, rows: Row[]): ObjectLiteral[] {
+  const { expressionMap } = builder
+  if (!expressionMap.mainAlias) return []
+  const driver = builder.dataSource.driver as PostgresDriver
+  return new RawSqlResultsToEntityTransformer(expressionMap, driver, []).transform(rows, expressionMap.mainAlias)
+}
+
+function* byShard(binding: EntityBinding, rows: readonly Row[]): Generator<ShardRows> {
+  const shards = new Map<number, ShardRows>()
+  for (const [place, row] of rows.entries()) {
+    const index = Number(row['__arm'])
+    let group = shards.get(index)
+    if (!group) {
+      group = { shard: shardAt(binding, index), rows: [], places: [] }
+      shards.set(index, group)
+    }
+    group.rows.push(row)
+    group.places.push(place)
+  }
+  yield* shards.values()
+}
+
+async function broadcastLoad(
+  access: ShardAccess,
+  { metadata }: EntityBinding,
+  shard: Shard,
+  entities: ObjectLiteral[],
+): Promise<void> {
+  const { dataSource } = access.runtime.handle(shard)
+  if (
+    metadata.relations.length === 0 &&
+    metadata.afterLoadListeners.length === 0 &&
+    dataSource.subscribers.length === 0
+  )
+    return
+  const runner =
+    (access.transaction ? await access.transaction.participant(shard) : undefined)?.queryRunner ??
+    dataSource.createQueryRunner('slave')
+  await runner.broadcaster.broadcast('Load', metadata, entities)
+}
+
+async function findByKeys(
+  manager: EntityManager,
+  { metadata }: EntityBinding,
+  options: FindManyOptions<ObjectLiteral>,
+  keys: readonly ObjectLiteral[] | undefined,
+): Promise<ObjectLiteral[]> {
+  const find = (ids: readonly ObjectLiteral[] | undefined) => {
+    const { skip: _skip, take: _take, ...rest } = options
+    const builder = manager.createQueryBuilder(metadata.target, metadata.name)
+    builder.setFindOptions({ ...rest, ...withKeysSelected(metadata, rest), where: cloneWhere(rest.where) } as never)
+    if (ids) builder.andWhereInIds([...ids])
+    return builder.getMany()
+  }
+  if (!keys) return find(undefined)
+  const entities: ObjectLiteral[] = []
+  for (let start = 0; start < keys.length; start += reloadChunk)
+    entities.push(...(await find(keys.slice(start, start + reloadChunk))))
+  return entities
+}
+
+function withKeysSelected(
+  metadata: EntityBinding['metadata'],
+  { select }: FindManyOptions<ObjectLiteral>,
+): FindManyOptions<ObjectLiteral> {
+  if (!select) return {}
+  const keys = Object.fromEntries(
+    metadata.primaryColumns.filter((column) => !column.embeddedMetadata).map((column) => [column.propertyName, true]),
+  )
+  return { select: { ...select, ...keys } }
+}
+
+function withoutUnselectedKeys(
+  { metadata }: EntityBinding,
+  { select }: FindManyOptions<ObjectLiteral>,
+  entity: ObjectLiteral,
+): ObjectLiteral {
+  if (!select) return entity
+  const selected: ObjectLiteral = select
+  for (const column of metadata.primaryColumns) {
+    if (!column.embeddedMetadata && !selected[column.propertyName]) delete entity[column.propertyName]
+  }
+  return entity
+}

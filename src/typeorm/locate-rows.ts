@@ -1,0 +1,81 @@
+import type { ObjectLiteral } from 'typeorm'
+import { RawSqlResultsToEntityTransformer } from 'typeorm/query-builder/transformer/RawSqlResultsToEntityTransformer'
+import { armTag } from '../planning/bind-shard-names'
+import { buildNodeStatements, type ScatterArm } from '../planning/scatter-statement'
+import type { Shard } from '../topology/shard'
+import { ArmQueryBuilder } from './arm-query-builder'
+import { type EntityBinding, keyOf, shardAt } from './entity-binding'
+import { primaryKeyText } from './primary-key-text'
+import { maxArms } from './scatter-rows'
+import type { ShardAccess } from './shard-access'
+import { hasPerShardTypes } from './sort-column'
+
+/** Primary keys in one look-up, below the protocol's limit on parameters. */
+const chunkSize = 5_000
+
+/** Where a primary key was found, and the shard key that its row has. */
+export interface Located {
+  readonly shard: Shard
+  readonly key: readonly string[] | undefined
+}
+
+/**
+ * Asks all shards which of them hold the primary keys of these objects: one statement a node and chunk.
+ * Rows that were soft-deleted count too.
+ *
+ * @returns by the text of the primary key; of a key on several shards, the first
+ */
+export async function locateRows(
+  access: ShardAccess,
+  binding: EntityBinding,
+  objects: readonly ObjectLiteral[],
+): Promise<ReadonlyMap<string, Located>> {
+  const found = new Map<string, Located>()
+  for (let start = 0; start < objects.length; start += chunkSize) {
+    await locateChunk(access, binding, objects.slice(start, start + chunkSize), found)
+  }
+  return found
+}
+
+async function locateChunk(
+  access: ShardAccess,
+  binding: EntityBinding,
+  objects: readonly ObjectLiteral[],
+  found: Map<string, Located>,
+): Promise<void> {
+  const { metadata, shards } = binding
+  const [first] = shards
+  if (!first) return
+  const builder = ArmQueryBuilder.find<ObjectLiteral>(access.runtime.handle(first).dataSource, metadata, {
+    loadEagerRelations: false,
+    withDeleted: true,
+  })
+  const columns = new Set([...metadata.primaryColumns, ...binding.keyColumns])
+  builder.select([...columns].map((column) => `${metadata.name}.${column.propertyPath}`)).addSelect(armTag, '__arm')
+  builder.setOption('disable-global-order')
+  builder.whereInIds(objects.map((object) => metadata.getEntityIdMap(object)))
+  const statement = builder.statement()
+  const arms = shards.map((shard): ScatterArm => ({ shard, ...statement }))
+  const rows = (
+    await access.query(
+      buildNodeStatements(arms, {
+        order: [],
+        limit: undefined,
+        sharedParameters: !hasPerShardTypes(metadata),
+        maxArms,
+      }),
+    )
+  ).flat()
+  const { expressionMap } = builder
+  if (!expressionMap.mainAlias) return
+  for (const row of rows) {
+    const [entity] = new RawSqlResultsToEntityTransformer(expressionMap, builder.dataSource.driver, []).transform(
+      [row],
+      expressionMap.mainAlias,
+    )
+    if (!entity) continue
+    const text = primaryKeyText(metadata, entity)
+    if (!found.has(text))
+      found.set(text, { shard: shardAt(binding, Number(row['__arm'])), key: keyOf(binding, entity) })
+  }
+}

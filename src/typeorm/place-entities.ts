@@ -1,0 +1,141 @@
+import type { ObjectLiteral } from 'typeorm'
+import { ShardedError } from '../errors/sharded-error'
+import { keyText } from '../routing/route'
+import type { Shard } from '../topology/shard'
+import { canonicalColumnKey, type EntityBinding, keyOf, requireKey, shardOfKey } from './entity-binding'
+import { type BindingOf, type GraphNode, type PersistMode, walkGraph } from './entity-graph'
+import { locateRows } from './locate-rows'
+import type { Origin } from './origins'
+import { primaryKeyText } from './primary-key-text'
+import type { ShardAccess } from './shard-access'
+
+export interface PlacedEntity {
+  readonly entity: ObjectLiteral
+  readonly shard: Shard
+}
+
+export interface PlaceOptions {
+  readonly mode: PersistMode
+  readonly bindingOf: BindingOf
+  /** Called before all shards are asked for objects without a shard key. */
+  readonly onScatter: () => void
+  /** Whether listeners run: without them, TypeORM does not tell us of a key that it is about to change. */
+  readonly listeners: boolean
+}
+
+/**
+ * Finds the shard of each entity to be saved or removed: the one it came from, else that of its shard key, else (a
+ * partial object with a primary key) the one that holds its row. Refuses a changed shard key and, by `primaryKeyCheck`,
+ * an object whose primary key lives under another shard key.
+ *
+ * @throws ShardedError KEY_MISSING, KEY_INVALID, KEY_NOT_OWNED, KEY_CHANGED, KEY_CONFLICT, CROSS_SHARD_RELATION,
+ *   DUPLICATE_PRIMARY_KEY
+ */
+export async function placeEntities(
+  access: ShardAccess,
+  binding: EntityBinding,
+  entities: readonly ObjectLiteral[],
+  options: PlaceOptions,
+): Promise<readonly PlacedEntity[]> {
+  const shards: (Shard | undefined)[] = []
+  const unplaced: ObjectLiteral[] = []
+  const unchecked: GraphNode[] = []
+  for (const entity of entities) {
+    const nodes = walkGraph(binding, entity, options.mode, options.bindingOf)
+    for (const node of nodes) {
+      const origin = access.runtime.origins.of(node.entity)
+      if (options.mode === 'save') checkUnchanged(node, origin)
+      if (options.mode === 'save' && needsCheck(node, origin, options)) unchecked.push(node)
+    }
+    const shard = placeOf(access, binding, entity, options)
+    shards.push(shard)
+    if (!shard) unplaced.push(entity)
+  }
+  if (unplaced.length > 0) options.onScatter()
+  const located = await locateRows(access, binding, unplaced)
+  await checkPrimaryKeys(access, unchecked)
+  return entities.flatMap((entity, index): PlacedEntity[] => {
+    const shard = shards[index] ?? located.get(primaryKeyText(binding.metadata, entity))?.shard
+    if (shard) return [{ entity, shard }]
+    if (options.mode === 'save') requireKey(binding, entity, options.mode)
+    // TypeORM removes a row that is not there without complaint: any shard says so.
+    const [first] = binding.shards
+    return first ? [{ entity, shard: first }] : []
+  })
+}
+
+function placeOf(
+  access: ShardAccess,
+  binding: EntityBinding,
+  entity: ObjectLiteral,
+  { mode }: PlaceOptions,
+): Shard | undefined {
+  for (const column of binding.keyColumns) {
+    if (mode === 'save' && column.getEntityValue(entity) === null) requireKey(binding, entity, mode)
+  }
+  const origin = access.runtime.origins.of(entity)
+  if (origin && (mode === 'save' || !binding.entity.primaryKeyHoldsShardKey)) return origin.shard
+  const key = keyOf(binding, entity)
+  if (key) return shardOfKey(binding, key)
+  if (origin) return origin.shard
+  if (binding.metadata.hasId(entity)) return undefined
+  requireKey(binding, entity, mode)
+  return undefined
+}
+
+/** An entity that was loaded keeps the shard key it was loaded with. */
+function checkUnchanged({ binding, entity }: GraphNode, origin: Origin | undefined): void {
+  if (!origin) return
+  for (const [index, column] of binding.keyColumns.entries()) {
+    const before = origin.key[index]
+    const now: unknown = column.getEntityValue(entity)
+    if (before === now || before === undefined || before === null || now === undefined) continue
+    if (now !== null && canonical(binding, index, before) === canonical(binding, index, now)) continue
+    throw new ShardedError(
+      'KEY_CHANGED',
+      `${keyText(binding.entity)} was ${String(before)} when the entity was loaded and is ${String(now)} now.`,
+      {
+        details: { entity: binding.entity.name, column: column.propertyPath, before, now },
+      },
+    )
+  }
+}
+
+function canonical(binding: EntityBinding, index: number, value: unknown): string {
+  const column = binding.keyColumns[index]
+  return canonicalColumnKey(
+    binding,
+    index,
+    column ? binding.metadata.dataSource.driver.preparePersistentValue(value, column) : value,
+  )
+}
+
+function needsCheck({ binding, entity }: GraphNode, origin: Origin | undefined, { listeners }: PlaceOptions): boolean {
+  if (binding.entity.primaryKeyHoldsShardKey || !binding.metadata.hasId(entity)) return false
+  if (origin) return !listeners && keyOf(binding, entity) !== undefined && origin.key.some((part) => part === undefined)
+  return binding.entity.primaryKeyCheck && keyOf(binding, entity) !== undefined
+}
+
+async function checkPrimaryKeys(access: ShardAccess, nodes: readonly GraphNode[]): Promise<void> {
+  const byBinding = new Map<EntityBinding, ObjectLiteral[]>()
+  for (const { binding, entity } of nodes) pushTo(byBinding, binding, entity)
+  for (const [binding, entities] of byBinding) {
+    const located = await locateRows(access, binding, entities)
+    for (const entity of entities) {
+      const found = located.get(primaryKeyText(binding.metadata, entity))
+      const key = keyOf(binding, entity)
+      if (!found?.key || !key || found.key.every((part, index) => part === key[index])) continue
+      throw new ShardedError(
+        'DUPLICATE_PRIMARY_KEY',
+        `${binding.entity.name} with this primary key has ${keyText(binding.entity)} = ${found.key.join(', ')} on shard ${found.shard.name}, not ${key.join(', ')}.`,
+        { details: { entity: binding.entity.name, shard: found.shard.name, key: found.key, given: key } },
+      )
+    }
+  }
+}
+
+function pushTo<Key, Value>(lists: Map<Key, Value[]>, key: Key, value: Value): void {
+  const list = lists.get(key)
+  if (list) list.push(value)
+  else lists.set(key, [value])
+}

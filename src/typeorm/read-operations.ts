@@ -1,0 +1,234 @@
+import {
+  type EntityManager,
+  type FindManyOptions,
+  type ObjectLiteral,
+  PessimisticLockTransactionRequiredError,
+} from 'typeorm'
+import { ShardedError } from '../errors/sharded-error'
+import { combineAverage, combineCounts, combineExtreme, combineSum } from '../merging/combine-aggregate'
+import { bindShardNames } from '../planning/bind-shard-names'
+import { type Explanation, explain } from '../planning/explanation'
+import type { NodeStatement } from '../planning/scatter-statement'
+import type { Shard } from '../topology/shard'
+import type { ArmQueryBuilder } from './arm-query-builder'
+import type { EntityBinding } from './entity-binding'
+import { hydrate, reload } from './hydrate'
+import { planArms, planScatter, runScatter, type ScatterPlan } from './scatter-rows'
+import type { ShardAccess } from './shard-access'
+import { sortColumn } from './sort-column'
+
+type Options = FindManyOptions<ObjectLiteral>
+
+/** A read over several shards; all of it for one entity and one route. */
+export interface ScatterRead {
+  readonly access: ShardAccess
+  readonly binding: EntityBinding
+  readonly shards: readonly Shard[]
+}
+
+/** `find` over several shards. */
+export async function scatterFind(read: ScatterRead, options: Options): Promise<ObjectLiteral[]> {
+  return (await findPage(read, options)).entities
+}
+
+/** `findAndCount` over several shards; like TypeORM it counts only where the page does not tell. */
+export async function scatterFindAndCount(read: ScatterRead, options: Options): Promise<[ObjectLiteral[], number]> {
+  const { entities, raw, plan } = await findPage(read, options)
+  const builder = plan.builder as unknown as { lazyCount(result: object): number | undefined }
+  plan.builder.limit(undefined).skip(options.skip).take(options.take)
+  const known = builder.lazyCount({ entities, raw })
+  return [entities, known ?? (await scatterCount(read, options))]
+}
+
+async function findPage({ access, binding, shards }: ScatterRead, options: Options) {
+  refuseLock(access, options)
+  const plan = planScatter(access, binding, shards, options)
+  const raw = await runScatter(access, binding, plan)
+  const entities = plan.builder.needsReload
+    ? await reload(access, binding, {
+        builder: plan.builder,
+        rows: raw,
+        options,
+        isPaged: plan.limit !== undefined || plan.offset > 0,
+      })
+    : await hydrate(access, binding, plan.builder, raw)
+  return { plan, raw, entities }
+}
+
+function refuseLock(access: ShardAccess, options: Options): void {
+  const { lock } = options
+  if (!lock || lock.mode === 'optimistic') return
+  if (!access.transaction) throw new PessimisticLockTransactionRequiredError()
+  throw new ShardedError('SCATTER_UNSUPPORTED', 'A find with a lock reaches several shards.', {
+    details: { lock: lock.mode },
+  })
+}
+
+/** `count` over several shards: the sum of the shards' counts, where no two shards can count the same thing. */
+export async function scatterCount({ access, binding, shards }: ScatterRead, options: Options): Promise<number> {
+  if (options.select) checkCountsAreDisjoint(binding, options.select)
+  const statements = await planArms(access, binding, { shards, options }, (builder) => builder.countStatement())
+  const rows = (await access.query(statements)).flat()
+  return Number(combineCounts(rows.map((row) => String(row['cnt'] ?? 0))))
+}
+
+/** COUNT(DISTINCT …) may be summed where equal tuples lie on one shard: with the whole shard key or primary key in them. */
+function checkCountsAreDisjoint({ entity, metadata }: EntityBinding, select: NonNullable<Options['select']>): void {
+  const isSelected = (path: string) =>
+    path
+      .split('.')
+      .reduce<unknown>((part, name) => (part === true ? true : (part as ObjectLiteral | undefined)?.[name]), select) ===
+    true
+  if (entity.keyColumns.every((column) => isSelected(column.propertyPath))) return
+  if (metadata.primaryColumns.every((column) => isSelected(column.propertyPath))) return
+  throw new ShardedError(
+    'SCATTER_UNSUPPORTED',
+    `${entity.name}.count with a select counts distinct values, which several shards may share.`,
+    {
+      details: { entity: entity.name },
+    },
+  )
+}
+
+/** `exists` over several shards: each node stops at its first row. */
+export async function scatterExists({ access, binding, shards }: ScatterRead, options: Options): Promise<boolean> {
+  const statements = await planArms(access, binding, { shards, options, limit: 1 }, (builder) =>
+    builder.existsStatement(),
+  )
+  return (await access.query(statements)).some((rows) => rows.length > 0)
+}
+
+export type AggregateFunction = 'SUM' | 'AVG' | 'MIN' | 'MAX'
+
+/** `sum`, `average`, `minimum`, `maximum` over several shards, in the arithmetic of PostgreSQL. */
+export async function scatterAggregate(
+  { access, binding, shards }: ScatterRead,
+  { fn, propertyPath, where }: { fn: AggregateFunction; propertyPath: string; where: Options['where'] },
+): Promise<number | null> {
+  const { metadata, entity } = binding
+  const column = metadata.columns.find((one) => one.propertyPath === propertyPath)
+  if (!column) throw new RangeError(`${entity.name} has no column ${propertyPath}`)
+  const { kind } = sortColumn(column, '', [])
+  if (kind !== 'integer' && kind !== 'numeric' && kind !== 'float') throw notANumber(entity.name, propertyPath, fn)
+  if (column.type !== 'enum' && sortColumn(column, 'x', []).comparable !== 'x')
+    throw notANumber(entity.name, propertyPath, fn)
+  const make = (builder: ArmQueryBuilder<ObjectLiteral>) => {
+    const expression = `${builder.escape(builder.alias)}.${builder.escape(column.databaseName)}`
+    builder.setOption('disable-global-order')
+    const wide = kind === 'float' && fn === 'AVG' ? `${expression}::float8` : expression
+    builder.select(fn === 'AVG' ? `SUM(${wide})::text` : `${fn}(${expression})::text`, 'value')
+    if (fn === 'AVG') builder.addSelect(`COUNT(${expression})::text`, 'count')
+    return builder.statement()
+  }
+  const statements = await planArms(access, binding, { shards, options: where === undefined ? {} : { where } }, make)
+  const rows = (await access.query(statements)).flat()
+  const values = rows.map((row) => (row['value'] === null ? null : String(row['value'])))
+  if (fn === 'AVG')
+    return finishAverage(
+      access,
+      shards,
+      kind,
+      rows.map((row, index) => ({ sum: values[index] ?? null, count: String(row['count']) })),
+    )
+  return finish(fn, kind, values)
+}
+
+function notANumber(entity: string, propertyPath: string, fn: string): ShardedError {
+  return new ShardedError(
+    'SCATTER_UNSUPPORTED',
+    `${fn} of ${entity}.${propertyPath} over several shards takes a column of numbers.`,
+    {
+      details: { entity, column: propertyPath },
+    },
+  )
+}
+
+function finish(
+  fn: 'SUM' | 'MIN' | 'MAX',
+  kind: 'integer' | 'numeric' | 'float',
+  values: readonly (string | null)[],
+): number | null {
+  if (kind === 'float') {
+    const numbers = values.map((value) => (value === null ? null : Number(value)))
+    return fn === 'SUM' ? combineSum(numbers, 'float') : combineExtreme(numbers, fn, 'float')
+  }
+  const text = fn === 'SUM' ? combineSum(values, 'exact') : combineExtreme(values, fn, 'numeric')
+  return text === null ? null : Number.parseFloat(text)
+}
+
+async function finishAverage(
+  access: ShardAccess,
+  shards: readonly Shard[],
+  kind: 'integer' | 'numeric' | 'float',
+  parts: readonly { readonly sum: string | null; readonly count: string }[],
+): Promise<number | null> {
+  if (kind === 'float')
+    return combineAverage(parts.map(({ sum, count }) => ({ sum: sum === null ? null : Number(sum), count })))
+  const sum = combineSum(
+    parts.map((part) => part.sum),
+    'exact',
+  )
+  const [first] = shards
+  if (sum === null || !first) return null
+  // PostgreSQL's own division: its scale and rounding are its own.
+  const count = String(combineCounts(parts.map((part) => part.count)))
+  const statement = {
+    node: first.node,
+    shards: [first.name],
+    text: 'SELECT ($1::numeric / $2::numeric)::text AS value',
+    parameters: [sum, count],
+  }
+  const [rows = []] = await access.query([statement])
+  return Number.parseFloat(String(rows[0]?.['value']))
+}
+
+/** The plan of a find, without running it. */
+export function explainFind({ access, binding, shards }: ScatterRead, options: Options, reason: string): Explanation {
+  const [only, another] = shards
+  const plan = only && !another ? undefined : planScatter(access, binding, shards, options)
+  return explain({
+    entity: binding.entity.name,
+    operation: 'find',
+    shards: Object.freeze(shards.map((shard) => shard.name)),
+    reason,
+    statements: plan ? plan.statements : Object.freeze(only ? [singleStatement(access, binding, only, options)] : []),
+    steps: Object.freeze(plan ? stepsOf(plan) : []),
+  })
+}
+
+function singleStatement(
+  access: ShardAccess,
+  { metadata }: EntityBinding,
+  shard: Shard,
+  options: Options,
+): NodeStatement {
+  const manager: EntityManager = access.runtime.managerOf(shard)
+  const builder = manager.createQueryBuilder(metadata.target, metadata.name).setFindOptions(options as never)
+  const [text, parameters] = builder.getQueryAndParameters()
+  return Object.freeze({
+    node: shard.node,
+    shards: Object.freeze([shard.name]),
+    text: bindShardNames(text, shard),
+    parameters: Object.freeze(Array.isArray(parameters) ? [...parameters] : []),
+  })
+}
+
+function stepsOf({ order, offset, limit, statements, builder }: ScatterPlan): readonly string[] {
+  const steps: string[] = []
+  if (statements.length > 1)
+    steps.push(
+      order.length > 0
+        ? `merge ${statements.length} sorted answers`
+        : `append ${statements.length} answers in the order of the shards`,
+    )
+  if (order.some((term) => term.rankBy !== undefined && term.merge.kind === 'ranked') && statements.length > 1)
+    steps.push('let the database rank the texts that only it can order')
+  if (offset > 0) steps.push(`skip ${offset} rows`)
+  if (limit !== undefined) steps.push(`take ${limit} rows`)
+  steps.push(
+    builder.needsReload
+      ? 'load the entities of the page by primary key, one find a shard'
+      : 'make entities of the page',
+  )
+  return steps
+}

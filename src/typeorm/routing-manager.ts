@@ -1,0 +1,14 @@
+import type { EntityManager, EntityTarget, FindManyOptions, ObjectLiteral } from 'typeorm'
+import type { Explanation } from '../planning/explanation'
+
+/** What a sharded repository asks of its manager besides TypeORM's own methods. */
+export interface RoutingManager extends EntityManager {
+  /** This manager on one shard. @throws ShardedError SHARD_UNKNOWN */
+  onShard(name: string): RoutingManager
+  /** This manager on the rows of one shard key. */
+  withShardKey(value: unknown): RoutingManager
+  /** This manager on all shards, where the scatter policy would warn or forbid. */
+  acrossShards(): RoutingManager
+  explain<Entity extends ObjectLiteral>(target: EntityTarget<Entity>, options?: FindManyOptions<Entity>): Explanation
+  queryFor<T>(target: EntityTarget<ObjectLiteral>, query: string, parameters?: unknown[] | ObjectLiteral): Promise<T>
+}

@@ -1,0 +1,346 @@
+import pLimit from 'p-limit'
+import {
+  CannotConnectAlreadyConnectedError,
+  CannotExecuteNotConnectedError,
+  DataSource,
+  type EntityMetadata,
+  type EntityTarget,
+  type ObjectLiteral,
+  type QueryRunner,
+  type ReplicationMode,
+} from 'typeorm'
+import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver'
+import { ShardedError } from '../errors/sharded-error'
+import { NodePool } from '../execution/node-pool'
+import type { StatementListener } from '../execution/statement-event'
+import { loadHash } from '../functions/hash-slot'
+import { buildShardedModel } from '../metadata/build-sharded-model'
+import { shardArgsStorage } from '../metadata/shard-args-storage'
+import type { ShardedEntity, ShardedModel } from '../metadata/sharded-entity'
+import { placeholderSchema } from '../planning/bind-shard-names'
+import type { Shard } from '../topology/shard'
+import { createShardMap, type ShardMap } from '../topology/shard-map'
+import { bindMetadata } from './bind-metadata'
+import { describeEntities } from './describe-entities'
+import { canonicalColumnKey, type EntityBinding, shardOfKey } from './entity-binding'
+import { KeyGuard } from './key-guard'
+import { Origins } from './origins'
+import { pgFacade, shardBinder } from './pg-facade'
+import { checkOptions, homeOf, maxPreparedOf, poolConfigOf } from './resolve-options'
+import { SchemaDataSource } from './schema-data-source'
+import { ShardDataSource } from './shard-data-source'
+import { type ShardHandle, ShardRuntime } from './shard-runtime'
+import type { ShardedDataSourceOptions } from './sharded-data-source-options'
+import { ShardedEntityManager } from './sharded-entity-manager'
+import { ShardedQueryRunner } from './sharded-query-runner'
+import { ShardedRelationLoader } from './sharded-relation-loader'
+import type { ShardedRepository } from './sharded-repository'
+import { keyValues } from './with-key'
+
+/** Nodes that are connected to, or synchronised, at once. */
+const nodesAtOnce = 16
+
+/** Where a key lives. */
+export interface Location {
+  readonly slot: number | undefined
+  readonly shard: string
+  readonly node: string
+}
+
+/**
+ * A TypeORM data source over several PostgreSQL databases. Sharded entities live on their shards, unsharded ones on the
+ * home node; repositories, managers and Active Record are used as with a plain data source.
+ *
+ * @example
+ * const dataSource = new ShardedDataSource({
+ *   type: 'postgres',
+ *   entities: [User, Order],
+ *   nodes: { a: { url: 'postgres://…' }, b: { url: 'postgres://…' } },
+ * })
+ * await dataSource.initialize()
+ */
+export class ShardedDataSource extends DataSource {
+  declare readonly manager: ShardedEntityManager
+  private readonly sharding: ShardedDataSourceOptions
+  private pools: ReadonlyMap<string, NodePool> = new Map()
+  private readonly listeners: Set<StatementListener> = new Set()
+  private built: ShardRuntime | undefined
+
+  /** @throws ShardedError OPTIONS_INVALID */
+  constructor(options: ShardedDataSourceOptions) {
+    checkOptions(options)
+    const late: { home: () => NodePool } = { home: () => notConnected() }
+    super({ ...options, driver: pgFacade(() => late.home()), nativeDriver: false } as never)
+    late.home = () => this.pool(homeOf(options))
+    this.sharding = options
+    Object.assign(this, { relationLoader: new ShardedRelationLoader(this, () => this.runtime) })
+  }
+
+  /** What initialisation has built; for this package's own parts. */
+  get runtime(): ShardRuntime {
+    return this.built ?? notConnected()
+  }
+
+  /** The shards of all entities, or of one entity's colocation group, in order. @throws ShardedError NOT_SHARDED */
+  shards(target?: EntityTarget<ObjectLiteral>): readonly Shard[] {
+    if (target === undefined) return Object.freeze([...this.runtime.map.shards.values()])
+    return this.bindingOf(target).shards
+  }
+
+  /** The data source of one shard, as plain TypeORM has it. @throws ShardedError SHARD_UNKNOWN */
+  shard(name: string): ShardDataSource {
+    return this.runtime.handle({ name }).dataSource
+  }
+
+  /** Which shard and node hold a shard key; a composite key is given as a list. @throws ShardedError KEY_INVALID, KEY_NOT_OWNED, NOT_SHARDED */
+  locate(target: EntityTarget<ObjectLiteral>, key: unknown): Location {
+    const binding = this.bindingOf(target)
+    const values = keyValues(binding, key)
+    const canonical = binding.keyColumns.map((column, index) =>
+      canonicalColumnKey(binding, index, this.driver.preparePersistentValue(values[index], column)),
+    )
+    const shard = shardOfKey(binding, canonical)
+    return Object.freeze({ slot: binding.entity.fn.slotOf(canonical), shard: shard.name, node: shard.node })
+  }
+
+  /** Which shard lies on which node, with its epoch. */
+  get shardMap(): ShardMap {
+    return this.runtime.map
+  }
+
+  /** Calls `listener` after every statement to any node; the returned function ends that. */
+  onStatement(listener: StatementListener): () => void {
+    this.listeners.add(listener)
+    const ends = [...this.pools.values()].map((pool) => pool.onStatement(listener))
+    return () => {
+      this.listeners.delete(listener)
+      for (const end of ends) end()
+    }
+  }
+
+  /**
+   * Connects to all nodes, checks the entities and makes their shards' data sources. A failure closes what was opened.
+   * @throws ShardedError SHARD_UNAVAILABLE and the errors of `buildShardedModel`
+   */
+  override async initialize(): Promise<this> {
+    if (this.isInitialized) throw new CannotConnectAlreadyConnectedError()
+    await loadHash()
+    this.pools = this.createPools()
+    try {
+      await this.eachNode((pool) => pool.loadFacts())
+      const { facts } = this.pool(homeOf(this.sharding))
+      Object.assign(this.driver, { version: facts.version, database: facts.database, searchSchema: facts.searchSchema })
+      return await super.initialize()
+    } catch (error) {
+      await this.endPools()
+      throw error
+    }
+  }
+
+  /** Closes every connection that was opened. */
+  override async destroy(): Promise<void> {
+    if (!this.isInitialized) throw new CannotExecuteNotConnectedError()
+    try {
+      await super.destroy()
+    } finally {
+      await this.endPools()
+    }
+  }
+
+  /** Brings the schema of every shard, and of the home node's own tables, in line with the entities. */
+  override async synchronize(dropBeforeSync = false): Promise<void> {
+    if (!this.isInitialized) throw new CannotExecuteNotConnectedError()
+    await this.eachSchema((schema) => schema.synchronize(dropBeforeSync))
+  }
+
+  /** Drops every shard, and the home node's own tables of this data source's entities; nothing else. */
+  override async dropDatabase(): Promise<void> {
+    if (!this.isInitialized) throw new CannotExecuteNotConnectedError()
+    await this.eachSchema((schema) => schema.dropDatabase())
+  }
+
+  /** @throws ShardedError MIGRATIONS_UNSUPPORTED where entities are sharded */
+  override async runMigrations(options?: Parameters<DataSource['runMigrations']>[0]) {
+    this.refuseMigrations()
+    return super.runMigrations(options)
+  }
+
+  /** @throws ShardedError MIGRATIONS_UNSUPPORTED where entities are sharded */
+  override async undoLastMigration(options?: Parameters<DataSource['undoLastMigration']>[0]) {
+    this.refuseMigrations()
+    return super.undoLastMigration(options)
+  }
+
+  override getRepository<Entity extends ObjectLiteral>(target: EntityTarget<Entity>): ShardedRepository<Entity> {
+    return this.manager.getRepository(target)
+  }
+
+  override createEntityManager(queryRunner?: QueryRunner): ShardedEntityManager {
+    return new ShardedEntityManager(this, queryRunner)
+  }
+
+  override createQueryRunner(mode: ReplicationMode = 'master'): QueryRunner {
+    const runner = new ShardedQueryRunner(() => this.runtime, this.driver as PostgresDriver, mode)
+    this.createEntityManager(runner)
+    return runner
+  }
+
+  protected override async buildMetadatas(): Promise<void> {
+    await super.buildMetadatas()
+    const model = buildShardedModel(describeEntities(this.entityMetadatas), shardArgsStorage(), {
+      layout: this.sharding.layout ?? 'schema',
+      scatter: this.sharding.scatter ?? {},
+      primaryKeyCheck: this.sharding.primaryKeyCheck ?? true,
+      groups: this.sharding.groups ?? {},
+    })
+    bindMetadata(
+      this.entityMetadatas.filter((metadata) => groupOf(metadata, model) !== undefined),
+      (metadata) => ({ schema: placeholderSchema, name: metadata.tableName }),
+    )
+    this.built = this.buildRuntime(model)
+    this.subscribers.push(new KeyGuard((target) => this.runtime.bindingOf(target)))
+  }
+
+  private buildRuntime(model: ShardedModel): ShardRuntime {
+    const map = this.buildMap(model)
+    const bindings = new Map<unknown, EntityBinding>()
+    for (const entity of model.entities.values()) bindings.set(entity.target, this.bindEntity(entity, map))
+    const origins = new Origins((target) => bindings.get(target))
+    const handles = new Map<string, ShardHandle>()
+    const template = {
+      dataSource: this,
+      synchronizeShard: (shard: Shard, drop: boolean) =>
+        this.onSchema(shard.node, model, shard, (schema) => schema.synchronize(drop)),
+      dropShard: (shard: Shard) => this.onSchema(shard.node, model, shard, (schema) => schema.dropDatabase()),
+    }
+    for (const shard of map.shards.values()) {
+      const bind = shardBinder(shard)
+      handles.set(shard.name, {
+        shard,
+        bind,
+        dataSource: new ShardDataSource(template, shard, () => this.pool(shard.node), bind),
+      })
+    }
+    this.model = model
+    return new ShardRuntime(map, this.pools, handles, bindings, origins, (text) => this.logger.log('warn', text))
+  }
+
+  private model: ShardedModel = { entities: new Map(), groups: new Map() }
+
+  private bindEntity(entity: ShardedEntity, map: ShardMap): EntityBinding {
+    const metadata = this.getMetadata(entity.target as EntityTarget<ObjectLiteral>)
+    const keyColumns = entity.keyColumns.map(({ propertyPath }) => {
+      const column = metadata.findColumnWithPropertyPath(propertyPath)
+      if (!column) throw new RangeError(`${entity.name} has no column ${propertyPath}`)
+      return column
+    })
+    return Object.freeze({
+      entity,
+      metadata,
+      shards: map.groups.get(entity.group) ?? [],
+      keyColumns: Object.freeze(keyColumns),
+    })
+  }
+
+  private buildMap(model: ShardedModel): ShardMap {
+    const { nodes, home, groups = {} } = this.sharding
+    for (const name of Object.keys(groups)) {
+      if (!model.groups.has(name)) {
+        throw new ShardedError('OPTIONS_INVALID', `groups names "${name}", and no entity is of that group.`, {
+          details: { group: name },
+        })
+      }
+    }
+    return createShardMap({
+      nodes: Object.entries(nodes).map(([name, { weight }]) => ({ name, ...(weight !== undefined && { weight }) })),
+      ...(home !== undefined && { home }),
+      groups: [...model.groups.values()].map((group) => {
+        const placement = groups[group.name]?.placement
+        return { ...group, ...(placement !== undefined && { placement }) }
+      }),
+    })
+  }
+
+  private createPools(): ReadonlyMap<string, NodePool> {
+    const pools = new Map<string, NodePool>()
+    for (const [name, node] of Object.entries(this.sharding.nodes)) {
+      const pool = new NodePool({
+        name,
+        pool: poolConfigOf(this.sharding, node),
+        maxPrepared: maxPreparedOf(this.sharding),
+        onPoolError:
+          this.sharding.poolErrorHandler ??
+          ((error) => this.logger.log('warn', `Node ${name}: an idle connection failed. ${error}`)),
+      })
+      for (const listener of this.listeners) pool.onStatement(listener)
+      pools.set(name, pool)
+    }
+    return pools
+  }
+
+  private async endPools(): Promise<void> {
+    const pools = [...this.pools.values()]
+    this.pools = new Map()
+    this.built = undefined
+    await Promise.all(pools.map((pool) => pool.end()))
+  }
+
+  private pool(name: string): NodePool {
+    return this.pools.get(name) ?? notConnected()
+  }
+
+  private async eachNode(work: (pool: NodePool) => Promise<unknown>): Promise<void> {
+    const limit = pLimit(nodesAtOnce)
+    const settled = await Promise.allSettled([...this.pools.values()].map((pool) => limit(() => work(pool))))
+    const failed = settled.find((one) => one.status === 'rejected')
+    if (failed) throw failed.reason
+  }
+
+  /** Nodes at once, the schemas of a node in turn: what they create (extensions, types) would collide. */
+  private async eachSchema(work: (schema: SchemaDataSource) => Promise<void>): Promise<void> {
+    const { map } = this.runtime
+    const { model } = this
+    await this.eachNode(async ({ name }) => {
+      if (name === map.home) await this.onSchema(name, model, undefined, work)
+      for (const shard of map.shards.values()) {
+        if (shard.node === name) await this.onSchema(name, model, shard, work)
+      }
+    })
+  }
+
+  private onSchema<T>(
+    node: string,
+    model: ShardedModel,
+    shard: Shard | undefined,
+    work: (schema: SchemaDataSource) => Promise<T>,
+  ): Promise<T> {
+    const owns = (metadata: EntityMetadata) => groupOf(metadata, model) === shard?.group
+    return SchemaDataSource.run({ template: this, pool: this.pool(node), owns, shard }, work)
+  }
+
+  private bindingOf(target: EntityTarget<ObjectLiteral>): EntityBinding {
+    const { target: known, name } = this.getMetadata(target)
+    const binding = this.runtime.bindingOf(known)
+    if (binding) return binding
+    throw new ShardedError('NOT_SHARDED', `${name} is not sharded.`, { details: { entity: name } })
+  }
+
+  private refuseMigrations(): void {
+    if (!this.runtime.hasShardedEntities) return
+    throw new ShardedError('MIGRATIONS_UNSUPPORTED', 'The data source has sharded entities.', {})
+  }
+}
+
+function notConnected(): never {
+  throw new CannotExecuteNotConnectedError()
+}
+
+/** The colocation group of a table: its entity's, or for junction tables that of the entity that owns them. */
+function groupOf(metadata: EntityMetadata, model: ShardedModel): string | undefined {
+  const own = model.entities.get(metadata.target)
+  if (own) return own.group
+  if (metadata.parentClosureEntityMetadata) return groupOf(metadata.parentClosureEntityMetadata, model)
+  if (!metadata.isJunction) return undefined
+  const [owner] = metadata.foreignKeys.map((foreignKey) => foreignKey.referencedEntityMetadata)
+  return owner && groupOf(owner, model)
+}

@@ -1,0 +1,533 @@
+import {
+  type DataSource,
+  type DeepPartial,
+  type DeleteResult,
+  EntityManager,
+  type EntityTarget,
+  type FindManyOptions,
+  type FindOneOptions,
+  type FindOptionsWhere,
+  type InsertResult,
+  type ObjectLiteral,
+  type QueryRunner,
+  type RemoveOptions,
+  type SaveOptions,
+  type SelectQueryBuilder,
+  type TreeRepository,
+  type UpdateResult,
+} from 'typeorm'
+import type { PickKeysByType } from 'typeorm/common/PickKeysByType'
+import type { QueryDeepPartialEntity } from 'typeorm/query-builder/QueryPartialEntity'
+import type { UpdateOptions } from 'typeorm/repository/UpdateOptions'
+import type { UpsertOptions } from 'typeorm/repository/UpsertOptions'
+import { InstanceChecker } from 'typeorm/util/InstanceChecker'
+import { ShardedError } from '../errors/sharded-error'
+import type { Explanation } from '../planning/explanation'
+import type { EntityBinding } from './entity-binding'
+import type { PersistMode } from './entity-graph'
+import type { Hint } from './hint'
+import { hintedShard, type OperationContext } from './operation-context'
+import type { AggregateFunction } from './read-operations'
+import type { RoutingManager } from './routing-manager'
+import { ShardAccess } from './shard-access'
+import type { ShardRuntime } from './shard-runtime'
+import { ShardedQueryRunner } from './sharded-query-runner'
+import * as reads from './sharded-reads'
+import { ShardedRepository } from './sharded-repository'
+import * as writes from './sharded-writes'
+
+/** The data source as a manager needs it. */
+interface RoutedDataSource extends DataSource {
+  readonly runtime: ShardRuntime
+}
+
+type Where<Entity> = FindOptionsWhere<Entity> | FindOptionsWhere<Entity>[]
+
+/**
+ * Where operations are routed: every one on a sharded entity finds its shards here and runs there, in TypeORM's own form
+ * on one shard, planned and merged on several. Operations on unsharded entities are TypeORM's, on the home node.
+ */
+export class ShardedEntityManager extends EntityManager implements RoutingManager {
+  declare readonly dataSource: RoutedDataSource
+  private readonly hint: Hint | undefined
+
+  constructor(dataSource: RoutedDataSource, queryRunner?: QueryRunner, hint?: Hint) {
+    // A narrowed manager shares its runner with the manager that it came from, which stays the runner's own.
+    super(dataSource, hint ? undefined : queryRunner)
+    if (hint && queryRunner) Object.assign(this, { queryRunner })
+    this.hint = hint
+  }
+
+  onShard(name: string): ShardedEntityManager {
+    return this.narrowed({ kind: 'shard', shard: this.runtime.handle({ name }).shard })
+  }
+
+  withShardKey(value: unknown): ShardedEntityManager {
+    return this.narrowed({ kind: 'key', value })
+  }
+
+  acrossShards(): ShardedEntityManager {
+    return this.narrowed({ kind: 'across' })
+  }
+
+  /** The plan of a find. @throws ShardedError NOT_SHARDED for an unsharded entity */
+  explain<Entity extends ObjectLiteral>(
+    entityClass: EntityTarget<Entity>,
+    options: FindManyOptions<Entity> = {},
+  ): Explanation {
+    return reads.explainRead(this.required(entityClass, 'explain'), options as reads.Options)
+  }
+
+  /** Raw SQL of a repository. @throws ShardedError RAW_QUERY_NEEDS_SHARD for a sharded entity without a hint */
+  async queryFor<T>(
+    entityClass: EntityTarget<ObjectLiteral>,
+    query: string,
+    parameters?: unknown[] | ObjectLiteral,
+  ): Promise<T> {
+    const context = this.context(entityClass)
+    if (!context) return super.query(query, parameters)
+    const { access, binding } = context
+    if (this.hint?.kind === 'shard')
+      return access.onShard(hintedShard(binding, this.hint.shard), (manager) => manager.query(query, parameters))
+    if (this.hint?.kind === 'across') {
+      const results: { shard: string; result: unknown }[] = []
+      for (const shard of binding.shards) {
+        results.push({
+          shard: shard.name,
+          result: await access.onShard(shard, (manager) => manager.query(query, parameters)),
+        })
+      }
+      return results as T
+    }
+    throw new ShardedError('RAW_QUERY_NEEDS_SHARD', `${binding.entity.name} is sharded.`, {
+      details: { entity: binding.entity.name },
+    })
+  }
+
+  override createQueryBuilder<Entity extends ObjectLiteral>(
+    entityClass: EntityTarget<Entity>,
+    alias: string,
+    queryRunner?: QueryRunner,
+  ): SelectQueryBuilder<Entity>
+  override createQueryBuilder(queryRunner?: QueryRunner): SelectQueryBuilder<ObjectLiteral>
+  override createQueryBuilder(
+    entityOrRunner?: EntityTarget<ObjectLiteral> | QueryRunner,
+    alias?: string,
+    queryRunner?: QueryRunner,
+  ): SelectQueryBuilder<ObjectLiteral> {
+    const binding = alias === undefined ? undefined : this.bindingOf(entityOrRunner)
+    if (!binding || alias === undefined)
+      return super.createQueryBuilder(entityOrRunner as EntityTarget<ObjectLiteral>, alias as string, queryRunner)
+    if (this.hint?.kind !== 'shard') {
+      throw new ShardedError('QUERY_BUILDER_NEEDS_SHARD', `${binding.entity.name} is sharded.`, {
+        details: { entity: binding.entity.name },
+      })
+    }
+    const { dataSource } = this.runtime.handle(hintedShard(binding, this.hint.shard))
+    return dataSource.createQueryBuilder(entityOrRunner as EntityTarget<ObjectLiteral>, alias, queryRunner)
+  }
+
+  override getRepository<Entity extends ObjectLiteral>(target: EntityTarget<Entity>): ShardedRepository<Entity> {
+    const known = this.repositories.get(target)
+    if (known) return known as ShardedRepository<Entity>
+    const repository = new ShardedRepository<Entity>(target, this, this.queryRunner)
+    this.repositories.set(target, repository)
+    return repository
+  }
+
+  override getTreeRepository<Entity extends ObjectLiteral>(target: EntityTarget<Entity>): TreeRepository<Entity> {
+    const binding = this.bindingOf(target)
+    if (!binding || this.hint?.kind !== 'shard') return super.getTreeRepository(target)
+    return this.runtime.managerOf(hintedShard(binding, this.hint.shard)).getTreeRepository(target)
+  }
+
+  override async find<Entity extends ObjectLiteral>(
+    entityClass: EntityTarget<Entity>,
+    options?: FindManyOptions<Entity>,
+  ): Promise<Entity[]> {
+    const context = this.context(entityClass)
+    if (!context) return super.find(entityClass, options)
+    return (await reads.find(context, (options ?? {}) as reads.Options)) as Entity[]
+  }
+
+  override async findBy<Entity extends ObjectLiteral>(
+    entityClass: EntityTarget<Entity>,
+    where: Where<Entity>,
+  ): Promise<Entity[]> {
+    const context = this.context(entityClass)
+    if (!context) return super.findBy(entityClass, where)
+    return (await reads.find(context, { where } as reads.Options)) as Entity[]
+  }
+
+  override async findAndCount<Entity extends ObjectLiteral>(
+    entityClass: EntityTarget<Entity>,
+    options?: FindManyOptions<Entity>,
+  ): Promise<[Entity[], number]> {
+    const context = this.context(entityClass)
+    if (!context) return super.findAndCount(entityClass, options)
+    return (await reads.findAndCount(context, (options ?? {}) as reads.Options)) as [Entity[], number]
+  }
+
+  override async findAndCountBy<Entity extends ObjectLiteral>(
+    entityClass: EntityTarget<Entity>,
+    where: Where<Entity>,
+  ): Promise<[Entity[], number]> {
+    const context = this.context(entityClass)
+    if (!context) return super.findAndCountBy(entityClass, where)
+    return (await reads.findAndCount(context, { where } as reads.Options)) as [Entity[], number]
+  }
+
+  override async findOne<Entity extends ObjectLiteral>(
+    entityClass: EntityTarget<Entity>,
+    options: FindOneOptions<Entity>,
+  ): Promise<Entity | null> {
+    const context = options.where ? this.context(entityClass) : undefined
+    // Without a condition TypeORM refuses, before it asks any database.
+    if (!context) return super.findOne(entityClass, options)
+    return (await reads.findOne(context, options as reads.Options)) as Entity | null
+  }
+
+  override async findOneBy<Entity extends ObjectLiteral>(
+    entityClass: EntityTarget<Entity>,
+    where: Where<Entity>,
+  ): Promise<Entity | null> {
+    const context = this.context(entityClass)
+    if (!context) return super.findOneBy(entityClass, where)
+    return (await reads.findOne(context, { where } as reads.Options)) as Entity | null
+  }
+
+  override async count<Entity extends ObjectLiteral>(
+    entityClass: EntityTarget<Entity>,
+    options?: FindManyOptions<Entity>,
+  ): Promise<number> {
+    const context = this.context(entityClass)
+    if (!context) return super.count(entityClass, options)
+    return reads.count(context, (options ?? {}) as reads.Options)
+  }
+
+  override async countBy<Entity extends ObjectLiteral>(
+    entityClass: EntityTarget<Entity>,
+    where: Where<Entity>,
+  ): Promise<number> {
+    const context = this.context(entityClass)
+    if (!context) return super.countBy(entityClass, where)
+    return reads.count(context, { where } as reads.Options)
+  }
+
+  override async exists<Entity extends ObjectLiteral>(
+    entityClass: EntityTarget<Entity>,
+    options?: FindManyOptions<Entity>,
+  ): Promise<boolean> {
+    const context = this.context(entityClass)
+    if (!context) return super.exists(entityClass, options)
+    return reads.exists(context, (options ?? {}) as reads.Options)
+  }
+
+  override async existsBy<Entity extends ObjectLiteral>(
+    entityClass: EntityTarget<Entity>,
+    where: Where<Entity>,
+  ): Promise<boolean> {
+    const context = this.context(entityClass)
+    if (!context) return super.existsBy(entityClass, where)
+    return reads.exists(context, { where } as reads.Options)
+  }
+
+  override sum<Entity extends ObjectLiteral>(
+    entityClass: EntityTarget<Entity>,
+    columnName: PickKeysByType<Entity, number>,
+    where?: Where<Entity>,
+  ): Promise<number | null> {
+    return this.aggregate('SUM', entityClass, columnName, where) ?? super.sum(entityClass, columnName, where)
+  }
+
+  override average<Entity extends ObjectLiteral>(
+    entityClass: EntityTarget<Entity>,
+    columnName: PickKeysByType<Entity, number>,
+    where?: Where<Entity>,
+  ): Promise<number | null> {
+    return this.aggregate('AVG', entityClass, columnName, where) ?? super.average(entityClass, columnName, where)
+  }
+
+  override minimum<Entity extends ObjectLiteral>(
+    entityClass: EntityTarget<Entity>,
+    columnName: PickKeysByType<Entity, number>,
+    where?: Where<Entity>,
+  ): Promise<number | null> {
+    return this.aggregate('MIN', entityClass, columnName, where) ?? super.minimum(entityClass, columnName, where)
+  }
+
+  override maximum<Entity extends ObjectLiteral>(
+    entityClass: EntityTarget<Entity>,
+    columnName: PickKeysByType<Entity, number>,
+    where?: Where<Entity>,
+  ): Promise<number | null> {
+    return this.aggregate('MAX', entityClass, columnName, where) ?? super.maximum(entityClass, columnName, where)
+  }
+
+  override async preload<Entity extends ObjectLiteral>(
+    entityClass: EntityTarget<Entity>,
+    entityLike: DeepPartial<Entity>,
+  ): Promise<Entity | undefined> {
+    const context = this.context(entityClass)
+    if (!context) return super.preload(entityClass, entityLike)
+    return (await writes.preload(context, entityLike)) as Entity | undefined
+  }
+
+  override save<Entity>(entities: Entity[], options?: SaveOptions): Promise<Entity[]>
+  override save<Entity>(entity: Entity, options?: SaveOptions): Promise<Entity>
+  override save<Entity, T extends DeepPartial<Entity>>(
+    target: EntityTarget<Entity>,
+    entities: T[],
+    options: SaveOptions & { reload: false },
+  ): Promise<T[]>
+  override save<Entity, T extends DeepPartial<Entity>>(
+    target: EntityTarget<Entity>,
+    entities: T[],
+    options?: SaveOptions,
+  ): Promise<(T & Entity)[]>
+  override save<Entity, T extends DeepPartial<Entity>>(
+    target: EntityTarget<Entity>,
+    entity: T,
+    options: SaveOptions & { reload: false },
+  ): Promise<T>
+  override save<Entity, T extends DeepPartial<Entity>>(
+    target: EntityTarget<Entity>,
+    entity: T,
+    options?: SaveOptions,
+  ): Promise<T & Entity>
+  override save(...given: unknown[]): Promise<never> {
+    return this.persist('save', given)
+  }
+
+  override remove<Entity>(entity: Entity, options?: RemoveOptions): Promise<Entity>
+  override remove<Entity>(target: EntityTarget<Entity>, entity: Entity, options?: RemoveOptions): Promise<Entity>
+  override remove<Entity>(entity: Entity[], options?: RemoveOptions): Promise<Entity>
+  override remove<Entity>(target: EntityTarget<Entity>, entity: Entity[], options?: RemoveOptions): Promise<Entity[]>
+  override remove(...given: unknown[]): Promise<never> {
+    return this.persist('remove', given)
+  }
+
+  override softRemove<Entity>(entities: Entity[], options?: SaveOptions): Promise<Entity[]>
+  override softRemove<Entity>(entity: Entity, options?: SaveOptions): Promise<Entity>
+  override softRemove<Entity, T extends DeepPartial<Entity>>(
+    target: EntityTarget<Entity>,
+    entities: T[],
+    options?: SaveOptions,
+  ): Promise<T[]>
+  override softRemove<Entity, T extends DeepPartial<Entity>>(
+    target: EntityTarget<Entity>,
+    entity: T,
+    options?: SaveOptions,
+  ): Promise<T>
+  override softRemove(...given: unknown[]): Promise<never> {
+    return this.persist('softRemove', given)
+  }
+
+  override recover<Entity>(entities: Entity[], options?: SaveOptions): Promise<Entity[]>
+  override recover<Entity>(entity: Entity, options?: SaveOptions): Promise<Entity>
+  override recover<Entity, T extends DeepPartial<Entity>>(
+    target: EntityTarget<Entity>,
+    entities: T[],
+    options?: SaveOptions,
+  ): Promise<T[]>
+  override recover<Entity, T extends DeepPartial<Entity>>(
+    target: EntityTarget<Entity>,
+    entity: T,
+    options?: SaveOptions,
+  ): Promise<T>
+  override recover(...given: unknown[]): Promise<never> {
+    return this.persist('recover', given)
+  }
+
+  override async insert<Entity extends ObjectLiteral>(
+    target: EntityTarget<Entity>,
+    entity: QueryDeepPartialEntity<Entity> | QueryDeepPartialEntity<Entity>[],
+  ): Promise<InsertResult> {
+    const context = this.context(target)
+    return context ? writes.insert(context, entity) : super.insert(target, entity)
+  }
+
+  override async upsert<Entity extends ObjectLiteral>(
+    target: EntityTarget<Entity>,
+    entityOrEntities: QueryDeepPartialEntity<Entity> | QueryDeepPartialEntity<Entity>[],
+    conflictPathsOrOptions: string[] | UpsertOptions<Entity>,
+  ): Promise<InsertResult> {
+    const context = this.context(target)
+    return context
+      ? writes.upsert(context, entityOrEntities, conflictPathsOrOptions)
+      : super.upsert(target, entityOrEntities, conflictPathsOrOptions)
+  }
+
+  override async update<Entity extends ObjectLiteral>(
+    target: EntityTarget<Entity>,
+    criteria: unknown,
+    partialEntity: QueryDeepPartialEntity<Entity>,
+    options?: UpdateOptions,
+  ): Promise<UpdateResult> {
+    const context = this.context(target)
+    if (!context) return super.update(target, criteria, partialEntity, options)
+    return writes.update(context, this.normalizeAndValidateWhereCriteria(criteria, 'update'), partialEntity, options)
+  }
+
+  override async updateAll<Entity extends ObjectLiteral>(
+    target: EntityTarget<Entity>,
+    partialEntity: QueryDeepPartialEntity<Entity>,
+    options?: UpdateOptions,
+  ): Promise<UpdateResult> {
+    const context = this.context(target)
+    return context ? writes.updateAll(context, partialEntity, options) : super.updateAll(target, partialEntity, options)
+  }
+
+  override async delete<Entity extends ObjectLiteral>(
+    targetOrEntity: EntityTarget<Entity>,
+    criteria: unknown,
+  ): Promise<DeleteResult> {
+    const context = this.context(targetOrEntity)
+    if (!context) return super.delete(targetOrEntity, criteria)
+    return writes.deleteBy(context, this.normalizeAndValidateWhereCriteria(criteria, 'delete'))
+  }
+
+  override async deleteAll<Entity extends ObjectLiteral>(targetOrEntity: EntityTarget<Entity>): Promise<DeleteResult> {
+    const context = this.context(targetOrEntity)
+    return context ? writes.deleteAll(context) : super.deleteAll(targetOrEntity)
+  }
+
+  override async softDelete<Entity extends ObjectLiteral>(
+    targetOrEntity: EntityTarget<Entity>,
+    criteria: unknown,
+  ): Promise<UpdateResult> {
+    const context = this.context(targetOrEntity)
+    if (!context) return super.softDelete(targetOrEntity, criteria)
+    return writes.softDeleteBy(context, 'softDelete', this.normalizeAndValidateWhereCriteria(criteria, 'softDelete'))
+  }
+
+  override async restore<Entity extends ObjectLiteral>(
+    targetOrEntity: EntityTarget<Entity>,
+    criteria: unknown,
+  ): Promise<UpdateResult> {
+    const context = this.context(targetOrEntity)
+    if (!context) return super.restore(targetOrEntity, criteria)
+    return writes.softDeleteBy(context, 'restore', this.normalizeAndValidateWhereCriteria(criteria, 'restore'))
+  }
+
+  override async clear<Entity>(entityClass: EntityTarget<Entity>, options?: { cascade?: boolean }): Promise<void> {
+    const context = this.context(entityClass)
+    return context ? writes.clear(context, options) : super.clear(entityClass, options)
+  }
+
+  private aggregate(
+    fn: AggregateFunction,
+    entityClass: unknown,
+    columnName: unknown,
+    where: unknown,
+  ): Promise<number | null> | undefined {
+    const context = this.context(entityClass)
+    return (
+      context &&
+      reads.aggregate(context, { fn, propertyPath: String(columnName), where: where as reads.Options['where'] })
+    )
+  }
+
+  /** The arguments are TypeORM's: an optional target, an entity or a list, options. The same entity or list is returned. */
+  private async persist(mode: PersistMode, args: readonly unknown[]): Promise<never> {
+    const [first, second, third] = args
+    const hasTarget =
+      args.length > 1 &&
+      (typeof first === 'function' || typeof first === 'string' || InstanceChecker.isEntitySchema(first))
+    const given: unknown = hasTarget ? second : first
+    const options = (hasTarget ? third : second) as (SaveOptions & RemoveOptions) | undefined
+    const groups = this.groupByTarget(hasTarget ? first : undefined, given)
+    if (!groups || [...groups.keys()].every((binding) => binding === undefined)) {
+      const plain = super[mode] as (...args: unknown[]) => Promise<never>
+      return hasTarget ? plain.call(this, first, second, third) : plain.call(this, first, second)
+    }
+    if (groups.size === 1 || this.transactionRunner || options?.transaction === false) {
+      for (const [binding, entities] of groups) await this.persistGroup(mode, binding, entities, options)
+    } else {
+      // Entities of several kinds, some sharded: one transaction around all, as TypeORM's save makes it.
+      await this.transaction(async (manager) => {
+        for (const [binding, entities] of groups)
+          await (manager as ShardedEntityManager).persistGroup(mode, binding, entities, options)
+      })
+    }
+    return given as never
+  }
+
+  private async persistGroup(
+    mode: PersistMode,
+    binding: EntityBinding | undefined,
+    entities: ObjectLiteral[],
+    options: (SaveOptions & RemoveOptions) | undefined,
+  ): Promise<void> {
+    if (binding) return writes.persist(this.contextOf(binding), mode, entities, options)
+    await (super[mode] as (entities: ObjectLiteral[], options?: object) => Promise<unknown>).call(
+      this,
+      entities,
+      options,
+    )
+  }
+
+  /** Undefined where the arguments are not entities: TypeORM then says what is wrong. */
+  private groupByTarget(
+    target: unknown,
+    given: unknown,
+  ): ReadonlyMap<EntityBinding | undefined, ObjectLiteral[]> | undefined {
+    const entities: unknown[] = Array.isArray(given) ? given : [given]
+    const groups = new Map<EntityBinding | undefined, ObjectLiteral[]>()
+    for (const entity of entities) {
+      if (entity === null || typeof entity !== 'object') return undefined
+      const binding = this.bindingOf(target ?? entity.constructor)
+      const list = groups.get(binding)
+      if (list) list.push(entity)
+      else groups.set(binding, [entity])
+    }
+    return groups.size > 0 ? groups : undefined
+  }
+
+  private narrowed(hint: Hint): ShardedEntityManager {
+    return new ShardedEntityManager(this.dataSource, this.queryRunner, hint)
+  }
+
+  private required(target: unknown, operation: string): OperationContext {
+    const context = this.context(target)
+    if (context) return context
+    const { name } = this.dataSource.getMetadata(target as EntityTarget<ObjectLiteral>)
+    throw new ShardedError('NOT_SHARDED', `${operation} is about shards, and ${name} is not sharded.`, {
+      details: { entity: name },
+    })
+  }
+
+  private context(target: unknown): OperationContext | undefined {
+    const binding = this.bindingOf(target)
+    return binding && this.contextOf(binding)
+  }
+
+  private contextOf(binding: EntityBinding): OperationContext {
+    return {
+      access: new ShardAccess(this.runtime, this.transactionRunner),
+      binding,
+      hint: this.hint,
+      openRunner: () => this.dataSource.createQueryRunner() as ShardedQueryRunner,
+    }
+  }
+
+  private bindingOf(target: unknown): EntityBinding | undefined {
+    const known = this.runtime.bindingOf(target)
+    if (known || typeof target === 'function' || !this.runtime.hasShardedEntities) return known
+    const isName =
+      typeof target === 'string' ||
+      InstanceChecker.isEntitySchema(target) ||
+      (target !== null && typeof target === 'object')
+    if (!isName || !this.dataSource.hasMetadata(target as EntityTarget<ObjectLiteral>)) return undefined
+    return this.runtime.bindingOf(this.dataSource.getMetadata(target as EntityTarget<ObjectLiteral>).target)
+  }
+
+  private get runtime() {
+    return this.dataSource.runtime
+  }
+
+  private get transactionRunner(): ShardedQueryRunner | undefined {
+    const runner = this.queryRunner
+    return runner instanceof ShardedQueryRunner && runner.isTransactionActive ? runner : undefined
+  }
+}

@@ -1,0 +1,135 @@
+import type { EntityManager, FindManyOptions, ObjectLiteral } from 'typeorm'
+import type { Explanation } from '../planning/explanation'
+import type { Shard } from '../topology/shard'
+import { checkRelations } from './check-relations'
+import { type OperationContext, routeOperation } from './operation-context'
+import {
+  type AggregateFunction,
+  explainFind,
+  type ScatterRead,
+  scatterAggregate,
+  scatterCount,
+  scatterExists,
+  scatterFind,
+  scatterFindAndCount,
+} from './read-operations'
+
+export type Options = FindManyOptions<ObjectLiteral>
+
+/** A read in its two forms: TypeORM's own on one shard, ours over several. */
+interface ReadForms<T> {
+  readonly name: string
+  readonly single: (manager: EntityManager, options: Options) => Promise<T>
+  readonly scatter: (read: ScatterRead, options: Options) => Promise<T>
+  /** The entities in the result, to be remembered with their shard. */
+  readonly entities?: (result: T) => readonly (ObjectLiteral | null)[]
+}
+
+export async function find(context: OperationContext, options: Options): Promise<ObjectLiteral[]> {
+  const { target } = context.binding.metadata
+  return read(context, options, {
+    name: 'find',
+    single: (manager, routed) => manager.find(target as never, routed),
+    scatter: scatterFind,
+    entities: (result) => result,
+  })
+}
+
+export async function findAndCount(context: OperationContext, options: Options): Promise<[ObjectLiteral[], number]> {
+  const { target } = context.binding.metadata
+  return read(context, options, {
+    name: 'findAndCount',
+    single: (manager, routed) => manager.findAndCount<ObjectLiteral>(target as never, routed),
+    scatter: scatterFindAndCount,
+    entities: ([result]) => result,
+  })
+}
+
+export async function findOne(context: OperationContext, options: Options): Promise<ObjectLiteral | null> {
+  const { target } = context.binding.metadata
+  return read<ObjectLiteral | null>(context, options, {
+    name: 'findOne',
+    // An absent condition is TypeORM's error of findOne; findOneBy allows it, and takes the first row.
+    single: async (manager, routed) =>
+      manager.findOne<ObjectLiteral>(target as never, { ...routed, where: routed.where ?? {} }),
+    scatter: async (scatter, routed) => (await scatterFind(scatter, { ...routed, take: 1 }))[0] ?? null,
+    entities: (result) => [result],
+  })
+}
+
+export async function count(context: OperationContext, options: Options): Promise<number> {
+  const { target } = context.binding.metadata
+  return read(context, options, {
+    name: 'count',
+    single: (manager, routed) => manager.count(target as never, routed),
+    scatter: scatterCount,
+  })
+}
+
+export async function exists(context: OperationContext, options: Options): Promise<boolean> {
+  const { target } = context.binding.metadata
+  return read(context, options, {
+    name: 'exists',
+    single: (manager, routed) => manager.exists(target as never, routed),
+    scatter: scatterExists,
+  })
+}
+
+const aggregateMethods = { SUM: 'sum', AVG: 'average', MIN: 'minimum', MAX: 'maximum' } as const
+
+export async function aggregate(
+  context: OperationContext,
+  { fn, propertyPath, where }: { fn: AggregateFunction; propertyPath: string; where: Options['where'] },
+): Promise<number | null> {
+  const { target, columns } = context.binding.metadata
+  const method = aggregateMethods[fn]
+  const single = (manager: EntityManager, routed: Options) =>
+    manager[method](target as never, propertyPath as never, routed.where as never)
+  return read(context, where === undefined ? {} : { where }, {
+    name: method,
+    single,
+    scatter: async (scatter, routed) => {
+      const [first] = scatter.shards
+      // An unknown column is TypeORM's error, made before it asks the database.
+      if (first && !columns.some((column) => column.propertyPath === propertyPath))
+        return context.access.onShard(first, (manager) => single(manager, routed))
+      return scatterAggregate(scatter, { fn, propertyPath, where: routed.where })
+    },
+  })
+}
+
+export function explainRead(context: OperationContext, options: Options): Explanation {
+  checkLocal(context, options)
+  const { shards, reason, where } = routeOperation(context, { name: 'find', writes: false }, options.where)
+  return explainFind({ ...context, shards }, { ...options, where: where as never }, reason)
+}
+
+async function read<T>(context: OperationContext, options: Options, forms: ReadForms<T>): Promise<T> {
+  const { access, binding } = context
+  checkLocal(context, options)
+  const { shards, where } = routeOperation(context, { name: forms.name, writes: false }, options.where)
+  const routed = where === options.where ? options : { ...options, where: where as never }
+  const [first, another] = shards
+  if (first && (!another || isNegativePage(options))) {
+    const result = await access.onShard(first, (manager) => forms.single(manager, routed))
+    if (forms.entities) remember(context, forms.entities(result), first)
+    return result
+  }
+  return forms.scatter({ access, binding, shards }, routed)
+}
+
+function remember(
+  { access, binding }: OperationContext,
+  entities: readonly (ObjectLiteral | null)[],
+  shard: Shard,
+): void {
+  for (const entity of entities) if (entity) access.runtime.origins.remember(binding, entity, shard)
+}
+
+function checkLocal({ binding, access }: OperationContext, options: Options): void {
+  if (binding.metadata.relations.length === 0) return
+  checkRelations(binding.metadata, options, (metadata) => access.runtime.bindingOf(metadata.target)?.entity.group)
+}
+
+/** PostgreSQL refuses a negative page; one shard is enough to hear its error. */
+const isNegativePage = ({ skip = 0, take = 0 }: Options): boolean => skip < 0 || take < 0

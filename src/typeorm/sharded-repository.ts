@@ -1,0 +1,59 @@
+import { type FindManyOptions, type ObjectLiteral, Repository } from 'typeorm'
+import type { Explanation } from '../planning/explanation'
+import type { RoutingManager } from './routing-manager'
+
+/**
+ * TypeORM's repository, with what is about shards besides. For an unsharded entity it is a plain one.
+ *
+ * @example
+ * const orders = dataSource.getRepository(Order)
+ * await orders.findBy({ userId: '42' })                       // one shard
+ * await orders.find({ order: { createdAt: 'DESC' }, take: 20 }) // all shards, merged
+ */
+export class ShardedRepository<Entity extends ObjectLiteral> extends Repository<Entity> {
+  declare readonly manager: RoutingManager
+
+  /** This repository on one shard, whatever the conditions say. @throws ShardedError SHARD_UNKNOWN */
+  onShard(name: string): this {
+    return this.with(this.manager.onShard(name))
+  }
+
+  /**
+   * This repository on the rows of one shard key: conditions get the key, rows without one are given it.
+   * A composite key is given as a list or an object of its columns.
+   */
+  withShardKey(value: unknown): this {
+    return this.with(this.manager.withShardKey(value))
+  }
+
+  /** This repository on all shards, where the scatter policy would warn or forbid. */
+  acrossShards(): this {
+    return this.with(this.manager.acrossShards())
+  }
+
+  /**
+   * The plan of a find, without running it: its shards and why these, the statement of each node, the steps of merging.
+   * @throws ShardedError NOT_SHARDED, and what the find itself would refuse
+   */
+  async explain(options?: FindManyOptions<Entity>): Promise<Explanation> {
+    return this.manager.explain(this.target, options)
+  }
+
+  /**
+   * Raw SQL. For a sharded entity it asks for a shard: `onShard(name).query(…)` gives the rows, `acrossShards().query(…)`
+   * a list of `{ shard, result }` in the order of the shards. The schema `"__shard__"` in the text stands for the shard's.
+   * @throws ShardedError RAW_QUERY_NEEDS_SHARD
+   */
+  // TypeORM's own default type of a raw result.
+  // biome-ignore lint/suspicious/noExplicitAny: the signature is TypeORM's
+  override query<T = any>(query: string, parameters?: unknown[] | ObjectLiteral): Promise<T> {
+    return this.manager.queryFor(this.target, query, parameters)
+  }
+
+  /** The same repository over another manager, as TypeORM's `withRepository` makes it. */
+  private with(narrowed: RoutingManager): this {
+    const { target, manager: _manager, queryRunner, ...own } = this
+    const Class = this.constructor as new (...args: [typeof target, RoutingManager, typeof queryRunner]) => this
+    return Object.assign(new Class(target, narrowed, queryRunner), own)
+  }
+}

@@ -1,0 +1,286 @@
+import type {
+  DeleteResult,
+  EntityManager,
+  InsertResult,
+  ObjectLiteral,
+  RemoveOptions,
+  SaveOptions,
+  UpdateResult,
+} from 'typeorm'
+import { InsertResult as InsertResultClass } from 'typeorm'
+import { PlainObjectToDatabaseEntityTransformer } from 'typeorm/query-builder/transformer/PlainObjectToDatabaseEntityTransformer'
+import { ShardedError } from '../errors/sharded-error'
+import { keyText } from '../routing/route'
+import type { Shard } from '../topology/shard'
+import { type Criteria, criteriaWhere, narrowCriteria } from './criteria'
+import { keyOf, requireKey, shardOfKey } from './entity-binding'
+import { generateKey, type PersistMode } from './entity-graph'
+import { locateRows } from './locate-rows'
+import { mergeDeleteResults, mergeInsertResults, mergeUpdateResults } from './merge-results'
+import { checkHintedPlace, checkWidth, hintedShard, type OperationContext, routeOperation } from './operation-context'
+import { refuseKeyChange } from './pinned-key'
+import { placeEntities } from './place-entities'
+import { primaryKeyText } from './primary-key-text'
+import { fillKey, keyValues } from './with-key'
+import { writeShards } from './write-shards'
+
+/** A write by condition: what TypeORM does on one shard with that shard's criteria. */
+type CriteriaWrite<T> = (manager: EntityManager, criteria: unknown) => Promise<T>
+
+/** Runs `update`, `delete`, `softDelete` or `restore` on the shards of its criteria. */
+async function writeByCriteria<T>(
+  context: OperationContext,
+  name: string,
+  criteria: Criteria,
+  work: CriteriaWrite<T>,
+  values?: ObjectLiteral,
+): Promise<readonly T[]> {
+  const { access, binding, hint } = context
+  const { shards, where, predicate } = routeOperation(context, { name, writes: true }, criteriaWhere(binding, criteria))
+  if (values) refuseKeyChange(binding, predicate, values)
+  const routed = hint?.kind === 'key' ? { criteria: where, isPrimitive: false } : criteria
+  const [only, another] = shards
+  if (only && !another) return [await access.onShard(only, (manager) => work(manager, routed.criteria))]
+  const narrow = narrowCriteria(binding, routed, (target) => access.runtime.bindingOf(target))
+  return writeShards(
+    access,
+    shards.map((shard) => ({ shard, work: (manager: EntityManager) => work(manager, narrow(shard.index)) })),
+    context.openRunner,
+  )
+}
+
+export async function update(
+  context: OperationContext,
+  criteria: Criteria,
+  values: ObjectLiteral,
+  options: object | undefined,
+): Promise<UpdateResult> {
+  const { target } = context.binding.metadata
+  const results = await writeByCriteria(
+    context,
+    'update',
+    criteria,
+    (manager, own) => manager.update(target as never, own, values as never, options),
+    values,
+  )
+  return one(results, mergeUpdateResults)
+}
+
+export async function deleteBy(context: OperationContext, criteria: Criteria): Promise<DeleteResult> {
+  const { target } = context.binding.metadata
+  return one(
+    await writeByCriteria(context, 'delete', criteria, (manager, own) => manager.delete(target as never, own)),
+    mergeDeleteResults,
+  )
+}
+
+export async function softDeleteBy(
+  context: OperationContext,
+  name: 'softDelete' | 'restore',
+  criteria: Criteria,
+): Promise<UpdateResult> {
+  const { target } = context.binding.metadata
+  return one(
+    await writeByCriteria(context, name, criteria, (manager, own) => manager[name](target as never, own)),
+    mergeUpdateResults,
+  )
+}
+
+const one = <T>(results: readonly T[], merge: (results: readonly T[]) => T): T =>
+  results.length === 1 && results[0] !== undefined ? results[0] : merge(results)
+
+/** Runs a write without any condition on all shards of the entity (`updateAll`, `deleteAll`, `clear`). */
+async function writeEverywhere<T>(
+  context: OperationContext,
+  name: string,
+  work: (manager: EntityManager) => Promise<T>,
+): Promise<readonly T[]> {
+  const { access, binding, hint } = context
+  const shards = hint?.kind === 'shard' ? [hintedShard(binding, hint.shard)] : binding.shards
+  checkWidth(context, { name, writes: true }, shards.length)
+  return writeShards(
+    access,
+    shards.map((shard) => ({ shard, work })),
+    context.openRunner,
+  )
+}
+
+export async function updateAll(
+  context: OperationContext,
+  values: ObjectLiteral,
+  options: object | undefined,
+): Promise<UpdateResult> {
+  const { binding, hint } = context
+  const { target } = binding.metadata
+  if (hint?.kind === 'key') return update(context, { criteria: {}, isPrimitive: false }, values, options)
+  refuseKeyChange(binding, { kind: 'unknown' }, values)
+  return one(
+    await writeEverywhere(context, 'updateAll', (manager) =>
+      manager.updateAll(target as never, values as never, options),
+    ),
+    mergeUpdateResults,
+  )
+}
+
+export async function deleteAll(context: OperationContext): Promise<DeleteResult> {
+  const { target } = context.binding.metadata
+  if (context.hint?.kind === 'key') return deleteBy(context, { criteria: {}, isPrimitive: false })
+  return one(
+    await writeEverywhere(context, 'deleteAll', (manager) => manager.deleteAll(target as never)),
+    mergeDeleteResults,
+  )
+}
+
+export async function clear(context: OperationContext, options: { cascade?: boolean } | undefined): Promise<void> {
+  const { entity, metadata } = context.binding
+  if (context.hint?.kind === 'key') {
+    throw new ShardedError(
+      'SCATTER_UNSUPPORTED',
+      `${entity.name}.clear empties whole shards; withShardKey narrows it to one key.`,
+      { details: { entity: entity.name } },
+    )
+  }
+  await writeEverywhere(context, 'clear', (manager) => manager.clear(metadata.target as never, options))
+}
+
+export async function insert(context: OperationContext, given: ObjectLiteral | ObjectLiteral[]): Promise<InsertResult> {
+  const { target } = context.binding.metadata
+  return insertRows(context, 'insert', given, (manager, rows) => manager.insert(target as never, rows as never))
+}
+
+export async function upsert(
+  context: OperationContext,
+  given: ObjectLiteral | ObjectLiteral[],
+  options: readonly string[] | { conflictPaths: readonly string[] | object },
+): Promise<InsertResult> {
+  const { binding } = context
+  const conflictPaths = isPathList(options) ? options : options.conflictPaths
+  const paths = isPathList(conflictPaths) ? conflictPaths : Object.keys(conflictPaths)
+  const conflictColumns = binding.metadata.mapPropertyPathsToColumns([...paths])
+  if (!binding.keyColumns.every((column) => conflictColumns.includes(column))) {
+    throw new ShardedError(
+      'UPSERT_WITHOUT_SHARD_KEY',
+      `${binding.entity.name}.upsert on conflict of (${paths.join(', ')}) leaves out ${keyText(binding.entity)}.`,
+      {
+        details: { entity: binding.entity.name, conflictPaths: paths },
+      },
+    )
+  }
+  return insertRows(context, 'upsert', given, (manager, rows) =>
+    manager.upsert(binding.metadata.target as never, rows as never, options as never),
+  )
+}
+
+const isPathList = (paths: unknown): paths is readonly string[] => Array.isArray(paths)
+
+async function insertRows(
+  context: OperationContext,
+  name: string,
+  given: ObjectLiteral | ObjectLiteral[],
+  work: (manager: EntityManager, rows: ObjectLiteral | ObjectLiteral[]) => Promise<InsertResult>,
+): Promise<InsertResult> {
+  const { access, binding } = context
+  const rows = Array.isArray(given) ? given : [given]
+  const places = new Map<Shard, number[]>()
+  for (const [place, row] of rows.entries()) {
+    const shard = placeOfRow(context, name, row)
+    const list = places.get(shard)
+    if (list) list.push(place)
+    else places.set(shard, [place])
+  }
+  const [only = binding.shards[0], another] = places.keys()
+  if (!another) return only ? access.onShard(only, (manager) => work(manager, given)) : new InsertResultClass()
+  const parts = [...places]
+  const results = await writeShards(
+    access,
+    parts.map(([shard, list]) => ({
+      shard,
+      work: (manager: EntityManager) =>
+        work(
+          manager,
+          list.flatMap((place) => rows[place] ?? []),
+        ),
+    })),
+    context.openRunner,
+  )
+  return mergeInsertResults(
+    parts.flatMap(([, list], index) => (results[index] ? [{ places: list, result: results[index] }] : [])),
+  )
+}
+
+function placeOfRow(context: OperationContext, name: string, row: ObjectLiteral): Shard {
+  const { binding, hint } = context
+  generateKey(binding, row)
+  if (hint?.kind === 'key') fillKey(binding, row, keyValues(binding, hint.value))
+  const shard = shardOfKey(binding, requireKey(binding, row, name))
+  checkHintedPlace(context, shard)
+  return shard
+}
+
+/** Runs `save`, `remove`, `softRemove` or `recover` on the shards of the entities; the entities themselves are filled. */
+export async function persist(
+  context: OperationContext,
+  mode: PersistMode,
+  entities: readonly ObjectLiteral[],
+  options: (SaveOptions & RemoveOptions) | undefined,
+): Promise<void> {
+  const { access, binding, hint } = context
+  if (hint?.kind === 'key') for (const entity of entities) fillKey(binding, entity, keyValues(binding, hint.value))
+  const placed = await placeEntities(access, binding, entities, {
+    mode,
+    bindingOf: (target) => access.runtime.bindingOf(target),
+    onScatter: () => checkWidth(context, { name: mode, writes: true }, binding.shards.length),
+    listeners: options?.listeners !== false,
+  })
+  const groups = new Map<Shard, ObjectLiteral[]>()
+  for (const { entity, shard } of placed) {
+    checkHintedPlace(context, shard)
+    const list = groups.get(shard)
+    if (list) list.push(entity)
+    else groups.set(shard, [entity])
+  }
+  const { target } = binding.metadata
+  const writes = [...groups].map(([shard, list]) => ({
+    shard,
+    work: (manager: EntityManager): Promise<unknown> => persistOn(manager, mode, [target, list, options]),
+  }))
+  if (options?.transaction === false && !access.transaction) {
+    for (const { shard, work } of writes) await access.onShard(shard, work)
+  } else {
+    await writeShards(access, writes, context.openRunner)
+  }
+  for (const [shard, list] of groups) {
+    for (const entity of list) {
+      if (mode === 'remove') access.runtime.origins.forget(entity)
+      else access.runtime.origins.remember(binding, entity, shard)
+    }
+  }
+}
+
+/** `preload`: the row of the object's primary key, with the object's values over it; undefined where there is none. */
+export async function preload(context: OperationContext, like: ObjectLiteral): Promise<ObjectLiteral | undefined> {
+  const { access, binding } = context
+  const { metadata } = binding
+  if (!metadata.hasId(like)) return undefined
+  const load = (shard: Shard) =>
+    access.onShard(shard, async (manager) => {
+      const entity: ObjectLiteral | undefined = await new PlainObjectToDatabaseEntityTransformer(manager).transform(
+        like,
+        metadata,
+      )
+      if (entity) access.runtime.origins.remember(binding, entity, shard)
+      return entity && manager.merge(metadata.target as never, entity as never, like as never)
+    })
+  const key = keyOf(binding, like)
+  const found = key && (await load(shardOfKey(binding, key)))
+  if (found || (key && (binding.entity.primaryKeyHoldsShardKey || !binding.entity.primaryKeyCheck))) return found
+  if (!key) checkWidth(context, { name: 'preload', writes: false }, binding.shards.length)
+  const located = (await locateRows(access, binding, [like])).get(primaryKeyText(metadata, like))
+  return located && load(located.shard)
+}
+
+/** The four methods have one shape, and too many overloads to be called by name. */
+function persistOn(manager: EntityManager, mode: PersistMode, args: readonly unknown[]): Promise<unknown> {
+  const method = manager[mode] as (this: EntityManager, ...args: readonly unknown[]) => Promise<unknown>
+  return method.call(manager, ...args)
+}

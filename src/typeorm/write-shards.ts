@@ -1,0 +1,62 @@
+import type { EntityManager } from 'typeorm'
+import type { Shard } from '../topology/shard'
+import { ShardAccess } from './shard-access'
+import type { ShardedQueryRunner } from './sharded-query-runner'
+
+/** One shard's part of a write. */
+export interface ShardWrite<T> {
+  readonly shard: Shard
+  readonly work: (manager: EntityManager) => Promise<T>
+}
+
+/**
+ * Runs a write on its shards. On one shard it is TypeORM's own operation, as it is. On several, it runs in one
+ * transaction a node, all committed only after all have succeeded: nodes at once, the shards of a node in turn, since
+ * they share its connection. Inside a transaction of the caller it joins that.
+ *
+ * @returns the results in the order of `writes`
+ * @throws ShardedError PARTIAL_COMMIT; else the first error, after everything is rolled back
+ */
+export async function writeShards<T>(
+  access: ShardAccess,
+  writes: readonly ShardWrite<T>[],
+  openRunner: () => ShardedQueryRunner,
+): Promise<readonly T[]> {
+  const [only, another] = writes
+  if (only && !another) return [await access.onShard(only.shard, only.work)]
+  if (access.transaction) return runAll(access, writes)
+  const runner = openRunner()
+  try {
+    await runner.startTransaction()
+    try {
+      // In one order everywhere, so that two writes never wait for each other's connections.
+      await runner.openNodes([...new Set(writes.map((write) => write.shard.node))].sort())
+      const results = await runAll(new ShardAccess(access.runtime, runner), writes)
+      await runner.commitTransaction()
+      return results
+    } catch (error) {
+      if (runner.isTransactionActive) await runner.rollbackTransaction().catch(() => undefined)
+      throw error
+    }
+  } finally {
+    await runner.release()
+  }
+}
+
+async function runAll<T>(access: ShardAccess, writes: readonly ShardWrite<T>[]): Promise<readonly T[]> {
+  const results = new Map<ShardWrite<T>, T>()
+  const byNode = new Map<string, ShardWrite<T>[]>()
+  for (const write of writes) {
+    const list = byNode.get(write.shard.node)
+    if (list) list.push(write)
+    else byNode.set(write.shard.node, [write])
+  }
+  const runNode = async (list: readonly ShardWrite<T>[]) => {
+    for (const write of list) results.set(write, await access.onShard(write.shard, write.work))
+  }
+  // Every node has to come to rest before a rollback: a write that still ran would send its next statement after it.
+  const settled = await Promise.allSettled([...byNode.values()].map(runNode))
+  const failed = settled.find((one) => one.status === 'rejected')
+  if (failed) throw failed.reason
+  return writes.map((write) => results.get(write) as T)
+}
