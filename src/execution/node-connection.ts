@@ -59,15 +59,16 @@ export class NodeConnection {
     const named = this.nameOf(text, values)
     let failed = true
     try {
-      if (named?.evicted !== undefined) await client.query(`DEALLOCATE "${named.evicted}"`)
+      if (named?.evicted !== undefined) await this.deallocate(named.evicted)
       const result = await this.run(text, values, named?.name)
       failed = false
       this.followTransaction(text)
       return result
     } catch (error) {
-      throw isConnectionError(error)
-        ? connectionBroke(this.place(shard), text, client[inTransactionKey] === true, error)
-        : error
+      const place = this.place(shard)
+      if (isConnectionError(error)) throw connectionBroke(place, text, client[inTransactionKey] === true, error)
+      // TypeORM's QueryFailedError takes over the fields of the driver's error: it then says where it happened.
+      throw error instanceof Error ? Object.assign(error, place) : error
     } finally {
       if (settings.listeners.size > 0) {
         const event = {
@@ -103,9 +104,19 @@ export class NodeConnection {
     }
   }
 
+  private async deallocate(name: string): Promise<void> {
+    await this.client.query(`DEALLOCATE "${name}"`)
+    delete this.parsed?.parsedStatements?.[name]
+  }
+
+  /** Where `pg` notes which names it has parsed; never emptied by itself. */
+  private get parsed(): { parsedStatements?: Record<string, string> } | undefined {
+    return (this.client as { connection?: { parsedStatements?: Record<string, string> } }).connection
+  }
+
   private async forgetPrepared(): Promise<void> {
     this.client[statementsKey]?.clear()
-    const parsed = (this.client as { connection?: { parsedStatements?: Record<string, string> } }).connection
+    const { parsed } = this
     if (parsed?.parsedStatements) parsed.parsedStatements = {}
     if (!this.client[inTransactionKey]) await this.client.query('DEALLOCATE ALL')
   }
