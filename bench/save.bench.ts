@@ -5,7 +5,7 @@ import { atOnce, time } from './support/interleave'
 import { itemOf, Line } from './support/item'
 
 const sizes = {
-  full: { entities: 1000, operations: 8, rounds: 11, warmups: 2 },
+  full: { entities: 1000, operations: 4, rounds: 9, warmups: 2 },
   quick: { entities: 1000, operations: 3, rounds: 5, warmups: 1 },
   tiny: { entities: 40, operations: 1, rounds: 1, warmups: 0 },
 }

@@ -18,22 +18,35 @@ export interface Rounds {
  * Times both sides in turns: A B, B A, A B … A neighbour that takes the machine for a second then slows both, and the
  * ratio of a round stays fair. Garbage is collected before each side, so that none pays for the other's.
  */
-export const interleave = async (
-  sides: readonly [Side, Side],
-  { rounds, warmups }: Rounds,
-): Promise<readonly (readonly [number, number])[]> => {
-  const times: (readonly [number, number])[] = []
+export const interleave = async (sides: readonly [Side, Side], { rounds, warmups }: Rounds): Promise<Times> => {
+  const elapsed: Pair[] = []
+  const cpu: Pair[] = []
   for (let round = 0; round < warmups + rounds; round++) {
     const time: [number, number] = [0, 0]
+    const used: [number, number] = [0, 0]
     for (const side of round % 2 === 0 ? ([0, 1] as const) : ([1, 0] as const)) {
       collectGarbage()
+      const cpuBefore = process.cpuUsage()
       const started = performance.now()
       await sides[side](round)
       time[side] = performance.now() - started
+      const { user, system } = process.cpuUsage(cpuBefore)
+      used[side] = user + system
     }
-    if (round >= warmups) times.push(time)
+    if (round < warmups) continue
+    elapsed.push(time)
+    cpu.push(used)
   }
-  return times
+  return { elapsed, cpu }
+}
+
+type Pair = readonly [number, number]
+
+interface Times {
+  /** Milliseconds of both sides, a pair a round. */
+  readonly elapsed: readonly Pair[]
+  /** Microseconds of processor time of this process: what the client itself costs, whatever else runs here. */
+  readonly cpu: readonly Pair[]
 }
 
 interface Comparison {
@@ -43,12 +56,13 @@ interface Comparison {
   readonly operations: number
 }
 
-const detailOf = (times: readonly (readonly [number, number])[], operations: number, asRate: boolean): string => {
+const detailOf = ({ elapsed, cpu }: Times, operations: number, asRate: boolean): string => {
   const figure = (side: 0 | 1): string => {
-    const ms = medianOf(times.map((time) => time[side]))
+    const ms = medianOf(elapsed.map((pair) => pair[side]))
     return asRate ? `${Math.round((operations / ms) * 1000)} op/s` : `${(ms / operations).toFixed(2)} ms`
   }
-  return `${figure(0)} ÷ ${figure(1)}`
+  const client = medianOf(cpu.map(([ours, theirs]) => ours / theirs))
+  return `${figure(0)} ÷ ${figure(1)}, client CPU × ${client.toFixed(2)}`
 }
 
 /** Ours ÷ theirs in operations a second: more is better. */
@@ -58,7 +72,7 @@ export const throughput = async (
   rounds: Rounds,
 ): Promise<Measure> => {
   const times = await interleave(sides, rounds)
-  const ratios = times.map(([ours, theirs]) => theirs / ours)
+  const ratios = times.elapsed.map(([ours, theirs]) => theirs / ours)
   return {
     name,
     unit: '× throughput',
@@ -75,7 +89,7 @@ export const time = async (
   rounds: Rounds,
 ): Promise<Measure> => {
   const times = await interleave(sides, rounds)
-  const ratios = times.map(([ours, theirs]) => ours / theirs)
+  const ratios = times.elapsed.map(([ours, theirs]) => ours / theirs)
   return {
     name,
     unit: '× time',

@@ -35,28 +35,30 @@ const cells = (measure: Measure): readonly string[] => [
   verdict(measure),
 ]
 
-const heads = ['work', 'median', 'spread', 'ours and plain', 'target', '']
+const heads = ['work', 'median', 'spread', 'ours and plain', 'target', 'verdict']
 
-/** The measures for a terminal. */
-export const textTable = (measures: readonly Measure[]): string => {
+/** Heads and measures, each column padded to its widest cell. */
+const padded = (measures: readonly Measure[]): readonly (readonly string[])[] => {
   const rows = [heads, ...measures.map(cells)]
   const widths = heads.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
-  return rows
-    .map((row) =>
-      row
-        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-        .join('  ')
-        .trimEnd(),
-    )
+  return rows.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)))
+}
+
+/** The measures for a terminal. */
+export const textTable = (measures: readonly Measure[]): string =>
+  padded(measures)
+    .map((row) => row.join('  ').trimEnd())
     .join('\n')
+
+const markdownTable = (measures: readonly Measure[]): string => {
+  const [head = [], ...rows] = padded(measures)
+  const rule = head.map((cell) => '-'.repeat(cell.length))
+  return [head, rule, ...rows].map((row) => `| ${row.join(' | ')} |`).join('\n')
 }
 
 /** The page of the docs: results, and the notes that are written by hand. */
-export const reportPage = ({ machine, date, scale, benches }: Results, notes: string): string => {
-  const rows = Object.values(benches)
-    .flat()
-    .map((measure) => `| ${cells(measure).join(' | ')} |`)
-  return `<!-- Made by \`npm run bench:report\` from bench/results/latest.json and bench/notes.md: edit those. -->
+export const reportPage = ({ machine, date, scale, benches }: Results, notes: string): string =>
+  `<!-- Made by \`npm run bench:report\` from bench/results/latest.json and bench/notes.md: edit those. -->
 
 # Benchmarks
 
@@ -66,10 +68,7 @@ the same machine as the program.
 
 Measured on ${date.slice(0, 10)}: ${machine.cores} cores (${machine.processor}), ${machine.memoryGiB} GiB, Node.js ${machine.node}, PostgreSQL ${machine.postgres}, scale \`${scale}\`.
 
-| ${heads.join(' | ')} |
-|${heads.map(() => '---').join('|')}|
-${rows.join('\n')}
+${markdownTable(Object.values(benches).flat())}
 
 ${notes.trim()}
 `
-}

@@ -125,6 +125,11 @@ export const errorCatalogue = Object.freeze({
     'retryable',
     'no-writes',
   ),
+  QUEUE_FULL: entry(
+    'A connection runs one statement at a time, and what may wait for it is bounded.',
+    'Await statements of one transaction in smaller batches.',
+    'no-writes',
+  ),
   CONNECTION_LOST: entry(
     'The connection broke while a statement ran; whether it took effect is not known.',
     'Read the row before writing again.',

@@ -21,13 +21,15 @@ export class PreparedStatements {
    * `evicted` is a name that the caller must deallocate on the server first.
    */
   nameFor(text: string, parameterCount: number): { readonly name: string; readonly evicted?: string } | undefined {
+    // First, so that the text of a bulk statement is not even hashed.
+    if (this.max === 0 || parameterCount > maxParametersToPrepare) return undefined
     const known = this.names.get(text)
     if (known !== undefined) {
       this.names.delete(text)
       this.names.set(text, known)
       return { name: known }
     }
-    if (this.max === 0 || parameterCount > maxParametersToPrepare || !isPreparable(text)) return undefined
+    if (!isPreparable(text)) return undefined
     if (!this.candidates.delete(text)) {
       this.candidates.add(text)
       if (this.candidates.size > this.max * candidatesPerStatement) this.forgetOldestCandidate()

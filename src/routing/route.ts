@@ -60,12 +60,19 @@ function fold(entity: ShardedEntity, predicate: Predicate, known: Constraints): 
     case 'unknown':
       return prune(entity, known)
     case 'key':
-      return foldAnd(entity, [predicate], known)
+      return ownersOf(entity, predicate.constraint, known) ?? foldAnd(entity, [predicate], known)
     case 'and':
       return foldAnd(entity, predicate.of, known)
     case 'or':
-      return predicate.of.map((branch) => fold(entity, branch, known)).reduce<Pruned>(unite, [])
+      return unite(predicate.of.map((branch) => fold(entity, branch, known)))
   }
+}
+
+/** The commonest condition: keys of a shard key of one column, and nothing known besides. Each is hashed once. */
+function ownersOf(entity: ShardedEntity, constraint: KeyConstraint, known: Constraints): ShardIndexes | undefined {
+  if (constraint.kind !== 'values' || entity.keyColumns.length !== 1 || known[0] !== undefined) return undefined
+  const owners = constraint.keys.map((key) => ownerOf(entity, [key]))
+  return owners.length < 2 ? owners : [...new Set(owners)].sort((x, y) => x - y)
 }
 
 function foldAnd(entity: ShardedEntity, parts: readonly Predicate[], known: Constraints): Pruned {
@@ -122,9 +129,14 @@ function intersect(a: Pruned, b: Pruned): Pruned {
   return a.filter((shard) => other.has(shard))
 }
 
-function unite(a: Pruned, b: Pruned): Pruned {
-  if (a === 'all' || b === 'all') return 'all'
-  return [...new Set([...a, ...b])].sort((x, y) => x - y)
+function unite(branches: readonly Pruned[]): Pruned {
+  const united = new Set<number>()
+  let isAll = false
+  for (const branch of branches) {
+    if (branch === 'all') isAll = true
+    else for (const shard of branch) united.add(shard)
+  }
+  return isAll ? 'all' : [...united].sort((x, y) => x - y)
 }
 
 const range = (count: number): ShardIndexes => Array.from({ length: count }, (_, index) => index)

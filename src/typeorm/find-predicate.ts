@@ -101,7 +101,10 @@ function columnPredicate(binding: EntityBinding, index: number, column: ColumnMe
       return undefined
     }
   }
-  if (!(value instanceof FindOperator)) return constraintPredicate(index, valuesConstraint([key(value)]))
+  if (!(value instanceof FindOperator)) {
+    const text = key(value)
+    return constraintPredicate(index, text === undefined ? undefined : { kind: 'values', keys: [text] })
+  }
   return operatorPredicate(index, value, key)
 }
 

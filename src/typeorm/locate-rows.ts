@@ -1,9 +1,11 @@
-import type { ObjectLiteral } from 'typeorm'
+import type { EntityMetadata, ObjectLiteral } from 'typeorm'
+import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata'
 import { RawSqlResultsToEntityTransformer } from 'typeorm/query-builder/transformer/RawSqlResultsToEntityTransformer'
 import { armTag } from '../planning/bind-shard-names'
 import { buildNodeStatements, type ScatterArm } from '../planning/scatter-statement'
 import type { Shard } from '../topology/shard'
 import { ArmQueryBuilder } from './arm-query-builder'
+import { typeName } from './describe-entities'
 import { type EntityBinding, keyOf, shardAt } from './entity-binding'
 import { primaryKeyText } from './primary-key-text'
 import { maxArms } from './scatter-rows'
@@ -37,6 +39,18 @@ export async function locateRows(
   return found
 }
 
+const arrayTypes = new Set(['smallint', 'integer', 'bigint', 'uuid', 'text', 'character varying'])
+
+/**
+ * The primary key's column where an array of it says what an IN list says. One parameter then serves any number of keys:
+ * the text stays short over many shards, always the same, and so is prepared.
+ */
+function arrayKey({ primaryColumns }: EntityMetadata): ColumnMetadata | undefined {
+  const [column, another] = primaryColumns
+  if (!column || another || column.transformer || column.relationMetadata) return undefined
+  return arrayTypes.has(typeName(column)) ? column : undefined
+}
+
 async function locateChunk(
   access: ShardAccess,
   binding: EntityBinding,
@@ -53,7 +67,13 @@ async function locateChunk(
   const columns = new Set([...metadata.primaryColumns, ...binding.keyColumns])
   builder.select([...columns].map((column) => `${metadata.name}.${column.propertyPath}`)).addSelect(armTag, '__arm')
   builder.setOption('disable-global-order')
-  builder.whereInIds(objects.map((object) => metadata.getEntityIdMap(object)))
+  const single = arrayKey(metadata)
+  if (single) {
+    const path = `${metadata.name}.${single.propertyPath}`
+    builder.where(`${path} = ANY(:located)`, { located: objects.map((object) => single.getEntityValue(object)) })
+  } else {
+    builder.whereInIds(objects.map((object) => metadata.getEntityIdMap(object)))
+  }
   const statement = builder.statement()
   const arms = shards.map((shard): ScatterArm => ({ shard, ...statement }))
   const rows = (

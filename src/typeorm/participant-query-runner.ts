@@ -17,6 +17,7 @@ export class ParticipantQueryRunner extends PostgresQueryRunner {
     this.databaseConnection = client
     this.isTransactionActive = true
     this.transactionDepth = 1
+    dataSource.guarded(this)
     dataSource.createEntityManager(this)
   }
 

@@ -45,8 +45,8 @@ export function pgFacade(pool: () => NodePool): { readonly Pool: new () => Facad
 }
 
 /** Longest text and number of texts that a shard remembers bound; TypeORM makes the same few texts again and again. */
-const maxCachedLength = 16_384
-const maxCachedTexts = 512
+const maxCachedLength = 4_096
+const maxCachedTexts = 256
 
 /** Binds texts to a shard, remembering those of ordinary length. */
 export function shardBinder(shard: Shard): BindText {

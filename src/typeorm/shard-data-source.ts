@@ -1,13 +1,15 @@
-import { DataSource } from 'typeorm'
+import { DataSource, type QueryRunner, type ReplicationMode } from 'typeorm'
 import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver'
 import type { NodePool } from '../execution/node-pool'
 import type { Shard } from '../topology/shard'
 import type { BindText } from './bound-client'
+import { GuardedBroadcaster, type KeyGuard } from './key-guard'
 import { FacadePool, pgFacade } from './pg-facade'
 
 /** What a shard's data source shares with all others. */
 export interface ShardTemplate {
   readonly dataSource: DataSource
+  readonly guard: KeyGuard
   readonly synchronizeShard: (shard: Shard, drop: boolean) => Promise<void>
   readonly dropShard: (shard: Shard) => Promise<void>
 }
@@ -52,6 +54,15 @@ export class ShardDataSource extends DataSource {
 
   override async initialize(): Promise<this> {
     return this
+  }
+
+  override createQueryRunner(mode?: ReplicationMode): QueryRunner {
+    return this.guarded(super.createQueryRunner(mode))
+  }
+
+  /** Lets the guard look at what a query runner of this shard writes. */
+  guarded<Runner extends QueryRunner>(runner: Runner): Runner {
+    return Object.assign(runner, { broadcaster: new GuardedBroadcaster(runner, this.template.guard, this.shard) })
   }
 
   /** Closes nothing: the connections are the node's. */

@@ -200,7 +200,6 @@ export class ShardedDataSource extends DataSource {
       (metadata) => ({ schema: placeholderSchema, name: metadata.tableName }),
     )
     this.built = this.buildRuntime(model)
-    this.subscribers.push(new KeyGuard((target) => this.runtime.bindingOf(target)))
   }
 
   private buildRuntime(model: ShardedModel): ShardRuntime {
@@ -217,6 +216,7 @@ export class ShardedDataSource extends DataSource {
     const handles = new Map<string, ShardHandle>()
     const template = {
       dataSource: this,
+      guard: new KeyGuard((target) => bindings.get(target)),
       synchronizeShard: (shard: Shard, drop: boolean) =>
         this.onSchema(shard.node, model, shard, (schema) => schema.synchronize(drop)),
       dropShard: (shard: Shard) => this.onSchema(shard.node, model, shard, (schema) => schema.dropDatabase()),

@@ -25,7 +25,7 @@ interface ReadForms<T> {
   readonly entities?: (result: T) => readonly (ObjectLiteral | null)[]
 }
 
-export async function find(context: OperationContext, options: Options): Promise<ObjectLiteral[]> {
+export function find(context: OperationContext, options: Options): Promise<ObjectLiteral[]> {
   const { target } = context.binding.metadata
   return read(context, options, {
     name: 'find',
@@ -35,7 +35,7 @@ export async function find(context: OperationContext, options: Options): Promise
   })
 }
 
-export async function findAndCount(context: OperationContext, options: Options): Promise<[ObjectLiteral[], number]> {
+export function findAndCount(context: OperationContext, options: Options): Promise<[ObjectLiteral[], number]> {
   const { target } = context.binding.metadata
   return read(context, options, {
     name: 'findAndCount',
@@ -45,19 +45,19 @@ export async function findAndCount(context: OperationContext, options: Options):
   })
 }
 
-export async function findOne(context: OperationContext, options: Options): Promise<ObjectLiteral | null> {
+export function findOne(context: OperationContext, options: Options): Promise<ObjectLiteral | null> {
   const { target } = context.binding.metadata
   return read<ObjectLiteral | null>(context, options, {
     name: 'findOne',
     // An absent condition is TypeORM's error of findOne; findOneBy allows it, and takes the first row.
-    single: async (manager, routed) =>
+    single: (manager, routed) =>
       manager.findOne<ObjectLiteral>(target as never, { ...routed, where: routed.where ?? {} }),
     scatter: async (scatter, routed) => (await scatterFind(scatter, { ...routed, take: 1 }))[0] ?? null,
     entities: (result) => [result],
   })
 }
 
-export async function count(context: OperationContext, options: Options): Promise<number> {
+export function count(context: OperationContext, options: Options): Promise<number> {
   const { target } = context.binding.metadata
   return read(context, options, {
     name: 'count',
@@ -66,7 +66,7 @@ export async function count(context: OperationContext, options: Options): Promis
   })
 }
 
-export async function exists(context: OperationContext, options: Options): Promise<boolean> {
+export function exists(context: OperationContext, options: Options): Promise<boolean> {
   const { target } = context.binding.metadata
   return read(context, options, {
     name: 'exists',
@@ -77,7 +77,7 @@ export async function exists(context: OperationContext, options: Options): Promi
 
 const aggregateMethods = { SUM: 'sum', AVG: 'average', MIN: 'minimum', MAX: 'maximum' } as const
 
-export async function aggregate(
+export function aggregate(
   context: OperationContext,
   { fn, propertyPath, where }: { fn: AggregateFunction; propertyPath: string; where: Options['where'] },
 ): Promise<number | null> {

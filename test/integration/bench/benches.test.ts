@@ -1,0 +1,20 @@
+import { describe, expect, inject, it } from 'vitest'
+import { benches } from '../../../bench/benches'
+import { runBenches } from '../../../bench/support/run-benches'
+
+/** Sizes are tiny and times mean nothing here: it is about whether the benches run, and agree with each other. */
+describe('benches', () => {
+  it.each(benches)('$name runs and gives figures', { timeout: 60_000 }, async (bench) => {
+    const results = await runBenches([bench], inject('adminUrls'), 'tiny')
+    const measures = results[bench.name] ?? []
+    expect(measures.length).toBeGreaterThan(0)
+    for (const { name, median, min, max, rounds } of measures) {
+      expect(name).not.toBe('')
+      expect(Number.isFinite(median)).toBe(true)
+      expect(min).toBeLessThanOrEqual(median)
+      expect(max).toBeGreaterThanOrEqual(median)
+      expect(rounds).toBeGreaterThan(0)
+    }
+    expect(new Set(measures.map(({ name }) => name)).size).toBe(measures.length)
+  })
+})
