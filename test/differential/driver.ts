@@ -6,9 +6,9 @@ import { entities } from './entities'
 import { makeCase } from './generate'
 import { type Case, isRead, type Operation } from './operation'
 import type { Outcome } from './outcome'
-import { isAllowedRefusal } from './refusals'
+import { isAllowedRefusal, isOracleMistake } from './refusals'
 import { createRng, seedOf } from './rng'
-import { shrink } from './shrink'
+import { type Found, shrink } from './shrink'
 import { contents, empty } from './tables'
 import type { World } from './world'
 
@@ -30,10 +30,7 @@ export interface Report {
 
 export const emptyReport = (): Report => ({ operations: 0, errors: 0, refusals: new Map(), failures: [] })
 
-interface Found {
-  readonly index: number
-  readonly text: string
-}
+type Difference = Omit<Found, 'index'>
 
 /** Operations of one case; then the rows are new. */
 const operationsOfCase = 40
@@ -84,30 +81,31 @@ export async function runCase(world: World, { seed, operations }: Case, report: 
     try {
       await insert(world.sharded)
     } catch (error) {
-      return { index: -1, text: `The rows of ${entity} could not be inserted: ${error}` }
+      return { index: -1, kind: 'rows', text: `The rows of ${entity} could not be inserted: ${error}` }
     }
   }
-  const differenceOfTables = async (): Promise<string | undefined> => {
+  const differenceOfTables = async (): Promise<Difference | undefined> => {
     const [value, other] = await Promise.all(sides.map((side) => contents(side, names)))
     const found = difference('exact', { value }, { value: other })
-    return found && `tables: ${found}`
+    return found === undefined ? undefined : { kind: 'tables', text: `tables: ${found}` }
   }
   const seeded = await differenceOfTables()
-  if (seeded) return { index: -1, text: seeded }
+  if (seeded) return { index: -1, ...seeded }
 
   for (let index = 0; index < operations.length; ) {
     const reads = readsFrom(operations, index)
     if (reads.length > 0) {
       const found = await Promise.all(reads.map((operation) => compareRead(world, operation, report)))
-      const at = found.findIndex((text) => text !== undefined)
-      if (at >= 0) return { index: index + at, text: found[at] ?? '' }
+      const at = found.findIndex((one) => one !== undefined)
+      const first = found[at]
+      if (first) return { index: index + at, ...first }
       index += reads.length
       continue
     }
     const operation = operations[index]
     if (!operation) break
-    const text = (await compareWrite(world, operation, report)) ?? (await differenceOfTables())
-    if (text) return { index, text }
+    const different = (await compareWrite(world, operation, report)) ?? (await differenceOfTables())
+    if (different) return { index, ...different }
     index += 1
   }
   return undefined
@@ -121,13 +119,13 @@ function readsFrom(operations: readonly Operation[], start: number): readonly Op
   return operations.slice(start, Math.min(end < 0 ? operations.length : end, start + mostAtOnce))
 }
 
-async function compareRead(world: World, operation: Operation, report: Report): Promise<string | undefined> {
+async function compareRead(world: World, operation: Operation, report: Report): Promise<Difference | undefined> {
   const [sharded, oracle] = await Promise.all([apply(world.sharded, operation), apply(world.oracle, operation)])
   return judge(operation, oracle, sharded, report)
 }
 
 /** The sharded side comes first: what it refuses, the oracle must not do either. */
-async function compareWrite(world: World, operation: Operation, report: Report): Promise<string | undefined> {
+async function compareWrite(world: World, operation: Operation, report: Report): Promise<Difference | undefined> {
   const sharded = await apply(world.sharded, operation)
   if (isRefused(operation, sharded)) return judge(operation, sharded, sharded, report)
   return judge(operation, await apply(world.oracle, operation), sharded, report)
@@ -136,15 +134,19 @@ async function compareWrite(world: World, operation: Operation, report: Report):
 const isRefused = (operation: Operation, { refusal }: Outcome): boolean =>
   refusal !== undefined && isAllowedRefusal(operation, refusal)
 
-function judge(operation: Operation, oracle: Outcome, sharded: Outcome, report: Report): string | undefined {
+function judge(operation: Operation, oracle: Outcome, sharded: Outcome, report: Report): Difference | undefined {
   report.operations += 1
   if (isRefused(operation, sharded) && sharded.refusal !== undefined) {
     report.refusals.set(sharded.refusal, (report.refusals.get(sharded.refusal) ?? 0) + 1)
     return undefined
   }
   if (oracle.error) report.errors += 1
+  if (isOracleMistake(oracle)) return undefined
   const text = difference(operation.do === 'call' ? operation.compare : 'exact', oracle, sharded)
-  return text && `${operation.entity}.${operation.method}: ${text}${stackOf(oracle, sharded)}`
+  if (text === undefined) return undefined
+  const [what] = text.split(/[.:]/)
+  const kind = [operation.method, what, oracle.error?.name, sharded.error?.name, sharded.refusal].join(' ')
+  return { kind, text: `${operation.entity}.${operation.method}: ${text}${stackOf(oracle, sharded)}` }
 }
 
 /** Where an error came from that only one side has. */

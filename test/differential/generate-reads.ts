@@ -1,5 +1,6 @@
 import { type ColumnSpec, type EntitySpec, primaryOf, specs } from './columns'
 import type { Data, DataObject } from './data'
+import { excluded } from './exclusions'
 import { put, where } from './generate-where'
 import type { Call, Comparison } from './operation'
 import type { Rng } from './rng'
@@ -46,7 +47,8 @@ function makeSelect(rng: Rng, spec: EntitySpec): DataObject {
   let select: DataObject = {}
   const chosen = rng.some(spec.columns, 4)
   for (const column of chosen) select = put(select, column.path, true)
-  if (!rng.oneIn(4)) for (const column of primaryOf(spec)) select = put(select, column.path, true)
+  if (excluded.selectWithoutPrimaryKey || !rng.oneIn(4))
+    for (const column of primaryOf(spec)) select = put(select, column.path, true)
   return select
 }
 
@@ -66,7 +68,8 @@ export function makeFind(rng: Rng, spec: EntitySpec): MadeFind {
   const withRelation = relation !== undefined && rng.oneIn(5)
   const select = rng.oneIn(5) && !withRelation ? makeSelect(rng, spec) : undefined
   const skip = rng.oneIn(3) ? rng.pick(pages) : undefined
-  const take = rng.oneIn(2) ? rng.pick(pages) : undefined
+  const taken = rng.oneIn(2) ? rng.pick(pages) : undefined
+  const take = excluded.emptyPageOfJoin && taken === 0 && skip ? undefined : taken
   const options: DataObject = {
     ...(!rng.oneIn(4) && { where: where(rng, spec) }),
     ...(Object.keys(order).length > 0 && { order }),

@@ -54,11 +54,15 @@ export function describeError(error: unknown): Outcome {
   if (!(error instanceof Error)) return { error: { name: typeof error, message: String(error), code: undefined } }
   const code = error instanceof QueryFailedError ? String((error.driverError as { code?: unknown }).code) : undefined
   const outcome: Outcome = {
-    error: { name: error.constructor.name, message: normalise(error.message), code },
+    error: { name: error.constructor.name, message: normalise(withoutCondition(error)), code },
     ...(error.stack !== undefined && { stack: error.stack }),
   }
   return error instanceof ShardedError ? { ...outcome, refusal: error.code } : outcome
 }
+
+/** It quotes the condition, in which TypeORM has changed values in place by then. */
+const withoutCondition = ({ constructor: Class, message }: Error): string =>
+  Class.name === 'EntityNotFoundError' ? message.slice(0, message.indexOf('matching')) : message
 
 const normalise = (message: string): string =>
   message

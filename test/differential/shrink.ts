@@ -1,8 +1,13 @@
+import { specs } from './columns'
 import type { Data, DataObject } from './data'
 import type { Case, Operation, Rows } from './operation'
 
-interface Found {
+/** A difference in a case. */
+export interface Found {
+  /** Of the operation; -1 where the rows differ before any. */
   readonly index: number
+  /** What sort of difference: shrinking must not turn one into another. */
+  readonly kind: string
   readonly text: string
 }
 
@@ -22,7 +27,7 @@ export async function shrink(made: Case, found: Found, run: Run): Promise<Found 
     runs += 1
     // A candidate may make no sense (a child without its parent): then it proves nothing.
     const again = await run(candidate).catch(() => undefined)
-    if (!again || again.index < 0 !== found.index < 0) return false
+    if (again?.kind !== found.kind) return false
     best = { case: { ...candidate, operations: candidate.operations.slice(0, again.index + 1) }, ...again }
     return true
   }
@@ -76,7 +81,10 @@ async function simplerOperations(current: () => Case, attempt: (made: Case) => P
 
 function* simplerThan(operation: Operation): Generator<Operation> {
   if (operation.do === 'call') {
-    for (const args of without(operation.args)) yield { ...operation, args: args as readonly Data[] }
+    for (const [place, argument] of operation.args.entries()) {
+      for (const simpler of without(argument))
+        yield { ...operation, args: operation.args.map((one, index) => (index === place ? simpler : one)) }
+    }
     return
   }
   for (const find of without(operation.find)) yield { ...operation, find: find as DataObject }
@@ -86,8 +94,10 @@ function* simplerThan(operation: Operation): Generator<Operation> {
 
 /** Columns that the difference does not need. */
 async function simplerRows(current: () => Case, attempt: (made: Case) => Promise<boolean>): Promise<void> {
-  for (const [place, { rows }] of current().seed.entries()) {
+  for (const [place, { entity, rows }] of current().seed.entries()) {
+    const needed = new Set(specs[entity].columns.filter((column) => !column.nullable).map((column) => column.path))
     for (const name of new Set(rows.flatMap((row) => Object.keys(row)))) {
+      if (needed.has(name)) continue
       const narrower = (current().seed[place]?.rows ?? []).map(({ [name]: _, ...rest }) => rest)
       await attempt({ ...current(), seed: replaced(current().seed, place, narrower) })
     }
@@ -108,6 +118,8 @@ function* without(data: Data): Generator<Data> {
   const isTagged = '$' in object
   for (const [name, value] of Object.entries(object)) {
     const { [name]: _, ...rest } = object
+    // An order that is cut short is no longer total, and the answer no longer one.
+    if (name === 'order') continue
     if (!isTagged) yield rest
     if (!isTagged || name === 'of' || name === 'v')
       for (const smaller of without(value)) yield { ...object, [name]: smaller }

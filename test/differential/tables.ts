@@ -32,7 +32,7 @@ function rowText({ dataSource }: Side, { entity }: Table): string {
     const text = isMade ? `CASE WHEN ${name} >= ${made} THEN 'made' ELSE ${name}::text END` : `${name}::text`
     return `'${column.databaseName}', ${text}`
   })
-  return `json_build_object(${columns.join(', ')})::text`
+  return `json_strip_nulls(json_build_object(${columns.join(', ')}))::text`
 }
 
 /** Empties the tables of the entities, children first. */
