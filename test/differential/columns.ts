@@ -164,6 +164,7 @@ const hurtful: readonly ColumnSpec[] = [
   column('instant', 'timestamptz'),
   column('mood', 'enum'),
   column('word', 'text'),
+  column('phrase', 'text'),
   column('fixed', 'char'),
   column('tags', 'tags'),
   column('extra', 'json'),

@@ -50,6 +50,7 @@ export abstract class Hurtful {
   @Column('timestamptz', { nullable: true }) instant!: Date | null
   @Column('enum', { enum: moods, nullable: true }) mood!: (typeof moods)[number] | null
   @Column('text', { nullable: true }) word!: string | null
+  @Column({ type: 'text', collation: 'en-x-icu', nullable: true }) phrase!: string | null
   @Column('char', { length: 4, nullable: true }) fixed!: string | null
   @Column('text', { array: true, nullable: true }) tags!: string[] | null
   @Column('jsonb', { nullable: true }) extra!: object | null

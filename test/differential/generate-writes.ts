@@ -233,7 +233,11 @@ function makeUpsert(rng: Rng, spec: EntitySpec): Call {
 const conflictPaths = (spec: EntitySpec): readonly string[] =>
   spec.columns.filter((column) => column.isPrimary || column.isKey).map((column) => column.path)
 
-/** A mistake that both sides answer with the same error. */
+/** Refused on shards, where it is not the same place: see `refusals.ts`. */
+const otherKey = (rng: Rng, spec: EntitySpec): DataObject =>
+  keysOf(spec).reduce<DataObject>((change, column) => put(change, column.path, rng.pick(poolOf(column))), {})
+
+/** A mistake that both sides answer with the same error, or that only shards refuse. */
 export function makeMistake(rng: Rng, spec: EntitySpec): Operation {
   const call = (method: string, ...args: readonly Data[]): Call => ({
     do: 'call',
@@ -264,6 +268,13 @@ export function makeMistake(rng: Rng, spec: EntitySpec): Operation {
     [1, () => call('update', { count: op('MoreThan', -1000) }, { count: 'abc' })],
     [1, () => call('update', { count: op('MoreThan', -1000) }, { count: null })],
     [1, () => call('update', { count: op('MoreThan', -1000) }, {})],
+    [spec.parent ? 0 : 1, () => call('update', { count: op('MoreThan', -1000) }, { mood: 'none of them' })],
+    [spec.parent ? 0 : 1, () => call('findBy', { mood: 'none of them' })],
+    [spec.parent ? 0 : 1, () => call('findBy', { token: 'no uuid' })],
+    [spec.parent ? 0 : 1, () => call('insert', { ...row, small: 40_000 })],
+    [1, () => call('update', { count: op('MoreThan', -1000) }, otherKey(rng, spec))],
+    [1, () => call('count', { select: { count: true } })],
+    [1, () => call(rng.pick(['sum', 'minimum']), 'word')],
     [1, () => call('insert', [...makeRows(rng, spec, 3), { ...row, count: null }])],
     [1, () => call('insert', { ...row, count: '12x' })],
     [1, () => call('insert', [])],

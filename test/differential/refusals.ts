@@ -12,6 +12,7 @@ const allowed: Readonly<Record<string, readonly ErrorCode[]>> = {
   findAndCount: ['SCATTER_UNSUPPORTED'],
   // Of texts, which one database refuses as well, or answers with NaN.
   sum: ['SCATTER_UNSUPPORTED'],
+  minimum: ['SCATTER_UNSUPPORTED'],
   save: ['KEY_MISSING', 'KEY_CHANGED', 'KEY_CONFLICT', 'DUPLICATE_PRIMARY_KEY'],
   remove: ['KEY_MISSING'],
   softRemove: ['KEY_MISSING'],
