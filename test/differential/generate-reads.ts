@@ -90,7 +90,8 @@ function comparisonOf({ isTotal, paths, isPaged }: MadeFind): Comparison {
 }
 
 const aggregates = ['sum', 'average', 'minimum', 'maximum'] as const
-const numeric = new Set(['smallint', 'int', 'bigint', 'numeric', 'double', 'price'])
+const numeric = new Set<string>(['smallint', 'int', 'bigint', 'numeric', 'price'])
+if (!excluded.aggregatesOfFloats) numeric.add('double')
 
 /** A read, of any kind. */
 export function makeRead(rng: Rng, spec: EntitySpec): Call {
