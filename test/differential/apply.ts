@@ -1,0 +1,73 @@
+import type { ObjectLiteral, Repository } from 'typeorm'
+import { type DataObject, decode } from './data'
+import { entities } from './entities'
+import type { Call, Loaded, Operation } from './operation'
+import { describe, describeError, type Outcome } from './outcome'
+import type { Side } from './world'
+
+type Method = (this: Repository<ObjectLiteral>, ...args: unknown[]) => Promise<unknown>
+
+/** Runs an operation on one side. It never throws: an error is an outcome. */
+export async function apply(side: Side, operation: Operation): Promise<Outcome> {
+  try {
+    return { value: await (operation.do === 'call' ? applyCall(side, operation) : applyLoaded(side, operation)) }
+  } catch (error) {
+    return describeError(error)
+  }
+}
+
+/** These fill what they are given, which is looked at as well. */
+const filling = new Set(['insert', 'upsert', 'save', 'remove', 'softRemove', 'recover', 'preload'])
+
+async function applyCall(side: Side, { entity, method, args }: Call): Promise<unknown> {
+  const repository: Repository<ObjectLiteral> = side.dataSource.getRepository(entities[entity])
+  const given = args.map(decode)
+  const result = await methodOf(repository, method).call(repository, ...given)
+  if (!filling.has(method)) return describe(result)
+  return { result: describe(result), given: describe(given[0]), isSame: isSame(result, given[0]) }
+}
+
+async function applyLoaded(side: Side, operation: Loaded): Promise<unknown> {
+  const repository: Repository<ObjectLiteral> = side.dataSource.getRepository(entities[operation.entity])
+  const loaded = await repository.find(decode(operation.find) as object)
+  for (const [index, entity] of loaded.entries()) {
+    const change = operation.changes[index % operation.changes.length]
+    if (change) assign(entity, decode(change) as ObjectLiteral)
+  }
+  const [first] = loaded
+  if (operation.isSingle && !first) return '«nothing was loaded»'
+  if (first && operation.children) changeChildren(first, operation.children)
+  const given = operation.isSingle ? first : [...loaded, ...(operation.also.map(decode) as ObjectLiteral[])]
+  const result = await methodOf(repository, operation.method).call(repository, given)
+  return { result: describe(result), isSame: isSame(result, given) }
+}
+
+function changeChildren(entity: ObjectLiteral, { property, add, drop }: NonNullable<Loaded['children']>): void {
+  const old: unknown[] = Array.isArray(entity[property]) ? entity[property] : []
+  const added = (add as readonly DataObject[]).map((child) => ({
+    ...(decode(child) as object),
+    ...('owner' in entity && { owner: entity['owner'] }),
+  }))
+  entity[property] = [...old.slice(drop), ...added]
+}
+
+function methodOf(repository: Repository<ObjectLiteral>, name: string): Method {
+  const method: unknown = (repository as unknown as Record<string, unknown>)[name]
+  if (typeof method !== 'function') throw new RangeError(`A repository has no ${name}.`)
+  return method as Method
+}
+
+/** Embedded objects are changed in place. */
+function assign(target: ObjectLiteral, change: ObjectLiteral): void {
+  for (const [name, value] of Object.entries(change)) {
+    const isEmbedded = name === 'address' || name === 'point'
+    if (isEmbedded && target[name] !== null && typeof target[name] === 'object') assign(target[name], value)
+    else target[name] = value
+  }
+}
+
+/** Whether the result is the very object, or list of objects, that was given. */
+const isSame = (result: unknown, given: unknown): boolean | readonly boolean[] =>
+  Array.isArray(result) && Array.isArray(given)
+    ? [result === given, ...result.map((one, index) => one === given[index])]
+    : result === given

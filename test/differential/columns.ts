@@ -1,0 +1,317 @@
+import type { Data } from './data'
+import { type EntityName, moods } from './entities'
+
+export type Kind =
+  | 'smallint'
+  | 'int'
+  | 'bigint'
+  | 'numeric'
+  | 'price'
+  | 'double'
+  | 'boolean'
+  | 'uuid'
+  | 'date'
+  | 'timestamp'
+  | 'timestamptz'
+  | 'enum'
+  | 'text'
+  | 'char'
+  | 'tags'
+  | 'json'
+
+export interface ColumnSpec {
+  readonly path: string
+  readonly kind: Kind
+  readonly nullable: boolean
+  /** Values of its own, where those of the kind will not do. */
+  readonly values?: readonly Data[]
+  readonly isPrimary?: boolean
+  readonly isKey?: boolean
+  readonly isHidden?: boolean
+}
+
+const date = (v: string): Data => ({ $: 'date', v })
+const number = (v: string): Data => ({ $: 'number', v })
+const sql = (v: string): Data => ({ $: 'sql', v })
+
+export const uuidAt = (n: number): string =>
+  `${((n * 0x1f35_7bd1) >>> 0).toString(16).padStart(8, '0')}-00${(n % 90) + 10}-4000-8000-${String(n).padStart(12, '0')}`
+
+const texts = [
+  '',
+  ' ',
+  'a',
+  'A',
+  'b',
+  'B',
+  'a ',
+  'ab',
+  'aB',
+  'Ab',
+  'é',
+  'e\u0301',
+  'É',
+  'z',
+  'Z',
+  'ä',
+  'ß',
+  'ss',
+  '10',
+  '9',
+  '2',
+  '😀',
+  '😀a',
+  '\uffee',
+  'ﬀ',
+  'naïve',
+  "o'clock",
+  'back\\slash',
+  '100%',
+  'under_score',
+  'tab\t',
+  '中文',
+  '"quoted"',
+]
+
+/** Values as they are written in conditions and rows. */
+export const valuesOf: Readonly<Record<Kind, readonly Data[]>> = {
+  smallint: [-32768, 32767, 0, 1, 2, 3, -1],
+  int: [0, 1, 2, 3, 4, 5, 6, 7, 8, -1, 2147483647, -2147483648],
+  bigint: [
+    '0',
+    '1',
+    '-1',
+    '2',
+    '9007199254740993',
+    '9007199254740992',
+    '-9007199254740993',
+    '9223372036854775807',
+    '-9223372036854775808',
+  ],
+  numeric: [
+    '0',
+    '1',
+    '1.0',
+    '1.10',
+    '1.1',
+    '-0.001',
+    '123456789012345678901234567890.123456789',
+    'NaN',
+    '0.1',
+    '0.2',
+    '1e-20',
+    '-7',
+    'Infinity',
+    '-Infinity',
+  ],
+  price: [0, 1, 150, -99, 123456789, 10],
+  double: [number('NaN'), number('Infinity'), number('-Infinity'), '-0', 0, 0.5, 0.1, 0.2, -1.25, 1e-300, 123456.789],
+  boolean: [true, false],
+  uuid: Array.from({ length: 12 }, (_, index) => uuidAt(index + 500)),
+  date: ['2024-01-01', '2024-02-29', '1969-12-31', '1900-01-01', '2024-01-02', '2023-12-31'],
+  timestamp: [
+    date('2024-01-01T00:00:00.000Z'),
+    date('2024-01-01T00:00:00.123Z'),
+    date('1969-12-31T23:59:59.999Z'),
+    '2024-03-31 02:30:00',
+  ],
+  timestamptz: [
+    date('2024-01-01T00:00:00.000Z'),
+    date('2024-01-01T00:00:00.123Z'),
+    date('1969-12-31T23:59:59.999Z'),
+    date('2024-10-27T01:30:00.000Z'),
+  ],
+  enum: moods,
+  text: texts,
+  char: ['a', 'ab', 'ab  ', 'abcd', '', 'é'],
+  tags: [[], ['a'], ['a', 'b'], ['b', 'a'], ['B'], ['a,b', '"q"'], ['', 'é']],
+  json: [{}, { a: 1 }, { a: 2, b: [1] }, { a: 1, b: null }, { b: 'x' }],
+}
+
+/** Values that only rows have, and only where the statement takes SQL: to the microsecond. */
+export const writtenOnly: Partial<Readonly<Record<Kind, readonly Data[]>>> = {
+  timestamp: [
+    sql("TIMESTAMP '2024-01-01 00:00:00.123001'"),
+    sql("TIMESTAMP '2024-01-01 00:00:00.123999'"),
+    sql("TIMESTAMP '0044-03-15 12:00:00.000001 BC'"),
+  ],
+  timestamptz: [
+    sql("TIMESTAMPTZ '2024-01-01 00:00:00.123001Z'"),
+    sql("TIMESTAMPTZ '2024-01-01 00:00:00.1239Z'"),
+    sql("TIMESTAMPTZ '2024-01-01 00:00:00.000001Z'"),
+  ],
+}
+
+const column = (path: string, kind: Kind, more: Partial<ColumnSpec> = {}): ColumnSpec => ({
+  path,
+  kind,
+  nullable: true,
+  ...more,
+})
+
+const hurtful: readonly ColumnSpec[] = [
+  column('count', 'int', { nullable: false }),
+  column('name', 'text', { nullable: false }),
+  column('small', 'smallint'),
+  column('big', 'bigint'),
+  column('exact', 'numeric'),
+  column('price', 'price'),
+  column('ratio', 'double'),
+  column('flag', 'boolean'),
+  column('token', 'uuid'),
+  column('born', 'date'),
+  column('local', 'timestamp'),
+  column('instant', 'timestamptz'),
+  column('mood', 'enum'),
+  column('word', 'text'),
+  column('phrase', 'text'),
+  column('fixed', 'char'),
+  column('tags', 'tags'),
+  column('extra', 'json'),
+  column('secret', 'text', { isHidden: true }),
+  column('address.city', 'text'),
+  column('address.floor', 'smallint'),
+  column('address.point.x', 'int'),
+  column('address.point.label', 'text'),
+]
+
+const keys = (from: number, count: number, make: (n: number) => Data): readonly Data[] =>
+  Array.from({ length: count }, (_, index) => make(from + index))
+
+const bigKeys: readonly Data[] = [
+  ...keys(1, 34, String),
+  '-5',
+  '-9007199254740993',
+  '9007199254740993',
+  '9007199254740992',
+  '9223372036854775807',
+  '-9223372036854775808',
+]
+export const dayKeys: readonly Data[] = ['01', '03', '04', '06', '07', '09', '10', '12'].flatMap((month) =>
+  ['01', '15', '28'].map((day) => `2024-${month}-${day}`),
+)
+export const timeKeys: readonly Data[] = [
+  '01-01T00:00:00.000',
+  '01-31T23:59:59.999',
+  '02-01T00:00:00.000',
+  '03-31T23:59:59.999',
+  '04-01T00:00:00.000',
+  '05-15T12:30:00.500',
+  '06-30T23:59:59.999',
+  '07-01T00:00:00.000',
+  '08-08T08:08:08.080',
+  '09-30T23:59:59.999',
+  '10-01T00:00:00.000',
+  '12-31T23:59:59.999',
+].map((text) => date(`2024-${text}Z`))
+const owners = keys(1, 12, String)
+
+const primary = { nullable: false, isPrimary: true } as const
+const key = { nullable: false, isKey: true } as const
+
+export interface EntitySpec {
+  readonly name: EntityName
+  readonly columns: readonly ColumnSpec[]
+  /** Relation to many, and the entity behind it. */
+  readonly children?: {
+    readonly property: string
+    readonly entity: EntityName
+    readonly foreignKey: string
+    readonly copies: Readonly<Record<string, string>>
+  }
+  readonly parent?: { readonly property: string; readonly entity: EntityName }
+  readonly hasDeleteDate: boolean
+  /** Columns that depend on the primary key, so that one primary key never stands on two shards by accident. */
+  readonly bound: readonly string[]
+}
+
+const pool = keys(1, 40, (n) => n)
+
+export const specs: Readonly<Record<EntityName, EntitySpec>> = {
+  Account: {
+    name: 'Account',
+    columns: [column('id', 'bigint', { ...primary, ...key, values: bigKeys }), ...hurtful],
+    children: { property: 'entries', entity: 'Entry', foreignKey: 'accountId', copies: { accountId: 'id' } },
+    hasDeleteDate: true,
+    bound: [],
+  },
+  Entry: {
+    name: 'Entry',
+    columns: [
+      column('id', 'bigint', { ...primary, values: keys(1, 60, String) }),
+      column('accountId', 'bigint', { ...key, values: bigKeys }),
+      column('count', 'int', { nullable: false }),
+      column('word', 'text'),
+    ],
+    parent: { property: 'account', entity: 'Account' },
+    hasDeleteDate: true,
+    bound: ['accountId'],
+  },
+  Parcel: {
+    name: 'Parcel',
+    columns: [
+      column('id', 'uuid', { ...primary, values: keys(1, 40, uuidAt) }),
+      column('owner', 'bigint', { ...key, values: owners }),
+      ...hurtful,
+    ],
+    children: { property: 'items', entity: 'Item', foreignKey: 'parcelId', copies: { owner: 'owner' } },
+    hasDeleteDate: true,
+    bound: ['owner'],
+  },
+  Item: {
+    name: 'Item',
+    columns: [
+      column('id', 'int', { ...primary, values: keys(1, 60, (n) => n) }),
+      column('owner', 'bigint', { ...key, values: owners }),
+      column('count', 'int', { nullable: false }),
+      column('word', 'text'),
+      column('parcelId', 'uuid', { values: keys(1, 40, uuidAt) }),
+    ],
+    parent: { property: 'parcel', entity: 'Parcel' },
+    hasDeleteDate: false,
+    bound: ['owner', 'parcelId'],
+  },
+  Reading: {
+    name: 'Reading',
+    columns: [
+      column('tenant', 'int', { ...primary, ...key, values: keys(1, 4, (n) => n) }),
+      column('day', 'date', { ...primary, ...key, values: dayKeys }),
+      column('n', 'smallint', { ...primary, values: [1, 2, 3] }),
+      ...hurtful,
+    ],
+    hasDeleteDate: true,
+    bound: [],
+  },
+  Happening: {
+    name: 'Happening',
+    columns: [
+      column('id', 'int', { ...primary, values: pool }),
+      column('at', 'timestamptz', { ...key, values: timeKeys }),
+      ...hurtful,
+    ],
+    hasDeleteDate: true,
+    bound: ['at'],
+  },
+  Diary: {
+    name: 'Diary',
+    columns: [column('day', 'date', { ...primary, ...key, values: dayKeys }), ...hurtful],
+    hasDeleteDate: true,
+    bound: [],
+  },
+  Label: {
+    name: 'Label',
+    columns: [column('code', 'text', { ...primary, ...key, values: texts }), ...hurtful],
+    hasDeleteDate: true,
+    bound: [],
+  },
+  Ticket: {
+    name: 'Ticket',
+    columns: [column('id', 'uuid', { ...primary, ...key, values: keys(1, 30, uuidAt) }), ...hurtful],
+    hasDeleteDate: true,
+    bound: [],
+  },
+}
+
+export const primaryOf = (spec: EntitySpec): readonly ColumnSpec[] => spec.columns.filter((one) => one.isPrimary)
+
+export const keysOf = (spec: EntitySpec): readonly ColumnSpec[] => spec.columns.filter((one) => one.isKey)

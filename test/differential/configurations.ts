@@ -1,0 +1,122 @@
+import { composite, custom, hash, list, range, type ShardingFunction, time } from '../../src'
+import { dayKeys } from './columns'
+import type { EntityName } from './entities'
+
+export const functionNames = ['hash', 'range', 'list', 'time', 'custom', 'composite'] as const
+export type FunctionName = (typeof functionNames)[number]
+export const shardCounts = [1, 3, 8] as const
+export type ShardCount = (typeof shardCounts)[number]
+export const layouts = ['schema', 'table'] as const
+
+export interface Configuration {
+  readonly fn: FunctionName
+  readonly shards: ShardCount
+  readonly layout: (typeof layouts)[number]
+}
+
+/** A colocation group: the entity that names it and its child. */
+export interface GroupSpec {
+  readonly group: string
+  readonly entities: readonly EntityName[]
+  readonly shards: ShardingFunction
+}
+
+const groups = {
+  account: ['Account', 'Entry'],
+  parcel: ['Parcel', 'Item'],
+  reading: ['Reading'],
+  happening: ['Happening'],
+  diary: ['Diary'],
+  label: ['Label'],
+  ticket: ['Ticket'],
+} as const satisfies Record<string, readonly EntityName[]>
+
+type GroupName = keyof typeof groups
+
+const cut = (bounds: readonly string[], count: ShardCount): ShardingFunction => {
+  const inner = count === 1 ? [] : count === 3 ? bounds.filter((_, index) => index === 2 || index === 4) : bounds
+  const ends = [null, ...inner, null]
+  return range({
+    shards: Object.fromEntries(
+      inner.concat('').map((_, index) => [`r${index}`, [ends[index] ?? null, ends[index + 1] ?? null]]),
+    ),
+  })
+}
+
+const owned = (values: readonly string[], count: ShardCount): ShardingFunction => {
+  if (count === 1) return list({ shards: {}, otherwise: 'only' })
+  const named = Array.from({ length: count - 1 }, (_, shard) => [
+    `l${shard}`,
+    values.filter((_, index) => index % count === shard),
+  ])
+  return list({ shards: Object.fromEntries(named), otherwise: 'rest' })
+}
+
+const byLength = (count: ShardCount): ShardingFunction => {
+  const names = Array.from({ length: count }, (_, index) => `c${index}`)
+  const sum = (text: string): number => [...text].reduce((total, one) => total + (one.codePointAt(0) ?? 0), 0)
+  return custom({ shards: names, shardOf: (...key) => names[sum(key.join('/')) % count] })
+}
+
+const numbers = Array.from({ length: 34 }, (_, index) => String(index + 1))
+const days = dayKeys.map(String)
+
+const periods = (count: ShardCount): ShardingFunction =>
+  count === 1
+    ? time({ every: 'year', from: '2024', to: '2025' })
+    : count === 3
+      ? time({ every: 'year', from: '2023', to: '2026' })
+      : time({ every: 'quarter', from: '2023', to: '2025' })
+
+const made: Readonly<Record<FunctionName, (count: ShardCount) => Partial<Record<GroupName, ShardingFunction>>>> = {
+  hash: (count) => {
+    const fn = hash({ shards: count })
+    return { account: fn, parcel: fn, reading: fn, happening: fn, diary: fn, label: fn, ticket: fn }
+  },
+  range: (count) => ({
+    account: cut(['-9007199254740993', '0', '5', '10', '20', '30', '9007199254740993'], count),
+    parcel: cut(['2', '3', '5', '7', '8', '9', '11'], count),
+    happening: cut(
+      ['02-01', '04-01', '05-01', '07-01', '08-01', '09-01', '12-01'].map((day) => `2024-${day}T00:00:00Z`),
+      count,
+    ),
+    diary: cut(
+      ['2024-01-15', '2024-03-01', '2024-04-01', '2024-06-15', '2024-07-28', '2024-09-15', '2024-12-01'],
+      count,
+    ),
+    label: cut(['1', 'A', 'B', 'a', 'b', 'é', '中'], count),
+  }),
+  list: (count) => ({
+    account: owned(numbers, count),
+    parcel: owned(numbers.slice(0, 12), count),
+    diary: owned(days, count),
+    label: owned(['', ' ', 'a', 'A', 'b', 'é', 'É', '10', '😀', '100%', '中文'], count),
+  }),
+  time: (count) => ({ happening: periods(count), diary: periods(count) }),
+  custom: (count) => {
+    const fn = byLength(count)
+    return { account: fn, parcel: fn, reading: fn, happening: fn, label: fn, ticket: fn }
+  },
+  composite: (count) => ({
+    reading:
+      count === 1
+        ? composite(hash({ shards: 1 }), time({ every: 'year', from: '2024', to: '2025' }))
+        : count === 3
+          ? composite(
+              hash({ shards: 1 }),
+              cut(['2024-01-02', '2024-03-01', '2024-04-01', '2024-06-01', '2024-09-01'], 3),
+            )
+          : composite(
+              list({ shards: { one: [1, 2] }, otherwise: 'other' }),
+              time({ every: 'quarter', from: '2024', to: '2025' }),
+            ),
+  }),
+}
+
+export const groupsOf = ({ fn, shards }: Configuration): readonly GroupSpec[] =>
+  Object.entries(made[fn](shards)).map(([group, one]) => ({ group, entities: groups[group as GroupName], shards: one }))
+
+export const configurationsOf = (fn: FunctionName): readonly Configuration[] =>
+  shardCounts.flatMap((shards) => layouts.map((layout) => ({ fn, shards, layout })))
+
+export const nameOf = ({ fn, shards, layout }: Configuration): string => `${fn}, ${shards} shards, ${layout} layout`

@@ -1,0 +1,3 @@
+import { checkFunction } from './check-function'
+
+checkFunction('list')

@@ -1,0 +1,156 @@
+import { apply } from './apply'
+import { difference } from './compare'
+import { groupsOf } from './configurations'
+import { decode } from './data'
+import { entities } from './entities'
+import { makeCase } from './generate'
+import { type Case, isRead, type Operation } from './operation'
+import type { Outcome } from './outcome'
+import { isAllowedRefusal, isOracleMistake } from './refusals'
+import { createRng, seedOf } from './rng'
+import { type Found, shrink } from './shrink'
+import { contents, empty } from './tables'
+import type { World } from './world'
+
+export interface Failure {
+  /** What differs, at the last operation of the case. */
+  readonly text: string
+  readonly case: Case
+}
+
+/** What was compared. */
+export interface Report {
+  operations: number
+  /** Operations that gave an error on both sides. */
+  errors: number
+  /** Refusals by code. */
+  readonly refusals: Map<string, number>
+  readonly failures: Failure[]
+}
+
+export const emptyReport = (): Report => ({ operations: 0, errors: 0, refusals: new Map(), failures: [] })
+
+type Difference = Omit<Found, 'index'>
+
+/** Operations of one case; then the rows are new. */
+const operationsOfCase = 40
+
+export interface RunOptions {
+  readonly seed: number
+  readonly operations: number
+  /** Stops there. */
+  readonly mostFailures: number
+  /** False where it is known that something is wrong, and only that it is noticed counts. */
+  readonly shrinks?: boolean
+}
+
+/** Random cases in one world, group after group, until so many operations are done. */
+export async function run(
+  world: World,
+  { seed, operations, mostFailures, shrinks = true }: RunOptions,
+): Promise<Report> {
+  const report = emptyReport()
+  const groups = groupsOf(world.configuration)
+  for (let round = 0; report.operations < operations && report.failures.length < mostFailures; round += 1) {
+    const group = groups[round % groups.length]
+    if (!group) break
+    const rng = createRng(seedOf(seed, JSON.stringify(world.configuration), round))
+    const left = Math.min(operationsOfCase, operations - report.operations)
+    const made = makeCase(rng, world.configuration, group, left)
+    const found = await runCase(world, made, report)
+    if (!found) continue
+    const small = shrinks
+      ? await shrink(made, found, (one) => runCase(world, one, emptyReport()))
+      : { case: made, ...found }
+    report.failures.push({ text: small.text, case: small.case })
+  }
+  return report
+}
+
+/** Runs a case in a world of its configuration. Undefined where both sides agree from end to end. */
+export async function runCase(world: World, { seed, operations }: Case, report: Report): Promise<Found | undefined> {
+  const names = seed.map(({ entity }) => entity)
+  const sides = [world.oracle, world.sharded] as const
+  await Promise.all(sides.map((side) => empty(side, names)))
+  for (const { entity, rows } of seed) {
+    if (rows.length === 0) continue
+    const insert = async ({ dataSource }: World['oracle']) => {
+      await dataSource.getRepository(entities[entity]).insert(decode(rows) as object[])
+    }
+    await insert(world.oracle)
+    try {
+      await insert(world.sharded)
+    } catch (error) {
+      return { index: -1, kind: 'rows', text: `The rows of ${entity} could not be inserted: ${error}` }
+    }
+  }
+  const differenceOfTables = async (): Promise<Difference | undefined> => {
+    const [value, other] = await Promise.all(sides.map((side) => contents(side, names)))
+    const found = difference('exact', { value }, { value: other })
+    return found === undefined ? undefined : { kind: 'tables', text: `tables: ${found}` }
+  }
+  const seeded = await differenceOfTables()
+  if (seeded) return { index: -1, ...seeded }
+
+  for (let index = 0; index < operations.length; ) {
+    const reads = readsFrom(operations, index)
+    if (reads.length > 0) {
+      const found = await Promise.all(reads.map((operation) => compareRead(world, operation, report)))
+      const at = found.findIndex((one) => one !== undefined)
+      const first = found[at]
+      if (first) return { index: index + at, ...first }
+      index += reads.length
+      continue
+    }
+    const operation = operations[index]
+    if (!operation) break
+    const different = (await compareWrite(world, operation, report)) ?? (await differenceOfTables())
+    if (different) return { index, ...different }
+    index += 1
+  }
+  return undefined
+}
+
+/** Reads that follow each other run at once. */
+const mostAtOnce = 4
+
+function readsFrom(operations: readonly Operation[], start: number): readonly Operation[] {
+  const end = operations.findIndex((operation, index) => index >= start && !isRead(operation))
+  return operations.slice(start, Math.min(end < 0 ? operations.length : end, start + mostAtOnce))
+}
+
+async function compareRead(world: World, operation: Operation, report: Report): Promise<Difference | undefined> {
+  const [sharded, oracle] = await Promise.all([apply(world.sharded, operation), apply(world.oracle, operation)])
+  return judge(operation, oracle, sharded, report)
+}
+
+/** The sharded side comes first: what it refuses, the oracle must not do either. */
+async function compareWrite(world: World, operation: Operation, report: Report): Promise<Difference | undefined> {
+  const sharded = await apply(world.sharded, operation)
+  if (isRefused(operation, sharded)) return judge(operation, sharded, sharded, report)
+  return judge(operation, await apply(world.oracle, operation), sharded, report)
+}
+
+const isRefused = (operation: Operation, { refusal }: Outcome): boolean =>
+  refusal !== undefined && isAllowedRefusal(operation, refusal)
+
+function judge(operation: Operation, oracle: Outcome, sharded: Outcome, report: Report): Difference | undefined {
+  report.operations += 1
+  if (isRefused(operation, sharded) && sharded.refusal !== undefined) {
+    report.refusals.set(sharded.refusal, (report.refusals.get(sharded.refusal) ?? 0) + 1)
+    return undefined
+  }
+  if (oracle.error) report.errors += 1
+  if (isOracleMistake(oracle)) return undefined
+  const text = difference(operation.do === 'call' ? operation.compare : 'exact', oracle, sharded)
+  if (text === undefined) return undefined
+  const [what] = text.split(/[.:]/)
+  const kind = [operation.method, what, oracle.error?.name, sharded.error?.name, sharded.refusal].join(' ')
+  return { kind, text: `${operation.entity}.${operation.method}: ${text}${stackOf(oracle, sharded)}` }
+}
+
+/** Where an error came from that only one side has. */
+function stackOf(oracle: Outcome, sharded: Outcome): string {
+  if ((oracle.error === undefined) === (sharded.error === undefined)) return ''
+  return `\n${oracle.error ? 'oracle' : 'sharded'}: ${oracle.stack ?? sharded.stack ?? ''}`
+}

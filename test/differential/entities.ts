@@ -1,0 +1,165 @@
+import {
+  Column,
+  CreateDateColumn,
+  DeleteDateColumn,
+  Entity,
+  JoinColumn,
+  ManyToOne,
+  OneToMany,
+  PrimaryColumn,
+  PrimaryGeneratedColumn,
+  Unique,
+  UpdateDateColumn,
+  VersionColumn,
+} from 'typeorm'
+import { hash, Sharded, ShardKey } from '../../src'
+
+/** Declared in an order that is not that of the alphabet. */
+export const moods = ['zeta', 'alpha', 'Mid', 'beta 2'] as const
+
+/** Cents here, a numeric with two places there. */
+const cents = {
+  to: (value: unknown) => (typeof value === 'number' ? (value / 100).toFixed(2) : value),
+  from: (value: string | null) => (value === null ? null : Math.round(Number(value) * 100)),
+}
+
+export class Point {
+  @Column('int', { nullable: true }) x!: number | null
+  @Column('text', { nullable: true }) label!: string | null
+}
+
+export class Address {
+  @Column('text', { nullable: true }) city!: string | null
+  @Column('smallint', { nullable: true }) floor!: number | null
+  @Column(() => Point) point!: Point
+}
+
+/** Columns that hurt: types whose JavaScript value is not their whole value, or whose order is not JavaScript's. */
+export abstract class Hurtful {
+  @Column('int') count!: number
+  @Column('text') name!: string
+  @Column('smallint', { nullable: true }) small!: number | null
+  @Column('bigint', { nullable: true }) big!: string | null
+  @Column('numeric', { nullable: true }) exact!: string | null
+  @Column('numeric', { precision: 12, scale: 2, nullable: true, transformer: cents }) price!: number | null
+  @Column('double precision', { nullable: true }) ratio!: number | null
+  @Column('boolean', { nullable: true }) flag!: boolean | null
+  @Column('uuid', { nullable: true }) token!: string | null
+  @Column('date', { nullable: true }) born!: string | null
+  @Column('timestamp', { nullable: true }) local!: Date | null
+  @Column('timestamptz', { nullable: true }) instant!: Date | null
+  @Column('enum', { enum: moods, nullable: true }) mood!: (typeof moods)[number] | null
+  @Column('text', { nullable: true }) word!: string | null
+  @Column({ type: 'text', collation: 'en-x-icu', nullable: true }) phrase!: string | null
+  @Column('char', { length: 4, nullable: true }) fixed!: string | null
+  @Column('text', { array: true, nullable: true }) tags!: string[] | null
+  @Column('jsonb', { nullable: true }) extra!: object | null
+  @Column('text', { nullable: true, select: false }) secret!: string | null
+  @Column(() => Address) address!: Address
+  @VersionColumn() version!: number
+  @CreateDateColumn({ type: 'timestamptz' }) createdAt!: Date
+  @UpdateDateColumn({ type: 'timestamptz' }) updatedAt!: Date
+  @DeleteDateColumn({ type: 'timestamptz' }) deletedAt!: Date | null
+}
+
+/** The primary key is the shard key. */
+@Entity()
+@Sharded(hash({ shards: 1 }))
+export class Account extends Hurtful {
+  @ShardKey() @PrimaryColumn('bigint') id!: string
+  @OneToMany(
+    () => Entry,
+    (entry) => entry.account,
+    { cascade: true },
+  )
+  entries!: Entry[]
+}
+
+/** A child whose shard key is its join column. */
+@Entity()
+@Sharded({ colocatedWith: () => Account })
+export class Entry {
+  @PrimaryColumn('bigint') id!: string
+  @ShardKey() @Column('bigint') accountId!: string
+  @Column('int') count!: number
+  @Column('text', { nullable: true }) word!: string | null
+  @DeleteDateColumn() deletedAt!: Date | null
+  @ManyToOne(
+    () => Account,
+    (account) => account.entries,
+    { onDelete: 'CASCADE' },
+  )
+  @JoinColumn({ name: 'accountId' })
+  account!: Account
+}
+
+/** The primary key does not hold the shard key. */
+@Entity()
+@Sharded(hash({ shards: 1 }))
+@Unique(['id', 'owner'])
+export class Parcel extends Hurtful {
+  @PrimaryGeneratedColumn('uuid') id!: string
+  @ShardKey() @Column('bigint') owner!: string
+  @OneToMany(
+    () => Item,
+    (item) => item.parcel,
+    { cascade: true },
+  )
+  items!: Item[]
+}
+
+/** A child whose shard key is a column beside its join column. */
+@Entity()
+@Sharded({ colocatedWith: () => Parcel })
+export class Item {
+  @PrimaryColumn('int') id!: number
+  @ShardKey() @Column('bigint') owner!: string
+  @Column('int') count!: number
+  @Column('text', { nullable: true }) word!: string | null
+  @Column('uuid', { nullable: true }) parcelId!: string | null
+  @ManyToOne(
+    () => Parcel,
+    (parcel) => parcel.items,
+    { onDelete: 'CASCADE', nullable: true },
+  )
+  @JoinColumn({ name: 'parcelId' })
+  parcel!: Parcel | null
+}
+
+@Entity()
+@Sharded(hash({ shards: 1 }))
+export class Reading extends Hurtful {
+  @ShardKey() @PrimaryColumn('int') tenant!: number
+  @ShardKey() @PrimaryColumn('date') day!: string
+  @PrimaryColumn('smallint') n!: number
+}
+
+@Entity()
+@Sharded(hash({ shards: 1 }))
+@Unique(['id', 'at'])
+export class Happening extends Hurtful {
+  @PrimaryColumn('int') id!: number
+  @ShardKey() @Column('timestamptz') at!: Date
+}
+
+@Entity()
+@Sharded(hash({ shards: 1 }))
+export class Diary extends Hurtful {
+  @ShardKey() @PrimaryColumn('date') day!: string
+}
+
+@Entity()
+@Sharded(hash({ shards: 1 }))
+export class Label extends Hurtful {
+  @ShardKey() @PrimaryColumn('text') code!: string
+}
+
+@Entity()
+@Sharded(hash({ shards: 1 }))
+export class Ticket extends Hurtful {
+  @ShardKey() @PrimaryColumn('uuid') id!: string
+}
+
+export const entities = { Account, Entry, Parcel, Item, Reading, Happening, Diary, Label, Ticket } as const
+
+export type EntityName = keyof typeof entities

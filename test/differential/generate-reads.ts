@@ -1,0 +1,171 @@
+import { type ColumnSpec, type EntitySpec, primaryOf, specs } from './columns'
+import type { Data, DataObject } from './data'
+import { excluded } from './exclusions'
+import { put, where } from './generate-where'
+import type { Call, Comparison } from './operation'
+import type { Rng } from './rng'
+
+const directions: readonly Data[] = [
+  'ASC',
+  'DESC',
+  'asc',
+  'desc',
+  1,
+  -1,
+  { direction: 'ASC', nulls: 'FIRST' },
+  { direction: 'ASC', nulls: 'LAST' },
+  { direction: 'DESC', nulls: 'FIRST' },
+  { direction: 'DESC', nulls: 'LAST' },
+]
+
+const sortable = (spec: EntitySpec): readonly ColumnSpec[] =>
+  spec.columns.filter((column) => column.kind !== 'json' && !column.isHidden)
+
+interface Order {
+  readonly order: DataObject
+  readonly isTotal: boolean
+  readonly paths: readonly string[]
+}
+
+function makeOrder(rng: Rng, spec: EntitySpec): Order {
+  const chosen = rng.oneIn(6) ? [] : rng.some(sortable(spec), 3)
+  let order: DataObject = {}
+  for (const column of chosen) order = put(order, column.path, rng.pick(directions))
+  if (spec.parent && rng.oneIn(10)) order = put(order, `${spec.parent.property}.count`, rng.pick(directions))
+  const isTotal = !rng.oneIn(8)
+  // The primary key comes last: it may be there already, as one that is sorted by.
+  if (isTotal)
+    for (const column of primaryOf(spec))
+      if (!chosen.includes(column)) order = put(order, column.path, rng.pick(directions))
+  const isByRelation = spec.parent !== undefined && spec.parent.property in order
+  const known = chosen.length > 0 || isTotal ? chosen.map((column) => column.path) : []
+  const isKnownTotal = isTotal || primaryOf(spec).every((column) => chosen.includes(column))
+  return { order, isTotal: isKnownTotal, paths: isByRelation ? [] : known }
+}
+
+function makeSelect(rng: Rng, spec: EntitySpec): DataObject {
+  let select: DataObject = {}
+  const chosen = rng.some(spec.columns, 4)
+  for (const column of chosen) select = put(select, column.path, true)
+  if (excluded.selectWithoutPrimaryKey || !rng.oneIn(4))
+    for (const column of primaryOf(spec)) select = put(select, column.path, true)
+  return select
+}
+
+const pages: readonly number[] = [0, 1, 2, 3, 5, 8, 13, 40, 100]
+
+export interface MadeFind {
+  readonly options: DataObject
+  readonly isTotal: boolean
+  readonly paths: readonly string[]
+  readonly isPaged: boolean
+}
+
+/** Find options, and how far their order goes. */
+export function makeFind(rng: Rng, spec: EntitySpec): MadeFind {
+  const { order, isTotal, paths } = makeOrder(rng, spec)
+  const relation = spec.children ?? spec.parent
+  const withRelation = relation !== undefined && rng.oneIn(5)
+  // Rows of which only nulls are selected give no entity: which these are, only a total order says.
+  const select = isTotal && rng.oneIn(5) && !withRelation ? makeSelect(rng, spec) : undefined
+  const skip = rng.oneIn(3) ? rng.pick(pages) : undefined
+  const taken = rng.oneIn(2) ? rng.pick(pages) : undefined
+  const take = excluded.emptyPageOfJoin && taken === 0 && skip ? undefined : taken
+  const options: DataObject = {
+    ...(!rng.oneIn(4) && { where: where(rng, spec) }),
+    ...(Object.keys(order).length > 0 && { order }),
+    ...(select && { select }),
+    ...(skip !== undefined && { skip }),
+    ...(take !== undefined && { take }),
+    ...(spec.hasDeleteDate && rng.oneIn(6) && { withDeleted: true }),
+    ...(withRelation && { relations: { [relation.property]: true } }),
+    ...(withRelation && rng.oneIn(3) && { relationLoadStrategy: 'query' }),
+    ...(rng.oneIn(15) && { comment: 'why: a test' }),
+  }
+  return { options, isTotal, paths, isPaged: skip !== undefined || take !== undefined }
+}
+
+function comparisonOf({ isTotal, paths, isPaged }: MadeFind): Comparison {
+  return isTotal ? 'exact' : { sortedBy: paths, isPaged }
+}
+
+const aggregates = ['sum', 'average', 'minimum', 'maximum'] as const
+const numeric = new Set<string>(['smallint', 'int', 'bigint', 'numeric', 'price'])
+if (!excluded.aggregatesOfFloats) numeric.add('double')
+
+/** A read, of any kind. */
+export function makeRead(rng: Rng, spec: EntitySpec): Call {
+  const call = (method: string, args: readonly Data[], compare: Comparison = 'exact'): Call => ({
+    do: 'call',
+    entity: spec.name,
+    method,
+    args,
+    compare,
+  })
+  return rng.weighted<Call>([
+    [
+      30,
+      () => {
+        const find = makeFind(rng, spec)
+        return call('find', [find.options], comparisonOf(find))
+      },
+    ],
+    [
+      12,
+      () => {
+        const find = makeFind(rng, spec)
+        return call('findAndCount', [find.options], comparisonOf(find))
+      },
+    ],
+    [6, () => call(rng.pick(['findBy', 'findAndCountBy']), [where(rng, spec)], { sortedBy: [], isPaged: false })],
+    [
+      8,
+      () => {
+        const { options, isTotal } = makeFind(rng, spec)
+        const { skip: _skip, take: _take, where: given = where(rng, spec), ...rest } = options
+        return call(
+          rng.pick(['findOne', 'findOneOrFail']),
+          [{ ...rest, where: given }],
+          isTotal ? 'exact' : 'one-of-many',
+        )
+      },
+    ],
+    [4, () => call(rng.pick(['findOneBy', 'findOneByOrFail']), [where(rng, spec)], 'one-of-many')],
+    [
+      8,
+      () => {
+        const { select: _select, relations: _relations, ...rest } = makeFind(rng, spec).options
+        return call('count', [rest])
+      },
+    ],
+    [5, () => call('countBy', [where(rng, spec)])],
+    [
+      4,
+      () => {
+        const { select: _select, ...rest } = makeFind(rng, spec).options
+        return call('exists', [rest])
+      },
+    ],
+    [4, () => call('existsBy', [where(rng, spec)])],
+    [
+      12,
+      () => {
+        const column = rng.pick(spec.columns.filter((one) => numeric.has(one.kind)))
+        // A list that has no condition, or a missing one, is all rows.
+        return call(
+          rng.pick(aggregates),
+          rng.oneIn(4) ? [column.path] : [column.path, where(rng, spec, { relations: false })],
+        )
+      },
+    ],
+    [2, () => makePreload(rng, spec)],
+  ])
+}
+
+function makePreload(rng: Rng, spec: EntitySpec): Call {
+  let like: DataObject = {}
+  for (const column of primaryOf(spec)) like = put(like, column.path, rng.pick(column.values ?? []))
+  like = { ...like, name: 'preloaded' }
+  if (specs[spec.name].columns.some((column) => column.path === 'address.city')) like = put(like, 'address.city', 'é')
+  return { do: 'call', entity: spec.name, method: 'preload', args: [like], compare: 'exact' }
+}

@@ -1,0 +1,293 @@
+import { type ColumnSpec, type EntitySpec, keysOf, primaryOf, specs } from './columns'
+import { type Data, type DataObject, op } from './data'
+import { excluded } from './exclusions'
+import { poolOf, put, rowValue, where } from './generate-where'
+import type { Call, Loaded, Operation } from './operation'
+import { createRng, type Rng, seedOf } from './rng'
+
+/** A row with this primary key. Columns that are bound to it have the same value each time. */
+function rowFor(rng: Rng, spec: EntitySpec, primary: DataObject, share: number): DataObject {
+  let row: DataObject = primary
+  const fixed = createRng(seedOf(1, JSON.stringify(primary)))
+  for (const column of spec.columns) {
+    if (column.isPrimary) continue
+    const isBound = spec.bound.includes(column.path)
+    if (isBound) row = put(row, column.path, boundValue(fixed, spec, column, row))
+    else if (!column.nullable || rng.int(100) < share) row = put(row, column.path, rowValue(rng, column))
+  }
+  return row
+}
+
+/** A child of a parcel has the parcel's owner; one without has an owner of its own. */
+function boundValue(fixed: Rng, spec: EntitySpec, column: ColumnSpec, row: DataObject): Data {
+  if (spec.name !== 'Item' || column.path !== 'parcelId') return fixed.pick(poolOf(column))
+  if (fixed.oneIn(3)) return null
+  const parcels = poolOf(specs.Parcel.columns[0] as ColumnSpec)
+  const own = parcels.filter((id) => boundOwner(id) === row['owner'])
+  return own.length > 0 ? fixed.pick(own) : null
+}
+
+const boundOwner = (id: Data): Data => {
+  const fixed = createRng(seedOf(1, JSON.stringify({ id })))
+  return fixed.pick(poolOf(specs.Parcel.columns[1] as ColumnSpec))
+}
+
+const primaryFor = (rng: Rng, spec: EntitySpec): DataObject =>
+  primaryOf(spec).reduce<DataObject>((id, column) => put(id, column.path, rng.pick(poolOf(column))), {})
+
+/** Rows with different primary keys. */
+export function makeRows(rng: Rng, spec: EntitySpec, count: number, share = 70): readonly DataObject[] {
+  const rows = new Map<string, DataObject>()
+  for (let n = 0; n < count; n += 1) {
+    const primary = primaryFor(rng, spec)
+    rows.set(JSON.stringify(primary), rowFor(rng, spec, primary, share))
+  }
+  return [...rows.values()]
+}
+
+/** Some columns set, never the shard key or the primary key. */
+function makeChange(rng: Rng, spec: EntitySpec, most: number): DataObject {
+  const columns = spec.columns.filter(
+    (column) => !column.isKey && !column.isPrimary && !spec.bound.includes(column.path),
+  )
+  return rng
+    .some(columns, most)
+    .reduce<DataObject>((change, column) => put(change, column.path, rowValue(rng, column)), {})
+}
+
+/** Ids, lists of ids, conditions and lists of conditions. */
+function makeCriteria(rng: Rng, spec: EntitySpec): Data {
+  const [id, another] = primaryOf(spec)
+  const byIds = id && !another ? id : undefined
+  const ids = (): Data[] => (byIds ? Array.from({ length: 1 + rng.int(5) }, () => rng.pick(poolOf(byIds))) : [])
+  return rng.weighted<Data>([
+    ...(byIds ? [[3, () => rng.pick(poolOf(byIds))] as const, [3, ids] as const] : []),
+    [3, () => primaryFor(rng, spec)],
+    [2, () => [primaryFor(rng, spec), primaryFor(rng, spec)]],
+    [5, () => nonEmpty(rng, spec)],
+    [2, () => [nonEmpty(rng, spec), nonEmpty(rng, spec)]],
+  ])
+}
+
+function nonEmpty(rng: Rng, spec: EntitySpec): Data {
+  const made = where(rng, spec, { relations: false })
+  return Array.isArray(made) || Object.keys(made as DataObject).length === 0 ? { count: rng.int(6) } : made
+}
+
+function makeLoaded(rng: Rng, spec: EntitySpec): Loaded {
+  const weight = spec.hasDeleteDate ? 1 : 0
+  const method = rng.weighted<Loaded['method']>([
+    [6, () => 'save'],
+    [2, () => 'remove'],
+    [weight, () => 'softRemove'],
+    [weight, () => 'recover'],
+  ])
+  const { children } = spec
+  const withChildren = children !== undefined && rng.oneIn(3)
+  const order = primaryOf(spec).reduce<DataObject>((made, column) => put(made, column.path, 'ASC'), {})
+  const isSingle = rng.oneIn(3)
+  const changesChildren = withChildren && children && method === 'save' && isSingle
+  return {
+    do: 'loaded',
+    entity: spec.name,
+    find: {
+      where: where(rng, spec, { relations: false }),
+      order,
+      take: isSingle ? 1 : 1 + rng.int(6),
+      ...(withChildren && { relations: { [children.property]: true } }),
+      ...((method === 'recover' || rng.oneIn(6)) && spec.hasDeleteDate && { withDeleted: true }),
+    },
+    changes: method === 'save' ? Array.from({ length: 1 + rng.int(3) }, () => makeChange(rng, spec, 3)) : [],
+    also:
+      method === 'save' && !isSingle && rng.oneIn(2)
+        ? makeRows(rng, spec, 2, 40).map((row) => asGiven(rng, spec, row))
+        : [],
+    ...(changesChildren && { children: { property: children.property, add: childRows(rng, spec), drop: rng.int(2) } }),
+    method,
+    isSingle,
+  }
+}
+
+/** Of the type that ids of the entity have. */
+const freshId = (rng: Rng, id: Data | undefined): Data => {
+  const fresh = 1000 + rng.int(1_000_000)
+  return typeof id === 'string' ? String(fresh) : fresh
+}
+
+/** Children without what they have from their parent. */
+function childRows(rng: Rng, { children }: EntitySpec): readonly DataObject[] {
+  if (!children) return []
+  return makeRows(rng, specs[children.entity], 1 + rng.int(3), 50).map((row) => {
+    const { [children.foreignKey]: _foreignKey, ...rest } = row
+    const child = Object.fromEntries(Object.entries(rest).filter(([name]) => !(name in children.copies)))
+    return excluded.strangeChildren ? { ...child, id: freshId(rng, child['id']) } : child
+  })
+}
+
+const asGiven = (rng: Rng, spec: EntitySpec, row: DataObject): Data =>
+  rng.oneIn(2) ? { $: 'new', entity: spec.name, v: row } : row
+
+/** A row with new children in it, for `save`. */
+function withChildren(rng: Rng, spec: EntitySpec, row: DataObject): DataObject {
+  const { children } = spec
+  if (!children || !rng.oneIn(3)) return row
+  const copied = Object.fromEntries(
+    Object.entries(children.copies)
+      .filter(([name]) => name !== children.foreignKey)
+      .flatMap(([name, from]) => (row[from] === undefined ? [] : [[name, row[from]]])),
+  )
+  return { ...row, [children.property]: childRows(rng, spec).map((child) => ({ ...child, ...copied })) }
+}
+
+/** A partial object by its primary key, and its shard key or not. */
+function makePartial(rng: Rng, spec: EntitySpec): DataObject {
+  const primary = primaryFor(rng, spec)
+  const full = rowFor(rng, spec, primary, 0)
+  const keys = rng.oneIn(2)
+    ? keysOf(spec).reduce<DataObject>((made, column) => put(made, column.path, full[column.path] ?? null), {})
+    : {}
+  const required = Object.fromEntries(
+    ['count', 'name'].flatMap((name) => (name in full ? [[name, full[name] ?? null]] : [])),
+  )
+  return { ...primary, ...keys, ...(rng.oneIn(4) ? {} : required), ...makeChange(rng, spec, 3) }
+}
+
+/** A write, of any kind. */
+export function makeWrite(rng: Rng, spec: EntitySpec): Operation {
+  const call = (method: string, ...args: readonly Data[]): Call => ({
+    do: 'call',
+    entity: spec.name,
+    method,
+    args,
+    compare: 'exact',
+  })
+  const integers = spec.columns.filter(
+    (column) =>
+      !column.isKey &&
+      !column.isPrimary &&
+      !column.path.includes('.') &&
+      ['int', 'bigint', 'numeric', 'double'].includes(column.kind),
+  )
+  const soft: (readonly [number, () => Operation])[] = spec.hasDeleteDate
+    ? [
+        [3, () => call('softDelete', makeCriteria(rng, spec))],
+        [3, () => call('restore', makeCriteria(rng, spec))],
+      ]
+    : []
+  return rng.weighted<Operation>([
+    [
+      6,
+      () =>
+        call(
+          'insert',
+          rng.oneIn(2)
+            ? (makeRows(rng, spec, 1)[0] ?? {})
+            : makeRows(rng, spec, 1 + rng.int(5)).map((row) => asGiven(rng, spec, row)),
+        ),
+    ],
+    [
+      8,
+      () => {
+        const rows = makeRows(rng, spec, 1 + rng.int(4), 50).map((row) =>
+          asGiven(rng, spec, withChildren(rng, spec, row)),
+        )
+        return call('save', rng.oneIn(2) ? (rows[0] ?? {}) : rows)
+      },
+    ],
+    [3, () => call('save', rng.oneIn(2) ? makePartial(rng, spec) : [makePartial(rng, spec), makePartial(rng, spec)])],
+    [14, () => makeLoaded(rng, spec)],
+    [7, () => call('update', makeCriteria(rng, spec), makeChange(rng, spec, 3))],
+    [3, () => call('delete', makeCriteria(rng, spec))],
+    ...soft,
+    [
+      4,
+      () =>
+        call(
+          rng.pick(['increment', 'decrement']),
+          nonEmpty(rng, spec),
+          rng.pick(integers).path,
+          rng.pick([1, 0, -2, '3']),
+        ),
+    ],
+    [spec.parent ? 0 : 5, () => makeUpsert(rng, spec)],
+    [0.3, () => call('updateAll', makeChange(rng, spec, 2))],
+    [0.2, () => call('deleteAll')],
+    [spec.children ? 0 : 0.2, () => call('clear')],
+  ])
+}
+
+function makeUpsert(rng: Rng, spec: EntitySpec): Call {
+  const paths = conflictPaths(spec)
+  const rows = makeRows(rng, spec, 1 + rng.int(4), excluded.unequalRowsInUpsert ? 100 : 40)
+  const options: Data = rng.oneIn(2) ? paths : { conflictPaths: paths, skipUpdateIfNoValuesChanged: rng.oneIn(2) }
+  return {
+    do: 'call',
+    entity: spec.name,
+    method: 'upsert',
+    args: [rng.oneIn(3) ? (rows[0] ?? {}) : rows, options],
+    compare: 'exact',
+  }
+}
+
+/** The primary key and the shard key, which a unique constraint holds together. */
+const conflictPaths = (spec: EntitySpec): readonly string[] =>
+  spec.columns.filter((column) => column.isPrimary || column.isKey).map((column) => column.path)
+
+/** Refused on shards, where it is not the same place: see `refusals.ts`. */
+const otherKey = (rng: Rng, spec: EntitySpec): DataObject =>
+  keysOf(spec).reduce<DataObject>((change, column) => put(change, column.path, rng.pick(poolOf(column))), {})
+
+/** A mistake that both sides answer with the same error, or that only shards refuse. */
+export function makeMistake(rng: Rng, spec: EntitySpec): Operation {
+  const call = (method: string, ...args: readonly Data[]): Call => ({
+    do: 'call',
+    entity: spec.name,
+    method,
+    args,
+    compare: 'exact',
+  })
+  const missing: Data = { $: 'undefined' }
+  const [row = {}] = makeRows(rng, spec, 1)
+  return rng.weighted<Operation>([
+    [2, () => call(rng.pick(['find', 'count', 'findOne', 'exists']), { where: { nothing: 1 } })],
+    [1, () => call('find', { order: { nothing: 'ASC' } })],
+    [1, () => call('find', { select: { nothing: true } })],
+    [1, () => call('find', { relations: { nothing: true } })],
+    [2, () => call(rng.pick(['findBy', 'countBy', 'findOneBy']), { count: missing })],
+    [2, () => call(rng.pick(['findBy', 'countBy', 'findOneBy']), { count: null })],
+    [
+      2,
+      () =>
+        call(rng.pick(['update', 'delete', 'softDelete', 'restore']), rng.pick<Data>([{}, [], '', null, missing]), {
+          count: 1,
+        }),
+    ],
+    [2, () => call(rng.pick(['findBy', 'countBy', 'existsBy']), { count: 'abc' })],
+    [1, () => call('findBy', { count: op('In', [1, 'x', 2]) })],
+    [1, () => call('update', { count: 1 }, { nothing: 1 })],
+    [1, () => call('update', { count: op('MoreThan', -1000) }, { count: 'abc' })],
+    [1, () => call('update', { count: op('MoreThan', -1000) }, { count: null })],
+    [1, () => call('update', { count: op('MoreThan', -1000) }, {})],
+    [spec.parent ? 0 : 1, () => call('update', { count: op('MoreThan', -1000) }, { mood: 'none of them' })],
+    [spec.parent ? 0 : 1, () => call('findBy', { mood: 'none of them' })],
+    [spec.parent ? 0 : 1, () => call('findBy', { token: 'no uuid' })],
+    [spec.parent ? 0 : 1, () => call('insert', { ...row, small: 40_000 })],
+    [1, () => call('update', { count: op('MoreThan', -1000) }, otherKey(rng, spec))],
+    [1, () => call('count', { select: { count: true } })],
+    [1, () => call(rng.pick(['sum', 'minimum']), 'word')],
+    [1, () => call('insert', [...makeRows(rng, spec, 3), { ...row, count: null }])],
+    [1, () => call('insert', { ...row, count: '12x' })],
+    [1, () => call('insert', [])],
+    [1, () => call('save', [])],
+    [1, () => call('save', 'text')],
+    [1, () => call('remove', {})],
+    [1, () => call('find', { skip: -1 })],
+    [1, () => call('find', { take: -1 })],
+    [1, () => call('find', { take: 'x' })],
+    [1, () => call('findOne', {})],
+    [1, () => call('sum', 'nothing')],
+    [1, () => call('increment', { count: 1 }, 'nothing', 1)],
+    [1, () => call('increment', { count: 1 }, 'count', 'x')],
+    [spec.parent ? 0 : 1, () => call('upsert', [row, row], conflictPaths(spec))],
+  ])
+}

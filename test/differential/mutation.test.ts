@@ -1,0 +1,120 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
+import type { Configuration } from './configurations'
+import { run } from './driver'
+import { createWorlds, type Worlds } from './world'
+
+/** Which piece is broken at the moment. The mocks pass through while it is another. */
+const broken = vi.hoisted(() => ({ piece: 'none' }))
+
+vi.mock('../../src/routing/route', async (load) => {
+  const actual = await load<typeof import('../../src/routing/route')>()
+  return {
+    ...actual,
+    routePredicate: (...args: Parameters<typeof actual.routePredicate>) => {
+      const route = actual.routePredicate(...args)
+      return broken.piece === 'route' && route.shards.length > 1 ? { ...route, shards: route.shards.slice(1) } : route
+    },
+  }
+})
+
+vi.mock('../../src/merging/merge-sorted', async (load) => {
+  const actual = await load<typeof import('../../src/merging/merge-sorted')>()
+  return {
+    ...actual,
+    mergeSorted: (...args: Parameters<typeof actual.mergeSorted>) => {
+      const [first, second, ...rest] = actual.mergeSorted(...args)
+      if (broken.piece !== 'merge' || !first || !second)
+        return [first, second, ...rest].filter((row) => row !== undefined)
+      return [second, first, ...rest]
+    },
+  }
+})
+
+vi.mock('../../src/typeorm/narrow-where', async (load) => {
+  const actual = await load<typeof import('../../src/typeorm/narrow-where')>()
+  const { FindOperator, In } = await import('typeorm')
+  const forget = (where: unknown): unknown =>
+    Array.isArray(where)
+      ? where.map(forget)
+      : Object.fromEntries(
+          Object.entries(where as object).map(([name, value]) => {
+            const isList = value instanceof FindOperator && value.type === 'in' && Array.isArray(value.value)
+            return [name, isList ? In(value.value.slice(1)) : value]
+          }),
+        )
+  return {
+    ...actual,
+    narrowWhere: (...args: Parameters<typeof actual.narrowWhere>) => {
+      const narrow = actual.narrowWhere(...args)
+      return narrow && broken.piece === 'narrow' ? (shard: number) => forget(narrow(shard)) : narrow
+    },
+  }
+})
+
+vi.mock('../../src/typeorm/merge-results', async (load) => {
+  const actual = await load<typeof import('../../src/typeorm/merge-results')>()
+  return {
+    ...actual,
+    mergeUpdateResults: (...args: Parameters<typeof actual.mergeUpdateResults>) => {
+      const [results] = args
+      return actual.mergeUpdateResults(broken.piece === 'affected' ? results.slice(1) : results)
+    },
+  }
+})
+
+vi.mock('../../src/merging/combine-aggregate', async (load) => {
+  const actual = await load<typeof import('../../src/merging/combine-aggregate')>()
+  return {
+    ...actual,
+    combineCounts: (...args: Parameters<typeof actual.combineCounts>) => {
+      const sum = actual.combineCounts(...args)
+      return broken.piece === 'count' ? BigInt(sum) + 1n : sum
+    },
+  }
+})
+
+const configuration: Configuration = { fn: 'hash', shards: 8, layout: 'schema' }
+
+describe('the differential test', () => {
+  let worlds: Worlds
+  beforeAll(async () => {
+    worlds = await createWorlds()
+  })
+  afterEach(() => {
+    broken.piece = 'none'
+  })
+  afterAll(() => worlds.end())
+
+  const failuresWith = async (piece: string): Promise<readonly string[]> => {
+    const world = await worlds.open(configuration)
+    broken.piece = piece
+    try {
+      const { failures } = await run(world, { seed: 1, operations: 400, mostFailures: 1, shrinks: false })
+      return failures.map(({ text }) => text)
+    } finally {
+      broken.piece = 'none'
+      await worlds.close(world)
+    }
+  }
+
+  test('finds nothing where nothing is broken', async () => {
+    expect(await failuresWith('none')).toEqual([])
+  }, 60_000)
+
+  test.each([
+    ['a route that drops a shard', 'route'],
+    ['a merge that swaps two rows', 'merge'],
+    ['an IN list that forgets a value', 'narrow'],
+    ['an update that forgets what a shard did', 'affected'],
+    ['a count that is one too many', 'count'],
+  ])(
+    'notices %s',
+    async (_, piece) => {
+      const failures = await failuresWith(piece)
+      expect(failures).toHaveLength(1)
+      // A difference, not a mock that does not work.
+      expect(failures[0]).not.toMatch(/TypeError|ReferenceError|SyntaxError/)
+    },
+    60_000,
+  )
+})

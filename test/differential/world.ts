@@ -1,0 +1,106 @@
+import { Client } from 'pg'
+import { DataSource } from 'typeorm'
+import { ShardedDataSource } from '../../src'
+import { physicalName } from '../../src/planning/bind-shard-names'
+import { createDatabases } from '../support/databases'
+import { type Configuration, type GroupSpec, groupsOf } from './configurations'
+import { type EntityName, entities } from './entities'
+
+/** A table where rows of an entity stand. */
+export interface Table {
+  readonly entity: EntityName
+  readonly client: Client
+  /** Quoted and qualified. */
+  readonly name: string
+}
+
+/** One of the two that are compared. */
+export interface Side {
+  readonly dataSource: DataSource
+  readonly tables: readonly Table[]
+}
+
+export interface World {
+  readonly configuration: Configuration
+  readonly groups: readonly GroupSpec[]
+  readonly oracle: Side
+  readonly sharded: Side
+}
+
+/** Databases of one test file: an oracle that is made once, and nodes on which each configuration makes its shards. */
+export interface Worlds {
+  open(configuration: Configuration): Promise<World>
+  close(world: World): Promise<void>
+  end(): Promise<void>
+}
+
+export const createWorlds = async (): Promise<Worlds> => {
+  const databases = await createDatabases(2)
+  const [a = '', b = ''] = databases.nodes
+  const clients = await Promise.all([databases.oracle, a, b].map(connect))
+  const [oracleClient, clientA, clientB] = clients
+  if (!oracleClient || !clientA || !clientB) throw new RangeError('Three connections are needed.')
+  const all = Object.values(entities)
+  const plain = new DataSource({
+    type: 'postgres',
+    url: databases.oracle,
+    entities: all,
+    synchronize: true,
+    poolSize: 4,
+  })
+  await plain.initialize()
+
+  const open = async (configuration: Configuration): Promise<World> => {
+    const groups = groupsOf(configuration)
+    const names = groups.flatMap((group) => group.entities)
+    const sharded = new ShardedDataSource({
+      type: 'postgres',
+      entities: names.map((name) => entities[name]),
+      nodes:
+        configuration.shards === 1
+          ? { a: { url: a, poolSize: 4 } }
+          : { a: { url: a, poolSize: 4 }, b: { url: b, poolSize: 4 } },
+      layout: configuration.layout,
+      groups: Object.fromEntries(groups.map((group) => [group.group, { shards: group.shards }])),
+      synchronize: true,
+    })
+    await sharded.initialize()
+    const tables = names.flatMap((name) =>
+      sharded.shards(entities[name]).map((shard): Table => {
+        const { schema, name: table } = physicalName(sharded.getMetadata(entities[name]).tableName, shard)
+        return { entity: name, client: shard.node === 'a' ? clientA : clientB, name: `"${schema}"."${table}"` }
+      }),
+    )
+    const oracleTables = names.map(
+      (name): Table => ({
+        entity: name,
+        client: oracleClient,
+        name: `"${plain.getMetadata(entities[name]).tableName}"`,
+      }),
+    )
+    return {
+      configuration,
+      groups,
+      oracle: { dataSource: plain, tables: oracleTables },
+      sharded: { dataSource: sharded, tables },
+    }
+  }
+  return {
+    open,
+    close: async ({ sharded: { dataSource } }) => {
+      await dataSource.dropDatabase()
+      await dataSource.destroy()
+    },
+    end: async () => {
+      await plain.destroy()
+      await Promise.all(clients.map((client) => client.end()))
+      await databases.drop()
+    },
+  }
+}
+
+const connect = async (url: string): Promise<Client> => {
+  const client = new Client({ connectionString: url })
+  await client.connect()
+  return client
+}
