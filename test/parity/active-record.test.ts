@@ -20,7 +20,7 @@ class Player extends BaseEntity {
   deletedAt!: Date | null
 
   static best(count: number): Promise<Player[]> {
-    return this.find({ order: { score: 'DESC' }, take: count })
+    return Player.find({ order: { score: 'DESC' }, take: count })
   }
 }
 
@@ -44,9 +44,9 @@ describe('Active Record', () => {
       expect((await Player.findAndCount({ take: 2, order: { id: 'ASC' } }))[1]).toBe(6)
       expect((await Player.findAndCountBy({ team: 'even' }))[1]).toBe(3)
       expect([await Player.exists(), await Player.existsBy({ team: 'none' })]).toEqual([true, false])
-      expect(await Player.sum('score')).toBe(21)
-      expect(await Player.average('score')).toBe(3.5)
-      expect([await Player.minimum('score'), await Player.maximum('score')]).toEqual([1, 6])
+      expect(await Player.sum('score', {})).toBe(21)
+      expect(await Player.average('score', {})).toBe(3.5)
+      expect([await Player.minimum('score', {}), await Player.maximum('score', {})]).toEqual([1, 6])
       expect((await Player.best(2)).map(({ id }) => id)).toEqual(['6', '5'])
     })
 

@@ -71,7 +71,7 @@ class Ticket {
 
 interface TicketEvent {
   readonly dataSource: DataSource
-  readonly entity?: object
+  readonly entity?: object | undefined
   readonly queryRunner: { readonly data?: object; readonly isTransactionActive: boolean }
   readonly manager: { readonly dataSource: DataSource }
 }
@@ -155,7 +155,8 @@ describe('listeners and subscribers', () => {
       take()
       for (const ticket of saved) ticket.title = `New ${ticket.id}`
       await tickets().save(saved)
-      expect(take()).toEqual(
+      // Before it updates, `save` loads the rows.
+      expect(take().filter((one) => !one.includes('afterLoad'))).toEqual(
         expected('listener beforeUpdate', 'listener afterUpdate', 'subscriber beforeUpdate', 'subscriber afterUpdate'),
       )
       expect(await tickets().findOneByOrFail({ id: '4' })).toMatchObject({ slug: 'new 4' })
