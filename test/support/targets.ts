@@ -66,7 +66,7 @@ export function onEveryTarget(options: TargetOptions, body: (target: Target) => 
     })
     beforeEach(() => Promise.all(cleaners.map(deleteAllRows)))
     afterAll(async () => {
-      await opened?.destroy()
+      if (opened?.isInitialized) await opened.destroy()
       await Promise.all(cleaners.map((client) => client.end()))
     })
 
