@@ -1,0 +1,272 @@
+import {
+  Column,
+  Entity,
+  Index,
+  JoinTable,
+  ManyToMany,
+  ManyToOne,
+  PrimaryColumn,
+  PrimaryGeneratedColumn,
+  type Relation,
+  Unique,
+} from 'typeorm'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type ErrorCode, hash, list, range, Sharded, ShardedDataSource, ShardedError, ShardKey } from '../../src/index'
+import { createDatabases } from '../support/databases'
+import type { FreshDatabases } from '../support/fresh-databases'
+
+const two = hash({ shards: 2 })
+
+@Entity()
+@Sharded(two)
+class Root {
+  @ShardKey()
+  @PrimaryColumn('int')
+  id!: number
+}
+
+@Entity()
+class Plain {
+  @PrimaryColumn('int')
+  id!: number
+}
+
+@Entity()
+@Sharded(two)
+class Keyless {
+  @PrimaryColumn('int')
+  id!: number
+}
+
+@Entity()
+@Sharded(two)
+class JsonKey {
+  @ShardKey()
+  @Column('jsonb')
+  data!: object
+
+  @PrimaryColumn('int')
+  id!: number
+}
+
+@Entity()
+@Sharded(range({ shards: { all: [null, null] } }))
+class RangedUuid {
+  @ShardKey()
+  @PrimaryColumn('boolean')
+  flag!: boolean
+}
+
+@Entity()
+@Sharded(two, { group: 'root' })
+class Rival {
+  @ShardKey()
+  @PrimaryColumn('int')
+  id!: number
+}
+
+@Entity()
+@Sharded({ colocatedWith: () => Root })
+class WrongType {
+  @ShardKey()
+  @PrimaryColumn('varchar')
+  id!: string
+}
+
+@Entity()
+@Sharded({ colocatedWith: () => Plain })
+class Lost {
+  @ShardKey()
+  @PrimaryColumn('int')
+  id!: number
+}
+
+@Entity()
+@Sharded({ colocatedWith: () => Egg })
+class Hen {
+  @ShardKey()
+  @PrimaryColumn('int')
+  id!: number
+}
+
+@Entity()
+@Sharded({ colocatedWith: () => Hen })
+class Egg {
+  @ShardKey()
+  @PrimaryColumn('int')
+  id!: number
+}
+
+@Entity()
+@Sharded(two)
+@Unique(['name'])
+class UniqueName {
+  @ShardKey()
+  @PrimaryColumn('int')
+  id!: number
+
+  @Column()
+  name!: string
+}
+
+@Entity()
+@Sharded(two)
+@Index(['name'], { unique: true })
+class UniqueIndex {
+  @ShardKey()
+  @PrimaryColumn('int')
+  id!: number
+
+  @Column()
+  name!: string
+}
+
+@Entity()
+@Sharded(two, { perShardUnique: true })
+@Unique(['name'])
+class UniquePerShard {
+  @ShardKey()
+  @PrimaryColumn('int')
+  id!: number
+
+  @Column()
+  name!: string
+}
+
+@Entity()
+@Sharded(two)
+class Serial {
+  @PrimaryGeneratedColumn()
+  id!: number
+
+  @ShardKey()
+  @Column('int')
+  place!: number
+}
+
+@Entity()
+@Sharded(two)
+class Pointing {
+  @ShardKey()
+  @PrimaryColumn('int')
+  id!: number
+
+  @ManyToOne(() => Plain)
+  plain!: Relation<Plain>
+}
+
+@Entity()
+@Sharded(two)
+class Linking {
+  @ShardKey()
+  @PrimaryColumn('int')
+  id!: number
+
+  @ManyToMany(() => Root)
+  @JoinTable()
+  roots!: Relation<Root>[]
+}
+
+@Entity()
+@Sharded(two)
+class Eager {
+  @ShardKey()
+  @PrimaryColumn('int')
+  id!: number
+
+  @ManyToOne(() => Plain, { createForeignKeyConstraints: false, eager: true })
+  plain!: Relation<Plain>
+}
+
+@Entity({ schema: 'own' })
+@Sharded(two)
+class OwnSchema {
+  @ShardKey()
+  @PrimaryColumn('int')
+  id!: number
+}
+
+@Entity()
+@Sharded(two, { group: 'g'.repeat(62) })
+class LongName {
+  @ShardKey()
+  @PrimaryColumn('int')
+  id!: number
+}
+
+@Entity()
+@Sharded(range({ shards: { a: [0, 5], b: [5, null] } }))
+class TwoColumns {
+  @ShardKey()
+  @PrimaryColumn('int')
+  id!: number
+
+  @ShardKey()
+  @PrimaryColumn('int')
+  other!: number
+}
+
+type Case = readonly [ErrorCode, string, readonly (new () => object)[], readonly string[]]
+
+const cases: readonly Case[] = [
+  ['ENTITY_WITHOUT_SHARD_KEY', 'without a mark', [Keyless], ['Keyless']],
+  ['KEY_TYPE_UNSUPPORTED', 'with a key of json', [JsonKey], ['JsonKey.data', 'jsonb']],
+  ['KEY_TYPE_UNSUPPORTED', 'with a range of booleans', [RangedUuid], ['range']],
+  ['GROUP_CONFLICT', 'of a group that another has', [Root, Rival], ['Root', 'Rival', 'root']],
+  ['COLOCATION_INVALID', 'colocated by another type', [Root, WrongType], ['WrongType', 'Root', 'integer', 'text']],
+  ['COLOCATION_INVALID', 'colocated with an unsharded one', [Plain, Lost], ['Lost']],
+  ['COLOCATION_INVALID', 'colocated in a circle', [Hen, Egg], ['circle']],
+  ['UNIQUE_WITHOUT_SHARD_KEY', 'unique without the key', [UniqueName], ['UniqueName', 'name', 'id']],
+  ['UNIQUE_WITHOUT_SHARD_KEY', 'with a unique index without the key', [UniqueIndex], ['UniqueIndex', 'name']],
+  ['SEQUENCE_ON_SHARDED_ENTITY', 'numbered by a sequence', [Serial], ['Serial.id', 'increment']],
+  ['RELATION_LEAVES_SHARD', 'with a foreign key to an unsharded one', [Plain, Pointing], ['Pointing.plain', 'Plain']],
+  ['RELATION_LEAVES_SHARD', 'many to many with another group', [Root, Linking], ['Linking.roots', 'junction', 'Root']],
+  ['RELATION_LEAVES_SHARD', 'with an eager relation elsewhere', [Plain, Eager], ['Eager.plain', 'eager']],
+  ['NAME_INVALID', 'in a schema of its own', [OwnSchema], ['OwnSchema', 'own']],
+  ['NAME_INVALID', 'with too long a name', [LongName], ['63']],
+  ['FUNCTION_INVALID', 'with more key columns than its function takes', [TwoColumns], ['TwoColumns', 'range']],
+]
+
+describe('an entity', () => {
+  let databases: FreshDatabases
+  beforeAll(async () => {
+    databases = await createDatabases(1)
+  })
+  afterAll(() => databases.drop())
+
+  const open = (entities: readonly (new () => object)[]) =>
+    new ShardedDataSource({
+      type: 'postgres',
+      entities: [...entities],
+      nodes: { a: { url: databases.nodes[0] ?? '' } },
+    })
+
+  it.each(cases)('is refused with %s: %s', async (code, _, entities, names) => {
+    const dataSource = open(entities)
+    const error: unknown = await dataSource.initialize().catch((thrown: unknown) => thrown)
+    if (!(error instanceof ShardedError)) throw error
+    expect(error.code).toBe(code)
+    for (const name of [...names, error.fix, `[${code}]`]) expect(error.message).toContain(name)
+    expect(dataSource.isInitialized).toBe(false)
+  })
+
+  it('may be unique inside each shard where that is meant', async () => {
+    const dataSource = await open([UniquePerShard]).initialize()
+    await dataSource.synchronize()
+    const repository = dataSource.getRepository(UniquePerShard)
+    await repository.save({ id: 1, name: 'x' })
+    await expect(repository.save({ id: 1, name: 'x' })).resolves.toBeDefined()
+    await dataSource.destroy()
+  })
+
+  it.each([
+    () => hash({ shards: 0 }),
+    () => hash({ shards: 1.5 }),
+    () => list({ shards: {} }),
+    () => list({ shards: { a: ['x'], b: ['x'] } }).bind(['text']),
+    () => range({ shards: { a: [5, 1] } }).bind(['integer']),
+    () => range({ shards: { a: [0, 5], b: [4, 9] } }).bind(['integer']),
+  ])('has a function that makes sense: %s', (make) => {
+    expect(make).toThrow(expect.objectContaining({ code: 'FUNCTION_INVALID' }))
+  })
+})

@@ -1,0 +1,147 @@
+import { beforeAll, describe, expect, it } from 'vitest'
+import { hash } from '../../../src/functions/hash'
+import { loadHash } from '../../../src/functions/hash-slot'
+import { buildShardedModel, type ModelDefaults } from '../../../src/metadata/build-sharded-model'
+import type { ColumnDescription, EntityDescription } from '../../../src/metadata/entity-description'
+import { findKeyColumns, findShardedArgs, inherits } from '../../../src/metadata/find-declaration'
+import type { ShardArgsStorage } from '../../../src/metadata/shard-args-storage'
+import type { ShardedOptions } from '../../../src/metadata/sharded-options'
+
+class Base {}
+class Customer extends Base {}
+class SalesOrder extends Base {}
+
+const column = (propertyPath: string, more: Partial<ColumnDescription> = {}): ColumnDescription => ({
+  propertyPath,
+  propertyName: propertyPath.split('.').at(-1) ?? '',
+  declaredOn: Base,
+  relationProperty: undefined,
+  type: 'bigint',
+  keyType: 'integer',
+  isPrimary: propertyPath === 'id',
+  generation: undefined,
+  ...more,
+})
+
+const entity = (target: new () => object, columns: readonly ColumnDescription[]): EntityDescription => ({
+  name: target.name,
+  target,
+  schema: undefined,
+  tableName: target.name.toLowerCase(),
+  columns,
+  uniques: [],
+  relations: [],
+})
+
+const customer = entity(Customer, [column('id'), column('name')])
+const order = entity(SalesOrder, [column('id'), column('customerId')])
+
+const storage = (options: ShardedOptions = {}): ShardArgsStorage => ({
+  sharded: [
+    { target: Customer, fn: hash({ shards: 2 }), options },
+    {
+      target: SalesOrder,
+      colocatedWith: () => Customer,
+      options: { scatter: { reads: 'forbid' }, primaryKeyCheck: false },
+    },
+  ],
+  shardKeys: [
+    { target: Customer, propertyName: 'id' },
+    { target: SalesOrder, propertyName: 'customerId' },
+  ],
+})
+
+const defaults: ModelDefaults = {
+  layout: 'schema',
+  scatter: { writes: 'warn', maxShards: 5 },
+  primaryKeyCheck: true,
+  groups: {},
+}
+
+describe('buildShardedModel', () => {
+  beforeAll(loadHash)
+
+  it('puts colocated entities into the group of the one with the function', () => {
+    const model = buildShardedModel([customer, order], storage(), defaults)
+    expect([...model.groups.values()]).toEqual([
+      { name: 'customer', labels: ['00', '01'], layout: 'schema', placementUnits: [0, 1] },
+    ])
+    const [first, second] = [model.entities.get(Customer), model.entities.get(SalesOrder)]
+    expect([first?.group, second?.group]).toEqual(['customer', 'customer'])
+    expect(first?.fn).toBe(second?.fn)
+    expect(first?.primaryKeyHoldsShardKey).toBe(true)
+    expect(second?.primaryKeyHoldsShardKey).toBe(false)
+  })
+
+  it('lets the entity’s options go before the defaults', () => {
+    const { entities } = buildShardedModel([customer, order], storage(), defaults)
+    expect(entities.get(Customer)?.scatter).toEqual({ reads: 'allow', writes: 'warn', maxShards: 5 })
+    expect(entities.get(SalesOrder)?.scatter).toEqual({ reads: 'forbid', writes: 'warn', maxShards: 5 })
+    expect([entities.get(Customer)?.primaryKeyCheck, entities.get(SalesOrder)?.primaryKeyCheck]).toEqual([true, false])
+  })
+
+  it('lets the environment go before the decorators', () => {
+    const groups = { people: { layout: 'table' as const, shards: hash({ shards: 3 }) } }
+    const model = buildShardedModel([customer, order], storage({ group: 'people', layout: 'schema' }), {
+      ...defaults,
+      groups,
+    })
+    expect(model.groups.get('people')).toMatchObject({ layout: 'table', labels: ['00', '01', '02'] })
+  })
+
+  it('names groups in snake case', () => {
+    const own: ShardArgsStorage = {
+      sharded: [{ target: SalesOrder, fn: hash({ shards: 1 }), options: {} }],
+      shardKeys: [{ target: SalesOrder, propertyName: 'id' }],
+    }
+    expect([...buildShardedModel([customer, order], own, defaults).groups.keys()]).toEqual(['sales_order'])
+  })
+
+  it('is frozen, and does not know what is not declared', () => {
+    const model = buildShardedModel([customer, order], storage(), defaults)
+    for (const value of [
+      model,
+      model.entities.get(Customer),
+      model.entities.get(Customer)?.keyColumns,
+      model.groups.get('customer'),
+    ])
+      expect(Object.isFrozen(value)).toBe(true)
+    expect(buildShardedModel([customer], { sharded: [], shardKeys: [] }, defaults).entities.size).toBe(0)
+  })
+})
+
+describe('declarations', () => {
+  it('are inherited, the nearest first', () => {
+    const all = {
+      sharded: [
+        { target: Base, options: {} },
+        { target: Customer, options: {} },
+      ],
+      shardKeys: [],
+    }
+    expect(findShardedArgs(all, Customer)).toBe(all.sharded[1])
+    expect(findShardedArgs(all, SalesOrder)).toBe(all.sharded[0])
+    expect(findShardedArgs(all, class {})).toBeUndefined()
+    expect([inherits(Customer, Base), inherits(Base, Customer), inherits('a', 'a'), inherits('a', Base)]).toEqual([
+      true,
+      false,
+      true,
+      false,
+    ])
+  })
+
+  it('of key columns come in the order of the marks, by column or by relation', () => {
+    const keys = {
+      sharded: [],
+      shardKeys: ['customerId', 'id'].map((propertyName) => ({ target: Base, propertyName })),
+    }
+    expect(findKeyColumns(keys, order).map(({ propertyPath }) => propertyPath)).toEqual(['customerId', 'id'])
+    const byRelation = entity(SalesOrder, [
+      column('id'),
+      column('customer', { relationProperty: 'customer', propertyName: 'x' }),
+    ])
+    const mark = { sharded: [], shardKeys: [{ target: SalesOrder, propertyName: 'customer' }] }
+    expect(findKeyColumns(mark, byRelation).map(({ propertyPath }) => propertyPath)).toEqual(['customer'])
+    expect(findKeyColumns({ sharded: [], shardKeys: [{ target: Customer, propertyName: 'id' }] }, order)).toEqual([])
+  })
+})

@@ -1,0 +1,28 @@
+import { canonicalKey } from '../../../src/functions/canonical-key'
+import type { KeyType } from '../../../src/functions/key-type'
+import type { ShardingFunction } from '../../../src/functions/sharding-function'
+import type { ShardedEntity } from '../../../src/metadata/sharded-entity'
+
+/** A sharded entity for tests of routing: `Order` with key columns `key0`, `key1`, … */
+export function shardedEntity(
+  fn: ShardingFunction,
+  types: readonly KeyType[],
+  scatter: Partial<ShardedEntity['scatter']> = {},
+): ShardedEntity {
+  return {
+    name: 'Order',
+    target: 'Order',
+    group: 'order',
+    keyColumns: types.map((type, index) => ({ propertyPath: `key${index}`, type })),
+    fn: fn.bind(types),
+    primaryKeyHoldsShardKey: true,
+    scatter: { reads: 'allow', writes: 'allow', maxShards: Number.POSITIVE_INFINITY, ...scatter },
+    primaryKeyCheck: true,
+  }
+}
+
+export function key(value: unknown, type: KeyType = 'integer'): string {
+  const text = canonicalKey(value, type)
+  if (text === undefined) throw new Error(`${String(value)} has no canonical text.`)
+  return text
+}

@@ -1,0 +1,77 @@
+import { describe, expect, it } from 'vitest'
+import { connectionBroke } from '../../../src/execution/connection-errors'
+import { commitAll, type Participant } from '../../../src/transactions/commit-all'
+
+type Answer = 'ok' | 'aborted' | 'refuses' | 'unknown'
+
+const refusal = new Error('refused')
+
+/** Participants n0, n1 … that answer COMMIT so, and the log of what they were asked. */
+function play(answers: readonly Answer[]) {
+  const log: string[] = []
+  const participants = answers.map((answer, index): Participant => {
+    const node = `n${index}`
+    return {
+      node,
+      shards: [`s${index}`],
+      commit: async () => {
+        log.push(`commit ${node}`)
+        if (answer === 'refuses') throw refusal
+        if (answer === 'unknown') throw connectionBroke({ node, shard: undefined }, 'COMMIT', true, new Error('gone'))
+        return answer === 'ok'
+      },
+      rollback: async () => {
+        log.push(`rollback ${node}`)
+        throw new Error('a rollback that fails changes nothing')
+      },
+    }
+  })
+  return {
+    log,
+    error: commitAll(participants).then(
+      () => undefined,
+      (thrown: unknown) => thrown,
+    ),
+  }
+}
+
+const partial = (committed: string[], failed: string[], unknown: string[]) => ({
+  code: 'PARTIAL_COMMIT',
+  details: { committed, failed, unknown },
+})
+
+describe('commitAll', () => {
+  it.each<readonly [readonly Answer[], object | undefined]>([
+    [[], undefined],
+    [['ok'], undefined],
+    [['ok', 'ok', 'ok'], undefined],
+    [['aborted'], undefined],
+    [['refuses'], refusal],
+    [['unknown'], { code: 'COMMIT_OUTCOME_UNKNOWN' }],
+    [['refuses', 'ok'], refusal],
+    [['ok', 'refuses', 'ok'], partial(['s0'], ['s1', 's2'], [])],
+    [['ok', 'unknown', 'ok'], partial(['s0'], ['s2'], ['s1'])],
+    [['unknown', 'ok'], partial([], ['s1'], ['s0'])],
+    [['aborted', 'ok'], { code: 'TRANSACTION_ABORTED' }],
+    [['ok', 'aborted'], partial(['s0'], ['s1'], [])],
+  ])('%j', async (answers, expected) => {
+    const { error, log } = play(answers)
+    const thrown = await error
+    if (expected === undefined) expect(thrown).toBeUndefined()
+    else expect(thrown).toMatchObject(expected)
+    const stop = answers.findIndex(
+      (answer, index) => answer !== 'ok' && (answer !== 'aborted' || answers.length > 1 || index > 0),
+    )
+    const rest = answers.map((_, index) => (stop < 0 || index <= stop ? `commit n${index}` : `rollback n${index}`))
+    expect(log).toEqual(rest)
+  })
+
+  it('names a node where no shard took part', async () => {
+    const home: Participant = { node: 'home', shards: [], commit: async () => true, rollback: async () => undefined }
+    const bad: Participant = { ...home, node: 'b', shards: ['s1'], commit: () => Promise.reject(refusal) }
+    await expect(commitAll([home, bad])).rejects.toMatchObject({
+      details: { committed: ['node home'] },
+      cause: refusal,
+    })
+  })
+})
