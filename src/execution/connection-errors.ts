@@ -65,7 +65,7 @@ export function connectionBroke(place: Place, text: string, inTransaction: boole
       cause,
     })
   }
-  if (inTransaction || /^[\s(]*select\b/i.test(text)) {
+  if (inTransaction || /^(?:\s|\(|\/\*[\s\S]*?\*\/)*select\b/i.test(text)) {
     return new ShardedError('SHARD_UNAVAILABLE', `${placeText(place)} broke the connection during a statement.`, {
       details,
       cause,

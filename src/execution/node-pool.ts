@@ -1,4 +1,4 @@
-import { Pool, type PoolConfig, type QueryResult } from 'pg'
+import { Pool, type PoolConfig, type QueryResult, types } from 'pg'
 import { unavailable } from './connection-errors'
 import { NodeConnection, type SessionClient } from './node-connection'
 import type { StatementListener } from './statement-event'
@@ -19,6 +19,8 @@ export interface NodePoolSettings {
   readonly pool: PoolConfig
   /** Named statements per connection; 0: none. */
   readonly maxPrepared: number
+  /** bigint as a JavaScript number, as TypeORM's option of this name asks. */
+  readonly parseInt8?: boolean | undefined
   readonly onPoolError: (error: Error) => void
 }
 
@@ -37,11 +39,13 @@ export class NodePool {
   private knownFacts: NodeFacts | undefined
   private ended = false
 
-  constructor({ name, pool, maxPrepared, onPoolError }: NodePoolSettings) {
+  constructor({ name, pool, maxPrepared, parseInt8, onPoolError }: NodePoolSettings) {
     this.name = name
-    this.pool = new Pool(pool)
+    this.pool = new Pool(parseInt8 ? { ...pool, types: int8AsNumber } : pool)
     // Without a listener, the error of an idle connection (a node that dies) would end the process.
     this.pool.on('error', onPoolError)
+    // Nor has a connection that somebody holds between two statements; its next statement will tell.
+    this.pool.on('connect', (client) => client.on('error', () => undefined))
     this.settings = { maxPrepared, listeners: this.listeners }
   }
 
@@ -102,6 +106,12 @@ export class NodePool {
     this.ended = true
     await this.pool.end()
   }
+}
+
+/** The parsers of `pg`, but for bigint: this pool's own, where `pg.defaults.parseInt8` would be everybody's. */
+const int8AsNumber = {
+  getTypeParser: (oid: number, format?: 'text' | 'binary') =>
+    oid === types.builtins.INT8 && format !== 'binary' ? Number : types.getTypeParser(oid, format as 'text'),
 }
 
 const factsQuery = `SELECT current_setting('server_version') AS version, current_database() AS database, current_schema() AS schema,

@@ -2,6 +2,7 @@ import type { EntityMetadata, ObjectLiteral } from 'typeorm'
 import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata'
 import { ShardedError } from '../errors/sharded-error'
 import { canonicalKey } from '../functions/canonical-key'
+import type { KeyType } from '../functions/key-type'
 import type { ShardedEntity } from '../metadata/sharded-entity'
 import { keyText, ownerOf } from '../routing/route'
 import type { Shard } from '../topology/shard'
@@ -65,17 +66,36 @@ export function shardAt(binding: EntityBinding, index: number): Shard {
 }
 
 /** The canonical text of a database value of one key column. @throws ShardedError KEY_INVALID naming entity and column */
-export function canonicalColumnKey(binding: EntityBinding, column: number, value: unknown): string {
+export function canonicalColumnKey(binding: EntityBinding, index: number, value: unknown): string {
   const { entity } = binding
-  const keyColumn = entity.keyColumns[column]
-  if (!keyColumn) throw new RangeError(`${entity.name} has no key column ${column}`)
+  const keyColumn = entity.keyColumns[index]
+  const column = binding.keyColumns[index]
+  if (!keyColumn || !column) throw new RangeError(`${entity.name} has no key column ${index}`)
+  let key: string | undefined
   try {
-    const key = canonicalKey(value, keyColumn.type)
-    if (key !== undefined) return key
+    key = canonicalKey(value, keyColumn.type)
   } catch (error) {
     throw invalidKey(binding, keyColumn.propertyPath, value, error)
   }
-  throw invalidKey(binding, keyColumn.propertyPath, value, new Error('Its meaning depends on the database session.'))
+  if (key === undefined)
+    throw invalidKey(binding, keyColumn.propertyPath, value, new Error('Its meaning depends on the database session.'))
+  if (!isStoredAsGiven(column, keyColumn.type, key)) {
+    throw invalidKey(
+      binding,
+      keyColumn.propertyPath,
+      value,
+      new Error(`The column would round ${key}, and the stored row have another key.`),
+    )
+  }
+  return key
+}
+
+/** False where the column's precision or scale makes PostgreSQL store another value than the one that was placed. */
+function isStoredAsGiven({ precision, scale }: ColumnMetadata, type: KeyType, key: string): boolean {
+  const fraction = /\.(\d+)/.exec(key)?.[1] ?? ''
+  if (type === 'numeric' && precision !== undefined && precision !== null) return fraction.length <= (scale ?? 0)
+  if (type !== 'timestamp' && type !== 'timestamptz') return true
+  return precision === undefined || precision === null || /^0*$/.test(fraction.slice(precision))
 }
 
 function invalidKey({ entity }: EntityBinding, column: string, value: unknown, cause: unknown): ShardedError {
@@ -83,10 +103,7 @@ function invalidKey({ entity }: EntityBinding, column: string, value: unknown, c
   const reason = cause instanceof Error ? cause.message.replace(/ Pass a value of .*$/, '') : ''
   return new ShardedError(
     'KEY_INVALID',
-    `${entity.name}.${column} cannot be ${typeof value === 'function' ? 'an expression' : `a ${kind}`}: ${reason}`,
-    {
-      details: { entity: entity.name, column, type: kind },
-      cause,
-    },
+    `${entity.name}.${column} cannot be ${typeof value === 'function' ? 'an expression' : `this ${kind}`}: ${reason}`,
+    { details: { entity: entity.name, column, type: kind }, cause },
   )
 }

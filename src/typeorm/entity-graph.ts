@@ -16,6 +16,11 @@ export interface GraphNode {
   readonly entity: ObjectLiteral
 }
 
+/** A node with its shard key, which TypeORM may still have to take over from the entity it hangs on. */
+export interface KeyedNode extends GraphNode {
+  readonly key: readonly string[] | undefined
+}
+
 /**
  * Walks an entity and the related ones that TypeORM would write with it. On the way children get the shard key of their
  * parents, and uuid keys are generated, so that every node has a shard before anything is sent.
@@ -28,25 +33,26 @@ export function walkGraph(
   root: ObjectLiteral,
   mode: PersistMode,
   bindingOf: BindingOf,
-): readonly GraphNode[] {
-  const nodes: GraphNode[] = []
+): readonly KeyedNode[] {
+  const nodes: KeyedNode[] = []
   const seen = new Set<ObjectLiteral>()
-  const visit = (at: EntityBinding, entity: ObjectLiteral) => {
+  const visit = (at: EntityBinding, entity: ObjectLiteral, inherited: readonly string[] | undefined) => {
     if (seen.has(entity)) return
     seen.add(entity)
-    nodes.push({ binding: at, entity })
     if (mode === 'save') generateKey(at, entity)
     const related = relatedOf(at, entity, mode, bindingOf)
     if (mode === 'save') {
       for (const one of related) if (one.relation.isOwning) passKey(one.node, at, entity)
     }
+    const key = keyOf(at, entity) ?? inherited
+    nodes.push({ binding: at, entity, key })
     for (const { relation, node, cascades } of related) {
       if (mode === 'save') passKey({ binding: at, entity }, node.binding, node.entity, relation)
       checkSameKey({ binding: at, entity }, node, relation)
-      if (cascades) visit(node.binding, node.entity)
+      if (cascades) visit(node.binding, node.entity, key)
     }
   }
-  visit(binding, root)
+  visit(binding, root, undefined)
   return nodes
 }
 

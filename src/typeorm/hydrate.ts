@@ -31,12 +31,18 @@ export async function hydrate(
 ): Promise<ObjectLiteral[]> {
   const page: ObjectLiteral[] = []
   for (const { shard, rows: own, places } of byShard(binding, rows)) {
-    const entities = transform(builder, own)
+    const entities = transformEach(builder, own)
     for (const [index, entity] of entities.entries()) {
+      if (!entity) continue
       page[places[index] ?? page.length] = entity
       access.runtime.origins.remember(binding, entity, shard)
     }
-    await broadcastLoad(access, binding, shard, entities)
+    await broadcastLoad(
+      access,
+      binding,
+      shard,
+      entities.filter((entity) => entity !== undefined),
+    )
   }
   return page.filter((entity) => entity !== undefined)
 }
@@ -62,7 +68,7 @@ export async function reload(
 ): Promise<ObjectLiteral[]> {
   const page: ObjectLiteral[] = []
   const load = async ({ shard, rows: own, places }: ShardRows) => {
-    const keys = transform(builder, own)
+    const keys = transformEach(builder, own).filter((key) => key !== undefined)
     const entities = await access.onShard(shard, (manager) =>
       findByKeys(manager, binding, options, isPaged ? keys : undefined),
     )
@@ -83,6 +89,12 @@ function transform(builder: ArmQueryBuilder<ObjectLiteral>, rows: Row[]): Object
   if (!expressionMap.mainAlias) return []
   const driver = builder.dataSource.driver as PostgresDriver
   return new RawSqlResultsToEntityTransformer(expressionMap, driver, []).transform(rows, expressionMap.mainAlias)
+}
+
+/** One entity a row, in the rows' order; TypeORM makes none of a row in which all that is selected is null. */
+function transformEach(builder: ArmQueryBuilder<ObjectLiteral>, rows: Row[]): (ObjectLiteral | undefined)[] {
+  const entities = transform(builder, rows)
+  return entities.length === rows.length ? entities : rows.map((row) => transform(builder, [row])[0])
 }
 
 function* byShard(binding: EntityBinding, rows: readonly Row[]): Generator<ShardRows> {

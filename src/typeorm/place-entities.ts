@@ -3,7 +3,7 @@ import { ShardedError } from '../errors/sharded-error'
 import { keyText } from '../routing/route'
 import type { Shard } from '../topology/shard'
 import { canonicalColumnKey, type EntityBinding, keyOf, requireKey, shardOfKey } from './entity-binding'
-import { type BindingOf, type GraphNode, type PersistMode, walkGraph } from './entity-graph'
+import { type BindingOf, type GraphNode, type KeyedNode, type PersistMode, walkGraph } from './entity-graph'
 import { locateRows } from './locate-rows'
 import type { Origin } from './origins'
 import { primaryKeyText } from './primary-key-text'
@@ -39,7 +39,7 @@ export async function placeEntities(
 ): Promise<readonly PlacedEntity[]> {
   const shards: (Shard | undefined)[] = []
   const unplaced: ObjectLiteral[] = []
-  const unchecked: GraphNode[] = []
+  const unchecked: KeyedNode[] = []
   for (const entity of entities) {
     const nodes = walkGraph(binding, entity, options.mode, options.bindingOf)
     for (const node of nodes) {
@@ -110,20 +110,28 @@ function canonical(binding: EntityBinding, index: number, value: unknown): strin
   )
 }
 
-function needsCheck({ binding, entity }: GraphNode, origin: Origin | undefined, { listeners }: PlaceOptions): boolean {
+function needsCheck(
+  { binding, entity, key }: KeyedNode,
+  origin: Origin | undefined,
+  { listeners }: PlaceOptions,
+): boolean {
   if (binding.entity.primaryKeyHoldsShardKey || !binding.metadata.hasId(entity)) return false
-  if (origin) return !listeners && keyOf(binding, entity) !== undefined && origin.key.some((part) => part === undefined)
-  return binding.entity.primaryKeyCheck && keyOf(binding, entity) !== undefined
+  if (key === undefined) return false
+  if (origin) return !listeners && origin.key.some((part) => part === undefined)
+  return binding.entity.primaryKeyCheck
 }
 
-async function checkPrimaryKeys(access: ShardAccess, nodes: readonly GraphNode[]): Promise<void> {
-  const byBinding = new Map<EntityBinding, ObjectLiteral[]>()
-  for (const { binding, entity } of nodes) pushTo(byBinding, binding, entity)
-  for (const [binding, entities] of byBinding) {
-    const located = await locateRows(access, binding, entities)
-    for (const entity of entities) {
+async function checkPrimaryKeys(access: ShardAccess, nodes: readonly KeyedNode[]): Promise<void> {
+  const byBinding = new Map<EntityBinding, KeyedNode[]>()
+  for (const node of nodes) pushTo(byBinding, node.binding, node)
+  for (const [binding, own] of byBinding) {
+    const located = await locateRows(
+      access,
+      binding,
+      own.map((node) => node.entity),
+    )
+    for (const { entity, key } of own) {
       const found = located.get(primaryKeyText(binding.metadata, entity))
-      const key = keyOf(binding, entity)
       if (!found?.key || !key || found.key.every((part, index) => part === key[index])) continue
       throw new ShardedError(
         'DUPLICATE_PRIMARY_KEY',

@@ -13,18 +13,14 @@ import type { Shard } from '../topology/shard'
 import type { ArmQueryBuilder } from './arm-query-builder'
 import type { EntityBinding } from './entity-binding'
 import { hydrate, reload } from './hydrate'
-import { planArms, planScatter, runScatter, type ScatterPlan } from './scatter-rows'
+import { planArms, planScatter, runScatter, type ScatterPlan, type ScatterScope } from './scatter-rows'
 import type { ShardAccess } from './shard-access'
 import { sortColumn } from './sort-column'
 
 type Options = FindManyOptions<ObjectLiteral>
 
 /** A read over several shards; all of it for one entity and one route. */
-export interface ScatterRead {
-  readonly access: ShardAccess
-  readonly binding: EntityBinding
-  readonly shards: readonly Shard[]
-}
+export type ScatterRead = ScatterScope
 
 /** `find` over several shards. */
 export async function scatterFind(read: ScatterRead, options: Options): Promise<ObjectLiteral[]> {
@@ -40,16 +36,17 @@ export async function scatterFindAndCount(read: ScatterRead, options: Options): 
   return [entities, known ?? (await scatterCount(read, options))]
 }
 
-async function findPage({ access, binding, shards }: ScatterRead, options: Options) {
+async function findPage(read: ScatterRead, options: Options) {
+  const { access, binding } = read
   refuseLock(access, options)
-  const plan = planScatter(access, binding, shards, options)
-  const raw = await runScatter(access, binding, plan)
+  const plan = planScatter(read, options)
+  const raw = await runScatter(read, plan)
   const entities = plan.builder.needsReload
     ? await reload(access, binding, {
         builder: plan.builder,
         rows: raw,
         options,
-        isPaged: plan.limit !== undefined || plan.offset > 0,
+        isPaged: plan.isPaged,
       })
     : await hydrate(access, binding, plan.builder, raw)
   return { plan, raw, entities }
@@ -65,9 +62,10 @@ function refuseLock(access: ShardAccess, options: Options): void {
 }
 
 /** `count` over several shards: the sum of the shards' counts, where no two shards can count the same thing. */
-export async function scatterCount({ access, binding, shards }: ScatterRead, options: Options): Promise<number> {
+export async function scatterCount(read: ScatterRead, options: Options): Promise<number> {
+  const { access, binding } = read
   if (options.select) checkCountsAreDisjoint(binding, options.select)
-  const statements = await planArms(access, binding, { shards, options }, (builder) => builder.countStatement())
+  const statements = await planArms(read, { options }, (builder) => builder.countStatement())
   const rows = (await access.query(statements)).flat()
   return Number(combineCounts(rows.map((row) => String(row['cnt'] ?? 0))))
 }
@@ -91,27 +89,26 @@ function checkCountsAreDisjoint({ entity, metadata }: EntityBinding, select: Non
 }
 
 /** `exists` over several shards: each node stops at its first row. */
-export async function scatterExists({ access, binding, shards }: ScatterRead, options: Options): Promise<boolean> {
-  const statements = await planArms(access, binding, { shards, options, limit: 1 }, (builder) =>
-    builder.existsStatement(),
-  )
-  return (await access.query(statements)).some((rows) => rows.length > 0)
+export async function scatterExists(read: ScatterRead, options: Options): Promise<boolean> {
+  const statements = await planArms(read, { options, limit: 1 }, (builder) => builder.existsStatement())
+  return (await read.access.query(statements)).some((rows) => rows.length > 0)
 }
 
 export type AggregateFunction = 'SUM' | 'AVG' | 'MIN' | 'MAX'
 
 /** `sum`, `average`, `minimum`, `maximum` over several shards, in the arithmetic of PostgreSQL. */
 export async function scatterAggregate(
-  { access, binding, shards }: ScatterRead,
+  read: ScatterRead,
   { fn, propertyPath, where }: { fn: AggregateFunction; propertyPath: string; where: Options['where'] },
 ): Promise<number | null> {
+  const { access, binding, shards } = read
   const { metadata, entity } = binding
   const column = metadata.columns.find((one) => one.propertyPath === propertyPath)
   if (!column) throw new RangeError(`${entity.name} has no column ${propertyPath}`)
-  const { kind } = sortColumn(column, '', [])
-  if (kind !== 'integer' && kind !== 'numeric' && kind !== 'float') throw notANumber(entity.name, propertyPath, fn)
-  if (column.type !== 'enum' && sortColumn(column, 'x', []).comparable !== 'x')
-    throw notANumber(entity.name, propertyPath, fn)
+  const { kind, comparable } = sortColumn(column, 'x', [])
+  // An enum's position and a time's epoch are numbers to compare by, not to add.
+  const isNumber = comparable === 'x' && (kind === 'integer' || kind === 'numeric' || kind === 'float')
+  if (!isNumber) throw notANumber(entity.name, propertyPath, fn)
   const make = (builder: ArmQueryBuilder<ObjectLiteral>) => {
     const expression = `${builder.escape(builder.alias)}.${builder.escape(column.databaseName)}`
     builder.setOption('disable-global-order')
@@ -120,7 +117,7 @@ export async function scatterAggregate(
     if (fn === 'AVG') builder.addSelect(`COUNT(${expression})::text`, 'count')
     return builder.statement()
   }
-  const statements = await planArms(access, binding, { shards, options: where === undefined ? {} : { where } }, make)
+  const statements = await planArms(read, { options: where === undefined ? {} : { where } }, make)
   const rows = (await access.query(statements)).flat()
   const values = rows.map((row) => (row['value'] === null ? null : String(row['value'])))
   if (fn === 'AVG')
@@ -183,9 +180,10 @@ async function finishAverage(
 }
 
 /** The plan of a find, without running it. */
-export function explainFind({ access, binding, shards }: ScatterRead, options: Options, reason: string): Explanation {
+export function explainFind(read: ScatterRead, options: Options, reason: string): Explanation {
+  const { access, binding, shards } = read
   const [only, another] = shards
-  const plan = only && !another ? undefined : planScatter(access, binding, shards, options)
+  const plan = only && !another ? undefined : planScatter(read, options)
   return explain({
     entity: binding.entity.name,
     operation: 'find',

@@ -5,7 +5,7 @@ import type { NodeFacts } from '../execution/node-pool'
 import type { SortTerm } from '../merging/sort-term'
 import type { ArmOrder } from '../planning/scatter-statement'
 import type { ArmQueryBuilder } from './arm-query-builder'
-import { type SortColumn, sortColumn, sortsByDefaultCollation } from './sort-column'
+import { type SortColumn, sortColumn } from './sort-column'
 
 /** One term of the ORDER BY, with the hidden columns that carry it. */
 export interface OrderTerm {
@@ -36,8 +36,8 @@ export function addHiddenOrder<Entity extends ObjectLiteral>(
   if (total && wanted.length > 0) wanted.push(...tiebreak(builder, wanted, facts))
   const terms = wanted.map((one, index) => {
     const expression = `${builder.escape(one.alias)}.${builder.escape(one.column.databaseName)}`
-    checkCollations(one.column, facts)
     const sort = sortColumn(one.column, expression, facts)
+    if (sort.isByDefaultCollation) checkCollations(one.column, facts)
     builder.addSelect(sort.comparable, `__k${index}`)
     if (sort.nodeOrder) builder.addSelect(sort.nodeOrder, `__o${index}`)
     return term(one, sort, index)
@@ -116,7 +116,6 @@ function orderByHidden<Entity extends ObjectLiteral>(
 }
 
 function checkCollations(column: ColumnMetadata, facts: readonly NodeFacts[]): void {
-  if (!sortsByDefaultCollation(column)) return
   const collations = [...new Set(facts.map((node) => node.collation))]
   if (collations.length <= 1) return
   throw new ShardedError(

@@ -16,11 +16,19 @@ export const maxArms = 128
 
 export type FindOptions = FindManyOptions<ObjectLiteral>
 
+/** What a scatter is about: the entity, its shards of the route, and how they are reached. */
+export interface ScatterScope {
+  readonly access: ShardAccess
+  readonly binding: EntityBinding
+  readonly shards: readonly Shard[]
+}
+
 /** A find over several shards, planned: what is sent, and how the answers are merged. */
 export interface ScatterPlan {
   readonly builder: ArmQueryBuilder<ObjectLiteral>
   readonly statements: readonly NodeStatement[]
   readonly order: readonly OrderTerm[]
+  readonly isPaged: boolean
   readonly offset: number
   readonly limit: number | undefined
 }
@@ -29,107 +37,91 @@ export interface ScatterPlan {
  * Plans a find over shards. Where the rows are not entities one to one (joins, relations), the statements give primary
  * keys in the order of the page, and the entities are loaded by them.
  */
-export function planScatter(
-  access: ShardAccess,
-  binding: EntityBinding,
-  shards: readonly Shard[],
-  options: FindOptions,
-): ScatterPlan {
+export function planScatter(scope: ScatterScope, options: FindOptions): ScatterPlan {
+  const { access, binding, shards } = scope
   const facts = [...new Set(shards.map((shard) => shard.node))].map((node) => access.runtime.pool(node).facts)
-  const { skip, take, isPaged } = pageOf(access, binding, shards, options)
-  const offset = isPaged ? (skip ?? 0) : 0
-  const limit = isPaged ? take : undefined
-  let order: readonly OrderTerm[] = []
-  const build = (one: FindOptions) => {
-    const builder = newBuilder(access, binding, shards, one)
-    if (builder.needsReload) selectKeysOnly(builder, binding)
-    order = addHiddenOrder(builder, { facts, total: isPaged })
-    builder.addSelect(armTag, '__arm')
-    builder.skip(undefined).take(undefined).offset(undefined)
-    builder.limit(limit === undefined ? undefined : offset + limit)
-    return builder
+  const builder = newBuilder(scope, options)
+  const page = pageOf(builder)
+  const prepare = (one: ArmQueryBuilder<ObjectLiteral>): readonly OrderTerm[] => {
+    if (one.needsReload) selectKeysOnly(one, binding)
+    const order = addHiddenOrder(one, { facts, total: page.isPaged })
+    one.addSelect(armTag, '__arm').skip(undefined).take(undefined).limit(page.end)
+    return order
   }
-  const builder = build(options)
+  const order = prepare(builder)
+  const narrow = narrowing(scope, options)
+  const narrowed = (shard: Shard): TemplateStatement => {
+    const own = newBuilder(scope, { ...options, where: narrow?.(shard.index) as never })
+    prepare(own)
+    return own.statement()
+  }
+  const whole = narrow ? undefined : builder.statement()
   const statements = buildNodeStatements(
-    armsOf(binding, shards, options, access, (one) => build(one).statement(), builder.statement()),
+    shards.map((shard): ScatterArm => ({ shard, ...(whole ?? narrowed(shard)) })),
     {
       order: order.map((term) => term.node),
-      limit: limit === undefined ? undefined : offset + limit,
-      sharedParameters: sharesParameters(access, binding, options),
+      limit: page.end,
+      sharedParameters: sharesParameters(binding, whole),
       maxArms,
     },
   )
-  return { builder, statements, order, offset, limit }
+  return { builder, statements, order, ...page }
 }
 
 /** Runs a planned scatter: the rows of the page, in order. */
-export async function runScatter(
-  access: ShardAccess,
-  binding: EntityBinding,
-  plan: ScatterPlan,
-): Promise<readonly Row[]> {
+export async function runScatter({ access }: ScatterScope, plan: ScatterPlan): Promise<readonly Row[]> {
   const sources = await access.query(plan.statements)
   const end = plan.limit === undefined ? undefined : plan.offset + plan.limit
   if (plan.order.length === 0) {
-    const rows =
-      sources.length === 1 ? (sources[0] ?? []) : sources.flat().sort((a, b) => Number(a['__arm']) - Number(b['__arm']))
+    // Without an order, the shards' rows follow each other; a statement's rows already do.
+    const [only = [], another] = sources
+    const rows = another ? sources.flat().sort((a, b) => Number(a['__arm']) - Number(b['__arm'])) : only
     return plan.offset === 0 && end === undefined ? rows : rows.slice(plan.offset, end)
   }
   return mergeInOrder(sources, plan.order, plan, async (text, parameters) => {
     const { node = '', shards = [] } = plan.statements[0] ?? {}
     const [rows = []] = await access.query([{ node, shards, text, parameters }])
     return rows
-  }).catch((error: unknown) => {
-    throw error instanceof TypeError
-      ? new TypeError(`${binding.entity.name}: ${error.message}`, { cause: error })
-      : error
   })
 }
 
 /** Statements for each shard, of one kind that TypeORM makes (count, exists, an aggregate). */
 export async function planArms(
-  access: ShardAccess,
-  binding: EntityBinding,
-  { shards, options, limit }: { shards: readonly Shard[]; options: FindOptions; limit?: number },
+  scope: ScatterScope,
+  { options, limit }: { options: FindOptions; limit?: number },
   make: (builder: ArmQueryBuilder<ObjectLiteral>) => Promise<TemplateStatement> | TemplateStatement,
 ): Promise<readonly NodeStatement[]> {
-  const narrow = narrowWhere(binding, options.where, (target) => access.runtime.bindingOf(target))
+  const narrow = narrowing(scope, options)
+  const whole = narrow ? undefined : await make(newBuilder(scope, options))
   const arms: ScatterArm[] = []
-  const whole = narrow ? undefined : await make(newBuilder(access, binding, shards, options))
-  for (const shard of shards) {
-    const statement =
-      whole ?? (await make(newBuilder(access, binding, shards, { ...options, where: narrow?.(shard.index) as never })))
+  for (const shard of scope.shards) {
+    const statement = whole ?? (await make(newBuilder(scope, { ...options, where: narrow?.(shard.index) as never })))
     arms.push({ shard, ...statement })
   }
   return buildNodeStatements(arms, {
     order: [],
     limit,
-    sharedParameters: sharesParameters(access, binding, options),
+    sharedParameters: sharesParameters(scope.binding, whole),
     maxArms,
   })
 }
 
-function newBuilder(
-  access: ShardAccess,
-  binding: EntityBinding,
-  shards: readonly Shard[],
-  options: FindOptions,
-): ArmQueryBuilder<ObjectLiteral> {
+function newBuilder({ access, binding, shards }: ScatterScope, options: FindOptions): ArmQueryBuilder<ObjectLiteral> {
   const [first] = shards
   if (!first) throw new RangeError('A scatter has at least one shard.')
   return ArmQueryBuilder.find<ObjectLiteral>(access.runtime.handle(first).dataSource, binding.metadata, options)
 }
 
+const narrowing = ({ access, binding }: ScatterScope, { where }: FindOptions) =>
+  narrowWhere(binding, where, (target) => access.runtime.bindingOf(target))
+
 /** TypeORM takes no page where `take` and `skip` are 0 in a joined find; otherwise LIMIT 0 is a page of nothing. */
-function pageOf(access: ShardAccess, binding: EntityBinding, shards: readonly Shard[], options: FindOptions) {
-  const { skip, take } = options
-  const builder = newBuilder(access, binding, shards, options)
+function pageOf(builder: ArmQueryBuilder<ObjectLiteral>) {
+  const { skip, take } = builder.expressionMap
   const isPaged = builder.isJoined ? Boolean(skip) || Boolean(take) : skip !== undefined || take !== undefined
-  return {
-    skip: builder.expressionMap.skip,
-    take: builder.isJoined && !take ? undefined : builder.expressionMap.take,
-    isPaged,
-  }
+  const offset = isPaged ? (skip ?? 0) : 0
+  const limit = !isPaged || (builder.isJoined && !take) ? undefined : take
+  return { isPaged, offset, limit, end: limit === undefined ? undefined : offset + limit }
 }
 
 function selectKeysOnly(builder: ArmQueryBuilder<ObjectLiteral>, { metadata }: EntityBinding): void {
@@ -137,24 +129,9 @@ function selectKeysOnly(builder: ArmQueryBuilder<ObjectLiteral>, { metadata }: E
   builder.distinct(builder.isJoined)
 }
 
-function armsOf(
-  binding: EntityBinding,
-  shards: readonly Shard[],
-  options: FindOptions,
-  access: ShardAccess,
-  make: (options: FindOptions) => TemplateStatement,
-  whole: TemplateStatement,
-): readonly ScatterArm[] {
-  const narrow = narrowWhere(binding, options.where, (target) => access.runtime.bindingOf(target))
-  return shards.map((shard) => ({
-    shard,
-    ...(narrow ? make({ ...options, where: narrow(shard.index) as never }) : whole),
-  }))
-}
-
-/** One parameter list serves all arms, unless each shard has its own types for the parameters or its own values. */
-function sharesParameters(access: ShardAccess, binding: EntityBinding, options: FindOptions): boolean {
-  if (narrowWhere(binding, options.where, (target) => access.runtime.bindingOf(target))) return false
-  const group = [binding.metadata, ...binding.metadata.relations.map((relation) => relation.inverseEntityMetadata)]
-  return !group.some(hasPerShardTypes)
+/** One parameter list serves all arms, unless they have values of their own, or each shard its own types for them. */
+function sharesParameters({ metadata }: EntityBinding, whole: TemplateStatement | undefined): boolean {
+  if (!whole) return false
+  if (whole.parameters.length === 0) return true
+  return ![metadata, ...metadata.relations.map((relation) => relation.inverseEntityMetadata)].some(hasPerShardTypes)
 }

@@ -21,6 +21,7 @@ import { placeholderSchema } from '../planning/bind-shard-names'
 import type { Shard } from '../topology/shard'
 import { createShardMap, type ShardMap } from '../topology/shard-map'
 import { bindMetadata } from './bind-metadata'
+import { checkPhysicalNames } from './check-physical-names'
 import { describeEntities } from './describe-entities'
 import { canonicalColumnKey, type EntityBinding, shardOfKey } from './entity-binding'
 import { KeyGuard } from './key-guard'
@@ -70,7 +71,8 @@ export class ShardedDataSource extends DataSource {
   constructor(options: ShardedDataSourceOptions) {
     checkOptions(options)
     const late: { home: () => NodePool } = { home: () => notConnected() }
-    super({ ...options, driver: pgFacade(() => late.home()), nativeDriver: false } as never)
+    // TypeORM would set parseInt8 on the module it is given, for every pool of the process: the node pools do it here.
+    super({ ...options, parseInt8: undefined, driver: pgFacade(() => late.home()), nativeDriver: false } as never)
     late.home = () => this.pool(homeOf(options))
     this.sharding = options
     Object.assign(this, { relationLoader: new ShardedRelationLoader(this, () => this.runtime) })
@@ -203,6 +205,12 @@ export class ShardedDataSource extends DataSource {
 
   private buildRuntime(model: ShardedModel): ShardRuntime {
     const map = this.buildMap(model)
+    const tablesOf = (group: string | undefined) =>
+      this.entityMetadatas.filter((metadata) => groupOf(metadata, model) === group)
+    checkPhysicalNames(
+      [...map.groups].map(([group, shards]) => ({ shards, metadatas: tablesOf(group) })),
+      tablesOf(undefined),
+    )
     const bindings = new Map<unknown, EntityBinding>()
     for (const entity of model.entities.values()) bindings.set(entity.target, this.bindEntity(entity, map))
     const origins = new Origins((target) => bindings.get(target))
@@ -268,6 +276,7 @@ export class ShardedDataSource extends DataSource {
         name,
         pool: poolConfigOf(this.sharding, node),
         maxPrepared: maxPreparedOf(this.sharding),
+        parseInt8: this.sharding.parseInt8,
         onPoolError:
           this.sharding.poolErrorHandler ??
           ((error) => this.logger.log('warn', `Node ${name}: an idle connection failed. ${error}`)),

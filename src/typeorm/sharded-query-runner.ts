@@ -2,6 +2,7 @@ import { type EntityManager, type ReplicationMode, TransactionNotStartedError } 
 import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver'
 import { PostgresQueryRunner } from 'typeorm/driver/postgres/PostgresQueryRunner'
 import type { IsolationLevel } from 'typeorm/driver/types/IsolationLevel'
+import { validateIsolationLevel } from 'typeorm/driver/validate-isolation-level'
 import { ShardedError } from '../errors/sharded-error'
 import type { Shard } from '../topology/shard'
 import { commitAll } from '../transactions/commit-all'
@@ -64,8 +65,15 @@ export class ShardedQueryRunner extends PostgresQueryRunner {
     return super.query(query, parameters as never, useStructuredResult as never) as never
   }
 
+  override async stream(...args: Parameters<PostgresQueryRunner['stream']>): ReturnType<PostgresQueryRunner['stream']> {
+    if (args[0].includes('"__shard__"')) throw unrouted(args[0])
+    if (this.isTransactionActive) await this.openNode(this.runtime().map.home)
+    return super.stream(...args)
+  }
+
   override async startTransaction(isolationLevel?: IsolationLevel): Promise<void> {
     const isolation = isolationLevel ?? this.dataSource.options.isolationLevel
+    validateIsolationLevel(this.driver.supportedIsolationLevels, isolation)
     this.isTransactionActive = true
     try {
       await this.broadcaster.broadcast('BeforeTransactionStart')

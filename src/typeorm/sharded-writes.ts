@@ -261,7 +261,10 @@ export async function persist(
 export async function preload(context: OperationContext, like: ObjectLiteral): Promise<ObjectLiteral | undefined> {
   const { access, binding } = context
   const { metadata } = binding
-  if (!metadata.hasId(like)) return undefined
+  const [first] = binding.shards
+  // Without a primary key TypeORM refuses, before it asks any database.
+  if (first && !metadata.hasId(like))
+    return access.onShard(first, (manager) => manager.preload(metadata.target as never, like as never))
   const load = (shard: Shard) =>
     access.onShard(shard, async (manager) => {
       const entity: ObjectLiteral | undefined = await new PlainObjectToDatabaseEntityTransformer(manager).transform(

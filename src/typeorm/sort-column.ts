@@ -13,6 +13,8 @@ export interface SortColumn {
   readonly nodeOrder?: string
   /** For `ranked`: how the database ranks texts of this column, as SQL over `v`. */
   readonly rankBy?: string
+  /** The order is that of the database's default collation, wholly or (text within arrays, JSON) in part. */
+  readonly isByDefaultCollation?: boolean
 }
 
 const kinds: Readonly<Record<string, SortKind>> = {
@@ -55,7 +57,13 @@ export function sortColumn(column: ColumnMetadata, expression: string, facts: re
     return { kind: 'integer', comparable: `array_position(enum_range(${expression})::text[], ${expression}::text)` }
   }
   if (column.isArray)
-    return { kind: 'ranked', comparable: `${expression}::text`, nodeOrder: expression, rankBy: `v::${type}[]` }
+    return {
+      kind: 'ranked',
+      comparable: `${expression}::text`,
+      nodeOrder: expression,
+      rankBy: `v::${type}[]`,
+      isByDefaultCollation: true,
+    }
   const kind = kinds[type]
   if (kind) return { kind, comparable: expression }
   if (epochTypes.has(type)) return { kind: 'numeric', comparable: `extract(epoch from ${expression})` }
@@ -73,14 +81,6 @@ export function sortColumn(column: ColumnMetadata, expression: string, facts: re
   }
   if (codePointCollations.has(column.collation)) return { kind: 'codepoints', comparable: expression }
   return { kind: 'ranked', comparable: expression, rankBy: `v COLLATE "${column.collation}"` }
-}
-
-/** True where the order of the column depends on the databases' default collation. */
-export function sortsByDefaultCollation(column: ColumnMetadata): boolean {
-  return (
-    column.collation === undefined &&
-    (textTypes.has(typeName(column)) || typeName(column) === 'character' || typeName(column) === 'citext')
-  )
 }
 
 /** True where the entity has a column whose type each shard declares for itself. */

@@ -1,0 +1,23 @@
+import { aggregate } from './aggregate.bench'
+import { insert } from './insert.bench'
+import { keyToShard } from './key-to-shard.bench'
+import { pointRead } from './point-read.bench'
+import { routing } from './routing.bench'
+import { save } from './save.bench'
+import { start } from './start.bench'
+import type { Bench } from './support/bench'
+import { top } from './top.bench'
+import { unsharded } from './unsharded.bench'
+
+/** All benches, in the order of the report. */
+export const benches: readonly Bench[] = [
+  pointRead,
+  unsharded,
+  keyToShard,
+  routing,
+  top,
+  save,
+  insert,
+  aggregate,
+  start,
+]

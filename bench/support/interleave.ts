@@ -1,0 +1,133 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import type { Measure, Target } from './bench'
+import { medianOf, spreadOf } from './statistics'
+
+setFlagsFromString('--expose-gc')
+const collectGarbage: () => void = runInNewContext('gc')
+
+/** One side of a comparison: the same work in each round; `round` is there for work that needs new rows. */
+export type Side = (round: number) => Promise<void>
+
+export interface Rounds {
+  readonly rounds: number
+  readonly warmups: number
+}
+
+/**
+ * Times both sides in turns: A B, B A, A B … A neighbour that takes the machine for a second then slows both, and the
+ * ratio of a round stays fair. Garbage is collected before each side, so that none pays for the other's.
+ */
+export const interleave = async (
+  sides: readonly [Side, Side],
+  { rounds, warmups }: Rounds,
+): Promise<readonly (readonly [number, number])[]> => {
+  const times: (readonly [number, number])[] = []
+  for (let round = 0; round < warmups + rounds; round++) {
+    const time: [number, number] = [0, 0]
+    for (const side of round % 2 === 0 ? ([0, 1] as const) : ([1, 0] as const)) {
+      collectGarbage()
+      const started = performance.now()
+      await sides[side](round)
+      time[side] = performance.now() - started
+    }
+    if (round >= warmups) times.push(time)
+  }
+  return times
+}
+
+interface Comparison {
+  readonly name: string
+  readonly target?: Target
+  /** Operations in a round: the detail then gives operations a second, else milliseconds a round. */
+  readonly operations: number
+}
+
+const detailOf = (times: readonly (readonly [number, number])[], operations: number, asRate: boolean): string => {
+  const figure = (side: 0 | 1): string => {
+    const ms = medianOf(times.map((time) => time[side]))
+    return asRate ? `${Math.round((operations / ms) * 1000)} op/s` : `${(ms / operations).toFixed(2)} ms`
+  }
+  return `${figure(0)} ÷ ${figure(1)}`
+}
+
+/** Ours ÷ theirs in operations a second: more is better. */
+export const throughput = async (
+  { name, target, operations }: Comparison,
+  sides: readonly [Side, Side],
+  rounds: Rounds,
+): Promise<Measure> => {
+  const times = await interleave(sides, rounds)
+  const ratios = times.map(([ours, theirs]) => theirs / ours)
+  return {
+    name,
+    unit: '× throughput',
+    ...spreadOf(ratios),
+    detail: detailOf(times, operations, true),
+    ...(target && { target }),
+  }
+}
+
+/** Ours ÷ theirs in time: less is better. */
+export const time = async (
+  { name, target, operations }: Comparison,
+  sides: readonly [Side, Side],
+  rounds: Rounds,
+): Promise<Measure> => {
+  const times = await interleave(sides, rounds)
+  const ratios = times.map(([ours, theirs]) => ours / theirs)
+  return {
+    name,
+    unit: '× time',
+    ...spreadOf(ratios),
+    detail: detailOf(times, operations, false),
+    ...(target && { target }),
+  }
+}
+
+/** Theirs ÷ ours in time: how many times faster ours is. */
+export const faster = async (
+  comparison: Comparison,
+  sides: readonly [Side, Side],
+  rounds: Rounds,
+): Promise<Measure> => {
+  const { unit: _, ...measure } = await throughput(comparison, sides, rounds)
+  return { ...measure, unit: '× faster' }
+}
+
+/** Runs `operations` calls, `concurrency` of them at any time. */
+export const atOnce = async (
+  operations: number,
+  concurrency: number,
+  work: (index: number) => Promise<unknown>,
+): Promise<void> => {
+  let next = 0
+  const worker = async (): Promise<void> => {
+    while (next < operations) await work(next++)
+  }
+  await Promise.all(Array.from({ length: concurrency }, worker))
+}
+
+/** Microseconds a call of something synchronous. */
+export const microseconds = (
+  { name, target, operations }: Comparison,
+  work: (index: number) => unknown,
+  { rounds, warmups }: Rounds,
+): Measure => {
+  const values: number[] = []
+  let sink: unknown
+  for (let round = 0; round < warmups + rounds; round++) {
+    const started = performance.now()
+    for (let index = 0; index < operations; index++) sink = work(index)
+    if (round >= warmups) values.push(((performance.now() - started) * 1000) / operations)
+  }
+  if (sink === undefined) throw new Error(`${name} gave nothing.`)
+  return { name, unit: 'µs', ...spreadOf(values), detail: `${operations} calls a round`, ...(target && { target }) }
+}
+
+/** Bytes of live objects. */
+export const heapInUse = (): number => {
+  collectGarbage()
+  collectGarbage()
+  return process.memoryUsage().heapUsed
+}
