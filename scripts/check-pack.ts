@@ -10,7 +10,7 @@ import { join, resolve } from 'node:path'
 const root = resolve(__dirname, '..')
 const folder = mkdtempSync(join(tmpdir(), 'pack-check-'))
 const allowed = /^(package\.json|README\.md|LICENSE|dist\/.+\.(js|js\.map|d\.ts))$/
-const required = ['package.json', 'LICENSE', 'dist/index.js', 'dist/index.d.ts']
+const required = ['package.json', 'README.md', 'LICENSE', 'dist/index.js', 'dist/index.d.ts']
 
 interface Packed {
   readonly filename: string

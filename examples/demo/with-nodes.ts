@@ -1,0 +1,40 @@
+import { type Cluster, startCluster } from '../../test/support/cluster'
+
+const endings = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const
+
+/** Somebody ended the program, by Ctrl-C for example. */
+export class Interrupted extends Error {
+  constructor(
+    signal: string,
+    /** The exit code that shells expect after the signal. */
+    readonly exitCode: number,
+  ) {
+    super(`Interrupted by ${signal}.`)
+  }
+}
+
+/**
+ * Starts two PostgreSQL servers for the time of `work`. They are stopped, and their folders removed, when it ends or
+ * fails, on Ctrl-C, and when this process is killed.
+ *
+ * @throws Interrupted
+ */
+export const withNodes = async (work: (a: Cluster, b: Cluster) => Promise<void>): Promise<void> => {
+  const interrupted = new Promise<never>((_, reject) => {
+    for (const [signal, code] of Object.entries(endings))
+      process.once(signal, () => reject(new Interrupted(signal, code)))
+  })
+  const starting = Promise.allSettled([startCluster({ name: 'demo-a' }), startCluster({ name: 'demo-b' })])
+  const run = async (): Promise<void> => {
+    const [a, b] = await starting
+    if (a.status === 'rejected') throw a.reason
+    if (b.status === 'rejected') throw b.reason
+    await work(a.value, b.value)
+  }
+  try {
+    await Promise.race([run(), interrupted])
+  } finally {
+    const started = await starting
+    await Promise.all(started.map((one) => (one.status === 'fulfilled' ? one.value.stop() : undefined)))
+  }
+}
