@@ -90,7 +90,7 @@ export class NodeConnection {
   private turn(shard: string | undefined): Promise<void> {
     if (this.waiting.length < maxWaiting) return new Promise((resolve) => this.waiting.push(resolve))
     throw new ShardedError('QUEUE_FULL', `${maxWaiting} statements wait for one connection of node ${this.node}.`, {
-      details: this.place(shard),
+      details: { ...this.place(shard) },
     })
   }
 

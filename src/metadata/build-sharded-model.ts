@@ -47,7 +47,8 @@ export function buildShardedModel(
   const groupOf = new Map<EntityTarget, string>()
   const owners = new Map<string, { declared: Declared; fn: ShardingFunction }>()
   for (const one of declared.values()) {
-    const root = groupRoot(one, declared)
+    // A child of single-table inheritance lies in its parent's table, and so on its parent's shards.
+    const root = groupRoot((one.entity.parent !== undefined && declared.get(one.entity.parent)) || one, declared)
     const name = root.args.options.group ?? snakeCase(root.entity.name)
     groupOf.set(one.entity.target, name)
     const owner = owners.get(name)

@@ -5,6 +5,8 @@ export interface Participant {
   readonly node: string
   /** The shards of the node that the transaction touched. */
   readonly shards: readonly string[]
+  /** A statement failed there: COMMIT would roll back. */
+  readonly isFailed: boolean
   /** Resolves to false where the server rolled back instead. */
   commit(): Promise<boolean>
   rollback(): Promise<void>
@@ -18,6 +20,11 @@ export interface Participant {
  * @throws ShardedError PARTIAL_COMMIT, COMMIT_OUTCOME_UNKNOWN, TRANSACTION_ABORTED; else the error of the first participant
  */
 export async function commitAll(participants: readonly Participant[]): Promise<void> {
+  const failed = participants.length > 1 ? participants.find((one) => one.isFailed) : undefined
+  if (failed) {
+    await Promise.allSettled(participants.map((one) => one.rollback()))
+    throw aborted(failed)
+  }
   const committed: Participant[] = []
   for (const [index, participant] of participants.entries()) {
     try {

@@ -36,7 +36,8 @@ function describeColumn(column: ColumnMetadata): ColumnDescription {
   return {
     propertyPath: column.propertyPath,
     propertyName: column.propertyName,
-    declaredOn: column.target,
+    // TypeORM makes the join column of a relation without a column of its own, and gives it no class.
+    declaredOn: column.target || column.relationMetadata?.target,
     relationProperty: column.relationMetadata?.propertyName,
     type: typeName(column),
     keyType: keyTypeOf(column),

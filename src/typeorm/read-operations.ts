@@ -147,7 +147,9 @@ function finish(
 ): number | null {
   if (kind === 'float') {
     const numbers = values.map((value) => (value === null ? null : Number(value)))
-    return fn === 'SUM' ? combineSum(numbers, 'float') : combineExtreme(numbers, fn, 'float')
+    const result = fn === 'SUM' ? combineSum(numbers, 'float') : combineExtreme(numbers, fn, 'float')
+    // TypeORM's parseFloat makes 0 of -0.
+    return result === null ? null : result + 0
   }
   const text = fn === 'SUM' ? combineSum(values, 'exact') : combineExtreme(values, fn, 'numeric')
   return text === null ? null : Number.parseFloat(text)
@@ -183,7 +185,9 @@ async function finishAverage(
 export function explainFind(read: ScatterRead, options: Options, reason: string): Explanation {
   const { access, binding, shards } = read
   const [only, another] = shards
-  const plan = only && !another ? undefined : planScatter(read, options)
+  const isSingle = only !== undefined && another === undefined
+  if (!isSingle) refuseLock(access, options)
+  const plan = isSingle ? undefined : planScatter(read, options)
   return explain({
     entity: binding.entity.name,
     operation: 'find',

@@ -120,7 +120,7 @@ function pageOf(builder: ArmQueryBuilder<ObjectLiteral>) {
   const { skip, take } = builder.expressionMap
   const isPaged = builder.isJoined ? Boolean(skip) || Boolean(take) : skip !== undefined || take !== undefined
   const offset = isPaged ? (skip ?? 0) : 0
-  const limit = !isPaged || (builder.isJoined && !take) ? undefined : take
+  const limit = isPaged ? take : undefined
   return { isPaged, offset, limit, end: limit === undefined ? undefined : offset + limit }
 }
 

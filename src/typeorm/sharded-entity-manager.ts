@@ -437,6 +437,7 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
     const given: unknown = hasTarget ? second : first
     const options = (hasTarget ? third : second) as (SaveOptions & RemoveOptions) | undefined
     const groups = this.groupByTarget(hasTarget ? first : undefined, given)
+    if (this.hint && groups?.has(undefined)) this.refuseHint(hasTarget ? first : (given as object).constructor)
     if (!groups || [...groups.keys()].every((binding) => binding === undefined)) {
       const plain = super[mode] as (...args: unknown[]) => Promise<never>
       return hasTarget ? plain.call(this, first, second, third) : plain.call(this, first, second)
@@ -497,8 +498,18 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
     })
   }
 
+  /** A hint names one of an entity's shards, and an unsharded one has none; `acrossShards` asks for nothing it lacks. */
+  private refuseHint(target: unknown): void {
+    if (this.hint?.kind === 'across') return
+    const { name } = this.dataSource.getMetadata(target as EntityTarget<ObjectLiteral>)
+    throw new ShardedError('NOT_SHARDED', `onShard and withShardKey are about shards, and ${name} is not sharded.`, {
+      details: { entity: name },
+    })
+  }
+
   private context(target: unknown): OperationContext | undefined {
     const binding = this.bindingOf(target)
+    if (!binding && this.hint) this.refuseHint(target)
     return binding && this.contextOf(binding)
   }
 

@@ -129,6 +129,7 @@ export class ShardedQueryRunner extends PostgresQueryRunner {
         parts.map((part) => ({
           node: part.transaction.node,
           shards: [...part.runners.keys()],
+          isFailed: part.transaction.connection.isTransactionFailed,
           commit: async () => {
             const committed = await part.transaction.commit()
             ended.add(part)

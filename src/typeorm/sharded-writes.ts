@@ -8,12 +8,14 @@ import type {
   UpdateResult,
 } from 'typeorm'
 import { InsertResult as InsertResultClass } from 'typeorm'
+import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata'
 import { PlainObjectToDatabaseEntityTransformer } from 'typeorm/query-builder/transformer/PlainObjectToDatabaseEntityTransformer'
+import type { UpsertOptions } from 'typeorm/repository/UpsertOptions'
 import { ShardedError } from '../errors/sharded-error'
 import { keyText } from '../routing/route'
 import type { Shard } from '../topology/shard'
 import { type Criteria, criteriaWhere, narrowCriteria } from './criteria'
-import { keyOf, requireKey, shardOfKey } from './entity-binding'
+import { type EntityBinding, keyOf, requireKey, shardOfKey } from './entity-binding'
 import { generateKey, type PersistMode } from './entity-graph'
 import { locateRows } from './locate-rows'
 import { mergeDeleteResults, mergeInsertResults, mergeUpdateResults } from './merge-results'
@@ -151,7 +153,7 @@ export async function insert(context: OperationContext, given: ObjectLiteral | O
 export async function upsert(
   context: OperationContext,
   given: ObjectLiteral | ObjectLiteral[],
-  options: readonly string[] | { conflictPaths: readonly string[] | object },
+  options: readonly string[] | UpsertOptions<ObjectLiteral>,
 ): Promise<InsertResult> {
   const { binding } = context
   const conflictPaths = isPathList(options) ? options : options.conflictPaths
@@ -167,8 +169,50 @@ export async function upsert(
     )
   }
   return insertRows(context, 'upsert', given, (manager, rows) =>
-    manager.upsert(binding.metadata.target as never, rows as never, options as never),
+    rows === given
+      ? manager.upsert(binding.metadata.target as never, rows as never, options as never)
+      : upsertPart(manager, binding, { rows, all: given, conflictColumns, options }),
   )
+}
+
+/**
+ * One shard's part of an upsert. TypeORM overwrites the columns that any of the given rows names; a part has to overwrite
+ * those of all rows too, and not only of its own.
+ */
+function upsertPart(
+  manager: EntityManager,
+  { metadata }: EntityBinding,
+  { rows, all, conflictColumns, options }: UpsertPart,
+): Promise<InsertResult> {
+  const given = Array.isArray(all) ? all : [all]
+  const overwritten = metadata.columns.filter(
+    (column) =>
+      !conflictColumns.includes(column) &&
+      column.isUpdate !== false &&
+      !column.generatedType &&
+      given.some((row) => column.getEntityValue(row) !== undefined),
+  )
+  const settings: Partial<UpsertOptions<ObjectLiteral>> = isPathList(options) ? {} : options
+  const names = (columns: readonly ColumnMetadata[]) => columns.map((column) => column.databaseName)
+  const builder = manager
+    .createQueryBuilder()
+    .insert()
+    .into(metadata.target)
+    .values(rows)
+    .orUpdate(names([...conflictColumns, ...overwritten]), names(conflictColumns), {
+      skipUpdateIfNoValuesChanged: settings.skipUpdateIfNoValuesChanged ?? false,
+      ...(settings.indexPredicate !== undefined && { indexPredicate: settings.indexPredicate }),
+      upsertType: settings.upsertType ?? 'on-conflict-do-update',
+    })
+  if (settings.returning !== undefined) builder.returning(settings.returning as never)
+  return builder.execute()
+}
+
+interface UpsertPart {
+  readonly rows: ObjectLiteral | ObjectLiteral[]
+  readonly all: ObjectLiteral | ObjectLiteral[]
+  readonly conflictColumns: readonly ColumnMetadata[]
+  readonly options: readonly string[] | Partial<UpsertOptions<ObjectLiteral>>
 }
 
 const isPathList = (paths: unknown): paths is readonly string[] => Array.isArray(paths)

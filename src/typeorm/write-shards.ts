@@ -24,13 +24,17 @@ export async function writeShards<T>(
 ): Promise<readonly T[]> {
   const [only, another] = writes
   if (only && !another) return [await access.onShard(only.shard, only.work)]
-  if (access.transaction) return runAll(access, writes)
+  const nodes = [...new Set(writes.map((write) => write.shard.node))].sort()
+  if (access.transaction) {
+    await access.transaction.openNodes(nodes)
+    return runAll(access, writes)
+  }
   const runner = openRunner()
   try {
     await runner.startTransaction()
     try {
       // In one order everywhere, so that two writes never wait for each other's connections.
-      await runner.openNodes([...new Set(writes.map((write) => write.shard.node))].sort())
+      await runner.openNodes(nodes)
       const results = await runAll(new ShardAccess(access.runtime, runner), writes)
       await runner.commitTransaction()
       return results

@@ -96,4 +96,17 @@ describe('a commit that fails', () => {
     })
     expect([await open.values('left'), await open.values('right')]).toEqual([[0, 5, 0, 0, 0], zeros])
   })
+
+  it('refuses to commit a transaction whose failed statement the caller swallowed', async () => {
+    const error = await errorOf(
+      open.dataSource.transaction(async (manager) => {
+        await manager.update(Item, { id: 3 }, { value: 5 })
+        await manager.insert(Item, { id: 2 }).catch(() => undefined)
+      }),
+    )
+    expect(error).toMatchObject({ code: 'TRANSACTION_ABORTED' })
+    expect([await open.values('left'), await open.values('right')]).toEqual([zeros, zeros])
+    await items().updateAll({ value: 5 })
+    expect(await items().sum('value')).toBe(50)
+  })
 })

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { createServer, type Socket } from 'node:net'
 import { Client } from 'pg'
-import { Column, Entity, PrimaryColumn } from 'typeorm'
+import { Column, Entity, In, MoreThan, PrimaryColumn } from 'typeorm'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { hash, Sharded, ShardedDataSource, type ShardedDataSourceOptions, ShardKey } from '../../src/index'
 import { createDatabases } from '../support/databases'
@@ -67,6 +67,29 @@ describe('connections', () => {
     for (const dataSource of opened) if (dataSource.isInitialized) await dataSource.destroy()
     await admin.end()
     await databases.drop()
+  })
+
+  it('stay within a pool of one under fifty reads, writes and transactions at once', async () => {
+    const dataSource = await open({ poolSize: 1, connectTimeoutMS: 4000 })
+    const items = dataSource.getRepository(Item)
+    const settled = await Promise.allSettled(
+      ids.concat(ids).map(async (id, index) => {
+        await items.find({ order: { id: 'ASC' }, take: 3 })
+        await items.increment({ id: In([id, (id + 5) % 24, (id + 9) % 24]) }, 'value', 1)
+        await dataSource.transaction(async (manager) => {
+          // Its first statement opens all nodes, in one order: one that began with a single shard might wait in a circle.
+          await manager.count(Item)
+          if (index === 0) await manager.save(Setting, { name: 'x' })
+          await manager.increment(Item, { id }, 'value', 1)
+          await manager.increment(Item, { id: MoreThan(-1) }, 'value', 1)
+        })
+      }),
+    )
+    expect(settled.filter(({ status }) => status === 'rejected')).toEqual([])
+    expect(await items.sum('value')).toBe(48 * 3 + 48 + 48 * 24)
+    expect(await sessions(dataSource)).toEqual(['idle'])
+    await dataSource.destroy()
+    expect(await sessions(dataSource)).toEqual([])
   })
 
   it('are not waited for without end: a full pool is an error', async () => {

@@ -1,4 +1,14 @@
-import { Column, Entity, EntitySchema, In, PrimaryColumn, PrimaryGeneratedColumn } from 'typeorm'
+import {
+  ChildEntity,
+  Column,
+  Entity,
+  EntitySchema,
+  In,
+  MoreThan,
+  PrimaryColumn,
+  PrimaryGeneratedColumn,
+  TableInheritance,
+} from 'typeorm'
 import { describe, expect, it } from 'vitest'
 import { hash, Sharded, ShardedDataSource, ShardKey, shardedSchema } from '../../src/index'
 import { onEveryTarget } from '../support/targets'
@@ -35,6 +45,30 @@ class Paper extends Owned {
 
   @Column()
   title!: string
+}
+
+@Entity()
+@Sharded(hash({ shards: 3 }))
+@TableInheritance({ column: { type: 'varchar', name: 'kind' } })
+class Shape {
+  @ShardKey()
+  @PrimaryColumn('int')
+  id!: number
+
+  @Column()
+  colour!: string
+}
+
+@ChildEntity()
+class Circle extends Shape {
+  @Column('int')
+  radius!: number
+}
+
+@ChildEntity()
+class Square extends Shape {
+  @Column('int')
+  side!: number
 }
 
 class Address {
@@ -101,8 +135,8 @@ class Seat {
   price!: number
 }
 
-const entities = [PlanetSchema, Paper, House, Secret, Token, Seat]
-const groups = ['planet', 'tenant', 'house', 'secret', 'token', 'seat']
+const entities = [PlanetSchema, Paper, Shape, Circle, Square, House, Secret, Token, Seat]
+const groups = ['planet', 'tenant', 'shape', 'house', 'secret', 'token', 'seat']
 const numbers = [1, 2, 3, 4, 5, 6, 7, 8]
 
 describe('kinds of entities', () => {
@@ -127,6 +161,38 @@ describe('kinds of entities', () => {
       expect(await papers.findOneByOrFail({ title: 't5' })).toEqual(saved[4])
       await papers.remove(saved.slice(2))
       expect(await papers.count()).toBe(2)
+    })
+
+    it('single-table inheritance, through the base and through each class', async () => {
+      const { manager } = target.dataSource
+      await manager.save(
+        Circle,
+        numbers.slice(0, 4).map((id) => ({ id, colour: 'red', radius: id * 10 })),
+      )
+      await manager.save(
+        Square,
+        numbers.slice(4).map((id) => ({ id, colour: 'red', side: id })),
+      )
+      const shapes = await manager.find(Shape, { order: { id: 'ASC' } })
+      expect(shapes.map((shape) => shape.constructor)).toEqual([
+        ...[1, 2, 3, 4].map(() => Circle),
+        ...[5, 6, 7, 8].map(() => Square),
+      ])
+      expect(shapes[2]).toEqual({ id: 3, colour: 'red', radius: 30 })
+      expect(shapes[7]).toEqual({ id: 8, colour: 'red', side: 8 })
+      expect([await manager.count(Circle), await manager.count(Shape)]).toEqual([4, 8])
+      expect(await manager.findOneBy(Circle, { id: 5 })).toBeNull()
+      expect(await manager.findBy(Square, { side: MoreThan(6) })).toHaveLength(2)
+      expect((await manager.update(Circle, { colour: 'red' }, { colour: 'blue' })).affected).toBe(4)
+      expect(await manager.sum(Square, 'side')).toBe(26)
+      expect(
+        (await manager.find(Shape, { order: { colour: 'ASC', id: 'DESC' }, take: 5 })).map(({ id }) => id),
+      ).toEqual([4, 3, 2, 1, 8])
+      const square = await manager.findOneByOrFail(Shape, { id: 6 })
+      square.colour = 'green'
+      await manager.save(square)
+      expect(await manager.findOneBy(Square, { id: 6 })).toMatchObject({ colour: 'green', side: 6 })
+      expect(await manager.save(manager.create(Circle, { id: 20, colour: 'x', radius: 1 }))).toBeInstanceOf(Circle)
     })
 
     it('a shard key in an embedded class', async () => {
@@ -202,10 +268,11 @@ describe('kinds of entities', () => {
     it.runIf(target.shards > 1)('lie on the shards of their keys', () => {
       if (!(target.dataSource instanceof ShardedDataSource)) throw new Error('It is sharded.')
       const { dataSource } = target
-      for (const entity of ['Planet', Paper, Secret] as const) {
+      for (const entity of ['Planet', Paper, Shape, Secret] as const) {
         const shards = new Set(Array.from({ length: 200 }, (_, key) => dataSource.locate(entity, String(key)).shard))
         expect(shards.size).toBe(target.shards)
       }
+      expect(dataSource.locate(Circle, 4)).toEqual(dataSource.locate(Shape, 4))
       expect(dataSource.locate(Seat, [1, '2024-01-01'])).toEqual(
         dataSource.locate(Seat, { hall: 1, day: '2024-01-01' }),
       )

@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest'
 import { connectionBroke } from '../../../src/execution/connection-errors'
 import { commitAll, type Participant } from '../../../src/transactions/commit-all'
 
-type Answer = 'ok' | 'aborted' | 'refuses' | 'unknown'
+/** `failed`: known to have failed before COMMIT; `aborted`: found out by its answer to COMMIT. */
+type Answer = 'ok' | 'aborted' | 'failed' | 'refuses' | 'unknown'
 
 const refusal = new Error('refused')
 
@@ -14,6 +15,7 @@ function play(answers: readonly Answer[]) {
     return {
       node,
       shards: [`s${index}`],
+      isFailed: answer === 'failed',
       commit: async () => {
         log.push(`commit ${node}`)
         if (answer === 'refuses') throw refusal
@@ -66,8 +68,20 @@ describe('commitAll', () => {
     expect(log).toEqual(rest)
   })
 
+  it('commits nowhere when a statement is known to have failed on one of several', async () => {
+    const { error, log } = play(['ok', 'failed', 'ok'])
+    expect(await error).toMatchObject({ code: 'TRANSACTION_ABORTED' })
+    expect(log).toEqual(['rollback n0', 'rollback n1', 'rollback n2'])
+  })
+
   it('names a node where no shard took part', async () => {
-    const home: Participant = { node: 'home', shards: [], commit: async () => true, rollback: async () => undefined }
+    const home: Participant = {
+      node: 'home',
+      shards: [],
+      isFailed: false,
+      commit: async () => true,
+      rollback: async () => undefined,
+    }
     const bad: Participant = { ...home, node: 'b', shards: ['s1'], commit: () => Promise.reject(refusal) }
     await expect(commitAll([home, bad])).rejects.toMatchObject({
       details: { committed: ['node home'] },
