@@ -168,30 +168,36 @@ export async function upsert(
       },
     )
   }
+  // Looked at before anything is sent: a row that was written has its generated columns filled in.
+  const overwritten = overwrittenColumns(binding, conflictColumns, Array.isArray(given) ? given : [given])
   return insertRows(context, 'upsert', given, (manager, rows) =>
     rows === given
       ? manager.upsert(binding.metadata.target as never, rows as never, options as never)
-      : upsertPart(manager, binding, { rows, all: given, conflictColumns, options }),
+      : upsertPart(manager, binding, { rows, overwritten, conflictColumns, options }),
   )
 }
 
-/**
- * One shard's part of an upsert. TypeORM overwrites the columns that any of the given rows names; a part has to overwrite
- * those of all rows too, and not only of its own.
- */
-function upsertPart(
-  manager: EntityManager,
+/** TypeORM overwrites the columns that any of the given rows names. */
+function overwrittenColumns(
   { metadata }: EntityBinding,
-  { rows, all, conflictColumns, options }: UpsertPart,
-): Promise<InsertResult> {
-  const given = Array.isArray(all) ? all : [all]
-  const overwritten = metadata.columns.filter(
+  conflictColumns: readonly ColumnMetadata[],
+  rows: readonly ObjectLiteral[],
+): readonly ColumnMetadata[] {
+  return metadata.columns.filter(
     (column) =>
       !conflictColumns.includes(column) &&
       column.isUpdate !== false &&
       !column.generatedType &&
-      given.some((row) => column.getEntityValue(row) !== undefined),
+      rows.some((row) => column.getEntityValue(row) !== undefined),
   )
+}
+
+/** One shard's part of an upsert: it overwrites the columns that any row of the whole names, and not only of its own. */
+function upsertPart(
+  manager: EntityManager,
+  { metadata }: EntityBinding,
+  { rows, overwritten, conflictColumns, options }: UpsertPart,
+): Promise<InsertResult> {
   const settings: Partial<UpsertOptions<ObjectLiteral>> = isPathList(options) ? {} : options
   const names = (columns: readonly ColumnMetadata[]) => columns.map((column) => column.databaseName)
   const builder = manager
@@ -210,7 +216,7 @@ function upsertPart(
 
 interface UpsertPart {
   readonly rows: ObjectLiteral | ObjectLiteral[]
-  readonly all: ObjectLiteral | ObjectLiteral[]
+  readonly overwritten: readonly ColumnMetadata[]
   readonly conflictColumns: readonly ColumnMetadata[]
   readonly options: readonly string[] | Partial<UpsertOptions<ObjectLiteral>>
 }
