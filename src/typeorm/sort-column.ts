@@ -75,9 +75,9 @@ export function sortColumn(column: ColumnMetadata, expression: string, facts: re
       rankBy: `v::${type === 'character' ? 'bpchar' : type}`,
     }
   if (column.collation === undefined) {
-    return facts.every((node) => node.sortsByCodePoint)
-      ? { kind: 'codepoints', comparable: expression }
-      : { kind: 'ranked', comparable: expression, rankBy: 'v' }
+    const byCodePoint = facts.every((node) => node.sortsByCodePoint)
+    const order = byCodePoint ? { kind: 'codepoints' as const } : { kind: 'ranked' as const, rankBy: 'v' }
+    return { ...order, comparable: expression, isByDefaultCollation: true }
   }
   if (codePointCollations.has(column.collation)) return { kind: 'codepoints', comparable: expression }
   return { kind: 'ranked', comparable: expression, rankBy: `v COLLATE "${column.collation}"` }

@@ -1,0 +1,158 @@
+import 'reflect-metadata'
+import { Client } from 'pg'
+import { Column, type DataSource, Entity, Index, ManyToOne, OneToMany, PrimaryColumn, type Relation } from 'typeorm'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { hash, Sharded, ShardedDataSource, type ShardedDataSourceOptions, ShardKey } from '../../src'
+import { createDatabases } from '../support/databases'
+
+@Entity()
+@Sharded(hash({ shards: 4 }))
+class Hall {
+  @ShardKey() @PrimaryColumn('int') id!: number
+  @Index('hall_kind') @Column({ type: 'enum', enum: ['small', 'large'], default: 'small' }) kind!: string
+  @OneToMany(
+    () => Seat,
+    (seat) => seat.hall,
+  )
+  seats!: Relation<Seat>[]
+}
+
+@Entity()
+@Sharded({ colocatedWith: () => Hall })
+class Seat {
+  @PrimaryColumn('int') id!: number
+  @ShardKey() @Column('int') hallId!: number
+  @ManyToOne(
+    () => Hall,
+    (hall) => hall.seats,
+  )
+  hall!: Relation<Hall>
+}
+
+@Entity()
+@Sharded(hash({ shards: 2 }))
+class Other {
+  @ShardKey() @PrimaryColumn('int') id!: number
+}
+
+@Entity()
+class Plain {
+  @PrimaryColumn('int') id!: number
+}
+
+describe.each(['schema', 'table'] as const)('the schema of shards, layout %s', (layout) => {
+  let databases: Awaited<ReturnType<typeof createDatabases>>
+  const open: DataSource[] = []
+
+  const dataSource = async (entities: NonNullable<ShardedDataSourceOptions['entities']>) => {
+    const [a = '', b = ''] = databases.nodes
+    const made = new ShardedDataSource({ type: 'postgres', entities, nodes: { a: { url: a }, b: { url: b } }, layout })
+    open.push(await made.initialize())
+    return made
+  }
+
+  /** Ordinary tables outside the catalogs, on both nodes, as `schema.table`. */
+  const tables = async (): Promise<string[]> => {
+    const found: string[] = []
+    for (const connectionString of databases.nodes) {
+      const client = new Client({ connectionString })
+      await client.connect()
+      const { rows } = await client.query(
+        `SELECT schemaname || '.' || tablename AS name FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')`,
+      )
+      await client.end()
+      found.push(...rows.map((row) => String(row.name)))
+    }
+    return found.sort()
+  }
+
+  const names = (group: string, table: string, labels: readonly string[]) =>
+    labels.map((label) => (layout === 'schema' ? `${group}_${label}.${table}` : `public.${table}_${label}`))
+  const labels = ['00', '01', '02', '03']
+  const halls = [...names('hall', 'hall', labels), ...names('hall', 'seat', labels)]
+  const others = names('other', 'other', ['00', '01'])
+
+  beforeAll(async () => {
+    databases = await createDatabases(2)
+  })
+  afterAll(async () => {
+    for (const one of open) await one.destroy()
+    await databases.drop()
+  })
+
+  it('is made on every shard, made again without a change, and dropped without touching the tables of others', async () => {
+    const mine = await dataSource([Hall, Seat, Plain])
+    const theirs = await dataSource([Other])
+    await mine.synchronize()
+    await theirs.synchronize()
+    expect(await tables()).toEqual([...halls, ...others, 'public.plain'].sort())
+
+    await mine.getRepository(Hall).save({ id: 1, kind: 'large' })
+    await mine.synchronize()
+    expect(await mine.getRepository(Hall).findOneBy({ id: 1 })).toMatchObject({ kind: 'large' })
+
+    await mine.dropDatabase()
+    expect(await tables()).toEqual([...others].sort())
+    await mine.synchronize(true)
+    expect(await mine.getRepository(Hall).count()).toBe(0)
+  })
+
+  it('is dropped and made for one shard alone', async () => {
+    const mine = await dataSource([Hall, Seat, Plain])
+    await mine.synchronize(true)
+    const before = await tables()
+    await mine.shard('hall_02').dropDatabase()
+    const gone = [...names('hall', 'hall', ['02']), ...names('hall', 'seat', ['02'])]
+    expect(await tables()).toEqual(before.filter((name) => !gone.includes(name)))
+    await mine.shard('hall_02').synchronize()
+    expect(await tables()).toEqual(before)
+  })
+
+  it('refuses an order by a to-many relation over shards', async () => {
+    const mine = await dataSource([Hall, Seat, Plain])
+    await mine.synchronize(true)
+    const ordered = mine.getRepository(Hall).find({ relations: { seats: true }, order: { seats: { id: 'ASC' } } })
+    await expect(ordered).rejects.toMatchObject({
+      code: 'ORDER_UNSUPPORTED',
+      details: { order: 'Hall__Hall_seats.id' },
+    })
+  })
+})
+
+describe('nodes that sort text differently', () => {
+  it('are not merged by text', async () => {
+    const databases = await createDatabases(1)
+    const [a = ''] = databases.nodes
+    const name = `differs_${process.pid}`
+    const admin = new Client({ connectionString: a })
+    await admin.connect()
+    await admin.query(`CREATE DATABASE ${name} TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'de' LOCALE 'C'`)
+    const b = new URL(a)
+    b.pathname = name
+
+    @Entity()
+    @Sharded(hash({ shards: 4 }))
+    class Name {
+      @ShardKey() @PrimaryColumn('int') id!: number
+      @Column() text!: string
+    }
+    const dataSource = new ShardedDataSource({
+      type: 'postgres',
+      entities: [Name],
+      nodes: { a: { url: a }, b: { url: b.href } },
+      synchronize: true,
+    })
+    await dataSource.initialize()
+    try {
+      const repository = dataSource.getRepository(Name)
+      await repository.insert(Array.from({ length: 20 }, (_, id) => ({ id, text: `t${id}` })))
+      await expect(repository.find({ order: { text: 'ASC' } })).rejects.toMatchObject({ code: 'COLLATION_DIFFERS' })
+      expect(await repository.find({ order: { id: 'DESC' }, take: 2 })).toMatchObject([{ id: 19 }, { id: 18 }])
+    } finally {
+      await dataSource.destroy()
+      await admin.query(`DROP DATABASE ${name} WITH (FORCE)`)
+      await admin.end()
+      await databases.drop()
+    }
+  })
+})
