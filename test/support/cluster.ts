@@ -47,7 +47,7 @@ export interface Cluster {
   /** The URL of a database of the cluster, as superuser; by default of `postgres`. */
   url(database?: string): string
   createDatabase(database: string): Promise<void>
-  /** Crashes the server: SIGKILL, no checkpoint, no goodbye. The data stay. */
+  /** Crashes the server: SIGKILL to all its processes at one moment, no checkpoint, no goodbye. The data stay. */
   kill(): Promise<void>
   /** Brings a server that was killed, or still runs, back on the same port and data. */
   restart(): Promise<void>
@@ -132,7 +132,12 @@ class EmbeddedCluster implements Cluster {
   }
 
   async kill(): Promise<void> {
+    // Backends outlive their postmaster for a moment. One that dies lets go of its locks, so another would still answer:
+    // all are frozen before the first dies.
+    const backends = await this.#backends()
+    for (const backend of backends) signal(backend, 'SIGSTOP')
     await this.#end('SIGKILL')
+    for (const backend of backends) signal(backend, 'SIGKILL')
   }
 
   async restart(): Promise<void> {
@@ -202,6 +207,21 @@ class EmbeddedCluster implements Cluster {
     return false
   }
 
+  async #backends(): Promise<readonly number[]> {
+    if (this.#server?.exitCode !== null) return []
+    const client = new Client({ connectionString: this.url() })
+    client.on('error', () => undefined)
+    await client.connect()
+    try {
+      const { rows } = await client.query(
+        `SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()`,
+      )
+      return rows.map((row: { pid: number }) => row.pid)
+    } finally {
+      await client.end()
+    }
+  }
+
   async #end(signal: NodeJS.Signals): Promise<void> {
     const server = this.#server
     this.#server = undefined
@@ -229,6 +249,15 @@ class EmbeddedCluster implements Cluster {
     child.stderr?.on('data', keep)
     child.once('error', (error) => keep(Buffer.from(error.message)))
     return child
+  }
+}
+
+/** Signals a process that may have ended. */
+const signal = (pid: number, name: NodeJS.Signals): void => {
+  try {
+    process.kill(pid, name)
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error
   }
 }
 
