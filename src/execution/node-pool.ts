@@ -1,17 +1,16 @@
 import { Pool, type PoolConfig, type QueryResult, types } from 'pg'
+import { collationKey } from '../planning/collation-name'
+import type { NodeSortFacts } from '../planning/node-sort-facts'
 import { unavailable } from './connection-errors'
 import { NodeConnection, type SessionClient } from './node-connection'
+import { loadSortFacts } from './sort-facts'
 import type { StatementListener } from './statement-event'
 
-/** How the text of a node's databases sorts; nodes whose facts differ cannot be merged by text. */
+/** What a node says of itself. */
 export interface NodeFacts {
   readonly version: string
   readonly database: string
   readonly searchSchema: string
-  /** Provider, collation and encoding of the database, as one comparable text. */
-  readonly collation: string
-  /** The default collation compares code points, as `C` does. */
-  readonly sortsByCodePoint: boolean
 }
 
 export interface NodePoolSettings {
@@ -37,6 +36,7 @@ export class NodePool {
   private readonly listeners = new Set<StatementListener>()
   private readonly settings: { readonly maxPrepared: number; readonly listeners: ReadonlySet<StatementListener> }
   private knownFacts: NodeFacts | undefined
+  private knownSortFacts: NodeSortFacts | undefined
   private ended = false
 
   constructor({ name, pool, maxPrepared, parseInt8, onPoolError }: NodePoolSettings) {
@@ -69,24 +69,38 @@ export class NodePool {
     }
   }
 
-  /** Asks the node once for its version, database and collation. */
+  /** Asks the node once for its version and database. */
   async loadFacts(): Promise<NodeFacts> {
     const { rows } = await this.query(factsQuery)
     const row: Record<string, string> = rows[0]
-    const locale = `${row['provider']}:${row['collate']}:${row['locale']}:${row['collversion']}:${row['encoding']}`
     this.knownFacts = Object.freeze({
       version: /\d+(?:\.\d+)*/.exec(row['version'] ?? '')?.[0] ?? '0',
       database: row['database'] ?? '',
       searchSchema: row['schema'] ?? 'public',
-      collation: locale,
-      sortsByCodePoint: row['encoding'] === 'UTF8' && sortsByCodePoint(row['provider'], row['collate'], row['locale']),
     })
     return this.knownFacts
   }
 
   get facts(): NodeFacts {
-    if (!this.knownFacts) throw new Error(`Node ${this.name} was not asked for its facts yet.`)
-    return this.knownFacts
+    return this.knownFacts ?? notAsked(this.name)
+  }
+
+  /** Asks the node how its values sort; `collations` are SQL names. What was known before is forgotten. */
+  async loadSortFacts(collations: readonly string[]): Promise<NodeSortFacts> {
+    this.knownSortFacts = await loadSortFacts(this.name, (text, values) => this.query(text, values), collations)
+    return this.knownSortFacts
+  }
+
+  get sortFacts(): NodeSortFacts {
+    return this.knownSortFacts ?? notAsked(this.name)
+  }
+
+  /** The same, with what the node says of these collations: it is asked where one is not known yet. */
+  async sortFactsWith(collations: readonly string[]): Promise<NodeSortFacts> {
+    const { sortFacts } = this
+    const names = collations.map(collationKey)
+    if (names.every((name) => sortFacts.collations.has(name))) return sortFacts
+    return this.loadSortFacts([...sortFacts.collations.keys(), ...names])
   }
 
   /** Calls `listener` after every statement; the returned function ends that. */
@@ -114,14 +128,8 @@ const int8AsNumber = {
     oid === types.builtins.INT8 && format !== 'binary' ? Number : types.getTypeParser(oid, format as 'text'),
 }
 
-const factsQuery = `SELECT current_setting('server_version') AS version, current_database() AS database, current_schema() AS schema,
-  datlocprovider AS provider, datcollate AS collate,
-  coalesce(to_jsonb(d)->>'datlocale', to_jsonb(d)->>'daticulocale', '') AS locale,
-  coalesce(to_jsonb(d)->>'datcollversion', '') AS collversion, pg_encoding_to_char(encoding) AS encoding
-  FROM pg_database d WHERE datname = current_database()`
+const factsQuery = `SELECT current_setting('server_version') AS version, current_database() AS database, current_schema() AS schema`
 
-/** Libc's C and POSIX, and PostgreSQL's built-in locales, compare code points; `C.UTF-8` of libc is left to the database. */
-function sortsByCodePoint(provider = '', collate = '', locale = ''): boolean {
-  if (provider === 'c') return collate === 'C' || collate === 'POSIX'
-  return provider === 'b' && ['C', 'C.UTF-8', 'PG_UNICODE_FAST'].includes(locale)
+function notAsked(node: string): never {
+  throw new Error(`Node ${node} was not asked for its facts yet.`)
 }

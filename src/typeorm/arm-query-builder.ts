@@ -43,6 +43,12 @@ export class ArmQueryBuilder<Entity extends ObjectLiteral> extends SelectQueryBu
     return { text, parameters: Array.isArray(parameters) ? parameters : [] }
   }
 
+  /** The name of the output column in which a column of an entity stands as it is; undefined where it is not selected. */
+  outputOf(aliasName: string, metadata: EntityMetadata, expression: string): string | undefined {
+    const selects = this.buildEscapedEntityColumnSelects(aliasName, metadata)
+    return selects.find((select) => select.selection === expression)?.aliasName
+  }
+
   /** The statement that TypeORM would count with. */
   countStatement(): Promise<TemplateStatement> {
     return capture((runner) => this.executeCountQuery(runner))

@@ -15,7 +15,7 @@ import type { EntityBinding } from './entity-binding'
 import { hydrate, reload } from './hydrate'
 import { planArms, planScatter, runScatter, type ScatterPlan, type ScatterScope } from './scatter-rows'
 import type { ShardAccess } from './shard-access'
-import { sortColumn } from './sort-column'
+import { numberKind } from './sort-column'
 
 type Options = FindManyOptions<ObjectLiteral>
 
@@ -105,10 +105,8 @@ export async function scatterAggregate(
   const { metadata, entity } = binding
   const column = metadata.columns.find((one) => one.propertyPath === propertyPath)
   if (!column) throw new RangeError(`${entity.name} has no column ${propertyPath}`)
-  const { kind, comparable } = sortColumn(column, 'x', [])
-  // An enum's position and a time's epoch are numbers to compare by, not to add.
-  const isNumber = comparable === 'x' && (kind === 'integer' || kind === 'numeric' || kind === 'float')
-  if (!isNumber) throw notANumber(entity.name, propertyPath, fn)
+  const kind = numberKind(column)
+  if (!kind) throw notANumber(entity.name, propertyPath, fn)
   const make = (builder: ArmQueryBuilder<ObjectLiteral>) => {
     const expression = `${builder.escape(builder.alias)}.${builder.escape(column.databaseName)}`
     builder.setOption('disable-global-order')
@@ -223,7 +221,7 @@ function stepsOf({ order, offset, limit, statements, builder }: ScatterPlan): re
         ? `merge ${statements.length} sorted answers`
         : `append ${statements.length} answers in the order of the shards`,
     )
-  if (order.some((term) => term.rankBy !== undefined && term.merge.kind === 'ranked') && statements.length > 1)
+  if (order.some((term) => term.merge.kind === 'ranked') && statements.length > 1)
     steps.push('let the database rank the texts that only it can order')
   if (offset > 0) steps.push(`skip ${offset} rows`)
   if (limit !== undefined) steps.push(`take ${limit} rows`)

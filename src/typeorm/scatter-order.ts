@@ -1,18 +1,20 @@
 import type { ObjectLiteral } from 'typeorm'
 import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata'
 import { ShardedError } from '../errors/sharded-error'
-import type { NodeFacts } from '../execution/node-pool'
-import type { SortTerm } from '../merging/sort-term'
+import type { MergeTerm } from '../execution/merge-in-order'
+import type { NodeSortFacts } from '../planning/node-sort-facts'
 import type { ArmOrder } from '../planning/scatter-statement'
+import type { SortForm } from '../planning/sort-form'
 import type { ArmQueryBuilder } from './arm-query-builder'
-import { type SortColumn, sortColumn } from './sort-column'
+import { declaredType, sortColumn, subjectOf } from './sort-column'
 
-/** One term of the ORDER BY, with the hidden columns that carry it. */
-export interface OrderTerm {
-  readonly merge: SortTerm
+/** One term of the ORDER BY, with the output columns that carry it. */
+export interface OrderTerm extends MergeTerm {
   readonly node: ArmOrder
-  readonly rankBy: string | undefined
-  readonly isText: boolean
+  readonly column: ColumnMetadata
+  /** The column in SQL, qualified and quoted. */
+  readonly expression: string
+  readonly form: SortForm
 }
 
 interface Wanted {
@@ -23,31 +25,25 @@ interface Wanted {
 }
 
 /**
- * Reads the builder's ORDER BY and adds hidden columns `__k0 …` that carry what is compared here, and `__o0 …` where a
- * node has to compare something else. With `total`, the primary key ends the order, so that pages cut ties alike.
+ * Reads the builder's ORDER BY and sees to it that the rows carry what the merges need: what a node orders its arms by
+ * (the column itself, so that an index on it serves), what is compared here where the column itself will not do, and the
+ * witness of a collation. An output column that is there anyway is used; the others are hidden ones: `__o0 …`, `__k0 …`,
+ * `__w0 …`. With `total`, the primary key ends the order, so that pages cut ties alike.
  *
  * @throws ShardedError ORDER_UNSUPPORTED, COLLATION_DIFFERS
  */
 export function addHiddenOrder<Entity extends ObjectLiteral>(
   builder: ArmQueryBuilder<Entity>,
-  { facts, total }: { facts: readonly NodeFacts[]; total: boolean },
+  { facts, total }: { facts: readonly NodeSortFacts[]; total: boolean },
 ): readonly OrderTerm[] {
   const wanted = wantedOrder(builder)
-  if (total && wanted.length > 0) wanted.push(...tiebreak(builder, wanted, facts))
-  const terms = wanted.map((one, index) => {
-    const expression = `${builder.escape(one.alias)}.${builder.escape(one.column.databaseName)}`
-    const sort = sortColumn(one.column, expression, facts)
-    if (sort.isByDefaultCollation) checkCollations(one.column, facts)
-    builder.addSelect(sort.comparable, `__k${index}`)
-    if (sort.nodeOrder) builder.addSelect(sort.nodeOrder, `__o${index}`)
-    return term(one, sort, index)
-  })
-  // DISTINCT asks for ORDER BY over selected columns: over the hidden ones then.
-  if (builder.expressionMap.selectDistinct) orderByHidden(builder, terms)
+  const terms = wanted.map((one, index) => orderTerm(builder, one, { index, form: sortColumn(one.column, facts) }))
+  if (total && terms.length > 0) terms.push(...tiebreak(builder, { wanted, facts }))
+  if (terms.length > 0) orderArms(builder, terms)
   return terms
 }
 
-function wantedOrder<Entity extends ObjectLiteral>(builder: ArmQueryBuilder<Entity>): Wanted[] {
+function wantedOrder<Entity extends ObjectLiteral>(builder: ArmQueryBuilder<Entity>): readonly Wanted[] {
   return Object.entries(builder.expressionMap.allOrderBys).map(([path, value]) => {
     const dot = path.indexOf('.')
     const aliasName = path.slice(0, dot)
@@ -78,51 +74,88 @@ function isToMany<Entity extends ObjectLiteral>(builder: ArmQueryBuilder<Entity>
   return join.parentAlias !== undefined && isToMany(builder, join.parentAlias)
 }
 
-/** The primary key's columns that the order does not name yet; none where ranking them would cost a query more. */
+/**
+ * The primary key's columns that the order does not name yet. Any order of them will do: texts are ordered by code
+ * points, which asks for no ranks. None where a column's type has no order that is known here.
+ */
 function tiebreak<Entity extends ObjectLiteral>(
   builder: ArmQueryBuilder<Entity>,
-  wanted: readonly Wanted[],
-  facts: readonly NodeFacts[],
-): Wanted[] {
+  { wanted, facts }: { wanted: readonly Wanted[]; facts: readonly NodeSortFacts[] },
+): readonly OrderTerm[] {
   const main = builder.expressionMap.mainAlias
   if (!main) return []
   const missing = main.metadata.primaryColumns.filter(
     (column) => !wanted.some((one) => one.column === column && one.alias === main.name),
   )
-  if (missing.some((column) => sortColumn(column, '', facts).kind === 'ranked')) return []
-  for (const column of missing) builder.addOrderBy(`${main.name}.${column.propertyPath}`, 'ASC')
-  return missing.map((column) => ({ alias: main.name, column, descending: false, nullsFirst: false }))
+  const forms = missing.map((column) => tiebreakForm(column, facts))
+  return forms.flatMap((tie, offset) => {
+    const column = missing[offset]
+    if (!column || forms.includes(undefined) || !tie) return []
+    const index = wanted.length + offset
+    return [orderTerm(builder, { alias: main.name, column, descending: false, nullsFirst: false }, { index, ...tie })]
+  })
 }
 
-function term({ column, descending, nullsFirst }: Wanted, sort: SortColumn, index: number): OrderTerm {
+interface ChosenForm {
+  readonly form: SortForm
+  readonly collate?: string
+}
+
+const byCodePoint: SortForm = Object.freeze({ kind: 'codepoints', rankBy: 'v COLLATE "C"' })
+
+function tiebreakForm(column: ColumnMetadata, facts: readonly NodeSortFacts[]): ChosenForm | undefined {
+  const { collation, name } = declaredType(column)
+  const isText = collation !== undefined && !column.isArray && name !== 'citext'
+  if (isText && facts.every(({ encoding }) => encoding === 'UTF8')) return { form: byCodePoint, collate: '"C"' }
+  const form = sortColumn(column, facts)
+  return form.kind === 'ranked' ? undefined : { form }
+}
+
+/** Adds the output columns of a term, those that are not there yet. */
+function orderTerm<Entity extends ObjectLiteral>(
+  builder: ArmQueryBuilder<Entity>,
+  { alias, column, descending, nullsFirst }: Wanted,
+  { index, form, collate }: ChosenForm & { readonly index: number },
+): OrderTerm {
+  const plain = `${builder.escape(alias)}.${builder.escape(column.databaseName)}`
+  const expression = collate ? `${plain}::text COLLATE ${collate}` : plain
+  const add = (name: string, sql: string): string => {
+    builder.addSelect(sql, name)
+    return name
+  }
+  const { comparable, nodeOrder, witness } = form
+  const compared = comparable && add(`__k${index}`, comparable(expression))
+  const own = () =>
+    (collate ? undefined : builder.outputOf(alias, column.entityMetadata, expression)) ?? add(`__o${index}`, expression)
+  const ordered =
+    nodeOrder === undefined
+      ? own()
+      : nodeOrder === comparable && compared
+        ? compared
+        : add(`__o${index}`, nodeOrder(expression))
   return {
-    merge: { column: `__k${index}`, kind: sort.kind, descending, nullsFirst },
-    node: { column: sort.nodeOrder ? `__o${index}` : `__k${index}`, descending, nullsFirst },
-    rankBy: sort.rankBy ?? (sort.kind === 'codepoints' && column.type !== 'uuid' ? rankByDefault(column) : undefined),
-    isText: sort.kind === 'codepoints' || sort.kind === 'ranked',
+    merge: { column: compared ?? ordered, kind: form.kind, descending, nullsFirst },
+    node: { column: ordered, descending, nullsFirst },
+    rankBy: form.rankBy,
+    name: subjectOf(column).name,
+    type: declaredType(column),
+    witness: witness && { column: add(`__w${index}`, witness.sql(expression)), of: witness.of },
+    column,
+    expression,
+    form,
   }
 }
 
-const rankByDefault = (column: ColumnMetadata): string =>
-  column.collation === undefined ? 'v' : `v COLLATE "${column.collation}"`
-
-function orderByHidden<Entity extends ObjectLiteral>(
-  builder: ArmQueryBuilder<Entity>,
-  terms: readonly OrderTerm[],
-): void {
+/**
+ * Each arm is ordered by the expressions themselves: an output column of the same name may be a text of them. DISTINCT asks
+ * for ORDER BY over selected columns: over those that carry the order then.
+ */
+function orderArms<Entity extends ObjectLiteral>(builder: ArmQueryBuilder<Entity>, terms: readonly OrderTerm[]): void {
+  const isDistinct = builder.expressionMap.selectDistinct
   builder.orderBy()
-  for (const { node } of terms)
-    builder.addOrderBy(node.column, node.descending ? 'DESC' : 'ASC', node.nullsFirst ? 'NULLS FIRST' : 'NULLS LAST')
-}
-
-function checkCollations(column: ColumnMetadata, facts: readonly NodeFacts[]): void {
-  const collations = [...new Set(facts.map((node) => node.collation))]
-  if (collations.length <= 1) return
-  throw new ShardedError(
-    'COLLATION_DIFFERS',
-    `${column.entityMetadata.name}.${column.propertyPath} sorts differently on the nodes asked: ${collations.join(' and ')}.`,
-    {
-      details: { entity: column.entityMetadata.name, column: column.propertyPath, collations },
-    },
-  )
+  for (const { node, expression } of terms) {
+    const { descending, nullsFirst } = node
+    const nulls = nullsFirst ? 'NULLS FIRST' : 'NULLS LAST'
+    builder.addOrderBy(isDistinct ? builder.escape(node.column) : expression, descending ? 'DESC' : 'ASC', nulls)
+  }
 }

@@ -1,12 +1,14 @@
 import type { FindManyOptions, ObjectLiteral } from 'typeorm'
+import { type MergeHelp, mergeInOrder } from '../execution/merge-in-order'
+import type { AskDatabase } from '../execution/rank-values'
 import type { Row } from '../merging/row'
 import { armTag } from '../planning/bind-shard-names'
 import { buildNodeStatements, type NodeStatement, type ScatterArm } from '../planning/scatter-statement'
 import type { Shard } from '../topology/shard'
 import { ArmQueryBuilder, type TemplateStatement } from './arm-query-builder'
 import type { EntityBinding } from './entity-binding'
+import { helpMerge } from './help-merge'
 import { narrowWhere } from './narrow-where'
-import { mergeInOrder } from './rank-texts'
 import { addHiddenOrder, type OrderTerm } from './scatter-order'
 import type { ShardAccess } from './shard-access'
 import { hasPerShardTypes } from './sort-column'
@@ -39,7 +41,7 @@ export interface ScatterPlan {
  */
 export function planScatter(scope: ScatterScope, options: FindOptions): ScatterPlan {
   const { access, binding, shards } = scope
-  const facts = [...new Set(shards.map((shard) => shard.node))].map((node) => access.runtime.pool(node).facts)
+  const facts = nodesOf(scope).map((node) => access.runtime.pool(node).sortFacts)
   const builder = newBuilder(scope, options)
   const page = pageOf(builder)
   const prepare = (one: ArmQueryBuilder<ObjectLiteral>): readonly OrderTerm[] => {
@@ -69,7 +71,8 @@ export function planScatter(scope: ScatterScope, options: FindOptions): ScatterP
 }
 
 /** Runs a planned scatter: the rows of the page, in order. */
-export async function runScatter({ access }: ScatterScope, plan: ScatterPlan): Promise<readonly Row[]> {
+export async function runScatter(scope: ScatterScope, plan: ScatterPlan): Promise<readonly Row[]> {
+  const { access } = scope
   const sources = await access.query(plan.statements)
   const end = plan.limit === undefined ? undefined : plan.offset + plan.limit
   if (plan.order.length === 0) {
@@ -78,12 +81,24 @@ export async function runScatter({ access }: ScatterScope, plan: ScatterPlan): P
     const rows = another ? sources.flat().sort((a, b) => Number(a['__arm']) - Number(b['__arm'])) : only
     return plan.offset === 0 && end === undefined ? rows : rows.slice(plan.offset, end)
   }
-  return mergeInOrder(sources, plan.order, plan, async (text, parameters) => {
-    const { node = '', shards = [] } = plan.statements[0] ?? {}
-    const [rows = []] = await access.query([{ node, shards, text, parameters }])
-    return rows
-  })
+  return mergeInOrder(sources, plan.order, plan, mergeHelp(scope))
 }
+
+/** What a merge of the scope's rows may ask for. */
+export function mergeHelp(scope: ScatterScope): MergeHelp<OrderTerm> {
+  const { access, shards } = scope
+  const [shard] = shards
+  if (!shard) throw new RangeError('A scatter has at least one shard.')
+  const ask: AskDatabase = async (text, parameters) => {
+    const [rows = []] = await access.query([{ node: shard.node, shards: [shard.name], text, parameters }])
+    return rows
+  }
+  const factsWith = (collations: readonly string[]) =>
+    Promise.all(nodesOf(scope).map((node) => access.runtime.pool(node).sortFactsWith(collations)))
+  return helpMerge({ ask, factsWith, shard })
+}
+
+const nodesOf = ({ shards }: ScatterScope): readonly string[] => [...new Set(shards.map((shard) => shard.node))]
 
 /** Statements for each shard, of one kind that TypeORM makes (count, exists, an aggregate). */
 export async function planArms(

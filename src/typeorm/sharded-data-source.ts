@@ -18,6 +18,8 @@ import { buildShardedModel } from '../metadata/build-sharded-model'
 import { shardArgsStorage } from '../metadata/shard-args-storage'
 import type { ShardedEntity, ShardedModel } from '../metadata/sharded-entity'
 import { placeholderSchema } from '../planning/bind-shard-names'
+import { defaultCollation } from '../planning/collation-name'
+import { collationReport } from '../planning/collation-report'
 import type { Shard } from '../topology/shard'
 import { createShardMap, type ShardMap } from '../topology/shard-map'
 import { bindMetadata } from './bind-metadata'
@@ -36,6 +38,7 @@ import { ShardedEntityManager } from './sharded-entity-manager'
 import { ShardedQueryRunner } from './sharded-query-runner'
 import { ShardedRelationLoader } from './sharded-relation-loader'
 import type { ShardedRepository } from './sharded-repository'
+import { quotedCollation } from './sort-column'
 import { keyValues } from './with-key'
 
 /** Nodes that are connected to, or synchronised, at once. */
@@ -200,6 +203,21 @@ export class ShardedDataSource extends DataSource {
       (metadata) => ({ schema: placeholderSchema, name: metadata.tableName }),
     )
     this.built = this.buildRuntime(model)
+    await this.loadCollations()
+  }
+
+  /** Asks every node how it sorts, and reports what is not the same on all: orders by it are refused when asked for. */
+  private async loadCollations(): Promise<void> {
+    const sharded = this.entityMetadatas.filter((metadata) => groupOf(metadata, this.model) !== undefined)
+    const declared = sharded.flatMap((metadata) => metadata.columns).flatMap(({ collation }) => collation ?? [])
+    const names = [defaultCollation, ...new Set(declared.map(quotedCollation))]
+    await this.eachNode((pool) => pool.loadSortFacts(names))
+    const facts = [...this.pools.values()].map((pool) => pool.sortFacts)
+    // Those of users that all nodes have: raw SQL may sort by them. What one node alone has is its own affair.
+    const common = [...(facts[0]?.collations.keys() ?? [])].filter((name) =>
+      facts.every(({ collations }) => collations.has(name)),
+    )
+    for (const line of collationReport(facts, [...names, ...common])) this.logger.log('warn', line)
   }
 
   private buildRuntime(model: ShardedModel): ShardRuntime {

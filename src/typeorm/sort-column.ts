@@ -1,86 +1,67 @@
 import type { EntityMetadata } from 'typeorm'
 import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata'
-import type { NodeFacts } from '../execution/node-pool'
-import type { SortKind } from '../merging/sort-kind'
+import { defaultCollation } from '../planning/collation-name'
+import type { NodeSortFacts } from '../planning/node-sort-facts'
+import { type OrderSubject, type SortForm, sortForm, type ValueType } from '../planning/sort-form'
 import { typeName } from './describe-entities'
 
-/** How a column's values are brought into a form that this process orders as PostgreSQL does. */
-export interface SortColumn {
-  readonly kind: SortKind
-  /** SQL that gives the form to compare here. */
-  readonly comparable: string
-  /** SQL by which a node merges its own arms, where `comparable` would not sort as the column does. */
-  readonly nodeOrder?: string
-  /** For `ranked`: how the database ranks texts of this column, as SQL over `v`. */
-  readonly rankBy?: string
-  /** The order is that of the database's default collation, wholly or (text within arrays, JSON) in part. */
-  readonly isByDefaultCollation?: boolean
+/** Types to which a column's COLLATE applies. */
+const collatable = new Set(['text', 'character varying', 'character', 'bpchar', 'citext'])
+
+const ranges = /^(int4|int8|num|ts|tstz|date)(multi)?range$/
+
+/**
+ * The type that a column is declared with. The one that it has is not asked for: rows bear witness of their collation, and
+ * sources that are not sorted as declared make the merge look it up.
+ */
+export function declaredType(column: ColumnMetadata): ValueType {
+  const name = typeName(column)
+  // What the type of an enum is called is not asked for: each shard has its own.
+  if (name === 'enum') return { name: column.isArray ? 'enum[]' : 'enum', kind: 'enum', collation: undefined }
+  const range = column.isArray ? null : ranges.exec(name)
+  return {
+    name: column.isArray ? `${name}[]` : name,
+    kind: range ? (range[2] ? 'multirange' : 'range') : 'base',
+    collation: name === 'name' ? '"C"' : collatable.has(name) ? ownCollation(column) : undefined,
+  }
 }
 
-const kinds: Readonly<Record<string, SortKind>> = {
+const ownCollation = ({ collation }: ColumnMetadata): string =>
+  collation === undefined ? defaultCollation : quotedCollation(collation)
+
+/** The `collation` of a column as SQL; TypeORM takes it for one name, without a schema. */
+export const quotedCollation = (collation: string): string => `"${collation.replace(/"/g, '""')}"`
+
+/**
+ * How a column sorts over the nodes that are asked.
+ *
+ * @throws ShardedError COLLATION_DIFFERS, ORDER_UNSUPPORTED
+ */
+export function sortColumn(column: ColumnMetadata, facts: readonly NodeSortFacts[]): SortForm {
+  return sortForm(declaredType(column), facts, subjectOf(column))
+}
+
+/** Whom errors about the order of a column name. */
+export function subjectOf({ entityMetadata, propertyPath }: ColumnMetadata): OrderSubject {
+  return {
+    name: `${entityMetadata.name}.${propertyPath}`,
+    details: { entity: entityMetadata.name, column: propertyPath },
+  }
+}
+
+/** In which arithmetic the values of a column are added; undefined where it holds no numbers. */
+export function numberKind(column: ColumnMetadata): 'integer' | 'numeric' | 'float' | undefined {
+  if (column.isArray) return undefined
+  return numberKinds[declaredType(column).name]
+}
+
+const numberKinds: Readonly<Record<string, 'integer' | 'numeric' | 'float'>> = {
   smallint: 'integer',
   integer: 'integer',
   bigint: 'integer',
   numeric: 'numeric',
-  decimal: 'numeric',
   real: 'float',
   'double precision': 'float',
-  boolean: 'boolean',
-  uuid: 'codepoints',
-  bytea: 'bytes',
-}
-
-/** Types whose epoch is exact to the microsecond and which `pg` would cut to milliseconds. */
-const epochTypes = new Set([
-  'date',
-  'timestamp',
-  'timestamp without time zone',
-  'timestamp with time zone',
-  'timestamptz',
-  'time',
-  'time without time zone',
-])
-
-const textTypes = new Set(['text', 'character varying', 'varchar', 'simple-array', 'simple-json', 'name'])
-
-/** Collations by whose name alone the order is known to be that of code points. */
-const codePointCollations = new Set(['C', 'POSIX', 'ucs_basic'])
-
-/**
- * @param expression the column in SQL, qualified and quoted
- * @param facts of the nodes that are asked
- */
-export function sortColumn(column: ColumnMetadata, expression: string, facts: readonly NodeFacts[]): SortColumn {
-  const type = typeName(column)
-  const isEnum = (type === 'enum' || type === 'simple-enum') && !column.isArray
-  if (isEnum) {
-    return { kind: 'integer', comparable: `array_position(enum_range(${expression})::text[], ${expression}::text)` }
-  }
-  if (column.isArray)
-    return {
-      kind: 'ranked',
-      comparable: `${expression}::text`,
-      nodeOrder: expression,
-      rankBy: `v::${type}[]`,
-      isByDefaultCollation: true,
-    }
-  const kind = kinds[type]
-  if (kind) return { kind, comparable: expression }
-  if (epochTypes.has(type)) return { kind: 'numeric', comparable: `extract(epoch from ${expression})` }
-  if (!textTypes.has(type))
-    return {
-      kind: 'ranked',
-      comparable: `${expression}::text`,
-      nodeOrder: expression,
-      rankBy: `v::${type === 'character' ? 'bpchar' : type}`,
-    }
-  if (column.collation === undefined) {
-    const byCodePoint = facts.every((node) => node.sortsByCodePoint)
-    const order = byCodePoint ? { kind: 'codepoints' as const } : { kind: 'ranked' as const, rankBy: 'v' }
-    return { ...order, comparable: expression, isByDefaultCollation: true }
-  }
-  if (codePointCollations.has(column.collation)) return { kind: 'codepoints', comparable: expression }
-  return { kind: 'ranked', comparable: expression, rankBy: `v COLLATE "${column.collation}"` }
 }
 
 /** True where the entity has a column whose type each shard declares for itself. */
