@@ -5,7 +5,7 @@
  */
 const layers = [
   ['errors'],
-  ['topology', 'functions', 'merging'],
+  ['topology', 'functions', 'merging', 'sql'],
   ['metadata'],
   ['routing'],
   ['planning'],

@@ -105,11 +105,14 @@ export const errorCatalogue = Object.freeze({
     'Nodes that sort text differently cannot be merged in order.',
     'Give the databases of all nodes the same collation, or the column a COLLATE that all have.',
   ),
-  QUERY_BUILDER_NEEDS_SHARD: entry(
-    'A query builder is not routed yet.',
-    'Use onShard(name).createQueryBuilder(…) or find options.',
+  JOIN_NOT_LOCAL: entry(
+    'Tables of several shards meet on one shard only where they are joined on the shard key, or along a foreign key inside their group.',
+    'Join on the shard key too, name one shard key in the condition, or read the tables one after the other.',
   ),
-  RAW_QUERY_NEEDS_SHARD: entry('Raw SQL is not routed yet.', 'Use onShard(name).query(…) or acrossShards().query(…).'),
+  STATEMENT_UNSUPPORTED: entry(
+    'A statement over several shards is taken apart and put together again: only what stays exact is done.',
+    'Name the shard key in the condition, use onShard(…), or write the statement in parts.',
+  ),
   UPSERT_WITHOUT_SHARD_KEY: entry(
     'A conflict is only seen inside one shard.',
     'Name the shard key among the conflict paths.',

@@ -1,5 +1,6 @@
 import type { ObjectLiteral } from 'typeorm'
 import { ShardedError } from '../errors/sharded-error'
+import { pinnedKey } from '../routing/pinned-key'
 import type { Predicate } from '../routing/predicate'
 import { keyText } from '../routing/route'
 import { canonicalColumnKey, type EntityBinding } from './entity-binding'
@@ -26,14 +27,4 @@ export function refuseKeyChange(binding: EntityBinding, predicate: Predicate, va
       },
     )
   }
-}
-
-/** The one value that the predicate allows for a key column; undefined where it allows others. */
-function pinnedKey(predicate: Predicate, column: number): string | undefined {
-  if (predicate.kind === 'and')
-    return predicate.of.map((part) => pinnedKey(part, column)).find((key) => key !== undefined)
-  if (predicate.kind !== 'key' || predicate.column !== column || predicate.constraint.kind !== 'values')
-    return undefined
-  const [key, another] = predicate.constraint.keys
-  return another === undefined ? key : undefined
 }

@@ -6,13 +6,13 @@ import type { Shard } from '../topology/shard'
 import { BoundClient } from './bound-client'
 import { ParticipantQueryRunner } from './participant-query-runner'
 import type { ShardRuntime } from './shard-runtime'
-import type { ShardedQueryRunner } from './sharded-query-runner'
+import type { ShardTransaction } from './shard-transaction'
 
 /** How an operation reaches shards: on connections of the pools, or on those of the transaction that it is part of. */
 export class ShardAccess {
   constructor(
     readonly runtime: ShardRuntime,
-    readonly transaction: ShardedQueryRunner | undefined,
+    readonly transaction: ShardTransaction | undefined,
   ) {}
 
   /** Runs TypeORM's own operation on one shard. */

@@ -39,6 +39,8 @@ import { ShardedQueryRunner } from './sharded-query-runner'
 import { ShardedRelationLoader } from './sharded-relation-loader'
 import type { ShardedRepository } from './sharded-repository'
 import { quotedCollation } from './sort-column'
+import { StatementEngine } from './statement-engine'
+import { buildTableCatalog } from './table-catalog'
 import { keyValues } from './with-key'
 
 /** Nodes that are connected to, or synchronised, at once. */
@@ -69,6 +71,7 @@ export class ShardedDataSource extends DataSource {
   private pools: ReadonlyMap<string, NodePool> = new Map()
   private readonly listeners: Set<StatementListener> = new Set()
   private built: ShardRuntime | undefined
+  private engine: StatementEngine | undefined
 
   /** @throws ShardedError OPTIONS_INVALID */
   constructor(options: ShardedDataSourceOptions) {
@@ -185,7 +188,12 @@ export class ShardedDataSource extends DataSource {
   }
 
   override createQueryRunner(mode: ReplicationMode = 'master'): QueryRunner {
-    const runner = new ShardedQueryRunner(() => this.runtime, this.driver as PostgresDriver, mode)
+    const runner = new ShardedQueryRunner(
+      () => this.runtime,
+      this.driver as PostgresDriver,
+      mode,
+      () => this.engine,
+    )
     this.createEntityManager(runner)
     return runner
   }
@@ -202,7 +210,16 @@ export class ShardedDataSource extends DataSource {
       this.entityMetadatas.filter((metadata) => groupOf(metadata, model) !== undefined),
       (metadata) => ({ schema: placeholderSchema, name: metadata.tableName }),
     )
-    this.built = this.buildRuntime(model)
+    const runtime = this.buildRuntime(model)
+    this.built = runtime
+    this.engine = new StatementEngine(
+      runtime,
+      buildTableCatalog(
+        this.entityMetadatas,
+        (metadata) => groupOf(metadata, model),
+        (target) => runtime.bindingOf(target),
+      ),
+    )
     await this.loadCollations()
   }
 
@@ -309,6 +326,7 @@ export class ShardedDataSource extends DataSource {
     const pools = [...this.pools.values()]
     this.pools = new Map()
     this.built = undefined
+    this.engine = undefined
     await Promise.all(pools.map((pool) => pool.end()))
   }
 

@@ -78,7 +78,7 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
     return reads.explainRead(this.required(entityClass, 'explain'), options as reads.Options)
   }
 
-  /** Raw SQL of a repository. @throws ShardedError RAW_QUERY_NEEDS_SHARD for a sharded entity without a hint */
+  /** Raw SQL of a repository: routed, or where a hint says so on one shard or on each. */
   async queryFor<T>(
     entityClass: EntityTarget<ObjectLiteral>,
     query: string,
@@ -99,9 +99,7 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
       }
       return results as T
     }
-    throw new ShardedError('RAW_QUERY_NEEDS_SHARD', `${binding.entity.name} is sharded.`, {
-      details: { entity: binding.entity.name },
-    })
+    return super.query(query, parameters)
   }
 
   override createQueryBuilder<Entity extends ObjectLiteral>(
@@ -118,11 +116,8 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
     const binding = alias === undefined ? undefined : this.bindingOf(entityOrRunner)
     if (!binding || alias === undefined)
       return super.createQueryBuilder(entityOrRunner as EntityTarget<ObjectLiteral>, alias as string, queryRunner)
-    if (this.hint?.kind !== 'shard') {
-      throw new ShardedError('QUERY_BUILDER_NEEDS_SHARD', `${binding.entity.name} is sharded.`, {
-        details: { entity: binding.entity.name },
-      })
-    }
+    if (this.hint?.kind !== 'shard')
+      return super.createQueryBuilder(entityOrRunner as EntityTarget<ObjectLiteral>, alias, queryRunner)
     const { dataSource } = this.runtime.handle(hintedShard(binding, this.hint.shard))
     return dataSource.createQueryBuilder(entityOrRunner as EntityTarget<ObjectLiteral>, alias, queryRunner)
   }

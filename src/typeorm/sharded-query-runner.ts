@@ -1,4 +1,10 @@
-import { type EntityManager, type ReplicationMode, TransactionNotStartedError } from 'typeorm'
+import {
+  type EntityManager,
+  NamedPlaceholdersNotSupportedError,
+  QueryRunnerAlreadyReleasedError,
+  type ReplicationMode,
+  TransactionNotStartedError,
+} from 'typeorm'
 import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver'
 import { PostgresQueryRunner } from 'typeorm/driver/postgres/PostgresQueryRunner'
 import type { IsolationLevel } from 'typeorm/driver/types/IsolationLevel'
@@ -9,17 +15,13 @@ import { commitAll } from '../transactions/commit-all'
 import { NodeTransaction } from '../transactions/node-transaction'
 import { BoundClient } from './bound-client'
 import { ParticipantQueryRunner } from './participant-query-runner'
+import { ShardAccess } from './shard-access'
 import type { ShardRuntime } from './shard-runtime'
+import type { StatementEngine } from './statement-engine'
 
 interface NodePart {
   readonly transaction: NodeTransaction
   readonly runners: Map<string, ParticipantQueryRunner>
-}
-
-function unrouted(text: string): ShardedError {
-  return new ShardedError('QUERY_BUILDER_NEEDS_SHARD', 'A statement on a sharded entity has no shard.', {
-    details: { statement: text.slice(0, 500) },
-  })
 }
 
 /**
@@ -36,6 +38,7 @@ export class ShardedQueryRunner extends PostgresQueryRunner {
     private readonly runtime: () => ShardRuntime,
     driver: PostgresDriver,
     mode: ReplicationMode,
+    private readonly engine: () => StatementEngine | undefined,
   ) {
     super(driver, mode)
   }
@@ -59,14 +62,31 @@ export class ShardedQueryRunner extends PostgresQueryRunner {
     for (const node of nodes) await this.openNode(node)
   }
 
+  /** Statements that name a sharded table are routed and merged; all others are the home node's. */
   override async query(query: string, parameters?: unknown[], useStructuredResult?: boolean): Promise<never> {
-    if (query.includes('"__shard__"')) throw unrouted(query)
+    const engine = this.engine()
+    if (!engine?.mentions(query)) return this.atHome(query, parameters, useStructuredResult)
+    if (this.isReleased) throw new QueryRunnerAlreadyReleasedError()
+    if (parameters && !Array.isArray(parameters)) throw new NamedPlaceholdersNotSupportedError()
+    const result = await engine.run(query, parameters ?? [], {
+      access: new ShardAccess(this.runtime(), this.isTransactionActive ? this : undefined),
+      home: (text, values) => this.atHome(text, [...values], true),
+      openRunner: () => this.dataSource.createQueryRunner() as ShardedQueryRunner,
+    })
+    if (result) return (useStructuredResult ? result : result.raw) as never
+    return this.atHome(query, parameters, useStructuredResult)
+  }
+
+  private async atHome(query: string, parameters?: unknown[], useStructuredResult?: boolean): Promise<never> {
     if (this.isTransactionActive) await this.openNode(this.runtime().map.home)
     return super.query(query, parameters as never, useStructuredResult as never) as never
   }
 
   override async stream(...args: Parameters<PostgresQueryRunner['stream']>): ReturnType<PostgresQueryRunner['stream']> {
-    if (args[0].includes('"__shard__"')) throw unrouted(args[0])
+    if (args[0].includes('"__shard__"'))
+      throw new ShardedError('STATEMENT_UNSUPPORTED', 'A stream of a sharded entity reaches no shard.', {
+        details: { statement: args[0].slice(0, 500) },
+      })
     if (this.isTransactionActive) await this.openNode(this.runtime().map.home)
     return super.stream(...args)
   }

@@ -40,9 +40,9 @@ export class ShardedRepository<Entity extends ObjectLiteral> extends Repository<
   }
 
   /**
-   * Raw SQL. For a sharded entity it asks for a shard: `onShard(name).query(…)` gives the rows, `acrossShards().query(…)`
-   * a list of `{ shard, result }` in the order of the shards. The schema `"__shard__"` in the text stands for the shard's.
-   * @throws ShardedError RAW_QUERY_NEEDS_SHARD
+   * Raw SQL, with the names of tables as in the entities, routed and merged as if there were one database.
+   * `onShard(name).query(…)` sends it to one shard as it is, `acrossShards().query(…)` to each, and gives a list of
+   * `{ shard, result }` in the order of the shards; there the schema `"__shard__"` stands for the shard's.
    */
   // TypeORM's own default type of a raw result.
   // biome-ignore lint/suspicious/noExplicitAny: the signature is TypeORM's

@@ -1,7 +1,7 @@
 import type { EntityManager } from 'typeorm'
 import type { Shard } from '../topology/shard'
 import { ShardAccess } from './shard-access'
-import type { ShardedQueryRunner } from './sharded-query-runner'
+import type { ShardTransaction } from './shard-transaction'
 
 /** One shard's part of a write. */
 export interface ShardWrite<T> {
@@ -20,7 +20,7 @@ export interface ShardWrite<T> {
 export async function writeShards<T>(
   access: ShardAccess,
   writes: readonly ShardWrite<T>[],
-  openRunner: () => ShardedQueryRunner,
+  openRunner: () => ShardTransaction,
 ): Promise<readonly T[]> {
   const [only, another] = writes
   if (only && !another) return [await access.onShard(only.shard, only.work)]

@@ -309,9 +309,11 @@ describe('refusals', () => {
       dataSource.transaction((manager) => manager.find(Pet, { lock: { mode: 'pessimistic_write' } })),
     )
     await refused('UPSERT_WITHOUT_SHARD_KEY', () => pets().upsert({ id: 1, ownerId: 1 }, ['id']), 'Pet', 'ownerId')
-    await refused('RAW_QUERY_NEEDS_SHARD', () => pets().query('SELECT 1'), 'Pet')
-    await refused('QUERY_BUILDER_NEEDS_SHARD', () => pets().createQueryBuilder('p').getMany(), 'Pet')
-    await refused('QUERY_BUILDER_NEEDS_SHARD', () => dataSource.query('SELECT * FROM "__shard__"."pet"'))
+    await refused('JOIN_NOT_LOCAL', () =>
+      pets().createQueryBuilder('a').innerJoin('pet', 'b', 'a.age = b.age').getMany(),
+    )
+    await refused('STATEMENT_UNSUPPORTED', () => dataSource.query('EXPLAIN SELECT * FROM pet'))
+    await refused('STATEMENT_UNSUPPORTED', () => dataSource.query('SELECT 1; SELECT * FROM pet'))
   })
 
   it('of shards that there are not, and of unsharded entities', async () => {

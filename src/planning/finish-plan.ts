@@ -1,0 +1,377 @@
+import type { FuncCall, Node, SelectStmt } from '@pgsql/types'
+import { ShardedError } from '../errors/sharded-error'
+import { groupExpression, hasAggregate, isAggregateCall } from '../routing/query-shape'
+import type { Scope } from '../routing/scope'
+import { columnNode, functionNode, integerConstant, selectNode, sortNode, targetNode } from '../sql/nodes'
+import { isTreeObject, parametersOf, replaceNodes, type TreeObject, treeText, visit } from '../sql/tree'
+import { type PartialAggregate, partialAggregate } from './partial-aggregate'
+import { type ArmTemplate, expandedTargets, sortExpression } from './rows-plan'
+import { withShippedRows } from './shipped-rows'
+import type { ValueType } from './sort-form'
+import { type Template, templateOf } from './statement-template'
+
+/**
+ * A query that PostgreSQL finishes on one node: the shards give partial rows, which go back to one node as arrays, and the
+ * outer half of the query runs over them. Types, scale, collation, NULLs, HAVING, ORDER BY and LIMIT are PostgreSQL's own.
+ */
+export interface FinishPlan {
+  readonly kind: 'finish'
+  /** One shard's part: columns `c0 …` as text. */
+  readonly arm: ArmTemplate
+  /** How many columns an arm gives. */
+  readonly width: number
+  /** The outer half; the arrays are its parameters numbered from `firstArray`. */
+  readonly final: Template
+  /** The outer half before its values became texts, to ask for their types. */
+  readonly typed: string
+  readonly firstArray: number
+  readonly outputs: readonly string[]
+  /** LIMIT and OFFSET of the whole, where each shard needs to give no more rows than both. */
+  readonly armPage: { readonly limit: Node; readonly offset: Node | undefined } | undefined
+  /** In one line, for `explain`. */
+  readonly step: string
+}
+
+/** What the shards are asked for, before its types are known. */
+export interface FinishDraft {
+  /** The shards' half. Its columns are described before the plan is made. */
+  readonly inner: SelectStmt
+  readonly width: number
+  /** The outer half, over the shipped columns. */
+  readonly outer: (types: readonly ValueType[]) => SelectStmt
+  readonly outputs: readonly string[]
+  readonly armPage: FinishPlan['armPage']
+  readonly step: string
+}
+
+/** The CTE of the shipped rows. */
+const shipped = '__shipped__'
+
+type Late = (types: readonly ValueType[]) => Node
+
+/**
+ * Drafts the halves of a local query that groups, aggregates, or makes rows distinct or ranked over all shards. Where
+ * every aggregate can be finished from partial results, the shards group; else they give the rows.
+ *
+ * @throws ShardedError STATEMENT_UNSUPPORTED
+ */
+export function draftFinish(select: SelectStmt, scope: Scope, isAggregate: (name: string) => boolean): FinishDraft {
+  const targets = expandedTargets(select, scope)
+  const whole: SelectStmt = { ...select, targetList: [...targets] }
+  const groups = (select.groupClause ?? []).map((node) => groupExpression(node, whole, scope))
+  const sorts = (select.sortClause ?? []).flatMap((node) =>
+    'SortBy' in node ? [{ expression: sortExpression(node.SortBy.node, whole), like: node.SortBy }] : [],
+  )
+  const distinctOn = (select.distinctClause ?? [])
+    .filter((node) => Object.keys(node).length > 0)
+    .map((node) => groupExpression(node, whole, scope))
+  const values = [...targets, ...sorts.map((sort) => sort.expression)]
+  const isGrouped = groups.length > 0 || select.havingClause !== undefined || hasAggregate(values, isAggregate)
+  const halves = isGrouped ? new GroupedHalves(groups, [values, select.havingClause], isAggregate) : new PlainHalves()
+  const late = (node: Node): Late => halves.late(node)
+  const outerTargets = targets.flatMap((node) =>
+    'ResTarget' in node && node.ResTarget.val
+      ? [{ name: node.ResTarget.name ?? '', make: late(node.ResTarget.val) }]
+      : [],
+  )
+  const having = select.havingClause && late(select.havingClause)
+  const order = sorts.map(({ expression, like }) => ({ make: late(expression), like }))
+  const windows = (select.windowClause ?? []).map(late)
+  const on = distinctOn.map(late)
+  const grouping = halves.grouping()
+  const isDistinct = select.distinctClause !== undefined && on.length === 0 && !isGrouped && !hasWindow(values)
+  const isPageOfDistinct =
+    isDistinct && select.limitCount !== undefined && select.limitOption !== 'LIMIT_OPTION_WITH_TIES'
+  const inner: SelectStmt = selectNode({
+    ...(select.withClause && { withClause: select.withClause }),
+    ...((isDistinct || halves.dedupes) && { distinctClause: [{} as Node] }),
+    targetList: halves.targets(),
+    ...(select.fromClause && { fromClause: select.fromClause }),
+    ...(select.whereClause && { whereClause: select.whereClause }),
+    ...(halves.innerGroups.length > 0 && { groupClause: [...halves.innerGroups] }),
+    ...(isPageOfDistinct &&
+      sorts.length > 0 && { sortClause: sorts.map(({ expression, like }) => sortNode(expression, like)) }),
+  })
+  return {
+    inner,
+    width: halves.targets().length,
+    outputs: outerTargets.map((target) => target.name),
+    armPage:
+      isPageOfDistinct && select.limitCount ? { limit: select.limitCount, offset: select.limitOffset } : undefined,
+    step: isGrouped
+      ? halves.isPartial
+        ? 'let one node finish the groups of the shards'
+        : 'let one node group the rows of the shards'
+      : 'let one node finish the rows of the shards',
+    outer: (types) =>
+      selectNode({
+        targetList: outerTargets.map(({ make, name }) => targetNode(make(types), name)),
+        fromClause: [{ RangeVar: { relname: shipped, inh: true, relpersistence: 'p' } }],
+        ...(select.distinctClause && { distinctClause: on.length > 0 ? on.map((make) => make(types)) : [{} as Node] }),
+        ...(grouping.length > 0 && { groupClause: [...grouping] }),
+        ...(select.groupDistinct && { groupDistinct: true }),
+        ...(having && { havingClause: having(types) }),
+        ...(windows.length > 0 && { windowClause: windows.map((make) => make(types)) }),
+        ...(order.length > 0 && { sortClause: order.map(({ make, like }) => sortNode(make(types), like)) }),
+        ...(select.limitCount && { limitCount: select.limitCount }),
+        ...(select.limitOffset && { limitOffset: select.limitOffset }),
+        ...(select.limitOption && { limitOption: select.limitOption }),
+      }),
+  }
+}
+
+/** @param types of the columns that the shards give */
+export function finishPlan(
+  draft: FinishDraft,
+  inner: Template,
+  { types, asText }: { types: readonly ValueType[]; asText: boolean },
+): FinishPlan {
+  const names = Array.from({ length: draft.width }, (_, index) => `c${index}`)
+  const outer: Node = { SelectStmt: draft.outer(types) }
+  const firstArray = Math.max(0, ...parametersOf(outer)) + 1
+  const columns = names.map((name, index) => ({ name, type: types[index] ?? textType }))
+  const final = withShippedRows(templateOf(outer), [{ cte: shipped, columns, firstParameter: firstArray }])
+  const asTexts = draft.outputs.map((_, index) => `c${index}`)
+  return Object.freeze({
+    kind: 'finish',
+    arm: {
+      before: `SELECT ${names.map((name) => `q.${name}::text AS ${name}`).join(', ')} FROM (${inner.text}`,
+      after: `) AS q(${names.join(', ')})`,
+      parameters: inner.parameters,
+    },
+    width: draft.width,
+    final: asText
+      ? {
+          ...final,
+          text: `SELECT ${asTexts.map((name) => `q.${name}::text AS ${name}`).join(', ')} FROM (${final.text}) AS q(${asTexts.join(', ')})`,
+        }
+      : final,
+    typed: final.text,
+    firstArray,
+    outputs: draft.outputs,
+    armPage: draft.armPage,
+    step: draft.step,
+  })
+}
+
+const textType: ValueType = { name: 'text', kind: 'base', collation: undefined }
+
+/** The two halves of a query: what is shipped, and how the outer half says its expressions over that. */
+interface Halves {
+  readonly isPartial: boolean
+  /** The shards may leave out rows that are alike. */
+  readonly dedupes: boolean
+  readonly innerGroups: readonly Node[]
+  late(expression: Node): Late
+  /** The outer GROUP BY; after all expressions were told. */
+  grouping(): readonly Node[]
+  targets(): Node[]
+}
+
+/** The columns that the shards give, each expression once. */
+class Shipment {
+  readonly expressions: Node[] = []
+  private readonly numbers = new Map<string, number>()
+
+  add(expression: Node): number {
+    const text = treeText(expression)
+    let number = this.numbers.get(text)
+    if (number === undefined) {
+      number = this.expressions.push(expression) - 1
+      this.numbers.set(text, number)
+    }
+    return number
+  }
+
+  column(expression: Node): Node {
+    return columnNode(shipped, `c${this.add(expression)}`)
+  }
+
+  targets(): Node[] {
+    const list = this.expressions.length > 0 ? this.expressions : [{ A_Const: { ival: { ival: 1 } } }]
+    return list.map((expression, index) => targetNode(expression, `c${index}`))
+  }
+}
+
+/** A query without groups: whole expressions are shipped, but for windows, which span the shards. */
+class PlainHalves implements Halves {
+  readonly isPartial = false
+  readonly dedupes = false
+  readonly innerGroups: readonly Node[] = []
+  private readonly shipment = new Shipment()
+
+  late(expression: Node): Late {
+    const outer = this.told(expression)
+    return () => outer
+  }
+
+  grouping(): readonly Node[] {
+    return []
+  }
+
+  targets(): Node[] {
+    return this.shipment.targets()
+  }
+
+  private told(expression: Node): Node {
+    const isWindow = 'WindowDef' in expression
+    if (!isWindow && !hasWindow([expression]))
+      return needsRow(expression) ? this.shipment.column(expression) : expression
+    return replaceNodes(expression, (object) => {
+      if ('ColumnRef' in object || 'SubLink' in object) return this.shipment.column(object as unknown as Node)
+      return undefined
+    })
+  }
+}
+
+/** A query with groups. */
+class GroupedHalves implements Halves {
+  readonly isPartial: boolean
+  readonly dedupes: boolean
+  private readonly shipment = new Shipment()
+  private readonly groupTexts = new Map<string, Node>()
+  private readonly plainGroups: readonly Node[]
+  private readonly dependents = new Map<string, Node>()
+
+  constructor(
+    private readonly groups: readonly Node[],
+    trees: readonly unknown[],
+    private readonly isAggregate: (name: string) => boolean,
+  ) {
+    const calls = aggregatesIn(trees, isAggregate)
+    const isPlain = groups.every((group) => !('GroupingSet' in group))
+    this.isPartial = isPlain && calls.every((call) => partialAggregate(call) !== undefined)
+    this.dedupes = !this.isPartial && calls.every((call) => call.agg_distinct === true)
+    this.plainGroups = groups.flatMap(groupParts)
+    for (const group of this.plainGroups) this.groupTexts.set(treeText(group), group)
+  }
+
+  get innerGroups(): readonly Node[] {
+    return this.isPartial ? [...this.plainGroups, ...this.dependents.values()].filter(needsRow) : []
+  }
+
+  late(expression: Node): Late {
+    const combined = new Map<object, Late>()
+    const marked = replaceNodes(expression, (object) => {
+      const node = object as unknown as Node
+      const group = this.groupTexts.get(treeText(node))
+      if (group) return needsRow(group) ? this.shipment.column(group) : undefined
+      if ('FuncCall' in object && isAggregateCall(object['FuncCall'] as TreeObject, this.isAggregate)) {
+        const marker = {}
+        combined.set(marker, this.aggregate(object['FuncCall'] as FuncCall))
+        return marker
+      }
+      if ('ColumnRef' in object || 'SubLink' in object) return this.dependent(node)
+      return undefined
+    })
+    return (types) => replaceNodes(marked, (object) => combined.get(object)?.(types))
+  }
+
+  grouping(): readonly Node[] {
+    const own = this.groups.map((group) =>
+      replaceNodes(group, (object) => {
+        const found = this.groupTexts.get(treeText(object))
+        return found && needsRow(found) ? this.shipment.column(found) : undefined
+      }),
+    )
+    return [...own, ...[...this.dependents.values()].map((node) => this.shipment.column(node))]
+  }
+
+  targets(): Node[] {
+    return this.shipment.targets()
+  }
+
+  /**
+   * A column that only a primary key in GROUP BY allows: to group by it too changes no group. Without groups it is a
+   * subquery that all shards answer alike.
+   */
+  private dependent(node: Node): Node {
+    if (this.groups.length > 0) {
+      this.dependents.set(treeText(node), node)
+      return this.shipment.column(node)
+    }
+    if (!this.isPartial)
+      throw new ShardedError('STATEMENT_UNSUPPORTED', 'A subquery stands beside an aggregate that needs all rows.', {
+        details: {},
+      })
+    return firstOf(functionNode('array_agg', this.shipment.column(node)))
+  }
+
+  private aggregate(call: FuncCall): Late {
+    const partial = this.isPartial ? partialAggregate(call) : undefined
+    if (partial) return this.combined(partial)
+    // The row's values go along, and the aggregate itself runs in the outer half.
+    const outer: Node = {
+      FuncCall: replaceParts(call, (node) => (needsRow(node) ? this.shipment.column(node) : node)),
+    }
+    return () => outer
+  }
+
+  private combined({ partials, combine }: PartialAggregate): Late {
+    const numbers = partials.map((partial) => this.shipment.add(partial))
+    const columns = numbers.map((number) => columnNode(shipped, `c${number}`))
+    return (types) =>
+      combine(
+        columns,
+        numbers.map((number) => types[number]),
+      )
+  }
+}
+
+const firstOf = (array: Node): Node => ({
+  A_Indirection: { arg: array, indirection: [{ A_Indices: { uidx: integerConstant(1) } }] },
+})
+
+/** Rewrites what an aggregate reads of a row: its arguments, its order, its filter. */
+function replaceParts(call: FuncCall, told: (node: Node) => Node): FuncCall {
+  return {
+    ...call,
+    ...(call.args && { args: call.args.map(told) }),
+    ...(call.agg_filter && { agg_filter: told(call.agg_filter) }),
+    ...(call.agg_order && {
+      agg_order: call.agg_order.map((node) =>
+        'SortBy' in node && node.SortBy.node ? { SortBy: { ...node.SortBy, node: told(node.SortBy.node) } } : node,
+      ),
+    }),
+  }
+}
+
+/** True for an expression that has to be computed where the rows are. */
+function needsRow(expression: Node): boolean {
+  let found = false
+  visit(expression, (object) => {
+    if ('ColumnRef' in object || 'SubLink' in object) found = true
+    return !found
+  })
+  return found
+}
+
+function groupParts(group: Node): readonly Node[] {
+  if ('GroupingSet' in group) return (group.GroupingSet.content ?? []).flatMap(groupParts)
+  // `(a, b)` inside of grouping sets is a row.
+  if ('RowExpr' in group && group.RowExpr.row_format === 'COERCE_IMPLICIT_CAST')
+    return (group.RowExpr.args ?? []).flatMap(groupParts)
+  return [group]
+}
+
+function aggregatesIn(trees: readonly unknown[], isAggregate: (name: string) => boolean): readonly FuncCall[] {
+  const calls: FuncCall[] = []
+  visit(trees, (object) => {
+    if ('SubLink' in object) return false
+    const call = object['FuncCall']
+    if (!isTreeObject(call) || !isAggregateCall(call, isAggregate)) return undefined
+    calls.push(call as FuncCall)
+    return false
+  })
+  return calls
+}
+
+function hasWindow(trees: readonly unknown[]): boolean {
+  let found = false
+  visit(trees, (object) => {
+    if ('SubLink' in object) return false
+    if (isTreeObject(object['over'])) found = true
+    return !found
+  })
+  return found
+}

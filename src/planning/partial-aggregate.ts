@@ -1,0 +1,66 @@
+import type { FuncCall, Node } from '@pgsql/types'
+import { functionNode, integerConstant, operatorNode, typeCast } from '../sql/nodes'
+import { namesOf } from '../sql/tree'
+import type { ValueType } from './sort-form'
+
+/** An aggregate in two halves: what every shard computes, and how the results are put together. */
+export interface PartialAggregate {
+  readonly partials: readonly Node[]
+  /** The whole, over columns that hold the partials and have the given types. */
+  readonly combine: (columns: readonly Node[], types: readonly (ValueType | undefined)[]) => Node
+}
+
+const sameAgain = new Set(['min', 'max', 'bool_and', 'bool_or', 'every', 'bit_and', 'bit_or', 'bit_xor'])
+
+/**
+ * The halves of an aggregate, where the halves give exactly the whole; undefined where its rows are needed (DISTINCT,
+ * an order, percentiles, deviations, lists).
+ */
+export function partialAggregate(call: FuncCall): PartialAggregate | undefined {
+  const name = namesOf(call.funcname)?.at(-1) ?? ''
+  if (call.agg_distinct || call.agg_order || call.agg_within_group || call.func_variadic) return undefined
+  if (name === 'count') {
+    return {
+      partials: [{ FuncCall: call }],
+      combine: ([count]) => coalesceZero(typeCast(aggregate('sum', count), 'int8')),
+    }
+  }
+  if (sameAgain.has(name)) return { partials: [{ FuncCall: call }], combine: ([value]) => aggregate(name, value) }
+  if (name === 'sum') return { partials: [{ FuncCall: call }], combine: ([sum], [type]) => addUp(sum, type) }
+  if (name === 'avg') {
+    const as = (fn: string): Node => ({ FuncCall: { ...call, funcname: [{ String: { sval: fn } }] } })
+    return { partials: [as('sum'), as('count'), as('avg')], combine: average }
+  }
+  return undefined
+}
+
+/** The sum of integers is a bigint, and that of bigints would be a numeric. */
+function addUp(sum: Node | undefined, type: ValueType | undefined): Node {
+  const total = aggregate('sum', sum)
+  return type?.name === 'bigint' ? typeCast(total, 'int8') : total
+}
+
+/**
+ * As PostgreSQL divides: numerics by numerics, which gives its scale. Means of floats are weighted, since a sum of `real`
+ * has lost what their mean still has.
+ */
+function average(columns: readonly Node[], [type]: readonly (ValueType | undefined)[]): Node {
+  const [sum, count, mean] = columns
+  const total = { A_Expr: nullIfZero(aggregate('sum', count)) } as Node
+  if (type?.name === 'bigint' || type?.name === 'numeric')
+    return operatorNode('/', typeCast(aggregate('sum', sum), 'numeric'), total)
+  if (type?.name === 'interval') return operatorNode('/', aggregate('sum', sum), typeCast(total, 'float8'))
+  const weighted = operatorNode('*', mean ?? integerConstant(0), typeCast(count ?? integerConstant(0), 'float8'))
+  return operatorNode('/', aggregate('sum', weighted), typeCast(total, 'float8'))
+}
+
+const nullIfZero = (value: Node) => ({
+  kind: 'AEXPR_NULLIF' as const,
+  name: [{ String: { sval: '=' } }],
+  lexpr: value,
+  rexpr: integerConstant(0),
+})
+
+const aggregate = (name: string, argument: Node | undefined): Node => functionNode(name, argument ?? integerConstant(0))
+
+const coalesceZero = (value: Node): Node => ({ CoalesceExpr: { args: [value, integerConstant(0)] } })

@@ -1,0 +1,233 @@
+import type { Node, SelectStmt, SortBy } from '@pgsql/types'
+import { ShardedError } from '../errors/sharded-error'
+import { hasAggregate, outputNamed, targetAt } from '../routing/query-shape'
+import type { Scope } from '../routing/scope'
+import type { StatementAnalysis } from '../routing/statement-analysis'
+import { columnNode, selectNode, sortNode, targetNode } from '../sql/nodes'
+import { outputName } from '../sql/output-name'
+import { namesOf } from '../sql/tree'
+import { armTag } from './bind-shard-names'
+import type { NodeSortFacts } from './node-sort-facts'
+import type { OutputColumn } from './output-column'
+import { type SortForm, sortForm, type ValueType } from './sort-form'
+import type { Template } from './statement-template'
+
+/** One term of the ORDER BY of a query over shards. */
+export interface RowsOrder {
+  /** How messages name it. */
+  readonly name: string
+  readonly type: ValueType
+  readonly form: SortForm
+  /** The column that this process compares. */
+  readonly column: string
+  /** The column by which a node merges its arms. */
+  readonly nodeColumn: string
+  readonly witness: string | undefined
+  readonly descending: boolean
+  readonly nullsFirst: boolean
+}
+
+/** One shard's part of a query, with a place for its own LIMIT. */
+export interface ArmTemplate {
+  readonly before: string
+  readonly after: string
+  readonly parameters: readonly number[]
+}
+
+/** The text of an arm that gives `limit` rows at the most. */
+export const armText = ({ before, after }: ArmTemplate, limit: number | undefined): string =>
+  limit === undefined ? `${before}${after}` : `${before} LIMIT ${limit}${after}`
+
+/** A query whose answer is the shards' answers put together, in order. */
+export interface RowsPlan {
+  readonly kind: 'rows'
+  readonly arm: ArmTemplate
+  readonly outputs: readonly OutputColumn[]
+  readonly order: readonly RowsOrder[]
+  readonly limit: Node | undefined
+  readonly offset: Node | undefined
+}
+
+/** A query prepared for `rowsPlan`: what it needs to know is the types of the columns of `select`. */
+export interface RowsDraft {
+  /** The query with an explicit list of outputs, and hidden ones for its order behind them. */
+  readonly select: SelectStmt
+  readonly outputs: readonly string[]
+  readonly sorts: readonly { readonly name: string; readonly descending: boolean; readonly nullsFirst: boolean }[]
+  readonly limit: Node | undefined
+  readonly offset: Node | undefined
+}
+
+/** Drafts the plan of a local query. @throws ShardedError STATEMENT_UNSUPPORTED, ORDER_UNSUPPORTED */
+export function draftRows(
+  select: SelectStmt,
+  { scope, main }: Pick<StatementAnalysis, 'scope' | 'main'>,
+  isAggregate: (name: string) => boolean,
+): RowsDraft {
+  const targets = expandedTargets(select, scope)
+  const isWhole = !select.distinctClause && !select.groupClause && !hasAggregate([targets], isAggregate)
+  const sorts = (select.sortClause ?? []).flatMap((node) =>
+    'SortBy' in node ? [sortOf(node.SortBy, { ...select, targetList: targets }, scope)] : [],
+  )
+  const isPaged = select.limitCount !== undefined || select.limitOffset !== undefined
+  // Ties at the border of a page fall alike on every page.
+  if (isPaged && isWhole && sorts.length > 0 && !select.op?.startsWith('SETOP_U'))
+    sorts.push(...tieBreak(main, sorts, scope))
+  const hidden = sorts.map(({ expression }, index) => targetNode(expression, `__o${index}`))
+  const { limitCount, limitOffset, limitOption: _option, ...rest } = select
+  return {
+    select: selectNode({
+      ...rest,
+      limitOption: 'LIMIT_OPTION_DEFAULT',
+      targetList: [...targets, ...hidden],
+      ...(sorts.length > 0 && { sortClause: sorts.map(({ node }) => node) }),
+    }),
+    outputs: targets.map((node) => ('ResTarget' in node ? (node.ResTarget.name ?? '') : '')),
+    sorts,
+    limit: limitCount && isNullConstant(limitCount) ? undefined : limitCount,
+    offset: limitOffset,
+  }
+}
+
+/** @param types of the columns of the draft's query */
+export function rowsPlan(
+  draft: RowsDraft,
+  template: Template,
+  { types, facts, asText }: { types: readonly ValueType[]; facts: readonly NodeSortFacts[]; asText: boolean },
+): RowsPlan {
+  const { outputs, sorts } = draft
+  const order = sorts.map((sort, index): RowsOrder => {
+    const type = types[outputs.length + index] ?? unknownType
+    const form = sortForm(type, facts, { name: sort.name, details: { order: sort.name } })
+    return {
+      ...sort,
+      type,
+      form,
+      column: form.comparable ? `__k${index}` : `__o${index}`,
+      nodeColumn: form.nodeOrder ? `__n${index}` : `__o${index}`,
+      witness: form.witness ? `__w${index}` : undefined,
+    }
+  })
+  return Object.freeze({
+    kind: 'rows',
+    arm: wrapArm(template, draft, order, types, asText),
+    outputs: outputs.map((name, index) => ({ name, type: types[index] ?? unknownType })),
+    order,
+    limit: draft.limit,
+    offset: draft.offset,
+  })
+}
+
+const unknownType: ValueType = { name: 'text', kind: 'base', collation: undefined }
+
+/**
+ * Puts an arm into a query of its own that adds the forms to compare. Types that each shard declares for itself (enums)
+ * become text: several shards then fit one UNION, and the driver gives text either way.
+ */
+function wrapArm(
+  arm: Template,
+  { outputs }: RowsDraft,
+  order: readonly RowsOrder[],
+  types: readonly ValueType[],
+  asText: boolean,
+): ArmTemplate {
+  const columns = [...outputs.map((_, index) => `c${index}`), ...order.map((_, index) => `o${index}`)]
+  const selected = outputs.map((name, index) => {
+    const isOwnType = types[index]?.kind === 'enum' || types[index]?.kind === 'composite'
+    return `q.c${index}${asText || isOwnType ? '::text' : ''} AS ${asText ? `c${index}` : quoted(name)}`
+  })
+  for (const [index, { form, column, nodeColumn, witness }] of order.entries()) {
+    const value = `q.o${index}`
+    if (column === `__o${index}` || nodeColumn === `__o${index}`) selected.push(`${value} AS "__o${index}"`)
+    if (form.comparable) selected.push(`${form.comparable(value)} AS "__k${index}"`)
+    if (form.nodeOrder) selected.push(`${form.nodeOrder(value)} AS "__n${index}"`)
+    if (form.witness) selected.push(`${form.witness.sql(value)} AS "${witness}"`)
+  }
+  return Object.freeze({
+    before: `SELECT ${[...selected, `${armTag} AS "__arm"`].join(', ')} FROM (${arm.text}`,
+    after: `) AS q${columns.length > 0 ? `(${columns.join(', ')})` : ''}`,
+    parameters: arm.parameters,
+  })
+}
+
+const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`
+
+/** The outputs with every name said, and stars written out. */
+export function expandedTargets(select: SelectStmt, scope: Scope): Node[] {
+  return (select.targetList ?? []).flatMap((node): Node[] => {
+    if (!('ResTarget' in node)) return [node]
+    const { val, name } = node.ResTarget
+    const star = val ? starColumns(val, scope) : undefined
+    if (star) return star
+    return val ? [targetNode(val, name ?? outputName(val))] : []
+  })
+}
+
+function starColumns(node: Node, scope: Scope): Node[] | undefined {
+  if (!('ColumnRef' in node)) return undefined
+  const fields = node.ColumnRef.fields ?? []
+  const last = fields.at(-1)
+  if (!last || !('A_Star' in last)) return undefined
+  const alias = fields.length > 1 ? namesOf(fields.slice(0, -1))?.at(-1) : undefined
+  return scope.items
+    .filter((item) => alias === undefined || item.alias === alias)
+    .flatMap((item) => {
+      const names = item.columns?.keys() ?? item.use?.table.columns.keys()
+      if (!names)
+        throw new ShardedError('STATEMENT_UNSUPPORTED', `The columns of ${item.alias}.* are not known here.`, {
+          details: { alias: item.alias },
+        })
+      return [...names].map((name) => targetNode(columnNode(item.alias, name), name))
+    })
+}
+
+interface Sort {
+  readonly name: string
+  readonly expression: Node
+  readonly node: Node
+  readonly descending: boolean
+  readonly nullsFirst: boolean
+}
+
+function sortOf(sort: SortBy, select: SelectStmt, scope: Scope): Sort {
+  if (sort.sortby_dir === 'SORTBY_USING')
+    throw new ShardedError('ORDER_UNSUPPORTED', 'ORDER BY … USING an operator cannot be merged over shards.', {
+      details: {},
+    })
+  const expression = sortExpression(sort.node, select)
+  const descending = sort.sortby_dir === 'SORTBY_DESC'
+  return {
+    name: scope.column(expression)?.name ?? outputName(expression),
+    expression,
+    node: sortNode(expression, sort),
+    descending,
+    nullsFirst: sort.sortby_nulls === 'SORTBY_NULLS_FIRST' || (sort.sortby_nulls !== 'SORTBY_NULLS_LAST' && descending),
+  }
+}
+
+/** What a term of ORDER BY means: a bare name is an output's before it is a column's; a number is an ordinal. */
+export function sortExpression(node: Node | undefined, select: SelectStmt): Node {
+  if (!node) return { A_Const: { isnull: true } }
+  if ('A_Const' in node && node.A_Const.ival) return targetAt(select, node.A_Const.ival.ival ?? 0) ?? node
+  return outputNamed(node, select) ?? node
+}
+
+function tieBreak(main: StatementAnalysis['main'], sorts: readonly Sort[], scope: Scope): readonly Sort[] {
+  const [use] = main?.uses ?? []
+  const item = scope.items.find((one) => one.use === use)
+  if (!use || !item) return []
+  return use.table.primaryKey
+    .filter(
+      (name) =>
+        !sorts.some((sort) => {
+          const column = scope.column(sort.expression)
+          return column?.use === use && column.name === name
+        }),
+    )
+    .map((name) => {
+      const expression = columnNode(item.alias, name)
+      return { name, expression, node: sortNode(expression), descending: false, nullsFirst: false }
+    })
+}
+
+const isNullConstant = (node: Node): boolean => 'A_Const' in node && node.A_Const.isnull === true

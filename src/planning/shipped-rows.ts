@@ -1,0 +1,37 @@
+import type { ValueType } from './sort-form'
+import type { Template } from './statement-template'
+
+/** Rows that stand in a statement as a CTE: they were read elsewhere and come back as one array of texts a column. */
+export interface ShippedRows {
+  readonly cte: string
+  readonly columns: readonly { readonly name: string; readonly type: ValueType }[]
+  /** The number of the parameter of the first column's array, in the numbering of the statement's source. */
+  readonly firstParameter: number
+}
+
+/** Puts shipped rows before a statement: `WITH "__m0__"(…) AS (SELECT u.v0::integer … FROM unnest($2::text[], …) AS u(v0, …)) …`. */
+export function withShippedRows(template: Template, shipped: readonly ShippedRows[]): Template {
+  if (shipped.length === 0) return template
+  const parameters = [...template.parameters]
+  const ctes = shipped.map(({ cte, columns, firstParameter }) => {
+    const arrays = columns.map((_, index) => {
+      parameters.push(firstParameter + index)
+      return `$${parameters.length}::text[]`
+    })
+    const values = columns.map(({ type }, index) => typed(`u.v${index}`, type))
+    const names = columns.map(({ name }) => quoted(name))
+    return `"${cte}"(${names.join(', ')}) AS (SELECT ${values.join(', ')} FROM unnest(${arrays.join(', ')}) AS u(${columns.map((_, index) => `v${index}`).join(', ')}))`
+  })
+  const [opening = ''] = /^WITH (?:RECURSIVE )?/.exec(template.text) ?? []
+  const rest = template.text.slice(opening.length)
+  const text = opening === '' ? `WITH ${ctes.join(', ')} ${rest}` : `${opening}${ctes.join(', ')}, ${rest}`
+  return Object.freeze({ text, parameters: Object.freeze(parameters) })
+}
+
+/** A text as a value of its type, under its collation. */
+function typed(value: string, { name, collation }: ValueType): string {
+  const cast = name === 'text' || name === 'unknown' ? value : `${value}::${name}`
+  return collation === undefined || collation === '"default"' ? cast : `${cast} COLLATE ${collation}`
+}
+
+const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`

@@ -1,0 +1,110 @@
+import type { Node, RangeVar } from '@pgsql/types'
+import { ShardedError } from '../errors/sharded-error'
+import { type ParsedStatement, parseStatement } from '../sql/parse-statement'
+import { printStatement } from '../sql/print-statement'
+import { isTreeObject, parametersOf, replaceNodes, type TreeObject, visit } from '../sql/tree'
+import { placeholderSchema } from './bind-shard-names'
+
+/** A statement with the placeholder schema, and which of the given parameters it takes. */
+export interface Template {
+  readonly text: string
+  /** Numbers of the parameters of the statement that it was made from, in the order in which it takes them. */
+  readonly parameters: readonly number[]
+}
+
+/** The name of a table in a text: one or two identifiers, quoted or not. */
+const tableName = /^(?:"(?:[^"]|"")*"|[\p{L}_][\p{L}\p{N}_$]*)(?:\s*\.\s*(?:"(?:[^"]|"")*"|[\p{L}_][\p{L}\p{N}_$]*))?/u
+
+/** A table's name in a text, by the place that the parser gives. */
+export interface NamedTable {
+  readonly rangeVar: RangeVar
+  /** The logical name of the sharded table. */
+  readonly name: string
+}
+
+/**
+ * Puts the placeholder schema before the tables of a text, at the places where the parser saw them. A table without an
+ * alias gets its own name as one: its columns may be written with it.
+ *
+ * @param nameOf how a table is written; by default with the placeholder
+ */
+export function templateText(
+  { text }: ParsedStatement,
+  tables: readonly NamedTable[],
+  nameOf: (table: NamedTable) => string = ({ name }) => placeholder(name),
+): string {
+  // The parser counts bytes.
+  const bytes = Buffer.from(text)
+  const sorted = [...tables].sort((a, b) => (a.rangeVar.location ?? 0) - (b.rangeVar.location ?? 0))
+  let result = ''
+  let end = 0
+  for (const table of sorted) {
+    const { rangeVar, name } = table
+    const start = rangeVar.location ?? 0
+    const [written] = tableName.exec(bytes.subarray(start).toString()) ?? []
+    if (written === undefined)
+      throw new ShardedError('STATEMENT_UNSUPPORTED', `The table ${name} cannot be found in the statement.`, {
+        details: { statement: text.slice(0, 500) },
+      })
+    const alias = rangeVar.alias ? '' : ` AS ${quoted(rangeVar.relname ?? name)}`
+    result += `${bytes.subarray(end, start)}${nameOf(table)}${alias}`
+    end = start + Buffer.byteLength(written)
+  }
+  return result + bytes.subarray(end).toString()
+}
+
+const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`
+const placeholder = (name: string): string => `"${placeholderSchema}".${quoted(name)}`
+
+/** A copy of a tree with the placeholder schema on its sharded tables, and other nodes in the place of some. */
+export function localise<T>(
+  tree: T,
+  uses: readonly NamedTable[],
+  replacements: ReadonlyMap<unknown, (wrapper: TreeObject) => unknown> = new Map(),
+): T {
+  const names = new Map<unknown, string>(uses.map((use) => [use.rangeVar, use.name]))
+  return replaceNodes(tree, (object) => {
+    const replace = replacements.get(object) ?? replacements.get(object['RangeVar'])
+    if (replace) return replace(object)
+    const column = object['ColumnRef']
+    if (isTreeObject(column)) return withoutPlaceholder(column)
+    const name = names.get(object)
+    if (name === undefined) return undefined
+    return {
+      ...object,
+      schemaname: placeholderSchema,
+      relname: name,
+      alias: object['alias'] ?? { aliasname: object['relname'] },
+    }
+  })
+}
+
+/** `"__shard__"."order"."id"` is the column of a table that now has an alias. */
+function withoutPlaceholder(column: TreeObject): unknown {
+  const fields = (column['fields'] ?? []) as Node[]
+  const [first] = fields
+  if (fields.length < 3 || !first || !('String' in first) || first.String.sval !== placeholderSchema) return undefined
+  return { ColumnRef: { ...column, fields: fields.slice(1) } }
+}
+
+/** Prints a localised tree, with its parameters numbered from 1. @throws ShardedError STATEMENT_UNSUPPORTED */
+export function templateOf(statement: Node): Template {
+  const parameters = parametersOf(statement)
+  const numbered = replaceNodes(statement, (object) => {
+    const found = object['ParamRef']
+    return isTreeObject(found)
+      ? { ParamRef: { number: parameters.indexOf(Number(found['number'] ?? 0)) + 1 } }
+      : undefined
+  })
+  const printed = printStatement(numbered)
+  const tables: NamedTable[] = []
+  const again = parseStatement(printed.text) ?? printed
+  visit(again.statements, (object) => {
+    if (object['schemaname'] === placeholderSchema) {
+      const rangeVar = object as RangeVar
+      tables.push({ rangeVar, name: rangeVar.relname ?? '' })
+    }
+    return undefined
+  })
+  return Object.freeze({ text: templateText(printed, tables), parameters: Object.freeze(parameters) })
+}

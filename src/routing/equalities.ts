@@ -1,0 +1,101 @@
+import type { Node } from '@pgsql/types'
+import { conjunctsOf, namesOf } from '../sql/tree'
+import type { BaseColumn, Scope, TableUse } from './scope'
+
+/** A condition that all rows of its query meet, with the scope that its names are read in. */
+export interface Filter {
+  readonly condition: Node
+  readonly scope: Scope
+}
+
+/** Two columns that a condition makes equal. */
+export type Equality = readonly [BaseColumn, BaseColumn]
+
+/** The columns that a condition makes equal: of alternatives, those that all of them do. */
+export function equalitiesOf({ condition, scope }: Filter): readonly Equality[] {
+  if ('BoolExpr' in condition && condition.BoolExpr.boolop === 'OR_EXPR') {
+    const [first = [], ...others] = (condition.BoolExpr.args ?? []).map((branch) =>
+      conjunctsOf(branch).flatMap((part) => equalitiesOf({ condition: part, scope })),
+    )
+    return first.filter((pair) => others.every((branch) => branch.some((other) => isSamePair(pair, other))))
+  }
+  if (!('A_Expr' in condition)) return []
+  const { kind, name, lexpr, rexpr } = condition.A_Expr
+  if (kind !== 'AEXPR_OP' || namesOf(name)?.at(-1) !== '=') return []
+  return pairsOf(lexpr, rexpr).flatMap(([left, right]): Equality[] => {
+    const a = scope.column(left)
+    const b = scope.column(right)
+    return a && b ? [[a, b]] : []
+  })
+}
+
+function pairsOf(
+  left: Node | undefined,
+  right: Node | undefined,
+): readonly (readonly [Node | undefined, Node | undefined])[] {
+  if (!left || !right || !('RowExpr' in left) || !('RowExpr' in right)) return [[left, right]]
+  const rights = right.RowExpr.args ?? []
+  return (left.RowExpr.args ?? []).map((one, index) => [one, rights[index]] as const)
+}
+
+const isSameColumn = (a: BaseColumn, b: BaseColumn): boolean => a.use === b.use && a.name === b.name
+
+const isSamePair = ([a, b]: Equality, [c, d]: Equality): boolean =>
+  (isSameColumn(a, c) && isSameColumn(b, d)) || (isSameColumn(a, d) && isSameColumn(b, c))
+
+/** Table uses whose rows can only meet on one shard, put together: they agree in locators of one domain. */
+export function components(
+  uses: ReadonlySet<TableUse>,
+  equalities: readonly Equality[],
+): readonly ReadonlySet<TableUse>[] {
+  const classes = columnClasses(equalities)
+  const parts: Set<TableUse>[] = []
+  const partOf = new Map<string, Set<TableUse>>()
+  for (const use of uses) {
+    let part = new Set([use])
+    parts.push(part)
+    for (const locator of use.table.locators) {
+      const members = locator.columns.map((name) => classes(use, name))
+      if (members.some((member) => member === undefined)) continue
+      const text = `${locator.domain}|${members.join(',')}`
+      const other = partOf.get(text)
+      if (other && other !== part) {
+        for (const one of part) other.add(one)
+        for (const [key, value] of partOf) if (value === part) partOf.set(key, other)
+        parts.splice(parts.indexOf(part), 1)
+        part = other
+      }
+      partOf.set(text, part)
+    }
+  }
+  return parts
+}
+
+/** Numbers columns so that those which must be equal share a number. */
+function columnClasses(equalities: readonly Equality[]): (use: TableUse, name: string) => number | undefined {
+  const numbers = new Map<TableUse, Map<string, number>>()
+  const parents: number[] = []
+  const root = (number: number): number => {
+    const parent = parents[number] ?? number
+    return parent === number ? number : root(parent)
+  }
+  const numberOf = ({ use, name }: BaseColumn): number => {
+    let columns = numbers.get(use)
+    if (!columns) {
+      columns = new Map()
+      numbers.set(use, columns)
+    }
+    let number = columns.get(name)
+    if (number === undefined) {
+      number = parents.length
+      parents.push(number)
+      columns.set(name, number)
+    }
+    return number
+  }
+  for (const [a, b] of equalities) parents[root(numberOf(a))] = root(numberOf(b))
+  return (use, name) => {
+    const number = numbers.get(use)?.get(name)
+    return number === undefined ? undefined : root(number)
+  }
+}

@@ -1,0 +1,192 @@
+import type { A_Expr, Node } from '@pgsql/types'
+import { canonicalKey } from '../functions/canonical-key'
+import type { KeyBound, KeyConstraint } from '../functions/sharding-function'
+import { isTreeObject, namesOf } from '../sql/tree'
+import { type Predicate, unknownPredicate } from './predicate'
+import type { ShardedTable } from './table-catalog'
+
+/** A column of a sharded table, where it is a part of the shard key. */
+export interface KeyColumnUse {
+  readonly table: ShardedTable
+  /** Which part of the key. */
+  readonly index: number
+}
+
+/** How an expression is understood: which key column it is, and which value. */
+export interface KeyReader {
+  keyColumn(expression: Node | undefined): KeyColumnUse | undefined
+  parameter(number: number): unknown
+}
+
+/**
+ * What a condition in SQL says of the shard key. Values are constants and parameters; everything else is unknown and
+ * narrows nothing.
+ */
+export function keyPredicate(condition: Node, reader: KeyReader): Predicate {
+  if ('BoolExpr' in condition) {
+    const { boolop, args = [] } = condition.BoolExpr
+    if (boolop === 'AND_EXPR') return { kind: 'and', of: args.map((part) => keyPredicate(part, reader)) }
+    if (boolop === 'OR_EXPR') return { kind: 'or', of: args.map((part) => keyPredicate(part, reader)) }
+    return unknownPredicate
+  }
+  if ('A_Const' in condition && condition.A_Const.boolval && !condition.A_Const.boolval.boolval)
+    return { kind: 'or', of: [] }
+  if ('A_Expr' in condition) return comparison(condition.A_Expr, reader)
+  return unknownPredicate
+}
+
+function comparison(expression: A_Expr, reader: KeyReader): Predicate {
+  const { kind, lexpr, rexpr } = expression
+  const operator = namesOf(expression.name)?.at(-1)
+  if (kind === 'AEXPR_OP') return binary(operator, lexpr, rexpr, reader)
+  if (kind === 'AEXPR_IN' && operator === '=')
+    return values(
+      reader.keyColumn(lexpr),
+      listOf(rexpr).map((item) => knownValue(item, reader)),
+    )
+  if (kind === 'AEXPR_OP_ANY' && operator === '=') {
+    const list = arrayOf(rexpr, reader)
+    return list
+      ? values(
+          reader.keyColumn(lexpr),
+          list.map((value) => ({ value })),
+        )
+      : unknownPredicate
+  }
+  if (kind === 'AEXPR_BETWEEN') {
+    const [from, to] = listOf(rexpr)
+    return {
+      kind: 'and',
+      of: [binary('>=', lexpr, from, reader), binary('<=', lexpr, to, reader)],
+    }
+  }
+  return unknownPredicate
+}
+
+const mirrored: Readonly<Record<string, string>> = { '=': '=', '<': '>', '>': '<', '<=': '>=', '>=': '<=' }
+
+function binary(
+  operator: string | undefined,
+  left: Node | undefined,
+  right: Node | undefined,
+  reader: KeyReader,
+): Predicate {
+  if (operator === undefined || mirrored[operator] === undefined) return unknownPredicate
+  if (operator === '=' && left && right && 'RowExpr' in left && 'RowExpr' in right) {
+    const rights = right.RowExpr.args ?? []
+    return { kind: 'and', of: (left.RowExpr.args ?? []).map((one, index) => binary('=', one, rights[index], reader)) }
+  }
+  const column = reader.keyColumn(left)
+  if (column) return compare(column, operator, knownValue(right, reader))
+  const other = reader.keyColumn(right)
+  return other ? compare(other, mirrored[operator] ?? '', knownValue(left, reader)) : unknownPredicate
+}
+
+/** A value that a statement holds; undefined where the expression is none. */
+interface Value {
+  readonly value: unknown
+}
+
+function compare(column: KeyColumnUse, operator: string, value: Value | undefined): Predicate {
+  if (!value) return unknownPredicate
+  if (operator === '=') return values(column, [value])
+  // A comparison with NULL is never true.
+  if (value.value === null) return { kind: 'or', of: [] }
+  const key = canonicalOf(column, value.value)
+  if (key === undefined) return unknownPredicate
+  const bound: KeyBound = { key, inclusive: operator.length === 2 }
+  const constraint: KeyConstraint = operator.startsWith('>')
+    ? { kind: 'range', from: bound }
+    : { kind: 'range', to: bound }
+  return { kind: 'key', column: column.index, constraint }
+}
+
+/** Equality with one of some values; NULL equals nothing. */
+function values(column: KeyColumnUse | undefined, list: readonly (Value | undefined)[]): Predicate {
+  if (!column) return unknownPredicate
+  const keys: string[] = []
+  for (const item of list) {
+    if (!item) return unknownPredicate
+    if (item.value === null || item.value === undefined) continue
+    const key = canonicalOf(column, item.value)
+    if (key === undefined) return unknownPredicate
+    keys.push(key)
+  }
+  return { kind: 'key', column: column.index, constraint: { kind: 'values', keys: [...new Set(keys)] } }
+}
+
+/** PostgreSQL will say what is wrong with a value of another type; until then it narrows nothing. */
+function canonicalOf({ table, index }: KeyColumnUse, value: unknown): string | undefined {
+  const type = table.entity?.keyColumns[index]?.type
+  if (type === undefined) return undefined
+  try {
+    return canonicalKey(value, type)
+  } catch {
+    return undefined
+  }
+}
+
+const listOf = (node: Node | undefined): readonly Node[] => (node && 'List' in node ? (node.List.items ?? []) : [])
+
+/** Types in which a cast keeps what the value says as a key; a cast to another may round it. */
+const faithfulCasts = new Set(['int2', 'int4', 'int8', 'text', 'varchar', 'uuid', 'numeric', 'bool', 'date', 'bytea'])
+
+/** The value of a constant, a parameter, or a cast of one that keeps it. */
+export function knownValue(node: Node | undefined, reader: Pick<KeyReader, 'parameter'>): Value | undefined {
+  if (!node) return undefined
+  if ('ParamRef' in node) {
+    const value = reader.parameter(node.ParamRef.number ?? 0)
+    return value === undefined || typeof value === 'function' ? undefined : { value }
+  }
+  if ('A_Const' in node) return { value: constantOf(node.A_Const) }
+  if ('TypeCast' in node) {
+    const { arg, typeName } = node.TypeCast
+    const type = namesOf(typeName?.names)?.at(-1) ?? ''
+    if (!faithfulCasts.has(type) || (typeName?.typmods?.length ?? 0) > 0 || (typeName?.arrayBounds?.length ?? 0) > 0)
+      return undefined
+    const inner = knownValue(arg, reader)
+    return inner && isKeptBy(type, inner.value) ? inner : undefined
+  }
+  if (
+    'A_Expr' in node &&
+    node.A_Expr.kind === 'AEXPR_OP' &&
+    !node.A_Expr.lexpr &&
+    namesOf(node.A_Expr.name)?.[0] === '-'
+  ) {
+    const inner = knownValue(node.A_Expr.rexpr, reader)
+    return inner && /^[\d.]+$/.test(String(inner.value)) ? { value: `-${inner.value}` } : undefined
+  }
+  return undefined
+}
+
+/** A cast of a fraction to an integer rounds; a date loses its time. */
+function isKeptBy(type: string, value: unknown): boolean {
+  if (value === null) return true
+  if (type.startsWith('int')) return /^\s*-?\d+\s*$/.test(String(value))
+  if (type === 'date') return typeof value === 'string' && /^\d{4}-\d\d-\d\d$/.test(value)
+  return true
+}
+
+function constantOf(constant: Extract<Node, { A_Const: unknown }>['A_Const']): unknown {
+  if (constant.isnull) return null
+  if (constant.ival) return constant.ival.ival ?? 0
+  if (constant.fval) return constant.fval.fval
+  if (constant.boolval) return constant.boolval.boolval ?? false
+  if (constant.sval) return constant.sval.sval ?? ''
+  return undefined
+}
+
+/** The elements of an array that the statement holds. */
+function arrayOf(node: Node | undefined, reader: KeyReader): readonly unknown[] | undefined {
+  if (!node) return undefined
+  if ('TypeCast' in node) return arrayOf(node.TypeCast.arg, reader)
+  if ('ParamRef' in node) {
+    const value = reader.parameter(node.ParamRef.number ?? 0)
+    return Array.isArray(value) && !value.some(Array.isArray) ? value : undefined
+  }
+  if ('A_ArrayExpr' in node) {
+    const items = (node.A_ArrayExpr.elements ?? []).map((item) => knownValue(item, reader))
+    return items.every(isTreeObject) ? items.map((item) => (item as Value).value) : undefined
+  }
+  return undefined
+}

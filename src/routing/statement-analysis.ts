@@ -1,0 +1,585 @@
+import type { JoinExpr, Node, RangeVar, SelectStmt, SubLink, WithClause } from '@pgsql/types'
+import { conjunctsOf, isTreeObject, namesOf, type TreeObject, visit } from '../sql/tree'
+import { components, type Equality, equalitiesOf, type Filter } from './equalities'
+import { groupColumns, hasAggregate, outputsOf, windowsOf } from './query-shape'
+import { type BaseColumn, type Cte, commonNames, firstColumn, renamed, Scope, type TableUse, withNames } from './scope'
+import type { TableCatalog } from './table-catalog'
+
+/** Table uses whose rows meet on one shard only, whatever the shard. */
+export interface Cluster {
+  readonly uses: ReadonlySet<TableUse>
+  readonly filters: readonly Filter[]
+}
+
+/**
+ * A part of a statement that is not local to a shard and asks nothing of the rest: it is run first, and its rows take its
+ * place.
+ */
+export interface Detached {
+  /** The node that is replaced: a `SelectStmt` object of a sublink, a derived table or a CTE; or a `RangeVar`. */
+  readonly node: TreeObject
+  readonly kind: 'select' | 'exists' | 'table'
+  readonly withClause: WithClause | undefined
+}
+
+export interface Problem {
+  readonly code: 'JOIN_NOT_LOCAL' | 'STATEMENT_UNSUPPORTED'
+  readonly text: string
+}
+
+export interface StatementAnalysis {
+  readonly uses: readonly TableUse[]
+  /** Unsharded tables that it names. */
+  readonly homeTables: readonly RangeVar[]
+  readonly clusters: readonly Cluster[]
+  readonly detached: readonly Detached[]
+  /** The tables of the outermost query, detached parts left out; undefined where nothing is left. */
+  readonly main: Cluster | undefined
+  /** Of INSERT … SELECT: the columns that it takes, by position, and whether its rows are those of each shard put together. */
+  readonly sourceColumns: readonly (BaseColumn | undefined)[]
+  readonly isSourceLocal: boolean
+  /** Its groups, distinct rows and windows lie within a shard each. */
+  readonly isGroupedLocally: boolean
+  /** Why the statement cannot run shard by shard, where it cannot. */
+  readonly problems: readonly Problem[]
+  /** The scope of the outermost query, to read its output and order in. */
+  readonly scope: Scope
+}
+
+/** What a part of a FROM clause, or a whole query, is made of. */
+interface Part {
+  readonly uses: ReadonlySet<TableUse>
+  readonly equalities: readonly Equality[]
+  readonly filters: readonly Filter[]
+}
+
+interface Block extends Part {
+  readonly scope: Scope
+  readonly outputs: ReadonlyMap<string, BaseColumn | undefined>
+  /** Its rows are those of the shards put together, where its uses are one cluster. */
+  readonly isConcatenable: boolean
+}
+
+const empty: Part = { uses: new Set(), equalities: [], filters: [] }
+
+/**
+ * Reads a statement: which sharded tables it names, which of them meet on one shard, and what must be run on its own.
+ * Pure; without values, so that it may be remembered by text.
+ */
+export function analyseStatement(
+  statement: Node,
+  catalog: TableCatalog,
+  isAggregate: (name: string) => boolean,
+): StatementAnalysis {
+  return new Analyser(catalog, isAggregate).statement(statement)
+}
+
+class Analyser {
+  private readonly uses: TableUse[] = []
+  private readonly homeTables: RangeVar[] = []
+  private readonly clusters: Cluster[] = []
+  private readonly detached: Detached[] = []
+  private readonly problems: Problem[] = []
+  private source: Block | undefined
+
+  constructor(
+    private readonly catalog: TableCatalog,
+    private readonly isAggregate: (name: string) => boolean,
+  ) {}
+
+  statement(statement: Node): StatementAnalysis {
+    const scope = new Scope(undefined)
+    const block = this.outermost(statement, scope)
+    const others = this.clusters.length
+    this.cluster(block)
+    const { uses, homeTables, clusters, detached, problems } = this
+    const isGroupedLocally =
+      !('SelectStmt' in statement) || this.isLocalGrouping(statement.SelectStmt, block.scope, block.uses)
+    return Object.freeze({
+      uses,
+      homeTables,
+      clusters,
+      detached,
+      problems,
+      main: clusters[others],
+      isGroupedLocally,
+      sourceColumns: [...(this.source?.outputs.values() ?? [])],
+      isSourceLocal: this.source?.isConcatenable ?? false,
+      scope: block.scope,
+    })
+  }
+
+  private outermost(statement: Node, scope: Scope): Block {
+    if ('SelectStmt' in statement) return this.select(statement.SelectStmt, scope)
+    if ('UpdateStmt' in statement) {
+      const { relation, fromClause, whereClause, withClause, targetList, returningClause } = statement.UpdateStmt
+      return this.modify(scope, {
+        relation,
+        from: fromClause,
+        whereClause,
+        withClause,
+        rest: [targetList, returningClause],
+      })
+    }
+    if ('DeleteStmt' in statement) {
+      const { relation, usingClause, whereClause, withClause, returningClause } = statement.DeleteStmt
+      return this.modify(scope, { relation, from: usingClause, whereClause, withClause, rest: [returningClause] })
+    }
+    if ('InsertStmt' in statement) {
+      const { relation, selectStmt, withClause, returningClause, onConflictClause } = statement.InsertStmt
+      const target = new Scope(scope)
+      this.withClause(withClause, target)
+      const part = relation ? this.table(relation, target) : empty
+      const source = selectStmt && 'SelectStmt' in selectStmt ? selectStmt.SelectStmt : undefined
+      const rows = source && !source.valuesLists ? this.select(source, target) : undefined
+      if (source?.valuesLists) this.expressions(source.valuesLists, target, part)
+      if (rows) {
+        this.cluster(rows)
+        this.source = rows
+      }
+      const whole = this.expressions([returningClause, onConflictClause], target, part)
+      return { ...whole, scope: target, outputs: new Map(), isConcatenable: true }
+    }
+    this.unsupported('Only SELECT, INSERT, UPDATE and DELETE run over shards.')
+    visit(statement, (object) => {
+      if (typeof object['relname'] === 'string') this.table(object as RangeVar, scope)
+      return undefined
+    })
+    return { ...empty, uses: new Set(this.uses), scope, outputs: new Map(), isConcatenable: false }
+  }
+
+  private modify(
+    outer: Scope,
+    parts: {
+      relation: RangeVar | undefined
+      from: readonly Node[] | undefined
+      whereClause: Node | undefined
+      withClause: WithClause | undefined
+      rest: readonly unknown[]
+    },
+  ): Block {
+    const scope = new Scope(outer)
+    this.withClause(parts.withClause, scope)
+    const target = parts.relation ? this.table(parts.relation, scope) : empty
+    const from = this.from(parts.from ?? [], scope, target)
+    const block = this.where(parts.whereClause, scope, from)
+    return { ...this.expressions(parts.rest, scope, block), scope, outputs: new Map(), isConcatenable: true }
+  }
+
+  /** A query with its parts; `outer` is the scope around it. */
+  private select(select: SelectStmt, outer: Scope): Block {
+    const scope = new Scope(outer)
+    this.withClause(select.withClause, scope)
+    if (select.larg && select.rarg) return this.setOperation(select, scope)
+    const from = this.from(select.fromClause ?? [], scope, empty)
+    const filtered = this.where(select.whereClause, scope, from)
+    const { targetList, groupClause, havingClause, windowClause, sortClause, distinctClause, valuesLists } = select
+    const block = this.expressions(
+      [
+        targetList,
+        groupClause,
+        havingClause,
+        windowClause,
+        sortClause,
+        distinctClause,
+        valuesLists,
+        select.limitCount,
+        select.limitOffset,
+      ],
+      scope,
+      filtered,
+    )
+    const outputs = outputsOf(select, scope)
+    return { ...block, scope, outputs, isConcatenable: this.isConcatenable(select, scope, block) }
+  }
+
+  /** The sides of a UNION ALL that are one cluster may be read shard by shard; all others are finished on one node. */
+  private setOperation(select: SelectStmt, scope: Scope): Block {
+    const left = this.select(select.larg ?? {}, scope)
+    const right = this.select(select.rarg ?? {}, scope)
+    const whole = both(left, right)
+    const isAppended = select.op === 'SETOP_UNION' && select.all === true && !select.limitCount && !select.limitOffset
+    const isOneCluster = components(whole.uses, whole.equalities).length <= 1
+    return {
+      ...whole,
+      filters: [],
+      scope,
+      outputs: left.outputs,
+      isConcatenable: isAppended && left.isConcatenable && right.isConcatenable && isOneCluster,
+    }
+  }
+
+  private withClause(clause: WithClause | undefined, scope: Scope): void {
+    for (const node of clause?.ctes ?? []) {
+      if (!clause || !('CommonTableExpr' in node)) continue
+      const { ctename = '', ctequery, aliascolnames } = node.CommonTableExpr
+      const select = ctequery && 'SelectStmt' in ctequery ? ctequery.SelectStmt : undefined
+      scope.ctes.set(ctename, {
+        select,
+        object: (select ?? {}) as TreeObject,
+        clause,
+        scope,
+        names: namesOf(aliascolnames) ?? [],
+        isRecursive: clause.recursive === true && mentions(select, ctename),
+      })
+      if (!select && ctequery) {
+        this.unsupported('A data-modifying WITH runs on one shard only.')
+        const inner = this.outermost(ctequery, scope)
+        this.cluster(inner)
+      }
+    }
+  }
+
+  private from(nodes: readonly Node[], scope: Scope, start: Part): Part {
+    return nodes.reduce<Part>((part, node) => both(part, this.fromItem(node, scope)), start)
+  }
+
+  private fromItem(node: Node, scope: Scope): Part {
+    if ('RangeVar' in node) return this.table(node.RangeVar, scope)
+    if ('JoinExpr' in node) return this.join(node.JoinExpr, scope)
+    if ('RangeSubselect' in node) {
+      const { subquery, alias } = node.RangeSubselect
+      if (!subquery || !('SelectStmt' in subquery)) return empty
+      const block = this.select(subquery.SelectStmt, scope)
+      const names = namesOf(alias?.colnames) ?? []
+      return this.derived(block, {
+        alias: alias?.aliasname ?? '',
+        names,
+        object: subquery.SelectStmt as TreeObject,
+        withClause: subquery.SelectStmt.withClause,
+        scope,
+      })
+    }
+    if ('RangeFunction' in node) {
+      const part = this.expressions([node.RangeFunction.functions], scope, empty)
+      scope.items.push({ alias: node.RangeFunction.alias?.aliasname ?? '', use: undefined, columns: undefined })
+      return part
+    }
+    if ('RangeTableSample' in node && node.RangeTableSample.relation) {
+      this.unsupported('TABLESAMPLE draws its rows from one table.')
+      return this.fromItem(node.RangeTableSample.relation, scope)
+    }
+    return this.expressions([node], scope, empty)
+  }
+
+  private table(rangeVar: RangeVar, scope: Scope): Part {
+    const { schemaname, relname = '', alias } = rangeVar
+    const cte = schemaname === undefined ? scope.cte(relname) : undefined
+    const name = alias?.aliasname ?? relname
+    if (cte) return this.cteUse(cte, name, namesOf(alias?.colnames) ?? [], scope)
+    const table = this.catalog.table(schemaname, relname)
+    if (!table) {
+      this.homeTables.push(rangeVar)
+      scope.items.push({ alias: name, use: undefined, columns: undefined })
+      return empty
+    }
+    const use: TableUse = { table, rangeVar }
+    this.uses.push(use)
+    scope.items.push({ alias: name, use, columns: renamed(table, namesOf(alias?.colnames) ?? [], use) })
+    return { uses: new Set([use]), equalities: [], filters: [] }
+  }
+
+  private cteUse(cte: Cte, alias: string, names: readonly string[], scope: Scope): Part {
+    if (cte.self) {
+      scope.items.push({ alias, use: undefined, columns: cte.self })
+      return empty
+    }
+    if (!cte.select) {
+      scope.items.push({ alias, use: undefined, columns: undefined })
+      return empty
+    }
+    const block = cte.isRecursive ? this.recursive(cte, cte.select) : this.select(cte.select, cte.scope)
+    return this.derived(block, {
+      alias,
+      names: names.length > 0 ? names : cte.names,
+      object: cte.object,
+      withClause: cte.clause,
+      scope,
+    })
+  }
+
+  /** Inside itself a recursive CTE stands for rows of its first term, so a step along a foreign key stays on the shard. */
+  private recursive(cte: Cte, select: SelectStmt): Block {
+    const { larg, rarg } = select
+    if (!larg || !rarg) return this.select(select, cte.scope)
+    const first = this.select(larg, cte.scope)
+    cte.self = withNames(first.outputs, cte.names)
+    const step = this.select(rarg, cte.scope)
+    delete cte.self
+    const uses = new Set([...first.uses, ...step.uses])
+    const equalities = [...first.equalities, ...step.equalities]
+    const outputs = withNames(first.outputs, cte.names)
+    const isOneCluster = uses.size === 0 || components(uses, equalities).length === 1
+    const keeps = select.all === true || this.holdsLocator([...outputs.values()], uses)
+    return {
+      uses,
+      equalities,
+      filters: [],
+      scope: first.scope,
+      outputs: new Map(),
+      isConcatenable: first.isConcatenable && step.isConcatenable && isOneCluster && keeps,
+    }
+  }
+
+  /** A derived table or CTE in a FROM clause: a part of the query where it is local, else run on its own. */
+  private derived(
+    block: Block,
+    {
+      alias,
+      names,
+      object,
+      withClause,
+      scope,
+    }: {
+      alias: string
+      names: readonly string[]
+      object: TreeObject
+      withClause: WithClause | undefined
+      scope: Scope
+    },
+  ): Part {
+    const outputs = withNames(block.outputs, names)
+    if (block.uses.size === 0 || block.isConcatenable || this.isLinkedOutside(block)) {
+      scope.items.push({ alias, use: undefined, columns: outputs })
+      return block
+    }
+    this.detach(block, { node: object, kind: 'select', withClause })
+    scope.items.push({ alias, use: undefined, columns: new Map([...outputs.keys()].map((name) => [name, undefined])) })
+    return empty
+  }
+
+  private join(join: JoinExpr, scope: Scope): Part {
+    const before = scope.items.length
+    const left = join.larg ? this.fromItem(join.larg, scope) : empty
+    const between = scope.items.length
+    const right = join.rarg ? this.fromItem(join.rarg, scope) : empty
+    const leftItems = scope.items.slice(before, between)
+    const rightItems = scope.items.slice(between)
+    const shared = join.isNatural ? commonNames(leftItems, rightItems) : (namesOf(join.usingClause) ?? [])
+    const using = shared.flatMap((name): Equality[] => {
+      const a = firstColumn(leftItems, name)
+      const b = firstColumn(rightItems, name)
+      return a && b ? [[a, b]] : []
+    })
+    const filters = conjunctsOf(join.quals).map((condition): Filter => ({ condition, scope }))
+    const on: Part = {
+      uses: new Set(),
+      equalities: [...using, ...filters.flatMap((filter) => equalitiesOf(filter))],
+      filters,
+    }
+    const joined = this.joinSides(join, left, right, on)
+    return join.quals ? this.expressions([join.quals], scope, joined) : joined
+  }
+
+  private joinSides(join: JoinExpr, left: Part, right: Part, on: Part): Part {
+    switch (join.jointype) {
+      case 'JOIN_LEFT':
+        return this.outerJoin(left, right, on)
+      case 'JOIN_RIGHT':
+        return this.outerJoin(right, left, on)
+      case 'JOIN_FULL': {
+        const part = this.outerJoin(left, right, on)
+        this.outerJoin(right, left, on)
+        return { ...part, filters: [] }
+      }
+      default:
+        return both(both(left, right), on)
+    }
+  }
+
+  /** The rows of `kept` stay without a partner too: what is joined to them must be found on their own shard. */
+  private outerJoin(kept: Part, optional: Part, on: Part): Part {
+    const whole = both(kept, optional)
+    // A condition over the kept side alone drops none of its rows, so it proves nothing of them.
+    const proofs = on.equalities.filter(([a, b]) => !(kept.uses.has(a.use) && kept.uses.has(b.use)))
+    const equalities = [...whole.equalities, ...proofs]
+    if (optional.uses.size > 0) {
+      if (kept.uses.size === 0) this.unsupported('An outer join keeps rows of a table that is not sharded.')
+      else {
+        const parts = components(whole.uses, equalities)
+        const isLocal = [...optional.uses].every((use) =>
+          parts.some((part) => part.has(use) && [...kept.uses].some((one) => part.has(one))),
+        )
+        if (!isLocal) this.problems.push({ code: 'JOIN_NOT_LOCAL', text: joinProblem(whole.uses) })
+      }
+    }
+    return { uses: whole.uses, equalities, filters: kept.filters }
+  }
+
+  private where(condition: Node | undefined, scope: Scope, part: Part): Part {
+    const filters = conjunctsOf(condition).map((one): Filter => ({ condition: one, scope }))
+    const filtered: Part = {
+      uses: part.uses,
+      equalities: [...part.equalities, ...filters.flatMap((filter) => equalitiesOf(filter))],
+      filters: [...part.filters, ...filters],
+    }
+    const positive = new Set<unknown>(filters.map(({ condition: one }) => ('SubLink' in one ? one.SubLink : undefined)))
+    return condition ? this.expressions([condition], scope, filtered, positive) : filtered
+  }
+
+  /** Looks for subqueries in expressions; the local ones become a part of the query. */
+  private expressions(
+    trees: readonly unknown[],
+    scope: Scope,
+    start: Part,
+    positive: ReadonlySet<unknown> = new Set(),
+  ): Part {
+    let part = start
+    visit(trees, (object) => {
+      const link = object['SubLink']
+      if (isTreeObject(link)) {
+        part = this.subLink(link as SubLink, scope, part, positive.has(link))
+        if (isTreeObject(link['testexpr'])) part = this.expressions([link['testexpr']], scope, part)
+        return false
+      }
+      // Whoever names a column of an outer query makes this one hang on it.
+      if (isTreeObject(object['ColumnRef'])) scope.column(object as unknown as Node)
+      return undefined
+    })
+    return part
+  }
+
+  private subLink(link: SubLink, scope: Scope, part: Part, isPositive: boolean): Part {
+    if (!link.subselect || !('SelectStmt' in link.subselect)) return part
+    const select = link.subselect.SelectStmt
+    const block = this.select(select, scope)
+    if (block.uses.size === 0) return part
+    if (this.isLinkedOutside(block))
+      return {
+        ...part,
+        uses: new Set([...part.uses, ...block.uses]),
+        equalities: [...part.equalities, ...block.equalities],
+      }
+    const compared = link.subLinkType === 'ANY_SUBLINK' ? this.compared(link, scope, block, isPositive) : []
+    if (compared.length > 0 && block.isConcatenable) {
+      const equalities = [...block.equalities, ...compared]
+      const outer = components(new Set([...part.uses, ...block.uses]), [...part.equalities, ...equalities])
+      const isLocal = [...block.uses].every((use) =>
+        outer.some((one) => one.has(use) && [...part.uses].some((mine) => one.has(mine))),
+      )
+      if (isLocal)
+        return {
+          ...part,
+          uses: new Set([...part.uses, ...block.uses]),
+          equalities: [...part.equalities, ...equalities],
+        }
+    }
+    this.detach(block, {
+      node: select as TreeObject,
+      kind: link.subLinkType === 'EXISTS_SUBLINK' ? 'exists' : 'select',
+      withClause: select.withClause,
+    })
+    return part
+  }
+
+  /** `x IN (SELECT y …)` pairs x with y. Below a NOT, a y that may be NULL says something of every shard. */
+  private compared(link: SubLink, scope: Scope, block: Block, isPositive: boolean): readonly Equality[] {
+    const operator = namesOf(link.operName)?.at(-1) ?? '='
+    if (operator !== '=' || !link.testexpr) return []
+    const tests = 'RowExpr' in link.testexpr ? (link.testexpr.RowExpr.args ?? []) : [link.testexpr]
+    const outputs = [...block.outputs.values()]
+    return tests.flatMap((test, index): Equality[] => {
+      const outer = scope.column(test)
+      const inner = outputs[index]
+      if (!outer || !inner) return []
+      const isNullable = inner.use.table.columns.get(inner.name)?.isNullable ?? true
+      return isPositive || !isNullable ? [[outer, inner]] : []
+    })
+  }
+
+  private detach(block: Block, detached: Detached): void {
+    this.cluster(block)
+    if (block.scope.isCorrelated)
+      this.unsupported(
+        'A subquery is tied to the outer query by another column than the shard key, and may need rows of other shards.',
+      )
+    else this.detached.push(detached)
+  }
+
+  /** Every table of the block meets a column of an outer query: for one outer row, all its rows are on one shard. */
+  private isLinkedOutside(block: Block): boolean {
+    const all = new Set(block.uses)
+    for (const [a, b] of block.equalities) {
+      all.add(a.use)
+      all.add(b.use)
+    }
+    const parts = components(all, block.equalities)
+    return [...block.uses].every((use) =>
+      parts.some((part) => part.has(use) && [...part].some((one) => !block.uses.has(one))),
+    )
+  }
+
+  private isConcatenable(select: SelectStmt, scope: Scope, block: Part): boolean {
+    if (select.limitCount || select.limitOffset || select.valuesLists) return false
+    if (block.uses.size > 0 && components(block.uses, block.equalities).length > 1) return false
+    return this.isLocalGrouping(select, scope, block.uses)
+  }
+
+  /** Groups, distinct rows and windows are within a shard where they hold a locator. */
+  isLocalGrouping(select: SelectStmt, scope: Scope, uses: ReadonlySet<TableUse>): boolean {
+    const { groupClause, havingClause, distinctClause, targetList } = select
+    const isGrouped = groupClause !== undefined && groupClause.length > 0
+    const isAggregated =
+      isGrouped || havingClause !== undefined || hasAggregate([targetList, select.sortClause], this.isAggregate)
+    if (isAggregated && (!isGrouped || !this.holdsLocator(groupColumns(select, scope), uses))) return false
+    if (
+      windowsOf(select).some(
+        (partition) =>
+          !this.holdsLocator(
+            partition.map((node) => scope.column(node)),
+            uses,
+          ),
+      )
+    )
+      return false
+    if (!distinctClause) return true
+    const on = distinctClause.filter((node) => Object.keys(node).length > 0)
+    const distinct =
+      on.length > 0 ? on : (targetList ?? []).map((node) => ('ResTarget' in node ? node.ResTarget.val : undefined))
+    return this.holdsLocator(
+      distinct.map((node) => scope.column(node)),
+      uses,
+    )
+  }
+
+  private holdsLocator(columns: readonly (BaseColumn | undefined)[], uses: ReadonlySet<TableUse>): boolean {
+    return columns.some((column) => {
+      if (!column || !uses.has(column.use)) return false
+      return column.use.table.locators.some((locator) =>
+        locator.columns.every((name) => columns.some((one) => one?.use === column.use && one.name === name)),
+      )
+    })
+  }
+
+  private unsupported(text: string): void {
+    this.problems.push({ code: 'STATEMENT_UNSUPPORTED', text })
+  }
+
+  private cluster(block: Block): void {
+    const parts = components(block.uses, block.equalities)
+    if (parts.length > 1) this.problems.push({ code: 'JOIN_NOT_LOCAL', text: joinProblem(block.uses) })
+    for (const uses of parts) this.clusters.push({ uses, filters: block.filters })
+  }
+}
+
+function joinProblem(uses: ReadonlySet<TableUse>): string {
+  const names = [...new Set([...uses].map((use) => use.table.name))]
+  return names.length === 1
+    ? `${names[0]} is joined to itself on columns that do not tell the shard.`
+    : `${names.join(', ')} are not joined on the shard key.`
+}
+
+const both = (a: Part, b: Part): Part => ({
+  uses: new Set([...a.uses, ...b.uses]),
+  equalities: [...a.equalities, ...b.equalities],
+  filters: [...a.filters, ...b.filters],
+})
+
+function mentions(tree: unknown, name: string): boolean {
+  let found = false
+  visit(tree, (object) => {
+    if (object['relname'] === name && object['schemaname'] === undefined) found = true
+    return undefined
+  })
+  return found
+}

@@ -1,0 +1,51 @@
+import type { ShardedEntity } from '../metadata/sharded-entity'
+
+/**
+ * Columns whose values tell the shard of a row: rows that agree in locators of one domain lie on one shard. The shard key
+ * is one, the primary key another (it is unique over all shards), a foreign key to a table of the group a third.
+ */
+export interface Locator {
+  /** What the values mean: `key of user`, `order (id)`. */
+  readonly domain: string
+  /** Names of columns in the database, in an order that is the same for all locators of the domain. */
+  readonly columns: readonly string[]
+}
+
+/** A foreign key to a table of the same group: both rows lie on one shard. */
+export interface Reference {
+  readonly columns: readonly string[]
+  readonly table: string
+  readonly referenced: readonly string[]
+}
+
+/** A sharded table as SQL sees it. */
+export interface ShardedTable {
+  /** The logical name, as in the entity. */
+  readonly name: string
+  readonly group: string
+  /** The entity whose rows it holds; for tables without one (junctions), the entity that its key is of. */
+  readonly entity: ShardedEntity | undefined
+  /** The columns that hold the shard key, in the sharding function's order; none where rows are found by locators only. */
+  readonly keyColumns: readonly string[]
+  readonly locators: readonly Locator[]
+  /** Its foreign keys to tables of the group. */
+  readonly references: readonly Reference[]
+  /** The table's columns in order, and whether each is NOT NULL. */
+  readonly columns: ReadonlyMap<string, { readonly isNullable: boolean }>
+  /** Names of the primary key's columns. */
+  readonly primaryKey: readonly string[]
+  /** It has columns whose type (an enum) each shard declares for itself. */
+  readonly hasOwnTypes: boolean
+  /** Columns whose default is a generated uuid, which may as well be made here. */
+  readonly uuidDefaults: ReadonlySet<string>
+}
+
+/** Finds the sharded tables that a statement names. */
+export interface TableCatalog {
+  /** @param schema as written; undefined where the name is not qualified */
+  table(schema: string | undefined, name: string): ShardedTable | undefined
+  /** Columns of an unsharded table of the home node, in order; undefined for what is not known. */
+  homeColumns(schema: string | undefined, name: string): readonly string[] | undefined
+  /** The names of all sharded tables. */
+  readonly names: readonly string[]
+}

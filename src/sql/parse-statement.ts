@@ -1,0 +1,51 @@
+import type { Node } from '@pgsql/types'
+import { hasSqlDetails, loadModule, parseSync } from 'libpg-query'
+
+/** A statement as PostgreSQL's own parser reads it. Frozen by agreement: whoever changes a tree copies it first. */
+export interface ParsedStatement {
+  readonly text: string
+  /** The statements of the text; one for nearly every text. */
+  readonly statements: readonly Node[]
+}
+
+/** Texts that are remembered, and the longest of them: TypeORM makes the same texts again and again. */
+const maxRemembered = 1_000
+const maxRememberedLength = 20_000
+
+const remembered = new Map<string, ParsedStatement>()
+let loading: Promise<void> | undefined
+
+/** Loads the parser (WebAssembly, some megabytes) once a process; `parseStatement` needs it. */
+export function loadParser(): Promise<void> {
+  loading ??= loadModule()
+  return loading
+}
+
+/**
+ * Parses a text with the grammar of PostgreSQL 18, remembering texts of ordinary length.
+ *
+ * @returns undefined where the text is no SQL: the server then says what is wrong with it, as it would without us
+ */
+export function parseStatement(text: string): ParsedStatement | undefined {
+  const known = remembered.get(text)
+  if (known) return known
+  const parsed = parse(text)
+  if (!parsed || text.length > maxRememberedLength) return parsed
+  if (remembered.size >= maxRemembered)
+    for (const [oldest] of remembered) {
+      remembered.delete(oldest)
+      break
+    }
+  remembered.set(text, parsed)
+  return parsed
+}
+
+function parse(text: string): ParsedStatement | undefined {
+  try {
+    const { stmts = [] } = parseSync(text)
+    return Object.freeze({ text, statements: Object.freeze(stmts.flatMap(({ stmt }) => (stmt ? [stmt] : []))) })
+  } catch (error) {
+    if (hasSqlDetails(error)) return undefined
+    throw error
+  }
+}

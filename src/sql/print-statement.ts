@@ -1,0 +1,21 @@
+import type { Node } from '@pgsql/types'
+import { deparseSync } from 'pgsql-deparser'
+import { ShardedError } from '../errors/sharded-error'
+import { type ParsedStatement, parseStatement } from './parse-statement'
+import { treeText } from './tree'
+
+/**
+ * Prints a syntax tree as SQL. What is printed is parsed again and must say the same: a printer that lost a word would
+ * change an answer silently, so it is refused here.
+ *
+ * @throws ShardedError STATEMENT_UNSUPPORTED
+ */
+export function printStatement(statement: Node): ParsedStatement {
+  const text = deparseSync(statement, { pretty: false })
+  const parsed = parseStatement(text)
+  const [again, another] = parsed?.statements ?? []
+  if (parsed && again && !another && treeText(again) === treeText(statement)) return parsed
+  throw new ShardedError('STATEMENT_UNSUPPORTED', 'A part of the statement cannot be written anew for the shards.', {
+    details: { statement: text.slice(0, 500) },
+  })
+}

@@ -1,0 +1,82 @@
+import type { Node } from '@pgsql/types'
+
+/** Any object of a syntax tree. */
+export type TreeObject = { [field: string]: unknown }
+
+/** Where a node stands in the text. It says nothing of what the node means. */
+const positions = new Set([
+  'location',
+  'list_start',
+  'list_end',
+  'rexpr_list_start',
+  'rexpr_list_end',
+  'stmt_location',
+  'stmt_len',
+])
+
+/** Which of two spellings was used: `f(x)` or the grammar's own form of a call. */
+const spellings = new Set(['funcformat', 'row_format'])
+
+export const isTreeObject = (value: unknown): value is TreeObject => typeof value === 'object' && value !== null
+
+/** Visits every object of a tree, parents first. A visitor that gives `false` keeps out what is below. */
+export function visit(tree: unknown, visitor: (object: TreeObject) => boolean | undefined): void {
+  if (Array.isArray(tree)) {
+    for (const item of tree) visit(item, visitor)
+    return
+  }
+  if (!isTreeObject(tree) || visitor(tree) === false) return
+  for (const field in tree) visit(tree[field], visitor)
+}
+
+/**
+ * A copy of a tree in which some nodes are replaced: what `replace` gives stands for the node, and is not looked into;
+ * where it gives undefined the node is kept and its parts are asked for.
+ */
+export function replaceNodes<T>(tree: T, replace: (object: TreeObject) => unknown): T {
+  if (Array.isArray(tree)) return tree.map((item) => replaceNodes(item, replace)) as T
+  if (!isTreeObject(tree)) return tree
+  const replaced = replace(tree)
+  if (replaced !== undefined) return replaced as T
+  const copy: TreeObject = {}
+  for (const field in tree) copy[field] = replaceNodes((tree as TreeObject)[field], replace)
+  return copy as T
+}
+
+/** A text that two trees share exactly when they say the same, wherever they stand. */
+export function treeText(tree: unknown): string {
+  return JSON.stringify(tree, (_, value: unknown) => {
+    if (!isTreeObject(value) || Array.isArray(value)) return value
+    const fields = Object.keys(value).filter((field) => !positions.has(field) && !spellings.has(field))
+    return Object.fromEntries(fields.sort().map((field) => [field, value[field]]))
+  })
+}
+
+/** The parts of a condition that all must hold. */
+export function conjunctsOf(condition: Node | undefined): readonly Node[] {
+  if (!condition) return []
+  if ('BoolExpr' in condition && condition.BoolExpr.boolop === 'AND_EXPR')
+    return (condition.BoolExpr.args ?? []).flatMap((part) => conjunctsOf(part))
+  return [condition]
+}
+
+/** The names in a list of string nodes: of a column, a function, an operator; undefined where one is a star or the like. */
+export function namesOf(nodes: readonly Node[] | undefined): readonly string[] | undefined {
+  const names: string[] = []
+  for (const node of nodes ?? []) {
+    if (!('String' in node)) return undefined
+    names.push(node.String.sval ?? '')
+  }
+  return names
+}
+
+/** The numbers of the parameters that a tree uses, ascending. */
+export function parametersOf(tree: unknown): readonly number[] {
+  const numbers = new Set<number>()
+  visit(tree, (object) => {
+    const { ParamRef: found } = object
+    if (isTreeObject(found)) numbers.add(Number(found['number'] ?? 0))
+    return undefined
+  })
+  return [...numbers].sort((a, b) => a - b)
+}

@@ -1,0 +1,657 @@
+import type { Node, RangeVar, SelectStmt } from '@pgsql/types'
+import { QueryResult } from 'typeorm/query-runner/QueryResult'
+import { ShardedError } from '../errors/sharded-error'
+import { type MergeTerm, mergeInOrder } from '../execution/merge-in-order'
+import type { Row } from '../merging/row'
+import { armTag, bindShardNames, placeholderSchema } from '../planning/bind-shard-names'
+import { describeQuery, typesOf } from '../planning/describe-query'
+import { draftFinish, type FinishPlan, finishPlan } from '../planning/finish-plan'
+import type { OutputColumn } from '../planning/output-column'
+import { type ArmTemplate, armText, draftRows, expandedTargets, type RowsPlan, rowsPlan } from '../planning/rows-plan'
+import { buildNodeStatements, type NodeStatement } from '../planning/scatter-statement'
+import { type ShippedRows, withShippedRows } from '../planning/shipped-rows'
+import { sortForm, type ValueType } from '../planning/sort-form'
+import { localise, type Template, templateOf } from '../planning/statement-template'
+import { knownValue } from '../routing/key-atoms'
+import { entityOf, routeCluster } from '../routing/route-cluster'
+import { checkScatter } from '../routing/scatter-policy'
+import { analyseStatement, type Cluster, type Detached, type StatementAnalysis } from '../routing/statement-analysis'
+import type { ShardedTable, TableCatalog } from '../routing/table-catalog'
+import { columnNode, integerConstant, selectNode, targetNode, typeCast } from '../sql/nodes'
+import { loadParser, type ParsedStatement, parseStatement } from '../sql/parse-statement'
+import { type TreeObject, visit } from '../sql/tree'
+import type { Shard } from '../topology/shard'
+import { maxArms } from './scatter-rows'
+import type { ShardAccess } from './shard-access'
+import type { ShardRuntime } from './shard-runtime'
+import {
+  namedUses,
+  type Place,
+  pick,
+  queryOn,
+  quoted,
+  type ReadStatement,
+  refuseProblems,
+  type StatementContext,
+  type Substitutes,
+  wholeText,
+} from './statement-run'
+import { type InsertedRows, refuseKeyChange, type StatementWriter, writeStatement } from './write-statement'
+
+/** What a query gave. */
+interface Answer {
+  readonly rows: readonly Row[]
+  /** Of a query whose values were asked for as texts `c0 …`: the names and types that its columns have. */
+  readonly columns: readonly OutputColumn[]
+}
+
+/** One run of a query. */
+interface Run extends ReadStatement {
+  readonly parameters: readonly unknown[]
+  readonly context: StatementContext
+  /** All values as texts, to be sent to another node. */
+  readonly asText: boolean
+}
+
+/** A run of a planned query on its shards. */
+interface ShardsRun extends Run {
+  readonly shards: readonly [Shard, ...Shard[]]
+  /** The parameters, and the arrays of shipped rows behind them. */
+  readonly values: readonly unknown[]
+}
+
+type Plan = RowsPlan | FinishPlan
+
+/** Texts whose columns' types are remembered. */
+const maxDescribed = 1_000
+
+/**
+ * Runs SQL over shards as if they were one database: reads a statement with PostgreSQL's parser, finds its shards, sends it
+ * there, and puts the answers together. TypeORM's query builders and users' raw SQL come this way.
+ */
+export class StatementEngine implements StatementWriter {
+  private readonly read = new WeakMap<ParsedStatement, ReadStatement>()
+  private readonly plans = new WeakMap<ParsedStatement, Map<boolean, Promise<Plan>>>()
+  private readonly types = new Map<string, Promise<readonly ValueType[]>>()
+  private readonly names: RegExp
+  private aggregates: Promise<ReadonlySet<string>> | undefined
+
+  constructor(
+    readonly runtime: ShardRuntime,
+    readonly catalog: TableCatalog,
+  ) {
+    const names = catalog.names.map((name) => name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'))
+    this.names = new RegExp(`"__shard__"|(?<![\\p{L}\\p{N}_$])(?:${names.join('|')})(?![\\p{L}\\p{N}_$])`, 'iu')
+  }
+
+  /** False only for texts that certainly name no sharded table: they need not be parsed. */
+  mentions(text: string): boolean {
+    return this.catalog.names.length > 0 && this.names.test(text)
+  }
+
+  /**
+   * Runs one statement.
+   *
+   * @returns undefined where it names no sharded table: it is the home node's
+   * @throws ShardedError JOIN_NOT_LOCAL, STATEMENT_UNSUPPORTED, ORDER_UNSUPPORTED, COLLATION_DIFFERS, KEY_NOT_OWNED,
+   * SCATTER_FORBIDDEN, SCATTER_TOO_WIDE; for writes also KEY_MISSING, KEY_CHANGED, PARTIAL_COMMIT
+   */
+  async run(text: string, parameters: readonly unknown[], context: StatementContext): Promise<QueryResult | undefined> {
+    const statement = await this.understand(text)
+    if (!statement) return undefined
+    refuseKeyChange(statement, parameters)
+    const place = this.onePlace(statement, parameters)
+    if (place) return this.onShard(context.access, place.shard, wholeText(statement, place), parameters)
+    if ('SelectStmt' in statement.statement) {
+      const { rows } = await this.select({ ...statement, parameters, context, asText: false })
+      return selected(rows)
+    }
+    return writeStatement(this, { ...statement, parameters, context })
+  }
+
+  /** Reads a text. @returns undefined where it is no SQL, or names no sharded table */
+  private async understand(text: string): Promise<ReadStatement | undefined> {
+    await loadParser()
+    const parsed = parseStatement(text)
+    if (!parsed) return undefined
+    const known = this.read.get(parsed)
+    if (known) return known.analysis.uses.length > 0 ? known : undefined
+    const aggregates = await this.loadAggregates()
+    const [statement, another] = parsed.statements
+    if (!statement) return undefined
+    const analysis = analyseStatement(statement, this.catalog, (name) => aggregates.has(name))
+    if (another) {
+      if (!parsed.statements.some((one) => analyseStatement(one, this.catalog, () => false).uses.length > 0))
+        return undefined
+      throw new ShardedError('STATEMENT_UNSUPPORTED', 'Several statements stand in one text.', {
+        details: { statement: text.slice(0, 500) },
+      })
+    }
+    const read = { parsed, statement, analysis }
+    this.read.set(parsed, read)
+    return analysis.uses.length > 0 ? read : undefined
+  }
+
+  /**
+   * The one node where all that a statement reads and writes lies, each group's part on one shard; undefined where there
+   * is none.
+   */
+  private onePlace({ analysis, statement }: ReadStatement, parameters: readonly unknown[]): Place | undefined {
+    if ('InsertStmt' in statement) return undefined
+    const shards = new Map<string, Shard>()
+    for (const cluster of analysis.clusters) {
+      const [shard, another] = this.shardsOf(cluster, parameters)
+      if (!shard || another) return undefined
+      const known = shards.get(shard.group)
+      if (known && known.name !== shard.name) return undefined
+      shards.set(shard.group, shard)
+    }
+    const [first, ...others] = shards.values()
+    if (!first || others.some(({ node }) => node !== first.node)) return undefined
+    if (analysis.homeTables.length > 0 && first.node !== this.runtime.map.home) return undefined
+    return { shard: first, shards }
+  }
+
+  shardsOf(cluster: Cluster, parameters: readonly unknown[]): readonly Shard[] {
+    const [use] = cluster.uses
+    const shards = this.runtime.map.groups.get(use?.table.group ?? '') ?? []
+    return routeCluster(cluster, parameters, shards.length).shards.flatMap((index) => shards[index] ?? [])
+  }
+
+  /** The shards of a statement over several, when the scatter policy allows them. */
+  allowedShards(cluster: Cluster, parameters: readonly unknown[], writes: boolean): readonly Shard[] {
+    const shards = this.shardsOf(cluster, parameters)
+    const entity = entityOf(cluster)
+    const warning = entity && checkScatter(entity, { name: 'query', writes, width: shards.length, explicit: false })
+    if (warning) this.runtime.warn(warning)
+    return shards
+  }
+
+  /** Sends a statement to one shard, as TypeORM would. */
+  async onShard(access: ShardAccess, shard: Shard, text: string, parameters: readonly unknown[]): Promise<QueryResult> {
+    return access.onShard(shard, (manager) => queryOn(manager, text, parameters))
+  }
+
+  private async select(run: Run): Promise<Answer> {
+    const { analysis, statement, asText, context } = run
+    const select = selectOf(statement)
+    if (select.larg) return this.setOperation(run, select)
+    refuseProblems(analysis)
+    const substitutes = await this.substitute(run)
+    const { values, shipped } = substitutes
+    const local = localise(select, namedUses(analysis), substitutes.replacements)
+    if (!analysis.main) {
+      const names = outputNames(local, analysis)
+      return this.atHome(withShippedRows(templateOf({ SelectStmt: local }), shipped), {
+        names,
+        values,
+        asText,
+        context,
+      })
+    }
+    const [first, ...others] = this.allowedShards(analysis.main, run.parameters, false)
+    if (!first) throw new RangeError('A statement has at least one shard.')
+    const onShards: ShardsRun = { ...run, values, shards: [first, ...others] }
+    const make = () => this.plan(onShards, local, shipped)
+    const plan = shipped.length > 0 ? await make() : await this.remembered(run.parsed, asText, make)
+    return plan.kind === 'rows' ? this.rows(plan, onShards) : this.finish(plan, onShards)
+  }
+
+  private async remembered(parsed: ParsedStatement, asText: boolean, make: () => Promise<Plan>): Promise<Plan> {
+    const plans = this.plans.get(parsed) ?? new Map<boolean, Promise<Plan>>()
+    this.plans.set(parsed, plans)
+    const known = plans.get(asText)
+    if (known) return known
+    const plan = make()
+    plans.set(asText, plan)
+    plan.catch(() => plans.delete(asText))
+    return plan
+  }
+
+  private async plan(run: ShardsRun, select: SelectStmt, shipped: readonly ShippedRows[]): Promise<Plan> {
+    const { analysis, shards, values, context, asText } = run
+    const aggregates = await this.loadAggregates()
+    const isAggregate = (name: string): boolean => aggregates.has(name)
+    const on = { shard: shards[0], values, context }
+    if (analysis.isGroupedLocally && select.limitOption !== 'LIMIT_OPTION_WITH_TIES') {
+      const draft = draftRows(select, analysis, isAggregate)
+      const template = withShippedRows(templateOf({ SelectStmt: draft.select }), shipped)
+      const types = await this.describe(template, draft.outputs.length + draft.sorts.length, on)
+      return rowsPlan(draft, template, { types, facts: await this.factsOf(shards, types), asText })
+    }
+    const draft = draftFinish(select, analysis.scope, isAggregate)
+    // A mistake in the query is PostgreSQL's to tell, also where the halves of it would hide it.
+    await this.describe(withShippedRows(templateOf({ SelectStmt: select }), shipped), draft.outputs.length, on)
+    const template = withShippedRows(templateOf({ SelectStmt: draft.inner }), shipped)
+    return finishPlan(draft, template, { types: await this.describe(template, draft.width, on), asText })
+  }
+
+  /** The types of a query's columns, asked once a text: of a shard, or of the home node. */
+  private describe(
+    template: Template,
+    width: number,
+    { shard, values, context }: { shard: Shard | undefined; values: readonly unknown[]; context: StatementContext },
+  ): Promise<readonly ValueType[]> {
+    if (width === 0) return Promise.resolve([])
+    const { text, parameters } = describeQuery(template, width)
+    const key = `${shard?.group ?? ''} ${text}`
+    const known = this.types.get(key)
+    if (known) return known
+    const types = (
+      shard
+        ? this.askShard(shard, text, pick(parameters, values), context)
+        : askHome(text, pick(parameters, values), context)
+    ).then(typesOf)
+    if (this.types.size >= maxDescribed) this.types.clear()
+    this.types.set(key, types)
+    types.catch(() => this.types.delete(key))
+    return types
+  }
+
+  private async askShard(
+    shard: Shard,
+    text: string,
+    parameters: readonly unknown[],
+    { access }: StatementContext,
+  ): Promise<readonly Row[]> {
+    const [rows = []] = await access.query([
+      { node: shard.node, shards: [shard.name], text: bindShardNames(text, shard), parameters },
+    ])
+    return rows
+  }
+
+  private factsOf(shards: readonly Shard[], types: readonly ValueType[]) {
+    const collations = types.flatMap(({ collation }) => (collation === undefined ? [] : [collation]))
+    const nodes = [...new Set(shards.map((shard) => shard.node))]
+    return Promise.all(nodes.map((node) => this.runtime.pool(node).sortFactsWith(collations)))
+  }
+
+  private async rows(plan: RowsPlan, run: ShardsRun): Promise<Answer> {
+    const page = await this.page(plan, run)
+    if (!page) return this.onFirst(run)
+    const { offset, limit, end } = page
+    const order = plan.order.map(({ nodeColumn, descending, nullsFirst }) => ({
+      column: nodeColumn,
+      descending,
+      nullsFirst,
+    }))
+    const statements = arms(plan.arm, run, { limit: end, order })
+    const sources = await run.context.access.query(statements)
+    const rows =
+      plan.order.length > 0
+        ? await mergeInOrder(sources, plan.order.map(mergeTerm), { offset, limit }, this.help(statements, run))
+        : inShardOrder(sources).slice(offset, end)
+    const names = run.asText ? textNames(plan.outputs.length) : plan.outputs.map(({ name }) => name)
+    return { rows: rows.map((row) => onlyColumns(row, names)), columns: plan.outputs }
+  }
+
+  private async finish(plan: FinishPlan, run: ShardsRun): Promise<Answer> {
+    const page = await this.page(plan.armPage ?? { limit: undefined, offset: undefined }, run)
+    if (!page) return this.onFirst(run)
+    const { shards, values, context, asText } = run
+    const parts = (await context.access.query(arms(plan.arm, run, { limit: page.end, order: [] }))).flat()
+    const value = (array: (index: number) => unknown) => (number: number) =>
+      number < plan.firstArray ? values[number - 1] : array(number - plan.firstArray)
+    const all = plan.final.parameters.map(value((index) => parts.map((row) => row[`c${index}`])))
+    const rows = await this.askShard(shards[0], plan.final.text, all, context)
+    if (!asText) return { rows, columns: [] }
+    const none = plan.final.parameters.map(value(() => []))
+    const types = await this.describe(
+      { text: plan.typed, parameters: none.map((_, index) => index + 1) },
+      plan.outputs.length,
+      { shard: shards[0], values: none, context },
+    )
+    return { rows, columns: columnsOf(plan.outputs, types) }
+  }
+
+  /** LIMIT and OFFSET as numbers; undefined where one is below zero, which PostgreSQL itself refuses. */
+  private async page(
+    plan: { readonly limit: Node | undefined; readonly offset: Node | undefined },
+    { values, context }: ShardsRun,
+  ): Promise<
+    { readonly offset: number; readonly limit: number | undefined; readonly end: number | undefined } | undefined
+  > {
+    const limit = await numberOf(plan.limit, values, context)
+    const offset = (await numberOf(plan.offset, values, context)) ?? 0
+    if (offset < 0 || (limit ?? 0) < 0) return undefined
+    return { offset, limit, end: limit === undefined ? undefined : offset + limit }
+  }
+
+  private async onFirst(run: ShardsRun): Promise<Answer> {
+    const rows = rowsOf(await this.onShard(run.context.access, run.shards[0], wholeText(run), run.parameters))
+    return { rows, columns: [] }
+  }
+
+  private help(statements: readonly NodeStatement[], { shards, context }: ShardsRun) {
+    const { node = '', shards: names = [] } = statements[0] ?? {}
+    return {
+      ask: async (text: string, parameters: readonly unknown[]) => {
+        const [rows = []] = await context.access.query([{ node, shards: names, text, parameters }])
+        return rows
+      },
+      // Types and collations were asked for: only what rows bear witness of can differ.
+      termFor: async (term: MergeTerm, type: ValueType): Promise<MergeTerm> => {
+        const facts = await this.factsOf(shards, [type])
+        const { rankBy } = sortForm(type, facts, { name: term.name, details: { order: term.name } })
+        return { ...term, type, rankBy, merge: { ...term.merge, kind: 'ranked' } }
+      },
+      actualType: async () => undefined,
+    }
+  }
+
+  /** UNION, INTERSECT, EXCEPT: each side is read on its own, and the home node puts them together. */
+  private async setOperation(run: Run, whole: SelectStmt): Promise<Answer> {
+    const { parameters, context, asText } = run
+    const shipped: ShippedRows[] = []
+    const values = [...parameters]
+    const { withClause } = whole
+    const side = async (select: SelectStmt | undefined): Promise<SelectStmt> => {
+      if (!select) throw new RangeError('A set operation has two sides.')
+      const isSideOfMore =
+        select.larg && !select.limitCount && !select.limitOffset && !select.sortClause && !select.withClause
+      if (isSideOfMore) return { ...select, larg: await side(select.larg), rarg: await side(select.rarg) }
+      const answer = await this.asTexts({ ...select, ...(withClause && !select.withClause && { withClause }) }, run)
+      return shippedSelect(ship(shipped, values, answer))
+    }
+    const { withClause: _with, ...rest } = whole
+    const outer: SelectStmt = { ...rest, larg: await side(whole.larg), rarg: await side(whole.rarg) }
+    const names = shipped[0]?.columns.map(({ name }) => name) ?? []
+    return this.atHome(withShippedRows(templateOf({ SelectStmt: outer }), shipped), { names, values, asText, context })
+  }
+
+  /** Runs a query without sharded tables on the home node. */
+  private async atHome(
+    template: Template,
+    {
+      names,
+      values,
+      asText,
+      context,
+    }: { names: readonly string[]; values: readonly unknown[]; asText: boolean; context: StatementContext },
+  ): Promise<Answer> {
+    if (!asText) return { rows: await askHome(template.text, pick(template.parameters, values), context), columns: [] }
+    const types = await this.describe(template, names.length, { shard: undefined, values, context })
+    const rows = await askHome(textsOf(template.text, names.length), pick(template.parameters, values), context)
+    return { rows, columns: columnsOf(names, types) }
+  }
+
+  /** Runs what is detached, so that its rows can stand in its place. */
+  async substitute(run: Omit<Run, 'asText'>): Promise<Substitutes> {
+    const { analysis, statement, parameters } = run
+    const shipped: ShippedRows[] = []
+    const values = [...parameters]
+    const replacements = new Map<unknown, (wrapper: TreeObject) => unknown>()
+    for (const part of analysis.detached) {
+      if (replacements.has(part.node)) continue
+      const answer = await this.asTexts(detachedSelect(part, statement), run)
+      const select = shippedSelect(ship(shipped, values, answer))
+      replacements.set(part.node, () => select)
+    }
+    if (!analysis.main) return { shipped, values, replacements }
+    for (const rangeVar of analysis.homeTables) {
+      if (rangeVar === targetTable(statement)) continue
+      const cte = ship(shipped, values, await this.homeRows(rangeVar, run))
+      const alias = rangeVar.alias ?? { aliasname: rangeVar.relname ?? '' }
+      replacements.set(rangeVar, () => ({ RangeVar: { ...tableNamed(cte), alias } }))
+    }
+    return { shipped, values, replacements }
+  }
+
+  /** The rows of an unsharded table, for shards that do not have it. */
+  private async homeRows(rangeVar: RangeVar, run: Omit<Run, 'asText'>): Promise<Answer> {
+    const { schemaname, relname = '' } = rangeVar
+    const columns = this.catalog.homeColumns(schemaname, relname)
+    if (!columns)
+      throw new ShardedError(
+        'JOIN_NOT_LOCAL',
+        `The table ${relname} is of no entity, so that its columns are not known.`,
+        {
+          details: { table: relname },
+        },
+      )
+    const { alias: _alias, ...table } = rangeVar
+    const targetList = columns.map((name) => targetNode(columnNode(name), name))
+    return this.asTexts(selectNode({ targetList, fromClause: [{ RangeVar: table }] }), run)
+  }
+
+  /** Runs a query for its rows as texts, with their names and types. */
+  private async asTexts(select: SelectStmt, { parameters, context }: Omit<Run, 'asText'>): Promise<Answer> {
+    const template = templateOf({ SelectStmt: select })
+    const values = pick(template.parameters, parameters)
+    const read = await this.understand(template.text)
+    if (!read) {
+      const names = outputNames(
+        leftmost(select),
+        analyseStatement({ SelectStmt: select }, this.catalog, () => false),
+      )
+      return this.atHome(
+        { text: template.text, parameters: values.map((_, index) => index + 1) },
+        { names, values, asText: true, context },
+      )
+    }
+    const place = this.onePlace(read, values)
+    if (!place) return this.select({ ...read, parameters: values, context, asText: true })
+    const names = outputNames(leftmost(selectOf(read.statement)), read.analysis)
+    const whole: Template = { text: wholeText(read, place), parameters: values.map((_, index) => index + 1) }
+    const types = await this.describe(whole, names.length, { shard: place.shard, values, context })
+    const rows = await this.askShard(place.shard, textsOf(whole.text, names.length), values, context)
+    return { rows, columns: columnsOf(names, types) }
+  }
+
+  /**
+   * The shards of rows that only a foreign key tells: those of the rows referred to.
+   *
+   * @throws ShardedError KEY_MISSING where no shard has them
+   */
+  async placesByReference(
+    table: ShardedTable,
+    { columns, rows, values }: InsertedRows,
+    { access }: StatementContext,
+  ): Promise<readonly number[]> {
+    const [reference] = table.references
+    const shards = this.runtime.map.groups.get(table.group) ?? []
+    if (!reference)
+      throw new ShardedError('KEY_MISSING', `${table.name} has no shard key, and refers to no row that has one.`, {
+        details: { table: table.name },
+      })
+    const tuples = rows.map((row) =>
+      reference.columns.map((name) => {
+        const node = row[columns.indexOf(name)]
+        return node && knownValue(node, { parameter: (number) => values[number - 1] })?.value
+      }),
+    )
+    const conditions = reference.referenced.map((name, index) => `${quoted(name)} = $${index + 1}`).join(' AND ')
+    const text = `SELECT ${armTag} AS "__arm" FROM "${placeholderSchema}".${quoted(reference.table)} WHERE ${conditions}`
+    const places = new Map<string, number>()
+    for (const tuple of tuples) {
+      const key = JSON.stringify(tuple.map(String))
+      if (places.has(key)) continue
+      const statements = buildNodeStatements(
+        shards.map((shard) => ({ shard, text, parameters: tuple })),
+        { order: [], limit: undefined, sharedParameters: true, maxArms },
+      )
+      const [found] = (await access.query(statements)).flat()
+      if (!found)
+        throw new ShardedError(
+          'KEY_MISSING',
+          `A row of ${table.name} refers to no row of ${reference.table}, and so has no shard.`,
+          {
+            details: { table: table.name, columns: reference.columns },
+          },
+        )
+      places.set(key, Number(found['__arm']))
+    }
+    return tuples.map((tuple) => places.get(JSON.stringify(tuple.map(String))) ?? 0)
+  }
+
+  private loadAggregates(): Promise<ReadonlySet<string>> {
+    this.aggregates ??= this.runtime
+      .pool(this.runtime.map.home)
+      .query(`SELECT DISTINCT proname::text AS name FROM pg_catalog.pg_proc WHERE prokind = 'a'`)
+      .then(({ rows }) => new Set(rows.map((row: { name: string }) => row.name)))
+    this.aggregates.catch(() => {
+      this.aggregates = undefined
+    })
+    return this.aggregates
+  }
+}
+
+/** Notes rows as a CTE of arrays. @returns its name */
+function ship(shipped: ShippedRows[], values: unknown[], { rows, columns }: Answer): string {
+  const cte = `__m${shipped.length}__`
+  shipped.push({ cte, columns, firstParameter: values.length + 1 })
+  for (const index of columns.keys()) values.push(rows.map((row) => row[`c${index}`]))
+  return cte
+}
+
+const tableNamed = (relname: string): RangeVar => ({ relname, inh: true, relpersistence: 'p' })
+
+const shippedSelect = (cte: string): SelectStmt =>
+  selectNode({
+    targetList: [{ ResTarget: { val: { ColumnRef: { fields: [{ A_Star: {} }] } } } }],
+    fromClause: [{ RangeVar: tableNamed(cte) }],
+  })
+
+/** A detached part as a query of its own, with the CTEs of the whole that it may name. */
+function detachedSelect({ node, kind }: Detached, statement: Node): SelectStmt {
+  const select = node as SelectStmt
+  const isPlain =
+    !select.limitCount && !select.limitOffset && !select.larg && !select.groupClause && !select.havingClause
+  const asked: SelectStmt =
+    kind === 'exists' && isPlain
+      ? { ...select, limitCount: integerConstant(1), limitOption: 'LIMIT_OPTION_COUNT' }
+      : select
+  const outer = withClauseOf(statement)
+  if (!outer) return asked
+  const ctes = (outer.ctes ?? []).filter((cte) => !holds(cte, node))
+  if (ctes.length === 0) return asked
+  return { ...asked, withClause: { ...outer, ctes: [...ctes, ...(asked.withClause?.ctes ?? [])] } }
+}
+
+function withClauseOf(statement: Node) {
+  if ('SelectStmt' in statement) return statement.SelectStmt.withClause
+  if ('UpdateStmt' in statement) return statement.UpdateStmt.withClause
+  if ('DeleteStmt' in statement) return statement.DeleteStmt.withClause
+  if ('InsertStmt' in statement) return statement.InsertStmt.withClause
+  return undefined
+}
+
+function holds(tree: unknown, node: TreeObject): boolean {
+  let found = false
+  visit(tree, (object) => {
+    if (object === node) found = true
+    return !found
+  })
+  return found
+}
+
+/** The table that a statement writes. */
+function targetTable(statement: Node): RangeVar | undefined {
+  if ('UpdateStmt' in statement) return statement.UpdateStmt.relation
+  if ('DeleteStmt' in statement) return statement.DeleteStmt.relation
+  if ('InsertStmt' in statement) return statement.InsertStmt.relation
+  return undefined
+}
+
+function selectOf(statement: Node): SelectStmt {
+  if ('SelectStmt' in statement) return statement.SelectStmt
+  throw new RangeError('The statement is no query.')
+}
+
+const leftmost = (select: SelectStmt): SelectStmt => (select.larg ? leftmost(select.larg) : select)
+
+const outputNames = (select: SelectStmt, { scope }: StatementAnalysis): readonly string[] =>
+  expandedTargets(select, scope).map((node) => ('ResTarget' in node ? (node.ResTarget.name ?? '') : ''))
+
+const columnsOf = (names: readonly string[], types: readonly ValueType[]): readonly OutputColumn[] =>
+  names.flatMap((name, index) => {
+    const type = types[index]
+    return type ? [{ name, type }] : []
+  })
+
+const textNames = (width: number): readonly string[] => Array.from({ length: width }, (_, index) => `c${index}`)
+
+/** A query whose columns are `c0 …` as texts. */
+function textsOf(text: string, width: number): string {
+  const names = textNames(width)
+  return `SELECT ${names.map((name) => `q.${name}::text AS ${name}`).join(', ')} FROM (${text}) AS q(${names.join(', ')})`
+}
+
+function arms(
+  arm: ArmTemplate,
+  { shards, values, analysis }: ShardsRun,
+  { limit, order }: { limit: number | undefined; order: Parameters<typeof buildNodeStatements>[1]['order'] },
+): readonly NodeStatement[] {
+  const text = armText(arm, limit)
+  const parameters = pick(arm.parameters, values)
+  return buildNodeStatements(
+    shards.map((shard) => ({ shard, text, parameters })),
+    {
+      order,
+      limit,
+      sharedParameters: parameters.length === 0 || !analysis.uses.some(({ table }) => table.hasOwnTypes),
+      maxArms,
+    },
+  )
+}
+
+const mergeTerm = ({
+  name,
+  type,
+  form,
+  column,
+  descending,
+  nullsFirst,
+  witness,
+}: RowsPlan['order'][number]): MergeTerm => ({
+  merge: { column, kind: form.kind, descending, nullsFirst },
+  rankBy: form.rankBy,
+  name,
+  type,
+  witness: form.witness && witness !== undefined ? { column: witness, of: form.witness.of } : undefined,
+})
+
+/** Without an order, the shards' rows follow each other. */
+function inShardOrder(sources: readonly (readonly Row[])[]): readonly Row[] {
+  const [only = [], another] = sources
+  return another ? sources.flat().sort((a, b) => Number(a['__arm']) - Number(b['__arm'])) : only
+}
+
+function onlyColumns(row: Row, names: readonly string[]): Row {
+  const result: Record<string, unknown> = {}
+  for (const name of names) result[name] = row[name]
+  return result
+}
+
+/** The value of LIMIT or OFFSET; undefined for none and for NULL. */
+async function numberOf(
+  node: Node | undefined,
+  values: readonly unknown[],
+  context: StatementContext,
+): Promise<number | undefined> {
+  if (!node) return undefined
+  const known = knownValue(node, { parameter: (number) => values[number - 1] })
+  if (known?.value === null) return undefined
+  if (known && /^-?\d+$/.test(String(known.value))) return Number(known.value)
+  const { text, parameters } = templateOf({
+    SelectStmt: selectNode({ targetList: [targetNode(typeCast(node, 'int8'), 'n')] }),
+  })
+  const [row] = await askHome(text, pick(parameters, values), context)
+  return row?.['n'] == null ? undefined : Number(row['n'])
+}
+
+const askHome = async (
+  text: string,
+  parameters: readonly unknown[],
+  { home }: StatementContext,
+): Promise<readonly Row[]> => rowsOf(await home(text, parameters))
+
+const rowsOf = (result: QueryResult): readonly Row[] => result.records ?? []
+
+function selected(rows: readonly Row[]): QueryResult {
+  const result = new QueryResult()
+  result.records = [...rows]
+  result.raw = result.records
+  result.affected = rows.length
+  return result
+}

@@ -1,0 +1,89 @@
+import type { Node } from '@pgsql/types'
+import type { EntityManager } from 'typeorm'
+import type { QueryResult } from 'typeorm/query-runner/QueryResult'
+import { ShardedError } from '../errors/sharded-error'
+import { physicalName, placeholderSchema } from '../planning/bind-shard-names'
+import type { ShippedRows } from '../planning/shipped-rows'
+import { type NamedTable, templateText } from '../planning/statement-template'
+import type { StatementAnalysis } from '../routing/statement-analysis'
+import type { ParsedStatement } from '../sql/parse-statement'
+import type { TreeObject } from '../sql/tree'
+import type { Shard } from '../topology/shard'
+import type { ShardAccess } from './shard-access'
+import type { ShardTransaction } from './shard-transaction'
+
+/** How a statement reaches databases: shards, the home node, and a transaction of its own where it writes to several. */
+export interface StatementContext {
+  readonly access: ShardAccess
+  /** Sends a text as it is to the home node. */
+  readonly home: (text: string, parameters: readonly unknown[]) => Promise<QueryResult>
+  readonly openRunner: () => ShardTransaction
+}
+
+/** One shard of each group that a statement names, all of one node. */
+export interface Place {
+  readonly shard: Shard
+  readonly shards: ReadonlyMap<string, Shard>
+}
+
+/** A statement that was read, with all that is the same each time it runs. */
+export interface ReadStatement {
+  readonly parsed: ParsedStatement
+  readonly statement: Node
+  readonly analysis: StatementAnalysis
+}
+
+/** Detached parts that were run: what stands in their places. */
+export interface Substitutes {
+  readonly shipped: readonly ShippedRows[]
+  readonly replacements: ReadonlyMap<unknown, (wrapper: TreeObject) => unknown>
+  /** The statement's parameters, and the arrays of the shipped rows behind them. */
+  readonly values: readonly unknown[]
+}
+
+/** The whole text, for one place: with the placeholder schema, or the names of several groups' shards. */
+export function wholeText({ parsed, analysis }: ReadStatement, place?: Place): string {
+  if (place && place.shards.size > 1) {
+    const groups = new Map(analysis.uses.map(({ rangeVar, table }) => [rangeVar, table.group]))
+    return templateText(parsed, namedUses(analysis), ({ rangeVar, name }) => {
+      const shard = place.shards.get(groups.get(rangeVar) ?? '') ?? place.shard
+      const physical = physicalName(name, shard)
+      return `${quoted(physical.schema)}.${quoted(physical.name)}`
+    })
+  }
+  const tables = namedUses(analysis).filter(({ rangeVar }) => rangeVar.schemaname !== placeholderSchema)
+  return tables.length === 0 ? parsed.text : templateText(parsed, tables)
+}
+
+export const namedUses = ({ uses }: StatementAnalysis): readonly NamedTable[] =>
+  uses.map(({ table, rangeVar }) => ({ rangeVar, name: table.name }))
+
+/** @throws ShardedError JOIN_NOT_LOCAL, STATEMENT_UNSUPPORTED */
+export function refuseProblems({ problems, uses }: StatementAnalysis): void {
+  const [problem] = problems
+  if (!problem) return
+  throw new ShardedError(problem.code, problem.text, {
+    details: { tables: [...new Set(uses.map(({ table }) => table.name))] },
+  })
+}
+
+export const pick = (numbers: readonly number[], values: readonly unknown[]): readonly unknown[] =>
+  numbers.map((number) => values[number - 1])
+
+/** Sends a statement on the connection of a manager, or on one of its own. */
+export async function queryOn(
+  manager: EntityManager,
+  text: string,
+  parameters: readonly unknown[],
+): Promise<QueryResult> {
+  const { queryRunner, dataSource } = manager
+  if (queryRunner) return queryRunner.query(text, [...parameters], true)
+  const runner = dataSource.createQueryRunner('master')
+  try {
+    return await runner.query(text, [...parameters], true)
+  } finally {
+    await runner.release()
+  }
+}
+
+export const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`
