@@ -1,7 +1,7 @@
 import { expect } from 'vitest'
 import { ShardedError } from '../../../src/index'
 import type { Target } from '../../support/targets'
-import { Category, Customer, Item, Order, Payment, Setting, Warehouse } from './shop'
+import { Category, Customer, Item, Order, Payment, Setting, Visit, Warehouse } from './shop'
 
 /** Query builders of the shop, each made the way that users make them. */
 export const builders = (target: Target) => ({
@@ -10,6 +10,7 @@ export const builders = (target: Target) => ({
   items: (alias = 'i') => target.dataSource.manager.createQueryBuilder(Item, alias),
   payments: (alias = 'p') => target.dataSource.createQueryBuilder().select(alias).from(Payment, alias),
   categories: (alias = 'g') => target.dataSource.manager.getRepository(Category).createQueryBuilder(alias),
+  visits: (alias = 'v') => target.dataSource.getRepository(Visit).createQueryBuilder(alias),
   warehouses: (alias = 'w') => target.dataSource.getRepository(Warehouse).createQueryBuilder(alias),
   settings: (alias = 's') => target.dataSource.getRepository(Setting).createQueryBuilder(alias),
 })

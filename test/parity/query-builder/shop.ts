@@ -1,5 +1,6 @@
 import {
   Column,
+  CreateDateColumn,
   DeleteDateColumn,
   Entity,
   JoinColumn,
@@ -65,7 +66,7 @@ export class Customer {
   tags!: string[]
 
   /** Differs between customers in microseconds only, which a JavaScript Date cannot hold. */
-  @Column('timestamptz', { precision: 6 })
+  @Column({ type: 'timestamptz', precision: 6 })
   seenAt!: Date
 
   /** Stored with a mark in front. */
@@ -264,6 +265,27 @@ export class Category {
   orders!: Relation<Order>[]
 }
 
+/** What the database or TypeORM fills: a uuid, a default, a date. */
+@Entity()
+@Sharded({ colocatedWith: () => Customer })
+export class Visit {
+  @PrimaryGeneratedColumn('uuid')
+  id!: string
+
+  @ShardKey()
+  @Column('bigint')
+  customerId!: string
+
+  @Column('varchar', { default: 'web' })
+  channel!: string
+
+  @Column('int', { default: 1 })
+  pages!: number
+
+  @CreateDateColumn()
+  at!: Date
+}
+
 /** The root of another group. */
 @Entity()
 @Sharded(hash({ shards: 3 }))
@@ -293,6 +315,6 @@ export class Setting {
 }
 
 export const shop = {
-  entities: [Customer, Order, Item, Payment, Category, Warehouse, Setting],
+  entities: [Customer, Order, Item, Payment, Category, Visit, Warehouse, Setting],
   groups: ['customer', 'warehouse'],
 } as const
