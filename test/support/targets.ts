@@ -86,6 +86,48 @@ export function onEveryTarget(options: TargetOptions, body: (target: Target) => 
   })
 }
 
+/** Plain TypeORM and every sharding of it at once, each with the seed's rows: for tests that compare their answers. */
+export interface OpenTargets {
+  readonly plain: DataSource
+  readonly sharded: readonly Target[]
+  close(): Promise<void>
+}
+
+/**
+ * Opens what `onEveryTarget` opens one after the other, all at once.
+ *
+ * @example
+ * const { plain, sharded, close } = await openEveryTarget({ entities: [Account], groups: ['account'], seed })
+ */
+export async function openEveryTarget(options: TargetOptions): Promise<OpenTargets> {
+  const databases = await createDatabases(4)
+  const opened: DataSource[] = []
+  const close = async (): Promise<void> => {
+    for (const dataSource of opened) if (dataSource.isInitialized) await dataSource.destroy()
+    await databases.drop()
+  }
+  const open = async (dataSource: DataSource): Promise<DataSource> => {
+    opened.push(dataSource)
+    await dataSource.initialize()
+    await dataSource.synchronize()
+    await options.seed?.(dataSource)
+    return dataSource
+  }
+  try {
+    const plain = await open(plainDataSource(databases.oracle, options))
+    const sharded: Target[] = []
+    for (const shape of shapes)
+      if (shape.shards > 0) {
+        const dataSource = await open(shardedDataSource(shape, databases.nodes, options))
+        sharded.push({ name: shape.name, shards: shape.shards, dataSource })
+      }
+    return { plain, sharded, close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
 type Entities = MixedList<(new () => object) | EntitySchema>
 
 function plainDataSource(url: string, { entities, subscribers = [] }: TargetOptions): DataSource {

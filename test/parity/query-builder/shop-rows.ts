@@ -66,6 +66,7 @@ export const orders = upTo(12)
       total: (((n * 7) % 11) * 10 + 0.25).toFixed(2),
       placedAt: new Date(Date.UTC(2024, 0, 1 + Math.floor(n / 2))),
       note: n % 3 === 0 ? null : `note ${n}`,
+      updatedAt: new Date('2024-02-01T00:00:00Z'),
       deletedAt: n === 3 || n === 20 ? new Date('2024-06-01T00:00:00Z') : null,
     }
   })
