@@ -11,7 +11,7 @@ export interface Target {
   readonly name: string
   /** 0 for plain TypeORM. */
   readonly shards: number
-  /** The initialised data source, with an empty schema before each test. */
+  /** The initialised data source; its tables are empty before each test, unless there is a seed. */
   readonly dataSource: DataSource
 }
 
@@ -20,6 +20,8 @@ export interface TargetOptions {
   /** Colocation groups whose number of shards is the target's. Default: all of the entities' roots, by name. */
   readonly groups: readonly string[]
   readonly subscribers?: readonly (new () => EntitySubscriberInterface)[]
+  /** Writes the rows that all tests read and none changes. With it the tables are not emptied between tests. */
+  readonly seed?: (dataSource: DataSource) => Promise<void>
 }
 
 interface Shape {
@@ -63,8 +65,11 @@ export function onEveryTarget(options: TargetOptions, body: (target: Target) => 
       await opened.synchronize()
       const urls = shape.shards === 0 ? [oracle] : shape.nodes.map((index) => nodes[index] ?? '')
       cleaners = await Promise.all(urls.map(connect))
+      await options.seed?.(opened)
     })
-    beforeEach(() => Promise.all(cleaners.map(deleteAllRows)))
+    beforeEach(async () => {
+      if (!options.seed) await Promise.all(cleaners.map(deleteAllRows))
+    })
     afterAll(async () => {
       if (opened?.isInitialized) await opened.destroy()
       await Promise.all(cleaners.map((client) => client.end()))
@@ -79,6 +84,48 @@ export function onEveryTarget(options: TargetOptions, body: (target: Target) => 
       },
     })
   })
+}
+
+/** Plain TypeORM and every sharding of it at once, each with the seed's rows: for tests that compare their answers. */
+export interface OpenTargets {
+  readonly plain: DataSource
+  readonly sharded: readonly Target[]
+  close(): Promise<void>
+}
+
+/**
+ * Opens what `onEveryTarget` opens one after the other, all at once.
+ *
+ * @example
+ * const { plain, sharded, close } = await openEveryTarget({ entities: [Account], groups: ['account'], seed })
+ */
+export async function openEveryTarget(options: TargetOptions): Promise<OpenTargets> {
+  const databases = await createDatabases(4)
+  const opened: DataSource[] = []
+  const close = async (): Promise<void> => {
+    for (const dataSource of opened) if (dataSource.isInitialized) await dataSource.destroy()
+    await databases.drop()
+  }
+  const open = async (dataSource: DataSource): Promise<DataSource> => {
+    opened.push(dataSource)
+    await dataSource.initialize()
+    await dataSource.synchronize()
+    await options.seed?.(dataSource)
+    return dataSource
+  }
+  try {
+    const plain = await open(plainDataSource(databases.oracle, options))
+    const sharded: Target[] = []
+    for (const shape of shapes)
+      if (shape.shards > 0) {
+        const dataSource = await open(shardedDataSource(shape, databases.nodes, options))
+        sharded.push({ name: shape.name, shards: shape.shards, dataSource })
+      }
+    return { plain, sharded, close }
+  } catch (error) {
+    await close()
+    throw error
+  }
 }
 
 type Entities = MixedList<(new () => object) | EntitySchema>
