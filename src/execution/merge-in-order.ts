@@ -3,23 +3,9 @@ import { compareRows } from '../merging/comparator'
 import { distinctValues } from '../merging/distinct-values'
 import { mergeSorted } from '../merging/merge-sorted'
 import type { Row } from '../merging/row'
-import type { SortTerm } from '../merging/sort-term'
-import { collationKey } from '../planning/collation-name'
 import type { SortWitness, ValueType } from '../planning/sort-form'
+import { isAsAssumed, type MergeSources, type MergeTerm, testimonies } from './merge-term'
 import { type AskDatabase, maxRankedValues, rankValues } from './rank-values'
-
-/** One term of an ORDER BY as the merge needs it. */
-export interface MergeTerm {
-  readonly merge: SortTerm
-  /** SQL over `v` by which the database ranks the texts of the sort column. */
-  readonly rankBy: string
-  /** Whom an error names: `User.name`. */
-  readonly name: string
-  /** The type by which the term was made. */
-  readonly type: ValueType
-  /** The column that every row carries as proof of how its shard sorts. */
-  readonly witness: { readonly column: string; readonly of: SortWitness['of'] } | undefined
-}
 
 /** How a merge learns what its plan did not know. */
 export interface MergeHelp<Term extends MergeTerm> {
@@ -39,8 +25,6 @@ interface Page {
   readonly offset: number
   readonly limit: number | undefined
 }
-
-type Sources = readonly { readonly rows: readonly Row[] }[]
 
 /**
  * Merges the answers of several statements in order. What only the database can order it ranks first. Nothing is taken for
@@ -71,7 +55,7 @@ export async function mergeInOrder<Term extends MergeTerm>(
   }
 }
 
-async function merge(sources: Sources, terms: readonly MergeTerm[], page: Page, ask: AskDatabase): Promise<Row[]> {
+async function merge(sources: MergeSources, terms: readonly MergeTerm[], page: Page, ask: AskDatabase): Promise<Row[]> {
   const ranks = await Promise.all(
     terms.map(({ merge: { kind, column }, rankBy }) =>
       kind === 'ranked' ? rankValues(ask, rankBy, distinctValues(sources, column, maxRankedValues)) : undefined,
@@ -86,19 +70,14 @@ async function merge(sources: Sources, terms: readonly MergeTerm[], page: Page, 
 
 /** The term by the collation that the rows were sorted by, which need not be the declared one. */
 async function believeWitness<Term extends MergeTerm>(
-  sources: Sources,
+  sources: MergeSources,
   term: Term,
   help: MergeHelp<Term>,
 ): Promise<Term> {
-  if (!term.witness) return term
-  const { column, of } = term.witness
-  const found = new Set<unknown>()
-  for (const { rows } of sources) for (const row of rows) found.add(row[column])
-  if (found.size > 1) throw disagreeing(term, of, [...found].map(String))
+  const found = testimonies(sources, term)
+  if (term.witness && found.size > 1) throw disagreeing(term, term.witness.of, [...found].map(String))
   const [collation] = found
-  if (of === 'labels' || typeof collation !== 'string') return term
-  const isAsAssumed = term.type.collation !== undefined && collationKey(term.type.collation) === collationKey(collation)
-  if (isAsAssumed || sources.length < 2) return term
+  if (typeof collation !== 'string' || isAsAssumed(term, collation) || sources.length < 2) return term
   const believed = await help.termFor(term, { ...term.type, collation })
   if (believed) return believed
   throw new ShardedError('MERGE_ORDER', `${term.name} sorts by ${collation}, not by ${term.type.collation}.`, {

@@ -27,7 +27,8 @@ const checkCount = (name: string, count: number): void => {
   }
 }
 
-const checkSorted = (source: SortedSource, index: number, compare: RowComparator): void => {
+/** @throws ShardedError MERGE_ORDER where the rows of the source are not sorted; `index` is the source's, for the message */
+export const checkSorted = (source: SortedSource, index: number, compare: RowComparator): void => {
   let previous: Row | undefined
   for (const [position, row] of source.rows.entries()) {
     if (previous !== undefined && compare(previous, row) > 0) throw outOfOrder(index, position)

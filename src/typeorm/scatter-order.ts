@@ -1,7 +1,7 @@
 import type { ObjectLiteral } from 'typeorm'
 import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata'
 import { ShardedError } from '../errors/sharded-error'
-import type { MergeTerm } from '../execution/merge-in-order'
+import type { MergeTerm } from '../execution/merge-term'
 import type { NodeSortFacts } from '../planning/node-sort-facts'
 import type { ArmOrder } from '../planning/scatter-statement'
 import type { SortForm } from '../planning/sort-form'
@@ -28,18 +28,19 @@ interface Wanted {
  * Reads the builder's ORDER BY and sees to it that the rows carry what the merges need: what a node orders its arms by
  * (the column itself, so that an index on it serves), what is compared here where the column itself will not do, and the
  * witness of a collation. An output column that is there anyway is used; the others are hidden ones: `__o0 …`, `__k0 …`,
- * `__w0 …`. With `total`, the primary key ends the order, so that pages cut ties alike.
+ * `__w0 …`. With `ties`, the primary key ends the order, so that pages cut ties alike; with `'late'` the databases do not
+ * sort by it, and the merge settles the ties.
  *
  * @throws ShardedError ORDER_UNSUPPORTED, COLLATION_DIFFERS
  */
 export function addHiddenOrder<Entity extends ObjectLiteral>(
   builder: ArmQueryBuilder<Entity>,
-  { facts, total }: { facts: readonly NodeSortFacts[]; total: boolean },
+  { facts, ties }: { facts: readonly NodeSortFacts[]; ties: 'any' | 'sorted' | 'late' },
 ): readonly OrderTerm[] {
   const wanted = wantedOrder(builder)
   const terms = wanted.map((one, index) => orderTerm(builder, one, { index, form: sortColumn(one.column, facts) }))
-  if (total && terms.length > 0) terms.push(...tiebreak(builder, { wanted, facts }))
-  if (terms.length > 0) orderArms(builder, terms)
+  if (ties !== 'any' && terms.length > 0) terms.push(...tiebreak(builder, { wanted, facts }))
+  if (terms.length > 0) orderArms(builder, ties === 'late' ? terms.filter((term) => !term.isTiebreak) : terms)
   return terms
 }
 
@@ -92,7 +93,8 @@ function tiebreak<Entity extends ObjectLiteral>(
     const column = missing[offset]
     if (!column || forms.includes(undefined) || !tie) return []
     const index = wanted.length + offset
-    return [orderTerm(builder, { alias: main.name, column, descending: false, nullsFirst: false }, { index, ...tie })]
+    const order = { alias: main.name, column, descending: false, nullsFirst: false }
+    return [{ ...orderTerm(builder, order, { index, ...tie }), isTiebreak: true }]
   })
 }
 

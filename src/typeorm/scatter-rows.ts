@@ -1,5 +1,6 @@
 import type { FindManyOptions, ObjectLiteral } from 'typeorm'
 import { type MergeHelp, mergeInOrder } from '../execution/merge-in-order'
+import { mergeTiesHere } from '../execution/merge-ties-here'
 import type { AskDatabase } from '../execution/rank-values'
 import type { Row } from '../merging/row'
 import { armTag } from '../planning/bind-shard-names'
@@ -8,6 +9,7 @@ import type { Shard } from '../topology/shard'
 import { ArmQueryBuilder, type TemplateStatement } from './arm-query-builder'
 import type { EntityBinding } from './entity-binding'
 import { helpMerge } from './help-merge'
+import { lateTies, rememberTies } from './late-ties'
 import { narrowWhere } from './narrow-where'
 import { addHiddenOrder, type OrderTerm } from './scatter-order'
 import type { ShardAccess } from './shard-access'
@@ -33,24 +35,35 @@ export interface ScatterPlan {
   readonly isPaged: boolean
   readonly offset: number
   readonly limit: number | undefined
+  /** The same find with statements that sort ties themselves, where these leave them to the merge. */
+  readonly sortingTies: (() => ScatterPlan) | undefined
 }
 
 /**
  * Plans a find over shards. Where the rows are not entities one to one (joins, relations), the statements give primary
  * keys in the order of the page, and the entities are loaded by them.
  */
-export function planScatter(scope: ScatterScope, options: FindOptions): ScatterPlan {
+export function planScatter(scope: ScatterScope, options: FindOptions, ties?: 'sorted'): ScatterPlan {
   const { access, binding, shards } = scope
   const facts = nodesOf(scope).map((node) => access.runtime.pool(node).sortFacts)
   const builder = newBuilder(scope, options)
   const page = pageOf(builder)
+  const late = ties === 'sorted' ? undefined : lateTies(binding, builder, page)
+  const limit = late !== undefined && page.end !== undefined ? page.end + 1 : page.end
   const prepare = (one: ArmQueryBuilder<ObjectLiteral>): readonly OrderTerm[] => {
     if (one.needsReload) selectKeysOnly(one, binding)
-    const order = addHiddenOrder(one, { facts, total: page.isPaged })
-    one.addSelect(armTag, '__arm').skip(undefined).take(undefined).limit(page.end)
+    const order = addHiddenOrder(one, { facts, ties: late !== undefined ? 'late' : page.isPaged ? 'sorted' : 'any' })
+    one.addSelect(armTag, '__arm').skip(undefined).take(undefined).limit(limit)
     return order
   }
   const order = prepare(builder)
+  const sortingTies = () => {
+    if (late !== undefined) rememberTies(binding, late)
+    return planScatter(scope, options, 'sorted')
+  }
+  // Without a tiebreak nothing is left to settle; ranks would be asked for to find the ties.
+  const hasTiebreak = order.some((term) => term.isTiebreak) && order.every(({ merge }) => merge.kind !== 'ranked')
+  if (late !== undefined && !hasTiebreak) return sortingTies()
   const narrow = narrowing(scope, options)
   const narrowed = (shard: Shard): TemplateStatement => {
     const own = newBuilder(scope, { ...options, where: narrow?.(shard.index) as never })
@@ -61,13 +74,13 @@ export function planScatter(scope: ScatterScope, options: FindOptions): ScatterP
   const statements = buildNodeStatements(
     shards.map((shard): ScatterArm => ({ shard, ...(whole ?? narrowed(shard)) })),
     {
-      order: order.map((term) => term.node),
-      limit: page.end,
+      order: order.filter((term) => late === undefined || !term.isTiebreak).map((term) => term.node),
+      limit,
       sharedParameters: sharesParameters(binding, whole),
       maxArms,
     },
   )
-  return { builder, statements, order, ...page }
+  return { builder, statements, order, ...page, sortingTies: late === undefined ? undefined : sortingTies }
 }
 
 /** Runs a planned scatter: the rows of the page, in order. */
@@ -81,7 +94,9 @@ export async function runScatter(scope: ScatterScope, plan: ScatterPlan): Promis
     const rows = another ? sources.flat().sort((a, b) => Number(a['__arm']) - Number(b['__arm'])) : only
     return plan.offset === 0 && end === undefined ? rows : rows.slice(plan.offset, end)
   }
-  return mergeInOrder(sources, plan.order, plan, mergeHelp(scope))
+  const { sortingTies, limit } = plan
+  if (!sortingTies || limit === undefined) return mergeInOrder(sources, plan.order, plan, mergeHelp(scope))
+  return mergeTiesHere(sources, plan.order, { offset: plan.offset, limit }) ?? runScatter(scope, sortingTies())
 }
 
 /** What a merge of the scope's rows may ask for. */

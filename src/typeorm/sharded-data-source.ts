@@ -231,9 +231,12 @@ export class ShardedDataSource extends DataSource {
     await this.eachNode((pool) => pool.loadSortFacts(names))
     const facts = [...this.pools.values()].map((pool) => pool.sortFacts)
     // Those of users that all nodes have: raw SQL may sort by them. What one node alone has is its own affair.
-    const common = [...(facts[0]?.collations.keys() ?? [])].filter((name) =>
-      facts.every(({ collations }) => collations.has(name)),
-    )
+    const isCommon = (name: string) => facts.every(({ collations }) => collations.has(name))
+    const common = [...(facts[0]?.collations.keys() ?? [])].filter((name) => {
+      // Of the two names of one that the search path finds, the short one.
+      const bare = name.replace(/^"(?:[^"]|"")*"\./, '')
+      return isCommon(name) && (bare === name || !isCommon(bare))
+    })
     for (const line of collationReport(facts, [...names, ...common])) this.logger.log('warn', line)
   }
 

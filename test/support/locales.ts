@@ -1,9 +1,9 @@
 import type { Client } from 'pg'
 
 /** Locales of libc that the tests of order want; Debian has them in `locales-all`. */
-const wanted = ['en_US', 'sv_SE', 'zh_CN'] as const
+export const wantedLocales = ['en_US', 'sv_SE', 'zh_CN'] as const
 
-export type WantedLocale = (typeof wanted)[number]
+export type WantedLocale = (typeof wantedLocales)[number]
 
 /**
  * Makes a collation for each locale of libc that this server's machine has, and says which. Where `CI` is set, all must
@@ -13,7 +13,7 @@ export type WantedLocale = (typeof wanted)[number]
  */
 export const libcCollations = async (client: Client): Promise<ReadonlyMap<WantedLocale, string>> => {
   const found = new Map<WantedLocale, string>()
-  for (const locale of wanted) {
+  for (const locale of wantedLocales) {
     try {
       await client.query(
         `CREATE COLLATION IF NOT EXISTS "libc ${locale}" (provider = libc, locale = '${locale}.UTF-8')`,
@@ -24,7 +24,7 @@ export const libcCollations = async (client: Client): Promise<ReadonlyMap<Wanted
       if (!isMissing || process.env['CI']) throw error
     }
   }
-  const missing = wanted.filter((locale) => !found.has(locale))
+  const missing = wantedLocales.filter((locale) => !found.has(locale))
   console.info(`libc locales: ${[...found.keys()].join(', ') || 'none'}; missing: ${missing.join(', ') || 'none'}`)
   return found
 }
