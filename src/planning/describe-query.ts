@@ -10,8 +10,8 @@ export function describeQuery({ text, parameters }: Template, columns: number): 
   const rows = names.map((name, index) => `(${index}, pg_typeof(q.${name})::oid, ${collationOf(`q.${name}`)})`)
   return Object.freeze({
     text:
-      `SELECT v.i, format_type(t.oid, NULL) AS name, coalesce(e.typtype, t.typtype) AS kind, v.c AS collation, ` +
-      `format_type(b.oid, NULL) AS base, b.typtype AS base_kind FROM (SELECT 1) AS one ` +
+      `SELECT v.i, format_type(t.oid, -1) AS name, coalesce(e.typtype, t.typtype) AS kind, v.c AS collation, ` +
+      `format_type(b.oid, -1) AS base, b.typtype AS base_kind FROM (SELECT 1) AS one ` +
       `LEFT JOIN (SELECT * FROM (${text}) AS z LIMIT 0) AS q(${names.join(', ')}) ON true ` +
       `CROSS JOIN LATERAL (VALUES ${rows.join(', ')}) AS v(i, t, c) JOIN pg_catalog.pg_type t ON t.oid = v.t ` +
       `LEFT JOIN pg_catalog.pg_type e ON e.oid = t.typelem AND t.typcategory = 'A' ` +

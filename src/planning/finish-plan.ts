@@ -6,7 +6,7 @@ import { columnNode, functionNode, integerConstant, selectNode, sortNode, target
 import { isTreeObject, parametersOf, replaceNodes, type TreeObject, treeText, visit } from '../sql/tree'
 import { type PartialAggregate, partialAggregate } from './partial-aggregate'
 import { type ArmTemplate, expandedTargets, sortExpression } from './rows-plan'
-import { withShippedRows } from './shipped-rows'
+import { shippedText, withShippedRows } from './shipped-rows'
 import type { ValueType } from './sort-form'
 import { type Template, templateOf } from './statement-template'
 
@@ -22,8 +22,6 @@ export interface FinishPlan {
   readonly width: number
   /** The outer half; the arrays are its parameters numbered from `firstArray`. */
   readonly final: Template
-  /** The outer half before its values became texts, to ask for their types. */
-  readonly typed: string
   readonly firstArray: number
   readonly outputs: readonly string[]
   /** LIMIT and OFFSET of the whole, where each shard needs to give no more rows than both. */
@@ -121,32 +119,21 @@ export function draftFinish(select: SelectStmt, scope: Scope, isAggregate: (name
 }
 
 /** @param types of the columns that the shards give */
-export function finishPlan(
-  draft: FinishDraft,
-  inner: Template,
-  { types, asText }: { types: readonly ValueType[]; asText: boolean },
-): FinishPlan {
+export function finishPlan(draft: FinishDraft, inner: Template, types: readonly ValueType[]): FinishPlan {
   const names = Array.from({ length: draft.width }, (_, index) => `c${index}`)
   const outer: Node = { SelectStmt: draft.outer(types) }
   const firstArray = Math.max(0, ...parametersOf(outer)) + 1
   const columns = names.map((name, index) => ({ name, type: types[index] ?? textType }))
   const final = withShippedRows(templateOf(outer), [{ cte: shipped, columns, firstParameter: firstArray }])
-  const asTexts = draft.outputs.map((_, index) => `c${index}`)
   return Object.freeze({
     kind: 'finish',
     arm: {
-      before: `SELECT ${names.map((name) => `q.${name}::text AS ${name}`).join(', ')} FROM (${inner.text}`,
+      before: `SELECT ${names.map((name, index) => `${shippedText(`q.${name}`, types[index])} AS ${name}`).join(', ')} FROM (${inner.text}`,
       after: `) AS q(${names.join(', ')})`,
       parameters: inner.parameters,
     },
     width: draft.width,
-    final: asText
-      ? {
-          ...final,
-          text: `SELECT ${asTexts.map((name) => `q.${name}::text AS ${name}`).join(', ')} FROM (${final.text}) AS q(${asTexts.join(', ')})`,
-        }
-      : final,
-    typed: final.text,
+    final,
     firstArray,
     outputs: draft.outputs,
     armPage: draft.armPage,

@@ -9,6 +9,7 @@ import { namesOf } from '../sql/tree'
 import { armTag } from './bind-shard-names'
 import type { NodeSortFacts } from './node-sort-facts'
 import type { OutputColumn } from './output-column'
+import { shippedText } from './shipped-rows'
 import { type SortForm, sortForm, type ValueType } from './sort-form'
 import type { Template } from './statement-template'
 
@@ -133,8 +134,10 @@ function wrapArm(
 ): ArmTemplate {
   const columns = [...outputs.map((_, index) => `c${index}`), ...order.map((_, index) => `o${index}`)]
   const selected = outputs.map((name, index) => {
+    const value = `q.c${index}`
+    if (asText) return `${shippedText(value, types[index])} AS c${index}`
     const isOwnType = types[index]?.kind === 'enum' || types[index]?.kind === 'composite'
-    return `q.c${index}${asText || isOwnType ? '::text' : ''} AS ${asText ? `c${index}` : quoted(name)}`
+    return `${value}${isOwnType ? '::text' : ''} AS ${quoted(name)}`
   })
   for (const [index, { form, column, nodeColumn, witness }] of order.entries()) {
     const value = `q.o${index}`

@@ -28,6 +28,10 @@ export function withShippedRows(template: Template, shipped: readonly ShippedRow
   return Object.freeze({ text, parameters: Object.freeze(parameters) })
 }
 
+/** SQL that gives a value as a text from which its type reads it back: a cast of `character` would lose its blanks. */
+export const shippedText = (expression: string, type: ValueType | undefined): string =>
+  type?.name === 'bpchar' || type?.base?.name === 'bpchar' ? `bpcharout(${expression})::text` : `${expression}::text`
+
 /** A text as a value of its type, under its collation. */
 function typed(value: string, { name, collation }: ValueType): string {
   const cast = name === 'text' || name === 'unknown' ? value : `${value}::${name}`

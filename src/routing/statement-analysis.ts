@@ -80,6 +80,8 @@ class Analyser {
   private readonly clusters: Cluster[] = []
   private readonly detached: Detached[] = []
   private readonly problems: Problem[] = []
+  /** Tables on the side of an outer join that may have no row: their columns may be NULL on every shard. */
+  private readonly optional = new Set<TableUse>()
   private source: Block | undefined
 
   constructor(
@@ -390,6 +392,7 @@ class Analyser {
   /** The rows of `kept` stay without a partner too: what is joined to them must be found on their own shard. */
   private outerJoin(kept: Part, optional: Part, on: Part): Part {
     const whole = both(kept, optional)
+    for (const use of optional.uses) this.optional.add(use)
     // A condition over the kept side alone drops none of its rows, so it proves nothing of them.
     const proofs = on.equalities.filter(([a, b]) => !(kept.uses.has(a.use) && kept.uses.has(b.use)))
     const equalities = [...whole.equalities, ...proofs]
@@ -543,10 +546,15 @@ class Analyser {
   }
 
   private holdsLocator(columns: readonly (BaseColumn | undefined)[], uses: ReadonlySet<TableUse>): boolean {
+    // NULLs are alike on all shards, and tell none.
     return columns.some((column) => {
-      if (!column || !uses.has(column.use)) return false
+      if (!column || !uses.has(column.use) || this.optional.has(column.use)) return false
       return column.use.table.locators.some((locator) =>
-        locator.columns.every((name) => columns.some((one) => one?.use === column.use && one.name === name)),
+        locator.columns.every(
+          (name) =>
+            column.use.table.columns.get(name)?.isNullable === false &&
+            columns.some((one) => one?.use === column.use && one.name === name),
+        ),
       )
     })
   }

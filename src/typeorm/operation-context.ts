@@ -9,6 +9,7 @@ import { findPredicate } from './find-predicate'
 import type { Hint } from './hint'
 import type { ShardAccess } from './shard-access'
 import type { ShardedQueryRunner } from './sharded-query-runner'
+import type { WholeReads } from './whole-reads'
 import { keyValues, withKeyPredicate } from './with-key'
 
 /** One operation on one sharded entity, with what the caller hinted. */
@@ -17,6 +18,7 @@ export interface OperationContext {
   readonly binding: EntityBinding
   readonly hint: Hint | undefined
   readonly openRunner: () => ShardedQueryRunner
+  readonly whole: WholeReads
 }
 
 export interface RoutedOperation {

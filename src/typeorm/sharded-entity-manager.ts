@@ -514,6 +514,14 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
       binding,
       hint: this.hint,
       openRunner: () => this.dataSource.createQueryRunner() as ShardedQueryRunner,
+      whole: {
+        find: (target, options) => super.find(target, options),
+        findAndCount: (target, options) => super.findAndCount(target, options),
+        findOne: (target, options) => super.findOne(target, options as FindOneOptions<ObjectLiteral>),
+        count: (target, options) => super.count(target, options),
+        exists: (target, options) => super.exists(target, options),
+        aggregate: (method, target, property, where) => super[method](target, property as never, where as never),
+      },
     }
   }
 

@@ -14,6 +14,9 @@ import {
   scatterFindAndCount,
 } from './read-operations'
 
+import { numberKind } from './sort-column'
+import { needsParsing, needsWhole, type WholeReads } from './whole-reads'
+
 export type Options = FindManyOptions<ObjectLiteral>
 
 /** A read in its two forms: TypeORM's own on one shard, ours over several. */
@@ -21,6 +24,10 @@ interface ReadForms<T> {
   readonly name: string
   readonly single: (manager: EntityManager, options: Options) => Promise<T>
   readonly scatter: (read: ScatterRead, options: Options) => Promise<T>
+  /** TypeORM's own over all shards. */
+  readonly whole: (reads: WholeReads, options: Options) => Promise<T>
+  /** Besides what all reads leave to TypeORM. */
+  readonly needsWhole?: boolean
   /** The entities in the result, to be remembered with their shard. */
   readonly entities?: (result: T) => readonly (ObjectLiteral | null)[]
 }
@@ -31,6 +38,7 @@ export function find(context: OperationContext, options: Options): Promise<Objec
     name: 'find',
     single: (manager, routed) => manager.find(target as never, routed),
     scatter: scatterFind,
+    whole: (reads, routed) => reads.find(target, routed),
     entities: (result) => result,
   })
 }
@@ -41,6 +49,8 @@ export function findAndCount(context: OperationContext, options: Options): Promi
     name: 'findAndCount',
     single: (manager, routed) => manager.findAndCount<ObjectLiteral>(target as never, routed),
     scatter: scatterFindAndCount,
+    whole: (reads, routed) => reads.findAndCount(target, routed),
+    needsWhole: options.select !== undefined,
     entities: ([result]) => result,
   })
 }
@@ -53,6 +63,7 @@ export function findOne(context: OperationContext, options: Options): Promise<Ob
     single: (manager, routed) =>
       manager.findOne<ObjectLiteral>(target as never, { ...routed, where: routed.where ?? {} }),
     scatter: async (scatter, routed) => (await scatterFind(scatter, { ...routed, take: 1 }))[0] ?? null,
+    whole: (reads, routed) => reads.findOne(target, { ...routed, where: routed.where ?? {} }),
     entities: (result) => [result],
   })
 }
@@ -63,6 +74,8 @@ export function count(context: OperationContext, options: Options): Promise<numb
     name: 'count',
     single: (manager, routed) => manager.count(target as never, routed),
     scatter: scatterCount,
+    whole: (reads, routed) => reads.count(target, routed),
+    needsWhole: options.select !== undefined,
   })
 }
 
@@ -72,6 +85,7 @@ export function exists(context: OperationContext, options: Options): Promise<boo
     name: 'exists',
     single: (manager, routed) => manager.exists(target as never, routed),
     scatter: scatterExists,
+    whole: (reads, routed) => reads.exists(target, routed),
   })
 }
 
@@ -88,6 +102,8 @@ export function aggregate(
   return read(context, where === undefined ? {} : { where }, {
     name: method,
     single,
+    whole: (reads, routed) => reads.aggregate(method, target, propertyPath, routed.where),
+    needsWhole: columns.some((column) => column.propertyPath === propertyPath && numberKind(column) === undefined),
     scatter: async (scatter, routed) => {
       const [first] = scatter.shards
       // An unknown column is TypeORM's error, made before it asks the database.
@@ -110,6 +126,9 @@ async function read<T>(context: OperationContext, options: Options, forms: ReadF
   const { shards, where } = routeOperation(context, { name: forms.name, writes: false }, options.where)
   const routed = where === options.where ? options : { ...options, where: where as never }
   const [first, another] = shards
+  if (context.hint?.kind !== 'shard' && needsParsing(binding.metadata, routed))
+    return forms.whole(context.whole, routed)
+  if (another && (forms.needsWhole || needsWhole(binding.metadata, routed))) return forms.whole(context.whole, routed)
   if (first && (!another || isNegativePage(options))) {
     const result = await access.onShard(first, (manager) => forms.single(manager, routed))
     if (forms.entities) remember(context, forms.entities(result), first)

@@ -1,7 +1,8 @@
 import type { Node, RangeVar, SelectStmt } from '@pgsql/types'
 import { QueryResult } from 'typeorm/query-runner/QueryResult'
 import { ShardedError } from '../errors/sharded-error'
-import { type MergeTerm, mergeInOrder } from '../execution/merge-in-order'
+import { mergeInOrder } from '../execution/merge-in-order'
+import type { MergeTerm } from '../execution/merge-term'
 import type { Row } from '../merging/row'
 import { armTag, bindShardNames, placeholderSchema } from '../planning/bind-shard-names'
 import { describeQuery, typesOf } from '../planning/describe-query'
@@ -9,7 +10,7 @@ import { draftFinish, type FinishPlan, finishPlan } from '../planning/finish-pla
 import type { OutputColumn } from '../planning/output-column'
 import { type ArmTemplate, armText, draftRows, expandedTargets, type RowsPlan, rowsPlan } from '../planning/rows-plan'
 import { buildNodeStatements, type NodeStatement } from '../planning/scatter-statement'
-import { type ShippedRows, withShippedRows } from '../planning/shipped-rows'
+import { type ShippedRows, shippedText, withShippedRows } from '../planning/shipped-rows'
 import { sortForm, type ValueType } from '../planning/sort-form'
 import { localise, type Template, templateOf } from '../planning/statement-template'
 import { knownValue } from '../routing/key-atoms'
@@ -223,7 +224,7 @@ export class StatementEngine implements StatementWriter {
     // A mistake in the query is PostgreSQL's to tell, also where the halves of it would hide it.
     await this.describe(withShippedRows(templateOf({ SelectStmt: select }), shipped), draft.outputs.length, on)
     const template = withShippedRows(templateOf({ SelectStmt: draft.inner }), shipped)
-    return finishPlan(draft, template, { types: await this.describe(template, draft.width, on), asText })
+    return finishPlan(draft, template, await this.describe(template, draft.width, on))
   }
 
   /** The types of a query's columns, asked once a text: of a shard, or of the home node. */
@@ -289,18 +290,17 @@ export class StatementEngine implements StatementWriter {
     const page = await this.page(plan.armPage ?? { limit: undefined, offset: undefined }, run)
     if (!page) return this.onFirst(run)
     const { shards, values, context, asText } = run
-    const parts = (await context.access.query(arms(plan.arm, run, { limit: page.end, order: [] }))).flat()
+    const parts = (
+      await context.access.query(arms(plan.arm, run, { limit: page.end, order: [], isMerged: false }))
+    ).flat()
     const value = (array: (index: number) => unknown) => (number: number) =>
       number < plan.firstArray ? values[number - 1] : array(number - plan.firstArray)
     const all = plan.final.parameters.map(value((index) => parts.map((row) => row[`c${index}`])))
-    const rows = await this.askShard(shards[0], plan.final.text, all, context)
-    if (!asText) return { rows, columns: [] }
+    if (!asText) return { rows: await this.askShard(shards[0], plan.final.text, all, context), columns: [] }
     const none = plan.final.parameters.map(value(() => []))
-    const types = await this.describe(
-      { text: plan.typed, parameters: none.map((_, index) => index + 1) },
-      plan.outputs.length,
-      { shard: shards[0], values: none, context },
-    )
+    const typed: Template = { text: plan.final.text, parameters: none.map((_, index) => index + 1) }
+    const types = await this.describe(typed, plan.outputs.length, { shard: shards[0], values: none, context })
+    const rows = await this.askShard(shards[0], textsOf(plan.final.text, types), all, context)
     return { rows, columns: columnsOf(plan.outputs, types) }
   }
 
@@ -371,7 +371,7 @@ export class StatementEngine implements StatementWriter {
   ): Promise<Answer> {
     if (!asText) return { rows: await askHome(template.text, pick(template.parameters, values), context), columns: [] }
     const types = await this.describe(template, names.length, { shard: undefined, values, context })
-    const rows = await askHome(textsOf(template.text, names.length), pick(template.parameters, values), context)
+    const rows = await askHome(textsOf(template.text, types), pick(template.parameters, values), context)
     return { rows, columns: columnsOf(names, types) }
   }
 
@@ -434,7 +434,7 @@ export class StatementEngine implements StatementWriter {
     const names = outputNames(leftmost(selectOf(read.statement)), read.analysis)
     const whole: Template = { text: wholeText(read, place), parameters: values.map((_, index) => index + 1) }
     const types = await this.describe(whole, names.length, { shard: place.shard, values, context })
-    const rows = await this.askShard(place.shard, textsOf(whole.text, names.length), values, context)
+    const rows = await this.askShard(place.shard, textsOf(whole.text, types), values, context)
     return { rows, columns: columnsOf(names, types) }
   }
 
@@ -572,15 +572,25 @@ const columnsOf = (names: readonly string[], types: readonly ValueType[]): reado
 const textNames = (width: number): readonly string[] => Array.from({ length: width }, (_, index) => `c${index}`)
 
 /** A query whose columns are `c0 …` as texts. */
-function textsOf(text: string, width: number): string {
-  const names = textNames(width)
-  return `SELECT ${names.map((name) => `q.${name}::text AS ${name}`).join(', ')} FROM (${text}) AS q(${names.join(', ')})`
+function textsOf(text: string, types: readonly ValueType[]): string {
+  const names = textNames(types.length)
+  const values = names.map((name, index) => `${shippedText(`q.${name}`, types[index])} AS ${name}`)
+  return `SELECT ${values.join(', ')} FROM (${text}) AS q(${names.join(', ')})`
 }
 
 function arms(
   arm: ArmTemplate,
   { shards, values, analysis }: ShardsRun,
-  { limit, order }: { limit: number | undefined; order: Parameters<typeof buildNodeStatements>[1]['order'] },
+  {
+    limit,
+    order,
+    isMerged = true,
+  }: {
+    readonly limit: number | undefined
+    readonly order: Parameters<typeof buildNodeStatements>[1]['order']
+    /** The arms of a node are one ordered answer; else each gives its own rows, and none may be cut away. */
+    readonly isMerged?: boolean
+  },
 ): readonly NodeStatement[] {
   const text = armText(arm, limit)
   const parameters = pick(arm.parameters, values)
@@ -588,7 +598,7 @@ function arms(
     shards.map((shard) => ({ shard, text, parameters })),
     {
       order,
-      limit,
+      limit: isMerged ? limit : undefined,
       sharedParameters: parameters.length === 0 || !analysis.uses.some(({ table }) => table.hasOwnTypes),
       maxArms,
     },

@@ -1,0 +1,56 @@
+import { type EntityMetadata, type EntityTarget, type FindManyOptions, FindOperator, type ObjectLiteral } from 'typeorm'
+import { isPlain } from './find-predicate'
+
+type Target = EntityTarget<ObjectLiteral>
+type Options = FindManyOptions<ObjectLiteral>
+
+/**
+ * TypeORM's own reads over all shards as one database: the SQL that they make is routed and merged statement by statement.
+ * They do what the planned reads do not, for a statement or two more.
+ */
+export interface WholeReads {
+  readonly find: (target: Target, options: Options) => Promise<ObjectLiteral[]>
+  readonly findAndCount: (target: Target, options: Options) => Promise<[ObjectLiteral[], number]>
+  readonly findOne: (target: Target, options: Options) => Promise<ObjectLiteral | null>
+  readonly count: (target: Target, options: Options) => Promise<number>
+  readonly exists: (target: Target, options: Options) => Promise<boolean>
+  readonly aggregate: (
+    method: 'sum' | 'average' | 'minimum' | 'maximum',
+    target: Target,
+    property: string,
+    where: Options['where'],
+  ) => Promise<number | null>
+}
+
+/** True for reads that even on one shard need their SQL read: it may name tables as users do, or is kept in a cache. */
+export function needsParsing(metadata: EntityMetadata, { cache, where }: Options): boolean {
+  if (cache !== undefined && cache !== false) return true
+  return hasVirtualColumn(metadata) || hasRaw(where)
+}
+
+const hasVirtualColumn = ({ columns }: EntityMetadata): boolean =>
+  columns.some((column) => column.isVirtualProperty && column.query !== undefined)
+
+function hasRaw(where: unknown): boolean {
+  if (where instanceof FindOperator)
+    return where.type === 'raw' || hasRaw(where.child) || (Array.isArray(where.value) && where.value.some(hasRaw))
+  if (Array.isArray(where)) return where.some(hasRaw)
+  return isPlain(where) && Object.values(where).some(hasRaw)
+}
+
+/** True for reads that are left to TypeORM where they reach several shards. */
+export function needsWhole(metadata: EntityMetadata, { lock, loadRelationIds, order }: Options): boolean {
+  return lock !== undefined || Boolean(loadRelationIds) || ordersByMany(metadata, order)
+}
+
+/** Order by a to-many relation is an order of pairs, not of entities. */
+function ordersByMany(metadata: EntityMetadata, order: unknown, prefix = ''): boolean {
+  if (!isPlain(order)) return false
+  return Object.entries(order).some(([name, value]) => {
+    const path = prefix + name
+    const relation = metadata.findRelationWithPropertyPath(path)
+    if (relation)
+      return relation.isOneToMany || relation.isManyToMany || ordersByMany(relation.inverseEntityMetadata, value)
+    return metadata.findEmbeddedWithPropertyPath(path) ? ordersByMany(metadata, value, `${path}.`) : false
+  })
+}
