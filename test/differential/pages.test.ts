@@ -187,6 +187,13 @@ describe('pages against the list that they are cut from', () => {
     120_000,
   )
 
+  test('a find that selects an enum orders it by its positions, not by its text', async () => {
+    await fill(createRng(seedOf(seed, 'enum rows')))
+    const find = { select: { id: true, mood: true }, order: { mood: 'ASC', id: 'ASC' }, take: 20 } as object
+    const expected = plain(await world.oracle.find(find), {})
+    for (const { name, items } of world.sides) expect(plain(await items().find(find), {}), name).toEqual(expected)
+  })
+
   test.each(Array.from({ length: Math.ceil(cases / 8) }, (_, index) => index))(
     'case %i: rows that come and go between pages repeat and skip none that stayed',
     async (index) => {
