@@ -11,7 +11,6 @@ import { newBuilder, planScatter, runScatter, type ScatterScope, selectKeysOnly 
 import { selectKeys } from './select-keys'
 
 type Options = FindManyOptions<ObjectLiteral>
-type Builder = ArmQueryBuilder<ObjectLiteral>
 
 /** What a page is made with, besides the rows of a database. */
 export interface PageWork {
@@ -42,8 +41,9 @@ export async function pageOfOne(
   const find = withSelect(options, select)
   const builder = ArmQueryBuilder.find(manager.dataSource, metadata, find)
   if (manager.queryRunner) builder.setQueryRunner(manager.queryRunner)
-  const keyset = placeAt(builder, work)
   const isReloaded = builder.needsReload
+  const keyset = Keyset.of(builder, work.request)
+  keyset.place(builder, positionIn(keyset, work))
   if (isReloaded) selectKeysOnly(builder, { metadata })
   keyset.finishOrder(builder)
   keyset.select(builder)
@@ -72,7 +72,8 @@ export async function pageOverShards(
   const { take } = work.request
   const { select, strip } = selectKeys(binding.metadata, options.select)
   const find = { ...withSelect(options, select), take: take + 1 }
-  const keyset = Keyset.of(newBuilder(scope, find), work.request)
+  const template = newBuilder(scope, find)
+  const keyset = Keyset.of(template, work.request)
   const position = positionIn(keyset, work)
   const placement = {
     place: (builder: ArmQueryBuilder<ObjectLiteral>) => keyset.place(builder, position),
@@ -82,7 +83,7 @@ export async function pageOverShards(
   const rows = await runScatter(scope, plan)
   const wanted = rows.slice(0, take)
   const { builder } = plan
-  const entities = builder.needsReload
+  const entities = template.needsReload
     ? await reloadEach(access, binding, { builder, rows: wanted, options: find, isPaged: true })
     : await hydrateEach(access, binding, builder, wanted)
   return pageFrom({ rows, entities }, { keyset, strip, ...work })
@@ -90,12 +91,6 @@ export async function pageOverShards(
 
 function withSelect(options: Options, select: Options['select']): Options {
   return select === undefined ? options : { ...options, select }
-}
-
-function placeAt(builder: Builder, work: PageWork): Keyset {
-  const keyset = Keyset.of(builder, work.request)
-  keyset.place(builder, positionIn(keyset, work))
-  return keyset
 }
 
 const positionIn = (keyset: Keyset, { request: { cursor }, signer }: PageWork) =>

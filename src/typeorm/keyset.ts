@@ -6,7 +6,7 @@ import type { Row } from '../merging/row'
 import { type KeysetTerm, keysetCondition } from '../planning/keyset-condition'
 import type { ArmQueryBuilder } from './arm-query-builder'
 import { typeName } from './describe-entities'
-import { inexactText, type PositionColumn, positionColumn } from './position-column'
+import { type PositionColumn, positionColumn } from './position-column'
 import { type SortedColumn, wantedOrder } from './scatter-order'
 
 type Builder = ArmQueryBuilder<ObjectLiteral>
@@ -43,12 +43,16 @@ export class Keyset {
     return new Keyset(terms, scopeOf(builder, terms), backwards)
   }
 
-  /** Orders the builder, and starts it after (or, backwards, before) the position. */
+  /** Orders the builder and starts it after (or, backwards, before) the position; joins that neither needs go. */
   place(builder: Builder, position: Position | undefined): void {
     const terms = this.ordered
     builder.orderBy()
     for (const term of terms) builder.addOrderBy(`${term.alias}.${term.column.propertyPath}`, ...directionOf(term))
-    if (!position) return
+    if (position) this.startAt(builder, terms, position)
+    builder.dropIdleJoins()
+  }
+
+  private startAt(builder: Builder, terms: readonly Term[], position: Position): void {
     const keyset = terms.map((term, index): KeysetTerm => {
       const { expression, descending, nullsFirst, nullable } = term
       const value = term.position.value(`:${parameterName(index)}`)
@@ -65,19 +69,7 @@ export class Keyset {
 
   /** @throws ShardedError ORDER_UNSUPPORTED where the session does not write a float wholly */
   positionOf(row: Row): Position {
-    return Object.freeze(
-      this.terms.map((term, index) => {
-        const value = row[columnName(index)]
-        if (value !== inexactText || !term.position.text.includes(`'${inexactText}'`))
-          return value === null || value === undefined ? null : String(value)
-        const order = `${term.alias}.${term.column.propertyPath}`
-        throw new ShardedError(
-          'ORDER_UNSUPPORTED',
-          `Order by ${order} has values that the session writes with fewer digits than they have: extra_float_digits is below 1.`,
-          { details: { order } },
-        )
-      }),
-    )
+    return Object.freeze(this.terms.map((term, index) => textOf(term, row[columnName(index)] ?? null)))
   }
 
   /**
@@ -107,6 +99,18 @@ function directionOf({
 }: SortedColumn): [order: 'ASC' | 'DESC', nulls?: 'NULLS FIRST' | 'NULLS LAST'] {
   const order = descending ? 'DESC' : 'ASC'
   return nullsFirst === descending ? [order] : [order, nullsFirst ? 'NULLS FIRST' : 'NULLS LAST']
+}
+
+function textOf({ alias, column, position }: Term, value: unknown): string | null {
+  if (value === null) return null
+  const text = String(value)
+  if (text !== position.inexact) return text
+  const order = `${alias}.${column.propertyPath}`
+  throw new ShardedError(
+    'ORDER_UNSUPPORTED',
+    `Order by ${order} meets a float that the session writes with fewer digits than it has: extra_float_digits is below 1.`,
+    { details: { order } },
+  )
 }
 
 const parameterName = (index: number): string => `keyset_${index}`

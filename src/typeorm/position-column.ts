@@ -7,10 +7,11 @@ export interface PositionColumn {
   readonly text: string
   /** SQL for the value, of the column's own type or unknown to it, from SQL that gives the text. */
   readonly value: (text: string) => string
+  /** The text that stands for a value which the session's settings would cut. */
+  readonly inexact?: string
 }
 
-/** Stands in place of a value that the session's settings cut: no float is written so. */
-export const inexactText = '~'
+const inexact = '~'
 
 const asIs = (text: string): string => text
 
@@ -53,8 +54,9 @@ const iso = (expression: string): string => `(to_jsonb(${expression}) #>> '{}')`
 
 /** With `extra_float_digits` below 1 the text is not the value. */
 const float = (expression: string, type: string): PositionColumn => ({
-  text: `CASE WHEN ${expression}::text::${type} <> ${expression} THEN '${inexactText}' ELSE ${expression}::text END`,
+  text: `CASE WHEN ${expression}::text::${type} <> ${expression} THEN '${inexact}' ELSE ${expression}::text END`,
   value: asIs,
+  inexact,
 })
 
 /** Every field with its sign, which any IntervalStyle reads alike; infinite intervals as they are. */
@@ -63,7 +65,7 @@ function interval(expression: string): string {
   const parts = [
     [`${field('year')} * 12 + ${field('month')}`, 'mons'],
     [field('day'), 'days'],
-    [`${field('hour')} * 3600000000 + ${field('minute')} * 60000000 + trunc(${field('microseconds')})`, 'us'],
+    [`${field('hour')} * 3600000000 + ${field('minute')} * 60000000 + ${field('microseconds')}`, 'us'],
   ] as const
   const texts = parts.map(([sql, unit]) => `to_char(${sql}, 'SFM9999999999999999999') || ' ${unit}'`)
   return `CASE WHEN isfinite(${expression}) THEN ${texts.join(" || ' ' || ")} ELSE ${expression}::text END`

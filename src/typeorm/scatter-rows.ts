@@ -41,7 +41,7 @@ export interface ScatterPlan {
 
 /** Where in its order a find starts, for all its builders alike. */
 export interface Placement {
-  /** Orders the builder, and adds the condition of the start. */
+  /** Orders the builder, adds the condition of the start, and drops joins that are not needed to find it. */
   readonly place: (builder: ArmQueryBuilder<ObjectLiteral>) => void
   /** Adds hidden columns, after the columns of the rows are known. */
   readonly select: (builder: ArmQueryBuilder<ObjectLiteral>) => void
@@ -64,8 +64,9 @@ export function planScatter(
   const late = ties === 'sorted' || placement ? undefined : lateTies(binding, builder, page)
   const limit = late !== undefined && page.end !== undefined ? page.end + 1 : page.end
   const prepare = (one: ArmQueryBuilder<ObjectLiteral>): readonly OrderTerm[] => {
+    const { needsReload } = one
     placement?.place(one)
-    if (one.needsReload) selectKeysOnly(one, binding)
+    if (needsReload) selectKeysOnly(one, binding)
     const order = addHiddenOrder(one, { facts, ties: late !== undefined ? 'late' : page.isPaged ? 'sorted' : 'any' })
     placement?.select(one)
     one.addSelect(armTag, '__arm').skip(undefined).take(undefined).limit(limit)
@@ -179,7 +180,7 @@ export function selectKeysOnly(
   { metadata }: Pick<EntityBinding, 'metadata'>,
 ): void {
   builder.select(metadata.primaryColumns.map((column) => `${builder.alias}.${column.propertyPath}`))
-  builder.distinct(builder.isJoined)
+  builder.distinct(builder.isMultiplied)
 }
 
 /** One parameter list serves all arms, unless they have values of their own, or each shard its own types for them. */

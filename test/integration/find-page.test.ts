@@ -1,4 +1,4 @@
-import { In, MoreThan } from 'typeorm'
+import { Column, Entity, In, MoreThan, PrimaryColumn } from 'typeorm'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import {
   hash,
@@ -16,6 +16,16 @@ import type { FreshDatabases } from '../support/fresh-databases'
 
 const secret = 'sixteen bytes or more'
 const idsOf = (page: Page<{ id: string | number }>): number[] => page.rows.map(({ id }) => Number(id))
+
+/** Unsharded. */
+@Entity()
+class Measure {
+  @PrimaryColumn('int')
+  id!: number
+
+  @Column('double precision')
+  value!: number
+}
 
 describe('findPage', () => {
   let databases: FreshDatabases
@@ -299,6 +309,48 @@ describe('findPage', () => {
     const next = await elsewhere.getRepository(Account).findPage({ ...options, after: here.endCursor })
     expect(idsOf(next)).toEqual(idsOf(await accounts().findPage({ ...options, after: here.endCursor })))
     expect([...idsOf(here), ...idsOf(next)].sort((a, b) => a - b)).toHaveLength(10)
+  })
+
+  it('refuses floats that the session does not write wholly', async () => {
+    const [a = ''] = databases.nodes
+    const pageIn = async (digits: number) => {
+      const one = await open({
+        entities: [Measure],
+        groups: {},
+        nodes: { a: { url: a } },
+        extra: { options: `-c extra_float_digits=${digits}` },
+      })
+      await one.synchronize()
+      const measures = one.getRepository(Measure)
+      await measures.clear()
+      await measures.insert([0.1, 0.30000000000000004, 0.3].map((value, id) => ({ id, value })))
+      return measures.findPage({ order: { value: 'ASC' }, take: 2 })
+    }
+    expect(idsOf(await pageIn(1))).toEqual([0, 2])
+    await expect(pageIn(0).then(({ edges }) => edges)).resolves.toHaveLength(2)
+    const short = opened.at(-1)?.getRepository(Measure)
+    await expect(short?.findPage({ order: { value: 'ASC' }, take: 3 })).rejects.toMatchObject({
+      code: 'ORDER_UNSUPPORTED',
+      details: { order: 'Measure.value' },
+    })
+  })
+
+  it('finds the keys of a page without the relations that it then loads', async () => {
+    const { rows } = await accounts().findPage({ relations: { entries: true }, take: 2 })
+    expect(rows.map(({ entries }) => entries.length)).toEqual([3, 3])
+    const keys = events.filter(({ text }) => text.includes('__c0'))
+    expect(keys.map(({ node }) => node).sort()).toEqual(['a', 'b'])
+    for (const { text } of keys) expect(text).not.toMatch(/JOIN|DISTINCT/)
+    // One find a shard that has rows of the page.
+    expect(events.length - keys.length).toBe(new Set(['1', '2'].map((id) => dataSource.locate(Account, id).shard)).size)
+    events.length = 0
+    await dataSource.getRepository(Entry).findPage({ order: { account: { balance: 'ASC' } }, take: 2 })
+    expect(events[0]?.text).toContain('JOIN')
+    expect(events[0]?.text).not.toContain('DISTINCT')
+    events.length = 0
+    const filtered = await accounts().findPage({ where: { entries: { amount: MoreThan(1) } }, take: 2 })
+    expect(idsOf(filtered)).toEqual([1, 2])
+    expect(events[0]?.text).toMatch(/DISTINCT.*JOIN/s)
   })
 
   it('reads its page from an index, however deep', async () => {
