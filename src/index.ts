@@ -17,7 +17,14 @@ export type { Explanation } from './planning/explanation'
 export type { NodeStatement } from './planning/scatter-statement'
 export type { Shard } from './topology/shard'
 export type { ShardMap } from './topology/shard-map'
+export { Page, type PageEdge, type PageInfo } from './typeorm/page'
+export { maxPageSize, type PageOptions } from './typeorm/page-options'
 export { type Location, ShardedDataSource } from './typeorm/sharded-data-source'
-export type { GroupOptions, NodeOptions, ShardedDataSourceOptions } from './typeorm/sharded-data-source-options'
+export type {
+  CursorOptions,
+  GroupOptions,
+  NodeOptions,
+  ShardedDataSourceOptions,
+} from './typeorm/sharded-data-source-options'
 export { ShardedEntityManager } from './typeorm/sharded-entity-manager'
 export { ShardedRepository } from './typeorm/sharded-repository'

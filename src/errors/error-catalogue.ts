@@ -94,7 +94,7 @@ export const errorCatalogue = Object.freeze({
     'Add the shard key to the condition, or ask one shard with onShard(name).',
   ),
   ORDER_UNSUPPORTED: entry(
-    'The order cannot be merged exactly over several shards.',
+    'The order cannot be merged exactly over several shards, or gives the rows of a page no certain places.',
     'Order by columns of the entity or of its to-one relations.',
   ),
   MERGE_ORDER: entry(
@@ -104,6 +104,18 @@ export const errorCatalogue = Object.freeze({
   COLLATION_DIFFERS: entry(
     'Nodes that sort text differently cannot be merged in order.',
     'Give the databases of all nodes the same collation, or the column a COLLATE that all have.',
+  ),
+  PAGE_INVALID: entry(
+    'A page has a bounded size and starts at one cursor at the most; a cursor stands in place of skip.',
+    'Correct the option that is named.',
+  ),
+  CURSOR_INVALID: entry(
+    'A cursor is a place in one order of one entity, signed with a secret of this data source.',
+    'Start again from the first page, or give a cursor of a page with the same order.',
+  ),
+  CURSOR_SECRET_MISSING: entry(
+    'Cursors are signed with a secret that all processes of an application share; none is made up.',
+    'Give the data source the option cursors: { secret }.',
   ),
   JOIN_NOT_LOCAL: entry(
     'Tables of several shards meet on one shard only where they are joined on the shard key, or along a foreign key inside their group.',

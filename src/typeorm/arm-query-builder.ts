@@ -5,6 +5,7 @@ import {
   type QueryRunner,
   SelectQueryBuilder,
 } from 'typeorm'
+import type { RelationMetadata } from 'typeorm/metadata/RelationMetadata'
 import type { SelectQuery } from 'typeorm/query-builder/SelectQuery'
 import { cloneWhere } from './clone-where'
 
@@ -36,6 +37,29 @@ export class ArmQueryBuilder<Entity extends ObjectLiteral> extends SelectQueryBu
 
   get isJoined(): boolean {
     return this.expressionMap.joinAttributes.length > 0
+  }
+
+  /** A row may come several times: by a join that is not to the one row of a primary key. */
+  get isMultiplied(): boolean {
+    return this.expressionMap.joinAttributes.some(({ relation }) => !relation || !isToOneRow(relation))
+  }
+
+  /**
+   * Drops the outer joins that neither the conditions nor the order nor another join name: they only bring columns, or the
+   * same row several times. For statements that give primary keys.
+   */
+  dropIdleJoins(): void {
+    const { expressionMap } = this
+    const named = JSON.stringify([expressionMap.wheres, Object.keys(expressionMap.orderBys)])
+    const kept: typeof expressionMap.joinAttributes = []
+    // From the last: a join comes after the one that it hangs on.
+    for (const join of [...expressionMap.joinAttributes].reverse()) {
+      const { name } = join.alias
+      const isIdle =
+        join.direction === 'LEFT' && !named.includes(name) && kept.every(({ parentAlias }) => parentAlias !== name)
+      if (!isIdle) kept.unshift(join)
+    }
+    expressionMap.joinAttributes = kept
   }
 
   statement(): TemplateStatement {
@@ -75,6 +99,10 @@ export class ArmQueryBuilder<Entity extends ObjectLiteral> extends SelectQueryBu
     )
   }
 }
+
+const isToOneRow = ({ isManyToOne, isOneToOneOwner, joinColumns, inverseEntityMetadata }: RelationMetadata): boolean =>
+  (isManyToOne || isOneToOneOwner) &&
+  inverseEntityMetadata.primaryColumns.every((key) => joinColumns.some((column) => column.referencedColumn === key))
 
 /** Runs a builder's terminal against a runner that only notes the statement. */
 async function capture(run: (runner: QueryRunner) => Promise<unknown>): Promise<TemplateStatement> {

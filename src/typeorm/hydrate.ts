@@ -29,7 +29,17 @@ export async function hydrate(
   builder: ArmQueryBuilder<ObjectLiteral>,
   rows: readonly Row[],
 ): Promise<ObjectLiteral[]> {
-  const page: ObjectLiteral[] = []
+  return (await hydrateEach(access, binding, builder, rows)).filter((entity) => entity !== undefined)
+}
+
+/** As `hydrate`, with a gap at the place of a row of which TypeORM makes no entity. */
+export async function hydrateEach(
+  access: ShardAccess,
+  binding: EntityBinding,
+  builder: ArmQueryBuilder<ObjectLiteral>,
+  rows: readonly Row[],
+): Promise<(ObjectLiteral | undefined)[]> {
+  const page: (ObjectLiteral | undefined)[] = rows.map(() => undefined)
   for (const { shard, rows: own, places } of byShard(binding, rows)) {
     const entities = transformEach(builder, own)
     for (const [index, entity] of entities.entries()) {
@@ -44,31 +54,36 @@ export async function hydrate(
       entities.filter((entity) => entity !== undefined),
     )
   }
-  return page.filter((entity) => entity !== undefined)
+  return page
+}
+
+/** What is to be loaded by primary keys. */
+interface Reload {
+  /** Made the rows, which have the primary keys. */
+  readonly builder: ArmQueryBuilder<ObjectLiteral>
+  readonly rows: readonly Row[]
+  readonly options: FindManyOptions<ObjectLiteral>
+  /** The rows are some of those that the find would give; otherwise they are all, and no key needs to be sent. */
+  readonly isPaged: boolean
 }
 
 /**
  * Loads the entities of a page of primary keys with all that the find options ask for, one find a shard.
  * Rows that went away between the two are left out, as if the find had come later.
  */
-export async function reload(
+export async function reload(access: ShardAccess, binding: EntityBinding, page: Reload): Promise<ObjectLiteral[]> {
+  return (await reloadEach(access, binding, page)).filter((entity) => entity !== undefined)
+}
+
+/** As `reload`, with a gap at the place of a row that went away. */
+export async function reloadEach(
   access: ShardAccess,
   binding: EntityBinding,
-  {
-    builder,
-    rows,
-    options,
-    isPaged,
-  }: {
-    builder: ArmQueryBuilder<ObjectLiteral>
-    rows: readonly Row[]
-    options: FindManyOptions<ObjectLiteral>
-    isPaged: boolean
-  },
-): Promise<ObjectLiteral[]> {
-  const page: ObjectLiteral[] = []
+  { builder, rows, options, isPaged }: Reload,
+): Promise<(ObjectLiteral | undefined)[]> {
+  const page: (ObjectLiteral | undefined)[] = rows.map(() => undefined)
   const load = async ({ shard, rows: own, places }: ShardRows) => {
-    const keys = transformEach(builder, own).filter((key) => key !== undefined)
+    const keys = keysOf(builder, own)
     const entities = await access.onShard(shard, (manager) =>
       findByKeys(manager, binding, options, isPaged ? keys : undefined),
     )
@@ -81,8 +96,12 @@ export async function reload(
     }
   }
   await Promise.all([...byShard(binding, rows)].map(load))
-  return page.filter((entity) => entity !== undefined)
+  return page
 }
+
+/** The primary keys of rows that have nothing else, as objects of the entity's class. */
+export const keysOf = (builder: ArmQueryBuilder<ObjectLiteral>, rows: readonly Row[]): readonly ObjectLiteral[] =>
+  transformEach(builder, [...rows]).filter((key) => key !== undefined)
 
 function transform(builder: ArmQueryBuilder<ObjectLiteral>, rows: Row[]): ObjectLiteral[] {
   const { expressionMap } = builder
@@ -131,9 +150,10 @@ async function broadcastLoad(
   await runner.broadcaster.broadcast('Load', metadata, entities)
 }
 
-async function findByKeys(
+/** The entities of the keys with all that the find options ask for, in no order; all of the find without keys. */
+export async function findByKeys(
   manager: EntityManager,
-  { metadata }: EntityBinding,
+  { metadata }: Pick<EntityBinding, 'metadata'>,
   options: FindManyOptions<ObjectLiteral>,
   keys: readonly ObjectLiteral[] | undefined,
 ): Promise<ObjectLiteral[]> {

@@ -1,6 +1,7 @@
 import type { PoolConfig } from 'pg'
 import { ShardedError } from '../errors/sharded-error'
-import type { NodeOptions, ShardedDataSourceOptions } from './sharded-data-source-options'
+import { CursorSigner } from '../merging/cursor'
+import type { CursorOptions, NodeOptions, ShardedDataSourceOptions } from './sharded-data-source-options'
 
 const defaultPreparedStatements = 256
 const defaultPoolSize = 10
@@ -23,6 +24,32 @@ export function checkOptions(options: ShardedDataSourceOptions): void {
 }
 
 const invalid = (text: string): ShardedError => new ShardedError('OPTIONS_INVALID', `ShardedDataSource: ${text}.`, {})
+
+/** A secret of fewer bytes could be guessed. */
+const minSecretBytes = 16
+
+/**
+ * What cursors are signed with; undefined without the option: a secret made up here would be another in each process.
+ *
+ * @throws ShardedError OPTIONS_INVALID
+ */
+export function cursorSignerOf({ cursors }: ShardedDataSourceOptions): CursorSigner | undefined {
+  if (cursors === undefined) return undefined
+  const { secret } = cursors
+  if (!isSecret(secret) && !Array.isArray(secret)) throw invalid('cursors.secret is missing')
+  const [first, ...others] = (isSecret(secret) ? [secret] : secret).map(secretBytes)
+  if (!first) throw invalid('cursors.secret is an empty list')
+  return new CursorSigner([first, ...others])
+}
+
+const isSecret = (secret: CursorOptions['secret']): secret is string | Uint8Array =>
+  typeof secret === 'string' || secret instanceof Uint8Array
+
+function secretBytes(secret: string | Uint8Array): Uint8Array {
+  const bytes = Buffer.from(secret)
+  if (bytes.length >= minSecretBytes) return bytes
+  throw invalid(`cursors.secret has ${bytes.length} bytes, and ${minSecretBytes} are the least`)
+}
 
 export function homeOf(options: ShardedDataSourceOptions): string {
   return options.home ?? Object.keys(options.nodes)[0] ?? ''

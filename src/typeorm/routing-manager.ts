@@ -1,5 +1,7 @@
 import type { EntityManager, EntityTarget, FindManyOptions, ObjectLiteral } from 'typeorm'
 import type { Explanation } from '../planning/explanation'
+import type { Page } from './page'
+import type { PageOptions } from './page-options'
 
 /** What a sharded repository asks of its manager besides TypeORM's own methods. */
 export interface RoutingManager extends EntityManager {
@@ -10,5 +12,9 @@ export interface RoutingManager extends EntityManager {
   /** This manager on all shards, where the scatter policy would warn or forbid. */
   acrossShards(): RoutingManager
   explain<Entity extends ObjectLiteral>(target: EntityTarget<Entity>, options?: FindManyOptions<Entity>): Explanation
+  findPage<Entity extends ObjectLiteral>(
+    target: EntityTarget<Entity>,
+    options: PageOptions<Entity>,
+  ): Promise<Page<Entity>>
   queryFor<T>(target: EntityTarget<ObjectLiteral>, query: string, parameters?: unknown[] | ObjectLiteral): Promise<T>
 }

@@ -17,7 +17,8 @@ export interface OrderTerm extends MergeTerm {
   readonly form: SortForm
 }
 
-interface Wanted {
+/** One term of an order that is by columns of entities. */
+export interface SortedColumn {
   readonly alias: string
   readonly column: ColumnMetadata
   readonly descending: boolean
@@ -44,14 +45,15 @@ export function addHiddenOrder<Entity extends ObjectLiteral>(
   return terms
 }
 
-function wantedOrder<Entity extends ObjectLiteral>(builder: ArmQueryBuilder<Entity>): readonly Wanted[] {
+/** The builder's order, as the columns that it is by. @throws ShardedError ORDER_UNSUPPORTED where it is by anything else */
+export function wantedOrder<Entity extends ObjectLiteral>(builder: ArmQueryBuilder<Entity>): readonly SortedColumn[] {
   return Object.entries(builder.expressionMap.allOrderBys).map(([path, value]) => {
     const dot = path.indexOf('.')
     const aliasName = path.slice(0, dot)
     const alias = builder.expressionMap.aliases.find((one) => one.name === aliasName && one.hasMetadata)
     const column = alias?.metadata.findColumnWithPropertyPath(path.slice(dot + 1))
     if (!alias || !column || column.isVirtualProperty || isToMany(builder, aliasName)) {
-      throw new ShardedError('ORDER_UNSUPPORTED', `Order by ${path} cannot be merged over shards.`, {
+      throw new ShardedError('ORDER_UNSUPPORTED', `Order by ${path} is not by a column of each row.`, {
         details: { order: path },
       })
     }
@@ -81,7 +83,7 @@ function isToMany<Entity extends ObjectLiteral>(builder: ArmQueryBuilder<Entity>
  */
 function tiebreak<Entity extends ObjectLiteral>(
   builder: ArmQueryBuilder<Entity>,
-  { wanted, facts }: { wanted: readonly Wanted[]; facts: readonly NodeSortFacts[] },
+  { wanted, facts }: { wanted: readonly SortedColumn[]; facts: readonly NodeSortFacts[] },
 ): readonly OrderTerm[] {
   const main = builder.expressionMap.mainAlias
   if (!main) return []
@@ -116,7 +118,7 @@ function tiebreakForm(column: ColumnMetadata, facts: readonly NodeSortFacts[]): 
 /** Adds the output columns of a term, those that are not there yet. */
 function orderTerm<Entity extends ObjectLiteral>(
   builder: ArmQueryBuilder<Entity>,
-  { alias, column, descending, nullsFirst }: Wanted,
+  { alias, column, descending, nullsFirst }: SortedColumn,
   { index, form, collate }: ChosenForm & { readonly index: number },
 ): OrderTerm {
   const plain = `${builder.escape(alias)}.${builder.escape(column.databaseName)}`

@@ -39,27 +39,43 @@ export interface ScatterPlan {
   readonly sortingTies: (() => ScatterPlan) | undefined
 }
 
+/** Where in its order a find starts, for all its builders alike. */
+export interface Placement {
+  /** Orders the builder, adds the condition of the start, and drops joins that are not needed to find it. */
+  readonly place: (builder: ArmQueryBuilder<ObjectLiteral>) => void
+  /** Adds hidden columns, after the columns of the rows are known. */
+  readonly select: (builder: ArmQueryBuilder<ObjectLiteral>) => void
+}
+
 /**
  * Plans a find over shards. Where the rows are not entities one to one (joins, relations), the statements give primary
  * keys in the order of the page, and the entities are loaded by them.
  */
-export function planScatter(scope: ScatterScope, options: FindOptions, ties?: 'sorted'): ScatterPlan {
+export function planScatter(
+  scope: ScatterScope,
+  options: FindOptions,
+  { ties, placement }: { readonly ties?: 'sorted'; readonly placement?: Placement } = {},
+): ScatterPlan {
   const { access, binding, shards } = scope
   const facts = nodesOf(scope).map((node) => access.runtime.pool(node).sortFacts)
   const builder = newBuilder(scope, options)
   const page = pageOf(builder)
-  const late = ties === 'sorted' ? undefined : lateTies(binding, builder, page)
+  // A placement makes its order total itself.
+  const late = ties === 'sorted' || placement ? undefined : lateTies(binding, builder, page)
   const limit = late !== undefined && page.end !== undefined ? page.end + 1 : page.end
   const prepare = (one: ArmQueryBuilder<ObjectLiteral>): readonly OrderTerm[] => {
-    if (one.needsReload) selectKeysOnly(one, binding)
+    const { needsReload } = one
+    placement?.place(one)
+    if (needsReload) selectKeysOnly(one, binding)
     const order = addHiddenOrder(one, { facts, ties: late !== undefined ? 'late' : page.isPaged ? 'sorted' : 'any' })
+    placement?.select(one)
     one.addSelect(armTag, '__arm').skip(undefined).take(undefined).limit(limit)
     return order
   }
   const order = prepare(builder)
   const sortingTies = () => {
     if (late !== undefined) rememberTies(binding, late)
-    return planScatter(scope, options, 'sorted')
+    return planScatter(scope, options, { ties: 'sorted' })
   }
   // Without a tiebreak nothing is left to settle; ranks would be asked for to find the ties.
   const hasTiebreak = order.some((term) => term.isTiebreak) && order.every(({ merge }) => merge.kind !== 'ranked')
@@ -136,7 +152,11 @@ export async function planArms(
   })
 }
 
-function newBuilder({ access, binding, shards }: ScatterScope, options: FindOptions): ArmQueryBuilder<ObjectLiteral> {
+/** A builder with the find options in it, from the data source of the first shard. */
+export function newBuilder(
+  { access, binding, shards }: ScatterScope,
+  options: FindOptions,
+): ArmQueryBuilder<ObjectLiteral> {
   const [first] = shards
   if (!first) throw new RangeError('A scatter has at least one shard.')
   return ArmQueryBuilder.find<ObjectLiteral>(access.runtime.handle(first).dataSource, binding.metadata, options)
@@ -154,9 +174,13 @@ function pageOf(builder: ArmQueryBuilder<ObjectLiteral>) {
   return { isPaged, offset, limit, end: limit === undefined ? undefined : offset + limit }
 }
 
-function selectKeysOnly(builder: ArmQueryBuilder<ObjectLiteral>, { metadata }: EntityBinding): void {
+/** Leaves the primary keys of what is selected, each once. */
+export function selectKeysOnly(
+  builder: ArmQueryBuilder<ObjectLiteral>,
+  { metadata }: Pick<EntityBinding, 'metadata'>,
+): void {
   builder.select(metadata.primaryColumns.map((column) => `${builder.alias}.${column.propertyPath}`))
-  builder.distinct(builder.isJoined)
+  builder.distinct(builder.isMultiplied)
 }
 
 /** One parameter list serves all arms, unless they have values of their own, or each shard its own types for them. */

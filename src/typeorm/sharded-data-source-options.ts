@@ -26,6 +26,15 @@ export interface GroupOptions {
   readonly placement?: 'even' | Readonly<Record<string, string>>
 }
 
+/** What `findPage` makes its cursors with. */
+export interface CursorOptions {
+  /**
+   * Signs cursors; 16 bytes at least, the same in every process. Of several the first signs and all are accepted, so that a
+   * secret can be replaced: put the new one first, and drop the old one when its cursors are no longer in use.
+   */
+  readonly secret: string | Uint8Array | readonly (string | Uint8Array)[]
+}
+
 type ConnectionOption =
   | 'type'
   | 'url'
@@ -55,4 +64,6 @@ export interface ShardedDataSourceOptions extends Omit<PostgresDataSourceOptions
   readonly primaryKeyCheck?: boolean
   /** Named statements per connection: true means 256 of them. Turn off behind a pooler in transaction mode. Default true. */
   readonly preparedStatements?: boolean | { readonly max: number }
+  /** For `findPage`, which is refused without. */
+  readonly cursors?: CursorOptions
 }

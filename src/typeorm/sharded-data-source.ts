@@ -14,6 +14,7 @@ import { ShardedError } from '../errors/sharded-error'
 import { NodePool } from '../execution/node-pool'
 import type { StatementListener } from '../execution/statement-event'
 import { loadHash } from '../functions/hash-slot'
+import type { CursorSigner } from '../merging/cursor'
 import { buildShardedModel } from '../metadata/build-sharded-model'
 import { shardArgsStorage } from '../metadata/shard-args-storage'
 import type { ShardedEntity, ShardedModel } from '../metadata/sharded-entity'
@@ -29,7 +30,7 @@ import { canonicalColumnKey, type EntityBinding, shardOfKey } from './entity-bin
 import { KeyGuard } from './key-guard'
 import { Origins } from './origins'
 import { pgFacade, shardBinder } from './pg-facade'
-import { checkOptions, homeOf, maxPreparedOf, poolConfigOf } from './resolve-options'
+import { checkOptions, cursorSignerOf, homeOf, maxPreparedOf, poolConfigOf } from './resolve-options'
 import { SchemaDataSource } from './schema-data-source'
 import { ShardDataSource } from './shard-data-source'
 import { type ShardHandle, ShardRuntime } from './shard-runtime'
@@ -68,6 +69,8 @@ export interface Location {
 export class ShardedDataSource extends DataSource {
   declare readonly manager: ShardedEntityManager
   private readonly sharding: ShardedDataSourceOptions
+  /** Signs the cursors of pages; for this package's own parts. */
+  readonly cursorSigner: CursorSigner | undefined
   private pools: ReadonlyMap<string, NodePool> = new Map()
   private readonly listeners: Set<StatementListener> = new Set()
   private built: ShardRuntime | undefined
@@ -81,6 +84,7 @@ export class ShardedDataSource extends DataSource {
     super({ ...options, parseInt8: undefined, driver: pgFacade(() => late.home()), nativeDriver: false } as never)
     late.home = () => this.pool(homeOf(options))
     this.sharding = options
+    this.cursorSigner = cursorSignerOf(options)
     Object.assign(this, { relationLoader: new ShardedRelationLoader(this, () => this.runtime) })
   }
 

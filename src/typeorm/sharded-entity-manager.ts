@@ -22,11 +22,15 @@ import type { UpdateOptions } from 'typeorm/repository/UpdateOptions'
 import type { UpsertOptions } from 'typeorm/repository/UpsertOptions'
 import { InstanceChecker } from 'typeorm/util/InstanceChecker'
 import { ShardedError } from '../errors/sharded-error'
+import type { CursorSigner } from '../merging/cursor'
 import type { Explanation } from '../planning/explanation'
 import type { EntityBinding } from './entity-binding'
 import type { PersistMode } from './entity-graph'
+import { pageOfOne } from './find-page'
 import type { Hint } from './hint'
 import { hintedShard, type OperationContext } from './operation-context'
+import type { Page } from './page'
+import { checkPageOptions, type PageOptions } from './page-options'
 import type { AggregateFunction } from './read-operations'
 import type { RoutingManager } from './routing-manager'
 import { ShardAccess } from './shard-access'
@@ -39,6 +43,8 @@ import * as writes from './sharded-writes'
 /** The data source as a manager needs it. */
 interface RoutedDataSource extends DataSource {
   readonly runtime: ShardRuntime
+  /** Undefined where the options have no secret. */
+  readonly cursorSigner: CursorSigner | undefined
 }
 
 type Where<Entity> = FindOptionsWhere<Entity> | FindOptionsWhere<Entity>[]
@@ -143,6 +149,23 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
     const context = this.context(entityClass)
     if (!context) return super.find(entityClass, options)
     return (await reads.find(context, (options ?? {}) as reads.Options)) as Entity[]
+  }
+
+  /**
+   * A page of a find: the rows after (or before) a cursor, in an order that the primary key makes total.
+   *
+   * @throws ShardedError PAGE_INVALID, CURSOR_INVALID, CURSOR_SECRET_MISSING, ORDER_UNSUPPORTED, and what `find` refuses
+   */
+  async findPage<Entity extends ObjectLiteral>(
+    entityClass: EntityTarget<Entity>,
+    options: PageOptions<Entity>,
+  ): Promise<Page<Entity>> {
+    const request = checkPageOptions(options)
+    const context = this.context(entityClass)
+    const metadata = context?.binding.metadata ?? this.dataSource.getMetadata(entityClass)
+    const work = { request, signer: this.cursorSigner(metadata.name) }
+    const page = context ? await reads.findPage(context, work) : await pageOfOne(this, metadata, request.find, work)
+    return page as Page<Entity>
   }
 
   override async findBy<Entity extends ObjectLiteral>(
@@ -534,6 +557,14 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
       (target !== null && typeof target === 'object')
     if (!isName || !this.dataSource.hasMetadata(target as EntityTarget<ObjectLiteral>)) return undefined
     return this.runtime.bindingOf(this.dataSource.getMetadata(target as EntityTarget<ObjectLiteral>).target)
+  }
+
+  private cursorSigner(entity: string): CursorSigner {
+    const { cursorSigner } = this.dataSource
+    if (cursorSigner) return cursorSigner
+    throw new ShardedError('CURSOR_SECRET_MISSING', `Pages of ${entity} need a secret to sign their cursors.`, {
+      details: { entity },
+    })
   }
 
   private get runtime() {

@@ -2,7 +2,9 @@ import type { EntityManager, FindManyOptions, ObjectLiteral } from 'typeorm'
 import type { Explanation } from '../planning/explanation'
 import type { Shard } from '../topology/shard'
 import { checkRelations } from './check-relations'
+import { type PageWork, pageOfOne, pageOverShards } from './find-page'
 import { type OperationContext, routeOperation } from './operation-context'
+import type { Page } from './page'
 import {
   type AggregateFunction,
   explainFind,
@@ -40,6 +42,15 @@ export function find(context: OperationContext, options: Options): Promise<Objec
     scatter: scatterFind,
     whole: (reads, routed) => reads.find(target, routed),
     entities: (result) => result,
+  })
+}
+
+export function findPage(context: OperationContext, work: PageWork): Promise<Page<ObjectLiteral>> {
+  return read(context, work.request.find, {
+    name: 'findPage',
+    single: (manager, routed) => pageOfOne(manager, context.binding.metadata, routed, work),
+    scatter: (scatter, routed) => pageOverShards(scatter, routed, work),
+    entities: (page) => page.rows,
   })
 }
 

@@ -1,5 +1,7 @@
 import { type FindManyOptions, type ObjectLiteral, Repository } from 'typeorm'
 import type { Explanation } from '../planning/explanation'
+import type { Page } from './page'
+import type { PageOptions } from './page-options'
 import type { RoutingManager } from './routing-manager'
 
 /**
@@ -37,6 +39,20 @@ export class ShardedRepository<Entity extends ObjectLiteral> extends Repository<
    */
   async explain(options?: FindManyOptions<Entity>): Promise<Explanation> {
     return this.manager.explain(this.target, options)
+  }
+
+  /**
+   * A page of a find: the `take` rows after (or before) a cursor, in an order that the primary key makes total. However
+   * deep it lies, it costs no more than the first; rows that come or go on other pages neither repeat nor skip one.
+   *
+   * @example
+   * const page = await orders.findPage({ where: { userId: '42' }, order: { createdAt: 'DESC' }, take: 20, after })
+   * page.rows; page.endCursor; page.hasNextPage
+   *
+   * @throws ShardedError PAGE_INVALID, CURSOR_INVALID, CURSOR_SECRET_MISSING, ORDER_UNSUPPORTED, and what `find` refuses
+   */
+  async findPage(options: PageOptions<Entity>): Promise<Page<Entity>> {
+    return this.manager.findPage(this.target, options)
   }
 
   /**

@@ -1,6 +1,15 @@
 import { Column, Entity, MoreThan, PrimaryColumn, type Repository } from 'typeorm'
 import { expectTypeOf } from 'vitest'
-import { hash, range, Sharded, ShardedDataSource, type ShardedRepository, ShardKey } from '../../src/index'
+import {
+  hash,
+  type Page,
+  type PageEdge,
+  range,
+  Sharded,
+  ShardedDataSource,
+  type ShardedRepository,
+  ShardKey,
+} from '../../src/index'
 
 @Entity()
 @Sharded(hash({ shards: 4 }))
@@ -33,6 +42,35 @@ expectTypeOf(orders.sum('total')).toEqualTypeOf<Promise<number | null>>()
 expectTypeOf(orders.explain()).resolves.toHaveProperty('statements')
 expectTypeOf(dataSource.locate(Order, '1').slot).toEqualTypeOf<number | undefined>()
 expectTypeOf(dataSource.shards()[0]).not.toBeAny()
+
+const page = orders.findPage({ where: { total: MoreThan(1) }, order: { total: 'DESC' }, take: 20 })
+expectTypeOf(page).toEqualTypeOf<Promise<Page<Order>>>()
+expectTypeOf(page).resolves.not.toBeAny()
+expectTypeOf(dataSource.manager.findPage(Order, { take: 1 })).toEqualTypeOf<Promise<Page<Order>>>()
+page.then(({ rows, endCursor, hasNextPage, edges, pageInfo }) => {
+  expectTypeOf(rows).toEqualTypeOf<readonly Order[]>()
+  expectTypeOf(endCursor).toEqualTypeOf<string | null>()
+  expectTypeOf(hasNextPage).toEqualTypeOf<boolean>()
+  expectTypeOf(edges).toEqualTypeOf<readonly PageEdge<Order>[]>()
+  expectTypeOf(pageInfo.startCursor).toEqualTypeOf<string | null>()
+  // Arguments of a GraphQL field are passed as they come.
+  orders.findPage({ take: 20, after: endCursor })
+  orders.findPage({ take: 20, last: true, before: endCursor })
+})
+// @ts-expect-error: a page has a size
+orders.findPage({ order: { total: 'ASC' } })
+// @ts-expect-error: a cursor stands in place of skip
+orders.findPage({ take: 1, skip: 1 })
+// @ts-expect-error: a page takes no lock
+orders.findPage({ take: 1, lock: { mode: 'pessimistic_read' } })
+// @ts-expect-error: a page is not cached
+orders.findPage({ take: 1, cache: true })
+// @ts-expect-error: a page starts at one cursor
+orders.findPage({ take: 1, after: 'a', before: 'b' })
+// @ts-expect-error: the entity has no such property
+orders.findPage({ take: 1, order: { price: 'ASC' } })
+// @ts-expect-error: a secret is a text or bytes
+new ShardedDataSource({ type: 'postgres', nodes: {}, cursors: { secret: 5 } })
 
 // @ts-expect-error: the entity has no such property
 orders.find({ where: { price: 1 } })

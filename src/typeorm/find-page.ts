@@ -1,0 +1,132 @@
+import type { EntityManager, EntityMetadata, FindManyOptions, ObjectLiteral } from 'typeorm'
+import type { CursorSigner } from '../merging/cursor'
+import type { Row } from '../merging/row'
+import { ArmQueryBuilder } from './arm-query-builder'
+import { findByKeys, hydrateEach, keysOf, reloadEach } from './hydrate'
+import { Keyset } from './keyset'
+import { Page } from './page'
+import type { PageRequest } from './page-options'
+import { primaryKeyText } from './primary-key-text'
+import { newBuilder, planScatter, runScatter, type ScatterScope, selectKeysOnly } from './scatter-rows'
+import { selectKeys } from './select-keys'
+
+type Options = FindManyOptions<ObjectLiteral>
+
+/** What a page is made with, besides the rows of a database. */
+export interface PageWork {
+  readonly request: PageRequest
+  readonly signer: CursorSigner
+}
+
+/** Rows with their positions, in the order of the page or turned round; an entity is missing where its row went away. */
+interface Found {
+  readonly rows: readonly Row[]
+  readonly entities: readonly (ObjectLiteral | undefined)[]
+}
+
+/**
+ * A page of one database: of an unsharded entity, or of one shard. Where rows are not entities one to one, a first
+ * statement gives the primary keys and positions of the page, a second loads the entities.
+ *
+ * @throws ShardedError CURSOR_INVALID, ORDER_UNSUPPORTED
+ */
+export async function pageOfOne(
+  manager: EntityManager,
+  metadata: EntityMetadata,
+  options: Options,
+  work: PageWork,
+): Promise<Page<ObjectLiteral>> {
+  const { take } = work.request
+  const { select, strip } = selectKeys(metadata, options.select)
+  const find = withSelect(options, select)
+  const builder = ArmQueryBuilder.find(manager.dataSource, metadata, find)
+  if (manager.queryRunner) builder.setQueryRunner(manager.queryRunner)
+  const isReloaded = builder.needsReload
+  const keyset = Keyset.of(builder, work.request)
+  keyset.place(builder, positionIn(keyset, work))
+  if (isReloaded) selectKeysOnly(builder, { metadata })
+  keyset.finishOrder(builder)
+  keyset.select(builder)
+  builder.limit(take + 1)
+  if (!isReloaded) {
+    const { raw, entities } = await builder.getRawAndEntities<Row>()
+    return pageFrom({ rows: raw, entities }, { keyset, strip, ...work })
+  }
+  const rows = await builder.getRawMany<Row>()
+  const wanted = rows.slice(0, take)
+  const entities = await entitiesOf(manager, metadata, { options: find, keys: keysOf(builder, wanted) })
+  return pageFrom({ rows, entities }, { keyset, strip, ...work })
+}
+
+/**
+ * A page over several shards: the scatter of a find with one row more than the page, that starts at the cursor.
+ *
+ * @throws ShardedError CURSOR_INVALID, ORDER_UNSUPPORTED, COLLATION_DIFFERS
+ */
+export async function pageOverShards(
+  scope: ScatterScope,
+  options: Options,
+  work: PageWork,
+): Promise<Page<ObjectLiteral>> {
+  const { access, binding } = scope
+  const { take } = work.request
+  const { select, strip } = selectKeys(binding.metadata, options.select)
+  const find = { ...withSelect(options, select), take: take + 1 }
+  const template = newBuilder(scope, find)
+  const keyset = Keyset.of(template, work.request)
+  const position = positionIn(keyset, work)
+  const placement = {
+    place: (builder: ArmQueryBuilder<ObjectLiteral>) => keyset.place(builder, position),
+    select: (builder: ArmQueryBuilder<ObjectLiteral>) => keyset.select(builder),
+  }
+  const plan = planScatter(scope, find, { placement })
+  const rows = await runScatter(scope, plan)
+  const wanted = rows.slice(0, take)
+  const { builder } = plan
+  const entities = template.needsReload
+    ? await reloadEach(access, binding, { builder, rows: wanted, options: find, isPaged: true })
+    : await hydrateEach(access, binding, builder, wanted)
+  return pageFrom({ rows, entities }, { keyset, strip, ...work })
+}
+
+function withSelect(options: Options, select: Options['select']): Options {
+  return select === undefined ? options : { ...options, select }
+}
+
+const positionIn = (keyset: Keyset, { request: { cursor }, signer }: PageWork) =>
+  cursor === undefined ? undefined : signer.open(cursor, keyset.scope)
+
+/** In the order of the keys, with a gap where a row went away between the two statements. */
+async function entitiesOf(
+  manager: EntityManager,
+  metadata: EntityMetadata,
+  { options, keys }: { options: Options; keys: readonly ObjectLiteral[] },
+): Promise<readonly (ObjectLiteral | undefined)[]> {
+  if (keys.length === 0) return []
+  const found = await findByKeys(manager, { metadata }, options, keys)
+  const byKey = new Map(found.map((entity) => [primaryKeyText(metadata, entity), entity]))
+  return keys.map((key) => byKey.get(primaryKeyText(metadata, key)))
+}
+
+interface Finish extends PageWork {
+  readonly keyset: Keyset
+  readonly strip: (entity: ObjectLiteral) => void
+}
+
+/** The row too many tells that there is more; the others are the page, in the order that was asked for. */
+function pageFrom({ rows, entities }: Found, { keyset, strip, request, signer }: Finish): Page<ObjectLiteral> {
+  const { take, backwards, cursor } = request
+  const hasMore = rows.length > take
+  const placed = rows.slice(0, take).flatMap((row, index) => {
+    const entity = entities[index]
+    return entity ? [{ entity, position: keyset.positionOf(row) }] : []
+  })
+  if (backwards) placed.reverse()
+  for (const { entity } of placed) strip(entity)
+  return new Page({
+    rows: placed.map(({ entity }) => entity),
+    hasNextPage: backwards ? cursor !== undefined : hasMore,
+    hasPreviousPage: backwards ? hasMore : cursor !== undefined,
+    cursorOf: (index) => signer.sign(placed[index]?.position ?? [], keyset.scope),
+  })
+}
