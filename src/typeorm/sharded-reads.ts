@@ -26,8 +26,8 @@ interface ReadForms<T> {
   readonly name: string
   readonly single: (manager: EntityManager, options: Options) => Promise<T>
   readonly scatter: (read: ScatterRead, options: Options) => Promise<T>
-  /** TypeORM's own over all shards. */
-  readonly whole: (reads: WholeReads, options: Options) => Promise<T>
+  /** TypeORM's own over all shards, where it has this read. */
+  readonly whole?: (reads: WholeReads, options: Options) => Promise<T>
   /** Besides what all reads leave to TypeORM. */
   readonly needsWhole?: boolean
   /** The entities in the result, to be remembered with their shard. */
