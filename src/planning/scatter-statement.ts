@@ -71,6 +71,12 @@ function* chunks(arms: readonly ScatterArm[], shape: ScatterShape): Generator<re
 }
 
 function buildStatement(node: string, arms: readonly ScatterArm[], shape: ScatterShape): NodeStatement {
+  const [first] = arms
+  if (first && shape.sharedParameters && arms.every(({ text }) => text === first.text))
+    return Object.freeze({
+      ...uniteTemplate(first.text, { node, arms, shape }),
+      parameters: Object.freeze([...first.parameters]),
+    })
   const parameters: unknown[] = []
   const texts = arms.map((arm, index) => {
     const bound = bindShardNames(arm.text, arm.shard)
@@ -88,6 +94,43 @@ function buildStatement(node: string, arms: readonly ScatterArm[], shape: Scatte
     text: texts.length === 1 ? (texts[0] ?? '') : uniteArms(texts, shape),
     parameters: Object.freeze(parameters),
   })
+}
+
+interface UnitedTemplate {
+  readonly node: string
+  readonly shards: readonly string[]
+  readonly text: string
+}
+
+/** Letters of remembered texts, keys included, at most: one of eight arms has some ten thousand. */
+const maxRemembered = 4_000_000
+
+const remembered = new Map<string, UnitedTemplate>()
+let rememberedLetters = 0
+
+/** One template over the same shards gives the same text: to make it anew costs more than to find it. */
+function uniteTemplate(
+  template: string,
+  { node, arms, shape }: { readonly node: string; readonly arms: readonly ScatterArm[]; readonly shape: ScatterShape },
+): UnitedTemplate {
+  const places = arms.map(({ shard }) => `${shard.name} ${shard.layout} ${shard.label} ${shard.index}`)
+  const order = shape.order.map(({ column, descending, nullsFirst }) => `${column} ${descending} ${nullsFirst}`)
+  const key = [node, shape.limit, ...order, '', ...places, template].join('\n')
+  const known = remembered.get(key)
+  if (known) return known
+  const texts = arms.map(({ shard }) => bindShardNames(template, shard))
+  const united = Object.freeze({
+    node,
+    shards: Object.freeze(arms.map(({ shard }) => shard.name)),
+    text: texts.length === 1 ? (texts[0] ?? '') : uniteArms(texts, shape),
+  })
+  rememberedLetters += key.length + united.text.length
+  if (rememberedLetters > maxRemembered) {
+    remembered.clear()
+    rememberedLetters = 0
+  }
+  remembered.set(key, united)
+  return united
 }
 
 function uniteArms(texts: readonly string[], shape: ScatterShape): string {

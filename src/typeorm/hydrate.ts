@@ -40,8 +40,11 @@ export async function hydrateEach(
   rows: readonly Row[],
 ): Promise<(ObjectLiteral | undefined)[]> {
   const page: (ObjectLiteral | undefined)[] = rows.map(() => undefined)
+  // All at once where every row is an entity of its own; two shards may hold one primary key, which it would make one.
+  const all = transform(builder, [...rows])
+  const isRowByRow = all.length === rows.length
   for (const { shard, rows: own, places } of byShard(binding, rows)) {
-    const entities = transformEach(builder, own)
+    const entities = isRowByRow ? places.map((place) => all[place]) : transformEach(builder, own)
     for (const [index, entity] of entities.entries()) {
       if (!entity) continue
       page[places[index] ?? page.length] = entity

@@ -137,9 +137,11 @@ async function read<T>(context: OperationContext, options: Options, forms: ReadF
   const { shards, where } = routeOperation(context, { name: forms.name, writes: false }, options.where)
   const routed = where === options.where ? options : { ...options, where: where as never }
   const [first, another] = shards
-  if (context.hint?.kind !== 'shard' && needsParsing(binding.metadata, routed))
-    return forms.whole(context.whole, routed)
-  if (another && (forms.needsWhole || needsWhole(binding.metadata, routed))) return forms.whole(context.whole, routed)
+  const { whole } = forms
+  if (whole && context.hint?.kind !== 'shard' && needsParsing(binding.metadata, routed))
+    return whole(context.whole, routed)
+  if (whole && another && (forms.needsWhole || needsWhole(binding.metadata, routed)))
+    return whole(context.whole, routed)
   if (first && (!another || isNegativePage(options))) {
     const result = await access.onShard(first, (manager) => forms.single(manager, routed))
     if (forms.entities) remember(context, forms.entities(result), first)

@@ -38,8 +38,16 @@ export const quotedCollation = (collation: string): string => `"${collation.repl
  * @throws ShardedError COLLATION_DIFFERS, ORDER_UNSUPPORTED
  */
 export function sortColumn(column: ColumnMetadata, facts: readonly NodeSortFacts[]): SortForm {
-  return sortForm(declaredType(column), facts, subjectOf(column))
+  const known = forms.get(column)
+  if (known && known.facts.length === facts.length && known.facts.every((one, index) => one === facts[index]))
+    return known.form
+  const form = sortForm(declaredType(column), facts, subjectOf(column))
+  forms.set(column, { facts, form })
+  return form
 }
+
+/** The last form of a column: it is asked for with every find, and the facts of nodes hardly ever change. */
+const forms = new WeakMap<ColumnMetadata, { readonly facts: readonly NodeSortFacts[]; readonly form: SortForm }>()
 
 /** Whom errors about the order of a column name. */
 export function subjectOf({ entityMetadata, propertyPath }: ColumnMetadata): OrderSubject {

@@ -93,6 +93,23 @@ describe('buildNodeStatements', () => {
     expect(buildNodeStatements(wide, shape)).toHaveLength(1)
   })
 
+  it('gives one text for one template, and other parameters with it', () => {
+    const [first] = buildNodeStatements(arms, shape)
+    const others = arms.map((arm) => ({ ...arm, parameters: [8] }))
+    const [second] = buildNodeStatements(others, shape)
+    expect(second).toEqual({ ...first, parameters: [8] })
+    const narrower = buildNodeStatements(arms.slice(0, 3), shape)
+    expect(narrower[1]).toEqual({
+      node: 'b',
+      shards: ['user_01'],
+      text: text.replace('"__shard__"', '"user_01"'),
+      parameters: [7],
+    })
+    const tables = arms.map((arm) => ({ ...arm, shard: shard(arm.shard.index, 'table') }))
+    expect(buildNodeStatements(tables, shape)[0]?.text).toContain('"public"."t_00"')
+    expect(buildNodeStatements(arms, { ...shape, limit: 9 })[0]?.text).toMatch(/ LIMIT 9$/)
+  })
+
   it('gives frozen data', () => {
     const [statement] = buildNodeStatements(arms, shape)
     for (const value of [statement, statement?.shards, statement?.parameters]) expect(Object.isFrozen(value)).toBe(true)
