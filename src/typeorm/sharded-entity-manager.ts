@@ -21,6 +21,7 @@ import type { QueryDeepPartialEntity } from 'typeorm/query-builder/QueryPartialE
 import type { UpdateOptions } from 'typeorm/repository/UpdateOptions'
 import type { UpsertOptions } from 'typeorm/repository/UpsertOptions'
 import { InstanceChecker } from 'typeorm/util/InstanceChecker'
+import { pushTo } from '../collections/push-to'
 import { ShardedError } from '../errors/sharded-error'
 import type { Explanation } from '../planning/explanation'
 import type { EntityBinding } from './entity-binding'
@@ -472,10 +473,7 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
     const groups = new Map<EntityBinding | undefined, ObjectLiteral[]>()
     for (const entity of entities) {
       if (entity === null || typeof entity !== 'object') return undefined
-      const binding = this.bindingOf(target ?? entity.constructor)
-      const list = groups.get(binding)
-      if (list) list.push(entity)
-      else groups.set(binding, [entity])
+      pushTo(groups, this.bindingOf(target ?? entity.constructor), entity)
     }
     return groups.size > 0 ? groups : undefined
   }
