@@ -1,6 +1,7 @@
 export { type ErrorCode, errorCatalogue } from './errors/error-catalogue'
 export type { ErrorLabel } from './errors/error-label'
 export { type ErrorDetails, ShardedError } from './errors/sharded-error'
+export type { ScatterLimits } from './execution/scatter-limits'
 export type { StatementEvent, StatementListener } from './execution/statement-event'
 export { composite } from './functions/composite'
 export { type CustomOptions, custom } from './functions/custom'
@@ -18,6 +19,11 @@ export type { NodeStatement } from './planning/scatter-statement'
 export type { Shard } from './topology/shard'
 export type { ShardMap } from './topology/shard-map'
 export { type Location, ShardedDataSource } from './typeorm/sharded-data-source'
-export type { GroupOptions, NodeOptions, ShardedDataSourceOptions } from './typeorm/sharded-data-source-options'
+export type {
+  DataSourceScatterOptions,
+  GroupOptions,
+  NodeOptions,
+  ShardedDataSourceOptions,
+} from './typeorm/sharded-data-source-options'
 export { ShardedEntityManager } from './typeorm/sharded-entity-manager'
 export { ShardedRepository } from './typeorm/sharded-repository'

@@ -36,7 +36,7 @@ export async function writeShards<T>(
     try {
       // In one order everywhere, so that two writes never wait for each other's connections.
       await runner.openNodes(nodes)
-      const results = await runAll(new ShardAccess(access.runtime, runner), writes)
+      const results = await runAll(new ShardAccess(access.runtime, runner, access.limits), writes)
       await runner.commitTransaction()
       return results
     } catch (error) {
