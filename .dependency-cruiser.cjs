@@ -4,7 +4,7 @@
  * test/unit/house/layers.test.ts proves that these rules bite.
  */
 const layers = [
-  ['errors'],
+  ['errors', 'collections'],
   ['topology', 'functions', 'merging', 'sql'],
   ['metadata'],
   ['routing'],

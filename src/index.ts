@@ -1,6 +1,7 @@
 export { type ErrorCode, errorCatalogue } from './errors/error-catalogue'
 export type { ErrorLabel } from './errors/error-label'
 export { type ErrorDetails, ShardedError } from './errors/sharded-error'
+export type { ScatterLimits } from './execution/scatter-limits'
 export type { StatementEvent, StatementListener } from './execution/statement-event'
 export { composite } from './functions/composite'
 export { type CustomOptions, custom } from './functions/custom'
@@ -22,6 +23,7 @@ export { maxPageSize, type PageOptions } from './typeorm/page-options'
 export { type Location, ShardedDataSource } from './typeorm/sharded-data-source'
 export type {
   CursorOptions,
+  DataSourceScatterOptions,
   GroupOptions,
   NodeOptions,
   ShardedDataSourceOptions,

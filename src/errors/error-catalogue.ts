@@ -140,9 +140,25 @@ export const errorCatalogue = Object.freeze({
     'retryable',
     'no-writes',
   ),
+  DEADLINE_EXCEEDED: entry(
+    'An operation has until its deadline; what still ran then was cancelled on the servers and had no effect.',
+    'Ask for less, or raise deadlineMs: in withLimits for one operation, in scatter for all.',
+    'retryable',
+    'no-writes',
+  ),
+  ROW_BUDGET_EXCEEDED: entry(
+    'An answer is held in memory, so the rows of all shards together have a bound.',
+    'Take a page, read with a stream, or raise rowBudget: in withLimits for one operation, in scatter for all.',
+    'no-writes',
+  ),
+  LIMITS_UNSUPPORTED: entry(
+    'Limits bound one operation of a repository or manager; what they cannot reach is refused.',
+    'Give the limits to the operations themselves.',
+    'no-writes',
+  ),
   QUEUE_FULL: entry(
-    'A connection runs one statement at a time, and what may wait for it is bounded.',
-    'Await statements of one transaction in smaller batches.',
+    'What may wait for a connection, or for one’s turn on a node, is bounded.',
+    'Ask for less at once: await in smaller batches.',
     'no-writes',
   ),
   CONNECTION_LOST: entry(

@@ -1,4 +1,5 @@
 import { ShardedError } from '../errors/sharded-error'
+import { isRead } from './is-read'
 
 /** Where a statement ran: for messages. */
 export interface Place {
@@ -65,7 +66,7 @@ export function connectionBroke(place: Place, text: string, inTransaction: boole
       cause,
     })
   }
-  if (inTransaction || /^(?:\s|\(|\/\*[\s\S]*?\*\/)*select\b/i.test(text)) {
+  if (inTransaction || isRead(text)) {
     return new ShardedError('SHARD_UNAVAILABLE', `${placeText(place)} broke the connection during a statement.`, {
       details,
       cause,

@@ -1,19 +1,12 @@
-import { type PoolClient, Query, type QueryResult } from 'pg'
+import { DatabaseError, type PoolClient, Query, type QueryResult } from 'pg'
 import { ShardedError } from '../errors/sharded-error'
-import { connectionBroke, isConnectionError, type Place } from './connection-errors'
+import { atMost } from './at-most'
+import { connectionBroke, isConnectionError } from './connection-errors'
+import type { Fuse } from './fuse'
+import { isRead } from './is-read'
 import { PreparedStatements } from './prepared-statements'
+import { Session } from './session'
 import type { StatementListener } from './statement-event'
-
-const inTransactionKey = Symbol('in transaction')
-const failedKey = Symbol('failed transaction')
-const statementsKey = Symbol('prepared statements')
-
-/** A pooled client of `pg`, with what is known of its session. */
-export type SessionClient = PoolClient & {
-  [inTransactionKey]?: boolean
-  [failedKey]?: boolean
-  [statementsKey]?: PreparedStatements
-}
 
 /** A query object of pg as its client reads it; the types leave out what the configuration would set. */
 type NamedQuery = Query & {
@@ -21,12 +14,28 @@ type NamedQuery = Query & {
   callback?: (error: Error | null | undefined, result: QueryResult) => void
 }
 
+interface Statement {
+  readonly text: string
+  readonly values: readonly unknown[] | undefined
+  /** Sent as the named prepared statement. */
+  readonly name: string | undefined
+  readonly fuse: Fuse | undefined
+}
+
 /** Statements that may wait for one connection: more were asked for at once inside one transaction. */
 const maxWaiting = 10_000
+
+/** A cancel request may meet the server between two messages of a statement, where it is ignored: it is sent again after this. */
+const cancelAgainMs = 500
+
+/** A statement that does not end this long after its cancel request is ended by closing its connection. */
+const cancelGraceMs = 5_000
 
 export interface ConnectionSettings {
   readonly maxPrepared: number
   readonly listeners: ReadonlySet<StatementListener>
+  /** Asks the server to end what a client's session runs; see `requestCancel`. */
+  readonly requestCancel: (client: PoolClient) => Promise<void>
 }
 
 /**
@@ -36,36 +45,53 @@ export interface ConnectionSettings {
  */
 export class NodeConnection {
   private isBusy = false
+  private isReleased = false
   private readonly waiting: (() => void)[] = []
+  private readonly session: Session
 
   constructor(
-    readonly client: SessionClient,
+    readonly client: PoolClient,
     private readonly settings: ConnectionSettings,
     private readonly node: string,
-  ) {}
+  ) {
+    this.session = Session.of(client)
+  }
 
-  /** Sends a statement. @throws ShardedError SHARD_UNAVAILABLE, CONNECTION_LOST, COMMIT_OUTCOME_UNKNOWN; else pg's DatabaseError */
-  async query(text: string, values: readonly unknown[] | undefined, shard: string | undefined): Promise<QueryResult> {
-    if (this.isBusy) await this.turn(shard)
+  /**
+   * Sends a statement. When the fuse blows, it leaves the queue, or the server is asked to end it; either way the
+   * connection is at rest when this fails, and may be used on. In a transaction, the server has then aborted that.
+   *
+   * @throws ShardedError SHARD_UNAVAILABLE, CONNECTION_LOST, COMMIT_OUTCOME_UNKNOWN, QUEUE_FULL; OperationEnded; else
+   *   pg's DatabaseError
+   */
+  async query(
+    text: string,
+    values: readonly unknown[] | undefined,
+    shard: string | undefined,
+    fuse?: Fuse,
+  ): Promise<QueryResult> {
+    fuse?.check()
+    if (this.isBusy) await this.turn(shard, fuse)
+    if (this.isReleased) throw new RangeError(`A connection of node ${this.node} was used after it was given back.`)
     this.isBusy = true
-    const { client, settings } = this
+    const { session, settings } = this
     const started = settings.listeners.size > 0 ? performance.now() : 0
     const named = this.nameOf(text, values)
     let failed = true
+    let cancelled = false
     try {
       if (named?.evicted !== undefined) await this.deallocate(named.evicted)
-      const result = await (named ? this.sendNamed(text, values, named.name) : this.send(text, values, undefined))
+      const statement = { text, values, name: named?.name, fuse }
+      const result = await (fuse ? this.sendCancellable(statement, fuse) : this.sendNamed(statement))
       failed = false
-      this.followTransaction(text)
       return result
     } catch (error) {
+      // The error comes before the server is ready: only then does the session know its state.
+      if (error instanceof DatabaseError) await session.ready()
+      cancelled = fuse?.isBlown === true
       // As pg does for its promises: a stack that leads to the caller, not to the socket.
       if (error instanceof Error) Error.captureStackTrace(error)
-      const place = this.place(shard)
-      if (client[inTransactionKey]) client[failedKey] = true
-      if (isConnectionError(error)) throw connectionBroke(place, text, client[inTransactionKey] === true, error)
-      // TypeORM's QueryFailedError takes over the fields of the driver's error: it then says where it happened.
-      throw error instanceof Error ? Object.assign(error, place) : error
+      throw this.failure(error, text, shard, fuse)
     } finally {
       this.passTurn()
       if (settings.listeners.size > 0) {
@@ -76,6 +102,7 @@ export class NodeConnection {
           prepared: named !== undefined,
           milliseconds: performance.now() - started,
           failed,
+          cancelled,
         }
         for (const listener of settings.listeners) listener(event)
       }
@@ -84,13 +111,43 @@ export class NodeConnection {
 
   /** A statement of the present transaction failed, and no savepoint before it was returned to: COMMIT will roll back. */
   get isTransactionFailed(): boolean {
-    return this.client[inTransactionKey] === true && this.client[failedKey] === true
+    return this.session.isTransactionFailed
   }
 
-  private turn(shard: string | undefined): Promise<void> {
-    if (this.waiting.length < maxWaiting) return new Promise((resolve) => this.waiting.push(resolve))
-    throw new ShardedError('QUEUE_FULL', `${maxWaiting} statements wait for one connection of node ${this.node}.`, {
-      details: { ...this.place(shard) },
+  /** The holder gives the connection back, and may use it no more. @returns false where nobody else may use it either */
+  retire(): boolean {
+    this.isReleased = true
+    return this.session.isClean
+  }
+
+  /** What a statement failed with, by what is then known of it. */
+  private failure(error: unknown, text: string, shard: string | undefined, fuse: Fuse | undefined): unknown {
+    const place = { node: this.node, shard }
+    if (isConnectionError(error)) {
+      const broke = connectionBroke(place, text, this.session.inTransaction, error)
+      return fuse?.isBlown && !broke.has('outcome-unknown') ? fuse.ended : broke
+    }
+    if (fuse?.isBlown) return fuse.ended
+    // TypeORM's QueryFailedError takes over the fields of the driver's error: it then says where it happened.
+    return error instanceof Error ? Object.assign(error, place) : error
+  }
+
+  private turn(shard: string | undefined, fuse: Fuse | undefined): Promise<void> {
+    if (this.waiting.length >= maxWaiting) {
+      throw new ShardedError('QUEUE_FULL', `${maxWaiting} statements wait for one connection of node ${this.node}.`, {
+        details: { node: this.node, shard },
+      })
+    }
+    return new Promise((resolve, reject) => {
+      const go = (): void => {
+        off?.()
+        resolve()
+      }
+      this.waiting.push(go)
+      const off = fuse?.onBlow(() => {
+        this.waiting.splice(this.waiting.indexOf(go), 1)
+        reject(fuse.ended)
+      })
     })
   }
 
@@ -101,67 +158,104 @@ export class NodeConnection {
     else this.isBusy = false
   }
 
+  /** Sends a statement, and has the server end it when the fuse blows. */
+  private async sendCancellable(statement: Statement, fuse: Fuse): Promise<QueryResult> {
+    const running = this.sendNamed(statement)
+    let cancelling: Promise<void> | undefined
+    const off = fuse.onBlow(() => {
+      cancelling = this.cancel(running)
+    })
+    try {
+      return await running
+    } finally {
+      off()
+      // A request that is still under way would hit the next statement.
+      await cancelling
+    }
+  }
+
+  /** Asks the server to end the running statement, until that has ended; bounded by closing the connection. */
+  private async cancel(running: Promise<unknown>): Promise<void> {
+    const giveUp = performance.now() + cancelGraceMs
+    let isOver = false
+    const over = running.then(
+      () => undefined,
+      () => undefined,
+    )
+    void over.then(() => {
+      isOver = true
+    })
+    while (!isOver) {
+      await this.session.unread(this.settings.requestCancel(this.client)).catch(() => {
+        this.session.isDoubtful = true
+      })
+      await atMost(cancelAgainMs, over)
+      if (!isOver && performance.now() > giveUp) this.session.destroy()
+    }
+  }
+
   /** A query object with a callback spares pg's copy of the configuration, and two promises a statement. */
-  private send(text: string, values: readonly unknown[] | undefined, name: string | undefined): Promise<QueryResult> {
+  private send({ text, values, name, fuse }: Statement): Promise<QueryResult> {
     return new Promise((resolve, reject) => {
       const query: NamedQuery = new Query(text, values as unknown[] | undefined)
       query.name = name
-      query.callback = (error, result) => (error ? reject(error) : resolve(result))
+      let isWithin = true
+      query.callback = (error, result) => {
+        if (error) reject(error)
+        else if (isWithin) resolve(result)
+        else reject(fuse?.ended)
+      }
+      // What a write returns is not counted: it has taken effect.
+      if (fuse?.countsRows && isRead(text)) {
+        // What comes after the budget is spent is let go, until the server has heard of it.
+        query.on('row', (_row: unknown, result?: { rows: unknown[] }) => {
+          if (fuse.countRows()) return
+          isWithin = false
+          if (result) result.rows.length = 0
+        })
+      }
+      this.session.sent()
       this.client.query(query)
     })
   }
 
-  private async sendNamed(text: string, values: readonly unknown[] | undefined, name: string): Promise<QueryResult> {
+  private async sendNamed(statement: Statement): Promise<QueryResult> {
+    if (statement.name === undefined) return this.send(statement)
     try {
-      return await this.send(text, values, name)
+      return await this.send(statement)
     } catch (error) {
       if (!isStalePlan(error)) throw error
       // The table changed under the plan (0A000), or somebody dropped our statements (26000). Forget them all; outside a
       // transaction the statement did not run and may be sent again, inside one the server has aborted it.
+      await this.session.ready()
       await this.forgetPrepared()
-      if (this.client[inTransactionKey]) throw error
-      return this.send(text, values, undefined)
+      if (this.session.inTransaction) throw error
+      return this.send({ ...statement, name: undefined })
     }
   }
 
   private async deallocate(name: string): Promise<void> {
-    await this.client.query(`DEALLOCATE "${name}"`).catch((error: unknown) => {
+    this.session.sent()
+    await this.client.query(`DEALLOCATE "${name}"`).catch(async (error: unknown) => {
       // Somebody dropped it already (DISCARD ALL).
       if (!isStalePlan(error)) throw error
+      await this.session.ready()
     })
-    delete this.parsed?.parsedStatements?.[name]
-  }
-
-  /** Where `pg` notes which names it has parsed; never emptied by itself. */
-  private get parsed(): { parsedStatements?: Record<string, string> } | undefined {
-    return (this.client as { connection?: { parsedStatements?: Record<string, string> } }).connection
+    this.session.forgetParsed(name)
   }
 
   private async forgetPrepared(): Promise<void> {
-    this.client[statementsKey]?.clear()
-    const { parsed } = this
-    if (parsed?.parsedStatements) parsed.parsedStatements = {}
-    if (!this.client[inTransactionKey]) await this.client.query('DEALLOCATE ALL')
+    this.session.prepared?.clear()
+    this.session.forgetParsed()
+    if (this.session.inTransaction) return
+    this.session.sent()
+    await this.client.query('DEALLOCATE ALL')
   }
 
   private nameOf(text: string, values: readonly unknown[] | undefined): { name: string; evicted?: string } | undefined {
     if (this.settings.maxPrepared === 0) return undefined
-    this.client[statementsKey] ??= new PreparedStatements(this.settings.maxPrepared)
-    return this.client[statementsKey].nameFor(text, values?.length ?? 0)
-  }
-
-  private followTransaction(text: string): void {
-    const first = text.charCodeAt(0)
-    // S, B, C, R: START, BEGIN, COMMIT, ROLLBACK; everything else leaves the state as it is.
-    if (first !== 83 && first !== 66 && first !== 67 && first !== 82) return
-    const begins = text.startsWith('START TRANSACTION') || text.startsWith('BEGIN')
-    if (begins) this.client[inTransactionKey] = true
-    else if (text === 'COMMIT' || text === 'ROLLBACK') this.client[inTransactionKey] = false
-    if (begins || text.startsWith('ROLLBACK')) this.client[failedKey] = false
-  }
-
-  private place(shard: string | undefined): Place {
-    return { node: this.node, shard }
+    this.session.prepared ??= new PreparedStatements(this.settings.maxPrepared)
+    return this.session.prepared.nameFor(text, values?.length ?? 0)
   }
 }
 

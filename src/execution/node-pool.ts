@@ -1,8 +1,12 @@
-import { Pool, type PoolConfig, type QueryResult, types } from 'pg'
+import { Pool, type PoolClient, type PoolConfig, type QueryResult, types } from 'pg'
 import { collationKey } from '../planning/collation-name'
 import type { NodeSortFacts } from '../planning/node-sort-facts'
+import { requestCancel } from './cancel-request'
 import { unavailable } from './connection-errors'
-import { NodeConnection, type SessionClient } from './node-connection'
+import type { Fuse } from './fuse'
+import { type ConnectionSettings, NodeConnection } from './node-connection'
+import { Permits } from './permits'
+import { Session } from './session'
 import { loadSortFacts } from './sort-facts'
 import type { StatementListener } from './statement-event'
 
@@ -18,12 +22,17 @@ export interface NodePoolSettings {
   readonly pool: PoolConfig
   /** Named statements per connection; 0: none. */
   readonly maxPrepared: number
+  /** Scatters that run on the node at once, and likewise streams that are open; never more than the pool's size less one. */
+  readonly concurrency?: number | undefined
   /** bigint as a JavaScript number, as TypeORM's option of this name asks. */
   readonly parseInt8?: boolean | undefined
   readonly onPoolError: (error: Error) => void
 }
 
-/** A connection, and the call that gives it back; with an error the connection is closed instead. */
+/**
+ * A connection, and the call that gives it back. With an error it is closed instead, and also where it is not at rest: in
+ * a transaction, or with a cancel request that may still arrive.
+ */
 export interface Lease {
   readonly connection: NodeConnection
   release(error?: Error | boolean): void
@@ -34,29 +43,66 @@ export class NodePool {
   readonly name: string
   private readonly pool: Pool
   private readonly listeners = new Set<StatementListener>()
-  private readonly settings: { readonly maxPrepared: number; readonly listeners: ReadonlySet<StatementListener> }
+  /** Scatters that run. They wait for nothing but their connection, so they always come to an end. */
+  readonly scatters: Permits
+  /** Streams that are open. They hold their connection as long as their reader likes: one is left for all others. */
+  readonly streams: Permits
+  private readonly settings: ConnectionSettings
   private knownFacts: NodeFacts | undefined
   private knownSortFacts: NodeSortFacts | undefined
   private ended = false
 
-  constructor({ name, pool, maxPrepared, parseInt8, onPoolError }: NodePoolSettings) {
+  constructor({ name, pool, maxPrepared, concurrency, parseInt8, onPoolError }: NodePoolSettings) {
     this.name = name
     this.pool = new Pool(parseInt8 ? { ...pool, types: int8AsNumber } : pool)
     // Without a listener, the error of an idle connection (a node that dies) would end the process.
     this.pool.on('error', onPoolError)
     // Nor has a connection that somebody holds between two statements; its next statement will tell.
-    this.pool.on('connect', (client) => client.on('error', () => undefined))
-    this.settings = { maxPrepared, listeners: this.listeners }
+    this.pool.on('connect', (client) => {
+      client.on('error', () => undefined)
+      Session.of(client)
+    })
+    this.settings = {
+      maxPrepared,
+      listeners: this.listeners,
+      requestCancel: (client) => requestCancel(client, pool.stream),
+    }
+    const spare = Math.max(1, this.pool.options.max - 1)
+    this.scatters = new Permits(name, Math.min(concurrency ?? spare, spare))
+    this.streams = new Permits(name, Math.min(concurrency ?? spare, spare))
   }
 
-  /** Takes a connection. @throws ShardedError SHARD_UNAVAILABLE, also when none becomes free within `connectionTimeoutMillis` */
-  acquire(shard?: string): Promise<Lease> {
+  /**
+   * Takes a connection.
+   * @throws ShardedError SHARD_UNAVAILABLE, also when none becomes free within `connectionTimeoutMillis`; OperationEnded
+   */
+  acquire(shard?: string, fuse?: Fuse): Promise<Lease> {
     return new Promise((resolve, reject) => {
+      let isAbandoned = false
+      const off = fuse?.onBlow(() => {
+        isAbandoned = true
+        reject(fuse.ended)
+      })
+      if (isAbandoned) return
       this.pool.connect((error, client, release) => {
-        if (error || !client) reject(unavailable({ node: this.name, shard }, error))
-        else resolve({ connection: new NodeConnection(client as SessionClient, this.settings, this.name), release })
+        off?.()
+        if (isAbandoned) {
+          if (client) release()
+        } else if (error || !client) reject(unavailable({ node: this.name, shard }, error))
+        else resolve(this.lease(client, release))
       })
     })
+  }
+
+  private lease(client: PoolClient, release: Lease['release']): Lease {
+    const connection = new NodeConnection(client, this.settings, this.name)
+    return {
+      connection,
+      release: (error) => {
+        const isClean = connection.retire()
+        release(error || !isClean)
+      },
+    }
   }
 
   /** One statement on a connection of its own. */

@@ -8,6 +8,8 @@ export interface StatementEvent {
   readonly prepared: boolean
   readonly milliseconds: number
   readonly failed: boolean
+  /** It failed after its operation was ended before its time: by an abort, a deadline, a budget or a failed peer. */
+  readonly cancelled: boolean
 }
 
 export type StatementListener = (event: StatementEvent) => void

@@ -2,6 +2,7 @@ import { ShardedError } from '../errors/sharded-error'
 import type { ShardingFunction } from '../functions/sharding-function'
 import type { ColumnDescription, EntityDescription } from './entity-description'
 import { findKeyColumns, findShardedArgs } from './find-declaration'
+import { checkLimits, defaultDeadlineMs, defaultRowBudget } from './limits'
 import type { EntityTarget, ShardArgsStorage, ShardedArgs } from './shard-args-storage'
 import type { KeyColumn, ShardedEntity, ShardedModel, ShardGroup } from './sharded-entity'
 import type { Layout, ScatterOptions } from './sharded-options'
@@ -31,7 +32,8 @@ const snakeCase = (name: string): string =>
  * Checks what the decorators said against the entities and freezes it into a model.
  *
  * @throws ShardedError ENTITY_WITHOUT_SHARD_KEY, KEY_TYPE_UNSUPPORTED, GROUP_CONFLICT, COLOCATION_INVALID,
- *   UNIQUE_WITHOUT_SHARD_KEY, SEQUENCE_ON_SHARDED_ENTITY, RELATION_LEAVES_SHARD, NAME_INVALID
+ *   UNIQUE_WITHOUT_SHARD_KEY, SEQUENCE_ON_SHARDED_ENTITY, RELATION_LEAVES_SHARD, NAME_INVALID,
+ *   OPTIONS_INVALID
  */
 export function buildShardedModel(
   entities: readonly EntityDescription[],
@@ -215,6 +217,7 @@ function freezeEntity(
 ): ShardedEntity {
   const primary = entity.columns.filter((column) => column.isPrimary)
   const scatter = { ...defaults.scatter, ...args.options.scatter }
+  checkLimits(scatter, `${entity.name}: scatter`)
   return Object.freeze({
     name: entity.name,
     target: entity.target,
@@ -230,6 +233,8 @@ function freezeEntity(
       reads: scatter.reads ?? 'allow',
       writes: scatter.writes ?? 'allow',
       maxShards: scatter.maxShards ?? Number.POSITIVE_INFINITY,
+      rowBudget: scatter.rowBudget ?? defaultRowBudget,
+      deadlineMs: scatter.deadlineMs ?? defaultDeadlineMs,
     }),
     primaryKeyCheck: args.options.primaryKeyCheck ?? defaults.primaryKeyCheck,
   })

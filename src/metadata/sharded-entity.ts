@@ -1,7 +1,7 @@
 import type { KeyType } from '../functions/key-type'
 import type { BoundFunction } from '../functions/sharding-function'
 import type { EntityTarget } from './shard-args-storage'
-import type { Layout, ScatterPolicy } from './sharded-options'
+import type { Layout, ScatterOptions } from './sharded-options'
 
 export interface KeyColumn {
   readonly propertyPath: string
@@ -17,7 +17,7 @@ export interface ShardedEntity {
   readonly keyColumns: readonly KeyColumn[]
   readonly fn: BoundFunction
   readonly primaryKeyHoldsShardKey: boolean
-  readonly scatter: { readonly reads: ScatterPolicy; readonly writes: ScatterPolicy; readonly maxShards: number }
+  readonly scatter: Readonly<Required<ScatterOptions>>
   readonly primaryKeyCheck: boolean
 }
 

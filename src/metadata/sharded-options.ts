@@ -8,6 +8,10 @@ export interface ScatterOptions {
   readonly writes?: ScatterPolicy
   /** The most shards that one operation may reach. Default: no limit but the number of shards. */
   readonly maxShards?: number
+  /** The most rows, of all shards together, that one answer may have. Default 1,000,000. `Infinity`: no bound. */
+  readonly rowBudget?: number
+  /** Milliseconds that an operation over several shards may take. Default 60,000. `Infinity`: no deadline. */
+  readonly deadlineMs?: number
 }
 
 /** How the shards of a group stand in a node: a schema each, or a table suffix each in the schema `public`. */

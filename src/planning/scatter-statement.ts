@@ -1,3 +1,4 @@
+import { pushTo } from '../collections/push-to'
 import type { Shard } from '../topology/shard'
 import { bindShardNames } from './bind-shard-names'
 
@@ -42,11 +43,7 @@ const maxParameters = 65_535
  */
 export function buildNodeStatements(arms: readonly ScatterArm[], shape: ScatterShape): readonly NodeStatement[] {
   const byNode = new Map<string, ScatterArm[]>()
-  for (const arm of arms) {
-    const list = byNode.get(arm.shard.node)
-    if (list) list.push(arm)
-    else byNode.set(arm.shard.node, [arm])
-  }
+  for (const arm of arms) pushTo(byNode, arm.shard.node, arm)
   const statements: NodeStatement[] = []
   for (const [node, nodeArms] of byNode) {
     for (const chunk of chunks(nodeArms, shape)) statements.push(buildStatement(node, chunk, shape))

@@ -1,4 +1,5 @@
 import type { QueryResult } from 'pg'
+import type { Fuse } from '../execution/fuse'
 import type { NodeConnection } from '../execution/node-connection'
 
 /** Turns a statement with the placeholder schema into one of a shard. */
@@ -18,13 +19,14 @@ export class BoundClient {
     readonly connection: NodeConnection,
     private readonly bind: BindText,
     private readonly shard: string | undefined,
+    private readonly fuse?: Fuse,
   ) {}
 
   query(text: string | Submittable, values?: readonly unknown[] | QueryCallback, callback?: QueryCallback): unknown {
     if (typeof text !== 'string') return this.submit(text)
     const done = typeof values === 'function' ? values : callback
     const parameters = typeof values === 'function' ? undefined : values
-    const result = this.connection.query(this.bind(text), parameters, this.shard)
+    const result = this.send(this.bind(text), parameters)
     if (!done) return result
     result.then(
       (rows) => done(null, rows),
@@ -41,6 +43,14 @@ export class BoundClient {
   removeListener(event: 'error', listener: (error: Error) => void): this {
     this.connection.client.removeListener(event, listener)
     return this
+  }
+
+  /** The end of a transaction is not cancelled: a rollback is what follows a cancelled statement, and a commit is too late. */
+  private send(text: string, parameters: readonly unknown[] | undefined): Promise<QueryResult> {
+    const { connection, shard, fuse } = this
+    if (!fuse || !/^(?:COMMIT|ROLLBACK)\b/.test(text)) return connection.query(text, parameters, shard, fuse)
+    if (text.startsWith('COMMIT') && fuse.isBlown) return Promise.reject(fuse.ended)
+    return connection.query(text, parameters, shard)
   }
 
   private submit(stream: Submittable): unknown {

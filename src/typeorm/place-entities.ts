@@ -1,4 +1,5 @@
 import type { ObjectLiteral } from 'typeorm'
+import { pushTo } from '../collections/push-to'
 import { ShardedError } from '../errors/sharded-error'
 import { keyText } from '../routing/route'
 import type { Shard } from '../topology/shard'
@@ -140,10 +141,4 @@ async function checkPrimaryKeys(access: ShardAccess, nodes: readonly KeyedNode[]
       )
     }
   }
-}
-
-function pushTo<Key, Value>(lists: Map<Key, Value[]>, key: Key, value: Value): void {
-  const list = lists.get(key)
-  if (list) list.push(value)
-  else lists.set(key, [value])
 }

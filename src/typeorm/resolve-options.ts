@@ -1,6 +1,8 @@
 import type { PoolConfig } from 'pg'
 import { ShardedError } from '../errors/sharded-error'
+import type { DefaultLimits } from '../execution/operation-limits'
 import { CursorSigner } from '../merging/cursor'
+import { checkBound, checkLimits, defaultDeadlineMs, defaultRowBudget } from '../metadata/limits'
 import type { CursorOptions, NodeOptions, ShardedDataSourceOptions } from './sharded-data-source-options'
 
 const defaultPreparedStatements = 256
@@ -14,6 +16,8 @@ export function checkOptions(options: ShardedDataSourceOptions): void {
   if (nodes.length === 0) throw invalid('nodes names no node')
   if (options.home !== undefined && !nodes.includes(options.home))
     throw invalid(`home names "${options.home}", which is not among the nodes ${nodes.join(', ')}`)
+  checkLimits(options.scatter ?? {}, 'scatter')
+  checkBound(options.scatter?.concurrencyPerNode, 'scatter.concurrencyPerNode', Number.MAX_SAFE_INTEGER)
   for (const option of ['url', 'host', 'replication', 'driver', 'cache'] as const) {
     const given = (options as unknown as Record<string, unknown>)[option]
     if (given !== undefined && given !== false)
@@ -58,6 +62,14 @@ export function homeOf(options: ShardedDataSourceOptions): string {
 export function maxPreparedOf({ preparedStatements = true }: ShardedDataSourceOptions): number {
   if (typeof preparedStatements === 'object') return preparedStatements.max
   return preparedStatements ? defaultPreparedStatements : 0
+}
+
+/** What bounds scatters that are of no one entity. */
+export function limitsOf({ scatter = {} }: ShardedDataSourceOptions): DefaultLimits {
+  return Object.freeze({
+    rowBudget: scatter.rowBudget ?? defaultRowBudget,
+    deadlineMs: scatter.deadlineMs ?? defaultDeadlineMs,
+  })
 }
 
 /** A node's options as pg's pool takes them. */

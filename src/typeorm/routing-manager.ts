@@ -1,4 +1,5 @@
 import type { EntityManager, EntityTarget, FindManyOptions, ObjectLiteral } from 'typeorm'
+import type { ScatterLimits } from '../execution/scatter-limits'
 import type { Explanation } from '../planning/explanation'
 import type { Page } from './page'
 import type { PageOptions } from './page-options'
@@ -11,6 +12,8 @@ export interface RoutingManager extends EntityManager {
   withShardKey(value: unknown): RoutingManager
   /** This manager on all shards, where the scatter policy would warn or forbid. */
   acrossShards(): RoutingManager
+  /** This manager, each of its operations within limits. @throws ShardedError OPTIONS_INVALID */
+  withLimits(limits: ScatterLimits): RoutingManager
   explain<Entity extends ObjectLiteral>(target: EntityTarget<Entity>, options?: FindManyOptions<Entity>): Explanation
   findPage<Entity extends ObjectLiteral>(
     target: EntityTarget<Entity>,

@@ -1,6 +1,7 @@
 import type { EntityManager } from 'typeorm'
 import { ShardedError } from '../errors/sharded-error'
 import type { NodePool } from '../execution/node-pool'
+import type { DefaultLimits } from '../execution/operation-limits'
 import type { Shard } from '../topology/shard'
 import type { ShardMap } from '../topology/shard-map'
 import type { BindText } from './bound-client'
@@ -24,6 +25,8 @@ export class ShardRuntime {
     private readonly bindings: ReadonlyMap<unknown, EntityBinding>,
     readonly origins: Origins,
     readonly warn: (text: string) => void,
+    /** What bounds a scatter that is of no one entity. */
+    readonly limits: DefaultLimits,
   ) {}
 
   /** The binding of a sharded entity, by its class or name; undefined for an unsharded one. */

@@ -35,6 +35,15 @@ export interface CursorOptions {
   readonly secret: string | Uint8Array | readonly (string | Uint8Array)[]
 }
 
+/** What a data source says of scatters: for its entities, and for its nodes. */
+export interface DataSourceScatterOptions extends ScatterOptions {
+  /**
+   * Scatters that run on a node at once, and likewise streams that are open on it. Default, and the most: the node's pool
+   * size less one, so that operations on one shard always find a connection.
+   */
+  readonly concurrencyPerNode?: number
+}
+
 type ConnectionOption =
   | 'type'
   | 'url'
@@ -59,7 +68,7 @@ export interface ShardedDataSourceOptions extends Omit<PostgresDataSourceOptions
   readonly layout?: Layout
   readonly groups?: Readonly<Record<string, GroupOptions>>
   /** For entities that do not say. */
-  readonly scatter?: ScatterOptions
+  readonly scatter?: DataSourceScatterOptions
   /** For entities that do not say. Default true; see `ShardedOptions.primaryKeyCheck`. */
   readonly primaryKeyCheck?: boolean
   /** Named statements per connection: true means 256 of them. Turn off behind a pooler in transaction mode. Default true. */

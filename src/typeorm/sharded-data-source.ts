@@ -30,7 +30,7 @@ import { canonicalColumnKey, type EntityBinding, shardOfKey } from './entity-bin
 import { KeyGuard } from './key-guard'
 import { Origins } from './origins'
 import { pgFacade, shardBinder } from './pg-facade'
-import { checkOptions, cursorSignerOf, homeOf, maxPreparedOf, poolConfigOf } from './resolve-options'
+import { checkOptions, cursorSignerOf, homeOf, limitsOf, maxPreparedOf, poolConfigOf } from './resolve-options'
 import { SchemaDataSource } from './schema-data-source'
 import { ShardDataSource } from './shard-data-source'
 import { type ShardHandle, ShardRuntime } from './shard-runtime'
@@ -272,7 +272,8 @@ export class ShardedDataSource extends DataSource {
       })
     }
     this.model = model
-    return new ShardRuntime(map, this.pools, handles, bindings, origins, (text) => this.logger.log('warn', text))
+    const warn = (text: string): void => this.logger.log('warn', text)
+    return new ShardRuntime(map, this.pools, handles, bindings, origins, warn, limitsOf(this.sharding))
   }
 
   private model: ShardedModel = { entities: new Map(), groups: new Map() }
@@ -318,6 +319,7 @@ export class ShardedDataSource extends DataSource {
         name,
         pool: poolConfigOf(this.sharding, node),
         maxPrepared: maxPreparedOf(this.sharding),
+        concurrency: this.sharding.scatter?.concurrencyPerNode,
         parseInt8: this.sharding.parseInt8,
         onPoolError:
           this.sharding.poolErrorHandler ??

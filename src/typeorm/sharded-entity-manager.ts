@@ -17,17 +17,22 @@ import {
   type UpdateResult,
 } from 'typeorm'
 import type { PickKeysByType } from 'typeorm/common/PickKeysByType'
+import type { IsolationLevel } from 'typeorm/driver/types/IsolationLevel'
 import type { QueryDeepPartialEntity } from 'typeorm/query-builder/QueryPartialEntity'
 import type { UpdateOptions } from 'typeorm/repository/UpdateOptions'
 import type { UpsertOptions } from 'typeorm/repository/UpsertOptions'
 import { InstanceChecker } from 'typeorm/util/InstanceChecker'
+import { pushTo } from '../collections/push-to'
 import { ShardedError } from '../errors/sharded-error'
+import { OperationLimits } from '../execution/operation-limits'
+import type { ScatterLimits } from '../execution/scatter-limits'
 import type { CursorSigner } from '../merging/cursor'
+import { checkLimits } from '../metadata/limits'
 import type { Explanation } from '../planning/explanation'
 import type { EntityBinding } from './entity-binding'
 import type { PersistMode } from './entity-graph'
 import { pageOfOne } from './find-page'
-import type { Hint } from './hint'
+import type { Hint, Narrowing } from './hint'
 import { hintedShard, type OperationContext } from './operation-context'
 import type { Page } from './page'
 import { checkPageOptions, type PageOptions } from './page-options'
@@ -56,24 +61,47 @@ type Where<Entity> = FindOptionsWhere<Entity> | FindOptionsWhere<Entity>[]
 export class ShardedEntityManager extends EntityManager implements RoutingManager {
   declare readonly dataSource: RoutedDataSource
   private readonly hint: Hint | undefined
+  private readonly limits: ScatterLimits | undefined
 
-  constructor(dataSource: RoutedDataSource, queryRunner?: QueryRunner, hint?: Hint) {
+  constructor(dataSource: RoutedDataSource, queryRunner?: QueryRunner, narrowing?: Narrowing) {
     // A narrowed manager shares its runner with the manager that it came from, which stays the runner's own.
-    super(dataSource, hint ? undefined : queryRunner)
-    if (hint && queryRunner) Object.assign(this, { queryRunner })
-    this.hint = hint
+    super(dataSource, narrowing ? undefined : queryRunner)
+    if (narrowing && queryRunner) Object.assign(this, { queryRunner })
+    this.hint = narrowing?.hint
+    this.limits = narrowing?.limits
   }
 
   onShard(name: string): ShardedEntityManager {
-    return this.narrowed({ kind: 'shard', shard: this.runtime.handle({ name }).shard })
+    return this.narrowed({ hint: { kind: 'shard', shard: this.runtime.handle({ name }).shard } })
   }
 
   withShardKey(value: unknown): ShardedEntityManager {
-    return this.narrowed({ kind: 'key', value })
+    return this.narrowed({ hint: { kind: 'key', value } })
   }
 
   acrossShards(): ShardedEntityManager {
-    return this.narrowed({ kind: 'across' })
+    return this.narrowed({ hint: { kind: 'across' } })
+  }
+
+  withLimits(limits: ScatterLimits): ShardedEntityManager {
+    checkLimits(limits, 'withLimits')
+    return this.narrowed({ limits: { ...this.limits, ...limits } })
+  }
+
+  /** @throws ShardedError LIMITS_UNSUPPORTED after `withLimits` */
+  override async transaction<T>(work: (manager: EntityManager) => Promise<T>): Promise<T>
+  override async transaction<T>(isolation: IsolationLevel, work: (manager: EntityManager) => Promise<T>): Promise<T>
+  override async transaction(...args: unknown[]): Promise<never> {
+    this.refuseLimits('transaction')
+    return (super.transaction as (...args: unknown[]) => Promise<never>).apply(this, args)
+  }
+
+  /** @throws ShardedError LIMITS_UNSUPPORTED after `withLimits` */
+  // TypeORM's own default type of a raw result.
+  // biome-ignore lint/suspicious/noExplicitAny: the signature is TypeORM's
+  override async query<T = any>(query: string, parameters?: unknown[] | ObjectLiteral): Promise<T> {
+    this.refuseLimits('query')
+    return super.query(query, parameters)
   }
 
   /** The plan of a find. @throws ShardedError NOT_SHARDED for an unsharded entity */
@@ -120,6 +148,7 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
     queryRunner?: QueryRunner,
   ): SelectQueryBuilder<ObjectLiteral> {
     const binding = alias === undefined ? undefined : this.bindingOf(entityOrRunner)
+    this.refuseLimits('createQueryBuilder')
     if (!binding || alias === undefined)
       return super.createQueryBuilder(entityOrRunner as EntityTarget<ObjectLiteral>, alias as string, queryRunner)
     if (this.hint?.kind !== 'shard')
@@ -138,6 +167,7 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
 
   override getTreeRepository<Entity extends ObjectLiteral>(target: EntityTarget<Entity>): TreeRepository<Entity> {
     const binding = this.bindingOf(target)
+    this.refuseLimits('getTreeRepository')
     if (!binding || this.hint?.kind !== 'shard') return super.getTreeRepository(target)
     return this.runtime.managerOf(hintedShard(binding, this.hint.shard)).getTreeRepository(target)
   }
@@ -455,7 +485,7 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
     const given: unknown = hasTarget ? second : first
     const options = (hasTarget ? third : second) as (SaveOptions & RemoveOptions) | undefined
     const groups = this.groupByTarget(hasTarget ? first : undefined, given)
-    if (this.hint && groups?.has(undefined)) this.refuseHint(hasTarget ? first : (given as object).constructor)
+    if (groups?.has(undefined)) this.refuseUnsharded(hasTarget ? first : (given as object).constructor)
     if (!groups || [...groups.keys()].every((binding) => binding === undefined)) {
       const plain = super[mode] as (...args: unknown[]) => Promise<never>
       return hasTarget ? plain.call(this, first, second, third) : plain.call(this, first, second)
@@ -464,9 +494,10 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
       for (const [binding, entities] of groups) await this.persistGroup(mode, binding, entities, options)
     } else {
       // Entities of several kinds, some sharded: one transaction around all, as TypeORM's save makes it.
-      await this.transaction(async (manager) => {
+      const own = { hint: this.hint, limits: this.limits }
+      await super.transaction(async (manager) => {
         for (const [binding, entities] of groups)
-          await (manager as ShardedEntityManager).persistGroup(mode, binding, entities, options)
+          await (manager as ShardedEntityManager).narrowed(own).persistGroup(mode, binding, entities, options)
       })
     }
     return given as never
@@ -495,16 +526,13 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
     const groups = new Map<EntityBinding | undefined, ObjectLiteral[]>()
     for (const entity of entities) {
       if (entity === null || typeof entity !== 'object') return undefined
-      const binding = this.bindingOf(target ?? entity.constructor)
-      const list = groups.get(binding)
-      if (list) list.push(entity)
-      else groups.set(binding, [entity])
+      pushTo(groups, this.bindingOf(target ?? entity.constructor), entity)
     }
     return groups.size > 0 ? groups : undefined
   }
 
-  private narrowed(hint: Hint): ShardedEntityManager {
-    return new ShardedEntityManager(this.dataSource, this.queryRunner, hint)
+  private narrowed({ hint = this.hint, limits = this.limits }: Narrowing): ShardedEntityManager {
+    return new ShardedEntityManager(this.dataSource, this.queryRunner, { hint, limits })
   }
 
   private required(target: unknown, operation: string): OperationContext {
@@ -517,23 +545,32 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
   }
 
   /** A hint names one of an entity's shards, and an unsharded one has none; `acrossShards` asks for nothing it lacks. */
-  private refuseHint(target: unknown): void {
-    if (this.hint?.kind === 'across') return
+  private refuseUnsharded(target: unknown): void {
+    this.refuseLimits('an operation on an unsharded entity')
+    if (!this.hint || this.hint.kind === 'across') return
     const { name } = this.dataSource.getMetadata(target as EntityTarget<ObjectLiteral>)
     throw new ShardedError('NOT_SHARDED', `onShard and withShardKey are about shards, and ${name} is not sharded.`, {
       details: { entity: name },
     })
   }
 
+  private refuseLimits(what: string): void {
+    if (this.limits) throw new ShardedError('LIMITS_UNSUPPORTED', `withLimits does not reach ${what}.`, {})
+  }
+
   private context(target: unknown): OperationContext | undefined {
     const binding = this.bindingOf(target)
-    if (!binding && this.hint) this.refuseHint(target)
+    if (!binding) this.refuseUnsharded(target)
     return binding && this.contextOf(binding)
   }
 
   private contextOf(binding: EntityBinding): OperationContext {
     return {
-      access: new ShardAccess(this.runtime, this.transactionRunner),
+      access: new ShardAccess(
+        this.runtime,
+        this.transactionRunner,
+        new OperationLimits(binding.entity.scatter, this.limits),
+      ),
       binding,
       hint: this.hint,
       openRunner: () => this.dataSource.createQueryRunner() as ShardedQueryRunner,

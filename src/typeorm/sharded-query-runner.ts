@@ -10,6 +10,8 @@ import { PostgresQueryRunner } from 'typeorm/driver/postgres/PostgresQueryRunner
 import type { IsolationLevel } from 'typeorm/driver/types/IsolationLevel'
 import { validateIsolationLevel } from 'typeorm/driver/validate-isolation-level'
 import { ShardedError } from '../errors/sharded-error'
+import type { Fuse } from '../execution/fuse'
+import type { NodeConnection } from '../execution/node-connection'
 import type { Shard } from '../topology/shard'
 import { commitAll } from '../transactions/commit-all'
 import { NodeTransaction } from '../transactions/node-transaction'
@@ -22,6 +24,8 @@ import type { StatementEngine } from './statement-engine'
 interface NodePart {
   readonly transaction: NodeTransaction
   readonly runners: Map<string, ParticipantQueryRunner>
+  /** Runners of single operations, within their limits. They live as long as the transaction: entities may load by them. */
+  readonly limited: ParticipantQueryRunner[]
 }
 
 /**
@@ -43,18 +47,21 @@ export class ShardedQueryRunner extends PostgresQueryRunner {
     super(driver, mode)
   }
 
-  /** The entity manager of a shard inside this transaction. */
-  async participant(shard: Shard): Promise<EntityManager> {
+  /** The entity manager of a shard inside this transaction; with a fuse, one of the caller's own. */
+  async participant(shard: Shard, fuse?: Fuse): Promise<EntityManager> {
     const part = await this.openNode(shard.node)
-    const known = part.runners.get(shard.name)
-    if (known) return known.manager
-    const { dataSource, bind } = this.runtime().handle(shard)
-    const runner = new ParticipantQueryRunner(
-      dataSource,
-      new BoundClient(part.transaction.connection, bind, shard.name),
-    )
-    part.runners.set(shard.name, runner)
+    const own = this.runnerOf(part, shard)
+    if (!fuse) return own.manager
+    const runner = this.newRunner(part, shard, fuse)
+    part.limited.push(runner)
     return runner.manager
+  }
+
+  /** The connection of a shard's node inside this transaction. */
+  async connectionFor(shard: Shard): Promise<NodeConnection> {
+    const part = await this.openNode(shard.node)
+    this.runnerOf(part, shard)
+    return part.transaction.connection
   }
 
   /** Opens nodes one after the other, in the given order. */
@@ -141,6 +148,19 @@ export class ShardedQueryRunner extends PostgresQueryRunner {
     await super.release()
   }
 
+  private runnerOf(part: NodePart, shard: Shard): ParticipantQueryRunner {
+    const known = part.runners.get(shard.name)
+    if (known) return known
+    const runner = this.newRunner(part, shard)
+    part.runners.set(shard.name, runner)
+    return runner
+  }
+
+  private newRunner({ transaction }: NodePart, shard: Shard, fuse?: Fuse): ParticipantQueryRunner {
+    const { dataSource, bind } = this.runtime().handle(shard)
+    return new ParticipantQueryRunner(dataSource, new BoundClient(transaction.connection, bind, shard.name, fuse))
+  }
+
   private async commitNodes(): Promise<void> {
     const parts = await this.openParts()
     const ended = new Set<NodePart>()
@@ -179,12 +199,13 @@ export class ShardedQueryRunner extends PostgresQueryRunner {
   private async openPart(node: string): Promise<NodePart> {
     const runtime = this.runtime()
     const settings = { isolation: this.isolation, depth: this.transactionDepth }
+    const part = { runners: new Map(), limited: [] }
     if (node !== runtime.map.home) {
-      return { transaction: await NodeTransaction.open(runtime.pool(node), settings), runners: new Map() }
+      return { transaction: await NodeTransaction.open(runtime.pool(node), settings), ...part }
     }
     // The home node's part speaks on this runner's own connection, which may have been taken before the transaction.
     const client: BoundClient = await this.connect()
-    return { transaction: await NodeTransaction.over(node, client.connection, settings), runners: new Map() }
+    return { transaction: await NodeTransaction.over(node, client.connection, settings), ...part }
   }
 
   private async openParts(): Promise<readonly NodePart[]> {
@@ -199,7 +220,7 @@ export class ShardedQueryRunner extends PostgresQueryRunner {
   /** Ends the transaction's bookkeeping and gives the other nodes' connections back, closing those that are broken. */
   private finish(parts: readonly NodePart[], isBroken: (index: number) => boolean): void {
     for (const [index, part] of parts.entries()) {
-      for (const runner of part.runners.values()) runner.end()
+      for (const runner of [...part.runners.values(), ...part.limited]) runner.end()
       const broken = isBroken(index)
       part.transaction.release(broken)
       if (broken && part.transaction.node === this.runtime().map.home) {

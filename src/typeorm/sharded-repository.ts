@@ -1,4 +1,5 @@
 import { type FindManyOptions, type ObjectLiteral, Repository } from 'typeorm'
+import type { ScatterLimits } from '../execution/scatter-limits'
 import type { Explanation } from '../planning/explanation'
 import type { Page } from './page'
 import type { PageOptions } from './page-options'
@@ -31,6 +32,19 @@ export class ShardedRepository<Entity extends ObjectLiteral> extends Repository<
   /** This repository on all shards, where the scatter policy would warn or forbid. */
   acrossShards(): this {
     return this.with(this.manager.acrossShards())
+  }
+
+  /**
+   * This repository, each of its operations within limits: an `AbortSignal`, milliseconds, rows of all shards together.
+   * What runs when a limit is reached is cancelled on the servers. Later limits go before earlier ones, field by field.
+   *
+   * @throws ShardedError OPTIONS_INVALID; and from the operations DEADLINE_EXCEEDED, ROW_BUDGET_EXCEEDED, or the reason
+   *   of the abort
+   * @example
+   * await orders.withLimits({ signal: request.signal, deadlineMs: 2_000 }).find({ take: 20 })
+   */
+  withLimits(limits: ScatterLimits): this {
+    return this.with(this.manager.withLimits(limits))
   }
 
   /**

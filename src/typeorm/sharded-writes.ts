@@ -11,6 +11,7 @@ import { InsertResult as InsertResultClass } from 'typeorm'
 import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata'
 import { PlainObjectToDatabaseEntityTransformer } from 'typeorm/query-builder/transformer/PlainObjectToDatabaseEntityTransformer'
 import type { UpsertOptions } from 'typeorm/repository/UpsertOptions'
+import { pushTo } from '../collections/push-to'
 import { ShardedError } from '../errors/sharded-error'
 import { keyText } from '../routing/route'
 import type { Shard } from '../topology/shard'
@@ -232,12 +233,7 @@ async function insertRows(
   const { access, binding } = context
   const rows = Array.isArray(given) ? given : [given]
   const places = new Map<Shard, number[]>()
-  for (const [place, row] of rows.entries()) {
-    const shard = placeOfRow(context, name, row)
-    const list = places.get(shard)
-    if (list) list.push(place)
-    else places.set(shard, [place])
-  }
+  for (const [place, row] of rows.entries()) pushTo(places, placeOfRow(context, name, row), place)
   const [only = binding.shards[0], another] = places.keys()
   if (!another) return only ? access.onShard(only, (manager) => work(manager, given)) : new InsertResultClass()
   const parts = [...places]
@@ -285,9 +281,7 @@ export async function persist(
   const groups = new Map<Shard, ObjectLiteral[]>()
   for (const { entity, shard } of placed) {
     checkHintedPlace(context, shard)
-    const list = groups.get(shard)
-    if (list) list.push(entity)
-    else groups.set(shard, [entity])
+    pushTo(groups, shard, entity)
   }
   const { target } = binding.metadata
   const writes = [...groups].map(([shard, list]) => ({

@@ -1,4 +1,5 @@
 import type { EntityManager } from 'typeorm'
+import { pushTo } from '../collections/push-to'
 import type { Shard } from '../topology/shard'
 import { ShardAccess } from './shard-access'
 import type { ShardTransaction } from './shard-transaction'
@@ -35,7 +36,7 @@ export async function writeShards<T>(
     try {
       // In one order everywhere, so that two writes never wait for each other's connections.
       await runner.openNodes(nodes)
-      const results = await runAll(new ShardAccess(access.runtime, runner), writes)
+      const results = await runAll(new ShardAccess(access.runtime, runner, access.limits), writes)
       await runner.commitTransaction()
       return results
     } catch (error) {
@@ -50,11 +51,7 @@ export async function writeShards<T>(
 async function runAll<T>(access: ShardAccess, writes: readonly ShardWrite<T>[]): Promise<readonly T[]> {
   const results = new Map<ShardWrite<T>, T>()
   const byNode = new Map<string, ShardWrite<T>[]>()
-  for (const write of writes) {
-    const list = byNode.get(write.shard.node)
-    if (list) list.push(write)
-    else byNode.set(write.shard.node, [write])
-  }
+  for (const write of writes) pushTo(byNode, write.shard.node, write)
   const runNode = async (list: readonly ShardWrite<T>[]) => {
     for (const write of list) results.set(write, await access.onShard(write.shard, write.work))
   }

@@ -337,6 +337,8 @@ describe('refusals', () => {
     await refused('OPTIONS_INVALID', make({ home: 'c' }), 'home', '"c"')
     for (const option of ['url', 'host', 'replication', 'cache'])
       await refused('OPTIONS_INVALID', make({ [option]: a }), option)
+    for (const option of ['rowBudget', 'deadlineMs', 'concurrencyPerNode'])
+      await refused('OPTIONS_INVALID', make({ scatter: { [option]: 0 } }), `scatter.${option}`, '0')
     const start = (more: object) => () => new ShardedDataSource(options(more)).initialize()
     await refused('OPTIONS_INVALID', start({ groups: { nobody: {} } }), 'nobody')
     await refused('OPTIONS_INVALID', start({ groups: { pet: { placement: { low: 'c' } } } }), "'c'", 'pet')

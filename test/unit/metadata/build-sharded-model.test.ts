@@ -53,7 +53,7 @@ const storage = (options: ShardedOptions = {}): ShardArgsStorage => ({
 
 const defaults: ModelDefaults = {
   layout: 'schema',
-  scatter: { writes: 'warn', maxShards: 5 },
+  scatter: { writes: 'warn', maxShards: 5, deadlineMs: 500 },
   primaryKeyCheck: true,
   groups: {},
 }
@@ -75,9 +75,30 @@ describe('buildShardedModel', () => {
 
   it('lets the entity’s options go before the defaults', () => {
     const { entities } = buildShardedModel([customer, order], storage(), defaults)
-    expect(entities.get(Customer)?.scatter).toEqual({ reads: 'allow', writes: 'warn', maxShards: 5 })
-    expect(entities.get(SalesOrder)?.scatter).toEqual({ reads: 'forbid', writes: 'warn', maxShards: 5 })
+    expect(entities.get(Customer)?.scatter).toEqual({
+      reads: 'allow',
+      writes: 'warn',
+      maxShards: 5,
+      rowBudget: 1_000_000,
+      deadlineMs: 500,
+    })
+    expect(entities.get(SalesOrder)?.scatter).toEqual({
+      reads: 'forbid',
+      writes: 'warn',
+      maxShards: 5,
+      rowBudget: 1_000_000,
+      deadlineMs: 500,
+    })
     expect([entities.get(Customer)?.primaryKeyCheck, entities.get(SalesOrder)?.primaryKeyCheck]).toEqual([true, false])
+  })
+
+  it('refuses limits that bound nothing', () => {
+    for (const scatter of [{ rowBudget: 0 }, { deadlineMs: -1 }, { rowBudget: 1.5 }, { deadlineMs: 2 ** 31 }]) {
+      expect(() => buildShardedModel([customer, order], storage({ scatter }), defaults)).toThrow(/OPTIONS_INVALID/)
+    }
+    const scatter = { rowBudget: Number.POSITIVE_INFINITY, deadlineMs: Number.POSITIVE_INFINITY }
+    const { entities } = buildShardedModel([customer, order], storage({ scatter }), defaults)
+    expect(entities.get(Customer)?.scatter).toMatchObject(scatter)
   })
 
   it('lets the environment go before the decorators', () => {

@@ -16,7 +16,14 @@ export function shardedEntity(
     keyColumns: types.map((type, index) => ({ propertyPath: `key${index}`, type })),
     fn: fn.bind(types),
     primaryKeyHoldsShardKey: true,
-    scatter: { reads: 'allow', writes: 'allow', maxShards: Number.POSITIVE_INFINITY, ...scatter },
+    scatter: {
+      reads: 'allow',
+      writes: 'allow',
+      maxShards: Number.POSITIVE_INFINITY,
+      rowBudget: Number.POSITIVE_INFINITY,
+      deadlineMs: Number.POSITIVE_INFINITY,
+      ...scatter,
+    },
     primaryKeyCheck: true,
   }
 }

@@ -1,0 +1,145 @@
+import { pushTo } from '../collections/push-to'
+import type { Row } from '../merging/row'
+import type { NodeStatement } from '../planning/scatter-statement'
+import type { Fuse } from './fuse'
+import { NodeCursors, type NodeCursorsSettings } from './node-cursors'
+
+export interface CursorGroupSettings extends NodeCursorsSettings {
+  readonly statements: readonly NodeStatement[]
+  /** Made when the first row is asked for; closed with the group. */
+  readonly fuse: () => Fuse
+  /** Takes what must be had before any connection; the result gives it back. */
+  readonly enter: (fuse: Fuse) => Promise<() => void>
+  /** What a statement's error is to the reader. */
+  readonly unwrap: (error: unknown) => unknown
+}
+
+/** The batches of one statement, none of them empty. `return()` closes its cursor. */
+export interface BatchSource extends AsyncIterableIterator<readonly Row[], undefined> {
+  return(): Promise<IteratorReturnResult<undefined>>
+}
+
+/**
+ * The rows of several statements, read batch by batch as they are asked for: one connection a node, on which each
+ * statement is a cursor (`DECLARE`, `FETCH`), so that any number of them may be read in turn, between other statements too.
+ * Portals of the extended protocol would take a connection each.
+ *
+ * Nothing is opened before the first row is asked for. Each node's connection goes back when the last of its cursors has
+ * ended. When one fails, or the limits are reached, all are closed at once, and every source throws that error. Whoever
+ * makes a group calls `close` in a `finally`, also where every source was closed: some may never have been begun.
+ */
+export class CursorGroup {
+  /** One a statement, in their order; each may be read once. */
+  readonly sources: readonly BatchSource[]
+  private readonly nodes: readonly NodeCursors[]
+  private fuse: Fuse | undefined
+  private opening: Promise<void> | undefined
+  private leave: (() => void) | undefined
+  private closing: Promise<void> | undefined
+
+  constructor(private readonly settings: CursorGroupSettings) {
+    const byNode = new Map<string, NodeStatement[]>()
+    for (const statement of settings.statements) pushTo(byNode, statement.node, statement)
+    // In one order everywhere: two groups, or a group and a transaction, never wait for each other's connections.
+    const names = [...byNode.keys()].sort()
+    this.nodes = names.map(
+      (node) => new NodeCursors(node, byNode.get(node) ?? [], settings, (error) => void this.fail(error)),
+    )
+    this.sources = Object.freeze(settings.statements.map((statement) => this.source(statement)))
+  }
+
+  /** Closes every cursor and gives every connection back; what still runs is cancelled. Safe to call twice. */
+  close(): Promise<void> {
+    this.closing ??= Promise.resolve().then(() => this.closeAll())
+    return this.closing
+  }
+
+  private source(statement: NodeStatement): BatchSource {
+    const source: BatchSource = {
+      next: async () => {
+        const value = await this.next(statement)
+        return value.length > 0 ? { value, done: false } : { value: undefined, done: true }
+      },
+      return: async () => {
+        await this.end(statement)
+        return { value: undefined, done: true }
+      },
+      [Symbol.asyncIterator]: () => source,
+    }
+    return Object.freeze(source)
+  }
+
+  /** The next batch of a statement; empty at its end. */
+  private async next(statement: NodeStatement): Promise<readonly Row[]> {
+    try {
+      this.fuse?.check()
+      if (this.closing) return []
+      this.opening ??= this.openAll()
+      await this.opening
+      this.fuse?.check()
+      const rows = await this.nodeOf(statement).next(statement)
+      if (this.fuse?.countsRows && !this.fuse.countRows(rows.length)) this.fuse.check()
+      await this.closeIfOver()
+      return rows
+    } catch (error) {
+      if (this.closing && !this.fuse?.isBlown) return []
+      await this.fail(error)
+      throw this.settings.unwrap(this.fuse?.ended ?? error)
+    }
+  }
+
+  private async end(statement: NodeStatement): Promise<void> {
+    if (!this.opening || this.closing) return this.closing
+    await this.opening.catch(() => undefined)
+    await this.nodeOf(statement).end(statement)
+    await this.closeIfOver()
+  }
+
+  private async closeIfOver(): Promise<void> {
+    if (this.nodes.every((node) => node.isOver)) await this.close()
+  }
+
+  private nodeOf({ node }: NodeStatement): NodeCursors {
+    const found = this.nodes.find((one) => one.node === node)
+    if (!found) throw new RangeError(`No cursor is of node ${node}.`)
+    return found
+  }
+
+  private async openAll(): Promise<void> {
+    const fuse = this.settings.fuse()
+    this.fuse = fuse
+    // Also while nobody asks for rows: an abort does not wait for the reader.
+    fuse.onBlow(() => void this.close())
+    fuse.check()
+    this.leave = await this.settings.enter(fuse)
+    for (const node of this.nodes) await node.open(fuse)
+    await Promise.all(
+      this.nodes.map((node) =>
+        node.declare().catch((error: unknown) => {
+          void this.fail(error)
+          throw error
+        }),
+      ),
+    )
+  }
+
+  /** Ends the group with its first error. */
+  private fail(error: unknown): Promise<void> {
+    this.fuse?.blow(this.settings.unwrap(error))
+    return this.close()
+  }
+
+  private async closeAll(): Promise<void> {
+    if (!this.opening) return
+    const isFailed = this.fuse?.isBlown === true
+    for (const node of this.nodes) {
+      if (isFailed) node.cancel()
+      else if (!node.isOpen) this.fuse?.blow(new Error('The stream was closed.'))
+    }
+    await this.opening.catch(() => undefined)
+    // What failed in closing was thrown to the reader of the last row, or has no reader.
+    await Promise.allSettled(this.nodes.map((node) => node.close()))
+    this.leave?.()
+    this.fuse?.close()
+  }
+}

@@ -1,0 +1,48 @@
+import { defaultDeadlineMs, defaultRowBudget } from '../metadata/limits'
+import { Fuse } from './fuse'
+import type { ScatterLimits } from './scatter-limits'
+
+/** What bounds a scatter of which the caller says nothing: the options `scatter` of the entity or data source. */
+export interface DefaultLimits {
+  readonly rowBudget: number
+  readonly deadlineMs: number
+}
+
+/**
+ * The limits of one operation, whose deadline counts from here: all of its statements, one after the other or at once,
+ * have the same one. What the caller gave bounds every part of it; the defaults bound what asks several shards at once.
+ */
+export class OperationLimits {
+  private readonly startedAt = performance.now()
+
+  constructor(
+    private readonly defaults: DefaultLimits = { rowBudget: defaultRowBudget, deadlineMs: defaultDeadlineMs },
+    private readonly given: ScatterLimits = {},
+  ) {}
+
+  /** For statements to several shards, whose rows are held in memory. */
+  scatterFuse(own: ScatterLimits = {}): Fuse {
+    return this.fuse(own, this.defaults)
+  }
+
+  /** For rows that are read as they are needed: their number and time are their reader's. */
+  streamFuse(own: ScatterLimits = {}): Fuse {
+    return this.fuse(own)
+  }
+
+  /** For TypeORM's own operation on one shard; undefined where the caller gave no limits. */
+  shardFuse(): Fuse | undefined {
+    const { signal, deadlineMs, rowBudget } = this.given
+    return signal || deadlineMs !== undefined || rowBudget !== undefined ? this.fuse({}) : undefined
+  }
+
+  private fuse(own: ScatterLimits, defaults?: DefaultLimits): Fuse {
+    const { given, startedAt } = this
+    const deadlineMs = own.deadlineMs ?? given.deadlineMs ?? defaults?.deadlineMs ?? Number.POSITIVE_INFINITY
+    return new Fuse({
+      signals: [given.signal, own.signal].filter((signal) => signal !== undefined),
+      deadline: { at: startedAt + deadlineMs, deadlineMs },
+      rowBudget: own.rowBudget ?? given.rowBudget ?? defaults?.rowBudget,
+    })
+  }
+}

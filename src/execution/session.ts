@@ -1,0 +1,103 @@
+import type { PoolClient } from 'pg'
+import type { PreparedStatements } from './prepared-statements'
+
+/** What a server says whenever it is ready: idle, in a transaction, in a transaction that has failed. */
+type TransactionState = 'I' | 'T' | 'E'
+
+/** pg's connection below a client; its types leave out what it emits. */
+interface Wire {
+  parsedStatements?: Record<string, string>
+  readonly stream: { destroy(): void; pause(): void; resume(): void }
+  on(event: 'readyForQuery', listener: (message: { readonly status: TransactionState }) => void): void
+  on(event: 'end', listener: () => void): void
+}
+
+const sessions = new WeakMap<PoolClient, Session>()
+
+/** What is known of the session of a pooled client, as long as that is connected. */
+export class Session {
+  /** Statements with a name on this connection. */
+  prepared: PreparedStatements | undefined
+  /** Something of an ended statement may still arrive at the server: whoever comes next must not have the connection. */
+  isDoubtful = false
+  private state: TransactionState = 'I'
+  private isReady = true
+  private hasEnded = false
+  private readonly wire: Wire
+  private waiting: (() => void)[] = []
+
+  private constructor(client: PoolClient) {
+    // Each client of pg has it; @types/pg leaves it out.
+    this.wire = (client as unknown as { readonly connection: Wire }).connection
+    this.wire.on('readyForQuery', ({ status }) => {
+      this.state = status
+      this.isReady = true
+      this.wake()
+    })
+    this.wire.on('end', () => {
+      this.hasEnded = true
+      this.wake()
+    })
+  }
+
+  /** The session of a client; the first call must come while it is idle. */
+  static of(client: PoolClient): Session {
+    const known = sessions.get(client)
+    if (known) return known
+    const session = new Session(client)
+    sessions.set(client, session)
+    return session
+  }
+
+  get inTransaction(): boolean {
+    return this.state !== 'I'
+  }
+
+  get isTransactionFailed(): boolean {
+    return this.state === 'E'
+  }
+
+  /** Nothing of this holder's is left behind for the next one. */
+  get isClean(): boolean {
+    return !this.isDoubtful && this.state === 'I'
+  }
+
+  /** A statement is about to be sent. */
+  sent(): void {
+    this.isReady = false
+  }
+
+  /** Resolves when the server takes the next statement, or when the connection has ended. */
+  ready(): Promise<void> {
+    if (this.isReady || this.hasEnded) return Promise.resolve()
+    return new Promise((resolve) => this.waiting.push(resolve))
+  }
+
+  /** Forgets which names pg has parsed: it never does so by itself. */
+  forgetParsed(name?: string): void {
+    if (name !== undefined) delete this.wire.parsedStatements?.[name]
+    else if (this.wire.parsedStatements) this.wire.parsedStatements = {}
+  }
+
+  /** Reads nothing more from the server until `work` has ended: a flood of rows would keep all else from being heard. */
+  async unread(work: Promise<void>): Promise<void> {
+    const { stream } = this.wire
+    stream.pause()
+    try {
+      await work
+    } finally {
+      stream.resume()
+    }
+  }
+
+  /** Breaks the connection; the running statement fails. */
+  destroy(): void {
+    this.wire.stream.destroy()
+  }
+
+  private wake(): void {
+    const { waiting } = this
+    this.waiting = []
+    for (const resolve of waiting) resolve()
+  }
+}
