@@ -1,6 +1,5 @@
 import { type ColumnSpec, type EntitySpec, primaryOf, specs } from './columns'
 import type { Data, DataObject } from './data'
-import { excluded } from './exclusions'
 import { put, where } from './generate-where'
 import type { Call, Comparison } from './operation'
 import type { Rng } from './rng'
@@ -47,8 +46,7 @@ function makeSelect(rng: Rng, spec: EntitySpec): DataObject {
   let select: DataObject = {}
   const chosen = rng.some(spec.columns, 4)
   for (const column of chosen) select = put(select, column.path, true)
-  if (excluded.selectWithoutPrimaryKey || !rng.oneIn(4))
-    for (const column of primaryOf(spec)) select = put(select, column.path, true)
+  if (!rng.oneIn(4)) for (const column of primaryOf(spec)) select = put(select, column.path, true)
   return select
 }
 
@@ -69,8 +67,7 @@ export function makeFind(rng: Rng, spec: EntitySpec): MadeFind {
   // Rows of which only nulls are selected give no entity: which these are, only a total order says.
   const select = isTotal && rng.oneIn(5) && !withRelation ? makeSelect(rng, spec) : undefined
   const skip = rng.oneIn(3) ? rng.pick(pages) : undefined
-  const taken = rng.oneIn(2) ? rng.pick(pages) : undefined
-  const take = excluded.emptyPageOfJoin && taken === 0 && skip ? undefined : taken
+  const take = rng.oneIn(2) ? rng.pick(pages) : undefined
   const options: DataObject = {
     ...(!rng.oneIn(4) && { where: where(rng, spec) }),
     ...(Object.keys(order).length > 0 && { order }),
@@ -90,8 +87,7 @@ function comparisonOf({ isTotal, paths, isPaged }: MadeFind): Comparison {
 }
 
 const aggregates = ['sum', 'average', 'minimum', 'maximum'] as const
-const numeric = new Set<string>(['smallint', 'int', 'bigint', 'numeric', 'price'])
-if (!excluded.aggregatesOfFloats) numeric.add('double')
+const numeric = new Set<string>(['smallint', 'int', 'bigint', 'numeric', 'price', 'double'])
 
 /** A read, of any kind. */
 export function makeRead(rng: Rng, spec: EntitySpec): Call {

@@ -1,6 +1,5 @@
 import { type ColumnSpec, type EntitySpec, keysOf, primaryOf, specs } from './columns'
 import { type Data, type DataObject, op } from './data'
-import { excluded } from './exclusions'
 import { poolOf, put, rowValue, where } from './generate-where'
 import type { Call, Loaded, Operation } from './operation'
 import { createRng, type Rng, seedOf } from './rng'
@@ -108,19 +107,12 @@ function makeLoaded(rng: Rng, spec: EntitySpec): Loaded {
   }
 }
 
-/** Of the type that ids of the entity have. */
-const freshId = (rng: Rng, id: Data | undefined): Data => {
-  const fresh = 1000 + rng.int(1_000_000)
-  return typeof id === 'string' ? String(fresh) : fresh
-}
-
 /** Children without what they have from their parent. */
 function childRows(rng: Rng, { children }: EntitySpec): readonly DataObject[] {
   if (!children) return []
   return makeRows(rng, specs[children.entity], 1 + rng.int(3), 50).map((row) => {
     const { [children.foreignKey]: _foreignKey, ...rest } = row
-    const child = Object.fromEntries(Object.entries(rest).filter(([name]) => !(name in children.copies)))
-    return excluded.strangeChildren ? { ...child, id: freshId(rng, child['id']) } : child
+    return Object.fromEntries(Object.entries(rest).filter(([name]) => !(name in children.copies)))
   })
 }
 
@@ -218,7 +210,7 @@ export function makeWrite(rng: Rng, spec: EntitySpec): Operation {
 
 function makeUpsert(rng: Rng, spec: EntitySpec): Call {
   const paths = conflictPaths(spec)
-  const rows = makeRows(rng, spec, 1 + rng.int(4), excluded.unequalRowsInUpsert ? 100 : 40)
+  const rows = makeRows(rng, spec, 1 + rng.int(4), 40)
   const options: Data = rng.oneIn(2) ? paths : { conflictPaths: paths, skipUpdateIfNoValuesChanged: rng.oneIn(2) }
   return {
     do: 'call',
