@@ -17,8 +17,7 @@ const directions: readonly Data[] = [
   { direction: 'DESC', nulls: 'LAST' },
 ]
 
-const sortable = (spec: EntitySpec): readonly ColumnSpec[] =>
-  spec.columns.filter((column) => column.kind !== 'json' && !column.isHidden)
+const sortable = (spec: EntitySpec): readonly ColumnSpec[] => spec.columns.filter((column) => !column.isHidden)
 
 interface Order {
   readonly order: DataObject
@@ -30,7 +29,12 @@ function makeOrder(rng: Rng, spec: EntitySpec): Order {
   const chosen = rng.oneIn(6) ? [] : rng.some(sortable(spec), 3)
   let order: DataObject = {}
   for (const column of chosen) order = put(order, column.path, rng.pick(directions))
-  if (spec.parent && rng.oneIn(10)) order = put(order, `${spec.parent.property}.count`, rng.pick(directions))
+  if (spec.parent && rng.oneIn(8))
+    order = put(
+      order,
+      `${spec.parent.property}.${rng.pick(sortable(specs[spec.parent.entity])).path}`,
+      rng.pick(directions),
+    )
   const isTotal = !rng.oneIn(8)
   // The primary key comes last: it may be there already, as one that is sorted by.
   if (isTotal)
@@ -50,6 +54,21 @@ function makeSelect(rng: Rng, spec: EntitySpec): DataObject {
   return select
 }
 
+/** Columns of the entity, and of the related ones where they are loaded. */
+function selected(rng: Rng, spec: EntitySpec, relation: EntitySpec['parent']): DataObject {
+  if (!relation) return makeSelect(rng, spec)
+  const related = specs[relation.entity]
+  const whole = (of: EntitySpec, select: DataObject): DataObject =>
+    primaryOf(of).reduce((made, column) => put(made, column.path, true), select)
+  return { ...whole(spec, makeSelect(rng, spec)), [relation.property]: whole(related, makeSelect(rng, related)) }
+}
+
+/** Locks of rows. */
+export const lockOf = (rng: Rng): DataObject => ({
+  mode: rng.pick(['pessimistic_read', 'pessimistic_write', 'for_no_key_update', 'for_key_share']),
+  ...(rng.oneIn(4) && { onLocked: rng.pick(['nowait', 'skip_locked']) }),
+})
+
 const pages: readonly number[] = [0, 1, 2, 3, 5, 8, 13, 40, 100]
 
 export interface MadeFind {
@@ -65,7 +84,7 @@ export function makeFind(rng: Rng, spec: EntitySpec): MadeFind {
   const relation = spec.children ?? spec.parent
   const withRelation = relation !== undefined && rng.oneIn(5)
   // Rows of which only nulls are selected give no entity: which these are, only a total order says.
-  const select = isTotal && rng.oneIn(5) && !withRelation ? makeSelect(rng, spec) : undefined
+  const select = isTotal && rng.oneIn(5) ? selected(rng, spec, withRelation ? relation : undefined) : undefined
   const skip = rng.oneIn(3) ? rng.pick(pages) : undefined
   const take = rng.oneIn(2) ? rng.pick(pages) : undefined
   const options: DataObject = {
@@ -77,6 +96,13 @@ export function makeFind(rng: Rng, spec: EntitySpec): MadeFind {
     ...(spec.hasDeleteDate && rng.oneIn(6) && { withDeleted: true }),
     ...(withRelation && { relations: { [relation.property]: true } }),
     ...(withRelation && rng.oneIn(3) && { relationLoadStrategy: 'query' }),
+    ...(relation &&
+      !withRelation &&
+      rng.oneIn(10) && { loadRelationIds: rng.pick<Data>([true, { relations: [relation.property] }]) }),
+    ...(rng.oneIn(12) && { loadEagerRelations: false }),
+    ...(rng.oneIn(15) && { cache: rng.pick<Data>([true, 50]) }),
+    // Outside of a transaction an error.
+    ...(rng.oneIn(60) && { lock: lockOf(rng) }),
     ...(rng.oneIn(15) && { comment: 'why: a test' }),
   }
   return { options, isTotal, paths, isPaged: skip !== undefined || take !== undefined }
@@ -130,16 +156,16 @@ export function makeRead(rng: Rng, spec: EntitySpec): Call {
     [
       8,
       () => {
-        const { select: _select, relations: _relations, ...rest } = makeFind(rng, spec).options
-        return call('count', [rest])
+        const { select, relations: _relations, lock: _lock, ...rest } = makeFind(rng, spec).options
+        // Selected columns are counted by their different values.
+        return call('count', [{ ...rest, ...(rng.oneIn(3) && select !== undefined && { select }) }])
       },
     ],
     [5, () => call('countBy', [where(rng, spec)])],
     [
       4,
       () => {
-        const { select: _select, ...rest } = makeFind(rng, spec).options
-        return call('exists', [rest])
+        return call('exists', [makeFind(rng, spec).options])
       },
     ],
     [4, () => call('existsBy', [where(rng, spec)])],
