@@ -1,7 +1,10 @@
-import type { ObjectLiteral, Repository } from 'typeorm'
+import type { EntityManager, ObjectLiteral, Repository } from 'typeorm'
+import { applyBuild } from './apply-build'
+import { applySql } from './apply-sql'
 import { type DataObject, decode } from './data'
 import { entities } from './entities'
-import type { Call, Loaded, Operation } from './operation'
+import type { Call, Loaded, Operation, Transaction } from './operation'
+import { nameOfOperation } from './operation'
 import { describe, describeError, type Outcome } from './outcome'
 import type { Side } from './world'
 
@@ -10,25 +13,64 @@ type Method = (this: Repository<ObjectLiteral>, ...args: unknown[]) => Promise<u
 /** Runs an operation on one side. It never throws: an error is an outcome. */
 export async function apply(side: Side, operation: Operation): Promise<Outcome> {
   try {
-    return { value: await (operation.do === 'call' ? applyCall(side, operation) : applyLoaded(side, operation)) }
+    if (operation.do === 'transaction') return await applyTransaction(side, operation)
+    return { value: await applyOne(side.dataSource.manager, operation) }
   } catch (error) {
     return describeError(error)
   }
 }
 
+function applyOne(manager: EntityManager, operation: Exclude<Operation, Transaction>): Promise<unknown> {
+  switch (operation.do) {
+    case 'call':
+      return applyCall(manager, operation)
+    case 'loaded':
+      return applyLoaded(manager, operation)
+    case 'build':
+      return applyBuild(manager, operation)
+    case 'sql':
+      return applySql(manager, operation)
+  }
+}
+
+/** Thrown inside a transaction that is to be rolled back. */
+class Unwanted extends Error {}
+
+async function applyTransaction({ dataSource }: Side, { commits, operations }: Transaction): Promise<Outcome> {
+  const parts: Outcome[] = []
+  try {
+    await dataSource.transaction(async (manager) => {
+      for (const operation of operations) {
+        try {
+          parts.push({ value: await applyOne(manager, operation) })
+        } catch (error) {
+          parts.push({ ...describeError(error), refused: nameOfOperation(operation) })
+          throw error
+        }
+      }
+      if (!commits) throw new Unwanted()
+    })
+  } catch (error) {
+    const last = parts.at(-1)
+    if (!(error instanceof Unwanted) && !last?.error) return { ...describeError(error), parts }
+    return { parts, ...(last?.refusal !== undefined && { refusal: last.refusal, refused: last.refused ?? '' }) }
+  }
+  return { parts }
+}
+
 /** These fill what they are given, which is looked at as well. */
 const filling = new Set(['insert', 'upsert', 'save', 'remove', 'softRemove', 'recover', 'preload'])
 
-async function applyCall(side: Side, { entity, method, args }: Call): Promise<unknown> {
-  const repository: Repository<ObjectLiteral> = side.dataSource.getRepository(entities[entity])
+async function applyCall(manager: EntityManager, { entity, method, args }: Call): Promise<unknown> {
+  const repository: Repository<ObjectLiteral> = manager.getRepository(entities[entity])
   const given = args.map(decode)
   const result = await methodOf(repository, method).call(repository, ...given)
   if (!filling.has(method)) return describe(result)
   return { result: describe(result), given: describe(given[0]), isSame: isSame(result, given[0]) }
 }
 
-async function applyLoaded(side: Side, operation: Loaded): Promise<unknown> {
-  const repository: Repository<ObjectLiteral> = side.dataSource.getRepository(entities[operation.entity])
+async function applyLoaded(manager: EntityManager, operation: Loaded): Promise<unknown> {
+  const repository: Repository<ObjectLiteral> = manager.getRepository(entities[operation.entity])
   const loaded = await repository.find(decode(operation.find) as object)
   for (const [index, entity] of loaded.entries()) {
     const change = operation.changes[index % operation.changes.length]
@@ -43,7 +85,10 @@ async function applyLoaded(side: Side, operation: Loaded): Promise<unknown> {
 }
 
 function changeChildren(entity: ObjectLiteral, { property, add, drop }: NonNullable<Loaded['children']>): void {
-  const old: unknown[] = Array.isArray(entity[property]) ? entity[property] : []
+  // Related entities come in any order.
+  const old: ObjectLiteral[] = Array.isArray(entity[property])
+    ? entity[property].toSorted((one: ObjectLiteral, other: ObjectLiteral) => Number(one['id']) - Number(other['id']))
+    : []
   const added = (add as readonly DataObject[]).map((child) => ({
     ...(decode(child) as object),
     ...('owner' in entity && { owner: entity['owner'] }),
@@ -57,10 +102,12 @@ function methodOf(repository: Repository<ObjectLiteral>, name: string): Method {
   return method as Method
 }
 
+const embedded = new Set(['address', 'point', 'place'])
+
 /** Embedded objects are changed in place. */
 function assign(target: ObjectLiteral, change: ObjectLiteral): void {
   for (const [name, value] of Object.entries(change)) {
-    const isEmbedded = name === 'address' || name === 'point'
+    const isEmbedded = embedded.has(name)
     if (isEmbedded && target[name] !== null && typeof target[name] === 'object') assign(target[name], value)
     else target[name] = value
   }

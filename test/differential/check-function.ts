@@ -1,16 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { configurationsOf, type FunctionName, functionNames, layouts, nameOf, shardCounts } from './configurations'
 import { emptyReport, type Report, run } from './driver'
-import { mostRefusals } from './refusals'
+import { mostRefusals, refusedTooOften } from './refusals'
+import { settings } from './settings'
 import { createWorlds, type Worlds } from './world'
 
-/** In a run without a seed of its own: the same cases each time. */
-const defaultSeed = 20_240_229
-const defaultOperations = 21_600
+const { seed, operations, mostFailures } = settings()
 
-const seed = Number(process.env['DIFFERENTIAL_SEED'] ?? defaultSeed)
-const operations = Number(process.env['DIFFERENTIAL_OPERATIONS'] ?? defaultOperations)
-const mostFailures = Number(process.env['DIFFERENTIAL_FAILURES'] ?? 2)
+/** Of operations: errors that both sides give. */
+const mostErrors = 0.25
 
 /** Operations of one configuration: all have the same share of the whole. */
 const share = Math.ceil(operations / (functionNames.length * shardCounts.length * layouts.length))
@@ -45,18 +43,27 @@ export function checkFunction(fn: FunctionName): void {
     )
 
     test('refuses few operations, and makes few mistakes', () => {
-      const refused = [...whole.refusals.values()].reduce((sum, count) => sum + count, 0)
+      const [refused, errors] = [sumOf(whole.refusals), sumOf(whole.errors)]
       console.info(
-        `${fn}: seed ${seed}, ${whole.operations} operations, ${whole.errors} errors, refused: ${JSON.stringify(Object.fromEntries(whole.refusals))}`,
+        `${fn}: seed ${seed}, ${whole.operations} operations, ${errors} errors, refused: ${JSON.stringify(Object.fromEntries(whole.refusals))}`,
       )
+      expect(refusedTooOften(whole.done, whole.refusals)).toEqual([])
       expect(refused).toBeLessThanOrEqual(whole.operations * mostRefusals)
-      expect(whole.errors).toBeLessThanOrEqual(whole.operations * 0.25)
+      expect(errors).toBeLessThanOrEqual(whole.operations * mostErrors)
     })
   })
 }
 
+const sumOf = (figures: ReadonlyMap<string, number>): number =>
+  [...figures.values()].reduce((sum, count) => sum + count, 0)
+
 function add(whole: Report, part: Report): void {
   whole.operations += part.operations
-  whole.errors += part.errors
-  for (const [code, count] of part.refusals) whole.refusals.set(code, (whole.refusals.get(code) ?? 0) + count)
+  const pairs = [
+    [whole.done, part.done],
+    [whole.errors, part.errors],
+    [whole.refusals, part.refusals],
+  ] as const
+  for (const [sums, figures] of pairs)
+    for (const [name, count] of figures) sums.set(name, (sums.get(name) ?? 0) + count)
 }

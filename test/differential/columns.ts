@@ -18,6 +18,16 @@ export type Kind =
   | 'char'
   | 'tags'
   | 'json'
+  | 'money'
+  | 'interval'
+  | 'time'
+  | 'timetz'
+  | 'integers'
+  | 'numerics'
+  | 'bytes'
+  | 'inet'
+  | 'range'
+  | 'real'
 
 export interface ColumnSpec {
   readonly path: string
@@ -26,12 +36,15 @@ export interface ColumnSpec {
   /** Values of its own, where those of the kind will not do. */
   readonly values?: readonly Data[]
   readonly isPrimary?: boolean
+  /** Of a primary key: any number of different values, beside those that conditions ask for. */
+  readonly wide?: (n: number) => Data
   readonly isKey?: boolean
   readonly isHidden?: boolean
 }
 
 const date = (v: string): Data => ({ $: 'date', v })
 const number = (v: string): Data => ({ $: 'number', v })
+const bytes = (v: string): Data => ({ $: 'bytes', v })
 const sql = (v: string): Data => ({ $: 'sql', v })
 
 export const uuidAt = (n: number): string =>
@@ -126,6 +139,16 @@ export const valuesOf: Readonly<Record<Kind, readonly Data[]>> = {
   char: ['a', 'ab', 'ab  ', 'abcd', '', 'é'],
   tags: [[], ['a'], ['a', 'b'], ['b', 'a'], ['B'], ['a,b', '"q"'], ['', 'é']],
   json: [{}, { a: 1 }, { a: 2, b: [1] }, { a: 1, b: null }, { b: 'x' }],
+  money: ['0', '1.50', '-1.50', '12345678.90', '-90071992547409.93', '90071992547409.92', '90071992547409.93', '0.01'],
+  interval: ['1 day', '24:00:00', '-1 day', '1 mon', '30 days', '1 year 2 mons 3 days 04:05:06.000007', '00:00:00'],
+  time: ['00:00:00', '23:59:59.999999', '12:00:00.000001', '12:00:00', '24:00:00'],
+  timetz: ['12:00:00+02', '10:00:00+00', '11:00:00+00', '23:59:59.999999-12', '12:00:00.000001+02', '00:00:00+14'],
+  integers: [[], [1], [1, 2], [2, 1], [1, null], [-1], [10], [2147483647]],
+  numerics: [[], ['1.0'], ['1'], ['NaN'], ['1', '2.50'], ['0.1'], ['-Infinity']],
+  bytes: ['', '00', '0001', 'ff', '7f', '6162', 'c3a9', '80'].map(bytes),
+  inet: ['10.0.0.1', '10.0.0.0/8', '10.0.0.1/32', '9.255.255.255', '::1', '::ffff:10.0.0.1', '192.168.0.0/16'],
+  range: ['empty', '[1,5)', '[1,5]', '(,3)', '[3,)', '(,)', '[-2147483648,0)'],
+  real: [number('NaN'), number('Infinity'), '-0', 0, 0.5, -1.25, 1e-30, 0.1],
 }
 
 /** Values that only rows have, and only where the statement takes SQL: to the microsecond. */
@@ -173,6 +196,26 @@ const hurtful: readonly ColumnSpec[] = [
   column('address.floor', 'smallint'),
   column('address.point.x', 'int'),
   column('address.point.label', 'text'),
+]
+
+const exotic: readonly ColumnSpec[] = [
+  column('count', 'int', { nullable: false }),
+  column('name', 'text', { nullable: false }),
+  column('bytewise', 'text'),
+  column('unicode', 'text'),
+  column('swedish', 'text'),
+  column('cost', 'money'),
+  column('span', 'interval'),
+  column('clock', 'time'),
+  column('zoned', 'timetz'),
+  column('marks', 'integers'),
+  column('shares', 'numerics'),
+  column('notes', 'json'),
+  column('blob', 'bytes'),
+  column('host', 'inet'),
+  column('extent', 'range'),
+  column('weight', 'real'),
+  column('mood', 'enum'),
 ]
 
 const keys = (from: number, count: number, make: (n: number) => Data): readonly Data[] =>
@@ -226,11 +269,12 @@ export interface EntitySpec {
 }
 
 const pool = keys(1, 40, (n) => n)
+const specimens = [...keys(1, 30, (n) => n), -7, 2147483647, -2147483648]
 
 export const specs: Readonly<Record<EntityName, EntitySpec>> = {
   Account: {
     name: 'Account',
-    columns: [column('id', 'bigint', { ...primary, ...key, values: bigKeys }), ...hurtful],
+    columns: [column('id', 'bigint', { ...primary, ...key, values: bigKeys, wide: String }), ...hurtful],
     children: { property: 'entries', entity: 'Entry', foreignKey: 'accountId', copies: { accountId: 'id' } },
     hasDeleteDate: true,
     bound: [],
@@ -238,7 +282,7 @@ export const specs: Readonly<Record<EntityName, EntitySpec>> = {
   Entry: {
     name: 'Entry',
     columns: [
-      column('id', 'bigint', { ...primary, values: keys(1, 60, String) }),
+      column('id', 'bigint', { ...primary, values: keys(1, 60, String), wide: String }),
       column('accountId', 'bigint', { ...key, values: bigKeys }),
       column('count', 'int', { nullable: false }),
       column('word', 'text'),
@@ -250,7 +294,7 @@ export const specs: Readonly<Record<EntityName, EntitySpec>> = {
   Parcel: {
     name: 'Parcel',
     columns: [
-      column('id', 'uuid', { ...primary, values: keys(1, 40, uuidAt) }),
+      column('id', 'uuid', { ...primary, values: keys(1, 40, uuidAt), wide: uuidAt }),
       column('owner', 'bigint', { ...key, values: owners }),
       ...hurtful,
     ],
@@ -261,7 +305,7 @@ export const specs: Readonly<Record<EntityName, EntitySpec>> = {
   Item: {
     name: 'Item',
     columns: [
-      column('id', 'int', { ...primary, values: keys(1, 60, (n) => n) }),
+      column('id', 'int', { ...primary, values: keys(1, 60, (n) => n), wide: (n) => n }),
       column('owner', 'bigint', { ...key, values: owners }),
       column('count', 'int', { nullable: false }),
       column('word', 'text'),
@@ -274,7 +318,7 @@ export const specs: Readonly<Record<EntityName, EntitySpec>> = {
   Reading: {
     name: 'Reading',
     columns: [
-      column('tenant', 'int', { ...primary, ...key, values: keys(1, 4, (n) => n) }),
+      column('tenant', 'int', { ...primary, ...key, values: keys(1, 4, (n) => n), wide: (n) => n }),
       column('day', 'date', { ...primary, ...key, values: dayKeys }),
       column('n', 'smallint', { ...primary, values: [1, 2, 3] }),
       ...hurtful,
@@ -285,7 +329,7 @@ export const specs: Readonly<Record<EntityName, EntitySpec>> = {
   Happening: {
     name: 'Happening',
     columns: [
-      column('id', 'int', { ...primary, values: pool }),
+      column('id', 'int', { ...primary, values: pool, wide: (n) => n }),
       column('at', 'timestamptz', { ...key, values: timeKeys }),
       ...hurtful,
     ],
@@ -300,14 +344,51 @@ export const specs: Readonly<Record<EntityName, EntitySpec>> = {
   },
   Label: {
     name: 'Label',
-    columns: [column('code', 'text', { ...primary, ...key, values: texts }), ...hurtful],
+    columns: [column('code', 'text', { ...primary, ...key, values: texts, wide: (n) => `w${n}` }), ...hurtful],
     hasDeleteDate: true,
     bound: [],
   },
   Ticket: {
     name: 'Ticket',
-    columns: [column('id', 'uuid', { ...primary, ...key, values: keys(1, 30, uuidAt) }), ...hurtful],
+    columns: [column('id', 'uuid', { ...primary, ...key, values: keys(1, 30, uuidAt), wide: uuidAt }), ...hurtful],
     hasDeleteDate: true,
+    bound: [],
+  },
+  Specimen: {
+    name: 'Specimen',
+    columns: [column('id', 'int', { ...primary, ...key, values: specimens, wide: (n) => n }), ...exotic],
+    children: {
+      property: 'findings',
+      entity: 'Finding',
+      foreignKey: 'specimenId',
+      copies: { specimenId: 'id' },
+    },
+    hasDeleteDate: true,
+    bound: [],
+  },
+  Finding: {
+    name: 'Finding',
+    columns: [
+      column('id', 'int', { ...primary, values: keys(1, 60, (n) => n), wide: (n) => n }),
+      column('specimenId', 'int', { ...key, values: specimens }),
+      column('count', 'int', { nullable: false }),
+      column('word', 'text'),
+      column('place.row', 'int'),
+      column('place.shelf', 'text'),
+    ],
+    parent: { property: 'specimen', entity: 'Specimen' },
+    hasDeleteDate: true,
+    bound: ['specimenId'],
+  },
+  Setting: {
+    name: 'Setting',
+    columns: [
+      column('id', 'int', { ...primary, values: pool, wide: (n) => n }),
+      column('count', 'int', { nullable: false }),
+      column('name', 'text', { nullable: false }),
+      column('word', 'text'),
+    ],
+    hasDeleteDate: false,
     bound: [],
   },
 }

@@ -29,6 +29,7 @@ const groups = {
   diary: ['Diary'],
   label: ['Label'],
   ticket: ['Ticket'],
+  specimen: ['Specimen', 'Finding'],
 } as const satisfies Record<string, readonly EntityName[]>
 
 type GroupName = keyof typeof groups
@@ -71,10 +72,20 @@ const periods = (count: ShardCount): ShardingFunction =>
 const made: Readonly<Record<FunctionName, (count: ShardCount) => Partial<Record<GroupName, ShardingFunction>>>> = {
   hash: (count) => {
     const fn = hash({ shards: count })
-    return { account: fn, parcel: fn, reading: fn, happening: fn, diary: fn, label: fn, ticket: fn }
+    return {
+      account: fn,
+      parcel: fn,
+      reading: fn,
+      happening: fn,
+      diary: fn,
+      label: fn,
+      ticket: fn,
+      specimen: fn,
+    }
   },
   range: (count) => ({
     account: cut(['-9007199254740993', '0', '5', '10', '20', '30', '9007199254740993'], count),
+    specimen: cut(['-7', '3', '5', '10', '15', '20', '30'], count),
     parcel: cut(['2', '3', '5', '7', '8', '9', '11'], count),
     happening: cut(
       ['02-01', '04-01', '05-01', '07-01', '08-01', '09-01', '12-01'].map((day) => `2024-${day}T00:00:00Z`),
@@ -89,13 +100,14 @@ const made: Readonly<Record<FunctionName, (count: ShardCount) => Partial<Record<
   list: (count) => ({
     account: owned(numbers, count),
     parcel: owned(numbers.slice(0, 12), count),
+    specimen: owned(numbers.slice(0, 30), count),
     diary: owned(days, count),
     label: owned(['', ' ', 'a', 'A', 'b', 'é', 'É', '10', '😀', '100%', '中文'], count),
   }),
   time: (count) => ({ happening: periods(count), diary: periods(count) }),
   custom: (count) => {
     const fn = byLength(count)
-    return { account: fn, parcel: fn, reading: fn, happening: fn, label: fn, ticket: fn }
+    return { account: fn, parcel: fn, reading: fn, happening: fn, label: fn, ticket: fn, specimen: fn }
   },
   composite: (count) => ({
     reading:

@@ -23,7 +23,7 @@ import { type EntityName, entities } from './entities'
 
 /**
  * The arguments of an operation as JSON, so that a case can be kept in a file. What JSON has no word for is an object
- * with `$`: `{ $: 'date', v }`, `{ $: 'number', v: 'NaN' }`, `{ $: 'undefined' }`, `{ $: 'sql', v }` (an expression),
+ * with `$`: `{ $: 'date', v }`, `{ $: 'number', v: 'NaN' }`, `{ $: 'undefined' }`, `{ $: 'bytes', v }`, `{ $: 'sql', v }` (an expression),
  * `{ $: 'op', name, of }` (a find operator), `{ $: 'raw', sql, of }` and `{ $: 'new', entity, v }` (an instance).
  */
 export type Data = null | boolean | number | string | readonly Data[] | { readonly [name: string]: Data }
@@ -73,6 +73,8 @@ function decodeTagged({ $: tag, v, name, of = [], entity, sql }: DataObject): un
       return Number(v)
     case 'undefined':
       return undefined
+    case 'bytes':
+      return Buffer.from(String(v), 'hex')
     case 'sql':
       return () => String(v)
     case 'op': {

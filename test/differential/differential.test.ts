@@ -11,8 +11,6 @@ const folder = join(__dirname, 'regressions')
 interface Regression {
   /** What was wrong. */
   readonly title: string
-  /** Not mended yet: it still differs, and `exclusions.ts` leaves it out. */
-  readonly open?: boolean
   readonly case: Case
 }
 
@@ -32,20 +30,15 @@ describe('differential, cases that once differed', () => {
     expect(regressions.length).toBeGreaterThan(0)
   })
 
-  for (const { title, open = false, case: made } of regressions) {
-    const check = open ? test.fails : test
-    check(
-      title,
-      async () => {
-        const world = await worlds.open(made.configuration)
-        try {
-          const found = await runCase(world, made, emptyReport())
-          expect(found?.text, nameOf(made.configuration)).toBeUndefined()
-        } finally {
-          await worlds.close(world)
-        }
-      },
-      60_000,
-    )
+  for (const { title, case: made } of regressions) {
+    test(title, async () => {
+      const world = await worlds.open(made.configuration)
+      try {
+        const found = await runCase(world, made, emptyReport())
+        expect(found?.text, nameOf(made.configuration)).toBeUndefined()
+      } finally {
+        await worlds.close(world)
+      }
+    }, 60_000)
   }
 })

@@ -1,15 +1,18 @@
+import { isDeepStrictEqual } from 'node:util'
+import { ShardedDataSource } from '../../src'
 import { apply } from './apply'
-import { difference } from './compare'
+import { keysOf } from './columns'
+import { difference, differenceOf } from './compare'
 import { groupsOf } from './configurations'
-import { decode } from './data'
+import { type DataObject, decode } from './data'
 import { entities } from './entities'
-import { makeCase } from './generate'
-import { type Case, isRead, type Operation } from './operation'
+import { type Locate, makeCase } from './generate'
+import { type Case, isRead, nameOfOperation, type Operation } from './operation'
 import type { Outcome } from './outcome'
 import { isAllowedRefusal, isOracleMistake } from './refusals'
 import { createRng, seedOf } from './rng'
 import { type Found, shrink } from './shrink'
-import { contents, empty } from './tables'
+import { checksums, contents, empty } from './tables'
 import type { World } from './world'
 
 export interface Failure {
@@ -21,14 +24,22 @@ export interface Failure {
 /** What was compared. */
 export interface Report {
   operations: number
-  /** Operations that gave an error on both sides. */
-  errors: number
-  /** Refusals by code. */
+  /** Operations by their name. */
+  readonly done: Map<string, number>
+  /** Errors that both sides gave, by operation and message. */
+  readonly errors: Map<string, number>
+  /** Refusals by operation and code. */
   readonly refusals: Map<string, number>
   readonly failures: Failure[]
 }
 
-export const emptyReport = (): Report => ({ operations: 0, errors: 0, refusals: new Map(), failures: [] })
+export const emptyReport = (): Report => ({
+  operations: 0,
+  done: new Map(),
+  errors: new Map(),
+  refusals: new Map(),
+  failures: [],
+})
 
 type Difference = Omit<Found, 'index'>
 
@@ -44,6 +55,9 @@ export interface RunOptions {
   readonly shrinks?: boolean
 }
 
+/** One case of a run has many rows. */
+const deepRound = 2
+
 /** Random cases in one world, group after group, until so many operations are done. */
 export async function run(
   world: World,
@@ -56,7 +70,8 @@ export async function run(
     if (!group) break
     const rng = createRng(seedOf(seed, JSON.stringify(world.configuration), round))
     const left = Math.min(operationsOfCase, operations - report.operations)
-    const made = makeCase(rng, world.configuration, group, left)
+    const isDeep = round === deepRound
+    const made = makeCase(rng, { ...world, locate: locatorOf(world) }, { group, operations: left, isDeep })
     const found = await runCase(world, made, report)
     if (!found) continue
     const small = shrinks
@@ -74,17 +89,22 @@ export async function runCase(world: World, { seed, operations }: Case, report: 
   await Promise.all(sides.map((side) => empty(side, names)))
   for (const { entity, rows } of seed) {
     if (rows.length === 0) continue
-    const insert = async ({ dataSource }: World['oracle']) => {
-      await dataSource.getRepository(entities[entity]).insert(decode(rows) as object[])
+    const insert = async ({ dataSource }: World['oracle'], given: readonly DataObject[]) => {
+      for (let start = 0; start < given.length; start += mostRowsAtOnce)
+        await dataSource
+          .getRepository(entities[entity])
+          .insert(decode(given.slice(start, start + mostRowsAtOnce)) as object[])
     }
-    await insert(world.oracle)
+    await insert(world.oracle, rows)
     try {
-      await insert(world.sharded)
+      await insert(world.sharded, world.isPlain ? rows.toReversed() : rows)
     } catch (error) {
       return { index: -1, kind: 'rows', text: `The rows of ${entity} could not be inserted: ${error}` }
     }
   }
   const differenceOfTables = async (): Promise<Difference | undefined> => {
+    const [sums, others] = await Promise.all(sides.map((side) => checksums(side, names)))
+    if (isDeepStrictEqual(sums, others)) return undefined
     const [value, other] = await Promise.all(sides.map((side) => contents(side, names)))
     const found = difference('exact', { value }, { value: other })
     return found === undefined ? undefined : { kind: 'tables', text: `tables: ${found}` }
@@ -111,6 +131,9 @@ export async function runCase(world: World, { seed, operations }: Case, report: 
   return undefined
 }
 
+/** TypeORM is slower the more rows a statement has. */
+const mostRowsAtOnce = 100
+
 /** Reads that follow each other run at once. */
 const mostAtOnce = 4
 
@@ -131,22 +154,26 @@ async function compareWrite(world: World, operation: Operation, report: Report):
   return judge(operation, await apply(world.oracle, operation), sharded, report)
 }
 
-const isRefused = (operation: Operation, { refusal }: Outcome): boolean =>
-  refusal !== undefined && isAllowedRefusal(operation, refusal)
+const isRefused = (operation: Operation, { refusal, refused }: Outcome): boolean =>
+  refusal !== undefined && isAllowedRefusal(refused ?? nameOfOperation(operation), refusal)
 
 function judge(operation: Operation, oracle: Outcome, sharded: Outcome, report: Report): Difference | undefined {
   report.operations += 1
+  const name = nameOfOperation(operation)
+  const count = (figures: Map<string, number>, key: string) => figures.set(key, (figures.get(key) ?? 0) + 1)
+  count(report.done, name)
   if (isRefused(operation, sharded) && sharded.refusal !== undefined) {
-    report.refusals.set(sharded.refusal, (report.refusals.get(sharded.refusal) ?? 0) + 1)
+    count(report.refusals, `${sharded.refused ?? name} ${sharded.refusal}`)
     return undefined
   }
-  if (oracle.error) report.errors += 1
+  const error = oracle.error ?? oracle.parts?.at(-1)?.error
+  if (error) count(report.errors, `${name} ${error.message}`)
   if (isOracleMistake(oracle)) return undefined
-  const text = difference(operation.do === 'call' ? operation.compare : 'exact', oracle, sharded)
+  const text = differenceOf(operation, oracle, sharded)
   if (text === undefined) return undefined
   const [what] = text.split(/[.:]/)
-  const kind = [operation.method, what, oracle.error?.name, sharded.error?.name, sharded.refusal].join(' ')
-  return { kind, text: `${operation.entity}.${operation.method}: ${text}${stackOf(oracle, sharded)}` }
+  const kind = [name, what, oracle.error?.name, sharded.error?.name, sharded.refusal].join(' ')
+  return { kind, text: `${operation.entity}.${name}: ${text}${stackOf(oracle, sharded)}` }
 }
 
 /** Where an error came from that only one side has. */
@@ -154,3 +181,12 @@ function stackOf(oracle: Outcome, sharded: Outcome): string {
   if ((oracle.error === undefined) === (sharded.error === undefined)) return ''
   return `\n${oracle.error ? 'oracle' : 'sharded'}: ${oracle.stack ?? sharded.stack ?? ''}`
 }
+
+/** Where a row stands; in a world without shards all stand in one place. */
+const locatorOf =
+  ({ sharded: { dataSource } }: World): Locate =>
+  (spec, row) => {
+    if (!(dataSource instanceof ShardedDataSource)) return ''
+    const key = keysOf(spec).map(({ path }) => decode(row[path]))
+    return dataSource.locate(entities[spec.name], key.length === 1 ? key[0] : key).shard
+  }

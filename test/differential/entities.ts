@@ -160,6 +160,83 @@ export class Ticket extends Hurtful {
   @ShardKey() @PrimaryColumn('uuid') id!: string
 }
 
-export const entities = { Account, Entry, Parcel, Item, Reading, Happening, Diary, Label, Ticket } as const
+export class Place {
+  @Column('int', { nullable: true }) row!: number | null
+  @Column({ type: 'text', collation: 'C', nullable: true }) shelf!: string | null
+}
+
+/** Types whose order is the database's own, and text in several collations. */
+@Entity()
+@Sharded(hash({ shards: 1 }))
+export class Specimen {
+  @ShardKey() @PrimaryColumn('int') id!: number
+  @Column('int') count!: number
+  @Column('text') name!: string
+  @Column({ type: 'text', collation: 'C', nullable: true }) bytewise!: string | null
+  @Column({ type: 'varchar', length: 40, collation: 'und-x-icu', nullable: true }) unicode!: string | null
+  @Column({ type: 'text', collation: 'sv-x-icu', nullable: true }) swedish!: string | null
+  @Column('money', { nullable: true }) cost!: string | null
+  @Column('interval', { nullable: true }) span!: unknown
+  @Column('time', { nullable: true }) clock!: string | null
+  @Column('time with time zone', { nullable: true }) zoned!: string | null
+  @Column('int', { array: true, nullable: true }) marks!: number[] | null
+  @Column('numeric', { array: true, nullable: true }) shares!: number[] | null
+  @Column('jsonb', { nullable: true }) notes!: unknown
+  @Column('bytea', { nullable: true }) blob!: Buffer | null
+  @Column('inet', { nullable: true }) host!: string | null
+  @Column('int4range', { nullable: true }) extent!: string | null
+  @Column('real', { nullable: true }) weight!: number | null
+  @Column('enum', { enum: moods, nullable: true }) mood!: (typeof moods)[number] | null
+  @DeleteDateColumn({ type: 'timestamptz' }) deletedAt!: Date | null
+  @OneToMany(
+    () => Finding,
+    (finding) => finding.specimen,
+    { cascade: true },
+  )
+  findings!: Finding[]
+}
+
+/** A child that loads its parent eagerly, and has an embedded object and soft deletes. */
+@Entity()
+@Sharded({ colocatedWith: () => Specimen })
+export class Finding {
+  @PrimaryColumn('int') id!: number
+  @ShardKey() @Column('int') specimenId!: number
+  @Column('int') count!: number
+  @Column('text', { nullable: true }) word!: string | null
+  @Column(() => Place) place!: Place
+  @DeleteDateColumn() deletedAt!: Date | null
+  @ManyToOne(
+    () => Specimen,
+    (specimen) => specimen.findings,
+    { onDelete: 'CASCADE', eager: true },
+  )
+  @JoinColumn({ name: 'specimenId' })
+  specimen!: Specimen
+}
+
+/** Unsharded. */
+@Entity()
+export class Setting {
+  @PrimaryColumn('int') id!: number
+  @Column('int') count!: number
+  @Column('text') name!: string
+  @Column('text', { nullable: true }) word!: string | null
+}
+
+export const entities = {
+  Account,
+  Entry,
+  Parcel,
+  Item,
+  Reading,
+  Happening,
+  Diary,
+  Label,
+  Ticket,
+  Specimen,
+  Finding,
+  Setting,
+} as const
 
 export type EntityName = keyof typeof entities

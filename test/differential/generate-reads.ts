@@ -1,6 +1,5 @@
 import { type ColumnSpec, type EntitySpec, primaryOf, specs } from './columns'
 import type { Data, DataObject } from './data'
-import { excluded } from './exclusions'
 import { put, where } from './generate-where'
 import type { Call, Comparison } from './operation'
 import type { Rng } from './rng'
@@ -18,8 +17,7 @@ const directions: readonly Data[] = [
   { direction: 'DESC', nulls: 'LAST' },
 ]
 
-const sortable = (spec: EntitySpec): readonly ColumnSpec[] =>
-  spec.columns.filter((column) => column.kind !== 'json' && !column.isHidden)
+const sortable = (spec: EntitySpec): readonly ColumnSpec[] => spec.columns.filter((column) => !column.isHidden)
 
 interface Order {
   readonly order: DataObject
@@ -31,7 +29,12 @@ function makeOrder(rng: Rng, spec: EntitySpec): Order {
   const chosen = rng.oneIn(6) ? [] : rng.some(sortable(spec), 3)
   let order: DataObject = {}
   for (const column of chosen) order = put(order, column.path, rng.pick(directions))
-  if (spec.parent && rng.oneIn(10)) order = put(order, `${spec.parent.property}.count`, rng.pick(directions))
+  if (spec.parent && rng.oneIn(8))
+    order = put(
+      order,
+      `${spec.parent.property}.${rng.pick(sortable(specs[spec.parent.entity])).path}`,
+      rng.pick(directions),
+    )
   const isTotal = !rng.oneIn(8)
   // The primary key comes last: it may be there already, as one that is sorted by.
   if (isTotal)
@@ -47,10 +50,24 @@ function makeSelect(rng: Rng, spec: EntitySpec): DataObject {
   let select: DataObject = {}
   const chosen = rng.some(spec.columns, 4)
   for (const column of chosen) select = put(select, column.path, true)
-  if (excluded.selectWithoutPrimaryKey || !rng.oneIn(4))
-    for (const column of primaryOf(spec)) select = put(select, column.path, true)
+  if (!rng.oneIn(4)) for (const column of primaryOf(spec)) select = put(select, column.path, true)
   return select
 }
+
+/** Columns of the entity, and of the related ones where they are loaded. */
+function selected(rng: Rng, spec: EntitySpec, relation: EntitySpec['parent']): DataObject {
+  if (!relation) return makeSelect(rng, spec)
+  const related = specs[relation.entity]
+  const whole = (of: EntitySpec, select: DataObject): DataObject =>
+    primaryOf(of).reduce((made, column) => put(made, column.path, true), select)
+  return { ...whole(spec, makeSelect(rng, spec)), [relation.property]: whole(related, makeSelect(rng, related)) }
+}
+
+/** Locks of rows. */
+export const lockOf = (rng: Rng): DataObject => ({
+  mode: rng.pick(['pessimistic_read', 'pessimistic_write', 'for_no_key_update', 'for_key_share']),
+  ...(rng.oneIn(4) && { onLocked: rng.pick(['nowait', 'skip_locked']) }),
+})
 
 const pages: readonly number[] = [0, 1, 2, 3, 5, 8, 13, 40, 100]
 
@@ -67,10 +84,9 @@ export function makeFind(rng: Rng, spec: EntitySpec): MadeFind {
   const relation = spec.children ?? spec.parent
   const withRelation = relation !== undefined && rng.oneIn(5)
   // Rows of which only nulls are selected give no entity: which these are, only a total order says.
-  const select = isTotal && rng.oneIn(5) && !withRelation ? makeSelect(rng, spec) : undefined
+  const select = isTotal && rng.oneIn(5) ? selected(rng, spec, withRelation ? relation : undefined) : undefined
   const skip = rng.oneIn(3) ? rng.pick(pages) : undefined
-  const taken = rng.oneIn(2) ? rng.pick(pages) : undefined
-  const take = excluded.emptyPageOfJoin && taken === 0 && skip ? undefined : taken
+  const take = rng.oneIn(2) ? rng.pick(pages) : undefined
   const options: DataObject = {
     ...(!rng.oneIn(4) && { where: where(rng, spec) }),
     ...(Object.keys(order).length > 0 && { order }),
@@ -80,6 +96,14 @@ export function makeFind(rng: Rng, spec: EntitySpec): MadeFind {
     ...(spec.hasDeleteDate && rng.oneIn(6) && { withDeleted: true }),
     ...(withRelation && { relations: { [relation.property]: true } }),
     ...(withRelation && rng.oneIn(3) && { relationLoadStrategy: 'query' }),
+    ...(relation &&
+      !withRelation &&
+      select === undefined &&
+      rng.oneIn(10) && { loadRelationIds: rng.pick<Data>([true, { relations: [relation.property] }]) }),
+    ...(rng.oneIn(12) && { loadEagerRelations: false }),
+    ...(rng.oneIn(15) && { cache: rng.pick<Data>([true, 50]) }),
+    // Outside of a transaction an error.
+    ...(rng.oneIn(60) && { lock: lockOf(rng) }),
     ...(rng.oneIn(15) && { comment: 'why: a test' }),
   }
   return { options, isTotal, paths, isPaged: skip !== undefined || take !== undefined }
@@ -90,8 +114,7 @@ function comparisonOf({ isTotal, paths, isPaged }: MadeFind): Comparison {
 }
 
 const aggregates = ['sum', 'average', 'minimum', 'maximum'] as const
-const numeric = new Set<string>(['smallint', 'int', 'bigint', 'numeric', 'price'])
-if (!excluded.aggregatesOfFloats) numeric.add('double')
+const numeric = new Set<string>(['smallint', 'int', 'bigint', 'numeric', 'price', 'double'])
 
 /** A read, of any kind. */
 export function makeRead(rng: Rng, spec: EntitySpec): Call {
@@ -134,28 +157,29 @@ export function makeRead(rng: Rng, spec: EntitySpec): Call {
     [
       8,
       () => {
-        const { select: _select, relations: _relations, ...rest } = makeFind(rng, spec).options
-        return call('count', [rest])
+        const { select, relations: _relations, lock: _lock, ...rest } = makeFind(rng, spec).options
+        // Selected columns are counted by their different values.
+        return call('count', [{ ...rest, ...(rng.oneIn(3) && select !== undefined && { select }) }])
       },
     ],
     [5, () => call('countBy', [where(rng, spec)])],
     [
       4,
       () => {
-        const { select: _select, ...rest } = makeFind(rng, spec).options
-        return call('exists', [rest])
+        return call('exists', [makeFind(rng, spec).options])
       },
     ],
     [4, () => call('existsBy', [where(rng, spec)])],
     [
       12,
       () => {
-        const column = rng.pick(spec.columns.filter((one) => numeric.has(one.kind)))
-        // A list that has no condition, or a missing one, is all rows.
-        return call(
-          rng.pick(aggregates),
-          rng.oneIn(4) ? [column.path] : [column.path, where(rng, spec, { relations: false })],
+        const aggregate = rng.pick(aggregates)
+        // The average of -0 is not 0 yet.
+        const column = rng.pick(
+          spec.columns.filter((one) => numeric.has(one.kind) && !(aggregate === 'average' && one.kind === 'double')),
         )
+        // A list that has no condition, or a missing one, is all rows.
+        return call(aggregate, rng.oneIn(4) ? [column.path] : [column.path, where(rng, spec, { relations: false })])
       },
     ],
     [2, () => makePreload(rng, spec)],

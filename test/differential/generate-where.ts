@@ -34,6 +34,11 @@ const ordered = new Set<Kind>([
   'enum',
   'uuid',
   'char',
+  'money',
+  'interval',
+  'time',
+  'timetz',
+  'inet',
 ])
 const textual = new Set<Kind>(['text', 'char'])
 const comparisons = ['LessThan', 'LessThanOrEqual', 'MoreThan', 'MoreThanOrEqual'] as const
@@ -50,7 +55,9 @@ const patterns = ['%', 'a%', '%b', '_', '%é%', 'A_', '%\\%%', '100\\%', '%😀%
 export function condition(rng: Rng, column: ColumnSpec, depth = 2): Data {
   const value = (): Data => rng.pick(poolOf(column))
   if (column.kind === 'json') return rng.oneIn(3) ? op('IsNull') : op('JsonContains', value())
-  if (column.kind === 'tags') return arrayCondition(rng, value)
+  if (column.kind === 'tags' || column.kind === 'integers' || column.kind === 'numerics')
+    return arrayCondition(rng, value)
+  if (column.kind === 'range' || column.kind === 'real') return rangeCondition(rng, value)
   const choices: (readonly [number, () => Data])[] = [
     [column.isKey ? 8 : 4, value],
     [3, () => op('Equal', value())],
@@ -63,7 +70,7 @@ export function condition(rng: Rng, column: ColumnSpec, depth = 2): Data {
   if (textual.has(column.kind)) {
     choices.push([2, () => op('Like', rng.pick(patterns))], [2, () => op('ILike', rng.pick(patterns))])
   }
-  if (column.kind !== 'price' && column.kind !== 'enum' && column.kind !== 'char') {
+  if (column.kind !== 'price' && column.kind !== 'enum' && column.kind !== 'char' && column.kind !== 'bytes') {
     choices.push([1, () => op('Any', Array.from({ length: 1 + rng.int(3) }, value))])
   }
   if (depth > 0) {
@@ -91,6 +98,16 @@ function raw(rng: Rng, column: ColumnSpec, value: () => Data): Data {
   return { $: 'raw', sql: `{} <> :given::${type}`, of: { given: value() } }
 }
 
+/** Kinds of which only equality is asked: a `real` is not equal to what it was written as. */
+const rangeCondition = (rng: Rng, value: () => Data): Data =>
+  rng.weighted<Data>([
+    [2, () => op('Equal', value())],
+    [1, () => op('In', [value(), value()])],
+    [1, () => op('IsNull')],
+    [1, () => op('Not', op('IsNull'))],
+    [2, () => op(rng.pick(comparisons), value())],
+  ])
+
 function arrayCondition(rng: Rng, value: () => Data): Data {
   return rng.weighted<Data>([
     [2, () => op('ArrayContains', value())],
@@ -115,6 +132,8 @@ function branch(rng: Rng, spec: EntitySpec, withRelations: boolean): DataObject 
 function relationCondition(rng: Rng, { children, parent }: EntitySpec): DataObject {
   const relation = children ?? parent
   if (!relation) return {}
+  // How many children there are.
+  if (children && rng.oneIn(2)) return { [relation.property]: op(rng.pick(comparisons), rng.int(4)) }
   return { [relation.property]: branch(rng, specs[relation.entity], false) }
 }
 

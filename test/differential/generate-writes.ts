@@ -1,9 +1,10 @@
 import { type ColumnSpec, type EntitySpec, keysOf, primaryOf, specs } from './columns'
 import { type Data, type DataObject, op } from './data'
-import { excluded } from './exclusions'
 import { poolOf, put, rowValue, where } from './generate-where'
-import type { Call, Loaded, Operation } from './operation'
+import type { Call, Loaded } from './operation'
 import { createRng, type Rng, seedOf } from './rng'
+
+type Written = Call | Loaded
 
 /** A row with this primary key. Columns that are bound to it have the same value each time. */
 function rowFor(rng: Rng, spec: EntitySpec, primary: DataObject, share: number): DataObject {
@@ -32,21 +33,37 @@ const boundOwner = (id: Data): Data => {
   return fixed.pick(poolOf(specs.Parcel.columns[1] as ColumnSpec))
 }
 
-const primaryFor = (rng: Rng, spec: EntitySpec): DataObject =>
-  primaryOf(spec).reduce<DataObject>((id, column) => put(id, column.path, rng.pick(poolOf(column))), {})
+const primaryFor = (rng: Rng, spec: EntitySpec, wide?: number): DataObject =>
+  primaryOf(spec).reduce<DataObject>(
+    (id, column) =>
+      put(id, column.path, wide !== undefined && column.wide ? column.wide(wide) : rng.pick(poolOf(column))),
+    {},
+  )
+
+interface RowOptions {
+  /** In a hundred: how many of the columns that may be null are set. */
+  readonly share?: number
+  /** Primary keys that hardly any other row has. */
+  readonly isFresh?: boolean
+}
 
 /** Rows with different primary keys. */
-export function makeRows(rng: Rng, spec: EntitySpec, count: number, share = 70): readonly DataObject[] {
+export function makeRows(
+  rng: Rng,
+  spec: EntitySpec,
+  count: number,
+  { share = 70, isFresh = false }: RowOptions = {},
+): readonly DataObject[] {
   const rows = new Map<string, DataObject>()
   for (let n = 0; n < count; n += 1) {
-    const primary = primaryFor(rng, spec)
+    const primary = primaryFor(rng, spec, isFresh ? 1000 + rng.int(100_000) : undefined)
     rows.set(JSON.stringify(primary), rowFor(rng, spec, primary, share))
   }
   return [...rows.values()]
 }
 
 /** Some columns set, never the shard key or the primary key. */
-function makeChange(rng: Rng, spec: EntitySpec, most: number): DataObject {
+export function makeChange(rng: Rng, spec: EntitySpec, most: number): DataObject {
   const columns = spec.columns.filter(
     (column) => !column.isKey && !column.isPrimary && !spec.bound.includes(column.path),
   )
@@ -100,7 +117,7 @@ function makeLoaded(rng: Rng, spec: EntitySpec): Loaded {
     changes: method === 'save' ? Array.from({ length: 1 + rng.int(3) }, () => makeChange(rng, spec, 3)) : [],
     also:
       method === 'save' && !isSingle && rng.oneIn(2)
-        ? makeRows(rng, spec, 2, 40).map((row) => asGiven(rng, spec, row))
+        ? makeRows(rng, spec, 2, { share: 40, isFresh: rng.oneIn(2) }).map((row) => asGiven(rng, spec, row))
         : [],
     ...(changesChildren && { children: { property: children.property, add: childRows(rng, spec), drop: rng.int(2) } }),
     method,
@@ -108,19 +125,12 @@ function makeLoaded(rng: Rng, spec: EntitySpec): Loaded {
   }
 }
 
-/** Of the type that ids of the entity have. */
-const freshId = (rng: Rng, id: Data | undefined): Data => {
-  const fresh = 1000 + rng.int(1_000_000)
-  return typeof id === 'string' ? String(fresh) : fresh
-}
-
 /** Children without what they have from their parent. */
 function childRows(rng: Rng, { children }: EntitySpec): readonly DataObject[] {
   if (!children) return []
-  return makeRows(rng, specs[children.entity], 1 + rng.int(3), 50).map((row) => {
+  return makeRows(rng, specs[children.entity], 1 + rng.int(3), { share: 50, isFresh: rng.oneIn(2) }).map((row) => {
     const { [children.foreignKey]: _foreignKey, ...rest } = row
-    const child = Object.fromEntries(Object.entries(rest).filter(([name]) => !(name in children.copies)))
-    return excluded.strangeChildren ? { ...child, id: freshId(rng, child['id']) } : child
+    return Object.fromEntries(Object.entries(rest).filter(([name]) => !(name in children.copies)))
   })
 }
 
@@ -153,7 +163,7 @@ function makePartial(rng: Rng, spec: EntitySpec): DataObject {
 }
 
 /** A write, of any kind. */
-export function makeWrite(rng: Rng, spec: EntitySpec): Operation {
+export function makeWrite(rng: Rng, spec: EntitySpec): Written {
   const call = (method: string, ...args: readonly Data[]): Call => ({
     do: 'call',
     entity: spec.name,
@@ -168,27 +178,27 @@ export function makeWrite(rng: Rng, spec: EntitySpec): Operation {
       !column.path.includes('.') &&
       ['int', 'bigint', 'numeric', 'double'].includes(column.kind),
   )
-  const soft: (readonly [number, () => Operation])[] = spec.hasDeleteDate
+  const soft: (readonly [number, () => Written])[] = spec.hasDeleteDate
     ? [
         [3, () => call('softDelete', makeCriteria(rng, spec))],
         [3, () => call('restore', makeCriteria(rng, spec))],
       ]
     : []
-  return rng.weighted<Operation>([
+  return rng.weighted<Written>([
     [
       6,
       () =>
         call(
           'insert',
           rng.oneIn(2)
-            ? (makeRows(rng, spec, 1)[0] ?? {})
-            : makeRows(rng, spec, 1 + rng.int(5)).map((row) => asGiven(rng, spec, row)),
+            ? (makeRows(rng, spec, 1, { isFresh: rng.oneIn(2) })[0] ?? {})
+            : makeRows(rng, spec, 1 + rng.int(5), { isFresh: !rng.oneIn(4) }).map((row) => asGiven(rng, spec, row)),
         ),
     ],
     [
       8,
       () => {
-        const rows = makeRows(rng, spec, 1 + rng.int(4), 50).map((row) =>
+        const rows = makeRows(rng, spec, 1 + rng.int(4), { share: 50, isFresh: rng.oneIn(3) }).map((row) =>
           asGiven(rng, spec, withChildren(rng, spec, row)),
         )
         return call('save', rng.oneIn(2) ? (rows[0] ?? {}) : rows)
@@ -218,7 +228,7 @@ export function makeWrite(rng: Rng, spec: EntitySpec): Operation {
 
 function makeUpsert(rng: Rng, spec: EntitySpec): Call {
   const paths = conflictPaths(spec)
-  const rows = makeRows(rng, spec, 1 + rng.int(4), excluded.unequalRowsInUpsert ? 100 : 40)
+  const rows = makeRows(rng, spec, 1 + rng.int(4), { share: 40 })
   const options: Data = rng.oneIn(2) ? paths : { conflictPaths: paths, skipUpdateIfNoValuesChanged: rng.oneIn(2) }
   return {
     do: 'call',
@@ -238,7 +248,7 @@ const otherKey = (rng: Rng, spec: EntitySpec): DataObject =>
   keysOf(spec).reduce<DataObject>((change, column) => put(change, column.path, rng.pick(poolOf(column))), {})
 
 /** A mistake that both sides answer with the same error, or that only shards refuse. */
-export function makeMistake(rng: Rng, spec: EntitySpec): Operation {
+export function makeMistake(rng: Rng, spec: EntitySpec): Written {
   const call = (method: string, ...args: readonly Data[]): Call => ({
     do: 'call',
     entity: spec.name,
@@ -248,7 +258,7 @@ export function makeMistake(rng: Rng, spec: EntitySpec): Operation {
   })
   const missing: Data = { $: 'undefined' }
   const [row = {}] = makeRows(rng, spec, 1)
-  return rng.weighted<Operation>([
+  return rng.weighted<Written>([
     [2, () => call(rng.pick(['find', 'count', 'findOne', 'exists']), { where: { nothing: 1 } })],
     [1, () => call('find', { order: { nothing: 'ASC' } })],
     [1, () => call('find', { select: { nothing: true } })],

@@ -1,29 +1,80 @@
 import { type EntitySpec, primaryOf, specs } from './columns'
-import type { Configuration, GroupSpec } from './configurations'
+import type { GroupSpec } from './configurations'
 import type { DataObject } from './data'
-import { makeRead } from './generate-reads'
+import { makeBuilderRead, makeBuilderWrite } from './generate-builders'
+import { lockOf, makeFind, makeRead } from './generate-reads'
+import { makeSqlSelect, makeSqlWrite } from './generate-sql'
 import { makeMistake, makeRows, makeWrite } from './generate-writes'
-import type { Case, Operation, Rows } from './operation'
+import { type Call, type Case, nameOfOperation, type Operation, type Rows, type Transaction } from './operation'
 import type { Rng } from './rng'
+import type { World } from './world'
+
+/** The shard of a row, where there are several; rows of one case may all stand on one. */
+export type Locate = (spec: EntitySpec, row: DataObject) => string
 
 /** A case of rows and operations on the entities of one group. */
-export function makeCase(rng: Rng, configuration: Configuration, group: GroupSpec, operations: number): Case {
-  const known = group.entities.map((name) => specs[name])
+export function makeCase(
+  rng: Rng,
+  world: Pick<World, 'configuration' | 'isPlain'> & { locate: Locate },
+  given: GivenCase,
+): Case {
+  const { group, operations } = given
+  const known = [...group.entities, ...(rng.oneIn(6) ? (['Setting'] as const) : [])].map((name) => specs[name])
+  const make = given.isDeep ? makeDeepRead : makeOperation
   return {
-    configuration,
+    configuration: world.configuration,
     group: group.group,
-    seed: makeSeed(rng, known),
-    operations: Array.from({ length: operations }, () => makeOperation(rng, known)),
+    seed: given.isDeep ? makeDeepSeed(rng, known) : makeSeed(rng, known, world.locate),
+    operations: Array.from({ length: operations }, () => make(rng, known, world.isPlain === true)),
   }
 }
 
-function makeSeed(rng: Rng, known: readonly EntitySpec[]): readonly Rows[] {
+export interface GivenCase {
+  readonly group: GroupSpec
+  readonly operations: number
+  /** Many rows, and pages far behind the first. */
+  readonly isDeep: boolean
+}
+
+function makeSeed(rng: Rng, known: readonly EntitySpec[], locate: Locate): readonly Rows[] {
   const seed: Rows[] = []
+  const isOnOneShard = rng.oneIn(12)
   for (const spec of known) {
     const rows = makeRows(rng, spec, rng.oneIn(20) ? 0 : 20 + rng.int(50))
+    const kept = spec.parent ? rows.filter((row) => hasParent(spec, row, seed)) : rows
+    const [first] = seed[0]?.rows ?? kept
+    const only = isOnOneShard && first && seed.length === 0 ? locate(spec, first) : undefined
+    seed.push({ entity: spec.name, rows: only === undefined ? kept : kept.filter((row) => locate(spec, row) === only) })
+  }
+  return seed
+}
+
+/** Of a deep case. Many of its pages begin behind the last row of every single shard. */
+const deepRows = 500
+
+/** Many narrow rows of one entity, which is a child where there are children: parents have fewer keys. */
+function makeDeepSeed(rng: Rng, known: readonly EntitySpec[]): readonly Rows[] {
+  const seed: Rows[] = []
+  for (const spec of known) {
+    const isDeep = spec === known[0]
+    const rows = makeRows(rng, spec, isDeep ? deepRows : 40, { share: 20, isFresh: isDeep })
     seed.push({ entity: spec.name, rows: spec.parent ? rows.filter((row) => hasParent(spec, row, seed)) : rows })
   }
   return seed
+}
+
+function makeDeepRead(rng: Rng, known: readonly EntitySpec[]): Call {
+  const [spec = specs.Account] = known
+  const { options, isTotal, paths } = makeFind(rng, spec)
+  const page = { skip: rng.int(deepRows + 50), ...(!rng.oneIn(5) && { take: 1 + rng.int(30) }) }
+  const { where: _, ...all } = options
+  return {
+    do: 'call',
+    entity: spec.name,
+    method: rng.oneIn(4) ? 'findAndCount' : 'find',
+    args: [{ ...(rng.oneIn(3) ? options : all), ...page }],
+    compare: isTotal ? 'exact' : { sortedBy: paths, isPaged: true },
+  }
 }
 
 /** A foreign key needs its row. */
@@ -35,11 +86,64 @@ function hasParent({ parent }: EntitySpec, row: DataObject, seed: readonly Rows[
   return reference === null || parents === undefined || parents.rows.some((one) => one[id?.path ?? ''] === reference)
 }
 
-const makeOperation = (rng: Rng, known: readonly EntitySpec[]): Operation => {
+type Simple = Transaction['operations'][number]
+
+/** Of all operations, by weight. */
+const makeSimple = (rng: Rng, spec: EntitySpec, isPlain: boolean): Simple =>
+  rng.weighted<Simple>([
+    [38, () => makeRead(rng, spec)],
+    [18 * Number(isPlain), () => makeBuilderRead(rng, spec)],
+    [12 * Number(isPlain), () => makeSqlSelect(rng, spec)],
+    [18, () => makeWrite(rng, spec)],
+    [5 * Number(isPlain), () => makeBuilderWrite(rng, spec)],
+    [3 * Number(isPlain), () => makeSqlWrite(rng, spec)],
+  ])
+
+const makeOperation = (rng: Rng, known: readonly EntitySpec[], isPlain: boolean): Operation => {
   const spec = rng.pick(known)
   return rng.weighted<Operation>([
-    [70, () => makeRead(rng, spec)],
-    [26, () => makeWrite(rng, spec)],
-    [4, () => makeMistake(rng, spec)],
+    [94, () => makeSimple(rng, spec, isPlain)],
+    [3, () => makeTransaction(rng, known, isPlain)],
+    [3, () => makeMistake(rng, spec)],
   ])
+}
+
+/** `preload` of TypeORM leaves the transaction that it is called in. */
+const leaving = new Set(['preload'])
+
+function makeTransaction(rng: Rng, known: readonly EntitySpec[], isPlain: boolean): Transaction {
+  const operations = Array.from({ length: 2 + rng.int(4) }, () => makeSimple(rng, rng.pick(known), isPlain))
+  return {
+    do: 'transaction',
+    entity: rng.pick(known).name,
+    method: 'transaction',
+    commits: !rng.oneIn(3),
+    operations: operations
+      .filter((operation) => !leaving.has(nameOfOperation(operation)))
+      .map((operation) => inside(rng, operation, isPlain)),
+  }
+}
+
+const finding = new Set(['find', 'findAndCount', 'findOne', 'findOneOrFail'])
+
+/**
+ * An operation for a transaction: finds may lock what they find, and do not select or sort by columns of which TypeORM
+ * makes a wrong statement, since that ends one database's transaction and not the other.
+ */
+function inside(rng: Rng, operation: Simple, isPlain: boolean): Simple {
+  if (operation.do !== 'call' || !finding.has(operation.method)) return operation
+  const {
+    select: _select,
+    lock: _lock,
+    relations: _relations,
+    skip,
+    take,
+    ...options
+  } = operation.args[0] as DataObject
+  const { parent } = specs[operation.entity]
+  const isByRelation = parent !== undefined && parent.property in ((options['order'] ?? {}) as DataObject)
+  if (isByRelation) return { ...operation, method: 'find', args: [options] }
+  const locks = isPlain && rng.oneIn(4)
+  const page = { ...(skip !== undefined && { skip }), ...(take !== undefined && { take }) }
+  return { ...operation, args: [{ ...options, ...page, ...(locks && { lock: lockOf(rng) }) }] }
 }

@@ -9,6 +9,17 @@ export type Comparison =
   | { readonly sortedBy: readonly string[]; readonly isPaged: boolean }
   /** Any of the matching rows will do: whether there is one, and what properties it has. */
   | 'one-of-many'
+  | RawComparison
+
+/** Raw rows. */
+export interface RawComparison {
+  /** `set` where the statement has no total order: the rows of both sides are sorted before. Lists in an object likewise. */
+  readonly rows: 'ordered' | 'set'
+  /** Columns whose value one database adds up in any order: floats, compared to a relative 1e-12. */
+  readonly close: readonly string[]
+  /** Columns where any of several equal values will do: 1.1 or 1.10, 0 or -0, one day or 24 hours. */
+  readonly loose: readonly string[]
+}
 
 /** A method of the repository. */
 export interface Call {
@@ -35,7 +46,56 @@ export interface Loaded {
   readonly isSingle: boolean
 }
 
-export type Operation = Call | Loaded
+/** A query builder of the entity's repository: the calls that make it, and the one that runs it. */
+export interface Build {
+  readonly do: 'build'
+  readonly entity: EntityName
+  /** The alias, for a select. */
+  readonly alias: string
+  /** Each is the name of a method and its arguments. */
+  readonly steps: readonly (readonly Data[])[]
+  /** `getMany`, … or `execute` of an update, a delete, … */
+  readonly method: string
+  readonly isWrite: boolean
+  readonly compare: Comparison
+}
+
+/** A statement given as SQL, clause by clause: a case can shrink so. */
+export interface Sql {
+  readonly do: 'sql'
+  readonly entity: EntityName
+  /** What the report calls it. */
+  readonly method: string
+  readonly clauses: readonly Clause[]
+  readonly isWrite: boolean
+  readonly compare: Comparison
+}
+
+export interface Clause {
+  /** What stands before the parts, where there are any. */
+  readonly head: string
+  readonly between: string
+  /** Each `?` stands for the next of `of`. */
+  readonly parts: readonly Fragment[]
+  /** A clause that stays as it is when a case is made smaller. */
+  readonly isFixed?: boolean
+}
+
+export interface Fragment {
+  readonly sql: string
+  readonly of: readonly Data[]
+}
+
+/** Operations inside one transaction, which commits or does not. An error ends it. */
+export interface Transaction {
+  readonly do: 'transaction'
+  readonly entity: EntityName
+  readonly method: 'transaction'
+  readonly commits: boolean
+  readonly operations: readonly (Call | Loaded | Build | Sql)[]
+}
+
+export type Operation = Call | Loaded | Build | Sql | Transaction
 
 export interface Rows {
   readonly entity: EntityName
@@ -70,4 +130,11 @@ const reading = new Set([
   'preload',
 ])
 
-export const isRead = (operation: Operation): boolean => operation.do === 'call' && reading.has(operation.method)
+export function isRead(operation: Operation): boolean {
+  if (operation.do === 'call') return reading.has(operation.method)
+  return (operation.do === 'build' || operation.do === 'sql') && !operation.isWrite
+}
+
+/** The name under which refusals and figures are kept. */
+export const nameOfOperation = (operation: Operation): string =>
+  operation.do === 'build' ? `builder.${operation.method}` : operation.method

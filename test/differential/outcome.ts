@@ -7,6 +7,10 @@ export interface Outcome {
   readonly error?: { readonly name: string; readonly message: string; readonly code: string | undefined }
   /** The code of this package's own error; plain TypeORM has none. */
   readonly refusal?: string
+  /** Of a transaction: the operation that was refused. */
+  readonly refused?: string
+  /** Of a transaction: what came of its operations. */
+  readonly parts?: readonly Outcome[]
   /** For the person who reads a report; not compared. */
   readonly stack?: string
 }
@@ -39,7 +43,7 @@ function describeList(list: readonly unknown[], isSet: boolean): unknown {
   return isSet ? described.map((one) => JSON.stringify(one)).sort() : described
 }
 
-const related = new Set(['entries', 'items'])
+const related = new Set(['entries', 'items', 'findings', 'mapped', 'entryIds', 'itemIds'])
 
 function describeObject(value: Record<string, unknown>): unknown {
   const { constructor: Class } = Object.getPrototypeOf(value) ?? { constructor: undefined }

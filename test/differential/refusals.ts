@@ -1,24 +1,23 @@
 import type { ErrorCode } from '../../src'
-import type { Operation } from './operation'
 import type { Outcome } from './outcome'
 
 /**
- * Where the sharded side may say no to what one database does: the documented refusals, per operation. Any other error of
- * this package is a difference.
+ * Where the sharded side may say no to what one database does: the documented refusals, per operation, and how many of a
+ * hundred such operations may be refused. Any other error of this package is a difference.
  */
-const allowed: Readonly<Record<string, readonly ErrorCode[]>> = {
+const allowed: Readonly<Record<string, { readonly codes: readonly ErrorCode[]; readonly percent: number }>> = {
   // COUNT(DISTINCT …) of columns that several shards may share.
-  count: ['SCATTER_UNSUPPORTED'],
-  findAndCount: ['SCATTER_UNSUPPORTED'],
+  count: { codes: ['SCATTER_UNSUPPORTED'], percent: 4 },
+  findAndCount: { codes: ['SCATTER_UNSUPPORTED'], percent: 12 },
   // Of texts, which one database refuses as well, or answers with NaN.
-  sum: ['SCATTER_UNSUPPORTED'],
-  minimum: ['SCATTER_UNSUPPORTED'],
-  save: ['KEY_MISSING', 'KEY_CHANGED', 'KEY_CONFLICT', 'DUPLICATE_PRIMARY_KEY'],
-  remove: ['KEY_MISSING'],
-  softRemove: ['KEY_MISSING'],
-  insert: ['KEY_MISSING'],
-  update: ['KEY_CHANGED'],
-  upsert: ['UPSERT_WITHOUT_SHARD_KEY', 'KEY_MISSING'],
+  sum: { codes: ['SCATTER_UNSUPPORTED'], percent: 8 },
+  minimum: { codes: ['SCATTER_UNSUPPORTED'], percent: 8 },
+  save: { codes: ['KEY_MISSING', 'KEY_CHANGED', 'KEY_CONFLICT', 'DUPLICATE_PRIMARY_KEY'], percent: 15 },
+  remove: { codes: ['KEY_MISSING'], percent: 25 },
+  softRemove: { codes: ['KEY_MISSING'], percent: 1 },
+  insert: { codes: ['KEY_MISSING'], percent: 5 },
+  update: { codes: ['KEY_CHANGED'], percent: 10 },
+  upsert: { codes: ['UPSERT_WITHOUT_SHARD_KEY', 'KEY_MISSING'], percent: 5 },
 }
 
 /**
@@ -33,5 +32,23 @@ export const isOracleMistake = ({ error }: Outcome): boolean =>
 /** The most refusals among the operations of a run: a run that refuses everything proves nothing. */
 export const mostRefusals = 0.03
 
-export const isAllowedRefusal = (operation: Operation, code: string): boolean =>
-  (allowed[operation.method] ?? []).some((one) => one === code)
+/** Where fewer such operations were done, their share says nothing. */
+const fewestOperations = 100
+
+/** @param name of the operation that was refused */
+export const isAllowedRefusal = (name: string, code: string): boolean =>
+  (allowed[name]?.codes ?? []).some((one) => one === code)
+
+/** Operations that were refused more often than they may be. */
+export const refusedTooOften = (
+  done: ReadonlyMap<string, number>,
+  refusals: ReadonlyMap<string, number>,
+): readonly string[] =>
+  [...done]
+    .map(([name, count]) => {
+      const refused = [...refusals].filter(([key]) => key.startsWith(`${name} `))
+      const sum = refused.reduce((total, [, times]) => total + times, 0)
+      return { name, count, sum, percent: allowed[name]?.percent ?? 0 }
+    })
+    .filter(({ count, sum, percent }) => count >= fewestOperations && sum * 100 > count * percent)
+    .map(({ name, count, sum }) => `${name}: ${sum} of ${count}`)

@@ -1,6 +1,6 @@
 import { specs } from './columns'
 import type { Data, DataObject } from './data'
-import type { Case, Operation, Rows } from './operation'
+import type { Build, Case, Clause, Operation, Rows } from './operation'
 
 /** A difference in a case. */
 export interface Found {
@@ -87,9 +87,52 @@ function* simplerThan(operation: Operation): Generator<Operation> {
     }
     return
   }
+  if (operation.do === 'build') {
+    for (const steps of simplerSteps(operation.steps)) yield { ...operation, steps }
+    return
+  }
+  if (operation.do === 'sql') {
+    for (const clauses of simplerClauses(operation.clauses)) yield { ...operation, clauses }
+    return
+  }
+  if (operation.do === 'transaction') {
+    const { operations } = operation
+    for (const [place, inner] of operations.entries()) {
+      yield { ...operation, operations: operations.filter((_, index) => index !== place) }
+      for (const simpler of simplerThan(inner)) {
+        if (simpler.do === 'transaction') continue
+        yield { ...operation, operations: operations.map((one, index) => (index === place ? simpler : one)) }
+      }
+    }
+    return
+  }
   for (const find of without(operation.find)) yield { ...operation, find: find as DataObject }
   for (const changes of without(operation.changes)) yield { ...operation, changes: changes as readonly DataObject[] }
   for (const also of without(operation.also)) yield { ...operation, also: also as readonly Data[] }
+}
+
+/** An order or a selection that is cut short leaves the answer open. */
+const kept = new Set(['orderBy', 'addOrderBy', 'select', 'distinctOn', 'groupBy', 'addGroupBy'])
+
+/** The calls on a query builder, one less or with less in one. */
+function* simplerSteps(steps: Build['steps']): Generator<Build['steps']> {
+  for (const [place, step] of steps.entries()) {
+    const [method] = step
+    if (kept.has(String(method))) continue
+    yield steps.filter((_, index) => index !== place)
+    for (const smaller of without(step.slice(1)))
+      yield steps.map((one, index) => (index === place ? [method ?? null, ...(smaller as readonly Data[])] : one))
+  }
+}
+
+function* simplerClauses(clauses: readonly Clause[]): Generator<readonly Clause[]> {
+  for (const [place, clause] of clauses.entries()) {
+    if (clause.isFixed) continue
+    for (const [index] of clause.parts.entries()) {
+      const parts = clause.parts.filter((_, other) => other !== index)
+      yield clauses.map((one, other) => (other === place ? { ...one, parts } : one))
+    }
+  }
 }
 
 /** Columns that the difference does not need. */
@@ -121,6 +164,8 @@ function* without(data: Data): Generator<Data> {
     // An order that is cut short is no longer total, and the answer no longer one.
     if (name === 'order') continue
     if (!isTagged) yield rest
+    // Half a lock is another one.
+    if (name === 'lock') continue
     if (!isTagged || name === 'of' || name === 'v')
       for (const smaller of without(value)) yield { ...object, [name]: smaller }
   }

@@ -25,11 +25,15 @@ export interface World {
   readonly groups: readonly GroupSpec[]
   readonly oracle: Side
   readonly sharded: Side
+  /** There are no shards: the second side is one database too, and its rows are inserted from the last to the first. */
+  readonly isPlain?: boolean
 }
 
 /** Databases of one test file: an oracle that is made once, and nodes on which each configuration makes its shards. */
 export interface Worlds {
   open(configuration: Configuration): Promise<World>
+  /** A world without shards: two plain databases, whose rows lie in opposite orders. What differs there is left open by SQL. */
+  openPlain(configuration: Configuration): Promise<World>
   close(world: World): Promise<void>
   end(): Promise<void>
 }
@@ -41,21 +45,18 @@ export const createWorlds = async (): Promise<Worlds> => {
   const [oracleClient, clientA, clientB] = clients
   if (!oracleClient || !clientA || !clientB) throw new RangeError('Three connections are needed.')
   const all = Object.values(entities)
-  const plain = new DataSource({
-    type: 'postgres',
-    url: databases.oracle,
-    entities: all,
-    synchronize: true,
-    poolSize: 4,
-  })
-  await plain.initialize()
+  const openDataSource = (url: string) =>
+    new DataSource({ type: 'postgres', url, entities: all, synchronize: true, poolSize: 4 }).initialize()
+  const plain = await openDataSource(databases.oracle)
+  const tablesOf = (names: readonly EntityName[], client: Client) =>
+    names.map((entity): Table => ({ entity, client, name: `"${plain.getMetadata(entities[entity]).tableName}"` }))
 
   const open = async (configuration: Configuration): Promise<World> => {
     const groups = groupsOf(configuration)
     const names = groups.flatMap((group) => group.entities)
     const sharded = new ShardedDataSource({
       type: 'postgres',
-      entities: names.map((name) => entities[name]),
+      entities: [...names, unsharded].map((name) => entities[name]),
       nodes:
         configuration.shards === 1
           ? { a: { url: a, poolSize: 4 } }
@@ -71,22 +72,27 @@ export const createWorlds = async (): Promise<Worlds> => {
         return { entity: name, client: shard.node === 'a' ? clientA : clientB, name: `"${schema}"."${table}"` }
       }),
     )
-    const oracleTables = names.map(
-      (name): Table => ({
-        entity: name,
-        client: oracleClient,
-        name: `"${plain.getMetadata(entities[name]).tableName}"`,
-      }),
-    )
     return {
       configuration,
       groups,
-      oracle: { dataSource: plain, tables: oracleTables },
-      sharded: { dataSource: sharded, tables },
+      oracle: { dataSource: plain, tables: tablesOf([...names, unsharded], oracleClient) },
+      sharded: { dataSource: sharded, tables: [...tables, ...tablesOf([unsharded], clientA)] },
+    }
+  }
+  const openPlain = async (configuration: Configuration): Promise<World> => {
+    const groups = groupsOf(configuration)
+    const names: EntityName[] = [...groups.flatMap((group) => group.entities), unsharded]
+    return {
+      configuration,
+      groups,
+      oracle: { dataSource: plain, tables: tablesOf(names, oracleClient) },
+      sharded: { dataSource: await openDataSource(a), tables: tablesOf(names, clientA) },
+      isPlain: true,
     }
   }
   return {
     open,
+    openPlain,
     close: async ({ sharded: { dataSource } }) => {
       await dataSource.dropDatabase()
       await dataSource.destroy()
@@ -98,6 +104,9 @@ export const createWorlds = async (): Promise<Worlds> => {
     },
   }
 }
+
+/** Lives on the home node. */
+const unsharded: EntityName = 'Setting'
 
 const connect = async (url: string): Promise<Client> => {
   const client = new Client({ connectionString: url })
