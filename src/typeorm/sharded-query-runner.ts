@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream'
 import {
   type EntityManager,
   NamedPlaceholdersNotSupportedError,
@@ -9,7 +10,7 @@ import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver'
 import { PostgresQueryRunner } from 'typeorm/driver/postgres/PostgresQueryRunner'
 import type { IsolationLevel } from 'typeorm/driver/types/IsolationLevel'
 import { validateIsolationLevel } from 'typeorm/driver/validate-isolation-level'
-import { ShardedError } from '../errors/sharded-error'
+import type { ReadStream } from 'typeorm/platform/PlatformTools'
 import type { Fuse } from '../execution/fuse'
 import type { NodeConnection } from '../execution/node-connection'
 import type { Shard } from '../topology/shard'
@@ -20,6 +21,7 @@ import { ParticipantQueryRunner } from './participant-query-runner'
 import { ShardAccess } from './shard-access'
 import type { ShardRuntime } from './shard-runtime'
 import type { StatementEngine } from './statement-engine'
+import type { StatementContext } from './statement-run'
 
 interface NodePart {
   readonly transaction: NodeTransaction
@@ -75,13 +77,17 @@ export class ShardedQueryRunner extends PostgresQueryRunner {
     if (!engine?.mentions(query)) return this.atHome(query, parameters, useStructuredResult)
     if (this.isReleased) throw new QueryRunnerAlreadyReleasedError()
     if (parameters && !Array.isArray(parameters)) throw new NamedPlaceholdersNotSupportedError()
-    const result = await engine.run(query, parameters ?? [], {
+    const result = await engine.run(query, parameters ?? [], this.statementContext())
+    if (result) return (useStructuredResult ? result : result.raw) as never
+    return this.atHome(query, parameters, useStructuredResult)
+  }
+
+  private statementContext(): StatementContext {
+    return {
       access: new ShardAccess(this.runtime(), this.isTransactionActive ? this : undefined),
       home: (text, values) => this.atHome(text, [...values], true),
       openRunner: () => this.dataSource.createQueryRunner() as ShardedQueryRunner,
-    })
-    if (result) return (useStructuredResult ? result : result.raw) as never
-    return this.atHome(query, parameters, useStructuredResult)
+    }
   }
 
   private async atHome(query: string, parameters?: unknown[], useStructuredResult?: boolean): Promise<never> {
@@ -89,13 +95,24 @@ export class ShardedQueryRunner extends PostgresQueryRunner {
     return super.query(query, parameters as never, useStructuredResult as never) as never
   }
 
-  override async stream(...args: Parameters<PostgresQueryRunner['stream']>): ReturnType<PostgresQueryRunner['stream']> {
-    if (args[0].includes('"__shard__"'))
-      throw new ShardedError('STATEMENT_UNSUPPORTED', 'A stream of a sharded entity reaches no shard.', {
-        details: { statement: args[0].slice(0, 500) },
-      })
-    if (this.isTransactionActive) await this.openNode(this.runtime().map.home)
-    return super.stream(...args)
+  /** As TypeORM's: a readable of raw rows; over shards it is merged from cursors on every node. */
+  override async stream(
+    query: string,
+    parameters?: unknown[],
+    onEnd?: () => unknown,
+    onError?: (error: Error) => unknown,
+  ): Promise<ReadStream> {
+    const engine = this.engine()
+    if (!engine?.mentions(query)) {
+      if (this.isTransactionActive) await this.openNode(this.runtime().map.home)
+      return super.stream(query, parameters as never, onEnd as never, onError as never)
+    }
+    if (this.isReleased) throw new QueryRunnerAlreadyReleasedError()
+    const rows = Readable.from(engine.stream(query, parameters ?? [], this.statementContext()))
+    if (onError) rows.on('error', onError)
+    // A reader that stops early is at its end too.
+    if (onEnd) rows.once('close', onEnd)
+    return rows as unknown as ReadStream
   }
 
   override async startTransaction(isolationLevel?: IsolationLevel): Promise<void> {

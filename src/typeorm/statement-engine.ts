@@ -1,6 +1,8 @@
 import type { Node, RangeVar, SelectStmt } from '@pgsql/types'
 import { QueryResult } from 'typeorm/query-runner/QueryResult'
 import { ShardedError } from '../errors/sharded-error'
+import type { BatchSource, CursorGroup } from '../execution/cursor-group'
+import { mergeBatches } from '../execution/merge-batches'
 import { mergeInOrder } from '../execution/merge-in-order'
 import type { MergeTerm } from '../execution/merge-term'
 import type { Row } from '../merging/row'
@@ -63,6 +65,10 @@ interface ShardsRun extends Run {
 
 type Plan = RowsPlan | FinishPlan
 
+type Planned =
+  | { readonly plan: Plan; readonly onShards: ShardsRun; readonly run: () => Promise<Answer> }
+  | { readonly plan: undefined; readonly run: () => Promise<Answer> }
+
 /** Texts whose columns' types are remembered. */
 const maxDescribed = 1_000
 
@@ -108,6 +114,67 @@ export class StatementEngine implements StatementWriter {
       return selected(rows)
     }
     return writeStatement(this, { ...statement, parameters, context })
+  }
+
+  /**
+   * The rows of one query, as they are asked for: read from cursors on every node and merged in order, with a batch of each
+   * statement in hand. A query that one node has to finish is run whole.
+   *
+   * @returns undefined where it names no sharded table
+   * @throws what `run` throws; nothing is asked before the first row
+   */
+  async *stream(
+    text: string,
+    parameters: readonly unknown[],
+    context: StatementContext,
+  ): AsyncGenerator<Row, void, undefined> {
+    const statement = await this.understand(text)
+    if (!statement) {
+      yield* rowsOf(await context.home(text, parameters))
+      return
+    }
+    const place = this.onePlace(statement, parameters)
+    if (place) {
+      const { shard } = place
+      const bound = bindShardNames(wholeText(statement, place), shard)
+      const statements = [{ node: shard.node, shards: [shard.name], text: bound, parameters }]
+      yield* streamed(context.access.cursors(statements), inTurn)
+      return
+    }
+    if (!('SelectStmt' in statement.statement)) {
+      yield* rowsOf(await writeStatement(this, { ...statement, parameters, context }))
+      return
+    }
+    const planned = await this.planned({ ...statement, parameters, context, asText: false })
+    if (planned.plan === undefined || planned.plan.kind !== 'rows') {
+      yield* (await planned.run()).rows
+      return
+    }
+    yield* this.streamRows(planned.plan, planned.onShards)
+  }
+
+  private async *streamRows(plan: RowsPlan, run: ShardsRun): AsyncGenerator<Row, void, undefined> {
+    const page = await this.page(plan, run)
+    if (!page) {
+      yield* (await this.onFirst(run)).rows
+      return
+    }
+    const order = plan.order.map(({ nodeColumn, descending, nullsFirst }) => ({
+      column: nodeColumn,
+      descending,
+      nullsFirst,
+    }))
+    const statements = arms(plan.arm, run, { limit: page.end, order })
+    const { ask } = this.help(statements, run)
+    const names = plan.outputs.map(({ name }) => name)
+    const merged = (sources: readonly BatchSource[]) =>
+      plan.order.length > 0 ? mergeBatches(sources, plan.order.map(mergeTerm), ask) : inTurn(sources)
+    let position = 0
+    for await (const row of streamed(run.context.access.cursors(statements), merged)) {
+      if (position >= page.offset) yield onlyColumns(row, names)
+      position += 1
+      if (page.end !== undefined && position >= page.end) return
+    }
   }
 
   /** Reads a text. @returns undefined where it is no SQL, or names no sharded table */
@@ -174,28 +241,33 @@ export class StatementEngine implements StatementWriter {
   }
 
   private async select(run: Run): Promise<Answer> {
+    return (await this.planned(run)).run()
+  }
+
+  /** A query with its plan, ready to run; without a plan where no shard has a part in it but for its subqueries. */
+  private async planned(run: Run): Promise<Planned> {
     const { analysis, statement, asText, context } = run
     const select = selectOf(statement)
-    if (select.larg) return this.setOperation(run, select)
+    if (select.larg) return { plan: undefined, run: () => this.setOperation(run, select) }
     refuseProblems(analysis)
     const substitutes = await this.substitute(run)
     const { values, shipped } = substitutes
     const local = localise(select, namedUses(analysis), substitutes.replacements)
     if (!analysis.main) {
       const names = outputNames(local, analysis)
-      return this.atHome(withShippedRows(templateOf({ SelectStmt: local }), shipped), {
-        names,
-        values,
-        asText,
-        context,
-      })
+      const template = withShippedRows(templateOf({ SelectStmt: local }), shipped)
+      return { plan: undefined, run: () => this.atHome(template, { names, values, asText, context }) }
     }
     const [first, ...others] = this.allowedShards(analysis.main, run.parameters, false)
     if (!first) throw new RangeError('A statement has at least one shard.')
     const onShards: ShardsRun = { ...run, values, shards: [first, ...others] }
     const make = () => this.plan(onShards, local, shipped)
     const plan = shipped.length > 0 ? await make() : await this.remembered(run.parsed, asText, make)
-    return plan.kind === 'rows' ? this.rows(plan, onShards) : this.finish(plan, onShards)
+    return {
+      plan,
+      onShards,
+      run: () => (plan.kind === 'rows' ? this.rows(plan, onShards) : this.finish(plan, onShards)),
+    }
   }
 
   private async remembered(parsed: ParsedStatement, asText: boolean, make: () => Promise<Plan>): Promise<Plan> {
@@ -620,6 +692,22 @@ const mergeTerm = ({
   type,
   witness: form.witness && witness !== undefined ? { column: witness, of: form.witness.of } : undefined,
 })
+
+/** Reads from cursors, and closes them however the reading ends. */
+async function* streamed(
+  group: CursorGroup,
+  merged: (sources: readonly BatchSource[]) => AsyncIterable<Row>,
+): AsyncGenerator<Row, void, undefined> {
+  try {
+    yield* merged(group.sources)
+  } finally {
+    await group.close()
+  }
+}
+
+async function* inTurn(sources: readonly BatchSource[]): AsyncGenerator<Row, void, undefined> {
+  for (const source of sources) for await (const batch of source) yield* batch
+}
 
 /** Without an order, the shards' rows follow each other. */
 function inShardOrder(sources: readonly (readonly Row[])[]): readonly Row[] {

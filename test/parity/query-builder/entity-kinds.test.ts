@@ -240,6 +240,10 @@ describe('query builders of other kinds of entities', () => {
           .getOneOrFail()
         expect(one).toEqual({ id: key(5), gadgets: 2 })
       })
+      it('reads virtual columns by find options', async () => {
+        const found = await target.dataSource.getRepository(Counted).find({ where: { id: key(5) } })
+        expect(found).toEqual([{ id: key(5), gadgets: 2 }])
+      })
       it('reads entities of schemas', async () => {
         const found = await target.dataSource
           .getRepository(TagRow)

@@ -179,6 +179,16 @@ SELECT "seenAt"::text FROM customer ORDER BY "seenAt" DESC LIMIT 2
 
 /** Statements that several shards may refuse, but may not answer otherwise than one database. */
 const answeredOrRefused = `
+TABLE warehouse ORDER BY code
+SELECT DISTINCT tier, points FROM customer ORDER BY points DESC, tier LIMIT 3 OFFSET 1
+SELECT count(DISTINCT (points, tier)) FROM customer
+WITH x AS (SELECT * FROM customer) SELECT a.id FROM x a JOIN x b ON a.id = b.id ORDER BY 1 LIMIT 2
+WITH x AS (SELECT id, points FROM customer) SELECT count(*) FROM x a JOIN x b ON a.points = b.points
+WITH RECURSIVE r AS (SELECT id FROM customer WHERE id = 1 UNION ALL SELECT r.id + 1 FROM r WHERE r.id < 3) SELECT * FROM r ORDER BY 1
+SELECT code FROM warehouse w ORDER BY w
+SELECT id FROM customer WHERE (points, tier) IN (SELECT points, tier FROM customer WHERE id = 3) ORDER BY id
+SELECT count(*) FROM customer a LEFT JOIN (SELECT * FROM "order" LIMIT 3) b ON a.id = b."customerId"
+SELECT public.customer.id FROM public.customer WHERE public.customer.id = 5
 SELECT c.id, w.code FROM customer c JOIN warehouse w ON c.id = 4 AND w.code = 'W1'
 SELECT FROM customer
 SELECT id, points FROM customer ORDER BY points DESC FETCH FIRST 2 ROWS WITH TIES
