@@ -1,4 +1,5 @@
 import { aggregate } from './aggregate.bench'
+import { deepPage } from './deep-page.bench'
 import { insert } from './insert.bench'
 import { keyToShard } from './key-to-shard.bench'
 import { pointRead } from './point-read.bench'
@@ -16,6 +17,7 @@ export const benches: readonly Bench[] = [
   keyToShard,
   routing,
   top,
+  deepPage,
   save,
   insert,
   aggregate,

@@ -97,6 +97,11 @@ export const errorCatalogue = Object.freeze({
     'The order cannot be merged exactly over several shards, or gives the rows of a page no certain places.',
     'Order by columns of the entity or of its to-one relations.',
   ),
+  PAGE_TOO_DEEP: entry(
+    'Rows before a page whose start cannot be counted to come here to be left out, and scatter.rowBudget bounds them.',
+    'Order by plain columns of the entity alone, add a condition that goes on after the last row, or raise scatter.rowBudget.',
+    'no-writes',
+  ),
   MERGE_ORDER: entry(
     'A source was not sorted as its order says; merging it would give a wrong order.',
     'Check that all nodes have the same collations and column types.',

@@ -26,6 +26,7 @@ export const bindIntervals = (sorted: readonly KeyInterval[], type: KeyType): Bo
       if (constraint.kind === 'values') return shardIndexes(constraint.keys.map((key) => owner([key])))
       return prunesRanges ? shardIndexes(intervals.overlapping(constraint)) : 'all'
     },
+    shardsInKeyOrder: Object.freeze(sorted.map(({ shard }) => shard)),
     placementUnit: (shard) => shard,
   })
 }

@@ -45,6 +45,11 @@ export interface BoundFunction {
    * May be too wide, never too narrow. Values without owner add nothing.
    */
   prune(constraints: readonly (KeyConstraint | undefined)[]): ShardIndexes | 'all'
+  /**
+   * The shards by ascending keys, where each owns one interval of the key's order: all keys of one sort before all keys of
+   * the next. Absent for functions that scatter keys. Texts are in the order of their code points.
+   */
+  readonly shardsInKeyOrder?: ShardIndexes
   /** The unit that placement spreads over nodes: the shard's index, or for `composite` the index of its first function. */
   placementUnit(shard: number): number
 }

@@ -1,3 +1,4 @@
+import type { RungChoice } from './page-rung'
 import type { NodeStatement } from './scatter-statement'
 
 /** The plan of one operation, as frozen data and as text. */
@@ -7,6 +8,9 @@ export interface Explanation {
   readonly shards: readonly string[]
   /** Why these shards. */
   readonly reason: string
+  /** How the rows of the page are found, and why so: of finds. */
+  readonly page?: RungChoice
+  /** What is sent first; where the answers decide what follows, `steps` says so. */
   readonly statements: readonly NodeStatement[]
   /** What is done with the statements' rows here, in order. */
   readonly steps: readonly string[]
@@ -21,6 +25,7 @@ export function explain(plan: Omit<Explanation, 'text'>): Explanation {
     `${plan.operation} ${plan.entity}`,
     `route: ${shards}`,
     `  because ${plan.reason}`,
+    ...(plan.page ? [`page: ${plan.page.rung}`, `  because ${plan.page.reason}`] : []),
     ...plan.statements.map(
       (one) => `node ${one.node} [${one.shards.length} shard(s)]: ${one.text}${parametersText(one.parameters)}`,
     ),

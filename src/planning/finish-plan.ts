@@ -288,10 +288,15 @@ class GroupedHalves implements Halves {
     const partial = this.isPartial ? partialAggregate(call) : undefined
     if (partial) return this.combined(partial)
     // The row's values go along, and the aggregate itself runs in the outer half.
-    const outer: Node = {
-      FuncCall: replaceParts(call, (node) => (needsRow(node) ? this.shipment.column(node) : node)),
-    }
+    const outer: Node = { FuncCall: replaceParts(call, (node) => this.part(node)) }
     return () => outer
+  }
+
+  /** A row is shipped by its parts: PostgreSQL reads no row back whose type has no name. */
+  private part(node: Node): Node {
+    if ('RowExpr' in node)
+      return { RowExpr: { ...node.RowExpr, args: (node.RowExpr.args ?? []).map((one) => this.part(one)) } }
+    return needsRow(node) ? this.shipment.column(node) : node
   }
 
   private combined({ partials, combine }: PartialAggregate): Late {

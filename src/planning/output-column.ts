@@ -1,7 +1,4 @@
-import type { ValueType } from './sort-form'
+import type { ShippedColumn } from './shipped-rows'
 
 /** One column of a query's answer. */
-export interface OutputColumn {
-  readonly name: string
-  readonly type: ValueType
-}
+export type OutputColumn = ShippedColumn

@@ -99,6 +99,14 @@ export function rowsPlan(
   const { outputs, sorts } = draft
   const order = sorts.map((sort, index): RowsOrder => {
     const type = types[outputs.length + index] ?? unknownType
+    if (type.kind === 'composite')
+      throw new ShardedError(
+        'ORDER_UNSUPPORTED',
+        `${sort.name} orders by a whole row, whose type each shard has for itself.`,
+        {
+          details: { order: sort.name },
+        },
+      )
     const form = sortForm(type, facts, { name: sort.name, details: { order: sort.name } })
     return {
       ...sort,

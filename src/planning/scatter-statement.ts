@@ -20,6 +20,8 @@ export interface ScatterShape {
   readonly order: readonly ArmOrder[]
   /** Rows that the whole scatter needs: skip + take. */
   readonly limit: number | undefined
+  /** Rows that a statement leaves out by itself, of those within the limit, where it is the only one and unites arms. */
+  readonly offset?: number
   /** All arms have equal parameters of equal types, so that one list serves them all. */
   readonly sharedParameters: boolean
   /** The most arms in one text. */
@@ -45,11 +47,17 @@ export function buildNodeStatements(arms: readonly ScatterArm[], shape: ScatterS
   const byNode = new Map<string, ScatterArm[]>()
   for (const arm of arms) pushTo(byNode, arm.shard.node, arm)
   const statements: NodeStatement[] = []
-  for (const [node, nodeArms] of byNode) {
-    for (const chunk of chunks(nodeArms, shape)) statements.push(buildStatement(node, chunk, shape))
-  }
+  const all = Array.from(byNode, ([node, nodeArms]) =>
+    [...chunks(nodeArms, shape)].map((chunk) => ({ node, chunk })),
+  ).flat()
+  for (const { node, chunk } of all)
+    statements.push(buildStatement(node, chunk, all.length > 1 ? { ...shape, offset: 0 } : shape))
   return Object.freeze(statements)
 }
+
+/** True where the offset of the shape is in the statement, and so not left to whoever reads the rows. */
+export const skipsByItself = (statements: readonly NodeStatement[]): boolean =>
+  statements.length === 1 && (statements[0]?.shards.length ?? 0) > 1
 
 function* chunks(arms: readonly ScatterArm[], shape: ScatterShape): Generator<readonly ScatterArm[]> {
   let chunk: ScatterArm[] = []
@@ -138,7 +146,8 @@ function uniteArms(texts: readonly string[], shape: ScatterShape): string {
   return [
     texts.map((text) => `(${text})`).join(' UNION ALL '),
     order.length > 0 ? ` ORDER BY ${order.join(', ')}` : '',
-    shape.limit === undefined ? '' : ` LIMIT ${shape.limit}`,
+    shape.limit === undefined ? '' : ` LIMIT ${shape.limit - (shape.offset ?? 0)}`,
+    shape.offset ? ` OFFSET ${shape.offset}` : '',
   ].join('')
 }
 

@@ -1,12 +1,21 @@
+import { placeholderSchema } from './bind-shard-names'
 import type { ValueType } from './sort-form'
 import type { Template } from './statement-template'
 
 /** Rows that stand in a statement as a CTE: they were read elsewhere and come back as one array of texts a column. */
 export interface ShippedRows {
   readonly cte: string
-  readonly columns: readonly { readonly name: string; readonly type: ValueType }[]
+  readonly columns: readonly ShippedColumn[]
   /** The number of the parameter of the first column's array, in the numbering of the statement's source. */
   readonly firstParameter: number
+}
+
+/** A column of shipped rows. */
+export interface ShippedColumn {
+  readonly name: string
+  readonly type: ValueType
+  /** The column of a sharded table that it was; the type of an enum is each shard's own, and found by it. */
+  readonly base?: { readonly table: string; readonly column: string } | undefined
 }
 
 /** Puts shipped rows before a statement: `WITH "__m0__"(…) AS (SELECT u.v0::integer … FROM unnest($2::text[], …) AS u(v0, …)) …`. */
@@ -18,7 +27,7 @@ export function withShippedRows(template: Template, shipped: readonly ShippedRow
       parameters.push(firstParameter + index)
       return `$${parameters.length}::text[]`
     })
-    const values = columns.map(({ type }, index) => typed(`u.v${index}`, type))
+    const values = columns.map((column, index) => typed(`u.v${index}`, column))
     const names = columns.map(({ name }) => quoted(name))
     return `"${cte}"(${names.join(', ')}) AS (SELECT ${values.join(', ')} FROM unnest(${arrays.join(', ')}) AS u(${columns.map((_, index) => `v${index}`).join(', ')}))`
   })
@@ -33,7 +42,11 @@ export const shippedText = (expression: string, type: ValueType | undefined): st
   type?.name === 'bpchar' || type?.base?.name === 'bpchar' ? `bpcharout(${expression})::text` : `${expression}::text`
 
 /** A text as a value of its type, under its collation. */
-function typed(value: string, { name, collation }: ValueType): string {
+function typed(value: string, { type: { name, kind, collation }, base }: ShippedColumn): string {
+  if (kind === 'enum' && base) {
+    const row = `NULL::"${placeholderSchema}".${quoted(base.table)}`
+    return `(jsonb_populate_record(${row}, jsonb_build_object('${base.column.replaceAll("'", "''")}', ${value}))).${quoted(base.column)}`
+  }
   const cast = name === 'text' || name === 'unknown' ? value : `${value}::${name}`
   return collation === undefined || collation === '"default"' ? cast : `${cast} COLLATE ${collation}`
 }

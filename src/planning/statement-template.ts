@@ -24,12 +24,12 @@ export interface NamedTable {
 
 /**
  * Puts the placeholder schema before the tables of a text, at the places where the parser saw them. A table without an
- * alias gets its own name as one: its columns may be written with it.
+ * alias gets its own name as one where columns are written with it.
  *
  * @param nameOf how a table is written; by default with the placeholder
  */
 export function templateText(
-  { text }: ParsedStatement,
+  { text, statements }: ParsedStatement,
   tables: readonly NamedTable[],
   nameOf: (table: NamedTable) => string = ({ name }) => placeholder(name),
 ): string {
@@ -46,11 +46,27 @@ export function templateText(
       throw new ShardedError('STATEMENT_UNSUPPORTED', `The table ${name} cannot be found in the statement.`, {
         details: { statement: text.slice(0, 500) },
       })
-    const alias = rangeVar.alias ? '' : ` AS ${quoted(rangeVar.relname ?? name)}`
+    const alias =
+      rangeVar.alias || !isNamed(statements, rangeVar.relname) ? '' : ` AS ${quoted(rangeVar.relname ?? name)}`
     result += `${bytes.subarray(end, start)}${nameOf(table)}${alias}`
     end = start + Buffer.byteLength(written)
   }
   return result + bytes.subarray(end).toString()
+}
+
+/** True where a column, or a whole row, is written with the name of a table. */
+function isNamed(statements: readonly Node[], table: string | undefined): boolean {
+  let found = false
+  visit(statements, (object) => {
+    const column = object['ColumnRef']
+    if (isTreeObject(column)) {
+      const fields = (column['fields'] ?? []) as Node[]
+      const qualifiers = fields.length === 1 ? fields : fields.slice(0, -1)
+      if (qualifiers.some((field) => 'String' in field && field.String.sval === table)) found = true
+    }
+    return !found
+  })
+  return found
 }
 
 const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`
@@ -79,11 +95,12 @@ export function localise<T>(
   })
 }
 
-/** `"__shard__"."order"."id"` is the column of a table that now has an alias. */
+/** `"__shard__"."order"."id"`, and `public.order.id` of a user, is the column of a table that now has an alias. */
 function withoutPlaceholder(column: TreeObject): unknown {
   const fields = (column['fields'] ?? []) as Node[]
   const [first] = fields
-  if (fields.length < 3 || !first || !('String' in first) || first.String.sval !== placeholderSchema) return undefined
+  if (fields.length < 3 || !first || !('String' in first)) return undefined
+  if (first.String.sval !== placeholderSchema && first.String.sval !== 'public') return undefined
   return { ColumnRef: { ...column, fields: fields.slice(1) } }
 }
 

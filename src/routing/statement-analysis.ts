@@ -300,27 +300,64 @@ class Analyser {
     })
   }
 
-  /** Inside itself a recursive CTE stands for rows of its first term, so a step along a foreign key stays on the shard. */
+  /**
+   * Inside itself a recursive CTE stands for rows of its first term and of every step. Where both give the same column of
+   * one table, a step along a foreign key stays on the shard; a column that is computed tells nothing.
+   */
   private recursive(cte: Cte, select: SelectStmt): Block {
     const { larg, rarg } = select
     if (!larg || !rarg) return this.select(select, cte.scope)
     const first = this.select(larg, cte.scope)
-    cte.self = withNames(first.outputs, cte.names)
-    const step = this.select(rarg, cte.scope)
-    delete cte.self
+    const before = this.sizes()
+    const assumed = withNames(first.outputs, cte.names)
+    let step = this.recursiveStep(cte, rarg, assumed)
+    const given = [...step.outputs.values()]
+    const kept = [...assumed].map(([name, column], index): [string, BaseColumn | undefined] => {
+      const other = given[index]
+      const isKept = column && other?.name === column.name && other.use.table === column.use.table
+      return [name, isKept ? column : undefined]
+    })
+    if (kept.some(([name, column]) => column !== assumed.get(name))) {
+      this.forget(before)
+      step = this.recursiveStep(cte, rarg, new Map(kept))
+    }
     const uses = new Set([...first.uses, ...step.uses])
     const equalities = [...first.equalities, ...step.equalities]
-    const outputs = withNames(first.outputs, cte.names)
     const isOneCluster = uses.size === 0 || components(uses, equalities).length === 1
-    const keeps = select.all === true || this.holdsLocator([...outputs.values()], uses)
+    const keeps =
+      select.all === true ||
+      this.holdsLocator(
+        kept.map(([, column]) => column),
+        uses,
+      )
     return {
       uses,
       equalities,
       filters: [],
       scope: first.scope,
-      outputs: new Map(),
+      outputs: new Map(kept.map(([name]) => [name, undefined])),
       isConcatenable: first.isConcatenable && step.isConcatenable && isOneCluster && keeps,
     }
+  }
+
+  private recursiveStep(cte: Cte, select: SelectStmt, self: ReadonlyMap<string, BaseColumn | undefined>): Block {
+    cte.self = self
+    const step = this.select(select, cte.scope)
+    delete cte.self
+    return step
+  }
+
+  /** What was noted so far, so that a reading on a wrong assumption can be forgotten. */
+  private sizes(): readonly number[] {
+    return this.notes.map((list) => list.length)
+  }
+
+  private forget(sizes: readonly number[]): void {
+    for (const [index, list] of this.notes.entries()) list.length = sizes[index] ?? 0
+  }
+
+  private get notes(): readonly unknown[][] {
+    return [this.uses, this.homeTables, this.clusters, this.detached, this.problems]
   }
 
   /** A derived table or CTE in a FROM clause: a part of the query where it is local, else run on its own. */

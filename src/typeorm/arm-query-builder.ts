@@ -62,6 +62,15 @@ export class ArmQueryBuilder<Entity extends ObjectLiteral> extends SelectQueryBu
     expressionMap.joinAttributes = kept
   }
 
+  /** Adds conditions to those of the find options, whose branches TypeORM leaves without brackets around them. */
+  andAlso(conditions: readonly string[], parameters: ObjectLiteral): this {
+    this.expressionMap.wheres = this.expressionMap.wheres.map((where) =>
+      typeof where.condition === 'string' ? { ...where, condition: `(${where.condition})` } : where,
+    )
+    for (const condition of conditions) this.andWhere(condition)
+    return this.setParameters(parameters)
+  }
+
   statement(): TemplateStatement {
     const [text, parameters] = this.getQueryAndParameters()
     return { text, parameters: Array.isArray(parameters) ? parameters : [] }

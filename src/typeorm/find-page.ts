@@ -3,11 +3,12 @@ import type { CursorSigner } from '../merging/cursor'
 import type { Row } from '../merging/row'
 import { ArmQueryBuilder } from './arm-query-builder'
 import { findByKeys, hydrateEach, keysOf, reloadEach } from './hydrate'
+import { selectKeysOnly } from './key-columns'
 import { Keyset } from './keyset'
 import { Page } from './page'
 import type { PageRequest } from './page-options'
 import { primaryKeyText } from './primary-key-text'
-import { newBuilder, planScatter, runScatter, type ScatterScope, selectKeysOnly } from './scatter-rows'
+import { newBuilder, planScatter, runScatter, type ScatterScope } from './scatter-rows'
 import { selectKeys } from './select-keys'
 
 type Options = FindManyOptions<ObjectLiteral>

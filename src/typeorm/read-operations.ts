@@ -8,12 +8,14 @@ import { ShardedError } from '../errors/sharded-error'
 import { combineAverage, combineCounts, combineExtreme, combineSum } from '../merging/combine-aggregate'
 import { bindShardNames } from '../planning/bind-shard-names'
 import { type Explanation, explain } from '../planning/explanation'
+import { passThrough } from '../planning/page-rung'
 import type { NodeStatement } from '../planning/scatter-statement'
 import type { Shard } from '../topology/shard'
 import type { ArmQueryBuilder } from './arm-query-builder'
 import type { EntityBinding } from './entity-binding'
 import { hydrate, reload } from './hydrate'
-import { planArms, planScatter, runScatter, type ScatterPlan, type ScatterScope } from './scatter-rows'
+import { planPage, stepsOf } from './offset-page'
+import { newBuilder, planArms, type ScatterScope } from './scatter-rows'
 import type { ShardAccess } from './shard-access'
 import { numberKind } from './sort-column'
 
@@ -29,27 +31,22 @@ export async function scatterFind(read: ScatterRead, options: Options): Promise<
 
 /** `findAndCount` over several shards; like TypeORM it counts only where the page does not tell. */
 export async function scatterFindAndCount(read: ScatterRead, options: Options): Promise<[ObjectLiteral[], number]> {
-  const { entities, raw, plan } = await findPage(read, options)
-  const builder = plan.builder as unknown as { lazyCount(result: object): number | undefined }
-  plan.builder.limit(undefined).skip(options.skip).take(options.take)
-  const known = builder.lazyCount({ entities, raw })
+  const { entities, isWhole } = await findPage(read, options)
+  const counter = newBuilder(read, options) as unknown as { lazyCount(result: object): number | undefined }
+  // Rows that went away between their keys and themselves make a page short that is not the last.
+  const known = isWhole ? counter.lazyCount({ entities }) : undefined
   return [entities, known ?? (await scatterCount(read, options))]
 }
 
 async function findPage(read: ScatterRead, options: Options) {
   const { access, binding } = read
   refuseLock(access, options)
-  const plan = planScatter(read, options)
-  const raw = await runScatter(read, plan)
-  const entities = plan.builder.needsReload
-    ? await reload(access, binding, {
-        builder: plan.builder,
-        rows: raw,
-        options,
-        isPaged: plan.isPaged,
-      })
-    : await hydrate(access, binding, plan.builder, raw)
-  return { plan, raw, entities }
+  const { page, rows } = planPage(read, options)
+  const found = await rows()
+  const entities = found.isKeys
+    ? await reload(access, binding, { ...found, options, isPaged: page.isPaged })
+    : await hydrate(access, binding, found.builder, found.rows)
+  return { entities, isWhole: entities.length === found.rows.length }
 }
 
 function refuseLock(access: ShardAccess, options: Options): void {
@@ -185,13 +182,14 @@ export function explainFind(read: ScatterRead, options: Options, reason: string)
   const [only, another] = shards
   const isSingle = only !== undefined && another === undefined
   if (!isSingle) refuseLock(access, options)
-  const plan = isSingle ? undefined : planScatter(read, options)
+  const plan = isSingle ? undefined : planPage(read, options)
   return explain({
     entity: binding.entity.name,
     operation: 'find',
     shards: Object.freeze(shards.map((shard) => shard.name)),
     reason,
-    statements: plan ? plan.statements : Object.freeze(only ? [singleStatement(access, binding, only, options)] : []),
+    page: plan ? Object.freeze({ rung: plan.rung, reason: plan.reason }) : passThrough,
+    statements: plan ? plan.statements() : Object.freeze(only ? [singleStatement(access, binding, only, options)] : []),
     steps: Object.freeze(plan ? stepsOf(plan) : []),
   })
 }
@@ -211,24 +209,4 @@ function singleStatement(
     text: bindShardNames(text, shard),
     parameters: Object.freeze(Array.isArray(parameters) ? [...parameters] : []),
   })
-}
-
-function stepsOf({ order, offset, limit, statements, builder }: ScatterPlan): readonly string[] {
-  const steps: string[] = []
-  if (statements.length > 1)
-    steps.push(
-      order.length > 0
-        ? `merge ${statements.length} sorted answers`
-        : `append ${statements.length} answers in the order of the shards`,
-    )
-  if (order.some((term) => term.merge.kind === 'ranked') && statements.length > 1)
-    steps.push('let the database rank the texts that only it can order')
-  if (offset > 0) steps.push(`skip ${offset} rows`)
-  if (limit !== undefined) steps.push(`take ${limit} rows`)
-  steps.push(
-    builder.needsReload
-      ? 'load the entities of the page by primary key, one find a shard'
-      : 'make entities of the page',
-  )
-  return steps
 }

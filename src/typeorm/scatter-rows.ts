@@ -4,11 +4,13 @@ import { mergeTiesHere } from '../execution/merge-ties-here'
 import type { AskDatabase } from '../execution/rank-values'
 import type { Row } from '../merging/row'
 import { armTag } from '../planning/bind-shard-names'
-import { buildNodeStatements, type NodeStatement, type ScatterArm } from '../planning/scatter-statement'
+import type { NodeSortFacts } from '../planning/node-sort-facts'
+import { buildNodeStatements, type NodeStatement, type ScatterArm, skipsByItself } from '../planning/scatter-statement'
 import type { Shard } from '../topology/shard'
 import { ArmQueryBuilder, type TemplateStatement } from './arm-query-builder'
 import type { EntityBinding } from './entity-binding'
 import { helpMerge } from './help-merge'
+import { addKeyTexts, selectKeysOnly } from './key-columns'
 import { lateTies, rememberTies } from './late-ties'
 import { narrowWhere } from './narrow-where'
 import { addHiddenOrder, type OrderTerm } from './scatter-order'
@@ -32,11 +34,30 @@ export interface ScatterPlan {
   readonly builder: ArmQueryBuilder<ObjectLiteral>
   readonly statements: readonly NodeStatement[]
   readonly order: readonly OrderTerm[]
+  readonly page: Page
+  /** Rows of the merged answers that are before the page; the others are left out by the database. */
+  readonly skip: number
+  /** The same find with statements that sort ties themselves, where these leave them to the merge. */
+  readonly sortingTies: (() => ScatterPlan) | undefined
+}
+
+export interface PlanSettings {
+  /** A builder of the find options that was made already. */
+  readonly builder?: ArmQueryBuilder<ObjectLiteral>
+  /** Asks for no more than the keys of the rows, by which `loadPage` fetches them. */
+  readonly keysOnly?: boolean
+  /** The nodes sort ties themselves, also where the merge could settle them. */
+  readonly ties?: 'sorted'
+  readonly placement?: Placement
+}
+
+/** `skip` and `take`, as TypeORM takes them. */
+export interface Page {
   readonly isPaged: boolean
   readonly offset: number
   readonly limit: number | undefined
-  /** The same find with statements that sort ties themselves, where these leave them to the merge. */
-  readonly sortingTies: (() => ScatterPlan) | undefined
+  /** The end of the page: offset + limit. */
+  readonly end: number | undefined
 }
 
 /** Where in its order a find starts, for all its builders alike. */
@@ -51,22 +72,20 @@ export interface Placement {
  * Plans a find over shards. Where the rows are not entities one to one (joins, relations), the statements give primary
  * keys in the order of the page, and the entities are loaded by them.
  */
-export function planScatter(
-  scope: ScatterScope,
-  options: FindOptions,
-  { ties, placement }: { readonly ties?: 'sorted'; readonly placement?: Placement } = {},
-): ScatterPlan {
-  const { access, binding, shards } = scope
-  const facts = nodesOf(scope).map((node) => access.runtime.pool(node).sortFacts)
-  const builder = newBuilder(scope, options)
+export function planScatter(scope: ScatterScope, options: FindOptions, given: PlanSettings = {}): ScatterPlan {
+  const { binding, shards } = scope
+  const { builder = newBuilder(scope, options), keysOnly = false, placement } = given
   const page = pageOf(builder)
-  // A placement makes its order total itself.
-  const late = ties === 'sorted' || placement ? undefined : lateTies(binding, builder, page)
+  const facts = factsOf(scope)
+  // What a node skips by itself it has to have sorted in whole; a placement makes its order total itself.
+  const sorts = given.ties === 'sorted' || keysOnly || placement || (page.offset > 0 && nodesOf(scope).length === 1)
+  const late = sorts ? undefined : lateTies(binding, builder, page)
   const limit = late !== undefined && page.end !== undefined ? page.end + 1 : page.end
   const prepare = (one: ArmQueryBuilder<ObjectLiteral>): readonly OrderTerm[] => {
     const { needsReload } = one
     placement?.place(one)
-    if (needsReload) selectKeysOnly(one, binding)
+    if (needsReload || keysOnly) selectKeysOnly(one, binding)
+    if (keysOnly) addKeyTexts(one, binding)
     const order = addHiddenOrder(one, { facts, ties: late !== undefined ? 'late' : page.isPaged ? 'sorted' : 'any' })
     placement?.select(one)
     one.addSelect(armTag, '__arm').skip(undefined).take(undefined).limit(limit)
@@ -80,39 +99,62 @@ export function planScatter(
   // Without a tiebreak nothing is left to settle; ranks would be asked for to find the ties.
   const hasTiebreak = order.some((term) => term.isTiebreak) && order.every(({ merge }) => merge.kind !== 'ranked')
   if (late !== undefined && !hasTiebreak) return sortingTies()
-  const narrow = narrowing(scope, options)
-  const narrowed = (shard: Shard): TemplateStatement => {
-    const own = newBuilder(scope, { ...options, where: narrow?.(shard.index) as never })
-    prepare(own)
-    return own.statement()
-  }
-  const whole = narrow ? undefined : builder.statement()
+  const templates = shardTemplates(
+    scope,
+    options,
+    (one) => {
+      if (one !== builder) prepare(one)
+      return one.statement()
+    },
+    builder,
+  )
   const statements = buildNodeStatements(
-    shards.map((shard): ScatterArm => ({ shard, ...(whole ?? narrowed(shard)) })),
+    shards.map((shard): ScatterArm => ({ shard, ...templates.of(shard) })),
     {
       order: order.filter((term) => late === undefined || !term.isTiebreak).map((term) => term.node),
       limit,
-      sharedParameters: sharesParameters(binding, whole),
+      offset: late === undefined ? page.offset : 0,
+      sharedParameters: templates.sharedParameters,
       maxArms,
     },
   )
-  return { builder, statements, order, ...page, sortingTies: late === undefined ? undefined : sortingTies }
+  const skip = late === undefined && skipsByItself(statements) ? 0 : page.offset
+  return { builder, statements, order, page, skip, sortingTies: late === undefined ? undefined : sortingTies }
 }
 
 /** Runs a planned scatter: the rows of the page, in order. */
 export async function runScatter(scope: ScatterScope, plan: ScatterPlan): Promise<readonly Row[]> {
-  const { access } = scope
-  const sources = await access.query(plan.statements)
-  const end = plan.limit === undefined ? undefined : plan.offset + plan.limit
-  if (plan.order.length === 0) {
-    // Without an order, the shards' rows follow each other; a statement's rows already do.
+  const { statements, order, skip, page, sortingTies } = plan
+  const sources = await scope.access.query(statements)
+  if (sortingTies && page.limit !== undefined && order.length > 0) {
+    const rows = mergeTiesHere(sources, order, { offset: skip, limit: page.limit })
+    return rows ?? runScatter(scope, sortingTies())
+  }
+  return mergeAnswers(scope, sources, { order, offset: skip, limit: page.limit })
+}
+
+/** The answers of statements as one, in order; without an order, shard after shard. */
+export async function mergeAnswers(
+  scope: ScatterScope,
+  sources: readonly (readonly Row[])[],
+  {
+    order,
+    offset,
+    limit,
+  }: {
+    readonly order: readonly OrderTerm[]
+    readonly offset: number
+    readonly limit: number | undefined
+  },
+): Promise<readonly Row[]> {
+  const end = limit === undefined ? undefined : offset + limit
+  if (order.length === 0) {
+    // A statement's rows already follow each other, shard by shard.
     const [only = [], another] = sources
     const rows = another ? sources.flat().sort((a, b) => Number(a['__arm']) - Number(b['__arm'])) : only
-    return plan.offset === 0 && end === undefined ? rows : rows.slice(plan.offset, end)
+    return offset === 0 && end === undefined ? rows : rows.slice(offset, end)
   }
-  const { sortingTies, limit } = plan
-  if (!sortingTies || limit === undefined) return mergeInOrder(sources, plan.order, plan, mergeHelp(scope))
-  return mergeTiesHere(sources, plan.order, { offset: plan.offset, limit }) ?? runScatter(scope, sortingTies())
+  return mergeInOrder(sources, order, { offset, limit }, mergeHelp(scope))
 }
 
 /** What a merge of the scope's rows may ask for. */
@@ -137,19 +179,38 @@ export async function planArms(
   { options, limit }: { options: FindOptions; limit?: number },
   make: (builder: ArmQueryBuilder<ObjectLiteral>) => Promise<TemplateStatement> | TemplateStatement,
 ): Promise<readonly NodeStatement[]> {
-  const narrow = narrowing(scope, options)
-  const whole = narrow ? undefined : await make(newBuilder(scope, options))
+  const templates = shardTemplates(scope, options, make)
   const arms: ScatterArm[] = []
-  for (const shard of scope.shards) {
-    const statement = whole ?? (await make(newBuilder(scope, { ...options, where: narrow?.(shard.index) as never })))
-    arms.push({ shard, ...statement })
+  for (const shard of scope.shards) arms.push({ shard, ...(await templates.of(shard)) })
+  return buildNodeStatements(arms, { order: [], limit, sharedParameters: templates.sharedParameters, maxArms })
+}
+
+/** The statements of an operation, each made once: one that serves all shards, or one a shard. */
+export interface ShardTemplates<T> {
+  readonly of: (shard: Shard) => T
+  readonly sharedParameters: boolean
+}
+
+/** @param whole a builder of the find options that was made already */
+export function shardTemplates<T extends TemplateStatement | Promise<TemplateStatement>>(
+  scope: ScatterScope,
+  options: FindOptions,
+  make: (builder: ArmQueryBuilder<ObjectLiteral>) => T,
+  whole?: ArmQueryBuilder<ObjectLiteral>,
+): ShardTemplates<T> {
+  const narrow = narrowing(scope, options)
+  if (!narrow) {
+    const builder = whole ?? newBuilder(scope, options)
+    const one = make(builder)
+    return { of: () => one, sharedParameters: sharesParameters(scope.binding, builder) }
   }
-  return buildNodeStatements(arms, {
-    order: [],
-    limit,
-    sharedParameters: sharesParameters(scope.binding, whole),
-    maxArms,
-  })
+  const made = new Map<Shard, T>()
+  const of = (shard: Shard): T => {
+    const own = made.get(shard) ?? make(newBuilder(scope, { ...options, where: narrow(shard.index) as never }))
+    made.set(shard, own)
+    return own
+  }
+  return { of, sharedParameters: false }
 }
 
 /** A builder with the find options in it, from the data source of the first shard. */
@@ -162,11 +223,22 @@ export function newBuilder(
   return ArmQueryBuilder.find<ObjectLiteral>(access.runtime.handle(first).dataSource, binding.metadata, options)
 }
 
+/** What says which rows a find is about, without their order and what is loaded with them. */
+export const rowOptions = ({ where, withDeleted }: FindOptions): FindOptions => ({
+  loadEagerRelations: false,
+  ...(where !== undefined && { where }),
+  ...(withDeleted !== undefined && { withDeleted }),
+})
+
+/** How the nodes that are asked sort. */
+export const factsOf = (scope: ScatterScope): readonly NodeSortFacts[] =>
+  nodesOf(scope).map((node) => scope.access.runtime.pool(node).sortFacts)
+
 const narrowing = ({ access, binding }: ScatterScope, { where }: FindOptions) =>
   narrowWhere(binding, where, (target) => access.runtime.bindingOf(target))
 
 /** TypeORM takes no page where `take` and `skip` are 0 in a joined find; otherwise LIMIT 0 is a page of nothing. */
-function pageOf(builder: ArmQueryBuilder<ObjectLiteral>) {
+export function pageOf(builder: ArmQueryBuilder<ObjectLiteral>): Page {
   const { skip, take } = builder.expressionMap
   const isPaged = builder.isJoined ? Boolean(skip) || Boolean(take) : skip !== undefined || take !== undefined
   const offset = isPaged ? (skip ?? 0) : 0
@@ -174,18 +246,8 @@ function pageOf(builder: ArmQueryBuilder<ObjectLiteral>) {
   return { isPaged, offset, limit, end: limit === undefined ? undefined : offset + limit }
 }
 
-/** Leaves the primary keys of what is selected, each once. */
-export function selectKeysOnly(
-  builder: ArmQueryBuilder<ObjectLiteral>,
-  { metadata }: Pick<EntityBinding, 'metadata'>,
-): void {
-  builder.select(metadata.primaryColumns.map((column) => `${builder.alias}.${column.propertyPath}`))
-  builder.distinct(builder.isMultiplied)
-}
-
-/** One parameter list serves all arms, unless they have values of their own, or each shard its own types for them. */
-function sharesParameters({ metadata }: EntityBinding, whole: TemplateStatement | undefined): boolean {
-  if (!whole) return false
-  if (whole.parameters.length === 0) return true
+/** One parameter list serves all arms, unless each shard has its own types for them. */
+function sharesParameters({ metadata }: EntityBinding, builder: ArmQueryBuilder<ObjectLiteral>): boolean {
+  if (Object.keys(builder.getParameters()).length === 0) return true
   return ![metadata, ...metadata.relations.map((relation) => relation.inverseEntityMetadata)].some(hasPerShardTypes)
 }

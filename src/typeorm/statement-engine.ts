@@ -256,7 +256,10 @@ export class StatementEngine implements StatementWriter {
     if (!analysis.main) {
       const names = outputNames(local, analysis)
       const template = withShippedRows(templateOf({ SelectStmt: local }), shipped)
-      return { plan: undefined, run: () => this.atHome(template, { names, values, asText, context }) }
+      return {
+        plan: undefined,
+        run: () => this.atHome(template, { names, values, asText, context, shard: this.someShard(analysis) }),
+      }
     }
     const [first, ...others] = this.allowedShards(analysis.main, run.parameters, false)
     if (!first) throw new RangeError('A statement has at least one shard.')
@@ -331,6 +334,10 @@ export class StatementEngine implements StatementWriter {
       { node: shard.node, shards: [shard.name], text: bindShardNames(text, shard), parameters },
     ])
     return rows
+  }
+
+  private someShard({ uses }: StatementAnalysis): Shard | undefined {
+    return this.runtime.map.groups.get(uses[0]?.table.group ?? '')?.[0]
   }
 
   private factsOf(shards: readonly Shard[], types: readonly ValueType[]) {
@@ -428,7 +435,13 @@ export class StatementEngine implements StatementWriter {
     const { withClause: _with, ...rest } = whole
     const outer: SelectStmt = { ...rest, larg: await side(whole.larg), rarg: await side(whole.rarg) }
     const names = shipped[0]?.columns.map(({ name }) => name) ?? []
-    return this.atHome(withShippedRows(templateOf({ SelectStmt: outer }), shipped), { names, values, asText, context })
+    return this.atHome(withShippedRows(templateOf({ SelectStmt: outer }), shipped), {
+      names,
+      values,
+      asText,
+      context,
+      shard: this.someShard(run.analysis),
+    })
   }
 
   /** Runs a query without sharded tables on the home node. */
@@ -439,12 +452,23 @@ export class StatementEngine implements StatementWriter {
       values,
       asText,
       context,
-    }: { names: readonly string[]; values: readonly unknown[]; asText: boolean; context: StatementContext },
+      shard,
+    }: {
+      readonly names: readonly string[]
+      readonly values: readonly unknown[]
+      readonly asText: boolean
+      readonly context: StatementContext
+      /** Where it runs instead, if it needs the types of a shard. */
+      readonly shard: Shard | undefined
+    },
   ): Promise<Answer> {
-    if (!asText) return { rows: await askHome(template.text, pick(template.parameters, values), context), columns: [] }
-    const types = await this.describe(template, names.length, { shard: undefined, values, context })
-    const rows = await askHome(textsOf(template.text, types), pick(template.parameters, values), context)
-    return { rows, columns: columnsOf(names, types) }
+    const on = template.text.includes(`"${placeholderSchema}"`) ? shard : undefined
+    const parameters = pick(template.parameters, values)
+    const ask = (text: string) =>
+      on ? this.askShard(on, text, parameters, context) : askHome(text, parameters, context)
+    if (!asText) return { rows: await ask(template.text), columns: [] }
+    const types = await this.describe(template, names.length, { shard: on, values, context })
+    return { rows: await ask(textsOf(template.text, types)), columns: columnsOf(names, types) }
   }
 
   /** Runs what is detached, so that its rows can stand in its place. */
@@ -490,6 +514,7 @@ export class StatementEngine implements StatementWriter {
   private async asTexts(select: SelectStmt, { parameters, context }: Omit<Run, 'asText'>): Promise<Answer> {
     const template = templateOf({ SelectStmt: select })
     const values = pick(template.parameters, parameters)
+    const numbered = values.map((_, index) => index + 1)
     const read = await this.understand(template.text)
     if (!read) {
       const names = outputNames(
@@ -497,12 +522,23 @@ export class StatementEngine implements StatementWriter {
         analyseStatement({ SelectStmt: select }, this.catalog, () => false),
       )
       return this.atHome(
-        { text: template.text, parameters: values.map((_, index) => index + 1) },
-        { names, values, asText: true, context },
+        { text: template.text, parameters: numbered },
+        { names, values, asText: true, context, shard: undefined },
       )
     }
     const place = this.onePlace(read, values)
-    if (!place) return this.select({ ...read, parameters: values, context, asText: true })
+    const answer = place
+      ? await this.textsAt(place, read, values, context)
+      : await this.select({ ...read, parameters: values, context, asText: true })
+    return { rows: answer.rows, columns: withBases(answer.columns, leftmost(selectOf(read.statement)), read.analysis) }
+  }
+
+  private async textsAt(
+    place: Place,
+    read: ReadStatement,
+    values: readonly unknown[],
+    context: StatementContext,
+  ): Promise<Answer> {
     const names = outputNames(leftmost(selectOf(read.statement)), read.analysis)
     const whole: Template = { text: wholeText(read, place), parameters: values.map((_, index) => index + 1) }
     const types = await this.describe(whole, names.length, { shard: place.shard, values, context })
@@ -571,6 +607,17 @@ export class StatementEngine implements StatementWriter {
 /** Notes rows as a CTE of arrays. @returns its name */
 function ship(shipped: ShippedRows[], values: unknown[], { rows, columns }: Answer): string {
   const cte = `__m${shipped.length}__`
+  for (const { name, type, base } of columns) {
+    // PostgreSQL has one enum, the shards have one each.
+    if ((type.kind !== 'enum' || (base && !type.name.endsWith('[]'))) && type.kind !== 'composite') continue
+    throw new ShardedError(
+      'STATEMENT_UNSUPPORTED',
+      `The column ${name} of a subquery has a type that each shard has for itself.`,
+      {
+        details: { column: name, type: type.name },
+      },
+    )
+  }
   shipped.push({ cte, columns, firstParameter: values.length + 1 })
   for (const index of columns.keys()) values.push(rows.map((row) => row[`c${index}`]))
   return cte
@@ -634,6 +681,20 @@ const leftmost = (select: SelectStmt): SelectStmt => (select.larg ? leftmost(sel
 
 const outputNames = (select: SelectStmt, { scope }: StatementAnalysis): readonly string[] =>
   expandedTargets(select, scope).map((node) => ('ResTarget' in node ? (node.ResTarget.name ?? '') : ''))
+
+/** Notes which columns of tables a query gives. */
+function withBases(
+  columns: readonly OutputColumn[],
+  select: SelectStmt,
+  { scope }: StatementAnalysis,
+): readonly OutputColumn[] {
+  const targets = expandedTargets(select, scope)
+  return columns.map((column, index) => {
+    const target = targets[index]
+    const base = target && 'ResTarget' in target ? scope.column(target.ResTarget.val) : undefined
+    return base ? { ...column, base: { table: base.use.table.name, column: base.name } } : column
+  })
+}
 
 const columnsOf = (names: readonly string[], types: readonly ValueType[]): readonly OutputColumn[] =>
   names.flatMap((name, index) => {

@@ -4,7 +4,7 @@ import type { QueryResult } from 'typeorm/query-runner/QueryResult'
 import { ShardedError } from '../errors/sharded-error'
 import { physicalName, placeholderSchema } from '../planning/bind-shard-names'
 import type { ShippedRows } from '../planning/shipped-rows'
-import { type NamedTable, templateText } from '../planning/statement-template'
+import { localise, type NamedTable, templateOf, templateText } from '../planning/statement-template'
 import type { StatementAnalysis } from '../routing/statement-analysis'
 import type { ParsedStatement } from '../sql/parse-statement'
 import type { TreeObject } from '../sql/tree'
@@ -42,7 +42,7 @@ export interface Substitutes {
 }
 
 /** The whole text, for one place: with the placeholder schema, or the names of several groups' shards. */
-export function wholeText({ parsed, analysis }: ReadStatement, place?: Place): string {
+export function wholeText({ parsed, analysis, statement }: ReadStatement, place?: Place): string {
   if (place && place.shards.size > 1) {
     const groups = new Map(analysis.uses.map(({ rangeVar, table }) => [rangeVar, table.group]))
     return templateText(parsed, namedUses(analysis), ({ rangeVar, name }) => {
@@ -51,12 +51,20 @@ export function wholeText({ parsed, analysis }: ReadStatement, place?: Place): s
       return `${quoted(physical.schema)}.${quoted(physical.name)}`
     })
   }
+  if (analysis.uses.some(({ rangeVar }) => rangeVar.schemaname === 'public')) {
+    // `public.order.id` names the column by a place that the table does not have.
+    return templateOf(localise(statement, namedUses(analysis))).text
+  }
   const tables = namedUses(analysis).filter(({ rangeVar }) => rangeVar.schemaname !== placeholderSchema)
   return tables.length === 0 ? parsed.text : templateText(parsed, tables)
 }
 
+/** Each table once: a CTE that is used twice is written once. */
 export const namedUses = ({ uses }: StatementAnalysis): readonly NamedTable[] =>
-  uses.map(({ table, rangeVar }) => ({ rangeVar, name: table.name }))
+  [...new Map(uses.map((use) => [use.rangeVar, use])).values()].map(({ table, rangeVar }) => ({
+    rangeVar,
+    name: table.name,
+  }))
 
 /** @throws ShardedError JOIN_NOT_LOCAL, STATEMENT_UNSUPPORTED */
 export function refuseProblems({ problems, uses }: StatementAnalysis): void {
