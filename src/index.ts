@@ -30,3 +30,4 @@ export type {
 } from './typeorm/sharded-data-source-options'
 export { ShardedEntityManager } from './typeorm/sharded-entity-manager'
 export { ShardedRepository } from './typeorm/sharded-repository'
+export type { EntityStream, StreamOptions } from './typeorm/stream-entities'

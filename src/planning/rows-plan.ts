@@ -74,7 +74,7 @@ export function draftRows(
   // Ties at the border of a page fall alike on every page.
   if (isPaged && isWhole && sorts.length > 0 && !select.op?.startsWith('SETOP_U'))
     sorts.push(...tieBreak(main, sorts, scope))
-  const hidden = sorts.map(({ expression }, index) => targetNode(expression, `__o${index}`))
+  const hidden = sorts.map(({ expression }, index) => targetNode(expression, `__ro${index}`))
   const { limitCount, limitOffset, limitOption: _option, ...rest } = select
   return {
     select: selectNode({
@@ -112,9 +112,9 @@ export function rowsPlan(
       ...sort,
       type,
       form,
-      column: form.comparable ? `__k${index}` : `__o${index}`,
-      nodeColumn: form.nodeOrder ? `__n${index}` : `__o${index}`,
-      witness: form.witness ? `__w${index}` : undefined,
+      column: form.comparable ? `__rk${index}` : `__ro${index}`,
+      nodeColumn: form.nodeOrder ? `__rn${index}` : `__ro${index}`,
+      witness: form.witness ? `__rw${index}` : undefined,
     }
   })
   return Object.freeze({
@@ -149,9 +149,9 @@ function wrapArm(
   })
   for (const [index, { form, column, nodeColumn, witness }] of order.entries()) {
     const value = `q.o${index}`
-    if (column === `__o${index}` || nodeColumn === `__o${index}`) selected.push(`${value} AS "__o${index}"`)
-    if (form.comparable) selected.push(`${form.comparable(value)} AS "__k${index}"`)
-    if (form.nodeOrder) selected.push(`${form.nodeOrder(value)} AS "__n${index}"`)
+    if (column === `__ro${index}` || nodeColumn === `__ro${index}`) selected.push(`${value} AS "__ro${index}"`)
+    if (form.comparable) selected.push(`${form.comparable(value)} AS "__rk${index}"`)
+    if (form.nodeOrder) selected.push(`${form.nodeOrder(value)} AS "__rn${index}"`)
     if (form.witness) selected.push(`${form.witness.sql(value)} AS "${witness}"`)
   }
   return Object.freeze({

@@ -2,12 +2,11 @@ import type { EntityManager, EntityMetadata, FindManyOptions, ObjectLiteral } fr
 import type { CursorSigner } from '../merging/cursor'
 import type { Row } from '../merging/row'
 import { ArmQueryBuilder } from './arm-query-builder'
-import { findByKeys, hydrateEach, keysOf, reloadEach } from './hydrate'
+import { entitiesOf, hydrateEach, keysOf, reloadEach } from './hydrate'
 import { selectKeysOnly } from './key-columns'
 import { Keyset } from './keyset'
 import { Page } from './page'
 import type { PageRequest } from './page-options'
-import { primaryKeyText } from './primary-key-text'
 import { newBuilder, planScatter, runScatter, type ScatterScope } from './scatter-rows'
 import { selectKeys } from './select-keys'
 
@@ -96,18 +95,6 @@ function withSelect(options: Options, select: Options['select']): Options {
 
 const positionIn = (keyset: Keyset, { request: { cursor }, signer }: PageWork) =>
   cursor === undefined ? undefined : signer.open(cursor, keyset.scope)
-
-/** In the order of the keys, with a gap where a row went away between the two statements. */
-async function entitiesOf(
-  manager: EntityManager,
-  metadata: EntityMetadata,
-  { options, keys }: { options: Options; keys: readonly ObjectLiteral[] },
-): Promise<readonly (ObjectLiteral | undefined)[]> {
-  if (keys.length === 0) return []
-  const found = await findByKeys(manager, { metadata }, options, keys)
-  const byKey = new Map(found.map((entity) => [primaryKeyText(metadata, entity), entity]))
-  return keys.map((key) => byKey.get(primaryKeyText(metadata, key)))
-}
 
 interface Finish extends PageWork {
   readonly keyset: Keyset

@@ -1,4 +1,4 @@
-import type { EntityManager, FindManyOptions, ObjectLiteral } from 'typeorm'
+import type { EntityManager, EntityMetadata, FindManyOptions, ObjectLiteral } from 'typeorm'
 import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver'
 import { RawSqlResultsToEntityTransformer } from 'typeorm/query-builder/transformer/RawSqlResultsToEntityTransformer'
 import type { Row } from '../merging/row'
@@ -196,4 +196,35 @@ function withoutUnselectedKeys(
     if (!column.embeddedMetadata && !selected[column.propertyName]) delete entity[column.propertyName]
   }
   return entity
+}
+
+/** In the order of the keys, with a gap where a row went away between the two statements. */
+export async function entitiesOf(
+  manager: EntityManager,
+  metadata: EntityMetadata,
+  { options, keys }: { options: FindManyOptions<ObjectLiteral>; keys: readonly ObjectLiteral[] },
+): Promise<readonly (ObjectLiteral | undefined)[]> {
+  if (keys.length === 0) return []
+  const found = await findByKeys(manager, { metadata }, options, keys)
+  const byKey = new Map(found.map((entity) => [primaryKeyText(metadata, entity), entity]))
+  return keys.map((key) => byKey.get(primaryKeyText(metadata, key)))
+}
+
+/** The entities of rows, one a row and in their order, told to listeners and subscribers as TypeORM does. */
+export async function entitiesOfRows(
+  { dataSource, queryRunner }: EntityManager,
+  builder: ArmQueryBuilder<ObjectLiteral>,
+  rows: readonly Row[],
+): Promise<readonly (ObjectLiteral | undefined)[]> {
+  const entities = transformEach(builder, [...rows])
+  const metadata = builder.expressionMap.mainAlias?.metadata
+  if (!metadata) return entities
+  const runner = queryRunner ?? dataSource.createQueryRunner('slave')
+  try {
+    const loaded = entities.filter((entity) => entity !== undefined)
+    await runner.broadcaster.broadcast('Load', metadata, loaded)
+  } finally {
+    if (runner !== queryRunner) await runner.release()
+  }
+  return entities
 }

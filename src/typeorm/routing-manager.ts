@@ -3,6 +3,7 @@ import type { ScatterLimits } from '../execution/scatter-limits'
 import type { Explanation } from '../planning/explanation'
 import type { Page } from './page'
 import type { PageOptions } from './page-options'
+import type { EntityStream, StreamOptions } from './stream-entities'
 
 /** What a sharded repository asks of its manager besides TypeORM's own methods. */
 export interface RoutingManager extends EntityManager {
@@ -19,5 +20,9 @@ export interface RoutingManager extends EntityManager {
     target: EntityTarget<Entity>,
     options: PageOptions<Entity>,
   ): Promise<Page<Entity>>
+  stream<Entity extends ObjectLiteral>(
+    target: EntityTarget<Entity>,
+    options?: StreamOptions<Entity>,
+  ): EntityStream<Entity>
   queryFor<T>(target: EntityTarget<ObjectLiteral>, query: string, parameters?: unknown[] | ObjectLiteral): Promise<T>
 }

@@ -38,6 +38,10 @@ export class ShardRuntime {
     return this.bindings.size > 0
   }
 
+  get nodes(): readonly string[] {
+    return [...this.pools.keys()]
+  }
+
   pool(node: string): NodePool {
     const pool = this.pools.get(node)
     if (!pool) throw new RangeError(`There is no node ${node}.`)

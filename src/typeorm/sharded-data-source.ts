@@ -74,7 +74,7 @@ export class ShardedDataSource extends DataSource {
   private pools: ReadonlyMap<string, NodePool> = new Map()
   private readonly listeners: Set<StatementListener> = new Set()
   private built: ShardRuntime | undefined
-  private engine: StatementEngine | undefined
+  private builtEngine: StatementEngine | undefined
 
   /** @throws ShardedError OPTIONS_INVALID */
   constructor(options: ShardedDataSourceOptions) {
@@ -91,6 +91,11 @@ export class ShardedDataSource extends DataSource {
   /** What initialisation has built; for this package's own parts. */
   get runtime(): ShardRuntime {
     return this.built ?? notConnected()
+  }
+
+  /** Runs statements over the shards; for this package's own parts. */
+  get engine(): StatementEngine {
+    return this.builtEngine ?? notConnected()
   }
 
   /** The shards of all entities, or of one entity's colocation group, in order. @throws ShardedError NOT_SHARDED */
@@ -196,7 +201,7 @@ export class ShardedDataSource extends DataSource {
       () => this.runtime,
       this.driver as PostgresDriver,
       mode,
-      () => this.engine,
+      () => this.builtEngine,
     )
     this.createEntityManager(runner)
     return runner
@@ -216,7 +221,7 @@ export class ShardedDataSource extends DataSource {
     )
     const runtime = this.buildRuntime(model)
     this.built = runtime
-    this.engine = new StatementEngine(
+    this.builtEngine = new StatementEngine(
       runtime,
       buildTableCatalog(
         this.entityMetadatas,
@@ -335,7 +340,7 @@ export class ShardedDataSource extends DataSource {
     const pools = [...this.pools.values()]
     this.pools = new Map()
     this.built = undefined
-    this.engine = undefined
+    this.builtEngine = undefined
     await Promise.all(pools.map((pool) => pool.end()))
   }
 

@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream'
 import {
   type DataSource,
   type DeepPartial,
@@ -19,6 +20,7 @@ import {
 import type { PickKeysByType } from 'typeorm/common/PickKeysByType'
 import type { IsolationLevel } from 'typeorm/driver/types/IsolationLevel'
 import type { QueryDeepPartialEntity } from 'typeorm/query-builder/QueryPartialEntity'
+import type { QueryResult } from 'typeorm/query-runner/QueryResult'
 import type { UpdateOptions } from 'typeorm/repository/UpdateOptions'
 import type { UpsertOptions } from 'typeorm/repository/UpsertOptions'
 import { InstanceChecker } from 'typeorm/util/InstanceChecker'
@@ -27,6 +29,7 @@ import { ShardedError } from '../errors/sharded-error'
 import { OperationLimits } from '../execution/operation-limits'
 import type { ScatterLimits } from '../execution/scatter-limits'
 import type { CursorSigner } from '../merging/cursor'
+import type { Row } from '../merging/row'
 import { checkLimits } from '../metadata/limits'
 import type { Explanation } from '../planning/explanation'
 import type { EntityBinding } from './entity-binding'
@@ -44,10 +47,13 @@ import { ShardedQueryRunner } from './sharded-query-runner'
 import * as reads from './sharded-reads'
 import { ShardedRepository } from './sharded-repository'
 import * as writes from './sharded-writes'
+import type { StatementEngine } from './statement-engine'
+import { type EntityStream, type StreamOptions, type StreamSource, streamEntities } from './stream-entities'
 
 /** The data source as a manager needs it. */
 interface RoutedDataSource extends DataSource {
   readonly runtime: ShardRuntime
+  readonly engine: StatementEngine
   /** Undefined where the options have no secret. */
   readonly cursorSigner: CursorSigner | undefined
 }
@@ -196,6 +202,53 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
     const work = { request, signer: this.cursorSigner(metadata.name) }
     const page = context ? await reads.findPage(context, work) : await pageOfOne(this, metadata, request.find, work)
     return page as Page<Entity>
+  }
+
+  /** See `ShardedRepository.stream`. */
+  stream<Entity extends ObjectLiteral>(
+    entityClass: EntityTarget<Entity>,
+    options: StreamOptions<Entity> = {},
+  ): EntityStream<Entity> {
+    const context = this.context(entityClass)
+    const given = options as reads.Options
+    const entities = context
+      ? reads.stream(context, given, (access) => this.streamSource(access))
+      : streamEntities(this.homeSource(), this.dataSource.getMetadata(entityClass), given)
+    return Readable.from(entities) as EntityStream<Entity>
+  }
+
+  private streamSource(access: ShardAccess): StreamSource {
+    const { engine, runtime } = this.dataSource
+    const openRunner = () => this.dataSource.createQueryRunner() as ShardedQueryRunner
+    const home = async (text: string, parameters: readonly unknown[]): Promise<QueryResult> => {
+      const runner = this.queryRunner ?? this.dataSource.createQueryRunner('slave')
+      try {
+        return await runner.query(text, [...parameters], true)
+      } finally {
+        if (runner !== this.queryRunner) await runner.release()
+      }
+    }
+    return {
+      manager: this,
+      facts: () => runtime.nodes.map((node) => runtime.pool(node).sortFacts),
+      rows: (text, parameters) => engine.stream(text, parameters, { access, home, openRunner }),
+    }
+  }
+
+  /** Unsharded entities are streamed as TypeORM's query builders stream. */
+  private homeSource(): StreamSource {
+    const { runtime } = this.dataSource
+    return {
+      manager: this,
+      facts: () => [runtime.pool(runtime.map.home).sortFacts],
+      rows: async (text, parameters) => {
+        const runner = this.queryRunner ?? this.dataSource.createQueryRunner('slave')
+        const release = () => (runner === this.queryRunner ? undefined : runner.release())
+        const rows = await runner.stream(text, [...parameters], release, release)
+        rows.once('close', release)
+        return rows as unknown as AsyncIterable<Row>
+      },
+    }
   }
 
   override async findBy<Entity extends ObjectLiteral>(

@@ -1,10 +1,12 @@
 import type { EntityManager, FindManyOptions, ObjectLiteral } from 'typeorm'
+import { bindShardNames } from '../planning/bind-shard-names'
 import type { Explanation } from '../planning/explanation'
 import type { Shard } from '../topology/shard'
 import { checkRelations } from './check-relations'
 import { type PageWork, pageOfOne, pageOverShards } from './find-page'
 import { type OperationContext, routeOperation } from './operation-context'
 import type { Page } from './page'
+import { readInTurn } from './read-cursors'
 import {
   type AggregateFunction,
   explainFind,
@@ -15,8 +17,9 @@ import {
   scatterFind,
   scatterFindAndCount,
 } from './read-operations'
-
+import type { ShardAccess } from './shard-access'
 import { numberKind } from './sort-column'
+import { type StreamSource, streamEntities } from './stream-entities'
 import { needsParsing, needsWhole, type WholeReads } from './whole-reads'
 
 export type Options = FindManyOptions<ObjectLiteral>
@@ -123,6 +126,28 @@ export function aggregate(
       return scatterAggregate(scatter, { fn, propertyPath, where: routed.where })
     },
   })
+}
+
+/** The entities of a find as they are asked for; on the shard of a hint by that shard's own data source. */
+export async function* stream(
+  context: OperationContext,
+  options: Options,
+  sourceOf: (access: ShardAccess) => StreamSource,
+): AsyncGenerator<ObjectLiteral, void, undefined> {
+  const { access, binding, hint } = context
+  checkLocal(context, options)
+  const { shards, where } = routeOperation(context, { name: 'stream', writes: false }, options.where)
+  const routed = where === options.where ? options : { ...options, where: where as never }
+  const source = sourceOf(access)
+  const [shard] = shards
+  if (hint?.kind !== 'shard' || !shard) {
+    yield* streamEntities(source, binding.metadata, routed)
+    return
+  }
+  const rows = (text: string, parameters: readonly unknown[]) =>
+    readInTurn(access, [{ node: shard.node, shards: [shard.name], text: bindShardNames(text, shard), parameters }])
+  const manager = await (access.transaction?.participant(shard) ?? access.runtime.managerOf(shard))
+  yield* streamEntities({ ...source, manager, rows }, binding.metadata, routed)
 }
 
 export function explainRead(context: OperationContext, options: Options): Explanation {

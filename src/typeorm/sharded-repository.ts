@@ -4,6 +4,7 @@ import type { Explanation } from '../planning/explanation'
 import type { Page } from './page'
 import type { PageOptions } from './page-options'
 import type { RoutingManager } from './routing-manager'
+import type { EntityStream, StreamOptions } from './stream-entities'
 
 /**
  * TypeORM's repository, with what is about shards besides. For an unsharded entity it is a plain one.
@@ -67,6 +68,19 @@ export class ShardedRepository<Entity extends ObjectLiteral> extends Repository<
    */
   async findPage(options: PageOptions<Entity>): Promise<Page<Entity>> {
     return this.manager.findPage(this.target, options)
+  }
+
+  /**
+   * The entities of a find, one after the other in its order, however many: merged from cursors on every node, with some
+   * thousand rows in hand. Leaving the loop, an error, or an abort closes the cursors and gives the connections back.
+   *
+   * @example
+   * for await (const order of orders.stream({ order: { createdAt: 'ASC' } })) await archive(order)
+   *
+   * @throws what `find` refuses, and STATEMENT_UNSUPPORTED for options that a stream does not take: at the first entity
+   */
+  stream(options?: StreamOptions<Entity>): EntityStream<Entity> {
+    return this.manager.stream(this.target, options)
   }
 
   /**

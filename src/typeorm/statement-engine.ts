@@ -1,8 +1,6 @@
 import type { Node, RangeVar, SelectStmt } from '@pgsql/types'
 import { QueryResult } from 'typeorm/query-runner/QueryResult'
 import { ShardedError } from '../errors/sharded-error'
-import type { BatchSource, CursorGroup } from '../execution/cursor-group'
-import { mergeBatches } from '../execution/merge-batches'
 import { mergeInOrder } from '../execution/merge-in-order'
 import type { MergeTerm } from '../execution/merge-term'
 import type { Row } from '../merging/row'
@@ -24,6 +22,7 @@ import { columnNode, integerConstant, selectNode, targetNode, typeCast } from '.
 import { loadParser, type ParsedStatement, parseStatement } from '../sql/parse-statement'
 import { type TreeObject, visit } from '../sql/tree'
 import type { Shard } from '../topology/shard'
+import { readInTurn, readMerged } from './read-cursors'
 import { maxArms } from './scatter-rows'
 import type { ShardAccess } from './shard-access'
 import type { ShardRuntime } from './shard-runtime'
@@ -138,7 +137,7 @@ export class StatementEngine implements StatementWriter {
       const { shard } = place
       const bound = bindShardNames(wholeText(statement, place), shard)
       const statements = [{ node: shard.node, shards: [shard.name], text: bound, parameters }]
-      yield* streamed(context.access.cursors(statements), inTurn)
+      yield* readInTurn(context.access, statements)
       return
     }
     if (!('SelectStmt' in statement.statement)) {
@@ -167,10 +166,13 @@ export class StatementEngine implements StatementWriter {
     const statements = arms(plan.arm, run, { limit: page.end, order })
     const { ask } = this.help(statements, run)
     const names = plan.outputs.map(({ name }) => name)
-    const merged = (sources: readonly BatchSource[]) =>
-      plan.order.length > 0 ? mergeBatches(sources, plan.order.map(mergeTerm), ask) : inTurn(sources)
+    const { access } = run.context
+    const rows =
+      plan.order.length > 0
+        ? readMerged(access, statements, plan.order.map(mergeTerm), ask)
+        : readInTurn(access, statements)
     let position = 0
-    for await (const row of streamed(run.context.access.cursors(statements), merged)) {
+    for await (const row of rows) {
       if (position >= page.offset) yield onlyColumns(row, names)
       position += 1
       if (page.end !== undefined && position >= page.end) return
@@ -753,22 +755,6 @@ const mergeTerm = ({
   type,
   witness: form.witness && witness !== undefined ? { column: witness, of: form.witness.of } : undefined,
 })
-
-/** Reads from cursors, and closes them however the reading ends. */
-async function* streamed(
-  group: CursorGroup,
-  merged: (sources: readonly BatchSource[]) => AsyncIterable<Row>,
-): AsyncGenerator<Row, void, undefined> {
-  try {
-    yield* merged(group.sources)
-  } finally {
-    await group.close()
-  }
-}
-
-async function* inTurn(sources: readonly BatchSource[]): AsyncGenerator<Row, void, undefined> {
-  for (const source of sources) for await (const batch of source) yield* batch
-}
 
 /** Without an order, the shards' rows follow each other. */
 function inShardOrder(sources: readonly (readonly Row[])[]): readonly Row[] {
