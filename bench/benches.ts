@@ -6,6 +6,7 @@ import { pointRead } from './point-read.bench'
 import { routing } from './routing.bench'
 import { save } from './save.bench'
 import { start } from './start.bench'
+import { stream } from './stream.bench'
 import type { Bench } from './support/bench'
 import { top } from './top.bench'
 import { unsharded } from './unsharded.bench'
@@ -21,5 +22,6 @@ export const benches: readonly Bench[] = [
   save,
   insert,
   aggregate,
+  stream,
   start,
 ]
