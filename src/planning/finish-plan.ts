@@ -289,9 +289,16 @@ class GroupedHalves implements Halves {
     if (partial) return this.combined(partial)
     // The row's values go along, and the aggregate itself runs in the outer half.
     const outer: Node = {
-      FuncCall: replaceParts(call, (node) => (needsRow(node) ? this.shipment.column(node) : node)),
+      FuncCall: replaceParts(call, (node) => this.told(node)),
     }
     return () => outer
+  }
+
+  /** A row value goes along field by field: its type has no name, by which a text could be read as one again. */
+  private told(node: Node): Node {
+    if ('RowExpr' in node)
+      return { RowExpr: { ...node.RowExpr, args: (node.RowExpr.args ?? []).map((field) => this.told(field)) } }
+    return needsRow(node) ? this.shipment.column(node) : node
   }
 
   private combined({ partials, combine }: PartialAggregate): Late {
