@@ -143,12 +143,14 @@ function finish(
   if (kind === 'float') {
     const numbers = values.map((value) => (value === null ? null : Number(value)))
     const result = fn === 'SUM' ? combineSum(numbers, 'float') : combineExtreme(numbers, fn, 'float')
-    // TypeORM's parseFloat makes 0 of -0.
-    return result === null ? null : result + 0
+    return parsed(result)
   }
   const text = fn === 'SUM' ? combineSum(values, 'exact') : combineExtreme(values, fn, 'numeric')
   return text === null ? null : Number.parseFloat(text)
 }
+
+/** TypeORM's parseFloat makes 0 of -0. */
+const parsed = (value: number | null): number | null => (value === null ? null : value + 0)
 
 async function finishAverage(
   access: ShardAccess,
@@ -157,7 +159,7 @@ async function finishAverage(
   parts: readonly { readonly sum: string | null; readonly count: string }[],
 ): Promise<number | null> {
   if (kind === 'float')
-    return combineAverage(parts.map(({ sum, count }) => ({ sum: sum === null ? null : Number(sum), count })))
+    return parsed(combineAverage(parts.map(({ sum, count }) => ({ sum: sum === null ? null : Number(sum), count }))))
   const sum = combineSum(
     parts.map((part) => part.sum),
     'exact',

@@ -4,7 +4,10 @@ import { RelationLoader } from 'typeorm/query-builder/RelationLoader'
 import { keyOf, shardOfKey } from './entity-binding'
 import type { ShardRuntime } from './shard-runtime'
 
-/** Loads a lazy relation on the shard that its entity came from; relations of unsharded entities as TypeORM does. */
+/**
+ * Loads a lazy relation on the shard that its entity came from; relations of unsharded entities, and of many entities, as
+ * TypeORM does.
+ */
 export class ShardedRelationLoader extends RelationLoader {
   constructor(
     dataSource: DataSource,
@@ -21,8 +24,11 @@ export class ShardedRelationLoader extends RelationLoader {
   ): Promise<never[]> {
     const runtime = this.runtime()
     const binding = runtime.bindingOf(relation.entityMetadata.target)
-    if (!binding) return super.load(relation, entityOrEntities, queryRunner, ...rest) as Promise<never[]>
-    const [entity = {}] = Array.isArray(entityOrEntities) ? entityOrEntities : [entityOrEntities]
+    const [entity = {}, another] = Array.isArray(entityOrEntities) ? entityOrEntities : [entityOrEntities]
+    // A query builder over all shards loads the relations of its entities by SQL, which finds its shards itself.
+    const [builder] = rest
+    if (!binding || builder || another)
+      return super.load(relation, entityOrEntities, queryRunner, ...rest) as Promise<never[]>
     const key = keyOf(binding, entity)
     const shard = runtime.origins.of(entity)?.shard ?? (key ? shardOfKey(binding, key) : undefined)
     if (!shard) return []

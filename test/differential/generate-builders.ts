@@ -3,7 +3,7 @@ import type { Data, DataObject } from './data'
 import { conditionOn, conditions } from './generate-conditions'
 import { columnAt, makeJoin, makeSelectModel, type SelectModel } from './generate-selects'
 import { poolOf, put, where } from './generate-where'
-import { makeChange, makeRows } from './generate-writes'
+import { makeChange, makeRows, mustBeFresh } from './generate-writes'
 import type { Build, Comparison, Fragment } from './operation'
 import type { Rng } from './rng'
 import { builderSource, type Source } from './sources'
@@ -366,7 +366,7 @@ export function makeBuilderWrite(rng: Rng, spec: EntitySpec): Build {
 }
 
 function insertSteps(rng: Rng, spec: EntitySpec): readonly Step[] {
-  const rows = makeRows(rng, spec, 1 + rng.int(3), { share: 40, isFresh: rng.oneIn(2) })
+  const rows = makeRows(rng, spec, 1 + rng.int(3), { share: 40, isFresh: mustBeFresh(spec) || rng.oneIn(2) })
   const conflict = spec.columns.filter((column) => column.isPrimary || column.isKey).map(({ path }) => path)
   return [
     ['insert'],

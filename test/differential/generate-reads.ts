@@ -65,7 +65,7 @@ function selected(rng: Rng, spec: EntitySpec, relation: EntitySpec['parent']): D
 
 /** Locks of rows. */
 export const lockOf = (rng: Rng): DataObject => ({
-  mode: rng.pick(['pessimistic_read', 'pessimistic_write', 'for_no_key_update', 'for_key_share']),
+  mode: rng.pick(['pessimistic_read', 'pessimistic_write', 'dirty_read', 'for_no_key_update', 'for_key_share']),
   ...(rng.oneIn(4) && { onLocked: rng.pick(['nowait', 'skip_locked']) }),
 })
 
@@ -98,7 +98,6 @@ export function makeFind(rng: Rng, spec: EntitySpec): MadeFind {
     ...(withRelation && rng.oneIn(3) && { relationLoadStrategy: 'query' }),
     ...(relation &&
       !withRelation &&
-      select === undefined &&
       rng.oneIn(10) && { loadRelationIds: rng.pick<Data>([true, { relations: [relation.property] }]) }),
     ...(rng.oneIn(12) && { loadEagerRelations: false }),
     ...(rng.oneIn(15) && { cache: rng.pick<Data>([true, 50]) }),
@@ -174,10 +173,7 @@ export function makeRead(rng: Rng, spec: EntitySpec): Call {
       12,
       () => {
         const aggregate = rng.pick(aggregates)
-        // The average of -0 is not 0 yet.
-        const column = rng.pick(
-          spec.columns.filter((one) => numeric.has(one.kind) && !(aggregate === 'average' && one.kind === 'double')),
-        )
+        const column = rng.pick(spec.columns.filter((one) => numeric.has(one.kind)))
         // A list that has no condition, or a missing one, is all rows.
         return call(aggregate, rng.oneIn(4) ? [column.path] : [column.path, where(rng, spec, { relations: false })])
       },

@@ -3,7 +3,7 @@ import type { Data, DataObject } from './data'
 import { conditions } from './generate-conditions'
 import { columnAt, type JoinModel, makeSelectModel, type SelectModel } from './generate-selects'
 import { poolOf } from './generate-where'
-import { makeRows } from './generate-writes'
+import { makeRows, mustBeFresh } from './generate-writes'
 import type { Clause, Fragment, Sql } from './operation'
 import type { Rng } from './rng'
 import { columnName, type Source, sqlSource, tableName } from './sources'
@@ -248,7 +248,7 @@ function insertClauses(rng: Rng, spec: EntitySpec): readonly Clause[] {
     ...spec.columns.filter((column) => column.isPrimary || column.isKey || spec.bound.includes(column.path)),
     ...spec.columns.filter(({ path }) => path === 'count' || path === 'name' || path === 'word'),
   ]
-  const rows = makeRows(rng, spec, 1 + rng.int(3), { isFresh: rng.oneIn(2) })
+  const rows = makeRows(rng, spec, 1 + rng.int(3), { isFresh: mustBeFresh(spec) || rng.oneIn(2) })
   const table = tableName(spec)
   const conflict = spec.columns.filter((column) => column.isPrimary || column.isKey).map(({ path }) => `"${path}"`)
   const resolution = spec.parent

@@ -47,6 +47,12 @@ interface RowOptions {
   readonly isFresh?: boolean
 }
 
+/**
+ * Rows to insert: a child may have come to another parent by `save`, and an insert does not look for its primary key on other
+ * shards.
+ */
+export const mustBeFresh = ({ parent }: EntitySpec): boolean => parent !== undefined
+
 /** Rows with different primary keys. */
 export function makeRows(
   rng: Rng,
@@ -191,8 +197,10 @@ export function makeWrite(rng: Rng, spec: EntitySpec): Written {
         call(
           'insert',
           rng.oneIn(2)
-            ? (makeRows(rng, spec, 1, { isFresh: rng.oneIn(2) })[0] ?? {})
-            : makeRows(rng, spec, 1 + rng.int(5), { isFresh: !rng.oneIn(4) }).map((row) => asGiven(rng, spec, row)),
+            ? (makeRows(rng, spec, 1, { isFresh: mustBeFresh(spec) || rng.oneIn(2) })[0] ?? {})
+            : makeRows(rng, spec, 1 + rng.int(5), { isFresh: mustBeFresh(spec) || !rng.oneIn(4) }).map((row) =>
+                asGiven(rng, spec, row),
+              ),
         ),
     ],
     [

@@ -13,11 +13,7 @@ import type { World } from './world'
 export type Locate = (spec: EntitySpec, row: DataObject) => string
 
 /** A case of rows and operations on the entities of one group. */
-export function makeCase(
-  rng: Rng,
-  world: Pick<World, 'configuration' | 'isPlain'> & { locate: Locate },
-  given: GivenCase,
-): Case {
+export function makeCase(rng: Rng, world: Pick<World, 'configuration'> & { locate: Locate }, given: GivenCase): Case {
   const { group, operations } = given
   const known = [...group.entities, ...(rng.oneIn(6) ? (['Setting'] as const) : [])].map((name) => specs[name])
   const make = given.isDeep ? makeDeepRead : makeOperation
@@ -25,7 +21,7 @@ export function makeCase(
     configuration: world.configuration,
     group: group.group,
     seed: given.isDeep ? makeDeepSeed(rng, known) : makeSeed(rng, known, world.locate),
-    operations: Array.from({ length: operations }, () => make(rng, known, world.isPlain === true)),
+    operations: Array.from({ length: operations }, () => make(rng, known)),
   }
 }
 
@@ -89,21 +85,21 @@ function hasParent({ parent }: EntitySpec, row: DataObject, seed: readonly Rows[
 type Simple = Transaction['operations'][number]
 
 /** Of all operations, by weight. */
-const makeSimple = (rng: Rng, spec: EntitySpec, isPlain: boolean): Simple =>
+const makeSimple = (rng: Rng, spec: EntitySpec): Simple =>
   rng.weighted<Simple>([
     [38, () => makeRead(rng, spec)],
-    [18 * Number(isPlain), () => makeBuilderRead(rng, spec)],
-    [12 * Number(isPlain), () => makeSqlSelect(rng, spec)],
+    [18, () => makeBuilderRead(rng, spec)],
+    [12, () => makeSqlSelect(rng, spec)],
     [18, () => makeWrite(rng, spec)],
-    [5 * Number(isPlain), () => makeBuilderWrite(rng, spec)],
-    [3 * Number(isPlain), () => makeSqlWrite(rng, spec)],
+    [5, () => makeBuilderWrite(rng, spec)],
+    [3, () => makeSqlWrite(rng, spec)],
   ])
 
-const makeOperation = (rng: Rng, known: readonly EntitySpec[], isPlain: boolean): Operation => {
+const makeOperation = (rng: Rng, known: readonly EntitySpec[]): Operation => {
   const spec = rng.pick(known)
   return rng.weighted<Operation>([
-    [94, () => makeSimple(rng, spec, isPlain)],
-    [3, () => makeTransaction(rng, known, isPlain)],
+    [94, () => makeSimple(rng, spec)],
+    [3, () => makeTransaction(rng, known)],
     [3, () => makeMistake(rng, spec)],
   ])
 }
@@ -111,8 +107,8 @@ const makeOperation = (rng: Rng, known: readonly EntitySpec[], isPlain: boolean)
 /** `preload` of TypeORM leaves the transaction that it is called in. */
 const leaving = new Set(['preload'])
 
-function makeTransaction(rng: Rng, known: readonly EntitySpec[], isPlain: boolean): Transaction {
-  const operations = Array.from({ length: 2 + rng.int(4) }, () => makeSimple(rng, rng.pick(known), isPlain))
+function makeTransaction(rng: Rng, known: readonly EntitySpec[]): Transaction {
+  const operations = Array.from({ length: 2 + rng.int(4) }, () => makeSimple(rng, rng.pick(known)))
   return {
     do: 'transaction',
     entity: rng.pick(known).name,
@@ -120,7 +116,7 @@ function makeTransaction(rng: Rng, known: readonly EntitySpec[], isPlain: boolea
     commits: !rng.oneIn(3),
     operations: operations
       .filter((operation) => !leaving.has(nameOfOperation(operation)))
-      .map((operation) => inside(rng, operation, isPlain)),
+      .map((operation) => inside(rng, operation)),
   }
 }
 
@@ -130,7 +126,7 @@ const finding = new Set(['find', 'findAndCount', 'findOne', 'findOneOrFail'])
  * An operation for a transaction: finds may lock what they find, and do not select or sort by columns of which TypeORM
  * makes a wrong statement, since that ends one database's transaction and not the other.
  */
-function inside(rng: Rng, operation: Simple, isPlain: boolean): Simple {
+function inside(rng: Rng, operation: Simple): Simple {
   if (operation.do !== 'call' || !finding.has(operation.method)) return operation
   const {
     select: _select,
@@ -143,7 +139,7 @@ function inside(rng: Rng, operation: Simple, isPlain: boolean): Simple {
   const { parent } = specs[operation.entity]
   const isByRelation = parent !== undefined && parent.property in ((options['order'] ?? {}) as DataObject)
   if (isByRelation) return { ...operation, method: 'find', args: [options] }
-  const locks = isPlain && rng.oneIn(4)
+  const locks = rng.oneIn(4)
   const page = { ...(skip !== undefined && { skip }), ...(take !== undefined && { take }) }
   return { ...operation, args: [{ ...options, ...page, ...(locks && { lock: lockOf(rng) }) }] }
 }
