@@ -628,6 +628,7 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
       hint: this.hint,
       openRunner: () => this.dataSource.createQueryRunner() as ShardedQueryRunner,
       whole: {
+        mentions: (sql) => this.dataSource.engine.mentions(sql),
         find: (target, options) => super.find(target, options),
         findAndCount: (target, options) => super.findAndCount(target, options),
         findOne: (target, options) => super.findOne(target, options as FindOneOptions<ObjectLiteral>),

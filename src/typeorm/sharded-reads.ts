@@ -163,7 +163,7 @@ async function read<T>(context: OperationContext, options: Options, forms: ReadF
   const routed = where === options.where ? options : { ...options, where: where as never }
   const [first, another] = shards
   const { whole } = forms
-  if (whole && context.hint?.kind !== 'shard' && needsParsing(binding.metadata, routed))
+  if (whole && context.hint?.kind !== 'shard' && needsParsing(context.whole, binding.metadata, routed))
     return whole(context.whole, routed)
   if (whole && another && (forms.needsWhole || needsWhole(binding.metadata, routed)))
     return whole(context.whole, routed)

@@ -9,6 +9,8 @@ type Options = FindManyOptions<ObjectLiteral>
  * They do what the planned reads do not, for a statement or two more.
  */
 export interface WholeReads {
+  /** Whether a piece of SQL may name a sharded table. */
+  readonly mentions: (sql: string) => boolean
   readonly find: (target: Target, options: Options) => Promise<ObjectLiteral[]>
   readonly findAndCount: (target: Target, options: Options) => Promise<[ObjectLiteral[], number]>
   readonly findOne: (target: Target, options: Options) => Promise<ObjectLiteral | null>
@@ -22,20 +24,24 @@ export interface WholeReads {
   ) => Promise<number | null>
 }
 
-/** True for reads that even on one shard need their SQL read: it may name tables as users do, or is kept in a cache. */
-export function needsParsing(metadata: EntityMetadata, { cache, where }: Options): boolean {
+/** True for reads that even on one shard need their SQL read: it names tables as users do, or is kept in a cache. */
+export function needsParsing({ mentions }: WholeReads, metadata: EntityMetadata, { cache, where }: Options): boolean {
   if (cache !== undefined && cache !== false) return true
-  return hasVirtualColumn(metadata) || hasRaw(where)
+  const computed = metadata.columns.flatMap((column) => (column.isVirtualProperty && column.query) || [])
+  return computed.some((query) => mentions(query(metadata.name))) || namesTables(where, mentions)
 }
 
-const hasVirtualColumn = ({ columns }: EntityMetadata): boolean =>
-  columns.some((column) => column.isVirtualProperty && column.query !== undefined)
-
-function hasRaw(where: unknown): boolean {
-  if (where instanceof FindOperator)
-    return where.type === 'raw' || hasRaw(where.child) || (Array.isArray(where.value) && where.value.some(hasRaw))
-  if (Array.isArray(where)) return where.some(hasRaw)
-  return isPlain(where) && Object.values(where).some(hasRaw)
+/** True where a `Raw` in a condition may name a sharded table. */
+function namesTables(where: unknown, mentions: WholeReads['mentions']): boolean {
+  if (where instanceof FindOperator) {
+    if (where.type === 'raw') return mentions(where.getSql ? where.getSql('column') : String(where.value))
+    return (
+      namesTables(where.child, mentions) ||
+      (Array.isArray(where.value) && where.value.some((one: unknown) => namesTables(one, mentions)))
+    )
+  }
+  if (Array.isArray(where)) return where.some((branch) => namesTables(branch, mentions))
+  return isPlain(where) && Object.values(where).some((value) => namesTables(value, mentions))
 }
 
 /** True for reads that are left to TypeORM where they reach several shards. */

@@ -108,14 +108,19 @@ describe.each(['schema', 'table'] as const)('the schema of shards, layout %s', (
     expect(await tables()).toEqual(before)
   })
 
-  it('refuses an order by a to-many relation over shards', async () => {
+  it('orders by a to-many relation over shards, as of pairs', async () => {
     const mine = await dataSource([Hall, Seat, Plain])
     await mine.synchronize(true)
-    const ordered = mine.getRepository(Hall).find({ relations: { seats: true }, order: { seats: { id: 'ASC' } } })
-    await expect(ordered).rejects.toMatchObject({
-      code: 'ORDER_UNSUPPORTED',
-      details: { order: 'Hall__Hall_seats.id' },
-    })
+    await mine.getRepository(Hall).insert([1, 2, 3, 4].map((id) => ({ id })))
+    const seats = [40, 10, 30, 20, 5].map((id, index) => ({ id, hallId: (index % 4) + 1 }))
+    await mine.getRepository(Seat).insert(seats)
+    const ordered = await mine.getRepository(Hall).find({ relations: { seats: true }, order: { seats: { id: 'ASC' } } })
+    expect(ordered.map((hall) => [hall.id, hall.seats.map((seat) => seat.id)])).toEqual([
+      [1, [5, 40]],
+      [2, [10]],
+      [4, [20]],
+      [3, [30]],
+    ])
   })
 })
 
