@@ -29,4 +29,5 @@ export type {
   ShardedDataSourceOptions,
 } from './typeorm/sharded-data-source-options'
 export { ShardedEntityManager } from './typeorm/sharded-entity-manager'
+export { ShardedSelectQueryBuilder } from './typeorm/sharded-query-builders'
 export { ShardedRepository } from './typeorm/sharded-repository'

@@ -1,5 +1,5 @@
-import type { EntityManager, FindManyOptions, ObjectLiteral } from 'typeorm'
-import type { Explanation } from '../planning/explanation'
+import type { EntityManager, EntityMetadata, FindManyOptions, ObjectLiteral } from 'typeorm'
+import { type Explanation, explain } from '../planning/explanation'
 import type { Shard } from '../topology/shard'
 import { checkRelations } from './check-relations'
 import { type PageWork, pageOfOne, pageOverShards } from './find-page'
@@ -125,11 +125,21 @@ export function aggregate(
   })
 }
 
-export function explainRead(context: OperationContext, options: Options): Explanation {
+export async function explainRead(context: OperationContext, options: Options): Promise<Explanation> {
   checkLocal(context, options)
   const { shards, reason, where } = routeOperation(context, { name: 'find', writes: false }, options.where)
-  return explainFind({ ...context, shards }, { ...options, where: where as never }, reason)
+  const routed = { ...options, where: where as never }
+  const { metadata } = context.binding
+  if (isWhole(metadata, routed, shards)) {
+    const explained = await context.whole.explain(metadata.target, routed)
+    return explain({ ...explained, operation: 'find' })
+  }
+  return explainFind({ ...context, shards }, routed, reason)
 }
+
+/** True for reads that TypeORM does over all shards as over one database. */
+const isWhole = (metadata: EntityMetadata, options: Options, shards: readonly Shard[]): boolean =>
+  needsParsing(metadata, options) || (shards.length > 1 && needsWhole(metadata, options))
 
 async function read<T>(context: OperationContext, options: Options, forms: ReadForms<T>): Promise<T> {
   const { access, binding } = context
@@ -138,9 +148,7 @@ async function read<T>(context: OperationContext, options: Options, forms: ReadF
   const routed = where === options.where ? options : { ...options, where: where as never }
   const [first, another] = shards
   const { whole } = forms
-  if (whole && context.hint?.kind !== 'shard' && needsParsing(binding.metadata, routed))
-    return whole(context.whole, routed)
-  if (whole && another && (forms.needsWhole || needsWhole(binding.metadata, routed)))
+  if (whole && ((another && forms.needsWhole) || isWhole(binding.metadata, routed, shards)))
     return whole(context.whole, routed)
   if (first && (!another || isNegativePage(options))) {
     const result = await access.onShard(first, (manager) => forms.single(manager, routed))
