@@ -63,13 +63,13 @@ export class BuilderNarrowing {
   condition(
     { mainAlias, aliasNamePrefixingEnabled, subQuery }: QueryExpressionMap,
     own: QueryRunner | undefined,
-    escape: (name: string) => string,
+    quote: (name: string) => string,
   ): string | undefined {
     const binding = this.keyBinding(mainAlias)
     if (!binding || !mainAlias || subQuery || isView(own)) return undefined
-    const prefix = aliasNamePrefixingEnabled ? `${escape(mainAlias.name)}.` : ''
+    const prefix = aliasNamePrefixingEnabled ? `${quote(mainAlias.name)}.` : ''
     return binding.keyColumns
-      .map(({ databaseName }, index) => `${prefix}${escape(databaseName)} = :${this.prefix}${index}`)
+      .map(({ databaseName }, index) => `${prefix}${quote(databaseName)} = :${this.prefix}${index}`)
       .join(' AND ')
   }
 
