@@ -76,7 +76,9 @@ export class ShardedQueryRunner extends PostgresQueryRunner {
     const own: Readonly<Record<PropertyKey, unknown>> = {
       narrowing,
       operationLimits: limits && new OperationLimits(this.runtime().limits, limits),
-      ...(borrowed && { release: async () => undefined }),
+      // TypeORM's driver lists who holds a connection, and asks them at its end to give it back: not a view of them.
+      connect: () => this.connect(),
+      release: async () => (borrowed ? undefined : this.release()),
     }
     return new Proxy(this, {
       get: (runner, name, view) => (Object.hasOwn(own, name) ? own[name] : Reflect.get(runner, name, view)),
