@@ -29,5 +29,6 @@ export type {
   ShardedDataSourceOptions,
 } from './typeorm/sharded-data-source-options'
 export { ShardedEntityManager } from './typeorm/sharded-entity-manager'
+export { ShardedSelectQueryBuilder } from './typeorm/sharded-query-builders'
 export { ShardedRepository } from './typeorm/sharded-repository'
 export type { EntityStream, StreamOptions } from './typeorm/stream-entities'

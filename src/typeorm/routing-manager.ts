@@ -1,8 +1,9 @@
-import type { EntityManager, EntityTarget, FindManyOptions, ObjectLiteral } from 'typeorm'
+import type { EntityManager, EntityTarget, FindManyOptions, ObjectLiteral, QueryRunner } from 'typeorm'
 import type { ScatterLimits } from '../execution/scatter-limits'
 import type { Explanation } from '../planning/explanation'
 import type { Page } from './page'
 import type { PageOptions } from './page-options'
+import type { ShardedSelectQueryBuilder } from './sharded-query-builders'
 import type { EntityStream, StreamOptions } from './stream-entities'
 
 /** What a sharded repository asks of its manager besides TypeORM's own methods. */
@@ -15,7 +16,16 @@ export interface RoutingManager extends EntityManager {
   acrossShards(): RoutingManager
   /** This manager, each of its operations within limits. @throws ShardedError OPTIONS_INVALID */
   withLimits(limits: ScatterLimits): RoutingManager
-  explain<Entity extends ObjectLiteral>(target: EntityTarget<Entity>, options?: FindManyOptions<Entity>): Explanation
+  createQueryBuilder<Entity extends ObjectLiteral>(
+    target: EntityTarget<Entity>,
+    alias: string,
+    queryRunner?: QueryRunner,
+  ): ShardedSelectQueryBuilder<Entity>
+  createQueryBuilder(queryRunner?: QueryRunner): ShardedSelectQueryBuilder<ObjectLiteral>
+  explain<Entity extends ObjectLiteral>(
+    target: EntityTarget<Entity>,
+    options?: FindManyOptions<Entity>,
+  ): Promise<Explanation>
   findPage<Entity extends ObjectLiteral>(
     target: EntityTarget<Entity>,
     options: PageOptions<Entity>,

@@ -9,6 +9,7 @@ import {
   type QueryRunner,
   type ReplicationMode,
 } from 'typeorm'
+import { DriverUtils } from 'typeorm/driver/DriverUtils'
 import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver'
 import { ShardedError } from '../errors/sharded-error'
 import { NodePool } from '../execution/node-pool'
@@ -36,6 +37,7 @@ import { ShardDataSource } from './shard-data-source'
 import { type ShardHandle, ShardRuntime } from './shard-runtime'
 import type { ShardedDataSourceOptions } from './sharded-data-source-options'
 import { ShardedEntityManager } from './sharded-entity-manager'
+import { ShardedSelectQueryBuilder } from './sharded-query-builders'
 import { ShardedQueryRunner } from './sharded-query-runner'
 import { ShardedRelationLoader } from './sharded-relation-loader'
 import type { ShardedRepository } from './sharded-repository'
@@ -194,6 +196,24 @@ export class ShardedDataSource extends DataSource {
 
   override createEntityManager(queryRunner?: QueryRunner): ShardedEntityManager {
     return new ShardedEntityManager(this, queryRunner)
+  }
+
+  /** TypeORM's query builder, which reaches all shards as one database and can be narrowed; see `explain`. */
+  override createQueryBuilder<Entity extends ObjectLiteral>(
+    entityClass: EntityTarget<Entity>,
+    alias: string,
+    queryRunner?: QueryRunner,
+  ): ShardedSelectQueryBuilder<Entity>
+  override createQueryBuilder(queryRunner?: QueryRunner): ShardedSelectQueryBuilder<ObjectLiteral>
+  override createQueryBuilder(
+    entityOrRunner?: EntityTarget<ObjectLiteral> | QueryRunner,
+    alias?: string,
+    queryRunner?: QueryRunner,
+  ): ShardedSelectQueryBuilder<ObjectLiteral> {
+    if (!alias) return new ShardedSelectQueryBuilder(this, entityOrRunner as QueryRunner | undefined)
+    const name = DriverUtils.buildAlias(this.driver, undefined, alias)
+    const { target } = this.getMetadata(entityOrRunner as EntityTarget<ObjectLiteral>)
+    return new ShardedSelectQueryBuilder<ObjectLiteral>(this, queryRunner).select(name).from(target, name) as never
   }
 
   override createQueryRunner(mode: ReplicationMode = 'master'): QueryRunner {

@@ -13,7 +13,6 @@ import {
   type QueryRunner,
   type RemoveOptions,
   type SaveOptions,
-  type SelectQueryBuilder,
   type TreeRepository,
   type UpdateResult,
 } from 'typeorm'
@@ -26,23 +25,26 @@ import type { UpsertOptions } from 'typeorm/repository/UpsertOptions'
 import { InstanceChecker } from 'typeorm/util/InstanceChecker'
 import { pushTo } from '../collections/push-to'
 import { ShardedError } from '../errors/sharded-error'
-import { OperationLimits } from '../execution/operation-limits'
+import { type DefaultLimits, OperationLimits } from '../execution/operation-limits'
 import type { ScatterLimits } from '../execution/scatter-limits'
 import type { CursorSigner } from '../merging/cursor'
 import type { Row } from '../merging/row'
 import { checkLimits } from '../metadata/limits'
 import type { Explanation } from '../planning/explanation'
+import type { Shard } from '../topology/shard'
+import { BuilderNarrowing } from './builder-narrowing'
 import type { EntityBinding } from './entity-binding'
 import type { PersistMode } from './entity-graph'
 import { pageOfOne } from './find-page'
 import type { Hint, Narrowing } from './hint'
-import { hintedShard, type OperationContext } from './operation-context'
+import { hintedShard, type OperationContext, shardOfHint } from './operation-context'
 import type { Page } from './page'
 import { checkPageOptions, type PageOptions } from './page-options'
 import type { AggregateFunction } from './read-operations'
 import type { RoutingManager } from './routing-manager'
 import { ShardAccess } from './shard-access'
 import type { ShardRuntime } from './shard-runtime'
+import type { ShardedSelectQueryBuilder } from './sharded-query-builders'
 import { ShardedQueryRunner } from './sharded-query-runner'
 import * as reads from './sharded-reads'
 import { ShardedRepository } from './sharded-repository'
@@ -54,6 +56,12 @@ import { type EntityStream, type StreamOptions, type StreamSource, streamEntitie
 interface RoutedDataSource extends DataSource {
   readonly runtime: ShardRuntime
   readonly engine: StatementEngine
+  createQueryBuilder<Entity extends ObjectLiteral>(
+    entityClass: EntityTarget<Entity>,
+    alias: string,
+    queryRunner?: QueryRunner,
+  ): ShardedSelectQueryBuilder<Entity>
+  createQueryBuilder(queryRunner?: QueryRunner): ShardedSelectQueryBuilder<ObjectLiteral>
   /** Undefined where the options have no secret. */
   readonly cursorSigner: CursorSigner | undefined
 }
@@ -102,19 +110,20 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
     return (super.transaction as (...args: unknown[]) => Promise<never>).apply(this, args)
   }
 
-  /** @throws ShardedError LIMITS_UNSUPPORTED after `withLimits` */
+  /** Raw SQL: routed and merged, within limits and as a hint says; `onShard` sends it to that shard as it is. */
   // TypeORM's own default type of a raw result.
   // biome-ignore lint/suspicious/noExplicitAny: the signature is TypeORM's
   override async query<T = any>(query: string, parameters?: unknown[] | ObjectLiteral): Promise<T> {
-    this.refuseLimits('query')
-    return super.query(query, parameters)
+    const { hint } = this
+    if (hint?.kind !== 'shard') return this.routedQuery(query, parameters, undefined)
+    return this.access().onShard(hint.shard, (manager) => manager.query(query, parameters))
   }
 
   /** The plan of a find. @throws ShardedError NOT_SHARDED for an unsharded entity */
-  explain<Entity extends ObjectLiteral>(
+  async explain<Entity extends ObjectLiteral>(
     entityClass: EntityTarget<Entity>,
     options: FindManyOptions<Entity> = {},
-  ): Explanation {
+  ): Promise<Explanation> {
     return reads.explainRead(this.required(entityClass, 'explain'), options as reads.Options)
   }
 
@@ -125,7 +134,7 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
     parameters?: unknown[] | ObjectLiteral,
   ): Promise<T> {
     const context = this.context(entityClass)
-    if (!context) return super.query(query, parameters)
+    if (!context) return this.routedQuery(query, parameters, undefined)
     const { access, binding } = context
     if (this.hint?.kind === 'shard')
       return access.onShard(hintedShard(binding, this.hint.shard), (manager) => manager.query(query, parameters))
@@ -139,28 +148,54 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
       }
       return results as T
     }
-    return super.query(query, parameters)
+    return this.routedQuery(
+      query,
+      parameters,
+      this.hint?.kind === 'key' ? shardOfHint(binding, this.hint.value) : undefined,
+    )
+  }
+
+  /** Raw SQL over all shards as one database, or on the shard of a key. */
+  private async routedQuery<T>(
+    query: string,
+    parameters: unknown[] | ObjectLiteral | undefined,
+    pinned: Shard | undefined,
+  ): Promise<T> {
+    const { hint, limits, queryRunner } = this
+    if (!limits && !pinned && hint?.kind !== 'across') return super.query(query, parameters)
+    const runner = (queryRunner ?? this.dataSource.createQueryRunner()) as ShardedQueryRunner
+    const narrowing = { isExplicit: hint?.kind === 'across', pinned, cacheScope: undefined, limits }
+    try {
+      const view = runner.narrowed(narrowing, { borrowed: true })
+      return (await this.dataSource.query(query, parameters as never, view)) as T
+    } finally {
+      if (!queryRunner) await runner.release()
+    }
   }
 
   override createQueryBuilder<Entity extends ObjectLiteral>(
     entityClass: EntityTarget<Entity>,
     alias: string,
     queryRunner?: QueryRunner,
-  ): SelectQueryBuilder<Entity>
-  override createQueryBuilder(queryRunner?: QueryRunner): SelectQueryBuilder<ObjectLiteral>
+  ): ShardedSelectQueryBuilder<Entity>
+  override createQueryBuilder(queryRunner?: QueryRunner): ShardedSelectQueryBuilder<ObjectLiteral>
   override createQueryBuilder(
     entityOrRunner?: EntityTarget<ObjectLiteral> | QueryRunner,
     alias?: string,
     queryRunner?: QueryRunner,
-  ): SelectQueryBuilder<ObjectLiteral> {
-    const binding = alias === undefined ? undefined : this.bindingOf(entityOrRunner)
-    this.refuseLimits('createQueryBuilder')
-    if (!binding || alias === undefined)
-      return super.createQueryBuilder(entityOrRunner as EntityTarget<ObjectLiteral>, alias as string, queryRunner)
-    if (this.hint?.kind !== 'shard')
-      return super.createQueryBuilder(entityOrRunner as EntityTarget<ObjectLiteral>, alias, queryRunner)
-    const { dataSource } = this.runtime.handle(hintedShard(binding, this.hint.shard))
-    return dataSource.createQueryBuilder(entityOrRunner as EntityTarget<ObjectLiteral>, alias, queryRunner)
+  ): ShardedSelectQueryBuilder<ObjectLiteral> {
+    const target = entityOrRunner as EntityTarget<ObjectLiteral>
+    const builder = super.createQueryBuilder(
+      target,
+      alias as string,
+      queryRunner,
+    ) as ShardedSelectQueryBuilder<ObjectLiteral>
+    const { hint, limits } = this
+    if (!hint && !limits) return builder
+    builder.narrowing = new BuilderNarrowing(this.runtime, { hint, limits })
+    // A hint that is of no use to the entity is refused here rather than when the builder is executed.
+    if (alias) builder.narrowing.shardOf(builder.expressionMap.mainAlias)
+    return builder
   }
 
   override getRepository<Entity extends ObjectLiteral>(target: EntityTarget<Entity>): ShardedRepository<Entity> {
@@ -231,7 +266,8 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
     return {
       manager: this,
       facts: () => runtime.nodes.map((node) => runtime.pool(node).sortFacts),
-      rows: (text, parameters) => engine.stream(text, parameters, { access, home, openRunner }),
+      // The policy was asked when the operation was routed.
+      rows: (text, parameters) => engine.stream(text, parameters, { access, home, openRunner, isExplicit: true }),
     }
   }
 
@@ -619,11 +655,7 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
 
   private contextOf(binding: EntityBinding): OperationContext {
     return {
-      access: new ShardAccess(
-        this.runtime,
-        this.transactionRunner,
-        new OperationLimits(binding.entity.scatter, this.limits),
-      ),
+      access: this.access(binding.entity.scatter),
       binding,
       hint: this.hint,
       openRunner: () => this.dataSource.createQueryRunner() as ShardedQueryRunner,
@@ -634,9 +666,15 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
         findOne: (target, options) => super.findOne(target, options as FindOneOptions<ObjectLiteral>),
         count: (target, options) => super.count(target, options),
         exists: (target, options) => super.exists(target, options),
+        explain: (target, options) =>
+          this.createQueryBuilder(target, this.dataSource.getMetadata(target).name).setFindOptions(options).explain(),
         aggregate: (method, target, property, where) => super[method](target, property as never, where as never),
       },
     }
+  }
+
+  private access(defaults: DefaultLimits = this.runtime.limits): ShardAccess {
+    return new ShardAccess(this.runtime, this.transactionRunner, new OperationLimits(defaults, this.limits))
   }
 
   private bindingOf(target: unknown): EntityBinding | undefined {

@@ -11,14 +11,19 @@ import { PostgresQueryRunner } from 'typeorm/driver/postgres/PostgresQueryRunner
 import type { IsolationLevel } from 'typeorm/driver/types/IsolationLevel'
 import { validateIsolationLevel } from 'typeorm/driver/validate-isolation-level'
 import type { ReadStream } from 'typeorm/platform/PlatformTools'
+import { ShardedError } from '../errors/sharded-error'
 import type { Fuse } from '../execution/fuse'
 import type { NodeConnection } from '../execution/node-connection'
+import type { Lease } from '../execution/node-pool'
+import { OperationLimits } from '../execution/operation-limits'
+import type { ScatterLimits } from '../execution/scatter-limits'
+import type { Explanation } from '../planning/explanation'
 import type { Shard } from '../topology/shard'
 import { commitAll } from '../transactions/commit-all'
 import { NodeTransaction } from '../transactions/node-transaction'
 import { BoundClient } from './bound-client'
 import { ParticipantQueryRunner } from './participant-query-runner'
-import { ShardAccess } from './shard-access'
+import { ShardAccess, unwrap } from './shard-access'
 import type { ShardRuntime } from './shard-runtime'
 import type { StatementEngine } from './statement-engine'
 import type { StatementContext } from './statement-run'
@@ -30,6 +35,16 @@ interface NodePart {
   readonly limited: ParticipantQueryRunner[]
 }
 
+/** How the statements of one operation differ from those that a runner sends otherwise. */
+export interface StatementNarrowing {
+  readonly isExplicit: boolean
+  /** The shard that a hint names, for the tables of its group. */
+  readonly pinned: Shard | undefined
+  /** The same text means other rows than elsewhere: what is cached of it is kept apart under this name. */
+  readonly cacheScope: string | undefined
+  readonly limits: ScatterLimits | undefined
+}
+
 /**
  * The query runner of a sharded data source. Its own connection is the home node's, for unsharded entities; in a
  * transaction it opens each node when it is first touched, one connection and one PostgreSQL transaction a node, and
@@ -39,6 +54,9 @@ export class ShardedQueryRunner extends PostgresQueryRunner {
   declare readonly manager: EntityManager
   private readonly parts = new Map<string, Promise<NodePart>>()
   private isolation: string | undefined
+  /** Of views that `narrowed` gives. */
+  readonly narrowing: StatementNarrowing | undefined = undefined
+  private readonly operationLimits: OperationLimits | undefined = undefined
 
   constructor(
     private readonly runtime: () => ShardRuntime,
@@ -47,6 +65,24 @@ export class ShardedQueryRunner extends PostgresQueryRunner {
     private readonly engine: () => StatementEngine | undefined,
   ) {
     super(driver, mode)
+  }
+
+  /**
+   * A view of this runner for one operation: the same connections and transaction, its statements narrowed. Limits count
+   * from here. To release a borrowed view does nothing: the runner is its owner's.
+   */
+  narrowed(narrowing: StatementNarrowing, { borrowed }: { readonly borrowed: boolean }): this {
+    const { limits } = narrowing
+    const own: Readonly<Record<PropertyKey, unknown>> = {
+      narrowing,
+      operationLimits: limits && new OperationLimits(this.runtime().limits, limits),
+      // TypeORM's driver lists who holds a connection, and asks them at its end to give it back: not a view of them.
+      connect: () => this.connect(),
+      release: async () => (borrowed ? undefined : this.release()),
+    }
+    return new Proxy(this, {
+      get: (runner, name, view) => (Object.hasOwn(own, name) ? own[name] : Reflect.get(runner, name, view)),
+    })
   }
 
   /** The entity manager of a shard inside this transaction; with a fuse, one of the caller's own. */
@@ -82,17 +118,48 @@ export class ShardedQueryRunner extends PostgresQueryRunner {
     return this.atHome(query, parameters, useStructuredResult)
   }
 
+  /** How a query over shards would be answered. @throws ShardedError NOT_SHARDED, and what `query` refuses */
+  async explain(query: string, parameters: readonly unknown[] = []): Promise<Explanation> {
+    const engine = this.engine()
+    if (!engine?.mentions(query)) throw new ShardedError('NOT_SHARDED', 'The query names no sharded table.', {})
+    return engine.explain(query, parameters, this.statementContext())
+  }
+
   private statementContext(): StatementContext {
     return {
-      access: new ShardAccess(this.runtime(), this.isTransactionActive ? this : undefined),
+      access: new ShardAccess(this.runtime(), this.isTransactionActive ? this : undefined, this.operationLimits),
       home: (text, values) => this.atHome(text, [...values], true),
       openRunner: () => this.dataSource.createQueryRunner() as ShardedQueryRunner,
+      isExplicit: this.narrowing?.isExplicit ?? false,
+      pinned: this.narrowing?.pinned,
     }
   }
 
   private async atHome(query: string, parameters?: unknown[], useStructuredResult?: boolean): Promise<never> {
+    const fuse = this.operationLimits?.shardFuse()
+    if (fuse) return this.atHomeWithin(fuse, query, parameters, useStructuredResult)
     if (this.isTransactionActive) await this.openNode(this.runtime().map.home)
     return super.query(query, parameters as never, useStructuredResult as never) as never
+  }
+
+  /** TypeORM's query on a connection that the fuse ends, which TypeORM itself cannot be told of. */
+  private async atHomeWithin(fuse: Fuse, ...query: [string, unknown[]?, boolean?]): Promise<never> {
+    const { map } = this.runtime()
+    let lease: Lease | undefined
+    try {
+      fuse.check()
+      if (this.isTransactionActive) await fuse.race(this.openNode(map.home))
+      else lease = await this.runtime().pool(map.home).acquire(undefined, fuse)
+      const { connection }: { connection: NodeConnection } = lease ?? (await this.connect())
+      const client = new BoundClient(connection, (text) => text, undefined, fuse)
+      const fused = Object.create(this, { connect: { value: async () => client } }) as this
+      return (await super.query.apply(fused, query as never)) as never
+    } catch (error) {
+      throw unwrap(error)
+    } finally {
+      lease?.release()
+      fuse.close()
+    }
   }
 
   /** As TypeORM's: a readable of raw rows; over shards it is merged from cursors on every node. */
@@ -104,6 +171,8 @@ export class ShardedQueryRunner extends PostgresQueryRunner {
   ): Promise<ReadStream> {
     const engine = this.engine()
     if (!engine?.mentions(query)) {
+      if (this.operationLimits)
+        throw new ShardedError('LIMITS_UNSUPPORTED', 'withLimits does not reach a stream of unsharded tables.', {})
       if (this.isTransactionActive) await this.openNode(this.runtime().map.home)
       return super.stream(query, parameters as never, onEnd as never, onError as never)
     }

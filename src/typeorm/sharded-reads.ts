@@ -1,6 +1,6 @@
 import type { EntityManager, FindManyOptions, ObjectLiteral } from 'typeorm'
 import { bindShardNames } from '../planning/bind-shard-names'
-import type { Explanation } from '../planning/explanation'
+import { type Explanation, explain } from '../planning/explanation'
 import type { Shard } from '../topology/shard'
 import { checkRelations } from './check-relations'
 import { type PageWork, pageOfOne, pageOverShards } from './find-page'
@@ -150,11 +150,26 @@ export async function* stream(
   yield* streamEntities({ ...source, manager, rows }, binding.metadata, routed)
 }
 
-export function explainRead(context: OperationContext, options: Options): Explanation {
+export async function explainRead(context: OperationContext, options: Options): Promise<Explanation> {
   checkLocal(context, options)
   const { shards, reason, where } = routeOperation(context, { name: 'find', writes: false }, options.where)
-  return explainFind({ ...context, shards }, { ...options, where: where as never }, reason)
+  const routed = { ...options, where: where as never }
+  const { metadata } = context.binding
+  if (isWhole(context, routed, shards)) {
+    const explained = await context.whole.explain(metadata.target, routed)
+    return explain({ ...explained, operation: 'find' })
+  }
+  return explainFind({ ...context, shards }, routed, reason)
 }
+
+/** True for reads that TypeORM does over all shards as over one database. */
+const isWhole = (
+  { binding: { metadata }, hint, whole }: OperationContext,
+  options: Options,
+  shards: readonly Shard[],
+): boolean =>
+  hint?.kind !== 'shard' &&
+  (needsParsing(whole, metadata, options) || (shards.length > 1 && needsWhole(metadata, options)))
 
 async function read<T>(context: OperationContext, options: Options, forms: ReadForms<T>): Promise<T> {
   const { access, binding } = context
@@ -163,10 +178,7 @@ async function read<T>(context: OperationContext, options: Options, forms: ReadF
   const routed = where === options.where ? options : { ...options, where: where as never }
   const [first, another] = shards
   const { whole } = forms
-  if (whole && context.hint?.kind !== 'shard' && needsParsing(context.whole, binding.metadata, routed))
-    return whole(context.whole, routed)
-  if (whole && another && (forms.needsWhole || needsWhole(binding.metadata, routed)))
-    return whole(context.whole, routed)
+  if (whole && ((another && forms.needsWhole) || isWhole(context, routed, shards))) return whole(context.whole, routed)
   if (first && (!another || isNegativePage(options))) {
     const result = await access.onShard(first, (manager) => forms.single(manager, routed))
     if (forms.entities) remember(context, forms.entities(result), first)

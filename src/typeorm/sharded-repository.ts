@@ -1,9 +1,10 @@
-import { type FindManyOptions, type ObjectLiteral, Repository } from 'typeorm'
+import { type FindManyOptions, type ObjectLiteral, type QueryRunner, Repository } from 'typeorm'
 import type { ScatterLimits } from '../execution/scatter-limits'
 import type { Explanation } from '../planning/explanation'
 import type { Page } from './page'
 import type { PageOptions } from './page-options'
 import type { RoutingManager } from './routing-manager'
+import type { ShardedSelectQueryBuilder } from './sharded-query-builders'
 import type { EntityStream, StreamOptions } from './stream-entities'
 
 /**
@@ -46,6 +47,15 @@ export class ShardedRepository<Entity extends ObjectLiteral> extends Repository<
    */
   withLimits(limits: ScatterLimits): this {
     return this.with(this.manager.withLimits(limits))
+  }
+
+  /**
+   * TypeORM's query builder over all shards as one database, as the repository is narrowed: on its shard, with its key in the
+   * condition, past the scatter policy, within its limits. So are the builders made from it.
+   */
+  override createQueryBuilder(alias?: string, queryRunner?: QueryRunner): ShardedSelectQueryBuilder<Entity> {
+    // Where the manager makes it, it is one of these.
+    return super.createQueryBuilder(alias, queryRunner) as ShardedSelectQueryBuilder<Entity>
   }
 
   /**

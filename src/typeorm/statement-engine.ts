@@ -6,6 +6,7 @@ import type { MergeTerm } from '../execution/merge-term'
 import type { Row } from '../merging/row'
 import { armTag, bindShardNames, placeholderSchema } from '../planning/bind-shard-names'
 import { describeQuery, typesOf } from '../planning/describe-query'
+import { type Explanation, explain } from '../planning/explanation'
 import { draftFinish, type FinishPlan, finishPlan } from '../planning/finish-plan'
 import type { OutputColumn } from '../planning/output-column'
 import { type ArmTemplate, armText, draftRows, expandedTargets, type RowsPlan, rowsPlan } from '../planning/rows-plan'
@@ -22,6 +23,15 @@ import { columnNode, integerConstant, selectNode, targetNode, typeCast } from '.
 import { loadParser, type ParsedStatement, parseStatement } from '../sql/parse-statement'
 import { type TreeObject, visit } from '../sql/tree'
 import type { Shard } from '../topology/shard'
+import {
+  type ExplainedParts,
+  entityNames,
+  explainParts,
+  finishSteps,
+  noPage,
+  rowsSteps,
+  sidesOf,
+} from './explain-statement'
 import { readInTurn, readMerged } from './read-cursors'
 import { maxArms } from './scatter-rows'
 import type { ShardAccess } from './shard-access'
@@ -106,7 +116,7 @@ export class StatementEngine implements StatementWriter {
     const statement = await this.understand(text)
     if (!statement) return undefined
     refuseKeyChange(statement, parameters)
-    const place = this.onePlace(statement, parameters)
+    const place = this.onePlace(statement, parameters, context)
     if (place) return this.onShard(context.access, place.shard, wholeText(statement, place), parameters)
     if ('SelectStmt' in statement.statement) {
       const { rows } = await this.select({ ...statement, parameters, context, asText: false })
@@ -132,7 +142,7 @@ export class StatementEngine implements StatementWriter {
       yield* rowsOf(await context.home(text, parameters))
       return
     }
-    const place = this.onePlace(statement, parameters)
+    const place = this.onePlace(statement, parameters, context)
     if (place) {
       const { shard } = place
       const bound = bindShardNames(wholeText(statement, place), shard)
@@ -158,12 +168,7 @@ export class StatementEngine implements StatementWriter {
       yield* (await this.onFirst(run)).rows
       return
     }
-    const order = plan.order.map(({ nodeColumn, descending, nullsFirst }) => ({
-      column: nodeColumn,
-      descending,
-      nullsFirst,
-    }))
-    const statements = arms(plan.arm, run, { limit: page.end, order })
+    const statements = arms(plan.arm, run, { limit: page.end, order: nodeOrder(plan) })
     const { ask } = this.help(statements, run)
     const names = plan.outputs.map(({ name }) => name)
     const { access } = run.context
@@ -177,6 +182,76 @@ export class StatementEngine implements StatementWriter {
       position += 1
       if (page.end !== undefined && position >= page.end) return
     }
+  }
+
+  /**
+   * How a query would be answered: it is planned, and not run. A part that is run first is explained, not run, and then of
+   * the whole only its shards are known.
+   *
+   * @throws ShardedError NOT_SHARDED, STATEMENT_UNSUPPORTED, and what `run` refuses
+   */
+  async explain(text: string, parameters: readonly unknown[], context: StatementContext): Promise<Explanation> {
+    const statement = await this.understand(text)
+    if (!statement) throw new ShardedError('NOT_SHARDED', 'The query names no sharded table.', { details: { text } })
+    const { analysis } = statement
+    const about = { entity: entityNames(analysis), operation: 'query' }
+    const place = this.onePlace(statement, parameters, context)
+    if (place) {
+      const { shard } = place
+      const shards = [...place.shards.values()].map(({ name }) => name)
+      const bound = bindShardNames(wholeText(statement, place), shard)
+      const [cluster] = analysis.clusters
+      const reason = cluster ? this.reasonOf(cluster, parameters, context) : ''
+      const statements = [{ node: shard.node, shards, text: bound, parameters }]
+      return explain({ ...about, shards, reason, statements, steps: [] })
+    }
+    const select = selectOf(statement.statement)
+    const parts = select.larg
+      ? sidesOf(select)
+      : analysis.detached.map((part) => detachedSelect(part, statement.statement))
+    if (parts.length > 0 || analysis.homeTables.length > 0)
+      return explainParts(about, await this.explainedParts(parts, statement, { parameters, context }))
+    refuseProblems(analysis)
+    const planned = await this.planned({ ...statement, parameters, context, asText: false })
+    if (planned.plan === undefined || !analysis.main) throw new RangeError('A query over shards has a plan.')
+    const { plan, onShards } = planned
+    const { offset, limit, end } = (await this.page(plan.kind === 'rows' ? plan : armPageOf(plan), onShards)) ?? noPage
+    const statements =
+      plan.kind === 'rows'
+        ? arms(plan.arm, onShards, { limit: end, order: nodeOrder(plan) })
+        : arms(plan.arm, onShards, { limit: end, order: [], isMerged: false })
+    return explain({
+      ...about,
+      shards: onShards.shards.map(({ name }) => name),
+      reason: this.reasonOf(analysis.main, parameters, context),
+      statements,
+      steps:
+        plan.kind === 'rows' ? rowsSteps({ plan, statements, offset, limit }) : finishSteps(plan, onShards.shards[0]),
+    })
+  }
+
+  private reasonOf(cluster: Cluster, parameters: readonly unknown[], { pinned }: StatementContext): string {
+    const [use] = cluster.uses
+    if (pinned && pinned.group === use?.table.group) return 'a hint says so'
+    return routeCluster(cluster, parameters, this.runtime.map.groups.get(use?.table.group ?? '')?.length ?? 0).reason
+  }
+
+  private async explainedParts(
+    parts: readonly SelectStmt[],
+    { analysis }: ReadStatement,
+    { parameters, context }: Pick<Run, 'parameters' | 'context'>,
+  ): Promise<ExplainedParts> {
+    const first: Explanation[] = []
+    for (const part of parts) {
+      const template = templateOf({ SelectStmt: part })
+      const values = pick(template.parameters, parameters)
+      const isSharded = await this.understand(template.text)
+      if (isSharded) first.push(await this.explain(template.text, values, context))
+    }
+    const main = analysis.main
+    if (!main) return { first, home: this.runtime.map.home, main: undefined }
+    const shards = this.allowedShards(main, { parameters, context }, false).map(({ name }) => name)
+    return { first, home: this.runtime.map.home, main: { shards, reason: this.reasonOf(main, parameters, context) } }
   }
 
   /** Reads a text. @returns undefined where it is no SQL, or names no sharded table */
@@ -206,11 +281,15 @@ export class StatementEngine implements StatementWriter {
    * The one node where all that a statement reads and writes lies, each group's part on one shard; undefined where there
    * is none.
    */
-  private onePlace({ analysis, statement }: ReadStatement, parameters: readonly unknown[]): Place | undefined {
+  private onePlace(
+    { analysis, statement }: ReadStatement,
+    parameters: readonly unknown[],
+    context: StatementContext,
+  ): Place | undefined {
     if ('InsertStmt' in statement) return undefined
     const shards = new Map<string, Shard>()
     for (const cluster of analysis.clusters) {
-      const [shard, another] = this.shardsOf(cluster, parameters)
+      const [shard, another] = this.shardsOf(cluster, parameters, context)
       if (!shard || another) return undefined
       const known = shards.get(shard.group)
       if (known && known.name !== shard.name) return undefined
@@ -222,17 +301,23 @@ export class StatementEngine implements StatementWriter {
     return { shard: first, shards }
   }
 
-  shardsOf(cluster: Cluster, parameters: readonly unknown[]): readonly Shard[] {
+  shardsOf(cluster: Cluster, parameters: readonly unknown[], { pinned }: StatementContext): readonly Shard[] {
     const [use] = cluster.uses
+    if (pinned && pinned.group === use?.table.group) return [pinned]
     const shards = this.runtime.map.groups.get(use?.table.group ?? '') ?? []
     return routeCluster(cluster, parameters, shards.length).shards.flatMap((index) => shards[index] ?? [])
   }
 
   /** The shards of a statement over several, when the scatter policy allows them. */
-  allowedShards(cluster: Cluster, parameters: readonly unknown[], writes: boolean): readonly Shard[] {
-    const shards = this.shardsOf(cluster, parameters)
+  allowedShards(
+    cluster: Cluster,
+    { parameters, context }: Pick<Run, 'parameters' | 'context'>,
+    writes: boolean,
+  ): readonly Shard[] {
+    const shards = this.shardsOf(cluster, parameters, context)
     const entity = entityOf(cluster)
-    const warning = entity && checkScatter(entity, { name: 'query', writes, width: shards.length, explicit: false })
+    const explicit = context.isExplicit ?? false
+    const warning = entity && checkScatter(entity, { name: 'query', writes, width: shards.length, explicit })
     if (warning) this.runtime.warn(warning)
     return shards
   }
@@ -263,7 +348,7 @@ export class StatementEngine implements StatementWriter {
         run: () => this.atHome(template, { names, values, asText, context, shard: this.someShard(analysis) }),
       }
     }
-    const [first, ...others] = this.allowedShards(analysis.main, run.parameters, false)
+    const [first, ...others] = this.allowedShards(analysis.main, run, false)
     if (!first) throw new RangeError('A statement has at least one shard.')
     const onShards: ShardsRun = { ...run, values, shards: [first, ...others] }
     const make = () => this.plan(onShards, local, shipped)
@@ -352,12 +437,7 @@ export class StatementEngine implements StatementWriter {
     const page = await this.page(plan, run)
     if (!page) return this.onFirst(run)
     const { offset, limit, end } = page
-    const order = plan.order.map(({ nodeColumn, descending, nullsFirst }) => ({
-      column: nodeColumn,
-      descending,
-      nullsFirst,
-    }))
-    const statements = arms(plan.arm, run, { limit: end, order })
+    const statements = arms(plan.arm, run, { limit: end, order: nodeOrder(plan) })
     const sources = await run.context.access.query(statements)
     const rows =
       plan.order.length > 0
@@ -368,7 +448,7 @@ export class StatementEngine implements StatementWriter {
   }
 
   private async finish(plan: FinishPlan, run: ShardsRun): Promise<Answer> {
-    const page = await this.page(plan.armPage ?? { limit: undefined, offset: undefined }, run)
+    const page = await this.page(armPageOf(plan), run)
     if (!page) return this.onFirst(run)
     const { shards, values, context, asText } = run
     const parts = (
@@ -528,7 +608,7 @@ export class StatementEngine implements StatementWriter {
         { names, values, asText: true, context, shard: undefined },
       )
     }
-    const place = this.onePlace(read, values)
+    const place = this.onePlace(read, values, context)
     const answer = place
       ? await this.textsAt(place, read, values, context)
       : await this.select({ ...read, parameters: values, context, asText: true })
@@ -739,6 +819,11 @@ function arms(
     },
   )
 }
+
+const nodeOrder = ({ order }: RowsPlan) =>
+  order.map(({ nodeColumn, descending, nullsFirst }) => ({ column: nodeColumn, descending, nullsFirst }))
+
+const armPageOf = ({ armPage }: FinishPlan) => armPage ?? { limit: undefined, offset: undefined }
 
 const mergeTerm = ({
   name,

@@ -18,6 +18,10 @@ export interface StatementContext {
   /** Sends a text as it is to the home node. */
   readonly home: (text: string, parameters: readonly unknown[]) => Promise<QueryResult>
   readonly openRunner: () => ShardTransaction
+  /** The caller asked for all shards: the scatter policy neither warns nor forbids. */
+  readonly isExplicit?: boolean
+  /** The shard of its group that the caller named: no condition is asked which it is. */
+  readonly pinned?: Shard | undefined
 }
 
 /** One shard of each group that a statement names, all of one node. */

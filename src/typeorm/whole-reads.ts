@@ -1,4 +1,5 @@
 import { type EntityMetadata, type EntityTarget, type FindManyOptions, FindOperator, type ObjectLiteral } from 'typeorm'
+import type { Explanation } from '../planning/explanation'
 import { isPlain } from './find-predicate'
 
 type Target = EntityTarget<ObjectLiteral>
@@ -15,6 +16,7 @@ export interface WholeReads {
   readonly findAndCount: (target: Target, options: Options) => Promise<[ObjectLiteral[], number]>
   readonly findOne: (target: Target, options: Options) => Promise<ObjectLiteral | null>
   readonly count: (target: Target, options: Options) => Promise<number>
+  readonly explain: (target: Target, options: Options) => Promise<Explanation>
   readonly exists: (target: Target, options: Options) => Promise<boolean>
   readonly aggregate: (
     method: 'sum' | 'average' | 'minimum' | 'maximum',

@@ -30,7 +30,7 @@ import { writeShards } from './write-shards'
 export interface StatementWriter {
   readonly runtime: ShardRuntime
   substitute(run: Write): Promise<Substitutes>
-  allowedShards(cluster: Cluster, parameters: readonly unknown[], writes: boolean): readonly Shard[]
+  allowedShards(cluster: Cluster, run: Pick<Write, 'parameters' | 'context'>, writes: boolean): readonly Shard[]
   placesByReference(table: ShardedTable, rows: InsertedRows, context: StatementContext): Promise<readonly number[]>
 }
 
@@ -53,13 +53,13 @@ interface Write extends ReadStatement {
  * @throws ShardedError KEY_MISSING, KEY_CHANGED, KEY_NOT_OWNED, JOIN_NOT_LOCAL, STATEMENT_UNSUPPORTED, PARTIAL_COMMIT
  */
 export async function writeStatement(engine: StatementWriter, write: Write): Promise<QueryResult> {
-  const { statement, analysis, parameters, context } = write
+  const { statement, analysis, context } = write
   if ('InsertStmt' in statement) return insert(engine, write, statement.InsertStmt)
   refuseProblems(analysis)
   const { shipped, values, replacements } = await engine.substitute(write)
   const template = withShippedRows(templateOf(localise(statement, namedUses(analysis), replacements)), shipped)
   if (!analysis.main) return context.home(template.text, pick(template.parameters, values))
-  const shards = engine.allowedShards(analysis.main, parameters, true)
+  const shards = engine.allowedShards(analysis.main, write, true)
   const results = await writeShards(
     context.access,
     shards.map((shard) => ({
@@ -131,6 +131,7 @@ async function insert(engine: StatementWriter, write: Write, statement: InsertSt
   for (const [row, index] of places.entries()) {
     const shard = shards[index]
     if (!shard) throw new RangeError(`There is no shard number ${index}.`)
+    refuseOtherShard(use.table, shard, context)
     const list = byShard.get(shard)
     if (list) list.push(row)
     else byShard.set(shard, [row])
@@ -161,6 +162,18 @@ async function insert(engine: StatementWriter, write: Write, statement: InsertSt
   return inOrder(
     results,
     entries.map(([, own]) => own),
+  )
+}
+
+/** @throws ShardedError WRONG_SHARD for a row of another shard than the one that the caller named */
+function refuseOtherShard({ entity, name, group }: ShardedTable, shard: Shard, { pinned }: StatementContext): void {
+  if (!pinned || pinned.group !== group || pinned.name === shard.name) return
+  throw new ShardedError(
+    'WRONG_SHARD',
+    `The row belongs to shard ${shard.name}, the query builder is narrowed to ${pinned.name}.`,
+    {
+      details: { entity: entity?.name ?? name, shard: shard.name, narrowedTo: pinned.name },
+    },
   )
 }
 
@@ -297,7 +310,7 @@ async function insertFromQuery(
       )
     })
   if (!isKept || !source) throw unsupported('An INSERT of rows that a query takes from other shards', use.table)
-  const shards = engine.allowedShards(source, parameters, true)
+  const shards = engine.allowedShards(source, { parameters, context }, true)
   const template = templateOf(localise(statement, namedUses(analysis)))
   const results = await writeShards(
     context.access,
