@@ -22,6 +22,13 @@ vi.mock('../../src/merging/merge-sorted', async (load) => {
   return {
     ...actual,
     mergeSorted: (...args: Parameters<typeof actual.mergeSorted>) => {
+      if (broken.piece === 'tie') {
+        const [{ compare }] = args
+        return actual.mergeSorted(...args).filter((row, index, rows) => {
+          const before = rows[index - 1]
+          return before === undefined || compare(before, row) !== 0
+        })
+      }
       const [first, second, ...rest] = actual.mergeSorted(...args)
       if (broken.piece !== 'merge' || !first || !second)
         return [first, second, ...rest].filter((row) => row !== undefined)
@@ -73,6 +80,47 @@ vi.mock('../../src/merging/combine-aggregate', async (load) => {
   }
 })
 
+vi.mock('../../src/planning/finish-plan', async (load) => {
+  const actual = await load<typeof import('../../src/planning/finish-plan')>()
+  return {
+    ...actual,
+    draftFinish: (...args: Parameters<typeof actual.draftFinish>) => {
+      const draft = actual.draftFinish(...args)
+      const [{ havingClause }] = args
+      if (broken.piece === 'having' && havingClause) return { ...draft, inner: { ...draft.inner, havingClause } }
+      if (broken.piece !== 'distinct') return draft
+      const outer = (...types: Parameters<typeof draft.outer>) => {
+        const { distinctClause: _, ...rest } = draft.outer(...types)
+        return rest
+      }
+      return { ...draft, outer }
+    },
+    finishPlan: (...args: Parameters<typeof actual.finishPlan>) => {
+      const plan = actual.finishPlan(...args)
+      if (broken.piece !== 'group' || !/group/.test(plan.step)) return plan
+      return { ...plan, final: { ...plan.final, text: `SELECT * FROM (${plan.final.text}) AS q OFFSET 1` } }
+    },
+  }
+})
+
+vi.mock('../../src/planning/partial-aggregate', async (load) => {
+  const actual = await load<typeof import('../../src/planning/partial-aggregate')>()
+  return {
+    ...actual,
+    partialAggregate: (...args: Parameters<typeof actual.partialAggregate>) => {
+      const halves = actual.partialAggregate(...args)
+      const [{ funcname }] = args
+      if (broken.piece !== 'sum' || !halves || !/"sum"/.test(JSON.stringify(funcname))) return halves
+      return {
+        ...halves,
+        combine: ([sum]: Parameters<typeof halves.combine>[0]) => ({
+          FuncCall: { funcname: [{ String: { sval: 'max' } }], ...(sum && { args: [sum] }) },
+        }),
+      }
+    },
+  }
+})
+
 const configuration: Configuration = { fn: 'hash', shards: 8, layout: 'schema' }
 
 describe('the differential test', () => {
@@ -85,11 +133,11 @@ describe('the differential test', () => {
   })
   afterAll(() => worlds.end())
 
-  const failuresWith = async (piece: string): Promise<readonly string[]> => {
+  const failuresWith = async (piece: string, seed = 1): Promise<readonly string[]> => {
     const world = await worlds.open(configuration)
     broken.piece = piece
     try {
-      const { failures } = await run(world, { seed: 1, operations: 400, mostFailures: 1, shrinks: false })
+      const { failures } = await run(world, { seed, operations: 400, mostFailures: 1, shrinks: false })
       return failures.map(({ text }) => text)
     } finally {
       broken.piece = 'none'
@@ -101,19 +149,25 @@ describe('the differential test', () => {
     expect(await failuresWith('none')).toEqual([])
   }, 60_000)
 
+  // With the seed of a run in which the broken piece comes up soon.
   test.each([
-    ['a route that drops a shard', 'route'],
-    ['a merge that swaps two rows', 'merge'],
-    ['an IN list that forgets a value', 'narrow'],
-    ['an update that forgets what a shard did', 'affected'],
-    ['a count that is one too many', 'count'],
+    ['a route that drops a shard', 'route', 1],
+    ['a merge that swaps two rows', 'merge', 1],
+    ['an IN list that forgets a value', 'narrow', 1],
+    ['an update that forgets what a shard did', 'affected', 4],
+    ['a count that is one too many', 'count', 1],
+    ['a merge that drops a row that sorts as the one before it', 'tie', 4],
+    ['a group that is lost', 'group', 1],
+    ['a HAVING that each shard applies to its own part of a group', 'having', 1],
+    ['a DISTINCT that leaves what several shards have', 'distinct', 1],
+    ['a sum that takes the greatest of the sums of the shards', 'sum', 9],
   ])(
     'notices %s',
-    async (_, piece) => {
-      const failures = await failuresWith(piece)
+    async (_, piece, seed) => {
+      const failures = await failuresWith(piece, seed)
       expect(failures).toHaveLength(1)
       // A difference, not a mock that does not work.
-      expect(failures[0]).not.toMatch(/TypeError|ReferenceError|SyntaxError/)
+      expect(failures[0]).not.toMatch(/TypeError|ReferenceError|SyntaxError|syntax error/)
     },
     60_000,
   )
