@@ -87,7 +87,7 @@ const maxDescribed = 1_000
  */
 export class StatementEngine implements StatementWriter {
   private readonly read = new WeakMap<ParsedStatement, ReadStatement>()
-  private readonly plans = new WeakMap<ParsedStatement, Map<boolean, Promise<Plan>>>()
+  private readonly plans = new WeakMap<ParsedStatement, Map<string, Promise<Plan>>>()
   private readonly types = new Map<string, Promise<readonly ValueType[]>>()
   private readonly names: RegExp
   private aggregates: Promise<ReadonlySet<string>> | undefined
@@ -352,7 +352,7 @@ export class StatementEngine implements StatementWriter {
     if (!first) throw new RangeError('A statement has at least one shard.')
     const onShards: ShardsRun = { ...run, values, shards: [first, ...others] }
     const make = () => this.plan(onShards, local, shipped)
-    const plan = shipped.length > 0 ? await make() : await this.remembered(run.parsed, asText, make)
+    const plan = shipped.length > 0 ? await make() : await this.remembered(run.parsed, `${first.name} ${asText}`, make)
     return {
       plan,
       onShards,
@@ -360,14 +360,14 @@ export class StatementEngine implements StatementWriter {
     }
   }
 
-  private async remembered(parsed: ParsedStatement, asText: boolean, make: () => Promise<Plan>): Promise<Plan> {
-    const plans = this.plans.get(parsed) ?? new Map<boolean, Promise<Plan>>()
+  private async remembered(parsed: ParsedStatement, key: string, make: () => Promise<Plan>): Promise<Plan> {
+    const plans = this.plans.get(parsed) ?? new Map<string, Promise<Plan>>()
     this.plans.set(parsed, plans)
-    const known = plans.get(asText)
+    const known = plans.get(key)
     if (known) return known
     const plan = make()
-    plans.set(asText, plan)
-    plan.catch(() => plans.delete(asText))
+    plans.set(key, plan)
+    plan.catch(() => plans.delete(key))
     return plan
   }
 
@@ -397,7 +397,8 @@ export class StatementEngine implements StatementWriter {
   ): Promise<readonly ValueType[]> {
     if (width === 0) return Promise.resolve([])
     const { text, parameters } = describeQuery(template, width)
-    const key = `${shard?.group ?? ''} ${text}`
+    // Names of types are those of the shard that was asked.
+    const key = `${shard?.name ?? ''} ${text}`
     const known = this.types.get(key)
     if (known) return known
     const types = (
