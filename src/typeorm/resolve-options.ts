@@ -18,12 +18,9 @@ export function checkOptions(options: ShardedDataSourceOptions): void {
     throw invalid(`home names "${options.home}", which is not among the nodes ${nodes.join(', ')}`)
   checkLimits(options.scatter ?? {}, 'scatter')
   checkBound(options.scatter?.concurrencyPerNode, 'scatter.concurrencyPerNode', Number.MAX_SAFE_INTEGER)
-  for (const option of ['url', 'host', 'replication', 'driver', 'cache'] as const) {
+  for (const option of ['url', 'host', 'replication', 'driver'] as const) {
     const given = (options as unknown as Record<string, unknown>)[option]
-    if (given !== undefined && given !== false)
-      throw invalid(
-        `"${option}" is not an option here${option === 'cache' ? ' yet: its keys are the same on every shard' : ': give it per node'}`,
-      )
+    if (given !== undefined && given !== false) throw invalid(`"${option}" is not an option here: give it per node`)
   }
 }
 

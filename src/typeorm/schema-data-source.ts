@@ -1,4 +1,4 @@
-import { DataSource, type EntityMetadata } from 'typeorm'
+import { DataSource, type EntityMetadata, type QueryRunner } from 'typeorm'
 import { ConnectionMetadataBuilder } from 'typeorm/connection/ConnectionMetadataBuilder'
 import type { NodePool } from '../execution/node-pool'
 import { physicalName } from '../planning/bind-shard-names'
@@ -13,7 +13,7 @@ import { pgFacade } from './pg-facade'
  */
 export class SchemaDataSource extends DataSource {
   private constructor(
-    template: DataSource,
+    private readonly template: DataSource,
     private readonly pool: NodePool,
     private readonly owns: (metadata: EntityMetadata) => boolean,
     private readonly shard: Shard | undefined,
@@ -24,10 +24,22 @@ export class SchemaDataSource extends DataSource {
       synchronize: false,
       dropSchema: false,
       migrationsRun: false,
+      cache: false,
       driver: pgFacade(() => pool),
       nativeDriver: false,
     } as never)
-    Object.assign(this, { logger: template.logger, namingStrategy: template.namingStrategy })
+    const { logger, namingStrategy, queryResultCache: cache } = template
+    Object.assign(this, {
+      logger,
+      namingStrategy,
+      // The cache is the whole's, and its table lies on the home node: only there it is made, and by nobody connected to.
+      queryResultCache: cache &&
+        shard === undefined && {
+          connect: async () => undefined,
+          disconnect: async () => undefined,
+          synchronize: (runner: QueryRunner) => cache.synchronize(runner),
+        },
+    })
   }
 
   /** Runs `work` on the schema of a shard, or of the home node's own tables where `shard` is undefined. */
@@ -64,6 +76,7 @@ export class SchemaDataSource extends DataSource {
       await this.pool.query(`DROP SCHEMA IF EXISTS "${this.shard.name}" CASCADE`)
       return
     }
+    if (!this.shard) await this.dropCache()
     for (const metadata of this.entityMetadatas) {
       const { schema = this.pool.facts.searchSchema, tableName } = metadata
       const kind =
@@ -94,6 +107,13 @@ export class SchemaDataSource extends DataSource {
       entityMetadatas: own,
       entityMetadatasMap: new Map(own.map((metadata) => [metadata.target, metadata])),
     })
+  }
+
+  private async dropCache(): Promise<void> {
+    const { cache } = this.template.options
+    if (!cache || (typeof cache === 'object' && (cache.provider || (cache.type ?? 'database') !== 'database'))) return
+    const name = (typeof cache === 'object' && cache.tableName) || 'query-result-cache'
+    await this.pool.query(`DROP TABLE IF EXISTS "${this.pool.facts.searchSchema}"."${name}"`)
   }
 
   private async dropEnums(metadata: EntityMetadata, schema: string): Promise<void> {

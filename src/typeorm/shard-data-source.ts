@@ -5,6 +5,7 @@ import type { Shard } from '../topology/shard'
 import type { BindText } from './bound-client'
 import { GuardedBroadcaster, type KeyGuard } from './key-guard'
 import { FacadePool, pgFacade } from './pg-facade'
+import { ShardedResultCache } from './sharded-result-cache'
 
 /** What a shard's data source shares with all others. */
 export interface ShardTemplate {
@@ -29,11 +30,13 @@ export class ShardDataSource extends DataSource {
       ...dataSource.options,
       type: 'postgres',
       logging: false,
+      cache: false,
       driver: pgFacade(pool),
       nativeDriver: false,
     } as never)
     this.shard = shard
     this.template = template
+    const { queryResultCache: cache } = dataSource
     const { facts } = pool()
     const driver = this.driver as PostgresDriver
     driver.master = new FacadePool(pool, bind, shard.name)
@@ -48,6 +51,8 @@ export class ShardDataSource extends DataSource {
       entityMetadatas: dataSource.entityMetadatas,
       entityMetadatasMap: dataSource.entityMetadatasMap,
       subscribers: dataSource.subscribers,
+      options: { ...this.options, cache: dataSource.options.cache },
+      queryResultCache: cache && new ShardedResultCache(() => dataSource.queryResultCache ?? cache, shard.name),
       isInitialized: true,
     })
   }

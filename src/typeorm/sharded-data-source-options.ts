@@ -56,7 +56,6 @@ type ConnectionOption =
   | 'replication'
   | 'driver'
   | 'nativeDriver'
-  | 'cache'
 
 /** TypeORM's options for PostgreSQL, less those of one connection, and the topology. */
 export interface ShardedDataSourceOptions extends Omit<PostgresDataSourceOptions, ConnectionOption> {

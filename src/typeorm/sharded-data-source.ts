@@ -41,6 +41,7 @@ import { ShardedSelectQueryBuilder } from './sharded-query-builders'
 import { ShardedQueryRunner } from './sharded-query-runner'
 import { ShardedRelationLoader } from './sharded-relation-loader'
 import type { ShardedRepository } from './sharded-repository'
+import { ShardedResultCache } from './sharded-result-cache'
 import { quotedCollation } from './sort-column'
 import { StatementEngine } from './statement-engine'
 import { buildTableCatalog } from './table-catalog'
@@ -85,9 +86,21 @@ export class ShardedDataSource extends DataSource {
     // TypeORM would set parseInt8 on the module it is given, for every pool of the process: the node pools do it here.
     super({ ...options, parseInt8: undefined, driver: pgFacade(() => late.home()), nativeDriver: false } as never)
     late.home = () => this.pool(homeOf(options))
+    this.wrapCache()
     this.sharding = options
     this.cursorSigner = cursorSignerOf(options)
     Object.assign(this, { relationLoader: new ShardedRelationLoader(this, () => this.runtime) })
+  }
+
+  override setOptions(options: Parameters<DataSource['setOptions']>[0]): this {
+    super.setOptions(options)
+    if ('cache' in options && options.cache) this.wrapCache()
+    return this
+  }
+
+  private wrapCache(): void {
+    const { queryResultCache: cache } = this
+    if (cache) Object.assign(this, { queryResultCache: new ShardedResultCache(() => cache) })
   }
 
   /** What initialisation has built; for this package's own parts. */

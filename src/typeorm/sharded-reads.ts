@@ -163,13 +163,8 @@ export async function explainRead(context: OperationContext, options: Options): 
 }
 
 /** True for reads that TypeORM does over all shards as over one database. */
-const isWhole = (
-  { binding: { metadata }, hint, whole }: OperationContext,
-  options: Options,
-  shards: readonly Shard[],
-): boolean =>
-  hint?.kind !== 'shard' &&
-  (needsParsing(whole, metadata, options) || (shards.length > 1 && needsWhole(metadata, options)))
+const isWhole = ({ whole, binding }: OperationContext, options: Options, shards: readonly Shard[]): boolean =>
+  needsParsing(whole, binding.metadata, options) || (shards.length > 1 && needsWhole(binding.metadata, options))
 
 async function read<T>(context: OperationContext, options: Options, forms: ReadForms<T>): Promise<T> {
   const { access, binding } = context

@@ -28,7 +28,9 @@ export interface WholeReads {
 
 /** True for reads that even on one shard need their SQL read: it names tables as users do, or is kept in a cache. */
 export function needsParsing({ mentions }: WholeReads, metadata: EntityMetadata, { cache, where }: Options): boolean {
-  if (cache !== undefined && cache !== false) return true
+  const { cache: option } = metadata.dataSource.options
+  const isAlways = typeof option === 'object' && option.alwaysEnabled === true
+  if (option && cache !== false && (isAlways || cache !== undefined)) return true
   const computed = metadata.columns.flatMap((column) => (column.isVirtualProperty && column.query) || [])
   return computed.some((query) => mentions(query(metadata.name))) || namesTables(where, mentions)
 }

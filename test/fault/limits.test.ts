@@ -201,6 +201,39 @@ describe('limits of operations', () => {
     expect(await errorOf(manager.find(Item))).toBe('gone')
   })
 
+  it('end query builders and raw SQL, on shards and at home', async () => {
+    const condition = 'CASE item.id WHEN 2 THEN length(pg_sleep(600)::text) ELSE item.value END >= 0'
+    const text = `SELECT count(*)::int AS n FROM item WHERE ${condition}`
+    for (const ask of [
+      (repository: ReturnType<typeof items>) => repository.createQueryBuilder('item').where(condition).getMany(),
+      (repository: ReturnType<typeof items>) =>
+        repository.createQueryBuilder('item').where(condition).clone().getCount(),
+      (repository: ReturnType<typeof items>) =>
+        repository.onShard('item_left').createQueryBuilder('item').where(condition).getMany(),
+      (repository: ReturnType<typeof items>) =>
+        repository
+          .createQueryBuilder('item')
+          .update()
+          .set({ value: 9 })
+          .where(condition.replaceAll('item.', ''))
+          .execute(),
+      (repository: ReturnType<typeof items>) => repository.manager.query(text),
+      (repository: ReturnType<typeof items>) => repository.query(text),
+      (repository: ReturnType<typeof items>) => repository.manager.query('SELECT pg_sleep(600)'),
+    ]) {
+      const controller = new AbortController()
+      const error = errorOf(ask(items().withLimits({ signal: controller.signal })))
+      await until(() => isSleeping('left'))
+      controller.abort('gone')
+      expect(await error).toBe('gone')
+      expect(await isSleeping('left')).toBe(false)
+    }
+    expect(await items().withLimits({ rowBudget: 10 }).createQueryBuilder('item').getMany()).toHaveLength(10)
+    const few = items().withLimits({ rowBudget: 9 }).createQueryBuilder('item')
+    expect(await errorOf(few.getMany())).toMatchObject({ code: 'ROW_BUDGET_EXCEEDED' })
+    await atRest()
+  })
+
   it('are refused where they do not reach', async () => {
     const manager = open.dataSource.manager.withLimits({ deadlineMs: 1_000 })
     for (const refused of [

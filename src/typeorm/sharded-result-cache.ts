@@ -1,0 +1,85 @@
+import type { QueryRunner } from 'typeorm'
+import type { QueryResultCache } from 'typeorm/cache/QueryResultCache'
+import type { QueryResultCacheOptions } from 'typeorm/cache/QueryResultCacheOptions'
+import { ShardedQueryRunner } from './sharded-query-runner'
+
+/**
+ * TypeORM's cache of results, which lies on the home node. What was read on one shard alone is kept apart under the shard's
+ * name: its SQL and its identifiers are the same on every shard.
+ */
+export class ShardedResultCache implements QueryResultCache {
+  constructor(
+    private readonly cache: () => QueryResultCache,
+    /** The shard whose data source reads. */
+    private readonly shard?: string,
+  ) {}
+
+  connect(): Promise<void> {
+    return this.cache().connect()
+  }
+
+  disconnect(): Promise<void> {
+    return this.cache().disconnect()
+  }
+
+  synchronize(queryRunner?: QueryRunner): Promise<void> {
+    return this.cache().synchronize(queryRunner)
+  }
+
+  async getFromCache(
+    options: QueryResultCacheOptions,
+    queryRunner?: QueryRunner,
+  ): Promise<QueryResultCacheOptions | undefined> {
+    if (this.isApart(queryRunner)) return undefined
+    return this.cache().getFromCache(this.scoped(options, queryRunner), inTransaction(queryRunner))
+  }
+
+  async storeInCache(
+    options: QueryResultCacheOptions,
+    savedCache: QueryResultCacheOptions | undefined,
+    queryRunner?: QueryRunner,
+  ): Promise<void> {
+    if (this.isApart(queryRunner)) return
+    await this.cache().storeInCache(this.scoped(options, queryRunner), savedCache, inTransaction(queryRunner))
+  }
+
+  isExpired(savedCache: QueryResultCacheOptions): boolean {
+    return this.cache().isExpired(savedCache)
+  }
+
+  clear(queryRunner?: QueryRunner): Promise<void> {
+    return this.cache().clear(inTransaction(queryRunner))
+  }
+
+  remove(identifiers: string[], queryRunner?: QueryRunner): Promise<void> {
+    const { shard } = this
+    const own = shard === undefined ? identifiers : identifiers.map((identifier) => scopedName(shard, identifier))
+    return this.cache().remove(own, inTransaction(queryRunner))
+  }
+
+  /** A transaction of a shard does not hold the home node: what it has not committed must not be cached for others. */
+  private isApart(queryRunner: QueryRunner | undefined): boolean {
+    return !(queryRunner instanceof ShardedQueryRunner) && queryRunner?.isTransactionActive === true
+  }
+
+  private scoped(options: QueryResultCacheOptions, queryRunner: QueryRunner | undefined): QueryResultCacheOptions {
+    const scope =
+      this.shard ?? (queryRunner instanceof ShardedQueryRunner ? queryRunner.narrowing?.cacheScope : undefined)
+    if (scope === undefined) return options
+    const { identifier, query } = options
+    return {
+      ...options,
+      ...(identifier && { identifier: scopedName(scope, identifier) }),
+      ...(query && { query: scopedName(scope, query) }),
+    }
+  }
+}
+
+const scopedName = (shard: string, name: string): string => `${shard}:${name}`
+
+/**
+ * The runner in a transaction; outside of one the cache takes a connection of its own, and gives it back before the
+ * shards are asked: who waits for a turn on a node holds no connection.
+ */
+const inTransaction = (queryRunner: QueryRunner | undefined): QueryRunner | undefined =>
+  queryRunner instanceof ShardedQueryRunner && queryRunner.isTransactionActive ? queryRunner : undefined
