@@ -11,4 +11,10 @@ export interface ShardTransaction extends QueryRunner {
   connectionFor(shard: Shard): Promise<NodeConnection>
   /** Opens nodes one after the other, in the given order. */
   openNodes(nodes: readonly string[]): Promise<void>
+  /** What its operations are narrowed to. */
+  readonly narrowing?: { readonly cacheScope: string | undefined } | undefined
 }
+
+/** True for the query runner of a sharded data source, false for those of single shards. */
+export const isShardTransaction = (runner: QueryRunner | undefined): runner is ShardTransaction =>
+  runner !== undefined && 'participant' in runner

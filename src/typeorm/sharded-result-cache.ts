@@ -1,7 +1,7 @@
 import type { QueryRunner } from 'typeorm'
 import type { QueryResultCache } from 'typeorm/cache/QueryResultCache'
 import type { QueryResultCacheOptions } from 'typeorm/cache/QueryResultCacheOptions'
-import { ShardedQueryRunner } from './sharded-query-runner'
+import { isShardTransaction } from './shard-transaction'
 
 /**
  * TypeORM's cache of results, which lies on the home node. What was read on one shard alone is kept apart under the shard's
@@ -59,12 +59,11 @@ export class ShardedResultCache implements QueryResultCache {
 
   /** A transaction of a shard does not hold the home node: what it has not committed must not be cached for others. */
   private isApart(queryRunner: QueryRunner | undefined): boolean {
-    return !(queryRunner instanceof ShardedQueryRunner) && queryRunner?.isTransactionActive === true
+    return !isShardTransaction(queryRunner) && queryRunner?.isTransactionActive === true
   }
 
   private scoped(options: QueryResultCacheOptions, queryRunner: QueryRunner | undefined): QueryResultCacheOptions {
-    const scope =
-      this.shard ?? (queryRunner instanceof ShardedQueryRunner ? queryRunner.narrowing?.cacheScope : undefined)
+    const scope = this.shard ?? (isShardTransaction(queryRunner) ? queryRunner.narrowing?.cacheScope : undefined)
     if (scope === undefined) return options
     const { identifier, query } = options
     return {
@@ -82,4 +81,4 @@ const scopedName = (shard: string, name: string): string => `${shard}:${name}`
  * shards are asked: who waits for a turn on a node holds no connection.
  */
 const inTransaction = (queryRunner: QueryRunner | undefined): QueryRunner | undefined =>
-  queryRunner instanceof ShardedQueryRunner && queryRunner.isTransactionActive ? queryRunner : undefined
+  isShardTransaction(queryRunner) && queryRunner.isTransactionActive ? queryRunner : undefined
