@@ -331,7 +331,7 @@ describe('refusals', () => {
     const make = (more: object) => () => new ShardedDataSource(options(more))
     await refused('OPTIONS_INVALID', make({ nodes: {} }), 'nodes')
     await refused('OPTIONS_INVALID', make({ home: 'c' }), 'home', '"c"')
-    for (const option of ['url', 'host', 'replication', 'cache'])
+    for (const option of ['url', 'host', 'replication'])
       await refused('OPTIONS_INVALID', make({ [option]: a }), option)
     for (const option of ['rowBudget', 'deadlineMs', 'concurrencyPerNode'])
       await refused('OPTIONS_INVALID', make({ scatter: { [option]: 0 } }), `scatter.${option}`, '0')
