@@ -1,5 +1,6 @@
 import type { ValueType } from './sort-form'
 import type { Template } from './statement-template'
+import { typeKind } from './type-kind'
 
 /**
  * A statement that asks for the types and collations of a query's columns, without reading a row: the query gives none,
@@ -24,26 +25,16 @@ export function describeQuery({ text, parameters }: Template, columns: number): 
 const collationOf = (expression: string): string =>
   `CASE WHEN (SELECT typcollation FROM pg_catalog.pg_type WHERE oid = pg_typeof(${expression})) <> 0 THEN pg_collation_for(${expression}) END`
 
-const kinds: Readonly<Record<string, ValueType['kind']>> = {
-  e: 'enum',
-  d: 'domain',
-  r: 'range',
-  c: 'composite',
-  m: 'multirange',
-}
-
-const kindOf = (typtype: unknown): ValueType['kind'] => kinds[String(typtype)] ?? 'base'
-
 /** Reads the answer to `describeQuery`. */
 export function typesOf(rows: readonly Readonly<Record<string, unknown>>[]): readonly ValueType[] {
   return rows.map((row) => {
     const collation = row['collation'] === null ? undefined : String(row['collation'])
     const base: ValueType | undefined =
-      row['base'] === null ? undefined : { name: String(row['base']), kind: kindOf(row['base_kind']), collation }
+      row['base'] === null ? undefined : { name: String(row['base']), kind: typeKind(row['base_kind']), collation }
     return Object.freeze({
       // A literal that nothing gave a type.
       name: row['name'] === 'unknown' ? 'text' : String(row['name']),
-      kind: kindOf(row['kind']),
+      kind: typeKind(row['kind']),
       collation,
       ...(base && { base }),
     })

@@ -5,11 +5,11 @@ import type { Scope } from '../routing/scope'
 import type { StatementAnalysis } from '../routing/statement-analysis'
 import { columnNode, selectNode, sortNode, targetNode } from '../sql/nodes'
 import { outputName } from '../sql/output-name'
+import { quoted } from '../sql/quoted'
 import { namesOf } from '../sql/tree'
 import { armTag } from './bind-shard-names'
 import type { NodeSortFacts } from './node-sort-facts'
-import type { OutputColumn } from './output-column'
-import { shippedText } from './shipped-rows'
+import { type ShippedColumn, shippedText } from './shipped-rows'
 import { type SortForm, sortForm, type ValueType } from './sort-form'
 import type { Template } from './statement-template'
 
@@ -43,7 +43,7 @@ export const armText = ({ before, after }: ArmTemplate, limit: number | undefine
 export interface RowsPlan {
   readonly kind: 'rows'
   readonly arm: ArmTemplate
-  readonly outputs: readonly OutputColumn[]
+  readonly outputs: readonly ShippedColumn[]
   readonly order: readonly RowsOrder[]
   readonly limit: Node | undefined
   readonly offset: Node | undefined
@@ -160,8 +160,6 @@ function wrapArm(
     parameters: arm.parameters,
   })
 }
-
-const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`
 
 /** The outputs with every name said, and stars written out. */
 export function expandedTargets(select: SelectStmt, scope: Scope): Node[] {

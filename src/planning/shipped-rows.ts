@@ -1,3 +1,4 @@
+import { quoted } from '../sql/quoted'
 import { placeholderSchema } from './bind-shard-names'
 import type { ValueType } from './sort-form'
 import type { Template } from './statement-template'
@@ -50,5 +51,3 @@ function typed(value: string, { type: { name, kind, collation }, base }: Shipped
   const cast = name === 'text' || name === 'unknown' ? value : `${value}::${name}`
   return collation === undefined || collation === '"default"' ? cast : `${cast} COLLATE ${collation}`
 }
-
-const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`

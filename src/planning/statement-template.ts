@@ -2,6 +2,7 @@ import type { Node, RangeVar } from '@pgsql/types'
 import { ShardedError } from '../errors/sharded-error'
 import { type ParsedStatement, parseStatement } from '../sql/parse-statement'
 import { printStatement } from '../sql/print-statement'
+import { quoted } from '../sql/quoted'
 import { isTreeObject, parametersOf, replaceNodes, type TreeObject, visit } from '../sql/tree'
 import { placeholderSchema } from './bind-shard-names'
 
@@ -69,7 +70,6 @@ function isNamed(statements: readonly Node[], table: string | undefined): boolea
   return found
 }
 
-const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`
 const placeholder = (name: string): string => `"${placeholderSchema}".${quoted(name)}`
 
 /** A copy of a tree with the placeholder schema on its sharded tables, and other nodes in the place of some. */

@@ -2,7 +2,8 @@ import type { MergeHelp } from '../execution/merge-in-order'
 import type { AskDatabase } from '../execution/rank-values'
 import { physicalName } from '../planning/bind-shard-names'
 import type { NodeSortFacts } from '../planning/node-sort-facts'
-import { asText, sortForm, type ValueType } from '../planning/sort-form'
+import { asText, sortForm } from '../planning/sort-form'
+import { typeKind } from '../planning/type-kind'
 import type { Shard } from '../topology/shard'
 import type { OrderTerm } from './scatter-order'
 import { subjectOf } from './sort-column'
@@ -35,19 +36,9 @@ export function helpMerge({ ask, factsWith, shard }: OrderHelp): MergeHelp<Order
       const [row] = await ask(typeQuery, [schema, name, column.databaseName])
       if (!row) return undefined
       const { type, kind, collation } = row as { type: string; kind: string; collation: string | null }
-      return { name: type, kind: kindOf(kind), collation: collation ?? undefined }
+      return { name: type, kind: typeKind(kind), collation: collation ?? undefined }
     },
   }
-}
-
-const kindOf = (typtype: string): ValueType['kind'] => typeKinds[typtype] ?? 'base'
-
-const typeKinds: Readonly<Record<string, ValueType['kind']>> = {
-  e: 'enum',
-  d: 'domain',
-  r: 'range',
-  c: 'composite',
-  m: 'multirange',
 }
 
 const typeQuery = `SELECT format_type(t.oid, -1) AS type, t.typtype AS kind,

@@ -1,9 +1,4 @@
-import {
-  type EntityManager,
-  type FindManyOptions,
-  type ObjectLiteral,
-  PessimisticLockTransactionRequiredError,
-} from 'typeorm'
+import type { EntityManager, FindManyOptions, ObjectLiteral } from 'typeorm'
 import { ShardedError } from '../errors/sharded-error'
 import { combineAverage, combineCounts, combineExtreme, combineSum } from '../merging/combine-aggregate'
 import { bindShardNames } from '../planning/bind-shard-names'
@@ -40,7 +35,6 @@ export async function scatterFindAndCount(read: ScatterRead, options: Options): 
 
 async function findPage(read: ScatterRead, options: Options) {
   const { access, binding } = read
-  refuseLock(access, options)
   const { page, rows } = planPage(read, options)
   const found = await rows()
   const entities = found.isKeys
@@ -49,40 +43,22 @@ async function findPage(read: ScatterRead, options: Options) {
   return { entities, isWhole: entities.length === found.rows.length }
 }
 
-function refuseLock(access: ShardAccess, options: Options): void {
-  const { lock } = options
-  if (!lock || lock.mode === 'optimistic') return
-  if (!access.transaction) throw new PessimisticLockTransactionRequiredError()
-  throw new ShardedError('SCATTER_UNSUPPORTED', 'A find with a lock reaches several shards.', {
-    details: { lock: lock.mode },
-  })
-}
-
 /** `count` over several shards: the sum of the shards' counts, where no two shards can count the same thing. */
 export async function scatterCount(read: ScatterRead, options: Options): Promise<number> {
-  const { access, binding } = read
-  if (options.select) checkCountsAreDisjoint(binding, options.select)
   const statements = await planArms(read, { options }, (builder) => builder.countStatement())
-  const rows = (await access.query(statements)).flat()
+  const rows = (await read.access.query(statements)).flat()
   return Number(combineCounts(rows.map((row) => String(row['cnt'] ?? 0))))
 }
 
 /** COUNT(DISTINCT …) may be summed where equal tuples lie on one shard: with the whole shard key or primary key in them. */
-function checkCountsAreDisjoint({ entity, metadata }: EntityBinding, select: NonNullable<Options['select']>): void {
-  const isSelected = (path: string) =>
-    path
+export function countsAreDisjoint({ entity, metadata }: EntityBinding, select: Options['select']): boolean {
+  if (select === undefined) return true
+  const isSelected = ({ propertyPath }: { readonly propertyPath: string }) =>
+    propertyPath
       .split('.')
       .reduce<unknown>((part, name) => (part === true ? true : (part as ObjectLiteral | undefined)?.[name]), select) ===
     true
-  if (entity.keyColumns.every((column) => isSelected(column.propertyPath))) return
-  if (metadata.primaryColumns.every((column) => isSelected(column.propertyPath))) return
-  throw new ShardedError(
-    'SCATTER_UNSUPPORTED',
-    `${entity.name}.count with a select counts distinct values, which several shards may share.`,
-    {
-      details: { entity: entity.name },
-    },
-  )
+  return entity.keyColumns.every(isSelected) || metadata.primaryColumns.every(isSelected)
 }
 
 /** `exists` over several shards: each node stops at its first row. */
@@ -183,7 +159,6 @@ export function explainFind(read: ScatterRead, options: Options, reason: string)
   const { access, binding, shards } = read
   const [only, another] = shards
   const isSingle = only !== undefined && another === undefined
-  if (!isSingle) refuseLock(access, options)
   const plan = isSingle ? undefined : planPage(read, options)
   return explain({
     entity: binding.entity.name,

@@ -22,6 +22,7 @@ import type { ShardedEntity, ShardedModel } from '../metadata/sharded-entity'
 import { placeholderSchema } from '../planning/bind-shard-names'
 import { defaultCollation } from '../planning/collation-name'
 import { collationReport } from '../planning/collation-report'
+import { quoted } from '../sql/quoted'
 import type { Shard } from '../topology/shard'
 import { createShardMap, type ShardMap } from '../topology/shard-map'
 import { bindMetadata } from './bind-metadata'
@@ -42,7 +43,6 @@ import { ShardedQueryRunner } from './sharded-query-runner'
 import { ShardedRelationLoader } from './sharded-relation-loader'
 import type { ShardedRepository } from './sharded-repository'
 import { ShardedResultCache } from './sharded-result-cache'
-import { quotedCollation } from './sort-column'
 import { StatementEngine } from './statement-engine'
 import { buildTableCatalog } from './table-catalog'
 import { keyValues } from './with-key'
@@ -269,7 +269,7 @@ export class ShardedDataSource extends DataSource {
   private async loadCollations(): Promise<void> {
     const sharded = this.entityMetadatas.filter((metadata) => groupOf(metadata, this.model) !== undefined)
     const declared = sharded.flatMap((metadata) => metadata.columns).flatMap(({ collation }) => collation ?? [])
-    const names = [defaultCollation, ...new Set(declared.map(quotedCollation))]
+    const names = [defaultCollation, ...new Set(declared.map(quoted))]
     await this.eachNode((pool) => pool.loadSortFacts(names))
     const facts = [...this.pools.values()].map((pool) => pool.sortFacts)
     // Those of users that all nodes have: raw SQL may sort by them. What one node alone has is its own affair.

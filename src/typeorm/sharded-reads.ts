@@ -9,6 +9,7 @@ import type { Page } from './page'
 import { readInTurn } from './read-cursors'
 import {
   type AggregateFunction,
+  countsAreDisjoint,
   explainFind,
   type ScatterRead,
   scatterAggregate,
@@ -64,7 +65,7 @@ export function findAndCount(context: OperationContext, options: Options): Promi
     single: (manager, routed) => manager.findAndCount<ObjectLiteral>(target as never, routed),
     scatter: scatterFindAndCount,
     whole: (reads, routed) => reads.findAndCount(target, routed),
-    needsWhole: options.select !== undefined,
+    needsWhole: !countsAreDisjoint(context.binding, options.select),
     entities: ([result]) => result,
   })
 }
@@ -89,7 +90,7 @@ export function count(context: OperationContext, options: Options): Promise<numb
     single: (manager, routed) => manager.count(target as never, routed),
     scatter: scatterCount,
     whole: (reads, routed) => reads.count(target, routed),
-    needsWhole: options.select !== undefined,
+    needsWhole: !countsAreDisjoint(context.binding, options.select),
   })
 }
 

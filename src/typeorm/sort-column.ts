@@ -3,6 +3,7 @@ import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata'
 import { defaultCollation } from '../planning/collation-name'
 import type { NodeSortFacts } from '../planning/node-sort-facts'
 import { type OrderSubject, type SortForm, sortForm, type ValueType } from '../planning/sort-form'
+import { quoted } from '../sql/quoted'
 import { typeName } from './describe-entities'
 
 /** Types to which a column's COLLATE applies. */
@@ -27,10 +28,7 @@ export function declaredType(column: ColumnMetadata): ValueType {
 }
 
 const ownCollation = ({ collation }: ColumnMetadata): string =>
-  collation === undefined ? defaultCollation : quotedCollation(collation)
-
-/** The `collation` of a column as SQL; TypeORM takes it for one name, without a schema. */
-export const quotedCollation = (collation: string): string => `"${collation.replace(/"/g, '""')}"`
+  collation === undefined ? defaultCollation : quoted(collation)
 
 /**
  * How a column sorts over the nodes that are asked.

@@ -8,10 +8,9 @@ import { armTag, bindShardNames, placeholderSchema } from '../planning/bind-shar
 import { describeQuery, typesOf } from '../planning/describe-query'
 import { type Explanation, explain } from '../planning/explanation'
 import { draftFinish, type FinishPlan, finishPlan } from '../planning/finish-plan'
-import type { OutputColumn } from '../planning/output-column'
 import { type ArmTemplate, armText, draftRows, expandedTargets, type RowsPlan, rowsPlan } from '../planning/rows-plan'
 import { buildNodeStatements, type NodeStatement } from '../planning/scatter-statement'
-import { type ShippedRows, shippedText, withShippedRows } from '../planning/shipped-rows'
+import { type ShippedColumn, type ShippedRows, shippedText, withShippedRows } from '../planning/shipped-rows'
 import { sortForm, type ValueType } from '../planning/sort-form'
 import { localise, type Template, templateOf } from '../planning/statement-template'
 import { knownValue } from '../routing/key-atoms'
@@ -21,6 +20,7 @@ import { analyseStatement, type Cluster, type Detached, type StatementAnalysis }
 import type { ShardedTable, TableCatalog } from '../routing/table-catalog'
 import { columnNode, integerConstant, selectNode, targetNode, typeCast } from '../sql/nodes'
 import { loadParser, type ParsedStatement, parseStatement } from '../sql/parse-statement'
+import { quoted } from '../sql/quoted'
 import { type TreeObject, visit } from '../sql/tree'
 import type { Shard } from '../topology/shard'
 import {
@@ -41,7 +41,6 @@ import {
   type Place,
   pick,
   queryOn,
-  quoted,
   type ReadStatement,
   refuseProblems,
   type StatementContext,
@@ -54,7 +53,7 @@ import { type InsertedRows, refuseKeyChange, type StatementWriter, writeStatemen
 interface Answer {
   readonly rows: readonly Row[]
   /** Of a query whose values were asked for as texts `c0 …`: the names and types that its columns have. */
-  readonly columns: readonly OutputColumn[]
+  readonly columns: readonly ShippedColumn[]
 }
 
 /** One run of a query. */
@@ -113,9 +112,8 @@ export class StatementEngine implements StatementWriter {
    * SCATTER_FORBIDDEN, SCATTER_TOO_WIDE; for writes also KEY_MISSING, KEY_CHANGED, PARTIAL_COMMIT
    */
   async run(text: string, parameters: readonly unknown[], context: StatementContext): Promise<QueryResult | undefined> {
-    const statement = await this.understand(text)
+    const statement = await this.statementOf(text, parameters)
     if (!statement) return undefined
-    refuseKeyChange(statement, parameters)
     const place = this.onePlace(statement, parameters, context)
     if (place) return this.onShard(context.access, place.shard, wholeText(statement, place), parameters)
     if ('SelectStmt' in statement.statement) {
@@ -129,7 +127,6 @@ export class StatementEngine implements StatementWriter {
    * The rows of one query, as they are asked for: read from cursors on every node and merged in order, with a batch of each
    * statement in hand. A query that one node has to finish is run whole.
    *
-   * @returns undefined where it names no sharded table
    * @throws what `run` throws; nothing is asked before the first row
    */
   async *stream(
@@ -137,7 +134,7 @@ export class StatementEngine implements StatementWriter {
     parameters: readonly unknown[],
     context: StatementContext,
   ): AsyncGenerator<Row, void, undefined> {
-    const statement = await this.understand(text)
+    const statement = await this.statementOf(text, parameters)
     if (!statement) {
       yield* rowsOf(await context.home(text, parameters))
       return
@@ -254,6 +251,13 @@ export class StatementEngine implements StatementWriter {
     return { first, home: this.runtime.map.home, main: { shards, reason: this.reasonOf(main, parameters, context) } }
   }
 
+  /** A statement that may be run as it is. @throws ShardedError KEY_CHANGED */
+  private async statementOf(text: string, parameters: readonly unknown[]): Promise<ReadStatement | undefined> {
+    const statement = await this.understand(text)
+    if (statement) refuseKeyChange(statement, parameters)
+    return statement
+  }
+
   /** Reads a text. @returns undefined where it is no SQL, or names no sharded table */
   private async understand(text: string): Promise<ReadStatement | undefined> {
     await loadParser()
@@ -339,8 +343,9 @@ export class StatementEngine implements StatementWriter {
     refuseProblems(analysis)
     const substitutes = await this.substitute(run)
     const { values, shipped } = substitutes
-    const local = localise(select, namedUses(analysis), substitutes.replacements)
+    const localised = () => localise(select, namedUses(analysis), substitutes.replacements)
     if (!analysis.main) {
+      const local = localised()
       const names = outputNames(local, analysis)
       const template = withShippedRows(templateOf({ SelectStmt: local }), shipped)
       return {
@@ -351,8 +356,11 @@ export class StatementEngine implements StatementWriter {
     const [first, ...others] = this.allowedShards(analysis.main, run, false)
     if (!first) throw new RangeError('A statement has at least one shard.')
     const onShards: ShardsRun = { ...run, values, shards: [first, ...others] }
-    const make = () => this.plan(onShards, local, shipped)
-    const plan = shipped.length > 0 ? await make() : await this.remembered(run.parsed, `${first.name} ${asText}`, make)
+    const make = () => this.plan(onShards, localised(), shipped)
+    // A plan holds the names of the first shard's types, and how the nodes asked sort.
+    const nodes = [...new Set(onShards.shards.map(({ node }) => node))]
+    const key = JSON.stringify([asText, first.name, nodes])
+    const plan = shipped.length > 0 ? await make() : await this.remembered(run.parsed, key, make)
     return {
       plan,
       onShards,
@@ -767,10 +775,10 @@ const outputNames = (select: SelectStmt, { scope }: StatementAnalysis): readonly
 
 /** Notes which columns of tables a query gives. */
 function withBases(
-  columns: readonly OutputColumn[],
+  columns: readonly ShippedColumn[],
   select: SelectStmt,
   { scope }: StatementAnalysis,
-): readonly OutputColumn[] {
+): readonly ShippedColumn[] {
   const targets = expandedTargets(select, scope)
   return columns.map((column, index) => {
     const target = targets[index]
@@ -779,7 +787,7 @@ function withBases(
   })
 }
 
-const columnsOf = (names: readonly string[], types: readonly ValueType[]): readonly OutputColumn[] =>
+const columnsOf = (names: readonly string[], types: readonly ValueType[]): readonly ShippedColumn[] =>
   names.flatMap((name, index) => {
     const type = types[index]
     return type ? [{ name, type }] : []

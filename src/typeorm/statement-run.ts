@@ -7,6 +7,7 @@ import type { ShippedRows } from '../planning/shipped-rows'
 import { localise, type NamedTable, templateOf, templateText } from '../planning/statement-template'
 import type { StatementAnalysis } from '../routing/statement-analysis'
 import type { ParsedStatement } from '../sql/parse-statement'
+import { quoted } from '../sql/quoted'
 import type { TreeObject } from '../sql/tree'
 import type { Shard } from '../topology/shard'
 import type { ShardAccess } from './shard-access'
@@ -97,5 +98,3 @@ export async function queryOn(
     await runner.release()
   }
 }
-
-export const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`

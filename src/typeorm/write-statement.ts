@@ -93,9 +93,13 @@ export function refuseKeyChange({ statement, analysis }: ReadStatement, paramete
 }
 
 function keyChanged({ entity, name }: ShardedTable, column: string): ShardedError {
-  return new ShardedError('KEY_CHANGED', `A statement would set ${column} of ${name}, a part of the shard key.`, {
-    details: { entity: entity?.name ?? name, column },
-  })
+  return new ShardedError(
+    'KEY_CHANGED',
+    `A statement would set ${column} of ${entity?.name ?? name}, a part of the shard key.`,
+    {
+      details: { entity: entity?.name ?? name, column },
+    },
+  )
 }
 
 function canonicalOrUndefined({ entity }: ShardedTable, index: number, value: unknown): string | undefined {

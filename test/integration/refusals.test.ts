@@ -206,6 +206,11 @@ describe('refusals', () => {
       'an expression',
     )
     await refused('KEY_CHANGED', () => pets().updateAll({ ownerId: 1 }), 'Pet', 'ownerId')
+    const runner = dataSource.createQueryRunner()
+    const changing = 'UPDATE pet SET "ownerId" = 2 WHERE "ownerId" = 1 RETURNING id'
+    await refused('KEY_CHANGED', () => runner.query(changing), 'Pet', 'ownerId')
+    await refused('KEY_CHANGED', async () => (await runner.stream(changing)).toArray(), 'Pet', 'ownerId')
+    await runner.release()
     await refused('KEY_CHANGED', () => pets().increment({ id: 1 }, 'ownerId', 1), 'Pet', 'ownerId')
     await refused('KEY_CHANGED', () => pets().update({ ownerId: 1 }, { ownerId: null as never }), 'Pet', 'ownerId')
     expect((await pets().update({ ownerId: 1 }, { ownerId: 1, age: 5 })).affected).toBe(1)
