@@ -145,30 +145,39 @@ describe('the differential test', () => {
     }
   }
 
+  // Which seed brings a broken piece up depends on everything that the generators and the planner do. Ten seeds, 4,000
+  // operations, a seventh of what CI does, must; the first of them is one that does today, which saves time and no more.
+  const firstFailuresWith = async (piece: string, first: number): Promise<readonly string[]> => {
+    for (let seed = first; seed < first + 10; seed++) {
+      const failures = await failuresWith(piece, seed)
+      if (failures.length > 0) return failures
+    }
+    return []
+  }
+
   test('finds nothing where nothing is broken', async () => {
     expect(await failuresWith('none')).toEqual([])
   }, 60_000)
 
-  // With the seed of a run in which the broken piece comes up soon.
   test.each([
     ['a route that drops a shard', 'route', 1],
     ['a merge that swaps two rows', 'merge', 1],
     ['an IN list that forgets a value', 'narrow', 1],
-    ['an update that forgets what a shard did', 'affected', 4],
+    ['an update that forgets what a shard did', 'affected', 2],
     ['a count that is one too many', 'count', 1],
-    ['a merge that drops a row that sorts as the one before it', 'tie', 4],
+    ['a merge that drops a row that sorts as the one before it', 'tie', 5],
     ['a group that is lost', 'group', 1],
     ['a HAVING that each shard applies to its own part of a group', 'having', 1],
     ['a DISTINCT that leaves what several shards have', 'distinct', 1],
-    ['a sum that takes the greatest of the sums of the shards', 'sum', 9],
+    ['a sum that takes the greatest of the sums of the shards', 'sum', 2],
   ])(
     'notices %s',
     async (_, piece, seed) => {
-      const failures = await failuresWith(piece, seed)
+      const failures = await firstFailuresWith(piece, seed)
       expect(failures).toHaveLength(1)
       // A difference, not a mock that does not work.
       expect(failures[0]).not.toMatch(/TypeError|ReferenceError|SyntaxError|syntax error/)
     },
-    60_000,
+    120_000,
   )
 })
