@@ -1,4 +1,5 @@
 import type { ObjectLiteral } from 'typeorm'
+import { Stamp } from '../collections/stamp'
 import type { Shard } from '../topology/shard'
 import type { EntityBinding } from './entity-binding'
 import { loadedRelation } from './loaded-relation'
@@ -11,7 +12,7 @@ export interface Origin {
 
 /** Remembers the shard that each live entity came from; forgets with the entity. */
 export class Origins {
-  private readonly origins = new WeakMap<object, Origin>()
+  private readonly origins = new Stamp<Origin>()
 
   constructor(private readonly bindingOf: (target: unknown) => EntityBinding | undefined) {}
 
