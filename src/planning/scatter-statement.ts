@@ -1,4 +1,5 @@
 import { pushTo } from '../collections/push-to'
+import { Remembered } from '../collections/remembered'
 import type { Shard } from '../topology/shard'
 import { bindShardNames } from './bind-shard-names'
 
@@ -110,8 +111,10 @@ interface UnitedTemplate {
 /** Letters of remembered texts, keys included, at most: one of eight arms has some ten thousand. */
 const maxRemembered = 4_000_000
 
-const remembered = new Map<string, UnitedTemplate>()
-let rememberedLetters = 0
+const remembered = new Remembered<UnitedTemplate>({
+  maxWeight: maxRemembered,
+  weightOf: ({ text }, key) => text.length + key.length,
+})
 
 /** One template over the same shards gives the same text: to make it anew costs more than to find it. */
 function uniteTemplate(
@@ -129,11 +132,6 @@ function uniteTemplate(
     shards: Object.freeze(arms.map(({ shard }) => shard.name)),
     text: texts.length === 1 ? (texts[0] ?? '') : uniteArms(texts, shape),
   })
-  rememberedLetters += key.length + united.text.length
-  if (rememberedLetters > maxRemembered) {
-    remembered.clear()
-    rememberedLetters = 0
-  }
   remembered.set(key, united)
   return united
 }

@@ -1,5 +1,6 @@
 import type { Node } from '@pgsql/types'
 import { hasSqlDetails, loadModule, parseSync } from 'libpg-query'
+import { Remembered } from '../collections/remembered'
 
 /** A statement as PostgreSQL's own parser reads it. Frozen by agreement: whoever changes a tree copies it first. */
 export interface ParsedStatement {
@@ -12,7 +13,7 @@ export interface ParsedStatement {
 const maxRemembered = 1_000
 const maxRememberedLength = 20_000
 
-const remembered = new Map<string, ParsedStatement>()
+const remembered = new Remembered<ParsedStatement>({ maxWeight: maxRemembered })
 let loading: Promise<void> | undefined
 
 /** Loads the parser (WebAssembly, some megabytes) once a process; `parseStatement` needs it. */
@@ -30,13 +31,7 @@ export function parseStatement(text: string): ParsedStatement | undefined {
   const known = remembered.get(text)
   if (known) return known
   const parsed = parse(text)
-  if (!parsed || text.length > maxRememberedLength) return parsed
-  if (remembered.size >= maxRemembered)
-    for (const [oldest] of remembered) {
-      remembered.delete(oldest)
-      break
-    }
-  remembered.set(text, parsed)
+  if (parsed && text.length <= maxRememberedLength) remembered.set(text, parsed)
   return parsed
 }
 

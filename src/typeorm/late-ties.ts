@@ -23,8 +23,11 @@ export function lateTies(
 ): string | undefined {
   if (end === undefined || end < 1 || end > deepestLatePage) return undefined
   const order = JSON.stringify(builder.expressionMap.allOrderBys)
-  return tied.get(binding)?.has(order) ? undefined : order
+  return hasTies(binding, order) ? undefined : order
 }
+
+/** Whether pages in this order are to be sorted by the databases. */
+export const hasTies = (binding: EntityBinding, order: string): boolean => tied.get(binding)?.has(order) ?? false
 
 /** Pages in this order cut through ties, or have none to settle: the databases sort the next one at once. */
 export function rememberTies(binding: EntityBinding, order: string): void {

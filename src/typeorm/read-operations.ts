@@ -10,6 +10,7 @@ import type { ArmQueryBuilder } from './arm-query-builder'
 import type { EntityBinding } from './entity-binding'
 import { hydrate, reload } from './hydrate'
 import { planPage, stepsOf } from './offset-page'
+import { rememberedPage } from './remembered-page'
 import { newBuilder, planArms, type ScatterScope } from './scatter-rows'
 import type { ShardAccess } from './shard-access'
 import { numberKind } from './sort-column'
@@ -35,7 +36,7 @@ export async function scatterFindAndCount(read: ScatterRead, options: Options): 
 
 async function findPage(read: ScatterRead, options: Options) {
   const { access, binding } = read
-  const { page, rows } = planPage(read, options)
+  const { page, rows } = rememberedPage(read, options)
   const found = await rows()
   const entities = found.isKeys
     ? await reload(access, binding, { ...found, options, isPaged: page.isPaged })

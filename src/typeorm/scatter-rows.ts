@@ -37,8 +37,10 @@ export interface ScatterPlan {
   readonly page: Page
   /** Rows of the merged answers that are before the page; the others are left out by the database. */
   readonly skip: number
-  /** The same find with statements that sort ties themselves, where these leave them to the merge. */
-  readonly sortingTies: (() => ScatterPlan) | undefined
+  /** What was planned. */
+  readonly options: FindOptions
+  /** The order whose ties the statements leave to the merge; undefined where they sort them themselves. */
+  readonly lateOrder: string | undefined
 }
 
 export interface PlanSettings {
@@ -92,13 +94,9 @@ export function planScatter(scope: ScatterScope, options: FindOptions, given: Pl
     return order
   }
   const order = prepare(builder)
-  const sortingTies = () => {
-    if (late !== undefined) rememberTies(binding, late)
-    return planScatter(scope, options, { ties: 'sorted' })
-  }
   // Without a tiebreak nothing is left to settle; ranks would be asked for to find the ties.
   const hasTiebreak = order.some((term) => term.isTiebreak) && order.every(({ merge }) => merge.kind !== 'ranked')
-  if (late !== undefined && !hasTiebreak) return sortingTies()
+  if (late !== undefined && !hasTiebreak) return planSortingTies(scope, options, late)
   const templates = shardTemplates(
     scope,
     options,
@@ -119,16 +117,22 @@ export function planScatter(scope: ScatterScope, options: FindOptions, given: Pl
     },
   )
   const skip = late === undefined && skipsByItself(statements) ? 0 : page.offset
-  return { builder, statements, order, page, skip, sortingTies: late === undefined ? undefined : sortingTies }
+  return { builder, statements, order, page, skip, options, lateOrder: late }
+}
+
+/** The same find with statements that sort ties themselves; the next one in this order has these at once. */
+function planSortingTies(scope: ScatterScope, options: FindOptions, lateOrder: string): ScatterPlan {
+  rememberTies(scope.binding, lateOrder)
+  return planScatter(scope, options, { ties: 'sorted' })
 }
 
 /** Runs a planned scatter: the rows of the page, in order. */
 export async function runScatter(scope: ScatterScope, plan: ScatterPlan): Promise<readonly Row[]> {
-  const { statements, order, skip, page, sortingTies } = plan
+  const { statements, order, skip, page, options, lateOrder } = plan
   const sources = await scope.access.query(statements)
-  if (sortingTies && page.limit !== undefined && order.length > 0) {
+  if (lateOrder !== undefined && page.limit !== undefined && order.length > 0) {
     const rows = mergeTiesHere(sources, order, { offset: skip, limit: page.limit })
-    return rows ?? runScatter(scope, sortingTies())
+    return rows ?? runScatter(scope, planSortingTies(scope, options, lateOrder))
   }
   return mergeAnswers(scope, sources, { order, offset: skip, limit: page.limit })
 }
@@ -234,7 +238,8 @@ export const rowOptions = ({ where, withDeleted }: FindOptions): FindOptions => 
 export const factsOf = (scope: ScatterScope): readonly NodeSortFacts[] =>
   nodesOf(scope).map((node) => scope.access.runtime.pool(node).sortFacts)
 
-const narrowing = ({ access, binding }: ScatterScope, { where }: FindOptions) =>
+/** The conditions that each shard gets of its own; undefined where one serves all. */
+export const narrowing = ({ access, binding }: ScatterScope, { where }: FindOptions) =>
   narrowWhere(binding, where, (target) => access.runtime.bindingOf(target))
 
 /** TypeORM takes no page where `take` and `skip` are 0 in a joined find; otherwise LIMIT 0 is a page of nothing. */
