@@ -9,6 +9,7 @@
  * - `bytes`: a `Buffer`, byte by byte, a prefix first
  * - `codepoints`: text whose collation is C, POSIX or C.UTF-8 in a UTF8 database, and uuid as lower case text.
  *   `char(n)` has to be selected as `::text`: PostgreSQL compares it without its padding
+ * - `instant`: a `Date`, or Infinity and -Infinity as numbers; it holds what is apart by less than a millisecond equal
  * - `ranked`: text whose order only the database knows; needs the ranks that the database gave to its distinct values
  */
-export type SortKind = 'integer' | 'numeric' | 'float' | 'boolean' | 'bytes' | 'codepoints' | 'ranked'
+export type SortKind = 'integer' | 'numeric' | 'float' | 'boolean' | 'bytes' | 'codepoints' | 'instant' | 'ranked'

@@ -29,6 +29,11 @@ export interface SortForm {
   /** SQL by which a node merges its arms, where the expression has a type of each shard's own; absent: the expression. */
   readonly nodeOrder?: (expression: string) => string
   readonly witness?: SortWitness
+  /**
+   * How what the driver gives of the expression itself compares, where that keeps the order and may only hold different
+   * values equal (a `Date` has no microseconds): it serves where no two rows are equal.
+   */
+  readonly glance?: Exclude<SortKind, 'ranked'>
 }
 
 /** What shows that rows of different shards were sorted by one order: it is the same for all of them. */
@@ -51,10 +56,13 @@ export const asText = (expression: string): string => `(${expression})::text`
 interface DirectForm {
   readonly kind: Exclude<SortKind, 'ranked'>
   readonly comparable?: (expression: string) => string
+  readonly glance?: Exclude<SortKind, 'ranked'>
 }
 
-const plain = (kind: DirectForm['kind']): DirectForm => ({ kind })
+const plain = (kind: DirectForm['kind']): DirectForm => ({ kind, glance: kind })
 const written = (kind: DirectForm['kind']): DirectForm => ({ kind, comparable: asText })
+/** What `pg` gives of them is their text, unless the program has given it other parsers. */
+const digits = (kind: DirectForm['kind']): DirectForm => ({ ...written(kind), glance: 'numeric' })
 
 /** Microseconds matter, and `pg` would cut them; infinity stays. */
 const epoch: DirectForm = { kind: 'numeric', comparable: (x) => `extract(epoch from ${x})::text` }
@@ -89,10 +97,10 @@ const directForms: ReadonlyMap<string, DirectForm> = new Map([
   ['smallint', plain('integer')],
   ['integer', plain('integer')],
   // As text, whatever parser of bigint or numeric the program has given to `pg`.
-  ['bigint', written('integer')],
+  ['bigint', digits('integer')],
   ['oid', written('integer')],
   ['xid8', written('integer')],
-  ['numeric', written('numeric')],
+  ['numeric', digits('numeric')],
   ['money', { kind: 'numeric', comparable: (x: string) => `(${x})::numeric::text` }],
   ['real', plain('float')],
   ['double precision', plain('float')],
@@ -110,7 +118,8 @@ const directForms: ReadonlyMap<string, DirectForm> = new Map([
   ['pg_lsn', { kind: 'numeric', comparable: (x: string) => `((${x}) - '0/0'::pg_lsn)::text` }],
   ['date', epoch],
   ['timestamp without time zone', epoch],
-  ['timestamp with time zone', epoch],
+  // Without a zone a Date is read by the clock of this process, which goes back once a year.
+  ['timestamp with time zone', { ...epoch, glance: 'instant' }],
   ['time without time zone', epoch],
   ['time with time zone', zonedTime],
   ['interval', interval],

@@ -3,9 +3,16 @@ import type { NodeSortFacts } from '../planning/node-sort-facts'
 import type { NodeStatement } from '../planning/scatter-statement'
 import type { EntityBinding } from './entity-binding'
 import { type FindShape, findShape, Slot } from './find-shape'
-import { hasTies } from './late-ties'
 import { type PagePlan, planPage } from './offset-page'
-import { type FindOptions, factsOf, narrowing, runScatter, type ScatterPlan, type ScatterScope } from './scatter-rows'
+import {
+  type FindOptions,
+  factsOf,
+  isStillTried,
+  narrowing,
+  runScatter,
+  type ScatterPlan,
+  type ScatterScope,
+} from './scatter-rows'
 
 /** A merge of a shape, planned with slots for the values of its conditions. */
 interface RememberedMerge {
@@ -45,7 +52,7 @@ function mergeOf(scope: ScatterScope, shape: FindShape): RememberedMerge | 'plan
   const key = `${placesOf(scope)} ${shape.key}`
   const facts = factsOf(scope)
   const known = plans.get(key)
-  if (known && (known === 'planned each time' || isCurrent(binding, known, facts))) return known
+  if (known && (known === 'planned each time' || isCurrent(scope, known, facts))) return known
   const { scatter } = planPage(scope, shape.template())
   const made = scatter ? { scatter, facts } : 'planned each time'
   plans.set(key, made)
@@ -69,12 +76,8 @@ const lettersOf = ({ statements }: ScatterPlan): number => statements.reduce((su
 const placesOf = ({ binding, shards }: ScatterScope): string =>
   shards.length === binding.shards.length ? 'all' : shards.map((shard) => shard.index).join()
 
-const isCurrent = (
-  binding: EntityBinding,
-  { scatter: { lateOrder }, facts }: RememberedMerge,
-  now: readonly NodeSortFacts[],
-): boolean =>
-  facts.every((one, index) => one === now[index]) && !(lateOrder !== undefined && hasTies(binding, lateOrder))
+const isCurrent = (scope: ScatterScope, { scatter, facts }: RememberedMerge, now: readonly NodeSortFacts[]): boolean =>
+  facts.every((one, index) => one === now[index]) && isStillTried(scope, scatter)
 
 const withValues = (statement: NodeStatement, values: readonly unknown[]): NodeStatement =>
   Object.freeze({

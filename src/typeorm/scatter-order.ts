@@ -30,19 +30,34 @@ export interface SortedColumn {
  * (the column itself, so that an index on it serves), what is compared here where the column itself will not do, and the
  * witness of a collation. An output column that is there anyway is used; the others are hidden ones: `__o0 …`, `__k0 …`,
  * `__w0 …`. With `ties`, the primary key ends the order, so that pages cut ties alike; with `'late'` the databases do not
- * sort by it, and the merge settles the ties.
+ * sort by it, and the merge settles the ties. For a `'glance'` nothing settles them, and no column is hidden that the
+ * driver's own values can stand for: see `canGlance`.
  *
  * @throws ShardedError ORDER_UNSUPPORTED, COLLATION_DIFFERS
  */
 export function addHiddenOrder<Entity extends ObjectLiteral>(
   builder: ArmQueryBuilder<Entity>,
-  { facts, ties }: { facts: readonly NodeSortFacts[]; ties: 'any' | 'sorted' | 'late' },
+  { facts, ties }: { facts: readonly NodeSortFacts[]; ties: 'any' | 'sorted' | 'late' | 'glance' },
 ): readonly OrderTerm[] {
   const wanted = wantedOrder(builder)
-  const terms = wanted.map((one, index) => orderTerm(builder, one, { index, form: sortColumn(one.column, facts) }))
-  if (ties !== 'any' && terms.length > 0) terms.push(...tiebreak(builder, { wanted, facts }))
+  const terms = wanted.map((one, index) => {
+    const form = sortColumn(one.column, facts)
+    return orderTerm(builder, one, { index, form: ties === 'glance' ? atAGlance(form) : form })
+  })
+  if ((ties === 'sorted' || ties === 'late') && terms.length > 0) terms.push(...tiebreak(builder, { wanted, facts }))
   if (terms.length > 0) orderArms(builder, ties === 'late' ? terms.filter((term) => !term.isTiebreak) : terms)
   return terms
+}
+
+/** Whether the driver's values tell the builder's order, but for ties. @throws ShardedError ORDER_UNSUPPORTED, COLLATION_DIFFERS */
+export const canGlance = <Entity extends ObjectLiteral>(
+  builder: ArmQueryBuilder<Entity>,
+  facts: readonly NodeSortFacts[],
+): boolean => wantedOrder(builder).every(({ column }) => sortColumn(column, facts).glance !== undefined)
+
+function atAGlance({ glance, rankBy }: SortForm): SortForm {
+  if (glance === undefined) throw new RangeError('Values of this type are not ordered as the driver gives them.')
+  return { kind: glance, rankBy }
 }
 
 /** The builder's order, as the columns that it is by. @throws ShardedError ORDER_UNSUPPORTED where it is by anything else */

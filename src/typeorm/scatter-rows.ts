@@ -1,6 +1,6 @@
 import type { FindManyOptions, ObjectLiteral } from 'typeorm'
 import { type MergeHelp, mergeInOrder } from '../execution/merge-in-order'
-import { mergeTiesHere } from '../execution/merge-ties-here'
+import { mergeOpen } from '../execution/merge-open'
 import type { AskDatabase } from '../execution/rank-values'
 import type { Row } from '../merging/row'
 import { armTag } from '../planning/bind-shard-names'
@@ -11,9 +11,17 @@ import { ArmQueryBuilder, type TemplateStatement } from './arm-query-builder'
 import type { EntityBinding } from './entity-binding'
 import { helpMerge } from './help-merge'
 import { addKeyTexts, selectKeysOnly } from './key-columns'
-import { lateTies, rememberTies } from './late-ties'
+import {
+  deepestUnsorted,
+  glanceRows,
+  glanceServed,
+  isGivenUp,
+  type MergeTactic,
+  tacticFailed,
+  tacticFor,
+} from './merge-tactic'
 import { narrowWhere } from './narrow-where'
-import { addHiddenOrder, type OrderTerm } from './scatter-order'
+import { addHiddenOrder, canGlance, type OrderTerm } from './scatter-order'
 import type { ShardAccess } from './shard-access'
 import { hasPerShardTypes } from './sort-column'
 
@@ -39,8 +47,16 @@ export interface ScatterPlan {
   readonly skip: number
   /** What was planned. */
   readonly options: FindOptions
-  /** The order whose ties the statements leave to the merge; undefined where they sort them themselves. */
-  readonly lateOrder: string | undefined
+  /** What the statements leave to the merge; undefined where they sort by all terms themselves. */
+  readonly open: OpenOrder | undefined
+}
+
+/** An order of which ties are left to the merge. */
+export interface OpenOrder {
+  readonly name: string
+  readonly tactic: Exclude<MergeTactic, 'sorted'>
+  /** Rows that each statement was asked for. */
+  readonly asked: number
 }
 
 export interface PlanSettings {
@@ -48,8 +64,8 @@ export interface PlanSettings {
   readonly builder?: ArmQueryBuilder<ObjectLiteral>
   /** Asks for no more than the keys of the rows, by which `loadPage` fetches them. */
   readonly keysOnly?: boolean
-  /** The nodes sort ties themselves, also where the merge could settle them. */
-  readonly ties?: 'sorted'
+  /** Instead of the one that experience tells. */
+  readonly tactic?: MergeTactic
   readonly placement?: Placement
 }
 
@@ -80,15 +96,15 @@ export function planScatter(scope: ScatterScope, options: FindOptions, given: Pl
   const page = pageOf(builder)
   const facts = factsOf(scope)
   // What a node skips by itself it has to have sorted in whole; a placement makes its order total itself.
-  const sorts = given.ties === 'sorted' || keysOnly || placement || (page.offset > 0 && nodesOf(scope).length === 1)
-  const late = sorts ? undefined : lateTies(binding, builder, page)
-  const limit = late !== undefined && page.end !== undefined ? page.end + 1 : page.end
+  const sorts = keysOnly || placement || (page.offset > 0 && nodesOf(scope).length === 1)
+  const open = sorts ? undefined : openOrder(scope, builder, page, given.tactic)
+  const limit = open?.asked ?? page.end
   const prepare = (one: ArmQueryBuilder<ObjectLiteral>): readonly OrderTerm[] => {
     const { needsReload } = one
     placement?.place(one)
     if (needsReload || keysOnly) selectKeysOnly(one, binding)
     if (keysOnly) addKeyTexts(one, binding)
-    const order = addHiddenOrder(one, { facts, ties: late !== undefined ? 'late' : page.isPaged ? 'sorted' : 'any' })
+    const order = addHiddenOrder(one, { facts, ties: open?.tactic ?? (page.isPaged ? 'sorted' : 'any') })
     placement?.select(one)
     one.addSelect(armTag, '__arm').skip(undefined).take(undefined).limit(limit)
     return order
@@ -96,7 +112,7 @@ export function planScatter(scope: ScatterScope, options: FindOptions, given: Pl
   const order = prepare(builder)
   // Without a tiebreak nothing is left to settle; ranks would be asked for to find the ties.
   const hasTiebreak = order.some((term) => term.isTiebreak) && order.every(({ merge }) => merge.kind !== 'ranked')
-  if (late !== undefined && !hasTiebreak) return planSortingTies(scope, options, late)
+  if (open?.tactic === 'late' && !hasTiebreak) return planAfter(scope, options, open)
   const templates = shardTemplates(
     scope,
     options,
@@ -109,30 +125,59 @@ export function planScatter(scope: ScatterScope, options: FindOptions, given: Pl
   const statements = buildNodeStatements(
     shards.map((shard): ScatterArm => ({ shard, ...templates.of(shard) })),
     {
-      order: order.filter((term) => late === undefined || !term.isTiebreak).map((term) => term.node),
+      order: order.filter((term) => !open || !term.isTiebreak).map((term) => term.node),
       limit,
-      offset: late === undefined ? page.offset : 0,
+      offset: open ? 0 : page.offset,
       sharedParameters: templates.sharedParameters,
       maxArms,
     },
   )
-  const skip = late === undefined && skipsByItself(statements) ? 0 : page.offset
-  return { builder, statements, order, page, skip, options, lateOrder: late }
+  const skip = !open && skipsByItself(statements) ? 0 : page.offset
+  return { builder, statements, order, page, skip, options, open }
 }
 
-/** The same find with statements that sort ties themselves; the next one in this order has these at once. */
-function planSortingTies(scope: ScatterScope, options: FindOptions, lateOrder: string): ScatterPlan {
-  rememberTies(scope.binding, lateOrder)
-  return planScatter(scope, options, { ties: 'sorted' })
+/** What of the order of a page is left to the merge. */
+function openOrder(
+  scope: ScatterScope,
+  builder: ArmQueryBuilder<ObjectLiteral>,
+  { end }: Page,
+  given: MergeTactic | undefined,
+): OpenOrder | undefined {
+  const { allOrderBys, selectDistinct } = builder.expressionMap
+  if (end === undefined || end < 1 || end > deepestUnsorted) return undefined
+  const name = JSON.stringify(allOrderBys)
+  const tactic = given ?? tacticFor(scope.binding, name)
+  if (tactic === 'sorted') return undefined
+  const isSimple = !builder.needsReload && !selectDistinct && name !== '{}'
+  return tactic === 'glance' && isSimple && canGlance(builder, factsOf(scope))
+    ? { name, tactic: 'glance', asked: glanceRows(end, greatestShare(scope)) }
+    : { name, tactic: 'late', asked: end + 1 }
 }
+
+/** Of the shards asked, on the node that has most of them. */
+function greatestShare({ shards }: ScatterScope): number {
+  const counts = new Map<string, number>()
+  for (const { node } of shards) counts.set(node, (counts.get(node) ?? 0) + 1)
+  return Math.max(...counts.values()) / shards.length
+}
+
+/** The same find by the tactic that follows one that did not serve. */
+const planAfter = (scope: ScatterScope, options: FindOptions, { name, tactic }: OpenOrder): ScatterPlan =>
+  planScatter(scope, options, { tactic: tacticFailed(scope.binding, name, tactic) })
+
+/** True where experience has not shown since that the plan's tactic does not serve. */
+export const isStillTried = ({ binding }: ScatterScope, { open }: ScatterPlan): boolean =>
+  !open || !isGivenUp(binding, open.name, open.tactic)
 
 /** Runs a planned scatter: the rows of the page, in order. */
 export async function runScatter(scope: ScatterScope, plan: ScatterPlan): Promise<readonly Row[]> {
-  const { statements, order, skip, page, options, lateOrder } = plan
+  const { statements, order, skip, page, options, open } = plan
   const sources = await scope.access.query(statements)
-  if (lateOrder !== undefined && page.limit !== undefined && order.length > 0) {
-    const rows = mergeTiesHere(sources, order, { offset: skip, limit: page.limit })
-    return rows ?? runScatter(scope, planSortingTies(scope, options, lateOrder))
+  if (open && page.limit !== undefined && order.length > 0) {
+    const rows = mergeOpen(sources, order, { ...open, offset: skip, limit: page.limit })
+    if (!rows) return runScatter(scope, planAfter(scope, options, open))
+    if (open.tactic === 'glance') glanceServed(scope.binding, open.name)
+    return rows
   }
   return mergeAnswers(scope, sources, { order, offset: skip, limit: page.limit })
 }

@@ -69,7 +69,7 @@ const boxes = Array.from({ length: 60 }, (_, id) => ({
 
 const day = (date: number): Date => new Date(Date.UTC(2024, 0, date))
 const where = (...conditions: Options['where'][]): Options[] =>
-  conditions.map((one) => ({ where: one ?? {}, order: { at: 'DESC', id: 'ASC' }, take: 9 }))
+  conditions.map((one) => ({ where: one ?? {}, order: { id: 'DESC' }, take: 9 }))
 
 /** Finds, and how often they are planned when each comes twice. */
 const shapes: readonly (readonly [string, number, readonly Options[]])[] = [
@@ -103,8 +103,8 @@ const shapes: readonly (readonly [string, number, readonly Options[]])[] = [
     'directions',
     2,
     [
-      { take: 5, order: { at: 'ASC', id: 'ASC' } },
-      { take: 5, order: { at: 'DESC', id: 'ASC' } },
+      { take: 5, order: { id: 'ASC' } },
+      { take: 5, order: { id: 'DESC' } },
     ],
   ],
   ['selections', 2, [{ select: { id: true, name: true }, order: { id: 'ASC' } }, { order: { id: 'ASC' } }]],

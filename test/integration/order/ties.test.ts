@@ -84,12 +84,13 @@ it('lets an index on the column serve every arm of a first page', async () => {
   }
 })
 
-it('asks each node once where no tie is cut, and knows after the first cut one', async () => {
+it('asks each node once where no tie is cut, and gives up what does not serve', async () => {
   const repository = sharded.getRepository(Visit)
   const order = { id: 'ASC' } as const
   expect((await counted(() => repository.find({ order, take: 20 }))).sent).toBe(2)
-  const unique = { where: { kind: 'walk' }, order: { day: 'ASC' }, take: 400 } as const
-  expect((await counted(() => repository.find(unique))).sent).toBe(2)
+  // Ties that no cut goes through: a glance does not tell them, and is tried no more after the third time.
+  const whole = { where: { kind: 'walk' }, order: { day: 'ASC' }, take: 400 } as const
+  for (const sent of [4, 4, 4, 2, 2]) expect((await counted(() => repository.find(whole))).sent).toBe(sent)
   const tied = { order: { kind: 'DESC' }, take: 4 } as const
   const first = await counted(() => repository.find(tied))
   const second = await counted(() => repository.find(tied))

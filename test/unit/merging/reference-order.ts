@@ -46,6 +46,7 @@ const reference: Readonly<Record<SortKind, ReferenceComparator>> = {
     sign(BigInt(`0x01${a.toString('hex').padEnd(16, '0')}`), BigInt(`0x01${b.toString('hex').padEnd(16, '0')}`)) ||
     sign(a.length, b.length),
   codepoints: referenceTexts,
+  instant: (a: Date | number, b: Date | number) => sign(Number(a), Number(b)),
   ranked: (a: string, b: string) => sign(ranks.get(a) ?? -1, ranks.get(b) ?? -1),
 }
 
@@ -106,10 +107,24 @@ const values: Readonly<Record<SortKind, fc.Arbitrary<unknown>>> = {
   boolean: fc.boolean(),
   bytes: fc.array(fc.constantFrom(0, 1, 127, 128, 255), { maxLength: 4 }).map((bytes) => Buffer.from(bytes)),
   codepoints: text,
+  instant: fc.oneof(
+    fc.constantFrom(Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY),
+    fc.integer({ min: -3, max: 3 }).map((time) => new Date(time)),
+    fc.date({ noInvalidDate: true }),
+  ),
   ranked: fc.constantFrom(...ranks.keys()),
 }
 
-const kinds: readonly SortKind[] = ['integer', 'numeric', 'float', 'boolean', 'bytes', 'codepoints', 'ranked']
+const kinds: readonly SortKind[] = [
+  'integer',
+  'numeric',
+  'float',
+  'boolean',
+  'bytes',
+  'codepoints',
+  'instant',
+  'ranked',
+]
 
 export const sortTerms: fc.Arbitrary<readonly SortTerm[]> = fc
   .array(fc.record({ kind: fc.constantFrom(...kinds), descending: fc.boolean(), nullsFirst: fc.boolean() }), {
