@@ -31,13 +31,13 @@ import type { CursorSigner } from '../merging/cursor'
 import type { Row } from '../merging/row'
 import { checkLimits } from '../metadata/limits'
 import type { Explanation } from '../planning/explanation'
-import type { Shard } from '../topology/shard'
 import { BuilderNarrowing } from './builder-narrowing'
 import type { EntityBinding } from './entity-binding'
 import type { PersistMode } from './entity-graph'
 import { pageOfOne } from './find-page'
 import type { Hint, Narrowing } from './hint'
-import { hintedShard, type OperationContext, shardOfHint } from './operation-context'
+import { type NarrowedQuery, narrowedQuery } from './narrowed-query'
+import { hintedShard, type OperationContext } from './operation-context'
 import type { Page } from './page'
 import { checkPageOptions, type PageOptions } from './page-options'
 import type { AggregateFunction } from './read-operations'
@@ -110,13 +110,14 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
     return (super.transaction as (...args: unknown[]) => Promise<never>).apply(this, args)
   }
 
-  /** Raw SQL: routed and merged, within limits and as a hint says; `onShard` sends it to that shard as it is. */
+  /** Raw SQL: routed and merged, within limits and as a hint says. */
   // TypeORM's own default type of a raw result.
   // biome-ignore lint/suspicious/noExplicitAny: the signature is TypeORM's
   override async query<T = any>(query: string, parameters?: unknown[] | ObjectLiteral): Promise<T> {
-    const { hint } = this
-    if (hint?.kind !== 'shard') return this.routedQuery(query, parameters, undefined)
-    return this.access().onShard(hint.shard, (manager) => manager.query(query, parameters))
+    const { hint, limits } = this
+    if (!hint && !limits) return super.query(query, parameters)
+    const [result] = await narrowedQuery<T>(this.narrowedQuery(query, parameters), [hint])
+    return result as T
   }
 
   /** The plan of a find. @throws ShardedError NOT_SHARDED for an unsharded entity */
@@ -134,43 +135,20 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
     parameters?: unknown[] | ObjectLiteral,
   ): Promise<T> {
     const context = this.context(entityClass)
-    if (!context) return this.routedQuery(query, parameters, undefined)
-    const { access, binding } = context
-    if (this.hint?.kind === 'shard')
-      return access.onShard(hintedShard(binding, this.hint.shard), (manager) => manager.query(query, parameters))
-    if (this.hint?.kind === 'across') {
-      const results: { shard: string; result: unknown }[] = []
-      for (const shard of binding.shards) {
-        results.push({
-          shard: shard.name,
-          result: await access.onShard(shard, (manager) => manager.query(query, parameters)),
-        })
-      }
-      return results as T
-    }
-    return this.routedQuery(
-      query,
-      parameters,
-      this.hint?.kind === 'key' ? shardOfHint(binding, this.hint.value) : undefined,
+    const { hint } = this
+    if (context && hint?.kind === 'shard') hintedShard(context.binding, hint.shard)
+    if (!context || hint?.kind !== 'across') return this.query(query, parameters)
+    const { shards } = context.binding
+    const results = await narrowedQuery(
+      this.narrowedQuery(query, parameters),
+      shards.map((shard) => ({ kind: 'shard', shard })),
     )
+    return results.map((result, index) => ({ shard: shards[index]?.name, result })) as T
   }
 
-  /** Raw SQL over all shards as one database, or on the shard of a key. */
-  private async routedQuery<T>(
-    query: string,
-    parameters: unknown[] | ObjectLiteral | undefined,
-    pinned: Shard | undefined,
-  ): Promise<T> {
-    const { hint, limits, queryRunner } = this
-    if (!limits && !pinned && hint?.kind !== 'across') return super.query(query, parameters)
-    const runner = (queryRunner ?? this.dataSource.createQueryRunner()) as ShardedQueryRunner
-    const narrowing = { isExplicit: hint?.kind === 'across', pinned, cacheScope: undefined, limits }
-    try {
-      const view = runner.narrowed(narrowing, { borrowed: true })
-      return (await this.dataSource.query(query, parameters as never, view)) as T
-    } finally {
-      if (!queryRunner) await runner.release()
-    }
+  private narrowedQuery(query: string, parameters: unknown[] | ObjectLiteral | undefined): NarrowedQuery {
+    const { dataSource, queryRunner, limits } = this
+    return { dataSource, queryRunner, limits, access: this.access(), query, parameters }
   }
 
   override createQueryBuilder<Entity extends ObjectLiteral>(

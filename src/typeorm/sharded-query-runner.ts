@@ -69,13 +69,14 @@ export class ShardedQueryRunner extends PostgresQueryRunner {
 
   /**
    * A view of this runner for one operation: the same connections and transaction, its statements narrowed. Limits count
-   * from here. To release a borrowed view does nothing: the runner is its owner's.
+   * from here; without any, those of the view that it is made of go on. To release a borrowed view does nothing: the runner
+   * is its owner's.
    */
   narrowed(narrowing: StatementNarrowing, { borrowed }: { readonly borrowed: boolean }): this {
     const { limits } = narrowing
     const own: Readonly<Record<PropertyKey, unknown>> = {
       narrowing,
-      operationLimits: limits && new OperationLimits(this.runtime().limits, limits),
+      operationLimits: limits ? new OperationLimits(this.runtime().limits, limits) : this.operationLimits,
       // TypeORM's driver lists who holds a connection, and asks them at its end to give it back: not a view of them.
       connect: () => this.connect(),
       release: async () => (borrowed ? undefined : this.release()),

@@ -95,8 +95,10 @@ export class ShardedRepository<Entity extends ObjectLiteral> extends Repository<
 
   /**
    * Raw SQL, with the names of tables as in the entities, routed and merged as if there were one database.
-   * `onShard(name).query(…)` sends it to one shard as it is, `acrossShards().query(…)` to each, and gives a list of
-   * `{ shard, result }` in the order of the shards; there the schema `"__shard__"` stands for the shard's.
+   * `withShardKey(value).query(…)` adds `key = value` to the table that it is about. `onShard(name).query(…)` runs it on one
+   * shard, `acrossShards().query(…)` on each, and gives a list of `{ shard, result }` in the order of the shards.
+   *
+   * @throws ShardedError what statements throw; with a hint also SHARD_UNKNOWN, WRONG_SHARD, NOT_SHARDED
    */
   // TypeORM's own default type of a raw result.
   // biome-ignore lint/suspicious/noExplicitAny: the signature is TypeORM's

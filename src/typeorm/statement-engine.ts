@@ -259,7 +259,7 @@ export class StatementEngine implements StatementWriter {
   }
 
   /** Reads a text. @returns undefined where it is no SQL, or names no sharded table */
-  private async understand(text: string): Promise<ReadStatement | undefined> {
+  async understand(text: string): Promise<ReadStatement | undefined> {
     await loadParser()
     const parsed = parseStatement(text)
     if (!parsed) return undefined

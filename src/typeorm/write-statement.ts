@@ -174,7 +174,7 @@ function refuseOtherShard({ entity, name, group }: ShardedTable, shard: Shard, {
   if (!pinned || pinned.group !== group || pinned.name === shard.name) return
   throw new ShardedError(
     'WRONG_SHARD',
-    `The row belongs to shard ${shard.name}, the query builder is narrowed to ${pinned.name}.`,
+    `The row belongs to shard ${shard.name}, the statement is narrowed to ${pinned.name}.`,
     {
       details: { entity: entity?.name ?? name, shard: shard.name, narrowedTo: pinned.name },
     },

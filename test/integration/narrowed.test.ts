@@ -1,9 +1,18 @@
-import { In } from 'typeorm'
+import { Entity, In, PrimaryColumn } from 'typeorm'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { hash, ShardedDataSource, ShardedRepository } from '../../src/index'
+import { hash, Sharded, ShardedDataSource, ShardedRepository, ShardKey } from '../../src/index'
 import { Account, bank, Entry, ids, twelveAccounts } from '../parity/bank'
 import { createDatabases } from '../support/databases'
 import type { FreshDatabases } from '../support/fresh-databases'
+
+/** Of a group of its own. */
+@Entity()
+@Sharded(hash({ shards: 2 }))
+class Note {
+  @ShardKey()
+  @PrimaryColumn('int')
+  id!: number
+}
 
 describe('repositories narrowed to shards', () => {
   let databases: FreshDatabases
@@ -17,7 +26,7 @@ describe('repositories narrowed to shards', () => {
     const [a = '', b = ''] = databases.nodes
     dataSource = await new ShardedDataSource({
       type: 'postgres',
-      entities: [...bank.entities],
+      entities: [...bank.entities, Note],
       nodes: { a: { url: a }, b: { url: b } },
       groups: { account: { shards: hash({ shards: 4 }) } },
     }).initialize()
@@ -69,6 +78,95 @@ describe('repositories narrowed to shards', () => {
     const all = await accounts().acrossShards().query<{ shard: string; result: { count: number }[] }[]>(text, [0])
     expect(all.map(({ shard }) => shard)).toEqual(dataSource.shards(Account).map(({ name }) => name))
     expect(all.reduce((sum, { result }) => sum + (result[0]?.count ?? 0), 0)).toBe(12)
+  })
+
+  it('run raw SQL that names tables as the entities do on one shard, and on all in their order', async () => {
+    const text = 'SELECT id FROM account WHERE balance > $1 ORDER BY id'
+    const mine = onShardOf('1').map((id) => ({ id }))
+    expect(await accounts().onShard(shardOf('1')).query(text, [0])).toEqual(mine)
+    expect(await dataSource.manager.onShard(shardOf('1')).query(text, [0])).toEqual(mine)
+    expect(await dataSource.manager.onShard(shardOf('1')).query(`EXPLAIN ${text.replace('$1', '0')}`)).not.toEqual([])
+    const all = await accounts().acrossShards().query<{ shard: string; result: { id: string }[] }[]>(text, [0])
+    expect(all).toEqual(
+      dataSource.shards(Account).map(({ name }) => ({
+        shard: name,
+        result: ids.filter((id) => shardOf(id) === name).map((id) => ({ id })),
+      })),
+    )
+    const elsewhere = ids.find((id) => shardOf(id) !== shardOf('1'))
+    expect(await accounts().onShard(shardOf('1')).query('SELECT 1 FROM account WHERE id = $1', [elsewhere])).toEqual([])
+    const database = 'SELECT current_database() AS name'
+    expect(await accounts().onShard(shardOf('1')).query(database)).toEqual(
+      await dataSource.shard(shardOf('1')).query(database),
+    )
+  })
+
+  it('run raw SQL on the rows of one key', async () => {
+    const entries = dataSource.getRepository(Entry)
+    await entries.insert(ids.map((accountId) => ({ accountId, amount: 1 })))
+    const asked: string[] = []
+    const stop = dataSource.onStatement(({ shard }) => asked.push(shard ?? ''))
+    for (const own of [accounts().withShardKey('5'), dataSource.manager.withShardKey('5')]) {
+      expect(await own.query('SELECT a.id FROM account a WHERE balance > $1 OR true', [0])).toEqual([{ id: '5' }])
+      expect(await own.query('SELECT count(*)::int AS n FROM entry')).toEqual([{ n: 1 }])
+      const joined = 'FROM entry e JOIN account ON account.id = e."accountId"'
+      expect(
+        await own.query(`SELECT account.id ${joined} WHERE account.id IN (SELECT "accountId" FROM entry)`),
+      ).toEqual([{ id: '5' }])
+      expect(await own.query('SELECT id FROM account WHERE id = 6')).toEqual([])
+      expect(await own.query('UPDATE entry SET amount = amount + $1', [1])).toEqual([[], 1])
+    }
+    stop()
+    expect([...new Set(asked)]).toEqual([shardOf('5')])
+    expect(await entries.sum('amount')).toBe(14)
+    expect(await dataSource.manager.withShardKey('5').query('DELETE FROM entry')).toEqual([[], 1])
+    expect(await entries.count()).toBe(11)
+    const insert = 'INSERT INTO entry ("accountId", amount) VALUES ($1, 7) RETURNING amount'
+    expect(await entries.withShardKey('5').query(insert, ['5'])).toEqual([{ amount: 7 }])
+  })
+
+  it('run raw SQL of a hint inside a transaction and within limits', async () => {
+    const undone = dataSource.transaction(async (manager) => {
+      const inside = (manager.getRepository(Account) as ShardedRepository<Account>).withLimits({ deadlineMs: 10_000 })
+      expect(await inside.withShardKey('1').query(`UPDATE account SET owner = 'x'`)).toEqual([[], 1])
+      expect(await inside.onShard(shardOf('1')).query(`SELECT id FROM account WHERE owner = 'x'`)).toEqual([
+        { id: '1' },
+      ])
+      throw new Error('undo')
+    })
+    await expect(undone).rejects.toThrow('undo')
+    expect(await accounts().countBy({ owner: 'x' })).toBe(0)
+    const signal = AbortSignal.abort(new Error('no more'))
+    for (const limited of [accounts().withLimits({ signal }), accounts().onShard(shardOf('1')).withLimits({ signal })])
+      await expect(limited.query('SELECT id FROM account')).rejects.toThrow('no more')
+    await expect(accounts().withShardKey('1').withLimits({ signal }).query('SELECT id FROM account')).rejects.toThrow(
+      'no',
+    )
+    await expect(accounts().acrossShards().withLimits({ signal }).query('SELECT id FROM account')).rejects.toThrow('no')
+  })
+
+  it('refuse raw SQL that a hint does not fit', async () => {
+    const elsewhere = ids.find((id) => shardOf(id) !== shardOf('5'))
+    const insert = `INSERT INTO account (id, owner) VALUES (${elsewhere}, 'x')`
+    const { manager } = dataSource
+    for (const hinted of [manager.withShardKey('5'), manager.onShard(shardOf('5'))])
+      await expect(hinted.query(insert)).rejects.toMatchObject({ code: 'WRONG_SHARD' })
+    expect(await accounts().countBy({ owner: 'x' })).toBe(0)
+    const refused = async (query: Promise<unknown>, code: string) => expect(query).rejects.toMatchObject({ code })
+    const other = dataSource.shards(Note)[0]?.name ?? ''
+    await refused(manager.onShard(other).query('SELECT id FROM account'), 'SHARD_UNKNOWN')
+    await refused(accounts().onShard(other).query('SELECT 1'), 'SHARD_UNKNOWN')
+    await refused(manager.withShardKey('5').query('SELECT name FROM setting'), 'NOT_SHARDED')
+    await refused(manager.withShardKey(null).query('SELECT id FROM account'), 'KEY_MISSING')
+    await refused(manager.withShardKey('x').query('SELECT id FROM account'), 'KEY_INVALID')
+    for (const text of [
+      'SELECT s.name FROM setting s LEFT JOIN account a ON a.id = s.id',
+      'WITH a AS (SELECT id FROM account) SELECT id FROM a',
+      'SELECT id FROM account UNION SELECT id FROM account',
+    ])
+      await refused(manager.withShardKey('5').query(text), 'STATEMENT_UNSUPPORTED')
+    const missing = manager.withShardKey('5').query('DELETE FROM entry WHERE amount = $1')
+    await expect(missing).rejects.toThrow('there is no parameter $1')
   })
 
   it('keep the class and what extends it', () => {

@@ -1,0 +1,35 @@
+import type { Node, RangeVar } from '@pgsql/types'
+import type { TableUse } from './scope'
+import type { StatementAnalysis } from './statement-analysis'
+
+/**
+ * The sharded table that a statement is about: what it writes, or of the outermost FROM clause the first whose rows no
+ * outer join makes up. Undefined where there is none that holds a shard key.
+ */
+export function mainUse(statement: Node, { uses }: StatementAnalysis): TableUse | undefined {
+  for (const rangeVar of mainTables(statement)) {
+    const use = uses.find((one) => one.rangeVar === rangeVar)
+    if (use?.table.entity) return use
+  }
+  return undefined
+}
+
+function mainTables(statement: Node): readonly RangeVar[] {
+  if ('SelectStmt' in statement) return (statement.SelectStmt.fromClause ?? []).flatMap(keptTables)
+  if ('UpdateStmt' in statement) return one(statement.UpdateStmt.relation)
+  if ('DeleteStmt' in statement) return one(statement.DeleteStmt.relation)
+  if ('InsertStmt' in statement) return one(statement.InsertStmt.relation)
+  return []
+}
+
+function keptTables(item: Node | undefined): readonly RangeVar[] {
+  if (!item) return []
+  if ('RangeVar' in item) return [item.RangeVar]
+  if (!('JoinExpr' in item)) return []
+  const { jointype, larg, rarg } = item.JoinExpr
+  if (jointype === 'JOIN_LEFT') return keptTables(larg)
+  if (jointype === 'JOIN_RIGHT') return keptTables(rarg)
+  return jointype === 'JOIN_FULL' ? [] : [...keptTables(larg), ...keptTables(rarg)]
+}
+
+const one = (rangeVar: RangeVar | undefined): readonly RangeVar[] => (rangeVar ? [rangeVar] : [])
