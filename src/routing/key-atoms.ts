@@ -101,6 +101,57 @@ function compare(column: KeyColumnUse, operator: string, value: Value | undefine
   return { kind: 'key', column: column.index, constraint }
 }
 
+/** A list of keys in a condition: `key IN ($1, $2)`, `key = ANY($1)`. */
+export interface KeyList {
+  readonly column: KeyColumnUse
+  readonly values: readonly unknown[]
+  /** The canonical text of each value; undefined for NULL. */
+  readonly keys: readonly (string | undefined)[]
+  /** Where its values are written. */
+  readonly written: Node
+  /** The condition with another array of values in the place of its own. */
+  readonly withArray: (array: Node) => Node
+}
+
+/** Reads a list that parameters alone make up, and all of whose values are keys. */
+export function keyListOf(condition: Node, reader: KeyReader): KeyList | undefined {
+  if (!('A_Expr' in condition)) return undefined
+  const { kind, name, lexpr, rexpr } = condition.A_Expr
+  const column = reader.keyColumn(lexpr)
+  const given = column && rexpr && namesOf(name)?.at(-1) === '=' ? givenList(kind, rexpr, reader) : undefined
+  if (!column || !rexpr || !given) return undefined
+  const keys = given.values.map((value) => (value === null ? undefined : canonicalOf(column, value)))
+  if (given.values.some((value, index) => value !== null && keys[index] === undefined)) return undefined
+  const any = { ...condition.A_Expr, ...withoutSchema(lexpr), kind: 'AEXPR_OP_ANY' } as const
+  const withArray = (array: Node): Node => ({ A_Expr: { ...any, rexpr: given.of(array) } })
+  return { column, keys, values: given.values, written: rexpr, withArray }
+}
+
+/** Where a list is replaced, each table has an alias: `public.order.id` would name none. */
+const withoutSchema = (column: Node | undefined): Pick<A_Expr, 'lexpr'> =>
+  column && 'ColumnRef' in column
+    ? { lexpr: { ColumnRef: { ...column.ColumnRef, fields: column.ColumnRef.fields?.slice(-2) ?? [] } } }
+    : {}
+
+function givenList(
+  kind: A_Expr['kind'],
+  list: Node,
+  reader: KeyReader,
+): { readonly values: readonly unknown[]; readonly of: (array: Node) => Node } | undefined {
+  if (kind === 'AEXPR_IN') {
+    const items = listOf(list)
+    const values = items.map((item) => ('ParamRef' in item ? knownValue(item, reader) : undefined))
+    if (!values.every((value) => value !== undefined)) return undefined
+    return { values: values.map(({ value }) => value), of: (array) => array }
+  }
+  if (kind !== 'AEXPR_OP_ANY') return undefined
+  const cast = 'TypeCast' in list ? list.TypeCast : undefined
+  const array = cast ? cast.arg : list
+  const values = array && 'ParamRef' in array ? arrayOf(list, reader) : undefined
+  if (!values?.every((value) => value !== undefined)) return undefined
+  return { values, of: (other) => (cast ? { TypeCast: { ...cast, arg: other } } : other) }
+}
+
 /** Equality with one of some values; NULL equals nothing. */
 function values(column: KeyColumnUse | undefined, list: readonly (Value | undefined)[]): Predicate {
   if (!column) return unknownPredicate
@@ -177,9 +228,15 @@ function constantOf(constant: Extract<Node, { A_Const: unknown }>['A_Const']): u
 }
 
 /** The elements of an array that the statement holds. */
-function arrayOf(node: Node | undefined, reader: KeyReader): readonly unknown[] | undefined {
+function arrayOf(node: Node | undefined, reader: Pick<KeyReader, 'parameter'>): readonly unknown[] | undefined {
   if (!node) return undefined
-  if ('TypeCast' in node) return arrayOf(node.TypeCast.arg, reader)
+  if ('TypeCast' in node) {
+    const { arg, typeName } = node.TypeCast
+    const type = namesOf(typeName?.names)?.at(-1) ?? ''
+    if (!faithfulCasts.has(type) || (typeName?.typmods?.length ?? 0) > 0) return undefined
+    const inner = arrayOf(arg, reader)
+    return inner?.every((value) => isKeptBy(type, value)) ? inner : undefined
+  }
   if ('ParamRef' in node) {
     const value = reader.parameter(node.ParamRef.number ?? 0)
     return Array.isArray(value) && !value.some(Array.isArray) ? value : undefined

@@ -1,14 +1,15 @@
 import type { Node } from '@pgsql/types'
 import type { ShardedEntity } from '../metadata/sharded-entity'
-import { type KeyReader, keyPredicate } from './key-atoms'
+import { type KeyList, type KeyReader, keyListOf, keyPredicate } from './key-atoms'
 import type { Predicate } from './predicate'
 import { type Route, routePredicate } from './route'
 import type { Scope } from './scope'
 import type { Cluster } from './statement-analysis'
 
-/** What the conditions of a query say of the shard key of tables that meet on one shard. */
-export function clusterPredicate({ uses, filters }: Cluster, parameters: readonly unknown[]): Predicate {
-  const reader = (scope: Scope): KeyReader => ({
+/** How conditions over the tables of a cluster are read. */
+const readerOf =
+  ({ uses }: Cluster, parameters: readonly unknown[]) =>
+  (scope: Scope): KeyReader => ({
     parameter: (number) => parameters[number - 1],
     keyColumn: (expression: Node | undefined) => {
       const column = scope.column(expression)
@@ -18,7 +19,31 @@ export function clusterPredicate({ uses, filters }: Cluster, parameters: readonl
       return index < 0 ? undefined : { table, index }
     },
   })
-  return { kind: 'and', of: filters.map(({ condition, scope }) => keyPredicate(condition, reader(scope))) }
+
+/** What the conditions of a query say of the shard key of tables that meet on one shard. */
+export function clusterPredicate(cluster: Cluster, parameters: readonly unknown[]): Predicate {
+  const reader = readerOf(cluster, parameters)
+  return { kind: 'and', of: cluster.filters.map(({ condition, scope }) => keyPredicate(condition, reader(scope))) }
+}
+
+/** A list of keys that the rows of a cluster must be in, with the number of the shard that owns each value. */
+export interface OwnedList extends KeyList {
+  readonly condition: Node
+  /** Its place among the conditions. */
+  readonly position: number
+  readonly owners: readonly (number | undefined)[]
+}
+
+/** The lists of keys among the conditions that all rows of a cluster meet. A shard needs no more of them than its own keys. */
+export function ownedLists(cluster: Cluster, parameters: readonly unknown[]): readonly OwnedList[] {
+  const reader = readerOf(cluster, parameters)
+  return cluster.filters.flatMap(({ condition, scope }, position): OwnedList[] => {
+    const list = keyListOf(condition, reader(scope))
+    const entity = list?.column.table.entity
+    if (!list || entity?.keyColumns.length !== 1) return []
+    const owners = list.keys.map((key) => (key === undefined ? undefined : entity.fn.owner([key])))
+    return [{ ...list, condition, position, owners }]
+  })
 }
 
 /** The entity by whose function a cluster is placed; undefined where no table of it has the shard key. */

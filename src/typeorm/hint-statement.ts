@@ -4,7 +4,6 @@ import { mainUse } from '../routing/main-use'
 import type { TableUse } from '../routing/scope'
 import { columnNode, operatorNode } from '../sql/nodes'
 import { printStatement } from '../sql/print-statement'
-import { parametersOf } from '../sql/tree'
 import { withConditions } from '../sql/with-conditions'
 import type { Shard } from '../topology/shard'
 import type { EntityBinding } from './entity-binding'
@@ -56,7 +55,7 @@ export function hintStatement(
     )
   const pinned = shardOfHint(binding, hint.value)
   // Without a condition to add to, or with too few parameters, which is PostgreSQL's to tell, the text stays as it is.
-  if ('InsertStmt' in statement || (parametersOf(statement).at(-1) ?? 0) !== parameters.length)
+  if ('InsertStmt' in statement || read.parameterCount !== parameters.length)
     return { text: parsed.text, parameters, pinned }
   const { text } = printStatement(withConditions(statement, keyConditions(use, parameters.length)))
   return { text, parameters: [...parameters, ...preparedKey(binding, hint.value)], pinned }

@@ -12,6 +12,7 @@ import { type ArmTemplate, armText, draftRows, expandedTargets, type RowsPlan, r
 import { buildNodeStatements, type NodeStatement } from '../planning/scatter-statement'
 import { type ShippedColumn, type ShippedRows, shippedText, withShippedRows } from '../planning/shipped-rows'
 import { sortForm, type ValueType } from '../planning/sort-form'
+import { type SplitLists, splitLists } from '../planning/split-lists'
 import { localise, type Template, templateOf } from '../planning/statement-template'
 import { knownValue } from '../routing/key-atoms'
 import { entityOf, routeCluster } from '../routing/route-cluster'
@@ -21,7 +22,7 @@ import type { ShardedTable, TableCatalog } from '../routing/table-catalog'
 import { columnNode, integerConstant, selectNode, targetNode, typeCast } from '../sql/nodes'
 import { loadParser, type ParsedStatement, parseStatement } from '../sql/parse-statement'
 import { quoted } from '../sql/quoted'
-import { type TreeObject, visit } from '../sql/tree'
+import { parametersOf, type TreeObject, visit } from '../sql/tree'
 import type { Shard } from '../topology/shard'
 import {
   type ExplainedParts,
@@ -67,8 +68,10 @@ interface Run extends ReadStatement {
 /** A run of a planned query on its shards. */
 interface ShardsRun extends Run {
   readonly shards: readonly [Shard, ...Shard[]]
-  /** The parameters, and the arrays of shipped rows behind them. */
+  /** The parameters, and behind them the arrays of shipped rows and of split lists. */
   readonly values: readonly unknown[]
+  /** The values with a shard's own part of each list; undefined where all shards have the same. */
+  readonly valuesOn: SplitLists['valuesOn']
 }
 
 type Plan = RowsPlan | FinishPlan
@@ -114,7 +117,7 @@ export class StatementEngine implements StatementWriter {
   async run(text: string, parameters: readonly unknown[], context: StatementContext): Promise<QueryResult | undefined> {
     const statement = await this.statementOf(text, parameters)
     if (!statement) return undefined
-    const place = this.onePlace(statement, parameters, context)
+    const place = this.onePlace(statement, parameters, context) ?? this.placeOfMistake(statement, parameters)
     if (place) return this.onShard(context.access, place.shard, wholeText(statement, place), parameters)
     if ('SelectStmt' in statement.statement) {
       const { rows } = await this.select({ ...statement, parameters, context, asText: false })
@@ -139,7 +142,7 @@ export class StatementEngine implements StatementWriter {
       yield* rowsOf(await context.home(text, parameters))
       return
     }
-    const place = this.onePlace(statement, parameters, context)
+    const place = this.onePlace(statement, parameters, context) ?? this.placeOfMistake(statement, parameters)
     if (place) {
       const { shard } = place
       const bound = bindShardNames(wholeText(statement, place), shard)
@@ -276,7 +279,7 @@ export class StatementEngine implements StatementWriter {
         details: { statement: text.slice(0, 500) },
       })
     }
-    const read = { parsed, statement, analysis }
+    const read = { parsed, statement, analysis, parameterCount: parametersOf(statement).at(-1) ?? 0 }
     this.read.set(parsed, read)
     return analysis.uses.length > 0 ? read : undefined
   }
@@ -303,6 +306,15 @@ export class StatementEngine implements StatementWriter {
     if (!first || others.some(({ node }) => node !== first.node)) return undefined
     if (analysis.homeTables.length > 0 && first.node !== this.runtime.map.home) return undefined
     return { shard: first, shards }
+  }
+
+  /** Where PostgreSQL is to refuse a statement that is given too few or too many parameters. */
+  private placeOfMistake(
+    { analysis, parameterCount }: ReadStatement,
+    parameters: readonly unknown[],
+  ): Place | undefined {
+    const shard = parameterCount === parameters.length ? undefined : this.someShard(analysis)
+    return shard && { shard, shards: new Map([[shard.group, shard]]) }
   }
 
   shardsOf(cluster: Cluster, parameters: readonly unknown[], { pinned }: StatementContext): readonly Shard[] {
@@ -342,24 +354,31 @@ export class StatementEngine implements StatementWriter {
     if (select.larg) return { plan: undefined, run: () => this.setOperation(run, select) }
     refuseProblems(analysis)
     const substitutes = await this.substitute(run)
-    const { values, shipped } = substitutes
-    const localised = () => localise(select, namedUses(analysis), substitutes.replacements)
+    const { shipped } = substitutes
     if (!analysis.main) {
-      const local = localised()
+      const local = localise(select, namedUses(analysis), substitutes.replacements)
       const names = outputNames(local, analysis)
       const template = withShippedRows(templateOf({ SelectStmt: local }), shipped)
       return {
         plan: undefined,
-        run: () => this.atHome(template, { names, values, asText, context, shard: this.someShard(analysis) }),
+        run: () =>
+          this.atHome(template, {
+            names,
+            values: substitutes.values,
+            asText,
+            context,
+            shard: this.someShard(analysis),
+          }),
       }
     }
     const [first, ...others] = this.allowedShards(analysis.main, run, false)
     if (!first) throw new RangeError('A statement has at least one shard.')
-    const onShards: ShardsRun = { ...run, values, shards: [first, ...others] }
-    const make = () => this.plan(onShards, localised(), shipped)
+    const { values, valuesOn, replacements, split } = splitLists(analysis.main, { ...run, ...substitutes })
+    const onShards: ShardsRun = { ...run, values, valuesOn, shards: [first, ...others] }
+    const make = () => this.plan(onShards, localise(select, namedUses(analysis), replacements), shipped)
     // A plan holds the names of the first shard's types, and how the nodes asked sort.
     const nodes = [...new Set(onShards.shards.map(({ node }) => node))]
-    const key = JSON.stringify([asText, first.name, nodes])
+    const key = JSON.stringify([asText, first.name, nodes, split])
     const plan = shipped.length > 0 ? await make() : await this.remembered(run.parsed, key, make)
     return {
       plan,
@@ -804,7 +823,7 @@ function textsOf(text: string, types: readonly ValueType[]): string {
 
 function arms(
   arm: ArmTemplate,
-  { shards, values, analysis }: ShardsRun,
+  { shards, values, valuesOn, analysis }: ShardsRun,
   {
     limit,
     order,
@@ -818,12 +837,13 @@ function arms(
 ): readonly NodeStatement[] {
   const text = armText(arm, limit)
   const parameters = pick(arm.parameters, values)
+  const parametersOn = (shard: Shard) => (valuesOn ? pick(arm.parameters, valuesOn(shard)) : parameters)
   return buildNodeStatements(
-    shards.map((shard) => ({ shard, text, parameters })),
+    shards.map((shard) => ({ shard, text, parameters: parametersOn(shard) })),
     {
       order,
       limit: isMerged ? limit : undefined,
-      sharedParameters: parameters.length === 0 || !analysis.uses.some(({ table }) => table.hasOwnTypes),
+      sharedParameters: parameters.length === 0 || (!valuesOn && !analysis.uses.some(({ table }) => table.hasOwnTypes)),
       maxArms,
     },
   )

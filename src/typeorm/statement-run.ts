@@ -36,6 +36,8 @@ export interface ReadStatement {
   readonly parsed: ParsedStatement
   readonly statement: Node
   readonly analysis: StatementAnalysis
+  /** The highest number of a parameter in it: how many it takes. */
+  readonly parameterCount: number
 }
 
 /** Detached parts that were run: what stands in their places. */

@@ -4,6 +4,7 @@ import { QueryResult } from 'typeorm/query-runner/QueryResult'
 import { ShardedError } from '../errors/sharded-error'
 import { canonicalKey } from '../functions/canonical-key'
 import { withShippedRows } from '../planning/shipped-rows'
+import { splitLists } from '../planning/split-lists'
 import { localise, templateOf } from '../planning/statement-template'
 import { knownValue } from '../routing/key-atoms'
 import { pinnedKey } from '../routing/pinned-key'
@@ -56,15 +57,23 @@ export async function writeStatement(engine: StatementWriter, write: Write): Pro
   const { statement, analysis, context } = write
   if ('InsertStmt' in statement) return insert(engine, write, statement.InsertStmt)
   refuseProblems(analysis)
-  const { shipped, values, replacements } = await engine.substitute(write)
-  const template = withShippedRows(templateOf(localise(statement, namedUses(analysis), replacements)), shipped)
-  if (!analysis.main) return context.home(template.text, pick(template.parameters, values))
+  const substitutes = await engine.substitute(write)
+  const { shipped } = substitutes
+  const templateWith = (replacements: Substitutes['replacements']) =>
+    withShippedRows(templateOf(localise(statement, namedUses(analysis), replacements)), shipped)
+  if (!analysis.main) {
+    const { text, parameters } = templateWith(substitutes.replacements)
+    return context.home(text, pick(parameters, substitutes.values))
+  }
   const shards = engine.allowedShards(analysis.main, write, true)
+  const { values, valuesOn, replacements } = splitLists(analysis.main, { ...write, ...substitutes })
+  const template = templateWith(replacements)
   const results = await writeShards(
     context.access,
     shards.map((shard) => ({
       shard,
-      work: (manager) => queryOn(manager, template.text, pick(template.parameters, values)),
+      work: (manager) =>
+        queryOn(manager, template.text, pick(template.parameters, valuesOn ? valuesOn(shard) : values)),
     })),
     context.openRunner,
   )
