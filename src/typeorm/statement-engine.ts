@@ -1,78 +1,54 @@
-import type { Node, RangeVar, SelectStmt } from '@pgsql/types'
+import type { RangeVar, SelectStmt } from '@pgsql/types'
 import { QueryResult } from 'typeorm/query-runner/QueryResult'
 import { ShardedError } from '../errors/sharded-error'
 import { mergeInOrder } from '../execution/merge-in-order'
 import type { MergeTerm } from '../execution/merge-term'
 import type { Row } from '../merging/row'
-import { armTag, bindShardNames, placeholderSchema } from '../planning/bind-shard-names'
+import { bindShardNames, placeholderSchema } from '../planning/bind-shard-names'
 import { describeQuery, typesOf } from '../planning/describe-query'
-import { type Explanation, explain } from '../planning/explanation'
+import { detachedSelect } from '../planning/detached-select'
+import type { Explanation } from '../planning/explanation'
 import { draftFinish, type FinishPlan, finishPlan } from '../planning/finish-plan'
-import { type ArmTemplate, armText, draftRows, expandedTargets, type RowsPlan, rowsPlan } from '../planning/rows-plan'
-import { buildNodeStatements, type NodeStatement } from '../planning/scatter-statement'
-import { type ShippedColumn, type ShippedRows, shippedText, withShippedRows } from '../planning/shipped-rows'
+import { outputNames, withBases } from '../planning/output-columns'
+import { draftRows, type RowsPlan, rowsPlan } from '../planning/rows-plan'
+import type { NodeStatement } from '../planning/scatter-statement'
+import { type Answer, shipAnswer, shippedSelect, tableNamed } from '../planning/ship-answer'
+import { type ShippedRows, withShippedRows } from '../planning/shipped-rows'
 import { sortForm, type ValueType } from '../planning/sort-form'
-import { type SplitLists, splitLists } from '../planning/split-lists'
+import { splitLists } from '../planning/split-lists'
 import { localise, type Template, templateOf } from '../planning/statement-template'
-import { knownValue } from '../routing/key-atoms'
+import { columnsOf, textNames, textsOf } from '../planning/text-query'
 import { entityOf, routeCluster } from '../routing/route-cluster'
 import { checkScatter } from '../routing/scatter-policy'
-import { analyseStatement, type Cluster, type Detached, type StatementAnalysis } from '../routing/statement-analysis'
-import type { ShardedTable, TableCatalog } from '../routing/table-catalog'
-import { columnNode, integerConstant, selectNode, targetNode, typeCast } from '../sql/nodes'
+import { analyseStatement, type Cluster, type StatementAnalysis } from '../routing/statement-analysis'
+import type { TableCatalog } from '../routing/table-catalog'
+import { columnNode, selectNode, targetNode } from '../sql/nodes'
 import { loadParser, type ParsedStatement, parseStatement } from '../sql/parse-statement'
-import { quoted } from '../sql/quoted'
-import { parametersOf, type TreeObject, visit } from '../sql/tree'
+import { leftmost, selectOf, targetTable } from '../sql/statement-parts'
+import { parametersOf, type TreeObject } from '../sql/tree'
 import type { Shard } from '../topology/shard'
-import {
-  type ExplainedParts,
-  entityNames,
-  explainParts,
-  finishSteps,
-  noPage,
-  rowsSteps,
-  sidesOf,
-} from './explain-statement'
+import { explainStatement } from './explain-statement'
 import { readInTurn, readMerged } from './read-cursors'
-import { maxArms } from './scatter-rows'
 import type { ShardAccess } from './shard-access'
 import type { ShardRuntime } from './shard-runtime'
+import { arms, inShardOrder, mergeTerm, nodeOrder } from './statement-arms'
+import { armPageOf, statementPage } from './statement-page'
 import {
+  askHome,
   namedUses,
   type Place,
   pick,
   queryOn,
   type ReadStatement,
+  type Run,
   refuseProblems,
+  rowsOf,
+  type ShardsRun,
   type StatementContext,
   type Substitutes,
   wholeText,
 } from './statement-run'
-import { type InsertedRows, refuseKeyChange, type StatementWriter, writeStatement } from './write-statement'
-
-/** What a query gave. */
-interface Answer {
-  readonly rows: readonly Row[]
-  /** Of a query whose values were asked for as texts `c0 …`: the names and types that its columns have. */
-  readonly columns: readonly ShippedColumn[]
-}
-
-/** One run of a query. */
-interface Run extends ReadStatement {
-  readonly parameters: readonly unknown[]
-  readonly context: StatementContext
-  /** All values as texts, to be sent to another node. */
-  readonly asText: boolean
-}
-
-/** A run of a planned query on its shards. */
-interface ShardsRun extends Run {
-  readonly shards: readonly [Shard, ...Shard[]]
-  /** The parameters, and behind them the arrays of shipped rows and of split lists. */
-  readonly values: readonly unknown[]
-  /** The values with a shard's own part of each list; undefined where all shards have the same. */
-  readonly valuesOn: SplitLists['valuesOn']
-}
+import { refuseKeyChange, type StatementWriter, writeStatement } from './write-statement'
 
 type Plan = RowsPlan | FinishPlan
 
@@ -163,7 +139,7 @@ export class StatementEngine implements StatementWriter {
   }
 
   private async *streamRows(plan: RowsPlan, run: ShardsRun): AsyncGenerator<Row, void, undefined> {
-    const page = await this.page(plan, run)
+    const page = await statementPage(plan, run)
     if (!page) {
       yield* (await this.onFirst(run)).rows
       return
@@ -185,73 +161,12 @@ export class StatementEngine implements StatementWriter {
   }
 
   /**
-   * How a query would be answered: it is planned, and not run. A part that is run first is explained, not run, and then of
-   * the whole only its shards are known.
+   * How a query would be answered: it is planned, and not run.
    *
    * @throws ShardedError NOT_SHARDED, STATEMENT_UNSUPPORTED, and what `run` refuses
    */
-  async explain(text: string, parameters: readonly unknown[], context: StatementContext): Promise<Explanation> {
-    const statement = await this.understand(text)
-    if (!statement) throw new ShardedError('NOT_SHARDED', 'The query names no sharded table.', { details: { text } })
-    const { analysis } = statement
-    const about = { entity: entityNames(analysis), operation: 'query' }
-    const place = this.onePlace(statement, parameters, context)
-    if (place) {
-      const { shard } = place
-      const shards = [...place.shards.values()].map(({ name }) => name)
-      const bound = bindShardNames(wholeText(statement, place), shard)
-      const [cluster] = analysis.clusters
-      const reason = cluster ? this.reasonOf(cluster, parameters, context) : ''
-      const statements = [{ node: shard.node, shards, text: bound, parameters }]
-      return explain({ ...about, shards, reason, statements, steps: [] })
-    }
-    const select = selectOf(statement.statement)
-    const parts = select.larg
-      ? sidesOf(select)
-      : analysis.detached.map((part) => detachedSelect(part, statement.statement))
-    if (parts.length > 0 || analysis.homeTables.length > 0)
-      return explainParts(about, await this.explainedParts(parts, statement, { parameters, context }))
-    refuseProblems(analysis)
-    const planned = await this.planned({ ...statement, parameters, context, asText: false })
-    if (planned.plan === undefined || !analysis.main) throw new RangeError('A query over shards has a plan.')
-    const { plan, onShards } = planned
-    const { offset, limit, end } = (await this.page(plan.kind === 'rows' ? plan : armPageOf(plan), onShards)) ?? noPage
-    const statements =
-      plan.kind === 'rows'
-        ? arms(plan.arm, onShards, { limit: end, order: nodeOrder(plan) })
-        : arms(plan.arm, onShards, { limit: end, order: [], isMerged: false })
-    return explain({
-      ...about,
-      shards: onShards.shards.map(({ name }) => name),
-      reason: this.reasonOf(analysis.main, parameters, context),
-      statements,
-      steps:
-        plan.kind === 'rows' ? rowsSteps({ plan, statements, offset, limit }) : finishSteps(plan, onShards.shards[0]),
-    })
-  }
-
-  private reasonOf(cluster: Cluster, parameters: readonly unknown[], { pinned }: StatementContext): string {
-    const [use] = cluster.uses
-    if (pinned && pinned.group === use?.table.group) return 'a hint says so'
-    return routeCluster(cluster, parameters, this.runtime.map.groups.get(use?.table.group ?? '')?.length ?? 0).reason
-  }
-
-  private async explainedParts(
-    parts: readonly SelectStmt[],
-    { analysis }: ReadStatement,
-    { parameters, context }: Pick<Run, 'parameters' | 'context'>,
-  ): Promise<ExplainedParts> {
-    const first: Explanation[] = []
-    for (const part of parts) {
-      const template = templateOf({ SelectStmt: part })
-      const values = pick(template.parameters, parameters)
-      const isSharded = await this.understand(template.text)
-      if (isSharded) first.push(await this.explain(template.text, values, context))
-    }
-    const main = analysis.main
-    if (!main) return { first, home: this.runtime.map.home, main: undefined }
-    const shards = this.allowedShards(main, { parameters, context }, false).map(({ name }) => name)
-    return { first, home: this.runtime.map.home, main: { shards, reason: this.reasonOf(main, parameters, context) } }
+  explain(text: string, parameters: readonly unknown[], context: StatementContext): Promise<Explanation> {
+    return explainStatement(this, { text, parameters, context })
   }
 
   /** A statement that may be run as it is. @throws ShardedError KEY_CHANGED */
@@ -288,7 +203,7 @@ export class StatementEngine implements StatementWriter {
    * The one node where all that a statement reads and writes lies, each group's part on one shard; undefined where there
    * is none.
    */
-  private onePlace(
+  onePlace(
     { analysis, statement }: ReadStatement,
     parameters: readonly unknown[],
     context: StatementContext,
@@ -348,7 +263,7 @@ export class StatementEngine implements StatementWriter {
   }
 
   /** A query with its plan, ready to run; without a plan where no shard has a part in it but for its subqueries. */
-  private async planned(run: Run): Promise<Planned> {
+  async planned(run: Run): Promise<Planned> {
     const { analysis, statement, asText, context } = run
     const select = selectOf(statement)
     if (select.larg) return { plan: undefined, run: () => this.setOperation(run, select) }
@@ -462,7 +377,7 @@ export class StatementEngine implements StatementWriter {
   }
 
   private async rows(plan: RowsPlan, run: ShardsRun): Promise<Answer> {
-    const page = await this.page(plan, run)
+    const page = await statementPage(plan, run)
     if (!page) return this.onFirst(run)
     const { offset, limit, end } = page
     const statements = arms(plan.arm, run, { limit: end, order: nodeOrder(plan) })
@@ -476,7 +391,7 @@ export class StatementEngine implements StatementWriter {
   }
 
   private async finish(plan: FinishPlan, run: ShardsRun): Promise<Answer> {
-    const page = await this.page(armPageOf(plan), run)
+    const page = await statementPage(armPageOf(plan), run)
     if (!page) return this.onFirst(run)
     const { shards, values, context, asText } = run
     const parts = (
@@ -491,19 +406,6 @@ export class StatementEngine implements StatementWriter {
     const types = await this.describe(typed, plan.outputs.length, { shard: shards[0], values: none, context })
     const rows = await this.askShard(shards[0], textsOf(plan.final.text, types), all, context)
     return { rows, columns: columnsOf(plan.outputs, types) }
-  }
-
-  /** LIMIT and OFFSET as numbers; undefined where one is below zero, which PostgreSQL itself refuses. */
-  private async page(
-    plan: { readonly limit: Node | undefined; readonly offset: Node | undefined },
-    { values, context }: ShardsRun,
-  ): Promise<
-    { readonly offset: number; readonly limit: number | undefined; readonly end: number | undefined } | undefined
-  > {
-    const limit = await numberOf(plan.limit, values, context)
-    const offset = (await numberOf(plan.offset, values, context)) ?? 0
-    if (offset < 0 || (limit ?? 0) < 0) return undefined
-    return { offset, limit, end: limit === undefined ? undefined : offset + limit }
   }
 
   private async onFirst(run: ShardsRun): Promise<Answer> {
@@ -540,7 +442,7 @@ export class StatementEngine implements StatementWriter {
         select.larg && !select.limitCount && !select.limitOffset && !select.sortClause && !select.withClause
       if (isSideOfMore) return { ...select, larg: await side(select.larg), rarg: await side(select.rarg) }
       const answer = await this.asTexts({ ...select, ...(withClause && !select.withClause && { withClause }) }, run)
-      return shippedSelect(ship(shipped, values, answer))
+      return shippedSelect(shipAnswer(shipped, values, answer))
     }
     const { withClause: _with, ...rest } = whole
     const outer: SelectStmt = { ...rest, larg: await side(whole.larg), rarg: await side(whole.rarg) }
@@ -590,13 +492,13 @@ export class StatementEngine implements StatementWriter {
     for (const part of analysis.detached) {
       if (replacements.has(part.node)) continue
       const answer = await this.asTexts(detachedSelect(part, statement), run)
-      const select = shippedSelect(ship(shipped, values, answer))
+      const select = shippedSelect(shipAnswer(shipped, values, answer))
       replacements.set(part.node, () => select)
     }
     if (!analysis.main) return { shipped, values, replacements }
     for (const rangeVar of analysis.homeTables) {
       if (rangeVar === targetTable(statement)) continue
-      const cte = ship(shipped, values, await this.homeRows(rangeVar, run))
+      const cte = shipAnswer(shipped, values, await this.homeRows(rangeVar, run))
       const alias = rangeVar.alias ?? { aliasname: rangeVar.relname ?? '' }
       replacements.set(rangeVar, () => ({ RangeVar: { ...tableNamed(cte), alias } }))
     }
@@ -656,52 +558,6 @@ export class StatementEngine implements StatementWriter {
     return { rows, columns: columnsOf(names, types) }
   }
 
-  /**
-   * The shards of rows that only a foreign key tells: those of the rows referred to.
-   *
-   * @throws ShardedError KEY_MISSING where no shard has them
-   */
-  async placesByReference(
-    table: ShardedTable,
-    { columns, rows, values }: InsertedRows,
-    { access }: StatementContext,
-  ): Promise<readonly number[]> {
-    const [reference] = table.references
-    const shards = this.runtime.map.groups.get(table.group) ?? []
-    if (!reference)
-      throw new ShardedError('KEY_MISSING', `${table.name} has no shard key, and refers to no row that has one.`, {
-        details: { table: table.name },
-      })
-    const tuples = rows.map((row) =>
-      reference.columns.map((name) => {
-        const node = row[columns.indexOf(name)]
-        return node && knownValue(node, { parameter: (number) => values[number - 1] })?.value
-      }),
-    )
-    const conditions = reference.referenced.map((name, index) => `${quoted(name)} = $${index + 1}`).join(' AND ')
-    const text = `SELECT ${armTag} AS "__arm" FROM "${placeholderSchema}".${quoted(reference.table)} WHERE ${conditions}`
-    const places = new Map<string, number>()
-    for (const tuple of tuples) {
-      const key = JSON.stringify(tuple.map(String))
-      if (places.has(key)) continue
-      const statements = buildNodeStatements(
-        shards.map((shard) => ({ shard, text, parameters: tuple })),
-        { order: [], limit: undefined, sharedParameters: true, maxArms },
-      )
-      const [found] = (await access.query(statements)).flat()
-      if (!found)
-        throw new ShardedError(
-          'KEY_MISSING',
-          `A row of ${table.name} refers to no row of ${reference.table}, and so has no shard.`,
-          {
-            details: { table: table.name, columns: reference.columns },
-          },
-        )
-      places.set(key, Number(found['__arm']))
-    }
-    return tuples.map((tuple) => places.get(JSON.stringify(tuple.map(String))) ?? 0)
-  }
-
   private loadAggregates(): Promise<ReadonlySet<string>> {
     this.aggregates ??= this.runtime
       .pool(this.runtime.map.home)
@@ -714,198 +570,11 @@ export class StatementEngine implements StatementWriter {
   }
 }
 
-/** Notes rows as a CTE of arrays. @returns its name */
-function ship(shipped: ShippedRows[], values: unknown[], { rows, columns }: Answer): string {
-  const cte = `__m${shipped.length}__`
-  for (const { name, type, base } of columns) {
-    // PostgreSQL has one enum, the shards have one each.
-    if ((type.kind !== 'enum' || (base && !type.name.endsWith('[]'))) && type.kind !== 'composite') continue
-    throw new ShardedError(
-      'STATEMENT_UNSUPPORTED',
-      `The column ${name} of a subquery has a type that each shard has for itself.`,
-      {
-        details: { column: name, type: type.name },
-      },
-    )
-  }
-  shipped.push({ cte, columns, firstParameter: values.length + 1 })
-  for (const index of columns.keys()) values.push(rows.map((row) => row[`c${index}`]))
-  return cte
-}
-
-const tableNamed = (relname: string): RangeVar => ({ relname, inh: true, relpersistence: 'p' })
-
-const shippedSelect = (cte: string): SelectStmt =>
-  selectNode({
-    targetList: [{ ResTarget: { val: { ColumnRef: { fields: [{ A_Star: {} }] } } } }],
-    fromClause: [{ RangeVar: tableNamed(cte) }],
-  })
-
-/** A detached part as a query of its own, with the CTEs of the whole that it may name. */
-function detachedSelect({ node, kind }: Detached, statement: Node): SelectStmt {
-  const select = node as SelectStmt
-  const isPlain =
-    !select.limitCount && !select.limitOffset && !select.larg && !select.groupClause && !select.havingClause
-  const asked: SelectStmt =
-    kind === 'exists' && isPlain
-      ? { ...select, limitCount: integerConstant(1), limitOption: 'LIMIT_OPTION_COUNT' }
-      : select
-  const outer = withClauseOf(statement)
-  if (!outer) return asked
-  const ctes = (outer.ctes ?? []).filter((cte) => !holds(cte, node))
-  if (ctes.length === 0) return asked
-  return { ...asked, withClause: { ...outer, ctes: [...ctes, ...(asked.withClause?.ctes ?? [])] } }
-}
-
-function withClauseOf(statement: Node) {
-  if ('SelectStmt' in statement) return statement.SelectStmt.withClause
-  if ('UpdateStmt' in statement) return statement.UpdateStmt.withClause
-  if ('DeleteStmt' in statement) return statement.DeleteStmt.withClause
-  if ('InsertStmt' in statement) return statement.InsertStmt.withClause
-  return undefined
-}
-
-function holds(tree: unknown, node: TreeObject): boolean {
-  let found = false
-  visit(tree, (object) => {
-    if (object === node) found = true
-    return !found
-  })
-  return found
-}
-
-/** The table that a statement writes. */
-function targetTable(statement: Node): RangeVar | undefined {
-  if ('UpdateStmt' in statement) return statement.UpdateStmt.relation
-  if ('DeleteStmt' in statement) return statement.DeleteStmt.relation
-  if ('InsertStmt' in statement) return statement.InsertStmt.relation
-  return undefined
-}
-
-function selectOf(statement: Node): SelectStmt {
-  if ('SelectStmt' in statement) return statement.SelectStmt
-  throw new RangeError('The statement is no query.')
-}
-
-const leftmost = (select: SelectStmt): SelectStmt => (select.larg ? leftmost(select.larg) : select)
-
-const outputNames = (select: SelectStmt, { scope }: StatementAnalysis): readonly string[] =>
-  expandedTargets(select, scope).map((node) => ('ResTarget' in node ? (node.ResTarget.name ?? '') : ''))
-
-/** Notes which columns of tables a query gives. */
-function withBases(
-  columns: readonly ShippedColumn[],
-  select: SelectStmt,
-  { scope }: StatementAnalysis,
-): readonly ShippedColumn[] {
-  const targets = expandedTargets(select, scope)
-  return columns.map((column, index) => {
-    const target = targets[index]
-    const base = target && 'ResTarget' in target ? scope.column(target.ResTarget.val) : undefined
-    return base ? { ...column, base: { table: base.use.table.name, column: base.name } } : column
-  })
-}
-
-const columnsOf = (names: readonly string[], types: readonly ValueType[]): readonly ShippedColumn[] =>
-  names.flatMap((name, index) => {
-    const type = types[index]
-    return type ? [{ name, type }] : []
-  })
-
-const textNames = (width: number): readonly string[] => Array.from({ length: width }, (_, index) => `c${index}`)
-
-/** A query whose columns are `c0 …` as texts. */
-function textsOf(text: string, types: readonly ValueType[]): string {
-  const names = textNames(types.length)
-  const values = names.map((name, index) => `${shippedText(`q.${name}`, types[index])} AS ${name}`)
-  return `SELECT ${values.join(', ')} FROM (${text}) AS q(${names.join(', ')})`
-}
-
-function arms(
-  arm: ArmTemplate,
-  { shards, values, valuesOn, analysis }: ShardsRun,
-  {
-    limit,
-    order,
-    isMerged = true,
-  }: {
-    readonly limit: number | undefined
-    readonly order: Parameters<typeof buildNodeStatements>[1]['order']
-    /** The arms of a node are one ordered answer; else each gives its own rows, and none may be cut away. */
-    readonly isMerged?: boolean
-  },
-): readonly NodeStatement[] {
-  const text = armText(arm, limit)
-  const parameters = pick(arm.parameters, values)
-  const parametersOn = (shard: Shard) => (valuesOn ? pick(arm.parameters, valuesOn(shard)) : parameters)
-  return buildNodeStatements(
-    shards.map((shard) => ({ shard, text, parameters: parametersOn(shard) })),
-    {
-      order,
-      limit: isMerged ? limit : undefined,
-      sharedParameters: parameters.length === 0 || (!valuesOn && !analysis.uses.some(({ table }) => table.hasOwnTypes)),
-      maxArms,
-    },
-  )
-}
-
-const nodeOrder = ({ order }: RowsPlan) =>
-  order.map(({ nodeColumn, descending, nullsFirst }) => ({ column: nodeColumn, descending, nullsFirst }))
-
-const armPageOf = ({ armPage }: FinishPlan) => armPage ?? { limit: undefined, offset: undefined }
-
-const mergeTerm = ({
-  name,
-  type,
-  form,
-  column,
-  descending,
-  nullsFirst,
-  witness,
-}: RowsPlan['order'][number]): MergeTerm => ({
-  merge: { column, kind: form.kind, descending, nullsFirst },
-  rankBy: form.rankBy,
-  name,
-  type,
-  witness: form.witness && witness !== undefined ? { column: witness, of: form.witness.of } : undefined,
-})
-
-/** Without an order, the shards' rows follow each other. */
-function inShardOrder(sources: readonly (readonly Row[])[]): readonly Row[] {
-  const [only = [], another] = sources
-  return another ? sources.flat().sort((a, b) => Number(a['__arm']) - Number(b['__arm'])) : only
-}
-
 function onlyColumns(row: Row, names: readonly string[]): Row {
   const result: Record<string, unknown> = {}
   for (const name of names) result[name] = row[name]
   return result
 }
-
-/** The value of LIMIT or OFFSET; undefined for none and for NULL. */
-async function numberOf(
-  node: Node | undefined,
-  values: readonly unknown[],
-  context: StatementContext,
-): Promise<number | undefined> {
-  if (!node) return undefined
-  const known = knownValue(node, { parameter: (number) => values[number - 1] })
-  if (known?.value === null) return undefined
-  if (known && /^-?\d+$/.test(String(known.value))) return Number(known.value)
-  const { text, parameters } = templateOf({
-    SelectStmt: selectNode({ targetList: [targetNode(typeCast(node, 'int8'), 'n')] }),
-  })
-  const [row] = await askHome(text, pick(parameters, values), context)
-  return row?.['n'] == null ? undefined : Number(row['n'])
-}
-
-const askHome = async (
-  text: string,
-  parameters: readonly unknown[],
-  { home }: StatementContext,
-): Promise<readonly Row[]> => rowsOf(await home(text, parameters))
-
-const rowsOf = (result: QueryResult): readonly Row[] => result.records ?? []
 
 function selected(rows: readonly Row[]): QueryResult {
   const result = new QueryResult()

@@ -2,8 +2,10 @@ import type { Node } from '@pgsql/types'
 import type { EntityManager } from 'typeorm'
 import type { QueryResult } from 'typeorm/query-runner/QueryResult'
 import { ShardedError } from '../errors/sharded-error'
+import type { Row } from '../merging/row'
 import { physicalName, placeholderSchema } from '../planning/bind-shard-names'
 import type { ShippedRows } from '../planning/shipped-rows'
+import type { SplitLists } from '../planning/split-lists'
 import { localise, type NamedTable, templateOf, templateText } from '../planning/statement-template'
 import type { StatementAnalysis } from '../routing/statement-analysis'
 import type { ParsedStatement } from '../sql/parse-statement'
@@ -38,6 +40,23 @@ export interface ReadStatement {
   readonly analysis: StatementAnalysis
   /** The highest number of a parameter in it: how many it takes. */
   readonly parameterCount: number
+}
+
+/** One run of a query. */
+export interface Run extends ReadStatement {
+  readonly parameters: readonly unknown[]
+  readonly context: StatementContext
+  /** All values as texts, to be sent to another node. */
+  readonly asText: boolean
+}
+
+/** A run of a planned query on its shards. */
+export interface ShardsRun extends Run {
+  readonly shards: readonly [Shard, ...Shard[]]
+  /** The parameters, and behind them the arrays of shipped rows and of split lists. */
+  readonly values: readonly unknown[]
+  /** The values with a shard's own part of each list; undefined where all shards have the same. */
+  readonly valuesOn: SplitLists['valuesOn']
 }
 
 /** Detached parts that were run: what stands in their places. */
@@ -100,3 +119,12 @@ export async function queryOn(
     await runner.release()
   }
 }
+
+/** Asks the home node. */
+export const askHome = async (
+  text: string,
+  parameters: readonly unknown[],
+  { home }: StatementContext,
+): Promise<readonly Row[]> => rowsOf(await home(text, parameters))
+
+export const rowsOf = (result: QueryResult): readonly Row[] => result.records ?? []

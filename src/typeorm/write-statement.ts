@@ -15,6 +15,8 @@ import type { Cluster } from '../routing/statement-analysis'
 import type { ShardedTable } from '../routing/table-catalog'
 import { namesOf } from '../sql/tree'
 import type { Shard } from '../topology/shard'
+import { type InsertedRows, placesByReference } from './places-by-reference'
+import type { ShardAccess } from './shard-access'
 import type { ShardRuntime } from './shard-runtime'
 import {
   namedUses,
@@ -32,14 +34,6 @@ export interface StatementWriter {
   readonly runtime: ShardRuntime
   substitute(run: Write): Promise<Substitutes>
   allowedShards(cluster: Cluster, run: Pick<Write, 'parameters' | 'context'>, writes: boolean): readonly Shard[]
-  placesByReference(table: ShardedTable, rows: InsertedRows, context: StatementContext): Promise<readonly number[]>
-}
-
-/** The rows of VALUES, by the names of their columns. */
-export interface InsertedRows {
-  readonly columns: readonly string[]
-  readonly rows: readonly (readonly Node[])[]
-  readonly values: readonly unknown[]
 }
 
 interface Write extends ReadStatement {
@@ -139,7 +133,7 @@ async function insert(engine: StatementWriter, write: Write, statement: InsertSt
   const rows = select.valuesLists.map((list) => ('List' in list ? (list.List.items ?? []) : []))
   const { cols, rows: complete } = withGeneratedKeys(use.table, columns, rows, parameters)
   const shards = engine.runtime.map.groups.get(use.table.group) ?? []
-  const places = await placesOf(engine, write, use, { columns: cols, rows: complete.rows, values: complete.values })
+  const places = await placesOf(context.access, use, { columns: cols, rows: complete.rows, values: complete.values })
   const byShard = new Map<Shard, number[]>()
   for (const [row, index] of places.entries()) {
     const shard = shards[index]
@@ -225,14 +219,12 @@ function withGeneratedKeys(
 
 /** The number of the shard of each row. @throws ShardedError KEY_MISSING, KEY_INVALID, KEY_NOT_OWNED, STATEMENT_UNSUPPORTED */
 async function placesOf(
-  engine: StatementWriter,
-  write: Write,
+  access: ShardAccess,
   { table }: TableUse,
   { columns, rows, values }: InsertedRows,
 ): Promise<readonly number[]> {
   const { entity, keyColumns } = table
-  if (!entity || keyColumns.length === 0)
-    return engine.placesByReference(table, { columns, rows, values }, write.context)
+  if (!entity || keyColumns.length === 0) return placesByReference(access, table, { columns, rows, values })
   const positions = keyColumns.map((name) => columns.indexOf(name))
   return rows.map((row) => {
     const key = positions.map((position, index) => {
