@@ -62,10 +62,11 @@ export function countsAreDisjoint({ entity, metadata }: EntityBinding, select: O
   return entity.keyColumns.every(isSelected) || metadata.primaryColumns.every(isSelected)
 }
 
-/** `exists` over several shards: each node stops at its first row. */
+/** `exists` over several shards: each node stops at its first row, and all when one has found it. */
 export async function scatterExists(read: ScatterRead, options: Options): Promise<boolean> {
   const statements = await planArms(read, { options, limit: 1 }, (builder) => builder.existsStatement())
-  return (await read.access.query(statements)).some((rows) => rows.length > 0)
+  const isFound = (rows: readonly unknown[]): boolean => rows.length > 0
+  return (await read.access.query(statements, undefined, isFound)).some(isFound)
 }
 
 export type AggregateFunction = 'SUM' | 'AVG' | 'MIN' | 'MAX'

@@ -20,6 +20,20 @@ import type { ShardTransaction } from './shard-transaction'
 
 type Statement = Pick<NodeStatement, 'shards' | 'text' | 'parameters'>
 
+/** Statements that are needed no more have so long to end by themselves: a cancel request is a connection more. */
+const unneededGraceMs = 20
+
+/** Why a fuse blows when an operation knows its answer. */
+const unneeded = Symbol('unneeded')
+
+/** The statements of a scatter while they run. */
+interface Scatter {
+  readonly statements: readonly NodeStatement[]
+  readonly answers: (readonly Row[])[]
+  readonly fuse: Fuse
+  readonly heard: (rows: readonly Row[]) => void
+}
+
 /** A connection for statements of one node, and how to leave it. */
 interface NodeHold {
   readonly connection: NodeConnection
@@ -55,30 +69,41 @@ export class ShardAccess {
    * order of the statements. When one fails, or the limits are reached, the others are cancelled on their servers, and all
    * connections are at rest when this throws. In a transaction, each node whose statement was cancelled has aborted it.
    *
+   * @param isEnough tells of an answer whether the others are needed any more: those that do not come soon are cancelled too,
+   *   but for in a transaction, and then they are empty
    * @throws ShardedError DEADLINE_EXCEEDED, ROW_BUDGET_EXCEEDED, QUEUE_FULL, SHARD_UNAVAILABLE; the reason of an abort;
    *   else the first error of a statement
    */
-  async query(statements: readonly NodeStatement[], limits?: ScatterLimits): Promise<readonly (readonly Row[])[]> {
+  async query(
+    statements: readonly NodeStatement[],
+    limits?: ScatterLimits,
+    isEnough: (rows: readonly Row[]) => boolean = () => false,
+  ): Promise<readonly (readonly Row[])[]> {
     const fuse = this.limits.scatterFuse(limits)
     try {
       fuse.check()
       const byNode = new Map<string, number[]>()
       for (const [index, { node }] of statements.entries()) pushTo(byNode, node, index)
       const leave = await this.enter('scatters', [...byNode.keys()], fuse)
+      let grace: NodeJS.Timeout | undefined
       try {
-        const answers: (readonly Row[])[] = []
+        const answers: (readonly Row[])[] = statements.map(() => [])
+        const heard = (rows: readonly Row[]): void => {
+          if (!this.transaction && isEnough(rows)) grace ??= setTimeout(() => fuse.blow(unneeded), unneededGraceMs)
+        }
         const nodes = [...byNode].map(async ([node, indexes]) => {
           try {
-            await this.onNode(node, indexes, { statements, answers, fuse })
+            await this.onNode(node, indexes, { statements, answers, fuse, heard })
           } catch (error) {
             fuse.blow(unwrap(error))
             throw error
           }
         })
         const settled = await Promise.allSettled(nodes)
-        if (settled.some((one) => one.status === 'rejected')) throw fuse.ended
+        if (settled.some((one) => one.status === 'rejected') && fuse.ended.reason !== unneeded) throw fuse.ended
         return answers
       } finally {
+        clearTimeout(grace)
         leave()
       }
     } catch (error) {
@@ -135,14 +160,17 @@ export class ShardAccess {
   private async onNode(
     node: string,
     indexes: readonly number[],
-    { statements, answers, fuse }: { statements: readonly NodeStatement[]; answers: (readonly Row[])[]; fuse: Fuse },
+    { statements, answers, fuse, heard }: Scatter,
   ): Promise<void> {
     const [first = 0] = indexes
     const hold = await this.hold(node, statements[first]?.shards ?? [], fuse)
     try {
       for (const index of indexes) {
         const statement = statements[index]
-        if (statement) answers[index] = await this.send(hold.connection, statement, fuse)
+        if (!statement) continue
+        const rows = await this.send(hold.connection, statement, fuse)
+        answers[index] = rows
+        heard(rows)
       }
     } finally {
       hold.release()

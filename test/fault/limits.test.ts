@@ -76,6 +76,42 @@ describe('limits of operations', () => {
     await atRest()
   })
 
+  it('cancel a slow node on its server when exists knows its answer', async () => {
+    const events: StatementEvent[] = []
+    open.dataSource.onStatement((event) => events.push(event))
+    const where = { id: In([2, 3]), ...slowLeft }
+    expect(await items().exists({ where })).toBe(true)
+    expect(await items().withLimits({ rowBudget: 5, deadlineMs: 60_000 }).existsBy(where)).toBe(true)
+    expect(await isSleeping('left')).toBe(false)
+    expect(events.map(({ node, failed, cancelled }) => ({ node, failed, cancelled }))).toEqual(
+      [0, 1].flatMap(() => [
+        { node: 'right', failed: false, cancelled: false },
+        { node: 'left', failed: true, cancelled: true },
+      ]),
+    )
+    await atRest()
+    // A node that answers soon is not cancelled, and one that fails fails the operation.
+    events.length = 0
+    expect(await items().exists()).toBe(true)
+    expect(await items().existsBy({ value: 1 })).toBe(false)
+    expect(events.filter(({ failed }) => failed)).toEqual([])
+    expect(await errorOf(items().existsBy({ id: In([2, 3]), ...troubled({ sleeps: 2, fails: 3 }) }))).toMatchObject({
+      code: '22012',
+    })
+    const none = { id: In([2, 3]), ...troubled({ sleeps: 2 }), value: MoreThan(5) }
+    expect(await items().existsBy(none)).toBe(false)
+    await atRest()
+  })
+
+  it('do not abort a transaction when exists knows its answer', async () => {
+    await open.dataSource.transaction(async (manager) => {
+      const napping = Raw((column) => `CASE id WHEN 2 THEN length(pg_sleep(0.3)::text) ELSE ${column} END >= 0`)
+      expect(await manager.existsBy(Item, { id: In([2, 3]), value: napping })).toBe(true)
+      expect(await manager.countBy(Item, { id: In([2, 3]) })).toBe(2)
+    })
+    await atRest()
+  })
+
   it('cancel all nodes at the deadline, which counts from the start of the operation', async () => {
     const error = await errorOf(items().withLimits({ deadlineMs: 200 }).find({ where: slowLeft }))
     expect(error).toBeInstanceOf(ShardedError)
