@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, chown, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { chmod, chown, copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -36,6 +36,8 @@ export interface ClusterOptions {
   readonly name: string
   /** Server settings, over the defaults. */
   readonly settings?: Readonly<Record<string, string>>
+  /** Encrypts connections that ask for it, under the certificate of `self-signed`, which is for the name `localhost`. */
+  readonly tls?: boolean
   /** Flags of `initdb` for the locale; by default the builtin provider with C.UTF-8. */
   readonly initdbFlags?: readonly string[]
 }
@@ -44,6 +46,8 @@ export interface ClusterOptions {
 export interface Cluster {
   readonly name: string
   readonly port: number
+  /** Where its unix socket is. */
+  readonly socketFolder: string
   /** The URL of a database of the cluster, as superuser; by default of `postgres`. */
   url(database?: string): string
   createDatabase(database: string): Promise<void>
@@ -117,6 +121,10 @@ class EmbeddedCluster implements Cluster {
     this.#data = join(parts.folder, 'data')
   }
 
+  get socketFolder(): string {
+    return this.#parts.folder
+  }
+
   url(database = 'postgres'): string {
     return `postgres://${user}:${password}@127.0.0.1:${this.port}/${database}`
   }
@@ -166,6 +174,18 @@ class EmbeddedCluster implements Cluster {
     const initdb = this.#spawn(binaries.initdb, [...flags, '--no-sync', ...locale])
     const [code] = await once(initdb, 'close')
     if (code !== 0) throw new Error(`initdb of cluster ${this.name} failed:\n${this.#log}`)
+    if (options.tls) await this.#putCertificate()
+  }
+
+  /** A server takes no key that others may read. */
+  async #putCertificate(): Promise<void> {
+    const { uid, gid } = this.#parts.account
+    for (const name of ['server.crt', 'server.key']) {
+      const file = join(this.#data, name)
+      await copyFile(join(__dirname, 'self-signed', name), file)
+      await chmod(file, 0o600)
+      if (uid !== undefined && gid !== undefined) await chown(file, uid, gid)
+    }
   }
 
   /** Starts the server; after a crash the old backends need a moment to let go of the shared memory. */
@@ -184,6 +204,7 @@ class EmbeddedCluster implements Cluster {
     const settings = {
       ...defaultSettings,
       unix_socket_directories: this.#parts.folder,
+      ...(this.#parts.options.tls && { ssl: 'on' }),
       ...this.#parts.options.settings,
     }
     const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
