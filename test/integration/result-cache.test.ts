@@ -1,5 +1,7 @@
 import { Client } from 'pg'
 import { DataSource } from 'typeorm'
+import type { QueryResultCache } from 'typeorm/cache/QueryResultCache'
+import type { QueryResultCacheOptions } from 'typeorm/cache/QueryResultCacheOptions'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { hash, ShardedDataSource, type ShardedDataSourceOptions } from '../../src/index'
 import { Account, bank, ids, twelveAccounts } from '../parity/bank'
@@ -7,6 +9,41 @@ import { createDatabases } from '../support/databases'
 import type { FreshDatabases } from '../support/fresh-databases'
 
 const hour = 3_600_000
+
+/** A cache in memory that notes how it is used. */
+class Memory implements QueryResultCache {
+  readonly calls: string[] = []
+  readonly kept = new Map<string, QueryResultCacheOptions>()
+  isOver = false
+
+  async connect(): Promise<void> {
+    this.calls.push('connect')
+  }
+  async disconnect(): Promise<void> {
+    this.calls.push('disconnect')
+  }
+  async synchronize(): Promise<void> {}
+  async getFromCache(options: QueryResultCacheOptions): Promise<QueryResultCacheOptions | undefined> {
+    this.calls.push(`get ${options.identifier ?? ''}`)
+    return this.kept.get(nameOf(options))
+  }
+  async storeInCache(options: QueryResultCacheOptions, saved: QueryResultCacheOptions | undefined): Promise<void> {
+    this.calls.push(`store ${options.identifier ?? ''} ${saved ? 'over' : 'anew'} for ${options.duration} ms`)
+    this.kept.set(nameOf(options), options)
+  }
+  isExpired(): boolean {
+    return this.isOver
+  }
+  async clear(): Promise<void> {
+    this.kept.clear()
+  }
+  async remove(identifiers: string[]): Promise<void> {
+    this.calls.push(`remove ${identifiers.join()}`)
+    for (const identifier of identifiers) this.kept.delete(identifier)
+  }
+}
+
+const nameOf = ({ identifier, query = '' }: QueryResultCacheOptions): string => identifier ?? query
 
 describe('the cache of results', () => {
   let databases: FreshDatabases
@@ -119,5 +156,73 @@ describe('the cache of results', () => {
     expect(await accounts.count()).toBe(12)
     expect(await accounts.count({ cache: false })).toBe(11)
     await always.destroy()
+  })
+
+  it('asks again when the time is over, as plain TypeORM does', async () => {
+    const run = async (dataSource: DataSource) => {
+      const accounts = dataSource.getRepository(Account)
+      const ask = async () => [
+        await accounts.count({ cache: 1_500 }),
+        (await accounts.find({ cache: { id: 'soon', milliseconds: 1_500 }, order: { id: 'ASC' } })).length,
+        await accounts.createQueryBuilder('a').cache(1_500).getCount(),
+        (await accounts.find({ cache: 1_500, where: { id: '7' } })).length,
+      ]
+      const first = await ask()
+      await accounts.delete({ id: '7' })
+      const cached = await ask()
+      await new Promise((resolve) => setTimeout(resolve, 1_600))
+      const again = await ask()
+      await accounts.delete({ id: '8' })
+      return [first, cached, again, await ask()]
+    }
+    const answers = await run(sharded)
+    expect(answers).toEqual([
+      [12, 12, 12, 1],
+      [12, 12, 12, 1],
+      [11, 11, 11, 0],
+      [11, 11, 11, 0],
+    ])
+    expect(answers).toEqual(await run(plain))
+  })
+
+  it('may be a provider of the user, who is asked what plain TypeORM would ask', async () => {
+    const run = async (make: (cache: NonNullable<ShardedDataSourceOptions['cache']>) => Promise<DataSource>) => {
+      const memory = new Memory()
+      const dataSource = await make({ provider: () => memory })
+      const accounts = dataSource.getRepository(Account)
+      const ask = async () => [
+        (await accounts.find({ cache: hour, order: { id: 'ASC' } })).map(({ id }) => id),
+        await accounts.count({ cache: { id: 'count', milliseconds: hour } }),
+        (await accounts.find({ cache: { id: 'one', milliseconds: hour }, where: { id: '5' } })).length,
+      ]
+      const first = await ask()
+      await accounts.delete({ id: '7' })
+      const second = await ask()
+      await dataSource.queryResultCache?.remove(['count'])
+      const third = await ask()
+      memory.isOver = true
+      const fourth = await ask()
+      await dataSource.destroy()
+      return { answers: [first, second, third, fourth], calls: memory.calls }
+    }
+    const ours = await run(open)
+    expect(ours.answers.map(([, count]) => count)).toEqual([12, 12, 11, 11])
+    expect(ours.answers.map(([found]) => (found as string[]).length)).toEqual([12, 12, 12, 11])
+    const theirs = await run((cache) =>
+      new DataSource({ type: 'postgres', url: databases.oracle, entities: [...bank.entities], cache }).initialize(),
+    )
+    expect(ours).toEqual(theirs)
+  })
+
+  it('keeps the shards of a provider apart', async () => {
+    const memory = new Memory()
+    const dataSource = await open({ provider: () => memory })
+    const accounts = dataSource.getRepository(Account)
+    const cache = { id: 'same', milliseconds: hour }
+    let sum = 0
+    for (const { name } of dataSource.shards(Account)) sum += (await accounts.onShard(name).find({ cache })).length
+    expect(sum).toBe(12)
+    expect([...memory.kept.keys()].sort()).toEqual(dataSource.shards(Account).map(({ name }) => `${name}:same`))
+    await dataSource.destroy()
   })
 })
