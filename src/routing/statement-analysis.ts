@@ -19,7 +19,8 @@ export interface Detached {
   /** The node that is replaced: a `SelectStmt` object of a sublink, a derived table or a CTE; or a `RangeVar`. */
   readonly node: TreeObject
   readonly kind: 'select' | 'exists' | 'table'
-  readonly withClause: WithClause | undefined
+  /** The CTEs around it that it names, each after those that it names itself. */
+  readonly ctes: readonly Cte[]
 }
 
 export interface Problem {
@@ -58,6 +59,8 @@ interface Block extends Part {
   readonly outputs: ReadonlyMap<string, BaseColumn | undefined>
   /** Its rows are those of the shards put together, where its uses are one cluster. */
   readonly isConcatenable: boolean
+  /** A UNION, INTERSECT or EXCEPT: each side is read on its own, and may lie elsewhere than the others. */
+  readonly isSet?: boolean
 }
 
 const empty: Part = { uses: new Set(), equalities: [], filters: [] }
@@ -208,6 +211,7 @@ class Analyser {
       scope,
       outputs: left.outputs,
       isConcatenable: isAppended && left.isConcatenable && right.isConcatenable && isOneCluster,
+      isSet: true,
     }
   }
 
@@ -216,17 +220,20 @@ class Analyser {
       if (!clause || !('CommonTableExpr' in node)) continue
       const { ctename = '', ctequery, aliascolnames } = node.CommonTableExpr
       const select = ctequery && 'SelectStmt' in ctequery ? ctequery.SelectStmt : undefined
+      // RECURSIVE lets each name all, itself included.
+      const own = new Scope(scope.parent, clause.recursive ? scope.ctes : new Map(scope.ctes))
       scope.ctes.set(ctename, {
+        node,
         select,
         object: (select ?? {}) as TreeObject,
-        clause,
-        scope,
+        scope: own,
+        owner: scope,
         names: namesOf(aliascolnames) ?? [],
         isRecursive: clause.recursive === true && mentions(select, ctename),
       })
       if (!select && ctequery) {
         this.unsupported('A data-modifying WITH runs on one shard only.')
-        const inner = this.outermost(ctequery, scope)
+        const inner = this.outermost(ctequery, own)
         this.cluster(inner)
       }
     }
@@ -248,8 +255,8 @@ class Analyser {
         alias: alias?.aliasname ?? '',
         names,
         object: subquery.SelectStmt as TreeObject,
-        withClause: subquery.SelectStmt.withClause,
         scope,
+        around: scope,
       })
     }
     if ('RangeFunction' in node) {
@@ -291,12 +298,13 @@ class Analyser {
       return empty
     }
     const block = cte.isRecursive ? this.recursive(cte, cte.select) : this.select(cte.select, cte.scope)
+    if (cte.scope.isCorrelated) scope.correlate(cte.owner)
     return this.derived(block, {
       alias,
       names: names.length > 0 ? names : cte.names,
       object: cte.object,
-      withClause: cte.clause,
       scope,
+      around: cte.scope,
     })
   }
 
@@ -330,14 +338,15 @@ class Analyser {
         kept.map(([, column]) => column),
         uses,
       )
-    return {
-      uses,
-      equalities,
-      filters: [],
-      scope: first.scope,
-      outputs: new Map(kept.map(([name]) => [name, undefined])),
-      isConcatenable: first.isConcatenable && step.isConcatenable && isOneCluster && keeps,
-    }
+    const outputs = new Map(kept.map(([name]): [string, undefined] => [name, undefined]))
+    const isConcatenable = first.isConcatenable && step.isConcatenable && isOneCluster && keeps
+    const block: Block = { uses, equalities, filters: [], scope: first.scope, outputs, isConcatenable }
+    if (uses.size === 0 || isConcatenable || this.isLinkedOutside(block)) return block
+    // It cannot be taken out of itself: its first rows can, where the steps read no table.
+    if (!isOneCluster) this.cluster(block)
+    else if (step.uses.size > 0) this.unsupported('A recursive WITH may need rows of other shards at a step.')
+    else this.detach(first, { node: larg as TreeObject, kind: 'select', ctes: ctesNamed(larg, cte.scope) })
+    return { ...block, ...empty }
   }
 
   private recursiveStep(cte: Cte, select: SelectStmt, self: ReadonlyMap<string, BaseColumn | undefined>): Block {
@@ -367,14 +376,15 @@ class Analyser {
       alias,
       names,
       object,
-      withClause,
       scope,
+      around,
     }: {
       alias: string
       names: readonly string[]
       object: TreeObject
-      withClause: WithClause | undefined
       scope: Scope
+      /** Where the query's own names are read: of a CTE, that of its WITH. */
+      around: Scope
     },
   ): Part {
     const outputs = withNames(block.outputs, names)
@@ -382,7 +392,7 @@ class Analyser {
       scope.items.push({ alias, use: undefined, columns: outputs })
       return block
     }
-    this.detach(block, { node: object, kind: 'select', withClause })
+    this.detach(block, { node: object, kind: 'select', ctes: ctesNamed(object, around) })
     scope.items.push({ alias, use: undefined, columns: new Map([...outputs.keys()].map((name) => [name, undefined])) })
     return empty
   }
@@ -507,7 +517,7 @@ class Analyser {
     this.detach(block, {
       node: select as TreeObject,
       kind: link.subLinkType === 'EXISTS_SUBLINK' ? 'exists' : 'select',
-      withClause: select.withClause,
+      ctes: ctesNamed(select, scope),
     })
     return part
   }
@@ -602,7 +612,7 @@ class Analyser {
 
   private cluster(block: Block): void {
     const parts = components(block.uses, block.equalities)
-    if (parts.length > 1) this.problems.push({ code: 'JOIN_NOT_LOCAL', text: joinProblem(block.uses) })
+    if (parts.length > 1 && !block.isSet) this.problems.push({ code: 'JOIN_NOT_LOCAL', text: joinProblem(block.uses) })
     for (const uses of parts) this.clusters.push({ uses, filters: block.filters })
   }
 }
@@ -619,6 +629,25 @@ const both = (a: Part, b: Part): Part => ({
   equalities: [...a.equalities, ...b.equalities],
   filters: [...a.filters, ...b.filters],
 })
+
+/** The CTEs of `scope` that a tree names, and those that they name, in an order in which they can be written. */
+function ctesNamed(tree: unknown, scope: Scope): readonly Cte[] {
+  const found: Cte[] = []
+  const seen = new Set<Cte>()
+  const look = (part: unknown, names: Scope): void => {
+    visit(part, (object) => {
+      const { relname, schemaname } = object
+      const cte = typeof relname === 'string' && schemaname === undefined ? names.cte(relname) : undefined
+      if (!cte || seen.has(cte) || cte.object === tree) return undefined
+      seen.add(cte)
+      look(cte.select, cte.scope)
+      found.push(cte)
+      return undefined
+    })
+  }
+  look(tree, scope)
+  return found
+}
 
 function mentions(tree: unknown, name: string): boolean {
   let found = false

@@ -1,4 +1,4 @@
-import type { Node, RangeVar, SelectStmt } from '@pgsql/types'
+import type { Node, RangeVar, SelectStmt, WithClause } from '@pgsql/types'
 import { QueryResult } from 'typeorm/query-runner/QueryResult'
 import { ShardedError } from '../errors/sharded-error'
 import { mergeInOrder } from '../execution/merge-in-order'
@@ -21,7 +21,7 @@ import type { ShardedTable, TableCatalog } from '../routing/table-catalog'
 import { columnNode, integerConstant, selectNode, targetNode, typeCast } from '../sql/nodes'
 import { loadParser, type ParsedStatement, parseStatement } from '../sql/parse-statement'
 import { quoted } from '../sql/quoted'
-import { type TreeObject, visit } from '../sql/tree'
+import type { TreeObject } from '../sql/tree'
 import type { Shard } from '../topology/shard'
 import {
   type ExplainedParts,
@@ -203,9 +203,7 @@ export class StatementEngine implements StatementWriter {
       return explain({ ...about, shards, reason, statements, steps: [] })
     }
     const select = selectOf(statement.statement)
-    const parts = select.larg
-      ? sidesOf(select)
-      : analysis.detached.map((part) => detachedSelect(part, statement.statement))
+    const parts = select.larg ? sidesOf(select) : analysis.detached.map((part) => detachedSelect(part))
     if (parts.length > 0 || analysis.homeTables.length > 0)
       return explainParts(about, await this.explainedParts(parts, statement, { parameters, context }))
     refuseProblems(analysis)
@@ -515,19 +513,21 @@ export class StatementEngine implements StatementWriter {
     const shipped: ShippedRows[] = []
     const values = [...parameters]
     const { withClause } = whole
+    let names: readonly string[] | undefined
     const side = async (select: SelectStmt | undefined): Promise<SelectStmt> => {
       if (!select) throw new RangeError('A set operation has two sides.')
       const isSideOfMore =
         select.larg && !select.limitCount && !select.limitOffset && !select.sortClause && !select.withClause
       if (isSideOfMore) return { ...select, larg: await side(select.larg), rarg: await side(select.rarg) }
-      const answer = await this.asTexts({ ...select, ...(withClause && !select.withClause && { withClause }) }, run)
-      return shippedSelect(ship(shipped, values, answer))
+      const { rows, columns } = await this.asTexts(withClause ? withCtes(select, withClause) : select, run)
+      names ??= columns.map(({ name }) => name)
+      const numbered = columns.map((column, index) => ({ ...column, name: `c${index}` }))
+      return sideOver(ship(shipped, values, { rows, columns: numbered }), select, columns)
     }
     const { withClause: _with, ...rest } = whole
     const outer: SelectStmt = { ...rest, larg: await side(whole.larg), rarg: await side(whole.rarg) }
-    const names = shipped[0]?.columns.map(({ name }) => name) ?? []
     return this.atHome(withShippedRows(templateOf({ SelectStmt: outer }), shipped), {
-      names,
+      names: names ?? [],
       values,
       asText,
       context,
@@ -570,7 +570,7 @@ export class StatementEngine implements StatementWriter {
     const replacements = new Map<unknown, (wrapper: TreeObject) => unknown>()
     for (const part of analysis.detached) {
       if (replacements.has(part.node)) continue
-      const answer = await this.asTexts(detachedSelect(part, statement), run)
+      const answer = await this.asTexts(detachedSelect(part), run)
       const select = shippedSelect(ship(shipped, values, answer))
       replacements.set(part.node, () => select)
     }
@@ -722,8 +722,29 @@ const shippedSelect = (cte: string): SelectStmt =>
     fromClause: [{ RangeVar: tableNamed(cte) }],
   })
 
-/** A detached part as a query of its own, with the CTEs of the whole that it may name. */
-function detachedSelect({ node, kind }: Detached, statement: Node): SelectStmt {
+/**
+ * A side of a set operation over its shipped rows. A literal or parameter that has no type yet stays what it is: the other
+ * sides give it one.
+ */
+function sideOver(cte: string, select: SelectStmt, columns: readonly ShippedColumn[]): SelectStmt {
+  const targets = select.targetList ?? []
+  const isOpen = targets.length === columns.length && !select.distinctClause && !select.groupClause
+  return selectNode({
+    targetList: columns.map(({ name }, index) => {
+      const target = targets[index]
+      const value = target && 'ResTarget' in target ? target.ResTarget.val : undefined
+      return targetNode(isOpen && isUntyped(value) ? value : columnNode(cte, `c${index}`), name)
+    }),
+    fromClause: [{ RangeVar: tableNamed(cte) }],
+  })
+}
+
+const isUntyped = (node: Node | undefined): node is Node =>
+  node !== undefined &&
+  ('ParamRef' in node || ('A_Const' in node && (node.A_Const.isnull === true || node.A_Const.sval !== undefined)))
+
+/** A detached part as a query of its own, with the CTEs around it that it names. */
+function detachedSelect({ node, kind, ctes }: Detached): SelectStmt {
   const select = node as SelectStmt
   const isPlain =
     !select.limitCount && !select.limitOffset && !select.larg && !select.groupClause && !select.havingClause
@@ -731,29 +752,28 @@ function detachedSelect({ node, kind }: Detached, statement: Node): SelectStmt {
     kind === 'exists' && isPlain
       ? { ...select, limitCount: integerConstant(1), limitOption: 'LIMIT_OPTION_COUNT' }
       : select
-  const outer = withClauseOf(statement)
-  if (!outer) return asked
-  const ctes = (outer.ctes ?? []).filter((cte) => !holds(cte, node))
-  if (ctes.length === 0) return asked
-  return { ...asked, withClause: { ...outer, ctes: [...ctes, ...(asked.withClause?.ctes ?? [])] } }
-}
-
-function withClauseOf(statement: Node) {
-  if ('SelectStmt' in statement) return statement.SelectStmt.withClause
-  if ('UpdateStmt' in statement) return statement.UpdateStmt.withClause
-  if ('DeleteStmt' in statement) return statement.DeleteStmt.withClause
-  if ('InsertStmt' in statement) return statement.InsertStmt.withClause
-  return undefined
-}
-
-function holds(tree: unknown, node: TreeObject): boolean {
-  let found = false
-  visit(tree, (object) => {
-    if (object === node) found = true
-    return !found
+  return withCtes(asked, {
+    ctes: ctes.map((cte) => cte.node),
+    recursive: ctes.some((cte) => cte.isRecursive),
   })
-  return found
 }
+
+/** A query with the CTEs of a query around it before its own. */
+function withCtes(select: SelectStmt, { ctes = [], recursive = false }: WithClause): SelectStmt {
+  if (ctes.length === 0) return select
+  const own = select.withClause?.ctes ?? []
+  const names = new Set(own.map(cteName))
+  const isRecursive = recursive || select.withClause?.recursive
+  return {
+    ...select,
+    withClause: {
+      ctes: [...ctes.filter((cte) => !names.has(cteName(cte))), ...own],
+      ...(isRecursive && { recursive: true }),
+    },
+  }
+}
+
+const cteName = (cte: Node): string => ('CommonTableExpr' in cte ? (cte.CommonTableExpr.ctename ?? '') : '')
 
 /** The table that a statement writes. */
 function targetTable(statement: Node): RangeVar | undefined {

@@ -175,6 +175,34 @@ SELECT id FROM customer WHERE id = 3 OR id IN (SELECT "customerId" FROM "order" 
 SELECT id FROM customer WHERE "seenAt" = (SELECT max("seenAt") FROM customer)
 SELECT max("seenAt")::text FROM customer
 SELECT "seenAt"::text FROM customer ORDER BY "seenAt" DESC LIMIT 2
+SELECT points FROM customer ORDER BY points DESC FETCH FIRST 2 ROWS WITH TIES
+SELECT id FROM customer ORDER BY points DESC, id FETCH FIRST 4 ROWS WITH TIES
+SELECT points FROM customer ORDER BY points DESC OFFSET 1 FETCH FIRST (1 + 1) ROWS WITH TIES
+SELECT array_agg(id ORDER BY id) FROM (SELECT id FROM customer ORDER BY points DESC FETCH FIRST 2 ROWS WITH TIES) x
+SELECT id FROM customer WHERE id IN (SELECT id FROM customer ORDER BY points DESC FETCH NEXT 2 ROWS WITH TIES) ORDER BY id
+SELECT count(*) n FROM customer GROUP BY tier ORDER BY n FETCH FIRST ROW WITH TIES
+(SELECT id FROM customer ORDER BY points DESC FETCH FIRST 1 ROW WITH TIES) UNION SELECT 1 ORDER BY 1
+SELECT sum(x) FROM (SELECT points x FROM customer UNION ALL SELECT number FROM "order") y
+SELECT sum(x) FROM (SELECT points x FROM customer UNION SELECT number FROM "order") y
+SELECT sum(x) FROM (SELECT points x FROM customer EXCEPT ALL SELECT DISTINCT points FROM customer) y
+SELECT id FROM customer WHERE points IN (SELECT points FROM customer INTERSECT SELECT number FROM "order") ORDER BY id
+WITH x AS (SELECT points p FROM customer UNION SELECT number FROM "order") SELECT count(*), (SELECT max(p) FROM x) m FROM x
+SELECT points FROM customer UNION SELECT NULL ORDER BY 1
+SELECT points FROM customer UNION ALL SELECT '5' FROM customer WHERE id < 3 ORDER BY 1
+SELECT NULL AS p, 'a' AS t UNION SELECT points, tier::text FROM customer ORDER BY 1, 2
+SELECT points, points FROM customer EXCEPT SELECT NULL, number FROM "order" ORDER BY 1
+WITH x AS (SELECT points p, count(*) n FROM customer GROUP BY 1), y AS (SELECT n, count(*) m FROM x GROUP BY 1) SELECT x.p, y.m FROM x JOIN y ON y.n = x.n ORDER BY 1
+WITH x AS (SELECT points p FROM customer GROUP BY 1), y AS (SELECT max(p) p FROM x) SELECT id FROM customer WHERE points = (SELECT p FROM y) ORDER BY 1
+WITH x AS (SELECT points p FROM customer) (WITH y AS (SELECT max(p) p FROM x) SELECT p FROM y) UNION SELECT p FROM x ORDER BY 1
+SELECT count(*) FROM (WITH x AS (SELECT points p FROM customer GROUP BY 1 HAVING count(*) > 1) SELECT id FROM customer WHERE points IN (SELECT p FROM x)) z
+WITH customer AS (SELECT id, points FROM customer WHERE id < 5) SELECT * FROM customer ORDER BY id
+WITH customer AS (SELECT points FROM customer GROUP BY 1) SELECT * FROM customer ORDER BY 1
+WITH warehouse AS (SELECT id FROM customer), customer AS (SELECT id, 1 AS number FROM warehouse) SELECT sum(number) FROM customer
+WITH RECURSIVE r AS (SELECT points p FROM customer UNION SELECT p + 100 FROM r WHERE p < 500) SELECT p FROM r ORDER BY 1
+WITH RECURSIVE r(n) AS (SELECT max(points) FROM customer UNION ALL SELECT n - 100 FROM r WHERE n > 0) SELECT n FROM r ORDER BY 1
+WITH "Rich Ones" AS (SELECT id FROM customer WHERE points > 300) SELECT count(*) FROM "Rich Ones"
+WITH "order" AS (SELECT points FROM customer GROUP BY 1) SELECT * FROM "order" ORDER BY 1
+SELECT id, row_number() OVER "By Points" n, sum(points) OVER ("select" ORDER BY id) s FROM customer WINDOW "By Points" AS (ORDER BY points, id), "select" AS (PARTITION BY tier) ORDER BY id
 `
 
 /** Statements that several shards may refuse, but may not answer otherwise than one database. */
@@ -191,8 +219,6 @@ SELECT count(*) FROM customer a LEFT JOIN (SELECT * FROM "order" LIMIT 3) b ON a
 SELECT public.customer.id FROM public.customer WHERE public.customer.id = 5
 SELECT c.id, w.code FROM customer c JOIN warehouse w ON c.id = 4 AND w.code = 'W1'
 SELECT FROM customer
-SELECT id, points FROM customer ORDER BY points DESC FETCH FIRST 2 ROWS WITH TIES
-SELECT id FROM customer ORDER BY points DESC, id FETCH FIRST 4 ROWS WITH TIES
 SELECT c.id, x.n FROM customer c, LATERAL (SELECT count(*) n FROM "order" o WHERE o.number = c.id) x ORDER BY c.id
 SELECT id FROM customer c WHERE points > (SELECT avg(points) FROM customer d WHERE d.tier = c.tier) ORDER BY id
 SELECT c.id, o.number FROM customer c JOIN "order" o ON o."customerId" + 0 = c.id ORDER BY 2
@@ -216,8 +242,6 @@ SELECT count(*) FROM customer a, customer b
 SELECT count(*) FROM customer a JOIN "order" b ON (a.id = b."customerId") IS TRUE
 SELECT count(*) FROM customer a JOIN "order" b ON NOT (a.id <> b."customerId")
 SELECT sum(x) FROM (SELECT points x FROM customer UNION ALL SELECT capacity FROM warehouse) y
-SELECT sum(x) FROM (SELECT points x FROM customer UNION ALL SELECT number FROM "order") y
-SELECT sum(x) FROM (SELECT points x FROM customer UNION SELECT number FROM "order") y
 `
 
 const linesOf = (text: string): string[] => text.split('\n').filter((line) => line !== '')
