@@ -513,26 +513,29 @@ export class StatementEngine implements StatementWriter {
     const shipped: ShippedRows[] = []
     const values = [...parameters]
     const { withClause } = whole
-    let names: readonly string[] | undefined
+    const sides: (readonly ShippedColumn[])[] = []
     const side = async (select: SelectStmt | undefined): Promise<SelectStmt> => {
       if (!select) throw new RangeError('A set operation has two sides.')
       const isSideOfMore =
         select.larg && !select.limitCount && !select.limitOffset && !select.sortClause && !select.withClause
       if (isSideOfMore) return { ...select, larg: await side(select.larg), rarg: await side(select.rarg) }
       const { rows, columns } = await this.asTexts(withClause ? withCtes(select, withClause) : select, run)
-      names ??= columns.map(({ name }) => name)
+      sides.push(columns)
       const numbered = columns.map((column, index) => ({ ...column, name: `c${index}` }))
       return sideOver(ship(shipped, values, { rows, columns: numbered }), select, columns)
     }
     const { withClause: _with, ...rest } = whole
     const outer: SelectStmt = { ...rest, larg: await side(whole.larg), rarg: await side(whole.rarg) }
-    return this.atHome(withShippedRows(templateOf({ SelectStmt: outer }), shipped), {
-      names: names ?? [],
+    const answer = await this.atHome(withShippedRows(templateOf({ SelectStmt: outer }), shipped), {
+      names: sides[0]?.map(({ name }) => name) ?? [],
       values,
       asText,
       context,
       shard: this.someShard(run.analysis),
     })
+    // An enum is found again by the column that it was on any side: all have one type.
+    const baseAt = (index: number) => sides.map((one) => one[index]?.base).find((base) => base !== undefined)
+    return { ...answer, columns: answer.columns.map((column, index) => ({ ...column, base: baseAt(index) })) }
   }
 
   /** Runs a query without sharded tables on the home node. */
@@ -739,9 +742,11 @@ function sideOver(cte: string, select: SelectStmt, columns: readonly ShippedColu
   })
 }
 
-const isUntyped = (node: Node | undefined): node is Node =>
-  node !== undefined &&
-  ('ParamRef' in node || ('A_Const' in node && (node.A_Const.isnull === true || node.A_Const.sval !== undefined)))
+function isUntyped(node: Node | undefined): node is Node {
+  if (!node) return false
+  if ('CollateClause' in node) return isUntyped(node.CollateClause.arg)
+  return 'ParamRef' in node || ('A_Const' in node && (node.A_Const.isnull === true || node.A_Const.sval !== undefined))
+}
 
 /** A detached part as a query of its own, with the CTEs around it that it names. */
 function detachedSelect({ node, kind, ctes }: Detached): SelectStmt {

@@ -203,6 +203,18 @@ WITH RECURSIVE r(n) AS (SELECT max(points) FROM customer UNION ALL SELECT n - 10
 WITH "Rich Ones" AS (SELECT id FROM customer WHERE points > 300) SELECT count(*) FROM "Rich Ones"
 WITH "order" AS (SELECT points FROM customer GROUP BY 1) SELECT * FROM "order" ORDER BY 1
 SELECT id, row_number() OVER "By Points" n, sum(points) OVER ("select" ORDER BY id) s FROM customer WINDOW "By Points" AS (ORDER BY points, id), "select" AS (PARTITION BY tier) ORDER BY id
+SELECT points, tier, count(*) FROM customer GROUP BY ROLLUP (1, 2) ORDER BY 1, 2, 3
+SELECT points AS p, tier AS t, grouping(points) g, count(*) FROM customer GROUP BY GROUPING SETS ((p, t), (t), ()) ORDER BY g, p, t, 4
+SELECT tier, points % 2, count(*) FROM customer WHERE id < 0 GROUP BY GROUPING SETS ((1, 2), ())
+SELECT tier, count(*) FROM customer GROUP BY (1, points) ORDER BY 1, 2
+SELECT 'all' AS label, count(*) FROM customer GROUP BY label
+SELECT 'all' AS label, count(*) FROM customer WHERE points < 0 GROUP BY 1
+SELECT 3 AS three, tier, count(*) FROM customer GROUP BY 1, 2 ORDER BY 2
+SELECT 3 AS three, count(DISTINCT points) FROM customer WHERE points < 0 GROUP BY 1
+SELECT NULL AS nothing, count(*), 1.5 AS half, true AS yes FROM customer GROUP BY 1, 3, 4
+SELECT 2 AS two, tier, count(*) FROM customer GROUP BY ROLLUP (1, 2) ORDER BY 1, 2, 3
+SELECT count(*) FROM (SELECT tier FROM customer WHERE points > 300 EXCEPT SELECT tier FROM customer WHERE points < 200) x
+SELECT count(*) FROM (SELECT NULL UNION SELECT tier FROM customer UNION ALL SELECT tier FROM customer) x
 `
 
 /** Statements that several shards may refuse, but may not answer otherwise than one database. */
