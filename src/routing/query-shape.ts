@@ -6,13 +6,21 @@ import { type BaseColumn, columnOf, type Scope } from './scope'
 /** What a query gives: its columns by name, and those that are columns of sharded tables. */
 export function outputsOf(select: SelectStmt, scope: Scope): ReadonlyMap<string, BaseColumn | undefined> {
   const outputs = new Map<string, BaseColumn | undefined>()
+  const isKept = keptByGroups(select, scope)
   for (const node of select.targetList ?? []) {
     if (!('ResTarget' in node)) continue
     const { name, val } = node.ResTarget
     for (const [column, base] of starOf(val, scope) ?? [[name ?? outputName(val), scope.column(val)] as const])
-      outputs.set(column, base)
+      outputs.set(column, base && isKept(base) ? base : undefined)
   }
   return outputs
+}
+
+/** Grouping sets put NULL in the place of the columns that not all of them have. */
+function keptByGroups(select: SelectStmt, scope: Scope): (column: BaseColumn) => boolean {
+  if (!select.groupClause?.some((node) => 'GroupingSet' in node)) return () => true
+  const grouped = groupColumns(select, scope)
+  return ({ use, name }) => grouped.some((column) => column?.use === use && column.name === name)
 }
 
 /** The columns of `*` and `alias.*`, as far as they are known. */

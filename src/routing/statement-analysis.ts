@@ -1,6 +1,6 @@
 import type { JoinExpr, Node, RangeVar, SelectStmt, SubLink, WithClause } from '@pgsql/types'
 import { conjunctsOf, isTreeObject, namesOf, type TreeObject, visit } from '../sql/tree'
-import { components, type Equality, equalitiesOf, type Filter } from './equalities'
+import { components, type Equality, equalitiesOf, type Filter, ties } from './equalities'
 import { groupColumns, hasAggregate, outputsOf, windowsOf } from './query-shape'
 import { type BaseColumn, type Cte, commonNames, firstColumn, renamed, Scope, type TableUse, withNames } from './scope'
 import type { TableCatalog } from './table-catalog'
@@ -61,6 +61,8 @@ interface Block extends Part {
   readonly isConcatenable: boolean
   /** A UNION, INTERSECT or EXCEPT: each side is read on its own, and may lie elsewhere than the others. */
   readonly isSet?: boolean
+  /** It may give a row where no row meets its conditions: an aggregate of nothing, the other side of a UNION. */
+  readonly isUnproven?: boolean
 }
 
 const empty: Part = { uses: new Set(), equalities: [], filters: [] }
@@ -195,7 +197,8 @@ class Analyser {
       filtered,
     )
     const outputs = outputsOf(select, scope)
-    return { ...block, scope, outputs, isConcatenable: this.isConcatenable(select, scope, block) }
+    const isUnproven = isAlwaysAnswered(select, this.isAggregate)
+    return { ...block, scope, outputs, isConcatenable: this.isConcatenable(select, scope, block), isUnproven }
   }
 
   /** The sides of a UNION ALL that are one cluster may be read shard by shard; all others are finished on one node. */
@@ -212,6 +215,7 @@ class Analyser {
       outputs: left.outputs,
       isConcatenable: isAppended && left.isConcatenable && right.isConcatenable && isOneCluster,
       isSet: true,
+      isUnproven: true,
     }
   }
 
@@ -388,6 +392,10 @@ class Analyser {
     },
   ): Part {
     const outputs = withNames(block.outputs, names)
+    if (block.isUnproven && this.isLinkedOutside(block)) {
+      scope.items.push({ alias, use: undefined, columns: outputs })
+      return { uses: block.uses, equalities: ties(block.uses, block.equalities), filters: [] }
+    }
     if (block.uses.size === 0 || block.isConcatenable || this.isLinkedOutside(block)) {
       scope.items.push({ alias, use: undefined, columns: outputs })
       return block
@@ -440,9 +448,8 @@ class Analyser {
   private outerJoin(kept: Part, optional: Part, on: Part): Part {
     const whole = both(kept, optional)
     for (const use of optional.uses) this.optional.add(use)
-    // A condition over the kept side alone drops none of its rows, so it proves nothing of them.
-    const proofs = on.equalities.filter(([a, b]) => !(kept.uses.has(a.use) && kept.uses.has(b.use)))
-    const equalities = [...whole.equalities, ...proofs]
+    // A condition drops none of the kept rows, so it proves nothing of them.
+    const equalities = [...kept.equalities, ...ties(optional.uses, [...optional.equalities, ...on.equalities])]
     if (optional.uses.size > 0) {
       if (kept.uses.size === 0) this.unsupported('An outer join keeps rows of a table that is not sharded.')
       else {
@@ -494,15 +501,18 @@ class Analyser {
     const select = link.subselect.SelectStmt
     const block = this.select(select, scope)
     if (block.uses.size === 0) return part
+    // Where the condition holds, the subquery has had a row.
+    const isProof = isPositive && link.subLinkType !== 'ALL_SUBLINK' && !block.isUnproven
+    const proven = (equalities: readonly Equality[]) => (isProof ? equalities : ties(block.uses, equalities))
     if (this.isLinkedOutside(block))
       return {
         ...part,
         uses: new Set([...part.uses, ...block.uses]),
-        equalities: [...part.equalities, ...block.equalities],
+        equalities: [...part.equalities, ...proven(block.equalities)],
       }
-    const compared = link.subLinkType === 'ANY_SUBLINK' ? this.compared(link, scope, block, isPositive) : []
+    const compared = this.compared(link, scope, block, isPositive)
     if (compared.length > 0 && block.isConcatenable) {
-      const equalities = [...block.equalities, ...compared]
+      const equalities = proven([...block.equalities, ...compared])
       const outer = components(new Set([...part.uses, ...block.uses]), [...part.equalities, ...equalities])
       const isLocal = [...block.uses].every((use) =>
         outer.some((one) => one.has(use) && [...part.uses].some((mine) => one.has(mine))),
@@ -522,10 +532,15 @@ class Analyser {
     return part
   }
 
-  /** `x IN (SELECT y …)` pairs x with y. Below a NOT, a y that may be NULL says something of every shard. */
-  private compared(link: SubLink, scope: Scope, block: Block, isPositive: boolean): readonly Equality[] {
+  /**
+   * `x IN (SELECT y …)` and `x <> ALL (…)` pair x with y. Below a NOT, a y that may be NULL says something of every shard.
+   */
+  private compared(link: SubLink, scope: Scope, block: Block, isWithin: boolean): readonly Equality[] {
     const operator = namesOf(link.operName)?.at(-1) ?? '='
-    if (operator !== '=' || !link.testexpr) return []
+    const isAny = link.subLinkType === 'ANY_SUBLINK' && operator === '='
+    const isNone = link.subLinkType === 'ALL_SUBLINK' && operator === '<>'
+    if (!(isAny || isNone) || !link.testexpr) return []
+    const isPositive = isWithin && isAny
     const tests = 'RowExpr' in link.testexpr ? (link.testexpr.RowExpr.args ?? []) : [link.testexpr]
     const outputs = [...block.outputs.values()]
     return tests.flatMap((test, index): Equality[] => {
@@ -572,6 +587,9 @@ class Analyser {
     const isAggregated =
       isGrouped || havingClause !== undefined || hasAggregate([targetList, select.sortClause], this.isAggregate)
     if (isAggregated && (!isGrouped || !this.holdsLocator(groupColumns(select, scope), uses))) return false
+    // Grouping sets give NULLs in the place of columns, on every shard.
+    const hasSets = isGrouped && groupClause.some((node) => 'GroupingSet' in node)
+    if (hasSets && (distinctClause !== undefined || windowsOf(select).length > 0)) return false
     if (
       windowsOf(select).some(
         (partition) =>
@@ -629,6 +647,15 @@ const both = (a: Part, b: Part): Part => ({
   equalities: [...a.equalities, ...b.equalities],
   filters: [...a.filters, ...b.filters],
 })
+
+/** True for a query that gives a row of no rows: an aggregate without groups, or a grouping set that is empty. */
+const isAlwaysAnswered = (
+  { groupClause, havingClause, targetList, sortClause }: SelectStmt,
+  isAggregate: (name: string) => boolean,
+): boolean =>
+  groupClause && groupClause.length > 0
+    ? groupClause.every((node) => 'GroupingSet' in node)
+    : havingClause !== undefined || hasAggregate([targetList, sortClause], isAggregate)
 
 /** The CTEs of `scope` that a tree names, and those that they name, in an order in which they can be written. */
 function ctesNamed(tree: unknown, scope: Scope): readonly Cte[] {

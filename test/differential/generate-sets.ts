@@ -108,7 +108,8 @@ function sideOf(rng: Rng, spec: EntitySpec, slots: readonly Slot[], side: number
   const cells = slots.map((slot, index): Fragment => {
     const column = rng.pick(columnsOf(spec, slot))
     const cell = cellOf(rng, source.ref(column), column, side > 0)
-    const collated = slot.collation === undefined ? cell.sql : `${cell.sql} COLLATE ${slot.collation}`
+    const isColumn = cell.sql === source.ref(column)
+    const collated = isColumn && slot.collation !== undefined ? `${cell.sql} COLLATE ${slot.collation}` : cell.sql
     return fragment(`${collated} AS "${columnAt(index)}"`, cell.of)
   })
   const where = clause('WHERE', ' AND ', conditions(rng, source))

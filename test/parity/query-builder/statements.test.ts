@@ -215,6 +215,12 @@ SELECT NULL AS nothing, count(*), 1.5 AS half, true AS yes FROM customer GROUP B
 SELECT 2 AS two, tier, count(*) FROM customer GROUP BY ROLLUP (1, 2) ORDER BY 1, 2, 3
 SELECT count(*) FROM (SELECT tier FROM customer WHERE points > 300 EXCEPT SELECT tier FROM customer WHERE points < 200) x
 SELECT count(*) FROM (SELECT NULL UNION SELECT tier FROM customer UNION ALL SELECT tier FROM customer) x
+SELECT c.id, x.n FROM customer c, LATERAL (SELECT count(*) n FROM "order" o WHERE o."customerId" = c.id AND o."customerId" = 3) x ORDER BY 1
+SELECT c.id, x.n FROM customer c JOIN LATERAL (SELECT count(*) n FROM "order" o WHERE o."customerId" = c.id AND o."customerId" IN (3, 4) GROUP BY ROLLUP (o.number)) x ON true ORDER BY 1, 2
+SELECT id FROM customer c WHERE id <> ALL (SELECT "customerId" FROM "order" o WHERE o.number > c.points) ORDER BY 1
+SELECT x.number, count(*) FROM (SELECT "customerId", number, count(*) n FROM "order" GROUP BY "customerId", ROLLUP (number)) x GROUP BY 1 ORDER BY 1
+SELECT DISTINCT id FROM (SELECT id, tier, count(*) n FROM customer GROUP BY tier, ROLLUP (id)) x ORDER BY 1
+SELECT x.number, count(*) FROM (SELECT "customerId", id, number FROM (SELECT "customerId", id, number FROM "order") o GROUP BY "customerId", CUBE (id, number)) x GROUP BY 1 ORDER BY 1
 `
 
 /** Statements that several shards may refuse, but may not answer otherwise than one database. */
@@ -254,6 +260,12 @@ SELECT count(*) FROM customer a, customer b
 SELECT count(*) FROM customer a JOIN "order" b ON (a.id = b."customerId") IS TRUE
 SELECT count(*) FROM customer a JOIN "order" b ON NOT (a.id <> b."customerId")
 SELECT sum(x) FROM (SELECT points x FROM customer UNION ALL SELECT capacity FROM warehouse) y
+SELECT count(*) FROM customer a CROSS JOIN customer b LEFT JOIN "order" o ON o."customerId" = a.id AND o."customerId" = b.id
+SELECT count(*) FROM customer a, customer b WHERE NOT EXISTS (SELECT 1 FROM "order" o WHERE o."customerId" = a.id AND o."customerId" = b.id)
+SELECT count(*), sum(x.n) FROM customer a, customer b, LATERAL (SELECT count(*) n FROM "order" o WHERE o."customerId" = a.id AND o."customerId" = b.id) x
+SELECT count(*) FROM customer a, customer b WHERE a.id NOT IN (SELECT o."customerId" FROM "order" o WHERE o."customerId" = b.id)
+SELECT count(*) FROM customer a LEFT JOIN "order" o ON o."customerId" = a.id AND o."customerId" = a.points JOIN customer b ON b.id = a.points
+SELECT count(*) FROM customer a CROSS JOIN customer b LEFT JOIN LATERAL (SELECT 1 AS one WHERE a.id = b.id) x ON true
 `
 
 const linesOf = (text: string): string[] => text.split('\n').filter((line) => line !== '')
