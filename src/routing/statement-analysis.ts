@@ -533,7 +533,8 @@ class Analyser {
   }
 
   /**
-   * `x IN (SELECT y …)` and `x <> ALL (…)` pair x with y. Below a NOT, a y that may be NULL says something of every shard.
+   * `x IN (SELECT y …)` and `x <> ALL (…)` pair x with y. Below a NOT, a y that is NULL says something of every shard, and
+   * an x that is NULL asks of every shard whether it has any y.
    */
   private compared(link: SubLink, scope: Scope, block: Block, isWithin: boolean): readonly Equality[] {
     const operator = namesOf(link.operName)?.at(-1) ?? '='
@@ -547,8 +548,7 @@ class Analyser {
       const outer = scope.column(test)
       const inner = outputs[index]
       if (!outer || !inner) return []
-      const isNullable = inner.use.table.columns.get(inner.name)?.isNullable ?? true
-      return isPositive || !isNullable ? [[outer, inner]] : []
+      return isPositive || (this.isNeverNull(outer) && this.isNeverNull(inner)) ? [[outer, inner]] : []
     })
   }
 
@@ -610,15 +610,18 @@ class Analyser {
     )
   }
 
+  private isNeverNull({ use, name }: BaseColumn): boolean {
+    return use.table.columns.get(name)?.isNullable === false && !this.optional.has(use)
+  }
+
   private holdsLocator(columns: readonly (BaseColumn | undefined)[], uses: ReadonlySet<TableUse>): boolean {
     // NULLs are alike on all shards, and tell none.
     return columns.some((column) => {
-      if (!column || !uses.has(column.use) || this.optional.has(column.use)) return false
-      return column.use.table.locators.some((locator) =>
+      if (!column || !uses.has(column.use)) return false
+      const { use } = column
+      return use.table.locators.some((locator) =>
         locator.columns.every(
-          (name) =>
-            column.use.table.columns.get(name)?.isNullable === false &&
-            columns.some((one) => one?.use === column.use && one.name === name),
+          (name) => this.isNeverNull({ use, name }) && columns.some((one) => one?.use === use && one.name === name),
         ),
       )
     })

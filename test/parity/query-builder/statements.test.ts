@@ -221,6 +221,10 @@ SELECT id FROM customer c WHERE id <> ALL (SELECT "customerId" FROM "order" o WH
 SELECT x.number, count(*) FROM (SELECT "customerId", number, count(*) n FROM "order" GROUP BY "customerId", ROLLUP (number)) x GROUP BY 1 ORDER BY 1
 SELECT DISTINCT id FROM (SELECT id, tier, count(*) n FROM customer GROUP BY tier, ROLLUP (id)) x ORDER BY 1
 SELECT x.number, count(*) FROM (SELECT "customerId", id, number FROM (SELECT "customerId", id, number FROM "order") o GROUP BY "customerId", CUBE (id, number)) x GROUP BY 1 ORDER BY 1
+SELECT i.id FROM item i WHERE i."orderId" NOT IN (SELECT o.id FROM "order" o WHERE o."customerId" = 3) ORDER BY 1
+SELECT i.id FROM item i WHERE i."orderId" <> ALL (SELECT o.id FROM "order" o WHERE o."customerId" = 3) ORDER BY 1
+SELECT i.id, i."orderId" IN (SELECT o.id FROM "order" o WHERE o."customerId" = 3) AS x FROM item i ORDER BY 1
+SELECT c.id, o.id NOT IN (SELECT x.id FROM "order" x WHERE x.number < 3) AS y FROM customer c LEFT JOIN "order" o ON o."customerId" = c.id ORDER BY c.id, o.number
 `
 
 /** Statements that several shards may refuse, but may not answer otherwise than one database. */
