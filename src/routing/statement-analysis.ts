@@ -208,12 +208,14 @@ class Analyser {
     const whole = both(left, right)
     const isAppended = select.op === 'SETOP_UNION' && select.all === true && !select.limitCount && !select.limitOffset
     const isOneCluster = components(whole.uses, whole.equalities).length <= 1
+    // A side without sharded tables would be read on every shard.
+    const isOnShards = whole.uses.size === 0 || (left.uses.size > 0 && right.uses.size > 0)
     return {
       ...whole,
       filters: [],
       scope,
       outputs: left.outputs,
-      isConcatenable: isAppended && left.isConcatenable && right.isConcatenable && isOneCluster,
+      isConcatenable: isAppended && left.isConcatenable && right.isConcatenable && isOneCluster && isOnShards,
       isSet: true,
       isUnproven: true,
     }
@@ -343,13 +345,17 @@ class Analyser {
         uses,
       )
     const outputs = new Map(kept.map(([name]): [string, undefined] => [name, undefined]))
-    const isConcatenable = first.isConcatenable && step.isConcatenable && isOneCluster && keeps
+    // First rows of no shard would be on every one.
+    const isConcatenable = first.uses.size > 0 && first.isConcatenable && step.isConcatenable && isOneCluster && keeps
     const block: Block = { uses, equalities, filters: [], scope: first.scope, outputs, isConcatenable }
     if (uses.size === 0 || isConcatenable || this.isLinkedOutside(block)) return block
     // It cannot be taken out of itself: its first rows can, where the steps read no table.
-    if (!isOneCluster) this.cluster(block)
-    else if (step.uses.size > 0) this.unsupported('A recursive WITH may need rows of other shards at a step.')
-    else this.detach(first, { node: larg as TreeObject, kind: 'select', ctes: ctesNamed(larg, cte.scope) })
+    if (step.uses.size === 0)
+      this.detach(first, { node: larg as TreeObject, kind: 'select', ctes: ctesNamed(larg, cte.scope) })
+    else {
+      this.cluster(block)
+      if (isOneCluster) this.unsupported('A recursive WITH may need rows of other shards at a step.')
+    }
     return { ...block, ...empty }
   }
 

@@ -102,7 +102,10 @@ function plainAggregate(rng: Rng, source: Source): Expression {
     [2, over(any, (name) => of(`count( ${name} )`))],
     [3, over(any, (name) => of(`count(DISTINCT ${name} )`))],
     [4, over(number, (name) => of(`${rng.pick(['sum', 'avg'])}( ${name} )`))],
-    [1, over(number, (name) => of(`${rng.pick(['sum', 'avg'])}(DISTINCT ${name} )`))],
+    [
+      1,
+      over(number, (name, kind) => of(`${rng.pick(['sum', 'avg'])}(DISTINCT ${name} )`, { isLoose: loose.has(kind) })),
+    ],
     [2, over(float, (name) => of(`${rng.pick(['sum', 'avg'])}( ${name} )`, { isClose: true, isLoose: true }))],
     [
       1,

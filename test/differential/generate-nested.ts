@@ -269,7 +269,9 @@ const inRelated: Make = (rng, outer) => {
   const { inner, mine, theirs } = relatedOf(outer)
   const more = conditions(rng, inner).slice(0, 2)
   // A NULL of any shard makes `NOT IN` unknown, and a subquery that is tied by another column cannot be asked of all.
-  const isNullable = inner.spec.columns.some(({ path, nullable }) => nullable && theirs === `"c"."${path}"`)
+  const isNullable = [inner, outer.source].some(({ spec, ref }) =>
+    spec.columns.some((column) => column.nullable && [mine, theirs].includes(ref(column))),
+  )
   const operators = ['IN', 'IN', '= ANY', 'NOT IN', '<> ALL']
   const headOf = (list: readonly string[]) =>
     `${mine} ${rng.pick(list)} (SELECT ${theirs} FROM ${tableName(inner.spec)} "c"`

@@ -225,6 +225,11 @@ SELECT i.id FROM item i WHERE i."orderId" NOT IN (SELECT o.id FROM "order" o WHE
 SELECT i.id FROM item i WHERE i."orderId" <> ALL (SELECT o.id FROM "order" o WHERE o."customerId" = 3) ORDER BY 1
 SELECT i.id, i."orderId" IN (SELECT o.id FROM "order" o WHERE o."customerId" = 3) AS x FROM item i ORDER BY 1
 SELECT c.id, o.id NOT IN (SELECT x.id FROM "order" x WHERE x.number < 3) AS y FROM customer c LEFT JOIN "order" o ON o."customerId" = c.id ORDER BY c.id, o.number
+SELECT count(*) FROM (SELECT id::text FROM customer UNION ALL SELECT code FROM warehouse) x
+SELECT count(*), min(n) FROM (SELECT 1 AS n UNION ALL SELECT points FROM customer WHERE points > 100) x
+WITH x AS (SELECT 0 AS n UNION ALL SELECT points FROM customer UNION ALL SELECT 7) SELECT n FROM x ORDER BY n
+SELECT id FROM customer WHERE points IN (SELECT 300 UNION ALL SELECT number FROM "order") ORDER BY id
+WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r WHERE n < 3) SELECT count(*) FROM customer JOIN r ON r.n = points / 100
 `
 
 /** Statements that several shards may refuse, but may not answer otherwise than one database. */
@@ -270,6 +275,8 @@ SELECT count(*), sum(x.n) FROM customer a, customer b, LATERAL (SELECT count(*) 
 SELECT count(*) FROM customer a, customer b WHERE a.id NOT IN (SELECT o."customerId" FROM "order" o WHERE o."customerId" = b.id)
 SELECT count(*) FROM customer a LEFT JOIN "order" o ON o."customerId" = a.id AND o."customerId" = a.points JOIN customer b ON b.id = a.points
 SELECT count(*) FROM customer a CROSS JOIN customer b LEFT JOIN LATERAL (SELECT 1 AS one WHERE a.id = b.id) x ON true
+WITH RECURSIVE r AS (SELECT 1::bigint AS id UNION ALL SELECT c.id + 1 FROM customer c JOIN r ON c.id = r.id) SELECT count(*) FROM r
+WITH RECURSIVE r(id) AS (VALUES (1::bigint) UNION ALL SELECT r.id + 1 FROM r JOIN customer c ON c.id = r.id) SELECT id FROM r ORDER BY id
 `
 
 const linesOf = (text: string): string[] => text.split('\n').filter((line) => line !== '')
