@@ -1,8 +1,8 @@
 import type { FuncCall, Node, SelectStmt } from '@pgsql/types'
 import { ShardedError } from '../errors/sharded-error'
-import { groupExpression, hasAggregate, isAggregateCall } from '../routing/query-shape'
+import { groupExpression, hasAggregate, isAggregateCall, isList } from '../routing/query-shape'
 import type { Scope } from '../routing/scope'
-import { columnNode, functionNode, integerConstant, selectNode, sortNode, targetNode } from '../sql/nodes'
+import { columnNode, functionNode, integerConstant, selectNode, sortNode, targetNode, typeCast } from '../sql/nodes'
 import { isTreeObject, parametersOf, replaceNodes, type TreeObject, treeText, visit } from '../sql/tree'
 import { type PartialAggregate, partialAggregate } from './partial-aggregate'
 import { type ArmTemplate, expandedTargets, sortExpression } from './rows-plan'
@@ -234,7 +234,10 @@ class GroupedHalves implements Halves {
   }
 
   get innerGroups(): readonly Node[] {
-    return this.isPartial ? [...this.plainGroups, ...this.dependents.values()].filter(needsRow) : []
+    if (!this.isPartial) return []
+    const groups = [...this.plainGroups, ...this.dependents.values()].filter(needsRow)
+    // Without any, a shard without rows would give one. A bare constant would be an ordinal.
+    return groups.length > 0 || this.groups.length === 0 ? groups : [typeCast(integerConstant(1), 'int4')]
   }
 
   late(expression: Node): Late {
@@ -242,7 +245,8 @@ class GroupedHalves implements Halves {
     const marked = replaceNodes(expression, (object) => {
       const node = object as unknown as Node
       const group = this.groupTexts.get(treeText(node))
-      if (group) return needsRow(group) ? this.shipment.column(group) : undefined
+      // A constant is the group only where it is all of an output.
+      if (group) return needsRow(group) || object === expression ? this.shipment.column(group) : undefined
       if ('FuncCall' in object && isAggregateCall(object['FuncCall'] as TreeObject, this.isAggregate)) {
         const marker = {}
         combined.set(marker, this.aggregate(object['FuncCall'] as FuncCall))
@@ -258,7 +262,7 @@ class GroupedHalves implements Halves {
     const own = this.groups.map((group) =>
       replaceNodes(group, (object) => {
         const found = this.groupTexts.get(treeText(object))
-        return found && needsRow(found) ? this.shipment.column(found) : undefined
+        return found && this.shipment.column(found)
       }),
     )
     return [...own, ...[...this.dependents.values()].map((node) => this.shipment.column(node))]
@@ -340,9 +344,7 @@ function needsRow(expression: Node): boolean {
 
 function groupParts(group: Node): readonly Node[] {
   if ('GroupingSet' in group) return (group.GroupingSet.content ?? []).flatMap(groupParts)
-  // `(a, b)` inside of grouping sets is a row.
-  if ('RowExpr' in group && group.RowExpr.row_format === 'COERCE_IMPLICIT_CAST')
-    return (group.RowExpr.args ?? []).flatMap(groupParts)
+  if (isList(group)) return (group.RowExpr.args ?? []).flatMap(groupParts)
   return [group]
 }
 

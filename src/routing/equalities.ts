@@ -43,6 +43,25 @@ const isSameColumn = (a: BaseColumn, b: BaseColumn): boolean => a.use === b.use 
 const isSamePair = ([a, b]: Equality, [c, d]: Equality): boolean =>
   (isSameColumn(a, c) && isSameColumn(b, d)) || (isSameColumn(a, d) && isSameColumn(b, c))
 
+/**
+ * Equalities that hold only where `inner` has a row, as between an outer row and a partner that it need not have: those that
+ * tie `inner` to what is around it. Through a partner that is missing, two columns around it are not made equal.
+ */
+export function ties(inner: ReadonlySet<TableUse>, equalities: readonly Equality[]): readonly Equality[] {
+  const kept: Equality[] = []
+  const isOutside = (column: BaseColumn, classes: ReturnType<typeof columnClasses>): boolean =>
+    [column, ...kept.flat().filter((one) => classes(one.use, one.name) === classes(column.use, column.name))].some(
+      ({ use }) => !inner.has(use),
+    )
+  for (const equality of equalities) {
+    const [a, b] = equality
+    // All columns are numbered, those of this equality too.
+    const classes = columnClasses([...kept, [a, a], [b, b]])
+    if (!isOutside(a, classes) || !isOutside(b, classes)) kept.push(equality)
+  }
+  return kept
+}
+
 /** Table uses whose rows can only meet on one shard, put together: they agree in locators of one domain. */
 export function components(
   uses: ReadonlySet<TableUse>,

@@ -1,4 +1,4 @@
-import type { Node, SelectStmt } from '@pgsql/types'
+import type { Node, RowExpr, SelectStmt } from '@pgsql/types'
 import { outputName } from '../sql/output-name'
 import { isTreeObject, namesOf, type TreeObject, visit } from '../sql/tree'
 import { type BaseColumn, columnOf, type Scope } from './scope'
@@ -6,13 +6,21 @@ import { type BaseColumn, columnOf, type Scope } from './scope'
 /** What a query gives: its columns by name, and those that are columns of sharded tables. */
 export function outputsOf(select: SelectStmt, scope: Scope): ReadonlyMap<string, BaseColumn | undefined> {
   const outputs = new Map<string, BaseColumn | undefined>()
+  const isKept = keptByGroups(select, scope)
   for (const node of select.targetList ?? []) {
     if (!('ResTarget' in node)) continue
     const { name, val } = node.ResTarget
     for (const [column, base] of starOf(val, scope) ?? [[name ?? outputName(val), scope.column(val)] as const])
-      outputs.set(column, base)
+      outputs.set(column, base && isKept(base) ? base : undefined)
   }
   return outputs
+}
+
+/** Grouping sets put NULL in the place of the columns that not all of them have. */
+function keptByGroups(select: SelectStmt, scope: Scope): (column: BaseColumn) => boolean {
+  if (!select.groupClause?.some((node) => 'GroupingSet' in node)) return () => true
+  const grouped = groupColumns(select, scope)
+  return ({ use, name }) => grouped.some((column) => column?.use === use && column.name === name)
 }
 
 /** The columns of `*` and `alias.*`, as far as they are known. */
@@ -39,13 +47,21 @@ export function groupColumns(select: SelectStmt, scope: Scope): readonly (BaseCo
   return (select.groupClause ?? []).map((node) => scope.column(groupExpression(node, select, scope)))
 }
 
-/** What a term of GROUP BY means: an ordinal and the name of an output stand for that output. */
+/** What a term of GROUP BY means: an ordinal and the name of an output stand for that output, in grouping sets as well. */
 export function groupExpression(node: Node, select: SelectStmt, scope: Pick<Scope, 'column'>): Node {
+  const inner = (parts: readonly Node[] = []): Node[] => parts.map((part) => groupExpression(part, select, scope))
+  if ('GroupingSet' in node && node.GroupingSet.content)
+    return { GroupingSet: { ...node.GroupingSet, content: inner(node.GroupingSet.content) } }
+  if (isList(node)) return { RowExpr: { ...node.RowExpr, args: inner(node.RowExpr.args) } }
   if ('A_Const' in node && node.A_Const.ival) return targetAt(select, node.A_Const.ival.ival ?? 0) ?? node
   // A name of an input column comes before that of an output.
   if (scope.column(node)) return node
   return outputNamed(node, select) ?? node
 }
+
+/** `(a, b)` in GROUP BY is no row: it lists terms. */
+export const isList = (node: Node): node is { RowExpr: RowExpr } =>
+  'RowExpr' in node && node.RowExpr.row_format === 'COERCE_IMPLICIT_CAST'
 
 export function targetAt(select: SelectStmt, ordinal: number): Node | undefined {
   const node = select.targetList?.[ordinal - 1]

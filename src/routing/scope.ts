@@ -1,4 +1,4 @@
-import type { Node, RangeVar, SelectStmt, WithClause } from '@pgsql/types'
+import type { Node, RangeVar, SelectStmt } from '@pgsql/types'
 import { namesOf, type TreeObject } from '../sql/tree'
 import type { ShardedTable } from './table-catalog'
 
@@ -22,10 +22,14 @@ export interface RangeItem {
 }
 
 export interface Cte {
+  /** As it stands in its WITH. */
+  readonly node: Node
   readonly select: SelectStmt | undefined
   readonly object: TreeObject
-  readonly clause: WithClause
+  /** The names that it can use itself: those around its WITH, and the CTEs that come before it. */
   readonly scope: Scope
+  /** Of the query that has the WITH. */
+  readonly owner: Scope
   readonly names: readonly string[]
   readonly isRecursive: boolean
   /** What a recursive CTE means inside itself. */
@@ -35,14 +39,22 @@ export interface Cte {
 /** The names that an expression can use. */
 export class Scope {
   readonly items: RangeItem[] = []
-  readonly ctes = new Map<string, Cte>()
   /** A name of an outer scope was used from here. */
   isCorrelated = false
 
-  constructor(readonly parent: Scope | undefined) {}
+  constructor(
+    readonly parent: Scope | undefined,
+    readonly ctes = new Map<string, Cte>(),
+  ) {}
 
   cte(name: string): Cte | undefined {
     return this.ctes.get(name) ?? this.parent?.cte(name)
+  }
+
+  /** Notes that this scope, and those around it up to `end`, use a name from beyond. */
+  correlate(end: Scope): void {
+    this.isCorrelated = true
+    if (this !== end) this.parent?.correlate(end)
   }
 
   /** The column of a sharded table that an expression is; undefined where it is something else. */

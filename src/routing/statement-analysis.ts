@@ -1,6 +1,6 @@
 import type { JoinExpr, Node, RangeVar, SelectStmt, SubLink, WithClause } from '@pgsql/types'
 import { conjunctsOf, isTreeObject, namesOf, type TreeObject, visit } from '../sql/tree'
-import { components, type Equality, equalitiesOf, type Filter } from './equalities'
+import { components, type Equality, equalitiesOf, type Filter, ties } from './equalities'
 import { groupColumns, hasAggregate, outputsOf, windowsOf } from './query-shape'
 import { type BaseColumn, type Cte, commonNames, firstColumn, renamed, Scope, type TableUse, withNames } from './scope'
 import type { TableCatalog } from './table-catalog'
@@ -19,7 +19,8 @@ export interface Detached {
   /** The node that is replaced: a `SelectStmt` object of a sublink, a derived table or a CTE; or a `RangeVar`. */
   readonly node: TreeObject
   readonly kind: 'select' | 'exists' | 'table'
-  readonly withClause: WithClause | undefined
+  /** The CTEs around it that it names, each after those that it names itself. */
+  readonly ctes: readonly Cte[]
 }
 
 export interface Problem {
@@ -58,6 +59,10 @@ interface Block extends Part {
   readonly outputs: ReadonlyMap<string, BaseColumn | undefined>
   /** Its rows are those of the shards put together, where its uses are one cluster. */
   readonly isConcatenable: boolean
+  /** A UNION, INTERSECT or EXCEPT: each side is read on its own, and may lie elsewhere than the others. */
+  readonly isSet?: boolean
+  /** It may give a row where no row meets its conditions: an aggregate of nothing, the other side of a UNION. */
+  readonly isUnproven?: boolean
 }
 
 const empty: Part = { uses: new Set(), equalities: [], filters: [] }
@@ -192,7 +197,8 @@ class Analyser {
       filtered,
     )
     const outputs = outputsOf(select, scope)
-    return { ...block, scope, outputs, isConcatenable: this.isConcatenable(select, scope, block) }
+    const isUnproven = isAlwaysAnswered(select, this.isAggregate)
+    return { ...block, scope, outputs, isConcatenable: this.isConcatenable(select, scope, block), isUnproven }
   }
 
   /** The sides of a UNION ALL that are one cluster may be read shard by shard; all others are finished on one node. */
@@ -202,12 +208,16 @@ class Analyser {
     const whole = both(left, right)
     const isAppended = select.op === 'SETOP_UNION' && select.all === true && !select.limitCount && !select.limitOffset
     const isOneCluster = components(whole.uses, whole.equalities).length <= 1
+    // A side without sharded tables would be read on every shard.
+    const isOnShards = whole.uses.size === 0 || (left.uses.size > 0 && right.uses.size > 0)
     return {
       ...whole,
       filters: [],
       scope,
       outputs: left.outputs,
-      isConcatenable: isAppended && left.isConcatenable && right.isConcatenable && isOneCluster,
+      isConcatenable: isAppended && left.isConcatenable && right.isConcatenable && isOneCluster && isOnShards,
+      isSet: true,
+      isUnproven: true,
     }
   }
 
@@ -216,17 +226,20 @@ class Analyser {
       if (!clause || !('CommonTableExpr' in node)) continue
       const { ctename = '', ctequery, aliascolnames } = node.CommonTableExpr
       const select = ctequery && 'SelectStmt' in ctequery ? ctequery.SelectStmt : undefined
+      // RECURSIVE lets each name all, itself included.
+      const own = new Scope(scope.parent, clause.recursive ? scope.ctes : new Map(scope.ctes))
       scope.ctes.set(ctename, {
+        node,
         select,
         object: (select ?? {}) as TreeObject,
-        clause,
-        scope,
+        scope: own,
+        owner: scope,
         names: namesOf(aliascolnames) ?? [],
         isRecursive: clause.recursive === true && mentions(select, ctename),
       })
       if (!select && ctequery) {
         this.unsupported('A data-modifying WITH runs on one shard only.')
-        const inner = this.outermost(ctequery, scope)
+        const inner = this.outermost(ctequery, own)
         this.cluster(inner)
       }
     }
@@ -248,8 +261,8 @@ class Analyser {
         alias: alias?.aliasname ?? '',
         names,
         object: subquery.SelectStmt as TreeObject,
-        withClause: subquery.SelectStmt.withClause,
         scope,
+        around: scope,
       })
     }
     if ('RangeFunction' in node) {
@@ -291,12 +304,13 @@ class Analyser {
       return empty
     }
     const block = cte.isRecursive ? this.recursive(cte, cte.select) : this.select(cte.select, cte.scope)
+    if (cte.scope.isCorrelated) scope.correlate(cte.owner)
     return this.derived(block, {
       alias,
       names: names.length > 0 ? names : cte.names,
       object: cte.object,
-      withClause: cte.clause,
       scope,
+      around: cte.scope,
     })
   }
 
@@ -330,14 +344,19 @@ class Analyser {
         kept.map(([, column]) => column),
         uses,
       )
-    return {
-      uses,
-      equalities,
-      filters: [],
-      scope: first.scope,
-      outputs: new Map(kept.map(([name]) => [name, undefined])),
-      isConcatenable: first.isConcatenable && step.isConcatenable && isOneCluster && keeps,
+    const outputs = new Map(kept.map(([name]): [string, undefined] => [name, undefined]))
+    // First rows of no shard would be on every one.
+    const isConcatenable = first.uses.size > 0 && first.isConcatenable && step.isConcatenable && isOneCluster && keeps
+    const block: Block = { uses, equalities, filters: [], scope: first.scope, outputs, isConcatenable }
+    if (uses.size === 0 || isConcatenable || this.isLinkedOutside(block)) return block
+    // It cannot be taken out of itself: its first rows can, where the steps read no table.
+    if (step.uses.size === 0)
+      this.detach(first, { node: larg as TreeObject, kind: 'select', ctes: ctesNamed(larg, cte.scope) })
+    else {
+      this.cluster(block)
+      if (isOneCluster) this.unsupported('A recursive WITH may need rows of other shards at a step.')
     }
+    return { ...block, ...empty }
   }
 
   private recursiveStep(cte: Cte, select: SelectStmt, self: ReadonlyMap<string, BaseColumn | undefined>): Block {
@@ -367,22 +386,27 @@ class Analyser {
       alias,
       names,
       object,
-      withClause,
       scope,
+      around,
     }: {
       alias: string
       names: readonly string[]
       object: TreeObject
-      withClause: WithClause | undefined
       scope: Scope
+      /** Where the query's own names are read: of a CTE, that of its WITH. */
+      around: Scope
     },
   ): Part {
     const outputs = withNames(block.outputs, names)
+    if (block.isUnproven && this.isLinkedOutside(block)) {
+      scope.items.push({ alias, use: undefined, columns: outputs })
+      return { uses: block.uses, equalities: ties(block.uses, block.equalities), filters: [] }
+    }
     if (block.uses.size === 0 || block.isConcatenable || this.isLinkedOutside(block)) {
       scope.items.push({ alias, use: undefined, columns: outputs })
       return block
     }
-    this.detach(block, { node: object, kind: 'select', withClause })
+    this.detach(block, { node: object, kind: 'select', ctes: ctesNamed(object, around) })
     scope.items.push({ alias, use: undefined, columns: new Map([...outputs.keys()].map((name) => [name, undefined])) })
     return empty
   }
@@ -430,9 +454,8 @@ class Analyser {
   private outerJoin(kept: Part, optional: Part, on: Part): Part {
     const whole = both(kept, optional)
     for (const use of optional.uses) this.optional.add(use)
-    // A condition over the kept side alone drops none of its rows, so it proves nothing of them.
-    const proofs = on.equalities.filter(([a, b]) => !(kept.uses.has(a.use) && kept.uses.has(b.use)))
-    const equalities = [...whole.equalities, ...proofs]
+    // A condition drops none of the kept rows, so it proves nothing of them.
+    const equalities = [...kept.equalities, ...ties(optional.uses, [...optional.equalities, ...on.equalities])]
     if (optional.uses.size > 0) {
       if (kept.uses.size === 0) this.unsupported('An outer join keeps rows of a table that is not sharded.')
       else {
@@ -484,15 +507,18 @@ class Analyser {
     const select = link.subselect.SelectStmt
     const block = this.select(select, scope)
     if (block.uses.size === 0) return part
+    // Where the condition holds, the subquery has had a row.
+    const isProof = isPositive && link.subLinkType !== 'ALL_SUBLINK' && !block.isUnproven
+    const proven = (equalities: readonly Equality[]) => (isProof ? equalities : ties(block.uses, equalities))
     if (this.isLinkedOutside(block))
       return {
         ...part,
         uses: new Set([...part.uses, ...block.uses]),
-        equalities: [...part.equalities, ...block.equalities],
+        equalities: [...part.equalities, ...proven(block.equalities)],
       }
-    const compared = link.subLinkType === 'ANY_SUBLINK' ? this.compared(link, scope, block, isPositive) : []
+    const compared = this.compared(link, scope, block, isPositive)
     if (compared.length > 0 && block.isConcatenable) {
-      const equalities = [...block.equalities, ...compared]
+      const equalities = proven([...block.equalities, ...compared])
       const outer = components(new Set([...part.uses, ...block.uses]), [...part.equalities, ...equalities])
       const isLocal = [...block.uses].every((use) =>
         outer.some((one) => one.has(use) && [...part.uses].some((mine) => one.has(mine))),
@@ -507,23 +533,28 @@ class Analyser {
     this.detach(block, {
       node: select as TreeObject,
       kind: link.subLinkType === 'EXISTS_SUBLINK' ? 'exists' : 'select',
-      withClause: select.withClause,
+      ctes: ctesNamed(select, scope),
     })
     return part
   }
 
-  /** `x IN (SELECT y …)` pairs x with y. Below a NOT, a y that may be NULL says something of every shard. */
-  private compared(link: SubLink, scope: Scope, block: Block, isPositive: boolean): readonly Equality[] {
+  /**
+   * `x IN (SELECT y …)` and `x <> ALL (…)` pair x with y. Below a NOT, a y that is NULL says something of every shard, and
+   * an x that is NULL asks of every shard whether it has any y.
+   */
+  private compared(link: SubLink, scope: Scope, block: Block, isWithin: boolean): readonly Equality[] {
     const operator = namesOf(link.operName)?.at(-1) ?? '='
-    if (operator !== '=' || !link.testexpr) return []
+    const isAny = link.subLinkType === 'ANY_SUBLINK' && operator === '='
+    const isNone = link.subLinkType === 'ALL_SUBLINK' && operator === '<>'
+    if (!(isAny || isNone) || !link.testexpr) return []
+    const isPositive = isWithin && isAny
     const tests = 'RowExpr' in link.testexpr ? (link.testexpr.RowExpr.args ?? []) : [link.testexpr]
     const outputs = [...block.outputs.values()]
     return tests.flatMap((test, index): Equality[] => {
       const outer = scope.column(test)
       const inner = outputs[index]
       if (!outer || !inner) return []
-      const isNullable = inner.use.table.columns.get(inner.name)?.isNullable ?? true
-      return isPositive || !isNullable ? [[outer, inner]] : []
+      return isPositive || (this.isNeverNull(outer) && this.isNeverNull(inner)) ? [[outer, inner]] : []
     })
   }
 
@@ -562,6 +593,9 @@ class Analyser {
     const isAggregated =
       isGrouped || havingClause !== undefined || hasAggregate([targetList, select.sortClause], this.isAggregate)
     if (isAggregated && (!isGrouped || !this.holdsLocator(groupColumns(select, scope), uses))) return false
+    // Grouping sets give NULLs in the place of columns, on every shard.
+    const hasSets = isGrouped && groupClause.some((node) => 'GroupingSet' in node)
+    if (hasSets && (distinctClause !== undefined || windowsOf(select).length > 0)) return false
     if (
       windowsOf(select).some(
         (partition) =>
@@ -582,15 +616,18 @@ class Analyser {
     )
   }
 
+  private isNeverNull({ use, name }: BaseColumn): boolean {
+    return use.table.columns.get(name)?.isNullable === false && !this.optional.has(use)
+  }
+
   private holdsLocator(columns: readonly (BaseColumn | undefined)[], uses: ReadonlySet<TableUse>): boolean {
     // NULLs are alike on all shards, and tell none.
     return columns.some((column) => {
-      if (!column || !uses.has(column.use) || this.optional.has(column.use)) return false
-      return column.use.table.locators.some((locator) =>
+      if (!column || !uses.has(column.use)) return false
+      const { use } = column
+      return use.table.locators.some((locator) =>
         locator.columns.every(
-          (name) =>
-            column.use.table.columns.get(name)?.isNullable === false &&
-            columns.some((one) => one?.use === column.use && one.name === name),
+          (name) => this.isNeverNull({ use, name }) && columns.some((one) => one?.use === use && one.name === name),
         ),
       )
     })
@@ -602,7 +639,7 @@ class Analyser {
 
   private cluster(block: Block): void {
     const parts = components(block.uses, block.equalities)
-    if (parts.length > 1) this.problems.push({ code: 'JOIN_NOT_LOCAL', text: joinProblem(block.uses) })
+    if (parts.length > 1 && !block.isSet) this.problems.push({ code: 'JOIN_NOT_LOCAL', text: joinProblem(block.uses) })
     for (const uses of parts) this.clusters.push({ uses, filters: block.filters })
   }
 }
@@ -619,6 +656,34 @@ const both = (a: Part, b: Part): Part => ({
   equalities: [...a.equalities, ...b.equalities],
   filters: [...a.filters, ...b.filters],
 })
+
+/** True for a query that gives a row of no rows: an aggregate without groups, or a grouping set that is empty. */
+const isAlwaysAnswered = (
+  { groupClause, havingClause, targetList, sortClause }: SelectStmt,
+  isAggregate: (name: string) => boolean,
+): boolean =>
+  groupClause && groupClause.length > 0
+    ? groupClause.every((node) => 'GroupingSet' in node)
+    : havingClause !== undefined || hasAggregate([targetList, sortClause], isAggregate)
+
+/** The CTEs of `scope` that a tree names, and those that they name, in an order in which they can be written. */
+function ctesNamed(tree: unknown, scope: Scope): readonly Cte[] {
+  const found: Cte[] = []
+  const seen = new Set<Cte>()
+  const look = (part: unknown, names: Scope): void => {
+    visit(part, (object) => {
+      const { relname, schemaname } = object
+      const cte = typeof relname === 'string' && schemaname === undefined ? names.cte(relname) : undefined
+      if (!cte || seen.has(cte) || cte.object === tree) return undefined
+      seen.add(cte)
+      look(cte.select, cte.scope)
+      found.push(cte)
+      return undefined
+    })
+  }
+  look(tree, scope)
+  return found
+}
 
 function mentions(tree: unknown, name: string): boolean {
   let found = false

@@ -1,7 +1,7 @@
 import type { Node } from '@pgsql/types'
-import { deparseSync } from 'pgsql-deparser'
 import { ShardedError } from '../errors/sharded-error'
 import { type ParsedStatement, parseStatement } from './parse-statement'
+import { Printer } from './printer'
 import { treeText } from './tree'
 
 /**
@@ -11,7 +11,7 @@ import { treeText } from './tree'
  * @throws ShardedError STATEMENT_UNSUPPORTED
  */
 export function printStatement(statement: Node): ParsedStatement {
-  const text = deparseSync(statement, { pretty: false })
+  const text = new Printer(statement, { pretty: false }).deparseQuery()
   const parsed = parseStatement(text)
   const [again, another] = parsed?.statements ?? []
   if (parsed && again && !another && treeText(again) === treeText(statement)) return parsed

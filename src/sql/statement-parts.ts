@@ -1,13 +1,4 @@
-import type { Node, RangeVar, SelectStmt, WithClause } from '@pgsql/types'
-
-/** The WITH of a statement. */
-export function withClauseOf(statement: Node): WithClause | undefined {
-  if ('SelectStmt' in statement) return statement.SelectStmt.withClause
-  if ('UpdateStmt' in statement) return statement.UpdateStmt.withClause
-  if ('DeleteStmt' in statement) return statement.DeleteStmt.withClause
-  if ('InsertStmt' in statement) return statement.InsertStmt.withClause
-  return undefined
-}
+import type { Node, RangeVar, SelectStmt } from '@pgsql/types'
 
 /** The table that a statement writes. */
 export function targetTable(statement: Node): RangeVar | undefined {

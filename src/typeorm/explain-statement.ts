@@ -66,9 +66,7 @@ export async function explainStatement(
     return explain({ ...about, shards, reason, statements, steps: [] })
   }
   const select = selectOf(statement.statement)
-  const parts = select.larg
-    ? sidesOf(select)
-    : analysis.detached.map((part) => detachedSelect(part, statement.statement))
+  const parts = select.larg ? sidesOf(select) : analysis.detached.map((part) => detachedSelect(part))
   if (parts.length > 0 || analysis.homeTables.length > 0)
     return explainParts(about, await explainedParts(engine, parts, { analysis, parameters, context }))
   refuseProblems(analysis)

@@ -2,6 +2,7 @@ import { Readable } from 'node:stream'
 import {
   type EntityManager,
   NamedPlaceholdersNotSupportedError,
+  QueryFailedError,
   QueryRunnerAlreadyReleasedError,
   type ReplicationMode,
   TransactionNotStartedError,
@@ -178,7 +179,7 @@ export class ShardedQueryRunner extends PostgresQueryRunner {
       return super.stream(query, parameters as never, onEnd as never, onError as never)
     }
     if (this.isReleased) throw new QueryRunnerAlreadyReleasedError()
-    const rows = Readable.from(engine.stream(query, parameters ?? [], this.statementContext()))
+    const rows = Readable.from(withDriverErrors(engine.stream(query, parameters ?? [], this.statementContext())))
     if (onError) rows.on('error', onError)
     // A reader that stops early is at its end too.
     if (onEnd) rows.once('close', onEnd)
@@ -323,5 +324,14 @@ export class ShardedQueryRunner extends PostgresQueryRunner {
   private closeConnection(): void {
     const runner = this as unknown as { releasePostgresConnection(error: Error): Promise<void> }
     void runner.releasePostgresConnection(new Error('The transaction did not end.'))
+  }
+}
+
+/** A stream of TypeORM fails with the driver's error as it is. */
+async function* withDriverErrors<T>(rows: AsyncIterable<T>): AsyncGenerator<T, void, undefined> {
+  try {
+    yield* rows
+  } catch (error) {
+    throw error instanceof QueryFailedError ? error.driverError : error
   }
 }

@@ -13,7 +13,8 @@ import { outputNames, withBases } from '../planning/output-columns'
 import { draftRows, type RowsPlan, rowsPlan } from '../planning/rows-plan'
 import type { NodeStatement } from '../planning/scatter-statement'
 import { type Answer, shipAnswer, shippedSelect, tableNamed } from '../planning/ship-answer'
-import { type ShippedRows, withShippedRows } from '../planning/shipped-rows'
+import { type ShippedColumn, type ShippedRows, withShippedRows } from '../planning/shipped-rows'
+import { shippedSide } from '../planning/shipped-side'
 import { sortForm, type ValueType } from '../planning/sort-form'
 import { splitLists } from '../planning/split-lists'
 import { localise, type Template, templateOf } from '../planning/statement-template'
@@ -26,6 +27,7 @@ import { columnNode, selectNode, targetNode } from '../sql/nodes'
 import { loadParser, type ParsedStatement, parseStatement } from '../sql/parse-statement'
 import { leftmost, selectOf, targetTable } from '../sql/statement-parts'
 import { parametersOf, type TreeObject } from '../sql/tree'
+import { withCtes } from '../sql/with-ctes'
 import type { Shard } from '../topology/shard'
 import { explainStatement } from './explain-statement'
 import { readInTurn, readMerged } from './read-cursors'
@@ -436,24 +438,29 @@ export class StatementEngine implements StatementWriter {
     const shipped: ShippedRows[] = []
     const values = [...parameters]
     const { withClause } = whole
+    const sides: (readonly ShippedColumn[])[] = []
     const side = async (select: SelectStmt | undefined): Promise<SelectStmt> => {
       if (!select) throw new RangeError('A set operation has two sides.')
       const isSideOfMore =
         select.larg && !select.limitCount && !select.limitOffset && !select.sortClause && !select.withClause
       if (isSideOfMore) return { ...select, larg: await side(select.larg), rarg: await side(select.rarg) }
-      const answer = await this.asTexts({ ...select, ...(withClause && !select.withClause && { withClause }) }, run)
-      return shippedSelect(shipAnswer(shipped, values, answer))
+      const { rows, columns } = await this.asTexts(withClause ? withCtes(select, withClause) : select, run)
+      sides.push(columns)
+      const numbered = columns.map((column, index) => ({ ...column, name: `c${index}` }))
+      return shippedSide(shipAnswer(shipped, values, { rows, columns: numbered }), select, columns)
     }
     const { withClause: _with, ...rest } = whole
     const outer: SelectStmt = { ...rest, larg: await side(whole.larg), rarg: await side(whole.rarg) }
-    const names = shipped[0]?.columns.map(({ name }) => name) ?? []
-    return this.atHome(withShippedRows(templateOf({ SelectStmt: outer }), shipped), {
-      names,
+    const answer = await this.atHome(withShippedRows(templateOf({ SelectStmt: outer }), shipped), {
+      names: sides[0]?.map(({ name }) => name) ?? [],
       values,
       asText,
       context,
       shard: this.someShard(run.analysis),
     })
+    // An enum is found again by the column that it was on any side: all have one type.
+    const baseAt = (index: number) => sides.map((one) => one[index]?.base).find((base) => base !== undefined)
+    return { ...answer, columns: answer.columns.map((column, index) => ({ ...column, base: baseAt(index) })) }
   }
 
   /** Runs a query without sharded tables on the home node. */
@@ -491,7 +498,7 @@ export class StatementEngine implements StatementWriter {
     const replacements = new Map<unknown, (wrapper: TreeObject) => unknown>()
     for (const part of analysis.detached) {
       if (replacements.has(part.node)) continue
-      const answer = await this.asTexts(detachedSelect(part, statement), run)
+      const answer = await this.asTexts(detachedSelect(part), run)
       const select = shippedSelect(shipAnswer(shipped, values, answer))
       replacements.set(part.node, () => select)
     }

@@ -112,12 +112,15 @@ function written(rng: Rng, spec: EntitySpec, model: SelectModel): Build {
   if (model.isDistinct) steps.push(['distinct', true])
   if (model.distinctOn.length > 0) steps.push(['distinctOn', model.distinctOn.map(({ sql }) => sql)])
   for (const [index, { sql, direction, nulls }] of orderBy.entries())
-    steps.push([index === 0 ? 'orderBy' : 'addOrderBy', sql.replaceAll('"', ''), direction, ...(nulls ? [nulls] : [])])
+    steps.push([index === 0 ? 'orderBy' : 'addOrderBy', unquoted(sql), direction, ...(nulls ? [nulls] : [])])
   const asTake = rng.oneIn(4) && !join
   if (limit !== undefined) steps.push([asTake ? 'take' : 'limit', limit])
   if (offset !== undefined) steps.push([asTake ? 'skip' : 'offset', offset])
   return read(spec, onlyOne ? 'getRawOne' : isStream ? 'stream' : 'getRawMany', steps, model.compare)
 }
+
+/** A builder writes the name of an output without quotes. */
+const unquoted = (sql: string): string => sql.replace(/^"(c\d+)"$/, '$1')
 
 const directions = ['ASC', 'DESC'] as const
 

@@ -1,3 +1,4 @@
+import { collations } from './collations'
 import type { ColumnSpec, Kind } from './columns'
 import type { Data } from './data'
 import { poolOf } from './generate-where'
@@ -71,6 +72,21 @@ export function conditionOn(rng: Rng, source: Source, column: ColumnSpec): Fragm
           [
             2,
             () => ({ sql: `${name} ${rng.pick(['LIKE', 'ILIKE'])} ?`, of: [rng.pick(['a%', '%é%', '_', '%'])] }),
+          ] as const,
+          [
+            1.5,
+            () => ({
+              sql: `${name} COLLATE ${rng.pick(collations)} ${rng.pick(['<', '<=', '>', '>=', '=', '<>'])} ?`,
+              of: [value()],
+            }),
+          ] as const,
+          [0.5, () => ({ sql: `${name} > ? COLLATE ${rng.pick(collations)}`, of: [value()] })] as const,
+          [
+            0.5,
+            () => ({
+              sql: `${name} COLLATE ${rng.pick(collations)} BETWEEN ? AND ?`,
+              of: [value(), value()],
+            }),
           ] as const,
           [1, () => ({ sql: `lower(${name}) = ?`, of: [rng.pick(['a', 'b', 'é'])] })] as const,
         ]

@@ -1,3 +1,4 @@
+import { collations } from './collations'
 import { type ColumnSpec, type Kind, primaryOf } from './columns'
 import { conditionOn } from './generate-conditions'
 import type { Fragment } from './operation'
@@ -15,7 +16,7 @@ export interface Expression extends Fragment {
 const wholes = new Set<Kind>(['smallint', 'int', 'bigint'])
 const numbers = new Set<Kind>(['smallint', 'int', 'bigint', 'numeric', 'price'])
 /** Kinds in which values that look different are equal. */
-const loose = new Set<Kind>(['numeric', 'double', 'real', 'interval', 'numerics'])
+export const loose = new Set<Kind>(['numeric', 'double', 'real', 'interval', 'numerics'])
 /** Lists of lists must be of one length. */
 const lists = new Set<Kind>(['tags', 'integers', 'numerics'])
 const unbounded = new Set<Kind>(['boolean', 'uuid', 'json', 'range'])
@@ -35,7 +36,12 @@ export function expressionOf(rng: Rng, source: Source): Expression {
         `substr( ${name} , 1, 1)`,
         `coalesce( ${name} , '-')`,
         `${name} || '!'`,
+        `${name} COLLATE ${rng.pick(collations)}`,
+        `${name} COLLATE ${rng.pick(collations)}`,
+        `lower( ${name} ) COLLATE ${rng.pick(collations)}`,
       )
+    case 'char':
+      return exact(`${name} IS NULL`, `${name} COLLATE ${rng.pick(collations)}`)
     case 'int':
     case 'smallint':
     case 'bigint':
@@ -89,12 +95,17 @@ function plainAggregate(rng: Rng, source: Source): Expression {
   const float = some(({ kind }) => kind === 'double')
   const any = some(() => true)
   const flat = some(({ kind }) => !lists.has(kind))
+  const text = some(({ kind }) => kind === 'text')
+  const collation = rng.pick(collations)
   return rng.weighted<Expression>([
     [3, count],
     [2, over(any, (name) => of(`count( ${name} )`))],
     [3, over(any, (name) => of(`count(DISTINCT ${name} )`))],
     [4, over(number, (name) => of(`${rng.pick(['sum', 'avg'])}( ${name} )`))],
-    [1, over(number, (name) => of(`${rng.pick(['sum', 'avg'])}(DISTINCT ${name} )`))],
+    [
+      1,
+      over(number, (name, kind) => of(`${rng.pick(['sum', 'avg'])}(DISTINCT ${name} )`, { isLoose: loose.has(kind) })),
+    ],
     [2, over(float, (name) => of(`${rng.pick(['sum', 'avg'])}( ${name} )`, { isClose: true, isLoose: true }))],
     [
       1,
@@ -136,6 +147,20 @@ function plainAggregate(rng: Rng, source: Source): Expression {
       over(
         some(({ kind }) => kind === 'text'),
         (name) => of(`string_agg(DISTINCT ${name} , '|' ORDER BY ${name} )`),
+      ),
+    ],
+    [
+      2,
+      over(text, (name) =>
+        of(
+          rng.pick([
+            `min( ${name} COLLATE ${collation} )`,
+            `max( ${name} COLLATE ${collation} )`,
+            `string_agg( ${name} , ',' ORDER BY ${name} COLLATE ${collation} ${direction} ${tie} )`,
+            `array_agg(DISTINCT ${name} COLLATE ${collation} ORDER BY ${name} COLLATE ${collation} )`,
+            `percentile_disc(0.5) WITHIN GROUP (ORDER BY ${name} COLLATE ${collation} )`,
+          ]),
+        ),
       ),
     ],
     [

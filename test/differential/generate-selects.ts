@@ -1,6 +1,7 @@
 import { type EntitySpec, primaryOf, specs } from './columns'
 import { conditions } from './generate-conditions'
 import { aggregateOf, type Expression, expressionOf, havingOf } from './generate-expressions'
+import { windowOf } from './generate-windows'
 import type { Fragment, RawComparison } from './operation'
 import type { Rng } from './rng'
 import type { Source } from './sources'
@@ -19,6 +20,8 @@ export interface SelectModel {
   readonly orderBy: readonly OrderModel[]
   readonly limit?: number
   readonly offset?: number
+  /** The page goes on to the last row that sorts as its last. Only SQL can say so. */
+  readonly withTies?: boolean
   readonly compare: RawComparison
 }
 
@@ -55,10 +58,73 @@ export function makeSelectModel(rng: Rng, spec: EntitySpec, makeSource: MakeSour
     [4, () => listed(rng, base)],
     [2, () => distinct(rng, base)],
     [1, () => distinctOn(rng, base)],
+    [3, () => windowed(rng, base)],
+    [2, () => bySets(rng, base)],
   ])
 }
 
 type Base = Pick<SelectModel, 'source' | 'where' | 'join'>
+
+/** A select whose page is not cut between rows that sort alike. */
+export function makeTiedModel(rng: Rng, spec: EntitySpec, makeSource: MakeSource): SelectModel {
+  const source = makeSource(spec, 't')
+  const join = rng.oneIn(5) ? makeJoin(rng, spec, makeSource) : undefined
+  const base: Base = { source, where: conditions(rng, source), ...(join && { join }) }
+  const limit = rng.pick([0, 1, 1, 2, 2, 3, 5, 10, 1000])
+  return rng.weighted<SelectModel>([
+    [4, () => ({ ...tiedRows(rng, base), limit, withTies: true })],
+    [2, () => ({ ...sortedOnly(rng, base), limit, withTies: true })],
+    [2, () => ({ ...tiedGroups(rng, base), limit, withTies: true })],
+  ])
+}
+
+/** Which rows these are is sure, their order among those that sort alike is not. */
+function tiedRows(rng: Rng, base: Base): SelectModel {
+  const isDistinct = rng.oneIn(5)
+  const sorts = unique(times(1 + rng.int(2), () => expressionOf(rng, anySource(rng, base))))
+  const shown = times(rng.int(3), () => expressionOf(rng, anySource(rng, base)))
+  const selects = unique([...sorts, ...shown, ...(isDistinct ? [] : primariesOf(base))])
+  return {
+    ...base,
+    ...nothing,
+    isDistinct,
+    selects,
+    orderBy: sorts.map(({ sql }, index) => order(rng, rng.oneIn(2) ? columnNameAt(index) : sql)),
+    compare: comparisonOf(isDistinct ? selects : [], false),
+  }
+}
+
+/** Rows that sort alike are alike, so that some may be left out before the page. */
+function sortedOnly(rng: Rng, base: Base): SelectModel {
+  const selects = unique(times(1 + rng.int(2), () => expressionOf(rng, anySource(rng, base))))
+  return {
+    ...base,
+    ...nothing,
+    selects,
+    orderBy: selects.map((_, index) => order(rng, columnNameAt(index))),
+    ...(rng.oneIn(2) && { offset: rng.pick([0, 1, 2, 5, 60]) }),
+    compare: comparisonOf(selects, true),
+  }
+}
+
+function tiedGroups(rng: Rng, base: Base): SelectModel {
+  const groups = unique(times(1 + rng.int(2), () => expressionOf(rng, anySource(rng, base))))
+  const selects = [...groups, { sql: 'count(*)', of: [] }]
+  return {
+    ...base,
+    ...nothing,
+    selects,
+    groupBy: groups.map(({ sql, of }) => ({ sql, of })),
+    having: rng.oneIn(4) ? [havingOf(rng, base.source)] : [],
+    orderBy: [order(rng, columnNameAt(groups.length))],
+    compare: comparisonOf(selects, false),
+  }
+}
+
+const primariesOf = ({ source, join }: Base): readonly Fragment[] =>
+  [source, ...(join ? [join.source] : [])].flatMap(({ spec, ref }) =>
+    primaryOf(spec).map((column) => ({ sql: ref(column), of: [] })),
+  )
 
 const nothing = { isDistinct: false, distinctOn: [], groupBy: [], having: [], orderBy: [] } as const
 
@@ -70,7 +136,10 @@ const times = <T>(count: number, make: () => T): readonly T[] => Array.from({ le
 /** Rows of groups. In order only where it is total, and only then a page. */
 function grouped(rng: Rng, base: Base): SelectModel {
   const groups = unique(times(1 + rng.int(2), () => expressionOf(rng, anySource(rng, base))))
-  const aggregates = times(1 + rng.int(3), () => aggregateOf(rng, anySource(rng, base)))
+  const aggregates = [
+    ...times(1 + rng.int(3), () => aggregateOf(rng, anySource(rng, base))),
+    ...(rng.oneIn(6) ? [windowOfGroups(rng, groups)] : []),
+  ]
   const shown = rng.oneIn(6) ? [] : groups
   const selects = [...shown, ...aggregates]
   const having = rng.oneIn(3) ? [havingOf(rng, base.source)] : []
@@ -96,6 +165,79 @@ function grouped(rng: Rng, base: Base): SelectModel {
   }
 }
 
+/** A window over the groups. */
+function windowOfGroups(rng: Rng, groups: readonly Expression[]): Expression {
+  const total = groups.map(({ sql }) => `${sql} ${rng.pick(['ASC', 'DESC'])}`).join(', ')
+  const [first] = groups
+  return {
+    sql: rng.pick([
+      `rank() OVER ( ORDER BY count(*) DESC )`,
+      `sum(count(*)) OVER ()`,
+      `row_number() OVER ( ORDER BY count(*) , ${total} )`,
+      `lag(count(*)) OVER ( ORDER BY ${total} )`,
+      `sum(count(*)) OVER ( ORDER BY ${total} )`,
+      `max(count(*)) OVER ( PARTITION BY ${first?.sql} )`,
+    ]),
+    of: [],
+  }
+}
+
+/** Rows of several groupings at once. */
+function bySets(rng: Rng, base: Base): SelectModel {
+  const groups = unique(times(1 + rng.int(3), () => expressionOf(rng, anySource(rng, base))))
+  const texts = groups.map(({ sql }, index) =>
+    rng.weighted<string>([
+      [6, () => sql],
+      [1, () => String(index + 1)],
+    ]),
+  )
+  const [first = '', ...others] = texts
+  const list = texts.join(', ')
+  const sets = rng.weighted<string>([
+    [3, () => `ROLLUP ( ${list} )`],
+    [2, () => `CUBE ( ${list} )`],
+    [3, () => `GROUPING SETS (( ${list} ), ( ${first} ), ())`],
+    [1, () => `GROUPING SETS (${texts.map((one) => `( ${one} )`).join(', ')}, ())`],
+    [1, () => `${first} , ROLLUP ( ${others.join(', ') || first} )`],
+  ])
+  // The same set twice gives each of its groups twice.
+  const isSure = others.length > 0
+  const which: Expression = { sql: `GROUPING( ${groups.map(({ sql }) => sql).join(', ')} )`, of: [] }
+  const aggregates = times(1 + rng.int(2), () => aggregateOf(rng, anySource(rng, base)))
+  const selects = [...groups, which, ...aggregates]
+  const isOrdered = isSure && rng.oneIn(2)
+  return {
+    ...base,
+    ...nothing,
+    selects,
+    groupBy: [{ sql: sets, of: [] }],
+    having: rng.oneIn(4) ? [havingOf(rng, base.source)] : [],
+    orderBy: isOrdered ? [groups.length, ...groups.keys()].map((index) => order(rng, columnNameAt(index))) : [],
+    ...(isOrdered && page(rng)),
+    compare: comparisonOf(selects, isOrdered),
+  }
+}
+
+/** Rows with functions over windows. */
+function windowed(rng: Rng, base: Base): SelectModel {
+  const unique = primariesOf(base).map(({ sql }) => sql)
+  const rows = () => ({ source: anySource(rng, base), unique })
+  const windows = times(1 + rng.int(2), () => windowOf(rng, rows()))
+  const plain = times(rng.int(2), () => expressionOf(rng, anySource(rng, base)))
+  const selects = [...windows, ...plain]
+  const isOrdered = !rng.oneIn(3)
+  const first = windows.findIndex((one) => !one.isClose)
+  const byWindow = first >= 0 && rng.oneIn(3) ? [order(rng, columnNameAt(first))] : []
+  return {
+    ...base,
+    ...nothing,
+    selects,
+    orderBy: isOrdered ? [...byWindow, ...unique.map((sql) => order(rng, sql))] : [],
+    ...(isOrdered && page(rng)),
+    compare: comparisonOf(windows, isOrdered),
+  }
+}
+
 const columnNameAt = (index: number): string => `"${columnAt(index)}"`
 
 /** One row. */
@@ -110,12 +252,7 @@ function listed(rng: Rng, base: Base): SelectModel {
   const selects = times(1 + rng.int(3), () => expressionOf(rng, anySource(rng, base)))
   const isOrdered = !rng.oneIn(3)
   const chosen = isOrdered && !rng.oneIn(3) ? times(1 + rng.int(2), () => expressionOf(rng, anySource(rng, base))) : []
-  const primaries = [base.source, ...(base.join ? [base.join.source] : [])].flatMap(({ spec, ref }) =>
-    primaryOf(spec).map(ref),
-  )
-  const orderBy = isOrdered
-    ? unique([...chosen, ...primaries.map((sql) => ({ sql, of: [] }))]).map(({ sql }) => order(rng, sql))
-    : []
+  const orderBy = isOrdered ? unique([...chosen, ...primariesOf(base)]).map(({ sql }) => order(rng, sql)) : []
   return {
     ...base,
     ...nothing,

@@ -1,49 +1,53 @@
-import { type ColumnSpec, type EntitySpec, keysOf, primaryOf, specs } from './columns'
+import { type ColumnSpec, type EntitySpec, keysOf, primaryOf } from './columns'
 import type { Data, DataObject } from './data'
 import { conditions } from './generate-conditions'
-import { columnAt, type JoinModel, makeSelectModel, type SelectModel } from './generate-selects'
+import { makeSqlNested } from './generate-nested'
+import { columnAt, type JoinModel, makeSelectModel, makeTiedModel, type SelectModel } from './generate-selects'
+import { makeSetOperation } from './generate-sets'
 import { poolOf } from './generate-where'
 import { makeRows, mustBeFresh } from './generate-writes'
 import type { Clause, Fragment, Sql } from './operation'
 import type { Rng } from './rng'
 import { columnName, type Source, sqlSource, tableName } from './sources'
-
-const fragment = (sql: string, of: readonly Data[] = []): Fragment => ({ sql, of })
-const clause = (head: string, between: string, parts: readonly Fragment[], isFixed = false): Clause => ({
-  head,
-  between,
-  parts,
-  ...(isFixed && { isFixed }),
-})
+import { clause, fragment, query } from './sql-text'
 
 /** A select given as SQL. */
-export function makeSqlSelect(rng: Rng, spec: EntitySpec): Sql {
+export function makeSqlSelect(rng: Rng, spec: EntitySpec, known: readonly EntitySpec[]): Sql {
   return rng.weighted<Sql>([
     [8, () => written(rng, makeSelectModel(rng, spec, sqlSource))],
-    [2, () => nested(rng, spec)],
+    [1, () => written(rng, makeTiedModel(rng, spec, sqlSource), 'ties')],
+    [4, () => makeSqlNested(rng, spec, known)],
+    [2, () => makeSetOperation(rng, spec, known)],
   ])
 }
 
-function written(rng: Rng, model: SelectModel): Sql {
+function written(rng: Rng, model: SelectModel, method = 'select'): Sql {
   const { source, join, selects, orderBy, limit, offset, compare } = model
   const distinct = model.isDistinct
     ? 'DISTINCT'
     : model.distinctOn.length > 0
       ? `DISTINCT ON (${model.distinctOn.map(({ sql }) => sql).join(', ')})`
       : ''
-  const page = (word: string, value: number | undefined): Clause =>
-    clause(word, '', value === undefined ? [] : [rng.oneIn(2) ? fragment('?', [value]) : fragment(String(value))], true)
-  return {
-    do: 'sql',
-    entity: source.spec.name,
-    method: 'sql.select',
-    isWrite: false,
-    compare,
-    clauses: [
+  const page = (word: string, value: number | undefined, after = ''): Clause =>
+    clause(
+      word,
+      '',
+      value === undefined ? [] : [rng.oneIn(2) ? fragment(`?${after}`, [value]) : fragment(`${value}${after}`)],
+      true,
+    )
+  const isNeeded = (index: number): boolean =>
+    distinct !== '' || orderBy.some(({ sql }) => sql === `"${columnAt(index)}"` || /^\d+$/.test(sql))
+  return query(
+    source.spec,
+    method,
+    [
       clause(
         `SELECT ${distinct}`,
         ', ',
-        selects.map(({ sql, of }, index) => fragment(`${sql} AS "${columnAt(index)}"`, of)),
+        selects.map(({ sql, of }, index) => ({
+          ...fragment(`${sql} AS "${columnAt(index)}"`, of),
+          ...(!isNeeded(index) && { mayGo: true }),
+        })),
         true,
       ),
       clause('FROM', '', [fragment(`${tableName(source.spec)} "${source.alias}"`)], true),
@@ -57,10 +61,12 @@ function written(rng: Rng, model: SelectModel): Sql {
         orderBy.map(({ sql, direction, nulls = '' }) => fragment(`${sql} ${direction} ${nulls}`.trim())),
         true,
       ),
-      page('LIMIT', limit),
-      page('OFFSET', offset),
+      ...(model.withTies
+        ? [page('OFFSET', offset), page('FETCH FIRST', limit, ' ROWS WITH TIES')]
+        : [page('LIMIT', limit), page('OFFSET', offset)]),
     ],
-  }
+    compare,
+  )
 }
 
 /** Along the foreign key, and along the shard key where that is another column. */
@@ -80,110 +86,6 @@ function joinText(
     `${isInner ? 'JOIN' : 'LEFT JOIN'} ${tableName(joined.spec)} "${joined.alias}" ON ${text}`,
     on.flatMap(({ of }) => of),
   )
-}
-
-/** Subqueries and common table expressions. */
-function nested(rng: Rng, spec: EntitySpec): Sql {
-  const source = sqlSource(spec, 't')
-  const table = tableName(spec)
-  const ids = primaryOf(spec).map(source.ref)
-  const where = conditions(rng, source)
-  const select = clause(
-    'SELECT',
-    ', ',
-    ids.map((one, index) => fragment(`${one} AS "${columnAt(index)}"`)),
-    true,
-  )
-  const order = clause(
-    'ORDER BY',
-    ', ',
-    ids.map((one) => fragment(one)),
-    true,
-  )
-  const sql = (clauses: readonly Clause[]): Sql => ({
-    do: 'sql',
-    entity: spec.name,
-    method: 'sql.nested',
-    isWrite: false,
-    compare: { rows: 'ordered', close: [], loose: [] },
-    clauses,
-  })
-  const from = clause('FROM', '', [fragment(`${table} "t"`)], true)
-  return rng.weighted<Sql>([
-    [
-      2,
-      () =>
-        sql([
-          select,
-          from,
-          clause('WHERE', ' AND ', [
-            fragment(
-              `"t"."count" ${rng.pick(['>=', '<', '='])} (SELECT ${rng.pick(['max', 'min', 'avg'])}("s"."count") FROM ${table} "s")`,
-            ),
-            ...where,
-          ]),
-          order,
-        ]),
-    ],
-    [
-      2,
-      () => {
-        const one = fragment(`SELECT "x"."c1", count(*) AS "n" FROM (SELECT "t"."count" AS "c1" FROM ${table} "t"`)
-        return sql([
-          clause('', '', [one], true),
-          clause('WHERE', ' AND ', where),
-          clause('', '', [fragment(') "x" GROUP BY "x"."c1" ORDER BY "x"."c1"')], true),
-        ])
-      },
-    ],
-    [
-      2,
-      () =>
-        sql([
-          clause('', '', [fragment(`WITH "x" AS (SELECT * FROM ${table} "t"`)], true),
-          clause('WHERE', ' AND ', where),
-          clause('', '', [fragment(`) SELECT "count", count(*) AS "n" FROM "x" GROUP BY 1 ORDER BY 1`)], true),
-        ]),
-    ],
-    [
-      spec.children ? 3 : 0,
-      () => {
-        const [id] = ids
-        const child = specs[spec.children?.entity ?? 'Item']
-        const inner = sqlSource(child, 'c')
-        const more = conditions(rng, inner).slice(0, 1)
-        return sql([
-          select,
-          from,
-          clause('WHERE', ' AND ', [
-            fragment(
-              `${rng.oneIn(3) ? 'NOT ' : ''}EXISTS (SELECT 1 FROM ${tableName(child)} "c" WHERE ${[
-                `"c"."${spec.children?.foreignKey}" = ${id}`,
-                ...more.map((one) => one.sql),
-              ].join(' AND ')})`,
-              more.flatMap((one) => one.of),
-            ),
-            ...where,
-          ]),
-          order,
-        ])
-      },
-    ],
-    [
-      1,
-      () =>
-        sql([
-          select,
-          from,
-          clause('WHERE', ' AND ', [
-            fragment(`${ids[0]} IN (SELECT ${ids[0]?.replace('"t"', '"s"')} FROM ${table} "s" WHERE "s"."count" > ?)`, [
-              rng.int(5),
-            ]),
-          ]),
-          order,
-        ]),
-    ],
-  ])
 }
 
 const writable = (spec: EntitySpec): readonly ColumnSpec[] =>

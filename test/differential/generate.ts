@@ -15,7 +15,7 @@ export type Locate = (spec: EntitySpec, row: DataObject) => string
 /** A case of rows and operations on the entities of one group. */
 export function makeCase(rng: Rng, world: Pick<World, 'configuration'> & { locate: Locate }, given: GivenCase): Case {
   const { group, operations } = given
-  const known = [...group.entities, ...(rng.oneIn(6) ? (['Setting'] as const) : [])].map((name) => specs[name])
+  const known = [...group.entities, ...(rng.oneIn(4) ? (['Setting'] as const) : [])].map((name) => specs[name])
   const make = given.isDeep ? makeDeepRead : makeOperation
   return {
     configuration: world.configuration,
@@ -85,11 +85,11 @@ function hasParent({ parent }: EntitySpec, row: DataObject, seed: readonly Rows[
 type Simple = Transaction['operations'][number]
 
 /** Of all operations, by weight. */
-const makeSimple = (rng: Rng, spec: EntitySpec): Simple =>
+const makeSimple = (rng: Rng, spec: EntitySpec, known: readonly EntitySpec[]): Simple =>
   rng.weighted<Simple>([
     [38, () => makeRead(rng, spec)],
     [18, () => makeBuilderRead(rng, spec)],
-    [12, () => makeSqlSelect(rng, spec)],
+    [16, () => makeSqlSelect(rng, spec, known)],
     [18, () => makeWrite(rng, spec)],
     [5, () => makeBuilderWrite(rng, spec)],
     [3, () => makeSqlWrite(rng, spec)],
@@ -98,7 +98,7 @@ const makeSimple = (rng: Rng, spec: EntitySpec): Simple =>
 const makeOperation = (rng: Rng, known: readonly EntitySpec[]): Operation => {
   const spec = rng.pick(known)
   return rng.weighted<Operation>([
-    [94, () => makeSimple(rng, spec)],
+    [94, () => makeSimple(rng, spec, known)],
     [3, () => makeTransaction(rng, known)],
     [3, () => makeMistake(rng, spec)],
   ])
@@ -108,7 +108,7 @@ const makeOperation = (rng: Rng, known: readonly EntitySpec[]): Operation => {
 const leaving = new Set(['preload'])
 
 function makeTransaction(rng: Rng, known: readonly EntitySpec[]): Transaction {
-  const operations = Array.from({ length: 2 + rng.int(4) }, () => makeSimple(rng, rng.pick(known)))
+  const operations = Array.from({ length: 2 + rng.int(4) }, () => makeSimple(rng, rng.pick(known), known))
   return {
     do: 'transaction',
     entity: rng.pick(known).name,

@@ -1,7 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { functionNames } from './configurations'
+import { statementOf } from './apply-sql'
+import { functionNames, groupsOf } from './configurations'
 import { run } from './driver'
+import { makeCase } from './generate'
+import type { Operation } from './operation'
+import { createRng, seedOf } from './rng'
 import { settings } from './settings'
+import { statementKinds } from './statement-kinds'
 import { createWorlds, type Worlds } from './world'
 
 const { seed, plainOperations: operations, showsFigures } = settings()
@@ -32,6 +37,31 @@ describe(`operations have one answer, seed ${seed}`, () => {
     },
     600_000,
   )
+})
+
+const operationsOfKinds = 15_000
+
+/** The text of a statement, or what is given to a query builder. */
+function textsOf(operation: Operation): readonly (readonly [of: 'sql' | 'build', text: string])[] {
+  if (operation.do === 'transaction') return operation.operations.flatMap(textsOf)
+  if (operation.do === 'build') return [['build', JSON.stringify(operation.steps)]]
+  return operation.do === 'sql' ? [['sql', statementOf(operation).text]] : []
+}
+
+test(`each kind of statement comes up in ${operationsOfKinds} operations`, () => {
+  const configuration = { fn: 'hash', shards: 3, layout: 'schema' } as const
+  const groups = groupsOf(configuration)
+  const perCase = 40
+  const texts = Array.from({ length: operationsOfKinds / perCase }, (_, round) => {
+    const group = groups[round % groups.length]
+    const given = group && { group, operations: perCase, isDeep: false }
+    const rng = createRng(seedOf(seed, round))
+    return given ? makeCase(rng, { configuration, locate: () => '' }, given).operations.flatMap(textsOf) : []
+  }).flat()
+  const missing = statementKinds.filter(
+    ([, pattern, of]) => !texts.some(([kind, text]) => kind === of && pattern.test(text)),
+  )
+  expect(missing.map(([name, , of]) => `${name} (${of})`)).toEqual([])
 })
 
 /** How often each operation was done, and its most frequent errors. */

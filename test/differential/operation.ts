@@ -79,11 +79,15 @@ export interface Clause {
   readonly parts: readonly Fragment[]
   /** A clause that stays as it is when a case is made smaller. */
   readonly isFixed?: boolean
+  /** The clauses of one side of a set operation, which go all at once. */
+  readonly side?: number
 }
 
 export interface Fragment {
   readonly sql: string
   readonly of: readonly Data[]
+  /** A column that nothing else in the statement names: it may go from a fixed clause as well. */
+  readonly mayGo?: boolean
 }
 
 /** Operations inside one transaction, which commits or does not. An error ends it. */

@@ -73,4 +73,4 @@ const normalise = (message: string): string =>
     .replace(/\b(PK|FK|UQ|REL|IDX|CHK)_[0-9a-f]+/g, '$1')
     .replace(/relation "[^"]*"/g, 'relation')
     .replace(/table "[^"]*"/g, 'table')
-    .replace(/enum [\w.]*enum/g, 'enum')
+    .replace(/(enum )?\b[\w.]+_enum\b/g, 'enum')

@@ -125,10 +125,14 @@ function* simplerSteps(steps: Build['steps']): Generator<Build['steps']> {
   }
 }
 
+/** A side of a set operation less, or a part of a clause. */
 function* simplerClauses(clauses: readonly Clause[]): Generator<readonly Clause[]> {
+  for (const side of new Set(clauses.map((clause) => clause.side))) {
+    if (side !== undefined) yield clauses.filter((clause) => clause.side !== side)
+  }
   for (const [place, clause] of clauses.entries()) {
-    if (clause.isFixed) continue
-    for (const [index] of clause.parts.entries()) {
+    for (const [index, { mayGo = false }] of clause.parts.entries()) {
+      if (clause.isFixed && (!mayGo || clause.parts.length === 1)) continue
       const parts = clause.parts.filter((_, other) => other !== index)
       yield clauses.map((one, other) => (other === place ? { ...one, parts } : one))
     }

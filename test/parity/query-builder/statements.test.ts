@@ -175,6 +175,61 @@ SELECT id FROM customer WHERE id = 3 OR id IN (SELECT "customerId" FROM "order" 
 SELECT id FROM customer WHERE "seenAt" = (SELECT max("seenAt") FROM customer)
 SELECT max("seenAt")::text FROM customer
 SELECT "seenAt"::text FROM customer ORDER BY "seenAt" DESC LIMIT 2
+SELECT points FROM customer ORDER BY points DESC FETCH FIRST 2 ROWS WITH TIES
+SELECT id FROM customer ORDER BY points DESC, id FETCH FIRST 4 ROWS WITH TIES
+SELECT points FROM customer ORDER BY points DESC OFFSET 1 FETCH FIRST (1 + 1) ROWS WITH TIES
+SELECT array_agg(id ORDER BY id) FROM (SELECT id FROM customer ORDER BY points DESC FETCH FIRST 2 ROWS WITH TIES) x
+SELECT id FROM customer WHERE id IN (SELECT id FROM customer ORDER BY points DESC FETCH NEXT 2 ROWS WITH TIES) ORDER BY id
+SELECT count(*) n FROM customer GROUP BY tier ORDER BY n FETCH FIRST ROW WITH TIES
+(SELECT id FROM customer ORDER BY points DESC FETCH FIRST 1 ROW WITH TIES) UNION SELECT 1 ORDER BY 1
+SELECT sum(x) FROM (SELECT points x FROM customer UNION ALL SELECT number FROM "order") y
+SELECT sum(x) FROM (SELECT points x FROM customer UNION SELECT number FROM "order") y
+SELECT sum(x) FROM (SELECT points x FROM customer EXCEPT ALL SELECT DISTINCT points FROM customer) y
+SELECT id FROM customer WHERE points IN (SELECT points FROM customer INTERSECT SELECT number FROM "order") ORDER BY id
+WITH x AS (SELECT points p FROM customer UNION SELECT number FROM "order") SELECT count(*), (SELECT max(p) FROM x) m FROM x
+SELECT points FROM customer UNION SELECT NULL ORDER BY 1
+SELECT points FROM customer UNION ALL SELECT '5' FROM customer WHERE id < 3 ORDER BY 1
+SELECT NULL AS p, 'a' AS t UNION SELECT points, tier::text FROM customer ORDER BY 1, 2
+SELECT points, points FROM customer EXCEPT SELECT NULL, number FROM "order" ORDER BY 1
+WITH x AS (SELECT points p, count(*) n FROM customer GROUP BY 1), y AS (SELECT n, count(*) m FROM x GROUP BY 1) SELECT x.p, y.m FROM x JOIN y ON y.n = x.n ORDER BY 1
+WITH x AS (SELECT points p FROM customer GROUP BY 1), y AS (SELECT max(p) p FROM x) SELECT id FROM customer WHERE points = (SELECT p FROM y) ORDER BY 1
+WITH x AS (SELECT points p FROM customer) (WITH y AS (SELECT max(p) p FROM x) SELECT p FROM y) UNION SELECT p FROM x ORDER BY 1
+SELECT count(*) FROM (WITH x AS (SELECT points p FROM customer GROUP BY 1 HAVING count(*) > 1) SELECT id FROM customer WHERE points IN (SELECT p FROM x)) z
+WITH customer AS (SELECT id, points FROM customer WHERE id < 5) SELECT * FROM customer ORDER BY id
+WITH customer AS (SELECT points FROM customer GROUP BY 1) SELECT * FROM customer ORDER BY 1
+WITH warehouse AS (SELECT id FROM customer), customer AS (SELECT id, 1 AS number FROM warehouse) SELECT sum(number) FROM customer
+WITH RECURSIVE r AS (SELECT points p FROM customer UNION SELECT p + 100 FROM r WHERE p < 500) SELECT p FROM r ORDER BY 1
+WITH RECURSIVE r(n) AS (SELECT max(points) FROM customer UNION ALL SELECT n - 100 FROM r WHERE n > 0) SELECT n FROM r ORDER BY 1
+WITH "Rich Ones" AS (SELECT id FROM customer WHERE points > 300) SELECT count(*) FROM "Rich Ones"
+WITH "order" AS (SELECT points FROM customer GROUP BY 1) SELECT * FROM "order" ORDER BY 1
+SELECT id, row_number() OVER "By Points" n, sum(points) OVER ("select" ORDER BY id) s FROM customer WINDOW "By Points" AS (ORDER BY points, id), "select" AS (PARTITION BY tier) ORDER BY id
+SELECT points, tier, count(*) FROM customer GROUP BY ROLLUP (1, 2) ORDER BY 1, 2, 3
+SELECT points AS p, tier AS t, grouping(points) g, count(*) FROM customer GROUP BY GROUPING SETS ((p, t), (t), ()) ORDER BY g, p, t, 4
+SELECT tier, points % 2, count(*) FROM customer WHERE id < 0 GROUP BY GROUPING SETS ((1, 2), ())
+SELECT tier, count(*) FROM customer GROUP BY (1, points) ORDER BY 1, 2
+SELECT 'all' AS label, count(*) FROM customer GROUP BY label
+SELECT 'all' AS label, count(*) FROM customer WHERE points < 0 GROUP BY 1
+SELECT 3 AS three, tier, count(*) FROM customer GROUP BY 1, 2 ORDER BY 2
+SELECT 3 AS three, count(DISTINCT points) FROM customer WHERE points < 0 GROUP BY 1
+SELECT NULL AS nothing, count(*), 1.5 AS half, true AS yes FROM customer GROUP BY 1, 3, 4
+SELECT 2 AS two, tier, count(*) FROM customer GROUP BY ROLLUP (1, 2) ORDER BY 1, 2, 3
+SELECT count(*) FROM (SELECT tier FROM customer WHERE points > 300 EXCEPT SELECT tier FROM customer WHERE points < 200) x
+SELECT count(*) FROM (SELECT NULL UNION SELECT tier FROM customer UNION ALL SELECT tier FROM customer) x
+SELECT c.id, x.n FROM customer c, LATERAL (SELECT count(*) n FROM "order" o WHERE o."customerId" = c.id AND o."customerId" = 3) x ORDER BY 1
+SELECT c.id, x.n FROM customer c JOIN LATERAL (SELECT count(*) n FROM "order" o WHERE o."customerId" = c.id AND o."customerId" IN (3, 4) GROUP BY ROLLUP (o.number)) x ON true ORDER BY 1, 2
+SELECT id FROM customer c WHERE id <> ALL (SELECT "customerId" FROM "order" o WHERE o.number > c.points) ORDER BY 1
+SELECT x.number, count(*) FROM (SELECT "customerId", number, count(*) n FROM "order" GROUP BY "customerId", ROLLUP (number)) x GROUP BY 1 ORDER BY 1
+SELECT DISTINCT id FROM (SELECT id, tier, count(*) n FROM customer GROUP BY tier, ROLLUP (id)) x ORDER BY 1
+SELECT x.number, count(*) FROM (SELECT "customerId", id, number FROM (SELECT "customerId", id, number FROM "order") o GROUP BY "customerId", CUBE (id, number)) x GROUP BY 1 ORDER BY 1
+SELECT i.id FROM item i WHERE i."orderId" NOT IN (SELECT o.id FROM "order" o WHERE o."customerId" = 3) ORDER BY 1
+SELECT i.id FROM item i WHERE i."orderId" <> ALL (SELECT o.id FROM "order" o WHERE o."customerId" = 3) ORDER BY 1
+SELECT i.id, i."orderId" IN (SELECT o.id FROM "order" o WHERE o."customerId" = 3) AS x FROM item i ORDER BY 1
+SELECT c.id, o.id NOT IN (SELECT x.id FROM "order" x WHERE x.number < 3) AS y FROM customer c LEFT JOIN "order" o ON o."customerId" = c.id ORDER BY c.id, o.number
+SELECT count(*) FROM (SELECT id::text FROM customer UNION ALL SELECT code FROM warehouse) x
+SELECT count(*), min(n) FROM (SELECT 1 AS n UNION ALL SELECT points FROM customer WHERE points > 100) x
+WITH x AS (SELECT 0 AS n UNION ALL SELECT points FROM customer UNION ALL SELECT 7) SELECT n FROM x ORDER BY n
+SELECT id FROM customer WHERE points IN (SELECT 300 UNION ALL SELECT number FROM "order") ORDER BY id
+WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r WHERE n < 3) SELECT count(*) FROM customer JOIN r ON r.n = points / 100
 `
 
 /** Statements that several shards may refuse, but may not answer otherwise than one database. */
@@ -191,8 +246,6 @@ SELECT count(*) FROM customer a LEFT JOIN (SELECT * FROM "order" LIMIT 3) b ON a
 SELECT public.customer.id FROM public.customer WHERE public.customer.id = 5
 SELECT c.id, w.code FROM customer c JOIN warehouse w ON c.id = 4 AND w.code = 'W1'
 SELECT FROM customer
-SELECT id, points FROM customer ORDER BY points DESC FETCH FIRST 2 ROWS WITH TIES
-SELECT id FROM customer ORDER BY points DESC, id FETCH FIRST 4 ROWS WITH TIES
 SELECT c.id, x.n FROM customer c, LATERAL (SELECT count(*) n FROM "order" o WHERE o.number = c.id) x ORDER BY c.id
 SELECT id FROM customer c WHERE points > (SELECT avg(points) FROM customer d WHERE d.tier = c.tier) ORDER BY id
 SELECT c.id, o.number FROM customer c JOIN "order" o ON o."customerId" + 0 = c.id ORDER BY 2
@@ -216,8 +269,14 @@ SELECT count(*) FROM customer a, customer b
 SELECT count(*) FROM customer a JOIN "order" b ON (a.id = b."customerId") IS TRUE
 SELECT count(*) FROM customer a JOIN "order" b ON NOT (a.id <> b."customerId")
 SELECT sum(x) FROM (SELECT points x FROM customer UNION ALL SELECT capacity FROM warehouse) y
-SELECT sum(x) FROM (SELECT points x FROM customer UNION ALL SELECT number FROM "order") y
-SELECT sum(x) FROM (SELECT points x FROM customer UNION SELECT number FROM "order") y
+SELECT count(*) FROM customer a CROSS JOIN customer b LEFT JOIN "order" o ON o."customerId" = a.id AND o."customerId" = b.id
+SELECT count(*) FROM customer a, customer b WHERE NOT EXISTS (SELECT 1 FROM "order" o WHERE o."customerId" = a.id AND o."customerId" = b.id)
+SELECT count(*), sum(x.n) FROM customer a, customer b, LATERAL (SELECT count(*) n FROM "order" o WHERE o."customerId" = a.id AND o."customerId" = b.id) x
+SELECT count(*) FROM customer a, customer b WHERE a.id NOT IN (SELECT o."customerId" FROM "order" o WHERE o."customerId" = b.id)
+SELECT count(*) FROM customer a LEFT JOIN "order" o ON o."customerId" = a.id AND o."customerId" = a.points JOIN customer b ON b.id = a.points
+SELECT count(*) FROM customer a CROSS JOIN customer b LEFT JOIN LATERAL (SELECT 1 AS one WHERE a.id = b.id) x ON true
+WITH RECURSIVE r AS (SELECT 1::bigint AS id UNION ALL SELECT c.id + 1 FROM customer c JOIN r ON c.id = r.id) SELECT count(*) FROM r
+WITH RECURSIVE r(id) AS (VALUES (1::bigint) UNION ALL SELECT r.id + 1 FROM r JOIN customer c ON c.id = r.id) SELECT id FROM r ORDER BY id
 `
 
 const linesOf = (text: string): string[] => text.split('\n').filter((line) => line !== '')

@@ -1,4 +1,5 @@
 import { on } from 'node:events'
+import { QueryFailedError } from 'typeorm'
 import { describe, expect, it } from 'vitest'
 import { onEveryTarget } from '../../support/targets'
 import { builders, expectExactOrRefused } from './builders'
@@ -101,6 +102,14 @@ describe('streams of a query builder', () => {
     })
     it('fails for a mistake in the query', async () => {
       await expect(read(customers().where('c.nothing = 1'))).rejects.toThrow('does not exist')
+      // The driver's own error, over one shard, over several, and where one node finishes.
+      for (const query of [
+        customers().where('c.nothing = 1'),
+        customers().where('c.id = 1 AND c.nothing = 1'),
+        customers().select('count(*)').having('max(c.nothing) > 1'),
+        customers().select('c.id').where('10 / (c.id - c.id) = 1'),
+      ])
+        await expect(read(query)).rejects.not.toBeInstanceOf(QueryFailedError)
       expect(await customers().getCount()).toBe(11)
     })
   })

@@ -1,0 +1,34 @@
+import type { CommonTableExpr, SelectStmt, WindowDef } from '@pgsql/types'
+import { Deparser } from 'pgsql-deparser'
+import { quoted } from './quoted'
+
+type Context = Parameters<Deparser['SelectStmt']>[1]
+
+/** The library's printer, with what it loses. */
+export class Printer extends Deparser {
+  /** It prints a page WITH TIES as one without. A page may stand behind all other clauses. */
+  override SelectStmt(select: SelectStmt, context: Context): string {
+    const { limitCount, limitOption, ...rest } = select
+    if (!limitCount || limitOption !== 'LIMIT_OPTION_WITH_TIES') return super.SelectStmt(select, context)
+    return `${super.SelectStmt(rest, context)} FETCH FIRST ${context.parens(this.visit(limitCount, context))} ROWS WITH TIES`
+  }
+
+  /** It writes the names of CTEs and windows without quotes. */
+  override CommonTableExpr(cte: CommonTableExpr, context: Context): string {
+    return super.CommonTableExpr({ ...cte, ctename: quoted(cte.ctename ?? '') }, context)
+  }
+
+  override WindowDef(window: WindowDef, context: Context): string {
+    return super.WindowDef(withQuotedNames(window), context)
+  }
+
+  override formatOverClause(over: WindowDef, context: Context): string {
+    return super.formatOverClause(withQuotedNames(over), context)
+  }
+}
+
+const withQuotedNames = ({ name, refname, ...rest }: WindowDef): WindowDef => ({
+  ...rest,
+  ...(name && { name: quoted(name) }),
+  ...(refname && { refname: quoted(refname) }),
+})
