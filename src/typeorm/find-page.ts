@@ -1,4 +1,4 @@
-import type { EntityManager, EntityMetadata, FindManyOptions, ObjectLiteral } from 'typeorm'
+import type { DataSource, EntityManager, EntityMetadata, FindManyOptions, ObjectLiteral } from 'typeorm'
 import type { CursorSigner } from '../merging/cursor'
 import type { Row } from '../merging/row'
 import { ArmQueryBuilder } from './arm-query-builder'
@@ -7,7 +7,7 @@ import { selectKeysOnly } from './key-columns'
 import { Keyset } from './keyset'
 import { Page } from './page'
 import type { PageRequest } from './page-options'
-import { newBuilder, planScatter, runScatter, type ScatterScope } from './scatter-rows'
+import { newBuilder, planScatter, runScatter, type ScatterPlan, type ScatterScope } from './scatter-rows'
 import { selectKeys } from './select-keys'
 
 type Options = FindManyOptions<ObjectLiteral>
@@ -24,54 +24,74 @@ interface Found {
   readonly entities: readonly (ObjectLiteral | undefined)[]
 }
 
+/** How a page is asked for. */
+interface PagePlan {
+  readonly find: Options
+  readonly keyset: Keyset
+  readonly strip: (entity: ObjectLiteral) => void
+  /** Rows are not entities one to one: a first statement gives primary keys and positions, a second loads the entities. */
+  readonly isReloaded: boolean
+}
+
+interface PlanOfOne extends PagePlan {
+  readonly builder: ArmQueryBuilder<ObjectLiteral>
+}
+
+interface PlanOverShards extends PagePlan {
+  readonly scatter: ScatterPlan
+}
+
 /**
- * A page of one database: of an unsharded entity, or of one shard. Where rows are not entities one to one, a first
- * statement gives the primary keys and positions of the page, a second loads the entities.
+ * A page of one database, of an unsharded entity or of one shard, as it would be asked for.
  *
  * @throws ShardedError CURSOR_INVALID, ORDER_UNSUPPORTED
  */
-export async function pageOfOne(
-  manager: EntityManager,
+export function planOfOne(
+  dataSource: DataSource,
   metadata: EntityMetadata,
-  options: Options,
-  work: PageWork,
-): Promise<Page<ObjectLiteral>> {
-  const { take } = work.request
+  { options, work }: { readonly options: Options; readonly work: PageWork },
+): PlanOfOne {
   const { select, strip } = selectKeys(metadata, options.select)
   const find = withSelect(options, select)
-  const builder = ArmQueryBuilder.find(manager.dataSource, metadata, find)
-  if (manager.queryRunner) builder.setQueryRunner(manager.queryRunner)
+  const builder = ArmQueryBuilder.find(dataSource, metadata, find)
   const isReloaded = builder.needsReload
   const keyset = Keyset.of(builder, work.request)
   keyset.place(builder, positionIn(keyset, work))
   if (isReloaded) selectKeysOnly(builder, { metadata })
   keyset.finishOrder(builder)
   keyset.select(builder)
-  builder.limit(take + 1)
+  builder.limit(work.request.take + 1)
+  return { find, keyset, strip, isReloaded, builder }
+}
+
+/** A page of one database. @throws ShardedError CURSOR_INVALID, ORDER_UNSUPPORTED */
+export async function pageOfOne(
+  manager: EntityManager,
+  metadata: EntityMetadata,
+  options: Options,
+  work: PageWork,
+): Promise<Page<ObjectLiteral>> {
+  const { find, keyset, strip, isReloaded, builder } = planOfOne(manager.dataSource, metadata, { options, work })
+  if (manager.queryRunner) builder.setQueryRunner(manager.queryRunner)
   if (!isReloaded) {
     const { raw, entities } = await builder.getRawAndEntities<Row>()
     return pageFrom({ rows: raw, entities }, { keyset, strip, ...work })
   }
   const rows = await builder.getRawMany<Row>()
-  const wanted = rows.slice(0, take)
+  const wanted = rows.slice(0, work.request.take)
   const entities = await entitiesOf(manager, metadata, { options: find, keys: keysOf(builder, wanted) })
   return pageFrom({ rows, entities }, { keyset, strip, ...work })
 }
 
 /**
- * A page over several shards: the scatter of a find with one row more than the page, that starts at the cursor.
+ * A page over several shards, as it would be asked for: the scatter of a find with one row more than the page, that starts
+ * at the cursor.
  *
  * @throws ShardedError CURSOR_INVALID, ORDER_UNSUPPORTED, COLLATION_DIFFERS
  */
-export async function pageOverShards(
-  scope: ScatterScope,
-  options: Options,
-  work: PageWork,
-): Promise<Page<ObjectLiteral>> {
-  const { access, binding } = scope
-  const { take } = work.request
-  const { select, strip } = selectKeys(binding.metadata, options.select)
-  const find = { ...withSelect(options, select), take: take + 1 }
+export function planOverShards(scope: ScatterScope, options: Options, work: PageWork): PlanOverShards {
+  const { select, strip } = selectKeys(scope.binding.metadata, options.select)
+  const find = { ...withSelect(options, select), take: work.request.take + 1 }
   const template = newBuilder(scope, find)
   const keyset = Keyset.of(template, work.request)
   const position = positionIn(keyset, work)
@@ -79,11 +99,22 @@ export async function pageOverShards(
     place: (builder: ArmQueryBuilder<ObjectLiteral>) => keyset.place(builder, position),
     select: (builder: ArmQueryBuilder<ObjectLiteral>) => keyset.select(builder),
   }
-  const plan = planScatter(scope, find, { placement })
-  const rows = await runScatter(scope, plan)
-  const wanted = rows.slice(0, take)
-  const { builder } = plan
-  const entities = template.needsReload
+  const scatter = planScatter(scope, find, { placement })
+  return { find, keyset, strip, isReloaded: template.needsReload, scatter }
+}
+
+/** A page over several shards. @throws ShardedError CURSOR_INVALID, ORDER_UNSUPPORTED, COLLATION_DIFFERS */
+export async function pageOverShards(
+  scope: ScatterScope,
+  options: Options,
+  work: PageWork,
+): Promise<Page<ObjectLiteral>> {
+  const { access, binding } = scope
+  const { find, keyset, strip, isReloaded, scatter } = planOverShards(scope, options, work)
+  const rows = await runScatter(scope, scatter)
+  const wanted = rows.slice(0, work.request.take)
+  const { builder } = scatter
+  const entities = isReloaded
     ? await reloadEach(access, binding, { builder, rows: wanted, options: find, isPaged: true })
     : await hydrateEach(access, binding, builder, wanted)
   return pageFrom({ rows, entities }, { keyset, strip, ...work })

@@ -30,6 +30,10 @@ export interface RoutingManager extends EntityManager {
     target: EntityTarget<Entity>,
     options: PageOptions<Entity>,
   ): Promise<Page<Entity>>
+  explainPage<Entity extends ObjectLiteral>(
+    target: EntityTarget<Entity>,
+    options: PageOptions<Entity>,
+  ): Promise<Explanation>
   stream<Entity extends ObjectLiteral>(
     target: EntityTarget<Entity>,
     options?: StreamOptions<Entity>,

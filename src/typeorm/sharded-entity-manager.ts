@@ -217,6 +217,16 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
     return page as Page<Entity>
   }
 
+  /** The plan of a page. @throws ShardedError NOT_SHARDED for an unsharded entity, and what `findPage` refuses */
+  async explainPage<Entity extends ObjectLiteral>(
+    entityClass: EntityTarget<Entity>,
+    options: PageOptions<Entity>,
+  ): Promise<Explanation> {
+    const request = checkPageOptions(options)
+    const context = this.required(entityClass, 'explainPage')
+    return reads.explainPageRead(context, { request, signer: this.cursorSigner(context.binding.metadata.name) })
+  }
+
   /** See `ShardedRepository.stream`. */
   stream<Entity extends ObjectLiteral>(
     entityClass: EntityTarget<Entity>,

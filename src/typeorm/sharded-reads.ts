@@ -3,6 +3,7 @@ import { bindShardNames } from '../planning/bind-shard-names'
 import { type Explanation, explain } from '../planning/explanation'
 import type { Shard } from '../topology/shard'
 import { checkRelations } from './check-relations'
+import { explainPage } from './explain-page'
 import { type PageWork, pageOfOne, pageOverShards } from './find-page'
 import { type OperationContext, routeOperation } from './operation-context'
 import type { Page } from './page'
@@ -161,6 +162,15 @@ export async function explainRead(context: OperationContext, options: Options): 
     return explain({ ...explained, operation: 'find' })
   }
   return explainFind({ ...context, shards }, routed, reason)
+}
+
+/** The plan of a page, without running it. */
+export async function explainPageRead(context: OperationContext, work: PageWork): Promise<Explanation> {
+  const options = work.request.find
+  checkLocal(context, options)
+  const { shards, reason, where } = routeOperation(context, { name: 'findPage', writes: false }, options.where)
+  const routed = { ...options, where: where as never }
+  return explainPage({ ...context, shards }, { options: routed, work, reason })
 }
 
 /** True for reads that TypeORM does over all shards as over one database. */

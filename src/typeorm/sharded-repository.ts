@@ -81,6 +81,14 @@ export class ShardedRepository<Entity extends ObjectLiteral> extends Repository<
   }
 
   /**
+   * The plan of a page, without running it: its shards and why these, the statement of each node, what is done here.
+   * @throws ShardedError NOT_SHARDED, and what `findPage` itself would refuse
+   */
+  async explainPage(options: PageOptions<Entity>): Promise<Explanation> {
+    return this.manager.explainPage(this.target, options)
+  }
+
+  /**
    * The entities of a find, one after the other in its order, however many: merged from cursors on every node, with some
    * thousand rows in hand. Leaving the loop, an error, or an abort closes the cursors and gives the connections back.
    *

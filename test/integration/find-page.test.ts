@@ -373,4 +373,44 @@ describe('findPage', () => {
     expect(lines).toContain(`Index Cond: ((balance > '-1'::integer) AND (ROW(balance, id) > ROW(10, '1'::bigint)))`)
     expect(lines).not.toContain('Sort')
   })
+
+  it('is explained as it is run, and runs nothing', async () => {
+    const order = { balance: 'DESC' } as const
+    const { endCursor: after, startCursor } = await accounts().findPage({ order, take: 4 })
+    const pages: readonly PageOptions<Account>[] = [
+      { order, take: 4, after },
+      { order, take: 4, last: true },
+      { order, take: 4, relations: { entries: true }, after },
+      { where: { id: '5' }, order, take: 4 },
+      { where: { id: '5' }, relations: { entries: true }, take: 4 },
+    ]
+    for (const options of pages) {
+      // Types of columns are asked for once.
+      await accounts().findPage(options)
+      events.length = 0
+      const plan = await accounts().explainPage(options)
+      expect(events).toEqual([])
+      await accounts().findPage(options)
+      const texts = events.map(({ text }) => text)
+      expect(texts).toEqual(expect.arrayContaining(plan.statements.map(({ text }) => text)))
+      const isReloaded = 'relations' in options
+      expect(texts.length > plan.statements.length).toBe(isReloaded)
+      const isOfOne = 'where' in options
+      expect(plan.shards).toHaveLength(isOfOne ? 1 : 4)
+      expect(plan.steps).toEqual([
+        ...(isOfOne ? [] : ['merge 2 sorted answers']),
+        'take 4 rows, and tell by one more whether there are others',
+        ...('last' in options ? ['turn the rows round'] : []),
+        isReloaded ? 'load the entities of the page by primary key, one find a shard' : 'make entities of the page',
+      ])
+      expect(plan).toMatchObject({ entity: 'Account', operation: 'findPage' })
+    }
+    expect((await accounts().withShardKey('5').explainPage({ take: 1 })).reason).toBe('withShardKey(…) says so')
+    const refused: readonly (readonly [Promise<unknown>, string])[] = [
+      [accounts().explainPage({ take: 0 }), 'PAGE_INVALID'],
+      [accounts().explainPage({ order: { owner: 'ASC' }, take: 4, after: startCursor }), 'CURSOR_INVALID'],
+      [dataSource.getRepository(Setting).explainPage({ take: 1 }), 'NOT_SHARDED'],
+    ]
+    for (const [plan, code] of refused) await expect(plan).rejects.toMatchObject({ code })
+  })
 })

@@ -40,6 +40,7 @@ expectTypeOf(orders.findOneBy({ id: '1' })).toEqualTypeOf<Promise<Order | null>>
 expectTypeOf(orders.findAndCount()).toEqualTypeOf<Promise<[Order[], number]>>()
 expectTypeOf(orders.sum('total')).toEqualTypeOf<Promise<number | null>>()
 expectTypeOf(orders.explain()).resolves.toHaveProperty('statements')
+expectTypeOf(orders.explainPage({ take: 2 })).resolves.toHaveProperty('statements')
 expectTypeOf(dataSource.locate(Order, '1').slot).toEqualTypeOf<number | undefined>()
 expectTypeOf(dataSource.shards()[0]).not.toBeAny()
 
