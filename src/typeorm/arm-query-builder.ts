@@ -32,7 +32,10 @@ export class ArmQueryBuilder<Entity extends ObjectLiteral> extends SelectQueryBu
 
   /** Rows are not entities one to one, or need further queries: they are loaded again by their keys, shard by shard. */
   get needsReload(): boolean {
-    return this.isJoined || this.relationMetadatas.length > 0 || this.expressionMap.relationIdAttributes.length > 0
+    const { relationIdAttributes, mainAlias } = this.expressionMap
+    if (this.isJoined || this.relationMetadatas.length > 0 || relationIdAttributes.length > 0) return true
+    // Those of `@RelationId` become attributes when TypeORM runs the find itself.
+    return mainAlias !== undefined && mainAlias.metadata.relationIds.length > 0
   }
 
   get isJoined(): boolean {
