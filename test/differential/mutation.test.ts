@@ -145,10 +145,10 @@ describe('the differential test', () => {
     }
   }
 
-  // Which seed brings a broken piece up depends on everything that the generators and the planner do. Ten seeds, 4,000
-  // operations, a seventh of what CI does, must; the first of them is one that does today, which saves time and no more.
+  // Which seed brings a broken piece up depends on everything that the generators and the planner do. Twenty seeds, 8,000
+  // operations, a quarter of what CI does, must; the first of them is one that does today, which saves time and no more.
   const firstFailuresWith = async (piece: string, first: number): Promise<readonly string[]> => {
-    for (let seed = first; seed < first + 10; seed++) {
+    for (let seed = first; seed < first + 20; seed++) {
       const failures = await failuresWith(piece, seed)
       if (failures.length > 0) return failures
     }
@@ -163,13 +163,13 @@ describe('the differential test', () => {
     ['a route that drops a shard', 'route', 1],
     ['a merge that swaps two rows', 'merge', 1],
     ['an IN list that forgets a value', 'narrow', 1],
-    ['an update that forgets what a shard did', 'affected', 2],
+    ['an update that forgets what a shard did', 'affected', 5],
     ['a count that is one too many', 'count', 1],
-    ['a merge that drops a row that sorts as the one before it', 'tie', 5],
+    ['a merge that drops a row that sorts as the one before it', 'tie', 2],
     ['a group that is lost', 'group', 1],
     ['a HAVING that each shard applies to its own part of a group', 'having', 1],
     ['a DISTINCT that leaves what several shards have', 'distinct', 1],
-    ['a sum that takes the greatest of the sums of the shards', 'sum', 2],
+    ['a sum that takes the greatest of the sums of the shards', 'sum', 11],
   ])(
     'notices %s',
     async (_, piece, seed) => {
