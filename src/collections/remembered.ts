@@ -1,11 +1,19 @@
+interface Entry<Value> {
+  readonly value: Value
+  readonly weight: number
+  /** Since it was last looked at for what may go. */
+  isUsed: boolean
+}
+
 /**
- * What was made for a key, to be found again: the least recently used goes first. Bounded by weight, since a text of many
- * shards weighs a thousand times one of a single table.
+ * What was made for a key, to be found again. Bounded by weight, since a text of many shards weighs a thousand times one of
+ * a single table. What goes is chosen by second chance (the clock algorithm): nearly the least recently used, without
+ * moving an entry each time it is found.
  *
  * @example new Remembered<Plan>({ maxWeight: 4_000_000, weightOf: (plan) => plan.text.length })
  */
 export class Remembered<Value> {
-  private readonly entries = new Map<string, { readonly value: Value; readonly weight: number }>()
+  private readonly entries = new Map<string, Entry<Value>>()
   private weight = 0
 
   constructor(
@@ -17,30 +25,54 @@ export class Remembered<Value> {
     },
   ) {}
 
+  get size(): number {
+    return this.entries.size
+  }
+
   get(key: string): Value | undefined {
     const entry = this.entries.get(key)
     if (!entry) return undefined
-    this.entries.delete(key)
-    this.entries.set(key, entry)
+    entry.isUsed = true
     return entry.value
   }
 
-  /** A value that weighs more than all may together is not remembered. */
-  set(key: string, value: Value): void {
+  /** A value that weighs more than all may together is not remembered. @returns what had to go for it */
+  set(key: string, value: Value): readonly Value[] {
     this.delete(key)
     const { maxWeight, weightOf } = this.settings
     const weight = weightOf?.(value, key) ?? 1
-    if (weight > maxWeight) return
-    this.entries.set(key, { value, weight })
+    if (weight > maxWeight) return []
+    const gone = this.makeRoom(maxWeight - weight)
+    this.entries.set(key, { value, weight, isUsed: false })
     this.weight += weight
-    for (const oldest of this.entries.keys()) {
-      if (this.weight <= maxWeight) return
-      this.delete(oldest)
-    }
+    return gone
   }
 
-  delete(key: string): void {
+  /** @returns false where it was not known */
+  delete(key: string): boolean {
     this.weight -= this.entries.get(key)?.weight ?? 0
-    this.entries.delete(key)
+    return this.entries.delete(key)
+  }
+
+  clear(): void {
+    this.entries.clear()
+    this.weight = 0
+  }
+
+  /** A used entry goes to the end once, as one that is not: this ends after two rounds at most. */
+  private makeRoom(allowed: number): readonly Value[] {
+    const gone: Value[] = []
+    for (const [key, entry] of this.entries) {
+      if (this.weight <= allowed) break
+      this.entries.delete(key)
+      if (entry.isUsed) {
+        entry.isUsed = false
+        this.entries.set(key, entry)
+      } else {
+        this.weight -= entry.weight
+        gone.push(entry.value)
+      }
+    }
+    return gone
   }
 }

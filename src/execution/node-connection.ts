@@ -4,7 +4,7 @@ import { atMost } from './at-most'
 import { connectionBroke, isConnectionError } from './connection-errors'
 import type { Fuse } from './fuse'
 import { isRead } from './is-read'
-import { PreparedStatements } from './prepared-statements'
+import { PreparedStatements, type StatementName } from './prepared-statements'
 import { Session } from './session'
 import type { StatementListener } from './statement-event'
 
@@ -252,7 +252,7 @@ export class NodeConnection {
     await this.client.query('DEALLOCATE ALL')
   }
 
-  private nameOf(text: string, values: readonly unknown[] | undefined): { name: string; evicted?: string } | undefined {
+  private nameOf(text: string, values: readonly unknown[] | undefined): StatementName | undefined {
     if (this.settings.maxPrepared === 0) return undefined
     this.session.prepared ??= new PreparedStatements(this.settings.maxPrepared)
     return this.session.prepared.nameFor(text, values?.length ?? 0)

@@ -1,3 +1,4 @@
+import { Remembered } from '../collections/remembered'
 import type { NodePool } from '../execution/node-pool'
 import { bindShardNames } from '../planning/bind-shard-names'
 import type { Shard } from '../topology/shard'
@@ -50,15 +51,12 @@ const maxCachedTexts = 256
 
 /** Binds texts to a shard, remembering those of ordinary length. */
 export function shardBinder(shard: Shard): BindText {
-  const cache = new Map<string, string>()
+  const known = new Remembered<string>({ maxWeight: maxCachedTexts })
   return (text) => {
-    const known = cache.get(text)
-    if (known !== undefined) return known
+    const found = known.get(text)
+    if (found !== undefined) return found
     const bound = bindShardNames(text, shard)
-    if (text.length <= maxCachedLength) {
-      if (cache.size >= maxCachedTexts) cache.clear()
-      cache.set(text, bound)
-    }
+    if (text.length <= maxCachedLength) known.set(text, bound)
     return bound
   }
 }
