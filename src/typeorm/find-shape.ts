@@ -8,6 +8,10 @@ export class Slot {
   constructor(readonly index: number) {}
 }
 
+/** The parameters of a statement that was made of a template, for the values of one find. */
+export const fillSlots = (parameters: readonly unknown[], values: readonly unknown[]): unknown[] =>
+  parameters.map((one) => (one instanceof Slot ? values[one.index] : one))
+
 /** Find options without the values of their conditions. */
 export interface FindShape {
   /** The same for options of which TypeORM makes the same SQL. */

@@ -2,7 +2,7 @@ import { Remembered } from '../collections/remembered'
 import type { NodeSortFacts } from '../planning/node-sort-facts'
 import type { NodeStatement } from '../planning/scatter-statement'
 import type { EntityBinding } from './entity-binding'
-import { type FindShape, findShape, Slot } from './find-shape'
+import { type FindShape, fillSlots, findShape } from './find-shape'
 import { type PagePlan, planPage } from './offset-page'
 import {
   type FindOptions,
@@ -82,5 +82,5 @@ const isCurrent = (scope: ScatterScope, { scatter, facts }: RememberedMerge, now
 const withValues = (statement: NodeStatement, values: readonly unknown[]): NodeStatement =>
   Object.freeze({
     ...statement,
-    parameters: Object.freeze(statement.parameters.map((one) => (one instanceof Slot ? values[one.index] : one))),
+    parameters: Object.freeze(fillSlots(statement.parameters, values)),
   })

@@ -19,6 +19,7 @@ import {
   scatterFind,
   scatterFindAndCount,
 } from './read-operations'
+import { rememberedFind } from './remembered-find'
 import type { ShardAccess } from './shard-access'
 import { numberKind } from './sort-column'
 import { type StreamSource, streamEntities } from './stream-entities'
@@ -43,7 +44,8 @@ export function find(context: OperationContext, options: Options): Promise<Objec
   const { target } = context.binding.metadata
   return read(context, options, {
     name: 'find',
-    single: (manager, routed) => manager.find(target as never, routed),
+    single: async (manager, routed) =>
+      (await rememberedFind(context.binding, manager, routed)) ?? manager.find(target as never, routed),
     scatter: scatterFind,
     whole: (reads, routed) => reads.find(target, routed),
     entities: (result) => result,
@@ -75,9 +77,12 @@ export function findOne(context: OperationContext, options: Options): Promise<Ob
   const { target } = context.binding.metadata
   return read<ObjectLiteral | null>(context, options, {
     name: 'findOne',
-    // An absent condition is TypeORM's error of findOne; findOneBy allows it, and takes the first row.
-    single: (manager, routed) =>
-      manager.findOne<ObjectLiteral>(target as never, { ...routed, where: routed.where ?? {} }),
+    single: async (manager, routed) => {
+      const found = await rememberedFind(context.binding, manager, { ...routed, take: 1 })
+      if (found) return found[0] ?? null
+      // An absent condition is TypeORM's error of findOne; findOneBy allows it, and takes the first row.
+      return manager.findOne<ObjectLiteral>(target as never, { ...routed, where: routed.where ?? {} })
+    },
     scatter: async (scatter, routed) => (await scatterFind(scatter, { ...routed, take: 1 }))[0] ?? null,
     whole: (reads, routed) => reads.findOne(target, { ...routed, where: routed.where ?? {} }),
     entities: (result) => [result],
