@@ -1,24 +1,20 @@
-import { DatabaseError, type PoolClient, Query, type QueryResult } from 'pg'
+import { DatabaseError, type PoolClient, type QueryResult } from 'pg'
 import { ShardedError } from '../errors/sharded-error'
 import { atMost } from './at-most'
 import { connectionBroke, isConnectionError } from './connection-errors'
 import type { Fuse } from './fuse'
 import { isRead } from './is-read'
+import { NamedQuery } from './named-query'
 import { PreparedStatements, type StatementName } from './prepared-statements'
+import { descriptionOf } from './row-description'
 import { Session } from './session'
 import type { StatementListener } from './statement-event'
-
-/** A query object of pg as its client reads it; the types leave out what the configuration would set. */
-type NamedQuery = Query & {
-  name?: string | undefined
-  callback?: (error: Error | null | undefined, result: QueryResult) => void
-}
 
 interface Statement {
   readonly text: string
   readonly values: readonly unknown[] | undefined
-  /** Sent as the named prepared statement. */
-  readonly name: string | undefined
+  /** The prepared statement as which it is sent. */
+  readonly named: StatementName | undefined
   readonly fuse: Fuse | undefined
 }
 
@@ -81,7 +77,7 @@ export class NodeConnection {
     let cancelled = false
     try {
       if (named?.evicted !== undefined) await this.deallocate(named.evicted)
-      const statement = { text, values, name: named?.name, fuse }
+      const statement = { text, values, named, fuse }
       const result = await (fuse ? this.sendCancellable(statement, fuse) : this.sendNamed(statement))
       failed = false
       return result
@@ -194,15 +190,17 @@ export class NodeConnection {
     }
   }
 
-  /** A query object with a callback spares pg's copy of the configuration, and two promises a statement. */
-  private send({ text, values, name, fuse }: Statement): Promise<QueryResult> {
+  private send({ text, values, named, fuse }: Statement): Promise<QueryResult> {
     return new Promise((resolve, reject) => {
-      const query: NamedQuery = new Query(text, values as unknown[] | undefined)
-      query.name = name
+      const query = new NamedQuery(text, values, named, this.session)
       let isWithin = true
       query.callback = (error, result) => {
-        if (error) reject(error)
-        else if (isWithin) resolve(result)
+        if (error) {
+          reject(error)
+          return
+        }
+        if (named) named.description ??= descriptionOf(result, this.client)
+        if (isWithin) resolve(result)
         else reject(fuse?.ended)
       }
       // What a write returns is not counted: it has taken effect.
@@ -220,7 +218,7 @@ export class NodeConnection {
   }
 
   private async sendNamed(statement: Statement): Promise<QueryResult> {
-    if (statement.name === undefined) return this.send(statement)
+    if (!statement.named) return this.send(statement)
     try {
       return await this.send(statement)
     } catch (error) {
@@ -230,7 +228,7 @@ export class NodeConnection {
       await this.session.ready()
       await this.forgetPrepared()
       if (this.session.inTransaction) throw error
-      return this.send({ ...statement, name: undefined })
+      return this.send({ ...statement, named: undefined })
     }
   }
 

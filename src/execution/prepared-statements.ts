@@ -1,4 +1,5 @@
 import { Remembered } from '../collections/remembered'
+import type { RowDescription } from './row-description'
 
 /** How many texts a connection remembers to have seen once, per statement it may keep prepared. */
 const candidatesPerStatement = 4
@@ -11,6 +12,8 @@ export interface StatementName {
   readonly name: string
   /** A name that the caller must deallocate on the server first. */
   readonly evicted?: string
+  /** What its rows are like, once it has run. */
+  description?: RowDescription | undefined
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { PoolClient } from 'pg'
+import type { QuietClient } from './named-query'
 import type { PreparedStatements } from './prepared-statements'
 
 /** What a server says whenever it is ready: idle, in a transaction, in a transaction that has failed. */
@@ -15,7 +16,7 @@ interface Wire {
 const sessions = new WeakMap<PoolClient, Session>()
 
 /** What is known of the session of a pooled client, as long as that is connected. */
-export class Session {
+export class Session implements QuietClient {
   /** Statements with a name on this connection. */
   prepared: PreparedStatements | undefined
   /** Something of an ended statement may still arrive at the server: whoever comes next must not have the connection. */
@@ -23,12 +24,14 @@ export class Session {
   private state: TransactionState = 'I'
   private isReady = true
   private hasEnded = false
+  readonly quiet: object
   private readonly wire: Wire
   private waiting: (() => void)[] = []
 
-  private constructor(client: PoolClient) {
+  private constructor(readonly client: PoolClient) {
     // Each client of pg has it; @types/pg leaves it out.
     this.wire = (client as unknown as { readonly connection: Wire }).connection
+    this.quiet = Object.create(this.wire, { describe: { value: () => undefined } })
     this.wire.on('readyForQuery', ({ status }) => {
       this.state = status
       this.isReady = true

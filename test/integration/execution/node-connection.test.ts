@@ -1,4 +1,5 @@
-import { Client } from 'pg'
+import type { EventEmitter } from 'node:events'
+import { Client, type PoolClient } from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Fuse } from '../../../src/execution/fuse'
 import { NodePool } from '../../../src/execution/node-pool'
@@ -62,6 +63,70 @@ describe('NodeConnection', () => {
     await pool.query('ALTER TABLE thing ADD COLUMN name text')
     const { fields } = await pool.query('SELECT * FROM thing')
     expect(fields.map(({ name }) => name)).toEqual(['id', 'name'])
+  })
+
+  it('has the rows of a prepared statement described once, and gives the same each time', async () => {
+    const { connection, release } = await pool.acquire()
+    let described = 0
+    wireOf(connection.client).on('rowDescription', () => {
+      described += 1
+    })
+    const text = `SELECT $1::int AS a, $2::text AS b, '2024-02-29T00:00:00Z'::timestamptz AS c, ARRAY[1.5, NULL] AS d, 7 AS a`
+    const results = []
+    for (const b of ['x', null, 'y', '', 'z']) {
+      const result = await connection.query(text, [1, b], undefined)
+      results.push(result)
+      expect(result.rows).toEqual([{ a: 7, b, c: new Date('2024-02-29T00:00:00Z'), d: [1.5, null] }])
+      result.rows[0].b = 'mine'
+    }
+    const [first, ...others] = results.map(({ fields, command, rowCount, oid }) => ({ fields, command, rowCount, oid }))
+    for (const other of others) expect(other).toEqual(first)
+    expect(described).toBe(2)
+    release()
+  })
+
+  it('prepares writes, with and without rows, of one row and none', async () => {
+    await pool.query('CREATE TABLE written (id int)')
+    const insert = async (text: string, id: number) => {
+      const { rows, rowCount, command } = await pool.query(text, [id])
+      return { rows, rowCount, command }
+    }
+    for (const id of [1, 2, 3]) {
+      expect(await insert('INSERT INTO written SELECT $1::int', id)).toEqual({
+        rows: [],
+        rowCount: 1,
+        command: 'INSERT',
+      })
+      const written = { rows: [{ id }], rowCount: 1, command: 'DELETE' }
+      expect(await insert('DELETE FROM written WHERE id = $1 RETURNING id', id)).toEqual(written)
+    }
+    expect((await insert('DELETE FROM written WHERE id = $1 RETURNING id', 1)).rows).toEqual([])
+  })
+
+  it('parses by the parsers that are set when a statement runs', async () => {
+    const { connection, release } = await pool.acquire()
+    const one = async () => (await connection.query('SELECT 1::int8 AS one', undefined, undefined)).rows[0].one
+    expect([await one(), await one(), await one()]).toEqual(['1', '1', '1'])
+    connection.client.setTypeParser(20, (text: string) => BigInt(text))
+    expect([await one(), await one()]).toEqual([1n, 1n])
+    connection.client.setTypeParser(20, (text: string) => text)
+    expect([await one(), await one()]).toEqual(['1', '1'])
+    release()
+  })
+
+  it('may be used on after a value that cannot be sent', async () => {
+    const { connection, release } = await pool.acquire()
+    const ask = (value: unknown) => connection.query('SELECT $1::text AS value', [value], undefined)
+    const bad = {
+      toPostgres: () => {
+        throw new RangeError('no such value')
+      },
+    }
+    for (const _ of [1, 2, 3]) {
+      expect((await ask('good')).rows).toEqual([{ value: 'good' }])
+      await expect(ask(bad)).rejects.toThrow('no such value')
+    }
+    release()
   })
 
   it('knows the state of its transaction from the server, however it was begun and ended', async () => {
@@ -165,6 +230,9 @@ describe('NodeConnection', () => {
     expect(pool.counts).toEqual({ total: 1, idle: 1, waiting: 0 })
   })
 })
+
+/** pg's connection below a client; its types leave it out. */
+const wireOf = (client: PoolClient): EventEmitter => (client as unknown as { connection: EventEmitter }).connection
 
 /** Waits until the server runs a statement of this text. */
 async function seen(text: string): Promise<void> {
