@@ -5,7 +5,7 @@ import { atOnce, faster, time } from './support/interleave'
 import { Item } from './support/item'
 
 const sizes = {
-  full: { rows: 200_000, operations: 300, rounds: 11, warmups: 4 },
+  full: { rows: 200_000, operations: 1_000, rounds: 11, warmups: 4 },
   quick: { rows: 20_000, operations: 100, rounds: 5, warmups: 1 },
   tiny: { rows: 200, operations: 3, rounds: 1, warmups: 0 },
 }

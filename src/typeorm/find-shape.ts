@@ -28,6 +28,8 @@ export interface FindShape {
  * @returns undefined where it may depend on a value (`Raw`, counts of relations, transformed columns), or where that is not known
  */
 export function findShape(binding: EntityBinding, { where, ...others }: FindOptions): FindShape | undefined {
+  // What a computed column's query gives may change from one find to the next.
+  if (binding.metadata.columns.some((column) => column.isVirtualProperty)) return undefined
   const values: unknown[] = []
   const options = writeConstant(others)
   const condition = where === undefined ? '' : writeCondition(binding, where, '', values)

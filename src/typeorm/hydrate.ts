@@ -39,23 +39,25 @@ export async function hydrateEach(
   builder: ArmQueryBuilder<ObjectLiteral>,
   rows: readonly Row[],
 ): Promise<(ObjectLiteral | undefined)[]> {
-  const page: (ObjectLiteral | undefined)[] = rows.map(() => undefined)
+  const { origins } = access.runtime
   // All at once where every row is an entity of its own; two shards may hold one primary key, which it would make one.
   const all = transform(builder, [...rows])
   const isRowByRow = all.length === rows.length
+  if (isRowByRow && !isLoadHeard(access, binding)) {
+    for (const [place, entity] of all.entries())
+      origins.remember(binding, entity, shardAt(binding, Number(rows[place]?.['__arm'])))
+    return all
+  }
+  const page: (ObjectLiteral | undefined)[] = rows.map(() => undefined)
   for (const { shard, rows: own, places } of byShard(binding, rows)) {
     const entities = isRowByRow ? places.map((place) => all[place]) : transformEach(builder, own)
     for (const [index, entity] of entities.entries()) {
       if (!entity) continue
       page[places[index] ?? page.length] = entity
-      access.runtime.origins.remember(binding, entity, shard)
+      origins.remember(binding, entity, shard)
     }
-    await broadcastLoad(
-      access,
-      binding,
-      shard,
-      entities.filter((entity) => entity !== undefined),
-    )
+    const loaded = entities.filter((entity) => entity !== undefined)
+    if (isLoadHeard(access, binding)) await broadcastLoad(access, binding, shard, loaded)
   }
   return page
 }
@@ -134,6 +136,12 @@ function* byShard(binding: EntityBinding, rows: readonly Row[]): Generator<Shard
   yield* shards.values()
 }
 
+/** True where a listener, a subscriber or a relation's own listeners may hear of loaded entities. */
+const isLoadHeard = ({ runtime }: ShardAccess, { metadata, shards: [shard] }: EntityBinding): boolean =>
+  metadata.relations.length > 0 ||
+  metadata.afterLoadListeners.length > 0 ||
+  (shard !== undefined && runtime.handle(shard).dataSource.subscribers.length > 0)
+
 async function broadcastLoad(
   access: ShardAccess,
   { metadata }: EntityBinding,
@@ -141,12 +149,6 @@ async function broadcastLoad(
   entities: ObjectLiteral[],
 ): Promise<void> {
   const { dataSource } = access.runtime.handle(shard)
-  if (
-    metadata.relations.length === 0 &&
-    metadata.afterLoadListeners.length === 0 &&
-    dataSource.subscribers.length === 0
-  )
-    return
   const runner =
     (access.transaction ? await access.transaction.participant(shard) : undefined)?.queryRunner ??
     dataSource.createQueryRunner('slave')

@@ -16,8 +16,11 @@ interface RememberedStatement {
   readonly parameters: readonly unknown[]
 }
 
-/** Letters of the remembered statements of an entity, at most. */
-const maxLetters = 1_000_000
+/** Letters of the remembered statements of an entity, at most: some four hundred. */
+const maxLetters = 4_000_000
+
+/** What a builder weighs besides the text that it made. */
+const lettersOfBuilder = 10_000
 
 const remembered = new WeakMap<EntityBinding, Remembered<RememberedStatement>>()
 
@@ -91,7 +94,7 @@ function statementsOf(binding: EntityBinding): Remembered<RememberedStatement> {
   if (known) return known
   const statements = new Remembered<RememberedStatement>({
     maxWeight: maxLetters,
-    weightOf: ({ text }, key) => key.length + text.length,
+    weightOf: ({ text }, key) => key.length + text.length + lettersOfBuilder,
   })
   remembered.set(binding, statements)
   return statements

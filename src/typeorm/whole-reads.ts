@@ -1,4 +1,5 @@
 import { type EntityMetadata, type EntityTarget, type FindManyOptions, FindOperator, type ObjectLiteral } from 'typeorm'
+import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata'
 import type { Explanation } from '../planning/explanation'
 import { isPlain } from './find-predicate'
 
@@ -31,8 +32,9 @@ export function needsParsing({ mentions }: WholeReads, metadata: EntityMetadata,
   const { cache: option } = metadata.dataSource.options
   const isAlways = typeof option === 'object' && option.alwaysEnabled === true
   if (option && cache !== false && (isAlways || cache !== undefined)) return true
-  const computed = metadata.columns.flatMap((column) => (column.isVirtualProperty && column.query) || [])
-  return computed.some((query) => mentions(query(metadata.name))) || namesTables(where, mentions)
+  const isComputedOf = ({ isVirtualProperty, query }: ColumnMetadata): boolean =>
+    isVirtualProperty && query !== undefined && mentions(query(metadata.name))
+  return metadata.columns.some(isComputedOf) || namesTables(where, mentions)
 }
 
 /** True where a `Raw` in a condition may name a sharded table. */
