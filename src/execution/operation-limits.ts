@@ -20,6 +20,11 @@ export class OperationLimits {
     private readonly given: ScatterLimits = {},
   ) {}
 
+  /** Rows that a scatter may bring here. */
+  get rowBudget(): number {
+    return this.given.rowBudget ?? this.defaults.rowBudget
+  }
+
   /** For statements to several shards, whose rows are held in memory. */
   scatterFuse(own: ScatterLimits = {}): Fuse {
     return this.fuse(own, this.defaults)

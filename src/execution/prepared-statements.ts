@@ -58,6 +58,6 @@ export class PreparedStatements {
 }
 
 /** Statements that a plan can be kept for; utility statements (BEGIN, TRUNCATE, DDL) have none. */
-function isPreparable(text: string): boolean {
+export function isPreparable(text: string): boolean {
   return /^(?:\s|\(|\/\*[\s\S]*?\*\/)*(?:select|insert|update|delete|with)\b/i.test(text)
 }

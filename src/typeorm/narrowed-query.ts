@@ -1,10 +1,12 @@
 import type { DataSource, ObjectLiteral, QueryRunner } from 'typeorm'
 import { ShardedError } from '../errors/sharded-error'
+import { isRead } from '../execution/is-read'
+import { isPreparable } from '../execution/prepared-statements'
 import type { ScatterLimits } from '../execution/scatter-limits'
 import type { Shard } from '../topology/shard'
 import type { Hint } from './hint'
 import { hintStatement } from './hint-statement'
-import type { ShardAccess } from './shard-access'
+import { ShardAccess } from './shard-access'
 import type { ShardedQueryRunner } from './sharded-query-runner'
 import type { StatementEngine } from './statement-engine'
 
@@ -18,20 +20,31 @@ export interface NarrowedQuery {
   readonly parameters: unknown[] | ObjectLiteral | undefined
 }
 
+/** Statements that PostgreSQL takes in a transaction, and that may write. */
+const mayWrite = (text: string): boolean => isPreparable(text) && !isRead(text)
+
 /**
- * The answers of raw SQL, once for each hint, all within the same limits. A text that names no sharded table goes to the
- * shard of `onShard` as it is.
+ * The answers of raw SQL, once for each hint, all within the same limits; writes of several hints happen all or not. A text
+ * that names no sharded table goes to the shard of `onShard` as it is.
  *
  * @throws ShardedError NOT_SHARDED, SHARD_UNKNOWN, KEY_MISSING, KEY_INVALID, KEY_NOT_OWNED, and what a query throws
  */
 export async function narrowedQuery<T>(given: NarrowedQuery, hints: readonly (Hint | undefined)[]): Promise<T[]> {
   const { dataSource, queryRunner, limits } = given
   const runner = (queryRunner ?? dataSource.createQueryRunner()) as ShardedQueryRunner
-  const within = narrow(runner, { limits })
+  const isAtomic = hints.length > 1 && !runner.isTransactionActive && mayWrite(given.query)
   try {
+    if (isAtomic) await runner.startTransaction()
+    const within = narrow(runner, { limits })
+    const { access } = given
+    const own = isAtomic ? { ...given, access: new ShardAccess(access.runtime, runner, access.limits) } : given
     const results: T[] = []
-    for (const hint of hints) results.push(await hintedQuery<T>(given, within, hint))
+    for (const hint of hints) results.push(await hintedQuery<T>(own, within, hint))
+    if (isAtomic) await runner.commitTransaction()
     return results
+  } catch (error) {
+    if (isAtomic && runner.isTransactionActive) await runner.rollbackTransaction()
+    throw error
   } finally {
     if (!queryRunner) await runner.release()
   }

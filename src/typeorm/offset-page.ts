@@ -154,10 +154,12 @@ function planKeysFirst(scope: ScatterScope, options: FindOptions): ScatterPlan {
   return plan
 }
 
-function checkPageDepth({ binding: { entity } }: ScatterScope, { offset, limit }: Page, statements: number): void {
-  const { rowBudget = Number.POSITIVE_INFINITY }: { readonly rowBudget?: number; readonly maxShards: number } =
-    entity.scatter
-  checkDepth({ entity: entity.name, offset, limit, statements, rowBudget })
+function checkPageDepth(
+  { access, binding: { entity } }: ScatterScope,
+  { offset, limit }: Page,
+  statements: number,
+): void {
+  checkDepth({ entity: entity.name, offset, limit, statements, rowBudget: access.limits.rowBudget })
 }
 
 /** What tells the rows of a find and their order, without what is only loaded with them. */

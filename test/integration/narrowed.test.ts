@@ -101,6 +101,25 @@ describe('repositories narrowed to shards', () => {
     )
   })
 
+  it('write by raw SQL on all shards, or on none', async () => {
+    const balances = async () => (await accounts().find({ order: { id: 'ASC' } })).map(({ balance }) => balance)
+    const before = await balances()
+    const all = accounts().acrossShards()
+    const last = dataSource.shards(Account).at(-1)?.name ?? ''
+    const failing = ids.find((id) => shardOf(id) === last)
+    for (const table of ['account', '"__shard__"."account"']) {
+      const text = `UPDATE ${table} SET balance = balance / (CASE id WHEN $1 THEN 0 ELSE 2 END)`
+      await expect(all.query(text, [failing])).rejects.toThrow('division by zero')
+      expect(await balances()).toEqual(before)
+    }
+    // A row is of one shard: the first that it is not of refuses it.
+    const insert = `INSERT INTO account (id, balance) VALUES ('777', 1)`
+    await expect(all.query(insert)).rejects.toMatchObject({ code: 'WRONG_SHARD' })
+    expect(await balances()).toEqual(before)
+    await all.query('UPDATE account SET balance = balance + 1')
+    expect(await balances()).toEqual(before.map((balance) => balance + 1))
+  })
+
   it('run raw SQL on the rows of one key', async () => {
     const entries = dataSource.getRepository(Entry)
     await entries.insert(ids.map((accountId) => ({ accountId, amount: 1 })))

@@ -62,6 +62,17 @@ it('refuses a page whose rows before it may be more than the budget, and asks no
   expect(sent).toEqual([])
 })
 
+it('takes the budget of the operation, for more and for less', async () => {
+  const page = (rowBudget: number, skip: number) =>
+    games()
+      .withLimits({ rowBudget })
+      .find({ order: { score: 'ASC' }, skip, take: 10 })
+  expect((await page(2_200, 1_041)).map(({ score }) => score)).toEqual(from(1_041, 10))
+  sent.length = 0
+  await expect(page(100, 900)).rejects.toMatchObject({ code: 'PAGE_TOO_DEEP' })
+  expect(sent).toEqual([])
+})
+
 it('refuses a deeper one whose start cannot be counted', async () => {
   // By a relation's column.
   const deep = { order: { next: { score: 'ASC' } }, relations: { next: true }, skip: 2_500, take: 10 } as const
