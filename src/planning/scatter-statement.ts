@@ -97,7 +97,7 @@ function buildStatement(node: string, arms: readonly ScatterArm[], shape: Scatte
   return Object.freeze({
     node,
     shards: Object.freeze(arms.map((arm) => arm.shard.name)),
-    text: texts.length === 1 ? (texts[0] ?? '') : uniteArms(texts, shape),
+    text: texts.length === 1 ? (texts[0] ?? '') : uniteArms(texts, endOf(shape)),
     parameters: Object.freeze(parameters),
   })
 }
@@ -122,30 +122,33 @@ function uniteTemplate(
   { node, arms, shape }: { readonly node: string; readonly arms: readonly ScatterArm[]; readonly shape: ScatterShape },
 ): UnitedTemplate {
   const places = arms.map(({ shard }) => `${shard.name} ${shard.layout} ${shard.label} ${shard.index}`)
-  const order = shape.order.map(({ column, descending, nullsFirst }) => `${column} ${descending} ${nullsFirst}`)
-  const key = [node, shape.limit, ...order, '', ...places, template].join('\n')
+  const end = endOf(shape)
+  const key = [node, end, ...places, template].join('\n')
   const known = remembered.get(key)
   if (known) return known
   const texts = arms.map(({ shard }) => bindShardNames(template, shard))
   const united = Object.freeze({
     node,
     shards: Object.freeze(arms.map(({ shard }) => shard.name)),
-    text: texts.length === 1 ? (texts[0] ?? '') : uniteArms(texts, shape),
+    text: texts.length === 1 ? (texts[0] ?? '') : uniteArms(texts, end),
   })
   remembered.set(key, united)
   return united
 }
 
-function uniteArms(texts: readonly string[], shape: ScatterShape): string {
-  const order = shape.order.map(
+const uniteArms = (texts: readonly string[], end: string): string =>
+  `${texts.map((text) => `(${text})`).join(' UNION ALL ')}${end}`
+
+/** What follows the arms: the order and the cut of all of them. */
+function endOf({ order, limit, offset = 0 }: ScatterShape): string {
+  const terms = order.map(
     ({ column, descending, nullsFirst }) =>
       `"${column}" ${descending ? 'DESC' : 'ASC'} NULLS ${nullsFirst ? 'FIRST' : 'LAST'}`,
   )
   return [
-    texts.map((text) => `(${text})`).join(' UNION ALL '),
-    order.length > 0 ? ` ORDER BY ${order.join(', ')}` : '',
-    shape.limit === undefined ? '' : ` LIMIT ${shape.limit - (shape.offset ?? 0)}`,
-    shape.offset ? ` OFFSET ${shape.offset}` : '',
+    terms.length > 0 ? ` ORDER BY ${terms.join(', ')}` : '',
+    limit === undefined ? '' : ` LIMIT ${limit - offset}`,
+    offset > 0 ? ` OFFSET ${offset}` : '',
   ].join('')
 }
 

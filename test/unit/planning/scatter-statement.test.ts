@@ -54,6 +54,24 @@ describe('buildNodeStatements', () => {
   const arms = [0, 1, 2, 3].map((index) => ({ shard: shard(index), text, parameters: [7] }))
   const shape = { order: [], limit: undefined, sharedParameters: true, maxArms: 128 }
 
+  it('makes each cut of the same arms anew', () => {
+    const onOne = arms.map((arm) => ({ ...arm, shard: { ...arm.shard, node: 'a' } }))
+    const ends = [
+      { ...shape, offset: 0 },
+      { ...shape, offset: 40 },
+      { ...shape, offset: 0, limit: 50 },
+      { ...shape, offset: 40, limit: 50 },
+      { ...shape, order: [{ column: '__k0', descending: false, nullsFirst: false }], offset: 40, limit: 50 },
+    ].map((one) => buildNodeStatements(onOne, one)[0]?.text.replace(/^.*\)/, ''))
+    expect(ends).toEqual([
+      '',
+      ' OFFSET 40',
+      ' LIMIT 50',
+      ' LIMIT 10 OFFSET 40',
+      ' ORDER BY "__k0" ASC NULLS LAST LIMIT 10 OFFSET 40',
+    ])
+  })
+
   it('makes one a node, with an order and a limit over the arms', () => {
     const order = [{ column: '__k0', descending: true, nullsFirst: true }]
     expect(buildNodeStatements(arms, { ...shape, order, limit: 5 })).toEqual([
