@@ -7,6 +7,7 @@ import type { ArmQueryBuilder } from './arm-query-builder'
 import { cloneWhere } from './clone-where'
 import { type EntityBinding, shardAt } from './entity-binding'
 import { primaryKeyText } from './primary-key-text'
+import { selectKeys } from './select-keys'
 import type { ShardAccess } from './shard-access'
 
 /** Primary keys in one statement of a reload, well below the protocol's limit on parameters. */
@@ -87,6 +88,7 @@ export async function reloadEach(
   { builder, rows, options, isPaged }: Reload,
 ): Promise<(ObjectLiteral | undefined)[]> {
   const page: (ObjectLiteral | undefined)[] = rows.map(() => undefined)
+  const { strip } = selectKeys(binding.metadata, options.select)
   const load = async ({ shard, rows: own, places }: ShardRows) => {
     const keys = keysOf(builder, own)
     const entities = await access.onShard(shard, (manager) =>
@@ -96,7 +98,8 @@ export async function reloadEach(
     for (const [index, key] of keys.entries()) {
       const entity = byKey.get(primaryKeyText(binding.metadata, key))
       if (!entity) continue
-      page[places[index] ?? page.length] = withoutUnselectedKeys(binding, options, entity)
+      strip(entity)
+      page[places[index] ?? page.length] = entity
       access.runtime.origins.remember(binding, entity, shard)
     }
   }
@@ -155,7 +158,7 @@ async function broadcastLoad(
   await runner.broadcaster.broadcast('Load', metadata, entities)
 }
 
-/** The entities of the keys with all that the find options ask for, in no order; all of the find without keys. */
+/** The entities of the keys with all that the find options ask for and their keys, in no order; all without keys. */
 export async function findByKeys(
   manager: EntityManager,
   { metadata }: Pick<EntityBinding, 'metadata'>,
@@ -164,8 +167,9 @@ export async function findByKeys(
 ): Promise<ObjectLiteral[]> {
   const find = (ids: readonly ObjectLiteral[] | undefined) => {
     const { skip: _skip, take: _take, ...rest } = options
+    const { select } = selectKeys(metadata, rest.select)
     const builder = manager.createQueryBuilder(metadata.target, metadata.name)
-    builder.setFindOptions({ ...rest, ...withKeysSelected(metadata, rest), where: cloneWhere(rest.where) } as never)
+    builder.setFindOptions({ ...rest, ...(select && { select }), where: cloneWhere(rest.where) } as never)
     if (ids) builder.andWhereInIds([...ids])
     return builder.getMany()
   }
@@ -174,30 +178,6 @@ export async function findByKeys(
   for (let start = 0; start < keys.length; start += reloadChunk)
     entities.push(...(await find(keys.slice(start, start + reloadChunk))))
   return entities
-}
-
-function withKeysSelected(
-  metadata: EntityBinding['metadata'],
-  { select }: FindManyOptions<ObjectLiteral>,
-): FindManyOptions<ObjectLiteral> {
-  if (!select) return {}
-  const keys = Object.fromEntries(
-    metadata.primaryColumns.filter((column) => !column.embeddedMetadata).map((column) => [column.propertyName, true]),
-  )
-  return { select: { ...select, ...keys } }
-}
-
-function withoutUnselectedKeys(
-  { metadata }: EntityBinding,
-  { select }: FindManyOptions<ObjectLiteral>,
-  entity: ObjectLiteral,
-): ObjectLiteral {
-  if (!select) return entity
-  const selected: ObjectLiteral = select
-  for (const column of metadata.primaryColumns) {
-    if (!column.embeddedMetadata && !selected[column.propertyName]) delete entity[column.propertyName]
-  }
-  return entity
 }
 
 /** In the order of the keys, with a gap where a row went away between the two statements. */
@@ -209,6 +189,8 @@ export async function entitiesOf(
   if (keys.length === 0) return []
   const found = await findByKeys(manager, { metadata }, options, keys)
   const byKey = new Map(found.map((entity) => [primaryKeyText(metadata, entity), entity]))
+  const { strip } = selectKeys(metadata, options.select)
+  for (const entity of found) strip(entity)
   return keys.map((key) => byKey.get(primaryKeyText(metadata, key)))
 }
 

@@ -49,7 +49,8 @@ export function rememberedPage(scope: ScatterScope, options: FindOptions): Pick<
 function mergeOf(scope: ScatterScope, shape: FindShape): RememberedMerge | 'planned each time' {
   const { binding } = scope
   const plans = plansOf(binding)
-  const key = `${placesOf(scope)} ${shape.key}`
+  // The budget decides whether a deep page is refused.
+  const key = `${placesOf(scope)} ${scope.access.limits.rowBudget} ${shape.key}`
   const facts = factsOf(scope)
   const known = plans.get(key)
   if (known && (known === 'planned each time' || isCurrent(scope, known, facts))) return known

@@ -9,9 +9,10 @@ export interface KeysSelected {
   readonly strip: (entity: ObjectLiteral) => void
 }
 
-/** Rows are told apart by their keys, so that a page needs them even where the caller does not. */
-export function selectKeys({ primaryColumns }: EntityMetadata, select: Select): KeysSelected {
-  if (!isPlain(select)) return { select, strip: () => undefined }
+/** Rows are told apart by their keys, so that they are needed even where the caller does not ask for them. */
+export function selectKeys(metadata: EntityMetadata, select: Select): KeysSelected {
+  const { primaryColumns } = metadata
+  if (!isPlain(select) || !selectsColumns(metadata, select)) return { select, strip: () => undefined }
   const missing = primaryColumns.map((column) => column.propertyPath.split('.')).filter((path) => !isIn(select, path))
   return {
     select: missing.reduce<ObjectLiteral>(withPath, select),
@@ -19,6 +20,16 @@ export function selectKeys({ primaryColumns }: EntityMetadata, select: Select): 
       for (const path of missing) without(entity, path)
     },
   }
+}
+
+/** False where all that is selected is of relations, or nothing: then TypeORM selects all columns of the entity itself. */
+function selectsColumns(metadata: EntityMetadata, select: ObjectLiteral, prefix = ''): boolean {
+  return Object.entries(select).some(([name, value]) => {
+    if (!value) return false
+    const path = prefix + name
+    if (metadata.findColumnWithPropertyPathStrict(path)) return true
+    return metadata.findEmbeddedWithPropertyPath(path) && isPlain(value) && selectsColumns(metadata, value, `${path}.`)
+  })
 }
 
 function isIn(select: unknown, [name = '', ...rest]: readonly string[]): boolean {

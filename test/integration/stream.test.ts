@@ -32,6 +32,14 @@ describe('streams of a repository', () => {
     ['of one key', { where: { customerId: '4' }, order: { total: 'ASC' } }],
     ['of a page', { order: { number: 'ASC' }, skip: 3, take: 7 }],
     ['of a selection', { select: { id: true, number: true }, order: { number: 'DESC' } }],
+    [
+      'of a selection beside a relation',
+      { select: { number: true }, relations: { customer: true }, order: { number: 'ASC' } },
+    ],
+    [
+      'of a selection of a relation',
+      { select: { customer: { name: true } }, relations: { customer: true }, order: { number: 'ASC' } },
+    ],
     ['with relations', { relations: { items: true, customer: true }, order: { number: 'ASC' } }],
     ['of a page with relations', { relations: { categories: true }, order: { number: 'DESC' }, skip: 2, take: 5 }],
     ['where a relation says so', { where: { customer: { name: 'eve' } }, order: { number: 'ASC' } }],

@@ -110,6 +110,17 @@ describe('relations inside a shard', () => {
           order: { id: 'ASC' },
         })
         expect(found[0]).toEqual({ id: 1, members: [{ id: expect.any(String), name: 'm1.1' }] })
+        for (const select of [{ members: { name: true } }, { members: { name: true }, id: false }] as const) {
+          const whole = await teams().find({ select, relations: { members: true }, loadEagerRelations: false, take: 1 })
+          expect(whole).toMatchObject([{ id: expect.any(Number), name: expect.any(String) }])
+        }
+        const named = await teams().find({
+          select: { name: true },
+          relations: { members: true },
+          loadEagerRelations: false,
+          order: { id: 'ASC' },
+        })
+        expect(Object.keys(named[0] ?? {}).sort()).toEqual(['members', 'name'])
         const withIds = await members().find({ loadRelationIds: true, where: { rank: 8 } })
         expect(withIds).toMatchObject([{ name: 'm8.8', team: 8 }])
       })
