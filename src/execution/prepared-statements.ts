@@ -37,7 +37,7 @@ export class PreparedStatements {
     if (this.max === 0 || parameterCount > maxParametersToPrepare) return undefined
     const known = this.names.get(text)
     if (known) return known
-    if (!isPreparable(text)) return undefined
+    if (!isPreparable(text) || mayBeSeveral(text)) return undefined
     if (!this.candidates.delete(text)) {
       this.candidates.set(text, true)
       return undefined
@@ -61,3 +61,6 @@ export class PreparedStatements {
 export function isPreparable(text: string): boolean {
   return /^(?:\s|\(|\/\*[\s\S]*?\*\/)*(?:select|insert|update|delete|with)\b/i.test(text)
 }
+
+/** PostgreSQL prepares one at a time. A semicolon in a literal counts too: such a text is sent plainly, which is right as well. */
+const mayBeSeveral = (text: string): boolean => /;\s*\S/.test(text)

@@ -25,15 +25,21 @@ describe('PreparedStatements', () => {
     expect(statements.nameFor('SELECT 1', 0)).toEqual({ name: first?.name })
   })
 
-  it('names nothing that is no query, that is long, or where it may not', () => {
+  it('names nothing that is no query, that is several, that is long, or where it may not', () => {
     const twice = (max: number, text: string, parameters = 0) => {
       const statements = new PreparedStatements(max)
       statements.nameFor(text, parameters)
       return statements.nameFor(text, parameters)
     }
-    for (const text of ['START TRANSACTION', 'COMMIT', 'TRUNCATE t', 'CREATE TABLE t ()'])
+    for (const text of ['START TRANSACTION', 'COMMIT', 'TRUNCATE t', 'CREATE TABLE t ()', 'SELECT 1; SELECT 2'])
       expect(twice(8, text)).toBeUndefined()
-    for (const text of ['select 1', ' (SELECT 1)', 'WITH x AS (SELECT 1) SELECT 1', 'insert into t values (1)'])
+    for (const text of [
+      'select 1',
+      'SELECT 1 ; ',
+      ' (SELECT 1)',
+      'WITH x AS (SELECT 1) SELECT 1',
+      'insert into t values (1)',
+    ])
       expect(twice(8, text)).toBeDefined()
     expect(twice(8, 'SELECT 1', 10_000)).toBeUndefined()
     expect(twice(0, 'SELECT 1')).toBeUndefined()
