@@ -194,9 +194,16 @@ export class NodeConnection {
     return new Promise((resolve, reject) => {
       const query = new NamedQuery(text, values, named, this.session)
       let isWithin = true
+      let hasFailed = false
       query.callback = (error, result) => {
         if (error) {
+          hasFailed = true
           reject(error)
+          return
+        }
+        if (hasFailed) {
+          // pg could not send a value: it closed the statement on the server, and keeps its name as one that is parsed.
+          if (named) this.session.forgetParsed(named.name)
           return
         }
         if (named) named.description ??= descriptionOf(result, this.client)

@@ -114,8 +114,12 @@ describe('NodeConnection', () => {
     release()
   })
 
-  it('may be used on after a value that cannot be sent', async () => {
+  it.each([
+    ['', 'SELECT'],
+    [' in a transaction', 'BEGIN'],
+  ])('may be used on after a value that cannot be sent%s', async (_where, begin) => {
     const { connection, release } = await pool.acquire()
+    await connection.query(begin, undefined, undefined)
     const ask = (value: unknown) => connection.query('SELECT $1::text AS value', [value], undefined)
     const bad = {
       toPostgres: () => {
@@ -126,7 +130,15 @@ describe('NodeConnection', () => {
       expect((await ask('good')).rows).toEqual([{ value: 'good' }])
       await expect(ask(bad)).rejects.toThrow('no such value')
     }
+    await connection.query('ROLLBACK', undefined, undefined)
     release()
+  })
+
+  it('sends several statements in one text as often as it is asked to', async () => {
+    for (const _ of [1, 2, 3]) {
+      const results: unknown = await pool.query('SELECT 1 AS one; SELECT 2 AS two')
+      expect(results).toMatchObject([{ rows: [{ one: 1 }] }, { rows: [{ two: 2 }] }])
+    }
   })
 
   it('knows the state of its transaction from the server, however it was begun and ended', async () => {
