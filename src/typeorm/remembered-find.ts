@@ -1,6 +1,7 @@
-import type { EntityManager, ObjectLiteral, SelectQueryBuilder } from 'typeorm'
+import type { EntityManager, ObjectLiteral } from 'typeorm'
 import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver'
 import type { Alias } from 'typeorm/query-builder/Alias'
+import type { QueryExpressionMap } from 'typeorm/query-builder/QueryExpressionMap'
 import { RawSqlResultsToEntityTransformer } from 'typeorm/query-builder/transformer/RawSqlResultsToEntityTransformer'
 import { Remembered } from '../collections/remembered'
 import type { EntityBinding } from './entity-binding'
@@ -9,8 +10,8 @@ import type { FindOptions } from './scatter-rows'
 
 /** The statement that TypeORM makes of a shape of find options, with the placeholder schema: the same for all shards. */
 interface RememberedStatement {
-  /** Made the statement, and knows how its rows become entities. */
-  readonly builder: SelectQueryBuilder<ObjectLiteral>
+  /** How its rows become entities. The builder that made it is let go: it may hold the connection of a transaction. */
+  readonly expressionMap: QueryExpressionMap
   readonly alias: Alias
   readonly text: string
   readonly parameters: readonly unknown[]
@@ -19,8 +20,8 @@ interface RememberedStatement {
 /** Letters of the remembered statements of an entity, at most: some four hundred. */
 const maxLetters = 4_000_000
 
-/** What a builder weighs besides the text that it made. */
-const lettersOfBuilder = 10_000
+/** What a statement weighs besides its text. */
+const lettersOfMap = 10_000
 
 const remembered = new WeakMap<EntityBinding, Remembered<RememberedStatement>>()
 
@@ -44,10 +45,10 @@ export async function rememberedFind(
   try {
     const { records } = await runner.query(statement.text, fillSlots(statement.parameters, shape.values), true)
     if (records.length === 0) return []
-    const { expressionMap } = statement.builder
+    const { expressionMap, alias } = statement
     const driver = dataSource.driver as PostgresDriver
     const transformer = new RawSqlResultsToEntityTransformer(expressionMap, driver, [], queryRunner)
-    const entities: ObjectLiteral[] = transformer.transform(records, statement.alias)
+    const entities: ObjectLiteral[] = transformer.transform(records, alias)
     await runner.broadcaster.broadcast('Load', binding.metadata, entities)
     return entities
   } finally {
@@ -79,12 +80,13 @@ function statementOf(
   if (known) return known
   const { metadata } = binding
   const builder = manager.createQueryBuilder(metadata.target, metadata.name).setFindOptions(template())
-  const { mainAlias: alias, joinAttributes } = builder.expressionMap
+  const { expressionMap } = builder
+  const { mainAlias: alias, joinAttributes } = expressionMap
   // An order by a relation joins it.
   if (!alias || joinAttributes.length > 0) return undefined
-  builder.expressionMap.queryEntity = true
+  expressionMap.queryEntity = true
   const [text, parameters] = builder.getQueryAndParameters()
-  const made = { builder, alias, text, parameters: Array.isArray(parameters) ? parameters : [] }
+  const made = { expressionMap, alias, text, parameters: Array.isArray(parameters) ? parameters : [] }
   statements.set(key, made)
   return made
 }
@@ -94,7 +96,7 @@ function statementsOf(binding: EntityBinding): Remembered<RememberedStatement> {
   if (known) return known
   const statements = new Remembered<RememberedStatement>({
     maxWeight: maxLetters,
-    weightOf: ({ text }, key) => key.length + text.length + lettersOfBuilder,
+    weightOf: ({ text }, key) => key.length + text.length + lettersOfMap,
   })
   remembered.set(binding, statements)
   return statements
