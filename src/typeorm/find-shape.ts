@@ -1,6 +1,7 @@
 import { FindOperator, type ObjectLiteral } from 'typeorm'
 import type { EntityBinding } from './entity-binding'
 import { isPlain } from './find-predicate'
+import { isLiteral } from './literal-options'
 import type { FindOptions } from './scatter-rows'
 
 /** The place of a value in what was planned for a shape of find options. */
@@ -66,11 +67,6 @@ function writeConstant(value: unknown): string | undefined {
   return `${text}}`
 }
 
-const isLiteral = (value: object): boolean => {
-  const prototype: unknown = Object.getPrototypeOf(value)
-  return prototype === Object.prototype || prototype === null
-}
-
 function writeCondition(binding: EntityBinding, where: unknown, prefix: string, values: unknown[]): string | undefined {
   if (!isPlain(where)) return undefined
   let text = '{'
@@ -132,6 +128,8 @@ function writeValue(value: unknown, values: unknown[]): string | undefined {
   if (!plainOperators.has(value.type)) return undefined
   const inner = innerValue(value)
   if (inner instanceof FindOperator) {
+    // `Equal` makes one parameter of all values of the operator in it.
+    if (value.type === 'equal') return undefined
     const written = writeValue(inner, values)
     return written && `${value.type}(${written})`
   }

@@ -5,6 +5,7 @@ import type { Shard } from '../topology/shard'
 import { checkRelations } from './check-relations'
 import { explainPage } from './explain-page'
 import { type PageWork, pageOfOne, pageOverShards } from './find-page'
+import { literalOptions } from './literal-options'
 import { type OperationContext, routeOperation } from './operation-context'
 import type { Page } from './page'
 import { readInTurn } from './read-cursors'
@@ -73,8 +74,10 @@ export function findAndCount(context: OperationContext, options: Options): Promi
   })
 }
 
-export function findOne(context: OperationContext, options: Options): Promise<ObjectLiteral | null> {
+export function findOne(context: OperationContext, given: Options): Promise<ObjectLiteral | null> {
   const { target } = context.binding.metadata
+  // TypeORM makes a copy here, as in no other read: what is inherited it does not have.
+  const options = { ...given }
   return read<ObjectLiteral | null>(context, options, {
     name: 'findOne',
     single: async (manager, routed) => {
@@ -157,7 +160,8 @@ export async function* stream(
   yield* streamEntities({ ...source, manager, rows }, binding.metadata, routed)
 }
 
-export async function explainRead(context: OperationContext, options: Options): Promise<Explanation> {
+export async function explainRead(context: OperationContext, given: Options): Promise<Explanation> {
+  const options = literalOptions(given)
   checkLocal(context, options)
   const { shards, reason, where } = routeOperation(context, { name: 'find', writes: false }, options.where)
   const routed = { ...options, where: where as never }
@@ -182,8 +186,9 @@ export async function explainPageRead(context: OperationContext, work: PageWork)
 const isWhole = ({ whole, binding }: OperationContext, options: Options, shards: readonly Shard[]): boolean =>
   needsParsing(whole, binding.metadata, options) || (shards.length > 1 && needsWhole(binding.metadata, options))
 
-async function read<T>(context: OperationContext, options: Options, forms: ReadForms<T>): Promise<T> {
+async function read<T>(context: OperationContext, given: Options, forms: ReadForms<T>): Promise<T> {
   const { access, binding } = context
+  const options = literalOptions(given)
   checkLocal(context, options)
   const { shards, where } = routeOperation(context, { name: forms.name, writes: false }, options.where)
   const routed = where === options.where ? options : { ...options, where: where as never }

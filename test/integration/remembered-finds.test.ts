@@ -115,8 +115,13 @@ const shapes: readonly (readonly [string, number | { several: number; one: numbe
     ],
   ],
   ['selections', 2, [{ select: { id: true, name: true }, order: { id: 'ASC' } }, { order: { id: 'ASC' } }]],
-  // What TypeORM changes, writes into the SQL, or splits by shard is planned each time.
+  // What TypeORM changes, gathers into one value, writes into the SQL, or splits by shard is planned each time.
   ['transformed values', 4, where({ code: 'C1' }, { code: 'c2' })],
+  [
+    'an operator that Equal names',
+    4,
+    where({ tags: Equal(In(['t1', 'u1'])) as never }, { tags: Equal(In(['t2', 'u2'])) as never }),
+  ],
   ['SQL', 4, where({ rank: Raw('1') }, { rank: Raw('2') })],
   [
     'a list of keys',
@@ -186,5 +191,18 @@ describe.each([
     await check(options)
     options.take = 7
     await check(options)
+  })
+
+  test('knows the getters of options that are of a class, and what they inherit', async () => {
+    class Window {
+      constructor(readonly size: number) {}
+      get take(): number {
+        return this.size
+      }
+    }
+    for (const size of [3, 5]) {
+      await check(Object.assign(new Window(size), { order: { id: 'ASC' } } as const))
+      await check(Object.assign(Object.create({ take: size }), { order: { id: 'ASC' } }))
+    }
   })
 })
