@@ -23,7 +23,7 @@ const maxLetters = 4_000_000
 /** What a statement weighs besides its text. */
 const lettersOfMap = 10_000
 
-const remembered = new WeakMap<EntityBinding, Remembered<RememberedStatement>>()
+const remembered = new WeakMap<EntityBinding, Remembered<RememberedStatement | 'joined'>>()
 
 /**
  * TypeORM's `find` on one shard by the SQL that it made for a find of the same shape, with the values of this one: making
@@ -77,13 +77,16 @@ function statementOf(
 ): RememberedStatement | undefined {
   const statements = statementsOf(binding)
   const known = statements.get(key)
-  if (known) return known
+  if (known) return known === 'joined' ? undefined : known
   const { metadata } = binding
   const builder = manager.createQueryBuilder(metadata.target, metadata.name).setFindOptions(template())
   const { expressionMap } = builder
   const { mainAlias: alias, joinAttributes } = expressionMap
   // An order by a relation joins it.
-  if (!alias || joinAttributes.length > 0) return undefined
+  if (!alias || joinAttributes.length > 0) {
+    statements.set(key, 'joined')
+    return undefined
+  }
   expressionMap.queryEntity = true
   const [text, parameters] = builder.getQueryAndParameters()
   const made = { expressionMap, alias, text, parameters: Array.isArray(parameters) ? parameters : [] }
@@ -91,12 +94,12 @@ function statementOf(
   return made
 }
 
-function statementsOf(binding: EntityBinding): Remembered<RememberedStatement> {
+function statementsOf(binding: EntityBinding): Remembered<RememberedStatement | 'joined'> {
   const known = remembered.get(binding)
   if (known) return known
-  const statements = new Remembered<RememberedStatement>({
+  const statements = new Remembered<RememberedStatement | 'joined'>({
     maxWeight: maxLetters,
-    weightOf: ({ text }, key) => key.length + text.length + lettersOfMap,
+    weightOf: (made, key) => key.length + (made === 'joined' ? 0 : made.text.length + lettersOfMap),
   })
   remembered.set(binding, statements)
   return statements
