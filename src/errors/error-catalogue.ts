@@ -98,8 +98,8 @@ export const errorCatalogue = Object.freeze({
     'Order by columns of the entity or of its to-one relations.',
   ),
   PAGE_TOO_DEEP: entry(
-    'Rows before a page whose start cannot be counted to come here to be left out, and scatter.rowBudget bounds them.',
-    'Order by plain columns of the entity alone, add a condition that goes on after the last row, or raise scatter.rowBudget.',
+    'Rows before a page whose start cannot be counted to come here to be left out, and the row budget bounds them.',
+    'Order by plain columns of the entity alone, add a condition that goes on after the last row, or raise rowBudget in withLimits or scatter.',
     'no-writes',
   ),
   MERGE_ORDER: entry(
