@@ -5,6 +5,28 @@ interface Entry<Value> {
   isUsed: boolean
 }
 
+interface Bounds<Value> {
+  /** Of all values together. */
+  readonly maxWeight: number
+  /** Of one value; without it each weighs 1. */
+  readonly weightOf?: (value: Value, key: string) => number
+}
+
+/** What is remembered for each of some owners, as long as they are there, each within the same bounds. */
+export class RememberedOf<Owner extends object, Value> {
+  private readonly all = new WeakMap<Owner, Remembered<Value>>()
+
+  constructor(private readonly bounds: Bounds<Value>) {}
+
+  of(owner: Owner): Remembered<Value> {
+    const known = this.all.get(owner)
+    if (known) return known
+    const made = new Remembered<Value>(this.bounds)
+    this.all.set(owner, made)
+    return made
+  }
+}
+
 /**
  * What was made for a key, to be found again. Bounded by weight, since a text of many shards weighs a thousand times one of
  * a single table. What goes is chosen by second chance (the clock algorithm): nearly the least recently used, without
@@ -16,14 +38,7 @@ export class Remembered<Value> {
   private readonly entries = new Map<string, Entry<Value>>()
   private weight = 0
 
-  constructor(
-    private readonly settings: {
-      /** Of all values together. */
-      readonly maxWeight: number
-      /** Of one value; without it each weighs 1. */
-      readonly weightOf?: (value: Value, key: string) => number
-    },
-  ) {}
+  constructor(private readonly bounds: Bounds<Value>) {}
 
   get size(): number {
     return this.entries.size
@@ -39,7 +54,7 @@ export class Remembered<Value> {
   /** A value that weighs more than all may together is not remembered. @returns what had to go for it */
   set(key: string, value: Value): readonly Value[] {
     this.delete(key)
-    const { maxWeight, weightOf } = this.settings
+    const { maxWeight, weightOf } = this.bounds
     const weight = weightOf?.(value, key) ?? 1
     if (weight > maxWeight) return []
     const gone = this.makeRoom(maxWeight - weight)

@@ -1,4 +1,5 @@
 import type { Node, RangeVar } from '@pgsql/types'
+import { targetTable } from '../sql/statement-parts'
 import type { TableUse } from './scope'
 import type { StatementAnalysis } from './statement-analysis'
 
@@ -16,10 +17,8 @@ export function mainUse(statement: Node, { uses }: StatementAnalysis): TableUse 
 
 function mainTables(statement: Node): readonly RangeVar[] {
   if ('SelectStmt' in statement) return (statement.SelectStmt.fromClause ?? []).flatMap(keptTables)
-  if ('UpdateStmt' in statement) return one(statement.UpdateStmt.relation)
-  if ('DeleteStmt' in statement) return one(statement.DeleteStmt.relation)
-  if ('InsertStmt' in statement) return one(statement.InsertStmt.relation)
-  return []
+  const target = targetTable(statement)
+  return target ? [target] : []
 }
 
 function keptTables(item: Node | undefined): readonly RangeVar[] {
@@ -31,5 +30,3 @@ function keptTables(item: Node | undefined): readonly RangeVar[] {
   if (jointype === 'JOIN_RIGHT') return keptTables(rarg)
   return jointype === 'JOIN_FULL' ? [] : [...keptTables(larg), ...keptTables(rarg)]
 }
-
-const one = (rangeVar: RangeVar | undefined): readonly RangeVar[] => (rangeVar ? [rangeVar] : [])

@@ -1,10 +1,10 @@
 import type { FindManyOptions, ObjectLiteral } from 'typeorm'
-import { bindShardNames } from '../planning/bind-shard-names'
 import { type Explanation, explain } from '../planning/explanation'
 import type { NodeStatement } from '../planning/scatter-statement'
 import type { Shard } from '../topology/shard'
 import { type PageWork, planOfOne, planOverShards } from './find-page'
 import type { ScatterScope } from './scatter-rows'
+import { statementOn } from './statement-on'
 
 type Options = FindManyOptions<ObjectLiteral>
 
@@ -41,14 +41,7 @@ function ofOne(
 ): { readonly statement: NodeStatement; readonly isReloaded: boolean } {
   const { dataSource } = access.runtime.handle(shard)
   const { builder, isReloaded } = planOfOne(dataSource, binding.metadata, asked)
-  const [text, parameters] = builder.getQueryAndParameters()
-  const statement = {
-    node: shard.node,
-    shards: Object.freeze([shard.name]),
-    text: bindShardNames(text, shard),
-    parameters: Object.freeze(Array.isArray(parameters) ? [...parameters] : []),
-  }
-  return { statement: Object.freeze(statement), isReloaded }
+  return { statement: statementOn(shard, builder), isReloaded }
 }
 
 const pageSteps = ({ request }: PageWork, statements: number, isReloaded: boolean): readonly string[] =>

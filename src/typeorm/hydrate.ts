@@ -44,7 +44,8 @@ export async function hydrateEach(
   // All at once where every row is an entity of its own; two shards may hold one primary key, which it would make one.
   const all = transform(builder, [...rows])
   const isRowByRow = all.length === rows.length
-  if (isRowByRow && !isLoadHeard(access, binding)) {
+  const isHeard = isLoadHeard(access, binding)
+  if (isRowByRow && !isHeard) {
     for (const [place, entity] of all.entries())
       origins.remember(binding, entity, shardAt(binding, Number(rows[place]?.['__arm'])))
     return all
@@ -58,7 +59,7 @@ export async function hydrateEach(
       origins.remember(binding, entity, shard)
     }
     const loaded = entities.filter((entity) => entity !== undefined)
-    if (isLoadHeard(access, binding)) await broadcastLoad(access, binding, shard, loaded)
+    if (isHeard) await broadcastLoad(access, binding, shard, loaded)
   }
   return page
 }

@@ -1,7 +1,6 @@
 import type { EntityManager, FindManyOptions, ObjectLiteral } from 'typeorm'
 import { ShardedError } from '../errors/sharded-error'
 import { combineAverage, combineCounts, combineExtreme, combineSum } from '../merging/combine-aggregate'
-import { bindShardNames } from '../planning/bind-shard-names'
 import { type Explanation, explain } from '../planning/explanation'
 import { passThrough } from '../planning/page-rung'
 import type { NodeStatement } from '../planning/scatter-statement'
@@ -14,6 +13,7 @@ import { rememberedPage } from './remembered-page'
 import { newBuilder, planArms, type ScatterScope } from './scatter-rows'
 import type { ShardAccess } from './shard-access'
 import { numberKind } from './sort-column'
+import { statementOn } from './statement-on'
 
 type Options = FindManyOptions<ObjectLiteral>
 
@@ -181,11 +181,5 @@ function singleStatement(
 ): NodeStatement {
   const manager: EntityManager = access.runtime.managerOf(shard)
   const builder = manager.createQueryBuilder(metadata.target, metadata.name).setFindOptions(options as never)
-  const [text, parameters] = builder.getQueryAndParameters()
-  return Object.freeze({
-    node: shard.node,
-    shards: Object.freeze([shard.name]),
-    text: bindShardNames(text, shard),
-    parameters: Object.freeze(Array.isArray(parameters) ? [...parameters] : []),
-  })
+  return statementOn(shard, builder)
 }

@@ -3,7 +3,7 @@ import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver'
 import type { Alias } from 'typeorm/query-builder/Alias'
 import type { QueryExpressionMap } from 'typeorm/query-builder/QueryExpressionMap'
 import { RawSqlResultsToEntityTransformer } from 'typeorm/query-builder/transformer/RawSqlResultsToEntityTransformer'
-import { Remembered } from '../collections/remembered'
+import { RememberedOf } from '../collections/remembered'
 import type { EntityBinding } from './entity-binding'
 import { type FindShape, fillSlots, findShape } from './find-shape'
 import type { FindOptions } from './scatter-rows'
@@ -23,7 +23,10 @@ const maxLetters = 4_000_000
 /** What a statement weighs besides its text. */
 const lettersOfMap = 10_000
 
-const remembered = new WeakMap<EntityBinding, Remembered<RememberedStatement | 'joined'>>()
+const remembered = new RememberedOf<EntityBinding, RememberedStatement | 'joined'>({
+  maxWeight: maxLetters,
+  weightOf: (made, key) => key.length + (made === 'joined' ? 0 : made.text.length + lettersOfMap),
+})
 
 /**
  * TypeORM's `find` on one shard by the SQL that it made for a find of the same shape, with the values of this one: making
@@ -75,7 +78,7 @@ function statementOf(
   manager: EntityManager,
   { key, template }: FindShape,
 ): RememberedStatement | undefined {
-  const statements = statementsOf(binding)
+  const statements = remembered.of(binding)
   const known = statements.get(key)
   if (known) return known === 'joined' ? undefined : known
   const { metadata } = binding
@@ -92,15 +95,4 @@ function statementOf(
   const made = { expressionMap, alias, text, parameters: Array.isArray(parameters) ? parameters : [] }
   statements.set(key, made)
   return made
-}
-
-function statementsOf(binding: EntityBinding): Remembered<RememberedStatement | 'joined'> {
-  const known = remembered.get(binding)
-  if (known) return known
-  const statements = new Remembered<RememberedStatement | 'joined'>({
-    maxWeight: maxLetters,
-    weightOf: (made, key) => key.length + (made === 'joined' ? 0 : made.text.length + lettersOfMap),
-  })
-  remembered.set(binding, statements)
-  return statements
 }

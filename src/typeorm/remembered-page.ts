@@ -1,4 +1,4 @@
-import { Remembered } from '../collections/remembered'
+import { RememberedOf } from '../collections/remembered'
 import type { NodeSortFacts } from '../planning/node-sort-facts'
 import type { NodeStatement } from '../planning/scatter-statement'
 import type { EntityBinding } from './entity-binding'
@@ -27,7 +27,10 @@ const maxLetters = 4_000_000
 /** What a find weighs that is known to be planned anew each time: it has another rung than the merge. */
 const lettersOfNothing = 100
 
-const remembered = new WeakMap<EntityBinding, Remembered<RememberedMerge | 'planned each time'>>()
+const remembered = new RememberedOf<EntityBinding, RememberedMerge | 'planned each time'>({
+  maxWeight: maxLetters,
+  weightOf: (plan, key) => key.length + (plan === 'planned each time' ? lettersOfNothing : lettersOf(plan.scatter)),
+})
 
 /**
  * As `planPage`; but where a find of the same shape over the same shards was planned before, its statements are used again
@@ -48,7 +51,7 @@ export function rememberedPage(scope: ScatterScope, options: FindOptions): Pick<
 
 function mergeOf(scope: ScatterScope, shape: FindShape): RememberedMerge | 'planned each time' {
   const { binding } = scope
-  const plans = plansOf(binding)
+  const plans = remembered.of(binding)
   // The budget decides whether a deep page is refused.
   const key = `${placesOf(scope)} ${scope.access.limits.rowBudget} ${shape.key}`
   const facts = factsOf(scope)
@@ -58,17 +61,6 @@ function mergeOf(scope: ScatterScope, shape: FindShape): RememberedMerge | 'plan
   const made = scatter ? { scatter, facts } : 'planned each time'
   plans.set(key, made)
   return made
-}
-
-function plansOf(binding: EntityBinding): Remembered<RememberedMerge | 'planned each time'> {
-  const known = remembered.get(binding)
-  if (known) return known
-  const plans = new Remembered<RememberedMerge | 'planned each time'>({
-    maxWeight: maxLetters,
-    weightOf: (plan, key) => key.length + (plan === 'planned each time' ? lettersOfNothing : lettersOf(plan.scatter)),
-  })
-  remembered.set(binding, plans)
-  return plans
 }
 
 const lettersOf = ({ statements }: ScatterPlan): number => statements.reduce((sum, { text }) => sum + text.length, 0)
