@@ -58,7 +58,7 @@ export class PreparedStatements {
 }
 
 /** Statements that a plan can be kept for; utility statements (BEGIN, TRUNCATE, DDL) have none. */
-export function isPreparable(text: string): boolean {
+function isPreparable(text: string): boolean {
   return /^(?:\s|\(|\/\*[\s\S]*?\*\/)*(?:select|insert|update|delete|with)\b/i.test(text)
 }
 

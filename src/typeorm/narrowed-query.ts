@@ -1,7 +1,6 @@
 import type { DataSource, ObjectLiteral, QueryRunner } from 'typeorm'
 import { ShardedError } from '../errors/sharded-error'
-import { isRead } from '../execution/is-read'
-import { isPreparable } from '../execution/prepared-statements'
+import { mayWriteRows } from '../execution/is-read'
 import type { ScatterLimits } from '../execution/scatter-limits'
 import type { Shard } from '../topology/shard'
 import type { Hint } from './hint'
@@ -20,9 +19,6 @@ export interface NarrowedQuery {
   readonly parameters: unknown[] | ObjectLiteral | undefined
 }
 
-/** Statements that PostgreSQL takes in a transaction, and that may write. */
-const mayWrite = (text: string): boolean => isPreparable(text) && !isRead(text)
-
 /**
  * The answers of raw SQL, once for each hint, all within the same limits; writes of several hints happen all or not. A text
  * that names no sharded table goes to the shard of `onShard` as it is.
@@ -32,7 +28,7 @@ const mayWrite = (text: string): boolean => isPreparable(text) && !isRead(text)
 export async function narrowedQuery<T>(given: NarrowedQuery, hints: readonly (Hint | undefined)[]): Promise<T[]> {
   const { dataSource, queryRunner, limits } = given
   const runner = (queryRunner ?? dataSource.createQueryRunner()) as ShardedQueryRunner
-  const isAtomic = hints.length > 1 && !runner.isTransactionActive && mayWrite(given.query)
+  const isAtomic = hints.length > 1 && !runner.isTransactionActive && mayWriteRows(given.query)
   try {
     if (isAtomic) await runner.startTransaction()
     const within = narrow(runner, { limits })

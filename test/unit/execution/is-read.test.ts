@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { isRead } from '../../../src/execution/is-read'
+import { isRead, mayWriteRows } from '../../../src/execution/is-read'
 
 describe('isRead', () => {
   it.each([
@@ -22,4 +22,22 @@ describe('isRead', () => {
     'CALL p()',
     'BEGIN',
   ])('takes %j for a write', (text) => expect(isRead(text)).toBe(false))
+})
+
+describe('mayWriteRows', () => {
+  it.each([
+    'INSERT INTO a VALUES (1)',
+    '-- all\n UPDATE a SET b = 1',
+    '/* all */ delete FROM a',
+    'MERGE INTO a USING b ON true WHEN MATCHED THEN DELETE',
+    'WITH a AS (INSERT INTO b VALUES (1) RETURNING *) SELECT * FROM a',
+  ])('takes %j for one that does', (text) => expect(mayWriteRows(text)).toBe(true))
+
+  it.each([
+    'SELECT 1',
+    'WITH a AS (SELECT 1) SELECT * FROM a',
+    'VACUUM a',
+    'DISCARD ALL',
+    'CREATE INDEX CONCURRENTLY ON a (b)',
+  ])('takes %j for one that does not', (text) => expect(mayWriteRows(text)).toBe(false))
 })
