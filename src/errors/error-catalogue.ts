@@ -185,6 +185,15 @@ export const errorCatalogue = Object.freeze({
     'Read the rows to learn whether the commit took effect.',
     'outcome-unknown',
   ),
+  TWO_PHASE_UNAVAILABLE: entry(
+    'A commit in two phases prepares a transaction on every node, and each has to allow it.',
+    'Set max_prepared_transactions on every node to at least its connections, and let the role create tables; or choose transactions: "best-effort".',
+  ),
+  SINGLE_SHARD_TRANSACTION: entry(
+    'With transactions: "single-shard", what is atomic has one shard.',
+    'Split the work by shard, or choose transactions: "two-phase".',
+    'no-writes',
+  ),
   WRONG_SHARD: entry(
     'A row may only be written to the shard that owns its key.',
     'Write it through the repository, which finds the shard.',

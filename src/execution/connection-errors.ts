@@ -1,4 +1,5 @@
 import { ShardedError } from '../errors/sharded-error'
+import { CommitOutcomeUnknownError } from '../errors/transaction-errors'
 import { isRead } from './is-read'
 
 /** Where a statement ran: for messages. */
@@ -61,10 +62,7 @@ export function unavailable(place: Place, cause: unknown): ShardedError {
 export function connectionBroke(place: Place, text: string, inTransaction: boolean, cause: unknown): ShardedError {
   const details = { ...place, statement: text.slice(0, 500) }
   if (/^\s*COMMIT/i.test(text)) {
-    return new ShardedError('COMMIT_OUTCOME_UNKNOWN', `${placeText(place)} did not acknowledge COMMIT.`, {
-      details,
-      cause,
-    })
+    return new CommitOutcomeUnknownError(`${placeText(place)} did not acknowledge COMMIT.`, { details, cause })
   }
   if (inTransaction || isRead(text)) {
     return new ShardedError('SHARD_UNAVAILABLE', `${placeText(place)} broke the connection during a statement.`, {

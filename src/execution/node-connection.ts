@@ -27,6 +27,9 @@ const cancelAgainMs = 500
 /** A statement that does not end this long after its cancel request is ended by closing its connection. */
 const cancelGraceMs = 5_000
 
+/** The tags of statements that write rows. */
+const writeCommands: ReadonlySet<string> = new Set(['INSERT', 'UPDATE', 'DELETE', 'MERGE', 'COPY'])
+
 export interface ConnectionSettings {
   readonly maxPrepared: number
   readonly listeners: ReadonlySet<StatementListener>
@@ -40,6 +43,8 @@ export interface ConnectionSettings {
  * broken connection into an error that says what became of the statement.
  */
 export class NodeConnection {
+  /** A statement has written rows since this was last set to false. */
+  hasWritten = false
   private isBusy = false
   private isReleased = false
   private readonly waiting: (() => void)[] = []
@@ -80,6 +85,7 @@ export class NodeConnection {
       const statement = { text, values, named, fuse }
       const result = await (fuse ? this.sendCancellable(statement, fuse) : this.sendNamed(statement))
       failed = false
+      if (result.rowCount && writeCommands.has(result.command)) this.hasWritten = true
       return result
     } catch (error) {
       // The error comes before the server is ready: only then does the session know its state.
@@ -108,6 +114,16 @@ export class NodeConnection {
   /** A statement of the present transaction failed, and no savepoint before it was returned to: COMMIT will roll back. */
   get isTransactionFailed(): boolean {
     return this.session.isTransactionFailed
+  }
+
+  /** The server has an open transaction, failed or not. */
+  get inTransaction(): boolean {
+    return this.session.inTransaction
+  }
+
+  /** Nothing is left open, and nothing is still on its way. */
+  get isAtRest(): boolean {
+    return this.session.isClean
   }
 
   /** The holder gives the connection back, and may use it no more. @returns false where nobody else may use it either */

@@ -15,6 +15,8 @@ export interface NodeFacts {
   readonly version: string
   readonly database: string
   readonly searchSchema: string
+  /** How many transactions may be prepared; 0: none. */
+  readonly maxPreparedTransactions: number
 }
 
 export interface NodePoolSettings {
@@ -115,6 +117,11 @@ export class NodePool {
     }
   }
 
+  /** The same pool for what nobody asked for: its statements are not told to listeners, who count those of operations. */
+  get background(): Pick<NodePool, 'name' | 'facts' | 'acquire'> {
+    return Object.create(this, { settings: { value: { ...this.settings, listeners: new Set() } } })
+  }
+
   /** Asks the node once for its version and database. */
   async loadFacts(): Promise<NodeFacts> {
     const { rows } = await this.query(factsQuery)
@@ -123,6 +130,7 @@ export class NodePool {
       version: /\d+(?:\.\d+)*/.exec(row['version'] ?? '')?.[0] ?? '0',
       database: row['database'] ?? '',
       searchSchema: row['schema'] ?? 'public',
+      maxPreparedTransactions: Number(row['prepared'] ?? 0),
     })
     return this.knownFacts
   }
@@ -174,7 +182,7 @@ const int8AsNumber = {
     oid === types.builtins.INT8 && format !== 'binary' ? Number : types.getTypeParser(oid, format as 'text'),
 }
 
-const factsQuery = `SELECT current_setting('server_version') AS version, current_database() AS database, current_schema() AS schema`
+const factsQuery = `SELECT current_setting('server_version') AS version, current_database() AS database, current_schema() AS schema, current_setting('max_prepared_transactions') AS prepared`
 
 function notAsked(node: string): never {
   throw new Error(`Node ${node} was not asked for its facts yet.`)

@@ -1,3 +1,5 @@
+import type { QueryResult } from 'pg'
+import type { Fuse } from '../execution/fuse'
 import type { NodeConnection } from '../execution/node-connection'
 import type { Lease, NodePool } from '../execution/node-pool'
 
@@ -30,9 +32,9 @@ export class NodeTransaction {
   }
 
   private async begin({ isolation, depth }: TransactionSettings): Promise<this> {
+    this.connection.hasWritten = false
     try {
-      await this.send('START TRANSACTION')
-      if (isolation) await this.send(`SET TRANSACTION ISOLATION LEVEL ${isolation}`)
+      await this.send(isolation ? `START TRANSACTION ISOLATION LEVEL ${isolation}` : 'START TRANSACTION')
       for (let level = 1; level < depth; level++) await this.savepoint(level)
       return this
     } catch (error) {
@@ -54,9 +56,21 @@ export class NodeTransaction {
   }
 
   /** False where the server answered COMMIT with a rollback, since an earlier statement had failed. */
-  async commit(): Promise<boolean> {
-    const { command } = await this.connection.query('COMMIT', undefined, undefined)
+  async commit(fuse?: Fuse): Promise<boolean> {
+    const { command } = await this.query('COMMIT', undefined, fuse)
     return command === 'COMMIT'
+  }
+
+  /** A statement of the transaction; of the session, once that has ended. */
+  query(text: string, values?: readonly unknown[], fuse?: Fuse): Promise<QueryResult> {
+    return this.connection.query(text, values, undefined, fuse)
+  }
+
+  /** Whether there is anything to commit: PostgreSQL gives a transaction its id at its first write, or lock of a row. */
+  async hasWritten(): Promise<boolean> {
+    if (this.connection.hasWritten) return true
+    const { rows } = await this.query('SELECT pg_current_xact_id_if_assigned() IS NOT NULL AS written')
+    return rows[0]?.written === true
   }
 
   rollback(): Promise<void> {
@@ -69,6 +83,6 @@ export class NodeTransaction {
   }
 
   private async send(text: string): Promise<void> {
-    await this.connection.query(text, undefined, undefined)
+    await this.query(text)
   }
 }

@@ -3,6 +3,7 @@ import { ShardedError } from '../errors/sharded-error'
 import type { DefaultLimits } from '../execution/operation-limits'
 import { CursorSigner } from '../merging/cursor'
 import { checkBound, checkLimits, defaultDeadlineMs, defaultRowBudget } from '../metadata/limits'
+import type { TransactionMode } from '../transactions/transaction-mode'
 import type { CursorOptions, NodeOptions, ShardedDataSourceOptions } from './sharded-data-source-options'
 
 const defaultPreparedStatements = 256
@@ -10,12 +11,17 @@ const defaultPoolSize = 10
 /** Waiting for a connection ends after this, so that a full pool or a silent node is an error, not a hang. */
 const defaultConnectTimeoutMs = 10_000
 
+const transactionModes: ReadonlySet<TransactionMode> = new Set(['two-phase', 'best-effort', 'single-shard'])
+
 /** @throws ShardedError OPTIONS_INVALID */
 export function checkOptions(options: ShardedDataSourceOptions): void {
   const nodes = Object.keys(options.nodes ?? {})
   if (nodes.length === 0) throw invalid('nodes names no node')
   if (options.home !== undefined && !nodes.includes(options.home))
     throw invalid(`home names "${options.home}", which is not among the nodes ${nodes.join(', ')}`)
+  const { transactions } = options
+  if (transactions !== undefined && !transactionModes.has(transactions))
+    throw invalid(`transactions is "${transactions}"; it takes ${[...transactionModes].join(', ')}`)
   checkLimits(options.scatter ?? {}, 'scatter')
   checkBound(options.scatter?.concurrencyPerNode, 'scatter.concurrencyPerNode', Number.MAX_SAFE_INTEGER)
   for (const option of ['url', 'host', 'replication', 'driver'] as const) {

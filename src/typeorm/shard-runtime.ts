@@ -4,6 +4,8 @@ import type { NodePool } from '../execution/node-pool'
 import type { DefaultLimits } from '../execution/operation-limits'
 import type { Shard } from '../topology/shard'
 import type { ShardMap } from '../topology/shard-map'
+import type { TransactionMode } from '../transactions/transaction-mode'
+import type { TwoPhase } from '../transactions/two-phase'
 import type { BindText } from './bound-client'
 import type { EntityBinding } from './entity-binding'
 import type { Origins } from './origins'
@@ -14,6 +16,13 @@ export interface ShardHandle {
   readonly shard: Shard
   readonly dataSource: ShardDataSource
   readonly bind: BindText
+}
+
+/** How the data source's transactions are committed. */
+export interface TransactionSettings {
+  readonly mode: TransactionMode
+  /** In the mode `two-phase`, where there are several nodes. */
+  readonly twoPhase: TwoPhase | undefined
 }
 
 /** All that an initialised data source has: the topology, the pools, the shards' data sources, the sharded entities. */
@@ -27,6 +36,7 @@ export class ShardRuntime {
     readonly warn: (text: string) => void,
     /** What bounds a scatter that is of no one entity. */
     readonly limits: DefaultLimits,
+    readonly transactions: TransactionSettings,
   ) {}
 
   /** The binding of a sharded entity, by its class or name; undefined for an unsharded one. */

@@ -2,6 +2,7 @@ import type { ConnectionOptions } from 'node:tls'
 import type { PostgresDataSourceOptions } from 'typeorm/driver/postgres/PostgresDataSourceOptions'
 import type { ShardingFunction } from '../functions/sharding-function'
 import type { Layout, ScatterOptions } from '../metadata/sharded-options'
+import type { TransactionMode } from '../transactions/transaction-mode'
 
 /** One PostgreSQL database. */
 export interface NodeOptions {
@@ -72,6 +73,11 @@ export interface ShardedDataSourceOptions extends Omit<PostgresDataSourceOptions
   readonly primaryKeyCheck?: boolean
   /** Named statements per connection: true means 256 of them. Turn off behind a pooler in transaction mode. Default true. */
   readonly preparedStatements?: boolean | { readonly max: number }
+  /**
+   * How a write over several nodes is committed. Default: `'two-phase'` where every node allows it (its
+   * `max_prepared_transactions` is above 0), else `'best-effort'`, and the log says so once.
+   */
+  readonly transactions?: TransactionMode
   /** For `findPage`, which is refused without. */
   readonly cursors?: CursorOptions
 }

@@ -25,6 +25,9 @@ import { collationReport } from '../planning/collation-report'
 import { quoted } from '../sql/quoted'
 import type { Shard } from '../topology/shard'
 import { createShardMap, type ShardMap } from '../topology/shard-map'
+import type { ControlPointListener } from '../transactions/control-point'
+import type { RecoveryReport } from '../transactions/recover-transactions'
+import { TwoPhase } from '../transactions/two-phase'
 import { bindMetadata } from './bind-metadata'
 import { checkPhysicalNames } from './check-physical-names'
 import { describeEntities } from './describe-entities'
@@ -35,7 +38,7 @@ import { pgFacade, shardBinder } from './pg-facade'
 import { checkOptions, cursorSignerOf, homeOf, limitsOf, maxPreparedOf, poolConfigOf } from './resolve-options'
 import { SchemaDataSource } from './schema-data-source'
 import { ShardDataSource } from './shard-data-source'
-import { type ShardHandle, ShardRuntime } from './shard-runtime'
+import { type ShardHandle, ShardRuntime, type TransactionSettings } from './shard-runtime'
 import type { ShardedDataSourceOptions } from './sharded-data-source-options'
 import { ShardedEntityManager } from './sharded-entity-manager'
 import { ShardedSelectQueryBuilder } from './sharded-query-builders'
@@ -76,6 +79,8 @@ export class ShardedDataSource extends DataSource {
   readonly cursorSigner: CursorSigner | undefined
   private pools: ReadonlyMap<string, NodePool> = new Map()
   private readonly listeners: Set<StatementListener> = new Set()
+  private readonly controlPointListeners: Set<ControlPointListener> = new Set()
+  private transactions: TransactionSettings = { mode: 'best-effort', twoPhase: undefined }
   private built: ShardRuntime | undefined
   private builtEngine: StatementEngine | undefined
 
@@ -151,8 +156,32 @@ export class ShardedDataSource extends DataSource {
   }
 
   /**
+   * Calls `listener` at every control point of commits over several nodes and of their recovery, and waits for it: for tests
+   * that let a process or a server die there. The returned function ends that.
+   */
+  onControlPoint(listener: ControlPointListener): () => void {
+    this.controlPointListeners.add(listener)
+    return () => void this.controlPointListeners.delete(listener)
+  }
+
+  /**
+   * Ends what commits over several nodes left prepared when a process or a node died in the middle: what was decided is
+   * committed, all else rolled back. It also runs when the data source is initialised and every few seconds after that;
+   * any number of processes may do it at once.
+   *
+   * @throws ShardedError TWO_PHASE_UNAVAILABLE where transactions are not committed in two phases
+   */
+  async recoverTransactions(): Promise<RecoveryReport> {
+    const { mode, twoPhase } = this.runtime.transactions
+    if (twoPhase) return twoPhase.recover()
+    throw new ShardedError('TWO_PHASE_UNAVAILABLE', `Transactions are ${mode} here, over ${this.pools.size} node(s).`, {
+      details: { mode, nodes: this.pools.size },
+    })
+  }
+
+  /**
    * Connects to all nodes, checks the entities and makes their shards' data sources. A failure closes what was opened.
-   * @throws ShardedError SHARD_UNAVAILABLE and the errors of `buildShardedModel`
+   * @throws ShardedError SHARD_UNAVAILABLE, TWO_PHASE_UNAVAILABLE and the errors of `buildShardedModel`
    */
   override async initialize(): Promise<this> {
     if (this.isInitialized) throw new CannotConnectAlreadyConnectedError()
@@ -162,7 +191,10 @@ export class ShardedDataSource extends DataSource {
       await this.eachNode((pool) => pool.loadFacts())
       const { facts } = this.pool(homeOf(this.sharding))
       Object.assign(this.driver, { version: facts.version, database: facts.database, searchSchema: facts.searchSchema })
-      return await super.initialize()
+      this.transactions = await this.openTransactions()
+      await super.initialize()
+      this.transactions.twoPhase?.start()
+      return this
     } catch (error) {
       await this.endPools()
       throw error
@@ -311,7 +343,16 @@ export class ShardedDataSource extends DataSource {
     }
     this.model = model
     const warn = (text: string): void => this.logger.log('warn', text)
-    return new ShardRuntime(map, this.pools, handles, bindings, origins, warn, limitsOf(this.sharding))
+    return new ShardRuntime(
+      map,
+      this.pools,
+      handles,
+      bindings,
+      origins,
+      warn,
+      limitsOf(this.sharding),
+      this.transactions,
+    )
   }
 
   private model: ShardedModel = { entities: new Map(), groups: new Map() }
@@ -369,7 +410,28 @@ export class ShardedDataSource extends DataSource {
     return pools
   }
 
+  /** The mode that the options ask for, or else the best that all nodes allow. */
+  private async openTransactions(): Promise<TransactionSettings> {
+    const { transactions: asked } = this.sharding
+    const isSeveral = this.pools.size > 1
+    if (asked === 'best-effort' || asked === 'single-shard') return { mode: asked, twoPhase: undefined }
+    if (!isSeveral) return { mode: 'two-phase', twoPhase: undefined }
+    const warn = (text: string): void => this.logger.log('warn', text)
+    try {
+      const twoPhase = await TwoPhase.open([...this.pools.values()], { listeners: this.controlPointListeners, warn })
+      return { mode: 'two-phase', twoPhase }
+    } catch (error) {
+      if (asked === 'two-phase' || !(error instanceof ShardedError) || error.code !== 'TWO_PHASE_UNAVAILABLE')
+        throw error
+      warn(`Writes over several nodes are best-effort. ${error.message}`)
+      return { mode: 'best-effort', twoPhase: undefined }
+    }
+  }
+
   private async endPools(): Promise<void> {
+    const { twoPhase } = this.transactions
+    this.transactions = { mode: 'best-effort', twoPhase: undefined }
+    await twoPhase?.stop()
     const pools = [...this.pools.values()]
     this.pools = new Map()
     this.built = undefined

@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream'
+import { DatabaseError } from 'pg'
 import {
   type EntityManager,
   NamedPlaceholdersNotSupportedError,
@@ -20,8 +21,9 @@ import { OperationLimits } from '../execution/operation-limits'
 import type { ScatterLimits } from '../execution/scatter-limits'
 import type { Explanation } from '../planning/explanation'
 import type { Shard } from '../topology/shard'
-import { commitAll } from '../transactions/commit-all'
+import { commitTransaction } from '../transactions/commit-transaction'
 import { NodeTransaction } from '../transactions/node-transaction'
+import type { Participant } from '../transactions/participant'
 import { BoundClient } from './bound-client'
 import { ParticipantQueryRunner } from './participant-query-runner'
 import { ShardAccess, unwrap } from './shard-access'
@@ -55,6 +57,8 @@ export class ShardedQueryRunner extends PostgresQueryRunner {
   declare readonly manager: EntityManager
   private readonly parts = new Map<string, Promise<NodePart>>()
   private isolation: string | undefined
+  /** In the mode `single-shard`, the shard of the transaction. */
+  private onlyShard: Shard | undefined
   /** Of views that `narrowed` gives. */
   readonly narrowing: StatementNarrowing | undefined = undefined
   private readonly operationLimits: OperationLimits | undefined = undefined
@@ -89,6 +93,7 @@ export class ShardedQueryRunner extends PostgresQueryRunner {
 
   /** The entity manager of a shard inside this transaction; with a fuse, one of the caller's own. */
   async participant(shard: Shard, fuse?: Fuse): Promise<EntityManager> {
+    this.admit(shard)
     const part = await this.openNode(shard.node)
     const own = this.runnerOf(part, shard)
     if (!fuse) return own.manager
@@ -99,6 +104,7 @@ export class ShardedQueryRunner extends PostgresQueryRunner {
 
   /** The connection of a shard's node inside this transaction. */
   async connectionFor(shard: Shard): Promise<NodeConnection> {
+    this.admit(shard)
     const part = await this.openNode(shard.node)
     this.runnerOf(part, shard)
     return part.transaction.connection
@@ -223,7 +229,7 @@ export class ShardedQueryRunner extends PostgresQueryRunner {
     } else {
       const parts = await this.openParts()
       const results = await Promise.allSettled(parts.map((part) => part.transaction.rollback()))
-      this.finish(parts, (index) => results[index]?.status === 'rejected')
+      this.finish(parts)
       const failed = results.find((result) => result.status === 'rejected')
       if (failed) throw failed.reason
     }
@@ -232,7 +238,7 @@ export class ShardedQueryRunner extends PostgresQueryRunner {
 
   /** Gives all connections back; a transaction that nobody ended is rolled back by closing them. */
   override async release(): Promise<void> {
-    if (this.parts.size > 0) this.finish(await this.openParts(), () => true)
+    if (this.parts.size > 0) this.finish(await this.openParts())
     await super.release()
   }
 
@@ -251,33 +257,34 @@ export class ShardedQueryRunner extends PostgresQueryRunner {
 
   private async commitNodes(): Promise<void> {
     const parts = await this.openParts()
-    const ended = new Set<NodePart>()
     try {
-      await commitAll(
-        parts.map((part) => ({
-          node: part.transaction.node,
-          shards: [...part.runners.keys()],
-          isFailed: part.transaction.connection.isTransactionFailed,
-          commit: async () => {
-            const committed = await part.transaction.commit()
-            ended.add(part)
-            return committed
-          },
-          rollback: async () => {
-            await part.transaction.rollback()
-            ended.add(part)
-          },
-        })),
+      await commitTransaction(
+        parts.map((part) => participantOf(part)),
+        this.runtime().transactions.twoPhase,
       )
+    } catch (error) {
+      // As TypeORM's own COMMIT fails: a deferred constraint, a serialization failure.
+      throw error instanceof DatabaseError ? new QueryFailedError('COMMIT', undefined, error) : error
     } finally {
-      this.finish(parts, (index) => !ended.has(parts[index] as NodePart))
+      this.finish(parts)
     }
   }
 
+  /** @throws ShardedError SINGLE_SHARD_TRANSACTION for a second shard where there may be one only */
+  private admit(shard: Shard): void {
+    if (this.runtime().transactions.mode !== 'single-shard') return
+    this.onlyShard ??= shard
+    if (this.onlyShard.name === shard.name) return
+    throw singleShard(`shard ${this.onlyShard.name}`, `shard ${shard.name}`)
+  }
+
   /** Opens a node at the present depth; asked for twice at once, it is opened once. */
-  private openNode(node: string): Promise<NodePart> {
+  private async openNode(node: string): Promise<NodePart> {
     const known = this.parts.get(node)
     if (known) return known
+    const [other] = this.parts.keys()
+    if (other !== undefined && this.runtime().transactions.mode === 'single-shard')
+      throw singleShard(`node ${other}`, `node ${node}`)
     const opening = this.openPart(node)
     this.parts.set(node, opening)
     opening.catch(() => this.parts.delete(node))
@@ -305,17 +312,17 @@ export class ShardedQueryRunner extends PostgresQueryRunner {
     for (const part of await this.openParts()) await work(part)
   }
 
-  /** Ends the transaction's bookkeeping and gives the other nodes' connections back, closing those that are broken. */
-  private finish(parts: readonly NodePart[], isBroken: (index: number) => boolean): void {
-    for (const [index, part] of parts.entries()) {
+  /** Ends the transaction's bookkeeping and gives the other nodes' connections back, closing those that are not at rest. */
+  private finish(parts: readonly NodePart[]): void {
+    for (const part of parts) {
       for (const runner of [...part.runners.values(), ...part.limited]) runner.end()
-      const broken = isBroken(index)
+      const { node, connection } = part.transaction
+      const broken = !connection.isAtRest
       part.transaction.release(broken)
-      if (broken && part.transaction.node === this.runtime().map.home) {
-        this.closeConnection()
-      }
+      if (broken && node === this.runtime().map.home) this.closeConnection()
     }
     this.parts.clear()
+    this.onlyShard = undefined
     this.transactionDepth = 0
     this.isTransactionActive = false
   }
@@ -324,6 +331,32 @@ export class ShardedQueryRunner extends PostgresQueryRunner {
   private closeConnection(): void {
     const runner = this as unknown as { releasePostgresConnection(error: Error): Promise<void> }
     void runner.releasePostgresConnection(new Error('The transaction did not end.'))
+  }
+}
+
+function singleShard(first: string, second: string): ShardedError {
+  return new ShardedError(
+    'SINGLE_SHARD_TRANSACTION',
+    `The transaction is on ${first}, and would go to ${second} too.`,
+    {
+      details: { first, second },
+    },
+  )
+}
+
+function participantOf({ transaction, runners }: NodePart): Participant {
+  const { node, connection } = transaction
+  return {
+    node,
+    shards: [...runners.keys()],
+    isFailed: connection.isTransactionFailed,
+    get isOpen() {
+      return connection.inTransaction
+    },
+    hasWritten: () => transaction.hasWritten(),
+    commit: (fuse) => transaction.commit(fuse),
+    rollback: () => transaction.rollback(),
+    query: (...statement) => transaction.query(...statement),
   }
 }
 

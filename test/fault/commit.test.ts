@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { errorOf, Item, type OpenNodes, type Side, startTwoNodes, type TwoNodes, until } from './two-nodes'
 
-describe('a commit that fails', () => {
+describe('a best-effort commit that fails', () => {
   let nodes: TwoNodes
   let open: OpenNodes
   const items = () => open.dataSource.getRepository(Item)
@@ -30,7 +30,7 @@ describe('a commit that fails', () => {
     nodes = await startTwoNodes()
   })
   beforeEach(async () => {
-    open = await nodes.open()
+    open = await nodes.open({ transactions: 'best-effort' })
   })
   afterEach(() => open.close())
   afterAll(() => nodes.stop())

@@ -35,6 +35,10 @@ export interface TwoNodes {
 
 export interface OpenNodes {
   readonly dataSource: ShardedDataSource
+  /** What it was made with. */
+  readonly options: ShardedDataSourceOptions
+  /** The rows of a statement on a side, sent past the data source. */
+  query<T = Record<string, string>>(side: Side, text: string, values?: unknown[]): Promise<T[]>
   /** A client of the test's own on a side. */
   client(side: Side): Promise<Client>
   /** The values of a side's items, read past the data source. */
@@ -64,7 +68,7 @@ async function openNodes(
   const [leftUrl = '', rightUrl = ''] = databases.nodes
   const urls = { left: leftUrl, right: rightUrl }
   const applicationName = new URL(leftUrl).pathname.slice(1)
-  const dataSource = new ShardedDataSource({
+  const given: ShardedDataSourceOptions = {
     type: 'postgres',
     entities: [Item, Setting],
     nodes: { left: { url: urls.left }, right: { url: urls.right } },
@@ -72,7 +76,8 @@ async function openNodes(
     applicationName,
     poolErrorHandler: () => undefined,
     ...options,
-  })
+  }
+  const dataSource = new ShardedDataSource(given)
   await dataSource.initialize()
   await dataSource.synchronize()
   await dataSource.getRepository(Item).insert(Array.from({ length: 10 }, (_, id) => ({ id })))
@@ -84,19 +89,27 @@ async function openNodes(
     clients.push(one)
     return one
   }
-  const read = async <T>(side: Side, text: string, values: unknown[] = []): Promise<T[]> => {
-    const one = await client(side)
-    return (await one.query(text, values)).rows
+  const query = async <T>(side: Side, text: string, values?: unknown[]): Promise<T[]> => {
+    const one = new Client({ connectionString: urls[side] })
+    one.on('error', () => undefined)
+    await one.connect()
+    try {
+      return (await one.query(text, values)).rows
+    } finally {
+      await one.end()
+    }
   }
   return {
     dataSource,
+    options: given,
+    query,
     client,
     values: async (side) =>
-      (await read<{ value: number }>(side, `SELECT value FROM "item_${side}"."item" ORDER BY id`)).map(
+      (await query<{ value: number }>(side, `SELECT value FROM "item_${side}"."item" ORDER BY id`)).map(
         ({ value }) => value,
       ),
     sessions: (side) =>
-      read(side, 'SELECT state, wait_event_type AS waits FROM pg_stat_activity WHERE application_name = $1', [
+      query(side, 'SELECT state, wait_event_type AS waits FROM pg_stat_activity WHERE application_name = $1', [
         applicationName,
       ]),
     close: async () => {

@@ -160,7 +160,7 @@ async function connect(url: string): Promise<Client> {
 async function deleteAllRows(client: Client): Promise<void> {
   const { rows } = await client.query(
     `SELECT format('DELETE FROM %I.%I', schemaname, tablename) AS text FROM pg_tables
-     WHERE schemaname NOT IN ('pg_catalog', 'information_schema')`,
+     WHERE schemaname NOT IN ('pg_catalog', 'information_schema') AND NOT starts_with(tablename, 'sharding_')`,
   )
   await client.query(rows.map((row: { text: string }) => row.text).join('; '))
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { connectionBroke } from '../../../src/execution/connection-errors'
-import { commitAll, type Participant } from '../../../src/transactions/commit-all'
+import { commitTransaction } from '../../../src/transactions/commit-transaction'
+import type { Participant } from '../../../src/transactions/participant'
 
 /** `failed`: known to have failed before COMMIT; `aborted`: found out by its answer to COMMIT. */
 type Answer = 'ok' | 'aborted' | 'failed' | 'refuses' | 'unknown'
@@ -16,6 +17,9 @@ function play(answers: readonly Answer[]) {
       node,
       shards: [`s${index}`],
       isFailed: answer === 'failed',
+      isOpen: true,
+      hasWritten: async () => true,
+      query: () => Promise.reject(new Error('there is no second phase')),
       commit: async () => {
         log.push(`commit ${node}`)
         if (answer === 'refuses') throw refusal
@@ -30,7 +34,7 @@ function play(answers: readonly Answer[]) {
   })
   return {
     log,
-    error: commitAll(participants).then(
+    error: commitTransaction(participants).then(
       () => undefined,
       (thrown: unknown) => thrown,
     ),
@@ -42,7 +46,7 @@ const partial = (committed: string[], failed: string[], unknown: string[]) => ({
   details: { committed, failed, unknown },
 })
 
-describe('commitAll', () => {
+describe('commitTransaction, best effort', () => {
   it.each<readonly [readonly Answer[], object | undefined]>([
     [[], undefined],
     [['ok'], undefined],
@@ -79,11 +83,14 @@ describe('commitAll', () => {
       node: 'home',
       shards: [],
       isFailed: false,
+      isOpen: true,
+      hasWritten: async () => true,
+      query: () => Promise.reject(new Error('there is no second phase')),
       commit: async () => true,
       rollback: async () => undefined,
     }
     const bad: Participant = { ...home, node: 'b', shards: ['s1'], commit: () => Promise.reject(refusal) }
-    await expect(commitAll([home, bad])).rejects.toMatchObject({
+    await expect(commitTransaction([home, bad])).rejects.toMatchObject({
       details: { committed: ['node home'] },
       cause: refusal,
     })

@@ -1,0 +1,219 @@
+import { randomBytes } from 'node:crypto'
+import { ShardedError } from '../errors/sharded-error'
+import { CommitOutcomeUnknownError, TransactionAbortedError } from '../errors/transaction-errors'
+import { Fuse } from '../execution/fuse'
+import { OperationEnded } from '../execution/operation-ended'
+import { nextState, type ProtocolEvent, type ProtocolState } from './commit-protocol'
+import type { ControlPoint } from './control-point'
+import type { DecisionLog } from './decision-log'
+import type { Participant } from './participant'
+import { formatPreparedId } from './prepared-id'
+
+/** A node that does not answer a step of a commit for so long, in milliseconds, is taken for lost. */
+export const commitStepDeadlineMs = 30_000
+
+/** How often a decision is asked for that may still come, before its outcome is called unknown. */
+const maxQuestions = 5
+
+/** SQLSTATE of a prepared transaction that is not there (any more): recovery has ended it. */
+const undefinedObject = '42704'
+
+/** What a two-phase commit needs besides its participants. */
+export interface CommitContext {
+  /** @throws RangeError for a node that is none of the data source's */
+  log(node: string): DecisionLog
+  /** Told of every control point, and waited for. */
+  reach(point: ControlPoint, node?: string): Promise<void>
+  warn(text: string): void
+}
+
+/**
+ * Commits two or more participants that have written, all or none: `commit-protocol.ts` says what follows what, this does
+ * it. The first is the decider. A participant that cannot be reached after the decision is finished by recovery.
+ *
+ * @throws CommitOutcomeUnknownError where the decider cannot be asked what it did; else, with nothing committed, the
+ *   error of the participant that refused, or TransactionAbortedError
+ */
+export async function commitTwoPhase(participants: readonly Participant[], context: CommitContext): Promise<void> {
+  const [decider, ...others] = participants
+  if (!decider) return
+  const commit = new TwoPhaseCommit(decider, others, context)
+  await commit.run()
+}
+
+class TwoPhaseCommit {
+  private readonly transaction = randomBytes(16).toString('hex')
+  private readonly log: DecisionLog
+  /** Known to be prepared on its server. */
+  private readonly prepared = new Set<Participant>()
+  /** Its connection was lost: what its server made of the last statement is not known. */
+  private readonly doubtful = new Set<Participant>()
+  private reason: unknown
+
+  constructor(
+    private readonly decider: Participant,
+    private readonly others: readonly Participant[],
+    private readonly context: CommitContext,
+  ) {
+    this.log = context.log(decider.node)
+  }
+
+  async run(): Promise<void> {
+    await this.context.reach('commit:start')
+    let state = nextState('open', 'commit')
+    // Bounded: the table has no way back.
+    for (let step = this.steps[state]; step; step = this.steps[state]) state = nextState(state, await step())
+    if (state === 'committed') return
+    if (state === 'unknown') throw this.unknown()
+    throw this.reason
+  }
+
+  private readonly steps: Partial<Readonly<Record<ProtocolState, () => Promise<ProtocolEvent>>>> = {
+    recording: () => this.attempt(this.decider, () => this.record()),
+    preparing: async () =>
+      worst(await Promise.all(this.others.map((one) => this.attempt(one, () => this.prepare(one))))),
+    deciding: () => this.attempt(this.decider, () => this.decide()),
+    resolving: () => this.resolve(),
+    finishing: () => this.finish(),
+    undoing: () => this.undo(),
+  }
+
+  private async record(): Promise<ProtocolEvent> {
+    const participants = this.others.map(({ node }) => this.context.log(node).identity)
+    await this.log.record((text, values) => this.within((fuse) => this.decider.query(text, values, fuse)), {
+      transaction: this.transaction,
+      participants,
+    })
+    await this.context.reach('commit:recorded', this.decider.node)
+    return 'done'
+  }
+
+  private async prepare(participant: Participant): Promise<ProtocolEvent> {
+    await this.context.reach('commit:before-prepare', participant.node)
+    const text = `PREPARE TRANSACTION '${this.idOf(participant)}'`
+    const { command } = await this.within((fuse) => participant.query(text, undefined, fuse))
+    // Where a statement had failed, the server rolls back and says so.
+    if (command !== 'PREPARE') throw new TransactionAbortedError(participant.node)
+    this.prepared.add(participant)
+    await this.context.reach('commit:after-prepare', participant.node)
+    return 'done'
+  }
+
+  private async decide(): Promise<ProtocolEvent> {
+    await this.context.reach('commit:before-decision', this.decider.node)
+    const isCommitted = await this.within((fuse) => this.decider.commit(fuse))
+    if (!isCommitted) throw new TransactionAbortedError(this.decider.node)
+    await this.context.reach('commit:after-decision', this.decider.node)
+    return 'done'
+  }
+
+  /** The decider's answer to COMMIT was lost: its log has it. */
+  private async resolve(): Promise<ProtocolEvent> {
+    for (let question = 0; question < maxQuestions; question++) {
+      try {
+        const decided = await this.within((fuse) => this.log.hasDecided(this.transaction, fuse))
+        if (decided === undefined) continue
+        if (!decided)
+          this.reason = new TransactionAbortedError(this.decider.node, { cause: this.reason, retryable: true })
+        return decided ? 'done' : 'failed'
+      } catch (error) {
+        this.context.warn(`Node ${this.decider.node} cannot be asked for the outcome of a commit yet. ${String(error)}`)
+        await new Promise((resolve) => setTimeout(resolve, 100 * 2 ** question))
+      }
+    }
+    return 'lost'
+  }
+
+  private async finish(): Promise<ProtocolEvent> {
+    const events = await Promise.all(this.others.map((one) => this.end(one, 'COMMIT')))
+    const event = worst(events)
+    if (event === 'done') {
+      await this.context.reach('commit:before-forget', this.decider.node)
+      this.log.forget(this.transaction)
+    }
+    return event
+  }
+
+  private async undo(): Promise<ProtocolEvent> {
+    await this.context.reach('commit:before-undo')
+    // A connection in doubt is closed by its holder, which ends a transaction that is still open there.
+    const open = [this.decider, ...this.others].filter((one) => one.isOpen && !this.doubtful.has(one))
+    const rollbacks = open.map((one) =>
+      one.rollback().then(
+        (): ProtocolEvent => 'done',
+        (): ProtocolEvent => 'lost',
+      ),
+    )
+    const prepared = this.others.filter((one) => this.prepared.has(one) || this.doubtful.has(one))
+    const events = await Promise.all([...rollbacks, ...prepared.map((one) => this.end(one, 'ROLLBACK'))])
+    await this.context.reach('commit:after-undo')
+    return worst(events)
+  }
+
+  /** Ends a participant that is prepared, or may be; on another connection where its own is gone. */
+  private async end(participant: Participant, verb: 'COMMIT' | 'ROLLBACK'): Promise<ProtocolEvent> {
+    const { node } = participant
+    const text = `${verb} PREPARED '${this.idOf(participant)}'`
+    if (verb === 'COMMIT') await this.context.reach('commit:before-finish', node)
+    const ways = [
+      ...(this.prepared.has(participant) ? [(fuse: Fuse) => participant.query(text, undefined, fuse)] : []),
+      (fuse: Fuse) => this.context.log(node).query(text, undefined, fuse),
+    ]
+    for (const way of ways) {
+      try {
+        await this.within(way)
+        if (verb === 'COMMIT') await this.context.reach('commit:after-finish', node)
+        return 'done'
+      } catch (error) {
+        // Recovery was faster; or, of a participant in doubt, it had not been prepared.
+        if (error instanceof Error && 'code' in error && error.code === undefinedObject) return 'done'
+        this.context.warn(`Node ${node} has not ended a prepared transaction yet; recovery will. ${String(error)}`)
+      }
+    }
+    return 'lost'
+  }
+
+  private idOf({ node }: Participant): string {
+    const { transaction } = this
+    return formatPreparedId({ decider: this.log.identity, transaction, participant: this.context.log(node).identity })
+  }
+
+  /** Turns the error of a step into its event; the first one is the commit's own. */
+  private async attempt(participant: Participant, step: () => Promise<ProtocolEvent>): Promise<ProtocolEvent> {
+    try {
+      return await step()
+    } catch (thrown) {
+      const error = thrown instanceof OperationEnded ? thrown.reason : thrown
+      this.reason ??= error
+      const isLost = error instanceof ShardedError && !(error instanceof TransactionAbortedError)
+      if (isLost) this.doubtful.add(participant)
+      return isLost ? 'lost' : 'failed'
+    }
+  }
+
+  /** Ends a statement that its server does not answer. */
+  private async within<T>(work: (fuse: Fuse) => Promise<T>): Promise<T> {
+    const at = performance.now() + commitStepDeadlineMs
+    const fuse = new Fuse({ deadline: { at, deadlineMs: commitStepDeadlineMs } })
+    try {
+      return await work(fuse)
+    } finally {
+      fuse.close()
+    }
+  }
+
+  private unknown(): CommitOutcomeUnknownError {
+    const { decider, others, transaction, reason } = this
+    const shards = [decider, ...others].flatMap(({ node, shards: own }) => (own.length > 0 ? own : [`node ${node}`]))
+    return new CommitOutcomeUnknownError(
+      `Node ${decider.node} did not acknowledge COMMIT of a transaction over ${shards.join(', ')}; it is committed on all of them or on none.`,
+      { details: { node: decider.node, shards, transaction }, cause: reason },
+    )
+  }
+}
+
+/** What all answers together say. */
+function worst(events: readonly ProtocolEvent[]): ProtocolEvent {
+  if (events.includes('failed')) return 'failed'
+  return events.includes('lost') ? 'lost' : 'done'
+}

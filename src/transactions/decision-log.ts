@@ -1,0 +1,204 @@
+import { randomBytes } from 'node:crypto'
+import type { QueryResult } from 'pg'
+import type { Fuse } from '../execution/fuse'
+import type { NodePool } from '../execution/node-pool'
+import { quoted } from '../sql/quoted'
+import { type PreparedId, parsePreparedId, preparedIdPrefix } from './prepared-id'
+
+/** How long a question waits for a transaction that may still decide, in milliseconds. */
+const probeWaitMs = 2_000
+
+/** Decision rows that wait to be deleted: more are left to recovery. */
+const maxForgotten = 10_000
+
+/** Decision rows are deleted together, this long after the first is no longer needed. */
+const forgetAfterMs = 200
+
+/** Decision rows that one pass of recovery reads of a node; the next pass reads the rest. */
+const maxRead = 10_000
+
+/** SQLSTATEs: the table is not there; a lock was not to be had in time; it was made by another process at the same moment. */
+const undefinedTable = '42P01'
+const lockNotAvailable = '55P03'
+
+/** A row of the log. */
+export interface Decision {
+  readonly transaction: string
+  /** Identities of the databases that were prepared. */
+  readonly participants: readonly string[]
+}
+
+/** One of our prepared transactions, as a server lists it. */
+export interface PreparedTransaction {
+  readonly text: string
+  readonly id: PreparedId
+  readonly ageMs: number
+}
+
+/**
+ * The decisions of transactions over several nodes that one node holds, in a table of its own, and the node's identity.
+ * A row says that its transaction is committed; it is written by that transaction, so it is there exactly when that has
+ * committed.
+ */
+export class DecisionLog {
+  private readonly forgotten = new Set<string>()
+  private timer: NodeJS.Timeout | undefined
+
+  private constructor(
+    private readonly pool: BackgroundPool,
+    /** Names this database in the identifiers of prepared transactions, whichever application connects to it. */
+    readonly identity: string,
+    private readonly table: string,
+  ) {}
+
+  get node(): string {
+    return this.pool.name
+  }
+
+  /** Creates the tables where they are not there. @throws the database's error where it may not */
+  static async open({ background: pool }: NodePool): Promise<DecisionLog> {
+    const schema = quoted(pool.facts.searchSchema)
+    const table = `${schema}."sharding_decision"`
+    const identities = `${schema}."sharding_node"`
+    return new DecisionLog(
+      pool,
+      (await knownIdentity(pool, identities)) ?? (await create(pool, { identities, table })),
+      table,
+    )
+  }
+
+  /** Writes the decision row, in the transaction of `query`. The decision is as durable as commits are by default. */
+  async record(query: Query, { transaction, participants }: Decision): Promise<void> {
+    await query(
+      `INSERT INTO ${this.table} (id, participants) VALUES ($1, $2)
+       RETURNING CASE current_setting('synchronous_commit') WHEN 'off' THEN set_config('synchronous_commit', 'on', true) END`,
+      [transaction, participants],
+    )
+  }
+
+  /**
+   * Whether a transaction has been decided. The answer is final: as long as its own transaction holds the row and has not
+   * ended, this waits.
+   *
+   * @returns undefined where it has not ended in time
+   */
+  async hasDecided(transaction: string, fuse?: Fuse): Promise<boolean | undefined> {
+    const lease = await this.pool.acquire(undefined, fuse)
+    const send: Query = (text, values) => lease.connection.query(text, values, undefined, fuse)
+    try {
+      await send('BEGIN ISOLATION LEVEL READ COMMITTED')
+      await send(`SET LOCAL lock_timeout = ${probeWaitMs}`)
+      const { rowCount } = await send(
+        `INSERT INTO ${this.table} (id, participants) VALUES ($1, '{}') ON CONFLICT DO NOTHING`,
+        [transaction],
+      )
+      await send('ROLLBACK')
+      return rowCount === 0
+    } catch (error) {
+      if (sqlState(error) !== lockNotAvailable) throw error
+      await send('ROLLBACK')
+      return undefined
+    } finally {
+      lease.release()
+    }
+  }
+
+  /** Decisions that are older than so many milliseconds. */
+  async decisions(olderThanMs: number): Promise<readonly Decision[]> {
+    const { rows } = await this.query(
+      `SELECT id AS transaction, participants FROM ${this.table}
+       WHERE decided_at <= clock_timestamp() - $1 * interval '1 millisecond' ORDER BY decided_at LIMIT ${maxRead}`,
+      [olderThanMs],
+    )
+    return rows
+  }
+
+  /** The transactions of this product that are prepared on the node. */
+  async prepared(): Promise<readonly PreparedTransaction[]> {
+    const { rows } = await this.query(
+      `SELECT gid, extract(epoch FROM clock_timestamp() - prepared)::float8 * 1000 AS age FROM pg_prepared_xacts
+       WHERE database = current_database() AND starts_with(gid, $1) ORDER BY prepared`,
+      [preparedIdPrefix],
+    )
+    return rows.flatMap(({ gid, age }: { gid: string; age: number }) => {
+      const id = parsePreparedId(gid)
+      return id ? [{ text: gid, id, ageMs: age }] : []
+    })
+  }
+
+  /** A statement on a connection of its own. */
+  query(text: string, values?: readonly unknown[], fuse?: Fuse): Promise<QueryResult> {
+    return send(this.pool, text, values, fuse)
+  }
+
+  /** Deletes decision rows. */
+  async clean(transactions: readonly string[]): Promise<void> {
+    if (transactions.length > 0) await this.query(`DELETE FROM ${this.table} WHERE id = ANY($1)`, [transactions])
+  }
+
+  /** Deletes a decision row soon, together with others. Rows that a crash leaves behind are found by recovery. */
+  forget(transaction: string): void {
+    if (this.forgotten.size >= maxForgotten) return
+    this.forgotten.add(transaction)
+    this.timer ??= setTimeout(() => void this.flush().catch(() => undefined), forgetAfterMs).unref()
+  }
+
+  /** Deletes now what was to be deleted soon. */
+  async flush(): Promise<void> {
+    clearTimeout(this.timer)
+    this.timer = undefined
+    const rows = [...this.forgotten]
+    this.forgotten.clear()
+    await this.clean(rows)
+  }
+}
+
+type BackgroundPool = NodePool['background']
+
+/** One statement on a connection of its own. */
+async function send(
+  pool: BackgroundPool,
+  ...[text, values, fuse]: Parameters<DecisionLog['query']>
+): Promise<QueryResult> {
+  const lease = await pool.acquire(undefined, fuse)
+  try {
+    return await lease.connection.query(text, values, undefined, fuse)
+  } finally {
+    lease.release()
+  }
+}
+
+type Query = (text: string, values?: readonly unknown[]) => Promise<QueryResult>
+
+const sqlState = (error: unknown): unknown => (error instanceof Error && 'code' in error ? error.code : undefined)
+
+async function knownIdentity(pool: BackgroundPool, identities: string): Promise<string | undefined> {
+  try {
+    const { rows } = await send(pool, `SELECT id FROM ${identities}`)
+    return rows[0]?.id
+  } catch (error) {
+    if (sqlState(error) === undefinedTable) return undefined
+    throw error
+  }
+}
+
+/** Two processes may do this at once: the lock lets the second one find what the first has made. */
+async function create(
+  pool: BackgroundPool,
+  { identities, table }: Record<'identities' | 'table', string>,
+): Promise<string> {
+  await send(
+    pool,
+    `BEGIN;
+    SELECT pg_advisory_xact_lock(hashtextextended('typeorm_sharded decision log', 0));
+    CREATE TABLE IF NOT EXISTS ${identities} (
+      id text NOT NULL, is_only boolean PRIMARY KEY DEFAULT true CHECK (is_only));
+    CREATE TABLE IF NOT EXISTS ${table} (
+      id text PRIMARY KEY, participants text[] NOT NULL, decided_at timestamptz NOT NULL DEFAULT clock_timestamp());
+    INSERT INTO ${identities} (id) VALUES ('${randomBytes(8).toString('hex')}') ON CONFLICT DO NOTHING;
+    COMMIT`,
+  )
+  const identity = await knownIdentity(pool, identities)
+  if (identity === undefined) throw new RangeError(`Node ${pool.name} has no identity in ${identities}.`)
+  return identity
+}

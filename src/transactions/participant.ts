@@ -1,0 +1,20 @@
+import type { QueryResult } from 'pg'
+import type { Fuse } from '../execution/fuse'
+
+/** One node's part of a transaction, as commit needs it. */
+export interface Participant {
+  readonly node: string
+  /** The shards of the node that the transaction touched. */
+  readonly shards: readonly string[]
+  /** A statement failed there: COMMIT would roll back. */
+  readonly isFailed: boolean
+  /** Its server has an open transaction, failed or not. */
+  readonly isOpen: boolean
+  /** Whether the server has given it a transaction id: without one there is nothing to commit. */
+  hasWritten(): Promise<boolean>
+  /** Resolves to false where the server rolled back instead. */
+  commit(fuse?: Fuse): Promise<boolean>
+  rollback(): Promise<void>
+  /** A statement on its connection, in its transaction until that ends. */
+  query(text: string, values?: readonly unknown[], fuse?: Fuse): Promise<QueryResult>
+}

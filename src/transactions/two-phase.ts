@@ -1,0 +1,101 @@
+import { ShardedError } from '../errors/sharded-error'
+import type { NodePool } from '../execution/node-pool'
+import type { CommitContext } from './commit-two-phase'
+import type { ControlPoint, ControlPointListener } from './control-point'
+import { DecisionLog } from './decision-log'
+import { type RecoveryReport, recoverTransactions } from './recover-transactions'
+
+/** How often what others left prepared is looked for, in milliseconds. */
+const recoverEveryMs = 3_000
+
+/** What two-phase commits of one data source share: the logs of its nodes, and the recovery on a timer. */
+export class TwoPhase implements CommitContext {
+  private timer: NodeJS.Timeout | undefined
+  private running: Promise<RecoveryReport> | undefined
+
+  private constructor(
+    private readonly logs: ReadonlyMap<string, DecisionLog>,
+    private readonly listeners: ReadonlySet<ControlPointListener>,
+    readonly warn: (text: string) => void,
+  ) {}
+
+  /**
+   * Prepares every node: its decision log is created where it is not there.
+   * @throws ShardedError TWO_PHASE_UNAVAILABLE naming the node that does not allow it
+   */
+  static async open(
+    pools: readonly NodePool[],
+    { listeners, warn }: Pick<TwoPhase, 'warn'> & { readonly listeners: ReadonlySet<ControlPointListener> },
+  ): Promise<TwoPhase> {
+    const logs = await Promise.all(pools.map(openLog))
+    return new TwoPhase(new Map(logs.map((log) => [log.node, log])), listeners, warn)
+  }
+
+  log(node: string): DecisionLog {
+    const log = this.logs.get(node)
+    if (!log) throw new RangeError(`There is no node ${node}.`)
+    return log
+  }
+
+  /** A listener that fails does not: a commit cannot stop in the middle. */
+  async reach(point: ControlPoint, node?: string): Promise<void> {
+    for (const listener of this.listeners) {
+      try {
+        await listener(point, node)
+      } catch (error) {
+        this.warn(`A listener failed at ${point}. ${String(error)}`)
+      }
+    }
+  }
+
+  /** Ends what commits left behind; asked for while it runs, it runs once. */
+  recover(): Promise<RecoveryReport> {
+    this.running ??= recoverTransactions([...this.logs.values()], this).finally(() => {
+      this.running = undefined
+    })
+    return this.running
+  }
+
+  /** Recovers now, and from now on every few seconds. A failure is logged: the next time may succeed. */
+  start(): void {
+    const once = async (): Promise<void> => {
+      try {
+        const { committed, rolledBack } = await this.recover()
+        if (committed + rolledBack > 0) {
+          this.warn(`Prepared transactions were found: ${committed} were committed, ${rolledBack} rolled back.`)
+        }
+      } catch (error) {
+        this.warn(`Prepared transactions could not be looked for. ${String(error)}`)
+      }
+    }
+    void once()
+    this.timer = setInterval(() => void once(), recoverEveryMs).unref()
+  }
+
+  /** Ends the timer, what it has started, and what the logs had to do. */
+  async stop(): Promise<void> {
+    clearInterval(this.timer)
+    await this.running?.catch(() => undefined)
+    await Promise.allSettled([...this.logs.values()].map((log) => log.flush()))
+  }
+}
+
+async function openLog(pool: NodePool): Promise<DecisionLog> {
+  if (pool.facts.maxPreparedTransactions === 0) throw unavailable(pool.name, 'its max_prepared_transactions is 0')
+  try {
+    return await DecisionLog.open(pool)
+  } catch (cause) {
+    throw unavailable(
+      pool.name,
+      `its decision log cannot be created: ${cause instanceof Error ? cause.message : cause}`,
+      cause,
+    )
+  }
+}
+
+function unavailable(node: string, why: string, cause?: unknown): ShardedError {
+  return new ShardedError('TWO_PHASE_UNAVAILABLE', `Node ${node} does not take part in two-phase commits: ${why}.`, {
+    details: { node },
+    cause,
+  })
+}

@@ -1,0 +1,338 @@
+import { QueryFailedError } from 'typeorm'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { CommitOutcomeUnknownError, type ControlPoint, ShardedDataSource } from '../../src/index'
+import { formatPreparedId } from '../../src/transactions/prepared-id'
+import { startCluster } from '../support/cluster'
+import { errorOf, Item, type OpenNodes, type Side, startTwoNodes, type TwoNodes, until } from './two-nodes'
+
+const zeros = [0, 0, 0, 0, 0]
+const fives = [5, 5, 5, 5, 5]
+const sides: readonly Side[] = ['left', 'right']
+
+describe('a commit in two phases', () => {
+  let nodes: TwoNodes
+  let open: OpenNodes
+  const items = () => open.dataSource.getRepository(Item)
+  const everywhere = () => Promise.all(sides.map((side) => open.values(side)))
+
+  const query = (side: Side, text: string) => open.query(side, text)
+  const prepared = async () =>
+    (await Promise.all(sides.map((side) => query(side, 'SELECT gid FROM pg_prepared_xacts')))).flat()
+  const decisions = async () =>
+    (await Promise.all(sides.map((side) => query(side, 'SELECT id FROM sharding_decision')))).flat()
+  const identity = async (side: Side): Promise<string> =>
+    (await query(side, 'SELECT id FROM sharding_node'))[0]?.['id'] ?? ''
+
+  /** Runs a body at COMMIT, or PREPARE TRANSACTION, of a transaction that updated an item of this side. */
+  const atCommit = (side: Side, body: string) =>
+    query(
+      side,
+      `CREATE FUNCTION at_commit() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN ${body}; RETURN NULL; END $$;
+      CREATE CONSTRAINT TRIGGER at_commit AFTER UPDATE ON "item_${side}"."item"
+      DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION at_commit()`,
+    )
+  const statements = async (work: () => Promise<unknown>): Promise<readonly string[]> => {
+    const seen: string[] = []
+    const end = open.dataSource.onStatement(({ node, text }) =>
+      seen.push(
+        `${node}: ${text
+          .replace(/'typeorm_sharded[^']*'/, 'id')
+          .split(/\s+/)
+          .slice(0, 2)
+          .join(' ')}`,
+      ),
+    )
+    await work()
+    end()
+    return seen
+  }
+  /** Kills a side's server at a control point of the write, and brings it back afterwards. */
+  const killAt = async (point: ControlPoint, side: Side, write: () => Promise<unknown>) => {
+    const end = open.dataSource.onControlPoint(async (reached) => {
+      if (reached !== point) return
+      end()
+      await nodes.clusters[side].kill()
+    })
+    const outcome = await write().then(
+      () => 'committed',
+      (error: unknown) => error,
+    )
+    await nodes.clusters[side].restart()
+    return outcome
+  }
+  const recovered = async () => {
+    await until(async () => {
+      await open.dataSource.recoverTransactions()
+      return (await prepared()).length === 0 && (await decisions()).length === 0
+    })
+  }
+
+  beforeAll(async () => {
+    nodes = await startTwoNodes()
+  })
+  beforeEach(async () => {
+    open = await nodes.open({ transactions: 'two-phase' })
+  })
+  afterEach(async () => {
+    for (const side of sides)
+      for (const { gid } of await query(side, 'SELECT gid FROM pg_prepared_xacts WHERE database = current_database()'))
+        await query(side, `ROLLBACK PREPARED '${gid}'`)
+    await open.close()
+  })
+  afterAll(() => nodes.stop())
+
+  it('prepares all but the decider, and leaves nothing behind', async () => {
+    const seen = await statements(() => items().updateAll({ value: 5 }))
+    expect(seen.filter((text) => !/UPDATE/.test(text)).sort()).toEqual([
+      'left: COMMIT',
+      'left: INSERT INTO',
+      'left: START TRANSACTION',
+      'right: COMMIT PREPARED',
+      'right: PREPARE TRANSACTION',
+      'right: START TRANSACTION',
+    ])
+    expect(await everywhere()).toEqual([fives, fives])
+    expect(await prepared()).toEqual([])
+    await until(async () => (await decisions()).length === 0)
+  })
+
+  it('needs no two phases for one writer and any readers', async () => {
+    const seen = await statements(() =>
+      open.dataSource.transaction(async (manager) => {
+        expect(await manager.count(Item)).toBe(10)
+        await manager.update(Item, { id: 3 }, { value: 5 })
+      }),
+    )
+    expect(seen.filter((text) => /PREPARE|INSERT/.test(text))).toEqual([])
+    // The reader first: it might be refused.
+    expect(seen.filter((text) => /COMMIT/.test(text))).toEqual(['left: COMMIT', 'right: COMMIT'])
+    expect(await everywhere()).toEqual([zeros, [0, 5, 0, 0, 0]])
+  })
+
+  it('commits a transaction that only read', async () => {
+    const seen = await statements(() => open.dataSource.transaction((manager) => manager.find(Item)))
+    expect(seen.filter((text) => /COMMIT/.test(text))).toHaveLength(2)
+    expect(seen.filter((text) => /PREPARE/.test(text))).toEqual([])
+  })
+
+  it.each(sides)('writes nothing where %s refuses, and says so as TypeORM does', async (side) => {
+    await atCommit(side, `RAISE EXCEPTION 'not today' USING ERRCODE = '23514'`)
+    const error = await errorOf(items().updateAll({ value: 5 }))
+    expect(error).toBeInstanceOf(QueryFailedError)
+    expect(error).toMatchObject({ code: '23514', message: 'not today', driverError: { code: '23514' } })
+    expect(await everywhere()).toEqual([zeros, zeros])
+    expect(await prepared()).toEqual([])
+    await until(async () => (await decisions()).length === 0)
+  })
+
+  it.each(sides)('writes nothing where %s dies while it prepares or commits', async (side) => {
+    await atCommit(side, 'PERFORM pg_sleep(30)')
+    const error = errorOf(items().updateAll({ value: 5 }))
+    await until(async () => (await open.sessions(side)).some(({ waits }) => waits === 'Timeout'))
+    await nodes.clusters[side].kill()
+    await nodes.clusters[side].restart()
+    expect(await error).toMatchObject(
+      side === 'left'
+        ? { code: 'TRANSACTION_ABORTED', labels: ['no-writes', 'retryable'] }
+        : { code: 'SHARD_UNAVAILABLE', labels: ['retryable', 'no-writes'] },
+    )
+    await recovered()
+    expect(await everywhere()).toEqual([zeros, zeros])
+  })
+
+  it('does not know the outcome while the decider is down, and recovery settles it', async () => {
+    await atCommit('left', 'PERFORM pg_sleep(30)')
+    const error = errorOf(items().updateAll({ value: 5 }))
+    await until(async () => (await open.sessions('left')).some(({ waits }) => waits === 'Timeout'))
+    await nodes.clusters.left.kill()
+    expect(await error).toBeInstanceOf(CommitOutcomeUnknownError)
+    expect(await error).toMatchObject({ labels: ['outcome-unknown'], details: { shards: ['item_left', 'item_right'] } })
+    expect((await open.dataSource.recoverTransactions()).pending).not.toEqual([])
+    await nodes.clusters.left.restart()
+    await recovered()
+    expect(await everywhere()).toEqual([zeros, zeros])
+  })
+
+  it('is committed where a node dies after the decision', async () => {
+    expect(await killAt('commit:after-decision', 'right', () => items().updateAll({ value: 5 }))).toBe('committed')
+    await recovered()
+    expect(await everywhere()).toEqual([fives, fives])
+  })
+
+  it('is committed where the decider dies after the decision', async () => {
+    expect(await killAt('commit:after-decision', 'left', () => items().updateAll({ value: 5 }))).toBe('committed')
+    await recovered()
+    expect(await everywhere()).toEqual([fives, fives])
+  })
+
+  it('refuses to commit a transaction whose failed statement the caller swallowed', async () => {
+    const error = await errorOf(
+      open.dataSource.transaction(async (manager) => {
+        await manager.update(Item, { id: 3 }, { value: 5 })
+        await manager.insert(Item, { id: 2 }).catch(() => undefined)
+      }),
+    )
+    expect(error).toMatchObject({ code: 'TRANSACTION_ABORTED', labels: ['no-writes'] })
+    expect(await everywhere()).toEqual([zeros, zeros])
+  })
+
+  it('keeps the driver’s error of a serialization failure', async () => {
+    const update = (value: number, after: () => Promise<unknown>) =>
+      open.dataSource.transaction('SERIALIZABLE', async (manager) => {
+        await manager.find(Item)
+        await after()
+        await manager.update(Item, { id: 2 }, { value })
+        await manager.update(Item, { id: 3 }, { value })
+      })
+    const error = await errorOf(update(1, () => update(2, async () => undefined)))
+    expect(error).toBeInstanceOf(QueryFailedError)
+    expect(error).toMatchObject({ code: '40001' })
+    expect(await everywhere()).toEqual([
+      [0, 2, 0, 0, 0],
+      [0, 2, 0, 0, 0],
+    ])
+  })
+
+  describe('recovery', () => {
+    const transaction = 'a'.repeat(32)
+    /** Leaves an item of the right side updated and prepared, as a coordinator that died. */
+    const leavePrepared = async (id: string) =>
+      query('right', `BEGIN; UPDATE "item_right"."item" SET value = 5; PREPARE TRANSACTION '${id}'`)
+    const idOf = async (decider: string) =>
+      formatPreparedId({ decider, transaction, participant: await identity('right') })
+    const old = () => new Promise((resolve) => setTimeout(resolve, 300))
+
+    it('rolls back what has no decision', async () => {
+      await leavePrepared(await idOf(await identity('left')))
+      await old()
+      expect(await open.dataSource.recoverTransactions()).toEqual({
+        committed: 0,
+        rolledBack: 1,
+        cleaned: 0,
+        pending: [],
+      })
+      expect(await everywhere()).toEqual([zeros, zeros])
+    })
+
+    it('commits what has one, in several processes at once, and then cleans up', async () => {
+      await leavePrepared(await idOf(await identity('left')))
+      await query('left', `INSERT INTO sharding_decision VALUES ('${transaction}', '{${await identity('right')}}')`)
+      const others = await Promise.all(
+        Array.from({ length: 3 }, () => new ShardedDataSource(open.options).initialize()),
+      )
+      await until(async () => {
+        await Promise.all([open.dataSource, ...others].map((dataSource) => dataSource.recoverTransactions()))
+        return (await prepared()).length === 0 && (await decisions()).length === 0
+      })
+      await Promise.all(others.map((dataSource) => dataSource.destroy()))
+      expect(await everywhere()).toEqual([zeros, fives])
+    })
+
+    it('waits for a decider that still runs', async () => {
+      await leavePrepared(await idOf(await identity('left')))
+      const decider = await open.client('left')
+      await decider.query(`BEGIN; INSERT INTO sharding_decision VALUES ('${transaction}', '{}')`)
+      await old()
+      const { pending } = await open.dataSource.recoverTransactions()
+      expect(pending).toMatchObject([{ node: 'right', reason: 'Its commit on node left is still under way.' }])
+      const recovery = open.dataSource.recoverTransactions()
+      await decider.query('COMMIT')
+      expect(await recovery).toMatchObject({ committed: 1, rolledBack: 0, pending: [] })
+      expect(await everywhere()).toEqual([zeros, fives])
+    })
+
+    it('leaves alone what is not its own', async () => {
+      await leavePrepared('somebody else’s')
+      await query('right', `BEGIN; CREATE TABLE t (); PREPARE TRANSACTION '${await idOf('0'.repeat(16))}'`)
+      await old()
+      expect(await open.dataSource.recoverTransactions()).toEqual({
+        committed: 0,
+        rolledBack: 0,
+        cleaned: 0,
+        pending: [],
+      })
+      expect(await prepared()).toHaveLength(2)
+    })
+
+    it('keeps a decision row whose participants it does not know', async () => {
+      await query('left', `INSERT INTO sharding_decision VALUES ('${transaction}', '{elsewhere}')`)
+      await old()
+      expect(await open.dataSource.recoverTransactions()).toMatchObject({ cleaned: 0, pending: [] })
+      expect(await decisions()).toEqual([{ id: transaction }])
+    })
+
+    it('runs by itself', async () => {
+      await leavePrepared(await idOf(await identity('left')))
+      await until(async () => (await prepared()).length === 0)
+      expect(await everywhere()).toEqual([zeros, zeros])
+    })
+  })
+})
+
+describe('how transactions are committed', () => {
+  let nodes: TwoNodes
+  beforeAll(async () => {
+    nodes = await startTwoNodes()
+  })
+  afterAll(() => nodes.stop())
+
+  it('is best-effort where a node does not prepare, and the log says so once', async () => {
+    const cluster = await startCluster({ name: 'none', settings: { max_prepared_transactions: '0' } })
+    const warnings: string[] = []
+    const logger = { log: (_: string, text: string) => warnings.push(text) }
+    const options = {
+      type: 'postgres',
+      entities: [],
+      nodes: { left: { url: nodes.clusters.left.url() }, none: { url: cluster.url() } },
+      logger: Object.assign(Object.create(logger), { logQuery() {}, logSchemaBuild() {}, logMigration() {} }),
+    } as const
+    try {
+      const dataSource = await new ShardedDataSource(options as never).initialize()
+      expect(warnings).toEqual([
+        expect.stringMatching(
+          /^Writes over several nodes are best-effort\. Node none .* max_prepared_transactions is 0/,
+        ),
+      ])
+      await expect(dataSource.recoverTransactions()).rejects.toMatchObject({ code: 'TWO_PHASE_UNAVAILABLE' })
+      await dataSource.destroy()
+      const strict = new ShardedDataSource({ ...options, transactions: 'two-phase' } as never)
+      await expect(strict.initialize()).rejects.toMatchObject({
+        code: 'TWO_PHASE_UNAVAILABLE',
+        details: { node: 'none' },
+      })
+      expect(strict.isInitialized).toBe(false)
+    } finally {
+      await cluster.stop()
+    }
+  })
+
+  it('is not anything else', () => {
+    const make = () =>
+      new ShardedDataSource({ type: 'postgres', nodes: { a: {} }, transactions: 'two-phases' as 'two-phase' })
+    expect(make).toThrow('transactions is "two-phases"; it takes two-phase, best-effort, single-shard')
+  })
+
+  it('refuses the second shard of a single-shard transaction, before anything is written there', async () => {
+    const open = await nodes.open({ transactions: 'best-effort' })
+    const single = await new ShardedDataSource({ ...open.options, transactions: 'single-shard' }).initialize()
+    const refused = { code: 'SINGLE_SHARD_TRANSACTION', labels: ['no-writes'] }
+    try {
+      const seen: string[] = []
+      single.onStatement(({ node, text }) => seen.push(`${node} ${text}`))
+      const transaction = single.transaction(async (manager) => {
+        await manager.update(Item, { id: 2 }, { value: 5 })
+        await manager.update(Item, { id: 3 }, { value: 5 })
+      })
+      expect(await errorOf(transaction)).toMatchObject(refused)
+      expect(seen.filter((text) => text.startsWith('right'))).toEqual([])
+      expect(await errorOf(single.getRepository(Item).updateAll({ value: 5 }))).toMatchObject(refused)
+      expect(await errorOf(single.transaction((manager) => manager.find(Item)))).toMatchObject(refused)
+      expect([await open.values('left'), await open.values('right')]).toEqual([zeros, zeros])
+      await single.transaction((manager) => manager.update(Item, { id: 3 }, { value: 5 }))
+      expect(await single.getRepository(Item).sum('value')).toBe(5)
+    } finally {
+      await single.destroy()
+      await open.close()
+    }
+  })
+})
