@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
-import type { QueryResult } from 'pg'
 import type { Fuse } from '../execution/fuse'
 import type { NodePool } from '../execution/node-pool'
+import type { StatementResult } from '../execution/statement-result'
 import { quoted } from '../sql/quoted'
 import { type PreparedId, parsePreparedId, preparedIdPrefix } from './prepared-id'
 
@@ -127,7 +127,7 @@ export class DecisionLog {
   }
 
   /** A statement on a connection of its own. */
-  query(text: string, values?: readonly unknown[], fuse?: Fuse): Promise<QueryResult> {
+  query(text: string, values?: readonly unknown[], fuse?: Fuse): Promise<StatementResult> {
     return send(this.pool, text, values, fuse)
   }
 
@@ -159,7 +159,7 @@ type BackgroundPool = NodePool['background']
 async function send(
   pool: BackgroundPool,
   ...[text, values, fuse]: Parameters<DecisionLog['query']>
-): Promise<QueryResult> {
+): Promise<StatementResult> {
   const lease = await pool.acquire(undefined, fuse)
   try {
     return await lease.connection.query(text, values, undefined, fuse)
@@ -168,7 +168,7 @@ async function send(
   }
 }
 
-type Query = (text: string, values?: readonly unknown[]) => Promise<QueryResult>
+type Query = (text: string, values?: readonly unknown[]) => Promise<StatementResult>
 
 const sqlState = (error: unknown): unknown => (error instanceof Error && 'code' in error ? error.code : undefined)
 

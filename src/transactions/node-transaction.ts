@@ -1,7 +1,7 @@
-import type { QueryResult } from 'pg'
 import type { Fuse } from '../execution/fuse'
 import type { NodeConnection } from '../execution/node-connection'
 import type { Lease, NodePool } from '../execution/node-pool'
+import type { StatementResult } from '../execution/statement-result'
 
 export interface TransactionSettings {
   readonly isolation: string | undefined
@@ -62,7 +62,7 @@ export class NodeTransaction {
   }
 
   /** A statement of the transaction; of the session, once that has ended. */
-  query(text: string, values?: readonly unknown[], fuse?: Fuse): Promise<QueryResult> {
+  query(text: string, values?: readonly unknown[], fuse?: Fuse): Promise<StatementResult> {
     return this.connection.query(text, values, undefined, fuse)
   }
 

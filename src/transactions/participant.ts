@@ -1,5 +1,5 @@
-import type { QueryResult } from 'pg'
 import type { Fuse } from '../execution/fuse'
+import type { StatementResult } from '../execution/statement-result'
 
 /** One node's part of a transaction, as commit needs it. */
 export interface Participant {
@@ -16,5 +16,5 @@ export interface Participant {
   commit(fuse?: Fuse): Promise<boolean>
   rollback(): Promise<void>
   /** A statement on its connection, in its transaction until that ends. */
-  query(text: string, values?: readonly unknown[], fuse?: Fuse): Promise<QueryResult>
+  query(text: string, values?: readonly unknown[], fuse?: Fuse): Promise<StatementResult>
 }
