@@ -55,6 +55,9 @@ export function unavailable(place: Place, cause: unknown): ShardedError {
   })
 }
 
+/** The ends of a transaction at which nothing is written, whether they took effect or not. */
+const writesNothing = /^\s*(?:BEGIN|START TRANSACTION|ROLLBACK(?!\s+PREPARED))\b/i
+
 /**
  * The error of a connection that broke during a statement, by what is then known: a read had no effect, a transaction
  * that did not reach COMMIT is rolled back by the server, a COMMIT or a single write may have taken effect.
@@ -64,7 +67,7 @@ export function connectionBroke(place: Place, text: string, inTransaction: boole
   if (/^\s*COMMIT/i.test(text)) {
     return new CommitOutcomeUnknownError(`${placeText(place)} did not acknowledge COMMIT.`, { details, cause })
   }
-  if (inTransaction || isRead(text)) {
+  if (inTransaction || isRead(text) || writesNothing.test(text)) {
     return new ShardedError('SHARD_UNAVAILABLE', `${placeText(place)} broke the connection during a statement.`, {
       details,
       cause,

@@ -1,7 +1,7 @@
 import { DatabaseError, type PoolClient, type QueryResult } from 'pg'
 import { ShardedError } from '../errors/sharded-error'
 import { atMost } from './at-most'
-import { connectionBroke, isConnectionError } from './connection-errors'
+import { connectionBroke, isConnectionError, unavailable } from './connection-errors'
 import type { Fuse } from './fuse'
 import { isRead } from './is-read'
 import { NamedQuery } from './named-query'
@@ -73,6 +73,8 @@ export class NodeConnection {
   ): Promise<QueryResult> {
     fuse?.check()
     if (this.isBusy) await this.turn(shard, fuse)
+    // Who holds it may have given it back at the moment it broke.
+    if (this.session.hasEnded) throw unavailable({ node: this.node, shard }, new Error('the connection has ended'))
     if (this.isReleased) throw new RangeError(`A connection of node ${this.node} was used after it was given back.`)
     this.isBusy = true
     const { session, settings } = this

@@ -59,11 +59,7 @@ export class NodePool {
     this.pool = new Pool(parseInt8 ? { ...pool, types: int8AsNumber } : pool)
     // Without a listener, the error of an idle connection (a node that dies) would end the process.
     this.pool.on('error', onPoolError)
-    // Nor has a connection that somebody holds between two statements; its next statement will tell.
-    this.pool.on('connect', (client) => {
-      client.on('error', () => undefined)
-      Session.of(client)
-    })
+    this.pool.on('connect', (client) => void Session.of(client))
     this.settings = {
       maxPrepared,
       listeners: this.listeners,

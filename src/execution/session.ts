@@ -23,7 +23,8 @@ export class Session implements QuietClient {
   isDoubtful = false
   private state: TransactionState = 'I'
   private isReady = true
-  private hasEnded = false
+  /** The connection is gone. */
+  hasEnded = false
   readonly quiet: object
   private readonly wire: Wire
   private waiting: (() => void)[] = []
@@ -37,10 +38,13 @@ export class Session implements QuietClient {
       this.isReady = true
       this.wake()
     })
-    this.wire.on('end', () => {
+    const end = (): void => {
       this.hasEnded = true
       this.wake()
-    })
+    }
+    this.wire.on('end', end)
+    // Also keeps an error between two statements from ending the process; the next statement will tell.
+    client.on('error', end)
   }
 
   /** The session of a client; the first call must come while it is idle. */

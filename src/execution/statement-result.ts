@@ -1,0 +1,2 @@
+/** What a server answers to a statement, as pg gives it. */
+export type { QueryResult as StatementResult } from 'pg'

@@ -1,0 +1,48 @@
+import 'reflect-metadata'
+import { ShardedDataSource } from '../../../src/index'
+import { createRng } from '../../differential/rng'
+import { bankOptions, quiet, type Transfer, transfer, type Urls } from './bank'
+
+/** What the test tells the application to do. */
+export interface AppTask {
+  readonly urls: Urls
+  /** Die when this control point has been reached for the nth time. */
+  readonly point: string
+  readonly nth: number
+  readonly seed: number
+}
+
+/** What the application tells the test. */
+export type AppMessage = { readonly ready: true } | { readonly transfer: Transfer } | { readonly survived: true }
+
+/** Transfers at once, and in all: enough for every point to come up. */
+const workers = 3
+const transfersEach = 40
+
+const say = (message: AppMessage): Promise<void> =>
+  new Promise((resolve) => {
+    if (process.send) process.send(message, () => resolve())
+    else resolve()
+  })
+
+/** A program that makes transfers until it dies at its control point, by SIGKILL: nothing of it is cleaned up. */
+async function run({ urls, point, nth, seed }: AppTask): Promise<void> {
+  const dataSource = new ShardedDataSource({ ...bankOptions(urls), logger: quiet })
+  let reached = 0
+  dataSource.onControlPoint((at) => {
+    if (at !== point) return
+    reached += 1
+    if (reached === nth) process.kill(process.pid, 'SIGKILL')
+  })
+  await dataSource.initialize()
+  const work = async (worker: number): Promise<void> => {
+    const random = createRng(seed + worker)
+    for (let index = 0; index < transfersEach; index++) await say({ transfer: await transfer(dataSource, random) })
+  }
+  await Promise.all(Array.from({ length: workers }, (_, worker) => work(worker)))
+  await say({ survived: true })
+  process.exit(0)
+}
+
+process.once('message', (task: AppTask) => void run(task))
+void say({ ready: true })

@@ -1,0 +1,196 @@
+import { randomUUID } from 'node:crypto'
+import { Client } from 'pg'
+import { Column, type DataSource, Entity, PrimaryColumn } from 'typeorm'
+import {
+  CommitOutcomeUnknownError,
+  hash,
+  Sharded,
+  ShardedDataSource,
+  type ShardedDataSourceOptions,
+  ShardedError,
+  ShardKey,
+} from '../../../src/index'
+import type { Rng } from '../../differential/rng'
+
+export const accountCount = 16
+const openingBalance = 1000
+const shards = 4
+
+@Entity()
+@Sharded(hash({ shards }))
+export class Account {
+  @ShardKey()
+  @PrimaryColumn('int')
+  id!: number
+
+  @Column('int')
+  balance!: number
+}
+
+/** One side of a transfer: appended where its account is, in the transaction that changes the balance. */
+@Entity()
+@Sharded({ colocatedWith: () => Account })
+export class Entry {
+  @PrimaryColumn('uuid')
+  transfer!: string
+
+  @ShardKey()
+  @PrimaryColumn('int')
+  account!: number
+
+  @Column('int')
+  amount!: number
+}
+
+/** A transfer of this amount is refused at PREPARE TRANSACTION or COMMIT, by a deferred constraint of the database. */
+export const refusedAmount = 13
+
+export type Urls = readonly [string, string]
+
+export const bankOptions = ([left, right]: Urls): ShardedDataSourceOptions => ({
+  type: 'postgres',
+  entities: [Account, Entry],
+  nodes: { left: { url: left, poolSize: 6 }, right: { url: right, poolSize: 6 } },
+  transactions: 'two-phase',
+  connectTimeoutMS: 3_000,
+  poolErrorHandler: () => undefined,
+  logging: false,
+})
+
+/** Creates the tables, the accounts and the constraint. */
+export async function openBank(urls: Urls): Promise<ShardedDataSource> {
+  const dataSource = await new ShardedDataSource({ ...bankOptions(urls), logger: quiet }).initialize()
+  await dataSource.synchronize()
+  const accounts = Array.from({ length: accountCount }, (_, id) => ({ id, balance: openingBalance }))
+  await dataSource.getRepository(Account).insert(accounts)
+  for (const { name } of dataSource.shards(Entry)) {
+    await dataSource.shard(name).query(`
+      CREATE FUNCTION "${name}".refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+      BEGIN IF abs(NEW.amount) = ${refusedAmount} THEN RAISE EXCEPTION 'refused' USING ERRCODE = '23514'; END IF; RETURN NULL; END $$`)
+    await dataSource.shard(name).query(`
+      CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON "__shard__"."entry"
+      DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION "${name}".refuse()`)
+  }
+  return dataSource
+}
+
+/** What is logged of nodes that are killed on purpose. */
+export const quiet = {
+  log() {},
+  logQuery() {},
+  logQueryError() {},
+  logQuerySlow() {},
+  logSchemaBuild() {},
+  logMigration() {},
+}
+
+/** What a caller was told of its transfer. */
+export type Told = 'committed' | 'nothing written' | 'unknown'
+
+export interface Transfer {
+  readonly id: string
+  readonly told: Told
+}
+
+/** Moves an amount between two random accounts: two balances, two entries. */
+export async function transfer(dataSource: DataSource, random: Rng): Promise<Transfer> {
+  const id = randomUUID()
+  const [from, to] = pair(random)
+  const amount = random.oneIn(5) ? refusedAmount : 1 + random.int(refusedAmount - 1)
+  try {
+    await dataSource.transaction(async (manager) => {
+      // In one order, so that no two transfers wait for each other on two nodes.
+      for (const [account, sign] of from < to
+        ? ([
+            [from, -1],
+            [to, 1],
+          ] as const)
+        : ([
+            [to, 1],
+            [from, -1],
+          ] as const)) {
+        await manager.increment(Account, { id: account }, 'balance', sign * amount)
+        await manager.insert(Entry, { transfer: id, account, amount: sign * amount })
+      }
+    })
+    return { id, told: 'committed' }
+  } catch (error) {
+    return { id, told: toldBy(error) }
+  }
+}
+
+function pair(random: Rng): readonly [number, number] {
+  const from = random.int(accountCount)
+  return [from, (from + 1 + random.int(accountCount - 1)) % accountCount]
+}
+
+/** What an error promises: only those that say nothing of it leave the caller in doubt. */
+export function toldBy(error: unknown): Told {
+  if (error instanceof CommitOutcomeUnknownError) return 'unknown'
+  if (error instanceof ShardedError && error.has('no-writes')) return 'nothing written'
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  // The server's own refusals: of a constraint, of two that waited for each other.
+  if (code === '23514' || code === '40P01' || code === '40001') return 'nothing written'
+  throw error
+}
+
+/** What is on the servers, read past every data source. */
+export interface BankState {
+  readonly balance: number
+  readonly prepared: number
+  readonly decisions: number
+  /** Of each transfer, its entries: two that cancel each other out, of two accounts. */
+  readonly entries: ReadonlyMap<string, readonly number[]>
+  /** Accounts whose balance is not what their entries make. */
+  readonly wrong: readonly number[]
+}
+
+export async function readBank(urls: Urls): Promise<BankState> {
+  const parts = await Promise.all(urls.map(readNode))
+  const entries = new Map<string, number[]>()
+  for (const { transfer: id, amount } of parts.flatMap((part) => part.entries))
+    entries.set(id, [...(entries.get(id) ?? []), amount])
+  const accounts = parts.flatMap((part) => part.accounts)
+  return {
+    balance: accounts.reduce((sum, { balance }) => sum + balance, 0),
+    prepared: parts.reduce((sum, { prepared }) => sum + prepared, 0),
+    decisions: parts.reduce((sum, { decisions }) => sum + decisions, 0),
+    entries,
+    wrong: accounts.filter(({ balance, booked }) => balance !== openingBalance + booked).map(({ id }) => id),
+  }
+}
+
+export const wholeBalance = accountCount * openingBalance
+
+interface NodeState {
+  readonly accounts: readonly { readonly id: number; readonly balance: number; readonly booked: number }[]
+  readonly entries: readonly { readonly transfer: string; readonly amount: number }[]
+  readonly prepared: number
+  readonly decisions: number
+}
+
+async function readNode(connectionString: string): Promise<NodeState> {
+  const client = new Client({ connectionString })
+  client.on('error', () => undefined)
+  await client.connect()
+  try {
+    const { rows: schemas } = await client.query(
+      `SELECT schemaname AS name FROM pg_tables WHERE tablename = 'account' ORDER BY 1`,
+    )
+    const all = async <T>(select: (schema: string) => string): Promise<T[]> =>
+      (await client.query(schemas.map(({ name }) => select(`"${name}"`)).join(' UNION ALL '))).rows
+    const count = async (table: string, where = 'true'): Promise<number> =>
+      (await client.query(`SELECT count(*)::int AS n FROM ${table} WHERE ${where}`)).rows[0].n
+    return {
+      accounts: await all(
+        (schema) => `SELECT id, balance,
+        (SELECT coalesce(sum(amount), 0)::int FROM ${schema}.entry WHERE account = id) AS booked FROM ${schema}.account`,
+      ),
+      entries: await all((schema) => `SELECT transfer, amount FROM ${schema}.entry`),
+      prepared: await count('pg_prepared_xacts', 'database = current_database()'),
+      decisions: await count('sharding_decision'),
+    }
+  } finally {
+    await client.end()
+  }
+}
