@@ -9,6 +9,7 @@ import { start } from './start.bench'
 import { stream } from './stream.bench'
 import type { Bench } from './support/bench'
 import { top } from './top.bench'
+import { transaction } from './transaction.bench'
 import { unsharded } from './unsharded.bench'
 
 /** All benches, in the order of the report. */
@@ -21,6 +22,7 @@ export const benches: readonly Bench[] = [
   deepPage,
   save,
   insert,
+  transaction,
   aggregate,
   stream,
   start,
