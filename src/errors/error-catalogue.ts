@@ -185,6 +185,12 @@ export const errorCatalogue = Object.freeze({
     'Read the rows to learn whether the commit took effect.',
     'outcome-unknown',
   ),
+  LOCK_TIMEOUT: entry(
+    'Transactions over several nodes that wait for each other are seen by no server, so waiting for a lock has a bound.',
+    'Let the transaction roll back and repeat it; lock rows in one order everywhere, or raise lockTimeoutMs.',
+    'retryable',
+    'no-writes',
+  ),
   TWO_PHASE_UNAVAILABLE: entry(
     'A commit in two phases prepares a transaction on every node, and each has to allow it.',
     'Set max_prepared_transactions on every node to at least its connections, and let the role create tables; or choose transactions: "best-effort".',

@@ -2,9 +2,11 @@ import { DatabaseError, type PoolClient, type QueryResult } from 'pg'
 import { ShardedError } from '../errors/sharded-error'
 import { atMost } from './at-most'
 import { connectionBroke, isConnectionError, unavailable } from './connection-errors'
-import type { Fuse } from './fuse'
+import { Fuse } from './fuse'
 import { isRead } from './is-read'
+import type { LockWatch } from './lock-watch'
 import { NamedQuery } from './named-query'
+import { OperationEnded } from './operation-ended'
 import { PreparedStatements, type StatementName } from './prepared-statements'
 import { descriptionOf } from './row-description'
 import { Session } from './session'
@@ -43,6 +45,8 @@ export interface ConnectionSettings {
  * broken connection into an error that says what became of the statement.
  */
 export class NodeConnection {
+  /** Ends statements that wait for a lock too long, where it is set. */
+  lockWatch: LockWatch | undefined
   /** A statement has written rows since this was last set to false. */
   hasWritten = false
   private isBusy = false
@@ -77,7 +81,9 @@ export class NodeConnection {
     if (this.session.hasEnded) throw unavailable({ node: this.node, shard }, new Error('the connection has ended'))
     if (this.isReleased) throw new RangeError(`A connection of node ${this.node} was used after it was given back.`)
     this.isBusy = true
-    const { session, settings } = this
+    const { session, settings, lockWatch } = this
+    const own = lockWatch && (fuse ?? new Fuse())
+    const unwatch = own && lockWatch.over(this.client, text, own)
     const started = settings.listeners.size > 0 ? performance.now() : 0
     const named = this.nameOf(text, values)
     let failed = true
@@ -85,18 +91,22 @@ export class NodeConnection {
     try {
       if (named?.evicted !== undefined) await this.deallocate(named.evicted)
       const statement = { text, values, named, fuse }
-      const result = await (fuse ? this.sendCancellable(statement, fuse) : this.sendNamed(statement))
+      const ended = own ?? fuse
+      const result = await (ended ? this.sendCancellable(statement, ended) : this.sendNamed(statement))
       failed = false
       if (result.rowCount && writeCommands.has(result.command)) this.hasWritten = true
       return result
     } catch (error) {
       // The error comes before the server is ready: only then does the session know its state.
       if (error instanceof DatabaseError) await session.ready()
-      cancelled = fuse?.isBlown === true
+      cancelled = (own ?? fuse)?.isBlown === true
       // As pg does for its promises: a stack that leads to the caller, not to the socket.
       if (error instanceof Error) Error.captureStackTrace(error)
-      throw this.failure(error, text, shard, fuse)
+      const failure = this.failure(error, text, shard, own ?? fuse)
+      // Nobody else knows of a fuse that is the watch's alone.
+      throw !fuse && failure instanceof OperationEnded ? failure.reason : failure
     } finally {
+      unwatch?.()
       this.passTurn()
       if (settings.listeners.size > 0) {
         const event = {

@@ -4,6 +4,7 @@ import type { NodeSortFacts } from '../planning/node-sort-facts'
 import { requestCancel } from './cancel-request'
 import { unavailable } from './connection-errors'
 import type { Fuse } from './fuse'
+import { LockWatch } from './lock-watch'
 import { type ConnectionSettings, NodeConnection } from './node-connection'
 import { Permits } from './permits'
 import { Session } from './session'
@@ -28,6 +29,8 @@ export interface NodePoolSettings {
   readonly concurrency?: number | undefined
   /** bigint as a JavaScript number, as TypeORM's option of this name asks. */
   readonly parseInt8?: boolean | undefined
+  /** Milliseconds that a statement of a transaction over several nodes may wait for a lock. */
+  readonly lockTimeoutMs?: number
   readonly onPoolError: (error: Error) => void
 }
 
@@ -49,12 +52,22 @@ export class NodePool {
   readonly scatters: Permits
   /** Streams that are open. They hold their connection as long as their reader likes: one is left for all others. */
   readonly streams: Permits
+  /** For transactions over several nodes; undefined where they may wait for ever. */
+  readonly lockWatch: LockWatch | undefined
   private readonly settings: ConnectionSettings
   private knownFacts: NodeFacts | undefined
   private knownSortFacts: NodeSortFacts | undefined
   private ended = false
 
-  constructor({ name, pool, maxPrepared, concurrency, parseInt8, onPoolError }: NodePoolSettings) {
+  constructor({
+    name,
+    pool,
+    maxPrepared,
+    concurrency,
+    parseInt8,
+    lockTimeoutMs = Number.POSITIVE_INFINITY,
+    onPoolError,
+  }: NodePoolSettings) {
     this.name = name
     this.pool = new Pool(parseInt8 ? { ...pool, types: int8AsNumber } : pool)
     // Without a listener, the error of an idle connection (a node that dies) would end the process.
@@ -64,6 +77,9 @@ export class NodePool {
       maxPrepared,
       listeners: this.listeners,
       requestCancel: (client) => requestCancel(client, pool.stream),
+    }
+    if (lockTimeoutMs !== Number.POSITIVE_INFINITY) {
+      this.lockWatch = new LockWatch(name, lockTimeoutMs, (text, values) => this.background.query(text, values))
     }
     const spare = Math.max(1, this.pool.options.max - 1)
     this.scatters = new Permits(name, Math.min(concurrency ?? spare, spare))
@@ -114,7 +130,7 @@ export class NodePool {
   }
 
   /** The same pool for what nobody asked for: its statements are not told to listeners, who count those of operations. */
-  get background(): Pick<NodePool, 'name' | 'facts' | 'acquire'> {
+  get background(): Pick<NodePool, 'name' | 'facts' | 'acquire' | 'query'> {
     return Object.create(this, { settings: { value: { ...this.settings, listeners: new Set() } } })
   }
 

@@ -7,7 +7,7 @@ export const defaultRowBudget = 1_000_000
 export const defaultDeadlineMs = 60_000
 
 /** Longer timers fire at once. */
-const longestTimerMs = 2_147_483_647
+export const longestTimerMs = 2_147_483_647
 
 /** Checks the limits of `scatter` and of `withLimits`; `where` names the place. @throws ShardedError OPTIONS_INVALID */
 export function checkLimits(

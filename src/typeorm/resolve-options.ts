@@ -2,7 +2,7 @@ import type { PoolConfig } from 'pg'
 import { ShardedError } from '../errors/sharded-error'
 import type { DefaultLimits } from '../execution/operation-limits'
 import { CursorSigner } from '../merging/cursor'
-import { checkBound, checkLimits, defaultDeadlineMs, defaultRowBudget } from '../metadata/limits'
+import { checkBound, checkLimits, defaultDeadlineMs, defaultRowBudget, longestTimerMs } from '../metadata/limits'
 import type { TransactionMode } from '../transactions/transaction-mode'
 import type { CursorOptions, NodeOptions, ShardedDataSourceOptions } from './sharded-data-source-options'
 
@@ -19,7 +19,8 @@ export function checkOptions(options: ShardedDataSourceOptions): void {
   if (nodes.length === 0) throw invalid('nodes names no node')
   if (options.home !== undefined && !nodes.includes(options.home))
     throw invalid(`home names "${options.home}", which is not among the nodes ${nodes.join(', ')}`)
-  const { transactions } = options
+  const { transactions, lockTimeoutMs } = options
+  checkBound(lockTimeoutMs, 'lockTimeoutMs', longestTimerMs)
   if (transactions !== undefined && !transactionModes.has(transactions))
     throw invalid(`transactions is "${transactions}"; it takes ${[...transactionModes].join(', ')}`)
   checkLimits(options.scatter ?? {}, 'scatter')
@@ -61,6 +62,12 @@ function secretBytes(secret: string | Uint8Array): Uint8Array {
 export function homeOf(options: ShardedDataSourceOptions): string {
   return options.home ?? Object.keys(options.nodes)[0] ?? ''
 }
+
+/** Longer than PostgreSQL takes to see a deadlock of its own, and than most transactions. */
+const defaultLockTimeoutMs = 10_000
+
+export const lockTimeoutOf = ({ lockTimeoutMs = defaultLockTimeoutMs }: ShardedDataSourceOptions): number =>
+  lockTimeoutMs
 
 export function maxPreparedOf({ preparedStatements = true }: ShardedDataSourceOptions): number {
   if (typeof preparedStatements === 'object') return preparedStatements.max

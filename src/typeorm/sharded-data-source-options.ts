@@ -78,6 +78,11 @@ export interface ShardedDataSourceOptions extends Omit<PostgresDataSourceOptions
    * `max_prepared_transactions` is above 0), else `'best-effort'`, and the log says so once.
    */
   readonly transactions?: TransactionMode
+  /**
+   * Milliseconds that a statement of a transaction over several nodes may wait for a lock, before it fails with
+   * LOCK_TIMEOUT: a deadlock over nodes is seen by none of them. Default 10,000; `Infinity`: for ever.
+   */
+  readonly lockTimeoutMs?: number
   /** For `findPage`, which is refused without. */
   readonly cursors?: CursorOptions
 }

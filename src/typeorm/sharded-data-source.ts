@@ -35,7 +35,15 @@ import { canonicalColumnKey, type EntityBinding, shardOfKey } from './entity-bin
 import { KeyGuard } from './key-guard'
 import { Origins } from './origins'
 import { pgFacade, shardBinder } from './pg-facade'
-import { checkOptions, cursorSignerOf, homeOf, limitsOf, maxPreparedOf, poolConfigOf } from './resolve-options'
+import {
+  checkOptions,
+  cursorSignerOf,
+  homeOf,
+  limitsOf,
+  lockTimeoutOf,
+  maxPreparedOf,
+  poolConfigOf,
+} from './resolve-options'
 import { SchemaDataSource } from './schema-data-source'
 import { ShardDataSource } from './shard-data-source'
 import { type ShardHandle, ShardRuntime, type TransactionSettings } from './shard-runtime'
@@ -400,6 +408,7 @@ export class ShardedDataSource extends DataSource {
         maxPrepared: maxPreparedOf(this.sharding),
         concurrency: this.sharding.scatter?.concurrencyPerNode,
         parseInt8: this.sharding.parseInt8,
+        lockTimeoutMs: lockTimeoutOf(this.sharding),
         onPoolError:
           this.sharding.poolErrorHandler ??
           ((error) => this.logger.log('warn', `Node ${name}: an idle connection failed. ${error}`)),

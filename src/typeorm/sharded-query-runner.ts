@@ -56,6 +56,7 @@ export interface StatementNarrowing {
 export class ShardedQueryRunner extends PostgresQueryRunner {
   declare readonly manager: EntityManager
   private readonly parts = new Map<string, Promise<NodePart>>()
+  private readonly opened: NodePart[] = []
   private isolation: string | undefined
   /** In the mode `single-shard`, the shard of the transaction. */
   private onlyShard: Shard | undefined
@@ -287,8 +288,20 @@ export class ShardedQueryRunner extends PostgresQueryRunner {
       throw singleShard(`node ${other}`, `node ${node}`)
     const opening = this.openPart(node)
     this.parts.set(node, opening)
-    opening.catch(() => this.parts.delete(node))
+    opening.then(
+      (part) => this.watchLocks(part),
+      () => this.parts.delete(node),
+    )
     return opening
+  }
+
+  /** Over several nodes no server sees who waits for whom. */
+  private watchLocks(part: NodePart): void {
+    this.opened.push(part)
+    if (this.opened.length < 2) return
+    for (const { transaction } of this.opened) {
+      transaction.connection.lockWatch = this.runtime().pool(transaction.node).lockWatch
+    }
   }
 
   private async openPart(node: string): Promise<NodePart> {
@@ -317,11 +330,13 @@ export class ShardedQueryRunner extends PostgresQueryRunner {
     for (const part of parts) {
       for (const runner of [...part.runners.values(), ...part.limited]) runner.end()
       const { node, connection } = part.transaction
+      connection.lockWatch = undefined
       const broken = !connection.isAtRest
       part.transaction.release(broken)
       if (broken && node === this.runtime().map.home) this.closeConnection()
     }
     this.parts.clear()
+    this.opened.length = 0
     this.onlyShard = undefined
     this.transactionDepth = 0
     this.isTransactionActive = false
