@@ -13,7 +13,7 @@ type Method = (this: Repository<ObjectLiteral>, ...args: unknown[]) => Promise<u
 /** Runs an operation on one side. It never throws: an error is an outcome. */
 export async function apply(side: Side, operation: Operation): Promise<Outcome> {
   try {
-    if (operation.do === 'transaction') return await applyTransaction(side, operation)
+    if (operation.do === 'transaction') return await applyTransaction(side.dataSource, operation)
     return { value: await applyOne(side.dataSource.manager, operation) }
   } catch (error) {
     return describeError(error)
@@ -36,26 +36,48 @@ function applyOne(manager: EntityManager, operation: Exclude<Operation, Transact
 /** Thrown inside a transaction that is to be rolled back. */
 class Unwanted extends Error {}
 
-async function applyTransaction({ dataSource }: Side, { commits, operations }: Transaction): Promise<Outcome> {
+/** A data source begins a transaction, the manager of one a savepoint. */
+type Begin = Pick<EntityManager, 'transaction'>
+
+async function applyTransaction(side: Begin, { commits, operations }: Transaction): Promise<Outcome> {
   const parts: Outcome[] = []
   try {
-    await dataSource.transaction(async (manager) => {
+    await side.transaction(async (manager) => {
       for (const operation of operations) {
-        try {
-          parts.push({ value: await applyOne(manager, operation) })
-        } catch (error) {
-          parts.push({ ...describeError(error), refused: nameOfOperation(operation) })
-          throw error
-        }
+        if (operation.do === 'transaction') parts.push(await applySavepoint(manager, operation))
+        else await applyPart(manager, operation, parts)
       }
       if (!commits) throw new Unwanted()
     })
   } catch (error) {
+    if (error instanceof Refused) return { parts: [...parts, error.outcome], ...error.outcome }
     const last = parts.at(-1)
     if (!(error instanceof Unwanted) && !last?.error) return { ...describeError(error), parts }
     return { parts, ...(last?.refusal !== undefined && { refusal: last.refusal, refused: last.refused ?? '' }) }
   }
   return { parts }
+}
+
+async function applyPart(manager: EntityManager, operation: Exclude<Operation, Transaction>, parts: Outcome[]) {
+  try {
+    parts.push({ value: await applyOne(manager, operation) })
+  } catch (error) {
+    parts.push({ ...describeError(error), refused: nameOfOperation(operation) })
+    throw error
+  }
+}
+
+/** A refusal ends the whole: the other side does not meet it. */
+class Refused extends Error {
+  constructor(readonly outcome: Outcome) {
+    super('An operation was refused.')
+  }
+}
+
+async function applySavepoint(manager: EntityManager, operation: Transaction): Promise<Outcome> {
+  const outcome = await applyTransaction(manager, operation)
+  if (outcome.refusal !== undefined) throw new Refused(outcome)
+  return outcome
 }
 
 /** These fill what they are given, which is looked at as well. */

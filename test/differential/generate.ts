@@ -82,7 +82,7 @@ function hasParent({ parent }: EntitySpec, row: DataObject, seed: readonly Rows[
   return reference === null || parents === undefined || parents.rows.some((one) => one[id?.path ?? ''] === reference)
 }
 
-type Simple = Transaction['operations'][number]
+type Simple = Exclude<Operation, Transaction>
 
 /** Of all operations, by weight. */
 const makeSimple = (rng: Rng, spec: EntitySpec, known: readonly EntitySpec[]): Simple =>
@@ -107,16 +107,22 @@ const makeOperation = (rng: Rng, known: readonly EntitySpec[]): Operation => {
 /** `preload` of TypeORM leaves the transaction that it is called in. */
 const leaving = new Set(['preload'])
 
-function makeTransaction(rng: Rng, known: readonly EntitySpec[]): Transaction {
-  const operations = Array.from({ length: 2 + rng.int(4) }, () => makeSimple(rng, rng.pick(known), known))
+/** Transactions in each other: the outermost, and savepoints. */
+const deepest = 3
+
+function makeTransaction(rng: Rng, known: readonly EntitySpec[], depth = 1): Transaction {
+  const make = (): Operation =>
+    depth < deepest && rng.oneIn(5)
+      ? makeTransaction(rng, known, depth + 1)
+      : inside(rng, makeSimple(rng, rng.pick(known), known))
   return {
     do: 'transaction',
     entity: rng.pick(known).name,
     method: 'transaction',
     commits: !rng.oneIn(3),
-    operations: operations
-      .filter((operation) => !leaving.has(nameOfOperation(operation)))
-      .map((operation) => inside(rng, operation)),
+    operations: Array.from({ length: 2 + rng.int(4) }, make).filter(
+      (operation) => !leaving.has(nameOfOperation(operation)),
+    ),
   }
 }
 

@@ -90,13 +90,16 @@ export interface Fragment {
   readonly mayGo?: boolean
 }
 
-/** Operations inside one transaction, which commits or does not. An error ends it. */
+/**
+ * Operations inside one transaction, which commits or does not. An error ends it. Inside another one it is a savepoint,
+ * and what comes of it does not end the outer one.
+ */
 export interface Transaction {
   readonly do: 'transaction'
   readonly entity: EntityName
   readonly method: 'transaction'
   readonly commits: boolean
-  readonly operations: readonly (Call | Loaded | Build | Sql)[]
+  readonly operations: readonly Operation[]
 }
 
 export type Operation = Call | Loaded | Build | Sql | Transaction

@@ -100,7 +100,6 @@ function* simplerThan(operation: Operation): Generator<Operation> {
     for (const [place, inner] of operations.entries()) {
       yield { ...operation, operations: operations.filter((_, index) => index !== place) }
       for (const simpler of simplerThan(inner)) {
-        if (simpler.do === 'transaction') continue
         yield { ...operation, operations: operations.map((one, index) => (index === place ? simpler : one)) }
       }
     }
