@@ -51,14 +51,15 @@ describe.each(['schema', 'table'] as const)('the schema of shards, layout %s', (
     return made
   }
 
-  /** Ordinary tables outside the catalogs, on both nodes, as `schema.table`. */
+  /** Ordinary tables outside the catalogs, on both nodes, as `schema.table`; without those of the data source itself. */
   const tables = async (): Promise<string[]> => {
     const found: string[] = []
     for (const connectionString of databases.nodes) {
       const client = new Client({ connectionString })
       await client.connect()
       const { rows } = await client.query(
-        `SELECT schemaname || '.' || tablename AS name FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')`,
+        `SELECT schemaname || '.' || tablename AS name FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')
+         AND NOT starts_with(tablename, 'sharding_')`,
       )
       await client.end()
       found.push(...rows.map((row) => String(row.name)))
