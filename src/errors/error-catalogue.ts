@@ -38,7 +38,27 @@ export const errorCatalogue = Object.freeze({
   ),
   KEY_CHANGED: entry(
     'A row lives on the shard of its key: another key is another place.',
-    'Insert a row under the new key and remove the old one.',
+    "Move the row with repository.move(entity, newKey), or let its entity be moved by writes: @Sharded(…, { onKeyChange: 'move' }).",
+  ),
+  MOVE_LEAVES_CHILDREN: entry(
+    'Rows that refer to a row by a foreign key lie on its shard and cannot stay there without it.',
+    'Move them along with repository.move(entity, newKey, { children: true }), or move or delete them first.',
+    'no-writes',
+  ),
+  MOVE_TOO_LARGE: entry(
+    'The rows of one move are held in memory and go in one statement a table, so their number has a bound.',
+    'Move the children in parts before the parent, or narrow the condition.',
+    'no-writes',
+  ),
+  MOVE_NOT_EXACT: entry(
+    'A row that moves must arrive as it was, and leave nothing behind.',
+    'Bring the table, its triggers and the settings that write values as texts in line on both shards.',
+    'no-writes',
+  ),
+  ROW_MOVED: entry(
+    'The row moved to another shard after the entity was loaded.',
+    'Load the entity again and repeat the change.',
+    'retryable',
   ),
   KEY_CONFLICT: entry(
     'A row’s relatives in one colocation group share its shard key.',

@@ -237,5 +237,14 @@ function freezeEntity(
       deadlineMs: scatter.deadlineMs ?? defaultDeadlineMs,
     }),
     primaryKeyCheck: args.options.primaryKeyCheck ?? defaults.primaryKeyCheck,
+    onKeyChange: onKeyChangeOf(entity, args),
+  })
+}
+
+function onKeyChangeOf({ name }: EntityDescription, { options }: ShardedArgs): ShardedEntity['onKeyChange'] {
+  const { onKeyChange = 'refuse' } = options
+  if (onKeyChange === 'move' || onKeyChange === 'refuse') return onKeyChange
+  throw new ShardedError('OPTIONS_INVALID', `${name}: onKeyChange is 'move' or 'refuse'.`, {
+    details: { entity: name },
   })
 }

@@ -1,7 +1,7 @@
 import type { KeyType } from '../functions/key-type'
 import type { BoundFunction } from '../functions/sharding-function'
 import type { EntityTarget } from './shard-args-storage'
-import type { Layout, ScatterOptions } from './sharded-options'
+import type { KeyChangePolicy, Layout, ScatterOptions } from './sharded-options'
 
 export interface KeyColumn {
   readonly propertyPath: string
@@ -19,6 +19,7 @@ export interface ShardedEntity {
   readonly primaryKeyHoldsShardKey: boolean
   readonly scatter: Readonly<Required<ScatterOptions>>
   readonly primaryKeyCheck: boolean
+  readonly onKeyChange: KeyChangePolicy
 }
 
 /** A colocation group after validation: frozen. */

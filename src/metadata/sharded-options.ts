@@ -31,4 +31,12 @@ export interface ShardedOptions {
    * another shard key makes a second row.
    */
   readonly primaryKeyCheck?: boolean
+  /**
+   * What `save` and `update` do where they change the shard key of a row: refuse, or move the row to the shard of its new key,
+   * in one transaction. Default `'refuse'`. `repository.move` moves in either case.
+   */
+  readonly onKeyChange?: KeyChangePolicy
 }
+
+/** What happens to a write that changes a row's shard key. */
+export type KeyChangePolicy = 'move' | 'refuse'

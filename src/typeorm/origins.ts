@@ -20,6 +20,10 @@ export class Origins {
     return this.origins.get(entity)
   }
 
+  set(entity: object, origin: Origin): void {
+    this.origins.set(entity, Object.freeze({ ...origin }))
+  }
+
   forget(entity: object): void {
     this.origins.delete(entity)
   }

@@ -3,6 +3,7 @@ import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver'
 import { PostgresQueryRunner } from 'typeorm/driver/postgres/PostgresQueryRunner'
 import type { BoundClient } from './bound-client'
 import type { ShardDataSource } from './shard-data-source'
+import type { ShardTransaction } from './shard-transaction'
 
 /**
  * A query runner of one shard inside a transaction over shards: it speaks on the connection of its node's transaction,
@@ -12,7 +13,12 @@ import type { ShardDataSource } from './shard-data-source'
 export class ParticipantQueryRunner extends PostgresQueryRunner {
   declare readonly manager: EntityManager
 
-  constructor(dataSource: ShardDataSource, client: BoundClient) {
+  /** @param transaction what it is a part of; undefined for the statements of a scatter, which write nothing */
+  constructor(
+    dataSource: ShardDataSource,
+    client: BoundClient,
+    readonly transaction?: ShardTransaction,
+  ) {
     super(dataSource.driver as PostgresDriver, 'master')
     this.databaseConnection = client
     this.isTransactionActive = true

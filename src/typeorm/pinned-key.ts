@@ -6,25 +6,40 @@ import { keyText } from '../routing/route'
 import { canonicalColumnKey, type EntityBinding } from './entity-binding'
 
 /**
- * Refuses an update of the shard key. Setting it to the value that the condition already demands is no change.
+ * The part of the shard key that an update changes; undefined where it changes none. Setting it to the value that the
+ * condition already demands is no change.
+ *
+ * @throws ShardedError KEY_INVALID
+ */
+export function changesKey(
+  binding: EntityBinding,
+  predicate: Predicate,
+  values: ObjectLiteral,
+): { readonly column: string; readonly value: unknown } | undefined {
+  for (const [index, column] of binding.keyColumns.entries()) {
+    const value: unknown = column.getEntityValue(values)
+    if (value === undefined) continue
+    if (typeof value !== 'function' && value !== null) {
+      const prepared: unknown = binding.metadata.dataSource.driver.preparePersistentValue(value, column)
+      if (canonicalColumnKey(binding, index, prepared) === pinnedKey(predicate, index)) continue
+    }
+    return { column: column.propertyPath, value }
+  }
+  return undefined
+}
+
+/**
+ * Refuses an update of the shard key.
  *
  * @throws ShardedError KEY_CHANGED, KEY_INVALID
  */
 export function refuseKeyChange(binding: EntityBinding, predicate: Predicate, values: ObjectLiteral): void {
-  for (const [index, column] of binding.keyColumns.entries()) {
-    const value: unknown = column.getEntityValue(values)
-    if (value === undefined) continue
-    const isExpression = typeof value === 'function'
-    if (!isExpression && value !== null) {
-      const prepared: unknown = binding.metadata.dataSource.driver.preparePersistentValue(value, column)
-      if (canonicalColumnKey(binding, index, prepared) === pinnedKey(predicate, index)) continue
-    }
-    throw new ShardedError(
-      'KEY_CHANGED',
-      `An update would set ${keyText(binding.entity)} to ${isExpression ? 'an expression' : String(value)}.`,
-      {
-        details: { entity: binding.entity.name, column: column.propertyPath },
-      },
-    )
-  }
+  const change = changesKey(binding, predicate, values)
+  if (!change) return
+  const { column, value } = change
+  throw new ShardedError(
+    'KEY_CHANGED',
+    `An update would set ${keyText(binding.entity)} to ${typeof value === 'function' ? 'an expression' : String(value)}.`,
+    { details: { entity: binding.entity.name, column } },
+  )
 }

@@ -3,6 +3,7 @@ import { pushTo } from '../collections/push-to'
 import { ShardedError } from '../errors/sharded-error'
 import { keyText } from '../routing/route'
 import type { Shard } from '../topology/shard'
+import type { RowMove } from './carry-row'
 import { canonicalColumnKey, type EntityBinding, keyOf, requireKey, shardOfKey } from './entity-binding'
 import { type BindingOf, type GraphNode, type KeyedNode, type PersistMode, walkGraph } from './entity-graph'
 import { locateRows } from './locate-rows'
@@ -13,6 +14,8 @@ import type { ShardAccess } from './shard-access'
 export interface PlacedEntity {
   readonly entity: ObjectLiteral
   readonly shard: Shard
+  /** Rows, of the entity or of what is saved with it, that have to move there first. */
+  readonly moves?: readonly RowMove[]
 }
 
 export interface PlaceOptions {
@@ -39,16 +42,22 @@ export async function placeEntities(
   options: PlaceOptions,
 ): Promise<readonly PlacedEntity[]> {
   const shards: (Shard | undefined)[] = []
+  const moves: (readonly RowMove[])[] = []
   const unplaced: ObjectLiteral[] = []
   const unchecked: KeyedNode[] = []
   for (const entity of entities) {
     const nodes = walkGraph(binding, entity, options.mode, options.bindingOf)
+    const changed: RowMove[] = []
     for (const node of nodes) {
       const origin = access.runtime.origins.of(node.entity)
-      if (options.mode === 'save') checkUnchanged(node, origin)
+      if (options.mode === 'save') changed.push(...moveOf(node, origin))
       if (options.mode === 'save' && needsCheck(node, origin, options)) unchecked.push(node)
     }
-    const shard = placeOf(access, binding, entity, options)
+    moves.push(changed)
+    const isMoved = changed.some((move) => move.entity === entity)
+    const shard = isMoved
+      ? shardOfKey(binding, requireKey(binding, entity, 'save'))
+      : placeOf(access, binding, entity, options)
     shards.push(shard)
     if (!shard) unplaced.push(entity)
   }
@@ -57,7 +66,8 @@ export async function placeEntities(
   await checkPrimaryKeys(access, unchecked)
   return entities.flatMap((entity, index): PlacedEntity[] => {
     const shard = shards[index] ?? located.get(primaryKeyText(binding.metadata, entity))?.shard
-    if (shard) return [{ entity, shard }]
+    const own = moves[index] ?? []
+    if (shard) return [{ entity, shard, ...(own.length > 0 && { moves: own }) }]
     if (options.mode === 'save') requireKey(binding, entity, options.mode)
     // TypeORM removes a row that is not there without complaint: any shard says so.
     const [first] = binding.shards
@@ -84,14 +94,23 @@ function placeOf(
   return undefined
 }
 
-/** An entity that was loaded keeps the shard key it was loaded with. */
-function checkUnchanged({ binding, entity }: GraphNode, origin: Origin | undefined): void {
-  if (!origin) return
+/**
+ * What moves where an entity has another shard key than when it was loaded. One whose primary key holds the shard key has no
+ * such move: TypeORM takes it for another entity, and would insert a second row.
+ *
+ * @throws ShardedError KEY_CHANGED where the entity does not allow moves
+ */
+function moveOf({ binding, entity }: GraphNode, origin: Origin | undefined): readonly RowMove[] {
+  if (!origin) return []
   for (const [index, column] of binding.keyColumns.entries()) {
     const before = origin.key[index]
     const now: unknown = column.getEntityValue(entity)
     if (before === now || before === undefined || before === null || now === undefined) continue
     if (now !== null && canonical(binding, index, before) === canonical(binding, index, now)) continue
+    if (now !== null && binding.entity.onKeyChange === 'move' && !binding.entity.primaryKeyHoldsShardKey) {
+      const after = binding.keyColumns.map((one): unknown => one.getEntityValue(entity))
+      return [{ binding, entity, from: origin.shard, before: origin.key, after }]
+    }
     throw new ShardedError(
       'KEY_CHANGED',
       `${keyText(binding.entity)} was ${String(before)} when the entity was loaded and is ${String(now)} now.`,
@@ -100,6 +119,7 @@ function checkUnchanged({ binding, entity }: GraphNode, origin: Origin | undefin
       },
     )
   }
+  return []
 }
 
 function canonical(binding: EntityBinding, index: number, value: unknown): string {

@@ -1,6 +1,7 @@
 import type { EntityManager, EntityTarget, FindManyOptions, ObjectLiteral, QueryRunner } from 'typeorm'
 import type { ScatterLimits } from '../execution/scatter-limits'
 import type { Explanation } from '../planning/explanation'
+import type { MoveOptions } from './move-entity'
 import type { Page } from './page'
 import type { PageOptions } from './page-options'
 import type { ShardedSelectQueryBuilder } from './sharded-query-builders'
@@ -38,5 +39,12 @@ export interface RoutingManager extends EntityManager {
     target: EntityTarget<Entity>,
     options?: StreamOptions<Entity>,
   ): EntityStream<Entity>
+  /** See `ShardedRepository.move`. */
+  move<Entity extends ObjectLiteral>(
+    target: EntityTarget<Entity>,
+    entity: Entity,
+    newKey: unknown,
+    options?: MoveOptions,
+  ): Promise<Entity>
   queryFor<T>(target: EntityTarget<ObjectLiteral>, query: string, parameters?: unknown[] | ObjectLiteral): Promise<T>
 }

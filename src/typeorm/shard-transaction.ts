@@ -2,6 +2,7 @@ import type { EntityManager, QueryRunner } from 'typeorm'
 import type { Fuse } from '../execution/fuse'
 import type { NodeConnection } from '../execution/node-connection'
 import type { Shard } from '../topology/shard'
+import type { RowMoves } from './row-moves'
 
 /** A transaction over shards: a query runner that opens nodes as they are touched. */
 export interface ShardTransaction extends QueryRunner {
@@ -11,8 +12,21 @@ export interface ShardTransaction extends QueryRunner {
   connectionFor(shard: Shard): Promise<NodeConnection>
   /** Opens nodes one after the other, in the given order. */
   openNodes(nodes: readonly string[]): Promise<void>
+  /** Runs an UPDATE that may set the shard key of one shard's rows and so move them. @returns how many rows it found */
+  moveRows(statement: MovingStatement, moves: RowMoves): Promise<number>
+  /** Runs work of several steps that must not stay half done where the caller goes on after its error: in savepoints. */
+  atomically<T>(work: () => Promise<T>): Promise<T>
+  /** What is to be undone in memory when the present level of the transaction, or one around it, rolls back. */
+  onRollback(undo: () => void): void
   /** What its operations are narrowed to. */
   readonly narrowing?: { readonly cacheScope: string | undefined } | undefined
+}
+
+/** An UPDATE of a shard key, for rows of one shard. */
+export interface MovingStatement {
+  readonly from: Shard
+  readonly text: string
+  readonly parameters: readonly unknown[]
 }
 
 /** True for the query runner of a sharded data source, false for those of single shards. */

@@ -33,6 +33,7 @@ import { checkPhysicalNames } from './check-physical-names'
 import { describeEntities } from './describe-entities'
 import { canonicalColumnKey, type EntityBinding, shardOfKey } from './entity-binding'
 import { KeyGuard } from './key-guard'
+import { locateRows } from './locate-rows'
 import { Origins } from './origins'
 import { pgFacade, shardBinder } from './pg-facade'
 import {
@@ -44,7 +45,9 @@ import {
   maxPreparedOf,
   poolConfigOf,
 } from './resolve-options'
+import { primaryKeyText } from './primary-key-text'
 import { SchemaDataSource } from './schema-data-source'
+import { ShardAccess } from './shard-access'
 import { ShardDataSource } from './shard-data-source'
 import { type ShardHandle, ShardRuntime, type TransactionSettings } from './shard-runtime'
 import type { ShardedDataSourceOptions } from './sharded-data-source-options'
@@ -336,7 +339,14 @@ export class ShardedDataSource extends DataSource {
     const handles = new Map<string, ShardHandle>()
     const template = {
       dataSource: this,
-      guard: new KeyGuard((target) => bindings.get(target)),
+      guard: new KeyGuard({
+        bindingOf: (target) => bindings.get(target),
+        isLoaded: (entity) => origins.of(entity) !== undefined,
+        locate: async (binding, entity, transaction) => {
+          const located = await locateRows(new ShardAccess(this.runtime, transaction), binding, [entity])
+          return located.get(primaryKeyText(binding.metadata, entity))?.shard
+        },
+      }),
       synchronizeShard: (shard: Shard, drop: boolean) =>
         this.onSchema(shard.node, model, shard, (schema) => schema.synchronize(drop)),
       dropShard: (shard: Shard) => this.onSchema(shard.node, model, shard, (schema) => schema.dropDatabase()),

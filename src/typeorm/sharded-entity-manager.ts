@@ -36,6 +36,7 @@ import type { EntityBinding } from './entity-binding'
 import type { PersistMode } from './entity-graph'
 import { pageOfOne } from './find-page'
 import type { Hint, Narrowing } from './hint'
+import { type MoveOptions, moveEntity } from './move-entity'
 import { type NarrowedQuery, narrowedQuery } from './narrowed-query'
 import { hintedShard, type OperationContext } from './operation-context'
 import type { Page } from './page'
@@ -424,6 +425,17 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
     return this.persist('save', given)
   }
 
+  /** See `ShardedRepository.move`. */
+  async move<Entity extends ObjectLiteral>(
+    target: EntityTarget<Entity>,
+    entity: Entity,
+    newKey: unknown,
+    options: MoveOptions = {},
+  ): Promise<Entity> {
+    await moveEntity(this.required(target, 'move'), entity, newKey, options)
+    return entity
+  }
+
   override remove<Entity>(entity: Entity, options?: RemoveOptions): Promise<Entity>
   override remove<Entity>(target: EntityTarget<Entity>, entity: Entity, options?: RemoveOptions): Promise<Entity>
   override remove<Entity>(entity: Entity[], options?: RemoveOptions): Promise<Entity>
@@ -491,7 +503,9 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
   ): Promise<UpdateResult> {
     const context = this.context(target)
     if (!context) return super.update(target, criteria, partialEntity, options)
-    return writes.update(context, this.normalizeAndValidateWhereCriteria(criteria, 'update'), partialEntity, options)
+    const checked = this.normalizeAndValidateWhereCriteria(criteria, 'update')
+    if (writes.isMove(context, checked, partialEntity)) return super.update(target, criteria, partialEntity, options)
+    return writes.update(context, checked, partialEntity, options)
   }
 
   override async updateAll<Entity extends ObjectLiteral>(
@@ -500,7 +514,9 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
     options?: UpdateOptions,
   ): Promise<UpdateResult> {
     const context = this.context(target)
-    return context ? writes.updateAll(context, partialEntity, options) : super.updateAll(target, partialEntity, options)
+    if (!context || writes.isMove(context, { criteria: {}, isPrimitive: false }, partialEntity))
+      return super.updateAll(target, partialEntity, options)
+    return writes.updateAll(context, partialEntity, options)
   }
 
   override async delete<Entity extends ObjectLiteral>(

@@ -24,10 +24,13 @@ import type { Shard } from '../topology/shard'
 import { commitTransaction } from '../transactions/commit-transaction'
 import { NodeTransaction } from '../transactions/node-transaction'
 import type { Participant } from '../transactions/participant'
+import { UndoLog } from '../transactions/undo-log'
 import { BoundClient } from './bound-client'
 import { ParticipantQueryRunner } from './participant-query-runner'
+import type { RowMoves } from './row-moves'
 import { ShardAccess, unwrap } from './shard-access'
 import type { ShardRuntime } from './shard-runtime'
+import type { MovingStatement } from './shard-transaction'
 import type { StatementEngine } from './statement-engine'
 import type { StatementContext } from './statement-run'
 
@@ -57,6 +60,7 @@ export class ShardedQueryRunner extends PostgresQueryRunner {
   declare readonly manager: EntityManager
   private readonly parts = new Map<string, Promise<NodePart>>()
   private readonly opened: NodePart[] = []
+  private readonly undone = new UndoLog()
   private isolation: string | undefined
   /** In the mode `single-shard`, the shard of the transaction. */
   private onlyShard: Shard | undefined
@@ -125,6 +129,36 @@ export class ShardedQueryRunner extends PostgresQueryRunner {
     const result = await engine.run(query, parameters ?? [], this.statementContext())
     if (result) return (useStructuredResult ? result : result.raw) as never
     return this.atHome(query, parameters, useStructuredResult)
+  }
+
+  async moveRows({ from, text, parameters }: MovingStatement, moves: RowMoves): Promise<number> {
+    const context = { ...this.statementContext(), isExplicit: true, pinned: from, moves }
+    return (await this.engine()?.run(text, parameters, context))?.affected ?? 0
+  }
+
+  async atomically<T>(work: () => Promise<T>): Promise<T> {
+    const depth = this.transactionDepth
+    await this.onEach((part) => part.transaction.savepoint(depth))
+    this.transactionDepth = depth + 1
+    try {
+      const result = await work()
+      await this.onEach((part) => part.transaction.releaseSavepoint(depth))
+      this.undone.release(depth + 1)
+      return result
+    } catch (error) {
+      const parts = await this.openParts()
+      // A statement that failed has aborted its node's transaction, as it would without us, and so nothing can be committed.
+      if (!parts.some((part) => part.transaction.connection.isTransactionFailed))
+        await this.onEach((part) => part.transaction.rollbackToSavepoint(depth))
+      this.undone.rollback(depth + 1)
+      throw error
+    } finally {
+      this.transactionDepth = depth
+    }
+  }
+
+  onRollback(undo: () => void): void {
+    this.undone.add(this.transactionDepth, undo)
   }
 
   /** How a query over shards would be answered. @throws ShardedError NOT_SHARDED, and what `query` refuses */
@@ -214,9 +248,16 @@ export class ShardedQueryRunner extends PostgresQueryRunner {
     await this.broadcaster.broadcast('BeforeTransactionCommit')
     if (this.transactionDepth > 1) {
       await this.onEach((part) => part.transaction.releaseSavepoint(this.transactionDepth - 1))
+      this.undone.release(this.transactionDepth)
       this.transactionDepth -= 1
     } else {
-      await this.commitNodes()
+      try {
+        await this.commitNodes()
+      } catch (error) {
+        this.undone.rollback(0)
+        throw error
+      }
+      this.undone.clear()
     }
     await this.broadcaster.broadcast('AfterTransactionCommit')
   }
@@ -224,6 +265,7 @@ export class ShardedQueryRunner extends PostgresQueryRunner {
   override async rollbackTransaction(): Promise<void> {
     if (!this.isTransactionActive) throw new TransactionNotStartedError()
     await this.broadcaster.broadcast('BeforeTransactionRollback')
+    this.undone.rollback(this.transactionDepth)
     if (this.transactionDepth > 1) {
       await this.onEach((part) => part.transaction.rollbackToSavepoint(this.transactionDepth - 1))
       this.transactionDepth -= 1
@@ -240,6 +282,7 @@ export class ShardedQueryRunner extends PostgresQueryRunner {
   /** Gives all connections back; a transaction that nobody ended is rolled back by closing them. */
   override async release(): Promise<void> {
     if (this.parts.size > 0) this.finish(await this.openParts())
+    this.undone.rollback(0)
     await super.release()
   }
 
@@ -253,7 +296,7 @@ export class ShardedQueryRunner extends PostgresQueryRunner {
 
   private newRunner({ transaction }: NodePart, shard: Shard, fuse?: Fuse): ParticipantQueryRunner {
     const { dataSource, bind } = this.runtime().handle(shard)
-    return new ParticipantQueryRunner(dataSource, new BoundClient(transaction.connection, bind, shard.name, fuse))
+    return new ParticipantQueryRunner(dataSource, new BoundClient(transaction.connection, bind, shard.name, fuse), this)
   }
 
   private async commitNodes(): Promise<void> {

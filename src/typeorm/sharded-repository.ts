@@ -1,6 +1,7 @@
 import { type FindManyOptions, type ObjectLiteral, type QueryRunner, Repository } from 'typeorm'
 import type { ScatterLimits } from '../execution/scatter-limits'
 import type { Explanation } from '../planning/explanation'
+import type { MoveOptions } from './move-entity'
 import type { Page } from './page'
 import type { PageOptions } from './page-options'
 import type { RoutingManager } from './routing-manager'
@@ -99,6 +100,22 @@ export class ShardedRepository<Entity extends ObjectLiteral> extends Repository<
    */
   stream(options?: StreamOptions<Entity>): EntityStream<Entity> {
     return this.manager.stream(this.target, options)
+  }
+
+  /**
+   * Gives an entity's row another shard key and moves it to the shard of that, in one transaction, or in the caller's. The row
+   * is as it was but for its key, and for the version and update date, which an update of TypeORM sets; subscribers hear
+   * of one update. The entity has the new key afterwards, and the old one again if the transaction rolls back.
+   *
+   * @param newKey the new shard key; a composite one as a list or an object of its columns
+   * @throws ShardedError MOVE_LEAVES_CHILDREN, MOVE_TOO_LARGE, MOVE_NOT_EXACT, KEY_MISSING, KEY_INVALID, KEY_NOT_OWNED,
+   *   NOT_SHARDED; TypeORM's EntityNotFoundError where the row is gone
+   * @example
+   * await orders.move(order, '43')
+   * await users.move(user, '43', { children: true }) // with the user's orders
+   */
+  async move(entity: Entity, newKey: unknown, options?: MoveOptions): Promise<Entity> {
+    return this.manager.move(this.target, entity, newKey, options)
   }
 
   /**

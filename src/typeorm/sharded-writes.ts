@@ -18,13 +18,16 @@ import type { Shard } from '../topology/shard'
 import { type Criteria, criteriaWhere, narrowCriteria } from './criteria'
 import { type EntityBinding, keyOf, requireKey, shardOfKey } from './entity-binding'
 import { generateKey, type PersistMode } from './entity-graph'
+import { findPredicate } from './find-predicate'
+import { inSavepoint } from './in-transaction'
 import { locateRows } from './locate-rows'
 import { mergeDeleteResults, mergeInsertResults, mergeUpdateResults } from './merge-results'
 import { checkHintedPlace, checkWidth, hintedShard, type OperationContext, routeOperation } from './operation-context'
-import { refuseKeyChange } from './pinned-key'
+import { changesKey, refuseKeyChange } from './pinned-key'
 import { placeEntities } from './place-entities'
 import { primaryKeyText } from './primary-key-text'
-import { fillKey, keyValues } from './with-key'
+import { carryChanged, movesTo, showBefore } from './save-moved'
+import { fillKey, keyValues, withKeyPredicate } from './with-key'
 import { writeShards } from './write-shards'
 
 /** A write by condition: what TypeORM does on one shard with that shard's criteria. */
@@ -67,6 +70,24 @@ export async function update(
     values,
   )
   return one(results, mergeUpdateResults)
+}
+
+/** Whether an update has to move rows, of an entity that allows it: it is then done as a statement over the shards. */
+export function isMove(
+  { access, binding, hint }: OperationContext,
+  criteria: Criteria,
+  values: ObjectLiteral,
+): boolean {
+  if (binding.entity.onKeyChange !== 'move') return false
+  const given = criteriaWhere(binding, criteria)
+  const where = hint?.kind === 'key' ? withKeyPredicate(binding, given, keyValues(binding, hint.value)) : given
+  return (
+    changesKey(
+      binding,
+      findPredicate(binding, where, (target) => access.runtime.bindingOf(target)),
+      values,
+    ) !== undefined
+  )
 }
 
 export async function deleteBy(context: OperationContext, criteria: Criteria): Promise<DeleteResult> {
@@ -286,9 +307,20 @@ export async function persist(
   const { target } = binding.metadata
   const writes = [...groups].map(([shard, list]) => ({
     shard,
-    work: (manager: EntityManager): Promise<unknown> => persistOn(manager, mode, [target, list, options]),
+    work: (manager: EntityManager): Promise<unknown> => {
+      showBefore(manager, movesTo(placed, shard))
+      return persistOn(manager, mode, [target, list, options])
+    },
   }))
-  if (options?.transaction === false && !access.transaction) {
+  const moves = placed.flatMap((one) => one.moves ?? [])
+  if (moves.length > 0) {
+    await inSavepoint(access, context.openRunner, async (inner, transaction) => {
+      const shards = [...moves.map(({ from }) => from), ...groups.keys()]
+      await transaction.openNodes([...new Set(shards.map(({ node }) => node))].sort())
+      await carryChanged(inner, transaction, moves)
+      await writeShards(inner, writes, context.openRunner)
+    })
+  } else if (options?.transaction === false && !access.transaction) {
     for (const { shard, work } of writes) await access.onShard(shard, work)
   } else {
     await writeShards(access, writes, context.openRunner)

@@ -21,6 +21,7 @@ import { localise, type Template, templateOf } from '../planning/statement-templ
 import { columnsOf, textNames, textsOf } from '../planning/text-query'
 import { entityOf, routeCluster } from '../routing/route-cluster'
 import { checkScatter } from '../routing/scatter-policy'
+import type { TableUse } from '../routing/scope'
 import { analyseStatement, type Cluster, type StatementAnalysis } from '../routing/statement-analysis'
 import type { TableCatalog } from '../routing/table-catalog'
 import { columnNode, selectNode, targetNode } from '../sql/nodes'
@@ -30,6 +31,7 @@ import { parametersOf, type TreeObject } from '../sql/tree'
 import { withCtes } from '../sql/with-ctes'
 import type { Shard } from '../topology/shard'
 import { explainStatement } from './explain-statement'
+import { moveStatement } from './move-statement'
 import { readInTurn, readMerged } from './read-cursors'
 import type { ShardAccess } from './shard-access'
 import type { ShardRuntime } from './shard-runtime'
@@ -50,7 +52,7 @@ import {
   type Substitutes,
   wholeText,
 } from './statement-run'
-import { refuseKeyChange, type StatementWriter, writeStatement } from './write-statement'
+import { keyChangeOf, type StatementWriter, writeStatement } from './write-statement'
 
 type Plan = RowsPlan | FinishPlan
 
@@ -93,8 +95,10 @@ export class StatementEngine implements StatementWriter {
    * SCATTER_FORBIDDEN, SCATTER_TOO_WIDE; for writes also KEY_MISSING, KEY_CHANGED, PARTIAL_COMMIT
    */
   async run(text: string, parameters: readonly unknown[], context: StatementContext): Promise<QueryResult | undefined> {
-    const statement = await this.statementOf(text, parameters)
+    const statement = await this.understand(text)
     if (!statement) return undefined
+    const moved = this.movedBy(statement, parameters, context)
+    if (moved) return moveStatement(this, { ...statement, parameters, context }, moved)
     const place = this.onePlace(statement, parameters, context) ?? this.placeOfMistake(statement, parameters)
     if (place) return this.onShard(context.access, place.shard, wholeText(statement, place), parameters)
     if ('SelectStmt' in statement.statement) {
@@ -115,9 +119,14 @@ export class StatementEngine implements StatementWriter {
     parameters: readonly unknown[],
     context: StatementContext,
   ): AsyncGenerator<Row, void, undefined> {
-    const statement = await this.statementOf(text, parameters)
+    const statement = await this.understand(text)
     if (!statement) {
       yield* rowsOf(await context.home(text, parameters))
+      return
+    }
+    const moved = this.movedBy(statement, parameters, context)
+    if (moved) {
+      yield* rowsOf(await moveStatement(this, { ...statement, parameters, context }, moved))
       return
     }
     const place = this.onePlace(statement, parameters, context) ?? this.placeOfMistake(statement, parameters)
@@ -171,11 +180,17 @@ export class StatementEngine implements StatementWriter {
     return explainStatement(this, { text, parameters, context })
   }
 
-  /** A statement that may be run as it is. @throws ShardedError KEY_CHANGED */
-  private async statementOf(text: string, parameters: readonly unknown[]): Promise<ReadStatement | undefined> {
-    const statement = await this.understand(text)
-    if (statement) refuseKeyChange(statement, parameters)
-    return statement
+  /** The table whose rows an UPDATE may move to other shards. @throws ShardedError KEY_CHANGED where they may not move */
+  private movedBy(
+    statement: ReadStatement,
+    parameters: readonly unknown[],
+    { moves }: StatementContext,
+  ): TableUse | undefined {
+    return keyChangeOf(statement, parameters, ({ entity, name }) => {
+      if (entity?.onKeyChange !== 'move' && !moves) return false
+      // A junction table has the key of an entity, and is not its table.
+      return this.runtime.bindingOf(entity?.target)?.metadata.tableName === name
+    })
   }
 
   /** Reads a text. @returns undefined where it is no SQL, or names no sharded table */

@@ -12,6 +12,7 @@ import type { ParsedStatement } from '../sql/parse-statement'
 import { quoted } from '../sql/quoted'
 import type { TreeObject } from '../sql/tree'
 import type { Shard } from '../topology/shard'
+import type { RowMoves } from './row-moves'
 import type { ShardAccess } from './shard-access'
 import type { ShardTransaction } from './shard-transaction'
 
@@ -25,6 +26,8 @@ export interface StatementContext {
   readonly isExplicit?: boolean
   /** The shard of its group that the caller named: no condition is asked which it is. */
   readonly pinned?: Shard | undefined
+  /** A move that the caller asked for: it needs no leave of the entity. */
+  readonly moves?: RowMoves | undefined
 }
 
 /** One shard of each group that a statement names, all of one node. */

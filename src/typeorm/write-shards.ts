@@ -1,7 +1,8 @@
 import type { EntityManager } from 'typeorm'
 import { pushTo } from '../collections/push-to'
 import type { Shard } from '../topology/shard'
-import { ShardAccess } from './shard-access'
+import { inTransaction } from './in-transaction'
+import type { ShardAccess } from './shard-access'
 import type { ShardTransaction } from './shard-transaction'
 
 /** One shard's part of a write. */
@@ -26,26 +27,11 @@ export async function writeShards<T>(
   const [only, another] = writes
   if (only && !another) return [await access.onShard(only.shard, only.work)]
   const nodes = [...new Set(writes.map((write) => write.shard.node))].sort()
-  if (access.transaction) {
-    await access.transaction.openNodes(nodes)
-    return runAll(access, writes)
-  }
-  const runner = openRunner()
-  try {
-    await runner.startTransaction()
-    try {
-      // In one order everywhere, so that two writes never wait for each other's connections.
-      await runner.openNodes(nodes)
-      const results = await runAll(new ShardAccess(access.runtime, runner, access.limits), writes)
-      await runner.commitTransaction()
-      return results
-    } catch (error) {
-      if (runner.isTransactionActive) await runner.rollbackTransaction().catch(() => undefined)
-      throw error
-    }
-  } finally {
-    await runner.release()
-  }
+  return inTransaction(access, openRunner, async (inner, transaction) => {
+    // In one order everywhere, so that two writes never wait for each other's connections.
+    await transaction.openNodes(nodes)
+    return runAll(inner, writes)
+  })
 }
 
 async function runAll<T>(access: ShardAccess, writes: readonly ShardWrite<T>[]): Promise<readonly T[]> {

@@ -36,7 +36,7 @@ export interface StatementWriter {
   allowedShards(cluster: Cluster, run: Pick<Write, 'parameters' | 'context'>, writes: boolean): readonly Shard[]
 }
 
-interface Write extends ReadStatement {
+export interface Write extends ReadStatement {
   readonly parameters: readonly unknown[]
   readonly context: StatementContext
 }
@@ -75,14 +75,19 @@ export async function writeStatement(engine: StatementWriter, write: Write): Pro
 }
 
 /**
- * Refuses an UPDATE that sets a part of the shard key, unless to the value that its own condition demands.
+ * The table of an UPDATE that sets a part of the shard key, other than to the value that its own condition demands;
+ * undefined where the keys of all rows stay.
  *
- * @throws ShardedError KEY_CHANGED
+ * @throws ShardedError KEY_CHANGED where its entity does not allow that
  */
-export function refuseKeyChange({ statement, analysis }: ReadStatement, parameters: readonly unknown[]): void {
-  if (!('UpdateStmt' in statement)) return
+export function keyChangeOf(
+  { statement, analysis }: ReadStatement,
+  parameters: readonly unknown[],
+  mayMove: (table: ShardedTable) => boolean,
+): TableUse | undefined {
+  if (!('UpdateStmt' in statement)) return undefined
   const use = analysis.uses.find(({ rangeVar }) => rangeVar === statement.UpdateStmt.relation)
-  if (!use) return
+  if (!use) return undefined
   for (const target of statement.UpdateStmt.targetList ?? []) {
     if (!('ResTarget' in target)) continue
     const index = use.table.keyColumns.indexOf(target.ResTarget.name ?? '')
@@ -91,8 +96,10 @@ export function refuseKeyChange({ statement, analysis }: ReadStatement, paramete
     const value = knownValue(target.ResTarget.val, { parameter: (number) => parameters[number - 1] })
     const pinned = cluster && pinnedKey(clusterPredicate(cluster, parameters), index)
     if (value && pinned !== undefined && canonicalOrUndefined(use.table, index, value.value) === pinned) continue
+    if (mayMove(use.table)) return use
     throw keyChanged(use.table, target.ResTarget.name ?? '')
   }
+  return undefined
 }
 
 function keyChanged({ entity, name }: ShardedTable, column: string): ShardedError {
@@ -328,7 +335,7 @@ async function insertFromQuery(
   return together(results, true)
 }
 
-function together(results: readonly QueryResult[], isInsert: boolean): QueryResult {
+export function together(results: readonly QueryResult[], isInsert: boolean): QueryResult {
   const result = new QueryResult()
   result.records = results.flatMap(({ records }) => records ?? [])
   result.affected = results.reduce((sum, { affected }) => sum + (affected ?? 0), 0)

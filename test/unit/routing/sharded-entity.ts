@@ -25,6 +25,7 @@ export function shardedEntity(
       ...scatter,
     },
     primaryKeyCheck: true,
+    onKeyChange: 'refuse',
   }
 }
 
