@@ -220,6 +220,11 @@ export const errorCatalogue = Object.freeze({
     'Split the work by shard, or choose transactions: "two-phase".',
     'no-writes',
   ),
+  CURRENT_MANAGER_INVALID: entry(
+    'What is done in a request is done in its transaction, and never outside of one that has ended.',
+    'Let currentManager give the manager of the open transaction of this data source, and undefined after its end.',
+    'no-writes',
+  ),
   WRONG_SHARD: entry(
     'A row may only be written to the shard that owns its key.',
     'Write it through the repository, which finds the shard.',

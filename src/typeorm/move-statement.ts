@@ -13,6 +13,7 @@ import type { Shard } from '../topology/shard'
 import { groupTables } from './child-links'
 import { canonicalColumnKey, type EntityBinding, shardOfKey } from './entity-binding'
 import { inSavepoint, inTransaction } from './in-transaction'
+import { quietly } from './quiet-transaction'
 import { addressesOf, type CarriedRow, carriedRow, checkSize, RowCarrier } from './row-carrier'
 import { namedUses, pick, refuseProblems, rowsOf } from './statement-run'
 import { takeChildren } from './take-children'
@@ -45,7 +46,7 @@ export async function moveStatement(engine: StatementWriter, write: Write, use: 
   const shards = engine.allowedShards(analysis.main, write, true)
   // Rows that a caller moves are moved in a savepoint of his.
   const run = context.moves ? inTransaction : inSavepoint
-  return run(context.access, context.openRunner, async (access, transaction) => {
+  return run(context.access, quietly(context.openRunner), async (access, transaction) => {
     // In one order everywhere, so that two writes never wait for each other's connections.
     const nodes = [...shards, ...targetsOf(binding, update, parameters)].map(({ node }) => node)
     await transaction.openNodes([...new Set(nodes)].sort())

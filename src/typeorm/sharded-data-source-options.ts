@@ -3,6 +3,7 @@ import type { PostgresDataSourceOptions } from 'typeorm/driver/postgres/Postgres
 import type { ShardingFunction } from '../functions/sharding-function'
 import type { Layout, ScatterOptions } from '../metadata/sharded-options'
 import type { TransactionMode } from '../transactions/transaction-mode'
+import type { CurrentManager } from './current-manager'
 
 /** One PostgreSQL database. */
 export interface NodeOptions {
@@ -85,4 +86,13 @@ export interface ShardedDataSourceOptions extends Omit<PostgresDataSourceOptions
   readonly lockTimeoutMs?: number
   /** For `findPage`, which is refused without. */
   readonly cursors?: CursorOptions
+  /**
+   * Gives the manager of the transaction that the present request is in, as code that keeps it in an `AsyncLocalStorage` has
+   * it; undefined outside of one. Repositories and managers that were made for no query runner then work in that transaction, and
+   * so do `dataSource.query`, `createQueryBuilder` and `transaction` (nested). It is asked for each operation. What was made for
+   * a query runner, and `createQueryRunner` itself, do not ask.
+   *
+   * @example currentManager: () => requests.getStore()?.manager
+   */
+  readonly currentManager?: CurrentManager
 }

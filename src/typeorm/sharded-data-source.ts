@@ -9,7 +9,6 @@ import {
   type QueryRunner,
   type ReplicationMode,
 } from 'typeorm'
-import { DriverUtils } from 'typeorm/driver/DriverUtils'
 import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver'
 import { ShardedError } from '../errors/sharded-error'
 import { NodePool } from '../execution/node-pool'
@@ -30,12 +29,14 @@ import type { RecoveryReport } from '../transactions/recover-transactions'
 import { TwoPhase } from '../transactions/two-phase'
 import { bindMetadata } from './bind-metadata'
 import { checkPhysicalNames } from './check-physical-names'
+import { currentRunnerOf } from './current-manager'
 import { describeEntities } from './describe-entities'
 import { canonicalColumnKey, type EntityBinding, shardOfKey } from './entity-binding'
 import { KeyGuard } from './key-guard'
 import { locateRows } from './locate-rows'
 import { Origins } from './origins'
 import { pgFacade, shardBinder } from './pg-facade'
+import { primaryKeyText } from './primary-key-text'
 import {
   checkOptions,
   cursorSignerOf,
@@ -45,14 +46,13 @@ import {
   maxPreparedOf,
   poolConfigOf,
 } from './resolve-options'
-import { primaryKeyText } from './primary-key-text'
 import { SchemaDataSource } from './schema-data-source'
 import { ShardAccess } from './shard-access'
 import { ShardDataSource } from './shard-data-source'
 import { type ShardHandle, ShardRuntime, type TransactionSettings } from './shard-runtime'
 import type { ShardedDataSourceOptions } from './sharded-data-source-options'
 import { ShardedEntityManager } from './sharded-entity-manager'
-import { ShardedSelectQueryBuilder } from './sharded-query-builders'
+import { createBuilder, type ShardedSelectQueryBuilder } from './sharded-query-builders'
 import { ShardedQueryRunner } from './sharded-query-runner'
 import { ShardedRelationLoader } from './sharded-relation-loader'
 import type { ShardedRepository } from './sharded-repository'
@@ -266,10 +266,27 @@ export class ShardedDataSource extends DataSource {
     alias?: string,
     queryRunner?: QueryRunner,
   ): ShardedSelectQueryBuilder<ObjectLiteral> {
-    if (!alias) return new ShardedSelectQueryBuilder(this, entityOrRunner as QueryRunner | undefined)
-    const name = DriverUtils.buildAlias(this.driver, undefined, alias)
-    const { target } = this.getMetadata(entityOrRunner as EntityTarget<ObjectLiteral>)
-    return new ShardedSelectQueryBuilder<ObjectLiteral>(this, queryRunner).select(name).from(target, name) as never
+    if (!alias) return createBuilder(this, (entityOrRunner as QueryRunner | undefined) ?? this.currentRunner())
+    return createBuilder(this, queryRunner ?? this.currentRunner(), {
+      target: entityOrRunner as EntityTarget<ObjectLiteral>,
+      alias,
+    })
+  }
+
+  /** Raw SQL over the shards as one database; in the present transaction, where the option `currentManager` names one. */
+  // TypeORM's own default type of a raw result.
+  // biome-ignore lint/suspicious/noExplicitAny: the signature is TypeORM's
+  override query<T = any>(
+    query: string,
+    parameters?: unknown[] | ObjectLiteral,
+    queryRunner: QueryRunner | undefined = this.currentRunner(),
+  ): Promise<T> {
+    return super.query(query, parameters, queryRunner)
+  }
+
+  /** The query runner of the present transaction; for this package's own parts. @throws ShardedError CURRENT_MANAGER_INVALID */
+  currentRunner(): QueryRunner | undefined {
+    return currentRunnerOf(this, this.sharding.currentManager)
   }
 
   override createQueryRunner(mode: ReplicationMode = 'master'): QueryRunner {

@@ -32,6 +32,7 @@ import type { Row } from '../merging/row'
 import { checkLimits } from '../metadata/limits'
 import type { Explanation } from '../planning/explanation'
 import { BuilderNarrowing } from './builder-narrowing'
+import { followCurrent } from './current-manager'
 import type { EntityBinding } from './entity-binding'
 import type { PersistMode } from './entity-graph'
 import { pageOfOne } from './find-page'
@@ -45,7 +46,7 @@ import type { AggregateFunction } from './read-operations'
 import type { RoutingManager } from './routing-manager'
 import { ShardAccess } from './shard-access'
 import type { ShardRuntime } from './shard-runtime'
-import type { ShardedSelectQueryBuilder } from './sharded-query-builders'
+import { createBuilder, type ShardedSelectQueryBuilder } from './sharded-query-builders'
 import { ShardedQueryRunner } from './sharded-query-runner'
 import * as reads from './sharded-reads'
 import { ShardedRepository } from './sharded-repository'
@@ -63,6 +64,8 @@ interface RoutedDataSource extends DataSource {
     queryRunner?: QueryRunner,
   ): ShardedSelectQueryBuilder<Entity>
   createQueryBuilder(queryRunner?: QueryRunner): ShardedSelectQueryBuilder<ObjectLiteral>
+  /** The query runner of the transaction that `currentManager` names. */
+  currentRunner(): QueryRunner | undefined
   /** Undefined where the options have no secret. */
   readonly cursorSigner: CursorSigner | undefined
 }
@@ -77,11 +80,16 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
   declare readonly dataSource: RoutedDataSource
   private readonly hint: Hint | undefined
   private readonly limits: ScatterLimits | undefined
+  /** The runner that it was made for. */
+  readonly ownRunner: QueryRunner | undefined
 
   constructor(dataSource: RoutedDataSource, queryRunner?: QueryRunner, narrowing?: Narrowing) {
     // A narrowed manager shares its runner with the manager that it came from, which stays the runner's own.
     super(dataSource, narrowing ? undefined : queryRunner)
     if (narrowing && queryRunner) Object.assign(this, { queryRunner })
+    // One without a runner follows the transaction that is current when it is asked, and remembers none.
+    if (!queryRunner) followCurrent(this, () => dataSource.currentRunner())
+    this.ownRunner = queryRunner
     this.hint = narrowing?.hint
     this.limits = narrowing?.limits
   }
@@ -163,12 +171,14 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
     alias?: string,
     queryRunner?: QueryRunner,
   ): ShardedSelectQueryBuilder<ObjectLiteral> {
-    const target = entityOrRunner as EntityTarget<ObjectLiteral>
-    const builder = super.createQueryBuilder(
-      target,
-      alias as string,
-      queryRunner,
-    ) as ShardedSelectQueryBuilder<ObjectLiteral>
+    const own = this.queryRunner
+    // Not by the data source's method: who keeps transactions for requests may have put TypeORM's in its place.
+    const builder = alias
+      ? createBuilder(this.dataSource, queryRunner ?? own, {
+          target: entityOrRunner as EntityTarget<ObjectLiteral>,
+          alias,
+        })
+      : createBuilder(this.dataSource, (entityOrRunner as QueryRunner | undefined) ?? queryRunner ?? own)
     const { hint, limits } = this
     if (!hint && !limits) return builder
     builder.narrowing = new BuilderNarrowing(this.runtime, { hint, limits })
@@ -180,7 +190,7 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
   override getRepository<Entity extends ObjectLiteral>(target: EntityTarget<Entity>): ShardedRepository<Entity> {
     const known = this.repositories.get(target)
     if (known) return known as ShardedRepository<Entity>
-    const repository = new ShardedRepository<Entity>(target, this, this.queryRunner)
+    const repository = new ShardedRepository<Entity>(target, this, this.ownRunner)
     this.repositories.set(target, repository)
     return repository
   }
@@ -188,7 +198,8 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
   override getTreeRepository<Entity extends ObjectLiteral>(target: EntityTarget<Entity>): TreeRepository<Entity> {
     const binding = this.bindingOf(target)
     this.refuseLimits('getTreeRepository')
-    if (!binding || this.hint?.kind !== 'shard') return super.getTreeRepository(target)
+    if (!binding || this.hint?.kind !== 'shard')
+      return Object.assign(super.getTreeRepository(target), { queryRunner: this.ownRunner })
     return this.runtime.managerOf(hintedShard(binding, this.hint.shard)).getTreeRepository(target)
   }
 
@@ -625,7 +636,7 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
   }
 
   private narrowed({ hint = this.hint, limits = this.limits }: Narrowing): ShardedEntityManager {
-    return new ShardedEntityManager(this.dataSource, this.queryRunner, { hint, limits })
+    return new ShardedEntityManager(this.dataSource, this.ownRunner, { hint, limits })
   }
 
   private required(target: unknown, operation: string): OperationContext {

@@ -1,6 +1,7 @@
 import {
   type DataSource,
   DeleteQueryBuilder,
+  type EntityTarget,
   InsertQueryBuilder,
   type ObjectLiteral,
   type QueryBuilder,
@@ -9,6 +10,7 @@ import {
   SelectQueryBuilder,
   UpdateQueryBuilder,
 } from 'typeorm'
+import { DriverUtils } from 'typeorm/driver/DriverUtils'
 import { SoftDeleteQueryBuilder } from 'typeorm/query-builder/SoftDeleteQueryBuilder'
 import { ShardedError } from '../errors/sharded-error'
 import type { Explanation } from '../planning/explanation'
@@ -138,6 +140,18 @@ export class ShardedSelectQueryBuilder<Entity extends ObjectLiteral>
       if (runner !== query.queryRunner) await runner.release()
     }
   }
+}
+
+/** A builder of queries; on an entity, of its rows. */
+export function createBuilder(
+  dataSource: DataSource,
+  runner: QueryRunner | undefined,
+  on?: { readonly target: EntityTarget<ObjectLiteral>; readonly alias: string },
+): ShardedSelectQueryBuilder<ObjectLiteral> {
+  const builder = new ShardedSelectQueryBuilder<ObjectLiteral>(dataSource, runner)
+  if (!on) return builder
+  const name = DriverUtils.buildAlias(dataSource.driver, undefined, on.alias)
+  return builder.select(name).from(dataSource.getMetadata(on.target).target, name) as never
 }
 
 class ShardedInsertQueryBuilder<Entity extends ObjectLiteral> extends (narrowed(

@@ -135,6 +135,8 @@ export class ShardedRepository<Entity extends ObjectLiteral> extends Repository<
   private with(narrowed: RoutingManager): this {
     const { target, manager: _manager, queryRunner, ...own } = this
     const Class = this.constructor as new (...args: [typeof target, RoutingManager, typeof queryRunner]) => this
-    return Object.assign(new Class(target, narrowed, queryRunner), own)
+    const repository = Object.assign(new Class(target, narrowed, queryRunner), own)
+    // Its own: a getter that somebody put on TypeORM's class would give another manager, and the narrowing would be lost.
+    return Object.defineProperty(repository, 'manager', { value: narrowed, configurable: true, enumerable: true })
   }
 }

@@ -15,11 +15,12 @@ import { pushTo } from '../collections/push-to'
 import { ShardedError } from '../errors/sharded-error'
 import { keyText } from '../routing/route'
 import type { Shard } from '../topology/shard'
+import { type Announcement, announcedWrite } from './announced-write'
 import { type Criteria, criteriaWhere, narrowCriteria } from './criteria'
 import { type EntityBinding, keyOf, requireKey, shardOfKey } from './entity-binding'
 import { generateKey, type PersistMode } from './entity-graph'
 import { findPredicate } from './find-predicate'
-import { inSavepoint } from './in-transaction'
+import { inSavepoint, inTransaction } from './in-transaction'
 import { locateRows } from './locate-rows'
 import { mergeDeleteResults, mergeInsertResults, mergeUpdateResults } from './merge-results'
 import { checkHintedPlace, checkWidth, hintedShard, type OperationContext, routeOperation } from './operation-context'
@@ -33,13 +34,16 @@ import { writeShards } from './write-shards'
 /** A write by condition: what TypeORM does on one shard with that shard's criteria. */
 type CriteriaWrite<T> = (manager: EntityManager, criteria: unknown) => Promise<T>
 
+interface CriteriaOperation<T> extends Announcement {
+  readonly work: CriteriaWrite<T>
+}
+
 /** Runs `update`, `delete`, `softDelete` or `restore` on the shards of its criteria. */
 async function writeByCriteria<T>(
   context: OperationContext,
   name: string,
   criteria: Criteria,
-  work: CriteriaWrite<T>,
-  values?: ObjectLiteral,
+  { work, event, values }: CriteriaOperation<T>,
 ): Promise<readonly T[]> {
   const { access, binding, hint } = context
   const { shards, where, predicate } = routeOperation(context, { name, writes: true }, criteriaWhere(binding, criteria))
@@ -48,10 +52,10 @@ async function writeByCriteria<T>(
   const [only, another] = shards
   if (only && !another) return [await access.onShard(only, (manager) => work(manager, routed.criteria))]
   const narrow = narrowCriteria(binding, routed, (target) => access.runtime.bindingOf(target))
-  return writeShards(
-    access,
+  return announcedWrite(
+    context,
+    { event, ...(values && { values }) },
     shards.map((shard) => ({ shard, work: (manager: EntityManager) => work(manager, narrow(shard.index)) })),
-    context.openRunner,
   )
 }
 
@@ -62,13 +66,11 @@ export async function update(
   options: object | undefined,
 ): Promise<UpdateResult> {
   const { target } = context.binding.metadata
-  const results = await writeByCriteria(
-    context,
-    'update',
-    criteria,
-    (manager, own) => manager.update(target as never, own, values as never, options),
+  const results = await writeByCriteria(context, 'update', criteria, {
+    work: (manager, own) => manager.update(target as never, own, values as never, options),
+    event: 'Update',
     values,
-  )
+  })
   return one(results, mergeUpdateResults)
 }
 
@@ -93,7 +95,10 @@ export function isMove(
 export async function deleteBy(context: OperationContext, criteria: Criteria): Promise<DeleteResult> {
   const { target } = context.binding.metadata
   return one(
-    await writeByCriteria(context, 'delete', criteria, (manager, own) => manager.delete(target as never, own)),
+    await writeByCriteria(context, 'delete', criteria, {
+      work: (manager, own) => manager.delete(target as never, own),
+      event: 'Remove',
+    }),
     mergeDeleteResults,
   )
 }
@@ -105,7 +110,10 @@ export async function softDeleteBy(
 ): Promise<UpdateResult> {
   const { target } = context.binding.metadata
   return one(
-    await writeByCriteria(context, name, criteria, (manager, own) => manager[name](target as never, own)),
+    await writeByCriteria(context, name, criteria, {
+      work: (manager, own) => manager[name](target as never, own),
+      event: name === 'softDelete' ? 'SoftRemove' : 'Recover',
+    }),
     mergeUpdateResults,
   )
 }
@@ -118,15 +126,15 @@ async function writeEverywhere<T>(
   context: OperationContext,
   name: string,
   work: (manager: EntityManager) => Promise<T>,
+  announcement?: Announcement,
 ): Promise<readonly T[]> {
   const { access, binding, hint } = context
   const shards = hint?.kind === 'shard' ? [hintedShard(binding, hint.shard)] : binding.shards
   checkWidth(context, { name, writes: true }, shards.length)
-  return writeShards(
-    access,
-    shards.map((shard) => ({ shard, work })),
-    context.openRunner,
-  )
+  const writes = shards.map((shard) => ({ shard, work }))
+  return announcement && writes.length > 1
+    ? announcedWrite(context, announcement, writes)
+    : writeShards(access, writes, context.openRunner)
 }
 
 export async function updateAll(
@@ -139,8 +147,11 @@ export async function updateAll(
   if (hint?.kind === 'key') return update(context, { criteria: {}, isPrimitive: false }, values, options)
   refuseKeyChange(binding, { kind: 'unknown' }, values)
   return one(
-    await writeEverywhere(context, 'updateAll', (manager) =>
-      manager.updateAll(target as never, values as never, options),
+    await writeEverywhere(
+      context,
+      'updateAll',
+      (manager) => manager.updateAll(target as never, values as never, options),
+      { event: 'Update', values },
     ),
     mergeUpdateResults,
   )
@@ -150,7 +161,7 @@ export async function deleteAll(context: OperationContext): Promise<DeleteResult
   const { target } = context.binding.metadata
   if (context.hint?.kind === 'key') return deleteBy(context, { criteria: {}, isPrimitive: false })
   return one(
-    await writeEverywhere(context, 'deleteAll', (manager) => manager.deleteAll(target as never)),
+    await writeEverywhere(context, 'deleteAll', (manager) => manager.deleteAll(target as never), { event: 'Remove' }),
     mergeDeleteResults,
   )
 }
@@ -322,6 +333,8 @@ export async function persist(
     })
   } else if (options?.transaction === false && !access.transaction) {
     for (const { shard, work } of writes) await access.onShard(shard, work)
+  } else if (writes.length > 1) {
+    await inTransaction(access, context.openRunner, (inner) => writeShards(inner, writes, context.openRunner))
   } else {
     await writeShards(access, writes, context.openRunner)
   }

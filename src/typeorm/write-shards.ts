@@ -2,6 +2,7 @@ import type { EntityManager } from 'typeorm'
 import { pushTo } from '../collections/push-to'
 import type { Shard } from '../topology/shard'
 import { inTransaction } from './in-transaction'
+import { quietly } from './quiet-transaction'
 import type { ShardAccess } from './shard-access'
 import type { ShardTransaction } from './shard-transaction'
 
@@ -27,7 +28,7 @@ export async function writeShards<T>(
   const [only, another] = writes
   if (only && !another) return [await access.onShard(only.shard, only.work)]
   const nodes = [...new Set(writes.map((write) => write.shard.node))].sort()
-  return inTransaction(access, openRunner, async (inner, transaction) => {
+  return inTransaction(access, quietly(openRunner), async (inner, transaction) => {
     // In one order everywhere, so that two writes never wait for each other's connections.
     await transaction.openNodes(nodes)
     return runAll(inner, writes)

@@ -134,8 +134,9 @@ export class Reading extends Hurtful {
   @PrimaryColumn('smallint') n!: number
 }
 
+/** Its rows move where a write changes their shard key. */
 @Entity()
-@Sharded(hash({ shards: 1 }))
+@Sharded(hash({ shards: 1 }), { onKeyChange: 'move' })
 @Unique(['id', 'at'])
 export class Happening extends Hurtful {
   @PrimaryColumn('int') id!: number

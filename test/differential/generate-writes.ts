@@ -51,7 +51,10 @@ interface RowOptions {
  * Rows to insert: a child may have come to another parent by `save`, and an insert does not look for its primary key on other
  * shards.
  */
-export const mustBeFresh = ({ parent }: EntitySpec): boolean => parent !== undefined
+export const mustBeFresh = (spec: EntitySpec): boolean => spec.parent !== undefined || moves(spec)
+
+/** Whether writes move its rows, so that a primary key may be found under another shard key than the one bound to it. */
+const moves = ({ name }: EntitySpec): boolean => name === 'Happening'
 
 /** Rows with different primary keys. */
 export function makeRows(
@@ -120,7 +123,7 @@ function makeLoaded(rng: Rng, spec: EntitySpec): Loaded {
       ...(withChildren && { relations: { [children.property]: true } }),
       ...((method === 'recover' || rng.oneIn(6)) && spec.hasDeleteDate && { withDeleted: true }),
     },
-    changes: method === 'save' ? Array.from({ length: 1 + rng.int(3) }, () => makeChange(rng, spec, 3)) : [],
+    changes: method === 'save' ? Array.from({ length: 1 + rng.int(3) }, () => loadedChange(rng, spec)) : [],
     also:
       method === 'save' && !isSingle && rng.oneIn(2)
         ? makeRows(rng, spec, 2, { share: 40, isFresh: rng.oneIn(2) }).map((row) => asGiven(rng, spec, row))
@@ -130,6 +133,11 @@ function makeLoaded(rng: Rng, spec: EntitySpec): Loaded {
     isSingle,
   }
 }
+
+const loadedChange = (rng: Rng, spec: EntitySpec): DataObject => ({
+  ...makeChange(rng, spec, 3),
+  ...(moves(spec) && rng.oneIn(2) && otherKey(rng, spec)),
+})
 
 /** Children without what they have from their parent. */
 function childRows(rng: Rng, { children }: EntitySpec): readonly DataObject[] {
@@ -215,6 +223,10 @@ export function makeWrite(rng: Rng, spec: EntitySpec): Written {
     [3, () => call('save', rng.oneIn(2) ? makePartial(rng, spec) : [makePartial(rng, spec), makePartial(rng, spec)])],
     [14, () => makeLoaded(rng, spec)],
     [7, () => call('update', makeCriteria(rng, spec), makeChange(rng, spec, 3))],
+    [
+      moves(spec) ? 10 : 0,
+      () => call('update', makeCriteria(rng, spec), { ...makeChange(rng, spec, 2), ...otherKey(rng, spec) }),
+    ],
     [3, () => call('delete', makeCriteria(rng, spec))],
     ...soft,
     [
@@ -227,7 +239,7 @@ export function makeWrite(rng: Rng, spec: EntitySpec): Written {
           rng.pick([1, 0, -2, '3']),
         ),
     ],
-    [spec.parent ? 0 : 5, () => makeUpsert(rng, spec)],
+    [mustBeFresh(spec) ? 0 : 5, () => makeUpsert(rng, spec)],
     [0.3, () => call('updateAll', makeChange(rng, spec, 2))],
     [0.2, () => call('deleteAll')],
     [spec.children ? 0 : 0.2, () => call('clear')],
@@ -306,6 +318,6 @@ export function makeMistake(rng: Rng, spec: EntitySpec): Written {
     [1, () => call('sum', 'nothing')],
     [1, () => call('increment', { count: 1 }, 'nothing', 1)],
     [1, () => call('increment', { count: 1 }, 'count', 'x')],
-    [spec.parent ? 0 : 1, () => call('upsert', [row, row], conflictPaths(spec))],
+    [mustBeFresh(spec) ? 0 : 1, () => call('upsert', [row, row], conflictPaths(spec))],
   ])
 }

@@ -1,0 +1,20 @@
+import { Broadcaster } from 'typeorm/subscriber/Broadcaster'
+import type { ShardTransaction } from './shard-transaction'
+
+/** Tells subscribers of rows, and not of the transaction around them. */
+class QuietBroadcaster extends Broadcaster {
+  override broadcastBeforeTransactionStartEvent(): void {}
+  override broadcastAfterTransactionStartEvent(): void {}
+  override broadcastBeforeTransactionCommitEvent(): void {}
+  override broadcastAfterTransactionCommitEvent(): void {}
+  override broadcastBeforeTransactionRollbackEvent(): void {}
+  override broadcastAfterTransactionRollbackEvent(): void {}
+}
+
+/** A transaction that subscribers do not hear of: on one database, one statement needs none. */
+export const quietly =
+  (openRunner: () => ShardTransaction): (() => ShardTransaction) =>
+  () => {
+    const runner = openRunner()
+    return Object.assign(runner, { broadcaster: new QuietBroadcaster(runner) })
+  }
