@@ -13,9 +13,36 @@ export const controlPoints = Object.freeze([
   'commit:before-forget',
   'recovery:before-resolve',
   'recovery:resolved',
+  'move:locked',
+  'move:removed',
+  'move:put',
 ] as const)
 
 export type ControlPoint = (typeof controlPoints)[number]
 
 /** Called at a control point, which waits for it; `node` where the point is of one node. */
 export type ControlPointListener = (point: ControlPoint, node: string | undefined) => void | Promise<void>
+
+/** Who listens at the control points of one data source. */
+export class ControlPoints {
+  private readonly listeners = new Set<ControlPointListener>()
+
+  constructor(private readonly warn: (text: string) => void) {}
+
+  /** The returned function ends it. */
+  listen(listener: ControlPointListener): () => void {
+    this.listeners.add(listener)
+    return () => void this.listeners.delete(listener)
+  }
+
+  /** Tells all listeners, one after the other. One that fails is logged: a commit cannot stop in the middle. */
+  async reach(point: ControlPoint, node?: string): Promise<void> {
+    for (const listener of this.listeners) {
+      try {
+        await listener(point, node)
+      } catch (error) {
+        this.warn(`A listener failed at ${point}. ${String(error)}`)
+      }
+    }
+  }
+}

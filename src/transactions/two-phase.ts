@@ -1,7 +1,7 @@
 import { ShardedError } from '../errors/sharded-error'
 import type { NodePool } from '../execution/node-pool'
 import type { CommitContext } from './commit-two-phase'
-import type { ControlPoint, ControlPointListener } from './control-point'
+import type { ControlPoint, ControlPoints } from './control-point'
 import { DecisionLog } from './decision-log'
 import { type RecoveryReport, recoverTransactions } from './recover-transactions'
 
@@ -15,7 +15,7 @@ export class TwoPhase implements CommitContext {
 
   private constructor(
     private readonly logs: ReadonlyMap<string, DecisionLog>,
-    private readonly listeners: ReadonlySet<ControlPointListener>,
+    private readonly points: ControlPoints,
     readonly warn: (text: string) => void,
   ) {}
 
@@ -25,10 +25,10 @@ export class TwoPhase implements CommitContext {
    */
   static async open(
     pools: readonly NodePool[],
-    { listeners, warn }: Pick<TwoPhase, 'warn'> & { readonly listeners: ReadonlySet<ControlPointListener> },
+    { points, warn }: Pick<TwoPhase, 'warn'> & { readonly points: ControlPoints },
   ): Promise<TwoPhase> {
     const logs = await Promise.all(pools.map(openLog))
-    return new TwoPhase(new Map(logs.map((log) => [log.node, log])), listeners, warn)
+    return new TwoPhase(new Map(logs.map((log) => [log.node, log])), points, warn)
   }
 
   log(node: string): DecisionLog {
@@ -37,15 +37,8 @@ export class TwoPhase implements CommitContext {
     return log
   }
 
-  /** A listener that fails does not: a commit cannot stop in the middle. */
-  async reach(point: ControlPoint, node?: string): Promise<void> {
-    for (const listener of this.listeners) {
-      try {
-        await listener(point, node)
-      } catch (error) {
-        this.warn(`A listener failed at ${point}. ${String(error)}`)
-      }
-    }
+  reach(point: ControlPoint, node?: string): Promise<void> {
+    return this.points.reach(point, node)
   }
 
   /** Ends what commits left behind; asked for while it runs, it runs once. */

@@ -6,6 +6,7 @@ import type { KeyUpdate } from '../planning/key-update'
 import { columnsText, type IncomingKey, incomingKeysText, type TableColumn } from '../planning/table-facts'
 import { quoted } from '../sql/quoted'
 import type { Shard } from '../topology/shard'
+import type { ControlPoint } from '../transactions/control-point'
 import type { ShardAccess } from './shard-access'
 import { pick, queryOn, rowsOf } from './statement-run'
 
@@ -52,6 +53,7 @@ export class RowCarrier {
    * @throws ShardedError MOVE_LEAVES_CHILDREN, MOVE_NOT_EXACT
    */
   async remove(shard: Shard, table: string, rows: readonly CarriedRow[]): Promise<void> {
+    await this.reach('move:locked', shard)
     const addresses = addressesOf(rows)
     const keys = await this.query(shard, incomingKeysText, [inSql(table, shard)])
     for (const key of keys as unknown as readonly IncomingKey[]) {
@@ -64,6 +66,7 @@ export class RowCarrier {
         table,
         `${affected ?? 0} of ${rows.length} rows left ${shard.name}: a rule or trigger kept others.`,
       )
+    await this.reach('move:removed', shard)
   }
 
   /**
@@ -89,7 +92,12 @@ export class RowCarrier {
     const result = await this.run(shard, template.text, pick(template.parameters, [...parameters, ...texts]))
     if (result.affected !== rows.length)
       throw notExact(table, `${result.affected ?? 0} of ${rows.length} rows came to ${shard.name}.`)
+    await this.reach('move:put', shard)
     return rowsOf(result)
+  }
+
+  private reach(point: ControlPoint, { node }: Shard): Promise<void> {
+    return this.access.runtime.transactions.points.reach(point, node)
   }
 
   private columnsOf(shard: Shard, table: string): Promise<Columns> {

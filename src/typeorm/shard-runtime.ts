@@ -4,6 +4,7 @@ import type { NodePool } from '../execution/node-pool'
 import type { DefaultLimits } from '../execution/operation-limits'
 import type { Shard } from '../topology/shard'
 import type { ShardMap } from '../topology/shard-map'
+import type { ControlPoints } from '../transactions/control-point'
 import type { TransactionMode } from '../transactions/transaction-mode'
 import type { TwoPhase } from '../transactions/two-phase'
 import type { BindText } from './bound-client'
@@ -36,7 +37,7 @@ export class ShardRuntime {
     readonly warn: (text: string) => void,
     /** What bounds a scatter that is of no one entity. */
     readonly limits: DefaultLimits,
-    readonly transactions: TransactionSettings,
+    readonly transactions: TransactionSettings & { readonly points: ControlPoints },
   ) {}
 
   /** The binding of a sharded entity, by its class or name; undefined for an unsharded one. */

@@ -24,7 +24,7 @@ import { collationReport } from '../planning/collation-report'
 import { quoted } from '../sql/quoted'
 import type { Shard } from '../topology/shard'
 import { createShardMap, type ShardMap } from '../topology/shard-map'
-import type { ControlPointListener } from '../transactions/control-point'
+import { type ControlPointListener, ControlPoints } from '../transactions/control-point'
 import type { RecoveryReport } from '../transactions/recover-transactions'
 import { TwoPhase } from '../transactions/two-phase'
 import { bindMetadata } from './bind-metadata'
@@ -90,7 +90,7 @@ export class ShardedDataSource extends DataSource {
   readonly cursorSigner: CursorSigner | undefined
   private pools: ReadonlyMap<string, NodePool> = new Map()
   private readonly listeners: Set<StatementListener> = new Set()
-  private readonly controlPointListeners: Set<ControlPointListener> = new Set()
+  private readonly controlPoints: ControlPoints = new ControlPoints((text) => this.logger.log('warn', text))
   private transactions: TransactionSettings = { mode: 'best-effort', twoPhase: undefined }
   private built: ShardRuntime | undefined
   private builtEngine: StatementEngine | undefined
@@ -167,12 +167,11 @@ export class ShardedDataSource extends DataSource {
   }
 
   /**
-   * Calls `listener` at every control point of commits over several nodes and of their recovery, and waits for it: for tests
+   * Calls `listener` at every control point of writes over several nodes and of their recovery, and waits for it: for tests
    * that let a process or a server die there. The returned function ends that.
    */
   onControlPoint(listener: ControlPointListener): () => void {
-    this.controlPointListeners.add(listener)
-    return () => void this.controlPointListeners.delete(listener)
+    return this.controlPoints.listen(listener)
   }
 
   /**
@@ -378,16 +377,10 @@ export class ShardedDataSource extends DataSource {
     }
     this.model = model
     const warn = (text: string): void => this.logger.log('warn', text)
-    return new ShardRuntime(
-      map,
-      this.pools,
-      handles,
-      bindings,
-      origins,
-      warn,
-      limitsOf(this.sharding),
-      this.transactions,
-    )
+    return new ShardRuntime(map, this.pools, handles, bindings, origins, warn, limitsOf(this.sharding), {
+      ...this.transactions,
+      points: this.controlPoints,
+    })
   }
 
   private model: ShardedModel = { entities: new Map(), groups: new Map() }
@@ -454,7 +447,7 @@ export class ShardedDataSource extends DataSource {
     if (!isSeveral) return { mode: 'two-phase', twoPhase: undefined }
     const warn = (text: string): void => this.logger.log('warn', text)
     try {
-      const twoPhase = await TwoPhase.open([...this.pools.values()], { listeners: this.controlPointListeners, warn })
+      const twoPhase = await TwoPhase.open([...this.pools.values()], { points: this.controlPoints, warn })
       return { mode: 'two-phase', twoPhase }
     } catch (error) {
       if (asked === 'two-phase' || !(error instanceof ShardedError) || error.code !== 'TWO_PHASE_UNAVAILABLE')

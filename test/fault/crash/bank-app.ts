@@ -1,7 +1,7 @@
 import 'reflect-metadata'
 import { ShardedDataSource } from '../../../src/index'
 import { createRng } from '../../differential/rng'
-import { bankOptions, quiet, type Transfer, transfer, type Urls } from './bank'
+import { bankOptions, moveCard, quiet, type Transfer, transfer, type Urls } from './bank'
 
 /** What the test tells the application to do. */
 export interface AppTask {
@@ -15,7 +15,7 @@ export interface AppTask {
 /** What the application tells the test. */
 export type AppMessage = { readonly ready: true } | { readonly transfer: Transfer } | { readonly survived: true }
 
-/** Transfers at once, and in all: enough for every point to come up. */
+/** Transfers at once, and of each worker, with a move of a card after each: enough for every point to come up. */
 const workers = 3
 const transfersEach = 40
 
@@ -25,7 +25,7 @@ const say = (message: AppMessage): Promise<void> =>
     else resolve()
   })
 
-/** A program that makes transfers until it dies at its control point, by SIGKILL: nothing of it is cleaned up. */
+/** A program that makes transfers and moves until it dies at its control point, by SIGKILL: nothing of it is cleaned up. */
 async function run({ urls, point, nth, seed }: AppTask): Promise<void> {
   const dataSource = new ShardedDataSource({ ...bankOptions(urls), logger: quiet })
   let reached = 0
@@ -37,7 +37,10 @@ async function run({ urls, point, nth, seed }: AppTask): Promise<void> {
   await dataSource.initialize()
   const work = async (worker: number): Promise<void> => {
     const random = createRng(seed + worker)
-    for (let index = 0; index < transfersEach; index++) await say({ transfer: await transfer(dataSource, random) })
+    for (let index = 0; index < transfersEach; index++) {
+      await say({ transfer: await transfer(dataSource, random) })
+      await moveCard(dataSource, random)
+    }
   }
   await Promise.all(Array.from({ length: workers }, (_, worker) => work(worker)))
   await say({ survived: true })

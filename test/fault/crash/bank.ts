@@ -1,6 +1,15 @@
 import { randomUUID } from 'node:crypto'
 import { Client } from 'pg'
-import { Column, type DataSource, Entity, PrimaryColumn } from 'typeorm'
+import {
+  Column,
+  type DataSource,
+  Entity,
+  EntityNotFoundError,
+  ManyToOne,
+  OneToMany,
+  PrimaryColumn,
+  type Relation,
+} from 'typeorm'
 import {
   CommitOutcomeUnknownError,
   hash,
@@ -42,6 +51,47 @@ export class Entry {
   amount!: number
 }
 
+/** A card belongs to an account, and goes to others with its stamps. */
+@Entity()
+@Sharded({ colocatedWith: () => Account })
+export class Card {
+  @PrimaryColumn('int')
+  id!: number
+
+  @ShardKey()
+  @Column('int')
+  account!: number
+
+  @OneToMany(
+    () => Stamp,
+    (stamp) => stamp.card,
+  )
+  stamps!: Relation<Stamp>[]
+}
+
+@Entity()
+@Sharded({ colocatedWith: () => Account })
+export class Stamp {
+  @PrimaryColumn('int')
+  id!: number
+
+  @ShardKey()
+  @Column('int')
+  account!: number
+
+  @Column('int')
+  cardId!: number
+
+  @ManyToOne(
+    () => Card,
+    (card) => card.stamps,
+  )
+  card!: Relation<Card>
+}
+
+export const cardCount = 6
+export const stampsOfCard = 2
+
 /** A transfer of this amount is refused at PREPARE TRANSACTION or COMMIT, by a deferred constraint of the database. */
 export const refusedAmount = 13
 
@@ -49,7 +99,7 @@ export type Urls = readonly [string, string]
 
 export const bankOptions = ([left, right]: Urls): ShardedDataSourceOptions => ({
   type: 'postgres',
-  entities: [Account, Entry],
+  entities: [Account, Entry, Card, Stamp],
   nodes: { left: { url: left, poolSize: 6 }, right: { url: right, poolSize: 6 } },
   transactions: 'two-phase',
   connectTimeoutMS: 3_000,
@@ -63,6 +113,12 @@ export async function openBank(urls: Urls): Promise<ShardedDataSource> {
   await dataSource.synchronize()
   const accounts = Array.from({ length: accountCount }, (_, id) => ({ id, balance: openingBalance }))
   await dataSource.getRepository(Account).insert(accounts)
+  const cards = Array.from({ length: cardCount }, (_, id) => ({ id, account: id }))
+  await dataSource.getRepository(Card).insert(cards)
+  const stamps = cards.flatMap(({ id, account }) =>
+    Array.from({ length: stampsOfCard }, (_, n) => ({ id: id * stampsOfCard + n, account, cardId: id })),
+  )
+  await dataSource.getRepository(Stamp).insert(stamps)
   for (const { name } of dataSource.shards(Entry)) {
     await dataSource.shard(name).query(`
       CREATE FUNCTION "${name}".refuse() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -119,6 +175,19 @@ export async function transfer(dataSource: DataSource, random: Rng): Promise<Tra
   }
 }
 
+/** Moves a random card, and its stamps, to a random account. What became of it is seen on the servers. */
+export async function moveCard(dataSource: ShardedDataSource, random: Rng): Promise<void> {
+  const cards = dataSource.getRepository(Card)
+  try {
+    // Between the commits of two nodes a card may be seen on both, or on none.
+    const [card] = await cards.findBy({ id: random.int(cardCount) })
+    if (card) await cards.move(card, random.int(accountCount), { children: true })
+  } catch (error) {
+    if (error instanceof EntityNotFoundError) return
+    toldBy(error)
+  }
+}
+
 function pair(random: Rng): readonly [number, number] {
   const from = random.int(accountCount)
   return [from, (from + 1 + random.int(accountCount - 1)) % accountCount]
@@ -141,6 +210,8 @@ export interface BankState {
   readonly decisions: number
   /** Of each transfer, its entries: two that cancel each other out, of two accounts. */
   readonly entries: ReadonlyMap<string, readonly number[]>
+  /** Cards by their id, with the account of each row that there is, and those of their stamps. */
+  readonly cards: readonly string[]
   /** Accounts whose balance is not what their entries make. */
   readonly wrong: readonly number[]
 }
@@ -156,8 +227,21 @@ export async function readBank(urls: Urls): Promise<BankState> {
     prepared: parts.reduce((sum, { prepared }) => sum + prepared, 0),
     decisions: parts.reduce((sum, { decisions }) => sum + decisions, 0),
     entries,
+    cards: cardsOf(parts),
     wrong: accounts.filter(({ balance, booked }) => balance !== openingBalance + booked).map(({ id }) => id),
   }
+}
+
+/** Each card as `id: accounts of its rows; accounts of its stamps`. */
+function cardsOf(parts: readonly NodeState[]): readonly string[] {
+  const cards = parts.flatMap((part) => part.cards)
+  const stamps = parts.flatMap((part) => part.stamps)
+  return Array.from({ length: cardCount }, (_, id) => {
+    const rows = cards.filter((card) => card.id === id).map(({ account }) => account)
+    const own = stamps.filter(({ card }) => card === id).map(({ account }) => account)
+    const isWhole = rows.length === 1 && own.length === stampsOfCard && own.every((account) => account === rows[0])
+    return isWhole ? 'whole' : `${id}: ${rows.join(', ')}; ${own.join(', ')}`
+  })
 }
 
 export const wholeBalance = accountCount * openingBalance
@@ -165,6 +249,8 @@ export const wholeBalance = accountCount * openingBalance
 interface NodeState {
   readonly accounts: readonly { readonly id: number; readonly balance: number; readonly booked: number }[]
   readonly entries: readonly { readonly transfer: string; readonly amount: number }[]
+  readonly cards: readonly { readonly id: number; readonly account: number }[]
+  readonly stamps: readonly { readonly card: number; readonly account: number }[]
   readonly prepared: number
   readonly decisions: number
 }
@@ -187,6 +273,8 @@ async function readNode(connectionString: string): Promise<NodeState> {
         (SELECT coalesce(sum(amount), 0)::int FROM ${schema}.entry WHERE account = id) AS booked FROM ${schema}.account`,
       ),
       entries: await all((schema) => `SELECT transfer, amount FROM ${schema}.entry`),
+      cards: await all((schema) => `SELECT id, account FROM ${schema}.card`),
+      stamps: await all((schema) => `SELECT "cardId" AS card, account FROM ${schema}.stamp`),
       prepared: await count('pg_prepared_xacts', 'database = current_database()'),
       decisions: await count('sharding_decision'),
     }

@@ -6,7 +6,18 @@ import { createRng } from '../../differential/rng'
 import { type Cluster, startCluster } from '../../support/cluster'
 import { freshDatabases } from '../../support/fresh-databases'
 import { Applications } from './applications'
-import { bankOptions, openBank, quiet, readBank, type Transfer, transfer, type Urls, wholeBalance } from './bank'
+import {
+  bankOptions,
+  cardCount,
+  moveCard,
+  openBank,
+  quiet,
+  readBank,
+  type Transfer,
+  transfer,
+  type Urls,
+  wholeBalance,
+} from './bank'
 import { compileProgram } from './compile'
 
 type Victim = 'application' | 'left' | 'right'
@@ -19,7 +30,7 @@ interface Round {
 }
 
 /** CRASH_ROUNDS=1000 is the nightly run, with random points; the seed is printed, and CRASH_SEED repeats it. */
-const rounds = Number(process.env['CRASH_ROUNDS'] ?? 13)
+const rounds = Number(process.env['CRASH_ROUNDS'] ?? controlPoints.length)
 const isRandom = rounds > 100
 const seed = Number(process.env['CRASH_SEED'] ?? (isRandom ? Date.now() % 2 ** 31 : 1))
 const recoveryDeadlineMs = 10_000
@@ -108,8 +119,10 @@ describe(`a bank whose processes and servers are killed ${rounds} times (seed ${
       await dataSource.initialize()
       const work = async (worker: number): Promise<void> => {
         const rng = createRng(own + worker)
-        for (let index = 0; index < mostTransfers && (index < transfersEach || !back); index++)
+        for (let index = 0; index < mostTransfers && (index < transfersEach || !back); index++) {
           remember([await transfer(dataSource, rng)])
+          await moveCard(dataSource, rng)
+        }
       }
       await Promise.all(Array.from({ length: workers }, (_, worker) => work(worker)))
     } finally {
@@ -146,6 +159,7 @@ describe(`a bank whose processes and servers are killed ${rounds} times (seed ${
 
     expect({ prepared: state.prepared, decisions: state.decisions }).toEqual({ prepared: 0, decisions: 0 })
     expect({ balance: state.balance, wrong: state.wrong }).toEqual({ balance: wholeBalance, wrong: [] })
+    expect(state.cards).toEqual(Array.from({ length: cardCount }, () => 'whole'))
     const halves = [...state.entries].filter(([, amounts]) => amounts.length !== 2 || sum(amounts) !== 0)
     expect(halves).toEqual([])
     const lies = [...told].filter(
