@@ -10,13 +10,14 @@ export interface LoadChunk {
   readonly lines: string[]
   /** The places of the rows in the input, from 1. */
   readonly numbers: number[]
+  /** The rows themselves, where they are needed again. */
   readonly rows: ObjectLiteral[]
   characters: number
 }
 
 /** Rows and characters of a chunk, where no batch says less. */
-const maxChunkRows = 5_000
-const maxChunkCharacters = 256 * 1024
+const maxChunkRows = 2_000
+const maxChunkCharacters = 128 * 1024
 /** Characters that wait in the chunks of all shards together. */
 const maxWaitingCharacters = 32 * 1024 * 1024
 
@@ -33,7 +34,7 @@ export class LoadChunks {
   }
 
   /** @returns the chunks of the shard that are complete now: of other columns than the row's, or full */
-  add(shard: Shard, { columns, line }: EncodedRow, number: number, row: ObjectLiteral): readonly LoadChunk[] {
+  add(shard: Shard, { columns, line }: EncodedRow, number: number, row?: ObjectLiteral): readonly LoadChunk[] {
     const full: LoadChunk[] = []
     let chunk = this.open.get(shard)
     if (chunk && !sameColumns(chunk.columns, columns)) {
@@ -43,7 +44,7 @@ export class LoadChunks {
     chunk ??= { shard, columns, lines: [], numbers: [], rows: [], characters: 0 }
     chunk.lines.push(line)
     chunk.numbers.push(number)
-    chunk.rows.push(row)
+    if (row) chunk.rows.push(row)
     chunk.characters += line.length + 1
     if (chunk.lines.length >= this.maxRows || chunk.characters >= this.maxCharacters) {
       full.push(chunk)

@@ -28,6 +28,8 @@ export function rowEncoder({ metadata, entity }: EntityBinding, defaults: Readon
   const computed = inserted.filter(({ generatedType }) => generatedType)
   const fieldOf = (column: ColumnMetadata, value: unknown): string => {
     if (value === null || value === undefined) return copyNull
+    if (typeof value === 'string') return copyField(value)
+    if (typeof value === 'number') return String(value)
     const text = isSpatial(column) || typeof value === 'function' ? undefined : parameterText(value)
     if (text === undefined || (Buffer.isBuffer(text) && column.type !== 'bytea'))
       throw unfit(entity.name, column, value)
@@ -36,13 +38,14 @@ export function rowEncoder({ metadata, entity }: EntityBinding, defaults: Readon
   return (row) => {
     const filled = computed.find((column) => column.getEntityValue(row) !== undefined)
     if (filled) throw unfit(entity.name, filled, filled.getEntityValue(row))
+    // Joined at once: text that is put together piece by piece is kept in pieces, of which there would be millions.
     const fields: string[] = []
-    const own: ColumnMetadata[] = []
+    // The same list for all rows that leave nothing out, so that it need not be compared.
+    let own = columns
     for (const column of columns) {
       const value = storedValue(column, row, metadata)
-      if (value === undefined && defaults.has(column.databaseName)) continue
-      own.push(column)
-      fields.push(fieldOf(column, value))
+      if (value === undefined && defaults.has(column.databaseName)) own = own.filter((one) => one !== column)
+      else fields.push(fieldOf(column, value))
     }
     return { columns: own, line: fields.join('\t') }
   }

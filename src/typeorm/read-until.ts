@@ -6,17 +6,7 @@ import type { Fuse } from '../execution/fuse'
  *
  * @throws OperationEnded
  */
-export async function* readUntil<T>(
-  items: AsyncIterable<T> | Iterable<T>,
-  fuse: Fuse,
-): AsyncGenerator<T, void, undefined> {
-  if (Symbol.iterator in items) {
-    for (const item of items) {
-      fuse.check()
-      yield item
-    }
-    return
-  }
+export async function* readUntil<T>(items: AsyncIterable<T>, fuse: Fuse): AsyncGenerator<T, void, undefined> {
   const iterator = items[Symbol.asyncIterator]()
   let stop: (error: unknown) => void = () => undefined
   const off = fuse.onBlow(() => stop(fuse.ended))

@@ -71,9 +71,15 @@ export class RowLoad {
   async feed(rows: AsyncIterable<unknown> | Iterable<unknown>): Promise<void> {
     const { fuse } = this.settings
     const encode = rowEncoder(this.context.binding, await this.defaults())
-    for await (const row of readUntil(rows, fuse)) {
-      this.count += 1
-      for (const chunk of this.gather(row, encode)) await this.push(chunk)
+    if (Symbol.iterator in rows) {
+      for (const row of rows) {
+        fuse.check()
+        for (const chunk of this.gather(row, encode)) await this.push(chunk)
+      }
+    } else {
+      for await (const row of readUntil(rows, fuse)) {
+        for (const chunk of this.gather(row, encode)) await this.push(chunk)
+      }
     }
     for (const chunk of this.chunks.rest()) await this.push(chunk)
     await this.rest()
@@ -139,9 +145,11 @@ export class RowLoad {
   }
 
   private gather(row: unknown, encode: RowEncoder): readonly LoadChunk[] {
+    this.count += 1
     try {
       const placed = this.place(row)
-      return this.chunks.add(placed.shard, encode(placed.row), this.count, placed.row)
+      const keeps = this.settings.options.resume === true
+      return this.chunks.add(placed.shard, encode(placed.row), this.count, keeps ? placed.row : undefined)
     } catch (error) {
       this.rejected = this.count
       throw error
