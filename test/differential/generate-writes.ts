@@ -262,7 +262,13 @@ function makeBulk(rng: Rng, spec: EntitySpec): Call {
     makeValue: (own, column) => (column.nullable && own.oneIn(4) ? null : own.pick(poolOf(column))),
   })
   const odd = rng.oneIn(6) ? makeRows(rng, spec, 1, { share: 50, isFresh: true }) : []
-  const method = rng.pick(mustBeFresh(spec) ? ['insert', 'load', 'save'] : ['insert', 'load', 'save', 'upsert'])
+  const method = rng.pick([
+    'insert',
+    'save',
+    // An unsharded entity has none.
+    ...(keysOf(spec).length > 0 ? ['load'] : []),
+    ...(mustBeFresh(spec) ? [] : ['upsert']),
+  ])
   return {
     do: 'call',
     entity: spec.name,
