@@ -2,6 +2,7 @@ import { aggregate } from './aggregate.bench'
 import { deepPage } from './deep-page.bench'
 import { insert } from './insert.bench'
 import { keyToShard } from './key-to-shard.bench'
+import { load } from './load.bench'
 import { pointRead } from './point-read.bench'
 import { routing } from './routing.bench'
 import { save } from './save.bench'
@@ -23,6 +24,7 @@ export const benches: readonly Bench[] = [
   save,
   insert,
   transaction,
+  load,
   aggregate,
   stream,
   start,

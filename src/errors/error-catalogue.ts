@@ -229,6 +229,14 @@ export const errorCatalogue = Object.freeze({
     'A row may only be written to the shard that owns its key.',
     'Write it through the repository, which finds the shard.',
   ),
+  LOAD_ROW_INVALID: entry(
+    'A row that is loaded is an object of values, which COPY stores as they are.',
+    'Give the column a value, or write the row with insert.',
+  ),
+  LOAD_INCOMPLETE: entry(
+    'A load ended before all of its rows were stored.',
+    'Read details.report for what each shard holds, and details.row for the row that is named; load the same rows again with resume: true.',
+  ),
   DUPLICATE_PRIMARY_KEY: entry(
     'The primary key already exists on another shard; writing would make a second row.',
     'Load the entity and save the loaded one, or use the shard key it was stored under.',

@@ -1,4 +1,5 @@
 import { DatabaseError, type PoolClient, type QueryResult } from 'pg'
+import { from as copyFrom } from 'pg-copy-streams'
 import { ShardedError } from '../errors/sharded-error'
 import { atMost } from './at-most'
 import { connectionBroke, isConnectionError, unavailable } from './connection-errors'
@@ -14,6 +15,8 @@ import type { StatementListener } from './statement-event'
 
 interface Statement {
   readonly text: string
+  /** What follows a COPY … FROM STDIN. */
+  readonly rows?: Buffer
   readonly values: readonly unknown[] | undefined
   /** The prepared statement as which it is sent. */
   readonly named: StatementName | undefined
@@ -75,6 +78,21 @@ export class NodeConnection {
     shard: string | undefined,
     fuse?: Fuse,
   ): Promise<QueryResult> {
+    return this.perform({ text, values, fuse }, shard)
+  }
+
+  /**
+   * Sends a COPY … FROM STDIN and its rows. @returns how many rows the server took
+   *
+   * @throws as `query`
+   */
+  async copy(text: string, rows: Buffer, shard: string, fuse?: Fuse): Promise<number> {
+    const { rowCount } = await this.perform({ text, rows, values: undefined, fuse }, shard)
+    return rowCount ?? 0
+  }
+
+  private async perform(given: Omit<Statement, 'named'>, shard: string | undefined): Promise<QueryResult> {
+    const { text, values, fuse } = given
     fuse?.check()
     if (this.isBusy) await this.turn(shard, fuse)
     // Who holds it may have given it back at the moment it broke.
@@ -90,7 +108,7 @@ export class NodeConnection {
     let cancelled = false
     try {
       if (named?.evicted !== undefined) await this.deallocate(named.evicted)
-      const statement = { text, values, named, fuse }
+      const statement = { ...given, named }
       const ended = own ?? fuse
       const result = await (ended ? this.sendCancellable(statement, ended) : this.sendNamed(statement))
       failed = false
@@ -218,7 +236,8 @@ export class NodeConnection {
     }
   }
 
-  private send({ text, values, named, fuse }: Statement): Promise<QueryResult> {
+  private send({ text, rows, values, named, fuse }: Statement): Promise<QueryResult> {
+    if (rows) return this.sendCopy(text, rows)
     return new Promise((resolve, reject) => {
       const query = new NamedQuery(text, values, named, this.session)
       let isWithin = true
@@ -249,6 +268,21 @@ export class NodeConnection {
       }
       this.session.sent()
       this.client.query(query)
+    })
+  }
+
+  private sendCopy(text: string, rows: Buffer): Promise<QueryResult> {
+    return new Promise((resolve, reject) => {
+      const stream = copyFrom(text)
+      stream.on('error', (error) => {
+        // Now, while it still knows its connection: it would go on to tell the server of the end of its rows, and fail there.
+        stream.destroy()
+        reject(error)
+      })
+      stream.on('finish', () => resolve({ command: 'COPY', rowCount: stream.rowCount, rows: [], fields: [], oid: 0 }))
+      this.session.sent()
+      this.client.query(stream)
+      stream.end(rows)
     })
   }
 

@@ -1,6 +1,8 @@
 import type { EntityManager, EntityTarget, FindManyOptions, ObjectLiteral, QueryRunner } from 'typeorm'
+import type { QueryDeepPartialEntity } from 'typeorm/query-builder/QueryPartialEntity'
 import type { ScatterLimits } from '../execution/scatter-limits'
 import type { Explanation } from '../planning/explanation'
+import type { LoadOptions, LoadReport } from './load-options'
 import type { MoveOptions } from './move-entity'
 import type { Page } from './page'
 import type { PageOptions } from './page-options'
@@ -46,5 +48,10 @@ export interface RoutingManager extends EntityManager {
     newKey: unknown,
     options?: MoveOptions,
   ): Promise<Entity>
+  load<Entity extends ObjectLiteral>(
+    target: EntityTarget<Entity>,
+    rows: AsyncIterable<QueryDeepPartialEntity<Entity>> | Iterable<QueryDeepPartialEntity<Entity>>,
+    options?: LoadOptions,
+  ): Promise<LoadReport>
   queryFor<T>(target: EntityTarget<ObjectLiteral>, query: string, parameters?: unknown[] | ObjectLiteral): Promise<T>
 }

@@ -1,7 +1,15 @@
-import { DataSource, type QueryRunner, type ReplicationMode } from 'typeorm'
+import {
+  DataSource,
+  type EntityTarget,
+  type ObjectLiteral,
+  type QueryRunner,
+  type ReplicationMode,
+  type SelectQueryBuilder,
+} from 'typeorm'
 import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver'
 import type { NodePool } from '../execution/node-pool'
 import type { Shard } from '../topology/shard'
+import { ShardQueryBuilder } from './array-insert-query-builder'
 import type { BindText } from './bound-client'
 import { GuardedBroadcaster, type KeyGuard } from './key-guard'
 import { FacadePool, pgFacade } from './pg-facade'
@@ -59,6 +67,24 @@ export class ShardDataSource extends DataSource {
 
   override async initialize(): Promise<this> {
     return this
+  }
+
+  /** Inserts, which TypeORM makes by a builder without an alias, are of array parameters where they can be. */
+  override createQueryBuilder<Entity extends ObjectLiteral>(
+    entityClass: EntityTarget<Entity>,
+    alias: string,
+    queryRunner?: QueryRunner,
+  ): SelectQueryBuilder<Entity>
+  // TypeORM's own default type.
+  // biome-ignore lint/suspicious/noExplicitAny: the signature is TypeORM's
+  override createQueryBuilder(queryRunner?: QueryRunner): SelectQueryBuilder<any>
+  override createQueryBuilder(
+    entityOrRunner?: EntityTarget<ObjectLiteral> | QueryRunner,
+    alias?: string,
+    queryRunner?: QueryRunner,
+  ): SelectQueryBuilder<ObjectLiteral> {
+    if (alias) return super.createQueryBuilder(entityOrRunner as EntityTarget<ObjectLiteral>, alias, queryRunner)
+    return new ShardQueryBuilder(this, entityOrRunner as QueryRunner | undefined)
   }
 
   override createQueryRunner(mode?: ReplicationMode): QueryRunner {

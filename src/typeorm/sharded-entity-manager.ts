@@ -37,6 +37,8 @@ import type { EntityBinding } from './entity-binding'
 import type { PersistMode } from './entity-graph'
 import { pageOfOne } from './find-page'
 import type { Hint, Narrowing } from './hint'
+import type { LoadOptions, LoadReport } from './load-options'
+import { loadRows } from './load-rows'
 import { type MoveOptions, moveEntity } from './move-entity'
 import { type NarrowedQuery, narrowedQuery } from './narrowed-query'
 import { hintedShard, type OperationContext } from './operation-context'
@@ -493,6 +495,15 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
   ): Promise<InsertResult> {
     const context = this.context(target)
     return context ? writes.insert(context, entity) : super.insert(target, entity)
+  }
+
+  /** See `ShardedRepository.load`. */
+  async load<Entity extends ObjectLiteral>(
+    target: EntityTarget<Entity>,
+    rows: AsyncIterable<QueryDeepPartialEntity<Entity>> | Iterable<QueryDeepPartialEntity<Entity>>,
+    options?: LoadOptions,
+  ): Promise<LoadReport> {
+    return loadRows(this.required(target, 'load'), rows, options)
   }
 
   override async upsert<Entity extends ObjectLiteral>(

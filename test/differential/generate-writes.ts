@@ -7,14 +7,20 @@ import { createRng, type Rng, seedOf } from './rng'
 type Written = Call | Loaded
 
 /** A row with this primary key. Columns that are bound to it have the same value each time. */
-function rowFor(rng: Rng, spec: EntitySpec, primary: DataObject, share: number): DataObject {
+function rowFor(
+  rng: Rng,
+  spec: EntitySpec,
+  primary: DataObject,
+  share: number,
+  makeValue: (rng: Rng, column: ColumnSpec) => Data = rowValue,
+): DataObject {
   let row: DataObject = primary
   const fixed = createRng(seedOf(1, JSON.stringify(primary)))
   for (const column of spec.columns) {
     if (column.isPrimary) continue
     const isBound = spec.bound.includes(column.path)
     if (isBound) row = put(row, column.path, boundValue(fixed, spec, column, row))
-    else if (!column.nullable || rng.int(100) < share) row = put(row, column.path, rowValue(rng, column))
+    else if (!column.nullable || rng.int(100) < share) row = put(row, column.path, makeValue(rng, column))
   }
   return row
 }
@@ -45,6 +51,7 @@ interface RowOptions {
   readonly share?: number
   /** Primary keys that hardly any other row has. */
   readonly isFresh?: boolean
+  readonly makeValue?: (rng: Rng, column: ColumnSpec) => Data
 }
 
 /**
@@ -61,12 +68,12 @@ export function makeRows(
   rng: Rng,
   spec: EntitySpec,
   count: number,
-  { share = 70, isFresh = false }: RowOptions = {},
+  { share = 70, isFresh = false, makeValue }: RowOptions = {},
 ): readonly DataObject[] {
   const rows = new Map<string, DataObject>()
   for (let n = 0; n < count; n += 1) {
     const primary = primaryFor(rng, spec, isFresh ? 1000 + rng.int(100_000) : undefined)
-    rows.set(JSON.stringify(primary), rowFor(rng, spec, primary, share))
+    rows.set(JSON.stringify(primary), rowFor(rng, spec, primary, share, makeValue))
   }
   return [...rows.values()]
 }
@@ -239,11 +246,39 @@ export function makeWrite(rng: Rng, spec: EntitySpec): Written {
           rng.pick([1, 0, -2, '3']),
         ),
     ],
+    [2, () => makeBulk(rng, spec)],
     [mustBeFresh(spec) ? 0 : 5, () => makeUpsert(rng, spec)],
     [0.3, () => call('updateAll', makeChange(rng, spec, 2))],
     [0.2, () => call('deleteAll')],
     [spec.children ? 0 : 0.2, () => call('clear')],
   ])
+}
+
+/** Tens of rows that set the same columns, none by SQL: they are sent as arrays. Now and then one of them is not like that. */
+function makeBulk(rng: Rng, spec: EntitySpec): Call {
+  const rows = makeRows(rng, spec, 20 + rng.int(40), {
+    share: rng.pick([0, 100]),
+    isFresh: mustBeFresh(spec) || !rng.oneIn(6),
+    makeValue: (own, column) => (column.nullable && own.oneIn(4) ? null : own.pick(poolOf(column))),
+  })
+  const odd = rng.oneIn(6) ? makeRows(rng, spec, 1, { share: 50, isFresh: true }) : []
+  const method = rng.pick([
+    'insert',
+    'save',
+    // An unsharded entity has none.
+    ...(keysOf(spec).length > 0 ? ['load'] : []),
+    ...(mustBeFresh(spec) ? [] : ['upsert']),
+  ])
+  return {
+    do: 'call',
+    entity: spec.name,
+    method,
+    args: [
+      [...rows, ...odd].map((row) => (method === 'upsert' ? row : asGiven(rng, spec, row))),
+      ...(method === 'upsert' ? [conflictPaths(spec)] : []),
+    ],
+    compare: 'exact',
+  }
 }
 
 function makeUpsert(rng: Rng, spec: EntitySpec): Call {
