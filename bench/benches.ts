@@ -5,6 +5,7 @@ import { keyToShard } from './key-to-shard.bench'
 import { pointRead } from './point-read.bench'
 import { routing } from './routing.bench'
 import { save } from './save.bench'
+import { shardedIds } from './sharded-ids.bench'
 import { start } from './start.bench'
 import { stream } from './stream.bench'
 import type { Bench } from './support/bench'
@@ -18,6 +19,7 @@ export const benches: readonly Bench[] = [
   unsharded,
   keyToShard,
   routing,
+  shardedIds,
   top,
   deepPage,
   save,
