@@ -26,17 +26,21 @@ export class IdGenerator {
 
   /** The tick of the slot's next id, at a time in milliseconds since 1970. */
   tickFor(slot: number, now: number): number {
-    return Math.max(tickOf(this.layout, now), this.highest, this.grant.after + 1, (this.last[slot] ?? 0) + 1)
+    return this.tickAt(slot, tickOf(this.layout, now))
   }
 
   /** The slot's next id; undefined where its tick is not granted. */
   take(slot: number, now: number): string | undefined {
-    const tick = this.tickFor(slot, now)
+    const clock = tickOf(this.layout, now)
+    const tick = this.tickAt(slot, clock)
     if (tick > this.grant.until) return undefined
     this.last[slot] = tick
-    const clock = tickOf(this.layout, now)
     // A clock that once said a later time is not believed again when it says an earlier one.
     if (clock > this.highest) this.highest = clock
     return composeId(this.layout, tick, this.grant.worker, slot)
+  }
+
+  private tickAt(slot: number, clock: number): number {
+    return Math.max(clock, this.highest, this.grant.after + 1, (this.last[slot] ?? 0) + 1)
   }
 }

@@ -46,11 +46,10 @@ const lowHalf = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1 ? 0 : 1
 const wordSize = 2 ** 32
 const headsPerHighHalf = 2 ** (32 - slotBits)
 
-/** The decimal text of an id. */
-export function composeId({ kind, workerBits }: IdLayout, tick: number, worker: number, slot: number): string {
+/** The decimal text of an id. Of a number of so many digits, a bigint's is made faster than a double's. */
+export function composeId({ workerBits }: IdLayout, tick: number, worker: number, slot: number): string {
   const head = tick * 2 ** workerBits + worker
   const masked = slot ^ maskOf(head)
-  if (kind === '53-bit') return String(head * slotCount + masked)
   const high = Math.floor(head / headsPerHighHalf)
   halves[lowHalf] = (head - high * headsPerHighHalf) * slotCount + masked
   halves[1 - lowHalf] = high

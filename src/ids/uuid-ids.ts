@@ -55,7 +55,13 @@ export function decomposeUuid(text: string): { readonly time: number; readonly s
 const maskOf = ([first, second, third]: readonly [number, number, number, number], head: number): number =>
   slotMask(slotMask(first, second) ^ third, head)
 
-function uuidText(words: readonly number[]): string {
-  const hex = words.map((word) => word.toString(16).padStart(8, '0')).join('')
+const bytes = Buffer.alloc(16)
+
+function uuidText([first, second, third, fourth]: readonly [number, number, number, number]): string {
+  bytes.writeUInt32BE(first, 0)
+  bytes.writeUInt32BE(second, 4)
+  bytes.writeUInt32BE(third, 8)
+  bytes.writeUInt32BE(fourth, 12)
+  const hex = bytes.toString('hex')
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
 }

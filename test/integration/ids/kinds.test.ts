@@ -193,7 +193,7 @@ describe('kinds of ids', () => {
       'ranged_high',
     ])
     // They say nothing of the key: any will do.
-    await repository.insert({ id: String(BigInt(saved[0]?.id ?? '') + 1n), owner: 5 })
+    await repository.insert({ id: String(BigInt(saved[0]?.id ?? '') + 2n ** 40n + 1n), owner: 5 })
   })
 
   it('of a composite function route to the shards of the slot', async () => {
