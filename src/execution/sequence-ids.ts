@@ -1,7 +1,6 @@
 import { ShardedError } from '../errors/sharded-error'
 import type { IdMaker } from '../ids/id-maker'
-import type { NodePool } from './node-pool'
-import { asUnavailable, createOnce } from './own-table'
+import { asUnavailable, createOnce, type HomeNode } from './own-table'
 
 /** Numbers that are taken from the home node at once, where no more are asked for. Those that are left at the end are lost. */
 const blockSize = 1_000
@@ -30,7 +29,7 @@ export class SequenceIds implements IdMaker {
   private pending: Promise<void> | undefined
 
   constructor(
-    private readonly home: NodePool,
+    private readonly home: HomeNode,
     private readonly settings: SequenceSettings,
   ) {}
 

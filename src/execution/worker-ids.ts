@@ -1,7 +1,7 @@
 import { IdGenerator } from '../ids/id-generator'
 import { type IdLayout, tickOf } from '../ids/id-layout'
 import { type IdMaker, slotsInTurn } from '../ids/id-maker'
-import type { NodePool } from './node-pool'
+import type { HomeNode } from './own-table'
 import { renewEveryMs, WorkerLease } from './worker-lease'
 
 /** Makes ids of a layout under a leased worker number, which is kept until the end from the first id on. */
@@ -13,7 +13,7 @@ export class WorkerIds implements IdMaker {
   private timer: NodeJS.Timeout | undefined
 
   constructor(
-    home: NodePool,
+    home: HomeNode,
     layout: IdLayout,
     private readonly now: () => number = Date.now,
   ) {

@@ -2,8 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { ShardedError } from '../errors/sharded-error'
 import type { TickGrant } from '../ids/id-generator'
 import { type IdLayout, idEpochSeconds, idLayouts, lastTick } from '../ids/id-layout'
-import type { NodePool } from './node-pool'
-import { asUnavailable, createOnce, isUndefinedTable } from './own-table'
+import { asUnavailable, createOnce, type HomeNode, isUndefinedTable } from './own-table'
 
 /** A holder that is not heard of for so long has lost its number. Renewed four times in that time. */
 const termSeconds = 60
@@ -68,7 +67,7 @@ export class WorkerLease {
   private held: TickGrant | undefined
 
   constructor(
-    private readonly home: NodePool,
+    private readonly home: HomeNode,
     private readonly layout: IdLayout,
   ) {}
 

@@ -1,6 +1,6 @@
 import type { EntityMetadata } from 'typeorm'
 import { ShardedError } from '../errors/sharded-error'
-import type { NodePool } from '../execution/node-pool'
+import type { HomeNode } from '../execution/own-table'
 import { SequenceIds } from '../execution/sequence-ids'
 import { WorkerIds } from '../execution/worker-ids'
 import { idLayouts } from '../ids/id-layout'
@@ -23,7 +23,7 @@ export class IdMakers {
   private readonly sequences = new Map<string, SequenceIds>()
 
   constructor(
-    private readonly home: NodePool,
+    private readonly home: HomeNode,
     private readonly parseInt8: boolean,
   ) {}
 

@@ -207,7 +207,6 @@ export class ShardedDataSource extends DataSource {
       Object.assign(this.driver, { version: facts.version, database: facts.database, searchSchema: facts.searchSchema })
       this.transactions = await this.openTransactions()
       await super.initialize()
-      await this.ids?.open()
       this.transactions.twoPhase?.start()
       return this
     } catch (error) {
@@ -328,6 +327,7 @@ export class ShardedDataSource extends DataSource {
       ),
     )
     await this.loadCollations()
+    await this.ids?.open()
   }
 
   /** Asks every node how it sorts, and reports what is not the same on all: orders by it are refused when asked for. */
@@ -356,7 +356,7 @@ export class ShardedDataSource extends DataSource {
       tablesOf(undefined),
     )
     const bindings = new Map<unknown, EntityBinding>()
-    const ids = new IdMakers(this.pool(map.home), this.sharding.parseInt8 ?? false)
+    const ids = new IdMakers(this.pool(map.home).background, this.sharding.parseInt8 ?? false)
     this.ids = ids
     for (const entity of model.entities.values())
       bindings.set(entity.target, this.bindEntity(entity, { map, model, ids }))
