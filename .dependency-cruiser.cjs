@@ -5,7 +5,7 @@
  */
 const layers = [
   ['errors', 'collections'],
-  ['topology', 'functions', 'merging', 'sql'],
+  ['topology', 'functions', 'ids', 'merging', 'sql'],
   ['metadata'],
   ['routing'],
   ['planning'],

@@ -6,6 +6,7 @@ import { load } from './load.bench'
 import { pointRead } from './point-read.bench'
 import { routing } from './routing.bench'
 import { save } from './save.bench'
+import { shardedIds } from './sharded-ids.bench'
 import { start } from './start.bench'
 import { stream } from './stream.bench'
 import type { Bench } from './support/bench'
@@ -19,6 +20,7 @@ export const benches: readonly Bench[] = [
   unsharded,
   keyToShard,
   routing,
+  shardedIds,
   top,
   deepPage,
   save,

@@ -83,7 +83,7 @@ export const errorCatalogue = Object.freeze({
   ),
   SEQUENCE_ON_SHARDED_ENTITY: entry(
     'Each shard has its own sequence: generated numbers would collide.',
-    "Use @PrimaryGeneratedColumn('uuid'), or assign the id yourself.",
+    "Use @PrimaryColumn() @ShardedId(), or @PrimaryGeneratedColumn('uuid'), or assign the id yourself.",
   ),
   RELATION_LEAVES_SHARD: entry(
     'A foreign key or a junction table cannot span shards.',
@@ -94,6 +94,43 @@ export const errorCatalogue = Object.freeze({
     'Shorten or change the name.',
   ),
   NOT_SHARDED: entry('The operation is about shards, the entity has none.', 'Use the plain TypeORM call.'),
+  // ids
+  ID_COLUMN_INVALID: entry(
+    'A sharded id is one column of the primary key, of a type that holds it.',
+    'Correct the column, or the kind of id that @ShardedId() names.',
+  ),
+  ID_INVALID: entry('Only what @ShardedId() makes can be decoded.', 'Give a number or a UUID that it made.'),
+  ID_MISSING: entry(
+    'An id has to be there before a row is written; it cannot be made where the row is written past the repository.',
+    'Write the row through the repository or a query builder of the sharded data source, or set the id.',
+    'no-writes',
+  ),
+  ID_OF_ANOTHER_SLOT: entry(
+    'An id carries the slot of its row’s shard key: by another one the row would not be found.',
+    'Leave the id out, so that one is made for the key, or correct the shard key.',
+    'no-writes',
+  ),
+  ID_CHANGED: entry(
+    'A row is found by the slot in its id: it keeps the id, unless the new one certainly has the same slot.',
+    'Insert a row without an id and remove the old one, or name the id or the shard key in the condition.',
+    'no-writes',
+  ),
+  ID_WORKERS_TAKEN: entry(
+    'Every data source that makes ids holds a worker number, and there are no more: 1,024 for 64 bits, 64 for 53.',
+    'Destroy data sources that are not in use, or wait a minute for numbers of processes that died; or use uuids.',
+    'retryable',
+    'no-writes',
+  ),
+  ID_TOO_FAR_AHEAD: entry(
+    'The time in an id is at most a day ahead of the home node’s clock.',
+    'Check the clock of this machine and of the home node; spread the rows over more shard keys.',
+    'no-writes',
+  ),
+  ID_SEQUENCE_EXHAUSTED: entry(
+    'The numbers of a column’s type have an end.',
+    'Give the column the type bigint.',
+    'no-writes',
+  ),
   // routing
   SHARD_UNKNOWN: entry('A shard is asked for by its name.', 'Use one of the names of dataSource.shards().'),
   SCATTER_FORBIDDEN: entry(

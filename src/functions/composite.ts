@@ -5,8 +5,14 @@ import type { BoundFunction, ShardIndexes, ShardingFunction } from './sharding-f
 
 const allOf = (count: number): ShardIndexes => Array.from({ length: count }, (_, index) => index)
 
-const combine = (a: BoundFunction, b: BoundFunction, sizeA: number, sizeB: number): BoundFunction =>
-  Object.freeze<BoundFunction>({
+const combine = (a: BoundFunction, b: BoundFunction, sizeA: number, sizeB: number): BoundFunction => {
+  const cross = (rows: ShardIndexes, columns: ShardIndexes): ShardIndexes =>
+    shardIndexes(rows.flatMap((row) => columns.map((column) => row * sizeB + column)))
+  const shardsOfSlot = (slot: number): ShardIndexes =>
+    a.shardsOfSlot
+      ? cross(a.shardsOfSlot(slot), allOf(sizeB))
+      : cross(allOf(sizeA), b.shardsOfSlot?.(slot) ?? allOf(sizeB))
+  return Object.freeze<BoundFunction>({
     owner: ([first, second]) => {
       if (first === undefined || second === undefined) return undefined
       const indexA = a.owner([first])
@@ -15,16 +21,18 @@ const combine = (a: BoundFunction, b: BoundFunction, sizeA: number, sizeB: numbe
     },
     slotOf: ([first, second]) =>
       first === undefined || second === undefined ? undefined : (a.slotOf([first]) ?? b.slotOf([second])),
+    ...((a.shardsOfSlot ?? b.shardsOfSlot) && { shardsOfSlot }),
     prune: ([first, second]) => {
       const prunedA = a.prune([first])
       const prunedB = b.prune([second])
       if (prunedA === 'all' && prunedB === 'all') return 'all'
       const columns = prunedB === 'all' ? allOf(sizeB) : prunedB
       const rows = prunedA === 'all' ? allOf(sizeA) : prunedA
-      return shardIndexes(rows.flatMap((row) => columns.map((column) => row * sizeB + column)))
+      return cross(rows, columns)
     },
     placementUnit: (shard) => Math.floor(shard / sizeB),
   })
+}
 
 /**
  * Crosses two functions: the first over the first key column, the second over the second. A condition on either column

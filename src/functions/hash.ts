@@ -18,10 +18,12 @@ const labelsOf = (shards: number): readonly string[] => {
 
 const bindHash = (shards: number, types: readonly KeyType[]): BoundFunction => {
   if (types.length === 0) throw functionInvalid('hash', 'it takes at least one shard key column.')
-  const owner: BoundFunction['owner'] = (key) => Math.floor((slotOfKey(key) * shards) / SLOTS)
+  const shardOfSlot = (slot: number): number => Math.floor((slot * shards) / SLOTS)
+  const owner: BoundFunction['owner'] = (key) => shardOfSlot(slotOfKey(key))
   return Object.freeze<BoundFunction>({
     owner,
     slotOf: slotOfKey,
+    shardsOfSlot: (slot) => [shardOfSlot(slot)],
     prune: (constraints) => {
       const keys = keyCombinations(constraints)
       return keys === undefined ? 'all' : shardIndexes(keys.map(owner))

@@ -40,6 +40,8 @@ export interface BoundFunction {
   owner(key: readonly CanonicalKey[]): number | undefined
   /** The slot of the key (0 … 16383); `undefined` for functions without slots. */
   slotOf(key: readonly CanonicalKey[]): number | undefined
+  /** The shards that own keys of a slot; absent for functions without slots. */
+  readonly shardsOfSlot?: (slot: number) => ShardIndexes
   /**
    * The shards that can hold a row that meets every constraint; `'all'` where nothing can be pruned.
    * May be too wide, never too narrow. Values without owner add nothing.

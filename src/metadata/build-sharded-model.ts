@@ -2,6 +2,7 @@ import { ShardedError } from '../errors/sharded-error'
 import type { ShardingFunction } from '../functions/sharding-function'
 import type { ColumnDescription, EntityDescription } from './entity-description'
 import { findKeyColumns, findShardedArgs } from './find-declaration'
+import { idColumnOf, refuseIdColumns } from './id-column'
 import { checkLimits, defaultDeadlineMs, defaultRowBudget } from './limits'
 import type { EntityTarget, ShardArgsStorage, ShardedArgs } from './shard-args-storage'
 import type { KeyColumn, ShardedEntity, ShardedModel, ShardGroup } from './sharded-entity'
@@ -33,7 +34,7 @@ const snakeCase = (name: string): string =>
  *
  * @throws ShardedError ENTITY_WITHOUT_SHARD_KEY, KEY_TYPE_UNSUPPORTED, GROUP_CONFLICT, COLOCATION_INVALID,
  *   UNIQUE_WITHOUT_SHARD_KEY, SEQUENCE_ON_SHARDED_ENTITY, RELATION_LEAVES_SHARD, NAME_INVALID,
- *   OPTIONS_INVALID
+ *   OPTIONS_INVALID, ID_COLUMN_INVALID
  */
 export function buildShardedModel(
   entities: readonly EntityDescription[],
@@ -44,6 +45,7 @@ export function buildShardedModel(
   for (const entity of entities) {
     const args = findShardedArgs(storage, entity.parent ?? entity.target)
     if (args) declared.set(entity.target, { entity, args, keyColumns: keyColumnsOf(storage, entity) })
+    else refuseIdColumns(storage, entity)
   }
 
   const groupOf = new Map<EntityTarget, string>()
@@ -90,7 +92,8 @@ export function buildShardedModel(
     if (!owner || !fn) continue
     checkColocation(one, owner.declared)
     checkEntity(one)
-    model.set(one.entity.target, freezeEntity(one, group, fn, defaults))
+    const id = idColumnOf(storage, one.entity, { fn, keyColumns: one.keyColumns })
+    model.set(one.entity.target, freezeEntity(one, { group, fn, id }, defaults))
   }
   for (const entity of entities) checkRelations(entity, groupOf)
   return Object.freeze({ entities: model, groups })
@@ -211,8 +214,7 @@ function checkRelations(entity: EntityDescription, groupOf: ReadonlyMap<EntityTa
 
 function freezeEntity(
   { entity, args, keyColumns }: Declared,
-  group: string,
-  fn: ShardedEntity['fn'],
+  { group, fn, id }: Pick<ShardedEntity, 'group' | 'fn'> & { readonly id: ShardedEntity['id'] | undefined },
   defaults: ModelDefaults,
 ): ShardedEntity {
   const primary = entity.columns.filter((column) => column.isPrimary)
@@ -238,6 +240,7 @@ function freezeEntity(
     }),
     primaryKeyCheck: args.options.primaryKeyCheck ?? defaults.primaryKeyCheck,
     onKeyChange: onKeyChangeOf(entity, args),
+    ...(id && { id }),
   })
 }
 

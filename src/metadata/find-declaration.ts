@@ -1,5 +1,5 @@
 import type { ColumnDescription, EntityDescription } from './entity-description'
-import type { EntityTarget, ShardArgsStorage, ShardedArgs, ShardKeyArgs } from './shard-args-storage'
+import type { EntityTarget, ShardArgsStorage, ShardedArgs, ShardedIdArgs, ShardKeyArgs } from './shard-args-storage'
 
 const isClass = (target: EntityTarget): target is { prototype: object } => typeof target === 'function'
 
@@ -22,15 +22,34 @@ export function findShardedArgs(storage: ShardArgsStorage, target: EntityTarget)
 
 /** The columns that `@ShardKey` marks, in the order of declaration; a base class's marks hold for its heirs. */
 export function findKeyColumns(storage: ShardArgsStorage, entity: EntityDescription): readonly ColumnDescription[] {
-  const marks = (args: ShardKeyArgs, column: ColumnDescription) =>
-    (args.propertyName === column.propertyName || args.propertyName === column.relationProperty) &&
-    (inherits(column.declaredOn, args.target) ||
-      (inherits(args.target, column.declaredOn) && inherits(entity.target, args.target)))
   const found: ColumnDescription[] = []
   for (const args of storage.shardKeys) {
     for (const column of entity.columns) {
-      if (marks(args, column) && !found.includes(column)) found.push(column)
+      if (marks(args, column, entity) && !found.includes(column)) found.push(column)
     }
   }
   return found
+}
+
+/** A column that `@ShardedId` marks, with what it said. */
+export interface IdDeclaration {
+  readonly column: ColumnDescription
+  readonly args: ShardedIdArgs
+}
+
+/** The columns that `@ShardedId` marks; of several declarations for one column, the last. */
+export function findIdColumns(storage: ShardArgsStorage, entity: EntityDescription): readonly IdDeclaration[] {
+  const found = new Map<ColumnDescription, IdDeclaration>()
+  for (const args of storage.ids ?? []) {
+    for (const column of entity.columns) if (marks(args, column, entity)) found.set(column, { column, args })
+  }
+  return [...found.values()]
+}
+
+function marks(args: ShardKeyArgs, column: ColumnDescription, entity: EntityDescription): boolean {
+  return (
+    (args.propertyName === column.propertyName || args.propertyName === column.relationProperty) &&
+    (inherits(column.declaredOn, args.target) ||
+      (inherits(args.target, column.declaredOn) && inherits(entity.target, args.target)))
+  )
 }

@@ -1,4 +1,5 @@
 import type { ShardingFunction } from '../functions/sharding-function'
+import type { ShardedIdKind } from '../ids/sharded-id-kind'
 import type { ShardedOptions } from './sharded-options'
 
 /** A class, or the name of an `EntitySchema`. */
@@ -16,9 +17,15 @@ export interface ShardKeyArgs {
   readonly propertyName: string
 }
 
+export interface ShardedIdArgs extends ShardKeyArgs {
+  readonly kind: ShardedIdKind
+}
+
 export interface ShardArgsStorage {
   readonly sharded: ShardedArgs[]
   readonly shardKeys: ShardKeyArgs[]
+  /** Absent where no id is declared. */
+  ids?: ShardedIdArgs[]
 }
 
 const storageKey = Symbol.for('typeorm-sharded.args')

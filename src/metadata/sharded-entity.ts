@@ -1,11 +1,19 @@
 import type { KeyType } from '../functions/key-type'
 import type { BoundFunction } from '../functions/sharding-function'
+import type { ShardedIdKind } from '../ids/sharded-id-kind'
 import type { EntityTarget } from './shard-args-storage'
 import type { KeyChangePolicy, Layout, ScatterOptions } from './sharded-options'
 
 export interface KeyColumn {
   readonly propertyPath: string
   readonly type: KeyType
+}
+
+/** The column whose values `@ShardedId` makes. */
+export interface IdColumn extends KeyColumn {
+  readonly kind: ShardedIdKind
+  /** Its values carry the slot of the row's shard key. Not where the key has no slots, nor where the id is a part of it. */
+  readonly carriesSlot: boolean
 }
 
 /** A sharded entity after validation: frozen. */
@@ -20,6 +28,8 @@ export interface ShardedEntity {
   readonly scatter: Readonly<Required<ScatterOptions>>
   readonly primaryKeyCheck: boolean
   readonly onKeyChange: KeyChangePolicy
+  /** Undefined: the entity's ids are not made here. */
+  readonly id?: IdColumn
 }
 
 /** A colocation group after validation: frozen. */

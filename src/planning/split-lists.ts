@@ -50,7 +50,7 @@ export function splitLists(
     values: [...values, ...lists.map((list) => list.values)],
     valuesOn: (shard) => [
       ...values,
-      ...lists.map((list) => list.values.filter((_, index) => list.owners[index] === shard.index)),
+      ...lists.map((list) => list.values.filter((_, index) => list.owners[index]?.includes(shard.index))),
     ],
     split: lists.map(({ position }) => position),
   }

@@ -3,13 +3,22 @@ import { canonicalKey } from '../functions/canonical-key'
 import type { KeyBound, KeyConstraint } from '../functions/sharding-function'
 import { isTreeObject, namesOf } from '../sql/tree'
 import { type Predicate, unknownPredicate } from './predicate'
-import type { ShardedTable } from './table-catalog'
+import type { ShardedTable, SlotReader } from './table-catalog'
 
-/** A column of a sharded table, where it is a part of the shard key. */
-export interface KeyColumnUse {
+/** A column of a sharded table, where it is a part of the shard key, or holds ids that carry its slot. */
+export type KeyColumnUse = KeyPart | SlotCarrier
+
+interface KeyPart {
+  readonly kind: 'key'
   readonly table: ShardedTable
   /** Which part of the key. */
   readonly index: number
+}
+
+interface SlotCarrier {
+  readonly kind: 'slot'
+  readonly table: ShardedTable
+  readonly slotOf: SlotReader
 }
 
 /** How an expression is understood: which key column it is, and which value. */
@@ -90,6 +99,8 @@ interface Value {
 function compare(column: KeyColumnUse, operator: string, value: Value | undefined): Predicate {
   if (!value) return unknownPredicate
   if (operator === '=') return values(column, [value])
+  // Ids are in the order of their time, which says nothing of the slot.
+  if (column.kind === 'slot') return unknownPredicate
   // A comparison with NULL is never true.
   if (value.value === null) return { kind: 'or', of: [] }
   const key = canonicalOf(column, value.value)
@@ -101,12 +112,24 @@ function compare(column: KeyColumnUse, operator: string, value: Value | undefine
   return { kind: 'key', column: column.index, constraint }
 }
 
+/** What a value says of the shard key: the canonical text of a part of it, or its slot. */
+export type KeyOrSlot = { readonly key: string } | { readonly slot: number }
+
+function saidBy(column: KeyColumnUse, value: unknown): KeyOrSlot | undefined {
+  if (column.kind === 'slot') {
+    const slot = column.slotOf(value)
+    return slot === undefined ? undefined : { slot }
+  }
+  const key = canonicalOf(column, value)
+  return key === undefined ? undefined : { key }
+}
+
 /** A list of keys in a condition: `key IN ($1, $2)`, `key = ANY($1)`. */
 export interface KeyList {
   readonly column: KeyColumnUse
   readonly values: readonly unknown[]
-  /** The canonical text of each value; undefined for NULL. */
-  readonly keys: readonly (string | undefined)[]
+  /** What each value says of the key; undefined for NULL. */
+  readonly says: readonly (KeyOrSlot | undefined)[]
   /** Where its values are written. */
   readonly written: Node
   /** The condition with another array of values in the place of its own. */
@@ -120,11 +143,11 @@ export function keyListOf(condition: Node, reader: KeyReader): KeyList | undefin
   const column = reader.keyColumn(lexpr)
   const given = column && rexpr && namesOf(name)?.at(-1) === '=' ? givenList(kind, rexpr, reader) : undefined
   if (!column || !rexpr || !given) return undefined
-  const keys = given.values.map((value) => (value === null ? undefined : canonicalOf(column, value)))
-  if (given.values.some((value, index) => value !== null && keys[index] === undefined)) return undefined
+  const says = given.values.map((value) => (value === null ? undefined : saidBy(column, value)))
+  if (given.values.some((value, index) => value !== null && says[index] === undefined)) return undefined
   const any = { ...condition.A_Expr, ...withoutSchema(lexpr), kind: 'AEXPR_OP_ANY' } as const
   const withArray = (array: Node): Node => ({ A_Expr: { ...any, rexpr: given.of(array) } })
-  return { column, keys, values: given.values, written: rexpr, withArray }
+  return { column, says, values: given.values, written: rexpr, withArray }
 }
 
 /** Where a list is replaced, each table has an alias: `public.order.id` would name none. */
@@ -155,19 +178,22 @@ function givenList(
 /** Equality with one of some values; NULL equals nothing. */
 function values(column: KeyColumnUse | undefined, list: readonly (Value | undefined)[]): Predicate {
   if (!column) return unknownPredicate
-  const keys: string[] = []
+  const keys = new Set<string>()
+  const slots = new Set<number>()
   for (const item of list) {
     if (!item) return unknownPredicate
     if (item.value === null || item.value === undefined) continue
-    const key = canonicalOf(column, item.value)
-    if (key === undefined) return unknownPredicate
-    keys.push(key)
+    const said = saidBy(column, item.value)
+    if (said === undefined) return unknownPredicate
+    if ('key' in said) keys.add(said.key)
+    else slots.add(said.slot)
   }
-  return { kind: 'key', column: column.index, constraint: { kind: 'values', keys: [...new Set(keys)] } }
+  if (column.kind === 'slot') return { kind: 'slots', slots: [...slots] }
+  return { kind: 'key', column: column.index, constraint: { kind: 'values', keys: [...keys] } }
 }
 
 /** PostgreSQL will say what is wrong with a value of another type; until then it narrows nothing. */
-function canonicalOf({ table, index }: KeyColumnUse, value: unknown): string | undefined {
+function canonicalOf({ table, index }: KeyPart, value: unknown): string | undefined {
   const type = table.entity?.keyColumns[index]?.type
   if (type === undefined) return undefined
   try {

@@ -1,6 +1,7 @@
 import type { Node } from '@pgsql/types'
+import type { ShardIndexes } from '../functions/sharding-function'
 import type { ShardedEntity } from '../metadata/sharded-entity'
-import { type KeyList, type KeyReader, keyListOf, keyPredicate } from './key-atoms'
+import { type KeyList, type KeyOrSlot, type KeyReader, keyListOf, keyPredicate } from './key-atoms'
 import type { Predicate } from './predicate'
 import { type Route, routePredicate } from './route'
 import type { Scope } from './scope'
@@ -16,7 +17,9 @@ const readerOf =
       if (!column || !uses.has(column.use)) return undefined
       const { table } = column.use
       const index = table.keyColumns.indexOf(column.name)
-      return index < 0 ? undefined : { table, index }
+      if (index >= 0) return { kind: 'key', table, index }
+      const slotOf = table.slotColumns.get(column.name)
+      return slotOf && { kind: 'slot', table, slotOf }
     },
   })
 
@@ -26,12 +29,12 @@ export function clusterPredicate(cluster: Cluster, parameters: readonly unknown[
   return { kind: 'and', of: cluster.filters.map(({ condition, scope }) => keyPredicate(condition, reader(scope))) }
 }
 
-/** A list of keys that the rows of a cluster must be in, with the number of the shard that owns each value. */
+/** A list of keys that the rows of a cluster must be in, with the numbers of the shards that each value may be on. */
 export interface OwnedList extends KeyList {
   readonly condition: Node
   /** Its place among the conditions. */
   readonly position: number
-  readonly owners: readonly (number | undefined)[]
+  readonly owners: readonly ShardIndexes[]
 }
 
 /** The lists of keys among the conditions that all rows of a cluster meet. A shard needs no more of them than its own keys. */
@@ -40,10 +43,16 @@ export function ownedLists(cluster: Cluster, parameters: readonly unknown[]): re
   return cluster.filters.flatMap(({ condition, scope }, position): OwnedList[] => {
     const list = keyListOf(condition, reader(scope))
     const entity = list?.column.table.entity
-    if (!list || entity?.keyColumns.length !== 1) return []
-    const owners = list.keys.map((key) => (key === undefined ? undefined : entity.fn.owner([key])))
-    return [{ ...list, condition, position, owners }]
+    if (!list || !entity || (list.column.kind === 'key' && entity.keyColumns.length !== 1)) return []
+    return [{ ...list, condition, position, owners: list.says.map((said) => ownersOf(entity, said)) }]
   })
+}
+
+function ownersOf({ fn }: ShardedEntity, said: KeyOrSlot | undefined): ShardIndexes {
+  if (said === undefined) return []
+  if ('slot' in said) return fn.shardsOfSlot?.(said.slot) ?? []
+  const owner = fn.owner([said.key])
+  return owner === undefined ? [] : [owner]
 }
 
 /** The entity by whose function a cluster is placed; undefined where no table of it has the shard key. */

@@ -1,4 +1,5 @@
 import { ShardedError } from '../errors/sharded-error'
+import { shardIndexes } from '../functions/shard-indexes'
 import type { KeyConstraint, ShardIndexes } from '../functions/sharding-function'
 import type { ShardedEntity } from '../metadata/sharded-entity'
 import { bothConstraints } from './constrain'
@@ -23,16 +24,17 @@ type Pruned = ShardIndexes | 'all'
 export function routePredicate(entity: ShardedEntity, predicate: Predicate, shardCount: number): Route {
   const none: Constraints = entity.keyColumns.map(() => undefined)
   const pruned = fold(entity, predicate, none)
+  const subject = mentionsSlots(predicate) ? `ids that carry the slot of ${keyText(entity)}` : keyText(entity)
   if (pruned === 'all')
     return { shards: range(shardCount), reason: `the condition says nothing that narrows ${keyText(entity)}` }
   if (pruned.length === 0)
     return {
       shards: [0],
-      reason: `the condition on ${keyText(entity)} contradicts itself: one shard gives the empty answer`,
+      reason: `the condition on ${subject} contradicts itself: one shard gives the empty answer`,
     }
   return {
     shards: pruned,
-    reason: `the condition on ${keyText(entity)} leaves ${pruned.length} of ${shardCount} shards`,
+    reason: `the condition on ${subject} leaves ${pruned.length} of ${shardCount} shards`,
   }
 }
 
@@ -59,6 +61,8 @@ function fold(entity: ShardedEntity, predicate: Predicate, known: Constraints): 
   switch (predicate.kind) {
     case 'unknown':
       return prune(entity, known)
+    case 'slots':
+      return foldAnd(entity, [predicate], known)
     case 'key':
       return ownersOf(entity, predicate.constraint, known) ?? foldAnd(entity, [predicate], known)
     case 'and':
@@ -95,10 +99,19 @@ function foldAnd(entity: ShardedEntity, parts: readonly Predicate[], known: Cons
   }
   pruned = intersect(pruned, prune(entity, constraints))
   for (const part of parts) {
+    if (part.kind === 'slots') pruned = intersect(pruned, shardsOfSlots(entity, part.slots))
     if (part.kind === 'and' || part.kind === 'or') pruned = intersect(pruned, fold(entity, part, constraints))
   }
   return pruned
 }
+
+function shardsOfSlots({ fn: { shardsOfSlot } }: ShardedEntity, slots: readonly number[]): Pruned {
+  return shardsOfSlot ? shardIndexes(slots.flatMap(shardsOfSlot)) : 'all'
+}
+
+const mentionsSlots = (predicate: Predicate): boolean =>
+  predicate.kind === 'slots' ||
+  ((predicate.kind === 'and' || predicate.kind === 'or') && predicate.of.some(mentionsSlots))
 
 /** A key that no shard owns is refused where one column decides; with several, where all are known and none is owned. */
 function checkOwned(entity: ShardedEntity, constraint: KeyConstraint): void {

@@ -18,6 +18,9 @@ export interface Reference {
   readonly referenced: readonly string[]
 }
 
+/** The slot that a value carries; undefined for NULL and for what is no id of ours. */
+export type SlotReader = (value: unknown) => number | undefined
+
 /** A sharded table as SQL sees it. */
 export interface ShardedTable {
   /** The logical name, as in the entity. */
@@ -27,6 +30,10 @@ export interface ShardedTable {
   readonly entity: ShardedEntity | undefined
   /** The columns that hold the shard key, in the sharding function's order; none where rows are found by locators only. */
   readonly keyColumns: readonly string[]
+  /** Columns that hold ids of `@ShardedId`, the table's own or by a foreign key, and the slot of the row that a value tells. */
+  readonly slotColumns: ReadonlyMap<string, SlotReader>
+  /** The column whose values `@ShardedId` makes; of tables that are an entity's own. */
+  readonly idColumn: string | undefined
   readonly locators: readonly Locator[]
   /** Its foreign keys to tables of the group. */
   readonly references: readonly Reference[]

@@ -1,4 +1,5 @@
 import type { EntityMetadata } from 'typeorm'
+import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata'
 
 /** Where a table stands. */
 export interface TableName {
@@ -20,6 +21,14 @@ export function bindMetadata(
     metadata.tableName = name
     metadata.tablePath = metadata.dataSource.driver.buildTableName(name, schema, metadata.database)
   }
+}
+
+/**
+ * Has TypeORM take an id for one that the database makes: it returns it from every INSERT, fills it in, and lists it among
+ * the generated values. Only the metadata that statements are made of says so; the tables have no default.
+ */
+export function markGenerated(column: ColumnMetadata): void {
+  column.isGenerated = true
 }
 
 /**

@@ -32,5 +32,6 @@ export function narrowCriteria(
     const narrow = narrowWhere(binding, criteria, bindingOf)
     return (shard) => (narrow ? narrow(shard) : cloneWhere(criteria))
   }
-  return () => criteria
+  const narrow = narrowWhere(binding, criteriaWhere(binding, { criteria, isPrimitive }), bindingOf)
+  return narrow ?? (() => criteria)
 }

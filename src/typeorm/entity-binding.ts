@@ -6,6 +6,8 @@ import type { KeyType } from '../functions/key-type'
 import type { ShardedEntity } from '../metadata/sharded-entity'
 import { keyText, ownerOf } from '../routing/route'
 import type { Shard } from '../topology/shard'
+import type { EntityId } from './entity-id'
+import type { SlotColumn } from './slot-columns'
 
 /** A sharded entity where the model, TypeORM's metadata and the shards meet. */
 export interface EntityBinding {
@@ -15,6 +17,10 @@ export interface EntityBinding {
   readonly shards: readonly Shard[]
   /** TypeORM's columns of the shard key, in the sharding function's order. */
   readonly keyColumns: readonly ColumnMetadata[]
+  /** Undefined where the entity's ids are not made here. */
+  readonly id: EntityId | undefined
+  /** The columns whose values tell the slot of a row. */
+  readonly slotColumns: readonly SlotColumn[]
 }
 
 /**

@@ -4,6 +4,7 @@ import type { RelationMetadata } from 'typeorm/metadata/RelationMetadata'
 import { ShardedError } from '../errors/sharded-error'
 import { refuseLeaving } from './check-relations'
 import { type EntityBinding, keyOf } from './entity-binding'
+import type { GivenIds } from './given-ids'
 import { loadedRelation } from './loaded-relation'
 
 export type BindingOf = (target: unknown) => EntityBinding | undefined
@@ -23,38 +24,51 @@ export interface KeyedNode extends GraphNode {
 
 /**
  * Walks an entity and the related ones that TypeORM would write with it. On the way children get the shard key of their
- * parents, and uuid keys are generated, so that every node has a shard before anything is sent.
+ * parents, and keys that are generated ids are given, so that every node has a shard before anything is sent.
  *
  * @throws ShardedError CROSS_SHARD_RELATION where a cascade leaves the colocation group,
- *   KEY_CONFLICT where related entities have different shard keys
+ *   KEY_CONFLICT where related entities have different shard keys; IdsRunDry, see `whenReserved`
  */
 export function walkGraph(
   binding: EntityBinding,
   root: ObjectLiteral,
   mode: PersistMode,
   bindingOf: BindingOf,
+  given: GivenIds,
 ): readonly KeyedNode[] {
   const nodes: KeyedNode[] = []
   const seen = new Set<ObjectLiteral>()
-  const visit = (at: EntityBinding, entity: ObjectLiteral, inherited: readonly string[] | undefined) => {
+  const visit = (at: EntityBinding, entity: ObjectLiteral, above: Inherited) => {
     if (seen.has(entity)) return
     seen.add(entity)
-    if (mode === 'save') generateKey(at, entity)
+    if (mode === 'save') generateKey(at, entity, given)
     const related = relatedOf(at, entity, mode, bindingOf)
     if (mode === 'save') {
-      for (const one of related) if (one.relation.isOwning) passKey(one.node, at, entity)
+      for (const one of related)
+        if (one.relation.isOwning) passKey(valuesOf(one.node.binding, one.node.entity), at, entity)
     }
-    const key = keyOf(at, entity) ?? inherited
+    const key = keyOf(at, entity) ?? above.key
+    // Of a child that has its key from a join column, TypeORM only knows it later: its own children have it from above.
+    const values = valuesOf(at, entity).map((value, index) => value ?? above.values[index])
     nodes.push({ binding: at, entity, key })
     for (const { relation, node, cascades } of related) {
-      if (mode === 'save') passKey({ binding: at, entity }, node.binding, node.entity, relation)
+      if (mode === 'save') passKey(values, node.binding, node.entity, relation)
       checkSameKey({ binding: at, entity }, node, relation)
-      if (cascades) visit(node.binding, node.entity, key)
+      if (cascades) visit(node.binding, node.entity, { key, values })
     }
   }
-  visit(binding, root, undefined)
+  visit(binding, root, { key: undefined, values: [] })
   return nodes
 }
+
+/** The shard key of the entity that another one hangs on: its canonical texts, and the values themselves. */
+interface Inherited {
+  readonly key: readonly string[] | undefined
+  readonly values: readonly unknown[]
+}
+
+const valuesOf = ({ keyColumns }: EntityBinding, entity: ObjectLiteral): readonly unknown[] =>
+  keyColumns.map((column): unknown => column.getEntityValue(entity))
 
 interface Related {
   readonly relation: RelationMetadata
@@ -98,8 +112,10 @@ function cascadesIn(relation: RelationMetadata, mode: PersistMode): boolean {
   }
 }
 
-/** A generated uuid that is (part of) the shard key decides the shard, so it is made here and not by the database. */
-export function generateKey({ metadata, keyColumns }: EntityBinding, entity: ObjectLiteral): void {
+/** A generated uuid or id that is (part of) the shard key decides the shard, so it is made here and not by the database. */
+export function generateKey(binding: EntityBinding, entity: ObjectLiteral, given: GivenIds): void {
+  const { metadata, keyColumns } = binding
+  given.giveKey(binding, entity)
   for (const column of keyColumns) {
     if (!column.isGenerated || column.generationStrategy !== 'uuid' || column.getEntityValue(entity) !== undefined)
       continue
@@ -109,14 +125,19 @@ export function generateKey({ metadata, keyColumns }: EntityBinding, entity: Obj
 }
 
 /**
- * Gives `to` the shard key of `from` where it has none. A key that is the join column of the relation between them is
+ * Gives `to` the values of another's shard key where it has none. A key that is the join column of the relation between them is
  * left to TypeORM, which sets it in the statement.
  */
-function passKey(from: GraphNode, toBinding: EntityBinding, to: ObjectLiteral, relation?: RelationMetadata): void {
+function passKey(
+  values: readonly unknown[],
+  toBinding: EntityBinding,
+  to: ObjectLiteral,
+  relation?: RelationMetadata,
+): void {
   for (const [index, column] of toBinding.keyColumns.entries()) {
     if (column.getEntityValue(to) !== undefined) continue
     if (relation?.inverseRelation && column.relationMetadata === relation.inverseRelation) continue
-    const value: unknown = from.binding.keyColumns[index]?.getEntityValue(from.entity)
+    const value = values[index]
     if (value !== undefined && value !== null) column.setEntityValue(to, value)
   }
 }

@@ -8,6 +8,7 @@ import { canonicalKey } from '../functions/canonical-key'
 import type { KeyBound, KeyConstraint } from '../functions/sharding-function'
 import { type Predicate, unknownPredicate } from '../routing/predicate'
 import type { EntityBinding } from './entity-binding'
+import type { SlotColumn } from './slot-columns'
 
 type BindingOf = (target: unknown) => EntityBinding | undefined
 
@@ -43,8 +44,11 @@ function collect(collector: Collector, where: ObjectLiteral, prefix: string): vo
     const path = prefix + name
     const keyIndex = binding.keyColumns.findIndex((column) => column.propertyPath === path)
     const keyColumn = binding.keyColumns[keyIndex]
+    const slotColumn = binding.slotColumns.find(({ column }) => column.propertyPath === path)
     if (keyColumn && !isRelationObject(keyColumn, value)) {
-      parts.push(columnPredicate(binding, keyIndex, keyColumn, value))
+      parts.push(columnPredicate(keyReading(binding, keyIndex, keyColumn), value))
+    } else if (slotColumn && !isRelationObject(slotColumn.column, value)) {
+      parts.push(columnPredicate(slotReading(slotColumn), value))
     } else if (isPlain(value) || value instanceof FindOperator || Array.isArray(value)) {
       collectNested(collector, path, value)
     }
@@ -62,8 +66,11 @@ function collectNested(collector: Collector, path: string, value: unknown): void
   if (!relation) return
   if (value instanceof FindOperator) {
     const [joinColumn, another] = relation.joinColumns
-    const keyIndex = joinColumn && !another ? binding.keyColumns.indexOf(joinColumn) : -1
-    if (joinColumn && keyIndex >= 0) parts.push(columnPredicate(binding, keyIndex, joinColumn, value))
+    if (!joinColumn || another) return
+    const keyIndex = binding.keyColumns.indexOf(joinColumn)
+    const slotColumn = binding.slotColumns.find(({ column }) => column === joinColumn)
+    if (keyIndex >= 0) parts.push(columnPredicate(keyReading(binding, keyIndex, joinColumn), value))
+    else if (slotColumn) parts.push(columnPredicate(slotReading(slotColumn), value))
     return
   }
   collectJoinColumns(collector, relation, value)
@@ -82,7 +89,7 @@ function collectJoinColumns({ binding, parts }: Collector, relation: RelationMet
         ? undefined
         : value[joinColumn.referencedColumn.propertyName]
     if (keyIndex < 0 || referenced === undefined || referenced === null || isPlain(referenced)) continue
-    parts.push(columnPredicate(binding, keyIndex, joinColumn, referenced))
+    parts.push(columnPredicate(keyReading(binding, keyIndex, joinColumn), referenced))
   }
 }
 
@@ -90,77 +97,93 @@ function isRelationObject(column: ColumnMetadata, value: unknown): boolean {
   return column.relationMetadata !== undefined && isPlain(value)
 }
 
-function columnPredicate(binding: EntityBinding, index: number, column: ColumnMetadata, value: unknown): Predicate {
+/** What conditions on a column say of the shard key. */
+interface Reading {
+  /** Equality with one of some values. */
+  readonly values: (raws: readonly unknown[]) => Predicate
+  /** An end without a value is open. */
+  readonly range: (from: RawBound | undefined, to: RawBound | undefined) => Predicate
+}
+
+interface RawBound {
+  readonly raw: unknown
+  readonly inclusive: boolean
+}
+
+function keyReading(binding: EntityBinding, index: number, column: ColumnMetadata): Reading {
   const key = (raw: unknown): string | undefined => {
     const type = binding.entity.keyColumns[index]?.type
     if (type === undefined || raw === undefined || raw === null || typeof raw === 'function') return undefined
     try {
-      return canonicalKey(column.transformer ? transform(column, raw) : raw, type)
+      return canonicalKey(transform(column, raw), type)
     } catch {
       // PostgreSQL will say what is wrong with the value; until then it narrows nothing.
       return undefined
     }
   }
-  if (!(value instanceof FindOperator)) {
-    const text = key(value)
-    return constraintPredicate(index, text === undefined ? undefined : { kind: 'values', keys: [text] })
+  const bound = (given: RawBound | undefined): KeyBound | undefined => {
+    const text = given && key(given.raw)
+    return text === undefined ? undefined : { key: text, inclusive: given?.inclusive ?? true }
   }
-  return operatorPredicate(index, value, key)
+  return {
+    values: (raws) => constraintPredicate(index, valuesConstraint(raws.map(key))),
+    range: (from, to) => constraintPredicate(index, rangeConstraint(bound(from), bound(to))),
+  }
+}
+
+/** Ids tell the slots of their rows; their order is that of their time, which tells nothing. */
+function slotReading({ column, slotOf }: SlotColumn): Reading {
+  return {
+    values: (raws) => {
+      const slots = raws.map((raw) => (typeof raw === 'function' ? undefined : slotOf(transform(column, raw))))
+      const known = slots.filter((slot) => slot !== undefined)
+      return known.length === slots.length ? { kind: 'slots', slots: [...new Set(known)] } : unknownPredicate
+    },
+    range: () => unknownPredicate,
+  }
 }
 
 const transform = (column: ColumnMetadata, value: unknown): unknown =>
   column.transformer ? ApplyValueTransformers.transformTo(column.transformer, value) : value
 
-function operatorPredicate(
-  index: number,
-  operator: FindOperator<unknown>,
-  key: (raw: unknown) => string | undefined,
-): Predicate {
+function columnPredicate(reading: Reading, value: unknown): Predicate {
+  return value instanceof FindOperator ? operatorPredicate(reading, value) : reading.values([value])
+}
+
+function operatorPredicate(reading: Reading, operator: FindOperator<unknown>): Predicate {
   const { type, value } = operator
   if (operator.child && type !== 'equal') return unknownPredicate
-  const bound = (raw: unknown, inclusive: boolean): KeyBound | undefined => {
-    const text = key(raw)
-    return text === undefined ? undefined : { key: text, inclusive }
-  }
+  const { values, range } = reading
   switch (type) {
     case 'equal':
-      return operator.child
-        ? operatorPredicate(index, operator.child, key)
-        : constraintPredicate(index, valuesConstraint([key(value)]))
+      return operator.child ? operatorPredicate(reading, operator.child) : values([value])
     case 'in':
     case 'any':
       // NULL in a list equals nothing.
-      return Array.isArray(value)
-        ? constraintPredicate(index, valuesConstraint(value.filter((one) => one !== null).map(key)))
-        : unknownPredicate
+      return Array.isArray(value) ? values(value.filter((one) => one !== null)) : unknownPredicate
     case 'between':
       return Array.isArray(value)
-        ? constraintPredicate(index, rangeConstraint(bound(value[0], true), bound(value[1], true)))
+        ? range({ raw: value[0], inclusive: true }, { raw: value[1], inclusive: true })
         : unknownPredicate
     case 'moreThan':
-      return constraintPredicate(index, rangeConstraint(bound(value, false), undefined))
+      return range({ raw: value, inclusive: false }, undefined)
     case 'moreThanOrEqual':
-      return constraintPredicate(index, rangeConstraint(bound(value, true), undefined))
+      return range({ raw: value, inclusive: true }, undefined)
     case 'lessThan':
-      return constraintPredicate(index, rangeConstraint(undefined, bound(value, false)))
+      return range(undefined, { raw: value, inclusive: false })
     case 'lessThanOrEqual':
-      return constraintPredicate(index, rangeConstraint(undefined, bound(value, true)))
+      return range(undefined, { raw: value, inclusive: true })
     case 'and':
     case 'or':
-      return combined(index, type, value, key)
+      return combined(reading, type, value)
     default:
       return unknownPredicate
   }
 }
 
-function combined(
-  index: number,
-  kind: 'and' | 'or',
-  value: unknown,
-  key: (raw: unknown) => string | undefined,
-): Predicate {
+function combined(reading: Reading, kind: 'and' | 'or', value: unknown): Predicate {
   if (!Array.isArray(value) || !value.every((one) => one instanceof FindOperator)) return unknownPredicate
-  return { kind, of: value.map((one) => operatorPredicate(index, one, key)) }
+  return { kind, of: value.map((one) => operatorPredicate(reading, one)) }
 }
 
 function constraintPredicate(column: number, constraint: KeyConstraint | undefined): Predicate {

@@ -7,6 +7,7 @@ import { keyText } from '../routing/route'
 import { quoted } from '../sql/quoted'
 import type { Shard } from '../topology/shard'
 import { type EntityBinding, keyOf, requireKey, shardOfKey } from './entity-binding'
+import { checkIdSlot, shardsOfObject } from './entity-ids'
 import { primaryKeyText } from './primary-key-text'
 import type { ShardTransaction } from './shard-transaction'
 import type { ShownRow } from './shown-row'
@@ -75,10 +76,11 @@ export class KeyGuard {
     return this.rows.bindingOf(target)
   }
 
-  /** @throws ShardedError WRONG_SHARD, KEY_MISSING */
+  /** @throws ShardedError WRONG_SHARD, KEY_MISSING, ID_MISSING, ID_OF_ANOTHER_SLOT */
   checkInsert(shard: Shard, metadata: EntityMetadata, entity: ObjectLiteral | undefined): void {
     const binding = this.bindingOf(metadata.target)
     if (!binding || !entity) return
+    checkId(shard, binding, entity)
     const key = keyOf(binding, entity)
     if (!key) {
       // A child saved by cascade has its key from the join column, which TypeORM sets in the statement.
@@ -115,6 +117,26 @@ export class KeyGuard {
       {
         details: { entity: binding.entity.name, before, now },
       },
+    )
+  }
+}
+
+/** A row that its id does not lead to would be lost. An id that is made here has been made by now. */
+function checkId(shard: Shard, binding: EntityBinding, entity: ObjectLiteral): void {
+  const { id } = binding
+  if (!id) return
+  if (id.column.getEntityValue(entity) === undefined && !id.column.default) {
+    throw new ShardedError('ID_MISSING', `${binding.entity.name}.${id.propertyPath} is not set.`, {
+      details: { entity: binding.entity.name, column: id.propertyPath, shard: shard.name },
+    })
+  }
+  const key = keyOf(binding, entity)
+  if (key) checkIdSlot(binding, entity, key)
+  else if (shardsOfObject(binding, entity)?.every(({ name }) => name !== shard.name)) {
+    throw new ShardedError(
+      'ID_OF_ANOTHER_SLOT',
+      `${binding.entity.name}.${id.propertyPath} carries a slot of another shard than ${shard.name}.`,
+      { details: { entity: binding.entity.name, column: id.propertyPath, shard: shard.name } },
     )
   }
 }

@@ -7,6 +7,7 @@ import type { Shard } from '../topology/shard'
 import { ArmQueryBuilder } from './arm-query-builder'
 import { typeName } from './describe-entities'
 import { type EntityBinding, keyOf, shardAt } from './entity-binding'
+import { shardsOfObject } from './entity-ids'
 import { primaryKeyText } from './primary-key-text'
 import { maxArms } from './scatter-rows'
 import type { ShardAccess } from './shard-access'
@@ -22,7 +23,8 @@ export interface Located {
 }
 
 /**
- * Asks all shards which of them hold the primary keys of these objects: one statement a node and chunk.
+ * Asks all shards which of them hold the primary keys of these objects: one statement a node and chunk. Where all their ids
+ * tell their shards, only those are asked.
  * Rows that were soft-deleted count too.
  *
  * @returns by the text of the primary key; of a key on several shards, the first
@@ -37,6 +39,17 @@ export async function locateRows(
     await locateChunk(access, binding, objects.slice(start, start + chunkSize), found)
   }
   return found
+}
+
+/** The shards that can hold rows of these objects: all, but where every id tells its own. */
+function candidates(binding: EntityBinding, objects: readonly ObjectLiteral[]): readonly Shard[] {
+  const found = new Set<Shard>()
+  for (const object of objects) {
+    const own = shardsOfObject(binding, object)
+    if (!own) return binding.shards
+    for (const shard of own) found.add(shard)
+  }
+  return [...found].sort((a, b) => a.index - b.index)
 }
 
 const arrayTypes = new Set(['smallint', 'integer', 'bigint', 'uuid', 'text', 'character varying'])
@@ -57,7 +70,8 @@ async function locateChunk(
   objects: readonly ObjectLiteral[],
   found: Map<string, Located>,
 ): Promise<void> {
-  const { metadata, shards } = binding
+  const { metadata } = binding
+  const shards = candidates(binding, objects)
   const [first] = shards
   if (!first) return
   const builder = ArmQueryBuilder.find<ObjectLiteral>(access.runtime.handle(first).dataSource, metadata, {

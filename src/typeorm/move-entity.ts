@@ -9,6 +9,7 @@ import { loadedRelation } from './loaded-relation'
 import { locateRows } from './locate-rows'
 import { checkHintedPlace, checkWidth, type OperationContext } from './operation-context'
 import { primaryKeyText } from './primary-key-text'
+import { refuseMovedId } from './refuse-moved-id'
 import { setKey } from './set-key'
 import type { ShardAccess } from './shard-access'
 import type { ShardTransaction } from './shard-transaction'
@@ -42,6 +43,7 @@ export async function moveEntity(
     const from = await placeOf(context, inner, entity)
     const moved = { ...context, access: inner }
     const before = keyBefore(binding, inner, entity)
+    refuseMovedId(binding, before, after)
     await moveOnce(moved, transaction, { entity, from, to, before, after, children }, maxRounds)
   })
 }

@@ -14,6 +14,7 @@ import { groupTables } from './child-links'
 import { canonicalColumnKey, type EntityBinding, shardOfKey } from './entity-binding'
 import { inSavepoint, inTransaction } from './in-transaction'
 import { quietly } from './quiet-transaction'
+import { refuseMovedRow } from './refuse-moved-id'
 import { addressesOf, type CarriedRow, carriedRow, checkSize, RowCarrier } from './row-carrier'
 import { namedUses, pick, refuseProblems, rowsOf } from './statement-run'
 import { takeChildren } from './take-children'
@@ -70,6 +71,15 @@ export async function moveStatement(engine: StatementWriter, write: Write, use: 
       for (const row of leaving) {
         const root = { table: use.table.name, row, key: row }
         children.push({ row, taken: await takeChildren(carrier, row.from, tables, root) })
+      }
+    }
+    // Values are texts of the database here, which no transformer has to make.
+    for (const { before, after } of rows) refuseMovedRow(binding, before, after)
+    for (const { row, taken } of children) {
+      for (const { table, rows: own } of taken) {
+        const metadata = binding.metadata.dataSource.entityMetadatas.find(({ tableName }) => tableName === table)
+        const child = metadata && engine.runtime.bindingOf(metadata.target)
+        if (child && own.length > 0) refuseMovedRow(child, row.before, row.after)
       }
     }
     for (const { row, taken } of children)

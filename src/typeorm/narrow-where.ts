@@ -16,10 +16,16 @@ export function narrowWhere(
   where: unknown,
   bindingOf: BindingOf,
 ): ((shard: number) => unknown) | undefined {
-  if (binding.keyColumns.length !== 1) return undefined
+  if (listPaths(binding).length === 0) return undefined
   if (Array.isArray(where)) return narrowBranches(binding, where, bindingOf)
   return isPlain(where) ? narrowList(binding, where) : undefined
 }
+
+/** The columns a list of whose values tells the shard of each: a shard key of one column, and those that hold ids. */
+const listPaths = ({ keyColumns, slotColumns }: EntityBinding): readonly string[] =>
+  [...(keyColumns.length === 1 ? keyColumns : []), ...slotColumns.map(({ column }) => column)].map(
+    (column) => column.propertyPath,
+  )
 
 function narrowBranches(
   binding: EntityBinding,
@@ -46,9 +52,20 @@ const mentionsRelation = (binding: EntityBinding, branch: unknown): boolean =>
   isPlain(branch) &&
   Object.keys(branch).some((name) => binding.metadata.findRelationWithPropertyPath(name) !== undefined)
 
-/** Splits `In([…])` on the shard key by owner. */
+/** Splits `In([…])` on the shard key, or else on ids, by owner. */
 function narrowList(binding: EntityBinding, where: ObjectLiteral): ((shard: number) => unknown) | undefined {
-  const path = binding.keyColumns[0]?.propertyPath ?? ''
+  for (const path of listPaths(binding)) {
+    const narrow = narrowListAt(binding, where, path)
+    if (narrow) return narrow
+  }
+  return undefined
+}
+
+function narrowListAt(
+  binding: EntityBinding,
+  where: ObjectLiteral,
+  path: string,
+): ((shard: number) => unknown) | undefined {
   const names = path.split('.')
   const operator = names.reduce<unknown>((object, name) => (isPlain(object) ? object[name] : undefined), where)
   if (!(operator instanceof FindOperator) || operator.type !== 'in' || operator.child || !Array.isArray(operator.value))

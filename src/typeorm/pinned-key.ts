@@ -1,9 +1,11 @@
 import type { ObjectLiteral } from 'typeorm'
 import { ShardedError } from '../errors/sharded-error'
 import { pinnedKey } from '../routing/pinned-key'
+import { pinnedSlot } from '../routing/pinned-slot'
 import type { Predicate } from '../routing/predicate'
 import { keyText } from '../routing/route'
 import { canonicalColumnKey, type EntityBinding } from './entity-binding'
+import { slotOfObject } from './entity-ids'
 
 /**
  * The part of the shard key that an update changes; undefined where it changes none. Setting it to the value that the
@@ -31,9 +33,10 @@ export function changesKey(
 /**
  * Refuses an update of the shard key.
  *
- * @throws ShardedError KEY_CHANGED, KEY_INVALID
+ * @throws ShardedError KEY_CHANGED, KEY_INVALID, ID_CHANGED
  */
 export function refuseKeyChange(binding: EntityBinding, predicate: Predicate, values: ObjectLiteral): void {
+  refuseIdChange(binding, predicate, values)
   const change = changesKey(binding, predicate, values)
   if (!change) return
   const { column, value } = change
@@ -42,4 +45,15 @@ export function refuseKeyChange(binding: EntityBinding, predicate: Predicate, va
     `An update would set ${keyText(binding.entity)} to ${typeof value === 'function' ? 'an expression' : String(value)}.`,
     { details: { entity: binding.entity.name, column } },
   )
+}
+
+/** The slot in an id leads to its row: another id is fine where it certainly has the row's own. */
+function refuseIdChange(binding: EntityBinding, predicate: Predicate, values: ObjectLiteral): void {
+  const { id, entity } = binding
+  if (!id?.carriesSlot || id.column.getEntityValue(values) === undefined) return
+  const slot = slotOfObject(binding, values)
+  if (slot !== undefined && slot === pinnedSlot(entity, predicate)) return
+  throw new ShardedError('ID_CHANGED', `An update would set ${entity.name}.${id.propertyPath}.`, {
+    details: { entity: entity.name, column: id.propertyPath, slot },
+  })
 }

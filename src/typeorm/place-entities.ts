@@ -6,6 +6,8 @@ import type { Shard } from '../topology/shard'
 import type { RowMove } from './carry-row'
 import { canonicalColumnKey, type EntityBinding, keyOf, requireKey, shardOfKey } from './entity-binding'
 import { type BindingOf, type GraphNode, type KeyedNode, type PersistMode, walkGraph } from './entity-graph'
+import { checkIdSlot, shardsOfObject, slotOfObject } from './entity-ids'
+import { type GivenIds, whenReserved } from './given-ids'
 import { locateRows } from './locate-rows'
 import type { Origin } from './origins'
 import { primaryKeyText } from './primary-key-text'
@@ -25,6 +27,8 @@ export interface PlaceOptions {
   readonly onScatter: () => void
   /** Whether listeners run: without them, TypeORM does not tell us of a key that it is about to change. */
   readonly listeners: boolean
+  /** Keeps account of the ids that are given to those that have none. */
+  readonly given: GivenIds
 }
 
 /**
@@ -33,7 +37,7 @@ export interface PlaceOptions {
  * an object whose primary key lives under another shard key.
  *
  * @throws ShardedError KEY_MISSING, KEY_INVALID, KEY_NOT_OWNED, KEY_CHANGED, KEY_CONFLICT, CROSS_SHARD_RELATION,
- *   DUPLICATE_PRIMARY_KEY
+ *   DUPLICATE_PRIMARY_KEY, ID_OF_ANOTHER_SLOT and what making ids throws
  */
 export async function placeEntities(
   access: ShardAccess,
@@ -45,13 +49,16 @@ export async function placeEntities(
   const moves: (readonly RowMove[])[] = []
   const unplaced: ObjectLiteral[] = []
   const unchecked: KeyedNode[] = []
-  for (const entity of entities) {
-    const nodes = walkGraph(binding, entity, options.mode, options.bindingOf)
+  const { mode, bindingOf, given } = options
+  const graphs = await whenReserved(() => entities.map((entity) => walkGraph(binding, entity, mode, bindingOf, given)))
+  for (const [index, entity] of entities.entries()) {
     const changed: RowMove[] = []
-    for (const node of nodes) {
+    for (const node of mode === 'save' ? (graphs[index] ?? []) : []) {
       const origin = access.runtime.origins.of(node.entity)
-      if (options.mode === 'save') changed.push(...moveOf(node, origin))
-      if (options.mode === 'save' && needsCheck(node, origin, options)) unchecked.push(node)
+      changed.push(...moveOf(node, origin))
+      if (needsCheck(node, origin, options)) unchecked.push(node)
+      if (node.key && !origin) checkIdSlot(node.binding, node.entity, node.key)
+      if (node.key) await given.give(node.binding, node.entity, node.key)
     }
     moves.push(changed)
     const isMoved = changed.some((move) => move.entity === entity)
@@ -89,6 +96,8 @@ function placeOf(
   const key = keyOf(binding, entity)
   if (key) return shardOfKey(binding, key)
   if (origin) return origin.shard
+  const [byId, another] = shardsOfObject(binding, entity) ?? []
+  if (byId && !another) return byId
   if (binding.metadata.hasId(entity)) return undefined
   requireKey(binding, entity, mode)
   return undefined
@@ -139,6 +148,8 @@ function needsCheck(
   if (binding.entity.primaryKeyHoldsShardKey || !binding.metadata.hasId(entity)) return false
   if (key === undefined) return false
   if (origin) return !listeners && origin.key.some((part) => part === undefined)
+  // An id that carries the slot of the key is on no other shard.
+  if (slotOfObject(binding, entity) !== undefined) return false
   return binding.entity.primaryKeyCheck
 }
 

@@ -8,6 +8,8 @@ import type { Shard } from '../topology/shard'
 import { BoundClient } from './bound-client'
 import { requireKey, shardOfKey } from './entity-binding'
 import { generateKey } from './entity-graph'
+import { checkIdSlot } from './entity-ids'
+import { GivenIds, whenReserved } from './given-ids'
 import { type LoadChunk, LoadChunks } from './load-chunks'
 import { type RowEncoder, rowEncoder } from './load-encoder'
 import { LoadLane } from './load-lane'
@@ -46,6 +48,17 @@ interface RowLoadSettings {
   readonly endsAtOnce: boolean
 }
 
+/** Fills a row's key from the hint. @throws TypeError for what is no row */
+function checkRow({ binding, hint }: OperationContext, row: unknown): asserts row is ObjectLiteral {
+  if (row === null || typeof row !== 'object' || Array.isArray(row)) throw notARow(binding.entity.name, row)
+  if (hint?.kind === 'key') fillKey(binding, row, keyValues(binding, hint.value))
+}
+
+function keyOfRow({ binding }: OperationContext, row: ObjectLiteral, ids: GivenIds): readonly string[] {
+  generateKey(binding, row, ids)
+  return requireKey(binding, row, 'load')
+}
+
 /**
  * The rows of one `load` on their way: placed, encoded and gathered here, while each node takes one COPY after the other.
  * What waits is bounded: some chunks a node, and what one chunk of each shard holds; the input is read no further until then.
@@ -74,10 +87,12 @@ export class RowLoad {
     if (Symbol.iterator in rows) {
       for (const row of rows) {
         fuse.check()
+        if (this.context.binding.id) await this.giveId(row)
         for (const chunk of this.gather(row, encode)) await this.push(chunk)
       }
     } else {
       for await (const row of readUntil(rows, fuse)) {
+        if (this.context.binding.id) await this.giveId(row)
         for (const chunk of this.gather(row, encode)) await this.push(chunk)
       }
     }
@@ -158,17 +173,32 @@ export class RowLoad {
 
   private place(row: unknown): { readonly shard: Shard; readonly row: ObjectLiteral } {
     const { context } = this
-    const { binding, hint } = context
-    if (row === null || typeof row !== 'object' || Array.isArray(row)) throw notARow(binding.entity.name, row)
-    if (hint?.kind === 'key') fillKey(binding, row, keyValues(binding, hint.value))
+    const { binding } = context
+    checkRow(context, row)
     if (this.settings.options.resume && !binding.metadata.hasId(row)) throw withoutId(binding.entity.name)
-    generateKey(binding, row)
-    const shard = shardOfKey(binding, requireKey(binding, row, 'load'))
+    const key = keyOfRow(context, row, new GivenIds())
+    const shard = shardOfKey(binding, key)
     checkHintedPlace(context, shard)
+    checkIdSlot(binding, row, key)
     const tally = this.tallies.get(shard)
     if (tally) tally.given += 1
     else this.tallies.set(shard, { given: 1, rows: 0, skipped: 0 })
     return { shard, row }
+  }
+
+  /** The id of the next row, where it has none: before `place`, since it may have to be reserved first. */
+  private async giveId(row: unknown): Promise<void> {
+    if (this.settings.options.resume) return
+    try {
+      const { context } = this
+      checkRow(context, row)
+      const ids = new GivenIds()
+      await ids.give(context.binding, row, await whenReserved(() => keyOfRow(context, row, ids)))
+    } catch (error) {
+      this.count += 1
+      this.rejected = this.count
+      throw error
+    }
   }
 
   private async push(chunk: LoadChunk): Promise<void> {

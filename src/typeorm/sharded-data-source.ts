@@ -27,11 +27,12 @@ import { createShardMap, type ShardMap } from '../topology/shard-map'
 import { type ControlPointListener, ControlPoints } from '../transactions/control-point'
 import type { RecoveryReport } from '../transactions/recover-transactions'
 import { TwoPhase } from '../transactions/two-phase'
-import { bindMetadata } from './bind-metadata'
+import { bindMetadata, markGenerated } from './bind-metadata'
 import { checkPhysicalNames } from './check-physical-names'
 import { currentRunnerOf } from './current-manager'
 import { describeEntities } from './describe-entities'
 import { canonicalColumnKey, type EntityBinding, shardOfKey } from './entity-binding'
+import { IdMakers } from './id-makers'
 import { KeyGuard } from './key-guard'
 import { locateRows } from './locate-rows'
 import { Origins } from './origins'
@@ -57,6 +58,7 @@ import { ShardedQueryRunner } from './sharded-query-runner'
 import { ShardedRelationLoader } from './sharded-relation-loader'
 import type { ShardedRepository } from './sharded-repository'
 import { ShardedResultCache } from './sharded-result-cache'
+import { slotColumnsOf } from './slot-columns'
 import { StatementEngine } from './statement-engine'
 import { buildTableCatalog } from './table-catalog'
 import { keyValues } from './with-key'
@@ -94,6 +96,7 @@ export class ShardedDataSource extends DataSource {
   private transactions: TransactionSettings = { mode: 'best-effort', twoPhase: undefined }
   private built: ShardRuntime | undefined
   private builtEngine: StatementEngine | undefined
+  private ids: IdMakers | undefined
 
   /** @throws ShardedError OPTIONS_INVALID */
   constructor(options: ShardedDataSourceOptions) {
@@ -191,7 +194,7 @@ export class ShardedDataSource extends DataSource {
 
   /**
    * Connects to all nodes, checks the entities and makes their shards' data sources. A failure closes what was opened.
-   * @throws ShardedError SHARD_UNAVAILABLE, TWO_PHASE_UNAVAILABLE and the errors of `buildShardedModel`
+   * @throws ShardedError SHARD_UNAVAILABLE, TWO_PHASE_UNAVAILABLE, ID_COLUMN_INVALID and the errors of `buildShardedModel`
    */
   override async initialize(): Promise<this> {
     if (this.isInitialized) throw new CannotConnectAlreadyConnectedError()
@@ -215,6 +218,7 @@ export class ShardedDataSource extends DataSource {
   override async destroy(): Promise<void> {
     if (!this.isInitialized) throw new CannotExecuteNotConnectedError()
     try {
+      await this.ids?.close()
       await super.destroy()
     } finally {
       await this.endPools()
@@ -322,6 +326,7 @@ export class ShardedDataSource extends DataSource {
       ),
     )
     await this.loadCollations()
+    await this.ids?.open()
   }
 
   /** Asks every node how it sorts, and reports what is not the same on all: orders by it are refused when asked for. */
@@ -350,7 +355,10 @@ export class ShardedDataSource extends DataSource {
       tablesOf(undefined),
     )
     const bindings = new Map<unknown, EntityBinding>()
-    for (const entity of model.entities.values()) bindings.set(entity.target, this.bindEntity(entity, map))
+    const ids = new IdMakers(this.pool(map.home).background, this.sharding.parseInt8 ?? false)
+    this.ids = ids
+    for (const entity of model.entities.values())
+      bindings.set(entity.target, this.bindEntity(entity, { map, model, ids }))
     const origins = new Origins((target) => bindings.get(target))
     const handles = new Map<string, ShardHandle>()
     const template = {
@@ -385,18 +393,25 @@ export class ShardedDataSource extends DataSource {
 
   private model: ShardedModel = { entities: new Map(), groups: new Map() }
 
-  private bindEntity(entity: ShardedEntity, map: ShardMap): EntityBinding {
+  private bindEntity(
+    entity: ShardedEntity,
+    { map, model, ids }: { readonly map: ShardMap; readonly model: ShardedModel; readonly ids: IdMakers },
+  ): EntityBinding {
     const metadata = this.getMetadata(entity.target as EntityTarget<ObjectLiteral>)
     const keyColumns = entity.keyColumns.map(({ propertyPath }) => {
       const column = metadata.findColumnWithPropertyPath(propertyPath)
       if (!column) throw new RangeError(`${entity.name} has no column ${propertyPath}`)
       return column
     })
+    const id = ids.idOf(entity, metadata)
+    if (id) markGenerated(id.column)
     return Object.freeze({
       entity,
       metadata,
       shards: map.groups.get(entity.group) ?? [],
       keyColumns: Object.freeze(keyColumns),
+      id,
+      slotColumns: slotColumnsOf(metadata, (target) => model.entities.get(target)),
     })
   }
 

@@ -2,6 +2,7 @@ import type { DataSource, ObjectLiteral, QueryRunner } from 'typeorm'
 import type { RelationMetadata } from 'typeorm/metadata/RelationMetadata'
 import { RelationLoader } from 'typeorm/query-builder/RelationLoader'
 import { keyOf, shardOfKey } from './entity-binding'
+import { shardsOfObject } from './entity-ids'
 import type { ShardRuntime } from './shard-runtime'
 
 /**
@@ -30,7 +31,8 @@ export class ShardedRelationLoader extends RelationLoader {
     if (!binding || builder || another)
       return super.load(relation, entityOrEntities, queryRunner, ...rest) as Promise<never[]>
     const key = keyOf(binding, entity)
-    const shard = runtime.origins.of(entity)?.shard ?? (key ? shardOfKey(binding, key) : undefined)
+    const shard =
+      runtime.origins.of(entity)?.shard ?? (key ? shardOfKey(binding, key) : shardsOfObject(binding, entity)?.[0])
     if (!shard) return []
     const { dataSource } = runtime.handle(shard)
     const runner = queryRunner?.dataSource === dataSource && !queryRunner.isReleased ? queryRunner : undefined

@@ -19,7 +19,9 @@ import { type Announcement, announcedWrite } from './announced-write'
 import { type Criteria, criteriaWhere, narrowCriteria } from './criteria'
 import { type EntityBinding, keyOf, requireKey, shardOfKey } from './entity-binding'
 import { generateKey, type PersistMode } from './entity-graph'
+import { checkIdSlot } from './entity-ids'
 import { findPredicate } from './find-predicate'
+import { GivenIds, whenReserved } from './given-ids'
 import { inSavepoint, inTransaction } from './in-transaction'
 import { locateRows } from './locate-rows'
 import { mergeDeleteResults, mergeInsertResults, mergeUpdateResults } from './merge-results'
@@ -203,8 +205,9 @@ export async function upsert(
   }
   // Looked at before anything is sent: a row that was written has its generated columns filled in.
   const overwritten = overwrittenColumns(binding, conflictColumns, Array.isArray(given) ? given : [given])
+  const makesIds = binding.id !== undefined
   return insertRows(context, 'upsert', given, (manager, rows) =>
-    rows === given
+    rows === given && !makesIds
       ? manager.upsert(binding.metadata.target as never, rows as never, options as never)
       : upsertPart(manager, binding, { rows, overwritten, conflictColumns, options }),
   )
@@ -262,10 +265,29 @@ async function insertRows(
   given: ObjectLiteral | ObjectLiteral[],
   work: (manager: EntityManager, rows: ObjectLiteral | ObjectLiteral[]) => Promise<InsertResult>,
 ): Promise<InsertResult> {
-  const { access, binding } = context
   const rows = Array.isArray(given) ? given : [given]
-  const places = new Map<Shard, number[]>()
-  for (const [place, row] of rows.entries()) pushTo(places, placeOfRow(context, name, row), place)
+  const ids = new GivenIds()
+  try {
+    const result = await insertPlaced(context, await placeRows(context, { name, rows, ids }), { given, rows, work })
+    if (!ids.isEmpty) settleInsert(context.binding, ids, { name, rows, result })
+    return result
+  } catch (error) {
+    ids.takeBack()
+    throw error
+  }
+}
+
+interface Insertion {
+  readonly given: ObjectLiteral | ObjectLiteral[]
+  readonly rows: readonly ObjectLiteral[]
+  readonly work: (manager: EntityManager, rows: ObjectLiteral | ObjectLiteral[]) => Promise<InsertResult>
+}
+
+async function insertPlaced(
+  { access, binding, openRunner }: OperationContext,
+  places: ReadonlyMap<Shard, readonly number[]>,
+  { given, rows, work }: Insertion,
+): Promise<InsertResult> {
   const [only = binding.shards[0], another] = places.keys()
   if (!another) return only ? access.onShard(only, (manager) => work(manager, given)) : new InsertResultClass()
   const parts = [...places]
@@ -279,20 +301,58 @@ async function insertRows(
           list.flatMap((place) => rows[place] ?? []),
         ),
     })),
-    context.openRunner,
+    openRunner,
   )
   return mergeInsertResults(
     parts.flatMap(([, list], index) => (results[index] ? [{ places: list, result: results[index] }] : [])),
   )
 }
 
-function placeOfRow(context: OperationContext, name: string, row: ObjectLiteral): Shard {
+interface RowsToPlace {
+  readonly name: string
+  readonly rows: readonly ObjectLiteral[]
+  readonly ids: GivenIds
+}
+
+/** The places of the rows by their shards; each row has its key and its id then. */
+async function placeRows(
+  context: OperationContext,
+  { name, rows, ids }: RowsToPlace,
+): Promise<ReadonlyMap<Shard, readonly number[]>> {
   const { binding, hint } = context
-  generateKey(binding, row)
-  if (hint?.kind === 'key') fillKey(binding, row, keyValues(binding, hint.value))
-  const shard = shardOfKey(binding, requireKey(binding, row, name))
-  checkHintedPlace(context, shard)
-  return shard
+  const keyOfRow = (row: ObjectLiteral): readonly string[] => {
+    generateKey(binding, row, ids)
+    if (hint?.kind === 'key') fillKey(binding, row, keyValues(binding, hint.value))
+    return requireKey(binding, row, name)
+  }
+  const keys = await whenReserved(() => rows.map(keyOfRow))
+  const places = new Map<Shard, number[]>()
+  for (const [place, row] of rows.entries()) {
+    const key = keys[place] ?? []
+    const shard = shardOfKey(binding, key)
+    checkHintedPlace(context, shard)
+    checkIdSlot(binding, row, key)
+    await ids.give(binding, row, key)
+    pushTo(places, shard, place)
+  }
+  return places
+}
+
+/** An upsert may leave rows out, or give them the ids that they have: what TypeORM then says of them is said here too. */
+function settleInsert(
+  { metadata }: EntityBinding,
+  ids: GivenIds,
+  {
+    name,
+    rows,
+    result,
+  }: { readonly name: string; readonly rows: readonly ObjectLiteral[]; readonly result: InsertResult },
+): void {
+  if (name === 'upsert') {
+    ids.keepReturned(Array.isArray(result.raw) ? result.raw : [])
+    for (const [place, row] of rows.entries()) result.identifiers[place] = metadata.getEntityIdMap(row) as ObjectLiteral
+  }
+  ids.settle()
 }
 
 /** Runs `save`, `remove`, `softRemove` or `recover` on the shards of the entities; the entities themselves are filled. */
@@ -302,10 +362,28 @@ export async function persist(
   entities: readonly ObjectLiteral[],
   options: (SaveOptions & RemoveOptions) | undefined,
 ): Promise<void> {
-  const { access, binding, hint } = context
+  const { binding, hint } = context
   if (hint?.kind === 'key') for (const entity of entities) fillKey(binding, entity, keyValues(binding, hint.value))
+  const given = new GivenIds()
+  try {
+    await persistPlaced(context, mode, entities, { options, given })
+    given.settle()
+  } catch (error) {
+    given.takeBack()
+    throw error
+  }
+}
+
+async function persistPlaced(
+  context: OperationContext,
+  mode: PersistMode,
+  entities: readonly ObjectLiteral[],
+  { options, given }: { readonly options: (SaveOptions & RemoveOptions) | undefined; readonly given: GivenIds },
+): Promise<void> {
+  const { access, binding } = context
   const placed = await placeEntities(access, binding, entities, {
     mode,
+    given,
     bindingOf: (target) => access.runtime.bindingOf(target),
     onScatter: () => checkWidth(context, { name: mode, writes: true }, binding.shards.length),
     listeners: options?.listeners !== false,

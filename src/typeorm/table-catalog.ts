@@ -3,6 +3,7 @@ import type { ShardedEntity } from '../metadata/sharded-entity'
 import { placeholderSchema } from '../planning/bind-shard-names'
 import type { Locator, ShardedTable, TableCatalog } from '../routing/table-catalog'
 import type { EntityBinding } from './entity-binding'
+import { slotColumnsOf } from './slot-columns'
 
 /**
  * The tables of TypeORM's metadata as SQL names them. Sharded tables stand in the placeholder schema; users write their
@@ -61,6 +62,13 @@ function describeTable(
     group,
     entity,
     keyColumns: Object.freeze(keyColumns),
+    slotColumns: new Map(
+      slotColumnsOf(metadata, (target) => bindingOf(target)?.entity).map(({ column, slotOf }) => [
+        column.databaseName,
+        slotOf,
+      ]),
+    ),
+    idColumn: binding?.id?.column.databaseName,
     locators: Object.freeze(locators),
     references: Object.freeze(
       metadata.foreignKeys.map(({ columnNames, referencedColumnNames, referencedEntityMetadata }) => ({

@@ -8,13 +8,17 @@ import { splitLists } from '../planning/split-lists'
 import { localise, templateOf } from '../planning/statement-template'
 import { knownValue } from '../routing/key-atoms'
 import { pinnedKey } from '../routing/pinned-key'
+import { pinnedSlot } from '../routing/pinned-slot'
+import type { Predicate } from '../routing/predicate'
 import { keyText, ownerOf } from '../routing/route'
 import { clusterPredicate } from '../routing/route-cluster'
 import type { TableUse } from '../routing/scope'
-import type { Cluster } from '../routing/statement-analysis'
+import type { Cluster, StatementAnalysis } from '../routing/statement-analysis'
 import type { ShardedTable } from '../routing/table-catalog'
 import { namesOf } from '../sql/tree'
 import type { Shard } from '../topology/shard'
+import type { EntityBinding } from './entity-binding'
+import { withIds } from './insert-ids'
 import { type InsertedRows, placesByReference } from './places-by-reference'
 import type { ShardAccess } from './shard-access'
 import type { ShardRuntime } from './shard-runtime'
@@ -78,7 +82,7 @@ export async function writeStatement(engine: StatementWriter, write: Write): Pro
  * The table of an UPDATE that sets a part of the shard key, other than to the value that its own condition demands;
  * undefined where the keys of all rows stay.
  *
- * @throws ShardedError KEY_CHANGED where its entity does not allow that
+ * @throws ShardedError KEY_CHANGED where its entity does not allow that; ID_CHANGED for an id that may be of another slot
  */
 export function keyChangeOf(
   { statement, analysis }: ReadStatement,
@@ -91,9 +95,12 @@ export function keyChangeOf(
   for (const target of statement.UpdateStmt.targetList ?? []) {
     if (!('ResTarget' in target)) continue
     const index = use.table.keyColumns.indexOf(target.ResTarget.name ?? '')
-    if (index < 0) continue
+    const isId = target.ResTarget.name === use.table.idColumn
+    if (index < 0 && !isId) continue
     const cluster = analysis.clusters.find(({ uses }) => uses.has(use))
     const value = knownValue(target.ResTarget.val, { parameter: (number) => parameters[number - 1] })
+    if (isId) refuseIdChange(use.table, cluster && clusterPredicate(cluster, parameters), value)
+    if (index < 0) continue
     const pinned = cluster && pinnedKey(clusterPredicate(cluster, parameters), index)
     if (value && pinned !== undefined && canonicalOrUndefined(use.table, index, value.value) === pinned) continue
     if (mayMove(use.table)) return use
@@ -101,6 +108,24 @@ export function keyChangeOf(
   }
   return undefined
 }
+
+/** The slot in an id leads to its row: another id is fine where it certainly has the row's own. */
+function refuseIdChange(
+  { entity, idColumn = '', slotColumns, name }: ShardedTable,
+  predicate: Predicate | undefined,
+  value: { readonly value: unknown } | undefined,
+): void {
+  const slotOf = slotColumns.get(idColumn)
+  if (!slotOf || !entity) return
+  const slot = value && slotOf(value.value)
+  if (slot !== undefined && predicate && slot === pinnedSlot(entity, predicate)) return
+  throw idChanged({ entity, name }, idColumn)
+}
+
+const idChanged = ({ entity, name }: Pick<ShardedTable, 'entity' | 'name'>, column: string): ShardedError =>
+  new ShardedError('ID_CHANGED', `A statement would set ${column} of ${entity?.name ?? name}.`, {
+    details: { entity: entity?.name ?? name, column },
+  })
 
 function keyChanged({ entity, name }: ShardedTable, column: string): ShardedError {
   return new ShardedError(
@@ -138,9 +163,13 @@ async function insert(engine: StatementWriter, write: Write, statement: InsertSt
   refuseProblems(analysis)
   const columns = insertedColumns(statement, use.table)
   const rows = select.valuesLists.map((list) => ('List' in list ? (list.List.items ?? []) : []))
-  const { cols, rows: complete } = withGeneratedKeys(use.table, columns, rows, parameters)
+  const keyed = withGeneratedKeys(use.table, columns, rows, parameters)
+  const complete = await withIds(use.table, bindingOf(engine, use.table), keyed, (row, inserted) =>
+    keyOfRow(use.table, inserted, row),
+  )
+  const cols = complete.columns
   const shards = engine.runtime.map.groups.get(use.table.group) ?? []
-  const places = await placesOf(context.access, use, { columns: cols, rows: complete.rows, values: complete.values })
+  const places = await placesOf(context.access, use, complete)
   const byShard = new Map<Shard, number[]>()
   for (const [row, index] of places.entries()) {
     const shard = shards[index]
@@ -197,18 +226,13 @@ function insertedColumns(statement: InsertStmt, table: ShardedTable): readonly s
   return named ?? [...table.columns.keys()]
 }
 
-interface Rows {
-  readonly rows: readonly (readonly Node[])[]
-  readonly values: readonly unknown[]
-}
-
 /** A shard key whose default is a generated uuid is generated here: the shard has to be known first. */
 function withGeneratedKeys(
   table: ShardedTable,
   columns: readonly string[],
   rows: readonly (readonly Node[])[],
   parameters: readonly unknown[],
-): { readonly cols: readonly string[]; readonly rows: Rows } {
+): InsertedRows {
   const values = [...parameters]
   const generated = (): Node => ({ ParamRef: { number: values.push(randomUUID()) } })
   const missing = table.keyColumns.filter((name) => !columns.includes(name) && table.uuidDefaults.has(name))
@@ -221,29 +245,25 @@ function withGeneratedKeys(
       return value ?? ({ SetToDefault: {} } as Node)
     }),
   )
-  return { cols, rows: { rows: complete, values } }
+  return { columns: cols, rows: complete, values }
 }
 
 /** The number of the shard of each row. @throws ShardedError KEY_MISSING, KEY_INVALID, KEY_NOT_OWNED, STATEMENT_UNSUPPORTED */
-async function placesOf(
-  access: ShardAccess,
-  { table }: TableUse,
-  { columns, rows, values }: InsertedRows,
-): Promise<readonly number[]> {
+async function placesOf(access: ShardAccess, { table }: TableUse, inserted: InsertedRows): Promise<readonly number[]> {
   const { entity, keyColumns } = table
-  if (!entity || keyColumns.length === 0) return placesByReference(access, table, { columns, rows, values })
-  const positions = keyColumns.map((name) => columns.indexOf(name))
-  return rows.map((row) => {
-    const key = positions.map((position, index) => {
-      const node = row[position]
-      const column = keyColumns[index] ?? ''
-      if (!node || 'SetToDefault' in node) throw keyMissing(table, column)
-      const value = knownValue(node, { parameter: (number) => values[number - 1] })
-      if (!value) throw unsupported(`An INSERT whose value for the shard key ${column} is an expression`, table)
-      if (value.value === null || value.value === undefined) throw keyMissing(table, column)
-      return canonicalOf(table, index, value.value)
-    })
-    return ownerOf(entity, key)
+  if (!entity || keyColumns.length === 0) return placesByReference(access, table, inserted)
+  return inserted.rows.map((_, row) => ownerOf(entity, keyOfRow(table, inserted, row)))
+}
+
+/** The canonical shard key of a row. @throws ShardedError KEY_MISSING, KEY_INVALID, STATEMENT_UNSUPPORTED */
+function keyOfRow(table: ShardedTable, { columns, rows, values }: InsertedRows, row: number): readonly string[] {
+  return table.keyColumns.map((column, index) => {
+    const node = rows[row]?.[columns.indexOf(column)]
+    if (!node || 'SetToDefault' in node) throw keyMissing(table, column)
+    const value = knownValue(node, { parameter: (number) => values[number - 1] })
+    if (!value) throw unsupported(`An INSERT whose value for the shard key ${column} is an expression`, table)
+    if (value.value === null || value.value === undefined) throw keyMissing(table, column)
+    return canonicalOf(table, index, value.value)
   })
 }
 
@@ -278,18 +298,40 @@ function refuseConflictKeys({ onConflictClause }: InsertStmt, table: ShardedTabl
   for (const target of onConflictClause?.targetList ?? []) {
     if (!('ResTarget' in target)) continue
     const { name = '', val } = target.ResTarget
-    if (!table.keyColumns.includes(name)) continue
+    const isId = name === table.idColumn && table.slotColumns.has(name)
+    if (!table.keyColumns.includes(name) && !isId) continue
     const names = val && 'ColumnRef' in val ? namesOf(val.ColumnRef.fields) : undefined
     const keeps = names?.at(-1) === name && (names.length === 1 || names[0] === 'excluded' || names[0] === table.name)
-    if (!keeps || (names?.[0] === 'excluded' && !conflictsOnKey(onConflictClause?.infer?.indexElems ?? [], table)))
-      throw keyChanged(table, name)
+    const conflict = (onConflictClause?.infer?.indexElems ?? []).map((node) =>
+      'IndexElem' in node ? node.IndexElem.name : undefined,
+    )
+    // Rows that conflict on the whole shard key have one and the same, and so have their ids the slot of it.
+    const isSameKey = table.keyColumns.every((column) => conflict.includes(column))
+    if (keeps && (names?.[0] !== 'excluded' || isSameKey || (isId && conflict.includes(name)))) continue
+    throw isId ? idChanged(table, name) : keyChanged(table, name)
   }
 }
 
-/** Rows that conflict on the whole shard key have one and the same. */
-function conflictsOnKey(elements: readonly Node[], { keyColumns }: ShardedTable): boolean {
-  const names = elements.map((node) => ('IndexElem' in node ? node.IndexElem.name : undefined))
-  return keyColumns.every((name) => names.includes(name))
+const bindingOf = ({ runtime }: StatementWriter, { entity, idColumn }: ShardedTable): EntityBinding | undefined =>
+  entity && idColumn !== undefined ? runtime.bindingOf(entity.target) : undefined
+
+/** Ids come from rows of the shard, where they have the row's own slot; a query does not make new ones. */
+function keepsIds(
+  { idColumn, slotColumns, keyColumns }: ShardedTable,
+  columns: readonly string[],
+  sources: StatementAnalysis['sourceColumns'],
+): boolean {
+  if (idColumn === undefined) return true
+  if (!columns.includes(idColumn)) return false
+  if (!slotColumns.has(idColumn)) return true
+  const base = sources[columns.indexOf(idColumn)]
+  const key = sources[columns.indexOf(keyColumns[0] ?? '')]
+  return (
+    base !== undefined &&
+    base.use === key?.use &&
+    base.use.table.idColumn === base.name &&
+    base.use.table.slotColumns.has(base.name)
+  )
 }
 
 /** INSERT … SELECT runs within each shard, where the rows selected stay on the shard that they come from. */
@@ -306,6 +348,7 @@ async function insertFromQuery(
   const [source, another] = others
   const columns = insertedColumns(insertion, use.table)
   const isKept =
+    keepsIds(use.table, columns, analysis.sourceColumns) &&
     source !== undefined &&
     another === undefined &&
     analysis.problems.length === 0 &&

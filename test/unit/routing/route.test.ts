@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { hash } from '../../../src/functions/hash'
-import { loadHash } from '../../../src/functions/hash-slot'
+import { loadHash, slotOfKey } from '../../../src/functions/hash-slot'
 import { range } from '../../../src/functions/range'
 import { bothConstraints } from '../../../src/routing/constrain'
 import type { Predicate } from '../../../src/routing/predicate'
@@ -67,6 +67,9 @@ describe('routePredicate', () => {
       n.map((value) => equal(value)),
       fc.array(n, { maxLength: 4 }).map((list) => values(list)),
       fc.tuple(n, n).map(([a, b]) => between(Math.min(a, b), Math.max(a, b))),
+      fc
+        .array(n, { maxLength: 3 })
+        .map((list): Predicate => ({ kind: 'slots', slots: list.map((value) => slotOfKey([key(value)])) })),
       fc.constant(unknown),
     )
     const { tree } = fc.letrec<{ tree: Predicate }>((tie) => ({
@@ -81,6 +84,7 @@ describe('routePredicate', () => {
       if (predicate.kind === 'and') return predicate.of.every((one) => meets(one, value))
       if (predicate.kind === 'or') return predicate.of.some((one) => meets(one, value))
       if (predicate.kind === 'unknown') return true
+      if (predicate.kind === 'slots') return predicate.slots.includes(slotOfKey([key(value)]))
       const { constraint } = predicate
       if (constraint.kind === 'values') return constraint.keys.includes(key(value))
       return value >= Number(constraint.from?.key) && value <= Number(constraint.to?.key)

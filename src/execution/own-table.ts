@@ -1,0 +1,34 @@
+import { ShardedError } from '../errors/sharded-error'
+import type { NodePool } from './node-pool'
+
+/** The node that holds this package's own tables of ids, and its statements that nobody asked for. */
+export type HomeNode = Pick<NodePool, 'name' | 'query'>
+
+/** Nobody else's lock: what creates this package's own tables waits for each other. */
+const lockNumber = 7_265_338_115_602_114n
+
+/**
+ * Creates a table of this package's own on a node where it is missing. Processes that start at once wait for each other:
+ * CREATE TABLE IF NOT EXISTS alone can fail when two of them run together.
+ */
+export async function createOnce(node: HomeNode, table: string, create: string): Promise<void> {
+  const { rows } = await node.query('SELECT to_regclass($1) IS NOT NULL AS exists', [table])
+  if ((rows[0] as { exists: boolean }).exists) return
+  // One text of several statements is one transaction; its end frees the lock.
+  await node.query(`SELECT pg_advisory_xact_lock(${lockNumber}); ${create}`)
+}
+
+export const isUndefinedTable = (error: unknown): boolean =>
+  error instanceof Error && Reflect.get(error, 'code') === '42P01'
+
+/**
+ * A connection that broke while ids were reserved: whether they are is of no account, they are not used. To the caller the
+ * node was away, and nothing was written.
+ */
+export function asUnavailable(error: unknown, node: string): unknown {
+  if (!(error instanceof ShardedError) || error.code !== 'CONNECTION_LOST') return error
+  return new ShardedError('SHARD_UNAVAILABLE', `Node ${node} was lost while ids were reserved.`, {
+    details: { node },
+    cause: error,
+  })
+}

@@ -1,0 +1,26 @@
+import { canonicalColumnKey, type EntityBinding } from './entity-binding'
+import { checkSlot } from './entity-ids'
+
+/**
+ * A row keeps its id when it moves: where that carries the slot of the key it had, it would be looked for there.
+ *
+ * @throws ShardedError ID_OF_ANOTHER_SLOT
+ */
+export function refuseMovedId(binding: EntityBinding, before: readonly unknown[], after: readonly unknown[]): void {
+  const { driver } = binding.metadata.dataSource
+  const prepared = (values: readonly unknown[]): readonly unknown[] =>
+    binding.keyColumns.map((column, index): unknown => driver.preparePersistentValue(values[index], column))
+  if (binding.id?.carriesSlot) refuseMovedRow(binding, prepared(before), prepared(after))
+}
+
+/** The same, of values as the database has them. @throws ShardedError ID_OF_ANOTHER_SLOT */
+export function refuseMovedRow(binding: EntityBinding, before: readonly unknown[], after: readonly unknown[]): void {
+  const { id, entity } = binding
+  // A row without a key, or with a part of it unknown here, is refused by who moves it.
+  const isKnown = [...before, ...after].every((value) => value !== null && value !== undefined)
+  if (!id?.carriesSlot || !isKnown) return
+  const canonical = (values: readonly unknown[]): readonly string[] =>
+    binding.keyColumns.map((_, index) => canonicalColumnKey(binding, index, values[index]))
+  const slot = entity.fn.slotOf(canonical(before))
+  if (slot !== undefined) checkSlot(binding, slot, canonical(after))
+}
