@@ -9,6 +9,7 @@ const layers = [
   ['metadata'],
   ['routing'],
   ['planning'],
+  ['lookups'],
   ['execution', 'replicas'],
   ['transactions'],
   ['typeorm'],

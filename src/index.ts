@@ -14,6 +14,9 @@ export { type TimeOptions, time } from './functions/time'
 export { type DecodedShardedId, decodeShardedId } from './ids/decode-sharded-id'
 export { formatShardedId } from './ids/format-sharded-id'
 export type { ShardedIdKind } from './ids/sharded-id-kind'
+export type { LookupDecorator } from './metadata/declare-lookup'
+export { GlobalUnique } from './metadata/global-unique'
+export { LookupIndex, type LookupIndexOptions } from './metadata/lookup-index'
 export { ShardKey } from './metadata/shard-key'
 export { type Colocation, Sharded } from './metadata/sharded'
 export { ShardedId } from './metadata/sharded-id'
@@ -27,6 +30,12 @@ export type { ControlPoint, ControlPointListener } from './transactions/control-
 export type { PendingTransaction, RecoveryReport } from './transactions/recover-transactions'
 export type { TransactionMode } from './transactions/transaction-mode'
 export type { LoadedShard, LoadOptions, LoadReport } from './typeorm/load-options'
+export type {
+  BuildLookupsOptions,
+  LookupBuildProgress,
+  LookupDifference,
+  LookupReport,
+} from './typeorm/lookup-maintenance'
 export type { MoveOptions } from './typeorm/move-entity'
 export { Page, type PageEdge, type PageInfo } from './typeorm/page'
 export { maxPageSize, type PageOptions } from './typeorm/page-options'

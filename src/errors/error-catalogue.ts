@@ -79,7 +79,7 @@ export const errorCatalogue = Object.freeze({
   ),
   UNIQUE_WITHOUT_SHARD_KEY: entry(
     'A unique constraint holds inside one shard only, unless it contains the shard key.',
-    'Add the shard key to the constraint, or say perShardUnique: true in @Sharded when uniqueness inside each shard is meant.',
+    'Add the shard key to the constraint, use @GlobalUnique, or say perShardUnique: true in @Sharded when uniqueness inside each shard is meant.',
   ),
   SEQUENCE_ON_SHARDED_ENTITY: entry(
     'Each shard has its own sequence: generated numbers would collide.',
@@ -130,6 +130,20 @@ export const errorCatalogue = Object.freeze({
     'The numbers of a column’s type have an end.',
     'Give the column the type bigint.',
     'no-writes',
+  ),
+  // lookups
+  LOOKUP_INVALID: entry(
+    'A lookup finds rows of a sharded entity by values of columns that have one text each.',
+    'Correct the declaration that is named.',
+  ),
+  LOOKUP_NOT_INSTALLED: entry(
+    'Lookups are kept by triggers that note each change; without them a change would be lost.',
+    'Call synchronize() or buildLookups() before writing.',
+    'no-writes',
+  ),
+  LOOKUP_DUPLICATES: entry(
+    'Rows that were there before a value was declared unique have the same value.',
+    'Read details.duplicates, change or remove the rows, and call buildLookups() again.',
   ),
   // routing
   SHARD_UNKNOWN: entry('A shard is asked for by its name.', 'Use one of the names of dataSource.shards().'),

@@ -86,6 +86,11 @@ export class NodePool {
     this.streams = new Permits(name, Math.min(concurrency ?? spare, spare))
   }
 
+  /** The most connections that it opens. */
+  get size(): number {
+    return this.pool.options.max
+  }
+
   /**
    * Takes a connection.
    * @throws ShardedError SHARD_UNAVAILABLE, also when none becomes free within `connectionTimeoutMillis`; OperationEnded

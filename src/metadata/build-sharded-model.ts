@@ -7,6 +7,7 @@ import { checkLimits, defaultDeadlineMs, defaultRowBudget } from './limits'
 import type { EntityTarget, ShardArgsStorage, ShardedArgs } from './shard-args-storage'
 import type { KeyColumn, ShardedEntity, ShardedModel, ShardGroup } from './sharded-entity'
 import type { Layout, ScatterOptions } from './sharded-options'
+import { snakeCase } from './snake-case'
 
 /** What the data source's options add to the decorators. */
 export interface ModelDefaults {
@@ -22,12 +23,6 @@ interface Declared {
   readonly args: ShardedArgs
   readonly keyColumns: readonly ColumnDescription[]
 }
-
-const snakeCase = (name: string): string =>
-  name
-    .replace(/([a-z0-9])([A-Z])/g, '$1_$2')
-    .replace(/([A-Z])([A-Z][a-z])/g, '$1_$2')
-    .toLowerCase()
 
 /**
  * Checks what the decorators said against the entities and freezes it into a model.

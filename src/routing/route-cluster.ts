@@ -4,8 +4,9 @@ import type { ShardedEntity } from '../metadata/sharded-entity'
 import { type KeyList, type KeyOrSlot, type KeyReader, keyListOf, keyPredicate } from './key-atoms'
 import type { Predicate } from './predicate'
 import { type Route, routePredicate } from './route'
-import type { Scope } from './scope'
+import type { Scope, TableUse } from './scope'
 import type { Cluster } from './statement-analysis'
+import type { ShardedTable } from './table-catalog'
 
 /** How conditions over the tables of a cluster are read. */
 const readerOf =
@@ -27,6 +28,28 @@ const readerOf =
 export function clusterPredicate(cluster: Cluster, parameters: readonly unknown[]): Predicate {
   const reader = readerOf(cluster, parameters)
   return { kind: 'and', of: cluster.filters.map(({ condition, scope }) => keyPredicate(condition, reader(scope))) }
+}
+
+/**
+ * What the conditions of a cluster say of some columns of one table, as if they were its shard key. Another use of the table
+ * has other rows, whose values are their own.
+ *
+ * @param keyed the table with those columns in the place of its key
+ */
+export function usePredicate(
+  { filters }: Cluster,
+  parameters: readonly unknown[],
+  { use, keyed }: { readonly use: TableUse; readonly keyed: ShardedTable },
+): Predicate {
+  const readerIn = (scope: Scope): KeyReader => ({
+    parameter: (number) => parameters[number - 1],
+    keyColumn: (expression) => {
+      const column = scope.column(expression)
+      const index = column?.use === use ? keyed.keyColumns.indexOf(column.name) : -1
+      return index < 0 ? undefined : { kind: 'key', table: keyed, index }
+    },
+  })
+  return { kind: 'and', of: filters.map(({ condition, scope }) => keyPredicate(condition, readerIn(scope))) }
 }
 
 /** A list of keys that the rows of a cluster must be in, with the numbers of the shards that each value may be on. */

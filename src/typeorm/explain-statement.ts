@@ -34,6 +34,11 @@ export interface StatementPlanner {
     run: Run,
   ): Promise<{ readonly plan: RowsPlan | FinishPlan; readonly onShards: ShardsRun } | { readonly plan: undefined }>
   allowedShards(cluster: Cluster, run: Pick<Run, 'parameters' | 'context'>, writes: boolean): readonly Shard[]
+  lookedUp(
+    statement: ReadStatement,
+    parameters: readonly unknown[],
+    context: StatementContext,
+  ): Promise<StatementContext>
 }
 
 interface Asked {
@@ -49,10 +54,11 @@ interface Asked {
  */
 export async function explainStatement(
   engine: StatementPlanner,
-  { text, parameters, context }: Asked & { readonly text: string },
+  { text, parameters, context: given }: Asked & { readonly text: string },
 ): Promise<Explanation> {
   const statement = await engine.understand(text)
   if (!statement) throw new ShardedError('NOT_SHARDED', 'The query names no sharded table.', { details: { text } })
+  const context = await engine.lookedUp(statement, parameters, given)
   const { analysis } = statement
   const about = { entity: entityNames(analysis), operation: 'query' }
   const place = engine.onePlace(statement, parameters, context)
@@ -89,9 +95,12 @@ export async function explainStatement(
   })
 }
 
-function reasonOf({ runtime }: StatementPlanner, cluster: Cluster, { parameters, context: { pinned } }: Asked): string {
+function reasonOf({ runtime }: StatementPlanner, cluster: Cluster, { parameters, context }: Asked): string {
+  const { pinned, lookedUp } = context
   const [use] = cluster.uses
   if (pinned && pinned.group === use?.table.group) return 'a hint says so'
+  const found = lookedUp?.get(cluster)
+  if (found) return found.reason
   return routeCluster(cluster, parameters, runtime.map.groups.get(use?.table.group ?? '')?.length ?? 0).reason
 }
 

@@ -13,6 +13,7 @@ export async function inTransaction<T>(
   work: (access: ShardAccess, transaction: ShardTransaction) => Promise<T>,
 ): Promise<T> {
   if (access.transaction) return work(access, access.transaction)
+  const leave = await access.runtime.lookups.enterWrite()
   const runner = openRunner()
   try {
     await runner.startTransaction()
@@ -26,6 +27,7 @@ export async function inTransaction<T>(
     }
   } finally {
     await runner.release()
+    leave()
   }
 }
 

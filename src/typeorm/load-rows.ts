@@ -3,8 +3,10 @@ import type { Fuse } from '../execution/fuse'
 import type { Lease } from '../execution/node-pool'
 import type { Shard } from '../topology/shard'
 import { checkLoadOptions, type LoadOptions, type LoadReport } from './load-options'
+import { maintainLookups } from './maintain-lookups'
 import { hintedShard, type OperationContext, shardOfHint } from './operation-context'
 import { RowLoad } from './row-load'
+import { ShardAccess } from './shard-access'
 
 type Rows = AsyncIterable<unknown> | Iterable<unknown>
 
@@ -32,6 +34,13 @@ export async function loadRows(context: OperationContext, rows: Rows, given: Loa
       details: { entity: name, option: 'rows' },
     })
   const options = checkLoadOptions(given, name, access.transaction !== undefined)
+  if (options.batch !== undefined && access.runtime.lookups.maintains(binding.entity.group)) {
+    throw new ShardedError(
+      'OPTIONS_INVALID',
+      `${name}.load with batch commits rows without their lookups (@GlobalUnique, @LookupIndex): leave batch out.`,
+      { details: { entity: name, option: 'batch' } },
+    )
+  }
   const fuse = access.limits.streamFuse(options.signal ? { signal: options.signal } : {})
   const shards = shardsOf(context)
   const nodes = [...new Set(shards.map(({ node }) => node))].sort()
@@ -61,6 +70,7 @@ async function loadAtOnce({ context, rows, options, fuse, shards, nodes }: Load)
       // Not raced with the fuse: a node that opened after the rollback would stay open.
       await runner.openNodes(nodes)
       await load.feed(rows)
+      if (!load.failure) await maintainLookups(new ShardAccess(access.runtime, runner, access.limits), shards)
     } catch (error) {
       await load.settle(error)
       await runner.rollbackTransaction().catch(() => undefined)

@@ -1,4 +1,4 @@
-import { EntityNotFoundError, type ObjectLiteral } from 'typeorm'
+import { type EntityManager, EntityNotFoundError, type ObjectLiteral } from 'typeorm'
 import { ShardedError } from '../errors/sharded-error'
 import { keyText } from '../routing/route'
 import type { Shard } from '../topology/shard'
@@ -14,6 +14,7 @@ import { setKey } from './set-key'
 import type { ShardAccess } from './shard-access'
 import type { ShardTransaction } from './shard-transaction'
 import { keyValues } from './with-key'
+import { writeShards } from './write-shards'
 
 /** What `move` takes besides the entity and its new shard key. */
 export interface MoveOptions {
@@ -72,10 +73,10 @@ async function moveOnce(
     const values: ObjectLiteral = {}
     for (const [index, column] of binding.keyColumns.entries()) column.setEntityValue(values, after[index])
     // TypeORM's own update, of a row that has the key already: versions, dates and events are its affair.
-    const { affected } = await access.onShard(to, (manager) =>
-      manager.createQueryBuilder().update(metadata.target).set(values).whereEntity(entity).execute(),
-    )
-    if (affected) return
+    const work = (manager: EntityManager) =>
+      manager.createQueryBuilder().update(metadata.target).set(values).whereEntity(entity).execute()
+    const [updated] = await writeShards(access, [{ shard: to, work }], context.openRunner)
+    if (updated?.affected) return
     undo()
   }
   const located = binding.entity.primaryKeyHoldsShardKey

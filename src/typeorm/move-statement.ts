@@ -13,6 +13,7 @@ import type { Shard } from '../topology/shard'
 import { groupTables } from './child-links'
 import { canonicalColumnKey, type EntityBinding, shardOfKey } from './entity-binding'
 import { inSavepoint, inTransaction } from './in-transaction'
+import { maintainLookups } from './maintain-lookups'
 import { quietly } from './quiet-transaction'
 import { refuseMovedRow } from './refuse-moved-id'
 import { addressesOf, type CarriedRow, carriedRow, checkSize, RowCarrier } from './row-carrier'
@@ -104,6 +105,7 @@ export async function moveStatement(engine: StatementWriter, write: Write, use: 
         await carrier.put(row.to, table, { rows: own, from: row.from, columns: ownColumns })
       }
     }
+    await maintainLookups(access, [...shards, ...rows.map(({ to }) => to)])
     return Object.assign(together([], false), {
       records: results.flat(),
       affected: rows.length,

@@ -1,12 +1,14 @@
 import { ShardedError } from '../errors/sharded-error'
 import type { Predicate } from '../routing/predicate'
 import { unknownPredicate } from '../routing/predicate'
-import { routePredicate } from '../routing/route'
+import { type Route, routePredicate } from '../routing/route'
 import { checkScatter } from '../routing/scatter-policy'
 import type { Shard } from '../topology/shard'
 import { canonicalColumnKey, type EntityBinding, shardAt, shardOfKey } from './entity-binding'
 import { findPredicate } from './find-predicate'
 import type { Hint } from './hint'
+import { asKey } from './lookup-binding'
+import { inBoth, lookupRoute } from './lookup-route'
 import type { ShardAccess } from './shard-access'
 import type { ShardedQueryRunner } from './sharded-query-runner'
 import type { WholeReads } from './whole-reads'
@@ -35,11 +37,16 @@ export interface OperationKind {
 }
 
 /**
- * Finds the shards of an operation from its condition and hint, and asks the scatter policy.
+ * Finds the shards of an operation from its condition and hint, and asks the scatter policy. A condition without the shard
+ * key may find them by a lookup, which is read first.
  *
  * @throws ShardedError KEY_NOT_OWNED, SCATTER_FORBIDDEN, SCATTER_TOO_WIDE, NOT_SHARDED
  */
-export function routeOperation(context: OperationContext, operation: OperationKind, given: unknown): RoutedOperation {
+export function routeOperation(
+  context: OperationContext,
+  operation: OperationKind,
+  given: unknown,
+): RoutedOperation | Promise<RoutedOperation> {
   const { access, binding, hint } = context
   if (hint?.kind === 'shard') {
     return {
@@ -54,8 +61,24 @@ export function routeOperation(context: OperationContext, operation: OperationKi
   if (hint?.kind === 'key')
     return { shards: [shardOfHint(binding, hint.value)], reason: 'withShardKey(…) says so', where, predicate }
   const route = routePredicate(binding.entity, predicate, binding.shards.length)
-  checkWidth(context, operation, route.shards.length)
-  return { shards: route.shards.map((index) => shardAt(binding, index)), reason: route.reason, where, predicate }
+  const routed = ({ shards, reason }: Route): RoutedOperation => {
+    checkWidth(context, operation, shards.length)
+    return { shards: shards.map((index) => shardAt(binding, index)), reason, where, predicate }
+  }
+  if (route.shards.length === 1 || !access.runtime.lookups.hasReady) return routed(route)
+  return narrowed(context, route, where).then(routed)
+}
+
+/** The route as a lookup leaves it. */
+async function narrowed({ access, binding }: OperationContext, route: Route, where: unknown): Promise<Route> {
+  const lookups = access.runtime.lookups.readyOf(binding.metadata)
+  if (lookups.length === 0) return route
+  const found = await lookupRoute(access, lookups, (lookup) => {
+    const keyed = asKey(lookup, binding)
+    // What is said of related rows is not said of this one's values.
+    return keyed && findPredicate(keyed, where, () => undefined)
+  })
+  return found ? { shards: inBoth(route.shards, found), reason: found.reason } : route
 }
 
 /** Asks the scatter policy whether an operation may reach so many shards. @throws ShardedError SCATTER_FORBIDDEN, SCATTER_TOO_WIDE */

@@ -4,6 +4,8 @@ import type { NodePool } from '../execution/node-pool'
 import { physicalName } from '../planning/bind-shard-names'
 import type { Shard } from '../topology/shard'
 import { bindMetadata, rebindForeignKeys, renameConstraints } from './bind-metadata'
+import type { LookupBinding } from './lookup-binding'
+import { addLookupIndices } from './lookup-indices'
 import { pgFacade } from './pg-facade'
 
 /**
@@ -17,6 +19,7 @@ export class SchemaDataSource extends DataSource {
     private readonly pool: NodePool,
     private readonly owns: (metadata: EntityMetadata) => boolean,
     private readonly shard: Shard | undefined,
+    private readonly lookups: readonly LookupBinding[],
   ) {
     super({
       ...template.options,
@@ -49,10 +52,12 @@ export class SchemaDataSource extends DataSource {
       pool: NodePool
       owns: (metadata: EntityMetadata) => boolean
       shard: Shard | undefined
+      /** Of the tables in question. */
+      lookups: readonly LookupBinding[]
     },
     work: (schema: SchemaDataSource) => Promise<T>,
   ): Promise<T> {
-    const schema = new SchemaDataSource(target.template, target.pool, target.owns, target.shard)
+    const schema = new SchemaDataSource(target.template, target.pool, target.owns, target.shard, target.lookups)
     await schema.initialize()
     try {
       return await work(schema)
@@ -97,6 +102,7 @@ export class SchemaDataSource extends DataSource {
       (Array.isArray(entities) ? entities : Object.values(entities)) as never,
     )
     const own = all.filter((metadata) => this.owns(metadata))
+    addLookupIndices(own, this.lookups)
     const { shard } = this
     if (shard) {
       bindMetadata(own, (metadata) => physicalName(metadata.tableName, shard))

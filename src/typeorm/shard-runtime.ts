@@ -9,6 +9,7 @@ import type { TransactionMode } from '../transactions/transaction-mode'
 import type { TwoPhase } from '../transactions/two-phase'
 import type { BindText } from './bound-client'
 import type { EntityBinding } from './entity-binding'
+import { Lookups } from './lookups'
 import type { Origins } from './origins'
 import type { ShardDataSource } from './shard-data-source'
 
@@ -38,6 +39,7 @@ export class ShardRuntime {
     /** What bounds a scatter that is of no one entity. */
     readonly limits: DefaultLimits,
     readonly transactions: TransactionSettings & { readonly points: ControlPoints },
+    readonly lookups: Lookups = new Lookups([], undefined),
   ) {}
 
   /** The binding of a sharded entity, by its class or name; undefined for an unsharded one. */

@@ -12,12 +12,16 @@ import {
 import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver'
 import { ShardedError } from '../errors/sharded-error'
 import { NodePool } from '../execution/node-pool'
+import { Permits } from '../execution/permits'
 import type { StatementListener } from '../execution/statement-event'
 import { loadHash } from '../functions/hash-slot'
 import type { CursorSigner } from '../merging/cursor'
 import { buildShardedModel } from '../metadata/build-sharded-model'
+import type { LookupModel } from '../metadata/lookup'
+import { lookupArgsStorage } from '../metadata/lookup-args-storage'
 import { shardArgsStorage } from '../metadata/shard-args-storage'
 import type { ShardedEntity, ShardedModel } from '../metadata/sharded-entity'
+import { withLookups } from '../metadata/with-lookups'
 import { placeholderSchema } from '../planning/bind-shard-names'
 import { defaultCollation } from '../planning/collation-name'
 import { collationReport } from '../planning/collation-report'
@@ -28,13 +32,20 @@ import { type ControlPointListener, ControlPoints } from '../transactions/contro
 import type { RecoveryReport } from '../transactions/recover-transactions'
 import { TwoPhase } from '../transactions/two-phase'
 import { bindMetadata, markGenerated } from './bind-metadata'
+import { buildLookups } from './build-lookups'
 import { checkPhysicalNames } from './check-physical-names'
 import { currentRunnerOf } from './current-manager'
 import { describeEntities } from './describe-entities'
+import { drainCaptured } from './drain-lookups'
 import { canonicalColumnKey, type EntityBinding, shardOfKey } from './entity-binding'
 import { IdMakers } from './id-makers'
+import { installLookups, uninstallLookups } from './install-lookups'
 import { KeyGuard } from './key-guard'
 import { locateRows } from './locate-rows'
+import { bindLookup } from './lookup-binding'
+import type { BuildLookupsOptions, LookupMaintenance, LookupReport } from './lookup-maintenance'
+import { LookupStates } from './lookup-states'
+import { Lookups } from './lookups'
 import { Origins } from './origins'
 import { pgFacade, shardBinder } from './pg-facade'
 import { primaryKeyText } from './primary-key-text'
@@ -48,6 +59,7 @@ import {
   poolConfigOf,
 } from './resolve-options'
 import { SchemaDataSource } from './schema-data-source'
+import { loadReady, settleLookups } from './settle-lookups'
 import { ShardAccess } from './shard-access'
 import { ShardDataSource } from './shard-data-source'
 import { type ShardHandle, ShardRuntime, type TransactionSettings } from './shard-runtime'
@@ -61,10 +73,13 @@ import { ShardedResultCache } from './sharded-result-cache'
 import { slotColumnsOf } from './slot-columns'
 import { StatementEngine } from './statement-engine'
 import { buildTableCatalog } from './table-catalog'
+import { repairLookups, verifyLookups } from './verify-lookups'
 import { keyValues } from './with-key'
 
 /** Nodes that are connected to, or synchronised, at once. */
 const nodesAtOnce = 16
+
+type SchemaWork = (schema: SchemaDataSource, shard: Shard | undefined) => Promise<void>
 
 /** Where a key lives. */
 export interface Location {
@@ -206,6 +221,7 @@ export class ShardedDataSource extends DataSource {
       Object.assign(this.driver, { version: facts.version, database: facts.database, searchSchema: facts.searchSchema })
       this.transactions = await this.openTransactions()
       await super.initialize()
+      await this.loadLookupStates()
       this.transactions.twoPhase?.start()
       return this
     } catch (error) {
@@ -228,13 +244,61 @@ export class ShardedDataSource extends DataSource {
   /** Brings the schema of every shard, and of the home node's own tables, in line with the entities. */
   override async synchronize(dropBeforeSync = false): Promise<void> {
     if (!this.isInitialized) throw new CannotExecuteNotConnectedError()
-    await this.eachSchema((schema) => schema.synchronize(dropBeforeSync))
+    if (dropBeforeSync) await this.dropLookupStates()
+    await this.eachSchema((schema, shard) => this.synchronizeSchema(schema, shard, dropBeforeSync))
+    await this.settleLookups()
   }
 
   /** Drops every shard, and the home node's own tables of this data source's entities; nothing else. */
   override async dropDatabase(): Promise<void> {
     if (!this.isInitialized) throw new CannotExecuteNotConnectedError()
-    await this.eachSchema((schema) => schema.dropDatabase())
+    await this.dropLookupStates()
+    await this.eachSchema((schema, shard) => this.dropSchema(schema, shard))
+  }
+
+  /**
+   * Makes the tables and triggers of lookups where they are missing, enters the rows that were there before, and then lets
+   * reads use them. It may be run beside writes, and again after it was ended: it goes on where it was.
+   *
+   * @throws ShardedError LOOKUP_DUPLICATES where rows have one value of a `@GlobalUnique`; the reason of the signal
+   * @example
+   * await dataSource.buildLookups({ onProgress: ({ lookup, shardsDone, shards }) => console.log(lookup, shardsDone, shards) })
+   */
+  async buildLookups(options: BuildLookupsOptions = {}): Promise<void> {
+    const { lookups, map } = this.runtime
+    if (lookups.all.length === 0) return
+    await this.eachNode(async (pool) => {
+      for (const shard of map.shards.values()) if (shard.node === pool.name) await installLookups(lookups, shard, pool)
+    })
+    await this.settleLookups()
+    await buildLookups(this.lookupMaintenance, options)
+  }
+
+  /**
+   * Compares every lookup with the rows that it finds, and changes nothing: one report a lookup. Beside writes it looks again
+   * at what differs, so that a transaction that is just committing is no difference.
+   */
+  async verifyLookups(): Promise<readonly LookupReport[]> {
+    return verifyLookups(this.lookupMaintenance)
+  }
+
+  /**
+   * Compares every lookup with the rows that it finds, enters what is missing and removes what dangles. The reports say what
+   * was wrong; `duplicates` are rows that could not be entered.
+   */
+  async repairLookups(): Promise<readonly LookupReport[]> {
+    await this.drainLookups()
+    return repairLookups(this.lookupMaintenance)
+  }
+
+  /**
+   * Brings lookups in line with what other programs have written past this data source, which triggers have noted. Returns the
+   * number of notes that were taken. To be called from time to time where there are such programs.
+   */
+  async drainLookups(): Promise<number> {
+    const { lookups } = this.runtime
+    const shards = new Set(lookups.all.flatMap(({ source }) => source.shards))
+    return (await drainCaptured(this.lookupMaintenance, [...shards])).notes
   }
 
   /** @throws ShardedError MIGRATIONS_UNSUPPORTED where entities are sharded */
@@ -305,12 +369,15 @@ export class ShardedDataSource extends DataSource {
 
   protected override async buildMetadatas(): Promise<void> {
     await super.buildMetadatas()
-    const model = buildShardedModel(describeEntities(this.entityMetadatas), shardArgsStorage(), {
+    const entities = describeEntities(this.entityMetadatas)
+    const defaults = {
       layout: this.sharding.layout ?? 'schema',
       scatter: this.sharding.scatter ?? {},
       primaryKeyCheck: this.sharding.primaryKeyCheck ?? true,
       groups: this.sharding.groups ?? {},
-    })
+    } as const
+    const sharded = buildShardedModel(entities, shardArgsStorage(), defaults)
+    const model = withLookups(sharded, entities, lookupArgsStorage(), defaults)
     bindMetadata(
       this.entityMetadatas.filter((metadata) => groupOf(metadata, model) !== undefined),
       (metadata) => ({ schema: placeholderSchema, name: metadata.tableName }),
@@ -346,7 +413,7 @@ export class ShardedDataSource extends DataSource {
     for (const line of collationReport(facts, [...names, ...common])) this.logger.log('warn', line)
   }
 
-  private buildRuntime(model: ShardedModel): ShardRuntime {
+  private buildRuntime(model: LookupModel): ShardRuntime {
     const map = this.buildMap(model)
     const tablesOf = (group: string | undefined) =>
       this.entityMetadatas.filter((metadata) => groupOf(metadata, model) === group)
@@ -372,8 +439,8 @@ export class ShardedDataSource extends DataSource {
         },
       }),
       synchronizeShard: (shard: Shard, drop: boolean) =>
-        this.onSchema(shard.node, model, shard, (schema) => schema.synchronize(drop)),
-      dropShard: (shard: Shard) => this.onSchema(shard.node, model, shard, (schema) => schema.dropDatabase()),
+        this.onSchema(shard.node, model, shard, (schema) => this.synchronizeSchema(schema, shard, drop)),
+      dropShard: (shard: Shard) => this.onSchema(shard.node, model, shard, (schema) => this.dropSchema(schema, shard)),
     }
     for (const shard of map.shards.values()) {
       const bind = shardBinder(shard)
@@ -385,10 +452,19 @@ export class ShardedDataSource extends DataSource {
     }
     this.model = model
     const warn = (text: string): void => this.logger.log('warn', text)
-    return new ShardRuntime(map, this.pools, handles, bindings, origins, warn, limitsOf(this.sharding), {
-      ...this.transactions,
-      points: this.controlPoints,
+    const lookups = this.bindLookups(model, map, bindings)
+    const transactions = { ...this.transactions, points: this.controlPoints }
+    const limits = limitsOf(this.sharding)
+    return new ShardRuntime(map, this.pools, handles, bindings, origins, warn, limits, transactions, lookups)
+  }
+
+  private bindLookups({ lookups }: LookupModel, map: ShardMap, bindings: ReadonlyMap<unknown, EntityBinding>): Lookups {
+    const bound = lookups.flatMap((lookup) => {
+      const source = bindings.get(lookup.entity.target)
+      return source ? [bindLookup(lookup, source, map.groups.get(lookup.name) ?? [])] : []
     })
+    const spare = Math.min(...[...this.pools.values()].map(({ size }) => size)) - 1
+    return new Lookups(bound, bound.length > 0 ? new Permits('of any lookup', Math.max(1, spare)) : undefined)
   }
 
   private model: ShardedModel = { entities: new Map(), groups: new Map() }
@@ -495,7 +571,7 @@ export class ShardedDataSource extends DataSource {
   }
 
   /** Nodes at once, the schemas of a node in turn: what they create (extensions, types) would collide. */
-  private async eachSchema(work: (schema: SchemaDataSource) => Promise<void>): Promise<void> {
+  private async eachSchema(work: SchemaWork): Promise<void> {
     const { map } = this.runtime
     const { model } = this
     await this.eachNode(async ({ name }) => {
@@ -506,14 +582,51 @@ export class ShardedDataSource extends DataSource {
     })
   }
 
-  private onSchema<T>(
-    node: string,
-    model: ShardedModel,
-    shard: Shard | undefined,
-    work: (schema: SchemaDataSource) => Promise<T>,
-  ): Promise<T> {
+  private onSchema(node: string, model: ShardedModel, shard: Shard | undefined, work: SchemaWork): Promise<void> {
     const owns = (metadata: EntityMetadata) => groupOf(metadata, model) === shard?.group
-    return SchemaDataSource.run({ template: this, pool: this.pool(node), owns, shard }, work)
+    const lookups = shard ? this.runtime.lookups.ofGroup(shard.group) : []
+    return SchemaDataSource.run({ template: this, pool: this.pool(node), owns, shard, lookups }, (schema) =>
+      work(schema, shard),
+    )
+  }
+
+  private async synchronizeSchema(schema: SchemaDataSource, shard: Shard | undefined, drop: boolean): Promise<void> {
+    const { lookups } = this.runtime
+    if (shard && drop) await uninstallLookups(lookups, shard, this.pool(shard.node))
+    await schema.synchronize(drop)
+    if (shard) await installLookups(lookups, shard, this.pool(shard.node))
+  }
+
+  private async dropSchema(schema: SchemaDataSource, shard: Shard | undefined): Promise<void> {
+    if (shard) await uninstallLookups(this.runtime.lookups, shard, this.pool(shard.node))
+    await schema.dropDatabase()
+  }
+
+  private get lookupStates(): LookupStates {
+    return new LookupStates(this.pool(this.runtime.map.home))
+  }
+
+  private get lookupMaintenance(): LookupMaintenance {
+    const openRunner = () => this.createQueryRunner() as ShardedQueryRunner
+    return { runtime: this.runtime, states: this.lookupStates, openRunner }
+  }
+
+  private async loadLookupStates(): Promise<void> {
+    const { lookups } = this.runtime
+    if (lookups.all.length > 0) await loadReady(lookups, this.lookupStates)
+  }
+
+  /** After the tables are there: what is new and has nothing to find is complete. */
+  private async settleLookups(): Promise<void> {
+    const { runtime } = this
+    if (runtime.lookups.all.length > 0) await settleLookups(runtime, this.lookupStates)
+  }
+
+  private async dropLookupStates(): Promise<void> {
+    const { lookups } = this.runtime
+    if (lookups.all.length === 0) return
+    await this.lookupStates.drop()
+    lookups.setReady([])
   }
 
   private bindingOf(target: EntityTarget<ObjectLiteral>): EntityBinding {

@@ -146,7 +146,7 @@ export async function* stream(
 ): AsyncGenerator<ObjectLiteral, void, undefined> {
   const { access, binding, hint } = context
   checkLocal(context, options)
-  const { shards, where } = routeOperation(context, { name: 'stream', writes: false }, options.where)
+  const { shards, where } = await routeOperation(context, { name: 'stream', writes: false }, options.where)
   const routed = where === options.where ? options : { ...options, where: where as never }
   const source = sourceOf(access)
   const [shard] = shards
@@ -163,7 +163,7 @@ export async function* stream(
 export async function explainRead(context: OperationContext, given: Options): Promise<Explanation> {
   const options = literalOptions(given)
   checkLocal(context, options)
-  const { shards, reason, where } = routeOperation(context, { name: 'find', writes: false }, options.where)
+  const { shards, reason, where } = await routeOperation(context, { name: 'find', writes: false }, options.where)
   const routed = { ...options, where: where as never }
   const { metadata } = context.binding
   if (isWhole(context, routed, shards)) {
@@ -177,7 +177,7 @@ export async function explainRead(context: OperationContext, given: Options): Pr
 export async function explainPageRead(context: OperationContext, work: PageWork): Promise<Explanation> {
   const options = work.request.find
   checkLocal(context, options)
-  const { shards, reason, where } = routeOperation(context, { name: 'findPage', writes: false }, options.where)
+  const { shards, reason, where } = await routeOperation(context, { name: 'findPage', writes: false }, options.where)
   const routed = { ...options, where: where as never }
   return explainPage({ ...context, shards }, { options: routed, work, reason })
 }
@@ -190,7 +190,7 @@ async function read<T>(context: OperationContext, given: Options, forms: ReadFor
   const { access, binding } = context
   const options = literalOptions(given)
   checkLocal(context, options)
-  const { shards, where } = routeOperation(context, { name: forms.name, writes: false }, options.where)
+  const { shards, where } = await routeOperation(context, { name: forms.name, writes: false }, options.where)
   const routed = where === options.where ? options : { ...options, where: where as never }
   const [first, another] = shards
   const { whole } = forms

@@ -48,11 +48,18 @@ async function writeByCriteria<T>(
   { work, event, values }: CriteriaOperation<T>,
 ): Promise<readonly T[]> {
   const { access, binding, hint } = context
-  const { shards, where, predicate } = routeOperation(context, { name, writes: true }, criteriaWhere(binding, criteria))
+  const { shards, where, predicate } = await routeOperation(
+    context,
+    { name, writes: true },
+    criteriaWhere(binding, criteria),
+  )
   if (values) refuseKeyChange(binding, predicate, values)
   const routed = hint?.kind === 'key' ? { criteria: where, isPrimitive: false } : criteria
   const [only, another] = shards
-  if (only && !another) return [await access.onShard(only, (manager) => work(manager, routed.criteria))]
+  if (only && !another) {
+    const write = { shard: only, work: (manager: EntityManager) => work(manager, routed.criteria) }
+    return writeShards(access, [write], context.openRunner)
+  }
   const narrow = narrowCriteria(binding, routed, (target) => access.runtime.bindingOf(target))
   return announcedWrite(
     context,
@@ -289,7 +296,11 @@ async function insertPlaced(
   { given, rows, work }: Insertion,
 ): Promise<InsertResult> {
   const [only = binding.shards[0], another] = places.keys()
-  if (!another) return only ? access.onShard(only, (manager) => work(manager, given)) : new InsertResultClass()
+  if (!another) {
+    const whole = only ? [{ shard: only, work: (manager: EntityManager) => work(manager, given) }] : []
+    const [result] = await writeShards(access, whole, openRunner)
+    return result ?? new InsertResultClass()
+  }
   const parts = [...places]
   const results = await writeShards(
     access,
@@ -410,8 +421,8 @@ async function persistPlaced(
       await writeShards(inner, writes, context.openRunner)
     })
   } else if (options?.transaction === false && !access.transaction) {
-    for (const { shard, work } of writes) await access.onShard(shard, work)
-  } else if (writes.length > 1) {
+    for (const write of writes) await writeShards(access, [write], context.openRunner)
+  } else if (writes.length > 1 || access.runtime.lookups.maintains(binding.entity.group)) {
     await inTransaction(access, context.openRunner, (inner) => writeShards(inner, writes, context.openRunner))
   } else {
     await writeShards(access, writes, context.openRunner)

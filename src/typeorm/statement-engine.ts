@@ -1,6 +1,8 @@
 import type { RangeVar, SelectStmt } from '@pgsql/types'
+import type { EntityManager } from 'typeorm'
 import { QueryResult } from 'typeorm/query-runner/QueryResult'
 import { ShardedError } from '../errors/sharded-error'
+import { mayWriteRows } from '../execution/is-read'
 import { mergeInOrder } from '../execution/merge-in-order'
 import type { MergeTerm } from '../execution/merge-term'
 import type { Row } from '../merging/row'
@@ -31,6 +33,8 @@ import { parametersOf, type TreeObject } from '../sql/tree'
 import { withCtes } from '../sql/with-ctes'
 import type { Shard } from '../topology/shard'
 import { explainStatement } from './explain-statement'
+import { lookUpClusters } from './look-up-clusters'
+import { inBoth } from './lookup-route'
 import { moveStatement } from './move-statement'
 import { readInTurn, readMerged } from './read-cursors'
 import type { ShardAccess } from './shard-access'
@@ -52,6 +56,7 @@ import {
   type Substitutes,
   wholeText,
 } from './statement-run'
+import { writeShards } from './write-shards'
 import { keyChangeOf, type StatementWriter, writeStatement } from './write-statement'
 
 type Plan = RowsPlan | FinishPlan
@@ -94,13 +99,14 @@ export class StatementEngine implements StatementWriter {
    * @throws ShardedError JOIN_NOT_LOCAL, STATEMENT_UNSUPPORTED, ORDER_UNSUPPORTED, COLLATION_DIFFERS, KEY_NOT_OWNED,
    * SCATTER_FORBIDDEN, SCATTER_TOO_WIDE; for writes also KEY_MISSING, KEY_CHANGED, PARTIAL_COMMIT
    */
-  async run(text: string, parameters: readonly unknown[], context: StatementContext): Promise<QueryResult | undefined> {
+  async run(text: string, parameters: readonly unknown[], given: StatementContext): Promise<QueryResult | undefined> {
     const statement = await this.understand(text)
     if (!statement) return undefined
+    const context = await this.lookedUp(statement, parameters, given)
     const moved = this.movedBy(statement, parameters, context)
     if (moved) return moveStatement(this, { ...statement, parameters, context }, moved)
     const place = this.onePlace(statement, parameters, context) ?? this.placeOfMistake(statement, parameters)
-    if (place) return this.onShard(context.access, place.shard, wholeText(statement, place), parameters)
+    if (place) return this.atPlace(place, { ...statement, parameters, context })
     if ('SelectStmt' in statement.statement) {
       const { rows } = await this.select({ ...statement, parameters, context, asText: false })
       return selected(rows)
@@ -117,19 +123,24 @@ export class StatementEngine implements StatementWriter {
   async *stream(
     text: string,
     parameters: readonly unknown[],
-    context: StatementContext,
+    given: StatementContext,
   ): AsyncGenerator<Row, void, undefined> {
     const statement = await this.understand(text)
     if (!statement) {
-      yield* rowsOf(await context.home(text, parameters))
+      yield* rowsOf(await given.home(text, parameters))
       return
     }
+    const context = await this.lookedUp(statement, parameters, given)
     const moved = this.movedBy(statement, parameters, context)
     if (moved) {
       yield* rowsOf(await moveStatement(this, { ...statement, parameters, context }, moved))
       return
     }
     const place = this.onePlace(statement, parameters, context) ?? this.placeOfMistake(statement, parameters)
+    if (place && this.isMaintained(place, text)) {
+      yield* rowsOf(await this.atPlace(place, { ...statement, parameters, context }))
+      return
+    }
     if (place) {
       const { shard } = place
       const bound = bindShardNames(wholeText(statement, place), shard)
@@ -249,11 +260,23 @@ export class StatementEngine implements StatementWriter {
     return shard && { shard, shards: new Map([[shard.group, shard]]) }
   }
 
-  shardsOf(cluster: Cluster, parameters: readonly unknown[], { pinned }: StatementContext): readonly Shard[] {
+  /** The context of a statement with what lookups say of it. A statement with too few parameters is not looked up. */
+  async lookedUp(
+    statement: ReadStatement,
+    parameters: readonly unknown[],
+    context: StatementContext,
+  ): Promise<StatementContext> {
+    if (!this.runtime.lookups.hasReady || statement.parameterCount !== parameters.length) return context
+    return lookUpClusters(this.runtime, statement, { parameters, context })
+  }
+
+  shardsOf(cluster: Cluster, parameters: readonly unknown[], { pinned, lookedUp }: StatementContext): readonly Shard[] {
     const [use] = cluster.uses
     if (pinned && pinned.group === use?.table.group) return [pinned]
     const shards = this.runtime.map.groups.get(use?.table.group ?? '') ?? []
-    return routeCluster(cluster, parameters, shards.length).shards.flatMap((index) => shards[index] ?? [])
+    const { shards: indexes } = routeCluster(cluster, parameters, shards.length)
+    const found = lookedUp?.get(cluster)
+    return (found ? inBoth(indexes, found) : indexes).flatMap((index) => shards[index] ?? [])
   }
 
   /** The shards of a statement over several, when the scatter policy allows them. */
@@ -273,6 +296,25 @@ export class StatementEngine implements StatementWriter {
   /** Sends a statement to one shard, as TypeORM would. */
   async onShard(access: ShardAccess, shard: Shard, text: string, parameters: readonly unknown[]): Promise<QueryResult> {
     return access.onShard(shard, (manager) => queryOn(manager, text, parameters))
+  }
+
+  /** Sends a statement to the one place where all of it lies; a write keeps the lookups of its shards. */
+  private async atPlace(place: Place, run: ReadStatement & Pick<Run, 'parameters' | 'context'>): Promise<QueryResult> {
+    const { parsed, parameters, context } = run
+    const text = wholeText(run, place)
+    if (!this.isMaintained(place, parsed.text)) return this.onShard(context.access, place.shard, text, parameters)
+    const others = [...place.shards.values()].filter((shard) => shard !== place.shard)
+    const writes = [
+      { shard: place.shard, work: (manager: EntityManager) => queryOn(manager, text, parameters) },
+      // Not touched themselves: the one statement writes there too.
+      ...others.map((shard) => ({ shard, work: async () => new QueryResult() })),
+    ]
+    const [result = new QueryResult()] = await writeShards(context.access, writes, context.openRunner)
+    return result
+  }
+
+  private isMaintained({ shards }: Place, text: string): boolean {
+    return mayWriteRows(text) && [...shards.keys()].some((group) => this.runtime.lookups.maintains(group))
   }
 
   private async select(run: Run): Promise<Answer> {
@@ -545,7 +587,7 @@ export class StatementEngine implements StatementWriter {
   }
 
   /** Runs a query for its rows as texts, with their names and types. */
-  private async asTexts(select: SelectStmt, { parameters, context }: Omit<Run, 'asText'>): Promise<Answer> {
+  private async asTexts(select: SelectStmt, { parameters, context: given }: Omit<Run, 'asText'>): Promise<Answer> {
     const template = templateOf({ SelectStmt: select })
     const values = pick(template.parameters, parameters)
     const numbered = values.map((_, index) => index + 1)
@@ -557,9 +599,10 @@ export class StatementEngine implements StatementWriter {
       )
       return this.atHome(
         { text: template.text, parameters: numbered },
-        { names, values, asText: true, context, shard: undefined },
+        { names, values, asText: true, context: given, shard: undefined },
       )
     }
+    const context = await this.lookedUp(read, values, given)
     const place = this.onePlace(read, values, context)
     const answer = place
       ? await this.textsAt(place, read, values, context)

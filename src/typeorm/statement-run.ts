@@ -7,11 +7,12 @@ import { physicalName, placeholderSchema } from '../planning/bind-shard-names'
 import type { ShippedRows } from '../planning/shipped-rows'
 import type { SplitLists } from '../planning/split-lists'
 import { localise, type NamedTable, templateOf, templateText } from '../planning/statement-template'
-import type { StatementAnalysis } from '../routing/statement-analysis'
+import type { Cluster, StatementAnalysis } from '../routing/statement-analysis'
 import type { ParsedStatement } from '../sql/parse-statement'
 import { quoted } from '../sql/quoted'
 import type { TreeObject } from '../sql/tree'
 import type { Shard } from '../topology/shard'
+import type { LookupRoute } from './lookup-route'
 import type { RowMoves } from './row-moves'
 import type { ShardAccess } from './shard-access'
 import type { ShardTransaction } from './shard-transaction'
@@ -28,6 +29,8 @@ export interface StatementContext {
   readonly pinned?: Shard | undefined
   /** A move that the caller asked for: it needs no leave of the entity. */
   readonly moves?: RowMoves | undefined
+  /** What lookups leave of the shards of clusters of the statement. */
+  readonly lookedUp?: ReadonlyMap<Cluster, LookupRoute>
 }
 
 /** One shard of each group that a statement names, all of one node. */

@@ -2,6 +2,7 @@ import type { EntityManager } from 'typeorm'
 import { pushTo } from '../collections/push-to'
 import type { Shard } from '../topology/shard'
 import { inTransaction } from './in-transaction'
+import { maintainLookups } from './maintain-lookups'
 import { quietly } from './quiet-transaction'
 import type { ShardAccess } from './shard-access'
 import type { ShardTransaction } from './shard-transaction'
@@ -15,10 +16,11 @@ export interface ShardWrite<T> {
 /**
  * Runs a write on its shards. On one shard it is TypeORM's own operation, as it is. On several, it runs in one
  * transaction a node, all committed only after all have succeeded: nodes at once, the shards of a node in turn, since
- * they share its connection. Inside a transaction of the caller it joins that.
+ * they share its connection. Inside a transaction of the caller it joins that. Where entities of the group have lookups, one
+ * shard is written in a transaction too, and the lookups with it.
  *
  * @returns the results in the order of `writes`
- * @throws ShardedError PARTIAL_COMMIT; else the first error, after everything is rolled back
+ * @throws ShardedError PARTIAL_COMMIT; QueryFailedError of a `@GlobalUnique`; else the first error, after everything is rolled back
  */
 export async function writeShards<T>(
   access: ShardAccess,
@@ -26,7 +28,9 @@ export async function writeShards<T>(
   openRunner: () => ShardTransaction,
 ): Promise<readonly T[]> {
   const [only, another] = writes
-  if (only && !another) return [await access.onShard(only.shard, only.work)]
+  const { lookups } = access.runtime
+  const isMaintained = writes.some(({ shard }) => lookups.maintains(shard.group))
+  if (only && !another && !isMaintained) return [await access.onShard(only.shard, only.work)]
   const nodes = [...new Set(writes.map((write) => write.shard.node))].sort()
   return inTransaction(access, quietly(openRunner), async (inner, transaction) => {
     // In one order everywhere, so that two writes never wait for each other's connections.
@@ -46,5 +50,9 @@ async function runAll<T>(access: ShardAccess, writes: readonly ShardWrite<T>[]):
   const settled = await Promise.allSettled([...byNode.values()].map(runNode))
   const failed = settled.find((one) => one.status === 'rejected')
   if (failed) throw failed.reason
+  await maintainLookups(
+    access,
+    writes.map(({ shard }) => shard),
+  )
   return writes.map((write) => results.get(write) as T)
 }

@@ -20,6 +20,7 @@ import type { Shard } from '../topology/shard'
 import type { EntityBinding } from './entity-binding'
 import { withIds } from './insert-ids'
 import { type InsertedRows, placesByReference } from './places-by-reference'
+import { refuseLookupConflicts } from './refuse-lookup-conflicts'
 import type { ShardAccess } from './shard-access'
 import type { ShardRuntime } from './shard-runtime'
 import {
@@ -157,6 +158,7 @@ async function insert(engine: StatementWriter, write: Write, statement: InsertSt
     return context.home(template.text, pick(template.parameters, values))
   }
   refuseConflictKeys(statement, use.table)
+  refuseLookupConflicts(statement, use.table, engine.runtime.lookups)
   const select =
     statement.selectStmt && 'SelectStmt' in statement.selectStmt ? statement.selectStmt.SelectStmt : undefined
   if (!select?.valuesLists) return insertFromQuery(engine, write, statement, use)

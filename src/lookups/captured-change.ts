@@ -1,0 +1,13 @@
+import type { LookupEntry } from './lookup-table'
+
+/** One change of a row that concerns a lookup, as a trigger noted it. */
+export interface CapturedChange {
+  readonly lookup: string
+  /** The row has come to have the entry, or has it no more. */
+  readonly isGain: boolean
+  readonly entry: LookupEntry
+  /** The shard of the row. */
+  readonly source: string
+  /** Of the shard's statements in the transaction; those of one statement have no order. */
+  readonly statement: number
+}

@@ -1,0 +1,165 @@
+import { quoted } from '../sql/quoted'
+import type { Shard } from '../topology/shard'
+import { entryOf, isEntered } from './capture-sql'
+import { constraintOn, type LookupColumn, type LookupEntry, type LookupTable, sqlType, tableOn } from './lookup-table'
+
+/** A statement on one shard. */
+export interface ShardStatement {
+  readonly shard: Shard
+  readonly text: string
+  readonly parameters: readonly unknown[]
+}
+
+const names = (columns: readonly LookupColumn[]): string => columns.map(({ name }) => quoted(name)).join(', ')
+
+const valueColumns = ({ columns, valueCount }: LookupTable): readonly LookupColumn[] => columns.slice(0, valueCount)
+
+const primaryColumns = ({ columns, primaryKey }: LookupTable): readonly LookupColumn[] =>
+  primaryKey.flatMap((place) => columns[place] ?? [])
+
+/** Columns that tell the rows of the lookup's table apart: the values, and where those may repeat the primary key too. */
+const rowColumns = (table: LookupTable): readonly LookupColumn[] =>
+  table.isUnique ? valueColumns(table) : [...new Set([...valueColumns(table), ...primaryColumns(table)])]
+
+/** The table of a lookup on one of its shards. */
+export const createLookup = (table: LookupTable, shard: Shard): string => {
+  const columns = table.columns.map((column) => `${quoted(column.name)} ${sqlType(column)} NOT NULL`)
+  const constraint = `CONSTRAINT ${quoted(constraintOn(table, shard))} PRIMARY KEY (${names(rowColumns(table))})`
+  return `CREATE TABLE IF NOT EXISTS ${tableOn(table.name, shard)} (${[...columns, constraint].join(', ')})`
+}
+
+export const dropLookup = (table: LookupTable, shard: Shard): string =>
+  `DROP TABLE IF EXISTS ${tableOn(table.name, shard)}`
+
+/** One array a column: `$1` has the texts of the first, and so on. */
+const arraysOf = (columns: readonly LookupColumn[], rows: readonly (readonly string[])[]): readonly unknown[] =>
+  columns.map((_, place) => rows.map((row) => row[place]))
+
+/** Rows given as arrays: `v`, with their columns of their types and the number `n` of each. */
+const given = (columns: readonly LookupColumn[]): string => {
+  const arrays = columns.map((_, index) => `$${index + 1}::text[]`).join(', ')
+  const aliases = columns.map((_, index) => `c${index}`).join(', ')
+  const typed = columns.map((column, index) => `u.c${index}::${sqlType(column)} AS ${quoted(column.name)}`).join(', ')
+  return `(SELECT ${typed}, u.n FROM unnest(${arrays}) WITH ORDINALITY AS u(${aliases}, n)) v`
+}
+
+const equal = (columns: readonly LookupColumn[]): string =>
+  columns.map(({ name }) => `t.${quoted(name)} = v.${quoted(name)}`).join(' AND ')
+
+/** Gives the number of each entry that was there. A query, since TypeORM gives the rows of a DELETE beside their count. */
+export const deleteEntries = (table: LookupTable, shard: Shard, entries: readonly LookupEntry[]): ShardStatement => ({
+  shard,
+  text: `WITH d AS (DELETE FROM ${tableOn(table.name, shard)} t USING ${given(table.columns)} WHERE ${equal(table.columns)} RETURNING (v.n - 1)::int AS n) SELECT n FROM d`,
+  parameters: arraysOf(table.columns, entries),
+})
+
+/** Fails with 23505 where a value is taken. */
+export const insertEntries = (table: LookupTable, shard: Shard, entries: readonly LookupEntry[]): ShardStatement => ({
+  shard,
+  text: insertText(table, shard),
+  parameters: arraysOf(table.columns, entries),
+})
+
+/** Leaves what is there; waits for transactions that are about to write it. */
+export const mergeEntries = (table: LookupTable, shard: Shard, entries: readonly LookupEntry[]): ShardStatement => ({
+  shard,
+  text: `${insertText(table, shard)} ON CONFLICT DO NOTHING`,
+  parameters: arraysOf(table.columns, entries),
+})
+
+const insertText = (table: LookupTable, shard: Shard): string =>
+  `INSERT INTO ${tableOn(table.name, shard)} (${names(table.columns)}) SELECT ${table.columns.map(({ name }) => `v.${quoted(name)}`).join(', ')} FROM ${given(table.columns)} ORDER BY v.n`
+
+/** Gives the number of each entry that is there as it is. */
+export const findEntries = (table: LookupTable, shard: Shard, entries: readonly LookupEntry[]): ShardStatement => ({
+  shard,
+  text: `SELECT (v.n - 1)::int AS n FROM ${tableOn(table.name, shard)} t JOIN ${given(table.columns)} ON ${equal(table.columns)}`,
+  parameters: arraysOf(table.columns, entries),
+})
+
+/** The shard keys of some values, as texts in `k`: at most `limit`. */
+export function findKeys(
+  table: LookupTable,
+  shard: Shard,
+  values: readonly (readonly string[])[],
+  limit: number,
+): ShardStatement {
+  const columns = valueColumns(table)
+  const key = `ARRAY[${table.key.map((place) => `t.${quoted(table.columns[place]?.name ?? '')}::text`).join(', ')}]`
+  const from = `${tableOn(table.name, shard)} t`
+  const [only, another] = values
+  // By far the commonest: equality with one value, of which PostgreSQL makes the best plan.
+  if (only && !another) {
+    const is = columns.map((column, place) => `t.${quoted(column.name)} = $${place + 1}::text::${sqlType(column)}`)
+    const text = `SELECT DISTINCT ${key} AS k FROM ${from} WHERE ${is.join(' AND ')} LIMIT ${limit}`
+    return { shard, text, parameters: only }
+  }
+  const text = `SELECT DISTINCT ${key} AS k FROM ${given(columns)} JOIN ${from} ON ${equal(columns)} LIMIT ${limit}`
+  return { shard, text, parameters: arraysOf(columns, values) }
+}
+
+/** A page of entries, in the order of a key; `after` is the key of the last entry before it. */
+interface EntryPage {
+  readonly after: readonly string[] | undefined
+  readonly limit: number
+}
+
+/** The entries that the rows of a shard should have, as texts in `e`, in the order of the primary key. */
+export function sourceEntries(
+  table: LookupTable,
+  shard: Shard,
+  { after, limit, isLocking }: EntryPage & { readonly isLocking: boolean },
+): ShardStatement {
+  const columns = primaryColumns(table)
+  const where = [isEntered(table, 'r'), ...afterKey(columns, 'r', after)].join(' AND ')
+  // Stronger than FOR KEY SHARE, which an UPDATE of the values would not wait for.
+  const lock = isLocking ? ' FOR SHARE' : ''
+  return {
+    shard,
+    text: `SELECT ${entryOf(table, 'r')} AS e FROM ${tableOn(table.source.table, shard)} r WHERE ${where} ORDER BY ${orderOf(columns, 'r')} LIMIT ${limit}${lock}`,
+    parameters: after ?? [],
+  }
+}
+
+/** The entries that rows with some primary keys should have, as texts in `e`; the rows are kept from changing. */
+export function sourceEntriesOf(
+  table: LookupTable,
+  shard: Shard,
+  primaryKeys: readonly (readonly string[])[],
+): ShardStatement {
+  const columns = primaryColumns(table)
+  const keys = `SELECT ${names(columns)} FROM ${given(columns)}`
+  return {
+    shard,
+    text: `SELECT ${entryOf(table, 'r')} AS e FROM ${tableOn(table.source.table, shard)} r WHERE (${columns.map(({ name }) => `r.${quoted(name)}`).join(', ')}) IN (${keys}) AND ${isEntered(table, 'r')} FOR SHARE OF r`,
+    parameters: arraysOf(columns, primaryKeys),
+  }
+}
+
+/** A page of a lookup's own entries, as texts in `e`. */
+export function lookupEntries(table: LookupTable, shard: Shard, { after, limit }: EntryPage): ShardStatement {
+  const columns = rowColumns(table)
+  const [where = 'true'] = afterKey(columns, 't', after)
+  return {
+    shard,
+    text: `SELECT ${entryOf(table, 't')} AS e FROM ${tableOn(table.name, shard)} t WHERE ${where} ORDER BY ${orderOf(columns, 't')} LIMIT ${limit}`,
+    parameters: after ?? [],
+  }
+}
+
+/** The part of an entry by which `lookupEntries` goes on. */
+export const rowKeyOf = (table: LookupTable, entry: LookupEntry): readonly string[] =>
+  rowColumns(table).map((column) => entry[table.columns.indexOf(column)] ?? '')
+
+const orderOf = (columns: readonly LookupColumn[], row: string): string =>
+  columns.map(({ name }) => `${row}.${quoted(name)}`).join(', ')
+
+function afterKey(
+  columns: readonly LookupColumn[],
+  row: string,
+  after: readonly string[] | undefined,
+): readonly string[] {
+  if (!after) return []
+  const values = columns.map((column, place) => `$${place + 1}::text::${sqlType(column)}`).join(', ')
+  return [`(${orderOf(columns, row)}) > (${values})`]
+}

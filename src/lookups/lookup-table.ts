@@ -1,0 +1,74 @@
+import type { KeyType } from '../functions/key-type'
+import { physicalName } from '../planning/bind-shard-names'
+import { quoted } from '../sql/quoted'
+import type { Shard } from '../topology/shard'
+
+export interface LookupColumn {
+  /** Of the entity's table, and of the lookup's. */
+  readonly name: string
+  readonly type: KeyType
+}
+
+/** A lookup's table as SQL sees it: what is looked up, and whose row it is, each column once. */
+export interface LookupTable {
+  /** Of the table, of the lookup and of its colocation group. */
+  readonly name: string
+  /** The values that are looked up, then the shard key and the primary key as far as they are others. */
+  readonly columns: readonly LookupColumn[]
+  /** How many columns are looked up. */
+  readonly valueCount: number
+  /** Places of the shard key among the columns, in the sharding function's order. */
+  readonly key: readonly number[]
+  /** Places of the primary key among the columns. */
+  readonly primaryKey: readonly number[]
+  readonly isUnique: boolean
+  /** The name under which a violation is reported. */
+  readonly constraint: string
+  /** The table whose rows it finds, and that table's colocation group. */
+  readonly source: { readonly table: string; readonly group: string }
+}
+
+/** One row of a lookup: the texts of its columns, as PostgreSQL writes them. */
+export type LookupEntry = readonly string[]
+
+/** The types of a lookup's columns: equal values of a column are equal in them, and each has a text that they read. */
+const sqlTypes: Readonly<Record<KeyType, string>> = Object.freeze({
+  integer: 'bigint',
+  numeric: 'numeric',
+  float: 'double precision',
+  text: 'text',
+  char: 'text',
+  uuid: 'uuid',
+  boolean: 'boolean',
+  date: 'date',
+  timestamp: 'timestamp',
+  timestamptz: 'timestamptz',
+  bytes: 'bytea',
+})
+
+export const sqlType = ({ type }: LookupColumn): string => sqlTypes[type]
+
+/** A logical table on a shard, as SQL names it. */
+export function tableOn(table: string, shard: Shard): string {
+  const { schema, name } = physicalName(table, shard)
+  return `${quoted(schema)}.${quoted(name)}`
+}
+
+/** Indexes of all shards stand in one schema in the layout `table`. */
+export const constraintOn = ({ constraint }: LookupTable, { layout, label }: Shard): string =>
+  layout === 'table' ? `${constraint}_${label}` : constraint
+
+/** What the data base keeps beside the table, to know whether it is the one that is declared. */
+export function definitionOf(table: LookupTable, shards: number): string {
+  const { columns, valueCount, isUnique, constraint, source } = table
+  return JSON.stringify({ columns, valueCount, isUnique, constraint, table: source.table, shards })
+}
+
+export const valuesOf = ({ valueCount }: LookupTable, entry: LookupEntry): readonly string[] =>
+  entry.slice(0, valueCount)
+
+export const keyOfEntry = ({ key }: LookupTable, entry: LookupEntry): readonly string[] =>
+  key.map((place) => entry[place] ?? '')
+
+export const primaryKeyOfEntry = ({ primaryKey }: LookupTable, entry: LookupEntry): readonly string[] =>
+  primaryKey.map((place) => entry[place] ?? '')

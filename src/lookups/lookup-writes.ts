@@ -1,0 +1,80 @@
+import type { CapturedChange } from './captured-change'
+import { type LookupEntry, type LookupTable, primaryKeyOfEntry, valuesOf } from './lookup-table'
+
+/** What a transaction does to one lookup: losses, then gains, then late losses. */
+export interface LookupWrites {
+  readonly losses: readonly LookupEntry[]
+  readonly gains: readonly LookupEntry[]
+  /**
+   * Losses of values that another row gained before, in one database: there the unique constraint would have failed, and so
+   * it does here.
+   */
+  readonly lateLosses: readonly LookupEntry[]
+}
+
+interface Net {
+  readonly entry: LookupEntry
+  /** Gains less losses: a row that changed twice is where it ended. */
+  balance: number
+  readonly change: CapturedChange
+}
+
+/**
+ * Makes of the captured changes of one lookup what is to be written. What was gained and lost again leaves no trace.
+ * Losses come first, so that a value may go from one row to another; but PostgreSQL looks at a unique constraint with each
+ * row, so a value that was gained before it was lost (a swap, always) must be a violation here too.
+ */
+export function lookupWrites(table: LookupTable, changes: readonly CapturedChange[]): LookupWrites {
+  const nets = new Map<string, Net>()
+  for (const change of changes) {
+    const text = JSON.stringify(change.entry)
+    const known = nets.get(text) ?? { entry: change.entry, balance: 0, change }
+    known.balance += change.isGain ? 1 : -1
+    nets.set(text, known)
+  }
+  const all = [...nets.values()]
+  const gains = all.filter(({ balance }) => balance > 0)
+  const losses = all.filter(({ balance }) => balance < 0)
+  const late = table.isUnique ? lateLosses(table, gains, losses) : new Set<Net>()
+  return Object.freeze({
+    losses: losses.filter((one) => !late.has(one)).map(({ entry }) => entry),
+    gains: gains.map(({ entry }) => entry),
+    lateLosses: [...late].map(({ entry }) => entry),
+  })
+}
+
+function lateLosses(table: LookupTable, gains: readonly Net[], losses: readonly Net[]): ReadonlySet<Net> {
+  const late = new Set<Net>()
+  if (losses.length === 0) return late
+  const rowOf = ({ entry }: Net): string => JSON.stringify(primaryKeyOfEntry(table, entry))
+  const valueText = ({ entry }: Net): string => JSON.stringify(valuesOf(table, entry))
+  const lossOf = new Map(losses.map((loss) => [valueText(loss), loss]))
+  const gainOf = new Map(gains.map((gain) => [rowOf(gain), gain]))
+  /** The loss that must come before a row's gain: of the same value, by another row. */
+  const before = (gain: Net): Net | undefined => {
+    const loss = lossOf.get(valueText(gain))
+    return loss && rowOf(loss) !== rowOf(gain) ? loss : undefined
+  }
+  for (const gain of gains) {
+    const loss = before(gain)
+    if (!loss) continue
+    const isSooner = gain.change.source === loss.change.source && gain.change.statement < loss.change.statement
+    if (isSooner || isCircle(gain, (one) => next(one))) late.add(loss)
+  }
+  return late
+
+  function next(gain: Net): Net | undefined {
+    const loss = before(gain)
+    return loss && gainOf.get(rowOf(loss))
+  }
+}
+
+/** Each row waits for at most one other: to follow them ends, or comes back. */
+function isCircle(start: Net, next: (one: Net) => Net | undefined): boolean {
+  const seen = new Set<Net>()
+  for (let one = next(start); one && !seen.has(one); one = next(one)) {
+    if (one === start) return true
+    seen.add(one)
+  }
+  return false
+}

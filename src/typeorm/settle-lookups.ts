@@ -1,0 +1,39 @@
+import { tableOn } from '../lookups/lookup-table'
+import type { LookupBinding } from './lookup-binding'
+import type { LookupStates } from './lookup-states'
+import type { Lookups } from './lookups'
+import type { ShardRuntime } from './shard-runtime'
+
+/** Asks the home node which lookups are complete. */
+export async function loadReady(lookups: Lookups, states: LookupStates): Promise<void> {
+  const known = await states.load(lookups.all)
+  lookups.setReady([...known].filter(([, { isReady }]) => isReady).map(([name]) => name))
+}
+
+/**
+ * Records lookups that are new, or declared otherwise than before, after their tables and triggers were made: complete where
+ * there are no rows to be found, since all that come later are noted; else to be built.
+ */
+export async function settleLookups(runtime: ShardRuntime, states: LookupStates): Promise<void> {
+  const { lookups } = runtime
+  await states.create()
+  const known = await states.load(lookups.all)
+  for (const binding of lookups.all) {
+    const { name } = binding.table
+    if (known.has(name)) continue
+    const isReady = await isEmpty(binding, runtime)
+    await states.save(binding, { isReady, progress: {} })
+    if (!isReady)
+      runtime.warn(`The lookup ${name} is not used until buildLookups() has entered the rows that there are.`)
+  }
+  await loadReady(lookups, states)
+}
+
+async function isEmpty({ source, table }: LookupBinding, runtime: ShardRuntime): Promise<boolean> {
+  for (const shard of source.shards) {
+    const text = `SELECT EXISTS (SELECT FROM ${tableOn(table.source.table, shard)}) AS "isThere"`
+    const { rows } = await runtime.pool(shard.node).query(text)
+    if (rows[0]?.isThere) return false
+  }
+  return true
+}
