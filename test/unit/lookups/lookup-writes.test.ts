@@ -1,0 +1,79 @@
+import { describe, expect, it } from 'vitest'
+import type { CapturedChange } from '../../../src/lookups/captured-change'
+import type { LookupTable } from '../../../src/lookups/lookup-table'
+import { lookupWrites } from '../../../src/lookups/lookup-writes'
+
+const table: LookupTable = {
+  name: 'user_email_lookup',
+  columns: [
+    { name: 'email', type: 'text' },
+    { name: 'id', type: 'integer' },
+  ],
+  valueCount: 1,
+  key: [1],
+  primaryKey: [1],
+  isUnique: true,
+  constraint: 'UQ_email',
+  source: { table: 'user', group: 'user' },
+}
+
+/** `+a1` on shard s: row 1 has come to have the value a. */
+const changes = (...texts: readonly string[]): readonly CapturedChange[] =>
+  texts.map((text, index) => {
+    const [, sign, value = '', id = '', source = 's', statement] =
+      /^([+-])([a-z])(\d)(?:@(\w))?(?::(\d))?$/.exec(text) ?? []
+    return {
+      lookup: table.name,
+      isGain: sign === '+',
+      entry: [value, id],
+      source,
+      statement: statement === undefined ? index : Number(statement),
+    }
+  })
+
+const written = (...texts: readonly string[]) => {
+  const { losses, gains, lateLosses } = lookupWrites(table, changes(...texts))
+  const short = (list: readonly (readonly string[])[]) => list.map((entry) => entry.join('')).join(' ')
+  return { losses: short(losses), gains: short(gains), late: short(lateLosses) }
+}
+
+describe('lookupWrites', () => {
+  it('makes gains and losses of changes', () => {
+    expect(written('+a1', '-b2')).toEqual({ losses: 'b2', gains: 'a1', late: '' })
+  })
+
+  it('forgets what was gained and lost again', () => {
+    expect(written('-a1', '+b1', '-b1', '+c1')).toEqual({ losses: 'a1', gains: 'c1', late: '' })
+    expect(written('-a1', '+b1', '-b1', '+a1')).toEqual({ losses: '', gains: '', late: '' })
+  })
+
+  it('lets a value go from one row to another that takes it later', () => {
+    expect(written('-a1', '+a2')).toEqual({ losses: 'a1', gains: 'a2', late: '' })
+  })
+
+  it('keeps a value that was taken before it was let go, as one database does', () => {
+    expect(written('+a2', '-a1')).toEqual({ losses: '', gains: 'a2', late: 'a1' })
+  })
+
+  it('does not compare the statements of two shards', () => {
+    expect(written('+a2@x:1', '-a1@y:2')).toEqual({ losses: 'a1', gains: 'a2', late: '' })
+  })
+
+  it('lets values move on in a row within one statement, and not in a circle', () => {
+    expect(written('-a1:1', '-b2:1', '+b1:1', '+c2:1').late).toBe('')
+    expect(written('-a1:1', '-b2:1', '+b1:1', '+a2:1').late).toBe('b2 a1')
+    expect(written('-a1@x:1', '-b2@y:1', '-c3@z:1', '+b1@x:1', '+c2@y:1', '+a3@z:1').late).toBe('b2 c3 a1')
+  })
+
+  it('moves a row that keeps its value', () => {
+    const moved = lookupWrites({ ...table, columns: [...table.columns, { name: 'key', type: 'integer' }], key: [2] }, [
+      { lookup: table.name, isGain: true, entry: ['a', '1', '20'], source: 'y', statement: 1 },
+      { lookup: table.name, isGain: false, entry: ['a', '1', '10'], source: 'x', statement: 1 },
+    ])
+    expect(moved).toEqual({ losses: [['a', '1', '10']], gains: [['a', '1', '20']], lateLosses: [] })
+  })
+
+  it('leaves the order of values that may repeat to itself', () => {
+    expect(lookupWrites({ ...table, isUnique: false }, changes('+a2', '-a1')).lateLosses).toEqual([])
+  })
+})
