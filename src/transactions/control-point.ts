@@ -16,6 +16,8 @@ export const controlPoints = Object.freeze([
   'move:locked',
   'move:removed',
   'move:put',
+  'lookup:captured',
+  'lookup:written',
 ] as const)
 
 export type ControlPoint = (typeof controlPoints)[number]

@@ -32,10 +32,13 @@ export async function applyLookupWrites(
   const parts = all.flatMap(({ binding, writes }) => partsOf(binding, writes))
   parts.sort((a, b) => compare(a.shard.node, b.shard.node) || compare(a.shard.name, b.shard.name))
   await access.transaction?.openNodes([...new Set(parts.map(({ shard }) => shard.node))])
+  const { points } = access.runtime.transactions
   for (const { binding, shard, losses, gains, lateLosses } of parts) {
+    await points.reach('lookup:captured', shard.node)
     await remove(access, binding, shard, losses)
     for (const chunk of chunks(gains)) await add(access, binding, shard, chunk)
     await remove(access, binding, shard, lateLosses)
+    await points.reach('lookup:written', shard.node)
   }
 }
 

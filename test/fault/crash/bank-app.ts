@@ -1,7 +1,7 @@
 import 'reflect-metadata'
 import { ShardedDataSource } from '../../../src/index'
 import { createRng } from '../../differential/rng'
-import { bankOptions, moveCard, quiet, type Transfer, transfer, type Urls } from './bank'
+import { bankOptions, moveCard, quiet, type Transfer, transfer, type Urls, writeMembers } from './bank'
 
 /** What the test tells the application to do. */
 export interface AppTask {
@@ -15,7 +15,7 @@ export interface AppTask {
 /** What the application tells the test. */
 export type AppMessage = { readonly ready: true } | { readonly transfer: Transfer } | { readonly survived: true }
 
-/** Transfers at once, and of each worker, with a move of a card after each: enough for every point to come up. */
+/** Transfers at once, and of each worker, with a move of a card and a write of members after each: enough for every point to come up. */
 const workers = 3
 const transfersEach = 40
 
@@ -40,6 +40,7 @@ async function run({ urls, point, nth, seed }: AppTask): Promise<void> {
     for (let index = 0; index < transfersEach; index++) {
       await say({ transfer: await transfer(dataSource, random) })
       await moveCard(dataSource, random)
+      await writeMembers(dataSource, random)
     }
   }
   await Promise.all(Array.from({ length: workers }, (_, worker) => work(worker)))

@@ -12,7 +12,9 @@ import {
 } from 'typeorm'
 import {
   CommitOutcomeUnknownError,
+  GlobalUnique,
   hash,
+  LookupIndex,
   Sharded,
   ShardedDataSource,
   type ShardedDataSourceOptions,
@@ -89,6 +91,27 @@ export class Stamp {
   card!: Relation<Card>
 }
 
+/** A member of the bank: no two have one name. */
+@Entity()
+@Sharded({ colocatedWith: () => Account })
+export class Member {
+  @ShardKey()
+  @PrimaryColumn('int')
+  id!: number
+
+  @GlobalUnique()
+  @Column('varchar')
+  name!: string
+
+  @LookupIndex()
+  @Column('int')
+  branch!: number
+}
+
+const memberCount = 12
+const names = 8
+const branches = 3
+
 export const cardCount = 6
 export const stampsOfCard = 2
 
@@ -99,7 +122,7 @@ export type Urls = readonly [string, string]
 
 export const bankOptions = ([left, right]: Urls): ShardedDataSourceOptions => ({
   type: 'postgres',
-  entities: [Account, Entry, Card, Stamp],
+  entities: [Account, Entry, Card, Stamp, Member],
   nodes: { left: { url: left, poolSize: 6 }, right: { url: right, poolSize: 6 } },
   transactions: 'two-phase',
   connectTimeoutMS: 3_000,
@@ -188,6 +211,25 @@ export async function moveCard(dataSource: ShardedDataSource, random: Rng): Prom
   }
 }
 
+/** Writes members by a random way; names are few, so that many are refused. */
+export async function writeMembers(dataSource: ShardedDataSource, random: Rng): Promise<void> {
+  const members = dataSource.getRepository(Member)
+  const id = random.int(memberCount)
+  const member = { id, name: `name ${random.int(names)}`, branch: random.int(branches) }
+  try {
+    await random.weighted<Promise<unknown>>([
+      [3, () => members.save(member)],
+      [3, () => members.upsert(member, ['id'])],
+      [2, () => members.update({ id }, { branch: member.branch })],
+      [2, () => members.update({ branch: member.branch }, { branch: random.int(branches) })],
+      [1, () => members.delete({ id })],
+      [1, () => members.delete({ name: member.name })],
+    ])
+  } catch (error) {
+    toldBy(error)
+  }
+}
+
 function pair(random: Rng): readonly [number, number] {
   const from = random.int(accountCount)
   return [from, (from + 1 + random.int(accountCount - 1)) % accountCount]
@@ -199,7 +241,7 @@ export function toldBy(error: unknown): Told {
   if (error instanceof ShardedError && error.has('no-writes')) return 'nothing written'
   const code = error instanceof Error && 'code' in error ? error.code : undefined
   // The server's own refusals: of a constraint, of two that waited for each other.
-  if (code === '23514' || code === '40P01' || code === '40001') return 'nothing written'
+  if (code === '23505' || code === '23514' || code === '40P01' || code === '40001') return 'nothing written'
   throw error
 }
 

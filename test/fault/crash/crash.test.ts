@@ -17,6 +17,7 @@ import {
   transfer,
   type Urls,
   wholeBalance,
+  writeMembers,
 } from './bank'
 import { compileProgram } from './compile'
 
@@ -122,6 +123,7 @@ describe(`a bank whose processes and servers are killed ${rounds} times (seed ${
         for (let index = 0; index < mostTransfers && (index < transfersEach || !back); index++) {
           remember([await transfer(dataSource, rng)])
           await moveCard(dataSource, rng)
+          await writeMembers(dataSource, rng)
         }
       }
       await Promise.all(Array.from({ length: workers }, (_, worker) => work(worker)))
@@ -155,8 +157,10 @@ describe(`a bank whose processes and servers are killed ${rounds} times (seed ${
       state = await readBank(urls)
     }
     slowestRecovery = Math.max(slowestRecovery, Math.round(performance.now() - started))
+    const lookups = await survivor.verifyLookups()
     await survivor.destroy()
 
+    expect(lookups.map(({ missing, dangling }) => ({ missing, dangling }))).toEqual([whole, whole])
     expect({ prepared: state.prepared, decisions: state.decisions }).toEqual({ prepared: 0, decisions: 0 })
     expect({ balance: state.balance, wrong: state.wrong }).toEqual({ balance: wholeBalance, wrong: [] })
     expect(state.cards).toEqual(Array.from({ length: cardCount }, () => 'whole'))
@@ -173,5 +177,8 @@ describe(`a bank whose processes and servers are killed ${rounds} times (seed ${
     expect(told.size).toBeGreaterThan(rounds)
   })
 })
+
+/** A lookup that finds all rows, and nothing else. */
+const whole = { missing: [], dangling: [] }
 
 const sum = (numbers: readonly number[]): number => numbers.reduce((total, one) => total + one, 0)
