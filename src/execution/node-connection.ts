@@ -11,7 +11,7 @@ import { OperationEnded } from './operation-ended'
 import { PreparedStatements, type StatementName } from './prepared-statements'
 import { descriptionOf } from './row-description'
 import { Session } from './session'
-import type { StatementListener } from './statement-event'
+import type { StatementEvent, StatementListener } from './statement-event'
 
 interface Statement {
   readonly text: string
@@ -95,9 +95,14 @@ export class NodeConnection {
     const { text, values, fuse } = given
     fuse?.check()
     if (this.isBusy) await this.turn(shard, fuse)
-    // Who holds it may have given it back at the moment it broke.
-    if (this.session.hasEnded) throw unavailable({ node: this.node, shard }, new Error('the connection has ended'))
-    if (this.isReleased) throw new RangeError(`A connection of node ${this.node} was used after it was given back.`)
+    try {
+      // Who holds it may have given it back at the moment it broke.
+      if (this.session.hasEnded) throw unavailable({ node: this.node, shard }, new Error('the connection has ended'))
+      if (this.isReleased) throw new RangeError(`A connection of node ${this.node} was used after it was given back.`)
+    } catch (error) {
+      this.passTurn()
+      throw error
+    }
     this.isBusy = true
     const { session, settings, lockWatch } = this
     const own = lockWatch && (fuse ?? new Fuse())
@@ -136,7 +141,7 @@ export class NodeConnection {
           failed,
           cancelled,
         }
-        for (const listener of settings.listeners) listener(event)
+        for (const listener of settings.listeners) tell(listener, event)
       }
     }
   }
@@ -149,6 +154,10 @@ export class NodeConnection {
   /** The server has an open transaction, failed or not. */
   get inTransaction(): boolean {
     return this.session.inTransaction
+  }
+
+  get hasEnded(): boolean {
+    return this.session.hasEnded
   }
 
   /** Nothing is left open, and nothing is still on its way. */
@@ -323,6 +332,15 @@ export class NodeConnection {
     if (this.settings.maxPrepared === 0) return undefined
     this.session.prepared ??= new PreparedStatements(this.settings.maxPrepared)
     return this.session.prepared.nameFor(text, values?.length ?? 0)
+  }
+}
+
+/** What a listener throws is not the statement's affair, which has had its effect: a COMMIT would seem to have failed. */
+function tell(listener: StatementListener, event: StatementEvent): void {
+  try {
+    listener(event)
+  } catch (error) {
+    process.emitWarning(error instanceof Error ? error : String(error))
   }
 }
 

@@ -43,10 +43,15 @@ export interface Lease {
   release(error?: Error | boolean): void
 }
 
+/** Connections of a node beside its pool: opened when they are needed, and closed when they have been idle for a while. */
+const reserveSize = 2
+
 /** The pool of one node, shared by all of its shards. */
 export class NodePool {
   readonly name: string
   private readonly pool: Pool
+  /** For recovery, questions of decisions and of locks: who waits for a lock must not keep from being had who ends that. */
+  private readonly reserve: Pool
   private readonly listeners = new Set<StatementListener>()
   /** Scatters that run. They wait for nothing but their connection, so they always come to an end. */
   readonly scatters: Permits
@@ -70,6 +75,9 @@ export class NodePool {
   }: NodePoolSettings) {
     this.name = name
     this.pool = new Pool(parseInt8 ? { ...pool, types: int8AsNumber } : pool)
+    this.reserve = new Pool({ ...(parseInt8 ? { ...pool, types: int8AsNumber } : pool), max: reserveSize })
+    this.reserve.on('error', onPoolError)
+    this.reserve.on('connect', (client) => void Session.of(client))
     // Without a listener, the error of an idle connection (a node that dies) would end the process.
     this.pool.on('error', onPoolError)
     this.pool.on('connect', (client) => void Session.of(client))
@@ -136,7 +144,10 @@ export class NodePool {
 
   /** The same pool for what nobody asked for: its statements are not told to listeners, who count those of operations. */
   get background(): Pick<NodePool, 'name' | 'facts' | 'acquire' | 'query'> {
-    return Object.create(this, { settings: { value: { ...this.settings, listeners: new Set() } } })
+    return Object.create(this, {
+      settings: { value: { ...this.settings, listeners: new Set() } },
+      pool: { value: this.reserve },
+    })
   }
 
   /** Asks the node once for its version and database. */
@@ -189,7 +200,7 @@ export class NodePool {
   async end(): Promise<void> {
     if (this.ended) return
     this.ended = true
-    await this.pool.end()
+    await Promise.all([this.pool.end(), this.reserve.end()])
   }
 }
 

@@ -1,6 +1,7 @@
 import { ShardedError } from '../errors/sharded-error'
 import { PartialCommitError, TransactionAbortedError } from '../errors/transaction-errors'
 import type { Participant } from './participant'
+import { within } from './within'
 
 /**
  * Commits participants one after the other, best effort. If the first refuses, the rest are rolled back and nothing has
@@ -39,7 +40,7 @@ export async function commitAll(participants: readonly Participant[]): Promise<v
 
 /** Rolls back what is still open. A rollback that fails changes nothing: its connection is closed, which is one too. */
 export async function rollBackAll(participants: readonly Participant[]): Promise<void> {
-  await Promise.allSettled(participants.map((one) => one.rollback()))
+  await Promise.allSettled(participants.map((one) => within((fuse) => one.rollback(fuse))))
 }
 
 /** The shards of participants; a node by its name, where no shard of it took part. */

@@ -3,6 +3,7 @@ import { TransactionAbortedError } from '../errors/transaction-errors'
 import { commitAll, rollBackAll } from './commit-all'
 import { type CommitContext, commitTwoPhase } from './commit-two-phase'
 import type { Participant } from './participant'
+import { within } from './within'
 
 /**
  * Commits a transaction over nodes. One node: COMMIT. Several: those that have only read first, where serializable
@@ -28,7 +29,7 @@ export async function commitTransaction(participants: readonly Participant[], tw
   const { readers, writers } = await split(participants)
   for (const reader of readers) {
     try {
-      await reader.commit()
+      await within((fuse) => reader.commit(fuse))
     } catch (error) {
       await rollBackAll([...readers, ...writers].filter((one) => one.isOpen))
       throw isUnknown(error) ? new TransactionAbortedError(reader.node, { cause: error, retryable: true }) : error
@@ -46,7 +47,7 @@ interface Sides {
 
 async function split(participants: readonly Participant[]): Promise<Sides> {
   try {
-    const haveWritten = await Promise.all(participants.map((one) => one.hasWritten()))
+    const haveWritten = await Promise.all(participants.map((one) => within((fuse) => one.hasWritten(fuse))))
     return {
       readers: participants.filter((_, index) => !haveWritten[index]),
       writers: participants.filter((_, index) => haveWritten[index]),

@@ -1,16 +1,14 @@
 import { randomBytes } from 'node:crypto'
-import { ShardedError } from '../errors/sharded-error'
 import { CommitOutcomeUnknownError, TransactionAbortedError } from '../errors/transaction-errors'
-import { Fuse } from '../execution/fuse'
 import { OperationEnded } from '../execution/operation-ended'
+import { isServerRefusal } from '../execution/server-refusal'
+import { asLogin, lastOf } from './as-login'
 import { nextState, type ProtocolEvent, type ProtocolState } from './commit-protocol'
 import type { ControlPoint } from './control-point'
 import type { DecisionLog } from './decision-log'
 import type { Participant } from './participant'
 import { formatPreparedId } from './prepared-id'
-
-/** A node that does not answer a step of a commit for so long, in milliseconds, is taken for lost. */
-export const commitStepDeadlineMs = 30_000
+import { within } from './within'
 
 /** How often a decision is asked for that may still come, before its outcome is called unknown. */
 const maxQuestions = 5
@@ -49,6 +47,8 @@ class TwoPhaseCommit {
   /** Its connection was lost: what its server made of the last statement is not known. */
   private readonly doubtful = new Set<Participant>()
   private reason: unknown
+  /** The decider's own transaction, as its server counts it. */
+  private xid: string | undefined
 
   constructor(
     private readonly decider: Participant,
@@ -80,7 +80,7 @@ class TwoPhaseCommit {
 
   private async record(): Promise<ProtocolEvent> {
     const participants = this.others.map(({ node }) => this.context.log(node).identity)
-    await this.log.record((text, values) => this.within((fuse) => this.decider.query(text, values, fuse)), {
+    this.xid = await this.log.record((text, values) => within((fuse) => this.decider.query(text, values, fuse)), {
       transaction: this.transaction,
       participants,
     })
@@ -90,8 +90,8 @@ class TwoPhaseCommit {
 
   private async prepare(participant: Participant): Promise<ProtocolEvent> {
     await this.context.reach('commit:before-prepare', participant.node)
-    const text = `PREPARE TRANSACTION '${this.idOf(participant)}'`
-    const { command } = await this.within((fuse) => participant.query(text, undefined, fuse))
+    const text = `${asLogin} PREPARE TRANSACTION '${this.idOf(participant)}'`
+    const { command } = lastOf(await within((fuse) => participant.query(text, undefined, fuse)))
     // Where a statement had failed, the server rolls back and says so.
     if (command !== 'PREPARE') throw new TransactionAbortedError(participant.node)
     this.prepared.add(participant)
@@ -101,7 +101,7 @@ class TwoPhaseCommit {
 
   private async decide(): Promise<ProtocolEvent> {
     await this.context.reach('commit:before-decision', this.decider.node)
-    const isCommitted = await this.within((fuse) => this.decider.commit(fuse))
+    const isCommitted = await within((fuse) => this.decider.commit(fuse))
     if (!isCommitted) throw new TransactionAbortedError(this.decider.node)
     await this.context.reach('commit:after-decision', this.decider.node)
     return 'done'
@@ -111,7 +111,7 @@ class TwoPhaseCommit {
   private async resolve(): Promise<ProtocolEvent> {
     for (let question = 0; question < maxQuestions; question++) {
       try {
-        const decided = await this.within((fuse) => this.log.hasDecided(this.transaction, fuse))
+        const decided = await this.log.hasDecided(this.transaction, this.xid)
         if (decided === undefined) continue
         if (!decided)
           this.reason = new TransactionAbortedError(this.decider.node, { cause: this.reason, retryable: true })
@@ -139,7 +139,7 @@ class TwoPhaseCommit {
     // A connection in doubt is closed by its holder, which ends a transaction that is still open there.
     const open = [this.decider, ...this.others].filter((one) => one.isOpen && !this.doubtful.has(one))
     const rollbacks = open.map((one) =>
-      one.rollback().then(
+      within((fuse) => one.rollback(fuse)).then(
         (): ProtocolEvent => 'done',
         (): ProtocolEvent => 'lost',
       ),
@@ -156,12 +156,12 @@ class TwoPhaseCommit {
     const text = `${verb} PREPARED '${this.idOf(participant)}'`
     if (verb === 'COMMIT') await this.context.reach('commit:before-finish', node)
     const ways = [
-      ...(this.prepared.has(participant) ? [(fuse: Fuse) => participant.query(text, undefined, fuse)] : []),
-      (fuse: Fuse) => this.context.log(node).query(text, undefined, fuse),
+      ...(this.prepared.has(participant) ? [() => within((fuse) => participant.query(text, undefined, fuse))] : []),
+      () => this.context.log(node).query(text),
     ]
     for (const way of ways) {
       try {
-        await this.within(way)
+        await way()
         if (verb === 'COMMIT') await this.context.reach('commit:after-finish', node)
         return 'done'
       } catch (error) {
@@ -185,20 +185,11 @@ class TwoPhaseCommit {
     } catch (thrown) {
       const error = thrown instanceof OperationEnded ? thrown.reason : thrown
       this.reason ??= error
-      const isLost = error instanceof ShardedError && !(error instanceof TransactionAbortedError)
-      if (isLost) this.doubtful.add(participant)
-      return isLost ? 'lost' : 'failed'
-    }
-  }
-
-  /** Ends a statement that its server does not answer. */
-  private async within<T>(work: (fuse: Fuse) => Promise<T>): Promise<T> {
-    const at = performance.now() + commitStepDeadlineMs
-    const fuse = new Fuse({ deadline: { at, deadlineMs: commitStepDeadlineMs } })
-    try {
-      return await work(fuse)
-    } finally {
-      fuse.close()
+      // Only what the server itself refused, and lived on, is known not to have happened.
+      if (error instanceof TransactionAbortedError) return 'failed'
+      if (isServerRefusal(error) && !participant.hasEnded) return 'failed'
+      this.doubtful.add(participant)
+      return 'lost'
     }
   }
 

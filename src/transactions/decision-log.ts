@@ -3,7 +3,15 @@ import type { Fuse } from '../execution/fuse'
 import type { NodePool } from '../execution/node-pool'
 import type { StatementResult } from '../execution/statement-result'
 import { quoted } from '../sql/quoted'
+import { asLogin, lastOf } from './as-login'
 import { type PreparedId, parsePreparedId, preparedIdPrefix } from './prepared-id'
+import { within } from './within'
+
+/** A statement of recovery that a node does not answer for so long, in milliseconds, has failed. */
+const questionDeadlineMs = 10_000
+
+/** A decider whose process says nothing for so long, in milliseconds, after it began to commit, rolls back. */
+const silenceMs = 60_000
 
 /** How long a question waits for a transaction that may still decide, in milliseconds. */
 const probeWaitMs = 2_000
@@ -67,33 +75,54 @@ export class DecisionLog {
     )
   }
 
-  /** Writes the decision row, in the transaction of `query`. The decision is as durable as commits are by default. */
-  async record(query: Query, { transaction, participants }: Decision): Promise<void> {
-    await query(
-      `INSERT INTO ${this.table} (id, participants) VALUES ($1, $2)
-       RETURNING CASE current_setting('synchronous_commit') WHEN 'off' THEN set_config('synchronous_commit', 'on', true) END`,
-      [transaction, participants],
+  /**
+   * Writes the decision row, in the transaction of `query`. The decision is as durable as commits are by default, and its
+   * transaction ends by itself where this process falls silent: recovery waits for that.
+   *
+   * @returns the transaction's id on its server
+   */
+  async record(query: Query, { transaction, participants }: Decision): Promise<string> {
+    const { rows } = lastOf(
+      await query(
+        `${asLogin} INSERT INTO ${this.table} (id, participants) VALUES ('${transaction}', '{${participants.join()}}')
+       RETURNING pg_current_xact_id()::text AS xid,
+         CASE current_setting('synchronous_commit') WHEN 'off' THEN set_config('synchronous_commit', 'on', true) END,
+         set_config('idle_in_transaction_session_timeout', '${silenceMs}', true)`,
+      ),
     )
+    return String(rows[0]?.['xid'])
   }
 
   /**
    * Whether a transaction has been decided. The answer is final: as long as its own transaction holds the row and has not
    * ended, this waits.
    *
+   * @param xid what `record` gave: recovery of another process may have ended all participants and deleted the row since,
+   *   and then the server's own log knows
    * @returns undefined where it has not ended in time
    */
-  async hasDecided(transaction: string, fuse?: Fuse): Promise<boolean | undefined> {
+  async hasDecided(transaction: string, xid?: string): Promise<boolean | undefined> {
+    return within((fuse) => this.ask(transaction, { xid, fuse }), questionDeadlineMs)
+  }
+
+  private async ask(
+    transaction: string,
+    { xid, fuse }: { readonly xid: string | undefined; readonly fuse: Fuse },
+  ): Promise<boolean | undefined> {
     const lease = await this.pool.acquire(undefined, fuse)
     const send: Query = (text, values) => lease.connection.query(text, values, undefined, fuse)
     try {
-      await send('BEGIN ISOLATION LEVEL READ COMMITTED')
+      await send('BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE')
       await send(`SET LOCAL lock_timeout = ${probeWaitMs}`)
       const { rowCount } = await send(
         `INSERT INTO ${this.table} (id, participants) VALUES ($1, '{}') ON CONFLICT DO NOTHING`,
         [transaction],
       )
       await send('ROLLBACK')
-      return rowCount === 0
+      if (rowCount === 0 || xid === undefined) return rowCount === 0
+      const { rows } = await send('SELECT pg_xact_status($1::xid8) AS status', [xid])
+      const status: unknown = rows[0]?.['status']
+      return status === 'in progress' ? undefined : status === 'committed'
     } catch (error) {
       if (sqlState(error) !== lockNotAvailable) throw error
       await send('ROLLBACK')
@@ -116,19 +145,22 @@ export class DecisionLog {
   /** The transactions of this product that are prepared on the node. */
   async prepared(): Promise<readonly PreparedTransaction[]> {
     const { rows } = await this.query(
-      `SELECT gid, extract(epoch FROM clock_timestamp() - prepared)::float8 * 1000 AS age FROM pg_prepared_xacts
-       WHERE database = current_database() AND starts_with(gid, $1) ORDER BY prepared`,
+      `SELECT pg_is_in_recovery() AS "isStandby", x.gid, extract(epoch FROM clock_timestamp() - x.prepared)::float8 * 1000 AS age
+       FROM (SELECT) AS one LEFT JOIN pg_prepared_xacts x ON x.database = current_database() AND starts_with(x.gid, $1)
+       ORDER BY x.prepared`,
       [preparedIdPrefix],
     )
-    return rows.flatMap(({ gid, age }: { gid: string; age: number }) => {
-      const id = parsePreparedId(gid)
-      return id ? [{ text: gid, id, ageMs: age }] : []
+    // A standby lists none, whatever its primary has.
+    if (rows[0]?.['isStandby'] !== false) throw new Error('It is a standby, which does not tell what is prepared.')
+    return rows.flatMap(({ gid, age }: { gid: string | null; age: number }) => {
+      const id = gid === null ? undefined : parsePreparedId(gid)
+      return gid !== null && id ? [{ text: gid, id, ageMs: age }] : []
     })
   }
 
-  /** A statement on a connection of its own. */
-  query(text: string, values?: readonly unknown[], fuse?: Fuse): Promise<StatementResult> {
-    return send(this.pool, text, values, fuse)
+  /** A statement on a connection of its own; a node that is silent fails it. */
+  query(text: string, values?: readonly unknown[]): Promise<StatementResult> {
+    return within((fuse) => send(this.pool, text, values, fuse), questionDeadlineMs)
   }
 
   /** Deletes decision rows. */
@@ -158,7 +190,7 @@ type BackgroundPool = NodePool['background']
 /** One statement on a connection of its own. */
 async function send(
   pool: BackgroundPool,
-  ...[text, values, fuse]: Parameters<DecisionLog['query']>
+  ...[text, values, fuse]: [string, (readonly unknown[])?, Fuse?]
 ): Promise<StatementResult> {
   const lease = await pool.acquire(undefined, fuse)
   try {

@@ -67,14 +67,14 @@ export class NodeTransaction {
   }
 
   /** Whether there is anything to commit: PostgreSQL gives a transaction its id at its first write, or lock of a row. */
-  async hasWritten(): Promise<boolean> {
+  async hasWritten(fuse?: Fuse): Promise<boolean> {
     if (this.connection.hasWritten) return true
-    const { rows } = await this.query('SELECT pg_current_xact_id_if_assigned() IS NOT NULL AS written')
+    const { rows } = await this.query('SELECT pg_current_xact_id_if_assigned() IS NOT NULL AS written', undefined, fuse)
     return rows[0]?.written === true
   }
 
-  rollback(): Promise<void> {
-    return this.send('ROLLBACK')
+  async rollback(fuse?: Fuse): Promise<void> {
+    await this.query('ROLLBACK', undefined, fuse)
   }
 
   /** Gives the connection back; `broken` closes it, so that no half-finished session reaches the next user. */

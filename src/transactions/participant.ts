@@ -10,11 +10,13 @@ export interface Participant {
   readonly isFailed: boolean
   /** Its server has an open transaction, failed or not. */
   readonly isOpen: boolean
+  /** Its connection is gone. */
+  readonly hasEnded: boolean
   /** Whether the server has given it a transaction id: without one there is nothing to commit. */
-  hasWritten(): Promise<boolean>
+  hasWritten(fuse?: Fuse): Promise<boolean>
   /** Resolves to false where the server rolled back instead. */
   commit(fuse?: Fuse): Promise<boolean>
-  rollback(): Promise<void>
+  rollback(fuse?: Fuse): Promise<void>
   /** A statement on its connection, in its transaction until that ends. */
   query(text: string, values?: readonly unknown[], fuse?: Fuse): Promise<StatementResult>
 }

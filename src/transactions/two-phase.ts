@@ -1,5 +1,6 @@
 import { ShardedError } from '../errors/sharded-error'
 import type { NodePool } from '../execution/node-pool'
+import { isServerRefusal } from '../execution/server-refusal'
 import type { CommitContext } from './commit-two-phase'
 import type { ControlPoint, ControlPoints } from './control-point'
 import { DecisionLog } from './decision-log'
@@ -11,6 +12,7 @@ const recoverEveryMs = 3_000
 /** What two-phase commits of one data source share: the logs of its nodes, and the recovery on a timer. */
 export class TwoPhase implements CommitContext {
   private timer: NodeJS.Timeout | undefined
+  private reported: ReadonlySet<string> = new Set()
   private running: Promise<RecoveryReport> | undefined
 
   private constructor(
@@ -28,6 +30,11 @@ export class TwoPhase implements CommitContext {
     { points, warn }: Pick<TwoPhase, 'warn'> & { readonly points: ControlPoints },
   ): Promise<TwoPhase> {
     const logs = await Promise.all(pools.map(openLog))
+    for (const log of logs) {
+      const twin = logs.find((one) => one !== log && one.identity === log.identity)
+      if (twin)
+        throw unavailable(log.node, `it has the identity of node ${twin.node}, being the same database or a copy of it`)
+    }
     return new TwoPhase(new Map(logs.map((log) => [log.node, log])), points, warn)
   }
 
@@ -53,7 +60,8 @@ export class TwoPhase implements CommitContext {
   start(): void {
     const once = async (): Promise<void> => {
       try {
-        const { committed, rolledBack } = await this.recover()
+        const { committed, rolledBack, pending } = await this.recover()
+        this.report(pending)
         if (committed + rolledBack > 0) {
           this.warn(`Prepared transactions were found: ${committed} were committed, ${rolledBack} rolled back.`)
         }
@@ -65,6 +73,13 @@ export class TwoPhase implements CommitContext {
     this.timer = setInterval(() => void once(), recoverEveryMs).unref()
   }
 
+  /** Locks are held as long as these are; each is said once. */
+  private report(pending: RecoveryReport['pending']): void {
+    const reasons = pending.map(({ node, id, reason }) => `Node ${node}: ${id ?? 'not asked'}. ${reason}`)
+    for (const reason of reasons) if (!this.reported.has(reason)) this.warn(`Recovery is not done. ${reason}`)
+    this.reported = new Set(reasons)
+  }
+
   /** Ends the timer, what it has started, and what the logs had to do. */
   async stop(): Promise<void> {
     clearInterval(this.timer)
@@ -73,11 +88,16 @@ export class TwoPhase implements CommitContext {
   }
 }
 
+/** SQLSTATEs: no privilege, a read-only database, no schema to create tables in. */
+const lacking = new Set(['42501', '25006', '3F000'])
+
 async function openLog(pool: NodePool): Promise<DecisionLog> {
   if (pool.facts.maxPreparedTransactions === 0) throw unavailable(pool.name, 'its max_prepared_transactions is 0')
   try {
     return await DecisionLog.open(pool)
   } catch (cause) {
+    // What passes must not make a process best-effort for as long as it lives.
+    if (!isServerRefusal(cause) || !lacking.has(cause.code ?? '')) throw cause
     throw unavailable(
       pool.name,
       `its decision log cannot be created: ${cause instanceof Error ? cause.message : cause}`,

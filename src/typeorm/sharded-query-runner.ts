@@ -39,6 +39,8 @@ interface NodePart {
   readonly runners: Map<string, ParticipantQueryRunner>
   /** Runners of single operations, within their limits. They live as long as the transaction: entities may load by them. */
   readonly limited: ParticipantQueryRunner[]
+  /** It speaks on the runner's own connection. */
+  readonly isHome: boolean
 }
 
 /** How the statements of one operation differ from those that a runner sends otherwise. */
@@ -60,6 +62,9 @@ export class ShardedQueryRunner extends PostgresQueryRunner {
   declare readonly manager: EntityManager
   private readonly parts = new Map<string, Promise<NodePart>>()
   private readonly opened: NodePart[] = []
+  /** The transaction ends: see `endParts`. */
+  private ending = false
+  private lastCommit: Promise<void> | undefined
   private readonly undone = new UndoLog()
   private isolation: string | undefined
   /** In the mode `single-shard`, the shard of the transaction. */
@@ -243,8 +248,14 @@ export class ShardedQueryRunner extends PostgresQueryRunner {
     await this.broadcaster.broadcast('AfterTransactionStart')
   }
 
-  override async commitTransaction(): Promise<void> {
-    if (!this.isTransactionActive) throw new TransactionNotStartedError()
+  override commitTransaction(): Promise<void> {
+    const commit = this.commit()
+    this.lastCommit = commit.catch(() => undefined)
+    return commit
+  }
+
+  private async commit(): Promise<void> {
+    if (!this.isTransactionActive || this.ending) throw new TransactionNotStartedError()
     await this.broadcaster.broadcast('BeforeTransactionCommit')
     if (this.transactionDepth > 1) {
       await this.onEach((part) => part.transaction.releaseSavepoint(this.transactionDepth - 1))
@@ -263,14 +274,14 @@ export class ShardedQueryRunner extends PostgresQueryRunner {
   }
 
   override async rollbackTransaction(): Promise<void> {
-    if (!this.isTransactionActive) throw new TransactionNotStartedError()
+    if (!this.isTransactionActive || this.ending) throw new TransactionNotStartedError()
     await this.broadcaster.broadcast('BeforeTransactionRollback')
     this.undone.rollback(this.transactionDepth)
     if (this.transactionDepth > 1) {
       await this.onEach((part) => part.transaction.rollbackToSavepoint(this.transactionDepth - 1))
       this.transactionDepth -= 1
     } else {
-      const parts = await this.openParts()
+      const parts = await this.endParts()
       const results = await Promise.allSettled(parts.map((part) => part.transaction.rollback()))
       this.finish(parts)
       const failed = results.find((result) => result.status === 'rejected')
@@ -281,7 +292,9 @@ export class ShardedQueryRunner extends PostgresQueryRunner {
 
   /** Gives all connections back; a transaction that nobody ended is rolled back by closing them. */
   override async release(): Promise<void> {
-    if (this.parts.size > 0) this.finish(await this.openParts())
+    // One that is under way is not to be disturbed.
+    await this.lastCommit
+    if (this.parts.size > 0) this.finish(await this.endParts())
     this.undone.rollback(0)
     await super.release()
   }
@@ -300,7 +313,7 @@ export class ShardedQueryRunner extends PostgresQueryRunner {
   }
 
   private async commitNodes(): Promise<void> {
-    const parts = await this.openParts()
+    const parts = await this.endParts()
     try {
       await commitTransaction(
         parts.map((part) => participantOf(part)),
@@ -324,6 +337,7 @@ export class ShardedQueryRunner extends PostgresQueryRunner {
 
   /** Opens a node at the present depth; asked for twice at once, it is opened once. */
   private async openNode(node: string): Promise<NodePart> {
+    if (this.ending) throw new QueryRunnerAlreadyReleasedError()
     const known = this.parts.get(node)
     if (known) return known
     const [other] = this.parts.keys()
@@ -350,7 +364,7 @@ export class ShardedQueryRunner extends PostgresQueryRunner {
   private async openPart(node: string): Promise<NodePart> {
     const runtime = this.runtime()
     const settings = { isolation: this.isolation, depth: this.transactionDepth }
-    const part = { runners: new Map(), limited: [] }
+    const part = { runners: new Map(), limited: [], isHome: node === runtime.map.home }
     if (node !== runtime.map.home) {
       return { transaction: await NodeTransaction.open(runtime.pool(node), settings), ...part }
     }
@@ -364,25 +378,35 @@ export class ShardedQueryRunner extends PostgresQueryRunner {
     return settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
   }
 
+  /** From here on the transaction takes no statement: one that is sent after PREPARE TRANSACTION would be a write of its own. */
+  private async endParts(): Promise<readonly NodePart[]> {
+    // Asked for twice at once, while subscribers were told.
+    if (this.ending) throw new TransactionNotStartedError()
+    this.ending = true
+    const parts = await this.openParts()
+    for (const part of parts) for (const runner of [...part.runners.values(), ...part.limited]) runner.end()
+    return parts
+  }
+
   private async onEach(work: (part: NodePart) => Promise<void>): Promise<void> {
     for (const part of await this.openParts()) await work(part)
   }
 
   /** Ends the transaction's bookkeeping and gives the other nodes' connections back, closing those that are not at rest. */
   private finish(parts: readonly NodePart[]): void {
-    for (const part of parts) {
-      for (const runner of [...part.runners.values(), ...part.limited]) runner.end()
-      const { node, connection } = part.transaction
-      connection.lockWatch = undefined
-      const broken = !connection.isAtRest
-      part.transaction.release(broken)
-      if (broken && node === this.runtime().map.home) this.closeConnection()
-    }
     this.parts.clear()
     this.opened.length = 0
     this.onlyShard = undefined
     this.transactionDepth = 0
     this.isTransactionActive = false
+    for (const { transaction, isHome } of parts) {
+      const { connection } = transaction
+      connection.lockWatch = undefined
+      const broken = !connection.isAtRest
+      transaction.release(broken)
+      if (broken && isHome) this.closeConnection()
+    }
+    this.ending = false
   }
 
   /** TypeORM's own way to give a broken connection back; it is not part of its types. */
@@ -411,9 +435,12 @@ function participantOf({ transaction, runners }: NodePart): Participant {
     get isOpen() {
       return connection.inTransaction
     },
-    hasWritten: () => transaction.hasWritten(),
+    get hasEnded() {
+      return connection.hasEnded
+    },
+    hasWritten: (fuse) => transaction.hasWritten(fuse),
     commit: (fuse) => transaction.commit(fuse),
-    rollback: () => transaction.rollback(),
+    rollback: (fuse) => transaction.rollback(fuse),
     query: (...statement) => transaction.query(...statement),
   }
 }

@@ -1,6 +1,12 @@
 import { QueryFailedError } from 'typeorm'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { CommitOutcomeUnknownError, type ControlPoint, ShardedDataSource } from '../../src/index'
+import {
+  CommitOutcomeUnknownError,
+  type ControlPoint,
+  ShardedDataSource,
+  type ShardedEntityManager,
+} from '../../src/index'
+import { asLogin } from '../../src/transactions/as-login'
 import { formatPreparedId } from '../../src/transactions/prepared-id'
 import { startCluster } from '../support/cluster'
 import { errorOf, Item, type OpenNodes, type Side, startTwoNodes, type TwoNodes, until } from './two-nodes'
@@ -34,13 +40,7 @@ describe('a commit in two phases', () => {
   const statements = async (work: () => Promise<unknown>): Promise<readonly string[]> => {
     const seen: string[] = []
     const end = open.dataSource.onStatement(({ node, text }) =>
-      seen.push(
-        `${node}: ${text
-          .replace(/'typeorm_sharded[^']*'/, 'id')
-          .split(/\s+/)
-          .slice(0, 2)
-          .join(' ')}`,
-      ),
+      seen.push(`${node}: ${text.replace(asLogin, '').trim().split(/\s+/).slice(0, 2).join(' ')}`),
     )
     await work()
     end()
@@ -131,26 +131,131 @@ describe('a commit in two phases', () => {
     await until(async () => (await open.sessions(side)).some(({ waits }) => waits === 'Timeout'))
     await nodes.clusters[side].kill()
     await nodes.clusters[side].restart()
-    expect(await error).toMatchObject(
-      side === 'left'
-        ? { code: 'TRANSACTION_ABORTED', labels: ['no-writes', 'retryable'] }
-        : { code: 'SHARD_UNAVAILABLE', labels: ['retryable', 'no-writes'] },
-    )
+    expect(await error).toMatchObject({ code: 'SHARD_UNAVAILABLE', labels: ['retryable', 'no-writes'] })
     await recovered()
     expect(await everywhere()).toEqual([zeros, zeros])
   })
 
   it('does not know the outcome while the decider is down, and recovery settles it', async () => {
-    await atCommit('left', 'PERFORM pg_sleep(30)')
-    const error = errorOf(items().updateAll({ value: 5 }))
-    await until(async () => (await open.sessions('left')).some(({ waits }) => waits === 'Timeout'))
-    await nodes.clusters.left.kill()
-    expect(await error).toBeInstanceOf(CommitOutcomeUnknownError)
-    expect(await error).toMatchObject({ labels: ['outcome-unknown'], details: { shards: ['item_left', 'item_right'] } })
+    open.dataSource.onControlPoint(async (point) => {
+      if (point === 'commit:before-decision') await nodes.clusters.left.kill()
+    })
+    const error = await errorOf(items().updateAll({ value: 5 }))
+    expect(error).toBeInstanceOf(CommitOutcomeUnknownError)
+    expect(error).toMatchObject({ labels: ['outcome-unknown'], details: { shards: ['item_left', 'item_right'] } })
     expect((await open.dataSource.recoverTransactions()).pending).not.toEqual([])
     await nodes.clusters.left.restart()
     await recovered()
     expect(await everywhere()).toEqual([zeros, zeros])
+  })
+
+  it('says that nothing was written where the decider dies before it, and is back to tell', async () => {
+    const error = await killAt('commit:before-decision', 'left', async () => {
+      setTimeout(() => void nodes.clusters.left.restart(), 300)
+      await items().updateAll({ value: 5 })
+    })
+    expect(error).toMatchObject({ code: 'TRANSACTION_ABORTED', labels: ['no-writes', 'retryable'] })
+    await recovered()
+    expect(await everywhere()).toEqual([zeros, zeros])
+  })
+
+  it('is committed whatever a listener throws at COMMIT', async () => {
+    const end = open.dataSource.onStatement(({ text }) => {
+      if (text === 'COMMIT') throw new Error('a mistake of the listener')
+    })
+    const warned = new Promise((resolve) => process.once('warning', resolve))
+    await items().updateAll({ value: 5 })
+    end()
+    expect(String(await warned)).toContain('a mistake of the listener')
+    expect(await everywhere()).toEqual([fives, fives])
+  })
+
+  it('is committed where recovery of another process was faster, and had deleted the decision', async () => {
+    open.dataSource.onControlPoint(async (point) => {
+      if (point !== 'commit:after-decision') return
+      for (const { gid } of await query('right', 'SELECT gid FROM pg_prepared_xacts'))
+        await query('right', `COMMIT PREPARED '${gid}'`)
+      await query('left', 'DELETE FROM sharding_decision')
+    })
+    const client = await open.client('left')
+    const { rows } = await client.query(`SELECT pid FROM pg_stat_activity WHERE application_name = $1`, [
+      open.options.applicationName,
+    ])
+    expect(rows.length).toBeGreaterThan(0)
+    await items().updateAll({ value: 5 })
+    expect(await everywhere()).toEqual([fives, fives])
+  })
+
+  it('commits what was written under another role, which could do neither phase', async () => {
+    for (const side of sides) {
+      await query(side, 'DROP OWNED BY nobody_here').catch(() => undefined)
+      await query(side, 'CREATE ROLE nobody_here').catch(() => undefined)
+      await query(side, `GRANT USAGE ON SCHEMA "item_${side}" TO nobody_here`)
+      await query(side, `GRANT ALL ON ALL TABLES IN SCHEMA "item_${side}" TO nobody_here`)
+    }
+    await open.dataSource.transaction(async (manager) => {
+      for (const id of [2, 3]) {
+        const { name } = open.dataSource.shards(Item).find(({ label }) => label === (id === 2 ? 'left' : 'right')) ?? {}
+        await (manager as ShardedEntityManager)
+          .onShard(name ?? '')
+          .query(`SELECT set_config('role', 'nobody_here', true) FROM item LIMIT 1`)
+        await manager.update(Item, { id }, { value: 5 })
+      }
+    })
+    expect(await prepared()).toEqual([])
+    expect(await items().sum('value')).toBe(10)
+  })
+
+  it('takes no statement any more once it ends', async () => {
+    const late: Promise<unknown>[] = []
+    const runner = open.dataSource.createQueryRunner()
+    await runner.startTransaction()
+    await runner.manager.update(Item, { id: 2 }, { value: 5 })
+    await runner.manager.update(Item, { id: 3 }, { value: 5 })
+    open.dataSource.onControlPoint((point) => {
+      if (point !== 'commit:after-prepare') return
+      late.push(errorOf(runner.manager.update(Item, { id: 3 }, { value: 77 })))
+      late.push(errorOf(runner.commitTransaction()), errorOf(runner.rollbackTransaction()))
+    })
+    const commit = runner.commitTransaction()
+    const release = runner.release()
+    await Promise.all([commit, release])
+    expect(late).toHaveLength(3)
+    expect((await Promise.all(late)).map((error) => (error as Error).name)).toEqual([
+      'QueryRunnerAlreadyReleasedError',
+      'TransactionNotStartedError',
+      'TransactionNotStartedError',
+    ])
+    expect(await items().sum('value')).toBe(10)
+  })
+
+  it('is recovered although every connection waits for a lock that it holds', async () => {
+    await query(
+      'right',
+      `BEGIN; UPDATE "item_right"."item" SET value = 1; PREPARE TRANSACTION '${formatPreparedId({
+        decider: await identity('left'),
+        transaction: 'b'.repeat(32),
+        participant: await identity('right'),
+      })}'`,
+    )
+    const waiting = Array.from({ length: 12 }, () => items().increment({ id: 3 }, 'value', 1))
+    await Promise.all(waiting)
+    expect(await items().findOneByOrFail({ id: 3 })).toEqual({ id: 3, value: 12 })
+  })
+
+  it('lets no statement wait for ever on a connection that broke', async () => {
+    const error = await errorOf(
+      open.dataSource.transaction(async (manager) => {
+        await manager.update(Item, { id: 3 }, { value: 5 })
+        const three = [1, 2, 3].map(() => manager.query(`SELECT pg_sleep(5), count(*) FROM item WHERE id = 3`))
+        setTimeout(() => void nodes.clusters.right.kill(), 100)
+        const settled = await Promise.allSettled(three)
+        expect(settled.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected'])
+        throw new Error('over')
+      }),
+    )
+    await nodes.clusters.right.restart()
+    expect(String(error)).toContain('over')
   })
 
   it('is committed where a node dies after the decision', async () => {
@@ -304,6 +409,17 @@ describe('how transactions are committed', () => {
     } finally {
       await cluster.stop()
     }
+  })
+
+  it('is not in two phases over a database and itself', async () => {
+    const url = nodes.clusters.left.url()
+    const twins = new ShardedDataSource({
+      type: 'postgres',
+      entities: [],
+      nodes: { left: { url }, twin: { url } },
+      transactions: 'two-phase',
+    })
+    await expect(twins.initialize()).rejects.toMatchObject({ code: 'TWO_PHASE_UNAVAILABLE' })
   })
 
   it('is not anything else', () => {

@@ -38,6 +38,8 @@ describe('connections', () => {
       entities: [Item, Setting],
       nodes: { a: { url: a }, b: { url: b } },
       applicationName: `${new URL(a).pathname.slice(1)}_${opened.length}`,
+      // Recovery has connections of its own.
+      transactions: 'best-effort',
       ...options,
     })
     opened.push(dataSource)

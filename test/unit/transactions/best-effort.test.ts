@@ -18,6 +18,7 @@ function play(answers: readonly Answer[]) {
       shards: [`s${index}`],
       isFailed: answer === 'failed',
       isOpen: true,
+      hasEnded: false,
       hasWritten: async () => true,
       query: () => Promise.reject(new Error('there is no second phase')),
       commit: async () => {
@@ -84,6 +85,7 @@ describe('commitTransaction, best effort', () => {
       shards: [],
       isFailed: false,
       isOpen: true,
+      hasEnded: false,
       hasWritten: async () => true,
       query: () => Promise.reject(new Error('there is no second phase')),
       commit: async () => true,
