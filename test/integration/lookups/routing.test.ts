@@ -136,7 +136,7 @@ describe.each(['schema', 'table'] as const)('reads by lookup in the layout %s', 
       await work()
       end()
       return texts
-        .filter((text) => !/^(START|COMMIT|PREPARE)|sharding_|^SELECT/.test(text))
+        .filter((text) => !/^(START|COMMIT|SET CONSTRAINTS)|sharding_|^SELECT/.test(text))
         .map((text) => text.replace(/ [^A-Z].*/s, ''))
     }
     const [write, notes] = ['INSERT INTO', 'WITH']
