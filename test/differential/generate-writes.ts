@@ -256,12 +256,10 @@ export function makeWrite(rng: Rng, spec: EntitySpec): Written {
 
 /** Tens of rows that set the same columns, none by SQL: they are sent as arrays. Now and then one of them is not like that. */
 function makeBulk(rng: Rng, spec: EntitySpec): Call {
-  const rows = makeRows(rng, spec, 20 + rng.int(40), {
-    share: rng.pick([0, 100]),
-    isFresh: mustBeFresh(spec) || !rng.oneIn(6),
-    makeValue: (own, column) => (column.nullable && own.oneIn(4) ? null : own.pick(poolOf(column))),
-  })
-  const odd = rng.oneIn(6) ? makeRows(rng, spec, 1, { share: 50, isFresh: true }) : []
+  const makeValue: RowOptions['makeValue'] = (own, column) =>
+    column.nullable && own.oneIn(4) ? null : own.pick(poolOf(column))
+  const isFresh = mustBeFresh(spec) || !rng.oneIn(6)
+  const rows = makeRows(rng, spec, 20 + rng.int(40), { share: rng.pick([0, 100]), isFresh, makeValue })
   const method = rng.pick([
     'insert',
     'save',
@@ -269,6 +267,9 @@ function makeBulk(rng: Rng, spec: EntitySpec): Call {
     ...(keysOf(spec).length > 0 ? ['load'] : []),
     ...(mustBeFresh(spec) ? [] : ['upsert']),
   ])
+  // A load takes no expressions.
+  const oddly = { share: 50, isFresh: true, ...(method === 'load' && { makeValue }) }
+  const odd = rng.oneIn(6) ? makeRows(rng, spec, 1, oddly) : []
   return {
     do: 'call',
     entity: spec.name,
