@@ -68,6 +68,7 @@ export async function placeEntities(
     shards.push(shard)
     if (!shard) unplaced.push(entity)
   }
+  refuseTwins(moves.flat(), graphs.flat())
   if (unplaced.length > 0) options.onScatter()
   const located = await locateRows(access, binding, unplaced)
   await checkPrimaryKeys(access, unchecked)
@@ -80,6 +81,24 @@ export async function placeEntities(
     const [first] = binding.shards
     return first ? [{ entity, shard: first }] : []
   })
+}
+
+/** An object for a row that another object of the call moves would be placed by where the row was, and make a second one. */
+function refuseTwins(moves: readonly RowMove[], nodes: readonly GraphNode[]): void {
+  if (moves.length === 0) return
+  const textOf = ({ binding, entity }: Pick<GraphNode, 'binding' | 'entity'>) =>
+    `${binding.entity.name} ${primaryKeyText(binding.metadata, entity)}`
+  const moved = new Map(moves.map((move) => [textOf(move), move]))
+  for (const node of nodes) {
+    const move = node.binding.metadata.hasId(node.entity) ? moved.get(textOf(node)) : undefined
+    if (!move || move.entity === node.entity) continue
+    const { entity, metadata } = node.binding
+    throw new ShardedError(
+      'DUPLICATE_PRIMARY_KEY',
+      `${entity.name}.save is given two objects with one primary key, and one of them moves the row to another ${keyText(entity)}.`,
+      { details: { entity: entity.name, key: metadata.getEntityIdMap(node.entity) } },
+    )
+  }
 }
 
 function placeOf(

@@ -19,7 +19,7 @@ class Member {
 }
 
 const sides: readonly Side[] = ['left', 'right']
-const points: readonly ControlPoint[] = [
+const allPoints: readonly ControlPoint[] = [
   'commit:start',
   'commit:recorded',
   'commit:before-prepare',
@@ -29,6 +29,8 @@ const points: readonly ControlPoint[] = [
   'commit:before-finish',
   'commit:after-finish',
 ]
+/** All of them in CI; the bank of `crash` meets every one. */
+const points = process.env['CI'] ? allPoints : allPoints.slice(3, 6)
 
 describe('lookups where a node dies at a commit', () => {
   let clusters: Readonly<Record<Side, Cluster>>

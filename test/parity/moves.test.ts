@@ -272,6 +272,21 @@ describe('moving a row to another shard key', () => {
       expect(await states()).toEqual([{ id: 1, depot: 8, label: 'crate 1', weight: 10, version: 2 }])
     })
 
+    it('by save makes no second row of another object for the row', async () => {
+      const repository = crates(target.dataSource)
+      await repository.save(repository.create(crate(1, 1)))
+      const loaded = await repository.findOneByOrFail({ id: 1 })
+      loaded.depot = 8
+      const twin = repository.create(crate(1, 1))
+      const error = await repository.save([loaded, twin]).then(
+        () => undefined,
+        (thrown: unknown) => thrown,
+      )
+      // One database updates the row twice.
+      if (target.shards > 1) expect(error).toMatchObject({ code: 'DUPLICATE_PRIMARY_KEY' })
+      expect(await states()).toHaveLength(1)
+    })
+
     it('by save inserts a row that is gone, as TypeORM does', async () => {
       const repository = crates(target.dataSource)
       await repository.save(repository.create(crate(1, 1)))
