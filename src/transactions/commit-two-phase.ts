@@ -5,7 +5,7 @@ import { isServerRefusal } from '../execution/server-refusal'
 import { asLogin, lastOf } from './as-login'
 import { nextState, type ProtocolEvent, type ProtocolState } from './commit-protocol'
 import type { ControlPoint } from './control-point'
-import type { DecisionLog } from './decision-log'
+import { type DecisionLog, keepDecisionMs } from './decision-log'
 import type { Participant } from './participant'
 import { formatPreparedId } from './prepared-id'
 import { within } from './within'
@@ -47,8 +47,7 @@ class TwoPhaseCommit {
   /** Its connection was lost: what its server made of the last statement is not known. */
   private readonly doubtful = new Set<Participant>()
   private reason: unknown
-  /** The decider's own transaction, as its server counts it. */
-  private xid: string | undefined
+  private readonly startedAt = performance.now()
 
   constructor(
     private readonly decider: Participant,
@@ -80,7 +79,7 @@ class TwoPhaseCommit {
 
   private async record(): Promise<ProtocolEvent> {
     const participants = this.others.map(({ node }) => this.context.log(node).identity)
-    this.xid = await this.log.record((text, values) => within((fuse) => this.decider.query(text, values, fuse)), {
+    await this.log.record((text, values) => within((fuse) => this.decider.query(text, values, fuse)), {
       transaction: this.transaction,
       participants,
     })
@@ -111,8 +110,10 @@ class TwoPhaseCommit {
   private async resolve(): Promise<ProtocolEvent> {
     for (let question = 0; question < maxQuestions; question++) {
       try {
-        const decided = await this.log.hasDecided(this.transaction, this.xid)
+        const decided = await this.log.hasDecided(this.transaction)
         if (decided === undefined) continue
+        // Later, recovery of another process may have ended the participants and deleted the row.
+        if (!decided && performance.now() - this.startedAt > keepDecisionMs / 2) return 'lost'
         if (!decided)
           this.reason = new TransactionAbortedError(this.decider.node, { cause: this.reason, retryable: true })
         return decided ? 'done' : 'failed'

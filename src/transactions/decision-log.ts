@@ -3,7 +3,7 @@ import type { Fuse } from '../execution/fuse'
 import type { NodePool } from '../execution/node-pool'
 import type { StatementResult } from '../execution/statement-result'
 import { quoted } from '../sql/quoted'
-import { asLogin, lastOf } from './as-login'
+import { asLogin } from './as-login'
 import { type PreparedId, parsePreparedId, preparedIdPrefix } from './prepared-id'
 import { within } from './within'
 
@@ -12,6 +12,12 @@ const questionDeadlineMs = 10_000
 
 /** A decider whose process says nothing for so long, in milliseconds, after it began to commit, rolls back. */
 const silenceMs = 60_000
+
+/**
+ * Recovery leaves decision rows for so long, in milliseconds: a coordinator that has lost the answer to its COMMIT asks for
+ * its row, and must not find it deleted. A server's `pg_xact_status` is no help there: ids are used again after a crash.
+ */
+export const keepDecisionMs = 300_000
 
 /** How long a question waits for a transaction that may still decide, in milliseconds. */
 const probeWaitMs = 2_000
@@ -78,37 +84,26 @@ export class DecisionLog {
   /**
    * Writes the decision row, in the transaction of `query`. The decision is as durable as commits are by default, and its
    * transaction ends by itself where this process falls silent: recovery waits for that.
-   *
-   * @returns the transaction's id on its server
    */
-  async record(query: Query, { transaction, participants }: Decision): Promise<string> {
-    const { rows } = lastOf(
-      await query(
-        `${asLogin} INSERT INTO ${this.table} (id, participants) VALUES ('${transaction}', '{${participants.join()}}')
-       RETURNING pg_current_xact_id()::text AS xid,
-         CASE current_setting('synchronous_commit') WHEN 'off' THEN set_config('synchronous_commit', 'on', true) END,
+  async record(query: Query, { transaction, participants }: Decision): Promise<void> {
+    await query(
+      `${asLogin} INSERT INTO ${this.table} (id, participants) VALUES ('${transaction}', '{${participants.join()}}')
+       RETURNING CASE current_setting('synchronous_commit') WHEN 'off' THEN set_config('synchronous_commit', 'on', true) END,
          set_config('idle_in_transaction_session_timeout', '${silenceMs}', true)`,
-      ),
     )
-    return String(rows[0]?.['xid'])
   }
 
   /**
    * Whether a transaction has been decided. The answer is final: as long as its own transaction holds the row and has not
    * ended, this waits.
    *
-   * @param xid what `record` gave: recovery of another process may have ended all participants and deleted the row since,
-   *   and then the server's own log knows
    * @returns undefined where it has not ended in time
    */
-  async hasDecided(transaction: string, xid?: string): Promise<boolean | undefined> {
-    return within((fuse) => this.ask(transaction, { xid, fuse }), questionDeadlineMs)
+  async hasDecided(transaction: string): Promise<boolean | undefined> {
+    return within((fuse) => this.ask(transaction, fuse), questionDeadlineMs)
   }
 
-  private async ask(
-    transaction: string,
-    { xid, fuse }: { readonly xid: string | undefined; readonly fuse: Fuse },
-  ): Promise<boolean | undefined> {
+  private async ask(transaction: string, fuse: Fuse): Promise<boolean | undefined> {
     const lease = await this.pool.acquire(undefined, fuse)
     const send: Query = (text, values) => lease.connection.query(text, values, undefined, fuse)
     try {
@@ -119,10 +114,7 @@ export class DecisionLog {
         [transaction],
       )
       await send('ROLLBACK')
-      if (rowCount === 0 || xid === undefined) return rowCount === 0
-      const { rows } = await send('SELECT pg_xact_status($1::xid8) AS status', [xid])
-      const status: unknown = rows[0]?.['status']
-      return status === 'in progress' ? undefined : status === 'committed'
+      return rowCount === 0
     } catch (error) {
       if (sqlState(error) !== lockNotAvailable) throw error
       await send('ROLLBACK')

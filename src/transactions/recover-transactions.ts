@@ -1,5 +1,5 @@
 import type { CommitContext } from './commit-two-phase'
-import type { Decision, DecisionLog, PreparedTransaction } from './decision-log'
+import { type Decision, type DecisionLog, keepDecisionMs, type PreparedTransaction } from './decision-log'
 
 /** Younger ones belong to commits that are under way, and would only be met in the middle, in milliseconds. */
 const graceMs = 200
@@ -42,7 +42,7 @@ export async function recoverTransactions(
     return undefined
   }
   // Before the prepared ones are listed: what is decided here is prepared, or ended, there.
-  const decided = await Promise.all(logs.map((log) => log.decisions(graceMs).catch(give(log.node))))
+  const decided = await Promise.all(logs.map((log) => log.decisions(keepDecisionMs).catch(give(log.node))))
   const listed = await Promise.all(logs.map((log) => log.prepared().catch(give(log.node))))
   const byIdentity = new Map(logs.map((log) => [log.identity, log]))
   const ended = { committed: 0, rolledBack: 0 }

@@ -63,7 +63,7 @@ describe('a commit in two phases', () => {
   const recovered = async () => {
     await until(async () => {
       await open.dataSource.recoverTransactions()
-      return (await prepared()).length === 0 && (await decisions()).length === 0
+      return (await prepared()).length === 0
     })
   }
 
@@ -167,22 +167,6 @@ describe('a commit in two phases', () => {
     await items().updateAll({ value: 5 })
     end()
     expect(String(await warned)).toContain('a mistake of the listener')
-    expect(await everywhere()).toEqual([fives, fives])
-  })
-
-  it('is committed where recovery of another process was faster, and had deleted the decision', async () => {
-    open.dataSource.onControlPoint(async (point) => {
-      if (point !== 'commit:after-decision') return
-      for (const { gid } of await query('right', 'SELECT gid FROM pg_prepared_xacts'))
-        await query('right', `COMMIT PREPARED '${gid}'`)
-      await query('left', 'DELETE FROM sharding_decision')
-    })
-    const client = await open.client('left')
-    const { rows } = await client.query(`SELECT pid FROM pg_stat_activity WHERE application_name = $1`, [
-      open.options.applicationName,
-    ])
-    expect(rows.length).toBeGreaterThan(0)
-    await items().updateAll({ value: 5 })
     expect(await everywhere()).toEqual([fives, fives])
   })
 
@@ -321,7 +305,10 @@ describe('a commit in two phases', () => {
 
     it('commits what has one, in several processes at once, and then cleans up', async () => {
       await leavePrepared(await idOf(await identity('left')))
-      await query('left', `INSERT INTO sharding_decision VALUES ('${transaction}', '{${await identity('right')}}')`)
+      await query(
+        'left',
+        `INSERT INTO sharding_decision VALUES ('${transaction}', '{${await identity('right')}}', now() - interval '6 minutes')`,
+      )
       const others = await Promise.all(
         Array.from({ length: 3 }, () => new ShardedDataSource(open.options).initialize()),
       )
@@ -360,7 +347,10 @@ describe('a commit in two phases', () => {
     })
 
     it('keeps a decision row whose participants it does not know', async () => {
-      await query('left', `INSERT INTO sharding_decision VALUES ('${transaction}', '{elsewhere}')`)
+      await query(
+        'left',
+        `INSERT INTO sharding_decision VALUES ('${transaction}', '{elsewhere}', now() - interval '6 minutes')`,
+      )
       await old()
       expect(await open.dataSource.recoverTransactions()).toMatchObject({ cleaned: 0, pending: [] })
       expect(await decisions()).toEqual([{ id: transaction }])

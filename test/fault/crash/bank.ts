@@ -249,7 +249,6 @@ export function toldBy(error: unknown): Told {
 export interface BankState {
   readonly balance: number
   readonly prepared: number
-  readonly decisions: number
   /** Of each transfer, its entries: two that cancel each other out, of two accounts. */
   readonly entries: ReadonlyMap<string, readonly number[]>
   /** Cards by their id, with the account of each row that there is, and those of their stamps. */
@@ -267,7 +266,6 @@ export async function readBank(urls: Urls): Promise<BankState> {
   return {
     balance: accounts.reduce((sum, { balance }) => sum + balance, 0),
     prepared: parts.reduce((sum, { prepared }) => sum + prepared, 0),
-    decisions: parts.reduce((sum, { decisions }) => sum + decisions, 0),
     entries,
     cards: cardsOf(parts),
     wrong: accounts.filter(({ balance, booked }) => balance !== openingBalance + booked).map(({ id }) => id),
@@ -294,7 +292,6 @@ interface NodeState {
   readonly cards: readonly { readonly id: number; readonly account: number }[]
   readonly stamps: readonly { readonly card: number; readonly account: number }[]
   readonly prepared: number
-  readonly decisions: number
 }
 
 async function readNode(connectionString: string): Promise<NodeState> {
@@ -318,7 +315,6 @@ async function readNode(connectionString: string): Promise<NodeState> {
       cards: await all((schema) => `SELECT id, account FROM ${schema}.card`),
       stamps: await all((schema) => `SELECT "cardId" AS card, account FROM ${schema}.stamp`),
       prepared: await count('pg_prepared_xacts', 'database = current_database()'),
-      decisions: await count('sharding_decision'),
     }
   } finally {
     await client.end()
