@@ -2,6 +2,7 @@ import type { EntityMetadata, ObjectLiteral } from 'typeorm'
 import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata'
 import { parameterText } from '../execution/parameter-text'
 import { typeName } from './describe-entities'
+import { storedValueOf } from './stored-value'
 
 /** Fewer rows go as fast by the VALUES that TypeORM makes, which are left as they are. */
 const minArrayRows = 3
@@ -29,9 +30,10 @@ export function columnArrays(
   let characters = 0
   for (const column of columns) {
     const list: unknown[] = []
+    const boundOf = storedValueOf(column, metadata)
     let unset = 0
     for (const row of rows) {
-      const value = elementOf(column, storedValue(column, row, metadata))
+      const value = elementOf(column, boundOf(row))
       if (value === undefined) unset += 1
       const length = lengthOf(column, value)
       if (length === undefined) return undefined
@@ -44,15 +46,6 @@ export function columnArrays(
     arrays.push({ column, list })
   }
   return arrays.length > 0 ? arrays : undefined
-}
-
-/** The value that TypeORM would bind for a column of a row; undefined: the column's default. */
-export function storedValue(column: ColumnMetadata, row: ObjectLiteral, metadata: EntityMetadata): unknown {
-  const given: unknown = column.getEntityValue(row)
-  const value: unknown =
-    typeof given === 'function' ? given : metadata.dataSource.driver.preparePersistentValue(given, column)
-  if (column.isVersion && value === undefined) return 1
-  return column.isDiscriminator ? metadata.discriminatorValue : value
 }
 
 /** Types whose arrays have a name on every database, and are read from text as from a parameter. */

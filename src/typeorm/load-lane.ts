@@ -1,5 +1,5 @@
 /** Pieces of work that wait for one node's connection: the reader of the input stops until there are fewer. */
-const maxWaiting = 8
+const maxWaiting = 4
 
 /** Does one piece of work after the other, while more are made. */
 export class LoadLane {

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { DatabaseError } from 'pg'
 import { type ObjectLiteral, QueryFailedError } from 'typeorm'
 import { ShardedError } from '../errors/sharded-error'
@@ -34,6 +35,12 @@ interface Tally {
 const columnsWithDefault = `SELECT a.attname FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
   WHERE a.attrelid = format('%I.%I', $1::text, $2::text)::regclass AND a.attnum > 0
   AND (a.atthasdef OR a.attidentity <> '' OR t.typdefault IS NOT NULL)`
+
+/**
+ * Rows that are encoded before the answers of the servers are heard. An input that is at hand never waits by itself, and the
+ * servers would: each COPY has them answer twice.
+ */
+const rowsInTurn = 64
 
 /** The connection on which a shard is written. */
 export type ConnectionOf = (shard: Shard) => Promise<NodeConnection>
@@ -87,14 +94,10 @@ export class RowLoad {
     if (Symbol.iterator in rows) {
       for (const row of rows) {
         fuse.check()
-        if (this.context.binding.id) await this.giveId(row)
-        for (const chunk of this.gather(row, encode)) await this.push(chunk)
+        await this.take(row, encode)
       }
     } else {
-      for await (const row of readUntil(rows, fuse)) {
-        if (this.context.binding.id) await this.giveId(row)
-        for (const chunk of this.gather(row, encode)) await this.push(chunk)
-      }
+      for await (const row of readUntil(rows, fuse)) await this.take(row, encode)
     }
     for (const chunk of this.chunks.rest()) await this.push(chunk)
     await this.rest()
@@ -157,6 +160,12 @@ export class RowLoad {
     const connection = await connectionOf(shard)
     const { rows } = await connection.query(columnsWithDefault, [schema, name], shard.name, fuse)
     return new Set(rows.map(({ attname }: { attname: string }) => attname))
+  }
+
+  private async take(row: unknown, encode: RowEncoder): Promise<void> {
+    if (this.context.binding.id) await this.giveId(row)
+    for (const chunk of this.gather(row, encode)) await this.push(chunk)
+    if (this.count % rowsInTurn === 0) await nextTurn()
   }
 
   private gather(row: unknown, encode: RowEncoder): readonly LoadChunk[] {
@@ -222,7 +231,7 @@ export class RowLoad {
     try {
       const connection = await connectionOf(chunk.shard)
       places = options.resume ? await this.placesLeft(connection, chunk) : undefined
-      tally.skipped += places ? chunk.lines.length - places.length : 0
+      tally.skipped += places ? chunk.numbers.length - places.length : 0
       tally.rows += await this.copy(connection, chunk, places)
     } catch (error) {
       const own = unwrap(error)
@@ -240,8 +249,7 @@ export class RowLoad {
   }
 
   private async copy(connection: NodeConnection, chunk: LoadChunk, places?: readonly number[]): Promise<number> {
-    const lines = places ? places.map((place) => chunk.lines[place] ?? '') : chunk.lines
-    if (lines.length === 0) return 0
+    if (places?.length === 0) return 0
     const { metadata } = this.context.binding
     const { driver } = metadata.dataSource
     const { bind } = this.context.access.runtime.handle(chunk.shard)
@@ -249,7 +257,7 @@ export class RowLoad {
     const names = chunk.columns.map(({ databaseName }) => driver.escape(databaseName))
     const text = bind(`COPY ${table.join('.')} (${names.join(', ')}) FROM STDIN`)
     try {
-      return await connection.copy(text, Buffer.from(`${lines.join('\n')}\n`), chunk.shard.name, this.settings.fuse)
+      return await connection.copy(text, chunk.lines(places), chunk.shard.name, this.settings.fuse)
     } catch (error) {
       throw error instanceof Error ? new QueryFailedError(text, [], error) : error
     }

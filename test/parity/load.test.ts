@@ -11,6 +11,9 @@ async function* streamed<T>(rows: readonly T[]): AsyncGenerator<T> {
   yield* rows
 }
 
+/** Texts of several bytes a character, with half a pair and one that is longer than a chunk's first buffer. */
+const wide = ['深圳', '😀', 'a\ud800b', '語'.repeat(5000)]
+
 describe('load stores what insert stores', () => {
   let targets: OpenTargets
   beforeAll(async () => {
@@ -61,20 +64,57 @@ describe('load stores what insert stores', () => {
       ],
     ]))
 
+  it('instants of a zone whose offset had seconds, and of years that ISO 8601 writes otherwise', async () => {
+    const zone = process.env['TZ']
+    const instants = [-70_000_000_000_000, -62_135_596_800_001, -1, 0, Date.UTC(1972, 0, 6), Date.UTC(1973, 0) - 1]
+    const later = [Date.UTC(1973, 0), Date.UTC(2026, 6, 1, 12), Date.UTC(9999, 11, 31), Date.UTC(10_000, 0)]
+    process.env['TZ'] = 'Africa/Monrovia'
+    try {
+      await same([
+        [
+          Wide,
+          () =>
+            [...instants, ...later].map((time, n) => ({
+              id: String(n),
+              name: 'row',
+              local: new Date(time),
+              instant: new Date(time),
+            })),
+        ],
+      ])
+    } finally {
+      if (zone === undefined) delete process.env['TZ']
+      else process.env['TZ'] = zone
+    }
+  })
+
   it('texts that COPY has a meaning for', () =>
     same([
       [
         Wide,
         () =>
-          ['\\N', '\\D', '\\.', '\\', 'a\tb', 'a\nb', 'a\r\nb', '\b\f\v', 'NULL', '"', ',', '\\\\N', '\u0001'].map(
-            (name, n) => ({
-              id: String(n),
-              name,
-              words: [name, name],
-              tags: [name, ''],
-              extra: { [name]: name },
-            }),
-          ),
+          [
+            '\\N',
+            '\\D',
+            '\\.',
+            '\\',
+            'a\tb',
+            'a\nb',
+            'a\r\nb',
+            '\b\f\v',
+            'NULL',
+            '"',
+            ',',
+            '\\\\N',
+            '\u0001',
+            ...wide,
+          ].map((name, n) => ({
+            id: String(n),
+            name,
+            words: [name, name],
+            tags: [name, ''],
+            extra: { [name]: name },
+          })),
       ],
     ]))
 
