@@ -1,4 +1,4 @@
-import { DatabaseError, type PoolClient, type QueryResult } from 'pg'
+import type { PoolClient, QueryResult } from 'pg'
 import { from as copyFrom } from 'pg-copy-streams'
 import { ShardedError } from '../errors/sharded-error'
 import { atMost } from './at-most'
@@ -10,7 +10,9 @@ import { NamedQuery } from './named-query'
 import { OperationEnded } from './operation-ended'
 import { PreparedStatements, type StatementName } from './prepared-statements'
 import { descriptionOf } from './row-description'
+import { isServerRefusal } from './server-refusal'
 import { Session } from './session'
+import { sqlState } from './sql-state'
 import type { StatementEvent, StatementListener } from './statement-event'
 
 interface Statement {
@@ -121,7 +123,7 @@ export class NodeConnection {
       return result
     } catch (error) {
       // The error comes before the server is ready: only then does the session know its state.
-      if (error instanceof DatabaseError) await session.ready()
+      if (isServerRefusal(error)) await session.ready()
       cancelled = (own ?? fuse)?.isBlown === true
       // As pg does for its promises: a stack that leads to the caller, not to the socket.
       if (error instanceof Error) Error.captureStackTrace(error)
@@ -345,6 +347,6 @@ function tell(listener: StatementListener, event: StatementEvent): void {
 }
 
 function isStalePlan(error: unknown): boolean {
-  if (!(error instanceof Error) || !('code' in error)) return false
-  return error.code === '26000' || (error.code === '0A000' && error.message.includes('cached plan'))
+  const state = sqlState(error)
+  return state === '26000' || (state === '0A000' && error instanceof Error && error.message.includes('cached plan'))
 }

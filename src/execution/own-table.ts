@@ -18,9 +18,6 @@ export async function createOnce(node: HomeNode, table: string, create: string):
   await node.query(`SELECT pg_advisory_xact_lock(${lockNumber}); ${create}`)
 }
 
-export const isUndefinedTable = (error: unknown): boolean =>
-  error instanceof Error && Reflect.get(error, 'code') === '42P01'
-
 /**
  * A connection that broke while ids were reserved: whether they are is of no account, they are not used. To the caller the
  * node was away, and nothing was written.

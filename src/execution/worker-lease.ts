@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { ShardedError } from '../errors/sharded-error'
 import type { TickGrant } from '../ids/id-generator'
 import { type IdLayout, idEpochSeconds, idLayouts, lastTick } from '../ids/id-layout'
-import { asUnavailable, createOnce, type HomeNode, isUndefinedTable } from './own-table'
+import { asUnavailable, createOnce, type HomeNode } from './own-table'
+import { sqlState, undefinedTable } from './sql-state'
 
 /** A holder that is not heard of for so long has lost its number. Renewed four times in that time. */
 const termSeconds = 60
@@ -138,7 +139,7 @@ export class WorkerLease {
       return rows[0] as Readonly<Record<string, unknown>> | undefined
     } catch (error) {
       // Somebody dropped the table: all numbers are free again, and their ticks start at the home node's clock.
-      if (isUndefinedTable(error)) return undefined
+      if (sqlState(error) === undefinedTable) return undefined
       throw asUnavailable(error, this.home.name)
     }
   }

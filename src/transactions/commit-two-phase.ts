@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { CommitOutcomeUnknownError, TransactionAbortedError } from '../errors/transaction-errors'
 import { OperationEnded } from '../execution/operation-ended'
 import { isServerRefusal } from '../execution/server-refusal'
+import { sqlState } from '../execution/sql-state'
 import { asLogin, lastOf } from './as-login'
 import { nextState, type ProtocolEvent, type ProtocolState } from './commit-protocol'
 import type { ControlPoint } from './control-point'
@@ -167,7 +168,7 @@ class TwoPhaseCommit {
         return 'done'
       } catch (error) {
         // Recovery was faster; or, of a participant in doubt, it had not been prepared.
-        if (error instanceof Error && 'code' in error && error.code === undefinedObject) return 'done'
+        if (sqlState(error) === undefinedObject) return 'done'
         this.context.warn(`Node ${node} has not ended a prepared transaction yet; recovery will. ${String(error)}`)
       }
     }

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { Fuse } from '../execution/fuse'
 import type { NodePool } from '../execution/node-pool'
 import type { StatementResult } from '../execution/statement-result'
+import { sqlState, undefinedTable } from '../execution/sql-state'
 import { quoted } from '../sql/quoted'
 import { asLogin } from './as-login'
 import { type PreparedId, parsePreparedId, preparedIdPrefix } from './prepared-id'
@@ -31,8 +32,7 @@ const forgetAfterMs = 200
 /** Decision rows that one pass of recovery reads of a node; the next pass reads the rest. */
 const maxRead = 10_000
 
-/** SQLSTATEs: the table is not there; a lock was not to be had in time; it was made by another process at the same moment. */
-const undefinedTable = '42P01'
+/** SQLSTATE of a lock that was not to be had in time. */
 const lockNotAvailable = '55P03'
 
 /** A row of the log. */
@@ -193,8 +193,6 @@ async function send(
 }
 
 type Query = (text: string, values?: readonly unknown[]) => Promise<StatementResult>
-
-const sqlState = (error: unknown): unknown => (error instanceof Error && 'code' in error ? error.code : undefined)
 
 async function knownIdentity(pool: BackgroundPool, identities: string): Promise<string | undefined> {
   try {

@@ -1,3 +1,4 @@
+import { sqlState } from '../execution/sql-state'
 import type { CommitContext } from './commit-two-phase'
 import { type Decision, type DecisionLog, keepDecisionMs, type PreparedTransaction } from './decision-log'
 
@@ -84,7 +85,7 @@ async function endPrepared(log: DecisionLog, text: string, isCommit: boolean): P
     await log.query(`${isCommit ? 'COMMIT' : 'ROLLBACK'} PREPARED '${text}'`)
     return true
   } catch (error) {
-    if (error instanceof Error && 'code' in error && endedByOthers.has(String(error.code))) return false
+    if (endedByOthers.has(sqlState(error) ?? '')) return false
     throw error
   }
 }

@@ -1,6 +1,6 @@
 import { ShardedError } from '../errors/sharded-error'
 import type { NodePool } from '../execution/node-pool'
-import { isServerRefusal } from '../execution/server-refusal'
+import { sqlState } from '../execution/sql-state'
 import type { CommitContext } from './commit-two-phase'
 import type { ControlPoint, ControlPoints } from './control-point'
 import { DecisionLog } from './decision-log'
@@ -97,7 +97,7 @@ async function openLog(pool: NodePool): Promise<DecisionLog> {
     return await DecisionLog.open(pool)
   } catch (cause) {
     // What passes must not make a process best-effort for as long as it lives.
-    if (!isServerRefusal(cause) || !lacking.has(cause.code ?? '')) throw cause
+    if (!lacking.has(sqlState(cause) ?? '')) throw cause
     throw unavailable(
       pool.name,
       `its decision log cannot be created: ${cause instanceof Error ? cause.message : cause}`,

@@ -1,10 +1,10 @@
 import { QueryFailedError } from 'typeorm'
+import { sqlState } from '../execution/sql-state'
 import { deleteEntries, insertEntries, mergeEntries } from '../lookups/lookup-sql'
 import { constraintOn, type LookupEntry } from '../lookups/lookup-table'
 import type { LookupWrites } from '../lookups/lookup-writes'
 import type { Shard } from '../topology/shard'
 import { askShard } from './ask-shards'
-import { driverCode } from './driver-code'
 import { type LookupBinding, shardOfEntry } from './lookup-binding'
 import type { ShardAccess } from './shard-access'
 
@@ -86,7 +86,7 @@ async function add(
   try {
     await askShard(access, insertEntries(binding.table, shard, entries))
   } catch (error) {
-    if (error instanceof QueryFailedError && driverCode(error) === '23505') nameConstraint(error, binding, shard)
+    if (error instanceof QueryFailedError && sqlState(error) === '23505') nameConstraint(error, binding, shard)
     throw error
   }
 }

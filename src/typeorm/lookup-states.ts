@@ -1,4 +1,5 @@
 import type { NodePool } from '../execution/node-pool'
+import { sqlState, undefinedTable } from '../execution/sql-state'
 import { definitionOf } from '../lookups/lookup-table'
 import { quoted } from '../sql/quoted'
 import type { LookupBinding } from './lookup-binding'
@@ -32,8 +33,8 @@ export class LookupStates {
   async load(bindings: readonly LookupBinding[]): Promise<ReadonlyMap<string, LookupState>> {
     const { rows } = await this.home
       .query(`SELECT "name", "definition", "is_ready", "progress" FROM ${this.table}`)
-      .catch((error: { code?: string }) => {
-        if (error.code === '42P01') return { rows: [] }
+      .catch((error: unknown) => {
+        if (sqlState(error) === undefinedTable) return { rows: [] }
         throw error
       })
     const states = new Map<string, LookupState>()

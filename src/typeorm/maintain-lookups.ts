@@ -1,12 +1,11 @@
-import { QueryFailedError } from 'typeorm'
 import { pushTo } from '../collections/push-to'
 import { ShardedError } from '../errors/sharded-error'
+import { sqlState, undefinedTable } from '../execution/sql-state'
 import { takeCaptured } from '../lookups/capture-sql'
 import type { CapturedChange } from '../lookups/captured-change'
 import { lookupWrites } from '../lookups/lookup-writes'
 import type { Shard } from '../topology/shard'
 import { applyLookupWrites } from './apply-lookup-writes'
-import { driverCode } from './driver-code'
 import type { ShardAccess } from './shard-access'
 
 /** The most shards whose notes one statement takes. */
@@ -66,7 +65,7 @@ async function captured(access: ShardAccess, sources: readonly Shard[]): Promise
       ),
     )
   } catch (error) {
-    throw error instanceof QueryFailedError && driverCode(error) === '42P01' ? notInstalled(sources, error) : error
+    throw sqlState(error) === undefinedTable ? notInstalled(sources, error) : error
   }
 }
 

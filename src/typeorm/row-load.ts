@@ -1,9 +1,9 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { DatabaseError } from 'pg'
 import { type ObjectLiteral, QueryFailedError } from 'typeorm'
 import { ShardedError } from '../errors/sharded-error'
 import type { Fuse } from '../execution/fuse'
 import type { NodeConnection } from '../execution/node-connection'
+import { isServerRefusal } from '../execution/server-refusal'
 import { physicalName } from '../planning/bind-shard-names'
 import type { Shard } from '../topology/shard'
 import { BoundClient } from './bound-client'
@@ -296,7 +296,7 @@ function loadedShard({ name }: Shard, tally: Tally, stage: 'loading' | 'end' | '
 /** The number in the input of the row that COPY was at, which its error names by the line. */
 function refusedRow(error: unknown, { numbers }: LoadChunk, places: readonly number[] | undefined): number | undefined {
   const driverError: unknown = error instanceof QueryFailedError ? error.driverError : undefined
-  const context = driverError instanceof DatabaseError ? (driverError.where ?? '') : ''
+  const context = isServerRefusal(driverError) ? (driverError.where ?? '') : ''
   const line = /^COPY .*, line (\d+)/m.exec(context)?.[1]
   if (line === undefined) return undefined
   const index = Number(line) - 1

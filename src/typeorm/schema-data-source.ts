@@ -1,6 +1,7 @@
 import { DataSource, type EntityMetadata, type QueryRunner } from 'typeorm'
 import { ConnectionMetadataBuilder } from 'typeorm/connection/ConnectionMetadataBuilder'
 import type { NodePool } from '../execution/node-pool'
+import { sqlState } from '../execution/sql-state'
 import { physicalName } from '../planning/bind-shard-names'
 import type { Shard } from '../topology/shard'
 import { bindMetadata, rebindForeignKeys, renameConstraints } from './bind-metadata'
@@ -128,8 +129,8 @@ export class SchemaDataSource extends DataSource {
     for (const column of enums) {
       const name = column.enumName ?? `${metadata.tableName}_${column.databaseName.toLowerCase()}_enum`
       // Without CASCADE: an enum that the user named may serve other tables too, and then stays.
-      await this.pool.query(`DROP TYPE IF EXISTS "${schema}"."${name}"`).catch((error: { code?: string }) => {
-        if (error.code !== '2BP01') throw error
+      await this.pool.query(`DROP TYPE IF EXISTS "${schema}"."${name}"`).catch((error: unknown) => {
+        if (sqlState(error) !== '2BP01') throw error
       })
     }
   }

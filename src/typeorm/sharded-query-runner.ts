@@ -1,5 +1,4 @@
 import { Readable } from 'node:stream'
-import { DatabaseError } from 'pg'
 import {
   type EntityManager,
   NamedPlaceholdersNotSupportedError,
@@ -19,6 +18,7 @@ import type { NodeConnection } from '../execution/node-connection'
 import type { Lease } from '../execution/node-pool'
 import { OperationLimits } from '../execution/operation-limits'
 import type { ScatterLimits } from '../execution/scatter-limits'
+import { isServerRefusal } from '../execution/server-refusal'
 import type { Explanation } from '../planning/explanation'
 import type { Shard } from '../topology/shard'
 import { commitTransaction } from '../transactions/commit-transaction'
@@ -321,7 +321,7 @@ export class ShardedQueryRunner extends PostgresQueryRunner {
       )
     } catch (error) {
       // As TypeORM's own COMMIT fails: a deferred constraint, a serialization failure.
-      throw error instanceof DatabaseError ? new QueryFailedError('COMMIT', undefined, error) : error
+      throw isServerRefusal(error) ? new QueryFailedError('COMMIT', undefined, error) : error
     } finally {
       this.finish(parts)
     }
