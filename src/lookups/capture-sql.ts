@@ -1,15 +1,14 @@
 import { createHash } from 'node:crypto'
-import { physicalName } from '../planning/bind-shard-names'
+import { physicalName, tableOn } from '../planning/bind-shard-names'
+import { literal } from '../sql/literal'
 import { quoted } from '../sql/quoted'
 import type { Shard } from '../topology/shard'
-import { type LookupTable, tableOn } from './lookup-table'
+import type { LookupTable } from './lookup-table'
 
 /** The table of a shard where triggers note what lookups have to hear of. */
 export const captureOn = (shard: Shard): string => tableOn(`${shard.group}_lookup_capture`, shard)
 
 const functionOn = (table: string, shard: Shard): string => tableOn(`${table}_lookup_capture`, shard)
-
-const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`
 
 /** Texts of values must be the same in every session: they are read again on other nodes. */
 const settings = `SET "DateStyle" = 'ISO, YMD' SET "TimeZone" = 'UTC' SET extra_float_digits = 1 SET bytea_output = 'hex'`

@@ -1,7 +1,8 @@
+import { tableOn } from '../planning/bind-shard-names'
 import { quoted } from '../sql/quoted'
 import type { Shard } from '../topology/shard'
 import { entryOf, isEntered } from './capture-sql'
-import { constraintOn, type LookupColumn, type LookupEntry, type LookupTable, sqlType, tableOn } from './lookup-table'
+import { constraintOn, type LookupColumn, type LookupEntry, type LookupTable, sqlType } from './lookup-table'
 
 /** A statement on one shard. */
 export interface ShardStatement {

@@ -1,6 +1,4 @@
 import type { KeyType } from '../functions/key-type'
-import { physicalName } from '../planning/bind-shard-names'
-import { quoted } from '../sql/quoted'
 import type { Shard } from '../topology/shard'
 
 export interface LookupColumn {
@@ -47,12 +45,6 @@ const sqlTypes: Readonly<Record<KeyType, string>> = Object.freeze({
 })
 
 export const sqlType = ({ type }: LookupColumn): string => sqlTypes[type]
-
-/** A logical table on a shard, as SQL names it. */
-export function tableOn(table: string, shard: Shard): string {
-  const { schema, name } = physicalName(table, shard)
-  return `${quoted(schema)}.${quoted(name)}`
-}
 
 /** Indexes of all shards stand in one schema in the layout `table`. */
 export const constraintOn = ({ constraint }: LookupTable, { layout, label }: Shard): string =>

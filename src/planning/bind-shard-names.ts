@@ -1,3 +1,4 @@
+import { quoted } from '../sql/quoted'
 import type { Shard } from '../topology/shard'
 
 /** The schema that stands in every statement on a sharded entity until its shard is known. */
@@ -27,4 +28,10 @@ export function bindShardNames(text: string, shard: Shard): string {
 export function physicalName(table: string, shard: Shard): { readonly schema: string; readonly name: string } {
   if (shard.layout === 'schema') return { schema: shard.name, name: table }
   return { schema: 'public', name: `${table}_${shard.label}` }
+}
+
+/** A logical table on a shard, as SQL names it. @example tableOn('order', shard) // '"user_07"."order"' */
+export function tableOn(table: string, shard: Shard): string {
+  const { schema, name } = physicalName(table, shard)
+  return `${quoted(schema)}.${quoted(name)}`
 }

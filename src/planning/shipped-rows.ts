@@ -1,3 +1,4 @@
+import { literal } from '../sql/literal'
 import { quoted } from '../sql/quoted'
 import { placeholderSchema } from './bind-shard-names'
 import type { ValueType } from './sort-form'
@@ -46,7 +47,7 @@ export const shippedText = (expression: string, type: ValueType | undefined): st
 function typed(value: string, { type: { name, kind, collation }, base }: ShippedColumn): string {
   if (kind === 'enum' && base) {
     const row = `NULL::"${placeholderSchema}".${quoted(base.table)}`
-    return `(jsonb_populate_record(${row}, jsonb_build_object('${base.column.replaceAll("'", "''")}', ${value}))).${quoted(base.column)}`
+    return `(jsonb_populate_record(${row}, jsonb_build_object(${literal(base.column)}, ${value}))).${quoted(base.column)}`
   }
   const cast = name === 'text' || name === 'unknown' ? value : `${value}::${name}`
   return collation === undefined || collation === '"default"' ? cast : `${cast} COLLATE ${collation}`

@@ -8,7 +8,9 @@ import {
   triggersStamp,
 } from '../lookups/capture-sql'
 import { createLookup, dropLookup } from '../lookups/lookup-sql'
-import { definitionOf, tableOn } from '../lookups/lookup-table'
+import { definitionOf } from '../lookups/lookup-table'
+import { tableOn } from '../planning/bind-shard-names'
+import { literal } from '../sql/literal'
 import { quoted } from '../sql/quoted'
 import type { Shard } from '../topology/shard'
 import type { LookupBinding } from './lookup-binding'
@@ -54,6 +56,6 @@ async function installTable({ table, shards }: LookupBinding, shard: Shard, pool
   const { rows } = await pool.query('SELECT obj_description(to_regclass($1), $2) AS definition', [name, 'pg_class'])
   if (rows[0]?.definition === definition) return
   await pool.query(
-    `${dropLookup(table, shard)}; ${createLookup(table, shard)}; COMMENT ON TABLE ${name} IS '${definition.replaceAll("'", "''")}'`,
+    `${dropLookup(table, shard)}; ${createLookup(table, shard)}; COMMENT ON TABLE ${name} IS ${literal(definition)}`,
   )
 }

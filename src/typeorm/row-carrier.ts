@@ -1,10 +1,9 @@
 import { ShardedError } from '../errors/sharded-error'
 import type { Row } from '../merging/row'
-import { physicalName } from '../planning/bind-shard-names'
+import { tableOn } from '../planning/bind-shard-names'
 import { deleteText, putTemplate, referringText } from '../planning/carried-rows'
 import type { KeyUpdate } from '../planning/key-update'
 import { columnsText, type IncomingKey, incomingKeysText, type TableColumn } from '../planning/table-facts'
-import { quoted } from '../sql/quoted'
 import type { Shard } from '../topology/shard'
 import type { ControlPoint } from '../transactions/control-point'
 import type { ShardAccess } from './shard-access'
@@ -55,7 +54,7 @@ export class RowCarrier {
   async remove(shard: Shard, table: string, rows: readonly CarriedRow[]): Promise<void> {
     await this.reach('move:locked', shard)
     const addresses = addressesOf(rows)
-    const keys = await this.query(shard, incomingKeysText, [inSql(table, shard)])
+    const keys = await this.query(shard, incomingKeysText, [tableOn(table, shard)])
     for (const key of keys as unknown as readonly IncomingKey[]) {
       const [left] = await this.query(shard, referringText(table, key), addresses)
       if (left) throw leavesChildren(table, key, shard)
@@ -108,7 +107,7 @@ export class RowCarrier {
   }
 
   private async loadColumns(shard: Shard, table: string): Promise<Columns> {
-    const rows = await this.query(shard, columnsText, [inSql(table, shard)])
+    const rows = await this.query(shard, columnsText, [tableOn(table, shard)])
     const columns = rows as unknown as readonly (TableColumn & { readonly style: string })[]
     return { written: columns.filter(({ isGenerated }) => !isGenerated), style: columns[0]?.style ?? '' }
   }
@@ -140,11 +139,6 @@ export function checkSize(table: string, count: number): void {
   throw new ShardedError('MOVE_TOO_LARGE', `More than ${maxMovedRows} rows would move with one write of ${table}.`, {
     details: { table, limit: maxMovedRows },
   })
-}
-
-function inSql(table: string, shard: Shard): string {
-  const { schema, name } = physicalName(table, shard)
-  return `${quoted(schema)}.${quoted(name)}`
 }
 
 const leavesChildren = (table: string, key: IncomingKey, { name }: Shard): ShardedError =>

@@ -1,4 +1,4 @@
-import { tableOn } from '../lookups/lookup-table'
+import { tableOn } from '../planning/bind-shard-names'
 import type { LookupBinding } from './lookup-binding'
 import type { LookupStates } from './lookup-states'
 import type { Lookups } from './lookups'

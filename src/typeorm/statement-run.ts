@@ -3,13 +3,12 @@ import type { EntityManager } from 'typeorm'
 import type { QueryResult } from 'typeorm/query-runner/QueryResult'
 import { ShardedError } from '../errors/sharded-error'
 import type { Row } from '../merging/row'
-import { physicalName, placeholderSchema } from '../planning/bind-shard-names'
+import { placeholderSchema, tableOn } from '../planning/bind-shard-names'
 import type { ShippedRows } from '../planning/shipped-rows'
 import type { SplitLists } from '../planning/split-lists'
 import { localise, type NamedTable, templateOf, templateText } from '../planning/statement-template'
 import type { Cluster, StatementAnalysis } from '../routing/statement-analysis'
 import type { ParsedStatement } from '../sql/parse-statement'
-import { quoted } from '../sql/quoted'
 import type { TreeObject } from '../sql/tree'
 import type { Shard } from '../topology/shard'
 import type { LookupRoute } from './lookup-route'
@@ -79,8 +78,7 @@ export function wholeText({ parsed, analysis, statement }: ReadStatement, place?
     const groups = new Map(analysis.uses.map(({ rangeVar, table }) => [rangeVar, table.group]))
     return templateText(parsed, namedUses(analysis), ({ rangeVar, name }) => {
       const shard = place.shards.get(groups.get(rangeVar) ?? '') ?? place.shard
-      const physical = physicalName(name, shard)
-      return `${quoted(physical.schema)}.${quoted(physical.name)}`
+      return tableOn(name, shard)
     })
   }
   if (analysis.uses.some(({ rangeVar }) => rangeVar.schemaname === 'public')) {
