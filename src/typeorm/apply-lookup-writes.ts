@@ -6,6 +6,7 @@ import type { LookupWrites } from '../lookups/lookup-writes'
 import type { Shard } from '../topology/shard'
 import { askShard } from './ask-shards'
 import { type LookupBinding, shardOfEntry } from './lookup-binding'
+import { compareEntries, compareShards } from './lookup-order'
 import type { ShardAccess } from './shard-access'
 
 /** Entries in one statement. */
@@ -20,8 +21,7 @@ interface ShardPart {
 }
 
 /**
- * Writes to the lookups' shards, in a transaction: one shard after the other, and the values of a shard in one order, so
- * that two transactions do not wait for each other over nodes, which no server would notice.
+ * Writes to the lookups' shards, in a transaction, in the one order of `lookup-order.ts`.
  *
  * @throws QueryFailedError 23505 with the constraint of a `@GlobalUnique`
  */
@@ -30,7 +30,7 @@ export async function applyLookupWrites(
   all: readonly { readonly binding: LookupBinding; readonly writes: LookupWrites }[],
 ): Promise<void> {
   const parts = all.flatMap(({ binding, writes }) => partsOf(binding, writes))
-  parts.sort((a, b) => compare(a.shard.node, b.shard.node) || compare(a.shard.name, b.shard.name))
+  parts.sort((a, b) => compareShards(a.shard, b.shard))
   await access.transaction?.openNodes([...new Set(parts.map(({ shard }) => shard.node))])
   const { points } = access.runtime.transactions
   for (const { binding, shard, losses, gains, lateLosses } of parts) {
@@ -54,7 +54,7 @@ function partsOf(binding: LookupBinding, writes: LookupWrites): readonly ShardPa
   for (const entry of writes.gains) partOf(entry).gains.push(entry)
   for (const entry of writes.lateLosses) partOf(entry).lateLosses.push(entry)
   for (const { losses, gains, lateLosses } of parts.values())
-    for (const list of [losses, gains, lateLosses]) list.sort((a, b) => compare(a.join('\0'), b.join('\0')))
+    for (const list of [losses, gains, lateLosses]) list.sort(compareEntries)
   return [...parts.values()]
 }
 
@@ -106,5 +106,3 @@ function nameConstraint(error: QueryFailedError, { table }: LookupBinding, shard
 function* chunks(entries: readonly LookupEntry[]): Generator<readonly LookupEntry[]> {
   for (let from = 0; from < entries.length; from += maxEntries) yield entries.slice(from, from + maxEntries)
 }
-
-const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)

@@ -6,6 +6,7 @@ import type { Shard } from '../topology/shard'
 import { askShard } from './ask-shards'
 import { type LookupBinding, shardOfEntry } from './lookup-binding'
 import { entriesIn, type LookupDifference } from './lookup-maintenance'
+import { compareEntries, compareShards } from './lookup-order'
 import type { ShardAccess } from './shard-access'
 
 /** One text for equal entries, also where they were written in sessions with other settings. */
@@ -19,14 +20,14 @@ export const differenceOf = (table: LookupTable, entry: LookupEntry): LookupDiff
     primaryKey: primaryKeyOfEntry(table, entry),
   })
 
-/** Entries by the lookup's shards, in the one order in which all transactions go. */
+/** Entries by the lookup's shards, in the order of `compareShards`. */
 export function byLookupShard(
   binding: LookupBinding,
   entries: readonly LookupEntry[],
 ): readonly (readonly [Shard, readonly LookupEntry[]])[] {
   const parts = new Map<Shard, LookupEntry[]>()
   for (const entry of entries) pushTo(parts, shardOfEntry(binding, entry), entry)
-  return [...parts].sort(([a], [b]) => (`${a.node} ${a.name}` < `${b.node} ${b.name}` ? -1 : 1))
+  return [...parts].sort(([a], [b]) => compareShards(a, b))
 }
 
 /** Which of the entries are not in the lookup as they are. */
@@ -55,8 +56,7 @@ export async function enterEntries(
 ): Promise<readonly LookupEntry[]> {
   if (entries.length === 0) return []
   for (const [shard, own] of byLookupShard(binding, entries)) {
-    const sorted = [...own].sort((a, b) => (a.join('\0') < b.join('\0') ? -1 : 1))
-    await askShard(access, mergeEntries(binding.table, shard, sorted))
+    await askShard(access, mergeEntries(binding.table, shard, [...own].sort(compareEntries)))
   }
   return binding.table.isUnique ? missingEntries(access, binding, entries) : []
 }
