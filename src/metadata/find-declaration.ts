@@ -46,7 +46,8 @@ export function findIdColumns(storage: ShardArgsStorage, entity: EntityDescripti
   return [...found.values()]
 }
 
-function marks(args: ShardKeyArgs, column: ColumnDescription, entity: EntityDescription): boolean {
+/** True where a property that a decorator marks is the entity's column: a base class's mark holds for its heirs. */
+export function marks(args: ShardKeyArgs, column: ColumnDescription, entity: EntityDescription): boolean {
   return (
     (args.propertyName === column.propertyName || args.propertyName === column.relationProperty) &&
     (inherits(column.declaredOn, args.target) ||

@@ -2,7 +2,7 @@ import { ShardedError } from '../errors/sharded-error'
 import { hash } from '../functions/hash'
 import type { ModelDefaults } from './build-sharded-model'
 import type { ColumnDescription, EntityDescription } from './entity-description'
-import { inherits } from './find-declaration'
+import { inherits, marks } from './find-declaration'
 import type { Lookup, LookupModel } from './lookup'
 import type { LookupArgs } from './lookup-args-storage'
 import type { KeyColumn, ShardedEntity, ShardedModel, ShardGroup } from './sharded-entity'
@@ -50,11 +50,9 @@ interface Declared {
 /** The columns that a declaration means in an entity; undefined where it is of another. @throws ShardedError LOOKUP_INVALID */
 function columnsOf(args: LookupArgs, entity: EntityDescription): readonly ColumnDescription[] | undefined {
   if (args.isMark) {
-    const marked = entity.columns.filter(
-      (column) =>
-        args.properties.some((name) => name === column.propertyName || name === column.relationProperty) &&
-        (inherits(column.declaredOn, args.target) ||
-          (inherits(args.target, column.declaredOn) && inherits(entity.target, args.target))),
+    const { target, properties } = args
+    const marked = entity.columns.filter((column) =>
+      properties.some((propertyName) => marks({ target, propertyName }, column, entity)),
     )
     if (marked.length > 0) return marked
     if (inherits(entity.target, args.target)) throw invalid(entity, args, 'marks no column')
