@@ -133,10 +133,10 @@ export class NodePool {
   }
 
   /** One statement on a connection of its own. */
-  async query(text: string, values?: readonly unknown[]): Promise<QueryResult> {
-    const lease = await this.acquire()
+  async query(text: string, values?: readonly unknown[], fuse?: Fuse): Promise<QueryResult> {
+    const lease = await this.acquire(undefined, fuse)
     try {
-      return await lease.connection.query(text, values, undefined)
+      return await lease.connection.query(text, values, undefined, fuse)
     } finally {
       lease.release()
     }

@@ -1,7 +1,7 @@
 import { ShardedError } from '../errors/sharded-error'
 import type { NodePool } from './node-pool'
 
-/** The node that holds this package's own tables of ids, and its statements that nobody asked for. */
+/** A node that holds tables of this package's own: of ids and lookups it is the home node. */
 export type HomeNode = Pick<NodePool, 'name' | 'query'>
 
 /** Nobody else's lock: what creates this package's own tables waits for each other. */

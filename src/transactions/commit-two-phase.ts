@@ -80,7 +80,7 @@ class TwoPhaseCommit {
 
   private async record(): Promise<ProtocolEvent> {
     const participants = this.others.map(({ node }) => this.context.log(node).identity)
-    await this.log.record((text, values) => within((fuse) => this.decider.query(text, values, fuse)), {
+    await this.log.record((text) => within((fuse) => this.decider.query(text, undefined, fuse)), {
       transaction: this.transaction,
       participants,
     })

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import type { Fuse } from '../execution/fuse'
 import type { NodePool } from '../execution/node-pool'
-import type { StatementResult } from '../execution/statement-result'
+import { createOnce } from '../execution/own-table'
 import { sqlState, undefinedTable } from '../execution/sql-state'
+import type { StatementResult } from '../execution/statement-result'
 import { quoted } from '../sql/quoted'
 import { asLogin } from './as-login'
 import { type PreparedId, parsePreparedId, preparedIdPrefix } from './prepared-id'
@@ -85,7 +86,7 @@ export class DecisionLog {
    * Writes the decision row, in the transaction of `query`. The decision is as durable as commits are by default, and its
    * transaction ends by itself where this process falls silent: recovery waits for that.
    */
-  async record(query: Query, { transaction, participants }: Decision): Promise<void> {
+  async record(query: (text: string) => Promise<unknown>, { transaction, participants }: Decision): Promise<void> {
     await query(
       `${asLogin} INSERT INTO ${this.table} (id, participants) VALUES ('${transaction}', '{${participants.join()}}')
        RETURNING CASE current_setting('synchronous_commit') WHEN 'off' THEN set_config('synchronous_commit', 'on', true) END,
@@ -105,7 +106,7 @@ export class DecisionLog {
 
   private async ask(transaction: string, fuse: Fuse): Promise<boolean | undefined> {
     const lease = await this.pool.acquire(undefined, fuse)
-    const send: Query = (text, values) => lease.connection.query(text, values, undefined, fuse)
+    const send = (text: string, values?: readonly unknown[]) => lease.connection.query(text, values, undefined, fuse)
     try {
       await send('BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE')
       await send(`SET LOCAL lock_timeout = ${probeWaitMs}`)
@@ -152,7 +153,7 @@ export class DecisionLog {
 
   /** A statement on a connection of its own; a node that is silent fails it. */
   query(text: string, values?: readonly unknown[]): Promise<StatementResult> {
-    return within((fuse) => send(this.pool, text, values, fuse), questionDeadlineMs)
+    return within((fuse) => this.pool.query(text, values, fuse), questionDeadlineMs)
   }
 
   /** Deletes decision rows. */
@@ -179,24 +180,9 @@ export class DecisionLog {
 
 type BackgroundPool = NodePool['background']
 
-/** One statement on a connection of its own. */
-async function send(
-  pool: BackgroundPool,
-  ...[text, values, fuse]: [string, (readonly unknown[])?, Fuse?]
-): Promise<StatementResult> {
-  const lease = await pool.acquire(undefined, fuse)
-  try {
-    return await lease.connection.query(text, values, undefined, fuse)
-  } finally {
-    lease.release()
-  }
-}
-
-type Query = (text: string, values?: readonly unknown[]) => Promise<StatementResult>
-
 async function knownIdentity(pool: BackgroundPool, identities: string): Promise<string | undefined> {
   try {
-    const { rows } = await send(pool, `SELECT id FROM ${identities}`)
+    const { rows } = await pool.query(`SELECT id FROM ${identities}`)
     return rows[0]?.id
   } catch (error) {
     if (sqlState(error) === undefinedTable) return undefined
@@ -204,22 +190,26 @@ async function knownIdentity(pool: BackgroundPool, identities: string): Promise<
   }
 }
 
-/** Two processes may do this at once: the lock lets the second one find what the first has made. */
+/** Two processes may do this at once: the first identity stays. */
 async function create(
   pool: BackgroundPool,
   { identities, table }: Record<'identities' | 'table', string>,
 ): Promise<string> {
-  await send(
+  await createOnce(
     pool,
-    `BEGIN;
-    SELECT pg_advisory_xact_lock(hashtextextended('typeorm_sharded decision log', 0));
-    CREATE TABLE IF NOT EXISTS ${identities} (
-      id text NOT NULL, is_only boolean PRIMARY KEY DEFAULT true CHECK (is_only));
-    CREATE TABLE IF NOT EXISTS ${table} (
-      id text PRIMARY KEY, participants text[] NOT NULL, decided_at timestamptz NOT NULL DEFAULT clock_timestamp());
-    INSERT INTO ${identities} (id) VALUES ('${randomBytes(8).toString('hex')}') ON CONFLICT DO NOTHING;
-    COMMIT`,
+    table,
+    `CREATE TABLE IF NOT EXISTS ${table} (
+      id text PRIMARY KEY, participants text[] NOT NULL, decided_at timestamptz NOT NULL DEFAULT clock_timestamp())`,
   )
+  await createOnce(
+    pool,
+    identities,
+    `CREATE TABLE IF NOT EXISTS ${identities} (
+      id text NOT NULL, is_only boolean PRIMARY KEY DEFAULT true CHECK (is_only))`,
+  )
+  await pool.query(`INSERT INTO ${identities} (id) VALUES ($1) ON CONFLICT DO NOTHING`, [
+    randomBytes(8).toString('hex'),
+  ])
   const identity = await knownIdentity(pool, identities)
   if (identity === undefined) throw new RangeError(`Node ${pool.name} has no identity in ${identities}.`)
   return identity

@@ -1,4 +1,5 @@
 import type { NodePool } from '../execution/node-pool'
+import { createOnce } from '../execution/own-table'
 import { sqlState, undefinedTable } from '../execution/sql-state'
 import { definitionOf } from '../lookups/lookup-table'
 import { quoted } from '../sql/quoted'
@@ -19,8 +20,10 @@ export class LookupStates {
     return `${quoted(this.home.facts.searchSchema)}."sharding_lookup"`
   }
 
-  async create(): Promise<void> {
-    await this.home.query(
+  create(): Promise<void> {
+    return createOnce(
+      this.home,
+      this.table,
       `CREATE TABLE IF NOT EXISTS ${this.table} ("name" text PRIMARY KEY, "definition" text NOT NULL, "is_ready" boolean NOT NULL, "progress" jsonb NOT NULL DEFAULT '{}', "changed_at" timestamptz NOT NULL DEFAULT now())`,
     )
   }
