@@ -1,6 +1,6 @@
 import { ShardedError } from '../errors/sharded-error'
 import { PartialCommitError, TransactionAbortedError } from '../errors/transaction-errors'
-import type { Participant } from './participant'
+import { type Participant, shardsOf } from './participant'
 import { within } from './within'
 
 /**
@@ -19,18 +19,13 @@ export async function commitAll(participants: readonly Participant[]): Promise<v
     } catch (error) {
       const rest = participants.slice(index + 1)
       await rollBackAll(rest)
-      const isUnknown = error instanceof ShardedError && error.has('outcome-unknown')
-      if (committed.length === 0 && (!isUnknown || participants.length === 1)) throw error
-      const outcome = {
-        committed,
-        failed: isUnknown ? rest : [participant, ...rest],
-        unknown: isUnknown ? [participant] : [],
-      }
+      const isInDoubt = isUnknown(error)
+      if (committed.length === 0 && (!isInDoubt || participants.length === 1)) throw error
       throw new PartialCommitError(
         {
-          committed: namesOf(outcome.committed),
-          failed: namesOf(outcome.failed),
-          unknown: namesOf(outcome.unknown),
+          committed: shardsOf(committed),
+          failed: shardsOf(isInDoubt ? rest : [participant, ...rest]),
+          unknown: shardsOf(isInDoubt ? [participant] : []),
         },
         error,
       )
@@ -43,7 +38,5 @@ export async function rollBackAll(participants: readonly Participant[]): Promise
   await Promise.allSettled(participants.map((one) => within((fuse) => one.rollback(fuse))))
 }
 
-/** The shards of participants; a node by its name, where no shard of it took part. */
-function namesOf(participants: readonly Participant[]): readonly string[] {
-  return participants.flatMap(({ node, shards }) => (shards.length > 0 ? shards : [`node ${node}`]))
-}
+/** Whether an error leaves open what became of a commit. */
+export const isUnknown = (error: unknown): boolean => error instanceof ShardedError && error.has('outcome-unknown')

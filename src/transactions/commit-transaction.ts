@@ -1,6 +1,5 @@
-import { ShardedError } from '../errors/sharded-error'
 import { TransactionAbortedError } from '../errors/transaction-errors'
-import { commitAll, rollBackAll } from './commit-all'
+import { commitAll, isUnknown, rollBackAll } from './commit-all'
 import { type CommitContext, commitTwoPhase } from './commit-two-phase'
 import type { Participant } from './participant'
 import { within } from './within'
@@ -37,8 +36,6 @@ export async function commitTransaction(participants: readonly Participant[], tw
   }
   return twoPhase && writers.length > 1 ? commitTwoPhase(writers, twoPhase) : commitAll(writers)
 }
-
-const isUnknown = (error: unknown): boolean => error instanceof ShardedError && error.has('outcome-unknown')
 
 interface Sides {
   readonly readers: readonly Participant[]

@@ -7,7 +7,7 @@ import { asLogin, lastOf } from './as-login'
 import { nextState, type ProtocolEvent, type ProtocolState } from './commit-protocol'
 import type { ControlPoint } from './control-point'
 import { type DecisionLog, keepDecisionMs } from './decision-log'
-import type { Participant } from './participant'
+import { type Participant, shardsOf } from './participant'
 import { formatPreparedId } from './prepared-id'
 import { within } from './within'
 
@@ -113,11 +113,11 @@ class TwoPhaseCommit {
       try {
         const decided = await this.log.hasDecided(this.transaction)
         if (decided === undefined) continue
+        if (decided) return 'done'
         // Later, recovery of another process may have ended the participants and deleted the row.
-        if (!decided && performance.now() - this.startedAt > keepDecisionMs / 2) return 'lost'
-        if (!decided)
-          this.reason = new TransactionAbortedError(this.decider.node, { cause: this.reason, retryable: true })
-        return decided ? 'done' : 'failed'
+        if (performance.now() - this.startedAt > keepDecisionMs / 2) return 'lost'
+        this.reason = new TransactionAbortedError(this.decider.node, { cause: this.reason, retryable: true })
+        return 'failed'
       } catch (error) {
         this.context.warn(`Node ${this.decider.node} cannot be asked for the outcome of a commit yet. ${String(error)}`)
         await new Promise((resolve) => setTimeout(resolve, 100 * 2 ** question))
@@ -197,7 +197,7 @@ class TwoPhaseCommit {
 
   private unknown(): CommitOutcomeUnknownError {
     const { decider, others, transaction, reason } = this
-    const shards = [decider, ...others].flatMap(({ node, shards: own }) => (own.length > 0 ? own : [`node ${node}`]))
+    const shards = shardsOf([decider, ...others])
     return new CommitOutcomeUnknownError(
       `Node ${decider.node} did not acknowledge COMMIT of a transaction over ${shards.join(', ')}; it is committed on all of them or on none.`,
       { details: { node: decider.node, shards, transaction }, cause: reason },

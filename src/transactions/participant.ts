@@ -20,3 +20,7 @@ export interface Participant {
   /** A statement on its connection, in its transaction until that ends. */
   query(text: string, values?: readonly unknown[], fuse?: Fuse): Promise<StatementResult>
 }
+
+/** The shards of participants; a node by its name, where no shard of it took part. */
+export const shardsOf = (participants: readonly Participant[]): readonly string[] =>
+  participants.flatMap(({ node, shards }) => (shards.length > 0 ? shards : [`node ${node}`]))
