@@ -94,9 +94,9 @@ export class NodeConnection {
   }
 
   private async perform(given: Omit<Statement, 'named'>, shard: string | undefined): Promise<QueryResult> {
-    const { text, values, fuse } = given
-    fuse?.check()
-    if (this.isBusy) await this.turn(shard, fuse)
+    const { text, values } = given
+    given.fuse?.check()
+    if (this.isBusy) await this.turn(shard, given.fuse)
     try {
       // Who holds it may have given it back at the moment it broke.
       if (this.session.hasEnded) throw unavailable({ node: this.node, shard }, new Error('the connection has ended'))
@@ -107,8 +107,8 @@ export class NodeConnection {
     }
     this.isBusy = true
     const { session, settings, lockWatch } = this
-    const own = lockWatch && (fuse ?? new Fuse())
-    const unwatch = own && lockWatch.over(this.client, text, own)
+    const fuse = given.fuse ?? (lockWatch && new Fuse())
+    const unwatch = fuse && lockWatch?.over(this.client, text, fuse)
     const started = settings.listeners.size > 0 ? performance.now() : 0
     const named = this.nameOf(text, values)
     let failed = true
@@ -116,20 +116,19 @@ export class NodeConnection {
     try {
       if (named?.evicted !== undefined) await this.deallocate(named.evicted)
       const statement = { ...given, named }
-      const ended = own ?? fuse
-      const result = await (ended ? this.sendCancellable(statement, ended) : this.sendNamed(statement))
+      const result = await (fuse ? this.sendCancellable(statement, fuse) : this.sendNamed(statement))
       failed = false
       if (result.rowCount && writeCommands.has(result.command)) this.hasWritten = true
       return result
     } catch (error) {
       // The error comes before the server is ready: only then does the session know its state.
       if (isServerRefusal(error)) await session.ready()
-      cancelled = (own ?? fuse)?.isBlown === true
+      cancelled = fuse?.isBlown === true
       // As pg does for its promises: a stack that leads to the caller, not to the socket.
       if (error instanceof Error) Error.captureStackTrace(error)
-      const failure = this.failure(error, text, shard, own ?? fuse)
+      const failure = this.failure(error, text, shard, fuse)
       // Nobody else knows of a fuse that is the watch's alone.
-      throw !fuse && failure instanceof OperationEnded ? failure.reason : failure
+      throw !given.fuse && failure instanceof OperationEnded ? failure.reason : failure
     } finally {
       unwatch?.()
       this.passTurn()

@@ -74,13 +74,15 @@ export class NodePool {
     onPoolError,
   }: NodePoolSettings) {
     this.name = name
-    this.pool = new Pool(parseInt8 ? { ...pool, types: int8AsNumber } : pool)
-    this.reserve = new Pool({ ...(parseInt8 ? { ...pool, types: int8AsNumber } : pool), max: reserveSize })
-    this.reserve.on('error', onPoolError)
-    this.reserve.on('connect', (client) => void Session.of(client))
-    // Without a listener, the error of an idle connection (a node that dies) would end the process.
-    this.pool.on('error', onPoolError)
-    this.pool.on('connect', (client) => void Session.of(client))
+    const open = (config: PoolConfig): Pool => {
+      const opened = new Pool(parseInt8 ? { ...config, types: int8AsNumber } : config)
+      // Without a listener, the error of an idle connection (a node that dies) would end the process.
+      opened.on('error', onPoolError)
+      opened.on('connect', (client) => void Session.of(client))
+      return opened
+    }
+    this.pool = open(pool)
+    this.reserve = open({ ...pool, max: reserveSize })
     this.settings = {
       maxPrepared,
       listeners: this.listeners,
@@ -142,7 +144,10 @@ export class NodePool {
     }
   }
 
-  /** The same pool for what nobody asked for: its statements are not told to listeners, who count those of operations. */
+  /**
+   * The node for what nobody asked for, on the connections of the reserve: its statements are not told to listeners, who
+   * count those of operations.
+   */
   get background(): Pick<NodePool, 'name' | 'facts' | 'acquire' | 'query'> {
     return Object.create(this, {
       settings: { value: { ...this.settings, listeners: new Set() } },
