@@ -3,7 +3,7 @@ import type { Alias } from 'typeorm/query-builder/Alias'
 import type { QueryExpressionMap } from 'typeorm/query-builder/QueryExpressionMap'
 import { ShardedError } from '../errors/sharded-error'
 import type { Shard } from '../topology/shard'
-import type { EntityBinding } from './entity-binding'
+import { type EntityBinding, preparedKey } from './entity-binding'
 import type { Narrowing } from './hint'
 import { hintedShard, shardOfHint } from './operation-context'
 import type { ShardRuntime } from './shard-runtime'
@@ -78,14 +78,8 @@ export class BuilderNarrowing {
     const { hint } = this.narrowing
     const binding = this.keyBinding(mainAlias)
     if (!binding || hint?.kind !== 'key') return {}
-    const { driver } = binding.metadata.dataSource
-    const values = keyValues(binding, hint.value)
-    return Object.fromEntries(
-      binding.keyColumns.map((column, index) => [
-        `${this.prefix}${index}`,
-        driver.preparePersistentValue(values[index], column),
-      ]),
-    )
+    const values = preparedKey(binding, keyValues(binding, hint.value))
+    return Object.fromEntries(values.map((value, index) => [`${this.prefix}${index}`, value]))
   }
 
   /** Gives rows the key where they have none. */

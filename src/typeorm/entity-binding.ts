@@ -34,9 +34,7 @@ export function keyOf(binding: EntityBinding, object: ObjectLiteral): readonly s
   for (const [index, column] of binding.keyColumns.entries()) {
     const value: unknown = column.getEntityValue(object)
     if (value === undefined || value === null) return undefined
-    key.push(
-      canonicalColumnKey(binding, index, binding.metadata.dataSource.driver.preparePersistentValue(value, column)),
-    )
+    key.push(canonicalValue(binding, index, value))
   }
   return key
 }
@@ -69,6 +67,19 @@ export function shardAt(binding: EntityBinding, index: number): Shard {
       details: { index },
     })
   return shard
+}
+
+/** Parts of a shard key as entities have them, as TypeORM would write them. */
+export function preparedKey({ metadata, keyColumns }: EntityBinding, values: readonly unknown[]): readonly unknown[] {
+  const { driver } = metadata.dataSource
+  return keyColumns.map((column, index): unknown => driver.preparePersistentValue(values[index], column))
+}
+
+/** The canonical text of a value that an entity has for one key column. @throws ShardedError KEY_INVALID naming entity and column */
+export function canonicalValue(binding: EntityBinding, index: number, value: unknown): string {
+  const column = binding.keyColumns[index]
+  const { driver } = binding.metadata.dataSource
+  return canonicalColumnKey(binding, index, column && driver.preparePersistentValue(value, column))
 }
 
 /** The canonical text of a database value of one key column. @throws ShardedError KEY_INVALID naming entity and column */

@@ -6,7 +6,7 @@ import { columnNode, operatorNode } from '../sql/nodes'
 import { printStatement } from '../sql/print-statement'
 import { withConditions } from '../sql/with-conditions'
 import type { Shard } from '../topology/shard'
-import type { EntityBinding } from './entity-binding'
+import { preparedKey } from './entity-binding'
 import type { Hint } from './hint'
 import { hintedShard, shardOfHint } from './operation-context'
 import type { ShardRuntime } from './shard-runtime'
@@ -58,7 +58,7 @@ export function hintStatement(
   if ('InsertStmt' in statement || read.parameterCount !== parameters.length)
     return { text: parsed.text, parameters, pinned }
   const { text } = printStatement(withConditions(statement, keyConditions(use, parameters.length)))
-  return { text, parameters: [...parameters, ...preparedKey(binding, hint.value)], pinned }
+  return { text, parameters: [...parameters, ...preparedKey(binding, keyValues(binding, hint.value))], pinned }
 }
 
 const keyConditions = ({ table, rangeVar }: TableUse, given: number): readonly Node[] =>
@@ -67,9 +67,3 @@ const keyConditions = ({ table, rangeVar }: TableUse, given: number): readonly N
       ParamRef: { number: given + index + 1 },
     }),
   )
-
-function preparedKey(binding: EntityBinding, value: unknown): readonly unknown[] {
-  const { driver } = binding.metadata.dataSource
-  const values = keyValues(binding, value)
-  return binding.keyColumns.map((column, index) => driver.preparePersistentValue(values[index], column))
-}

@@ -3,7 +3,7 @@ import { ShardedError } from '../errors/sharded-error'
 import { keyText } from '../routing/route'
 import type { Shard } from '../topology/shard'
 import { carryRow } from './carry-row'
-import { canonicalColumnKey, type EntityBinding, keyOf, shardOfKey } from './entity-binding'
+import { canonicalValue, type EntityBinding, keyOf, shardOfKey } from './entity-binding'
 import { inSavepoint } from './in-transaction'
 import { loadedRelation } from './loaded-relation'
 import { locateRows } from './locate-rows'
@@ -175,7 +175,5 @@ function newKeyOf(binding: EntityBinding, values: readonly unknown[]): readonly 
 }
 
 function canonicalOf(binding: EntityBinding, index: number, value: unknown): string | undefined {
-  const column = binding.keyColumns[index]
-  if (!column || value === undefined || value === null) return undefined
-  return canonicalColumnKey(binding, index, binding.metadata.dataSource.driver.preparePersistentValue(value, column))
+  return value === undefined || value === null ? undefined : canonicalValue(binding, index, value)
 }

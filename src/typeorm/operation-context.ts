@@ -4,7 +4,7 @@ import { unknownPredicate } from '../routing/predicate'
 import { type Route, routePredicate } from '../routing/route'
 import { checkScatter } from '../routing/scatter-policy'
 import type { Shard } from '../topology/shard'
-import { canonicalColumnKey, type EntityBinding, shardAt, shardOfKey } from './entity-binding'
+import { canonicalValue, type EntityBinding, shardAt, shardOfKey } from './entity-binding'
 import { findPredicate } from './find-predicate'
 import type { Hint } from './hint'
 import { asKey } from './lookup-binding'
@@ -117,7 +117,7 @@ export function shardOfHint(binding: EntityBinding, value: unknown): Shard {
         },
       )
     }
-    return canonicalColumnKey(binding, index, binding.metadata.dataSource.driver.preparePersistentValue(one, column))
+    return canonicalValue(binding, index, one)
   })
   return shardOfKey(binding, key)
 }

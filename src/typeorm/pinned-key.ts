@@ -4,7 +4,7 @@ import { pinnedKey } from '../routing/pinned-key'
 import { pinnedSlot } from '../routing/pinned-slot'
 import type { Predicate } from '../routing/predicate'
 import { keyText } from '../routing/route'
-import { canonicalColumnKey, type EntityBinding } from './entity-binding'
+import { canonicalValue, type EntityBinding } from './entity-binding'
 import { slotOfObject } from './entity-ids'
 
 /**
@@ -21,10 +21,8 @@ export function changesKey(
   for (const [index, column] of binding.keyColumns.entries()) {
     const value: unknown = column.getEntityValue(values)
     if (value === undefined) continue
-    if (typeof value !== 'function' && value !== null) {
-      const prepared: unknown = binding.metadata.dataSource.driver.preparePersistentValue(value, column)
-      if (canonicalColumnKey(binding, index, prepared) === pinnedKey(predicate, index)) continue
-    }
+    const isValue = typeof value !== 'function' && value !== null
+    if (isValue && canonicalValue(binding, index, value) === pinnedKey(predicate, index)) continue
     return { column: column.propertyPath, value }
   }
   return undefined

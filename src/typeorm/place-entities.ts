@@ -4,7 +4,7 @@ import { ShardedError } from '../errors/sharded-error'
 import { keyText } from '../routing/route'
 import type { Shard } from '../topology/shard'
 import type { RowMove } from './carry-row'
-import { canonicalColumnKey, type EntityBinding, keyOf, requireKey, shardOfKey } from './entity-binding'
+import { canonicalValue, type EntityBinding, keyOf, requireKey, shardOfKey } from './entity-binding'
 import { type BindingOf, type GraphNode, type KeyedNode, type PersistMode, walkGraph } from './entity-graph'
 import { checkIdSlot, shardsOfObject, slotOfObject } from './entity-ids'
 import { type GivenIds, whenReserved } from './given-ids'
@@ -134,7 +134,7 @@ function moveOf({ binding, entity }: GraphNode, origin: Origin | undefined): rea
     const before = origin.key[index]
     const now: unknown = column.getEntityValue(entity)
     if (before === now || before === undefined || before === null || now === undefined) continue
-    if (now !== null && canonical(binding, index, before) === canonical(binding, index, now)) continue
+    if (now !== null && canonicalValue(binding, index, before) === canonicalValue(binding, index, now)) continue
     if (now !== null && binding.entity.onKeyChange === 'move' && !binding.entity.primaryKeyHoldsShardKey) {
       const after = binding.keyColumns.map((one): unknown => one.getEntityValue(entity))
       return [{ binding, entity, from: origin.shard, before: origin.key, after }]
@@ -148,15 +148,6 @@ function moveOf({ binding, entity }: GraphNode, origin: Origin | undefined): rea
     )
   }
   return []
-}
-
-function canonical(binding: EntityBinding, index: number, value: unknown): string {
-  const column = binding.keyColumns[index]
-  return canonicalColumnKey(
-    binding,
-    index,
-    column ? binding.metadata.dataSource.driver.preparePersistentValue(value, column) : value,
-  )
 }
 
 function needsCheck(

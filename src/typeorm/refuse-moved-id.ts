@@ -1,4 +1,4 @@
-import { canonicalColumnKey, type EntityBinding } from './entity-binding'
+import { canonicalColumnKey, type EntityBinding, preparedKey } from './entity-binding'
 import { checkSlot } from './entity-ids'
 
 /**
@@ -7,10 +7,7 @@ import { checkSlot } from './entity-ids'
  * @throws ShardedError ID_OF_ANOTHER_SLOT
  */
 export function refuseMovedId(binding: EntityBinding, before: readonly unknown[], after: readonly unknown[]): void {
-  const { driver } = binding.metadata.dataSource
-  const prepared = (values: readonly unknown[]): readonly unknown[] =>
-    binding.keyColumns.map((column, index): unknown => driver.preparePersistentValue(values[index], column))
-  if (binding.id?.carriesSlot) refuseMovedRow(binding, prepared(before), prepared(after))
+  if (binding.id?.carriesSlot) refuseMovedRow(binding, preparedKey(binding, before), preparedKey(binding, after))
 }
 
 /** The same, of values as the database has them. @throws ShardedError ID_OF_ANOTHER_SLOT */

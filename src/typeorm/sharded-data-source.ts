@@ -37,7 +37,7 @@ import { checkPhysicalNames } from './check-physical-names'
 import { currentRunnerOf } from './current-manager'
 import { describeEntities } from './describe-entities'
 import { drainCaptured } from './drain-lookups'
-import { canonicalColumnKey, type EntityBinding, shardOfKey } from './entity-binding'
+import { canonicalValue, type EntityBinding, shardOfKey } from './entity-binding'
 import { IdMakers } from './id-makers'
 import { installLookups, uninstallLookups } from './install-lookups'
 import { KeyGuard } from './key-guard'
@@ -162,9 +162,7 @@ export class ShardedDataSource extends DataSource {
   locate(target: EntityTarget<ObjectLiteral>, key: unknown): Location {
     const binding = this.bindingOf(target)
     const values = keyValues(binding, key)
-    const canonical = binding.keyColumns.map((column, index) =>
-      canonicalColumnKey(binding, index, this.driver.preparePersistentValue(values[index], column)),
-    )
+    const canonical = binding.keyColumns.map((_, index) => canonicalValue(binding, index, values[index]))
     const shard = shardOfKey(binding, canonical)
     return Object.freeze({ slot: binding.entity.fn.slotOf(canonical), shard: shard.name, node: shard.node })
   }
