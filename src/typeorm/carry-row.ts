@@ -16,6 +16,9 @@ export interface RowMove {
   readonly after: readonly unknown[]
 }
 
+/** How often a row is followed that others move while we look for it. */
+export const maxRounds = 3
+
 /** Moves a row by its primary key, as it is but for the shard key. @returns false where it is not on that shard */
 export async function carryRow(
   transaction: ShardTransaction,

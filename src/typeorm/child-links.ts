@@ -1,5 +1,6 @@
 import type { EntityMetadata } from 'typeorm'
 import type { ChildLink } from '../planning/carried-rows'
+import { colocationGroup } from './colocation-group'
 import type { EntityBinding } from './entity-binding'
 
 /** What hangs on what inside a colocation group. */
@@ -19,7 +20,7 @@ export function groupTables(
 ): GroupTables {
   const { group } = root.entity
   const metadatas = root.metadata.dataSource.entityMetadatas.filter(
-    (metadata) => groupOf(metadata, bindingOf) === group,
+    (metadata) => colocationGroup(metadata, (target) => bindingOf(target)?.entity.group) === group,
   )
   const keys = new Map<string, Map<string, number>>()
   for (const metadata of metadatas) {
@@ -100,14 +101,4 @@ function keyPairs(
     const isKnown = pairs.some(([a, b]) => a === column.databaseName && b === name)
     return isKnown ? [] : [[column.databaseName, name] as const]
   })
-}
-
-function groupOf(
-  metadata: EntityMetadata,
-  bindingOf: (target: unknown) => EntityBinding | undefined,
-): string | undefined {
-  const own = bindingOf(metadata.target)
-  if (own) return own.entity.group
-  const owner = metadata.parentClosureEntityMetadata ?? metadata.foreignKeys[0]?.referencedEntityMetadata
-  return metadata.isJunction && owner ? bindingOf(owner.target)?.entity.group : undefined
 }

@@ -2,7 +2,7 @@ import { type EntityManager, EntityNotFoundError, type ObjectLiteral } from 'typ
 import { ShardedError } from '../errors/sharded-error'
 import { keyText } from '../routing/route'
 import type { Shard } from '../topology/shard'
-import { carryRow } from './carry-row'
+import { carryRow, maxRounds } from './carry-row'
 import { canonicalValue, type EntityBinding, keyOf, shardOfKey } from './entity-binding'
 import { inSavepoint } from './in-transaction'
 import { loadedRelation } from './loaded-relation'
@@ -25,9 +25,6 @@ export interface MoveOptions {
    */
   readonly children?: boolean
 }
-
-/** How often a row is followed that others move while we look for it. */
-const maxRounds = 3
 
 /** Moves an entity's row to the shard of another key, in one transaction. See `ShardedRepository.move`. */
 export async function moveEntity(

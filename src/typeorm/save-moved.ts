@@ -1,7 +1,7 @@
 import type { EntityManager } from 'typeorm'
 import { ShardedError } from '../errors/sharded-error'
 import type { Shard } from '../topology/shard'
-import { carryRow, type RowMove } from './carry-row'
+import { carryRow, maxRounds, type RowMove } from './carry-row'
 import { GuardedBroadcaster } from './key-guard'
 import { locateRows } from './locate-rows'
 import { primaryKeyText } from './primary-key-text'
@@ -26,7 +26,7 @@ export async function carryChanged(
     transaction.onRollback(() => {
       if (origin) origins.set(move.entity, origin)
     })
-    await follow(access, transaction, move, 3)
+    await follow(access, transaction, move, maxRounds)
   }
 }
 

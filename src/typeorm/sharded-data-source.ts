@@ -34,6 +34,7 @@ import { TwoPhase } from '../transactions/two-phase'
 import { bindMetadata, markGenerated } from './bind-metadata'
 import { buildLookups } from './build-lookups'
 import { checkPhysicalNames } from './check-physical-names'
+import { colocationGroup } from './colocation-group'
 import { currentRunnerOf } from './current-manager'
 import { describeEntities } from './describe-entities'
 import { drainCaptured } from './drain-lookups'
@@ -644,12 +645,5 @@ function notConnected(): never {
   throw new CannotExecuteNotConnectedError()
 }
 
-/** The colocation group of a table: its entity's, or for junction tables that of the entity that owns them. */
-function groupOf(metadata: EntityMetadata, model: ShardedModel): string | undefined {
-  const own = model.entities.get(metadata.target)
-  if (own) return own.group
-  if (metadata.parentClosureEntityMetadata) return groupOf(metadata.parentClosureEntityMetadata, model)
-  if (!metadata.isJunction) return undefined
-  const [owner] = metadata.foreignKeys.map((foreignKey) => foreignKey.referencedEntityMetadata)
-  return owner && groupOf(owner, model)
-}
+const groupOf = (metadata: EntityMetadata, { entities }: ShardedModel): string | undefined =>
+  colocationGroup(metadata, (target) => entities.get(target)?.group)
