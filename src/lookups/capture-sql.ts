@@ -36,15 +36,21 @@ CREATE TABLE IF NOT EXISTS ${captureOn(shard)} (
 CREATE INDEX IF NOT EXISTS ${quoted(`${physicalName(`${shard.group}_lookup_capture`, shard).name}_xid`)}
   ON ${captureOn(shard)} ("xid", "statement")`
 
-/** Whether the triggers of a table are those of `createTriggers`: its answer is compared with `triggersStamp`. */
+/** Whether the triggers of a table are those of `captureTriggers`: its answer is compared with their stamp. */
 export const askTriggers = (table: string, shard: Shard): string =>
   `SELECT obj_description(to_regprocedure(${literal(`${functionOn(table, shard)}()`)}), 'pg_proc') AS stamp`
+
+/** The triggers of a table: the text that makes them, and the stamp by which the database tells which it has. */
+interface CaptureTriggers {
+  readonly create: string
+  readonly stamp: string
+}
 
 /**
  * The triggers of one table: statement by statement, whoever writes (cascades of the database, COPY and other programs too),
  * in the transaction of the write. Of an UPDATE only what has changed is noted.
  */
-export function createTriggers(lookups: readonly LookupTable[], table: string, shard: Shard): string {
+export function captureTriggers(lookups: readonly LookupTable[], table: string, shard: Shard): CaptureTriggers {
   const capture = captureOn(shard)
   const fn = functionOn(table, shard)
   const on = tableOn(table, shard)
@@ -74,20 +80,16 @@ END`
   const trigger = (name: string, event: string): string =>
     `DROP TRIGGER IF EXISTS ${name} ON ${on};
 CREATE TRIGGER ${name} ${event} FOR EACH STATEMENT EXECUTE FUNCTION ${fn}();`
-  return `
+  const stamp = createHash('sha256').update(body).update(settings).digest('hex').slice(0, 32)
+  const create = `
 CREATE OR REPLACE FUNCTION ${fn}() RETURNS trigger LANGUAGE plpgsql ${settings} AS $capture$${body}$capture$;
 ${trigger('lookup_capture_insert', `AFTER INSERT ON ${on} REFERENCING NEW TABLE AS new_rows`)}
 ${trigger('lookup_capture_update', `AFTER UPDATE ON ${on} REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows`)}
 ${trigger('lookup_capture_delete', `AFTER DELETE ON ${on} REFERENCING OLD TABLE AS old_rows`)}
 ${trigger('lookup_capture_truncate', `BEFORE TRUNCATE ON ${on}`)}
-COMMENT ON FUNCTION ${fn}() IS ${literal(stampOf(body))}`
+COMMENT ON FUNCTION ${fn}() IS ${literal(stamp)}`
+  return Object.freeze({ create, stamp })
 }
-
-/** What `askTriggers` answers where the triggers are up to date. */
-export const triggersStamp = (lookups: readonly LookupTable[], table: string, shard: Shard): string =>
-  /IS '([^']*)'$/.exec(createTriggers(lookups, table, shard))?.[1] ?? ''
-
-const stampOf = (body: string): string => createHash('sha256').update(body).update(settings).digest('hex').slice(0, 32)
 
 /** Ends the triggers of a table that has no lookups any more, or of one that is dropped. */
 export const dropTriggers = (table: string, shard: Shard): string =>

@@ -1,12 +1,5 @@
 import type { NodePool } from '../execution/node-pool'
-import {
-  askTriggers,
-  createCapture,
-  createTriggers,
-  dropCapture,
-  dropTriggers,
-  triggersStamp,
-} from '../lookups/capture-sql'
+import { askTriggers, captureTriggers, createCapture, dropCapture, dropTriggers } from '../lookups/capture-sql'
 import { createLookup, dropLookup } from '../lookups/lookup-sql'
 import { definitionOf } from '../lookups/lookup-table'
 import { tableOn } from '../planning/bind-shard-names'
@@ -31,7 +24,8 @@ export async function installLookups(lookups: Lookups, shard: Shard, pool: NodeP
   for (const name of new Set(bindings.map(({ table }) => table.source.table))) {
     const tables = bindings.map(({ table }) => table).filter(({ source }) => source.table === name)
     const { rows } = await pool.query(askTriggers(name, shard))
-    if (rows[0]?.stamp !== triggersStamp(tables, name, shard)) await pool.query(createTriggers(tables, name, shard))
+    const { create, stamp } = captureTriggers(tables, name, shard)
+    if (rows[0]?.stamp !== stamp) await pool.query(create)
   }
 }
 

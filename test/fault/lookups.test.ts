@@ -1,6 +1,7 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type ControlPoint, custom, GlobalUnique, Sharded, ShardedDataSource, ShardKey } from '../../src/index'
+import { controlPoints } from '../../src/transactions/control-point'
 import { type Cluster, startCluster } from '../support/cluster'
 import { type FreshDatabases, freshDatabases } from '../support/fresh-databases'
 import { type Side, until } from './two-nodes'
@@ -19,16 +20,8 @@ class Member {
 }
 
 const sides: readonly Side[] = ['left', 'right']
-const allPoints: readonly ControlPoint[] = [
-  'commit:start',
-  'commit:recorded',
-  'commit:before-prepare',
-  'commit:after-prepare',
-  'commit:before-decision',
-  'commit:after-decision',
-  'commit:before-finish',
-  'commit:after-finish',
-]
+/** Those that every commit meets before its outcome is told. */
+const allPoints = controlPoints.filter((point) => point.startsWith('commit:') && !/undo|forget/.test(point))
 /** All of them in CI; the bank of `crash` meets every one. */
 const points = process.env['CI'] ? allPoints : allPoints.slice(3, 6)
 
