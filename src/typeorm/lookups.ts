@@ -1,7 +1,27 @@
 import type { EntityMetadata } from 'typeorm'
 import { pushTo } from '../collections/push-to'
-import type { GiveBack, Permits } from '../execution/permits'
-import type { LookupBinding } from './lookup-binding'
+import type { NodePool } from '../execution/node-pool'
+import { type GiveBack, Permits } from '../execution/permits'
+import type { LookupModel } from '../metadata/lookup'
+import type { ShardMap } from '../topology/shard-map'
+import type { EntityBinding } from './entity-binding'
+import { bindLookup, type LookupBinding } from './lookup-binding'
+
+interface Bound {
+  readonly map: ShardMap
+  readonly bindings: ReadonlyMap<unknown, EntityBinding>
+  readonly pools: readonly Pick<NodePool, 'size'>[]
+}
+
+/** The lookups of a model where they lie. @throws ShardedError LOOKUP_INVALID */
+export function bindLookups({ lookups }: LookupModel, { map, bindings, pools }: Bound): Lookups {
+  const bound = lookups.flatMap((lookup) => {
+    const source = bindings.get(lookup.entity.target)
+    return source ? [bindLookup(lookup, source, map.groups.get(lookup.name) ?? [])] : []
+  })
+  const spare = Math.min(...pools.map(({ size }) => size)) - 1
+  return new Lookups(bound, bound.length > 0 ? new Permits('of any lookup', Math.max(1, spare)) : undefined)
+}
 
 /** All lookups of a data source, and which of them are complete. */
 export class Lookups {

@@ -12,7 +12,6 @@ import {
 import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver'
 import { ShardedError } from '../errors/sharded-error'
 import { NodePool } from '../execution/node-pool'
-import { Permits } from '../execution/permits'
 import type { StatementListener } from '../execution/statement-event'
 import { loadHash } from '../functions/hash-slot'
 import type { CursorSigner } from '../merging/cursor'
@@ -32,21 +31,17 @@ import { type ControlPointListener, ControlPoints } from '../transactions/contro
 import type { RecoveryReport } from '../transactions/recover-transactions'
 import { TwoPhase } from '../transactions/two-phase'
 import { bindMetadata, markGenerated } from './bind-metadata'
-import { buildLookups } from './build-lookups'
 import { checkPhysicalNames } from './check-physical-names'
 import { colocationGroup } from './colocation-group'
 import { currentRunnerOf } from './current-manager'
 import { describeEntities } from './describe-entities'
-import { drainCaptured } from './drain-lookups'
 import { canonicalValue, type EntityBinding, shardOfKey } from './entity-binding'
 import { IdMakers } from './id-makers'
-import { installLookups, uninstallLookups } from './install-lookups'
 import { KeyGuard } from './key-guard'
 import { locateRows } from './locate-rows'
-import { bindLookup } from './lookup-binding'
-import type { BuildLookupsOptions, LookupMaintenance, LookupReport } from './lookup-maintenance'
-import { LookupStates } from './lookup-states'
-import { Lookups } from './lookups'
+import { LookupAdministration } from './lookup-administration'
+import type { BuildLookupsOptions, LookupReport } from './lookup-maintenance'
+import { bindLookups } from './lookups'
 import { Origins } from './origins'
 import { pgFacade, shardBinder } from './pg-facade'
 import { primaryKeyText } from './primary-key-text'
@@ -60,7 +55,6 @@ import {
   poolConfigOf,
 } from './resolve-options'
 import { SchemaDataSource } from './schema-data-source'
-import { loadReady, settleLookups } from './settle-lookups'
 import { ShardAccess } from './shard-access'
 import { ShardDataSource } from './shard-data-source'
 import { type ShardHandle, ShardRuntime, type TransactionSettings } from './shard-runtime'
@@ -74,7 +68,6 @@ import { ShardedResultCache } from './sharded-result-cache'
 import { slotColumnsOf } from './slot-columns'
 import { StatementEngine } from './statement-engine'
 import { buildTableCatalog } from './table-catalog'
-import { repairLookups, verifyLookups } from './verify-lookups'
 import { keyValues } from './with-key'
 
 /** Nodes that are connected to, or synchronised, at once. */
@@ -220,7 +213,7 @@ export class ShardedDataSource extends DataSource {
       Object.assign(this.driver, { version: facts.version, database: facts.database, searchSchema: facts.searchSchema })
       this.transactions = await this.openTransactions()
       await super.initialize()
-      await this.loadLookupStates()
+      await this.lookups.load()
       this.transactions.twoPhase?.start()
       return this
     } catch (error) {
@@ -243,15 +236,15 @@ export class ShardedDataSource extends DataSource {
   /** Brings the schema of every shard, and of the home node's own tables, in line with the entities. */
   override async synchronize(dropBeforeSync = false): Promise<void> {
     if (!this.isInitialized) throw new CannotExecuteNotConnectedError()
-    if (dropBeforeSync) await this.dropLookupStates()
+    if (dropBeforeSync) await this.lookups.dropStates()
     await this.eachSchema((schema, shard) => this.synchronizeSchema(schema, shard, dropBeforeSync))
-    await this.settleLookups()
+    await this.lookups.settle()
   }
 
   /** Drops every shard, and the home node's own tables of this data source's entities; nothing else. */
   override async dropDatabase(): Promise<void> {
     if (!this.isInitialized) throw new CannotExecuteNotConnectedError()
-    await this.dropLookupStates()
+    await this.lookups.dropStates()
     await this.eachSchema((schema, shard) => this.dropSchema(schema, shard))
   }
 
@@ -264,13 +257,7 @@ export class ShardedDataSource extends DataSource {
    * await dataSource.buildLookups({ onProgress: ({ lookup, shardsDone, shards }) => console.log(lookup, shardsDone, shards) })
    */
   async buildLookups(options: BuildLookupsOptions = {}): Promise<void> {
-    const { lookups, map } = this.runtime
-    if (lookups.all.length === 0) return
-    await this.eachNode(async (pool) => {
-      for (const shard of map.shards.values()) if (shard.node === pool.name) await installLookups(lookups, shard, pool)
-    })
-    await this.settleLookups()
-    await buildLookups(this.lookupMaintenance, options)
+    await this.lookups.build(options)
   }
 
   /**
@@ -278,7 +265,7 @@ export class ShardedDataSource extends DataSource {
    * at what differs, so that a transaction that is just committing is no difference.
    */
   async verifyLookups(): Promise<readonly LookupReport[]> {
-    return verifyLookups(this.lookupMaintenance)
+    return this.lookups.verify()
   }
 
   /**
@@ -286,8 +273,7 @@ export class ShardedDataSource extends DataSource {
    * was wrong; `duplicates` are rows that could not be entered.
    */
   async repairLookups(): Promise<readonly LookupReport[]> {
-    await this.drainLookups()
-    return repairLookups(this.lookupMaintenance)
+    return this.lookups.repair()
   }
 
   /**
@@ -295,9 +281,7 @@ export class ShardedDataSource extends DataSource {
    * number of notes that were taken. To be called from time to time where there are such programs.
    */
   async drainLookups(): Promise<number> {
-    const { lookups } = this.runtime
-    const shards = new Set(lookups.all.flatMap(({ source }) => source.shards))
-    return (await drainCaptured(this.lookupMaintenance, [...shards])).notes
+    return this.lookups.drain()
   }
 
   /** @throws ShardedError MIGRATIONS_UNSUPPORTED where entities are sharded */
@@ -451,19 +435,10 @@ export class ShardedDataSource extends DataSource {
     }
     this.model = model
     const warn = (text: string): void => this.logger.log('warn', text)
-    const lookups = this.bindLookups(model, map, bindings)
+    const lookups = bindLookups(model, { map, bindings, pools: [...this.pools.values()] })
     const transactions = { ...this.transactions, points: this.controlPoints }
     const limits = limitsOf(this.sharding)
     return new ShardRuntime(map, this.pools, handles, bindings, origins, warn, limits, transactions, lookups)
-  }
-
-  private bindLookups({ lookups }: LookupModel, map: ShardMap, bindings: ReadonlyMap<unknown, EntityBinding>): Lookups {
-    const bound = lookups.flatMap((lookup) => {
-      const source = bindings.get(lookup.entity.target)
-      return source ? [bindLookup(lookup, source, map.groups.get(lookup.name) ?? [])] : []
-    })
-    const spare = Math.min(...[...this.pools.values()].map(({ size }) => size)) - 1
-    return new Lookups(bound, bound.length > 0 ? new Permits('of any lookup', Math.max(1, spare)) : undefined)
   }
 
   private model: ShardedModel = { entities: new Map(), groups: new Map() }
@@ -590,42 +565,22 @@ export class ShardedDataSource extends DataSource {
   }
 
   private async synchronizeSchema(schema: SchemaDataSource, shard: Shard | undefined, drop: boolean): Promise<void> {
-    const { lookups } = this.runtime
-    if (shard && drop) await uninstallLookups(lookups, shard, this.pool(shard.node))
+    if (shard && drop) await this.lookups.uninstall(shard)
     await schema.synchronize(drop)
-    if (shard) await installLookups(lookups, shard, this.pool(shard.node))
+    if (shard) await this.lookups.install(shard)
   }
 
   private async dropSchema(schema: SchemaDataSource, shard: Shard | undefined): Promise<void> {
-    if (shard) await uninstallLookups(this.runtime.lookups, shard, this.pool(shard.node))
+    if (shard) await this.lookups.uninstall(shard)
     await schema.dropDatabase()
   }
 
-  private get lookupStates(): LookupStates {
-    return new LookupStates(this.pool(this.runtime.map.home))
-  }
-
-  private get lookupMaintenance(): LookupMaintenance {
-    const openRunner = () => this.createQueryRunner() as ShardedQueryRunner
-    return { runtime: this.runtime, states: this.lookupStates, openRunner }
-  }
-
-  private async loadLookupStates(): Promise<void> {
-    const { lookups } = this.runtime
-    if (lookups.all.length > 0) await loadReady(lookups, this.lookupStates)
-  }
-
-  /** After the tables are there: what is new and has nothing to find is complete. */
-  private async settleLookups(): Promise<void> {
-    const { runtime } = this
-    if (runtime.lookups.all.length > 0) await settleLookups(runtime, this.lookupStates)
-  }
-
-  private async dropLookupStates(): Promise<void> {
-    const { lookups } = this.runtime
-    if (lookups.all.length === 0) return
-    await this.lookupStates.drop()
-    lookups.setReady([])
+  private get lookups(): LookupAdministration {
+    return new LookupAdministration({
+      runtime: this.runtime,
+      openRunner: () => this.createQueryRunner() as ShardedQueryRunner,
+      eachNode: (work) => this.eachNode(work),
+    })
   }
 
   private bindingOf(target: EntityTarget<ObjectLiteral>): EntityBinding {
