@@ -64,9 +64,9 @@ export class Session implements QuietClient {
     return this.state === 'E'
   }
 
-  /** Nothing of this holder's is left behind for the next one. */
+  /** Nothing of this holder's is left behind for the next one: no transaction, and no statement that still runs. */
   get isClean(): boolean {
-    return !this.isDoubtful && this.state === 'I'
+    return this.isReady && !this.isDoubtful && this.state === 'I'
   }
 
   /** A statement is about to be sent. */

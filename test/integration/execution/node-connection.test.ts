@@ -231,6 +231,18 @@ describe('NodeConnection', () => {
     release()
   })
 
+  it('does not go back while a statement runs that pg waits for no longer', async () => {
+    const impatient = new NodePool({
+      name: 'a',
+      pool: { connectionString: databases.nodes[0], max: 1, query_timeout: 500 },
+      maxPrepared: 2,
+      onPoolError: () => undefined,
+    })
+    await expect(impatient.query('SELECT pg_sleep(3)')).rejects.toThrow('Query read timeout')
+    expect((await impatient.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }])
+    await impatient.end()
+  })
+
   it('is not waited for by an operation that has ended, and goes back when it comes', async () => {
     const held = await pool.acquire()
     const fuse = new Fuse()
