@@ -38,10 +38,7 @@ describe('limits of operations', () => {
       ])
       await Promise.all(Array.from({ length: pool.counts.total }, () => pool.query('SELECT 1')))
     }
-    for (const side of ['left', 'right'] as const) {
-      const states = (await open.sessions(side)).map(({ state }) => state)
-      expect(states).toEqual(states.map(() => 'idle'))
-    }
+    await open.idle()
     expect(await items().count()).toBe(10)
   }
 

@@ -100,7 +100,7 @@ describe('a node that dies', () => {
       await nodes.clusters.right.kill()
       expect(await error).toMatchObject({ code: 'SHARD_UNAVAILABLE', details: { node: 'right' } })
       expect(await open.values('left')).toEqual([0, 0, 0, 0, 0])
-      expect((await open.sessions('left')).filter(({ state }) => state.startsWith('idle in'))).toEqual([])
+      await until(async () => (await open.sessions('left')).every(({ state }) => !state.startsWith('idle in')))
       await nodes.clusters.right.restart()
       expect(await open.values('right')).toEqual([0, 0, 0, 0, 0])
     }

@@ -45,6 +45,8 @@ export interface OpenNodes {
   values(side: Side): Promise<readonly number[]>
   /** Sessions of the data source on a side, as the server sees them. */
   sessions(side: Side): Promise<readonly { readonly state: string; readonly waits: string | null }[]>
+  /** Waits until the servers say that none of those does anything: what recovery does in between ends soon. */
+  idle(): Promise<void>
   close(): Promise<void>
 }
 
@@ -99,6 +101,10 @@ async function openNodes(
       await one.end()
     }
   }
+  const sessions: OpenNodes['sessions'] = (side) =>
+    query(side, 'SELECT state, wait_event_type AS waits FROM pg_stat_activity WHERE application_name = $1', [
+      applicationName,
+    ])
   return {
     dataSource,
     options: given,
@@ -108,10 +114,12 @@ async function openNodes(
       (await query<{ value: number }>(side, `SELECT value FROM "item_${side}"."item" ORDER BY id`)).map(
         ({ value }) => value,
       ),
-    sessions: (side) =>
-      query(side, 'SELECT state, wait_event_type AS waits FROM pg_stat_activity WHERE application_name = $1', [
-        applicationName,
-      ]),
+    sessions,
+    idle: () =>
+      until(async () => {
+        const all = await Promise.all([sessions('left'), sessions('right')])
+        return all.flat().every(({ state }) => state === 'idle')
+      }),
     close: async () => {
       if (dataSource.isInitialized) await dataSource.destroy()
       await Promise.all(clients.map((one) => one.end().catch(() => undefined)))
