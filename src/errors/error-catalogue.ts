@@ -264,7 +264,7 @@ export const errorCatalogue = Object.freeze({
   ),
   TWO_PHASE_UNAVAILABLE: entry(
     'A commit in two phases prepares a transaction on every node, and each has to allow it.',
-    'Set max_prepared_transactions on every node to at least its connections, and let the role create tables; or choose transactions: "best-effort".',
+    'Set max_prepared_transactions on every node to at least its connections, and let the role create tables, or write those that are there; or choose transactions: "best-effort".',
   ),
   SINGLE_SHARD_TRANSACTION: entry(
     'With transactions: "single-shard", what is atomic has one shard.',

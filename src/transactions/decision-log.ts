@@ -64,22 +64,22 @@ export class DecisionLog {
     /** Names this database in the identifiers of prepared transactions, whichever application connects to it. */
     readonly identity: string,
     private readonly table: string,
+    /** Privileges on that table which the role does not have, and without which the log is of no use. */
+    readonly lacking: readonly string[],
   ) {}
 
   get node(): string {
     return this.pool.name
   }
 
-  /** Creates the tables where they are not there. @throws the database's error where it may not */
+  /** Creates the tables where they are not there. @throws the database's error where the role may not, or may not read them */
   static async open({ background: pool }: NodePool): Promise<DecisionLog> {
     const schema = quoted(pool.facts.searchSchema)
     const table = `${schema}."sharding_decision"`
     const identities = `${schema}."sharding_node"`
-    return new DecisionLog(
-      pool,
-      (await knownIdentity(pool, identities)) ?? (await create(pool, { identities, table })),
-      table,
-    )
+    const tables = { identities, table }
+    const { id, lacking } = (await known(pool, tables)) ?? (await create(pool, tables))
+    return new DecisionLog(pool, id, table, lacking)
   }
 
   /**
@@ -180,10 +180,28 @@ export class DecisionLog {
 
 type BackgroundPool = NodePool['background']
 
-async function knownIdentity(pool: BackgroundPool, identities: string): Promise<string | undefined> {
+interface Tables {
+  readonly identities: string
+  readonly table: string
+}
+
+/** What a node that has the tables says of them. */
+interface KnownLog {
+  readonly id: string
+  readonly lacking: readonly string[]
+}
+
+/** Decisions are written as the login (see `asLogin`), and asked for and deleted as the role that a connection begins with. */
+async function known(pool: BackgroundPool, { identities, table }: Tables): Promise<KnownLog | undefined> {
   try {
-    const { rows } = await pool.query(`SELECT id FROM ${identities}`)
-    return rows[0]?.id
+    const { rows } = await pool.query(
+      `SELECT id, ARRAY(
+         SELECT p FROM unnest(ARRAY['SELECT', 'INSERT', 'DELETE']) AS p
+         WHERE NOT (has_table_privilege(current_user, $1, p) AND has_table_privilege(session_user, $1, p))
+       ) AS lacking FROM ${identities}`,
+      [table],
+    )
+    return rows[0]
   } catch (error) {
     if (sqlState(error) === undefinedTable) return undefined
     throw error
@@ -191,10 +209,8 @@ async function knownIdentity(pool: BackgroundPool, identities: string): Promise<
 }
 
 /** Two processes may do this at once: the first identity stays. */
-async function create(
-  pool: BackgroundPool,
-  { identities, table }: Record<'identities' | 'table', string>,
-): Promise<string> {
+async function create(pool: BackgroundPool, tables: Tables): Promise<KnownLog> {
+  const { identities, table } = tables
   await createOnce(
     pool,
     table,
@@ -210,7 +226,7 @@ async function create(
   await pool.query(`INSERT INTO ${identities} (id) VALUES ($1) ON CONFLICT DO NOTHING`, [
     randomBytes(8).toString('hex'),
   ])
-  const identity = await knownIdentity(pool, identities)
-  if (identity === undefined) throw new RangeError(`Node ${pool.name} has no identity in ${identities}.`)
-  return identity
+  const made = await known(pool, tables)
+  if (!made) throw new RangeError(`Node ${pool.name} has no identity in ${identities}.`)
+  return made
 }

@@ -93,6 +93,12 @@ const lacking = new Set(['42501', '25006', '3F000'])
 
 async function openLog(pool: NodePool): Promise<DecisionLog> {
   if (pool.facts.maxPreparedTransactions === 0) throw unavailable(pool.name, 'its max_prepared_transactions is 0')
+  const log = await openTables(pool)
+  if (log.lacking.length === 0) return log
+  throw unavailable(pool.name, `its role lacks ${log.lacking.join(', ')} on sharding_decision`)
+}
+
+async function openTables(pool: NodePool): Promise<DecisionLog> {
   try {
     return await DecisionLog.open(pool)
   } catch (cause) {

@@ -4,6 +4,7 @@ import {
   CommitOutcomeUnknownError,
   type ControlPoint,
   ShardedDataSource,
+  type ShardedDataSourceOptions,
   type ShardedEntityManager,
 } from '../../src/index'
 import { asLogin } from '../../src/transactions/as-login'
@@ -364,6 +365,9 @@ describe('a commit in two phases', () => {
   })
 })
 
+/** A logger, but for what it logs. */
+const silent = { logQuery() {}, logSchemaBuild() {}, logMigration() {} }
+
 describe('how transactions are committed', () => {
   let nodes: TwoNodes
   beforeAll(async () => {
@@ -374,12 +378,11 @@ describe('how transactions are committed', () => {
   it('is best-effort where a node does not prepare, and the log says so once', async () => {
     const cluster = await startCluster({ name: 'none', settings: { max_prepared_transactions: '0' } })
     const warnings: string[] = []
-    const logger = { log: (_: string, text: string) => warnings.push(text) }
     const options = {
       type: 'postgres',
       entities: [],
       nodes: { left: { url: nodes.clusters.left.url() }, none: { url: cluster.url() } },
-      logger: Object.assign(Object.create(logger), { logQuery() {}, logSchemaBuild() {}, logMigration() {} }),
+      logger: { ...silent, log: (_: string, text: string) => warnings.push(text) },
     } as const
     try {
       const dataSource = await new ShardedDataSource(options as never).initialize()
@@ -400,6 +403,48 @@ describe('how transactions are committed', () => {
       await cluster.stop()
     }
   })
+
+  it.each(['SELECT', 'INSERT', 'DELETE'])(
+    'is best-effort where a role may not %s decisions, which it is told at the start',
+    async (privilege) => {
+      const open = await nodes.open({ transactions: 'two-phase' })
+      const role = `may_not_${privilege.toLowerCase()}`
+      const { left, right } = open.options.nodes
+      const url = new URL((right as { url: string }).url)
+      url.username = role
+      url.password = role
+      const warnings: string[] = []
+      const options = {
+        type: 'postgres',
+        nodes: { left, right: { url: url.href } },
+        logger: { ...silent, log: (_: string, text: string) => warnings.push(text) },
+      } as unknown as ShardedDataSourceOptions
+      const lacks = `Node right does not take part in two-phase commits: its role lacks ${privilege} on sharding_decision.`
+      try {
+        await open.query('right', `CREATE ROLE ${role} LOGIN PASSWORD '${role}'`)
+        await open.query('right', `GRANT SELECT ON sharding_node TO ${role}`)
+        await open.query('right', `GRANT ALL ON sharding_decision TO ${role}`)
+        const whole = await new ShardedDataSource({ ...options, transactions: 'two-phase' }).initialize()
+        expect(await whole.recoverTransactions()).toMatchObject({ pending: [] })
+        await whole.destroy()
+        expect(warnings).toEqual([])
+        await open.query('right', `REVOKE ${privilege} ON sharding_decision FROM ${role}`)
+        const lesser = await new ShardedDataSource(options).initialize()
+        await lesser.destroy()
+        expect(warnings).toEqual([expect.stringContaining(`Writes over several nodes are best-effort. ${lacks}`)])
+        const strict = new ShardedDataSource({ ...options, transactions: 'two-phase' })
+        expect(await errorOf(strict.initialize())).toMatchObject({
+          code: 'TWO_PHASE_UNAVAILABLE',
+          message: expect.stringContaining(lacks),
+          details: { node: 'right' },
+        })
+        expect(strict.isInitialized).toBe(false)
+      } finally {
+        await open.query('right', `DROP OWNED BY ${role}; DROP ROLE ${role}`)
+        await open.close()
+      }
+    },
+  )
 
   it('is not in two phases over a database and itself', async () => {
     const url = nodes.clusters.left.url()
