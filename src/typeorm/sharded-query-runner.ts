@@ -56,7 +56,7 @@ export interface StatementNarrowing {
 /**
  * The query runner of a sharded data source. Its own connection is the home node's, for unsharded entities; in a
  * transaction it opens each node when it is first touched, one connection and one PostgreSQL transaction a node, and
- * commits them one after the other.
+ * commits them as `commit-transaction.ts` says.
  */
 export class ShardedQueryRunner extends PostgresQueryRunner {
   declare readonly manager: EntityManager
