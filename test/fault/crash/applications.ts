@@ -1,39 +1,36 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import type { Transfer } from './bank'
-import type { AppMessage, AppTask } from './bank-app'
 
 /** Processes that are ready before they are needed. */
 const ahead = 2
 
 /** How an application ended, and what it had told until then. */
-export interface AppEnd {
+export interface AppEnd<Message> {
   readonly wasKilled: boolean
-  readonly transfers: readonly Transfer[]
+  readonly messages: readonly Message[]
 }
 
 /** Starts applications ahead of their use: half a second each, while the round before still runs. */
-export class Applications {
+export class Applications<Task extends object, Message> {
   private readonly ready: Promise<ChildProcess>[] = []
 
+  /** @param program says that it is ready, and then waits for its task */
   constructor(private readonly program: string) {
     while (this.ready.length < ahead) this.ready.push(this.start())
   }
 
   /** Runs a task in a process of its own, to its end. */
-  async run(task: AppTask): Promise<AppEnd> {
+  async run(task: Task): Promise<AppEnd<Message>> {
     this.ready.push(this.start())
     const app = await this.ready.shift()
     if (!app) throw new RangeError('There is always one ahead.')
-    const transfers: Transfer[] = []
-    app.on('message', (message: AppMessage) => {
-      if ('transfer' in message) transfers.push(message.transfer)
-    })
+    const messages: Message[] = []
+    app.on('message', (message) => messages.push(message as Message))
     const ended = once(app, 'close')
     app.send(task)
     const [code, signal] = await ended
     if (signal !== 'SIGKILL' && code !== 0) throw new Error(`The application ended with ${code ?? signal}.`)
-    return { wasKilled: signal === 'SIGKILL', transfers }
+    return { wasKilled: signal === 'SIGKILL', messages }
   }
 
   async stop(): Promise<void> {

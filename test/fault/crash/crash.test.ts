@@ -19,6 +19,7 @@ import {
   wholeBalance,
   writeMembers,
 } from './bank'
+import type { AppMessage, AppTask } from './bank-app'
 import { compileProgram } from './compile'
 
 type Victim = 'application' | 'left' | 'right'
@@ -62,7 +63,7 @@ function roundsOf(count: number): readonly Round[] {
 
 describe(`a bank whose processes and servers are killed ${rounds} times (seed ${seed})`, () => {
   let clusters: Readonly<Record<'left' | 'right', Cluster>>
-  let apps: Applications
+  let apps: Applications<AppTask, AppMessage>
   let urls: Urls
   let slowestRecovery = 0
   let killed = 0
@@ -88,8 +89,8 @@ describe(`a bank whose processes and servers are killed ${rounds} times (seed ${
   })
 
   const killApplication = async ({ point, nth, seed: own }: Omit<Round, 'victim'>): Promise<void> => {
-    const { wasKilled, transfers } = await apps.run({ urls, point, nth, seed: own })
-    remember(transfers)
+    const { wasKilled, messages } = await apps.run({ urls, point, nth, seed: own })
+    remember(messages.flatMap((message) => ('transfer' in message ? message.transfer : [])))
     expect(wasKilled).toBe(true)
     killed += 1
   }
