@@ -3,7 +3,9 @@ import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata'
 import { type ColumnArray, columnArrays } from './column-arrays'
 import { typeName } from './describe-entities'
 import { insertBatches } from './insert-batches'
+import { keepingIn } from './key-guard'
 import { mergeInsertResults } from './merge-results'
+import { Unfilled } from './unfilled'
 
 /**
  * TypeORM's insert of several rows with one array parameter a column in place of one parameter a cell: the text is short,
@@ -23,17 +25,20 @@ class ArrayInsertQueryBuilder<Entity extends ObjectLiteral> extends InsertQueryB
     const runner = this.obtainQueryRunner()
     const opened = !runner.isTransactionActive
     this.queryRunner = runner
+    const unfilled = new Unfilled()
     try {
       if (opened) await runner.startTransaction()
       const parts: { readonly places: readonly number[]; readonly result: InsertResult }[] = []
       let place = 0
       for (const rows of batches) {
         map.valuesSet = [...rows]
-        parts.push({ places: rows.map(() => place++), result: await super.execute() })
+        const work = () => super.execute()
+        parts.push({ places: rows.map(() => place++), result: await keepingIn(runner, unfilled, work) })
       }
       if (opened) await runner.commitTransaction()
       return mergeInsertResults(parts)
     } catch (error) {
+      unfilled.restore()
       // As TypeORM does: what went wrong first is what the caller has to know.
       if (opened && runner.isTransactionActive) await runner.rollbackTransaction().catch(() => undefined)
       throw error

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import type { ObjectLiteral } from 'typeorm'
 import type { RelationMetadata } from 'typeorm/metadata/RelationMetadata'
 import { ShardedError } from '../errors/sharded-error'
@@ -120,7 +119,7 @@ export function generateKey(binding: EntityBinding, entity: ObjectLiteral, given
     if (!column.isGenerated || column.generationStrategy !== 'uuid' || column.getEntityValue(entity) !== undefined)
       continue
     if (!column.isPrimary && metadata.hasId(entity)) continue
-    column.setEntityValue(entity, randomUUID())
+    given.giveUuid(column, entity)
   }
 }
 

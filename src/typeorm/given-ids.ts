@@ -1,4 +1,6 @@
+import { randomUUID } from 'node:crypto'
 import type { ObjectLiteral } from 'typeorm'
+import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata'
 import { ShardedError } from '../errors/sharded-error'
 import { type IdMaker, nextId } from '../ids/id-maker'
 import type { EntityBinding } from './entity-binding'
@@ -13,6 +15,7 @@ interface GivenId {
 /** The ids that one operation gives, so that it can be made as if TypeORM had them from the database. */
 export class GivenIds {
   private readonly given = new Map<ObjectLiteral, GivenId>()
+  private readonly uuids: { readonly column: ColumnMetadata; readonly object: ObjectLiteral }[] = []
 
   /** Gives an object an id where it has none. @throws ShardedError what `nextId` throws */
   async give(binding: EntityBinding, object: ObjectLiteral, key: readonly string[]): Promise<void> {
@@ -30,6 +33,13 @@ export class GivenIds {
     this.set(id, object, text)
   }
 
+  /** Gives an object a uuid that is a part of its shard key. */
+  giveUuid(column: ColumnMetadata, object: ObjectLiteral): void {
+    column.setEntityValue(object, randomUUID())
+    this.uuids.push({ column, object })
+  }
+
+  /** Whether there is no id to settle. */
   get isEmpty(): boolean {
     return this.given.size === 0
   }
@@ -37,6 +47,7 @@ export class GivenIds {
   /** After a write that failed: plain TypeORM would have given none. */
   takeBack(): void {
     for (const [object, { id }] of this.given) id.column.setEntityValue(object, undefined)
+    for (const { column, object } of this.uuids) column.setEntityValue(object, undefined)
   }
 
   /**

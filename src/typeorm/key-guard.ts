@@ -1,4 +1,4 @@
-import type { EntityMetadata, ObjectLiteral } from 'typeorm'
+import type { EntityMetadata, ObjectLiteral, QueryRunner } from 'typeorm'
 import { Broadcaster } from 'typeorm/subscriber/Broadcaster'
 import type { BroadcasterResult } from 'typeorm/subscriber/BroadcasterResult'
 import { ShardedError } from '../errors/sharded-error'
@@ -11,6 +11,7 @@ import { checkIdSlot, shardsOfObject } from './entity-ids'
 import { primaryKeyText } from './primary-key-text'
 import type { ShardTransaction } from './shard-transaction'
 import type { ShownRow } from './shown-row'
+import type { Unfilled } from './unfilled'
 
 /** What the guard has to know of rows. */
 export interface GuardedRows {
@@ -147,6 +148,7 @@ function checkId(shard: Shard, binding: EntityBinding, entity: ObjectLiteral): v
  */
 export class GuardedBroadcaster extends Broadcaster {
   private shown: readonly ShownRow[] = []
+  private unfilled: readonly Unfilled[] = []
 
   constructor(
     private readonly runner: ConstructorParameters<typeof Broadcaster>[0],
@@ -159,6 +161,17 @@ export class GuardedBroadcaster extends Broadcaster {
   /** Rows that have moved, and are to be seen as they were when they are next loaded: by the save that moved them. */
   showBefore(rows: readonly ShownRow[]): void {
     this.shown = rows
+  }
+
+  /** Keeps what is written while the work runs as it is when all listeners had their turn. */
+  async keeping<T>(unfilled: Unfilled, work: () => Promise<T>): Promise<T> {
+    const { unfilled: before } = this
+    this.unfilled = [...before, unfilled]
+    try {
+      return await work()
+    } finally {
+      this.unfilled = before
+    }
   }
 
   override broadcastLoadEvent(...event: Parameters<Broadcaster['broadcastLoadEvent']>): void {
@@ -178,18 +191,51 @@ export class GuardedBroadcaster extends Broadcaster {
     metadata: EntityMetadata,
     entity: ObjectLiteral | undefined,
   ): void {
-    super.broadcastBeforeInsertEvent(result, metadata, entity)
+    this.keepAfter(result, metadata, entity, () => super.broadcastBeforeInsertEvent(result, metadata, entity))
     this.guard.checkInsert(this.shard, metadata, entity)
     if (entity && this.guard.isStale(metadata, entity))
       result.promises.push(this.guard.checkStillHere(this.shard, { metadata, entity }, this.transaction))
   }
 
   override broadcastBeforeUpdateEvent(...event: Parameters<Broadcaster['broadcastBeforeUpdateEvent']>): void {
-    super.broadcastBeforeUpdateEvent(...event)
     const [result, metadata, entity, databaseEntity] = event
+    this.keepAfter(result, metadata, entity, () => super.broadcastBeforeUpdateEvent(...event))
     this.guard.checkUpdate(this.shard, metadata, entity, databaseEntity)
     if (entity && databaseEntity && this.guard.isMovable(metadata))
       result.promises.push(this.holdRow({ metadata, entity: databaseEntity }))
+  }
+
+  override broadcastBeforeRemoveEvent(...event: Parameters<Broadcaster['broadcastBeforeRemoveEvent']>): void {
+    const [result, metadata, entity] = event
+    this.keepAfter(result, metadata, entity, () => super.broadcastBeforeRemoveEvent(...event))
+  }
+
+  override broadcastBeforeSoftRemoveEvent(...event: Parameters<Broadcaster['broadcastBeforeSoftRemoveEvent']>): void {
+    const [result, metadata, entity] = event
+    this.keepAfter(result, metadata, entity, () => super.broadcastBeforeSoftRemoveEvent(...event))
+  }
+
+  override broadcastBeforeRecoverEvent(...event: Parameters<Broadcaster['broadcastBeforeRecoverEvent']>): void {
+    const [result, metadata, entity] = event
+    this.keepAfter(result, metadata, entity, () => super.broadcastBeforeRecoverEvent(...event))
+  }
+
+  /** What listeners change stays changed, also where the write fails. */
+  private keepAfter(
+    { promises }: BroadcasterResult,
+    metadata: EntityMetadata,
+    entity: ObjectLiteral | undefined,
+    tellListeners: () => void,
+  ): void {
+    const { unfilled } = this
+    const before = promises.length
+    tellListeners()
+    if (!entity || unfilled.length === 0) return
+    const keep = () => {
+      for (const one of unfilled) one.keep(entity, metadata)
+    }
+    if (promises.length === before) keep()
+    else promises.push(Promise.all(promises.slice(before)).then(keep))
   }
 
   /**
@@ -210,4 +256,14 @@ export class GuardedBroadcaster extends Broadcaster {
   private get transaction(): ShardTransaction | undefined {
     return (this.runner as { readonly transaction?: ShardTransaction }).transaction
   }
+}
+
+/** Runs work on a shard's query runner; keeps the objects that it writes as they are when all listeners had their turn. */
+export function keepingIn<T>(
+  runner: Pick<QueryRunner, 'broadcaster'> | undefined,
+  unfilled: Unfilled,
+  work: () => Promise<T>,
+): Promise<T> {
+  const { broadcaster } = runner ?? {}
+  return broadcaster instanceof GuardedBroadcaster ? broadcaster.keeping(unfilled, work) : work()
 }

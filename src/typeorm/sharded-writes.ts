@@ -405,8 +405,10 @@ async function persistPlaced(
     pushTo(groups, shard, entity)
   }
   const { target } = binding.metadata
+  const isUntold = options?.listeners === false
   const writes = [...groups].map(([shard, list]) => ({
     shard,
+    untold: isUntold ? placed.flatMap((one) => (one.shard === shard ? one.graph : [])) : [],
     work: (manager: EntityManager): Promise<unknown> => {
       showBefore(manager, movesTo(placed, shard))
       return persistOn(manager, mode, [target, list, options])

@@ -1,23 +1,29 @@
 import type { EntityManager } from 'typeorm'
 import { pushTo } from '../collections/push-to'
+import { ShardedError } from '../errors/sharded-error'
 import type { Shard } from '../topology/shard'
+import type { GraphNode } from './entity-graph'
 import { inTransaction } from './in-transaction'
+import { keepingIn } from './key-guard'
 import { maintainLookups } from './maintain-lookups'
 import { quietly } from './quiet-transaction'
 import type { ShardAccess } from './shard-access'
 import type { ShardTransaction } from './shard-transaction'
+import { Unfilled } from './unfilled'
 
 /** One shard's part of a write. */
 export interface ShardWrite<T> {
   readonly shard: Shard
   readonly work: (manager: EntityManager) => Promise<T>
+  /** Objects that it fills without having told listeners of them. */
+  readonly untold?: readonly GraphNode[]
 }
 
 /**
  * Runs a write on its shards. On one shard it is TypeORM's own operation, as it is. On several, it runs in one
  * transaction a node, all committed only after all have succeeded: nodes at once, the shards of a node in turn, since
  * they share its connection. Inside a transaction of the caller it joins that. Where entities of the group have lookups, one
- * shard is written in a transaction too, and the lookups with it.
+ * shard is written in a transaction too, and the lookups with it. Where it fails, objects are what they were before.
  *
  * @returns the results in the order of `writes`
  * @throws ShardedError PARTIAL_COMMIT; QueryFailedError of a `@GlobalUnique`; else the first error, after everything is rolled back
@@ -32,19 +38,34 @@ export async function writeShards<T>(
   const isMaintained = writes.some(({ shard }) => lookups.maintains(shard.group))
   if (only && !another && !isMaintained) return [await access.onShard(only.shard, only.work)]
   const nodes = [...new Set(writes.map((write) => write.shard.node))].sort()
-  return inTransaction(access, quietly(openRunner), async (inner, transaction) => {
-    // In one order everywhere, so that two writes never wait for each other's connections.
-    await transaction.openNodes(nodes)
-    return runAll(inner, writes)
-  })
+  const unfilled = new Unfilled()
+  for (const { untold = [] } of writes)
+    for (const { entity, binding } of untold) unfilled.keep(entity, binding.metadata)
+  try {
+    return await inTransaction(access, quietly(openRunner), async (inner, transaction) => {
+      // In one order everywhere, so that two writes never wait for each other's connections.
+      await transaction.openNodes(nodes)
+      return runAll(inner, writes, unfilled)
+    })
+  } catch (error) {
+    // Some of the rows are there then.
+    if (!(error instanceof ShardedError && error.code === 'PARTIAL_COMMIT')) unfilled.restore()
+    throw error
+  }
 }
 
-async function runAll<T>(access: ShardAccess, writes: readonly ShardWrite<T>[]): Promise<readonly T[]> {
+async function runAll<T>(
+  access: ShardAccess,
+  writes: readonly ShardWrite<T>[],
+  unfilled: Unfilled,
+): Promise<readonly T[]> {
   const results = new Map<ShardWrite<T>, T>()
   const byNode = new Map<string, ShardWrite<T>[]>()
   for (const write of writes) pushTo(byNode, write.shard.node, write)
+  const keeping = (work: (manager: EntityManager) => Promise<T>) => (manager: EntityManager) =>
+    keepingIn(manager.queryRunner, unfilled, () => work(manager))
   const runNode = async (list: readonly ShardWrite<T>[]) => {
-    for (const write of list) results.set(write, await access.onShard(write.shard, write.work))
+    for (const write of list) results.set(write, await access.onShard(write.shard, keeping(write.work)))
   }
   // Every node has to come to rest before a rollback: a write that still ran would send its next statement after it.
   const settled = await Promise.allSettled([...byNode.values()].map(runNode))
