@@ -3,6 +3,7 @@ import type { InsertStmt, Node } from '@pgsql/types'
 import { QueryResult } from 'typeorm/query-runner/QueryResult'
 import { ShardedError } from '../errors/sharded-error'
 import { canonicalKey } from '../functions/canonical-key'
+import { takePlace, withRowPlaces } from '../planning/row-places'
 import { withShippedRows } from '../planning/shipped-rows'
 import { splitLists } from '../planning/split-lists'
 import { localise, templateOf } from '../planning/statement-template'
@@ -29,6 +30,7 @@ import {
   queryOn,
   type ReadStatement,
   refuseProblems,
+  rowsOf,
   type StatementContext,
   type Substitutes,
 } from './statement-run'
@@ -183,13 +185,16 @@ async function insert(engine: StatementWriter, write: Write, statement: InsertSt
   }
   const { shipped, replacements } = await engine.substitute(write)
   if (shipped.length > 0) throw unsupported('An INSERT with a subquery over other shards in its VALUES', use.table)
+  const mayLeaveOut = byShard.size > 1 && statement.onConflictClause && statement.returningClause
   const names =
-    statement.cols || cols.length > columns.length ? cols.map((name) => ({ ResTarget: { name } })) : undefined
+    statement.cols || mayLeaveOut || cols.length > columns.length
+      ? cols.map((name) => ({ ResTarget: { name } }))
+      : undefined
   const entries = [...byShard]
   const results = await writeShards(
     context.access,
     entries.map(([shard, own]) => {
-      const part: InsertStmt = {
+      const plain: InsertStmt = {
         ...statement,
         ...(names && { cols: names }),
         selectStmt: {
@@ -199,11 +204,13 @@ async function insert(engine: StatementWriter, write: Write, statement: InsertSt
           },
         },
       }
+      const part = mayLeaveOut ? withRowPlaces(plain, own) : plain
       const template = templateOf(localise({ InsertStmt: part } as Node, namedUses(analysis), replacements))
       return { shard, work: (manager) => queryOn(manager, template.text, pick(template.parameters, complete.values)) }
     }),
     context.openRunner,
   )
+  if (mayLeaveOut) return byPlace(results)
   return inOrder(
     results,
     entries.map(([, own]) => own),
@@ -385,6 +392,15 @@ export function together(results: readonly QueryResult[], isInsert: boolean): Qu
   result.records = results.flatMap(({ records }) => records ?? [])
   result.affected = results.reduce((sum, { affected }) => sum + (affected ?? 0), 0)
   result.raw = isInsert ? result.records : [result.records, result.affected]
+  return result
+}
+
+/** RETURNING rows in the order of VALUES, by the places that they tell. */
+function byPlace(results: readonly QueryResult[]): QueryResult {
+  const result = together(results, true)
+  const placed = rowsOf(result).map(takePlace)
+  result.records = placed.sort((a, b) => a.place - b.place).map(({ row }) => row)
+  result.raw = result.records
   return result
 }
 
