@@ -1,6 +1,7 @@
 import type { EntityManager } from 'typeorm'
 import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver'
 import { PostgresQueryRunner } from 'typeorm/driver/postgres/PostgresQueryRunner'
+import type { IsolationLevel } from 'typeorm/driver/types/IsolationLevel'
 import type { BoundClient } from './bound-client'
 import type { ShardDataSource } from './shard-data-source'
 import type { ShardTransaction } from './shard-transaction'
@@ -12,6 +13,8 @@ import type { ShardTransaction } from './shard-transaction'
  */
 export class ParticipantQueryRunner extends PostgresQueryRunner {
   declare readonly manager: EntityManager
+  /** What TypeORM's own start of a transaction does: it is told of the one that there is. */
+  private told: (() => Promise<void>) | undefined
 
   /** @param transaction what it is a part of; undefined for the statements of a scatter, which write nothing */
   constructor(
@@ -28,6 +31,30 @@ export class ParticipantQueryRunner extends PostgresQueryRunner {
   }
 
   override async release(): Promise<void> {}
+
+  /** Lets the next operation start a transaction, as it does where it has work; it then is in this one, and so does not end it. */
+  onStart(told: () => Promise<void>): void {
+    this.told = told
+    this.isTransactionActive = false
+  }
+
+  override async startTransaction(isolationLevel?: IsolationLevel): Promise<void> {
+    if (this.isTransactionActive || !this.told) return super.startTransaction(isolationLevel)
+    await this.told()
+    this.isTransactionActive = true
+  }
+
+  override async commitTransaction(): Promise<void> {
+    if (!this.isOutermost) return super.commitTransaction()
+  }
+
+  override async rollbackTransaction(): Promise<void> {
+    if (!this.isOutermost) return super.rollbackTransaction()
+  }
+
+  private get isOutermost(): boolean {
+    return this.told !== undefined && this.transactionDepth === 1
+  }
 
   /** After the transaction's end: TypeORM then refuses to use the runner. */
   end(): void {

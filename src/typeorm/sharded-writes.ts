@@ -17,6 +17,7 @@ import { keyText } from '../routing/route'
 import type { Shard } from '../topology/shard'
 import { type Announcement, announcedWrite } from './announced-write'
 import { type Criteria, criteriaWhere, narrowCriteria } from './criteria'
+import { begins, deferred } from './deferred-transaction'
 import { type EntityBinding, keyOf, requireKey, shardOfKey } from './entity-binding'
 import { generateKey, type PersistMode } from './entity-graph'
 import { checkIdSlot } from './entity-ids'
@@ -425,7 +426,10 @@ async function persistPlaced(
   } else if (options?.transaction === false && !access.transaction) {
     for (const write of writes) await writeShards(access, [write], context.openRunner)
   } else if (writes.length > 1 || access.runtime.lookups.maintains(binding.entity.group)) {
-    await inTransaction(access, context.openRunner, (inner) => writeShards(inner, writes, context.openRunner))
+    await inTransaction(access, deferred(context.openRunner), (inner, transaction) => {
+      const begun = writes.map((write) => begins(transaction, write))
+      return writeShards(inner, begun, context.openRunner)
+    })
   } else {
     await writeShards(access, writes, context.openRunner)
   }

@@ -102,6 +102,43 @@ describe('events of an operation', () => {
       })
     })
 
+    it('save of what has not changed: nothing, and no transaction', async () => {
+      const entities = coins().create(six())
+      await coins().save(entities)
+      expect(await heard(() => coins().save(entities))).toEqual([])
+      expect(await heard(() => coins().save(six()))).toEqual([])
+      const [, second] = entities
+      if (second) second.worth = 5
+      expect(await heard(() => coins().save(entities))).toEqual([
+        ...started,
+        'beforeUpdate 2',
+        'afterUpdate 2',
+        ...committed,
+      ])
+      expect(await heard(() => target.dataSource.transaction((manager) => manager.save(entities)))).toEqual([
+        ...started,
+        ...committed,
+      ])
+    })
+
+    it('save without listeners: the transaction only', async () => {
+      const entities = coins().create(six())
+      const quietly = () => heard(() => coins().save(entities, { listeners: false }))
+      expect(await quietly()).toEqual([...started, ...committed])
+      expect(await quietly()).toEqual([])
+    })
+
+    it('save that fails: the rollback', async () => {
+      await coins().insert({ id: 7 })
+      const events = await heard(() =>
+        coins()
+          .save([...six(), { id: 8, worth: 2 ** 40 }])
+          .catch(() => undefined),
+      )
+      expect([...events.slice(0, 2), ...events.slice(-2)]).toEqual([...started, ...rolledBack])
+      expect(await coins().count()).toBe(1)
+    })
+
     it('writes by criteria: one event before and one after, and no transaction', async () => {
       expect((await heard(() => coins().insert(six()))).sort()).toEqual(of('beforeInsert', 'afterInsert'))
       expect(await heard(() => coins().updateAll({ worth: 1 }))).toEqual(['beforeUpdate', 'afterUpdate'])
