@@ -5,7 +5,7 @@ import { drainCaptured } from './drain-lookups'
 import { installLookups, uninstallLookups } from './install-lookups'
 import type { BuildLookupsOptions, LookupMaintenance, LookupReport } from './lookup-maintenance'
 import { LookupStates } from './lookup-states'
-import { loadReady, settleLookups } from './settle-lookups'
+import { askReady, loadReady, settleLookups } from './settle-lookups'
 import type { ShardRuntime } from './shard-runtime'
 import { repairLookups, verifyLookups } from './verify-lookups'
 
@@ -35,6 +35,12 @@ export class LookupAdministration {
   /** Asks which lookups are complete. */
   async load(): Promise<void> {
     if (this.isNeeded) await loadReady(this.lookups, this.maintenance.states)
+  }
+
+  /** Asks the same beside what others do. */
+  askReady(): Promise<readonly string[]> {
+    const { runtime } = this.settings
+    return askReady(this.lookups, new LookupStates(runtime.pool(runtime.map.home).background))
   }
 
   /** Makes on a shard what lookups need there. */

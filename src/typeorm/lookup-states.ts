@@ -14,7 +14,7 @@ export interface LookupState {
 
 /** The states of lookups in the table `sharding_lookup` of the home node. */
 export class LookupStates {
-  constructor(private readonly home: NodePool) {}
+  constructor(private readonly home: Pick<NodePool, 'name' | 'facts' | 'query'>) {}
 
   private get table(): string {
     return `${quoted(this.home.facts.searchSchema)}."sharding_lookup"`

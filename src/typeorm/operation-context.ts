@@ -65,7 +65,7 @@ export function routeOperation(
     checkWidth(context, operation, shards.length)
     return { shards: shards.map((index) => shardAt(binding, index)), reason, where, predicate }
   }
-  if (route.shards.length === 1 || !access.runtime.lookups.hasReady) return routed(route)
+  if (route.shards.length === 1 || !access.runtime.lookups.anyReady()) return routed(route)
   return narrowed(context, route, where).then(routed)
 }
 

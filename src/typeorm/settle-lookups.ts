@@ -5,9 +5,13 @@ import type { Lookups } from './lookups'
 import type { ShardRuntime } from './shard-runtime'
 
 /** Asks the home node which lookups are complete. */
+export async function askReady({ all }: Lookups, states: LookupStates): Promise<readonly string[]> {
+  const known = await states.load(all)
+  return [...known].filter(([, { isReady }]) => isReady).map(([name]) => name)
+}
+
 export async function loadReady(lookups: Lookups, states: LookupStates): Promise<void> {
-  const known = await states.load(lookups.all)
-  lookups.setReady([...known].filter(([, { isReady }]) => isReady).map(([name]) => name))
+  lookups.setReady(await askReady(lookups, states))
 }
 
 /**

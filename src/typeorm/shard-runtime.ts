@@ -39,7 +39,7 @@ export class ShardRuntime {
     /** What bounds a scatter that is of no one entity. */
     readonly limits: DefaultLimits,
     readonly transactions: TransactionSettings & { readonly points: ControlPoints },
-    readonly lookups: Lookups = new Lookups([], undefined),
+    readonly lookups: Lookups = new Lookups([]),
   ) {}
 
   /** The binding of a sharded entity, by its class or name; undefined for an unsharded one. */

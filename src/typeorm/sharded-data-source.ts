@@ -435,7 +435,12 @@ export class ShardedDataSource extends DataSource {
     }
     this.model = model
     const warn = (text: string): void => this.logger.log('warn', text)
-    const lookups = bindLookups(model, { map, bindings, pools: [...this.pools.values()] })
+    const lookups = bindLookups(model, {
+      map,
+      bindings,
+      pools: [...this.pools.values()],
+      askReady: async () => this.lookups.askReady(),
+    })
     const transactions = { ...this.transactions, points: this.controlPoints }
     const limits = limitsOf(this.sharding)
     return new ShardRuntime(map, this.pools, handles, bindings, origins, warn, limits, transactions, lookups)

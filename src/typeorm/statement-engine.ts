@@ -266,7 +266,7 @@ export class StatementEngine implements StatementWriter {
     parameters: readonly unknown[],
     context: StatementContext,
   ): Promise<StatementContext> {
-    if (!this.runtime.lookups.hasReady || statement.parameterCount !== parameters.length) return context
+    if (!this.runtime.lookups.anyReady() || statement.parameterCount !== parameters.length) return context
     return lookUpClusters(this.runtime, statement, { parameters, context })
   }
 

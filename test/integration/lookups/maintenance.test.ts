@@ -1,6 +1,6 @@
 import { Client } from 'pg'
 import { Column, Entity, PrimaryColumn } from 'typeorm'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import {
   GlobalUnique,
   hash,
@@ -77,10 +77,10 @@ describe('building and mending lookups', () => {
     await client.end()
   }
   /** Whether reads look up, told by what is sent. */
-  const isUsed = async (): Promise<boolean> => {
+  const isUsed = async (by = dataSource): Promise<boolean> => {
     const texts: string[] = []
-    const end = dataSource.onStatement(({ text }) => texts.push(text))
-    await dataSource.getRepository(Guest).findOneBy({ email: '1@x' })
+    const end = by.onStatement(({ text }) => texts.push(text))
+    await by.getRepository(Guest).findOneBy({ email: '1@x' })
     end()
     return texts.some((text) => text.includes('guest_email_lookup'))
   }
@@ -104,6 +104,24 @@ describe('building and mending lookups', () => {
   afterEach(async () => {
     await dataSource.destroy()
     await databases.drop()
+  })
+
+  it('is used by other processes too, once it is complete', async () => {
+    await dataSource.getRepository(OldGuest).insert(guests(100))
+    await reopen()
+    await dataSource.synchronize()
+    const [old, young] = [await open(Guest), await open(Guest)]
+    expect(await isUsed(old)).toBe(false)
+    // A process that knows of no lookup that is complete writes to them all the same.
+    await old.getRepository(Guest).update({ id: 1 }, { email: 'changed@x' })
+    await dataSource.buildLookups()
+    expect(await isUsed()).toBe(true)
+    for (const other of [old, young]) {
+      await vi.waitFor(async () => expect(await isUsed(other)).toBe(true), { timeout: 10_000, interval: 50 })
+      expect(await other.getRepository(Guest).findOneBy({ email: 'changed@x' })).toMatchObject({ id: 1 })
+    }
+    expect(await differences()).toEqual(clean(85, 100))
+    await Promise.all([old.destroy(), young.destroy()])
   })
 
   it('enters the rows that were there, beside writes, and is not used before', async () => {
