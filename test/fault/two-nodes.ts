@@ -127,11 +127,11 @@ async function openNodes(
   }
 }
 
-/** Waits until a condition holds; fails after ten seconds. */
-export async function until(holds: () => Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 10_000
+/** Waits until a condition holds; fails after ten seconds, or the given time. */
+export async function until(holds: () => Promise<boolean>, deadlineMs = 10_000): Promise<void> {
+  const deadline = Date.now() + deadlineMs
   while (!(await holds())) {
-    if (Date.now() > deadline) throw new Error('It did not come to pass in ten seconds.')
+    if (Date.now() > deadline) throw new Error(`It did not come to pass in ${deadlineMs} ms.`)
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
 }

@@ -55,6 +55,8 @@ export interface Cluster {
   kill(): Promise<void>
   /** Brings a server that was killed, or still runs, back on the same port and data. */
   restart(): Promise<void>
+  /** Lets the server fall silent: none of its processes does anything, and no connection is closed. Until the returned function is called. */
+  freeze(): Promise<() => void>
   /** Ends the server and removes its folder. */
   stop(): Promise<void>
 }
@@ -153,6 +155,20 @@ class EmbeddedCluster implements Cluster {
     await this.start()
   }
 
+  async freeze(): Promise<() => void> {
+    const server = this.#server?.pid
+    if (server === undefined) throw new Error(`Cluster ${this.name} does not run.`)
+    const pids = [server]
+    const backends = await this.#backends(() => signal(server, 'SIGSTOP'))
+    for (const backend of backends) {
+      signal(backend, 'SIGSTOP')
+      pids.push(backend)
+    }
+    return () => {
+      for (const pid of pids) signal(pid, 'SIGCONT')
+    }
+  }
+
   async stop(): Promise<void> {
     await this.#end('SIGINT')
     await rm(this.#parts.folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 })
@@ -228,12 +244,14 @@ class EmbeddedCluster implements Cluster {
     return false
   }
 
-  async #backends(): Promise<readonly number[]> {
+  /** The processes of all sessions. What is done before they are listed finds the one that lists them there. */
+  async #backends(before: () => void = () => undefined): Promise<readonly number[]> {
     if (this.#server?.exitCode !== null) return []
     const client = new Client({ connectionString: this.url() })
     client.on('error', () => undefined)
     await client.connect()
     try {
+      before()
       const { rows } = await client.query(
         `SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()`,
       )
