@@ -190,7 +190,11 @@ export async function clear(context: OperationContext, options: { cascade?: bool
 
 export async function insert(context: OperationContext, given: ObjectLiteral | ObjectLiteral[]): Promise<InsertResult> {
   const { target } = context.binding.metadata
-  return insertRows(context, 'insert', given, (manager, rows) => manager.insert(target as never, rows as never))
+  return insertRows(context, {
+    name: 'insert',
+    given,
+    work: (manager, rows) => manager.insert(target as never, rows as never),
+  })
 }
 
 export async function upsert(
@@ -214,11 +218,19 @@ export async function upsert(
   // Looked at before anything is sent: a row that was written has its generated columns filled in.
   const overwritten = overwrittenColumns(binding, conflictColumns, Array.isArray(given) ? given : [given])
   const makesIds = binding.id !== undefined
-  return insertRows(context, 'upsert', given, (manager, rows) =>
-    rows === given && !makesIds
-      ? manager.upsert(binding.metadata.target as never, rows as never, options as never)
-      : upsertPart(manager, binding, { rows, overwritten, conflictColumns, options }),
-  )
+  const part = (manager: EntityManager, rows: ObjectLiteral | ObjectLiteral[]) =>
+    upsertPart(manager, binding, { rows, overwritten, conflictColumns, options })
+  // Rows that are left out shift what TypeORM takes for whose: over several shards that is one statement, as it is on one.
+  const leavesOut = !isPathList(options) && options.skipUpdateIfNoValuesChanged === true
+  return insertRows(context, {
+    name: 'upsert',
+    given,
+    work: (manager, rows) =>
+      rows === given && !makesIds
+        ? manager.upsert(binding.metadata.target as never, rows as never, options as never)
+        : part(manager, rows),
+    ...(leavesOut && { workOnAll: (manager) => part(manager, given) }),
+  })
 }
 
 /** TypeORM overwrites the columns that any of the given rows names. */
@@ -267,16 +279,20 @@ interface UpsertPart {
 
 const isPathList = (paths: unknown): paths is readonly string[] => Array.isArray(paths)
 
-async function insertRows(
-  context: OperationContext,
-  name: string,
-  given: ObjectLiteral | ObjectLiteral[],
-  work: (manager: EntityManager, rows: ObjectLiteral | ObjectLiteral[]) => Promise<InsertResult>,
-): Promise<InsertResult> {
+interface Insertion {
+  readonly name: string
+  readonly given: ObjectLiteral | ObjectLiteral[]
+  readonly work: (manager: EntityManager, rows: ObjectLiteral | ObjectLiteral[]) => Promise<InsertResult>
+  /** In place of `work` on each of several shards, one statement over all of them. */
+  readonly workOnAll?: (manager: EntityManager) => Promise<InsertResult>
+}
+
+async function insertRows(context: OperationContext, insertion: Insertion): Promise<InsertResult> {
+  const { name, given } = insertion
   const rows = Array.isArray(given) ? given : [given]
   const ids = new GivenIds()
   try {
-    const result = await insertPlaced(context, await placeRows(context, { name, rows, ids }), { given, rows, work })
+    const result = await insertPlaced(context, await placeRows(context, { name, rows, ids }), insertion)
     if (!ids.isEmpty) settleInsert(context.binding, ids, { name, rows, result })
     return result
   } catch (error) {
@@ -285,22 +301,25 @@ async function insertRows(
   }
 }
 
-interface Insertion {
-  readonly given: ObjectLiteral | ObjectLiteral[]
-  readonly rows: readonly ObjectLiteral[]
-  readonly work: (manager: EntityManager, rows: ObjectLiteral | ObjectLiteral[]) => Promise<InsertResult>
-}
-
 async function insertPlaced(
   { access, binding, openRunner }: OperationContext,
   places: ReadonlyMap<Shard, readonly number[]>,
-  { given, rows, work }: Insertion,
+  { given, work, workOnAll }: Insertion,
 ): Promise<InsertResult> {
+  const rows = Array.isArray(given) ? given : [given]
   const [only = binding.shards[0], another] = places.keys()
   if (!another) {
     const whole = only ? [{ shard: only, work: (manager: EntityManager) => work(manager, given) }] : []
     const [result] = await writeShards(access, whole, openRunner)
     return result ?? new InsertResultClass()
+  }
+  if (workOnAll) {
+    const runner = access.transaction ?? openRunner()
+    try {
+      return await workOnAll(runner.manager)
+    } finally {
+      if (!access.transaction) await runner.release()
+    }
   }
   const parts = [...places]
   const results = await writeShards(

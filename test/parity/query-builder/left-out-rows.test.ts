@@ -118,6 +118,23 @@ describe('rows that an insert leaves out', () => {
       expect(raw.map(({ id, label }: Seat) => [id, label])).toEqual(changing)
     })
 
+    it('does the same for an upsert', async () => {
+      const objects = ids.map((id) => ({ id, label: id % 2 === 0 ? `old ${id}` : `new ${id}` }))
+      const written = ids.filter((id) => !isThere(id) || id % 2 === 1)
+      const seatsOf = target.dataSource.getRepository(Seat)
+      const result = await seatsOf.upsert(objects, { conflictPaths: ['id'], skipUpdateIfNoValuesChanged: true })
+      const returned = written.map((id) => ({ kind: 'low', rows: isThere(id) ? 9 : 5, version: 1 }))
+      expect(result.raw).toEqual(returned)
+      expect(result.identifiers).toEqual(ids.map((id) => ({ id })))
+      expect(result.generatedMaps).toEqual(ids.map((_, index) => returned[index] ?? {}))
+      expect(objects.map((one) => ('rows' in one ? one.rows : 0))).toEqual(
+        ids.map((_, index) => returned[index]?.rows ?? 0),
+      )
+      expect((await seatsOf.find({ order: { id: 'ASC' } })).map(({ label }) => label)).toEqual(
+        [...ids].sort((a, b) => a - b).map((id) => `${id % 2 === 0 ? 'old' : 'new'} ${id}`),
+      )
+    })
+
     it('does so of a statement, whose values are of all kinds', async () => {
       const values = ids.map(
         (id) => `(${id}, ${id % 2 === 0 ? `'new'` : `upper('new')`}, ${id % 4 === 0 ? 'DEFAULT' : `'high'`}, 1)`,
