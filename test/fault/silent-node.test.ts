@@ -35,45 +35,50 @@ async function leavePrepared(decider: string, digit: string, id: number): Promis
   return text
 }
 
-it('survives that the decider falls silent and closes no connection', { timeout: 2 * commitBoundMs }, async () => {
-  const [left, right] = [await identity('left'), await identity('right')]
-  const thaws: (() => void)[] = []
-  const end = open.dataSource.onControlPoint(async (point) => {
-    if (point !== 'commit:before-decision') return
-    end()
-    thaws.push(await nodes.clusters.left.freeze())
-  })
-  try {
-    const started = performance.now()
-    const elapsed = () => performance.now() - started
-    const inDoubt = errorOf(items().update({ id: In([0, 1]) }, { value: 5 })).then((error) => {
-      expect(elapsed()).toBeLessThan(commitBoundMs)
-      expect(error).toBeInstanceOf(CommitOutcomeUnknownError)
+// It waits for most of a minute for bounds that are no options: `.ci/run` does.
+it.skipIf(!process.env['CI'])(
+  'survives that the decider falls silent and closes no connection',
+  { timeout: 2 * commitBoundMs },
+  async () => {
+    const [left, right] = [await identity('left'), await identity('right')]
+    const thaws: (() => void)[] = []
+    const end = open.dataSource.onControlPoint(async (point) => {
+      if (point !== 'commit:before-decision') return
+      end()
+      thaws.push(await nodes.clusters.left.freeze())
     })
-    await until(async () => thaws.length > 0)
-    // Recovery of what other nodes decide goes on.
-    const own = await leavePrepared(right, 'a', 3)
-    const others = await leavePrepared(left, 'b', 5)
+    try {
+      const started = performance.now()
+      const elapsed = () => performance.now() - started
+      const inDoubt = errorOf(items().update({ id: In([0, 1]) }, { value: 5 })).then((error) => {
+        expect(elapsed()).toBeLessThan(commitBoundMs)
+        expect(error).toBeInstanceOf(CommitOutcomeUnknownError)
+      })
+      await until(async () => thaws.length > 0)
+      // Recovery of what other nodes decide goes on.
+      const own = await leavePrepared(right, 'a', 3)
+      const others = await leavePrepared(left, 'b', 5)
+      await until(async () => {
+        const { pending } = await open.dataSource.recoverTransactions()
+        expect(pending).toContainEqual({ node: 'left', id: undefined, reason: expect.any(String) })
+        return !(await prepared()).includes(own)
+      }, recoveryBoundMs)
+      expect(await items().findOneBy({ id: 3 })).toEqual({ id: 3, value: 0 })
+      // So does all else that does not need the silent one.
+      await items().update({ id: 3 }, { value: 1 })
+      await inDoubt
+      // What it may have decided stays prepared.
+      expect(await prepared()).toHaveLength(2)
+      expect(await prepared()).toContain(others)
+    } finally {
+      for (const thaw of thaws) thaw()
+    }
     await until(async () => {
-      const { pending } = await open.dataSource.recoverTransactions()
-      expect(pending).toContainEqual({ node: 'left', id: undefined, reason: expect.any(String) })
-      return !(await prepared()).includes(own)
+      await open.dataSource.recoverTransactions()
+      return (await prepared()).length === 0
     }, recoveryBoundMs)
-    expect(await items().findOneBy({ id: 3 })).toEqual({ id: 3, value: 0 })
-    // So does all else that does not need the silent one.
-    await items().update({ id: 3 }, { value: 1 })
-    await inDoubt
-    // What it may have decided stays prepared.
-    expect(await prepared()).toHaveLength(2)
-    expect(await prepared()).toContain(others)
-  } finally {
-    for (const thaw of thaws) thaw()
-  }
-  await until(async () => {
-    await open.dataSource.recoverTransactions()
-    return (await prepared()).length === 0
-  }, recoveryBoundMs)
-  const [of0 = -1] = await open.values('left')
-  expect([0, 5]).toContain(of0)
-  expect(await open.values('right')).toEqual([of0, 1, 0, 0, 0])
-})
+    const [of0 = -1] = await open.values('left')
+    expect([0, 5]).toContain(of0)
+    expect(await open.values('right')).toEqual([of0, 1, 0, 0, 0])
+  },
+)
