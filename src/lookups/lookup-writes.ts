@@ -1,5 +1,7 @@
 import type { CapturedChange } from './captured-change'
+import { type ComesSooner, comesSooner } from './comes-sooner'
 import { type LookupEntry, type LookupTable, primaryKeyOfEntry, valuesOf } from './lookup-table'
+import type { WriteOrder } from './write-order'
 
 /** What a transaction does to one lookup: losses, then gains, then late losses. */
 export interface LookupWrites {
@@ -23,8 +25,10 @@ interface Net {
  * Makes of the captured changes of one lookup what is to be written. What was gained and lost again leaves no trace.
  * Losses come first, so that a value may go from one row to another; but PostgreSQL looks at a unique constraint with each
  * row, so a value that was gained before it was lost (a swap, always) must be a violation here too.
+ *
+ * @param order of the rows on one database; without it only the statements of one shard have an order
  */
-export function lookupWrites(table: LookupTable, changes: readonly CapturedChange[]): LookupWrites {
+export function lookupWrites(table: LookupTable, changes: readonly CapturedChange[], order?: WriteOrder): LookupWrites {
   const nets = new Map<string, Net>()
   for (const change of changes) {
     const text = JSON.stringify(change.entry)
@@ -35,7 +39,9 @@ export function lookupWrites(table: LookupTable, changes: readonly CapturedChang
   const all = [...nets.values()]
   const gains = all.filter(({ balance }) => balance > 0)
   const losses = all.filter(({ balance }) => balance < 0)
-  const late = table.isUnique ? lateLosses(table, gains, losses) : new Set<Net>()
+  const late = table.isUnique
+    ? lateLosses(table, { gains, losses, isSooner: comesSooner(table, changes, order) })
+    : new Set<Net>()
   return Object.freeze({
     losses: losses.filter((one) => !late.has(one)).map(({ entry }) => entry),
     gains: gains.map(({ entry }) => entry),
@@ -43,7 +49,13 @@ export function lookupWrites(table: LookupTable, changes: readonly CapturedChang
   })
 }
 
-function lateLosses(table: LookupTable, gains: readonly Net[], losses: readonly Net[]): ReadonlySet<Net> {
+interface Exchange {
+  readonly gains: readonly Net[]
+  readonly losses: readonly Net[]
+  readonly isSooner: ComesSooner
+}
+
+function lateLosses(table: LookupTable, { gains, losses, isSooner }: Exchange): ReadonlySet<Net> {
   const late = new Set<Net>()
   if (losses.length === 0) return late
   const rowOf = ({ entry }: Net): string => JSON.stringify(primaryKeyOfEntry(table, entry))
@@ -58,8 +70,7 @@ function lateLosses(table: LookupTable, gains: readonly Net[], losses: readonly 
   for (const gain of gains) {
     const loss = before(gain)
     if (!loss) continue
-    const isSooner = gain.change.source === loss.change.source && gain.change.statement < loss.change.statement
-    if (isSooner || isCircle(gain, (one) => next(one))) late.add(loss)
+    if (isSooner(gain.change, loss.change) || isCircle(gain, (one) => next(one))) late.add(loss)
   }
   return late
 

@@ -4,6 +4,7 @@ import { sqlState, undefinedTable } from '../execution/sql-state'
 import { takeCaptured } from '../lookups/capture-sql'
 import type { CapturedChange } from '../lookups/captured-change'
 import { lookupWrites } from '../lookups/lookup-writes'
+import type { WriteOrder } from '../lookups/write-order'
 import type { Shard } from '../topology/shard'
 import { applyLookupWrites } from './apply-lookup-writes'
 import type { ShardAccess } from './shard-access'
@@ -17,9 +18,14 @@ const maxTaken = 128
  *
  * To be called in a transaction, after the write and before its end. Whatever fails here fails the write.
  *
+ * @param order of the write's rows on one database, where it has one
  * @throws QueryFailedError 23505 with the constraint of a `@GlobalUnique`; ShardedError LOOKUP_NOT_INSTALLED
  */
-export async function maintainLookups(access: ShardAccess, written: readonly Shard[]): Promise<void> {
+export async function maintainLookups(
+  access: ShardAccess,
+  written: readonly Shard[],
+  order?: WriteOrder,
+): Promise<void> {
   const { lookups } = access.runtime
   const sources = [...new Set(written)].filter(({ group }) => lookups.maintains(group))
   if (sources.length === 0) return
@@ -30,7 +36,7 @@ export async function maintainLookups(access: ShardAccess, written: readonly Sha
   const writes = [...byLookup].flatMap(([name, own]) => {
     // Of a version of the application that declares others.
     const binding = lookups.named(name)
-    return binding ? [{ binding, writes: lookupWrites(binding.table, own) }] : []
+    return binding ? [{ binding, writes: lookupWrites(binding.table, own, order) }] : []
   })
   await applyLookupWrites(access, writes)
 }
@@ -58,6 +64,7 @@ async function captured(access: ShardAccess, sources: readonly Shard[]): Promise
         (row): CapturedChange => ({
           lookup: String(row['lookup']),
           isGain: row['is_gain'] === true,
+          event: String(row['event']),
           entry: row['entry'] as readonly string[],
           source: chunks[index]?.shards[Number(row['source'])]?.name ?? '',
           statement: Number(row['statement']),

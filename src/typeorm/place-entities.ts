@@ -18,6 +18,8 @@ export interface PlacedEntity {
   readonly shard: Shard
   /** Rows, of the entity or of what is saved with it, that have to move there first. */
   readonly moves?: readonly RowMove[]
+  /** The entity, and what is saved with it. */
+  readonly graph: readonly GraphNode[]
 }
 
 export interface PlaceOptions {
@@ -75,11 +77,12 @@ export async function placeEntities(
   return entities.flatMap((entity, index): PlacedEntity[] => {
     const shard = shards[index] ?? located.get(primaryKeyText(binding.metadata, entity))?.shard
     const own = moves[index] ?? []
-    if (shard) return [{ entity, shard, ...(own.length > 0 && { moves: own }) }]
+    const graph = graphs[index] ?? []
+    if (shard) return [{ entity, shard, graph, ...(own.length > 0 && { moves: own }) }]
     if (options.mode === 'save') requireKey(binding, entity, options.mode)
     // TypeORM removes a row that is not there without complaint: any shard says so.
     const [first] = binding.shards
-    return first ? [{ entity, shard: first }] : []
+    return first ? [{ entity, shard: first, graph }] : []
   })
 }
 

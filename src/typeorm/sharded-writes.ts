@@ -13,6 +13,7 @@ import { PlainObjectToDatabaseEntityTransformer } from 'typeorm/query-builder/tr
 import type { UpsertOptions } from 'typeorm/repository/UpsertOptions'
 import { pushTo } from '../collections/push-to'
 import { ShardedError } from '../errors/sharded-error'
+import type { WriteOrder } from '../lookups/write-order'
 import { keyText } from '../routing/route'
 import type { Shard } from '../topology/shard'
 import { type Announcement, announcedWrite } from './announced-write'
@@ -30,6 +31,7 @@ import { changesKey, refuseKeyChange } from './pinned-key'
 import { placeEntities } from './place-entities'
 import { primaryKeyText } from './primary-key-text'
 import { carryChanged, movesTo, showBefore } from './save-moved'
+import { saveOrder, upsertOrder } from './save-order'
 import { fillKey, keyValues, withKeyPredicate } from './with-key'
 import { writeShards } from './write-shards'
 
@@ -274,8 +276,14 @@ async function insertRows(
 ): Promise<InsertResult> {
   const rows = Array.isArray(given) ? given : [given]
   const ids = new GivenIds()
+  const order = upsertOrder(context.binding, rows)
   try {
-    const result = await insertPlaced(context, await placeRows(context, { name, rows, ids }), { given, rows, work })
+    const result = await insertPlaced(context, await placeRows(context, { name, rows, ids }), {
+      given,
+      rows,
+      order,
+      work,
+    })
     if (!ids.isEmpty) settleInsert(context.binding, ids, { name, rows, result })
     return result
   } catch (error) {
@@ -287,18 +295,19 @@ async function insertRows(
 interface Insertion {
   readonly given: ObjectLiteral | ObjectLiteral[]
   readonly rows: readonly ObjectLiteral[]
+  readonly order: WriteOrder
   readonly work: (manager: EntityManager, rows: ObjectLiteral | ObjectLiteral[]) => Promise<InsertResult>
 }
 
 async function insertPlaced(
   { access, binding, openRunner }: OperationContext,
   places: ReadonlyMap<Shard, readonly number[]>,
-  { given, rows, work }: Insertion,
+  { given, rows, order, work }: Insertion,
 ): Promise<InsertResult> {
   const [only = binding.shards[0], another] = places.keys()
   if (!another) {
     const whole = only ? [{ shard: only, work: (manager: EntityManager) => work(manager, given) }] : []
-    const [result] = await writeShards(access, whole, openRunner)
+    const [result] = await writeShards(access, whole, openRunner, { order })
     return result ?? new InsertResultClass()
   }
   const parts = [...places]
@@ -313,6 +322,7 @@ async function insertPlaced(
         ),
     })),
     openRunner,
+    { order },
   )
   return mergeInsertResults(
     parts.flatMap(([, list], index) => (results[index] ? [{ places: list, result: results[index] }] : [])),
@@ -413,17 +423,20 @@ async function persistPlaced(
     },
   }))
   const moves = placed.flatMap((one) => one.moves ?? [])
+  const order = saveOrder(placed.map(({ graph }) => graph))
   if (moves.length > 0) {
     await inSavepoint(access, context.openRunner, async (inner, transaction) => {
       const shards = [...moves.map(({ from }) => from), ...groups.keys()]
       await transaction.openNodes([...new Set(shards.map(({ node }) => node))].sort())
       await carryChanged(inner, transaction, moves)
-      await writeShards(inner, writes, context.openRunner)
+      await writeShards(inner, writes, context.openRunner, { order })
     })
   } else if (options?.transaction === false && !access.transaction) {
     for (const write of writes) await writeShards(access, [write], context.openRunner)
   } else if (writes.length > 1 || access.runtime.lookups.maintains(binding.entity.group)) {
-    await inTransaction(access, context.openRunner, (inner) => writeShards(inner, writes, context.openRunner))
+    await inTransaction(access, context.openRunner, (inner) =>
+      writeShards(inner, writes, context.openRunner, { order }),
+    )
   } else {
     await writeShards(access, writes, context.openRunner)
   }

@@ -1,5 +1,6 @@
 import type { EntityManager } from 'typeorm'
 import { pushTo } from '../collections/push-to'
+import type { WriteOrder } from '../lookups/write-order'
 import type { Shard } from '../topology/shard'
 import { inTransaction } from './in-transaction'
 import { maintainLookups } from './maintain-lookups'
@@ -19,6 +20,7 @@ export interface ShardWrite<T> {
  * they share its connection. Inside a transaction of the caller it joins that. Where entities of the group have lookups, one
  * shard is written in a transaction too, and the lookups with it.
  *
+ * @param options.order of the rows on one database, where the operation has one
  * @returns the results in the order of `writes`
  * @throws ShardedError PARTIAL_COMMIT; QueryFailedError of a `@GlobalUnique`; else the first error, after everything is rolled back
  */
@@ -26,6 +28,7 @@ export async function writeShards<T>(
   access: ShardAccess,
   writes: readonly ShardWrite<T>[],
   openRunner: () => ShardTransaction,
+  { order }: { readonly order?: WriteOrder | undefined } = {},
 ): Promise<readonly T[]> {
   const [only, another] = writes
   const { lookups } = access.runtime
@@ -35,11 +38,15 @@ export async function writeShards<T>(
   return inTransaction(access, quietly(openRunner), async (inner, transaction) => {
     // In one order everywhere, so that two writes never wait for each other's connections.
     await transaction.openNodes(nodes)
-    return runAll(inner, writes)
+    return runAll(inner, writes, order)
   })
 }
 
-async function runAll<T>(access: ShardAccess, writes: readonly ShardWrite<T>[]): Promise<readonly T[]> {
+async function runAll<T>(
+  access: ShardAccess,
+  writes: readonly ShardWrite<T>[],
+  order: WriteOrder | undefined,
+): Promise<readonly T[]> {
   const results = new Map<ShardWrite<T>, T>()
   const byNode = new Map<string, ShardWrite<T>[]>()
   for (const write of writes) pushTo(byNode, write.shard.node, write)
@@ -53,6 +60,7 @@ async function runAll<T>(access: ShardAccess, writes: readonly ShardWrite<T>[]):
   await maintainLookups(
     access,
     writes.map(({ shard }) => shard),
+    order,
   )
   return writes.map((write) => results.get(write) as T)
 }

@@ -32,6 +32,7 @@ import {
   type StatementContext,
   type Substitutes,
 } from './statement-run'
+import { valuesOrder } from './values-order'
 import { writeShards } from './write-shards'
 
 /** What the writing of a statement asks of the engine. */
@@ -203,6 +204,7 @@ async function insert(engine: StatementWriter, write: Write, statement: InsertSt
       return { shard, work: (manager) => queryOn(manager, template.text, pick(template.parameters, complete.values)) }
     }),
     context.openRunner,
+    { order: valuesOrder(engine.runtime.bindingOf(use.table.entity?.target), complete) },
   )
   return inOrder(
     results,

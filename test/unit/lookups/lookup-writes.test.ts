@@ -25,6 +25,7 @@ const changes = (...texts: readonly string[]): readonly CapturedChange[] =>
     return {
       lookup: table.name,
       isGain: sign === '+',
+      event: 'UPDATE',
       entry: [value, id],
       source,
       statement: statement === undefined ? index : Number(statement),
@@ -67,8 +68,8 @@ describe('lookupWrites', () => {
 
   it('moves a row that keeps its value', () => {
     const moved = lookupWrites({ ...table, columns: [...table.columns, { name: 'key', type: 'integer' }], key: [2] }, [
-      { lookup: table.name, isGain: true, entry: ['a', '1', '20'], source: 'y', statement: 1 },
-      { lookup: table.name, isGain: false, entry: ['a', '1', '10'], source: 'x', statement: 1 },
+      { lookup: table.name, event: 'INSERT', isGain: true, entry: ['a', '1', '20'], source: 'y', statement: 1 },
+      { lookup: table.name, event: 'DELETE', isGain: false, entry: ['a', '1', '10'], source: 'x', statement: 1 },
     ])
     expect(moved).toEqual({ losses: [['a', '1', '10']], gains: [['a', '1', '20']], lateLosses: [] })
   })
