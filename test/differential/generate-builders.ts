@@ -376,7 +376,8 @@ function insertSteps(rng: Rng, spec: EntitySpec): readonly Step[] {
     ['values', rng.oneIn(3) ? (rows[0] ?? {}) : rows],
     ...rng.weighted<readonly Step[]>([
       [3, () => []],
-      [spec.parent ? 0 : 1, () => [['orIgnore']]],
+      // Of a `@GlobalUnique` it is refused: see `makeSqlWrite`.
+      [spec.parent || spec.columns.some(({ isUnique }) => isUnique) ? 0 : 1, () => [['orIgnore']]],
       [spec.parent ? 0 : 1, () => [['orUpdate', ['count', 'name'], conflict]]],
     ]),
     ...(rng.oneIn(3) ? [['returning', primaryOf(spec).map(({ path }) => path)]] : []),
