@@ -3,8 +3,11 @@ import type { CapturedChange } from './captured-change'
 import type { LookupEntry, LookupTable } from './lookup-table'
 import type { WriteOrder } from './write-order'
 
-/** Whether one database writes the row of a gain before that of a loss. */
-export type ComesSooner = (gain: CapturedChange, loss: CapturedChange) => boolean
+/**
+ * Whether one database writes the row of a gain before that of a loss; `'unknown'` where it has an order and the rows' places in
+ * it are not known.
+ */
+export type ComesSooner = (gain: CapturedChange, loss: CapturedChange) => boolean | 'unknown'
 
 /** Inserts, updates, deletes: `save` makes them in this order. */
 type Kind = 0 | 1 | 2
@@ -29,6 +32,7 @@ export function comesSooner(
     if (kinds !== 0) return kinds < 0
     const [place, otherPlace] = [one, other].map((row) => order?.placeOf(table.source.table, row))
     if (place !== undefined && otherPlace !== undefined) return place < otherPlace
+    if (order && !order.isByKind) return 'unknown'
     return gain.source === loss.source && gain.statement < loss.statement
   }
 }

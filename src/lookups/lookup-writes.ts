@@ -12,6 +12,8 @@ export interface LookupWrites {
    * it does here.
    */
   readonly lateLosses: readonly LookupEntry[]
+  /** Losses of values that another row gained, nobody knows whether before. */
+  readonly unordered: readonly LookupEntry[]
 }
 
 interface Net {
@@ -39,15 +41,23 @@ export function lookupWrites(table: LookupTable, changes: readonly CapturedChang
   const all = [...nets.values()]
   const gains = all.filter(({ balance }) => balance > 0)
   const losses = all.filter(({ balance }) => balance < 0)
-  const late = table.isUnique
+  const { late, unordered } = table.isUnique
     ? lateLosses(table, { gains, losses, isSooner: comesSooner(table, changes, order) })
-    : new Set<Net>()
+    : none
   return Object.freeze({
     losses: losses.filter((one) => !late.has(one)).map(({ entry }) => entry),
     gains: gains.map(({ entry }) => entry),
     lateLosses: [...late].map(({ entry }) => entry),
+    unordered: [...unordered].map(({ entry }) => entry),
   })
 }
+
+interface LateLosses {
+  readonly late: ReadonlySet<Net>
+  readonly unordered: ReadonlySet<Net>
+}
+
+const none: LateLosses = Object.freeze({ late: new Set<Net>(), unordered: new Set<Net>() })
 
 interface Exchange {
   readonly gains: readonly Net[]
@@ -55,9 +65,10 @@ interface Exchange {
   readonly isSooner: ComesSooner
 }
 
-function lateLosses(table: LookupTable, { gains, losses, isSooner }: Exchange): ReadonlySet<Net> {
+function lateLosses(table: LookupTable, { gains, losses, isSooner }: Exchange): LateLosses {
+  if (losses.length === 0) return none
   const late = new Set<Net>()
-  if (losses.length === 0) return late
+  const unordered = new Set<Net>()
   const rowOf = ({ entry }: Net): string => JSON.stringify(primaryKeyOfEntry(table, entry))
   const valueText = ({ entry }: Net): string => JSON.stringify(valuesOf(table, entry))
   const lossOf = new Map(losses.map((loss) => [valueText(loss), loss]))
@@ -70,9 +81,11 @@ function lateLosses(table: LookupTable, { gains, losses, isSooner }: Exchange): 
   for (const gain of gains) {
     const loss = before(gain)
     if (!loss) continue
-    if (isSooner(gain.change, loss.change) || isCircle(gain, (one) => next(one))) late.add(loss)
+    const sooner = isSooner(gain.change, loss.change)
+    if (sooner === true || isCircle(gain, (one) => next(one))) late.add(loss)
+    else if (sooner === 'unknown') unordered.add(loss)
   }
-  return late
+  return { late, unordered }
 
   function next(gain: Net): Net | undefined {
     const loss = before(gain)

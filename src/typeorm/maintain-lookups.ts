@@ -3,10 +3,12 @@ import { ShardedError } from '../errors/sharded-error'
 import { sqlState, undefinedTable } from '../execution/sql-state'
 import { takeCaptured } from '../lookups/capture-sql'
 import type { CapturedChange } from '../lookups/captured-change'
-import { lookupWrites } from '../lookups/lookup-writes'
+import { valuesOf } from '../lookups/lookup-table'
+import { type LookupWrites, lookupWrites } from '../lookups/lookup-writes'
 import type { WriteOrder } from '../lookups/write-order'
 import type { Shard } from '../topology/shard'
 import { applyLookupWrites } from './apply-lookup-writes'
+import type { LookupBinding } from './lookup-binding'
 import type { ShardAccess } from './shard-access'
 
 /** The most shards whose notes one statement takes. */
@@ -19,7 +21,7 @@ const maxTaken = 128
  * To be called in a transaction, after the write and before its end. Whatever fails here fails the write.
  *
  * @param order of the write's rows on one database, where it has one
- * @throws QueryFailedError 23505 with the constraint of a `@GlobalUnique`; ShardedError LOOKUP_NOT_INSTALLED
+ * @throws QueryFailedError 23505 with the constraint of a `@GlobalUnique`; ShardedError LOOKUP_NOT_INSTALLED, LOOKUP_ORDER_UNKNOWN
  */
 export async function maintainLookups(
   access: ShardAccess,
@@ -38,7 +40,20 @@ export async function maintainLookups(
     const binding = lookups.named(name)
     return binding ? [{ binding, writes: lookupWrites(binding.table, own, order) }] : []
   })
+  for (const { binding, writes: made } of writes) refuseUnordered(binding, made)
   await applyLookupWrites(access, writes)
+}
+
+/** One database may have the value of a unique constraint go from row to row, or not: by an order that is not known here. */
+function refuseUnordered({ table, lookup }: LookupBinding, { unordered }: LookupWrites): void {
+  const [entry] = unordered
+  if (!entry) return
+  const columns = lookup.columns.map(({ propertyPath }) => propertyPath)
+  throw new ShardedError(
+    'LOOKUP_ORDER_UNKNOWN',
+    `${lookup.entity.name}: an upsert hands (${valuesOf(table, entry).join(', ')}) of the @GlobalUnique (${columns.join(', ')}) from one row to another, and its rows do not tell their primary keys.`,
+    { details: { entity: lookup.entity.name, columns, values: valuesOf(table, entry) } },
+  )
 }
 
 async function captured(access: ShardAccess, sources: readonly Shard[]): Promise<readonly CapturedChange[]> {

@@ -16,6 +16,6 @@ export const saveOrder = (graphs: readonly (readonly GraphNode[])[]): WriteOrder
     ...graphs.flatMap((graph) => graph.slice(1).map(rowOf)),
   ])
 
-/** The order of `upsert`: that of the rows. */
-export const upsertOrder = (binding: EntityBinding, rows: readonly ObjectLiteral[]): WriteOrder =>
-  orderOfRows(false, () => rows.map((entity) => rowOf({ binding, entity })))
+/** The order of `upsert`: that of the rows. One row takes no value from another. */
+export const upsertOrder = (binding: EntityBinding, rows: readonly ObjectLiteral[]): WriteOrder | undefined =>
+  rows.length > 1 ? orderOfRows(false, () => rows.map((entity) => rowOf({ binding, entity }))) : undefined

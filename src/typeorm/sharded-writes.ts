@@ -276,7 +276,7 @@ async function insertRows(
 ): Promise<InsertResult> {
   const rows = Array.isArray(given) ? given : [given]
   const ids = new GivenIds()
-  const order = upsertOrder(context.binding, rows)
+  const order = name === 'upsert' ? upsertOrder(context.binding, rows) : undefined
   try {
     const result = await insertPlaced(context, await placeRows(context, { name, rows, ids }), {
       given,
@@ -295,7 +295,8 @@ async function insertRows(
 interface Insertion {
   readonly given: ObjectLiteral | ObjectLiteral[]
   readonly rows: readonly ObjectLiteral[]
-  readonly order: WriteOrder
+  /** Of an upsert: it changes rows too. */
+  readonly order: WriteOrder | undefined
   readonly work: (manager: EntityManager, rows: ObjectLiteral | ObjectLiteral[]) => Promise<InsertResult>
 }
 

@@ -9,7 +9,7 @@ export function valuesOrder(
   binding: EntityBinding | undefined,
   { columns, rows, values }: InsertedRows,
 ): WriteOrder | undefined {
-  if (!binding) return undefined
+  if (!binding || rows.length < 2) return undefined
   const { metadata } = binding
   return orderOfRows(false, () =>
     rows.map((row) => ({

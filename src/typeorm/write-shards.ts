@@ -2,7 +2,7 @@ import type { EntityManager } from 'typeorm'
 import { pushTo } from '../collections/push-to'
 import type { WriteOrder } from '../lookups/write-order'
 import type { Shard } from '../topology/shard'
-import { inTransaction } from './in-transaction'
+import { inSavepoint, inTransaction } from './in-transaction'
 import { maintainLookups } from './maintain-lookups'
 import { quietly } from './quiet-transaction'
 import type { ShardAccess } from './shard-access'
@@ -22,7 +22,7 @@ export interface ShardWrite<T> {
  *
  * @param options.order of the rows on one database, where the operation has one
  * @returns the results in the order of `writes`
- * @throws ShardedError PARTIAL_COMMIT; QueryFailedError of a `@GlobalUnique`; else the first error, after everything is rolled back
+ * @throws ShardedError PARTIAL_COMMIT, LOOKUP_ORDER_UNKNOWN; QueryFailedError of a `@GlobalUnique`; else the first error, after everything is rolled back
  */
 export async function writeShards<T>(
   access: ShardAccess,
@@ -35,7 +35,9 @@ export async function writeShards<T>(
   const isMaintained = writes.some(({ shard }) => lookups.maintains(shard.group))
   if (only && !another && !isMaintained) return [await access.onShard(only.shard, only.work)]
   const nodes = [...new Set(writes.map((write) => write.shard.node))].sort()
-  return inTransaction(access, quietly(openRunner), async (inner, transaction) => {
+  // What is refused only after it was written has to be undone, also in a transaction of the caller.
+  const run = order && !order.isByKind && isMaintained ? inSavepoint : inTransaction
+  return run(access, quietly(openRunner), async (inner, transaction) => {
     // In one order everywhere, so that two writes never wait for each other's connections.
     await transaction.openNodes(nodes)
     return runAll(inner, writes, order)

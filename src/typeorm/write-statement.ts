@@ -204,7 +204,7 @@ async function insert(engine: StatementWriter, write: Write, statement: InsertSt
       return { shard, work: (manager) => queryOn(manager, template.text, pick(template.parameters, complete.values)) }
     }),
     context.openRunner,
-    { order: valuesOrder(engine.runtime.bindingOf(use.table.entity?.target), complete) },
+    { order: statement.onConflictClause && valuesOrder(engine.runtime.bindingOf(use.table.entity?.target), complete) },
   )
   return inOrder(
     results,
