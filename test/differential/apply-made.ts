@@ -17,7 +17,8 @@ export async function applyMade(manager: EntityManager, { entity, method, rows }
   return {
     ids: idsIn(specs[entity], given),
     found: describe(found),
-    given: describe(given),
+    // A load gives ids, and no more.
+    given: method === 'load' ? [] : describe(given),
     identifiers: result instanceof InsertResult ? describe(result.identifiers) : result === given,
   }
 }

@@ -412,7 +412,7 @@ export function makeMistake(rng: Rng, spec: EntitySpec): Written {
     [spec.idFor ? 4 : 0, () => call(rng.pick(['insert', 'save']), withWrongId(rng, spec, row))],
     [
       spec.idFor ? 1 : 0,
-      () => call('update', { count: rng.int(4) }, { id: withWrongId(rng, spec, row)['id'] ?? null }),
+      () => call('update', { id: row['id'] ?? null }, { id: withWrongId(rng, spec, row)['id'] ?? null }),
     ],
   ])
 }
