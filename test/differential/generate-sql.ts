@@ -143,7 +143,7 @@ export function makeSqlWrite(rng: Rng, spec: EntitySpec): Sql {
         ]),
     ],
     [3, () => sql('insert', insertClauses(rng, spec))],
-    [hasUnique ? 0.3 : 0, () => sql('conflict', insertClauses(rng, spec, rng.pick(uniqueConflicts)))],
+    [hasUnique ? 1 : 0, () => sql('conflict', insertClauses(rng, spec, rng.pick(uniqueConflicts)))],
   ])
 }
 
@@ -169,6 +169,9 @@ function insertClauses(rng: Rng, spec: EntitySpec, given?: string): readonly Cla
         '',
         `ON CONFLICT (${conflict.join(', ')}) DO NOTHING`,
         `ON CONFLICT (${conflict.join(', ')}) DO UPDATE SET "count" = EXCLUDED."count"`,
+        ...spec.columns
+          .filter(({ isUnique }) => isUnique)
+          .map(({ path }) => `ON CONFLICT (${conflict.join(', ')}) DO UPDATE SET "${path}" = EXCLUDED."${path}"`),
       ]
   const resolution = given ?? rng.pick(resolutions)
   const cellOf = (row: DataObject, { path }: ColumnSpec): Data => row[path] ?? null

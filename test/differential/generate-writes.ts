@@ -163,8 +163,12 @@ const asGiven = (rng: Rng, spec: EntitySpec, row: DataObject): Data =>
 
 /** A row with new children in it, for `save`. */
 function withChildren(rng: Rng, spec: EntitySpec, row: DataObject): DataObject {
+  return spec.children && rng.oneIn(3) ? withNewChildren(rng, spec, row) : row
+}
+
+function withNewChildren(rng: Rng, spec: EntitySpec, row: DataObject): DataObject {
   const { children } = spec
-  if (!children || !rng.oneIn(3)) return row
+  if (!children) return row
   const copied = Object.fromEntries(
     Object.entries(children.copies)
       .filter(([name]) => name !== children.foreignKey)
@@ -182,11 +186,17 @@ const noId = ({ id: _, ...row }: DataObject): DataObject => row
 
 /** Rows of an entity that makes ids, and perhaps children of one that does, without any. */
 function makeMade(rng: Rng, spec: EntitySpec): Made {
-  const method = rng.pick(['insert', 'save', 'values', 'load', ...(spec.parent ? [] : (['upsert'] as const))] as const)
+  const method = rng.pick([
+    'insert',
+    'save',
+    'values',
+    'load',
+    ...(spec.parent ? [] : (['save', 'upsert'] as const)),
+  ] as const)
   const makeValue: RowOptions['makeValue'] = (own, column) =>
     column.nullable && own.oneIn(2) ? null : own.pick(poolOf(column))
   const rows = makeRows(rng, spec, 1 + rng.int(4), { share: 60, isFresh: true, makeValue }).map((row) => {
-    const whole = method === 'save' ? withChildren(rng, spec, row) : row
+    const whole = method === 'save' ? withNewChildren(rng, spec, row) : row
     const children = spec.children && whole[spec.children.property]
     if (!spec.children || !Array.isArray(children)) return noId(whole)
     return { ...noId(whole), [spec.children.property]: (children as readonly DataObject[]).map(noId) }
@@ -289,7 +299,7 @@ export function makeWrite(rng: Rng, spec: EntitySpec): Written {
     ],
     [2, () => makeBulk(rng, spec)],
     [hasUnique(spec) ? 6 : 0, () => makeHandOver(rng, spec)],
-    [spec.idFor ? 8 : 0, () => makeMade(rng, spec)],
+    [spec.idFor ? 20 : 0, () => makeMade(rng, spec)],
     [mustBeFresh(spec) ? 0 : 5, () => makeUpsert(rng, spec)],
     [0.3, () => call('updateAll', makeChange(rng, spec, 2))],
     [0.2, () => call('deleteAll')],

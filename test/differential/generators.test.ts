@@ -41,11 +41,11 @@ describe(`operations have one answer, seed ${seed}`, () => {
 
 const operationsOfKinds = 15_000
 
-/** The text of a statement, or what is given to a query builder. */
-function textsOf(operation: Operation): readonly (readonly [of: 'sql' | 'build', text: string])[] {
+/** The text of a statement, what is given to a query builder, or the whole operation. */
+function textsOf(operation: Operation): readonly (readonly [of: 'sql' | 'build' | 'other', text: string])[] {
   if (operation.do === 'transaction') return operation.operations.flatMap(textsOf)
   if (operation.do === 'build') return [['build', JSON.stringify(operation.steps)]]
-  return operation.do === 'sql' ? [['sql', statementOf(operation).text]] : []
+  return operation.do === 'sql' ? [['sql', statementOf(operation).text]] : [['other', JSON.stringify(operation)]]
 }
 
 test(`each kind of statement comes up in ${operationsOfKinds} operations`, () => {
