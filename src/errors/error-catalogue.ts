@@ -145,6 +145,11 @@ export const errorCatalogue = Object.freeze({
     'Rows that were there before a value was declared unique have the same value.',
     'Read details.duplicates, change or remove the rows, and call buildLookups() again.',
   ),
+  LOOKUP_ORDER_UNKNOWN: entry(
+    'One database looks at a unique value with each row: whether another row has let it go by then depends on the order of the rows.',
+    'Let go of the value in one call and take it in another, or give the rows their primary keys.',
+    'no-writes',
+  ),
   // routing
   SHARD_UNKNOWN: entry('A shard is asked for by its name.', 'Use one of the names of dataSource.shards().'),
   SCATTER_FORBIDDEN: entry(

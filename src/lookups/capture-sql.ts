@@ -30,6 +30,7 @@ CREATE TABLE IF NOT EXISTS ${captureOn(shard)} (
   "xid" xid8 NOT NULL DEFAULT pg_current_xact_id(),
   "statement" int NOT NULL,
   "lookup" text NOT NULL,
+  "event" text NOT NULL,
   "is_gain" boolean NOT NULL,
   "entry" text[] NOT NULL
 );
@@ -54,11 +55,11 @@ export function captureTriggers(lookups: readonly LookupTable[], table: string, 
   const capture = captureOn(shard)
   const fn = functionOn(table, shard)
   const on = tableOn(table, shard)
-  const into = `INSERT INTO ${capture} ("statement", "lookup", "is_gain", "entry")`
+  const into = `INSERT INTO ${capture} ("statement", "event", "lookup", "is_gain", "entry")`
   const rows = (lookup: LookupTable, from: string): string =>
     `SELECT ${entryOf(lookup, 'r')} AS e FROM ${from} r WHERE ${isEntered(lookup, 'r')}`
   const note = (lookup: LookupTable, isGain: boolean, entries: string): string =>
-    `    ${into} SELECT n, ${literal(lookup.name)}, ${isGain}, x.e FROM (${entries}) x;`
+    `    ${into} SELECT n, TG_OP, ${literal(lookup.name)}, ${isGain}, x.e FROM (${entries}) x;`
   const each = (make: (lookup: LookupTable) => string): string => lookups.map(make).join('\n')
   const body = `
 DECLARE n int := coalesce((SELECT max(c."statement") FROM ${capture} c WHERE c."xid" = pg_current_xact_id()), 0) + 1;
@@ -101,7 +102,7 @@ export const dropCapture = (shard: Shard): string => `DROP TABLE IF EXISTS ${cap
 export function takeCaptured(shards: readonly Shard[]): string {
   const taken = shards.map(
     (shard, index) =>
-      `"t${index}" AS (DELETE FROM ${captureOn(shard)} WHERE "xid" = pg_current_xact_id() RETURNING "statement", "lookup", "is_gain", "entry")`,
+      `"t${index}" AS (DELETE FROM ${captureOn(shard)} WHERE "xid" = pg_current_xact_id() RETURNING "statement", "event", "lookup", "is_gain", "entry")`,
   )
   const rows = shards.map((_, index) => `SELECT ${index} AS "source", * FROM "t${index}"`)
   return `WITH ${taken.join(', ')} ${rows.join(' UNION ALL ')}`

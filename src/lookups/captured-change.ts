@@ -6,6 +6,8 @@ export interface CapturedChange {
   /** The row has come to have the entry, or has it no more. */
   readonly isGain: boolean
   readonly entry: LookupEntry
+  /** What was done to the row: `INSERT`, `UPDATE`, `DELETE` or `TRUNCATE`. */
+  readonly event: string
   /** The shard of the row. */
   readonly source: string
   /** Of the shard's statements in the transaction; those of one statement have no order. */

@@ -36,16 +36,21 @@ export const dropLookup = (table: LookupTable, shard: Shard): string =>
 const arraysOf = (columns: readonly LookupColumn[], rows: readonly (readonly string[])[]): readonly unknown[] =>
   columns.map((_, place) => rows.map((row) => row[place]))
 
-/** Rows given as arrays: `v`, with their columns of their types and the number `n` of each. */
+/**
+ * Rows given as arrays: `v`, with their columns `c0`, `c1`, … of their types and the number `n` of each. The columns' own names
+ * may be those, or any.
+ */
 const given = (columns: readonly LookupColumn[]): string => {
-  const arrays = columns.map((_, index) => `$${index + 1}::text[]`).join(', ')
-  const aliases = columns.map((_, index) => `c${index}`).join(', ')
-  const typed = columns.map((column, index) => `u.c${index}::${sqlType(column)} AS ${quoted(column.name)}`).join(', ')
+  const arrays = columns.map((_, place) => `$${place + 1}::text[]`).join(', ')
+  const aliases = columns.map((_, place) => `c${place}`).join(', ')
+  const typed = columns.map((column, place) => `u.c${place}::${sqlType(column)} AS c${place}`).join(', ')
   return `(SELECT ${typed}, u.n FROM unnest(${arrays}) WITH ORDINALITY AS u(${aliases}, n)) v`
 }
 
+const givenColumns = (columns: readonly LookupColumn[]): string => columns.map((_, place) => `v.c${place}`).join(', ')
+
 const equal = (columns: readonly LookupColumn[]): string =>
-  columns.map(({ name }) => `t.${quoted(name)} = v.${quoted(name)}`).join(' AND ')
+  columns.map(({ name }, place) => `t.${quoted(name)} = v.c${place}`).join(' AND ')
 
 /** Gives the number of each entry that was there. A query, since TypeORM gives the rows of a DELETE beside their count. */
 export const deleteEntries = (table: LookupTable, shard: Shard, entries: readonly LookupEntry[]): ShardStatement => ({
@@ -69,7 +74,7 @@ export const mergeEntries = (table: LookupTable, shard: Shard, entries: readonly
 })
 
 const insertText = (table: LookupTable, shard: Shard): string =>
-  `INSERT INTO ${tableOn(table.name, shard)} (${names(table.columns)}) SELECT ${table.columns.map(({ name }) => `v.${quoted(name)}`).join(', ')} FROM ${given(table.columns)} ORDER BY v.n`
+  `INSERT INTO ${tableOn(table.name, shard)} (${names(table.columns)}) SELECT ${givenColumns(table.columns)} FROM ${given(table.columns)} ORDER BY v.n`
 
 /** Gives the number of each entry that is there as it is. */
 export const findEntries = (table: LookupTable, shard: Shard, entries: readonly LookupEntry[]): ShardStatement => ({
@@ -129,7 +134,7 @@ export function sourceEntriesOf(
   primaryKeys: readonly (readonly string[])[],
 ): ShardStatement {
   const columns = primaryColumns(table)
-  const keys = `SELECT ${names(columns)} FROM ${given(columns)}`
+  const keys = `SELECT ${givenColumns(columns)} FROM ${given(columns)}`
   return {
     shard,
     text: `SELECT ${entryOf(table, 'r')} AS e FROM ${tableOn(table.source.table, shard)} r WHERE (${columns.map(({ name }) => `r.${quoted(name)}`).join(', ')}) IN (${keys}) AND ${isEntered(table, 'r')} FOR SHARE OF r`,

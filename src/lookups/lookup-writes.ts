@@ -1,5 +1,7 @@
 import type { CapturedChange } from './captured-change'
+import { type ComesSooner, comesSooner } from './comes-sooner'
 import { type LookupEntry, type LookupTable, primaryKeyOfEntry, valuesOf } from './lookup-table'
+import type { WriteOrder } from './write-order'
 
 /** What a transaction does to one lookup: losses, then gains, then late losses. */
 export interface LookupWrites {
@@ -10,6 +12,8 @@ export interface LookupWrites {
    * it does here.
    */
   readonly lateLosses: readonly LookupEntry[]
+  /** Losses of values that another row gained, nobody knows whether before. */
+  readonly unordered: readonly LookupEntry[]
 }
 
 interface Net {
@@ -23,8 +27,10 @@ interface Net {
  * Makes of the captured changes of one lookup what is to be written. What was gained and lost again leaves no trace.
  * Losses come first, so that a value may go from one row to another; but PostgreSQL looks at a unique constraint with each
  * row, so a value that was gained before it was lost (a swap, always) must be a violation here too.
+ *
+ * @param order of the rows on one database; without it only the statements of one shard have an order
  */
-export function lookupWrites(table: LookupTable, changes: readonly CapturedChange[]): LookupWrites {
+export function lookupWrites(table: LookupTable, changes: readonly CapturedChange[], order?: WriteOrder): LookupWrites {
   const nets = new Map<string, Net>()
   for (const change of changes) {
     const text = JSON.stringify(change.entry)
@@ -35,17 +41,34 @@ export function lookupWrites(table: LookupTable, changes: readonly CapturedChang
   const all = [...nets.values()]
   const gains = all.filter(({ balance }) => balance > 0)
   const losses = all.filter(({ balance }) => balance < 0)
-  const late = table.isUnique ? lateLosses(table, gains, losses) : new Set<Net>()
+  const { late, unordered } = table.isUnique
+    ? lateLosses(table, { gains, losses, isSooner: comesSooner(table, changes, order) })
+    : none
   return Object.freeze({
     losses: losses.filter((one) => !late.has(one)).map(({ entry }) => entry),
     gains: gains.map(({ entry }) => entry),
     lateLosses: [...late].map(({ entry }) => entry),
+    unordered: [...unordered].map(({ entry }) => entry),
   })
 }
 
-function lateLosses(table: LookupTable, gains: readonly Net[], losses: readonly Net[]): ReadonlySet<Net> {
+interface LateLosses {
+  readonly late: ReadonlySet<Net>
+  readonly unordered: ReadonlySet<Net>
+}
+
+const none: LateLosses = Object.freeze({ late: new Set<Net>(), unordered: new Set<Net>() })
+
+interface Exchange {
+  readonly gains: readonly Net[]
+  readonly losses: readonly Net[]
+  readonly isSooner: ComesSooner
+}
+
+function lateLosses(table: LookupTable, { gains, losses, isSooner }: Exchange): LateLosses {
+  if (losses.length === 0) return none
   const late = new Set<Net>()
-  if (losses.length === 0) return late
+  const unordered = new Set<Net>()
   const rowOf = ({ entry }: Net): string => JSON.stringify(primaryKeyOfEntry(table, entry))
   const valueText = ({ entry }: Net): string => JSON.stringify(valuesOf(table, entry))
   const lossOf = new Map(losses.map((loss) => [valueText(loss), loss]))
@@ -58,10 +81,11 @@ function lateLosses(table: LookupTable, gains: readonly Net[], losses: readonly 
   for (const gain of gains) {
     const loss = before(gain)
     if (!loss) continue
-    const isSooner = gain.change.source === loss.change.source && gain.change.statement < loss.change.statement
-    if (isSooner || isCircle(gain, (one) => next(one))) late.add(loss)
+    const sooner = isSooner(gain.change, loss.change)
+    if (sooner === true || isCircle(gain, (one) => next(one))) late.add(loss)
+    else if (sooner === 'unknown') unordered.add(loss)
   }
-  return late
+  return { late, unordered }
 
   function next(gain: Net): Net | undefined {
     const loss = before(gain)

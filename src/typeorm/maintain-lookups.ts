@@ -3,9 +3,12 @@ import { ShardedError } from '../errors/sharded-error'
 import { sqlState, undefinedTable } from '../execution/sql-state'
 import { takeCaptured } from '../lookups/capture-sql'
 import type { CapturedChange } from '../lookups/captured-change'
-import { lookupWrites } from '../lookups/lookup-writes'
+import { valuesOf } from '../lookups/lookup-table'
+import { type LookupWrites, lookupWrites } from '../lookups/lookup-writes'
+import type { WriteOrder } from '../lookups/write-order'
 import type { Shard } from '../topology/shard'
 import { applyLookupWrites } from './apply-lookup-writes'
+import type { LookupBinding } from './lookup-binding'
 import type { ShardAccess } from './shard-access'
 
 /** The most shards whose notes one statement takes. */
@@ -17,9 +20,14 @@ const maxTaken = 128
  *
  * To be called in a transaction, after the write and before its end. Whatever fails here fails the write.
  *
- * @throws QueryFailedError 23505 with the constraint of a `@GlobalUnique`; ShardedError LOOKUP_NOT_INSTALLED
+ * @param order of the write's rows on one database, where it has one
+ * @throws QueryFailedError 23505 with the constraint of a `@GlobalUnique`; ShardedError LOOKUP_NOT_INSTALLED, LOOKUP_ORDER_UNKNOWN
  */
-export async function maintainLookups(access: ShardAccess, written: readonly Shard[]): Promise<void> {
+export async function maintainLookups(
+  access: ShardAccess,
+  written: readonly Shard[],
+  order?: WriteOrder,
+): Promise<void> {
   const { lookups } = access.runtime
   const sources = [...new Set(written)].filter(({ group }) => lookups.maintains(group))
   if (sources.length === 0) return
@@ -30,9 +38,22 @@ export async function maintainLookups(access: ShardAccess, written: readonly Sha
   const writes = [...byLookup].flatMap(([name, own]) => {
     // Of a version of the application that declares others.
     const binding = lookups.named(name)
-    return binding ? [{ binding, writes: lookupWrites(binding.table, own) }] : []
+    return binding ? [{ binding, writes: lookupWrites(binding.table, own, order) }] : []
   })
+  for (const { binding, writes: made } of writes) refuseUnordered(binding, made)
   await applyLookupWrites(access, writes)
+}
+
+/** One database may have the value of a unique constraint go from row to row, or not: by an order that is not known here. */
+function refuseUnordered({ table, lookup }: LookupBinding, { unordered }: LookupWrites): void {
+  const [entry] = unordered
+  if (!entry) return
+  const columns = lookup.columns.map(({ propertyPath }) => propertyPath)
+  throw new ShardedError(
+    'LOOKUP_ORDER_UNKNOWN',
+    `${lookup.entity.name}: an upsert hands (${valuesOf(table, entry).join(', ')}) of the @GlobalUnique (${columns.join(', ')}) from one row to another, and its rows do not tell their primary keys.`,
+    { details: { entity: lookup.entity.name, columns, values: valuesOf(table, entry) } },
+  )
 }
 
 async function captured(access: ShardAccess, sources: readonly Shard[]): Promise<readonly CapturedChange[]> {
@@ -58,6 +79,7 @@ async function captured(access: ShardAccess, sources: readonly Shard[]): Promise
         (row): CapturedChange => ({
           lookup: String(row['lookup']),
           isGain: row['is_gain'] === true,
+          event: String(row['event']),
           entry: row['entry'] as readonly string[],
           source: chunks[index]?.shards[Number(row['source'])]?.name ?? '',
           statement: Number(row['statement']),

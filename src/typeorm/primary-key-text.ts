@@ -1,13 +1,20 @@
 import type { EntityMetadata, ObjectLiteral } from 'typeorm'
+import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata'
 import { canonicalKey, canonicalTuple } from '../functions/canonical-key'
 import { keyTypeOf } from './describe-entities'
 
 /** A text that is the same for the same primary key, whatever form its values have in the object. */
-export function primaryKeyText(metadata: EntityMetadata, object: ObjectLiteral): string {
-  const parts = metadata.primaryColumns.map((column) => {
+export const primaryKeyText = (metadata: EntityMetadata, object: ObjectLiteral): string =>
+  primaryKeyTextOf(metadata, (column) => {
     const raw: unknown = column.getEntityValue(object)
-    if (raw === undefined || raw === null) return ''
-    const value: unknown = metadata.dataSource.driver.preparePersistentValue(raw, column)
+    return raw === undefined || raw === null ? raw : metadata.dataSource.driver.preparePersistentValue(raw, column)
+  })
+
+/** The same text, of values as the database takes them. */
+export function primaryKeyTextOf(metadata: EntityMetadata, databaseValue: (column: ColumnMetadata) => unknown): string {
+  const parts = metadata.primaryColumns.map((column) => {
+    const value = databaseValue(column)
+    if (value === undefined || value === null) return ''
     const type = keyTypeOf(column)
     try {
       return (type && canonicalKey(value, type)) ?? String(value)

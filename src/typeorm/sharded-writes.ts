@@ -13,6 +13,7 @@ import { PlainObjectToDatabaseEntityTransformer } from 'typeorm/query-builder/tr
 import type { UpsertOptions } from 'typeorm/repository/UpsertOptions'
 import { pushTo } from '../collections/push-to'
 import { ShardedError } from '../errors/sharded-error'
+import type { WriteOrder } from '../lookups/write-order'
 import { keyText } from '../routing/route'
 import type { Shard } from '../topology/shard'
 import { type Announcement, announcedWrite } from './announced-write'
@@ -31,6 +32,7 @@ import { changesKey, refuseKeyChange } from './pinned-key'
 import { placeEntities } from './place-entities'
 import { primaryKeyText } from './primary-key-text'
 import { carryChanged, movesTo, showBefore } from './save-moved'
+import { saveOrder, upsertOrder } from './save-order'
 import { fillKey, keyValues, withKeyPredicate } from './with-key'
 import { writeShards } from './write-shards'
 
@@ -291,8 +293,9 @@ async function insertRows(context: OperationContext, insertion: Insertion): Prom
   const { name, given } = insertion
   const rows = Array.isArray(given) ? given : [given]
   const ids = new GivenIds()
+  const order = name === 'upsert' ? upsertOrder(context.binding, rows) : undefined
   try {
-    const result = await insertPlaced(context, await placeRows(context, { name, rows, ids }), insertion)
+    const result = await insertPlaced(context, await placeRows(context, { name, rows, ids }), insertion, order)
     if (!ids.isEmpty) settleInsert(context.binding, ids, { name, rows, result })
     return result
   } catch (error) {
@@ -305,12 +308,13 @@ async function insertPlaced(
   { access, binding, openRunner }: OperationContext,
   places: ReadonlyMap<Shard, readonly number[]>,
   { given, work, workOnAll }: Insertion,
+  order: WriteOrder | undefined,
 ): Promise<InsertResult> {
   const rows = Array.isArray(given) ? given : [given]
   const [only = binding.shards[0], another] = places.keys()
   if (!another) {
     const whole = only ? [{ shard: only, work: (manager: EntityManager) => work(manager, given) }] : []
-    const [result] = await writeShards(access, whole, openRunner)
+    const [result] = await writeShards(access, whole, openRunner, { order })
     return result ?? new InsertResultClass()
   }
   if (workOnAll) {
@@ -333,6 +337,7 @@ async function insertPlaced(
         ),
     })),
     openRunner,
+    { order },
   )
   return mergeInsertResults(
     parts.flatMap(([, list], index) => (results[index] ? [{ places: list, result: results[index] }] : [])),
@@ -435,19 +440,20 @@ async function persistPlaced(
     },
   }))
   const moves = placed.flatMap((one) => one.moves ?? [])
+  const order = saveOrder(placed.map(({ graph }) => graph))
   if (moves.length > 0) {
     await inSavepoint(access, context.openRunner, async (inner, transaction) => {
       const shards = [...moves.map(({ from }) => from), ...groups.keys()]
       await transaction.openNodes([...new Set(shards.map(({ node }) => node))].sort())
       await carryChanged(inner, transaction, moves)
-      await writeShards(inner, writes, context.openRunner)
+      await writeShards(inner, writes, context.openRunner, { order })
     })
   } else if (options?.transaction === false && !access.transaction) {
     for (const write of writes) await writeShards(access, [write], context.openRunner)
   } else if (writes.length > 1 || access.runtime.lookups.maintains(binding.entity.group)) {
     await inTransaction(access, deferred(context.openRunner), (inner, transaction) => {
       const begun = writes.map((write) => begins(transaction, write))
-      return writeShards(inner, begun, context.openRunner)
+      return writeShards(inner, begun, context.openRunner, { order })
     })
   } else {
     await writeShards(access, writes, context.openRunner)

@@ -1,10 +1,13 @@
 import type { EntityManager } from 'typeorm'
 import { pushTo } from '../collections/push-to'
+
 import { ShardedError } from '../errors/sharded-error'
+import type { WriteOrder } from '../lookups/write-order'
 import type { Shard } from '../topology/shard'
 import type { GraphNode } from './entity-graph'
-import { inTransaction } from './in-transaction'
+import { inSavepoint, inTransaction } from './in-transaction'
 import { keepingIn } from './key-guard'
+
 import { maintainLookups } from './maintain-lookups'
 import { quietly } from './quiet-transaction'
 import type { ShardAccess } from './shard-access'
@@ -25,27 +28,31 @@ export interface ShardWrite<T> {
  * they share its connection. Inside a transaction of the caller it joins that. Where entities of the group have lookups, one
  * shard is written in a transaction too, and the lookups with it. Where it fails, objects are what they were before.
  *
+ * @param options.order of the rows on one database, where the operation has one
  * @returns the results in the order of `writes`
- * @throws ShardedError PARTIAL_COMMIT; QueryFailedError of a `@GlobalUnique`; else the first error, after everything is rolled back
+ * @throws ShardedError PARTIAL_COMMIT, LOOKUP_ORDER_UNKNOWN; QueryFailedError of a `@GlobalUnique`; else the first error, after everything is rolled back
  */
 export async function writeShards<T>(
   access: ShardAccess,
   writes: readonly ShardWrite<T>[],
   openRunner: () => ShardTransaction,
+  { order }: { readonly order?: WriteOrder | undefined } = {},
 ): Promise<readonly T[]> {
   const [only, another] = writes
   const { lookups } = access.runtime
   const isMaintained = writes.some(({ shard }) => lookups.maintains(shard.group))
   if (only && !another && !isMaintained) return [await access.onShard(only.shard, only.work)]
   const nodes = [...new Set(writes.map((write) => write.shard.node))].sort()
+  // What is refused only after it was written has to be undone, also in a transaction of the caller.
+  const run = order && !order.isByKind && isMaintained ? inSavepoint : inTransaction
   const unfilled = new Unfilled()
   for (const { untold = [] } of writes)
     for (const { entity, binding } of untold) unfilled.keep(entity, binding.metadata)
   try {
-    return await inTransaction(access, quietly(openRunner), async (inner, transaction) => {
+    return await run(access, quietly(openRunner), async (inner, transaction) => {
       // In one order everywhere, so that two writes never wait for each other's connections.
       await transaction.openNodes(nodes)
-      return runAll(inner, writes, unfilled)
+      return runAll(inner, writes, { unfilled, order })
     })
   } catch (error) {
     // Some of the rows are there then.
@@ -57,7 +64,7 @@ export async function writeShards<T>(
 async function runAll<T>(
   access: ShardAccess,
   writes: readonly ShardWrite<T>[],
-  unfilled: Unfilled,
+  { unfilled, order }: { readonly unfilled: Unfilled; readonly order: WriteOrder | undefined },
 ): Promise<readonly T[]> {
   const results = new Map<ShardWrite<T>, T>()
   const byNode = new Map<string, ShardWrite<T>[]>()
@@ -74,6 +81,7 @@ async function runAll<T>(
   await maintainLookups(
     access,
     writes.map(({ shard }) => shard),
+    order,
   )
   return writes.map((write) => results.get(write) as T)
 }

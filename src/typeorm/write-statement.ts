@@ -34,6 +34,7 @@ import {
   type StatementContext,
   type Substitutes,
 } from './statement-run'
+import { valuesOrder } from './values-order'
 import { writeShards } from './write-shards'
 
 /** What the writing of a statement asks of the engine. */
@@ -209,6 +210,7 @@ async function insert(engine: StatementWriter, write: Write, statement: InsertSt
       return { shard, work: (manager) => queryOn(manager, template.text, pick(template.parameters, complete.values)) }
     }),
     context.openRunner,
+    { order: statement.onConflictClause && valuesOrder(engine.runtime.bindingOf(use.table.entity?.target), complete) },
   )
   if (mayLeaveOut) return byPlace(results)
   return inOrder(

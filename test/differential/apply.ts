@@ -1,12 +1,15 @@
 import type { EntityManager, ObjectLiteral, Repository } from 'typeorm'
-import { ShardedError, ShardedRepository } from '../../src'
 import { applyBuild } from './apply-build'
+import { applyMade } from './apply-made'
 import { applySql } from './apply-sql'
+import { specs } from './columns'
 import { type DataObject, decode } from './data'
 import { entities } from './entities'
+import { conflictPaths } from './generate-writes'
 import type { Call, Loaded, Operation, Transaction } from './operation'
 import { nameOfOperation } from './operation'
 import { describe, describeError, type Outcome } from './outcome'
+import { store } from './store-rows'
 import type { Side } from './world'
 
 type Method = (this: Repository<ObjectLiteral>, ...args: unknown[]) => Promise<unknown>
@@ -31,6 +34,8 @@ function applyOne(manager: EntityManager, operation: Exclude<Operation, Transact
       return applyBuild(manager, operation)
     case 'sql':
       return applySql(manager, operation)
+    case 'made':
+      return applyMade(manager, operation)
   }
 }
 
@@ -93,19 +98,6 @@ async function applyCall(manager: EntityManager, { entity, method, args }: Call)
   return { result: describe(result), given: describe(given[0]), isSame: isSame(result, given[0]) }
 }
 
-/** `load` has no oracle but `insert`: what is compared is what is stored then, and the error that either met. */
-async function store(repository: Repository<ObjectLiteral>, rows: ObjectLiteral[]): Promise<void> {
-  if (!(repository instanceof ShardedRepository)) {
-    await repository.insert(rows)
-    return
-  }
-  try {
-    await repository.load(rows)
-  } catch (error) {
-    throw error instanceof ShardedError && error.code === 'LOAD_INCOMPLETE' ? error.cause : error
-  }
-}
-
 async function applyLoaded(manager: EntityManager, operation: Loaded): Promise<unknown> {
   const repository: Repository<ObjectLiteral> = manager.getRepository(entities[operation.entity])
   const loaded = await repository.find(decode(operation.find) as object)
@@ -115,20 +107,54 @@ async function applyLoaded(manager: EntityManager, operation: Loaded): Promise<u
   }
   const [first] = loaded
   if (operation.isSingle && !first) return '«nothing was loaded»'
-  if (first && operation.children) changeChildren(first, operation.children)
-  const given = operation.isSingle ? first : [...loaded, ...(operation.also.map(decode) as ObjectLiteral[])]
+  if (first && operation.children) changeChildren(operation.entity, first, operation.children)
+  const also = operation.also.map(decode) as ObjectLiteral[]
+  if (operation.hands) handOver(operation.hands, loaded, also)
+  const given = operation.isSingle ? first : [...loaded, ...also]
+  if (operation.method === 'upsert') {
+    const result = await repository.upsert(given as ObjectLiteral[], [...conflictPaths(specs[operation.entity])])
+    return { result: describe(result), given: describe(given) }
+  }
   const result = await methodOf(repository, operation.method).call(repository, given)
   return { result: describe(result), isSame: isSame(result, given) }
 }
 
-function changeChildren(entity: ObjectLiteral, { property, add, drop }: NonNullable<Loaded['children']>): void {
+/** Unique values go from row to row, in the order of the list. */
+function handOver(hands: NonNullable<Loaded['hands']>, loaded: readonly ObjectLiteral[], also: ObjectLiteral[]): void {
+  const values = loaded.map(({ email }): unknown => email)
+  const last = loaded.length - 1
+  const [first] = loaded
+  switch (hands) {
+    case 'up':
+      for (const [index, entity] of loaded.entries()) entity['email'] = values[index + 1] ?? null
+      return
+    case 'down':
+      for (const [index, entity] of loaded.entries()) entity['email'] = values[index - 1] ?? null
+      return
+    case 'round':
+      for (const [index, entity] of loaded.entries()) entity['email'] = values[index === last ? 0 : index + 1] ?? null
+      return
+    case 'new':
+      if (also[0]) also[0]['email'] = values[0] ?? null
+      if (first) first['email'] = null
+  }
+}
+
+function changeChildren(
+  name: Loaded['entity'],
+  entity: ObjectLiteral,
+  { property, add, drop }: NonNullable<Loaded['children']>,
+): void {
+  const { children } = specs[name]
+  const { idFor } = specs[children?.entity ?? name]
   // Related entities come in any order.
   const old: ObjectLiteral[] = Array.isArray(entity[property])
-    ? entity[property].toSorted((one: ObjectLiteral, other: ObjectLiteral) => Number(one['id']) - Number(other['id']))
+    ? entity[property].toSorted((one: ObjectLiteral, other: ObjectLiteral) => compareIds(one['id'], other['id']))
     : []
   const added = (add as readonly DataObject[]).map((child) => ({
     ...(decode(child) as object),
     ...('owner' in entity && { owner: entity['owner'] }),
+    ...(idFor && { id: idFor(String(child['id']), String(entity['owner'])) }),
   }))
   entity[property] = [...old.slice(drop), ...added]
 }
@@ -155,3 +181,6 @@ const isSame = (result: unknown, given: unknown): boolean | readonly boolean[] =
   Array.isArray(result) && Array.isArray(given)
     ? [result === given, ...result.map((one, index) => one === given[index])]
     : result === given
+
+const compareIds = (one: unknown, other: unknown): number =>
+  Number(one) - Number(other) || (String(one) < String(other) ? -1 : 1)

@@ -1,5 +1,6 @@
 import type { Data } from './data'
 import { type EntityName, moods } from './entities'
+import { idOwners, idWithOwner, numberIdAt, ownerOfId, uuidIdAt } from './sharded-ids'
 
 export type Kind =
   | 'smallint'
@@ -40,6 +41,12 @@ export interface ColumnSpec {
   readonly wide?: (n: number) => Data
   readonly isKey?: boolean
   readonly isHidden?: boolean
+  /** No two rows have the same value, on whatever shards. */
+  readonly isUnique?: boolean
+  /** Conditions on it find the shard: they come up as often as those on the shard key. */
+  readonly isLookedUp?: boolean
+  /** Of a column that depends on the primary key: its value, by the primary key. */
+  readonly ofId?: (id: string) => Data
 }
 
 const date = (v: string): Data => ({ $: 'date', v })
@@ -198,6 +205,31 @@ const hurtful: readonly ColumnSpec[] = [
   column('address.point.label', 'text'),
 ]
 
+const keys = (from: number, count: number, make: (n: number) => Data): readonly Data[] =>
+  Array.from({ length: count }, (_, index) => make(from + index))
+
+/** Few enough that rows often have the same. */
+const emails: readonly Data[] = [
+  ...keys(1, 36, (n) => `e${n}@x`),
+  '',
+  ' ',
+  'É',
+  'é',
+  "o'clock",
+  '"quoted"',
+  'back\\slash',
+  '{a,b}',
+]
+const cities: readonly Data[] = ['Ulm', 'ulm', 'Rome', 'Köln', '', 'a,b', 'New York', '中文']
+
+const lookedUp: readonly ColumnSpec[] = [
+  column('count', 'int', { nullable: false }),
+  column('name', 'text', { nullable: false }),
+  column('word', 'text'),
+  column('email', 'text', { values: emails, isUnique: true, isLookedUp: true }),
+  column('city', 'text', { values: cities, isLookedUp: true }),
+]
+
 const exotic: readonly ColumnSpec[] = [
   column('count', 'int', { nullable: false }),
   column('name', 'text', { nullable: false }),
@@ -217,9 +249,6 @@ const exotic: readonly ColumnSpec[] = [
   column('weight', 'real'),
   column('mood', 'enum'),
 ]
-
-const keys = (from: number, count: number, make: (n: number) => Data): readonly Data[] =>
-  Array.from({ length: count }, (_, index) => make(from + index))
 
 const bigKeys: readonly Data[] = [
   ...keys(1, 34, String),
@@ -266,6 +295,8 @@ export interface EntitySpec {
   readonly hasDeleteDate: boolean
   /** Columns that depend on the primary key, so that one primary key never stands on two shards by accident. */
   readonly bound: readonly string[]
+  /** Where a shard key's slot is in the primary key: the primary key with that of another. */
+  readonly idFor?: (id: string, owner: string) => Data
 }
 
 const pool = keys(1, 40, (n) => n)
@@ -379,6 +410,53 @@ export const specs: Readonly<Record<EntityName, EntitySpec>> = {
     parent: { property: 'specimen', entity: 'Specimen' },
     hasDeleteDate: true,
     bound: ['specimenId'],
+  },
+  Member: {
+    name: 'Member',
+    columns: [
+      column('id', 'int', { ...primary, values: pool, wide: (n) => n }),
+      column('day', 'date', { ...key, values: dayKeys }),
+      ...lookedUp,
+    ],
+    hasDeleteDate: true,
+    bound: ['day'],
+  },
+  Shift: {
+    name: 'Shift',
+    columns: [
+      column('tenant', 'int', { ...primary, ...key, values: keys(1, 4, (n) => n), wide: (n) => n }),
+      column('day', 'date', { ...primary, ...key, values: dayKeys }),
+      column('n', 'smallint', { ...primary, values: [1, 2, 3] }),
+      ...lookedUp,
+    ],
+    hasDeleteDate: true,
+    bound: [],
+  },
+  Bill: {
+    name: 'Bill',
+    columns: [
+      column('id', 'bigint', { ...primary, values: keys(1, 40, numberIdAt), wide: numberIdAt }),
+      column('owner', 'bigint', { ...key, values: idOwners, ofId: ownerOfId }),
+      ...lookedUp,
+    ],
+    children: { property: 'lines', entity: 'Line', foreignKey: 'billId', copies: { owner: 'owner' } },
+    hasDeleteDate: true,
+    bound: ['owner'],
+    idFor: idWithOwner,
+  },
+  Line: {
+    name: 'Line',
+    columns: [
+      column('id', 'uuid', { ...primary, values: keys(1, 60, uuidIdAt), wide: uuidIdAt }),
+      column('owner', 'bigint', { ...key, values: idOwners, ofId: ownerOfId }),
+      column('count', 'int', { nullable: false }),
+      column('word', 'text'),
+      column('billId', 'bigint', { values: keys(1, 40, numberIdAt) }),
+    ],
+    parent: { property: 'bill', entity: 'Bill' },
+    hasDeleteDate: false,
+    bound: ['owner', 'billId'],
+    idFor: idWithOwner,
   },
   Setting: {
     name: 'Setting',

@@ -30,9 +30,14 @@ export function difference(compare: Comparison, oracle: Outcome, sharded: Outcom
   return unequal('count', count, otherCount) ?? differenceOfRows(compare, rows, otherRows)
 }
 
-/** Of several rows that violate several constraints, any may be the first to be found out. */
-const areViolations = (oracle: Outcome, sharded: Outcome): boolean =>
-  [oracle, sharded].every(({ error }) => error?.name === 'QueryFailedError' && error.code?.startsWith('23') === true)
+/**
+ * Of several rows that violate several constraints, any may be the first to be found out. Or, where a value is unique, any
+ * that cannot be computed.
+ */
+function areViolations(oracle: Outcome, sharded: Outcome): boolean {
+  const codes = [oracle, sharded].map(({ error }) => (error?.name === 'QueryFailedError' ? (error.code ?? '') : ''))
+  return codes.every((code) => code.startsWith('23') || (code.startsWith('22') && codes.includes('23505')))
+}
 
 function differenceOfRows(
   { sortedBy, isPaged }: Exclude<Comparison, string | RawComparison>,

@@ -30,6 +30,9 @@ const groups = {
   label: ['Label'],
   ticket: ['Ticket'],
   specimen: ['Specimen', 'Finding'],
+  member: ['Member'],
+  shift: ['Shift'],
+  bill: ['Bill', 'Line'],
 } as const satisfies Record<string, readonly EntityName[]>
 
 type GroupName = keyof typeof groups
@@ -62,6 +65,9 @@ const byLength = (count: ShardCount): ShardingFunction => {
 const numbers = Array.from({ length: 34 }, (_, index) => String(index + 1))
 const days = dayKeys.map(String)
 
+const ownerBounds = ['2', '3', '5', '7', '8', '9', '11']
+const dayBounds = ['2024-01-15', '2024-03-01', '2024-04-01', '2024-06-15', '2024-07-28', '2024-09-15', '2024-12-01']
+
 const periods = (count: ShardCount): ShardingFunction =>
   count === 1
     ? time({ every: 'year', from: '2024', to: '2025' })
@@ -81,36 +87,51 @@ const made: Readonly<Record<FunctionName, (count: ShardCount) => Partial<Record<
       label: fn,
       ticket: fn,
       specimen: fn,
+      member: fn,
+      shift: fn,
+      bill: fn,
     }
   },
   range: (count) => ({
+    member: cut(dayBounds, count),
+    bill: cut(ownerBounds, count),
     account: cut(['-9007199254740993', '0', '5', '10', '20', '30', '9007199254740993'], count),
     specimen: cut(['-7', '3', '5', '10', '15', '20', '30'], count),
-    parcel: cut(['2', '3', '5', '7', '8', '9', '11'], count),
+    parcel: cut(ownerBounds, count),
     happening: cut(
       ['02-01', '04-01', '05-01', '07-01', '08-01', '09-01', '12-01'].map((day) => `2024-${day}T00:00:00Z`),
       count,
     ),
-    diary: cut(
-      ['2024-01-15', '2024-03-01', '2024-04-01', '2024-06-15', '2024-07-28', '2024-09-15', '2024-12-01'],
-      count,
-    ),
+    diary: cut(dayBounds, count),
     label: cut(['1', 'A', 'B', 'a', 'b', 'é', '中'], count),
   }),
   list: (count) => ({
     account: owned(numbers, count),
     parcel: owned(numbers.slice(0, 12), count),
+    bill: owned(numbers.slice(0, 12), count),
     specimen: owned(numbers.slice(0, 30), count),
     diary: owned(days, count),
+    member: owned(days, count),
     label: owned(['', ' ', 'a', 'A', 'b', 'é', 'É', '10', '😀', '100%', '中文'], count),
   }),
-  time: (count) => ({ happening: periods(count), diary: periods(count) }),
+  time: (count) => ({ happening: periods(count), diary: periods(count), member: periods(count) }),
   custom: (count) => {
     const fn = byLength(count)
-    return { account: fn, parcel: fn, reading: fn, happening: fn, label: fn, ticket: fn, specimen: fn }
+    return {
+      account: fn,
+      parcel: fn,
+      reading: fn,
+      happening: fn,
+      label: fn,
+      ticket: fn,
+      specimen: fn,
+      member: fn,
+      shift: fn,
+      bill: fn,
+    }
   },
-  composite: (count) => ({
-    reading:
+  composite: (count) => {
+    const fn =
       count === 1
         ? composite(hash({ shards: 1 }), time({ every: 'year', from: '2024', to: '2025' }))
         : count === 3
@@ -121,8 +142,9 @@ const made: Readonly<Record<FunctionName, (count: ShardCount) => Partial<Record<
           : composite(
               list({ shards: { one: [1, 2] }, otherwise: 'other' }),
               time({ every: 'quarter', from: '2024', to: '2025' }),
-            ),
-  }),
+            )
+    return { reading: fn, shift: fn }
+  },
 }
 
 export const groupsOf = ({ fn, shards }: Configuration): readonly GroupSpec[] =>

@@ -12,7 +12,7 @@ import {
   UpdateDateColumn,
   VersionColumn,
 } from 'typeorm'
-import { hash, Sharded, ShardKey } from '../../src'
+import { GlobalUnique, hash, LookupIndex, Sharded, ShardedId, ShardKey } from '../../src'
 
 /** Declared in an order that is not that of the alphabet. */
 export const moods = ['zeta', 'alpha', 'Mid', 'beta 2'] as const
@@ -216,6 +216,70 @@ export class Finding {
   specimen!: Specimen
 }
 
+/**
+ * A few columns, of which one is unique over all shards (one database has a unique constraint, which `world.ts` makes) and
+ * another finds rows by its values.
+ */
+export abstract class LookedUp {
+  @Column('int') count!: number
+  @Column('text') name!: string
+  @Column('text', { nullable: true }) word!: string | null
+  @GlobalUnique() @Column('text', { nullable: true }) email!: string | null
+  @LookupIndex() @Column('text', { nullable: true }) city!: string | null
+  @DeleteDateColumn({ type: 'timestamptz' }) deletedAt!: Date | null
+}
+
+/** Looked-up rows that move. */
+@Entity()
+@Sharded(hash({ shards: 1 }), { onKeyChange: 'move' })
+@Unique(['id', 'day'])
+export class Member extends LookedUp {
+  @PrimaryColumn('int') id!: number
+  @ShardKey() @Column('date') day!: string
+}
+
+/** Looked-up rows of a shard key of two columns. */
+@Entity()
+@Sharded(hash({ shards: 1 }))
+export class Shift extends LookedUp {
+  @ShardKey() @PrimaryColumn('int') tenant!: number
+  @ShardKey() @PrimaryColumn('date') day!: string
+  @PrimaryColumn('smallint') n!: number
+}
+
+/** Ids that lead to the shard of another column. */
+@Entity()
+@Sharded(hash({ shards: 1 }))
+@Unique(['id', 'owner'])
+export class Bill extends LookedUp {
+  @PrimaryColumn('bigint') @ShardedId() id!: string
+  @ShardKey() @Column('bigint') owner!: string
+  @OneToMany(
+    () => Line,
+    (line) => line.bill,
+    { cascade: true },
+  )
+  lines!: Line[]
+}
+
+/** A child with an id of its own, that refers to an id. */
+@Entity()
+@Sharded({ colocatedWith: () => Bill })
+export class Line {
+  @PrimaryColumn('uuid') @ShardedId('uuid') id!: string
+  @ShardKey() @Column('bigint') owner!: string
+  @Column('int') count!: number
+  @Column('text', { nullable: true }) word!: string | null
+  @Column('bigint', { nullable: true }) billId!: string | null
+  @ManyToOne(
+    () => Bill,
+    (bill) => bill.lines,
+    { onDelete: 'CASCADE', nullable: true },
+  )
+  @JoinColumn({ name: 'billId' })
+  bill!: Bill | null
+}
+
 /** Unsharded. */
 @Entity()
 export class Setting {
@@ -237,6 +301,10 @@ export const entities = {
   Ticket,
   Specimen,
   Finding,
+  Member,
+  Shift,
+  Bill,
+  Line,
   Setting,
 } as const
 

@@ -371,13 +371,15 @@ export function makeBuilderWrite(rng: Rng, spec: EntitySpec): Build {
 function insertSteps(rng: Rng, spec: EntitySpec): readonly Step[] {
   const rows = makeRows(rng, spec, 1 + rng.int(3), { share: 40, isFresh: mustBeFresh(spec) || rng.oneIn(2) })
   const conflict = spec.columns.filter((column) => column.isPrimary || column.isKey).map(({ path }) => path)
+  const unique = spec.columns.filter(({ isUnique }) => isUnique).map(({ path }) => path)
   return [
     ['insert'],
     ['values', rng.oneIn(3) ? (rows[0] ?? {}) : rows],
     ...rng.weighted<readonly Step[]>([
       [3, () => []],
-      [spec.parent ? 0 : 1, () => [['orIgnore']]],
-      [spec.parent ? 0 : 1, () => [['orUpdate', ['count', 'name'], conflict]]],
+      // Of a `@GlobalUnique` it is refused: see `makeSqlWrite`.
+      [spec.parent || unique.length > 0 ? 0 : 1, () => [['orIgnore']]],
+      [spec.parent ? 0 : 1, () => [['orUpdate', ['count', 'name', ...unique], conflict]]],
     ]),
     ...(rng.oneIn(3) ? [['returning', primaryOf(spec).map(({ path }) => path)]] : []),
     ...(rng.oneIn(6) ? [['updateEntity', false]] : []),

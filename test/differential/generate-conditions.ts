@@ -52,7 +52,7 @@ export function conditionOn(rng: Rng, source: Source, column: ColumnSpec): Fragm
       ? nulls
       : { sql: `${name} ${rng.pick(['&&', '@>', '<@', '>'])} CAST(? AS text[])`, of: [value()] }
   if (column.kind === 'real') return rng.oneIn(3) ? nulls : { sql: `${name} > 0`, of: [] }
-  const often = column.isKey ? 6 : 2
+  const often = column.isKey || column.isLookedUp ? 6 : 2
   return rng.weighted<Fragment>([
     [often, () => ({ sql: `${name} = ?`, of: [value()] })],
     [1, () => ({ sql: `? = ${name}`, of: [value()] })],

@@ -115,6 +115,7 @@ export function makeSqlWrite(rng: Rng, spec: EntitySpec): Sql {
     rng.oneIn(2) ? [] : primaryOf(spec).map((column) => fragment(source.ref(column))),
   )
   const where = conditions(rng, source)
+  const hasUnique = spec.columns.some(({ isUnique }) => isUnique)
   return rng.weighted<Sql>([
     [
       4,
@@ -142,24 +143,37 @@ export function makeSqlWrite(rng: Rng, spec: EntitySpec): Sql {
         ]),
     ],
     [3, () => sql('insert', insertClauses(rng, spec))],
+    [hasUnique ? 1 : 0, () => sql('conflict', insertClauses(rng, spec, rng.pick(uniqueConflicts)))],
   ])
 }
 
-function insertClauses(rng: Rng, spec: EntitySpec): readonly Clause[] {
+/** Refused over shards, where the row in the way is on another one. */
+const uniqueConflicts = [
+  'ON CONFLICT DO NOTHING',
+  'ON CONFLICT ("email") DO NOTHING',
+  'ON CONFLICT ("email") DO UPDATE SET "count" = EXCLUDED."count"',
+]
+
+function insertClauses(rng: Rng, spec: EntitySpec, given?: string): readonly Clause[] {
   const columns = [
     ...spec.columns.filter((column) => column.isPrimary || column.isKey || spec.bound.includes(column.path)),
     ...spec.columns.filter(({ path }) => path === 'count' || path === 'name' || path === 'word'),
+    ...spec.columns.filter(({ isUnique }) => isUnique),
   ]
   const rows = makeRows(rng, spec, 1 + rng.int(3), { isFresh: mustBeFresh(spec) || rng.oneIn(2) })
   const table = tableName(spec)
   const conflict = spec.columns.filter((column) => column.isPrimary || column.isKey).map(({ path }) => `"${path}"`)
-  const resolution = spec.parent
-    ? ''
-    : rng.pick([
+  const resolutions = spec.parent
+    ? ['']
+    : [
         '',
         `ON CONFLICT (${conflict.join(', ')}) DO NOTHING`,
         `ON CONFLICT (${conflict.join(', ')}) DO UPDATE SET "count" = EXCLUDED."count"`,
-      ])
+        ...spec.columns
+          .filter(({ isUnique }) => isUnique)
+          .map(({ path }) => `ON CONFLICT (${conflict.join(', ')}) DO UPDATE SET "${path}" = EXCLUDED."${path}"`),
+      ]
+  const resolution = given ?? rng.pick(resolutions)
   const cellOf = (row: DataObject, { path }: ColumnSpec): Data => row[path] ?? null
   // TypeORM writes the first version itself.
   const isVersioned = spec.columns.some(({ path }) => path === 'instant')

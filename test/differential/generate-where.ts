@@ -15,7 +15,7 @@ export const poolOf = (column: ColumnSpec): readonly Data[] => column.values ?? 
 
 /** A value that a row may have in the column. */
 export function rowValue(rng: Rng, column: ColumnSpec): Data {
-  if (column.nullable && rng.oneIn(4)) return null
+  if (column.nullable && rng.oneIn(column.isUnique ? 2 : 4)) return null
   const written = writtenOnly[column.kind]
   return written && rng.oneIn(3) ? rng.pick(written) : rng.pick(poolOf(column))
 }
@@ -58,10 +58,11 @@ export function condition(rng: Rng, column: ColumnSpec, depth = 2): Data {
   if (column.kind === 'tags' || column.kind === 'integers' || column.kind === 'numerics')
     return arrayCondition(rng, value)
   if (column.kind === 'range' || column.kind === 'real') return rangeCondition(rng, value)
+  const isRouting = column.isKey || column.isLookedUp
   const choices: (readonly [number, () => Data])[] = [
-    [column.isKey ? 8 : 4, value],
+    [isRouting ? 8 : 4, value],
     [3, () => op('Equal', value())],
-    [column.isKey ? 6 : 3, () => op('In', rng.oneIn(12) ? [] : Array.from({ length: 1 + rng.int(6) }, value))],
+    [isRouting ? 6 : 3, () => op('In', rng.oneIn(12) ? [] : Array.from({ length: 1 + rng.int(6) }, value))],
     [1, () => op('IsNull')],
   ]
   if (ordered.has(column.kind)) {

@@ -1,10 +1,11 @@
 import { type ColumnSpec, type EntitySpec, keysOf, primaryOf, specs } from './columns'
 import { type Data, type DataObject, op } from './data'
 import { poolOf, put, rowValue, where } from './generate-where'
-import type { Call, Loaded } from './operation'
+import type { Call, Loaded, Made } from './operation'
 import { createRng, type Rng, seedOf } from './rng'
+import { idOwners } from './sharded-ids'
 
-type Written = Call | Loaded
+type Written = Call | Loaded | Made
 
 /** A row with this primary key. Columns that are bound to it have the same value each time. */
 function rowFor(
@@ -25,18 +26,20 @@ function rowFor(
   return row
 }
 
-/** A child of a parcel has the parcel's owner; one without has an owner of its own. */
-function boundValue(fixed: Rng, spec: EntitySpec, column: ColumnSpec, row: DataObject): Data {
-  if (spec.name !== 'Item' || column.path !== 'parcelId') return fixed.pick(poolOf(column))
+/** A child of a parcel, or of a bill, has its parent's owner; one without has an owner of its own. */
+function boundValue(fixed: Rng, { parent }: EntitySpec, column: ColumnSpec, row: DataObject): Data {
+  if (column.ofId) return column.ofId(String(row['id']))
+  const above = parent && specs[parent.entity]
+  if (!above || column.isKey || column.path !== above.children?.foreignKey) return fixed.pick(poolOf(column))
   if (fixed.oneIn(3)) return null
-  const parcels = poolOf(specs.Parcel.columns[0] as ColumnSpec)
-  const own = parcels.filter((id) => boundOwner(id) === row['owner'])
+  const parents = poolOf(above.columns[0] as ColumnSpec)
+  const own = parents.filter((id) => boundOwner(above, id) === row['owner'])
   return own.length > 0 ? fixed.pick(own) : null
 }
 
-const boundOwner = (id: Data): Data => {
+const boundOwner = (spec: EntitySpec, id: Data): Data => {
   const fixed = createRng(seedOf(1, JSON.stringify({ id })))
-  return fixed.pick(poolOf(specs.Parcel.columns[1] as ColumnSpec))
+  return boundValue(fixed, spec, spec.columns[1] as ColumnSpec, { id })
 }
 
 const primaryFor = (rng: Rng, spec: EntitySpec, wide?: number): DataObject =>
@@ -61,7 +64,7 @@ interface RowOptions {
 export const mustBeFresh = (spec: EntitySpec): boolean => spec.parent !== undefined || moves(spec)
 
 /** Whether writes move its rows, so that a primary key may be found under another shard key than the one bound to it. */
-const moves = ({ name }: EntitySpec): boolean => name === 'Happening'
+const moves = ({ name }: EntitySpec): boolean => name === 'Happening' || name === 'Member'
 
 /** Rows with different primary keys. */
 export function makeRows(
@@ -160,14 +163,62 @@ const asGiven = (rng: Rng, spec: EntitySpec, row: DataObject): Data =>
 
 /** A row with new children in it, for `save`. */
 function withChildren(rng: Rng, spec: EntitySpec, row: DataObject): DataObject {
+  return spec.children && rng.oneIn(3) ? withNewChildren(rng, spec, row) : row
+}
+
+function withNewChildren(rng: Rng, spec: EntitySpec, row: DataObject): DataObject {
   const { children } = spec
-  if (!children || !rng.oneIn(3)) return row
+  if (!children) return row
   const copied = Object.fromEntries(
     Object.entries(children.copies)
       .filter(([name]) => name !== children.foreignKey)
       .flatMap(([name, from]) => (row[from] === undefined ? [] : [[name, row[from]]])),
   )
-  return { ...row, [children.property]: childRows(rng, spec).map((child) => ({ ...child, ...copied })) }
+  const { idFor } = specs[children.entity]
+  const own = (child: DataObject): DataObject => (idFor ? { id: idFor(String(child['id']), String(row['owner'])) } : {})
+  return {
+    ...row,
+    [children.property]: childRows(rng, spec).map((child) => ({ ...child, ...copied, ...own(child) })),
+  }
+}
+
+const noId = ({ id: _, ...row }: DataObject): DataObject => row
+
+/** Rows of an entity that makes ids, and perhaps children of one that does, without any. */
+function makeMade(rng: Rng, spec: EntitySpec): Made {
+  const method = rng.pick([
+    'insert',
+    'save',
+    'values',
+    'load',
+    ...(spec.parent ? [] : (['save', 'upsert'] as const)),
+  ] as const)
+  const makeValue: RowOptions['makeValue'] = (own, column) =>
+    column.nullable && own.oneIn(2) ? null : own.pick(poolOf(column))
+  const rows = makeRows(rng, spec, 1 + rng.int(4), { share: 60, isFresh: true, makeValue }).map((row) => {
+    const whole = method === 'save' ? withNewChildren(rng, spec, row) : row
+    const children = spec.children && whole[spec.children.property]
+    if (!spec.children || !Array.isArray(children)) return noId(whole)
+    return { ...noId(whole), [spec.children.property]: (children as readonly DataObject[]).map(noId) }
+  })
+  return { do: 'made', entity: spec.name, method, rows, spare: 1_000_000 + rng.int(1_000_000) }
+}
+
+/** Rows are loaded, and their unique values handed on among them. */
+function makeHandOver(rng: Rng, spec: EntitySpec): Loaded {
+  const order = primaryOf(spec).reduce<DataObject>((made, column) => put(made, column.path, 'ASC'), {})
+  const method = mustBeFresh(spec) ? 'save' : rng.pick(['save', 'save', 'upsert'] as const)
+  const hands = rng.pick(['up', 'down', 'round', ...(method === 'save' ? (['new'] as const) : [])] as const)
+  return {
+    do: 'loaded',
+    entity: spec.name,
+    find: { where: { email: op('Not', op('IsNull')) }, order, skip: rng.int(5), take: 2 + rng.int(3) },
+    changes: [],
+    also: hands === 'new' ? makeRows(rng, spec, 1, { isFresh: true }) : [],
+    hands,
+    method,
+    isSingle: false,
+  }
 }
 
 /** A partial object by its primary key, and its shard key or not. */
@@ -247,6 +298,8 @@ export function makeWrite(rng: Rng, spec: EntitySpec): Written {
         ),
     ],
     [2, () => makeBulk(rng, spec)],
+    [hasUnique(spec) ? 6 : 0, () => makeHandOver(rng, spec)],
+    [spec.idFor ? 20 : 0, () => makeMade(rng, spec)],
     [mustBeFresh(spec) ? 0 : 5, () => makeUpsert(rng, spec)],
     [0.3, () => call('updateAll', makeChange(rng, spec, 2))],
     [0.2, () => call('deleteAll')],
@@ -256,8 +309,10 @@ export function makeWrite(rng: Rng, spec: EntitySpec): Written {
 
 /** Tens of rows that set the same columns, none by SQL: they are sent as arrays. Now and then one of them is not like that. */
 function makeBulk(rng: Rng, spec: EntitySpec): Call {
-  const makeValue: RowOptions['makeValue'] = (own, column) =>
-    column.nullable && own.oneIn(4) ? null : own.pick(poolOf(column))
+  const makeValue: RowOptions['makeValue'] = (own, column) => {
+    if (column.isUnique && !own.oneIn(60)) return `b${own.int(1_000_000)}@x`
+    return column.nullable && own.oneIn(4) ? null : own.pick(poolOf(column))
+  }
   const isFresh = mustBeFresh(spec) || !rng.oneIn(6)
   const rows = makeRows(rng, spec, 20 + rng.int(40), { share: rng.pick([0, 100]), isFresh, makeValue })
   const method = rng.pick([
@@ -296,8 +351,16 @@ function makeUpsert(rng: Rng, spec: EntitySpec): Call {
 }
 
 /** The primary key and the shard key, which a unique constraint holds together. */
-const conflictPaths = (spec: EntitySpec): readonly string[] =>
+export const conflictPaths = (spec: EntitySpec): readonly string[] =>
   spec.columns.filter((column) => column.isPrimary || column.isKey).map((column) => column.path)
+
+const hasUnique = ({ columns }: EntitySpec): boolean => columns.some(({ isUnique }) => isUnique)
+
+/** A row whose id, of a number that no other has, carries the slot of another owner. */
+function withWrongId(rng: Rng, { idFor, columns: [id] }: EntitySpec, row: DataObject): DataObject {
+  const other = id?.wide?.(200_000 + rng.int(100_000))
+  return idFor ? { ...row, id: idFor(String(other), rng.pick(idOwners)) } : row
+}
 
 /** Refused on shards, where it is not the same place: see `refusals.ts`. */
 const otherKey = (rng: Rng, spec: EntitySpec): DataObject =>
@@ -355,5 +418,11 @@ export function makeMistake(rng: Rng, spec: EntitySpec): Written {
     [1, () => call('increment', { count: 1 }, 'nothing', 1)],
     [1, () => call('increment', { count: 1 }, 'count', 'x')],
     [mustBeFresh(spec) ? 0 : 1, () => call('upsert', [row, row], conflictPaths(spec))],
+    [hasUnique(spec) ? 1 : 0, () => call('upsert', [row], ['email'])],
+    [spec.idFor ? 4 : 0, () => call(rng.pick(['insert', 'save']), withWrongId(rng, spec, row))],
+    [
+      spec.idFor ? 1 : 0,
+      () => call('update', { id: row['id'] ?? null }, { id: withWrongId(rng, spec, row)['id'] ?? null }),
+    ],
   ])
 }

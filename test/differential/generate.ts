@@ -37,12 +37,25 @@ function makeSeed(rng: Rng, known: readonly EntitySpec[], locate: Locate): reado
   const isOnOneShard = rng.oneIn(12)
   for (const spec of known) {
     const rows = makeRows(rng, spec, rng.oneIn(20) ? 0 : 20 + rng.int(50))
-    const kept = spec.parent ? rows.filter((row) => hasParent(spec, row, seed)) : rows
+    const kept = distinct(spec, spec.parent ? rows.filter((row) => hasParent(spec, row, seed)) : rows)
     const [first] = seed[0]?.rows ?? kept
     const only = isOnOneShard && first && seed.length === 0 ? locate(spec, first) : undefined
     seed.push({ entity: spec.name, rows: only === undefined ? kept : kept.filter((row) => locate(spec, row) === only) })
   }
   return seed
+}
+
+/** Of rows with one value in a unique column, only the first keeps it. */
+function distinct({ columns }: EntitySpec, rows: readonly DataObject[]): readonly DataObject[] {
+  const path = columns.find(({ isUnique }) => isUnique)?.path
+  if (path === undefined) return rows
+  const seen = new Set<unknown>()
+  return rows.map((row) => {
+    const value = row[path]
+    const isRepeated = seen.has(value)
+    seen.add(value)
+    return isRepeated && value !== undefined ? { ...row, [path]: null } : row
+  })
 }
 
 /** Of a deep case. Many of its pages begin behind the last row of every single shard. */
@@ -54,7 +67,8 @@ function makeDeepSeed(rng: Rng, known: readonly EntitySpec[]): readonly Rows[] {
   for (const spec of known) {
     const isDeep = spec === known[0]
     const rows = makeRows(rng, spec, isDeep ? deepRows : 40, { share: 20, isFresh: isDeep })
-    seed.push({ entity: spec.name, rows: spec.parent ? rows.filter((row) => hasParent(spec, row, seed)) : rows })
+    const kept = spec.parent ? rows.filter((row) => hasParent(spec, row, seed)) : rows
+    seed.push({ entity: spec.name, rows: distinct(spec, kept) })
   }
   return seed
 }

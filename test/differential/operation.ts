@@ -41,9 +41,21 @@ export interface Loaded {
   readonly also: readonly Data[]
   /** New children for the first entity, and how many of its old ones go. */
   readonly children?: { readonly property: string; readonly add: readonly Data[]; readonly drop: number }
-  readonly method: 'save' | 'remove' | 'softRemove' | 'recover'
+  /** Unique values go from row to row: to the one before, to the one behind, in a circle, or from the first to a new row. */
+  readonly hands?: 'up' | 'down' | 'round' | 'new'
+  readonly method: 'save' | 'remove' | 'softRemove' | 'recover' | 'upsert'
   /** The first entity by itself instead of a list. */
   readonly isSingle: boolean
+}
+
+/** Rows without ids: the sharded side makes them, and the other side is given what it made. */
+export interface Made {
+  readonly do: 'made'
+  readonly entity: EntityName
+  readonly method: 'insert' | 'save' | 'upsert' | 'values' | 'load'
+  readonly rows: readonly DataObject[]
+  /** From here on are ids to spare, for where none were made. */
+  readonly spare: number
 }
 
 /** A query builder of the entity's repository: the calls that make it, and the one that runs it. */
@@ -102,7 +114,7 @@ export interface Transaction {
   readonly operations: readonly Operation[]
 }
 
-export type Operation = Call | Loaded | Build | Sql | Transaction
+export type Operation = Call | Loaded | Made | Build | Sql | Transaction
 
 export interface Rows {
   readonly entity: EntityName
@@ -143,5 +155,7 @@ export function isRead(operation: Operation): boolean {
 }
 
 /** The name under which refusals and figures are kept. */
-export const nameOfOperation = (operation: Operation): string =>
-  operation.do === 'build' ? `builder.${operation.method}` : operation.method
+export function nameOfOperation(operation: Operation): string {
+  if (operation.do === 'build') return `builder.${operation.method}`
+  return operation.do === 'made' ? `made.${operation.method}` : operation.method
+}

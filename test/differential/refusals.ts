@@ -6,12 +6,17 @@ import type { Outcome } from './outcome'
  * hundred such operations may be refused. Any other error of this package is a difference.
  */
 const allowed: Readonly<Record<string, { readonly codes: readonly ErrorCode[]; readonly percent: number }>> = {
-  save: { codes: ['KEY_MISSING', 'KEY_CHANGED', 'KEY_CONFLICT', 'DUPLICATE_PRIMARY_KEY'], percent: 12 },
+  save: {
+    codes: ['KEY_MISSING', 'KEY_CHANGED', 'KEY_CONFLICT', 'DUPLICATE_PRIMARY_KEY', 'ID_OF_ANOTHER_SLOT'],
+    percent: 12,
+  },
   remove: { codes: ['KEY_MISSING'], percent: 25 },
   softRemove: { codes: ['KEY_MISSING'], percent: 1 },
-  insert: { codes: ['KEY_MISSING'], percent: 5 },
-  update: { codes: ['KEY_CHANGED'], percent: 10 },
-  upsert: { codes: ['UPSERT_WITHOUT_SHARD_KEY', 'KEY_MISSING'], percent: 5 },
+  insert: { codes: ['KEY_MISSING', 'ID_OF_ANOTHER_SLOT'], percent: 5 },
+  update: { codes: ['KEY_CHANGED', 'ID_CHANGED'], percent: 10 },
+  // ON CONFLICT about a `@GlobalUnique`.
+  'sql.conflict': { codes: ['STATEMENT_UNSUPPORTED'], percent: 100 },
+  upsert: { codes: ['UPSERT_WITHOUT_SHARD_KEY', 'KEY_MISSING', 'ID_OF_ANOTHER_SLOT'], percent: 5 },
 }
 
 /**

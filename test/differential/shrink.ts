@@ -105,6 +105,12 @@ function* simplerThan(operation: Operation): Generator<Operation> {
     }
     return
   }
+  if (operation.do === 'made') {
+    for (const rows of without(operation.rows)) yield { ...operation, rows: rows as readonly DataObject[] }
+    return
+  }
+  const { hands, ...handless } = operation
+  if (hands) yield handless
   for (const find of without(operation.find)) yield { ...operation, find: find as DataObject }
   for (const changes of without(operation.changes)) yield { ...operation, changes: changes as readonly DataObject[] }
   for (const also of without(operation.also)) yield { ...operation, also: also as readonly Data[] }

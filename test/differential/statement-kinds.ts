@@ -1,5 +1,16 @@
-/** What a random statement must come up with, and where: in SQL, or in what is given to a query builder. */
-export const statementKinds: readonly (readonly [name: string, pattern: RegExp, of: 'sql' | 'build'])[] = [
+/** What a random statement must come up with, and where: in SQL, in what is given to a query builder, or in another operation. */
+export const statementKinds: readonly (readonly [name: string, pattern: RegExp, of: 'sql' | 'build' | 'other'])[] = [
+  ...['up', 'down', 'round', 'new'].map(
+    (hands) =>
+      [`a unique value handed ${hands} by save`, new RegExp(`"hands":"${hands}","method":"save"`), 'other'] as const,
+  ),
+  ['a unique value handed on by upsert', /"hands":"up","method":"upsert"/, 'other'],
+  ...['insert', 'save', 'upsert', 'values', 'load'].map(
+    (method) => [`ids made by ${method}`, new RegExp(`"do":"made",.*"method":"${method}"`), 'other'] as const,
+  ),
+  ['ids made for children', /"do":"made",.*"lines":\[\{/, 'other'],
+  ['ON CONFLICT about a unique value', /ON CONFLICT \("email"\)/, 'sql'],
+  ['a unique value in ON CONFLICT DO UPDATE', /DO UPDATE SET "email"/, 'sql'],
   ['a page WITH TIES', /FETCH FIRST .* ROWS WITH TIES/, 'sql'],
   ['a page WITH TIES behind an OFFSET', /OFFSET .* FETCH FIRST/, 'sql'],
   ...['UNION', 'INTERSECT', 'EXCEPT'].flatMap((word) => [

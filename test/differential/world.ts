@@ -3,6 +3,7 @@ import { DataSource } from 'typeorm'
 import { ShardedDataSource } from '../../src'
 import { physicalName } from '../../src/planning/bind-shard-names'
 import { createDatabases } from '../support/databases'
+import { specs } from './columns'
 import { type Configuration, type GroupSpec, groupsOf } from './configurations'
 import { type EntityName, entities } from './entities'
 
@@ -45,8 +46,13 @@ export const createWorlds = async (): Promise<Worlds> => {
   const [oracleClient, clientA, clientB] = clients
   if (!oracleClient || !clientA || !clientB) throw new RangeError('Three connections are needed.')
   const all = Object.values(entities)
-  const openDataSource = (url: string) =>
-    new DataSource({ type: 'postgres', url, entities: all, synchronize: true, poolSize: 4 }).initialize()
+  const openDataSource = async (url: string) => {
+    const dataSource = new DataSource({ type: 'postgres', url, entities: all, synchronize: true, poolSize: 4 })
+    await dataSource.initialize()
+    await addUniques(dataSource)
+    markIds(dataSource)
+    return dataSource
+  }
   const plain = await openDataSource(databases.oracle)
   const tablesOf = (names: readonly EntityName[], client: Client) =>
     names.map((entity): Table => ({ entity, client, name: `"${plain.getMetadata(entities[entity]).tableName}"` }))
@@ -103,6 +109,23 @@ export const createWorlds = async (): Promise<Worlds> => {
       await databases.drop()
     },
   }
+}
+
+/** One database's answer to `@GlobalUnique`. Decorators would make it of the shards' tables too. */
+async function addUniques(dataSource: DataSource): Promise<void> {
+  for (const { name, columns } of Object.values(specs)) {
+    const { tableName } = dataSource.getMetadata(entities[name])
+    for (const { path } of columns.filter(({ isUnique }) => isUnique)) {
+      const constraint = dataSource.namingStrategy.uniqueConstraintName(tableName, [path])
+      await dataSource.query(`ALTER TABLE "${tableName}" ADD CONSTRAINT "${constraint}" UNIQUE ("${path}")`)
+    }
+  }
+}
+
+/** To TypeORM a `@ShardedId` is a column that the database fills: it is returned by inserts and among what they generated. */
+function markIds(dataSource: DataSource): void {
+  for (const { name, idFor } of Object.values(specs))
+    if (idFor) for (const column of dataSource.getMetadata(entities[name]).primaryColumns) column.isGenerated = true
 }
 
 /** Lives on the home node. */

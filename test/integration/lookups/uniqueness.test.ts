@@ -23,6 +23,12 @@ const people = [
 
 const insertPeople: Step = ({ manager, Person }) => manager.insert(Person, structuredClone(people))
 
+/** The first takes the value of the second, which gets another. */
+const handedOn = (one: string, other: string) => [
+  { id: one, email: `${other === '1' ? 'ann' : 'ben'}@x` },
+  { id: other, email: 'b@x' },
+]
+
 /** Steps in order; each gives its error, if it has one. */
 const cases: Readonly<Record<string, readonly Step[]>> = {
   'save of a taken value': [({ manager, Person }) => manager.save(Person, { id: '9', email: 'ann@x' })],
@@ -165,6 +171,85 @@ const cases: Readonly<Record<string, readonly Step[]>> = {
         { id: '2', email: 'ann@x' },
       ]),
   ],
+  'a value that goes from row to row, in the order of a save': [
+    ({ manager, Person }) => manager.save(Person, handedOn('1', '2')),
+    ({ manager, Person }) => manager.save(Person, handedOn('2', '1').toReversed()),
+    ({ manager, Person }) =>
+      manager.save(Person, [
+        { id: '9', email: 'ben@x' },
+        { id: '2', email: 'b@x' },
+      ]),
+    ({ manager, Person }) =>
+      manager.save(Person, [
+        { id: '2', email: 'b@x' },
+        { id: '9', email: 'ben@x' },
+      ]),
+    ({ manager, Person }) =>
+      manager.save(Person, [
+        { id: '2', email: 'b@x' },
+        { id: '1', email: 'ben@x' },
+      ]),
+    ({ manager, Person }) =>
+      manager.save(Person, [
+        { id: '1', badges: [{ id: 1, code: 'a' }] },
+        { id: '2', badges: [{ id: 2, code: 'b' }] },
+        { id: '3', badges: [{ id: 3, code: 'c' }] },
+      ]),
+    ({ manager, Person }) =>
+      manager.save(Person, [
+        { id: '1', badges: [{ id: 1, code: 'd' }] },
+        { id: '2', badges: [{ id: 2, code: 'a' }] },
+        { id: '3', badges: [{ id: 3, code: 'b' }] },
+      ]),
+    ({ manager, Person }) =>
+      manager.save(Person, [
+        { id: '3', badges: [{ id: 3, code: 'a' }] },
+        { id: '2', badges: [{ id: 2, code: 'e' }] },
+      ]),
+  ],
+  'a value that goes from row to row, in the order of an upsert': [
+    ({ manager, Person }) => manager.upsert(Person, handedOn('1', '2'), ['id']),
+    ({ manager, Person }) => manager.upsert(Person, handedOn('1', '2').toReversed(), ['id']),
+    ({ manager, Person }) =>
+      manager.upsert(
+        Person,
+        [
+          { id: '9', email: 'b@x' },
+          { id: '2', email: 'c@x' },
+        ],
+        ['id'],
+      ),
+    ({ manager, Person }) =>
+      manager.upsert(
+        Person,
+        [
+          { id: '2', email: 'c@x' },
+          { id: '9', email: 'b@x' },
+        ],
+        ['id'],
+      ),
+    ({ manager, Person }) =>
+      manager
+        .createQueryBuilder()
+        .insert()
+        .into(Person)
+        .values([
+          { id: '1', email: 'b@x' },
+          { id: '9', email: 'd@x' },
+        ])
+        .orUpdate(['email'], ['id'])
+        .execute(),
+    ({ manager }) =>
+      manager.query(
+        `INSERT INTO person (id, email) VALUES ($1, 'd@x'), (1, 'b@x') ON CONFLICT (id) DO UPDATE SET email = EXCLUDED.email`,
+        ['9'],
+      ),
+    ({ manager }) =>
+      manager.query(
+        `INSERT INTO person (id, email) VALUES ($1, 'e@x'), (1, 'd@x') ON CONFLICT (id) DO UPDATE SET email = EXCLUDED.email`,
+        ['9'],
+      ),
+  ],
   'a transaction that is rolled back': [
     ({ dataSource, Person }) =>
       dataSource.transaction(async (manager) => {
@@ -248,6 +333,25 @@ describe.each(['schema', 'table'] as const)('@GlobalUnique in the layout %s', (l
     }
     const [expected, found] = [await run(sides.plain), await run(sides.sharded)]
     expect(JSON.parse(JSON.stringify(found))).toEqual(JSON.parse(JSON.stringify(expected)))
+  })
+
+  it('refuses that rows of unknown places hand values on, and undoes it', async () => {
+    const { sharded } = both
+    await insertPeople(sides.sharded)
+    const badges = () => sharded.manager.find(Badge, { order: { id: 'ASC' } })
+    await sharded.manager.insert(Badge, [
+      { id: 1, personId: '1', code: 'a' },
+      { id: 2, personId: '2', code: 'b' },
+    ])
+    const before = await badges()
+    const text = `INSERT INTO badge (id, "personId", code) VALUES (1 + 0, 1, 'b'), (2 + 0, 2, 'c') ON CONFLICT (id) DO UPDATE SET code = EXCLUDED.code`
+    await expect(sharded.query(text)).rejects.toMatchObject({ code: 'LOOKUP_ORDER_UNKNOWN' })
+    await sharded.transaction(async (manager) => {
+      await manager.insert(Badge, { id: 3, personId: '3', code: 'c' })
+      await expect(manager.query(text.replace(`'c'`, `'d'`))).rejects.toMatchObject({ code: 'LOOKUP_ORDER_UNKNOWN' })
+    })
+    expect(await badges()).toEqual([...before, expect.objectContaining({ id: 3, code: 'c' })])
+    expect((await sharded.verifyLookups()).flatMap(({ missing, dangling }) => [...missing, ...dangling])).toEqual([])
   })
 
   it('refuses ON CONFLICT about rows of other shards', async () => {

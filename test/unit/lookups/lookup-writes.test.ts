@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { CapturedChange } from '../../../src/lookups/captured-change'
 import type { LookupTable } from '../../../src/lookups/lookup-table'
 import { lookupWrites } from '../../../src/lookups/lookup-writes'
+import { orderOfRows } from '../../../src/lookups/write-order'
 
 const table: LookupTable = {
   name: 'user_email_lookup',
@@ -17,14 +18,15 @@ const table: LookupTable = {
   source: { table: 'user', group: 'user' },
 }
 
-/** `+a1` on shard s: row 1 has come to have the value a. */
+/** `+a1` on shard s: row 1 has come to have the value a, by an UPDATE; `+a1i` by an INSERT, `-a1d` by a DELETE. */
 const changes = (...texts: readonly string[]): readonly CapturedChange[] =>
   texts.map((text, index) => {
-    const [, sign, value = '', id = '', source = 's', statement] =
-      /^([+-])([a-z])(\d)(?:@(\w))?(?::(\d))?$/.exec(text) ?? []
+    const [, sign, value = '', id = '', event = 'u', source = 's', statement] =
+      /^([+-])([a-z])(\d)([id])?(?:@(\w))?(?::(\d))?$/.exec(text) ?? []
     return {
       lookup: table.name,
       isGain: sign === '+',
+      event: { u: 'UPDATE', i: 'INSERT', d: 'DELETE' }[event] ?? '',
       entry: [value, id],
       source,
       statement: statement === undefined ? index : Number(statement),
@@ -59,6 +61,27 @@ describe('lookupWrites', () => {
     expect(written('+a2@x:1', '-a1@y:2')).toEqual({ losses: 'a1', gains: 'a2', late: '' })
   })
 
+  it('compares rows of two shards by their places in the write', () => {
+    const inOrder = (isByKind: boolean, rows: string, ...texts: readonly string[]) => {
+      const order = orderOfRows(isByKind, () => [...rows].map((primaryKey) => ({ table: 'user', primaryKey })))
+      const { losses, lateLosses, unordered } = lookupWrites(table, changes(...texts), order)
+      return [losses, lateLosses, unordered].map((list) => list.map((entry) => entry.join('')).join(' '))
+    }
+    expect(inOrder(true, '12', '+a2@x:1', '-a1@y:1')).toEqual(['a1', '', ''])
+    expect(inOrder(true, '21', '+a2@x:1', '-a1@y:1')).toEqual(['', 'a1', ''])
+    expect(inOrder(false, '21', '+a2@x:1', '-a1@x:1')).toEqual(['', 'a1', ''])
+    // Inserts before updates, updates before deletes, wherever they stand.
+    expect(inOrder(true, '12', '+a2i@x:1', '-a1@y:1')).toEqual(['', 'a1', ''])
+    expect(inOrder(true, '12', '+a2@x:1', '-a1d@y:1')).toEqual(['', 'a1', ''])
+    expect(inOrder(false, '12', '+a2i@x:1', '-a1@y:1')).toEqual(['a1', '', ''])
+    // A row that moved from shard y to z was deleted and inserted, and is an update.
+    expect(inOrder(true, '12', '+a2@x:1', '-b1d@y:1', '+b1i@z:1', '-a1@z:2')).toEqual(['a1', '', ''])
+    // A row without a place.
+    expect(inOrder(true, '', '+a2@x:1', '-a1@x:2')).toEqual(['', 'a1', ''])
+    expect(inOrder(true, '', '+a2@x:1', '-a1@y:2')).toEqual(['a1', '', ''])
+    expect(inOrder(false, '', '+a2@x:1', '-a1@y:2')).toEqual(['a1', '', 'a1'])
+  })
+
   it('lets values move on in a row within one statement, and not in a circle', () => {
     expect(written('-a1:1', '-b2:1', '+b1:1', '+c2:1').late).toBe('')
     expect(written('-a1:1', '-b2:1', '+b1:1', '+a2:1').late).toBe('b2 a1')
@@ -67,10 +90,10 @@ describe('lookupWrites', () => {
 
   it('moves a row that keeps its value', () => {
     const moved = lookupWrites({ ...table, columns: [...table.columns, { name: 'key', type: 'integer' }], key: [2] }, [
-      { lookup: table.name, isGain: true, entry: ['a', '1', '20'], source: 'y', statement: 1 },
-      { lookup: table.name, isGain: false, entry: ['a', '1', '10'], source: 'x', statement: 1 },
+      { lookup: table.name, event: 'INSERT', isGain: true, entry: ['a', '1', '20'], source: 'y', statement: 1 },
+      { lookup: table.name, event: 'DELETE', isGain: false, entry: ['a', '1', '10'], source: 'x', statement: 1 },
     ])
-    expect(moved).toEqual({ losses: [['a', '1', '10']], gains: [['a', '1', '20']], lateLosses: [] })
+    expect(moved).toEqual({ losses: [['a', '1', '10']], gains: [['a', '1', '20']], lateLosses: [], unordered: [] })
   })
 
   it('leaves the order of values that may repeat to itself', () => {

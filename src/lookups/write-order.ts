@@ -1,0 +1,36 @@
+/**
+ * The order in which one database comes to the rows of a write. Over shards there is none of the statements, and PostgreSQL
+ * looks at a unique constraint with each row: whether a value may go from one row to another depends on it.
+ */
+export interface WriteOrder {
+  /** As `save` does it: all inserts, then all updates, then all deletes. Else each row comes in its turn, whatever it is. */
+  readonly isByKind: boolean
+  /**
+   * @param primaryKey its canonical texts, as `canonicalTuple` makes them one
+   * @returns undefined for a row that is not known
+   */
+  placeOf(table: string, primaryKey: string): number | undefined
+}
+
+/** Gives the rows their places, in the order given; not before one is asked for, which hardly ever happens. */
+export function orderOfRows(
+  isByKind: boolean,
+  rows: () => Iterable<{ readonly table: string; readonly primaryKey: string }>,
+): WriteOrder {
+  let places: Map<string, number> | undefined
+  const numbered = (): Map<string, number> => {
+    const made = new Map<string, number>()
+    for (const { table, primaryKey } of rows()) {
+      const text = `${table}\0${primaryKey}`
+      if (!made.has(text)) made.set(text, made.size)
+    }
+    return made
+  }
+  return Object.freeze({
+    isByKind,
+    placeOf: (table: string, primaryKey: string) => {
+      places ??= numbered()
+      return places.get(`${table}\0${primaryKey}`)
+    },
+  })
+}
