@@ -97,16 +97,22 @@ export const dropTriggers = (table: string, shard: Shard): string =>
 
 export const dropCapture = (shard: Shard): string => `DROP TABLE IF EXISTS ${captureOn(shard)}`
 
-/** Takes what the present transaction has noted on some shards of one node. */
+/**
+ * Takes what the present transaction has noted on some shards of one node, of the lookups with the names in $1: another
+ * version of the application may declare more, and takes their notes itself.
+ */
 export function takeCaptured(shards: readonly Shard[]): string {
   const taken = shards.map(
     (shard, index) =>
-      `"t${index}" AS (DELETE FROM ${captureOn(shard)} WHERE "xid" = pg_current_xact_id() RETURNING "statement", "lookup", "is_gain", "entry")`,
+      `"t${index}" AS (DELETE FROM ${captureOn(shard)} WHERE "xid" = pg_current_xact_id() AND "lookup" = ANY($1::text[]) RETURNING "statement", "lookup", "is_gain", "entry")`,
   )
   const rows = shards.map((_, index) => `SELECT ${index} AS "source", * FROM "t${index}"`)
   return `WITH ${taken.join(', ')} ${rows.join(' UNION ALL ')}`
 }
 
-/** Takes what others left behind, the oldest first and at most `$1` rows: what is being taken elsewhere is passed over. */
+/**
+ * Takes what others left behind, of the lookups with the names in `$2`, the oldest first and at most `$1` rows: what is being
+ * taken elsewhere is passed over.
+ */
 export const takeLeftBehind = (shard: Shard): string =>
-  `WITH d AS (DELETE FROM ${captureOn(shard)} WHERE ctid = ANY(ARRAY(SELECT ctid FROM ${captureOn(shard)} ORDER BY "xid", "statement" LIMIT $1::int FOR UPDATE SKIP LOCKED)) RETURNING "lookup", "entry") SELECT * FROM d`
+  `WITH d AS (DELETE FROM ${captureOn(shard)} WHERE ctid = ANY(ARRAY(SELECT ctid FROM ${captureOn(shard)} WHERE "lookup" = ANY($2::text[]) ORDER BY "xid", "statement" LIMIT $1::int FOR UPDATE SKIP LOCKED)) RETURNING "lookup", "entry") SELECT * FROM d`

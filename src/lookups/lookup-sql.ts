@@ -50,14 +50,18 @@ const equal = (columns: readonly LookupColumn[]): string =>
 /** Gives the number of each entry that was there. A query, since TypeORM gives the rows of a DELETE beside their count. */
 export const deleteEntries = (table: LookupTable, shard: Shard, entries: readonly LookupEntry[]): ShardStatement => ({
   shard,
-  text: `WITH d AS (DELETE FROM ${tableOn(table.name, shard)} t USING ${given(table.columns)} WHERE ${equal(table.columns)} RETURNING (v.n - 1)::int AS n) SELECT n FROM d`,
+  text: `${deleted(table, shard)} SELECT n FROM d`,
   parameters: arraysOf(table.columns, entries),
 })
 
-/** Fails with 23505 where a value is taken. */
+/**
+ * Fails with 23505 where another row has a value. An entry of the row itself may be left of an earlier time, whose end the
+ * lookup has not heard of: of a write past the data source whose note waits, or of a commit that only this node has made. It
+ * is deleted first, and not passed over: somebody else may be about to.
+ */
 export const insertEntries = (table: LookupTable, shard: Shard, entries: readonly LookupEntry[]): ShardStatement => ({
   shard,
-  text: insertText(table, shard),
+  text: `${deleted(table, shard)} ${insertText(table, shard, 'WHERE (SELECT count(*) FROM d) >= 0')}`,
   parameters: arraysOf(table.columns, entries),
 })
 
@@ -68,8 +72,11 @@ export const mergeEntries = (table: LookupTable, shard: Shard, entries: readonly
   parameters: arraysOf(table.columns, entries),
 })
 
-const insertText = (table: LookupTable, shard: Shard): string =>
-  `INSERT INTO ${tableOn(table.name, shard)} (${names(table.columns)}) SELECT ${table.columns.map(({ name }) => `v.${quoted(name)}`).join(', ')} FROM ${given(table.columns)} ORDER BY v.n`
+const deleted = (table: LookupTable, shard: Shard): string =>
+  `WITH d AS (DELETE FROM ${tableOn(table.name, shard)} t USING ${given(table.columns)} WHERE ${equal(table.columns)} RETURNING (v.n - 1)::int AS n)`
+
+const insertText = (table: LookupTable, shard: Shard, where = ''): string =>
+  `INSERT INTO ${tableOn(table.name, shard)} (${names(table.columns)}) SELECT ${table.columns.map(({ name }) => `v.${quoted(name)}`).join(', ')} FROM ${given(table.columns)} ${where} ORDER BY v.n`
 
 /** Gives the number of each entry that is there as it is. */
 export const findEntries = (table: LookupTable, shard: Shard, entries: readonly LookupEntry[]): ShardStatement => ({
