@@ -6,9 +6,19 @@ import type { Shard } from '../topology/shard'
 import type { LookupTable } from './lookup-table'
 
 /** The table of a shard where triggers note what lookups have to hear of. */
-export const captureOn = (shard: Shard): string => tableOn(`${shard.group}_lookup_capture`, shard)
+export const captureOn = (shard: Shard): string => tableOn(captureOf(shard.group), shard)
 
-const functionOn = (table: string, shard: Shard): string => tableOn(`${table}_lookup_capture`, shard)
+const functionOn = (table: string, shard: Shard): string => tableOn(captureOf(table), shard)
+
+const captureOf = (name: string): string => `${name}_lookup_capture`
+
+const captureIndex = (shard: Shard): string => `${physicalName(captureOf(shard.group), shard).name}_xid`
+
+/** The names of what notes the changes of a lookup's rows on a shard. */
+export const captureNames = ({ source }: LookupTable, shard: Shard): readonly string[] => [
+  captureIndex(shard),
+  physicalName(captureOf(source.table), shard).name,
+]
 
 /** Texts of values must be the same in every session: they are read again on other nodes. */
 const settings = `SET "DateStyle" = 'ISO, YMD' SET "TimeZone" = 'UTC' SET extra_float_digits = 1 SET bytea_output = 'hex'`
@@ -33,7 +43,7 @@ CREATE TABLE IF NOT EXISTS ${captureOn(shard)} (
   "is_gain" boolean NOT NULL,
   "entry" text[] NOT NULL
 );
-CREATE INDEX IF NOT EXISTS ${quoted(`${physicalName(`${shard.group}_lookup_capture`, shard).name}_xid`)}
+CREATE INDEX IF NOT EXISTS ${quoted(captureIndex(shard))}
   ON ${captureOn(shard)} ("xid", "statement")`
 
 /** Whether the triggers of a table are those of `captureTriggers`: its answer is compared with their stamp. */

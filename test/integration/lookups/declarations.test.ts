@@ -108,6 +108,19 @@ class OfNone {
   id!: number
 }
 
+/** Cut, the names of what notes the changes of two shards' tables would be one, and a taken value get by. */
+@Entity('guest_of_a_hotel_whose_name_fills_a_line_of_text')
+@Sharded(hash({ shards: 2 }), { group: 'guest' })
+class OfLongName {
+  @ShardKey()
+  @PrimaryColumn('int')
+  id!: number
+
+  @GlobalUnique('one_email')
+  @Column('varchar')
+  email!: string
+}
+
 describe('declarations of lookups', () => {
   let databases: FreshDatabases
   let dataSource: ShardedDataSource | undefined
@@ -134,6 +147,14 @@ describe('declarations of lookups', () => {
   ])('that say nothing sensible are refused: %o', async (entity, message) => {
     const error = await open([entity]).catch((caught: unknown) => caught)
     expect(error).toMatchObject({ code: 'LOOKUP_INVALID', message: expect.stringContaining(message) })
+  })
+
+  it('that need a longer name than PostgreSQL has are refused', async () => {
+    const error = await open([OfLongName], 'table').catch((caught: unknown) => caught)
+    expect(error).toMatchObject({
+      code: 'LOOKUP_INVALID',
+      message: expect.stringContaining('"guest_of_a_hotel_whose_name_fills_a_line_of_text_lookup_capture_00"'),
+    })
   })
 
   it.each(['schema', 'table'] as const)(
