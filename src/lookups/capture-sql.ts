@@ -3,7 +3,7 @@ import { physicalName, tableOn } from '../planning/bind-shard-names'
 import { literal } from '../sql/literal'
 import { quoted } from '../sql/quoted'
 import type { Shard } from '../topology/shard'
-import type { LookupTable } from './lookup-table'
+import { type LookupTable, textOf } from './lookup-table'
 
 /** The table of a shard where triggers note what lookups have to hear of. */
 export const captureOn = (shard: Shard): string => tableOn(captureOf(shard.group), shard)
@@ -21,11 +21,11 @@ export const captureNames = ({ source }: LookupTable, shard: Shard): readonly st
 ]
 
 /** Texts of values must be the same in every session: they are read again on other nodes. */
-const settings = `SET "DateStyle" = 'ISO, YMD' SET "TimeZone" = 'UTC' SET extra_float_digits = 1 SET bytea_output = 'hex'`
+const settings = `SET "DateStyle" = 'ISO, YMD' SET "TimeZone" = 'UTC' SET extra_float_digits = 1`
 
 /** The columns of a lookup in a row, as texts. */
 export const entryOf = ({ columns }: LookupTable, row: string): string =>
-  `ARRAY[${columns.map(({ name }) => `${row}.${quoted(name)}::text`).join(', ')}]`
+  `ARRAY[${columns.map((column) => textOf(column, row)).join(', ')}]`
 
 /** A row without one of the values is not entered: NULLs are distinct, and equal nothing. */
 export const isEntered = ({ columns, valueCount }: LookupTable, row: string): string =>

@@ -2,7 +2,7 @@ import { tableOn } from '../planning/bind-shard-names'
 import { quoted } from '../sql/quoted'
 import type { Shard } from '../topology/shard'
 import { entryOf, isEntered } from './capture-sql'
-import { constraintOn, type LookupColumn, type LookupEntry, type LookupTable, sqlType } from './lookup-table'
+import { constraintOn, type LookupColumn, type LookupEntry, type LookupTable, sqlType, textOf } from './lookup-table'
 
 /** A statement on one shard. */
 export interface ShardStatement {
@@ -93,7 +93,10 @@ export function findKeys(
   limit: number,
 ): ShardStatement {
   const columns = valueColumns(table)
-  const key = `ARRAY[${table.key.map((place) => `t.${quoted(table.columns[place]?.name ?? '')}::text`).join(', ')}]`
+  const key = `ARRAY[${table.key
+    .flatMap((place) => table.columns[place] ?? [])
+    .map((column) => textOf(column, 't'))
+    .join(', ')}]`
   const from = `${tableOn(table.name, shard)} t`
   const [only, another] = values
   // By far the commonest: equality with one value, of which PostgreSQL makes the best plan.
@@ -139,7 +142,7 @@ export function sourceEntriesOf(
   const keys = `SELECT ${names(columns)} FROM ${given(columns)}`
   return {
     shard,
-    text: `SELECT ${entryOf(table, 'r')} AS e FROM ${tableOn(table.source.table, shard)} r WHERE (${columns.map(({ name }) => `r.${quoted(name)}`).join(', ')}) IN (${keys}) AND ${isEntered(table, 'r')} FOR SHARE OF r`,
+    text: `SELECT ${entryOf(table, 'r')} AS e FROM ${tableOn(table.source.table, shard)} r WHERE (${orderOf(columns, 'r')}) IN (${keys}) AND ${isEntered(table, 'r')} FOR SHARE OF r`,
     parameters: arraysOf(columns, primaryKeys),
   }
 }
@@ -159,8 +162,9 @@ export function lookupEntries(table: LookupTable, shard: Shard, { after, limit }
 export const rowKeyOf = (table: LookupTable, entry: LookupEntry): readonly string[] =>
   rowColumns(table).map((column) => entry[table.columns.indexOf(column)] ?? '')
 
+/** An enum is a text to the lookup, and compares with none as it is; in the lookup's own table it is one already. */
 const orderOf = (columns: readonly LookupColumn[], row: string): string =>
-  columns.map(({ name }) => `${row}.${quoted(name)}`).join(', ')
+  columns.map(({ name, isEnum }) => `${row}.${quoted(name)}${isEnum ? '::text' : ''}`).join(', ')
 
 function afterKey(
   columns: readonly LookupColumn[],

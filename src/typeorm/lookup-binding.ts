@@ -65,8 +65,11 @@ function lookupTable(lookup: Lookup, { entity, metadata }: EntityBinding): Looku
   })
 }
 
-const describe = (metadata: EntityMetadata, path: string, type: LookupColumn['type']): LookupColumn =>
-  Object.freeze({ name: columnAt(metadata, path).databaseName, type })
+function describe(metadata: EntityMetadata, path: string, type: LookupColumn['type']): LookupColumn {
+  const column = columnAt(metadata, path)
+  const isEnum = column.type === 'enum' || column.type === 'simple-enum'
+  return Object.freeze({ name: column.databaseName, type, ...(isEnum && { isEnum }) })
+}
 
 function columnAt(metadata: EntityMetadata, path: string): ColumnMetadata {
   const column = metadata.findColumnWithPropertyPath(path)
