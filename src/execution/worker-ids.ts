@@ -37,8 +37,9 @@ export class WorkerIds implements IdMaker {
 
   /** Gives the worker number back. */
   async close(): Promise<void> {
-    clearInterval(this.timer)
+    // A reservation that is on its way starts the timer when it comes.
     await this.pending?.catch(() => undefined)
+    clearInterval(this.timer)
     await this.lease.close()
   }
 

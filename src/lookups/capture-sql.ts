@@ -3,19 +3,29 @@ import { physicalName, tableOn } from '../planning/bind-shard-names'
 import { literal } from '../sql/literal'
 import { quoted } from '../sql/quoted'
 import type { Shard } from '../topology/shard'
-import type { LookupTable } from './lookup-table'
+import { type LookupTable, textOf } from './lookup-table'
 
 /** The table of a shard where triggers note what lookups have to hear of. */
-export const captureOn = (shard: Shard): string => tableOn(`${shard.group}_lookup_capture`, shard)
+export const captureOn = (shard: Shard): string => tableOn(captureOf(shard.group), shard)
 
-const functionOn = (table: string, shard: Shard): string => tableOn(`${table}_lookup_capture`, shard)
+const functionOn = (table: string, shard: Shard): string => tableOn(captureOf(table), shard)
+
+const captureOf = (name: string): string => `${name}_lookup_capture`
+
+const captureIndex = (shard: Shard): string => `${physicalName(captureOf(shard.group), shard).name}_xid`
+
+/** The names of what notes the changes of a lookup's rows on a shard. */
+export const captureNames = ({ source }: LookupTable, shard: Shard): readonly string[] => [
+  captureIndex(shard),
+  physicalName(captureOf(source.table), shard).name,
+]
 
 /** Texts of values must be the same in every session: they are read again on other nodes. */
-const settings = `SET "DateStyle" = 'ISO, YMD' SET "TimeZone" = 'UTC' SET extra_float_digits = 1 SET bytea_output = 'hex'`
+const settings = `SET "DateStyle" = 'ISO, YMD' SET "TimeZone" = 'UTC' SET extra_float_digits = 1`
 
 /** The columns of a lookup in a row, as texts. */
 export const entryOf = ({ columns }: LookupTable, row: string): string =>
-  `ARRAY[${columns.map(({ name }) => `${row}.${quoted(name)}::text`).join(', ')}]`
+  `ARRAY[${columns.map((column) => textOf(column, row)).join(', ')}]`
 
 /** A row without one of the values is not entered: NULLs are distinct, and equal nothing. */
 export const isEntered = ({ columns, valueCount }: LookupTable, row: string): string =>
@@ -34,7 +44,7 @@ CREATE TABLE IF NOT EXISTS ${captureOn(shard)} (
   "is_gain" boolean NOT NULL,
   "entry" text[] NOT NULL
 );
-CREATE INDEX IF NOT EXISTS ${quoted(`${physicalName(`${shard.group}_lookup_capture`, shard).name}_xid`)}
+CREATE INDEX IF NOT EXISTS ${quoted(captureIndex(shard))}
   ON ${captureOn(shard)} ("xid", "statement")`
 
 /** Whether the triggers of a table are those of `captureTriggers`: its answer is compared with their stamp. */
@@ -98,16 +108,22 @@ export const dropTriggers = (table: string, shard: Shard): string =>
 
 export const dropCapture = (shard: Shard): string => `DROP TABLE IF EXISTS ${captureOn(shard)}`
 
-/** Takes what the present transaction has noted on some shards of one node. */
+/**
+ * Takes what the present transaction has noted on some shards of one node, of the lookups with the names in $1: another
+ * version of the application may declare more, and takes their notes itself.
+ */
 export function takeCaptured(shards: readonly Shard[]): string {
   const taken = shards.map(
     (shard, index) =>
-      `"t${index}" AS (DELETE FROM ${captureOn(shard)} WHERE "xid" = pg_current_xact_id() RETURNING "statement", "event", "lookup", "is_gain", "entry")`,
+      `"t${index}" AS (DELETE FROM ${captureOn(shard)} WHERE "xid" = pg_current_xact_id() AND "lookup" = ANY($1::text[]) RETURNING "statement", "event", "lookup", "is_gain", "entry")`,
   )
   const rows = shards.map((_, index) => `SELECT ${index} AS "source", * FROM "t${index}"`)
   return `WITH ${taken.join(', ')} ${rows.join(' UNION ALL ')}`
 }
 
-/** Takes what others left behind, the oldest first and at most `$1` rows: what is being taken elsewhere is passed over. */
+/**
+ * Takes what others left behind, of the lookups with the names in `$2`, the oldest first and at most `$1` rows: what is being
+ * taken elsewhere is passed over.
+ */
 export const takeLeftBehind = (shard: Shard): string =>
-  `WITH d AS (DELETE FROM ${captureOn(shard)} WHERE ctid = ANY(ARRAY(SELECT ctid FROM ${captureOn(shard)} ORDER BY "xid", "statement" LIMIT $1::int FOR UPDATE SKIP LOCKED)) RETURNING "lookup", "entry") SELECT * FROM d`
+  `WITH d AS (DELETE FROM ${captureOn(shard)} WHERE ctid = ANY(ARRAY(SELECT ctid FROM ${captureOn(shard)} WHERE "lookup" = ANY($2::text[]) ORDER BY "xid", "statement" LIMIT $1::int FOR UPDATE SKIP LOCKED)) RETURNING "lookup", "entry") SELECT * FROM d`

@@ -2,7 +2,7 @@ import { tableOn } from '../planning/bind-shard-names'
 import { quoted } from '../sql/quoted'
 import type { Shard } from '../topology/shard'
 import { entryOf, isEntered } from './capture-sql'
-import { constraintOn, type LookupColumn, type LookupEntry, type LookupTable, sqlType } from './lookup-table'
+import { constraintOn, type LookupColumn, type LookupEntry, type LookupTable, sqlType, textOf } from './lookup-table'
 
 /** A statement on one shard. */
 export interface ShardStatement {
@@ -55,14 +55,18 @@ const equal = (columns: readonly LookupColumn[]): string =>
 /** Gives the number of each entry that was there. A query, since TypeORM gives the rows of a DELETE beside their count. */
 export const deleteEntries = (table: LookupTable, shard: Shard, entries: readonly LookupEntry[]): ShardStatement => ({
   shard,
-  text: `WITH d AS (DELETE FROM ${tableOn(table.name, shard)} t USING ${given(table.columns)} WHERE ${equal(table.columns)} RETURNING (v.n - 1)::int AS n) SELECT n FROM d`,
+  text: `${deleted(table, shard)} SELECT n FROM d`,
   parameters: arraysOf(table.columns, entries),
 })
 
-/** Fails with 23505 where a value is taken. */
+/**
+ * Fails with 23505 where another row has a value. An entry of the row itself may be left of an earlier time, whose end the
+ * lookup has not heard of: of a write past the data source whose note waits, or of a commit that only this node has made. It
+ * is deleted first, and not passed over: somebody else may be about to.
+ */
 export const insertEntries = (table: LookupTable, shard: Shard, entries: readonly LookupEntry[]): ShardStatement => ({
   shard,
-  text: insertText(table, shard),
+  text: `${deleted(table, shard)} ${insertText(table, shard, 'WHERE (SELECT count(*) FROM d) >= 0')}`,
   parameters: arraysOf(table.columns, entries),
 })
 
@@ -73,8 +77,11 @@ export const mergeEntries = (table: LookupTable, shard: Shard, entries: readonly
   parameters: arraysOf(table.columns, entries),
 })
 
-const insertText = (table: LookupTable, shard: Shard): string =>
-  `INSERT INTO ${tableOn(table.name, shard)} (${names(table.columns)}) SELECT ${givenColumns(table.columns)} FROM ${given(table.columns)} ORDER BY v.n`
+const deleted = (table: LookupTable, shard: Shard): string =>
+  `WITH d AS (DELETE FROM ${tableOn(table.name, shard)} t USING ${given(table.columns)} WHERE ${equal(table.columns)} RETURNING (v.n - 1)::int AS n)`
+
+const insertText = (table: LookupTable, shard: Shard, where = ''): string =>
+  `INSERT INTO ${tableOn(table.name, shard)} (${names(table.columns)}) SELECT ${givenColumns(table.columns)} FROM ${given(table.columns)} ${where} ORDER BY v.n`
 
 /** Gives the number of each entry that is there as it is. */
 export const findEntries = (table: LookupTable, shard: Shard, entries: readonly LookupEntry[]): ShardStatement => ({
@@ -91,7 +98,10 @@ export function findKeys(
   limit: number,
 ): ShardStatement {
   const columns = valueColumns(table)
-  const key = `ARRAY[${table.key.map((place) => `t.${quoted(table.columns[place]?.name ?? '')}::text`).join(', ')}]`
+  const key = `ARRAY[${table.key
+    .flatMap((place) => table.columns[place] ?? [])
+    .map((column) => textOf(column, 't'))
+    .join(', ')}]`
   const from = `${tableOn(table.name, shard)} t`
   const [only, another] = values
   // By far the commonest: equality with one value, of which PostgreSQL makes the best plan.
@@ -137,7 +147,7 @@ export function sourceEntriesOf(
   const keys = `SELECT ${givenColumns(columns)} FROM ${given(columns)}`
   return {
     shard,
-    text: `SELECT ${entryOf(table, 'r')} AS e FROM ${tableOn(table.source.table, shard)} r WHERE (${columns.map(({ name }) => `r.${quoted(name)}`).join(', ')}) IN (${keys}) AND ${isEntered(table, 'r')} FOR SHARE OF r`,
+    text: `SELECT ${entryOf(table, 'r')} AS e FROM ${tableOn(table.source.table, shard)} r WHERE (${orderOf(columns, 'r')}) IN (${keys}) AND ${isEntered(table, 'r')} FOR SHARE OF r`,
     parameters: arraysOf(columns, primaryKeys),
   }
 }
@@ -157,8 +167,9 @@ export function lookupEntries(table: LookupTable, shard: Shard, { after, limit }
 export const rowKeyOf = (table: LookupTable, entry: LookupEntry): readonly string[] =>
   rowColumns(table).map((column) => entry[table.columns.indexOf(column)] ?? '')
 
+/** An enum is a text to the lookup, and compares with none as it is; in the lookup's own table it is one already. */
 const orderOf = (columns: readonly LookupColumn[], row: string): string =>
-  columns.map(({ name }) => `${row}.${quoted(name)}`).join(', ')
+  columns.map(({ name, isEnum }) => `${row}.${quoted(name)}${isEnum ? '::text' : ''}`).join(', ')
 
 function afterKey(
   columns: readonly LookupColumn[],

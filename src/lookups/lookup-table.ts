@@ -1,10 +1,13 @@
 import type { KeyType } from '../functions/key-type'
+import { quoted } from '../sql/quoted'
 import type { Shard } from '../topology/shard'
 
 export interface LookupColumn {
   /** Of the entity's table, and of the lookup's. */
   readonly name: string
   readonly type: KeyType
+  /** A text to the lookup, and of a type of its own in the entity's table. */
+  readonly isEnum?: true
 }
 
 /** A lookup's table as SQL sees it: what is looked up, and whose row it is, each column once. */
@@ -45,6 +48,10 @@ const sqlTypes: Readonly<Record<KeyType, string>> = Object.freeze({
 })
 
 export const sqlType = ({ type }: LookupColumn): string => sqlTypes[type]
+
+/** The text of a column's value, which is the same in every session: bytes have two. */
+export const textOf = ({ name, type }: LookupColumn, row: string): string =>
+  type === 'bytes' ? `'\\x' || encode(${row}.${quoted(name)}, 'hex')` : `${row}.${quoted(name)}::text`
 
 /** Indexes of all shards stand in one schema in the layout `table`. */
 export const constraintOn = ({ constraint }: LookupTable, { layout, label }: Shard): string =>

@@ -60,11 +60,13 @@ function columnsOf(args: LookupArgs, entity: EntityDescription): readonly Column
   }
   if (!inherits(entity.target, args.target) && !inherits(args.target, entity.target)) return undefined
   if (args.properties.length === 0) throw invalid(entity, args, 'lists no property')
-  return args.properties.map((path) => {
-    const found = entity.columns.find((column) => column.propertyPath === path || column.relationProperty === path)
-    if (!found) throw invalid(entity, args, `names "${path}", which is no column`)
+  const listed = args.properties.flatMap((path) => {
+    // A relation means all columns of its foreign key.
+    const found = entity.columns.filter((column) => column.propertyPath === path || column.relationProperty === path)
+    if (found.length === 0) throw invalid(entity, args, `names "${path}", which is no column`)
     return found
   })
+  return [...new Set(listed)]
 }
 
 function build(

@@ -1,4 +1,5 @@
 import type { EntityMetadata } from 'typeorm'
+import type { KeyType } from '../functions/key-type'
 import type { ChildLink } from '../planning/carried-rows'
 import { colocationGroup } from './colocation-group'
 import type { EntityBinding } from './entity-binding'
@@ -8,6 +9,8 @@ export interface GroupTables {
   readonly links: readonly ChildLink[]
   /** By table: the columns that hold a part of the shard key, their own or a parent's, and which part. */
   readonly keyColumns: ReadonlyMap<string, ReadonlyMap<string, number>>
+  /** By part of the shard key. */
+  readonly keyTypes: readonly KeyType[]
 }
 
 /**
@@ -45,7 +48,8 @@ export function groupTables(
   }
   // The children of one table (single table inheritance) say the same.
   const once = new Map(links.map((link) => [JSON.stringify(link), link]))
-  return Object.freeze({ links: Object.freeze([...once.values()]), keyColumns: keys })
+  const keyTypes = root.entity.keyColumns.map(({ type }) => type)
+  return Object.freeze({ links: Object.freeze([...once.values()]), keyColumns: keys, keyTypes })
 }
 
 function linksOf(metadata: EntityMetadata): readonly ChildLink[] {

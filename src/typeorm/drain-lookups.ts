@@ -41,7 +41,8 @@ async function drainPage(
   duplicates: Map<LookupBinding, LookupEntry[]>,
 ): Promise<number> {
   const { lookups } = inside.runtime
-  const rows = await askShard(inside, { shard, text: takeLeftBehind(shard), parameters: [pageRows] })
+  const parameters = [pageRows, lookups.namesOf(shard.group)]
+  const rows = await askShard(inside, { shard, text: takeLeftBehind(shard), parameters })
   const byLookup = new Map<LookupBinding, LookupEntry[]>()
   for (const row of rows) {
     const binding = lookups.named(String(row['lookup']))

@@ -2,6 +2,7 @@ import type { EntityMetadata } from 'typeorm'
 import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata'
 import { ShardedError } from '../errors/sharded-error'
 import { canonicalKey } from '../functions/canonical-key'
+import { captureNames } from '../lookups/capture-sql'
 import { constraintOn, type LookupColumn, type LookupEntry, type LookupTable } from '../lookups/lookup-table'
 import type { Lookup } from '../metadata/lookup'
 import type { Shard } from '../topology/shard'
@@ -17,23 +18,23 @@ export interface LookupBinding {
   readonly source: EntityBinding
 }
 
-/** PostgreSQL cuts longer names silently. */
+/** PostgreSQL cuts longer names silently: in the layout `table`, those of several shards would then be one. */
 const maxNameBytes = 63
 
 /** @throws ShardedError LOOKUP_INVALID */
 export function bindLookup(lookup: Lookup, source: EntityBinding, shards: readonly Shard[]): LookupBinding {
   const table = lookupTable(lookup, source)
-  for (const shard of shards) {
-    const name = constraintOn(table, shard)
-    if (Buffer.byteLength(name) > maxNameBytes) {
-      throw new ShardedError(
-        'LOOKUP_INVALID',
-        `${lookup.entity.name}: the constraint "${name}" of ${lookup.name} is longer than ${maxNameBytes} bytes.`,
-        { details: { entity: lookup.entity.name, constraint: name } },
-      )
-    }
-  }
-  return Object.freeze({ lookup, table, shards, source })
+  const named = [
+    ...shards.map((shard) => constraintOn(table, shard)),
+    ...source.shards.flatMap((shard) => captureNames(table, shard)),
+  ]
+  const long = named.find((name) => Buffer.byteLength(name) > maxNameBytes)
+  if (long === undefined) return Object.freeze({ lookup, table, shards, source })
+  throw new ShardedError(
+    'LOOKUP_INVALID',
+    `${lookup.entity.name}: the name "${long}" that ${lookup.name} needs is longer than ${maxNameBytes} bytes.`,
+    { details: { entity: lookup.entity.name, lookup: lookup.name, name: long } },
+  )
 }
 
 function lookupTable(lookup: Lookup, { entity, metadata }: EntityBinding): LookupTable {
@@ -64,8 +65,11 @@ function lookupTable(lookup: Lookup, { entity, metadata }: EntityBinding): Looku
   })
 }
 
-const describe = (metadata: EntityMetadata, path: string, type: LookupColumn['type']): LookupColumn =>
-  Object.freeze({ name: columnAt(metadata, path).databaseName, type })
+function describe(metadata: EntityMetadata, path: string, type: LookupColumn['type']): LookupColumn {
+  const column = columnAt(metadata, path)
+  const isEnum = column.type === 'enum' || column.type === 'simple-enum'
+  return Object.freeze({ name: column.databaseName, type, ...(isEnum && { isEnum }) })
+}
 
 function columnAt(metadata: EntityMetadata, path: string): ColumnMetadata {
   const column = metadata.findColumnWithPropertyPath(path)

@@ -63,6 +63,11 @@ export class Lookups {
     return this.byGroup.get(group) ?? []
   }
 
+  /** Their names. */
+  namesOf(group: string): readonly string[] {
+    return this.ofGroup(group).map(({ table }) => table.name)
+  }
+
   named(name: string): LookupBinding | undefined {
     return this.all.find(({ table }) => table.name === name)
   }

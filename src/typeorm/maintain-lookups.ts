@@ -31,12 +31,12 @@ export async function maintainLookups(
   const { lookups } = access.runtime
   const sources = [...new Set(written)].filter(({ group }) => lookups.maintains(group))
   if (sources.length === 0) return
-  const changes = await captured(access, sources)
+  const names = [...new Set(sources.map(({ group }) => group))].flatMap((group) => lookups.namesOf(group))
+  const changes = await captured(access, sources, names)
   if (changes.length === 0) return
   const byLookup = new Map<string, CapturedChange[]>()
   for (const change of changes) pushTo(byLookup, change.lookup, change)
   const writes = [...byLookup].flatMap(([name, own]) => {
-    // Of a version of the application that declares others.
     const binding = lookups.named(name)
     return binding ? [{ binding, writes: lookupWrites(binding.table, own, order) }] : []
   })
@@ -56,7 +56,11 @@ function refuseUnordered({ table, lookup }: LookupBinding, { unordered }: Lookup
   )
 }
 
-async function captured(access: ShardAccess, sources: readonly Shard[]): Promise<readonly CapturedChange[]> {
+async function captured(
+  access: ShardAccess,
+  sources: readonly Shard[],
+  names: readonly string[],
+): Promise<readonly CapturedChange[]> {
   const byNode = new Map<string, Shard[]>()
   for (const shard of sources) pushTo(byNode, shard.node, shard)
   const chunks = [...byNode].flatMap(([node, shards]) => {
@@ -71,7 +75,7 @@ async function captured(access: ShardAccess, sources: readonly Shard[]): Promise
         node,
         shards: shards.map(({ name }) => name),
         text: takeCaptured(shards),
-        parameters: [],
+        parameters: [names],
       })),
     )
     return answers.flatMap((rows, index) =>

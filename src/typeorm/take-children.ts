@@ -1,3 +1,5 @@
+import { canonicalKey } from '../functions/canonical-key'
+import type { KeyType } from '../functions/key-type'
 import { childrenText } from '../planning/carried-rows'
 import type { Shard } from '../topology/shard'
 import type { GroupTables } from './child-links'
@@ -24,7 +26,7 @@ export interface TakenTable {
 export async function takeChildren(
   carrier: RowCarrier,
   shard: Shard,
-  { links, keyColumns }: GroupTables,
+  { links, keyColumns, keyTypes }: GroupTables,
   root: { readonly table: string; readonly row: CarriedRow; readonly key: MovedKey },
 ): Promise<readonly TakenTable[]> {
   const taken = new Map<string, Map<string, CarriedRow>>()
@@ -45,7 +47,8 @@ export async function takeChildren(
         .map((row) => {
           const values = row.values.map((value, index) => {
             const part = parts?.get(columns[index]?.name ?? '')
-            return part !== undefined && value === root.key.before[part] ? (root.key.after[part] ?? null) : value
+            if (part === undefined) return value
+            return isEqual(value, root.key.before[part], keyTypes[part]) ? (root.key.after[part] ?? null) : value
           })
           return { ...row, values }
         })
@@ -61,6 +64,13 @@ export async function takeChildren(
     table,
     rows: [...(taken.get(table)?.values() ?? [])],
   }))
+}
+
+/** Equal numbers may have two texts: a `numeric` keeps the zeros of 1.00, and a float the sign of -0. */
+function isEqual(a: string | null, b: string | null | undefined, type: KeyType | undefined): boolean {
+  if (a === b) return true
+  if (typeof a !== 'string' || typeof b !== 'string' || (type !== 'numeric' && type !== 'float')) return false
+  return canonicalKey(a, type) === canonicalKey(b, type)
 }
 
 const addressText = ({ oid, tid }: CarriedRow): string => `${oid} ${tid}`

@@ -1,7 +1,31 @@
+import { Column, Entity, JoinColumn, ManyToOne, PrimaryColumn, type Relation } from 'typeorm'
 import { describe, expect, it } from 'vitest'
-import { hash, ShardedDataSource } from '../../src/index'
+import { hash, Sharded, ShardedDataSource, ShardKey } from '../../src/index'
 import { Badge, family, Member, Note, Skill, Team } from '../parity/family'
 import { createDatabases } from '../support/databases'
+
+@Entity()
+@Sharded(hash({ shards: 4 }))
+class Tariff {
+  @ShardKey()
+  @PrimaryColumn('numeric')
+  rate!: string
+}
+
+@Entity()
+@Sharded({ colocatedWith: () => Tariff })
+class Fee {
+  @PrimaryColumn('int')
+  id!: number
+
+  @ShardKey()
+  @Column('numeric')
+  rate!: string
+
+  @ManyToOne(() => Tariff, { createForeignKeyConstraints: false })
+  @JoinColumn({ name: 'rate' })
+  tariff!: Relation<Tariff>
+}
 
 /** Every table of the group, as it stands on all shards. */
 async function everything(dataSource: ShardedDataSource): Promise<Record<string, unknown>> {
@@ -68,6 +92,36 @@ describe('move with children', () => {
         expect(sorted(now)).toEqual(sorted(before))
         expect(await dataSource.getRepository(Badge).countBy({ teamId: key })).toBe(1)
       }
+    } finally {
+      if (dataSource.isInitialized) await dataSource.destroy()
+      await drop()
+    }
+  })
+
+  it('knows equal keys by their values, and not by their texts', async () => {
+    const { nodes, drop } = await createDatabases(2)
+    const dataSource = new ShardedDataSource({
+      type: 'postgres',
+      entities: [Tariff, Fee],
+      nodes: { a: { url: nodes[0] ?? '' }, b: { url: nodes[1] ?? '' } },
+    })
+    try {
+      await dataSource.initialize()
+      await dataSource.synchronize()
+      const tariffs = dataSource.getRepository(Tariff)
+      await tariffs.insert({ rate: '1.0' })
+      await dataSource.getRepository(Fee).insert([
+        { id: 1, rate: '1.00' },
+        { id: 2, rate: '1' },
+      ])
+      const home = dataSource.locate(Tariff, '1').shard
+      const far = ['2.5', '3.5', '4.5', '5.5'].find((rate) => dataSource.locate(Tariff, rate).shard !== home) ?? ''
+      await tariffs.move(await tariffs.findOneByOrFail({ rate: '1' }), far, { children: true })
+      expect(await dataSource.getRepository(Fee).find({ where: { rate: far }, order: { id: 'ASC' } })).toEqual([
+        { id: 1, rate: far },
+        { id: 2, rate: far },
+      ])
+      expect(await dataSource.getRepository(Fee).count()).toBe(2)
     } finally {
       if (dataSource.isInitialized) await dataSource.destroy()
       await drop()

@@ -1,4 +1,14 @@
-import { ChildEntity, Column, Entity, EntitySchema, PrimaryColumn, TableInheritance } from 'typeorm'
+import {
+  ChildEntity,
+  Column,
+  Entity,
+  EntitySchema,
+  JoinColumn,
+  ManyToOne,
+  PrimaryColumn,
+  type Relation,
+  TableInheritance,
+} from 'typeorm'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import {
   GlobalUnique,
@@ -108,6 +118,53 @@ class OfNone {
   id!: number
 }
 
+@Entity()
+@Sharded(hash({ shards: 2 }))
+class Row {
+  @PrimaryColumn('int')
+  number!: number
+
+  @ShardKey()
+  @PrimaryColumn('int')
+  hallId!: number
+}
+
+/** The relation has two columns, and one of them is the shard key. */
+@Entity()
+@Sharded({ colocatedWith: () => Row })
+@GlobalUnique(['row'])
+class OfRelation {
+  @PrimaryColumn('int')
+  id!: number
+
+  @Column('int')
+  rowNumber!: number
+
+  @ShardKey()
+  @Column('int')
+  hallId!: number
+
+  @ManyToOne(() => Row)
+  @JoinColumn([
+    { name: 'rowNumber', referencedColumnName: 'number' },
+    { name: 'hallId', referencedColumnName: 'hallId' },
+  ])
+  row!: Relation<Row>
+}
+
+/** Cut, the names of what notes the changes of two shards' tables would be one, and a taken value get by. */
+@Entity('guest_of_a_hotel_whose_name_fills_a_line_of_text')
+@Sharded(hash({ shards: 2 }), { group: 'guest' })
+class OfLongName {
+  @ShardKey()
+  @PrimaryColumn('int')
+  id!: number
+
+  @GlobalUnique('one_email')
+  @Column('varchar')
+  email!: string
+}
+
 describe('declarations of lookups', () => {
   let databases: FreshDatabases
   let dataSource: ShardedDataSource | undefined
@@ -134,6 +191,22 @@ describe('declarations of lookups', () => {
   ])('that say nothing sensible are refused: %o', async (entity, message) => {
     const error = await open([entity]).catch((caught: unknown) => caught)
     expect(error).toMatchObject({ code: 'LOOKUP_INVALID', message: expect.stringContaining(message) })
+  })
+
+  it('mean all columns of a relation that they list', async () => {
+    const error = await open([Row, OfRelation]).catch((caught: unknown) => caught)
+    expect(error).toMatchObject({
+      code: 'LOOKUP_INVALID',
+      message: expect.stringContaining('@GlobalUnique of OfRelation (row) holds the whole shard key'),
+    })
+  })
+
+  it('that need a longer name than PostgreSQL has are refused', async () => {
+    const error = await open([OfLongName], 'table').catch((caught: unknown) => caught)
+    expect(error).toMatchObject({
+      code: 'LOOKUP_INVALID',
+      message: expect.stringContaining('"guest_of_a_hotel_whose_name_fills_a_line_of_text_lookup_capture_00"'),
+    })
   })
 
   it.each(['schema', 'table'] as const)(

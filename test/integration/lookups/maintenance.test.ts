@@ -1,5 +1,5 @@
 import { Client } from 'pg'
-import { Column, Entity, PrimaryColumn } from 'typeorm'
+import { Column, Entity, EntitySchema, PrimaryColumn } from 'typeorm'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import {
   GlobalUnique,
@@ -9,6 +9,7 @@ import {
   ShardedDataSource,
   type ShardedDataSourceOptions,
   ShardKey,
+  shardedSchema,
 } from '../../../src/index'
 import { createDatabases } from '../../support/databases'
 import type { FreshDatabases } from '../../support/fresh-databases'
@@ -217,6 +218,55 @@ describe('building and mending lookups', () => {
     await people.insert({ id: 70, email: '2@x' })
     expect(await differences()).toEqual(clean(19, 19))
     expect(await dataSource.drainLookups()).toBe(0)
+  })
+
+  it('writes a row again of which it has not heard that it was otherwise in between', async () => {
+    await reopen()
+    await dataSource.synchronize()
+    const people = dataSource.getRepository(Guest)
+    await people.insert(guests(4))
+    await outside(1, `UPDATE guest SET email = 'b@x', since = NULL WHERE id = 1`)
+    await outside(2, 'DELETE FROM guest WHERE id = 2')
+    await people.update({ id: 1 }, { email: '1@x', since: day(1) })
+    await people.insert({ id: 2, email: '2@x', since: day(2) })
+    await expect(people.insert({ id: 3_000, email: '1@x' })).rejects.toMatchObject({ code: '23505' })
+    expect(await differences()).toEqual(clean(3, 4))
+    await dataSource.drainLookups()
+    expect(await differences()).toEqual(clean(3, 4))
+  })
+
+  it('leaves the notes of lookups that only another version of the application knows', async () => {
+    await reopen()
+    await dataSource.synchronize()
+    const [a = '', b = ''] = databases.nodes
+    const older = shardedSchema(
+      new EntitySchema<OldGuest>({
+        name: 'Guest',
+        tableName: 'guest',
+        columns: {
+          id: { type: 'int', primary: true },
+          email: { type: 'varchar', nullable: true },
+          since: { type: 'timestamptz', nullable: true },
+        },
+      }),
+      {
+        by: hash({ shards: 3 }),
+        shardKey: ['id'],
+        options: { group: 'old_guest' },
+        lookups: [{ properties: ['email'], unique: true }],
+      },
+    )
+    const other = new ShardedDataSource({
+      type: 'postgres',
+      entities: [older],
+      nodes: { a: { url: a }, b: { url: b } },
+    })
+    await other.initialize()
+    await other.getRepository<OldGuest>('Guest').insert(guests(4))
+    expect(await other.drainLookups()).toBe(0)
+    await other.destroy()
+    expect(await dataSource.drainLookups()).toBe(4)
+    expect(await differences()).toEqual(clean(3, 4))
   })
 
   it('finds what is missing and what dangles, and mends it', async () => {
