@@ -257,7 +257,12 @@ export interface BankState {
   readonly wrong: readonly number[]
 }
 
+/**
+ * What is prepared is counted first, on both nodes: a server may still end, for a client that is dead, what that had sent, and
+ * rows that were read before and after would be those of two times.
+ */
 export async function readBank(urls: Urls): Promise<BankState> {
+  const prepared = await Promise.all(urls.map(countPrepared))
   const parts = await Promise.all(urls.map(readNode))
   const entries = new Map<string, number[]>()
   for (const { transfer: id, amount } of parts.flatMap((part) => part.entries))
@@ -265,7 +270,7 @@ export async function readBank(urls: Urls): Promise<BankState> {
   const accounts = parts.flatMap((part) => part.accounts)
   return {
     balance: accounts.reduce((sum, { balance }) => sum + balance, 0),
-    prepared: parts.reduce((sum, { prepared }) => sum + prepared, 0),
+    prepared: prepared.reduce((sum, count) => sum + count, 0),
     entries,
     cards: cardsOf(parts),
     wrong: accounts.filter(({ balance, booked }) => balance !== openingBalance + booked).map(({ id }) => id),
@@ -291,21 +296,32 @@ interface NodeState {
   readonly entries: readonly { readonly transfer: string; readonly amount: number }[]
   readonly cards: readonly { readonly id: number; readonly account: number }[]
   readonly stamps: readonly { readonly card: number; readonly account: number }[]
-  readonly prepared: number
 }
 
-async function readNode(connectionString: string): Promise<NodeState> {
+async function onNode<T>(connectionString: string, read: (client: Client) => Promise<T>): Promise<T> {
   const client = new Client({ connectionString })
   client.on('error', () => undefined)
   await client.connect()
   try {
+    return await read(client)
+  } finally {
+    await client.end()
+  }
+}
+
+const countPrepared = (url: string): Promise<number> =>
+  onNode(url, async (client) => {
+    const own = 'SELECT count(*)::int AS n FROM pg_prepared_xacts WHERE database = current_database()'
+    return (await client.query(own)).rows[0].n
+  })
+
+const readNode = (url: string): Promise<NodeState> =>
+  onNode(url, async (client) => {
     const { rows: schemas } = await client.query(
       `SELECT schemaname AS name FROM pg_tables WHERE tablename = 'account' ORDER BY 1`,
     )
     const all = async <T>(select: (schema: string) => string): Promise<T[]> =>
       (await client.query(schemas.map(({ name }) => select(`"${name}"`)).join(' UNION ALL '))).rows
-    const count = async (table: string, where = 'true'): Promise<number> =>
-      (await client.query(`SELECT count(*)::int AS n FROM ${table} WHERE ${where}`)).rows[0].n
     return {
       accounts: await all(
         (schema) => `SELECT id, balance,
@@ -314,9 +330,5 @@ async function readNode(connectionString: string): Promise<NodeState> {
       entries: await all((schema) => `SELECT transfer, amount FROM ${schema}.entry`),
       cards: await all((schema) => `SELECT id, account FROM ${schema}.card`),
       stamps: await all((schema) => `SELECT "cardId" AS card, account FROM ${schema}.stamp`),
-      prepared: await count('pg_prepared_xacts', 'database = current_database()'),
     }
-  } finally {
-    await client.end()
-  }
-}
+  })
