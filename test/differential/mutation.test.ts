@@ -190,7 +190,7 @@ describe('the differential test', () => {
     expect(await failuresWith('none')).toEqual([])
   }, 60_000)
 
-  test.each([
+  const mutations: readonly (readonly [string, string, number])[] = [
     ['a route that drops a shard', 'route', 1],
     ['a merge that swaps two rows', 'merge', 1],
     ['an IN list that forgets a value', 'narrow', 1],
@@ -201,10 +201,13 @@ describe('the differential test', () => {
     ['a HAVING that each shard applies to its own part of a group', 'having', 1],
     ['a DISTINCT that leaves what several shards have', 'distinct', 1],
     ['a value that is unique on all shards but one', 'unique', 6],
-    ['a value that is let go only after it was taken', 'order', 1],
+    ['a value that is let go only after it was taken', 'order', 13],
     ['an id that leads to the shard beside its own', 'id', 1],
     ['a sum that takes the greatest of the sums of the shards', 'sum', 14],
-  ])(
+  ]
+
+  // Every third in `npm test`.
+  test.each(mutations.filter((_, index) => process.env['CI'] || index % 3 === 0))(
     'notices %s',
     async (_, piece, seed) => {
       const failures = await firstFailuresWith(piece, seed)
