@@ -1,7 +1,10 @@
 import swc from 'unplugin-swc'
 import { defineConfig } from 'vitest/config'
 
+// Files that leave nothing behind in a process share one: to import everything anew takes most of them longer than to test it.
 const unit = 'test/unit/**/*.test.ts'
+// These break things on purpose, or change what a process has only one of (parsers of pg, prototypes, modules that are mocked).
+const alone = ['test/{fault,differential,types}/**/*.test.ts', 'test/**/*.alone.test.ts']
 const ofProjects = { globalSetup: [], testTimeout: 20_000, hookTimeout: 60_000 }
 
 export default defineConfig({
@@ -22,13 +25,23 @@ export default defineConfig({
   test: {
     globalSetup: ['test/support/global-setup.ts'],
     pool: 'forks',
-    maxWorkers: 2,
+    // One more than the cores of the smallest machine: tests of faults mostly wait.
+    maxWorkers: 3,
     teardownTimeout: 20_000,
-    // The servers are started once, for both.
+    // The servers are started once, for all.
     projects: [
-      // Importing anew takes most of these longer than what they test, and they leave nothing behind in a process.
       { extends: true, test: { ...ofProjects, name: 'unit', include: [unit], isolate: false } },
-      { extends: true, test: { ...ofProjects, name: 'servers', include: ['test/**/*.test.ts'], exclude: [unit] } },
+      {
+        extends: true,
+        test: {
+          ...ofProjects,
+          name: 'shared',
+          include: ['test/**/*.test.ts'],
+          exclude: [unit, ...alone],
+          isolate: false,
+        },
+      },
+      { extends: true, test: { ...ofProjects, name: 'alone', include: alone } },
     ],
   },
 })

@@ -24,7 +24,9 @@ interface City {
   readonly [name: string]: unknown
 }
 
-const pageSize = 20_000
+/** All of them in `.ci/run`, every tenth in `npm test`. */
+const count = process.env['CI'] ? 135_000 : 13_500
+const pageSize = Math.ceil(count / 7)
 
 const schemaOf = (columns: readonly string[]) =>
   shardedSchema(
@@ -38,8 +40,8 @@ const schemaOf = (columns: readonly string[]) =>
     { by: hash({ shards: 8 }), shardKey: ['id'] },
   )
 
-describe('the names of 135,000 cities', () => {
-  const cities = readCities(Number.POSITIVE_INFINITY)
+describe(`the names of ${count} cities`, () => {
+  const cities = readCities(process.env['CI'] ? Number.POSITIVE_INFINITY : count)
   const nameOf = new Map(cities.map(({ id, name }) => [id, name]))
   let databases: FreshDatabases
   let oracle: Client
@@ -122,7 +124,7 @@ describe('the names of 135,000 cities', () => {
   }
 
   it('are more than one page, and of a collation at least C, ICU and one that is not deterministic', () => {
-    expect(cities.length).toBeGreaterThan(130_000)
+    expect(cities.length).toBeGreaterThan(count * 0.9)
     expect(present).toEqual(expect.arrayContaining(['c', 'sv_icu', 'nocase', 'numeric_icu']))
     console.info(`collations: ${present.map((name) => collations[name]).join(', ')}`)
   })
