@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
+import { shareOf } from '../support/share-of'
 import type { Configuration } from './configurations'
 import { run } from './driver'
 import { createWorlds, type Worlds } from './world'
@@ -206,8 +207,7 @@ describe('the differential test', () => {
     ['a sum that takes the greatest of the sums of the shards', 'sum', 14],
   ]
 
-  // Every third in `npm test`.
-  test.each(mutations.filter((_, index) => process.env['CI'] || index % 3 === 0))(
+  test.each(shareOf(mutations))(
     'notices %s',
     async (_, piece, seed) => {
       const failures = await firstFailuresWith(piece, seed)

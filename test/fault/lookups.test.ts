@@ -4,6 +4,7 @@ import { type ControlPoint, custom, GlobalUnique, Sharded, ShardedDataSource, Sh
 import { controlPoints } from '../../src/transactions/control-point'
 import { type Cluster, startCluster } from '../support/cluster'
 import { type FreshDatabases, freshDatabases } from '../support/fresh-databases'
+import { shareOf } from '../support/share-of'
 import { type Side, until } from './two-nodes'
 
 /** Even ids lie on the node `left`, odd ones on `right`; the shards of the lookup on both. */
@@ -22,8 +23,8 @@ class Member {
 const sides: readonly Side[] = ['left', 'right']
 /** Those that every commit meets before its outcome is told. */
 const allPoints = controlPoints.filter((point) => point.startsWith('commit:') && !/undo|forget/.test(point))
-/** All of them in CI; the bank of `crash` meets every one. */
-const points = process.env['CI'] ? allPoints : allPoints.slice(3, 6)
+/** The bank of `crash` meets every one. */
+const points = shareOf(allPoints)
 
 describe('lookups where a node dies at a commit', () => {
   let clusters: Readonly<Record<Side, Cluster>>

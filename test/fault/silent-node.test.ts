@@ -2,6 +2,7 @@ import { In } from 'typeorm'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { CommitOutcomeUnknownError } from '../../src/index'
 import { formatPreparedId } from '../../src/transactions/prepared-id'
+import { isWhole } from '../support/share-of'
 import { errorOf, Item, type OpenNodes, startTwoNodes, type TwoNodes, until } from './two-nodes'
 
 /** A step of a commit has 30 seconds, and a question ten: so long, and some for a busy machine. */
@@ -36,7 +37,7 @@ async function leavePrepared(decider: string, digit: string, id: number): Promis
 }
 
 // It waits for most of a minute for bounds that are no options: `.ci/run` does.
-it.skipIf(!process.env['CI'])(
+it.skipIf(!isWhole)(
   'survives that the decider falls silent and closes no connection',
   { timeout: 2 * commitBoundMs },
   async () => {

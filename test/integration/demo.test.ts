@@ -4,6 +4,7 @@ import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { isWhole } from '../support/share-of'
 
 const root = resolve(__dirname, '../..')
 // Reading three million rows takes a busy machine its time.
@@ -85,7 +86,7 @@ describe('the demo', () => {
     await expectNothingLeft(text)
   })
 
-  test('fails when a server dies, and leaves nothing', { timeout: demoTimeout }, async () => {
+  test.runIf(isWhole)('fails when a server dies, and leaves nothing', { timeout: demoTimeout }, async () => {
     const child = startDemo()
     const output = collect(child)
     await until(() => output.text().includes('Data'))
@@ -96,7 +97,7 @@ describe('the demo', () => {
     await expectNothingLeft(output.text())
   })
 
-  test('stops its servers on Ctrl-C', { timeout: demoTimeout }, async () => {
+  test.runIf(isWhole)('stops its servers on Ctrl-C', { timeout: demoTimeout }, async () => {
     const child = startDemo()
     const output = collect(child)
     await until(() => output.text().includes('Load,'))

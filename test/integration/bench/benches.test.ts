@@ -1,13 +1,11 @@
 import { describe, expect, inject, it } from 'vitest'
 import { benches } from '../../../bench/benches'
 import { runBenches } from '../../../bench/support/run-benches'
-
-/** All of them in `.ci/run`, every third in `npm test`. */
-const chosen = benches.filter((_, index) => process.env['CI'] || index % 3 === 0)
+import { shareOf } from '../../support/share-of'
 
 /** Sizes are tiny and times mean nothing here: it is about whether the benches run, and agree with each other. */
 describe('benches', () => {
-  it.each(chosen)('$name runs and gives figures', { timeout: 60_000 }, async (bench) => {
+  it.each(shareOf(benches))('$name runs and gives figures', { timeout: 60_000 }, async (bench) => {
     const results = await runBenches([bench], inject('adminUrls'), 'tiny')
     const measures = results[bench.name] ?? []
     expect(measures.length).toBeGreaterThan(0)

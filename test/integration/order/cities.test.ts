@@ -5,6 +5,7 @@ import { readCities } from '../../../examples/demo/read-cities'
 import { hash, ShardedDataSource, shardedSchema } from '../../../src/index'
 import { type FreshDatabases, freshDatabases } from '../../support/fresh-databases'
 import { libcCollations, wantedLocales } from '../../support/locales'
+import { isWhole } from '../../support/share-of'
 
 const madeCollations = `
   CREATE COLLATION nocase (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
@@ -25,7 +26,7 @@ interface City {
 }
 
 /** All of them in `.ci/run`, every tenth in `npm test`. */
-const count = process.env['CI'] ? 135_000 : 13_500
+const count = isWhole ? 135_000 : 13_500
 const pageSize = Math.ceil(count / 7)
 
 const schemaOf = (columns: readonly string[]) =>
@@ -41,7 +42,7 @@ const schemaOf = (columns: readonly string[]) =>
   )
 
 describe(`the names of ${count} cities`, () => {
-  const cities = readCities(process.env['CI'] ? Number.POSITIVE_INFINITY : count)
+  const cities = readCities(isWhole ? Number.POSITIVE_INFINITY : count)
   const nameOf = new Map(cities.map(({ id, name }) => [id, name]))
   let databases: FreshDatabases
   let oracle: Client
