@@ -7,12 +7,24 @@ interface PgQuery {
   name?: string | undefined
   callback?: (error: Error | null | undefined, result: QueryResult) => void
   readonly _result: object
+  /** Whether it goes by Parse, Bind and Execute, with which others may be in one message, and not as text. */
+  requiresPreparation(): boolean
   /** Sends Parse where it is needed, Bind, Describe, Execute and Sync. */
-  prepare(connection: object): void
+  prepare(connection: Wire): void
+  handleCommandComplete(message: object, connection: Wire): void
+  handleError(error: Error, connection: Wire): void
   handleRowDescription(message: { readonly fields: readonly [] }): void
 }
 
 const PgQuery = Query as unknown as new (text: string, values: readonly unknown[] | undefined) => Query & PgQuery
+
+/** What pg's connection sends, and what it knows of statements that are on their way. */
+interface Wire {
+  readonly submittedNamedStatements?: Record<string, string>
+  parse(statement: { readonly text: string }): void
+  bind(portal: object): void
+  execute(portal: object): void
+}
 
 /** A client of pg, and its connection but for that `describe` sends nothing on it. */
 export interface QuietClient {
@@ -23,20 +35,59 @@ export interface QuietClient {
 /**
  * A query of pg that is given a callback, which spares pg's copy of the configuration and two promises a statement. The rows
  * of a named statement are described once a connection and not once an execution: that spares the server a message, and
- * pg the making of parsers, and of rows that have another hidden class in each result.
+ * pg the making of parsers, and of rows that have another hidden class in each result. A `start` of the transaction goes before
+ * it in the same message, where it goes by Parse, Bind and Execute.
  */
 export class NamedQuery extends PgQuery {
+  /** The start is on its way, and the server has not said yet what became of it. */
+  private isStarting = false
+
   constructor(
     text: string,
     values: readonly unknown[] | undefined,
     private readonly statement: StatementName | undefined,
     private readonly at: QuietClient,
+    private readonly start?: string,
   ) {
     super(text, values)
     this.name = statement?.name
   }
 
-  override prepare(connection: object): void {
+  override prepare(connection: Wire): void {
+    const { start } = this
+    if (start === undefined) {
+      this.prepareOwn(connection)
+      return
+    }
+    connection.parse({ text: start })
+    connection.bind({})
+    connection.execute({})
+    this.prepareOwn(connection)
+    this.isStarting = true
+    // The first statement that the server says it has parsed is the start, and pg would take it for this one.
+    this.name = undefined
+  }
+
+  override handleCommandComplete(message: object, connection: Wire): void {
+    if (this.isStarting) this.hasStarted()
+    else super.handleCommandComplete(message, connection)
+  }
+
+  override handleError(error: Error, connection: Wire): void {
+    if (this.isStarting) {
+      this.hasStarted()
+      // pg has done so for the name that it saw.
+      if (this.name !== undefined) delete connection.submittedNamedStatements?.[this.name]
+    }
+    super.handleError(error, connection)
+  }
+
+  private hasStarted(): void {
+    this.isStarting = false
+    this.name = this.statement?.name
+  }
+
+  private prepareOwn(connection: Wire): void {
     const { statement, at } = this
     const known = statement?.description
     if (!known || !isCurrent(known, at.client)) {
@@ -46,6 +97,6 @@ export class NamedQuery extends PgQuery {
     }
     this.handleRowDescription({ fields: [] })
     Object.assign(this._result, known.shape)
-    super.prepare(at.quiet)
+    super.prepare(at.quiet as Wire)
   }
 }

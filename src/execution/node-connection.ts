@@ -1,9 +1,10 @@
-import type { PoolClient, QueryResult } from 'pg'
+import type { PoolClient, QueryResult, Submittable } from 'pg'
 import { from as copyFrom } from 'pg-copy-streams'
 import { ShardedError } from '../errors/sharded-error'
 import { atMost } from './at-most'
 import { connectionBroke, isConnectionError, unavailable } from './connection-errors'
 import { Fuse } from './fuse'
+import { HeldStart } from './held-start'
 import { isRead } from './is-read'
 import type { LockWatch } from './lock-watch'
 import { NamedQuery } from './named-query'
@@ -23,6 +24,8 @@ interface Statement {
   /** The prepared statement as which it is sent. */
   readonly named: StatementName | undefined
   readonly fuse: Fuse | undefined
+  /** Begins the transaction whose first statement it is. */
+  readonly start?: string | undefined
 }
 
 /** Statements that may wait for one connection: more were asked for at once inside one transaction. */
@@ -56,6 +59,7 @@ export class NodeConnection {
   hasWritten = false
   private isBusy = false
   private isReleased = false
+  private readonly held = new HeldStart()
   private readonly waiting: (() => void)[] = []
   private readonly session: Session
 
@@ -105,8 +109,14 @@ export class NodeConnection {
       this.passTurn()
       throw error
     }
+    const answer = values?.length ? undefined : this.held.answer(text, this.session.inTransaction)
+    if (answer) {
+      this.passTurn()
+      return answer
+    }
     this.isBusy = true
     const { session, settings, lockWatch } = this
+    const start = this.held.take()
     const fuse = given.fuse ?? (lockWatch && new Fuse())
     const unwatch = fuse && lockWatch?.over(this.client, text, fuse)
     const started = settings.listeners.size > 0 ? performance.now() : 0
@@ -115,34 +125,34 @@ export class NodeConnection {
     let cancelled = false
     try {
       if (named?.evicted !== undefined) await this.deallocate(named.evicted)
-      const statement = { ...given, named }
+      const statement = { ...given, named, start }
       const result = await (fuse ? this.sendCancellable(statement, fuse) : this.sendNamed(statement))
       failed = false
       if (result.rowCount && writeCommands.has(result.command)) this.hasWritten = true
       return result
     } catch (error) {
       // The error comes before the server is ready: only then does the session know its state.
-      if (isServerRefusal(error)) await session.ready()
+      if (isServerRefusal(error)) {
+        await session.ready()
+        if (start !== undefined && !session.inTransaction) this.held.putBack(start)
+      }
       cancelled = fuse?.isBlown === true
       // As pg does for its promises: a stack that leads to the caller, not to the socket.
       if (error instanceof Error) Error.captureStackTrace(error)
-      const failure = this.failure(error, text, shard, fuse)
+      const failure = this.failure(error, { text, start }, shard, fuse)
       // Nobody else knows of a fuse that is the watch's alone.
       throw !given.fuse && failure instanceof OperationEnded ? failure.reason : failure
     } finally {
       unwatch?.()
       this.passTurn()
       if (settings.listeners.size > 0) {
-        const event = {
-          node: this.node,
-          shard,
-          text,
-          prepared: named !== undefined,
-          milliseconds: performance.now() - started,
-          failed,
-          cancelled,
+        const milliseconds = performance.now() - started
+        const event = { node: this.node, shard, text, prepared: named !== undefined, milliseconds, failed, cancelled }
+        const begun = { ...event, text: start ?? '', prepared: false, milliseconds: 0, failed: false, cancelled: false }
+        for (const listener of settings.listeners) {
+          if (start !== undefined && !this.held.isHeld) tell(listener, begun)
+          tell(listener, event)
         }
-        for (const listener of settings.listeners) tell(listener, event)
       }
     }
   }
@@ -154,7 +164,20 @@ export class NodeConnection {
 
   /** The server has an open transaction, failed or not. */
   get inTransaction(): boolean {
-    return this.session.inTransaction
+    return this.session.inTransaction || this.held.isHeld
+  }
+
+  /** A transaction has been started, and no statement of it sent. */
+  get hasSentNothing(): boolean {
+    return this.held.isHeld
+  }
+
+  /** Sends what pg itself speaks with the server for: a cursor, a query stream. */
+  submit<T extends Submittable>(stream: T): T {
+    const start = this.held.take()
+    // Without its transaction, the stream is not to run.
+    if (start !== undefined) void this.client.query(start).catch(() => this.session.destroy())
+    return this.client.query(stream)
   }
 
   get hasEnded(): boolean {
@@ -173,10 +196,15 @@ export class NodeConnection {
   }
 
   /** What a statement failed with, by what is then known of it. */
-  private failure(error: unknown, text: string, shard: string | undefined, fuse: Fuse | undefined): unknown {
+  private failure(
+    error: unknown,
+    { text, start }: Pick<Statement, 'text' | 'start'>,
+    shard: string | undefined,
+    fuse: Fuse | undefined,
+  ): unknown {
     const place = { node: this.node, shard }
     if (isConnectionError(error)) {
-      const broke = connectionBroke(place, text, this.session.inTransaction, error)
+      const broke = connectionBroke(place, text, this.session.inTransaction || start !== undefined, error)
       return fuse?.isBlown && !broke.has('outcome-unknown') ? fuse.ended : broke
     }
     if (fuse?.isBlown) return fuse.ended
@@ -246,10 +274,10 @@ export class NodeConnection {
     }
   }
 
-  private send({ text, rows, values, named, fuse }: Statement): Promise<QueryResult> {
+  private send({ text, rows, values, named, fuse, start }: Statement): Promise<QueryResult> {
     if (rows) return this.sendCopy(text, rows)
     return new Promise((resolve, reject) => {
-      const query = new NamedQuery(text, values, named, this.session)
+      const query = new NamedQuery(text, values, named, this.session, start)
       let isWithin = true
       let hasFailed = false
       query.callback = (error, result) => {
@@ -296,7 +324,8 @@ export class NodeConnection {
     })
   }
 
-  private async sendNamed(statement: Statement): Promise<QueryResult> {
+  private async sendNamed(given: Statement): Promise<QueryResult> {
+    const statement = given.start === undefined ? given : await this.afterStart(given, given.start)
     if (!statement.named) return this.send(statement)
     try {
       return await this.send(statement)
@@ -309,6 +338,14 @@ export class NodeConnection {
       if (this.session.inTransaction) throw error
       return this.send({ ...statement, named: undefined })
     }
+  }
+
+  /** A statement that goes as text, or a COPY, cannot have the start of its transaction in its own message. */
+  private async afterStart(statement: Statement, start: string): Promise<Statement> {
+    if (!statement.rows && (statement.named || statement.values?.length)) return statement
+    this.session.sent()
+    await this.client.query(start)
+    return { ...statement, start: undefined }
   }
 
   private async deallocate(name: string): Promise<void> {

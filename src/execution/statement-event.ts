@@ -6,6 +6,7 @@ export interface StatementEvent {
   readonly text: string
   /** Sent as a named prepared statement. */
   readonly prepared: boolean
+  /** 0 of a START TRANSACTION: it goes with the first statement of its transaction, in one message. */
   readonly milliseconds: number
   readonly failed: boolean
   /** It failed after its operation was ended before its time: by an abort, a deadline, a budget or a failed peer. */

@@ -69,6 +69,7 @@ export class NodeTransaction {
   /** Whether there is anything to commit: PostgreSQL gives a transaction its id at its first write, or lock of a row. */
   async hasWritten(fuse?: Fuse): Promise<boolean> {
     if (this.connection.hasWritten) return true
+    if (this.connection.hasSentNothing) return false
     const { rows } = await this.query('SELECT pg_current_xact_id_if_assigned() IS NOT NULL AS written', undefined, fuse)
     return rows[0]?.written === true
   }

@@ -1,4 +1,4 @@
-import type { QueryResult } from 'pg'
+import type { QueryResult, Submittable } from 'pg'
 import type { Fuse } from '../execution/fuse'
 import type { NodeConnection } from '../execution/node-connection'
 
@@ -8,9 +8,8 @@ export type BindText = (text: string) => string
 type QueryCallback = (error: unknown, result?: QueryResult) => void
 
 /** A submittable of pg (a cursor, a query stream), whose text is bound before it is sent. */
-interface Submittable {
+interface BindableStream extends Submittable {
   readonly cursor?: { text: string }
-  submit(connection: unknown): void
 }
 
 /** What TypeORM takes for a client of pg: a node's connection that binds every statement to one shard. */
@@ -22,7 +21,7 @@ export class BoundClient {
     private readonly fuse?: Fuse,
   ) {}
 
-  query(text: string | Submittable, values?: readonly unknown[] | QueryCallback, callback?: QueryCallback): unknown {
+  query(text: string | BindableStream, values?: readonly unknown[] | QueryCallback, callback?: QueryCallback): unknown {
     if (typeof text !== 'string') return this.submit(text)
     const done = typeof values === 'function' ? values : callback
     const parameters = typeof values === 'function' ? undefined : values
@@ -53,8 +52,8 @@ export class BoundClient {
     return connection.query(text, parameters, shard)
   }
 
-  private submit(stream: Submittable): unknown {
+  private submit(stream: BindableStream): unknown {
     if (stream.cursor) stream.cursor.text = this.bind(stream.cursor.text)
-    return (this.connection.client as unknown as { query(stream: Submittable): unknown }).query(stream)
+    return this.connection.submit(stream)
   }
 }

@@ -1,7 +1,9 @@
 import type { EventEmitter } from 'node:events'
 import { Client, type PoolClient } from 'pg'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import QueryStream from 'pg-query-stream'
+import { afterAll, beforeAll, describe, expect, it, onTestFailed } from 'vitest'
 import { Fuse } from '../../../src/execution/fuse'
+import type { NodeConnection } from '../../../src/execution/node-connection'
 import { NodePool } from '../../../src/execution/node-pool'
 import { createDatabases } from '../../support/databases'
 import type { FreshDatabases } from '../../support/fresh-databases'
@@ -117,6 +119,7 @@ describe('NodeConnection', () => {
   it.each([
     ['', 'SELECT'],
     [' in a transaction', 'BEGIN'],
+    [' in a transaction that waits for its first statement', 'START TRANSACTION'],
   ])('may be used on after a value that cannot be sent%s', async (_where, begin) => {
     const { connection, release } = await pool.acquire()
     await connection.query(begin, undefined, undefined)
@@ -160,6 +163,140 @@ describe('NodeConnection', () => {
     }
     release()
     expect(failed).toEqual([false, true, false, false, true, false, false, false])
+  })
+
+  describe('starts a transaction with its first statement', () => {
+    /** Nothing is dropped from it, which would be a message more. */
+    let roomy: NodePool
+    beforeAll(() => {
+      roomy = new NodePool({
+        name: 'a',
+        pool: { connectionString: databases.nodes[0], max: 1 },
+        maxPrepared: 20,
+        onPoolError: () => undefined,
+      })
+    })
+    /** A failed test keeps no connection from those after it. */
+    const acquire = async () => {
+      const lease = await roomy.acquire()
+      onTestFailed(() => lease.release(true))
+      return lease
+    }
+    afterAll(() => roomy.end())
+    const ask = (connection: NodeConnection) => async (text: string, values?: readonly unknown[]) =>
+      (await connection.query(text, values, undefined)).rows[0]
+    /** The transaction of the statement: each outside of one has an id of its own. */
+    const which = 'SELECT pg_current_xact_id()::text AS id, current_setting($1) AS level'
+
+    it('in one message, however that is sent', async () => {
+      const ready: unknown[] = []
+      for (const [text, values, messages] of [
+        [which, ['transaction_isolation'], 1],
+        [which, ['transaction_isolation'], 1],
+        [which, ['transaction_isolation'], 1],
+        [which.replace('$1', `'transaction_isolation'`), undefined, 2],
+        [which.replace('$1', `'transaction_isolation'`), undefined, 1],
+      ] as const) {
+        const { connection, release } = await acquire()
+        const heard = () => ready.push(0)
+        wireOf(connection.client).on('readyForQuery', heard)
+        const query = ask(connection)
+        await query('START TRANSACTION ISOLATION LEVEL SERIALIZABLE')
+        expect(connection.inTransaction).toBe(true)
+        ready.length = 0
+        const first = await query(text, values)
+        expect(ready).toHaveLength(messages)
+        expect(first.level).toBe('serializable')
+        expect(await query(text, values)).toEqual(first)
+        await query('COMMIT')
+        expect(connection.inTransaction).toBe(false)
+        expect((await query(text, values)).id).not.toBe(first.id)
+        wireOf(connection.client).off('readyForQuery', heard)
+        release()
+      }
+    })
+
+    it('before a stream of pg, and before a COPY', async () => {
+      await pool.query('CREATE TABLE IF NOT EXISTS copied (id int)')
+      const { connection, release } = await acquire()
+      const query = ask(connection)
+      await query('START TRANSACTION')
+      const [row] = await connection.submit(new QueryStream('SELECT pg_current_xact_id()::text AS id')).toArray()
+      expect((await query('SELECT pg_current_xact_id()::text AS id')).id).toBe(row.id)
+      await query('ROLLBACK')
+      await query('START TRANSACTION')
+      expect(await connection.copy('COPY copied FROM STDIN', Buffer.from('1\n2\n'), 's')).toBe(2)
+      await query('ROLLBACK')
+      release()
+      expect((await pool.query('SELECT count(*)::int AS count FROM copied')).rows).toEqual([{ count: 0 }])
+    })
+
+    it('and fails with it as in one that was started before', async () => {
+      const { connection, release } = await acquire()
+      const query = ask(connection)
+      for (const [text, values, code] of [
+        ['SELECT $1::text FROM nowhere', ['1'], '42P01'],
+        ['SELECT 1 / $1::int', [0], '22012'],
+        ['SELECT nonsense', undefined, '42703'],
+      ] as const)
+        for (let round = 0; round < 3; round++) {
+          await query('START TRANSACTION')
+          await expect(query(text, values)).rejects.toMatchObject({ code })
+          expect(connection.isTransactionFailed).toBe(true)
+          await expect(query('SELECT $1::int', [1])).rejects.toMatchObject({ code: '25P02' })
+          expect((await connection.query('COMMIT', undefined, undefined)).command).toBe('ROLLBACK')
+          expect(await query('SELECT $1::int AS one', [1])).toEqual({ one: 1 })
+        }
+      release()
+    })
+
+    it('never a statement without it', async () => {
+      const { connection, release } = await acquire()
+      const query = ask(connection)
+      for (const [text, values] of [
+        ['SELECT $1::int AS one', [1]],
+        ['SELECT 1 AS one', undefined],
+      ] as const) {
+        await query('START TRANSACTION ISOLATION LEVEL NONSENSE')
+        for (let round = 0; round < 3; round++)
+          await expect(query(text, values)).rejects.toMatchObject({ code: '42601' })
+        await query('ROLLBACK')
+        expect(await query(text, values)).toEqual({ one: 1 })
+      }
+      release()
+      expect(roomy.counts).toEqual({ total: 1, idle: 1, waiting: 0 })
+    })
+
+    it('and where that is cancelled', async () => {
+      const { connection, release } = await acquire()
+      const query = ask(connection)
+      await query('START TRANSACTION')
+      const fuse = new Fuse()
+      const slow = connection.query('SELECT pg_sleep($1)', [600], undefined, fuse)
+      await seen('SELECT pg_sleep($1)')
+      fuse.blow('enough')
+      await expect(slow).rejects.toMatchObject({ reason: 'enough' })
+      expect(connection.isTransactionFailed).toBe(true)
+      await query('ROLLBACK')
+      expect(await query('SELECT 1 AS one')).toEqual({ one: 1 })
+      release()
+    })
+
+    it('and sends nothing where there is none', async () => {
+      const texts: string[] = []
+      const stop = roomy.onStatement(({ text }) => texts.push(text))
+      const { connection, release } = await acquire()
+      for (const end of ['COMMIT', 'ROLLBACK']) {
+        await connection.query('START TRANSACTION', undefined, undefined)
+        expect((await connection.query(end, undefined, undefined)).command).toBe(end)
+        expect(connection.inTransaction).toBe(false)
+      }
+      await connection.query('START TRANSACTION', undefined, undefined)
+      release()
+      expect((await roomy.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }])
+      stop()
+      expect(texts).toEqual(['SELECT 1 AS one'])
+    })
   })
 
   it('is not given to others in the middle of a transaction', async () => {
