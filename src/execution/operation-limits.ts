@@ -13,12 +13,18 @@ export interface DefaultLimits {
  * have the same one. What the caller gave bounds every part of it; the defaults bound what asks several shards at once.
  */
 export class OperationLimits {
-  private readonly startedAt = performance.now()
-
   constructor(
     private readonly defaults: DefaultLimits = { rowBudget: defaultRowBudget, deadlineMs: defaultDeadlineMs },
     private readonly given: ScatterLimits = {},
+    private readonly startedAt = performance.now(),
   ) {}
+
+  /** For work that is as long as what the caller gives it: only limits of his own bound it. */
+  get ofCaller(): OperationLimits {
+    const { given, startedAt } = this
+    const never = Number.POSITIVE_INFINITY
+    return new OperationLimits({ rowBudget: never, deadlineMs: never }, given, startedAt)
+  }
 
   /** Rows that a scatter may bring here. */
   get rowBudget(): number {

@@ -56,12 +56,15 @@ export async function loadRows(context: OperationContext, rows: Rows, given: Loa
 async function loadAtOnce({ context, rows, options, fuse, shards, nodes }: Load): Promise<LoadReport> {
   const { access } = context
   const runner = access.transaction ?? context.openRunner()
+  const enterRows = () => maintainLookups(new ShardAccess(access.runtime, runner, access.limits.ofCaller), shards)
   const load = new RowLoad(context, {
     options,
     fuse,
     shards,
     endsAtOnce: true,
     connectionOf: (shard) => runner.connectionFor(shard),
+    // What the triggers have noted is held in memory here: of so many rows at a time, however many there are.
+    ...(access.runtime.lookups.maintains(context.binding.entity.group) && { pause: enterRows }),
   })
   try {
     await runner.startTransaction()
@@ -70,7 +73,7 @@ async function loadAtOnce({ context, rows, options, fuse, shards, nodes }: Load)
       // Not raced with the fuse: a node that opened after the rollback would stay open.
       await runner.openNodes(nodes)
       await load.feed(rows)
-      if (!load.failure) await maintainLookups(new ShardAccess(access.runtime, runner, access.limits), shards)
+      if (!load.failure) await enterRows()
     } catch (error) {
       await load.settle(error)
       await runner.rollbackTransaction().catch(() => undefined)

@@ -42,6 +42,9 @@ const columnsWithDefault = `SELECT a.attname FROM pg_attribute a JOIN pg_type t 
  */
 const rowsInTurn = 64
 
+/** Rows after which `pause` is called. */
+export const rowsBetweenPauses = 20_000
+
 /** The connection on which a shard is written. */
 export type ConnectionOf = (shard: Shard) => Promise<NodeConnection>
 
@@ -53,6 +56,8 @@ interface RowLoadSettings {
   readonly shards: readonly Shard[]
   /** A shard that fails ends the load; else the others go on. */
   readonly endsAtOnce: boolean
+  /** Called now and then while no COPY runs. What it throws ends the load. */
+  readonly pause?: () => Promise<void>
 }
 
 /** Fills a row's key from the hint. @throws TypeError for what is no row */
@@ -166,6 +171,11 @@ export class RowLoad {
     if (this.context.binding.id) await this.giveId(row)
     for (const chunk of this.gather(row, encode)) await this.push(chunk)
     if (this.count % rowsInTurn === 0) await nextTurn()
+    if (this.settings.pause && this.count % rowsBetweenPauses === 0) {
+      await this.rest()
+      this.settings.fuse.check()
+      await this.settings.pause()
+    }
   }
 
   private gather(row: unknown, encode: RowEncoder): readonly LoadChunk[] {
