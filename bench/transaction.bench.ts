@@ -7,7 +7,7 @@ import { Item } from './support/item'
 const items = 10_000
 
 const sizes = {
-  full: { operations: 400, rounds: 11, warmups: 3 },
+  full: { operations: 400, rounds: 11, warmups: 6 },
   quick: { operations: 200, rounds: 7, warmups: 2 },
   tiny: { operations: 8, rounds: 1, warmups: 0 },
 }
