@@ -15,7 +15,7 @@ type Options = PageOptions<Item>
 
 type Direction = 'ASC' | 'DESC' | { direction: 'ASC' | 'DESC'; nulls: 'FIRST' | 'LAST' }
 
-/** What can be ordered by: each leads the order of one case in `.ci/run`, every third in `npm test`. */
+/** What can be ordered by: each leads the order of one case in `.ci/run`, some in `npm test`. */
 const paths = [...Object.keys(values), 'owner.name', 'owner.id', 'ownerId', 'id']
 const leading = shareOf(paths)
 const cases = Number(process.env['PAGE_CASES'] ?? leading.length)

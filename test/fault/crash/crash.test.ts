@@ -32,7 +32,7 @@ interface Round {
 }
 
 /** CRASH_ROUNDS=1000 is the nightly run, with random points; the seed is printed, and CRASH_SEED repeats it. */
-const rounds = Number(process.env['CRASH_ROUNDS'] ?? controlPoints.length / 2)
+const rounds = Number(process.env['CRASH_ROUNDS'] ?? Math.ceil(controlPoints.length / 3))
 const isRandom = rounds > 100
 const seed = Number(process.env['CRASH_SEED'] ?? (isRandom ? Date.now() % 2 ** 31 : 1))
 const recoveryDeadlineMs = 10_000
