@@ -7,8 +7,6 @@ interface PgQuery {
   name?: string | undefined
   callback?: (error: Error | null | undefined, result: QueryResult) => void
   readonly _result: object
-  /** Whether it goes by Parse, Bind and Execute, with which others may be in one message, and not as text. */
-  requiresPreparation(): boolean
   /** Sends Parse where it is needed, Bind, Describe, Execute and Sync. */
   prepare(connection: Wire): void
   handleCommandComplete(message: object, connection: Wire): void

@@ -148,11 +148,8 @@ export class NodeConnection {
       if (settings.listeners.size > 0) {
         const milliseconds = performance.now() - started
         const event = { node: this.node, shard, text, prepared: named !== undefined, milliseconds, failed, cancelled }
-        const begun = { ...event, text: start ?? '', prepared: false, milliseconds: 0, failed: false, cancelled: false }
-        for (const listener of settings.listeners) {
-          if (start !== undefined && !this.held.isHeld) tell(listener, begun)
-          tell(listener, event)
-        }
+        const events = start === undefined || this.held.isHeld ? [event] : [startOf(event, start), event]
+        for (const listener of settings.listeners) for (const one of events) tell(listener, one)
       }
     }
   }
@@ -162,7 +159,7 @@ export class NodeConnection {
     return this.session.isTransactionFailed
   }
 
-  /** The server has an open transaction, failed or not. */
+  /** There is a transaction: open on the server, failed or not, or waiting for its first statement. */
   get inTransaction(): boolean {
     return this.session.inTransaction || this.held.isHeld
   }
@@ -372,6 +369,16 @@ export class NodeConnection {
     return this.session.prepared.nameFor(text, values?.length ?? 0)
   }
 }
+
+/** The start that went in a statement's message. */
+const startOf = (event: StatementEvent, text: string): StatementEvent => ({
+  ...event,
+  text,
+  prepared: false,
+  milliseconds: 0,
+  failed: false,
+  cancelled: false,
+})
 
 /** What a listener throws is not the statement's affair, which has had its effect: a COMMIT would seem to have failed. */
 function tell(listener: StatementListener, event: StatementEvent): void {

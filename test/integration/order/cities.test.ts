@@ -26,8 +26,8 @@ interface City {
 }
 
 /** All of them in `.ci/run`, every tenth in `npm test`. */
-const count = isWhole ? 135_000 : 13_500
-const pageSize = Math.ceil(count / 7)
+const step = isWhole ? 1 : 10
+const pageSize = 20_000 / step
 
 const schemaOf = (columns: readonly string[]) =>
   shardedSchema(
@@ -41,8 +41,8 @@ const schemaOf = (columns: readonly string[]) =>
     { by: hash({ shards: 8 }), shardKey: ['id'] },
   )
 
-describe(`the names of ${count} cities`, () => {
-  const cities = readCities(isWhole ? Number.POSITIVE_INFINITY : count)
+describe(`the names of ${isWhole ? '135,000' : '13,500'} cities`, () => {
+  const cities = readCities(Number.POSITIVE_INFINITY).filter((_, index) => index % step === 0)
   const nameOf = new Map(cities.map(({ id, name }) => [id, name]))
   let databases: FreshDatabases
   let oracle: Client
@@ -125,7 +125,7 @@ describe(`the names of ${count} cities`, () => {
   }
 
   it('are more than one page, and of a collation at least C, ICU and one that is not deterministic', () => {
-    expect(cities.length).toBeGreaterThan(count * 0.9)
+    expect(cities.length).toBeGreaterThan(130_000 / step)
     expect(present).toEqual(expect.arrayContaining(['c', 'sv_icu', 'nocase', 'numeric_icu']))
     console.info(`collations: ${present.map((name) => collations[name]).join(', ')}`)
   })
