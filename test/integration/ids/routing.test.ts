@@ -1,34 +1,23 @@
 import { In } from 'typeorm'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { decodeShardedId, ShardedDataSource, type StatementEvent } from '../../../src/index'
-import { createDatabases } from '../../support/databases'
-import type { FreshDatabases } from '../../support/fresh-databases'
-import { Customer, Line, Note, Purchase, shop, Ticket } from './shop'
+import { decodeShardedId, type ShardedDataSource, type StatementEvent } from '../../../src/index'
+import { type OpenShop, openShop } from './open-shop'
+import { Customer, Line, Note, Purchase, Ticket } from './shop'
 
 describe('ids that route', () => {
-  let databases: FreshDatabases
+  let opened: OpenShop
   let dataSource: ShardedDataSource
   const events: StatementEvent[] = []
 
   beforeAll(async () => {
-    databases = await createDatabases(2)
-    const [a = '', b = ''] = databases.nodes
-    dataSource = new ShardedDataSource({
-      type: 'postgres',
-      entities: [...shop],
-      nodes: { a: { url: a }, b: { url: b } },
-    })
-    await dataSource.initialize()
-    await dataSource.synchronize()
+    opened = await openShop()
+    dataSource = opened.dataSource
     dataSource.onStatement((event) => events.push(event))
   })
   beforeEach(() => {
     events.length = 0
   })
-  afterAll(async () => {
-    await dataSource.destroy()
-    await databases.drop()
-  })
+  afterAll(() => opened.close())
 
   const shardsAsked = (): readonly string[] => [
     ...new Set(events.flatMap(({ text }) => [...text.matchAll(/"(customer_\d\d)"/g)].map(([, name]) => name ?? ''))),

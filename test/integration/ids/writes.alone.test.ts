@@ -1,25 +1,17 @@
 import { type EntityManager, In } from 'typeorm'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { decodeShardedId, ShardedDataSource } from '../../../src/index'
-import { createDatabases } from '../../support/databases'
-import type { FreshDatabases } from '../../support/fresh-databases'
+import { type OpenShop, openShop } from './open-shop'
 import { Customer, Line, Note, Purchase, shop, Ticket } from './shop'
 
 describe('ids on every way of writing', () => {
-  let databases: FreshDatabases
+  let opened: OpenShop
   let dataSource: ShardedDataSource
   let customers: Customer[]
 
   beforeAll(async () => {
-    databases = await createDatabases(2)
-    const [a = '', b = ''] = databases.nodes
-    dataSource = new ShardedDataSource({
-      type: 'postgres',
-      entities: [...shop],
-      nodes: { a: { url: a }, b: { url: b } },
-    })
-    await dataSource.initialize()
-    await dataSource.synchronize()
+    opened = await openShop()
+    dataSource = opened.dataSource
     customers = await dataSource
       .getRepository(Customer)
       .save(Array.from({ length: 12 }, (_, index) => ({ name: `c${index}` })) as Customer[])
@@ -27,10 +19,7 @@ describe('ids on every way of writing', () => {
   afterEach(async () => {
     for (const target of [Line, Purchase, Note, Ticket]) await dataSource.getRepository(target).deleteAll()
   })
-  afterAll(async () => {
-    await dataSource.destroy()
-    await databases.drop()
-  })
+  afterAll(() => opened.close())
 
   const slotOf = (key: string): number | undefined => dataSource.locate(Customer, key).slot
   const at = (index: number): string => customers[index]?.id ?? ''
@@ -221,12 +210,11 @@ describe('ids on every way of writing', () => {
   })
 
   it('refuses at the start what cannot be an id', async () => {
-    const [a = '', b = ''] = databases.nodes
     const parsed = new ShardedDataSource({
       type: 'postgres',
       parseInt8: true,
       entities: [...shop],
-      nodes: { a: { url: a }, b: { url: b } },
+      nodes: opened.nodes,
     })
     await expect(parsed.initialize()).rejects.toMatchObject({ code: 'ID_COLUMN_INVALID' })
   })
