@@ -5,6 +5,7 @@
  */
 const layers = [
   ['errors', 'collections'],
+  ['values'],
   ['topology', 'functions', 'ids', 'merging', 'sql'],
   ['metadata'],
   ['routing'],
@@ -16,6 +17,22 @@ const layers = [
   // The control plane stands on the request path; the request path never imports it.
   ['migrations', 'rebalancing'],
   ['nest', 'cli', 'testing'],
+]
+
+/** The rooms of typeorm/, lowest first. A room imports from rooms before its own, or from itself. */
+const rooms = [
+  'binding',
+  'runners',
+  'schema',
+  'find',
+  'hydration',
+  'reads',
+  'lookups',
+  'writes',
+  'statements',
+  'operations',
+  'loads',
+  'facade',
 ]
 
 const inside = (folders) => `^src/(${folders.join('|')})/`
@@ -34,6 +51,16 @@ const layerRules = layers.flatMap((folders, layer) =>
   }),
 )
 
+const insideRooms = (names) => `^src/typeorm/(${names.join('|')})/`
+
+const roomRules = rooms.map((room, index) => ({
+  name: `room-of-${room}`,
+  comment: `typeorm/${room}/ imports ${rooms.slice(0, index + 1).join('/, ')}/ and nothing else of typeorm/.`,
+  severity: 'error',
+  from: { path: insideRooms([room]) },
+  to: { path: '^src/typeorm/', pathNot: insideRooms(rooms.slice(0, index + 1)) },
+}))
+
 const belowTypeorm = layers
   .slice(
     0,
@@ -44,6 +71,14 @@ const belowTypeorm = layers
 module.exports = {
   forbidden: [
     ...layerRules,
+    ...roomRules,
+    {
+      name: 'file-without-room',
+      comment: 'Every file of typeorm/ stands in one of its rooms: see the list above.',
+      severity: 'error',
+      from: { path: '^src/typeorm/', pathNot: insideRooms(rooms) },
+      to: {},
+    },
     {
       name: 'folder-without-layer',
       comment: 'Every folder of src/ has a layer. Give the new one its place in the table above.',

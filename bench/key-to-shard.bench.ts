@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
-import { canonicalKey } from '../src/functions/canonical-key'
 import { hash } from '../src/functions/hash'
 import { loadHash } from '../src/functions/hash-slot'
-import type { KeyType } from '../src/functions/key-type'
+import { canonicalKey } from '../src/values/canonical-key'
+import type { KeyType } from '../src/values/key-type'
 import type { Bench, Measure } from './support/bench'
 import { microseconds } from './support/interleave'
 

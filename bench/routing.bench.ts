@@ -1,6 +1,6 @@
 import { In, MoreThan } from 'typeorm'
 import { routePredicate } from '../src/routing/route'
-import { findPredicate } from '../src/typeorm/find-predicate'
+import { findPredicate } from '../src/typeorm/find/find-predicate'
 import type { Bench } from './support/bench'
 import { openSharded } from './support/data-sources'
 import { microseconds } from './support/interleave'

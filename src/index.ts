@@ -29,25 +29,25 @@ export type { ShardMap } from './topology/shard-map'
 export type { ControlPoint, ControlPointListener } from './transactions/control-point'
 export type { PendingTransaction, RecoveryReport } from './transactions/recover-transactions'
 export type { TransactionMode } from './transactions/transaction-mode'
-export type { LoadedShard, LoadOptions, LoadReport } from './typeorm/load-options'
-export type {
-  BuildLookupsOptions,
-  LookupBuildProgress,
-  LookupDifference,
-  LookupReport,
-} from './typeorm/lookup-maintenance'
-export type { MoveOptions } from './typeorm/move-entity'
-export { Page, type PageEdge, type PageInfo } from './typeorm/page'
-export { maxPageSize, type PageOptions } from './typeorm/page-options'
-export { type Location, ShardedDataSource } from './typeorm/sharded-data-source'
+export { type Location, ShardedDataSource } from './typeorm/facade/sharded-data-source'
 export type {
   CursorOptions,
   DataSourceScatterOptions,
   GroupOptions,
   NodeOptions,
   ShardedDataSourceOptions,
-} from './typeorm/sharded-data-source-options'
-export { ShardedEntityManager } from './typeorm/sharded-entity-manager'
-export { ShardedSelectQueryBuilder } from './typeorm/sharded-query-builders'
-export { ShardedRepository } from './typeorm/sharded-repository'
-export type { EntityStream, StreamOptions } from './typeorm/stream-entities'
+} from './typeorm/facade/sharded-data-source-options'
+export { ShardedEntityManager } from './typeorm/facade/sharded-entity-manager'
+export { ShardedRepository } from './typeorm/facade/sharded-repository'
+export { Page, type PageEdge, type PageInfo } from './typeorm/find/page'
+export { maxPageSize, type PageOptions } from './typeorm/find/page-options'
+export type { LoadedShard, LoadOptions, LoadReport } from './typeorm/loads/load-options'
+export type {
+  BuildLookupsOptions,
+  LookupBuildProgress,
+  LookupDifference,
+  LookupReport,
+} from './typeorm/lookups/lookup-maintenance'
+export type { MoveOptions } from './typeorm/operations/move-entity'
+export { ShardedSelectQueryBuilder } from './typeorm/operations/sharded-query-builders'
+export type { EntityStream, StreamOptions } from './typeorm/reads/stream-entities'

@@ -1,7 +1,7 @@
-import { keyOrder, ordersAsDatabase } from './compare-keys'
+import { keyOrder, ordersAsDatabase } from '../values/compare-keys'
+import type { KeyType } from '../values/key-type'
+import { predecessorKey } from '../values/predecessor-key'
 import { createKeyIntervals, type KeyInterval } from './key-intervals'
-import type { KeyType } from './key-type'
-import { predecessorKey } from './predecessor-key'
 import { shardIndexes } from './shard-indexes'
 import type { BoundFunction } from './sharding-function'
 

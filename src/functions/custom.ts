@@ -1,11 +1,12 @@
 import { ShardedError } from '../errors/sharded-error'
+import type { CanonicalKey } from '../values/canonical-key'
+import { ordersAsDatabase } from '../values/compare-keys'
+import type { KeyType } from '../values/key-type'
 import { checkLabels } from './check-labels'
-import { ordersAsDatabase } from './compare-keys'
 import { functionInvalid } from './function-invalid'
 import { keyCombinations } from './key-combinations'
-import type { KeyType } from './key-type'
 import { shardIndexes } from './shard-indexes'
-import type { BoundFunction, CanonicalKey, KeyBound, ShardingFunction } from './sharding-function'
+import type { BoundFunction, KeyBound, ShardingFunction } from './sharding-function'
 
 export interface CustomOptions {
   readonly shards: readonly string[]

@@ -1,8 +1,9 @@
 import { ShardedError } from '../errors/sharded-error'
-import { canonicalKey } from './canonical-key'
+import type { CanonicalKey } from '../values/canonical-key'
+import { canonicalKey } from '../values/canonical-key'
+import type { KeyType } from '../values/key-type'
 import { functionInvalid } from './function-invalid'
-import type { KeyType } from './key-type'
-import type { CanonicalKey, ShardingFunction } from './sharding-function'
+import type { ShardingFunction } from './sharding-function'
 
 const read = (kind: ShardingFunction['kind'], value: unknown, type: KeyType): CanonicalKey | undefined => {
   try {

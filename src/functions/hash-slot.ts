@@ -1,5 +1,5 @@
-import { canonicalTuple } from './canonical-key'
-import type { CanonicalKey } from './sharding-function'
+import type { CanonicalKey } from '../values/canonical-key'
+import { canonicalTuple } from '../values/canonical-key'
 
 /** The size of the hash space. Part of where rows lie: it can never change. */
 export const SLOTS = 16_384

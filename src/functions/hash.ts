@@ -1,8 +1,8 @@
+import type { KeyType } from '../values/key-type'
 import { checkLabels, MAX_SHARDS } from './check-labels'
 import { functionInvalid } from './function-invalid'
 import { SLOTS, slotOfKey } from './hash-slot'
 import { keyCombinations } from './key-combinations'
-import type { KeyType } from './key-type'
 import { shardIndexes } from './shard-indexes'
 import type { BoundFunction, ShardingFunction } from './sharding-function'
 

@@ -1,4 +1,5 @@
-import type { CanonicalKey, KeyConstraint } from './sharding-function'
+import type { CanonicalKey } from '../values/canonical-key'
+import type { KeyConstraint } from './sharding-function'
 
 /** IN lists of a composite key multiply; beyond this many keys asking all shards is cheaper than looking. */
 export const MAX_COMBINATIONS = 10_000

@@ -1,5 +1,6 @@
-import type { KeyOrder } from './compare-keys'
-import type { CanonicalKey, KeyConstraint } from './sharding-function'
+import type { CanonicalKey } from '../values/canonical-key'
+import type { KeyOrder } from '../values/compare-keys'
+import type { KeyConstraint } from './sharding-function'
 
 /** The keys from `from` to before `to`; `null` is an open end. */
 export interface KeyInterval {

@@ -1,10 +1,11 @@
+import type { CanonicalKey } from '../values/canonical-key'
+import { type KeyOrder, keyOrder, ordersAsDatabase } from '../values/compare-keys'
+import type { KeyType } from '../values/key-type'
 import { checkLabels } from './check-labels'
-import { type KeyOrder, keyOrder, ordersAsDatabase } from './compare-keys'
 import { declaredKey } from './declared-key'
 import { functionInvalid } from './function-invalid'
-import type { KeyType } from './key-type'
 import { shardIndexes } from './shard-indexes'
-import type { BoundFunction, CanonicalKey, KeyConstraint, ShardingFunction } from './sharding-function'
+import type { BoundFunction, KeyConstraint, ShardingFunction } from './sharding-function'
 import { singleKeyType } from './single-key-type'
 
 export type ListValue = string | number | bigint | boolean | Date | Uint8Array

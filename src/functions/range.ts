@@ -1,10 +1,10 @@
+import { type KeyOrder, keyOrder } from '../values/compare-keys'
+import type { KeyType } from '../values/key-type'
 import { bindIntervals } from './bind-intervals'
 import { checkLabels } from './check-labels'
-import { type KeyOrder, keyOrder } from './compare-keys'
 import { declaredKey } from './declared-key'
 import { functionInvalid } from './function-invalid'
 import type { KeyInterval } from './key-intervals'
-import type { KeyType } from './key-type'
 import type { BoundFunction, ShardingFunction } from './sharding-function'
 import { singleKeyType } from './single-key-type'
 

@@ -1,7 +1,5 @@
-import type { KeyType } from './key-type'
-
-/** The canonical text of one shard key value: equal keys have equal texts, whatever their JavaScript form. */
-export type CanonicalKey = string
+import type { CanonicalKey } from '../values/canonical-key'
+import type { KeyType } from '../values/key-type'
 
 /** A bound of an interval over one key column. */
 export interface KeyBound {

@@ -1,6 +1,6 @@
 import { ShardedError } from '../errors/sharded-error'
+import type { KeyType } from '../values/key-type'
 import { functionInvalid } from './function-invalid'
-import type { KeyType } from './key-type'
 import type { ShardingFunction } from './sharding-function'
 
 /** The type of the one column that a function takes. @throws ShardedError FUNCTION_INVALID, KEY_TYPE_UNSUPPORTED */

@@ -1,15 +1,16 @@
+import { calendarPeriods, type PeriodLength } from '../values/calendar-period'
+import type { CanonicalKey } from '../values/canonical-key'
+import { dayOfCivil } from '../values/civil-day'
+import type { KeyType } from '../values/key-type'
+import { parseTime } from '../values/parse-time'
+import { dateText, timestampText, timestamptzText } from '../values/time-text'
+import { type ZoneClock, zoneClock } from '../values/zone-clock'
 import { bindIntervals } from './bind-intervals'
-import { calendarPeriods, type PeriodLength } from './calendar-period'
 import { checkLabels } from './check-labels'
-import { dayOfCivil } from './civil-day'
 import { functionInvalid } from './function-invalid'
 import type { KeyInterval } from './key-intervals'
-import type { KeyType } from './key-type'
-import { parseTime } from './parse-time'
-import type { BoundFunction, CanonicalKey, ShardingFunction } from './sharding-function'
+import type { BoundFunction, ShardingFunction } from './sharding-function'
 import { singleKeyType } from './single-key-type'
-import { dateText, timestampText, timestamptzText } from './time-text'
-import { type ZoneClock, zoneClock } from './zone-clock'
 
 export interface TimeOptions {
   readonly every: PeriodLength

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 import { physicalName, tableOn } from '../planning/bind-shard-names'
-import { literal } from '../sql/literal'
-import { quoted } from '../sql/quoted'
 import type { Shard } from '../topology/shard'
+import { literal } from '../values/literal'
+import { quoted } from '../values/quoted'
 import { type LookupTable, textOf } from './lookup-table'
 
 /** The table of a shard where triggers note what lookups have to hear of. */

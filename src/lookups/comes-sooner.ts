@@ -1,4 +1,4 @@
-import { canonicalKey, canonicalTuple } from '../functions/canonical-key'
+import { canonicalKey, canonicalTuple } from '../values/canonical-key'
 import type { CapturedChange } from './captured-change'
 import type { LookupEntry, LookupTable } from './lookup-table'
 import type { WriteOrder } from './write-order'

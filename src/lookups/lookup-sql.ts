@@ -1,6 +1,6 @@
 import { tableOn } from '../planning/bind-shard-names'
-import { quoted } from '../sql/quoted'
 import type { Shard } from '../topology/shard'
+import { quoted } from '../values/quoted'
 import { entryOf, isEntered } from './capture-sql'
 import { constraintOn, type LookupColumn, type LookupEntry, type LookupTable, sqlType, textOf } from './lookup-table'
 

@@ -1,6 +1,6 @@
-import type { KeyType } from '../functions/key-type'
-import { quoted } from '../sql/quoted'
 import type { Shard } from '../topology/shard'
+import type { KeyType } from '../values/key-type'
+import { quoted } from '../values/quoted'
 
 export interface LookupColumn {
   /** Of the entity's table, and of the lookup's. */

@@ -1,5 +1,5 @@
 import { ShardedError } from '../errors/sharded-error'
-import { addDecimals } from './decimal'
+import { addDecimals } from '../values/decimal'
 import { type DirectSortKind, valueComparator } from './value-comparator'
 
 /** A shard's share of a SUM: null where the shard had no rows, or only NULLs. */

@@ -1,6 +1,6 @@
 import { ShardedError } from '../errors/sharded-error'
-import { compareCodePoints } from './compare-code-points'
-import { compareDecimals } from './decimal'
+import { compareCodePoints } from '../values/compare-code-points'
+import { compareDecimals } from '../values/decimal'
 import type { SortKind } from './sort-kind'
 
 /** Compares two values of one column, neither of them null: negative, zero or positive. */

@@ -1,4 +1,4 @@
-import type { KeyType } from '../functions/key-type'
+import type { KeyType } from '../values/key-type'
 import type { EntityTarget } from './shard-args-storage'
 
 /** What the checks need to know of an entity: plain data, made from the ORM's metadata by the layer that knows the ORM. */

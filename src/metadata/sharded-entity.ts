@@ -1,6 +1,6 @@
-import type { KeyType } from '../functions/key-type'
 import type { BoundFunction } from '../functions/sharding-function'
 import type { ShardedIdKind } from '../ids/sharded-id-kind'
+import type { KeyType } from '../values/key-type'
 import type { EntityTarget } from './shard-args-storage'
 import type { KeyChangePolicy, Layout, ScatterOptions } from './sharded-options'
 

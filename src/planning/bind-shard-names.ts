@@ -1,5 +1,5 @@
-import { quoted } from '../sql/quoted'
 import type { Shard } from '../topology/shard'
+import { quoted } from '../values/quoted'
 
 /** The schema that stands in every statement on a sharded entity until its shard is known. */
 export const placeholderSchema = '__shard__'

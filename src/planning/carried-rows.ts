@@ -1,7 +1,7 @@
 import type { Node } from '@pgsql/types'
 import type { ShardedTable } from '../routing/table-catalog'
 import { fillStatement } from '../sql/fill-statement'
-import { quoted } from '../sql/quoted'
+import { quoted } from '../values/quoted'
 import { placeholderSchema } from './bind-shard-names'
 import type { KeyUpdate } from './key-update'
 import { type Template, templateOf } from './statement-template'

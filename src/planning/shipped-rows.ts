@@ -1,5 +1,5 @@
-import { literal } from '../sql/literal'
-import { quoted } from '../sql/quoted'
+import { literal } from '../values/literal'
+import { quoted } from '../values/quoted'
 import { placeholderSchema } from './bind-shard-names'
 import type { ValueType } from './sort-form'
 import type { Template } from './statement-template'

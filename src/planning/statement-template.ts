@@ -2,8 +2,8 @@ import type { Node, RangeVar } from '@pgsql/types'
 import { ShardedError } from '../errors/sharded-error'
 import { type ParsedStatement, parseStatement } from '../sql/parse-statement'
 import { printStatement } from '../sql/print-statement'
-import { quoted } from '../sql/quoted'
 import { isTreeObject, parametersOf, replaceNodes, type TreeObject, visit } from '../sql/tree'
+import { quoted } from '../values/quoted'
 import { placeholderSchema } from './bind-shard-names'
 
 /** A statement with the placeholder schema, and which of the given parameters it takes. */

@@ -1,7 +1,7 @@
 import type { A_Expr, Node } from '@pgsql/types'
-import { canonicalKey } from '../functions/canonical-key'
 import type { KeyBound, KeyConstraint } from '../functions/sharding-function'
 import { isTreeObject, namesOf } from '../sql/tree'
+import { canonicalKey } from '../values/canonical-key'
 import { type Predicate, unknownPredicate } from './predicate'
 import type { ShardedTable, SlotReader } from './table-catalog'
 

@@ -1,6 +1,6 @@
 import type { CommonTableExpr, SelectStmt, WindowDef } from '@pgsql/types'
 import { Deparser } from 'pgsql-deparser'
-import { quoted } from './quoted'
+import { quoted } from '../values/quoted'
 
 type Context = Parameters<Deparser['SelectStmt']>[1]
 

@@ -38,8 +38,8 @@ vi.mock('../../src/merging/merge-sorted', async (load) => {
   }
 })
 
-vi.mock('../../src/typeorm/narrow-where', async (load) => {
-  const actual = await load<typeof import('../../src/typeorm/narrow-where')>()
+vi.mock('../../src/typeorm/find/narrow-where', async (load) => {
+  const actual = await load<typeof import('../../src/typeorm/find/narrow-where')>()
   const { FindOperator, In } = await import('typeorm')
   const forget = (where: unknown): unknown =>
     Array.isArray(where)
@@ -59,8 +59,8 @@ vi.mock('../../src/typeorm/narrow-where', async (load) => {
   }
 })
 
-vi.mock('../../src/typeorm/merge-results', async (load) => {
-  const actual = await load<typeof import('../../src/typeorm/merge-results')>()
+vi.mock('../../src/typeorm/runners/merge-results', async (load) => {
+  const actual = await load<typeof import('../../src/typeorm/runners/merge-results')>()
   return {
     ...actual,
     mergeUpdateResults: (...args: Parameters<typeof actual.mergeUpdateResults>) => {

@@ -3,8 +3,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import type { CursorGroup } from '../../src/execution/cursor-group'
 import { OperationLimits } from '../../src/execution/operation-limits'
 import type { NodeStatement } from '../../src/planning/scatter-statement'
-import { ShardAccess } from '../../src/typeorm/shard-access'
-import type { ShardedQueryRunner } from '../../src/typeorm/sharded-query-runner'
+import type { ShardedQueryRunner } from '../../src/typeorm/operations/sharded-query-runner'
+import { ShardAccess } from '../../src/typeorm/runners/shard-access'
 import { errorOf, Item, type OpenNodes, type Side, startTwoNodes, type TwoNodes, until } from './two-nodes'
 
 const series = (side: Side, from: number, to: number): NodeStatement => ({

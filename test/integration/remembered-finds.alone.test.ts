@@ -24,8 +24,8 @@ import { createDatabases } from '../support/databases'
 import type { FreshDatabases } from '../support/fresh-databases'
 
 const planned = vi.hoisted(() => ({ count: 0 }))
-vi.mock('../../src/typeorm/offset-page', async (load) => {
-  const actual = await load<typeof import('../../src/typeorm/offset-page')>()
+vi.mock('../../src/typeorm/reads/offset-page', async (load) => {
+  const actual = await load<typeof import('../../src/typeorm/reads/offset-page')>()
   return {
     ...actual,
     planPage: (...args: Parameters<typeof actual.planPage>) => {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { rowsBetweenPauses } from '../../../src/typeorm/row-load'
+import { rowsBetweenPauses } from '../../../src/typeorm/loads/row-load'
 import { openPeople, type People, Person } from './people'
 
 const count = 2 * rowsBetweenPauses + 1_000

@@ -1,7 +1,7 @@
 import { beforeAll, expect, test, vi } from 'vitest'
-import { canonicalTuple } from '../../../src/functions/canonical-key'
 import type * as hashSlot from '../../../src/functions/hash-slot'
 import { loadHash, SLOTS, slotOfKey } from '../../../src/functions/hash-slot'
+import { canonicalTuple } from '../../../src/values/canonical-key'
 import vectors from '../../vectors/canonical-keys.json'
 import { referenceXxh32 } from './reference-xxh32'
 

@@ -1,16 +1,17 @@
 import fc from 'fast-check'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { canonicalKey } from '../../../src/functions/canonical-key'
-import { keyOrder } from '../../../src/functions/compare-keys'
 import { composite } from '../../../src/functions/composite'
 import { custom } from '../../../src/functions/custom'
 import { hash } from '../../../src/functions/hash'
 import { loadHash } from '../../../src/functions/hash-slot'
-import type { KeyType } from '../../../src/functions/key-type'
 import { list } from '../../../src/functions/list'
 import { range } from '../../../src/functions/range'
-import type { CanonicalKey, KeyConstraint, ShardingFunction } from '../../../src/functions/sharding-function'
+import type { KeyConstraint, ShardingFunction } from '../../../src/functions/sharding-function'
 import { time } from '../../../src/functions/time'
+import type { CanonicalKey } from '../../../src/values/canonical-key'
+import { canonicalKey } from '../../../src/values/canonical-key'
+import { keyOrder } from '../../../src/values/compare-keys'
+import type { KeyType } from '../../../src/values/key-type'
 
 beforeAll(loadHash)
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import type { KeyType } from '../../../src/functions/key-type'
 import { type RangeOptions, range } from '../../../src/functions/range'
+import type { KeyType } from '../../../src/values/key-type'
 
 const bind = (shards: RangeOptions['shards'], type: KeyType) => range({ shards }).bind([type])
 const owners = (shards: RangeOptions['shards'], type: KeyType, keys: readonly string[]) =>

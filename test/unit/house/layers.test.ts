@@ -54,8 +54,8 @@ const cases: readonly Case[] = [
   },
   {
     what: 'the control plane in the request path',
-    file: 'src/typeorm/uses-migrations.ts',
-    source: "import { migrate } from '../migrations/migrate'\nexport const usesMigrations = migrate\n",
+    file: 'src/typeorm/facade/uses-migrations.ts',
+    source: "import { migrate } from '../../migrations/migrate'\nexport const usesMigrations = migrate\n",
     rule: 'layer-of-typeorm',
   },
   {
@@ -83,6 +83,18 @@ const cases: readonly Case[] = [
     rule: 'folder-without-layer',
   },
   {
+    what: 'a room of typeorm/ that imports a room above it',
+    file: 'src/typeorm/find/uses-reads.ts',
+    source: "import { allowed } from '../reads/allowed'\nexport const usesReads = allowed\n",
+    rule: 'room-of-find',
+  },
+  {
+    what: 'a file of typeorm/ that stands in no room',
+    file: 'src/typeorm/homeless.ts',
+    source: "import { route } from '../routing/route'\nexport const homeless = route\n",
+    rule: 'file-without-room',
+  },
+  {
     what: 'a development dependency',
     file: 'src/topology/uses-dev.ts',
     source: "import fc from 'fast-check'\nexport const usesDev = fc\n",
@@ -96,15 +108,15 @@ const cases: readonly Case[] = [
   },
   {
     what: 'pg and TypeORM in typeorm/, and a layer below',
-    file: 'src/typeorm/allowed.ts',
+    file: 'src/typeorm/reads/allowed.ts',
     source:
-      "import type { Pool } from 'pg'\nimport { In } from 'typeorm'\nimport { route } from '../routing/route'\nexport const allowed = [In, route]\nexport type Allowed = Pool\n",
+      "import type { Pool } from 'pg'\nimport { In } from 'typeorm'\nimport { route } from '../../routing/route'\nexport const allowed = [In, route]\nexport type Allowed = Pool\n",
     rule: undefined,
   },
   {
     what: 'everything in the root',
     file: 'src/index.ts',
-    source: "export { allowed } from './typeorm/allowed'\nexport { main } from './cli/main'\n",
+    source: "export { allowed } from './typeorm/reads/allowed'\nexport { main } from './cli/main'\n",
     rule: undefined,
   },
 ]

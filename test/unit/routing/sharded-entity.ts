@@ -1,7 +1,7 @@
-import { canonicalKey } from '../../../src/functions/canonical-key'
-import type { KeyType } from '../../../src/functions/key-type'
 import type { ShardingFunction } from '../../../src/functions/sharding-function'
 import type { ShardedEntity } from '../../../src/metadata/sharded-entity'
+import { canonicalKey } from '../../../src/values/canonical-key'
+import type { KeyType } from '../../../src/values/key-type'
 
 /** A sharded entity for tests of routing: `Order` with key columns `key0`, `key1`, … */
 export function shardedEntity(

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { Permits } from '../../../src/execution/permits'
-import type { LookupBinding } from '../../../src/typeorm/lookup-binding'
-import { Lookups } from '../../../src/typeorm/lookups'
+import type { LookupBinding } from '../../../src/typeorm/binding/lookup-binding'
+import { Lookups } from '../../../src/typeorm/binding/lookups'
 
 const binding = (name: string) => ({ table: { name, source: { group: 'g', table: 't' } } }) as LookupBinding
 

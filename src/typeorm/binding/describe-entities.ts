@@ -1,0 +1,105 @@
+import type { EntityMetadata } from 'typeorm'
+import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata'
+import type { RelationMetadata } from 'typeorm/metadata/RelationMetadata'
+import type { ColumnDescription, EntityDescription, RelationDescription } from '../../metadata/entity-description'
+import type { KeyType } from '../../values/key-type'
+
+/** TypeORM's metadata as the plain data that the checks of the metadata layer read. */
+export function describeEntities(metadatas: readonly EntityMetadata[]): readonly EntityDescription[] {
+  return metadatas.filter((metadata) => !metadata.isJunction && metadata.tableType !== 'view').map(describeEntity)
+}
+
+function describeEntity(metadata: EntityMetadata): EntityDescription {
+  const uniqueIndexes = metadata.indices.filter((index) => index.isUnique)
+  return {
+    name: metadata.name,
+    target: metadata.target,
+    ...(metadata.parentEntityMetadata && { parent: rootOf(metadata).target }),
+    schema: metadata.tableMetadataArgs.schema,
+    tableName: metadata.tableName,
+    columns: metadata.columns.map(describeColumn),
+    uniques: [...metadata.uniques, ...uniqueIndexes].map((unique) => ({
+      name: unique.name ?? unique.givenName ?? '(unnamed)',
+      properties: unique.columns.map((column) => column.propertyPath),
+    })),
+    relations: metadata.relations
+      .filter((relation) => !relation.isTreeParent && !relation.isTreeChildren)
+      .map(describeRelation),
+  }
+}
+
+function rootOf(metadata: EntityMetadata): EntityMetadata {
+  return metadata.parentEntityMetadata ? rootOf(metadata.parentEntityMetadata) : metadata
+}
+
+function describeColumn(column: ColumnMetadata): ColumnDescription {
+  return {
+    propertyPath: column.propertyPath,
+    propertyName: column.propertyName,
+    // TypeORM makes the join column of a relation without a column of its own, and gives it no class.
+    declaredOn: column.target || column.relationMetadata?.target,
+    relationProperty: column.relationMetadata?.propertyName,
+    type: typeName(column),
+    keyType: keyTypeOf(column),
+    isPrimary: column.isPrimary,
+    generation: column.isGenerated ? (column.generationStrategy ?? 'increment') : undefined,
+  }
+}
+
+function describeRelation(relation: RelationMetadata): RelationDescription {
+  return {
+    property: relation.propertyPath,
+    inverse: relation.inverseEntityMetadata.target,
+    inverseName: relation.inverseEntityMetadata.name,
+    hasForeignKey: relation.foreignKeys.length > 0,
+    isManyToMany: relation.isManyToMany,
+    isEagerOrLazy: relation.isEager || relation.isLazy,
+  }
+}
+
+/** The column's PostgreSQL type in its long name. */
+export function typeName(column: ColumnMetadata): string {
+  return column.entityMetadata.dataSource.driver.normalizeType(column)
+}
+
+const keyTypes: Readonly<Record<string, KeyType>> = {
+  smallint: 'integer',
+  integer: 'integer',
+  bigint: 'integer',
+  int2: 'integer',
+  int4: 'integer',
+  int8: 'integer',
+  int: 'integer',
+  numeric: 'numeric',
+  decimal: 'numeric',
+  'double precision': 'float',
+  float8: 'float',
+  float: 'float',
+  text: 'text',
+  'character varying': 'text',
+  varchar: 'text',
+  enum: 'text',
+  'simple-enum': 'text',
+  character: 'char',
+  char: 'char',
+  uuid: 'uuid',
+  boolean: 'boolean',
+  bool: 'boolean',
+  date: 'date',
+  timestamp: 'timestamp',
+  'timestamp without time zone': 'timestamp',
+  timestamptz: 'timestamptz',
+  'timestamp with time zone': 'timestamptz',
+  bytea: 'bytes',
+}
+
+/** The kind of shard key that a column can be; undefined: none. */
+export function keyTypeOf(column: ColumnMetadata): KeyType | undefined {
+  if (column.isArray || isNondeterministic(column)) return undefined
+  return keyTypes[typeName(column)]
+}
+
+/** A collation of the column's own may hold different texts equal (nondeterministic ICU): one key would have two texts. */
+function isNondeterministic(column: ColumnMetadata): boolean {
+  return column.collation !== undefined && !['C', 'POSIX', 'default', 'C.UTF-8', 'ucs_basic'].includes(column.collation)
+}

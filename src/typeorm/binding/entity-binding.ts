@@ -1,0 +1,126 @@
+import type { EntityMetadata, ObjectLiteral } from 'typeorm'
+import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata'
+import { ShardedError } from '../../errors/sharded-error'
+import type { ShardedEntity } from '../../metadata/sharded-entity'
+import { keyText, ownerOf } from '../../routing/route'
+import type { Shard } from '../../topology/shard'
+import { canonicalKey } from '../../values/canonical-key'
+import type { KeyType } from '../../values/key-type'
+import type { EntityId } from './entity-id'
+import type { SlotColumn } from './slot-columns'
+
+/** A sharded entity where the model, TypeORM's metadata and the shards meet. */
+export interface EntityBinding {
+  readonly entity: ShardedEntity
+  readonly metadata: EntityMetadata
+  /** By the sharding function's index. */
+  readonly shards: readonly Shard[]
+  /** TypeORM's columns of the shard key, in the sharding function's order. */
+  readonly keyColumns: readonly ColumnMetadata[]
+  /** Undefined where the entity's ids are not made here. */
+  readonly id: EntityId | undefined
+  /** The columns whose values tell the slot of a row. */
+  readonly slotColumns: readonly SlotColumn[]
+}
+
+/**
+ * The canonical shard key of an entity, a plain object or a partial one; undefined where a part of it is not set.
+ * Values are read as TypeORM would write them: after the column's transformer and the driver's conversion.
+ *
+ * @throws ShardedError KEY_INVALID
+ */
+export function keyOf(binding: EntityBinding, object: ObjectLiteral): readonly string[] | undefined {
+  const key: string[] = []
+  for (const [index, column] of binding.keyColumns.entries()) {
+    const value: unknown = column.getEntityValue(object)
+    if (value === undefined || value === null) return undefined
+    key.push(canonicalValue(binding, index, value))
+  }
+  return key
+}
+
+/** As `keyOf`, for a row to be written. @throws ShardedError KEY_MISSING, KEY_INVALID */
+export function requireKey(binding: EntityBinding, object: ObjectLiteral, operation: string): readonly string[] {
+  const key = keyOf(binding, object)
+  if (key) return key
+  const missing = binding.keyColumns
+    .filter((column) => column.getEntityValue(object) == null)
+    .map((column) => column.propertyPath)
+  throw new ShardedError(
+    'KEY_MISSING',
+    `${binding.entity.name}.${operation}: ${missing.join(', ')} of the shard key ${keyText(binding.entity)} is not set.`,
+    {
+      details: { entity: binding.entity.name, columns: missing, operation },
+    },
+  )
+}
+
+/** The shard that owns a key. @throws ShardedError KEY_NOT_OWNED */
+export function shardOfKey(binding: EntityBinding, key: readonly string[]): Shard {
+  return shardAt(binding, ownerOf(binding.entity, key))
+}
+
+export function shardAt(binding: EntityBinding, index: number): Shard {
+  const shard = binding.shards[index]
+  if (!shard)
+    throw new ShardedError('SHARD_UNKNOWN', `${binding.entity.name} has no shard number ${index}.`, {
+      details: { index },
+    })
+  return shard
+}
+
+/** Parts of a shard key as entities have them, as TypeORM would write them. */
+export function preparedKey({ metadata, keyColumns }: EntityBinding, values: readonly unknown[]): readonly unknown[] {
+  const { driver } = metadata.dataSource
+  return keyColumns.map((column, index): unknown => driver.preparePersistentValue(values[index], column))
+}
+
+/** The canonical text of a value that an entity has for one key column. @throws ShardedError KEY_INVALID naming entity and column */
+export function canonicalValue(binding: EntityBinding, index: number, value: unknown): string {
+  const column = binding.keyColumns[index]
+  const { driver } = binding.metadata.dataSource
+  return canonicalColumnKey(binding, index, column && driver.preparePersistentValue(value, column))
+}
+
+/** The canonical text of a database value of one key column. @throws ShardedError KEY_INVALID naming entity and column */
+export function canonicalColumnKey(binding: EntityBinding, index: number, value: unknown): string {
+  const { entity } = binding
+  const keyColumn = entity.keyColumns[index]
+  const column = binding.keyColumns[index]
+  if (!keyColumn || !column) throw new RangeError(`${entity.name} has no key column ${index}`)
+  let key: string | undefined
+  try {
+    key = canonicalKey(value, keyColumn.type)
+  } catch (error) {
+    throw invalidKey(binding, keyColumn.propertyPath, value, error)
+  }
+  if (key === undefined)
+    throw invalidKey(binding, keyColumn.propertyPath, value, new Error('Its meaning depends on the database session.'))
+  if (!isStoredAsGiven(column, keyColumn.type, key)) {
+    throw invalidKey(
+      binding,
+      keyColumn.propertyPath,
+      value,
+      new Error(`The column would round ${key}, and the stored row have another key.`),
+    )
+  }
+  return key
+}
+
+/** False where the column's precision or scale makes PostgreSQL store another value than the one that was placed. */
+function isStoredAsGiven({ precision, scale }: ColumnMetadata, type: KeyType, key: string): boolean {
+  const fraction = /\.(\d+)/.exec(key)?.[1] ?? ''
+  if (type === 'numeric' && precision !== undefined && precision !== null) return fraction.length <= (scale ?? 0)
+  if (type !== 'timestamp' && type !== 'timestamptz') return true
+  return precision === undefined || precision === null || /^0*$/.test(fraction.slice(precision))
+}
+
+function invalidKey({ entity }: EntityBinding, column: string, value: unknown, cause: unknown): ShardedError {
+  const kind = value instanceof Object ? value.constructor.name : typeof value
+  const reason = cause instanceof Error ? cause.message.replace(/ Pass a value of .*$/, '') : ''
+  return new ShardedError(
+    'KEY_INVALID',
+    `${entity.name}.${column} cannot be ${typeof value === 'function' ? 'an expression' : `this ${kind}`}: ${reason}`,
+    { details: { entity: entity.name, column, type: kind }, cause },
+  )
+}

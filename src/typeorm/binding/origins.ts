@@ -1,0 +1,47 @@
+import type { ObjectLiteral } from 'typeorm'
+import { Stamp } from '../../collections/stamp'
+import type { Shard } from '../../topology/shard'
+import type { EntityBinding } from './entity-binding'
+import { loadedRelation } from './loaded-relation'
+
+/** Where an entity was loaded from or saved to, and the raw shard key values that it had then. */
+export interface Origin {
+  readonly shard: Shard
+  readonly key: readonly unknown[]
+}
+
+/** Remembers the shard that each live entity came from; forgets with the entity. */
+export class Origins {
+  private readonly origins = new Stamp<Origin>()
+
+  constructor(private readonly bindingOf: (target: unknown) => EntityBinding | undefined) {}
+
+  of(entity: object): Origin | undefined {
+    return this.origins.get(entity)
+  }
+
+  set(entity: object, origin: Origin): void {
+    this.origins.set(entity, Object.freeze({ ...origin }))
+  }
+
+  forget(entity: object): void {
+    this.origins.delete(entity)
+  }
+
+  /** Remembers an entity and the loaded, colocated entities that hang on it. */
+  remember(binding: EntityBinding, entity: ObjectLiteral, shard: Shard, seen?: Set<object>): void {
+    this.origins.set(entity, { shard, key: binding.keyColumns.map((column): unknown => column.getEntityValue(entity)) })
+    if (binding.metadata.relations.length === 0) return
+    const visited = seen ?? new Set<object>()
+    visited.add(entity)
+    for (const relation of binding.metadata.relations) {
+      const related = loadedRelation(relation, entity)
+      if (related.length === 0) continue
+      const inverse = this.bindingOf(relation.inverseEntityMetadata.target)
+      if (!inverse || inverse.entity.group !== binding.entity.group) continue
+      for (const one of related) {
+        if (!visited.has(one)) this.remember(inverse, one, shard, visited)
+      }
+    }
+  }
+}

@@ -1,0 +1,57 @@
+import type { ObjectLiteral } from 'typeorm'
+import { ShardedError } from '../../errors/sharded-error'
+import { pinnedKey } from '../../routing/pinned-key'
+import { pinnedSlot } from '../../routing/pinned-slot'
+import type { Predicate } from '../../routing/predicate'
+import { keyText } from '../../routing/route'
+import { canonicalValue, type EntityBinding } from './entity-binding'
+import { slotOfObject } from './entity-ids'
+
+/**
+ * The part of the shard key that an update changes; undefined where it changes none. Setting it to the value that the
+ * condition already demands is no change.
+ *
+ * @throws ShardedError KEY_INVALID
+ */
+export function changesKey(
+  binding: EntityBinding,
+  predicate: Predicate,
+  values: ObjectLiteral,
+): { readonly column: string; readonly value: unknown } | undefined {
+  for (const [index, column] of binding.keyColumns.entries()) {
+    const value: unknown = column.getEntityValue(values)
+    if (value === undefined) continue
+    const isValue = typeof value !== 'function' && value !== null
+    if (isValue && canonicalValue(binding, index, value) === pinnedKey(predicate, index)) continue
+    return { column: column.propertyPath, value }
+  }
+  return undefined
+}
+
+/**
+ * Refuses an update of the shard key.
+ *
+ * @throws ShardedError KEY_CHANGED, KEY_INVALID, ID_CHANGED
+ */
+export function refuseKeyChange(binding: EntityBinding, predicate: Predicate, values: ObjectLiteral): void {
+  refuseIdChange(binding, predicate, values)
+  const change = changesKey(binding, predicate, values)
+  if (!change) return
+  const { column, value } = change
+  throw new ShardedError(
+    'KEY_CHANGED',
+    `An update would set ${keyText(binding.entity)} to ${typeof value === 'function' ? 'an expression' : String(value)}.`,
+    { details: { entity: binding.entity.name, column } },
+  )
+}
+
+/** The slot in an id leads to its row: another id is fine where it certainly has the row's own. */
+function refuseIdChange(binding: EntityBinding, predicate: Predicate, values: ObjectLiteral): void {
+  const { id, entity } = binding
+  if (!id?.carriesSlot || id.column.getEntityValue(values) === undefined) return
+  const slot = slotOfObject(binding, values)
+  if (slot !== undefined && slot === pinnedSlot(entity, predicate)) return
+  throw new ShardedError('ID_CHANGED', `An update would set ${entity.name}.${id.propertyPath}.`, {
+    details: { entity: entity.name, column: id.propertyPath, slot },
+  })
+}

@@ -1,0 +1,26 @@
+import type { EntityMetadata, ObjectLiteral } from 'typeorm'
+import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata'
+import { canonicalKey, canonicalTuple } from '../../values/canonical-key'
+import { keyTypeOf } from './describe-entities'
+
+/** A text that is the same for the same primary key, whatever form its values have in the object. */
+export const primaryKeyText = (metadata: EntityMetadata, object: ObjectLiteral): string =>
+  primaryKeyTextOf(metadata, (column) => {
+    const raw: unknown = column.getEntityValue(object)
+    return raw === undefined || raw === null ? raw : metadata.dataSource.driver.preparePersistentValue(raw, column)
+  })
+
+/** The same text, of values as the database takes them. */
+export function primaryKeyTextOf(metadata: EntityMetadata, databaseValue: (column: ColumnMetadata) => unknown): string {
+  const parts = metadata.primaryColumns.map((column) => {
+    const value = databaseValue(column)
+    if (value === undefined || value === null) return ''
+    const type = keyTypeOf(column)
+    try {
+      return (type && canonicalKey(value, type)) ?? String(value)
+    } catch {
+      return String(value)
+    }
+  })
+  return canonicalTuple(parts)
+}

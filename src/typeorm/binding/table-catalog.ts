@@ -1,0 +1,113 @@
+import type { EntityMetadata } from 'typeorm'
+import type { ShardedEntity } from '../../metadata/sharded-entity'
+import { placeholderSchema } from '../../planning/bind-shard-names'
+import type { Locator, ShardedTable, TableCatalog } from '../../routing/table-catalog'
+import type { EntityBinding } from './entity-binding'
+import { slotColumnsOf } from './slot-columns'
+
+/**
+ * The tables of TypeORM's metadata as SQL names them. Sharded tables stand in the placeholder schema; users write their
+ * names as in the entities, with no schema or with the one that the entity declares.
+ *
+ * @param groupOf the colocation group of a table; undefined for unsharded ones
+ */
+export function buildTableCatalog(
+  metadatas: readonly EntityMetadata[],
+  groupOf: (metadata: EntityMetadata) => string | undefined,
+  bindingOf: (target: unknown) => EntityBinding | undefined,
+): TableCatalog {
+  const sharded = new Map<string, ShardedTable>()
+  const home = new Map<string, readonly string[]>()
+  for (const metadata of metadatas) {
+    const group = groupOf(metadata)
+    const name = metadata.tableName
+    if (group === undefined) {
+      home.set(
+        name,
+        metadata.columns.map((column) => column.databaseName),
+      )
+      continue
+    }
+    const known = sharded.get(name)
+    const table = describeTable(metadata, group, bindingOf)
+    // The children of one table (single table inheritance) share it: its columns are those of all.
+    sharded.set(name, known ? { ...known, columns: new Map([...known.columns, ...table.columns]) } : table)
+  }
+  return Object.freeze({
+    table: (schema: string | undefined, name: string) =>
+      schema === undefined || schema === placeholderSchema || schema === 'public' ? sharded.get(name) : undefined,
+    homeColumns: (_schema: string | undefined, name: string) => home.get(name),
+    names: Object.freeze([...sharded.keys()]),
+  })
+}
+
+function describeTable(
+  metadata: EntityMetadata,
+  group: string,
+  bindingOf: (target: unknown) => EntityBinding | undefined,
+): ShardedTable {
+  const binding = bindingOf(metadata.target)
+  const own = binding ? binding.keyColumns.map((column) => column.databaseName) : undefined
+  const referenced = own ? undefined : keyByReference(metadata, bindingOf)
+  const keyColumns = own ?? referenced?.columns ?? []
+  const entity: ShardedEntity | undefined = binding?.entity ?? referenced?.entity
+  const primaryKey = metadata.primaryColumns.map((column) => column.databaseName)
+  const locators: Locator[] = [locator(metadata.tableName, primaryKey, primaryKey)]
+  if (keyColumns.length > 0) locators.push({ domain: `key of ${group}`, columns: keyColumns })
+  for (const { columnNames, referencedColumnNames, referencedEntityMetadata } of metadata.foreignKeys) {
+    locators.push(locator(referencedEntityMetadata.tableName, columnNames, referencedColumnNames))
+  }
+  return Object.freeze({
+    name: metadata.tableName,
+    group,
+    entity,
+    keyColumns: Object.freeze(keyColumns),
+    slotColumns: new Map(
+      slotColumnsOf(metadata, (target) => bindingOf(target)?.entity).map(({ column, slotOf }) => [
+        column.databaseName,
+        slotOf,
+      ]),
+    ),
+    idColumn: binding?.id?.column.databaseName,
+    locators: Object.freeze(locators),
+    references: Object.freeze(
+      metadata.foreignKeys.map(({ columnNames, referencedColumnNames, referencedEntityMetadata }) => ({
+        columns: columnNames,
+        table: referencedEntityMetadata.tableName,
+        referenced: referencedColumnNames,
+      })),
+    ),
+    columns: new Map(metadata.columns.map((column) => [column.databaseName, { isNullable: column.isNullable }])),
+    primaryKey: Object.freeze(primaryKey),
+    hasOwnTypes: metadata.columns.some((column) => column.type === 'enum' || column.type === 'simple-enum'),
+    uuidDefaults: new Set(
+      metadata.columns
+        .filter((column) => column.isGenerated && column.generationStrategy === 'uuid')
+        .map((column) => column.databaseName),
+    ),
+  })
+}
+
+/** Locators of one domain have their columns in one order: by the names of the columns that they refer to. */
+function locator(table: string, columns: readonly string[], referenced: readonly string[]): Locator {
+  const pairs = referenced.map((name, index) => [name, columns[index] ?? ''] as const)
+  pairs.sort(([a], [b]) => (a < b ? -1 : 1))
+  return Object.freeze({
+    domain: `${table} (${pairs.map(([name]) => name).join(', ')})`,
+    columns: Object.freeze(pairs.map(([, name]) => name)),
+  })
+}
+
+/** A junction has no shard key of its own: a foreign key to one is as good. */
+function keyByReference(
+  metadata: EntityMetadata,
+  bindingOf: (target: unknown) => EntityBinding | undefined,
+): { readonly columns: readonly string[]; readonly entity: ShardedEntity } | undefined {
+  for (const { columnNames, referencedColumnNames, referencedEntityMetadata } of metadata.foreignKeys) {
+    const binding = bindingOf(referencedEntityMetadata.target)
+    if (!binding) continue
+    const columns = binding.keyColumns.map((column) => columnNames[referencedColumnNames.indexOf(column.databaseName)])
+    if (columns.every((name) => name !== undefined)) return { columns, entity: binding.entity }
+  }
+  return undefined
+}

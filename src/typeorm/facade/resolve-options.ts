@@ -1,0 +1,101 @@
+import type { PoolConfig } from 'pg'
+import { ShardedError } from '../../errors/sharded-error'
+import type { DefaultLimits } from '../../execution/operation-limits'
+import { CursorSigner } from '../../merging/cursor'
+import { checkBound, checkLimits, defaultDeadlineMs, defaultRowBudget, longestTimerMs } from '../../metadata/limits'
+import type { TransactionMode } from '../../transactions/transaction-mode'
+import type { CursorOptions, NodeOptions, ShardedDataSourceOptions } from './sharded-data-source-options'
+
+const defaultPreparedStatements = 256
+const defaultPoolSize = 10
+/** Waiting for a connection ends after this, so that a full pool or a silent node is an error, not a hang. */
+const defaultConnectTimeoutMs = 10_000
+
+const transactionModes: ReadonlySet<TransactionMode> = new Set(['two-phase', 'best-effort', 'single-shard'])
+
+/** @throws ShardedError OPTIONS_INVALID */
+export function checkOptions(options: ShardedDataSourceOptions): void {
+  const nodes = Object.keys(options.nodes ?? {})
+  if (nodes.length === 0) throw invalid('nodes names no node')
+  if (options.home !== undefined && !nodes.includes(options.home))
+    throw invalid(`home names "${options.home}", which is not among the nodes ${nodes.join(', ')}`)
+  const { transactions, lockTimeoutMs } = options
+  checkBound(lockTimeoutMs, 'lockTimeoutMs', longestTimerMs)
+  if (transactions !== undefined && !transactionModes.has(transactions))
+    throw invalid(`transactions is "${transactions}"; it takes ${[...transactionModes].join(', ')}`)
+  checkLimits(options.scatter ?? {}, 'scatter')
+  checkBound(options.scatter?.concurrencyPerNode, 'scatter.concurrencyPerNode', Number.MAX_SAFE_INTEGER)
+  for (const option of ['url', 'host', 'replication', 'driver'] as const) {
+    const given = (options as unknown as Record<string, unknown>)[option]
+    if (given !== undefined && given !== false) throw invalid(`"${option}" is not an option here: give it per node`)
+  }
+}
+
+const invalid = (text: string): ShardedError => new ShardedError('OPTIONS_INVALID', `ShardedDataSource: ${text}.`, {})
+
+/** A secret of fewer bytes could be guessed. */
+const minSecretBytes = 16
+
+/**
+ * What cursors are signed with; undefined without the option: a secret made up here would be another in each process.
+ *
+ * @throws ShardedError OPTIONS_INVALID
+ */
+export function cursorSignerOf({ cursors }: ShardedDataSourceOptions): CursorSigner | undefined {
+  if (cursors === undefined) return undefined
+  const { secret } = cursors
+  if (!isSecret(secret) && !Array.isArray(secret)) throw invalid('cursors.secret is missing')
+  const [first, ...others] = (isSecret(secret) ? [secret] : secret).map(secretBytes)
+  if (!first) throw invalid('cursors.secret is an empty list')
+  return new CursorSigner([first, ...others])
+}
+
+const isSecret = (secret: CursorOptions['secret']): secret is string | Uint8Array =>
+  typeof secret === 'string' || secret instanceof Uint8Array
+
+function secretBytes(secret: string | Uint8Array): Uint8Array {
+  const bytes = Buffer.from(secret)
+  if (bytes.length >= minSecretBytes) return bytes
+  throw invalid(`cursors.secret has ${bytes.length} bytes, and ${minSecretBytes} are the least`)
+}
+
+export function homeOf(options: ShardedDataSourceOptions): string {
+  return options.home ?? Object.keys(options.nodes)[0] ?? ''
+}
+
+/** Longer than PostgreSQL takes to see a deadlock of its own, and than most transactions. */
+const defaultLockTimeoutMs = 10_000
+
+export const lockTimeoutOf = ({ lockTimeoutMs = defaultLockTimeoutMs }: ShardedDataSourceOptions): number =>
+  lockTimeoutMs
+
+export function maxPreparedOf({ preparedStatements = true }: ShardedDataSourceOptions): number {
+  if (typeof preparedStatements === 'object') return preparedStatements.max
+  return preparedStatements ? defaultPreparedStatements : 0
+}
+
+/** What bounds scatters that are of no one entity. */
+export function limitsOf({ scatter = {} }: ShardedDataSourceOptions): DefaultLimits {
+  return Object.freeze({
+    rowBudget: scatter.rowBudget ?? defaultRowBudget,
+    deadlineMs: scatter.deadlineMs ?? defaultDeadlineMs,
+  })
+}
+
+/** A node's options as pg's pool takes them. */
+export function poolConfigOf(options: ShardedDataSourceOptions, node: NodeOptions): PoolConfig {
+  const config: PoolConfig = {
+    max: node.poolSize ?? options.poolSize ?? defaultPoolSize,
+    connectionTimeoutMillis: options.connectTimeoutMS ?? defaultConnectTimeoutMs,
+    ...options.extra,
+  }
+  if (node.url !== undefined) config.connectionString = node.url
+  if (node.host !== undefined) config.host = node.host
+  if (node.port !== undefined) config.port = node.port
+  if (node.username !== undefined) config.user = node.username
+  if (node.password !== undefined) config.password = node.password
+  if (node.database !== undefined) config.database = node.database
+  if (node.ssl !== undefined) config.ssl = node.ssl
+  if (options.applicationName !== undefined) config.application_name = options.applicationName
+  return config
+}

@@ -1,0 +1,98 @@
+import type { ConnectionOptions } from 'node:tls'
+import type { PostgresDataSourceOptions } from 'typeorm/driver/postgres/PostgresDataSourceOptions'
+import type { ShardingFunction } from '../../functions/sharding-function'
+import type { Layout, ScatterOptions } from '../../metadata/sharded-options'
+import type { TransactionMode } from '../../transactions/transaction-mode'
+import type { CurrentManager } from './current-manager'
+
+/** One PostgreSQL database. */
+export interface NodeOptions {
+  readonly url?: string
+  readonly host?: string
+  readonly port?: number
+  readonly username?: string
+  readonly password?: string | (() => string) | (() => Promise<string>)
+  readonly database?: string
+  readonly ssl?: boolean | ConnectionOptions
+  /** Connections at the most. Default: the data source's `poolSize`, else 10. */
+  readonly poolSize?: number
+  /** Share of the shards that are placed on the node, against the other nodes' weights. Default 1. */
+  readonly weight?: number
+}
+
+export interface GroupOptions {
+  /** Another sharding function than the decorator's, for this environment. */
+  readonly shards?: ShardingFunction
+  readonly layout?: Layout
+  /** Pins shards (by name or label) to nodes; the others are placed evenly by weight. Default: all evenly. */
+  readonly placement?: 'even' | Readonly<Record<string, string>>
+}
+
+/** What `findPage` makes its cursors with. */
+export interface CursorOptions {
+  /**
+   * Signs cursors; 16 bytes at least, the same in every process. Of several the first signs and all are accepted, so that a
+   * secret can be replaced: put the new one first, and drop the old one when its cursors are no longer in use.
+   */
+  readonly secret: string | Uint8Array | readonly (string | Uint8Array)[]
+}
+
+/** What a data source says of scatters: for its entities, and for its nodes. */
+export interface DataSourceScatterOptions extends ScatterOptions {
+  /**
+   * Scatters that run on a node at once, and likewise streams that are open on it. Default, and the most: the node's pool
+   * size less one, so that operations on one shard always find a connection.
+   */
+  readonly concurrencyPerNode?: number
+}
+
+type ConnectionOption =
+  | 'type'
+  | 'url'
+  | 'host'
+  | 'port'
+  | 'username'
+  | 'password'
+  | 'database'
+  | 'ssl'
+  | 'replication'
+  | 'driver'
+  | 'nativeDriver'
+
+/** TypeORM's options for PostgreSQL, less those of one connection, and the topology. */
+export interface ShardedDataSourceOptions extends Omit<PostgresDataSourceOptions, ConnectionOption> {
+  readonly type: 'postgres'
+  readonly nodes: Readonly<Record<string, NodeOptions>>
+  /** The node of the unsharded entities. Default: the first. */
+  readonly home?: string
+  /** For groups that do not say. Default `'schema'`. */
+  readonly layout?: Layout
+  readonly groups?: Readonly<Record<string, GroupOptions>>
+  /** For entities that do not say. */
+  readonly scatter?: DataSourceScatterOptions
+  /** For entities that do not say. Default true; see `ShardedOptions.primaryKeyCheck`. */
+  readonly primaryKeyCheck?: boolean
+  /** Named statements per connection: true means 256 of them. Turn off behind a pooler in transaction mode. Default true. */
+  readonly preparedStatements?: boolean | { readonly max: number }
+  /**
+   * How a write over several nodes is committed. Default: `'two-phase'` where every node allows it (its
+   * `max_prepared_transactions` is above 0), else `'best-effort'`, and the log says so once.
+   */
+  readonly transactions?: TransactionMode
+  /**
+   * Milliseconds that a statement of a transaction over several nodes may wait for a lock, before it fails with
+   * LOCK_TIMEOUT: a deadlock over nodes is seen by none of them. Default 10,000; `Infinity`: for ever.
+   */
+  readonly lockTimeoutMs?: number
+  /** For `findPage`, which is refused without. */
+  readonly cursors?: CursorOptions
+  /**
+   * Gives the manager of the transaction that the present request is in, as code that keeps it in an `AsyncLocalStorage` has
+   * it; undefined outside of one. Repositories and managers that were made for no query runner then work in that transaction, and
+   * so do `dataSource.query`, `createQueryBuilder` and `transaction` (nested). It is asked for each operation. What was made for
+   * a query runner, and `createQueryRunner` itself, do not ask.
+   *
+   * @example currentManager: () => requests.getStore()?.manager
+   */
+  readonly currentManager?: CurrentManager
+}

@@ -1,0 +1,609 @@
+import pLimit from 'p-limit'
+import {
+  CannotConnectAlreadyConnectedError,
+  CannotExecuteNotConnectedError,
+  DataSource,
+  type EntityMetadata,
+  type EntityTarget,
+  type ObjectLiteral,
+  type QueryRunner,
+  type ReplicationMode,
+} from 'typeorm'
+import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver'
+import { ShardedError } from '../../errors/sharded-error'
+import { NodePool } from '../../execution/node-pool'
+import type { StatementListener } from '../../execution/statement-event'
+import { loadHash } from '../../functions/hash-slot'
+import type { CursorSigner } from '../../merging/cursor'
+import { buildShardedModel } from '../../metadata/build-sharded-model'
+import type { LookupModel } from '../../metadata/lookup'
+import { lookupArgsStorage } from '../../metadata/lookup-args-storage'
+import { shardArgsStorage } from '../../metadata/shard-args-storage'
+import type { ShardedEntity, ShardedModel } from '../../metadata/sharded-entity'
+import { withLookups } from '../../metadata/with-lookups'
+import { placeholderSchema } from '../../planning/bind-shard-names'
+import { defaultCollation } from '../../planning/collation-name'
+import { collationReport } from '../../planning/collation-report'
+import type { Shard } from '../../topology/shard'
+import { createShardMap, type ShardMap } from '../../topology/shard-map'
+import { type ControlPointListener, ControlPoints } from '../../transactions/control-point'
+import type { RecoveryReport } from '../../transactions/recover-transactions'
+import { TwoPhase } from '../../transactions/two-phase'
+import { quoted } from '../../values/quoted'
+import { bindMetadata, markGenerated } from '../binding/bind-metadata'
+import { checkPhysicalNames } from '../binding/check-physical-names'
+import { colocationGroup } from '../binding/colocation-group'
+import { describeEntities } from '../binding/describe-entities'
+import { canonicalValue, type EntityBinding, shardOfKey } from '../binding/entity-binding'
+import { IdMakers } from '../binding/id-makers'
+import { bindLookups } from '../binding/lookups'
+import { Origins } from '../binding/origins'
+import { primaryKeyText } from '../binding/primary-key-text'
+import { slotColumnsOf } from '../binding/slot-columns'
+import { buildTableCatalog } from '../binding/table-catalog'
+import { keyValues } from '../find/with-key'
+import { LookupAdministration } from '../lookups/lookup-administration'
+import type { BuildLookupsOptions, LookupReport } from '../lookups/lookup-maintenance'
+import { createBuilder, type ShardedSelectQueryBuilder } from '../operations/sharded-query-builders'
+import { ShardedQueryRunner } from '../operations/sharded-query-runner'
+import { locateRows } from '../reads/locate-rows'
+import { KeyGuard } from '../runners/key-guard'
+import { pgFacade, shardBinder } from '../runners/pg-facade'
+import { ShardAccess } from '../runners/shard-access'
+import { ShardDataSource } from '../runners/shard-data-source'
+import { type ShardHandle, ShardRuntime, type TransactionSettings } from '../runners/shard-runtime'
+import { ShardedRelationLoader } from '../runners/sharded-relation-loader'
+import { ShardedResultCache } from '../runners/sharded-result-cache'
+import { SchemaDataSource } from '../schema/schema-data-source'
+import { StatementEngine } from '../statements/statement-engine'
+import { currentRunnerOf } from './current-manager'
+import {
+  checkOptions,
+  cursorSignerOf,
+  homeOf,
+  limitsOf,
+  lockTimeoutOf,
+  maxPreparedOf,
+  poolConfigOf,
+} from './resolve-options'
+import type { ShardedDataSourceOptions } from './sharded-data-source-options'
+import { ShardedEntityManager } from './sharded-entity-manager'
+import type { ShardedRepository } from './sharded-repository'
+
+/** Nodes that are connected to, or synchronised, at once. */
+const nodesAtOnce = 16
+
+type SchemaWork = (schema: SchemaDataSource, shard: Shard | undefined) => Promise<void>
+
+/** Where a key lives. */
+export interface Location {
+  readonly slot: number | undefined
+  readonly shard: string
+  readonly node: string
+}
+
+/**
+ * A TypeORM data source over several PostgreSQL databases. Sharded entities live on their shards, unsharded ones on the
+ * home node; repositories, managers and Active Record are used as with a plain data source.
+ *
+ * @example
+ * const dataSource = new ShardedDataSource({
+ *   type: 'postgres',
+ *   entities: [User, Order],
+ *   nodes: { a: { url: 'postgres://…' }, b: { url: 'postgres://…' } },
+ * })
+ * await dataSource.initialize()
+ */
+export class ShardedDataSource extends DataSource {
+  declare readonly manager: ShardedEntityManager
+  private readonly sharding: ShardedDataSourceOptions
+  /** Signs the cursors of pages; for this package's own parts. */
+  readonly cursorSigner: CursorSigner | undefined
+  private pools: ReadonlyMap<string, NodePool> = new Map()
+  private readonly listeners: Set<StatementListener> = new Set()
+  private readonly controlPoints: ControlPoints = new ControlPoints((text) => this.logger.log('warn', text))
+  private transactions: TransactionSettings = { mode: 'best-effort', twoPhase: undefined }
+  private built: ShardRuntime | undefined
+  private builtEngine: StatementEngine | undefined
+  private ids: IdMakers | undefined
+
+  /** @throws ShardedError OPTIONS_INVALID */
+  constructor(options: ShardedDataSourceOptions) {
+    checkOptions(options)
+    const late: { home: () => NodePool } = { home: () => notConnected() }
+    // TypeORM would set parseInt8 on the module it is given, for every pool of the process: the node pools do it here.
+    super({ ...options, parseInt8: undefined, driver: pgFacade(() => late.home()), nativeDriver: false } as never)
+    late.home = () => this.pool(homeOf(options))
+    this.wrapCache()
+    this.sharding = options
+    this.cursorSigner = cursorSignerOf(options)
+    Object.assign(this, { relationLoader: new ShardedRelationLoader(this, () => this.runtime) })
+  }
+
+  override setOptions(options: Parameters<DataSource['setOptions']>[0]): this {
+    super.setOptions(options)
+    if ('cache' in options && options.cache) this.wrapCache()
+    return this
+  }
+
+  private wrapCache(): void {
+    const { queryResultCache: cache } = this
+    if (cache) Object.assign(this, { queryResultCache: new ShardedResultCache(() => cache) })
+  }
+
+  /** What initialisation has built; for this package's own parts. */
+  get runtime(): ShardRuntime {
+    return this.built ?? notConnected()
+  }
+
+  /** Runs statements over the shards; for this package's own parts. */
+  get engine(): StatementEngine {
+    return this.builtEngine ?? notConnected()
+  }
+
+  /** The shards of all entities, or of one entity's colocation group, in order. @throws ShardedError NOT_SHARDED */
+  shards(target?: EntityTarget<ObjectLiteral>): readonly Shard[] {
+    if (target === undefined) return Object.freeze([...this.runtime.map.shards.values()])
+    return this.bindingOf(target).shards
+  }
+
+  /** The data source of one shard, as plain TypeORM has it. @throws ShardedError SHARD_UNKNOWN */
+  shard(name: string): ShardDataSource {
+    return this.runtime.handle({ name }).dataSource
+  }
+
+  /** Which shard and node hold a shard key; a composite key is given as a list. @throws ShardedError KEY_INVALID, KEY_NOT_OWNED, NOT_SHARDED */
+  locate(target: EntityTarget<ObjectLiteral>, key: unknown): Location {
+    const binding = this.bindingOf(target)
+    const values = keyValues(binding, key)
+    const canonical = binding.keyColumns.map((_, index) => canonicalValue(binding, index, values[index]))
+    const shard = shardOfKey(binding, canonical)
+    return Object.freeze({ slot: binding.entity.fn.slotOf(canonical), shard: shard.name, node: shard.node })
+  }
+
+  /** Which shard lies on which node, with its epoch. */
+  get shardMap(): ShardMap {
+    return this.runtime.map
+  }
+
+  /** Calls `listener` after every statement to any node; the returned function ends that. */
+  onStatement(listener: StatementListener): () => void {
+    this.listeners.add(listener)
+    const ends = [...this.pools.values()].map((pool) => pool.onStatement(listener))
+    return () => {
+      this.listeners.delete(listener)
+      for (const end of ends) end()
+    }
+  }
+
+  /**
+   * Calls `listener` at every control point of writes over several nodes and of their recovery, and waits for it: for tests
+   * that let a process or a server die there. The returned function ends that.
+   */
+  onControlPoint(listener: ControlPointListener): () => void {
+    return this.controlPoints.listen(listener)
+  }
+
+  /**
+   * Ends what commits over several nodes left prepared when a process or a node died in the middle: what was decided is
+   * committed, all else rolled back. It also runs when the data source is initialised and every few seconds after that;
+   * any number of processes may do it at once.
+   *
+   * @throws ShardedError TWO_PHASE_UNAVAILABLE where transactions are not committed in two phases
+   */
+  async recoverTransactions(): Promise<RecoveryReport> {
+    const { mode, twoPhase } = this.runtime.transactions
+    if (twoPhase) return twoPhase.recover()
+    throw new ShardedError('TWO_PHASE_UNAVAILABLE', `Transactions are ${mode} here, over ${this.pools.size} node(s).`, {
+      details: { mode, nodes: this.pools.size },
+    })
+  }
+
+  /**
+   * Connects to all nodes, checks the entities and makes their shards' data sources. A failure closes what was opened.
+   * @throws ShardedError SHARD_UNAVAILABLE, TWO_PHASE_UNAVAILABLE, ID_COLUMN_INVALID and the errors of `buildShardedModel`
+   */
+  override async initialize(): Promise<this> {
+    if (this.isInitialized) throw new CannotConnectAlreadyConnectedError()
+    await loadHash()
+    this.pools = this.createPools()
+    try {
+      await this.eachNode((pool) => pool.loadFacts())
+      const { facts } = this.pool(homeOf(this.sharding))
+      Object.assign(this.driver, { version: facts.version, database: facts.database, searchSchema: facts.searchSchema })
+      this.transactions = await this.openTransactions()
+      await super.initialize()
+      await this.lookups.load()
+      this.transactions.twoPhase?.start()
+      return this
+    } catch (error) {
+      await this.endPools()
+      throw error
+    }
+  }
+
+  /** Closes every connection that was opened. */
+  override async destroy(): Promise<void> {
+    if (!this.isInitialized) throw new CannotExecuteNotConnectedError()
+    try {
+      await this.ids?.close()
+      await super.destroy()
+    } finally {
+      await this.endPools()
+    }
+  }
+
+  /** Brings the schema of every shard, and of the home node's own tables, in line with the entities. */
+  override async synchronize(dropBeforeSync = false): Promise<void> {
+    if (!this.isInitialized) throw new CannotExecuteNotConnectedError()
+    if (dropBeforeSync) await this.lookups.dropStates()
+    await this.eachSchema((schema, shard) => this.synchronizeSchema(schema, shard, dropBeforeSync))
+    await this.lookups.settle()
+  }
+
+  /** Drops every shard, and the home node's own tables of this data source's entities; nothing else. */
+  override async dropDatabase(): Promise<void> {
+    if (!this.isInitialized) throw new CannotExecuteNotConnectedError()
+    await this.lookups.dropStates()
+    await this.eachSchema((schema, shard) => this.dropSchema(schema, shard))
+  }
+
+  /**
+   * Makes the tables and triggers of lookups where they are missing, enters the rows that were there before, and then lets
+   * reads use them. It may be run beside writes, and again after it was ended: it goes on where it was.
+   *
+   * @throws ShardedError LOOKUP_DUPLICATES where rows have one value of a `@GlobalUnique`; the reason of the signal
+   * @example
+   * await dataSource.buildLookups({ onProgress: ({ lookup, shardsDone, shards }) => console.log(lookup, shardsDone, shards) })
+   */
+  async buildLookups(options: BuildLookupsOptions = {}): Promise<void> {
+    await this.lookups.build(options)
+  }
+
+  /**
+   * Compares every lookup with the rows that it finds, and changes nothing: one report a lookup. Beside writes it looks again
+   * at what differs, so that a transaction that is just committing is no difference.
+   */
+  async verifyLookups(): Promise<readonly LookupReport[]> {
+    return this.lookups.verify()
+  }
+
+  /**
+   * Compares every lookup with the rows that it finds, enters what is missing and removes what dangles. The reports say what
+   * was wrong; `duplicates` are rows that could not be entered.
+   */
+  async repairLookups(): Promise<readonly LookupReport[]> {
+    return this.lookups.repair()
+  }
+
+  /**
+   * Brings lookups in line with what other programs have written past this data source, which triggers have noted. Returns the
+   * number of notes that were taken. To be called from time to time where there are such programs.
+   */
+  async drainLookups(): Promise<number> {
+    return this.lookups.drain()
+  }
+
+  /** @throws ShardedError MIGRATIONS_UNSUPPORTED where entities are sharded */
+  override async runMigrations(options?: Parameters<DataSource['runMigrations']>[0]) {
+    this.refuseMigrations()
+    return super.runMigrations(options)
+  }
+
+  /** @throws ShardedError MIGRATIONS_UNSUPPORTED where entities are sharded */
+  override async undoLastMigration(options?: Parameters<DataSource['undoLastMigration']>[0]) {
+    this.refuseMigrations()
+    return super.undoLastMigration(options)
+  }
+
+  override getRepository<Entity extends ObjectLiteral>(target: EntityTarget<Entity>): ShardedRepository<Entity> {
+    return this.manager.getRepository(target)
+  }
+
+  override createEntityManager(queryRunner?: QueryRunner): ShardedEntityManager {
+    return new ShardedEntityManager(this, queryRunner)
+  }
+
+  /** TypeORM's query builder, which reaches all shards as one database and can be narrowed; see `explain`. */
+  override createQueryBuilder<Entity extends ObjectLiteral>(
+    entityClass: EntityTarget<Entity>,
+    alias: string,
+    queryRunner?: QueryRunner,
+  ): ShardedSelectQueryBuilder<Entity>
+  override createQueryBuilder(queryRunner?: QueryRunner): ShardedSelectQueryBuilder<ObjectLiteral>
+  override createQueryBuilder(
+    entityOrRunner?: EntityTarget<ObjectLiteral> | QueryRunner,
+    alias?: string,
+    queryRunner?: QueryRunner,
+  ): ShardedSelectQueryBuilder<ObjectLiteral> {
+    if (!alias) return createBuilder(this, (entityOrRunner as QueryRunner | undefined) ?? this.currentRunner())
+    return createBuilder(this, queryRunner ?? this.currentRunner(), {
+      target: entityOrRunner as EntityTarget<ObjectLiteral>,
+      alias,
+    })
+  }
+
+  /** Raw SQL over the shards as one database; in the present transaction, where the option `currentManager` names one. */
+  // TypeORM's own default type of a raw result.
+  // biome-ignore lint/suspicious/noExplicitAny: the signature is TypeORM's
+  override query<T = any>(
+    query: string,
+    parameters?: unknown[] | ObjectLiteral,
+    queryRunner: QueryRunner | undefined = this.currentRunner(),
+  ): Promise<T> {
+    return super.query(query, parameters, queryRunner)
+  }
+
+  /** The query runner of the present transaction; for this package's own parts. @throws ShardedError CURRENT_MANAGER_INVALID */
+  currentRunner(): QueryRunner | undefined {
+    return currentRunnerOf(this, this.sharding.currentManager)
+  }
+
+  override createQueryRunner(mode: ReplicationMode = 'master'): QueryRunner {
+    const runner = new ShardedQueryRunner(
+      () => this.runtime,
+      this.driver as PostgresDriver,
+      mode,
+      () => this.builtEngine,
+    )
+    this.createEntityManager(runner)
+    return runner
+  }
+
+  protected override async buildMetadatas(): Promise<void> {
+    await super.buildMetadatas()
+    const entities = describeEntities(this.entityMetadatas)
+    const defaults = {
+      layout: this.sharding.layout ?? 'schema',
+      scatter: this.sharding.scatter ?? {},
+      primaryKeyCheck: this.sharding.primaryKeyCheck ?? true,
+      groups: this.sharding.groups ?? {},
+    } as const
+    const sharded = buildShardedModel(entities, shardArgsStorage(), defaults)
+    const model = withLookups(sharded, entities, lookupArgsStorage(), defaults)
+    bindMetadata(
+      this.entityMetadatas.filter((metadata) => groupOf(metadata, model) !== undefined),
+      (metadata) => ({ schema: placeholderSchema, name: metadata.tableName }),
+    )
+    const runtime = this.buildRuntime(model)
+    this.built = runtime
+    this.builtEngine = new StatementEngine(
+      runtime,
+      buildTableCatalog(
+        this.entityMetadatas,
+        (metadata) => groupOf(metadata, model),
+        (target) => runtime.bindingOf(target),
+      ),
+    )
+    await this.loadCollations()
+    await this.ids?.open()
+  }
+
+  /** Asks every node how it sorts, and reports what is not the same on all: orders by it are refused when asked for. */
+  private async loadCollations(): Promise<void> {
+    const sharded = this.entityMetadatas.filter((metadata) => groupOf(metadata, this.model) !== undefined)
+    const declared = sharded.flatMap((metadata) => metadata.columns).flatMap(({ collation }) => collation ?? [])
+    const names = [defaultCollation, ...new Set(declared.map(quoted))]
+    await this.eachNode((pool) => pool.loadSortFacts(names))
+    const facts = [...this.pools.values()].map((pool) => pool.sortFacts)
+    // Those of users that all nodes have: raw SQL may sort by them. What one node alone has is its own affair.
+    const isCommon = (name: string) => facts.every(({ collations }) => collations.has(name))
+    const common = [...(facts[0]?.collations.keys() ?? [])].filter((name) => {
+      // Of the two names of one that the search path finds, the short one.
+      const bare = name.replace(/^"(?:[^"]|"")*"\./, '')
+      return isCommon(name) && (bare === name || !isCommon(bare))
+    })
+    for (const line of collationReport(facts, [...names, ...common])) this.logger.log('warn', line)
+  }
+
+  private buildRuntime(model: LookupModel): ShardRuntime {
+    const map = this.buildMap(model)
+    const tablesOf = (group: string | undefined) =>
+      this.entityMetadatas.filter((metadata) => groupOf(metadata, model) === group)
+    checkPhysicalNames(
+      [...map.groups].map(([group, shards]) => ({ shards, metadatas: tablesOf(group) })),
+      tablesOf(undefined),
+    )
+    const bindings = new Map<unknown, EntityBinding>()
+    const ids = new IdMakers(this.pool(map.home).background, this.sharding.parseInt8 ?? false)
+    this.ids = ids
+    for (const entity of model.entities.values())
+      bindings.set(entity.target, this.bindEntity(entity, { map, model, ids }))
+    const origins = new Origins((target) => bindings.get(target))
+    const handles = new Map<string, ShardHandle>()
+    const template = {
+      dataSource: this,
+      guard: new KeyGuard({
+        bindingOf: (target) => bindings.get(target),
+        isLoaded: (entity) => origins.of(entity) !== undefined,
+        locate: async (binding, entity, transaction) => {
+          const located = await locateRows(new ShardAccess(this.runtime, transaction), binding, [entity])
+          return located.get(primaryKeyText(binding.metadata, entity))?.shard
+        },
+      }),
+      synchronizeShard: (shard: Shard, drop: boolean) =>
+        this.onSchema(shard.node, model, shard, (schema) => this.synchronizeSchema(schema, shard, drop)),
+      dropShard: (shard: Shard) => this.onSchema(shard.node, model, shard, (schema) => this.dropSchema(schema, shard)),
+    }
+    for (const shard of map.shards.values()) {
+      const bind = shardBinder(shard)
+      handles.set(shard.name, {
+        shard,
+        bind,
+        dataSource: new ShardDataSource(template, shard, () => this.pool(shard.node), bind),
+      })
+    }
+    this.model = model
+    const warn = (text: string): void => this.logger.log('warn', text)
+    const lookups = bindLookups(model, {
+      map,
+      bindings,
+      pools: [...this.pools.values()],
+      askReady: async () => this.lookups.askReady(),
+    })
+    const transactions = { ...this.transactions, points: this.controlPoints }
+    const limits = limitsOf(this.sharding)
+    return new ShardRuntime(map, this.pools, handles, bindings, origins, warn, limits, transactions, lookups)
+  }
+
+  private model: ShardedModel = { entities: new Map(), groups: new Map() }
+
+  private bindEntity(
+    entity: ShardedEntity,
+    { map, model, ids }: { readonly map: ShardMap; readonly model: ShardedModel; readonly ids: IdMakers },
+  ): EntityBinding {
+    const metadata = this.getMetadata(entity.target as EntityTarget<ObjectLiteral>)
+    const keyColumns = entity.keyColumns.map(({ propertyPath }) => {
+      const column = metadata.findColumnWithPropertyPath(propertyPath)
+      if (!column) throw new RangeError(`${entity.name} has no column ${propertyPath}`)
+      return column
+    })
+    const id = ids.idOf(entity, metadata)
+    if (id) markGenerated(id.column)
+    return Object.freeze({
+      entity,
+      metadata,
+      shards: map.groups.get(entity.group) ?? [],
+      keyColumns: Object.freeze(keyColumns),
+      id,
+      slotColumns: slotColumnsOf(metadata, (target) => model.entities.get(target)),
+    })
+  }
+
+  private buildMap(model: ShardedModel): ShardMap {
+    const { nodes, home, groups = {} } = this.sharding
+    for (const name of Object.keys(groups)) {
+      if (!model.groups.has(name)) {
+        throw new ShardedError('OPTIONS_INVALID', `groups names "${name}", and no entity is of that group.`, {
+          details: { group: name },
+        })
+      }
+    }
+    return createShardMap({
+      nodes: Object.entries(nodes).map(([name, { weight }]) => ({ name, ...(weight !== undefined && { weight }) })),
+      ...(home !== undefined && { home }),
+      groups: [...model.groups.values()].map((group) => {
+        const placement = groups[group.name]?.placement
+        return { ...group, ...(placement !== undefined && { placement }) }
+      }),
+    })
+  }
+
+  private createPools(): ReadonlyMap<string, NodePool> {
+    const pools = new Map<string, NodePool>()
+    for (const [name, node] of Object.entries(this.sharding.nodes)) {
+      const pool = new NodePool({
+        name,
+        pool: poolConfigOf(this.sharding, node),
+        maxPrepared: maxPreparedOf(this.sharding),
+        concurrency: this.sharding.scatter?.concurrencyPerNode,
+        parseInt8: this.sharding.parseInt8,
+        lockTimeoutMs: lockTimeoutOf(this.sharding),
+        onPoolError:
+          this.sharding.poolErrorHandler ??
+          ((error) => this.logger.log('warn', `Node ${name}: an idle connection failed. ${error}`)),
+      })
+      for (const listener of this.listeners) pool.onStatement(listener)
+      pools.set(name, pool)
+    }
+    return pools
+  }
+
+  /** The mode that the options ask for, or else the best that all nodes allow. */
+  private async openTransactions(): Promise<TransactionSettings> {
+    const { transactions: asked } = this.sharding
+    const isSeveral = this.pools.size > 1
+    if (asked === 'best-effort' || asked === 'single-shard') return { mode: asked, twoPhase: undefined }
+    if (!isSeveral) return { mode: 'two-phase', twoPhase: undefined }
+    const warn = (text: string): void => this.logger.log('warn', text)
+    try {
+      const twoPhase = await TwoPhase.open([...this.pools.values()], { points: this.controlPoints, warn })
+      return { mode: 'two-phase', twoPhase }
+    } catch (error) {
+      if (asked === 'two-phase' || !(error instanceof ShardedError) || error.code !== 'TWO_PHASE_UNAVAILABLE')
+        throw error
+      warn(`Writes over several nodes are best-effort. ${error.message}`)
+      return { mode: 'best-effort', twoPhase: undefined }
+    }
+  }
+
+  private async endPools(): Promise<void> {
+    const { twoPhase } = this.transactions
+    this.transactions = { mode: 'best-effort', twoPhase: undefined }
+    await twoPhase?.stop()
+    const pools = [...this.pools.values()]
+    this.pools = new Map()
+    this.built = undefined
+    this.builtEngine = undefined
+    await Promise.all(pools.map((pool) => pool.end()))
+  }
+
+  private pool(name: string): NodePool {
+    return this.pools.get(name) ?? notConnected()
+  }
+
+  private async eachNode(work: (pool: NodePool) => Promise<unknown>): Promise<void> {
+    const limit = pLimit(nodesAtOnce)
+    const settled = await Promise.allSettled([...this.pools.values()].map((pool) => limit(() => work(pool))))
+    const failed = settled.find((one) => one.status === 'rejected')
+    if (failed) throw failed.reason
+  }
+
+  /** Nodes at once, the schemas of a node in turn: what they create (extensions, types) would collide. */
+  private async eachSchema(work: SchemaWork): Promise<void> {
+    const { map } = this.runtime
+    const { model } = this
+    await this.eachNode(async ({ name }) => {
+      if (name === map.home) await this.onSchema(name, model, undefined, work)
+      for (const shard of map.shards.values()) {
+        if (shard.node === name) await this.onSchema(name, model, shard, work)
+      }
+    })
+  }
+
+  private onSchema(node: string, model: ShardedModel, shard: Shard | undefined, work: SchemaWork): Promise<void> {
+    const owns = (metadata: EntityMetadata) => groupOf(metadata, model) === shard?.group
+    const lookups = shard ? this.runtime.lookups.ofGroup(shard.group) : []
+    return SchemaDataSource.run({ template: this, pool: this.pool(node), owns, shard, lookups }, (schema) =>
+      work(schema, shard),
+    )
+  }
+
+  private async synchronizeSchema(schema: SchemaDataSource, shard: Shard | undefined, drop: boolean): Promise<void> {
+    if (shard && drop) await this.lookups.uninstall(shard)
+    await schema.synchronize(drop)
+    if (shard) await this.lookups.install(shard)
+  }
+
+  private async dropSchema(schema: SchemaDataSource, shard: Shard | undefined): Promise<void> {
+    if (shard) await this.lookups.uninstall(shard)
+    await schema.dropDatabase()
+  }
+
+  private get lookups(): LookupAdministration {
+    return new LookupAdministration({
+      runtime: this.runtime,
+      openRunner: () => this.createQueryRunner() as ShardedQueryRunner,
+      eachNode: (work) => this.eachNode(work),
+    })
+  }
+
+  private bindingOf(target: EntityTarget<ObjectLiteral>): EntityBinding {
+    const { target: known, name } = this.getMetadata(target)
+    const binding = this.runtime.bindingOf(known)
+    if (binding) return binding
+    throw new ShardedError('NOT_SHARDED', `${name} is not sharded.`, { details: { entity: name } })
+  }
+
+  private refuseMigrations(): void {
+    if (!this.runtime.hasShardedEntities) return
+    throw new ShardedError('MIGRATIONS_UNSUPPORTED', 'The data source has sharded entities.', {})
+  }
+}
+
+function notConnected(): never {
+  throw new CannotExecuteNotConnectedError()
+}
+
+const groupOf = (metadata: EntityMetadata, { entities }: ShardedModel): string | undefined =>
+  colocationGroup(metadata, (target) => entities.get(target)?.group)

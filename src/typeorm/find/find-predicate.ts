@@ -1,0 +1,215 @@
+import type { EntityMetadata } from 'typeorm'
+import { FindOperator, type ObjectLiteral } from 'typeorm'
+import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata'
+import type { EmbeddedMetadata } from 'typeorm/metadata/EmbeddedMetadata'
+import type { RelationMetadata } from 'typeorm/metadata/RelationMetadata'
+import { ApplyValueTransformers } from 'typeorm/util/ApplyValueTransformers'
+import type { KeyBound, KeyConstraint } from '../../functions/sharding-function'
+import { type Predicate, unknownPredicate } from '../../routing/predicate'
+import { canonicalKey } from '../../values/canonical-key'
+import type { EntityBinding } from '../binding/entity-binding'
+import type { SlotColumn } from '../binding/slot-columns'
+
+type BindingOf = (target: unknown) => EntityBinding | undefined
+
+/**
+ * What a `where` of find options (or the criteria of update and delete) says of the shard key. Reads the object only:
+ * TypeORM changes operators while it builds SQL, this never does.
+ */
+export function findPredicate(binding: EntityBinding, where: unknown, bindingOf: BindingOf): Predicate {
+  if (Array.isArray(where)) {
+    // TypeORM drops empty branches of an OR; a list of nothing but those is no condition.
+    const branches = where.filter((branch) => !isEmptyObject(branch))
+    if (branches.length === 0) return unknownPredicate
+    return { kind: 'or', of: branches.map((branch) => findPredicate(binding, branch, bindingOf)) }
+  }
+  if (!isPlain(where)) return unknownPredicate
+  const parts: Predicate[] = []
+  collect({ binding, metadata: binding.metadata, bindingOf, parts }, where, '')
+  return parts.length === 1 && parts[0] ? parts[0] : { kind: 'and', of: parts }
+}
+
+interface Collector {
+  readonly binding: EntityBinding
+  readonly metadata: EntityMetadata
+  readonly bindingOf: BindingOf
+  readonly parts: Predicate[]
+}
+
+function collect(collector: Collector, where: ObjectLiteral, prefix: string): void {
+  const { binding, parts } = collector
+  for (const name in where) {
+    const value: unknown = where[name]
+    if (value === undefined || value === null) continue
+    const path = prefix + name
+    const keyIndex = binding.keyColumns.findIndex((column) => column.propertyPath === path)
+    const keyColumn = binding.keyColumns[keyIndex]
+    const slotColumn = binding.slotColumns.find(({ column }) => column.propertyPath === path)
+    if (keyColumn && !isRelationObject(keyColumn, value)) {
+      parts.push(columnPredicate(keyReading(binding, keyIndex, keyColumn), value))
+    } else if (slotColumn && !isRelationObject(slotColumn.column, value)) {
+      parts.push(columnPredicate(slotReading(slotColumn), value))
+    } else if (isPlain(value) || value instanceof FindOperator || Array.isArray(value)) {
+      collectNested(collector, path, value)
+    }
+  }
+}
+
+function collectNested(collector: Collector, path: string, value: unknown): void {
+  const { metadata, binding, parts, bindingOf } = collector
+  const embedded: EmbeddedMetadata | undefined = metadata.findEmbeddedWithPropertyPath(path)
+  if (embedded) {
+    if (isPlain(value)) collect(collector, value, `${path}.`)
+    return
+  }
+  const relation = metadata.findRelationWithPropertyPath(path)
+  if (!relation) return
+  if (value instanceof FindOperator) {
+    const [joinColumn, another] = relation.joinColumns
+    if (!joinColumn || another) return
+    const keyIndex = binding.keyColumns.indexOf(joinColumn)
+    const slotColumn = binding.slotColumns.find(({ column }) => column === joinColumn)
+    if (keyIndex >= 0) parts.push(columnPredicate(keyReading(binding, keyIndex, joinColumn), value))
+    else if (slotColumn) parts.push(columnPredicate(slotReading(slotColumn), value))
+    return
+  }
+  collectJoinColumns(collector, relation, value)
+  // A joined row of the same group lies on the same shard: what is said of its key holds for this one's shard.
+  const inverse = bindingOf(relation.inverseEntityMetadata.target)
+  if (inverse && inverse.entity.group === binding.entity.group) parts.push(findPredicate(inverse, value, bindingOf))
+}
+
+/** `where: { user: { id: 42 } }` says `userId = 42` where the join column is part of the shard key. */
+function collectJoinColumns({ binding, parts }: Collector, relation: RelationMetadata, value: unknown): void {
+  if (!isPlain(value)) return
+  for (const joinColumn of relation.joinColumns) {
+    const keyIndex = binding.keyColumns.indexOf(joinColumn)
+    const referenced: unknown =
+      joinColumn.referencedColumn?.propertyName === undefined
+        ? undefined
+        : value[joinColumn.referencedColumn.propertyName]
+    if (keyIndex < 0 || referenced === undefined || referenced === null || isPlain(referenced)) continue
+    parts.push(columnPredicate(keyReading(binding, keyIndex, joinColumn), referenced))
+  }
+}
+
+function isRelationObject(column: ColumnMetadata, value: unknown): boolean {
+  return column.relationMetadata !== undefined && isPlain(value)
+}
+
+/** What conditions on a column say of the shard key. */
+interface Reading {
+  /** Equality with one of some values. */
+  readonly values: (raws: readonly unknown[]) => Predicate
+  /** An end without a value is open. */
+  readonly range: (from: RawBound | undefined, to: RawBound | undefined) => Predicate
+}
+
+interface RawBound {
+  readonly raw: unknown
+  readonly inclusive: boolean
+}
+
+function keyReading(binding: EntityBinding, index: number, column: ColumnMetadata): Reading {
+  const key = (raw: unknown): string | undefined => {
+    const type = binding.entity.keyColumns[index]?.type
+    if (type === undefined || raw === undefined || raw === null || typeof raw === 'function') return undefined
+    try {
+      return canonicalKey(transform(column, raw), type)
+    } catch {
+      // PostgreSQL will say what is wrong with the value; until then it narrows nothing.
+      return undefined
+    }
+  }
+  const bound = (given: RawBound | undefined): KeyBound | undefined => {
+    const text = given && key(given.raw)
+    return text === undefined ? undefined : { key: text, inclusive: given?.inclusive ?? true }
+  }
+  return {
+    values: (raws) => constraintPredicate(index, valuesConstraint(raws.map(key))),
+    range: (from, to) => constraintPredicate(index, rangeConstraint(bound(from), bound(to))),
+  }
+}
+
+/** Ids tell the slots of their rows; their order is that of their time, which tells nothing. */
+function slotReading({ column, slotOf }: SlotColumn): Reading {
+  return {
+    values: (raws) => {
+      const slots = raws.map((raw) => (typeof raw === 'function' ? undefined : slotOf(transform(column, raw))))
+      const known = slots.filter((slot) => slot !== undefined)
+      return known.length === slots.length ? { kind: 'slots', slots: [...new Set(known)] } : unknownPredicate
+    },
+    range: () => unknownPredicate,
+  }
+}
+
+const transform = (column: ColumnMetadata, value: unknown): unknown =>
+  column.transformer ? ApplyValueTransformers.transformTo(column.transformer, value) : value
+
+function columnPredicate(reading: Reading, value: unknown): Predicate {
+  return value instanceof FindOperator ? operatorPredicate(reading, value) : reading.values([value])
+}
+
+function operatorPredicate(reading: Reading, operator: FindOperator<unknown>): Predicate {
+  const { type, value } = operator
+  if (operator.child && type !== 'equal') return unknownPredicate
+  const { values, range } = reading
+  switch (type) {
+    case 'equal':
+      return operator.child ? operatorPredicate(reading, operator.child) : values([value])
+    case 'in':
+    case 'any':
+      // NULL in a list equals nothing.
+      return Array.isArray(value) ? values(value.filter((one) => one !== null)) : unknownPredicate
+    case 'between':
+      return Array.isArray(value)
+        ? range({ raw: value[0], inclusive: true }, { raw: value[1], inclusive: true })
+        : unknownPredicate
+    case 'moreThan':
+      return range({ raw: value, inclusive: false }, undefined)
+    case 'moreThanOrEqual':
+      return range({ raw: value, inclusive: true }, undefined)
+    case 'lessThan':
+      return range(undefined, { raw: value, inclusive: false })
+    case 'lessThanOrEqual':
+      return range(undefined, { raw: value, inclusive: true })
+    case 'and':
+    case 'or':
+      return combined(reading, type, value)
+    default:
+      return unknownPredicate
+  }
+}
+
+function combined(reading: Reading, kind: 'and' | 'or', value: unknown): Predicate {
+  if (!Array.isArray(value) || !value.every((one) => one instanceof FindOperator)) return unknownPredicate
+  return { kind, of: value.map((one) => operatorPredicate(reading, one)) }
+}
+
+function constraintPredicate(column: number, constraint: KeyConstraint | undefined): Predicate {
+  return constraint ? { kind: 'key', column, constraint } : unknownPredicate
+}
+
+/** One value that is not understood makes the whole list so. */
+function valuesConstraint(keys: readonly (string | undefined)[]): KeyConstraint | undefined {
+  const known = keys.filter((key) => key !== undefined)
+  return known.length === keys.length ? { kind: 'values', keys: [...new Set(known)] } : undefined
+}
+
+function rangeConstraint(from: KeyBound | undefined, to: KeyBound | undefined): KeyConstraint | undefined {
+  return from || to ? { kind: 'range', ...(from && { from }), ...(to && { to }) } : undefined
+}
+
+/** An object that TypeORM walks into, rather than a value. */
+export function isPlain(value: unknown): value is ObjectLiteral {
+  return (
+    value !== null &&
+    typeof value === 'object' &&
+    !(value instanceof FindOperator) &&
+    !(value instanceof Date) &&
+    !(value instanceof Uint8Array) &&
+    !Array.isArray(value)
+  )
+}
+
+export const isEmptyObject = (value: unknown): boolean => isPlain(value) && Object.keys(value).length === 0

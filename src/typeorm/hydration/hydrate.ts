@@ -1,0 +1,215 @@
+import type { EntityManager, EntityMetadata, FindManyOptions, ObjectLiteral } from 'typeorm'
+import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver'
+import { RawSqlResultsToEntityTransformer } from 'typeorm/query-builder/transformer/RawSqlResultsToEntityTransformer'
+import type { Row } from '../../merging/row'
+import type { Shard } from '../../topology/shard'
+import { type EntityBinding, shardAt } from '../binding/entity-binding'
+import { primaryKeyText } from '../binding/primary-key-text'
+import type { ArmQueryBuilder } from '../find/arm-query-builder'
+import { cloneWhere } from '../find/clone-where'
+import { selectKeys } from '../find/select-keys'
+import type { ShardAccess } from '../runners/shard-access'
+
+/** Primary keys in one statement of a reload, well below the protocol's limit on parameters. */
+const reloadChunk = 5_000
+
+interface ShardRows {
+  readonly shard: Shard
+  readonly rows: Row[]
+  /** Where each row stands on the page. */
+  readonly places: number[]
+}
+
+/**
+ * Turns the rows of a page into entities, in order: by TypeORM's own transformer, shard by shard, since two shards may
+ * hold one primary key. Only these rows become entities. Load events fire with the shard's data source.
+ */
+export async function hydrate(
+  access: ShardAccess,
+  binding: EntityBinding,
+  builder: ArmQueryBuilder<ObjectLiteral>,
+  rows: readonly Row[],
+): Promise<ObjectLiteral[]> {
+  return (await hydrateEach(access, binding, builder, rows)).filter((entity) => entity !== undefined)
+}
+
+/** As `hydrate`, with a gap at the place of a row of which TypeORM makes no entity. */
+export async function hydrateEach(
+  access: ShardAccess,
+  binding: EntityBinding,
+  builder: ArmQueryBuilder<ObjectLiteral>,
+  rows: readonly Row[],
+): Promise<(ObjectLiteral | undefined)[]> {
+  const { origins } = access.runtime
+  // All at once where every row is an entity of its own; two shards may hold one primary key, which it would make one.
+  const all = transform(builder, [...rows])
+  const isRowByRow = all.length === rows.length
+  const isHeard = isLoadHeard(access, binding)
+  if (isRowByRow && !isHeard) {
+    for (const [place, entity] of all.entries())
+      origins.remember(binding, entity, shardAt(binding, Number(rows[place]?.['__arm'])))
+    return all
+  }
+  const page: (ObjectLiteral | undefined)[] = rows.map(() => undefined)
+  for (const { shard, rows: own, places } of byShard(binding, rows)) {
+    const entities = isRowByRow ? places.map((place) => all[place]) : transformEach(builder, own)
+    for (const [index, entity] of entities.entries()) {
+      if (!entity) continue
+      page[places[index] ?? page.length] = entity
+      origins.remember(binding, entity, shard)
+    }
+    const loaded = entities.filter((entity) => entity !== undefined)
+    if (isHeard) await broadcastLoad(access, binding, shard, loaded)
+  }
+  return page
+}
+
+/** What is to be loaded by primary keys. */
+interface Reload {
+  /** Made the rows, which have the primary keys. */
+  readonly builder: ArmQueryBuilder<ObjectLiteral>
+  readonly rows: readonly Row[]
+  readonly options: FindManyOptions<ObjectLiteral>
+  /** The rows are some of those that the find would give; otherwise they are all, and no key needs to be sent. */
+  readonly isPaged: boolean
+}
+
+/**
+ * Loads the entities of a page of primary keys with all that the find options ask for, one find a shard.
+ * Rows that went away between the two are left out, as if the find had come later.
+ */
+export async function reload(access: ShardAccess, binding: EntityBinding, page: Reload): Promise<ObjectLiteral[]> {
+  return (await reloadEach(access, binding, page)).filter((entity) => entity !== undefined)
+}
+
+/** As `reload`, with a gap at the place of a row that went away. */
+export async function reloadEach(
+  access: ShardAccess,
+  binding: EntityBinding,
+  { builder, rows, options, isPaged }: Reload,
+): Promise<(ObjectLiteral | undefined)[]> {
+  const page: (ObjectLiteral | undefined)[] = rows.map(() => undefined)
+  const { strip } = selectKeys(binding.metadata, options.select)
+  const load = async ({ shard, rows: own, places }: ShardRows) => {
+    const keys = keysOf(builder, own)
+    const entities = await access.onShard(shard, (manager) =>
+      findByKeys(manager, binding, options, isPaged ? keys : undefined),
+    )
+    const byKey = new Map(entities.map((entity) => [primaryKeyText(binding.metadata, entity), entity]))
+    for (const [index, key] of keys.entries()) {
+      const entity = byKey.get(primaryKeyText(binding.metadata, key))
+      if (!entity) continue
+      strip(entity)
+      page[places[index] ?? page.length] = entity
+      access.runtime.origins.remember(binding, entity, shard)
+    }
+  }
+  await Promise.all([...byShard(binding, rows)].map(load))
+  return page
+}
+
+/** The primary keys of rows that have nothing else, as objects of the entity's class. */
+export const keysOf = (builder: ArmQueryBuilder<ObjectLiteral>, rows: readonly Row[]): readonly ObjectLiteral[] =>
+  transformEach(builder, [...rows]).filter((key) => key !== undefined)
+
+function transform(builder: ArmQueryBuilder<ObjectLiteral>, rows: Row[]): ObjectLiteral[] {
+  const { expressionMap } = builder
+  if (!expressionMap.mainAlias) return []
+  const driver = builder.dataSource.driver as PostgresDriver
+  return new RawSqlResultsToEntityTransformer(expressionMap, driver, []).transform(rows, expressionMap.mainAlias)
+}
+
+/** One entity a row, in the rows' order; TypeORM makes none of a row in which all that is selected is null. */
+function transformEach(builder: ArmQueryBuilder<ObjectLiteral>, rows: Row[]): (ObjectLiteral | undefined)[] {
+  const entities = transform(builder, rows)
+  return entities.length === rows.length ? entities : rows.map((row) => transform(builder, [row])[0])
+}
+
+function* byShard(binding: EntityBinding, rows: readonly Row[]): Generator<ShardRows> {
+  const shards = new Map<number, ShardRows>()
+  for (const [place, row] of rows.entries()) {
+    const index = Number(row['__arm'])
+    let group = shards.get(index)
+    if (!group) {
+      group = { shard: shardAt(binding, index), rows: [], places: [] }
+      shards.set(index, group)
+    }
+    group.rows.push(row)
+    group.places.push(place)
+  }
+  yield* shards.values()
+}
+
+/** True where a listener, a subscriber or a relation's own listeners may hear of loaded entities. */
+const isLoadHeard = ({ runtime }: ShardAccess, { metadata, shards: [shard] }: EntityBinding): boolean =>
+  metadata.relations.length > 0 ||
+  metadata.afterLoadListeners.length > 0 ||
+  (shard !== undefined && runtime.handle(shard).dataSource.subscribers.length > 0)
+
+async function broadcastLoad(
+  access: ShardAccess,
+  { metadata }: EntityBinding,
+  shard: Shard,
+  entities: ObjectLiteral[],
+): Promise<void> {
+  const { dataSource } = access.runtime.handle(shard)
+  const runner =
+    (access.transaction ? await access.transaction.participant(shard) : undefined)?.queryRunner ??
+    dataSource.createQueryRunner('slave')
+  await runner.broadcaster.broadcast('Load', metadata, entities)
+}
+
+/** The entities of the keys with all that the find options ask for and their keys, in no order; all without keys. */
+export async function findByKeys(
+  manager: EntityManager,
+  { metadata }: Pick<EntityBinding, 'metadata'>,
+  options: FindManyOptions<ObjectLiteral>,
+  keys: readonly ObjectLiteral[] | undefined,
+): Promise<ObjectLiteral[]> {
+  const find = (ids: readonly ObjectLiteral[] | undefined) => {
+    const { skip: _skip, take: _take, ...rest } = options
+    const { select } = selectKeys(metadata, rest.select)
+    const builder = manager.createQueryBuilder(metadata.target, metadata.name)
+    builder.setFindOptions({ ...rest, ...(select && { select }), where: cloneWhere(rest.where) } as never)
+    if (ids) builder.andWhereInIds([...ids])
+    return builder.getMany()
+  }
+  if (!keys) return find(undefined)
+  const entities: ObjectLiteral[] = []
+  for (let start = 0; start < keys.length; start += reloadChunk)
+    entities.push(...(await find(keys.slice(start, start + reloadChunk))))
+  return entities
+}
+
+/** In the order of the keys, with a gap where a row went away between the two statements. */
+export async function entitiesOf(
+  manager: EntityManager,
+  metadata: EntityMetadata,
+  { options, keys }: { options: FindManyOptions<ObjectLiteral>; keys: readonly ObjectLiteral[] },
+): Promise<readonly (ObjectLiteral | undefined)[]> {
+  if (keys.length === 0) return []
+  const found = await findByKeys(manager, { metadata }, options, keys)
+  const byKey = new Map(found.map((entity) => [primaryKeyText(metadata, entity), entity]))
+  const { strip } = selectKeys(metadata, options.select)
+  for (const entity of found) strip(entity)
+  return keys.map((key) => byKey.get(primaryKeyText(metadata, key)))
+}
+
+/** The entities of rows, one a row and in their order, told to listeners and subscribers as TypeORM does. */
+export async function entitiesOfRows(
+  { dataSource, queryRunner }: EntityManager,
+  builder: ArmQueryBuilder<ObjectLiteral>,
+  rows: readonly Row[],
+): Promise<readonly (ObjectLiteral | undefined)[]> {
+  const entities = transformEach(builder, [...rows])
+  const metadata = builder.expressionMap.mainAlias?.metadata
+  if (!metadata) return entities
+  const runner = queryRunner ?? dataSource.createQueryRunner('slave')
+  try {
+    const loaded = entities.filter((entity) => entity !== undefined)
+    await runner.broadcaster.broadcast('Load', metadata, loaded)
+  } finally {
+    if (runner !== queryRunner) await runner.release()
+  }
+  return entities
+}

@@ -1,0 +1,332 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { type ObjectLiteral, QueryFailedError } from 'typeorm'
+import { ShardedError } from '../../errors/sharded-error'
+import type { Fuse } from '../../execution/fuse'
+import type { NodeConnection } from '../../execution/node-connection'
+import { isServerRefusal } from '../../execution/server-refusal'
+import { physicalName } from '../../planning/bind-shard-names'
+import type { Shard } from '../../topology/shard'
+import { requireKey, shardOfKey } from '../binding/entity-binding'
+import { checkIdSlot } from '../binding/entity-ids'
+import { GivenIds, whenReserved } from '../binding/given-ids'
+import { primaryKeyText } from '../binding/primary-key-text'
+import { storedKeys } from '../binding/stored-keys'
+import { fillKey, keyValues } from '../find/with-key'
+import { checkHintedPlace, type OperationContext } from '../operations/operation-context'
+import { BoundClient } from '../runners/bound-client'
+import { ParticipantQueryRunner } from '../runners/participant-query-runner'
+import { unwrap } from '../runners/shard-access'
+import { generateKey } from '../writes/entity-graph'
+import { type LoadChunk, LoadChunks } from './load-chunks'
+import { type RowEncoder, rowEncoder } from './load-encoder'
+import { LoadLane } from './load-lane'
+import type { LoadedShard, LoadOptions, LoadReport } from './load-options'
+import { readUntil } from './read-until'
+
+/** What became of the rows of one shard so far. */
+interface Tally {
+  given: number
+  rows: number
+  skipped: number
+  row?: number
+  failed?: { readonly error: unknown }
+}
+
+const columnsWithDefault = `SELECT a.attname FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+  WHERE a.attrelid = format('%I.%I', $1::text, $2::text)::regclass AND a.attnum > 0
+  AND (a.atthasdef OR a.attidentity <> '' OR t.typdefault IS NOT NULL)`
+
+/**
+ * Rows that are encoded before the answers of the servers are heard. An input that is at hand never waits by itself, and the
+ * servers would: each COPY has them answer twice.
+ */
+const rowsInTurn = 64
+
+/** Rows after which `pause` is called. */
+export const rowsBetweenPauses = 20_000
+
+/** The connection on which a shard is written. */
+export type ConnectionOf = (shard: Shard) => Promise<NodeConnection>
+
+interface RowLoadSettings {
+  readonly options: LoadOptions
+  readonly connectionOf: ConnectionOf
+  readonly fuse: Fuse
+  /** Those that rows may go to. */
+  readonly shards: readonly Shard[]
+  /** A shard that fails ends the load; else the others go on. */
+  readonly endsAtOnce: boolean
+  /** Called now and then while no COPY runs. What it throws ends the load. */
+  readonly pause?: () => Promise<void>
+}
+
+/** Fills a row's key from the hint. @throws TypeError for what is no row */
+function checkRow({ binding, hint }: OperationContext, row: unknown): asserts row is ObjectLiteral {
+  if (row === null || typeof row !== 'object' || Array.isArray(row)) throw notARow(binding.entity.name, row)
+  if (hint?.kind === 'key') fillKey(binding, row, keyValues(binding, hint.value))
+}
+
+function keyOfRow({ binding }: OperationContext, row: ObjectLiteral, ids: GivenIds): readonly string[] {
+  generateKey(binding, row, ids)
+  return requireKey(binding, row, 'load')
+}
+
+/**
+ * The rows of one `load` on their way: placed, encoded and gathered here, while each node takes one COPY after the other.
+ * What waits is bounded: some chunks a node, and what one chunk of each shard holds; the input is read no further until then.
+ */
+export class RowLoad {
+  /** The row that was not to be sent, by its number in the input. */
+  private rejected: number | undefined
+  private count = 0
+  private readonly tallies = new Map<Shard, Tally>()
+  private readonly lanes = new Map<string, LoadLane>()
+  /** Shards of which a batch was not stored at all: what follows is not either. */
+  private readonly caughtUp = new Set<Shard>()
+  private readonly chunks: LoadChunks
+
+  constructor(
+    private readonly context: OperationContext,
+    private readonly settings: RowLoadSettings,
+  ) {
+    this.chunks = new LoadChunks(context.binding.shards.length, settings.options.batch)
+  }
+
+  /** Reads the input to its end and sends it all. @throws what ended it before; `settle` must follow then */
+  async feed(rows: AsyncIterable<unknown> | Iterable<unknown>): Promise<void> {
+    const { fuse } = this.settings
+    const encode = rowEncoder(this.context.binding, await this.defaults())
+    if (Symbol.iterator in rows) {
+      for (const row of rows) {
+        fuse.check()
+        await this.take(row, encode)
+      }
+    } else {
+      for await (const row of readUntil(rows, fuse)) await this.take(row, encode)
+    }
+    for (const chunk of this.chunks.rest()) await this.push(chunk)
+    await this.rest()
+    fuse.check()
+  }
+
+  /** Ends what still runs, and waits until every connection is at rest. */
+  async settle(error: unknown): Promise<void> {
+    this.settings.fuse.blow(unwrap(error))
+    await this.rest()
+  }
+
+  /**
+   * What became of the rows: while they are `loading`, of an input that was read to its `end`, or of one that was `cut` short,
+   * so that nobody knows what is missing.
+   *
+   * @param isDurable says of a shard whether what it took has been committed
+   */
+  report(stage: 'loading' | 'end' | 'cut', isDurable: (shard: Shard) => boolean = () => true): LoadReport {
+    const { shards } = this.context.binding
+    return Object.freeze({
+      rows: this.count,
+      shards: Object.freeze(
+        shards.flatMap((shard): LoadedShard[] => {
+          const tally = this.tallies.get(shard)
+          return tally ? [loadedShard(shard, tally, stage, isDurable(shard))] : []
+        }),
+      ),
+    })
+  }
+
+  /** The first error of a shard. */
+  get failure(): { readonly error: unknown } | undefined {
+    return [...this.tallies.values()].find(({ failed }) => failed)?.failed
+  }
+
+  /** The error of a load that did not do all. */
+  incomplete(cause: unknown, report: LoadReport): ShardedError {
+    const { entity } = this.context.binding
+    const own = unwrap(cause)
+    const refused = report.shards.find(({ row }) => row !== undefined)?.row
+    const row = this.rejected ?? refused
+    const isUnknown = own instanceof ShardedError && own.has('outcome-unknown')
+    const isNothing = !isUnknown && report.shards.every((shard) => shard.rows === 0)
+    const where = row === undefined ? `after row ${this.count}` : `at row ${row}`
+    const what = own instanceof Error ? own.message : String(own)
+    return new ShardedError('LOAD_INCOMPLETE', `${entity.name}.load ended ${where}: ${what}`, {
+      details: { entity: entity.name, report, ...(row !== undefined && { row }) },
+      cause: own,
+      labels: [...(isNothing ? (['no-writes'] as const) : []), ...(isUnknown ? (['outcome-unknown'] as const) : [])],
+    })
+  }
+
+  /** The columns that have a default in the database, which knows it better than the entity; the shards' tables are alike. */
+  private async defaults(): Promise<ReadonlySet<string>> {
+    const { fuse, connectionOf, shards } = this.settings
+    const [shard] = shards
+    if (!shard) return new Set()
+    const { schema, name } = physicalName(this.context.binding.metadata.tableName, shard)
+    const connection = await connectionOf(shard)
+    const { rows } = await connection.query(columnsWithDefault, [schema, name], shard.name, fuse)
+    return new Set(rows.map(({ attname }: { attname: string }) => attname))
+  }
+
+  private async take(row: unknown, encode: RowEncoder): Promise<void> {
+    if (this.context.binding.id) await this.giveId(row)
+    for (const chunk of this.gather(row, encode)) await this.push(chunk)
+    if (this.count % rowsInTurn === 0) await nextTurn()
+    if (this.settings.pause && this.count % rowsBetweenPauses === 0) {
+      await this.rest()
+      this.settings.fuse.check()
+      await this.settings.pause()
+    }
+  }
+
+  private gather(row: unknown, encode: RowEncoder): readonly LoadChunk[] {
+    this.count += 1
+    try {
+      const placed = this.place(row)
+      const keeps = this.settings.options.resume === true
+      return this.chunks.add(placed.shard, encode(placed.row), this.count, keeps ? placed.row : undefined)
+    } catch (error) {
+      this.rejected = this.count
+      throw error
+    }
+  }
+
+  private place(row: unknown): { readonly shard: Shard; readonly row: ObjectLiteral } {
+    const { context } = this
+    const { binding } = context
+    checkRow(context, row)
+    if (this.settings.options.resume && !binding.metadata.hasId(row)) throw withoutId(binding.entity.name)
+    const key = keyOfRow(context, row, new GivenIds())
+    const shard = shardOfKey(binding, key)
+    checkHintedPlace(context, shard)
+    checkIdSlot(binding, row, key)
+    const tally = this.tallies.get(shard)
+    if (tally) tally.given += 1
+    else this.tallies.set(shard, { given: 1, rows: 0, skipped: 0 })
+    return { shard, row }
+  }
+
+  /** The id of the next row, where it has none: before `place`, since it may have to be reserved first. */
+  private async giveId(row: unknown): Promise<void> {
+    if (this.settings.options.resume) return
+    try {
+      const { context } = this
+      checkRow(context, row)
+      const ids = new GivenIds()
+      await ids.give(context.binding, row, await whenReserved(() => keyOfRow(context, row, ids)))
+    } catch (error) {
+      this.count += 1
+      this.rejected = this.count
+      throw error
+    }
+  }
+
+  private async push(chunk: LoadChunk): Promise<void> {
+    const { node } = chunk.shard
+    const lane = this.lanes.get(node) ?? new LoadLane()
+    this.lanes.set(node, lane)
+    await lane.push(() => this.send(chunk))
+  }
+
+  private async rest(): Promise<void> {
+    await Promise.all([...this.lanes.values()].map((lane) => lane.rest()))
+  }
+
+  /** Never fails: what goes wrong is kept by its shard. */
+  private async send(chunk: LoadChunk): Promise<void> {
+    const { fuse, options, endsAtOnce, connectionOf } = this.settings
+    const tally = this.tallies.get(chunk.shard)
+    // Rows behind one that failed would leave a hole, which no count of rows tells of.
+    if (!tally || tally.failed || fuse.isBlown) return
+    let places: readonly number[] | undefined
+    try {
+      const connection = await connectionOf(chunk.shard)
+      places = options.resume ? await this.placesLeft(connection, chunk) : undefined
+      tally.skipped += places ? chunk.numbers.length - places.length : 0
+      tally.rows += await this.copy(connection, chunk, places)
+    } catch (error) {
+      const own = unwrap(error)
+      tally.failed = { error: own }
+      const row = refusedRow(own, chunk, places)
+      if (row !== undefined) tally.row = row
+      if (endsAtOnce) fuse.blow(own)
+      return
+    }
+    try {
+      options.onProgress?.(this.report('loading'))
+    } catch (error) {
+      fuse.blow(error)
+    }
+  }
+
+  private async copy(connection: NodeConnection, chunk: LoadChunk, places?: readonly number[]): Promise<number> {
+    if (places?.length === 0) return 0
+    const { metadata } = this.context.binding
+    const { driver } = metadata.dataSource
+    const { bind } = this.context.access.runtime.handle(chunk.shard)
+    const table = metadata.tablePath.split('.').map((part) => driver.escape(part))
+    const names = chunk.columns.map(({ databaseName }) => driver.escape(databaseName))
+    const text = bind(`COPY ${table.join('.')} (${names.join(', ')}) FROM STDIN`)
+    try {
+      return await connection.copy(text, chunk.lines(places), chunk.shard.name, this.settings.fuse)
+    } catch (error) {
+      throw error instanceof Error ? new QueryFailedError(text, [], error) : error
+    }
+  }
+
+  /** The places in the chunk whose rows are not stored. */
+  private async placesLeft(connection: NodeConnection, chunk: LoadChunk): Promise<readonly number[] | undefined> {
+    if (this.caughtUp.has(chunk.shard)) return undefined
+    const { access, binding } = this.context
+    const { dataSource, bind } = access.runtime.handle(chunk.shard)
+    const client = new BoundClient(connection, bind, chunk.shard.name, this.settings.fuse)
+    const { manager } = new ParticipantQueryRunner(dataSource, client)
+    const stored = await storedKeys(manager, binding.metadata, chunk.rows)
+    if (stored.size === 0) this.caughtUp.add(chunk.shard)
+    return [...chunk.rows.entries()].flatMap(([place, row]) =>
+      stored.has(primaryKeyText(binding.metadata, row)) ? [] : [place],
+    )
+  }
+}
+
+function loadedShard({ name }: Shard, tally: Tally, stage: 'loading' | 'end' | 'cut', isDurable: boolean): LoadedShard {
+  const { given, skipped, failed, row } = tally
+  const rows = isDurable ? tally.rows : 0
+  const isWhole = stage === 'end' && rows + skipped === given
+  const stageState = isWhole ? 'loaded' : 'failed'
+  return Object.freeze({
+    shard: name,
+    rows,
+    skipped,
+    state: stage === 'loading' && !failed ? 'loading' : stageState,
+    ...(row !== undefined && { row }),
+    ...(failed && { error: failed.error }),
+  })
+}
+
+/** The number in the input of the row that COPY was at, which its error names by the line. */
+function refusedRow(error: unknown, { numbers }: LoadChunk, places: readonly number[] | undefined): number | undefined {
+  const driverError: unknown = error instanceof QueryFailedError ? error.driverError : undefined
+  const context = isServerRefusal(driverError) ? (driverError.where ?? '') : ''
+  const line = /^COPY .*, line (\d+)/m.exec(context)?.[1]
+  if (line === undefined) return undefined
+  const index = Number(line) - 1
+  return numbers[places ? (places[index] ?? -1) : index]
+}
+
+const notARow = (entity: string, row: unknown): ShardedError =>
+  new ShardedError(
+    'LOAD_ROW_INVALID',
+    `${entity}.load: a row is an object, not ${row === null ? 'null' : typeof row}.`,
+    {
+      details: { entity, type: row === null ? 'null' : typeof row },
+    },
+  )
+
+const withoutId = (entity: string): ShardedError =>
+  new ShardedError(
+    'LOAD_ROW_INVALID',
+    `${entity}.load: a row without its primary key cannot be told from one that is stored.`,
+    {
+      details: { entity },
+    },
+  )

@@ -1,0 +1,79 @@
+import type { DataSource, ObjectLiteral, QueryRunner } from 'typeorm'
+import { ShardedError } from '../../errors/sharded-error'
+import { mayWriteRows } from '../../execution/is-read'
+import type { ScatterLimits } from '../../execution/scatter-limits'
+import type { Shard } from '../../topology/shard'
+import { ShardAccess } from '../runners/shard-access'
+import type { StatementEngine } from '../statements/statement-engine'
+import type { Hint } from './hint'
+import { hintStatement } from './hint-statement'
+import type { ShardedQueryRunner } from './sharded-query-runner'
+
+/** Raw SQL as a caller gives it, and what a manager narrows it to. */
+export interface NarrowedQuery {
+  readonly dataSource: DataSource & { readonly engine: StatementEngine }
+  readonly queryRunner: QueryRunner | undefined
+  readonly access: ShardAccess
+  readonly limits: ScatterLimits | undefined
+  readonly query: string
+  readonly parameters: unknown[] | ObjectLiteral | undefined
+}
+
+/**
+ * The answers of raw SQL, once for each hint, all within the same limits; writes of several hints happen all or not. A text
+ * that names no sharded table goes to the shard of `onShard` as it is.
+ *
+ * @throws ShardedError NOT_SHARDED, SHARD_UNKNOWN, KEY_MISSING, KEY_INVALID, KEY_NOT_OWNED, and what a query throws
+ */
+export async function narrowedQuery<T>(given: NarrowedQuery, hints: readonly (Hint | undefined)[]): Promise<T[]> {
+  const { dataSource, queryRunner, limits } = given
+  const runner = (queryRunner ?? dataSource.createQueryRunner()) as ShardedQueryRunner
+  const isAtomic = hints.length > 1 && !runner.isTransactionActive && mayWriteRows(given.query)
+  try {
+    if (isAtomic) await runner.startTransaction()
+    const within = narrow(runner, { limits })
+    const { access } = given
+    const own = isAtomic ? { ...given, access: new ShardAccess(access.runtime, runner, access.limits) } : given
+    const results: T[] = []
+    for (const hint of hints) results.push(await hintedQuery<T>(own, within, hint))
+    if (isAtomic) await runner.commitTransaction()
+    return results
+  } catch (error) {
+    if (isAtomic && runner.isTransactionActive) await runner.rollbackTransaction()
+    throw error
+  } finally {
+    if (!queryRunner) await runner.release()
+  }
+}
+
+async function hintedQuery<T>(
+  { dataSource, access, query, parameters }: NarrowedQuery,
+  runner: ShardedQueryRunner,
+  hint: Hint | undefined,
+): Promise<T> {
+  const isNamed = parameters !== undefined && !Array.isArray(parameters)
+  if (!hint || hint.kind === 'across' || isNamed)
+    return dataSource.query(query, parameters as never, narrow(runner, { isExplicit: hint?.kind === 'across' }))
+  const { engine } = dataSource
+  const read = engine.mentions(query) ? await engine.understand(query) : undefined
+  if (read) {
+    const {
+      text,
+      parameters: values,
+      pinned,
+    } = hintStatement(engine.runtime, hint, { read, parameters: parameters ?? [] })
+    return dataSource.query(text, [...values], narrow(runner, { pinned }))
+  }
+  if (hint.kind === 'shard') return access.onShard(hint.shard, (manager) => manager.query(query, parameters))
+  throw new ShardedError('NOT_SHARDED', 'withShardKey is about shards, and the statement names no sharded table.', {
+    details: { statement: query.slice(0, 500) },
+  })
+}
+
+/** The runner is its owner's, or released when all is done. */
+function narrow(
+  runner: ShardedQueryRunner,
+  { isExplicit = false, pinned, limits }: { isExplicit?: boolean; pinned?: Shard; limits?: ScatterLimits | undefined },
+): ShardedQueryRunner {
+  return runner.narrowed({ isExplicit, pinned, cacheScope: undefined, limits }, { borrowed: true })
+}

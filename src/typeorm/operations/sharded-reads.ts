@@ -1,0 +1,220 @@
+import type { EntityManager, FindManyOptions, ObjectLiteral } from 'typeorm'
+import { bindShardNames } from '../../planning/bind-shard-names'
+import { type Explanation, explain } from '../../planning/explanation'
+import type { Shard } from '../../topology/shard'
+import { numberKind } from '../binding/sort-column'
+import { checkRelations } from '../find/check-relations'
+import { literalOptions } from '../find/literal-options'
+import type { Page } from '../find/page'
+import { needsParsing, needsWhole, type WholeReads } from '../find/whole-reads'
+import { explainPage } from '../reads/explain-page'
+import { type PageWork, pageOfOne, pageOverShards } from '../reads/find-page'
+import {
+  type AggregateFunction,
+  countsAreDisjoint,
+  explainFind,
+  type ScatterRead,
+  scatterAggregate,
+  scatterCount,
+  scatterExists,
+  scatterFind,
+  scatterFindAndCount,
+} from '../reads/read-operations'
+import { rememberedFind } from '../reads/remembered-find'
+import { type StreamSource, streamEntities } from '../reads/stream-entities'
+import { readInTurn } from '../runners/read-cursors'
+import type { ShardAccess } from '../runners/shard-access'
+import { type OperationContext, routeOperation } from './operation-context'
+
+export type Options = FindManyOptions<ObjectLiteral>
+
+/** A read in its two forms: TypeORM's own on one shard, ours over several. */
+interface ReadForms<T> {
+  readonly name: string
+  readonly single: (manager: EntityManager, options: Options) => Promise<T>
+  readonly scatter: (read: ScatterRead, options: Options) => Promise<T>
+  /** TypeORM's own over all shards, where it has this read. */
+  readonly whole?: (reads: WholeReads, options: Options) => Promise<T>
+  /** Besides what all reads leave to TypeORM. */
+  readonly needsWhole?: boolean
+  /** The entities in the result, to be remembered with their shard. */
+  readonly entities?: (result: T) => readonly (ObjectLiteral | null)[]
+}
+
+export function find(context: OperationContext, options: Options): Promise<ObjectLiteral[]> {
+  const { target } = context.binding.metadata
+  return read(context, options, {
+    name: 'find',
+    single: async (manager, routed) =>
+      (await rememberedFind(context.binding, manager, routed)) ?? manager.find(target as never, routed),
+    scatter: scatterFind,
+    whole: (reads, routed) => reads.find(target, routed),
+    entities: (result) => result,
+  })
+}
+
+export function findPage(context: OperationContext, work: PageWork): Promise<Page<ObjectLiteral>> {
+  return read(context, work.request.find, {
+    name: 'findPage',
+    single: (manager, routed) => pageOfOne(manager, context.binding.metadata, routed, work),
+    scatter: (scatter, routed) => pageOverShards(scatter, routed, work),
+    entities: (page) => page.rows,
+  })
+}
+
+export function findAndCount(context: OperationContext, options: Options): Promise<[ObjectLiteral[], number]> {
+  const { target } = context.binding.metadata
+  return read(context, options, {
+    name: 'findAndCount',
+    single: (manager, routed) => manager.findAndCount<ObjectLiteral>(target as never, routed),
+    scatter: scatterFindAndCount,
+    whole: (reads, routed) => reads.findAndCount(target, routed),
+    needsWhole: !countsAreDisjoint(context.binding, options.select),
+    entities: ([result]) => result,
+  })
+}
+
+export function findOne(context: OperationContext, given: Options): Promise<ObjectLiteral | null> {
+  const { target } = context.binding.metadata
+  // TypeORM makes a copy here, as in no other read: what is inherited it does not have.
+  const options = { ...given }
+  return read<ObjectLiteral | null>(context, options, {
+    name: 'findOne',
+    single: async (manager, routed) => {
+      const found = await rememberedFind(context.binding, manager, { ...routed, take: 1 })
+      if (found) return found[0] ?? null
+      // An absent condition is TypeORM's error of findOne; findOneBy allows it, and takes the first row.
+      return manager.findOne<ObjectLiteral>(target as never, { ...routed, where: routed.where ?? {} })
+    },
+    scatter: async (scatter, routed) => (await scatterFind(scatter, { ...routed, take: 1 }))[0] ?? null,
+    whole: (reads, routed) => reads.findOne(target, { ...routed, where: routed.where ?? {} }),
+    entities: (result) => [result],
+  })
+}
+
+export function count(context: OperationContext, options: Options): Promise<number> {
+  const { target } = context.binding.metadata
+  return read(context, options, {
+    name: 'count',
+    single: (manager, routed) => manager.count(target as never, routed),
+    scatter: scatterCount,
+    whole: (reads, routed) => reads.count(target, routed),
+    needsWhole: !countsAreDisjoint(context.binding, options.select),
+  })
+}
+
+export function exists(context: OperationContext, options: Options): Promise<boolean> {
+  const { target } = context.binding.metadata
+  return read(context, options, {
+    name: 'exists',
+    single: (manager, routed) => manager.exists(target as never, routed),
+    scatter: scatterExists,
+    whole: (reads, routed) => reads.exists(target, routed),
+  })
+}
+
+const aggregateMethods = { SUM: 'sum', AVG: 'average', MIN: 'minimum', MAX: 'maximum' } as const
+
+export function aggregate(
+  context: OperationContext,
+  { fn, propertyPath, where }: { fn: AggregateFunction; propertyPath: string; where: Options['where'] },
+): Promise<number | null> {
+  const { target, columns } = context.binding.metadata
+  const method = aggregateMethods[fn]
+  const single = (manager: EntityManager, routed: Options) =>
+    manager[method](target as never, propertyPath as never, routed.where as never)
+  return read(context, where === undefined ? {} : { where }, {
+    name: method,
+    single,
+    whole: (reads, routed) => reads.aggregate(method, target, propertyPath, routed.where),
+    needsWhole: columns.some((column) => column.propertyPath === propertyPath && numberKind(column) === undefined),
+    scatter: async (scatter, routed) => {
+      const [first] = scatter.shards
+      // An unknown column is TypeORM's error, made before it asks the database.
+      if (first && !columns.some((column) => column.propertyPath === propertyPath))
+        return context.access.onShard(first, (manager) => single(manager, routed))
+      return scatterAggregate(scatter, { fn, propertyPath, where: routed.where })
+    },
+  })
+}
+
+/** The entities of a find as they are asked for; on the shard of a hint by that shard's own data source. */
+export async function* stream(
+  context: OperationContext,
+  options: Options,
+  sourceOf: (access: ShardAccess) => StreamSource,
+): AsyncGenerator<ObjectLiteral, void, undefined> {
+  const { access, binding, hint } = context
+  checkLocal(context, options)
+  const { shards, where } = await routeOperation(context, { name: 'stream', writes: false }, options.where)
+  const routed = where === options.where ? options : { ...options, where: where as never }
+  const source = sourceOf(access)
+  const [shard] = shards
+  if (hint?.kind !== 'shard' || !shard) {
+    yield* streamEntities(source, binding.metadata, routed)
+    return
+  }
+  const rows = (text: string, parameters: readonly unknown[]) =>
+    readInTurn(access, [{ node: shard.node, shards: [shard.name], text: bindShardNames(text, shard), parameters }])
+  const manager = await (access.transaction?.participant(shard) ?? access.runtime.managerOf(shard))
+  yield* streamEntities({ ...source, manager, rows }, binding.metadata, routed)
+}
+
+export async function explainRead(context: OperationContext, given: Options): Promise<Explanation> {
+  const options = literalOptions(given)
+  checkLocal(context, options)
+  const { shards, reason, where } = await routeOperation(context, { name: 'find', writes: false }, options.where)
+  const routed = { ...options, where: where as never }
+  const { metadata } = context.binding
+  if (isWhole(context, routed, shards)) {
+    const explained = await context.whole.explain(metadata.target, routed)
+    return explain({ ...explained, operation: 'find' })
+  }
+  return explainFind({ ...context, shards }, routed, reason)
+}
+
+/** The plan of a page, without running it. */
+export async function explainPageRead(context: OperationContext, work: PageWork): Promise<Explanation> {
+  const options = work.request.find
+  checkLocal(context, options)
+  const { shards, reason, where } = await routeOperation(context, { name: 'findPage', writes: false }, options.where)
+  const routed = { ...options, where: where as never }
+  return explainPage({ ...context, shards }, { options: routed, work, reason })
+}
+
+/** True for reads that TypeORM does over all shards as over one database. */
+const isWhole = ({ whole, binding }: OperationContext, options: Options, shards: readonly Shard[]): boolean =>
+  needsParsing(whole, binding.metadata, options) || (shards.length > 1 && needsWhole(binding.metadata, options))
+
+async function read<T>(context: OperationContext, given: Options, forms: ReadForms<T>): Promise<T> {
+  const { access, binding } = context
+  const options = literalOptions(given)
+  checkLocal(context, options)
+  const { shards, where } = await routeOperation(context, { name: forms.name, writes: false }, options.where)
+  const routed = where === options.where ? options : { ...options, where: where as never }
+  const [first, another] = shards
+  const { whole } = forms
+  if (whole && ((another && forms.needsWhole) || isWhole(context, routed, shards))) return whole(context.whole, routed)
+  if (first && (!another || isNegativePage(options))) {
+    const result = await access.onShard(first, (manager) => forms.single(manager, routed))
+    if (forms.entities) remember(context, forms.entities(result), first)
+    return result
+  }
+  return forms.scatter({ access, binding, shards }, routed)
+}
+
+function remember(
+  { access, binding }: OperationContext,
+  entities: readonly (ObjectLiteral | null)[],
+  shard: Shard,
+): void {
+  for (const entity of entities) if (entity) access.runtime.origins.remember(binding, entity, shard)
+}
+
+function checkLocal({ binding, access }: OperationContext, options: Options): void {
+  if (binding.metadata.relations.length === 0) return
+  checkRelations(binding.metadata, options, (metadata) => access.runtime.bindingOf(metadata.target)?.entity.group)
+}
+
+/** PostgreSQL refuses a negative page; one shard is enough to hear its error. */
+const isNegativePage = ({ skip = 0, take = 0 }: Options): boolean => skip < 0 || take < 0

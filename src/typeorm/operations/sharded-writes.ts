@@ -1,0 +1,498 @@
+import type {
+  DeleteResult,
+  EntityManager,
+  InsertResult,
+  ObjectLiteral,
+  RemoveOptions,
+  SaveOptions,
+  UpdateResult,
+} from 'typeorm'
+import { InsertResult as InsertResultClass } from 'typeorm'
+import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata'
+import { PlainObjectToDatabaseEntityTransformer } from 'typeorm/query-builder/transformer/PlainObjectToDatabaseEntityTransformer'
+import type { UpsertOptions } from 'typeorm/repository/UpsertOptions'
+import { pushTo } from '../../collections/push-to'
+import { ShardedError } from '../../errors/sharded-error'
+import type { WriteOrder } from '../../lookups/write-order'
+import { keyText } from '../../routing/route'
+import type { Shard } from '../../topology/shard'
+import { type EntityBinding, keyOf, requireKey, shardOfKey } from '../binding/entity-binding'
+import { checkIdSlot } from '../binding/entity-ids'
+import { GivenIds, whenReserved } from '../binding/given-ids'
+import { changesKey, refuseKeyChange } from '../binding/pinned-key'
+import { primaryKeyText } from '../binding/primary-key-text'
+import { findPredicate } from '../find/find-predicate'
+import { fillKey, keyValues, withKeyPredicate } from '../find/with-key'
+import { locateRows } from '../reads/locate-rows'
+import { inSavepoint, inTransaction } from '../runners/in-transaction'
+import { mergeDeleteResults, mergeInsertResults, mergeUpdateResults } from '../runners/merge-results'
+import { type Criteria, criteriaWhere, narrowCriteria } from '../writes/criteria'
+import { begins, deferred } from '../writes/deferred-transaction'
+import { generateKey, type PersistMode } from '../writes/entity-graph'
+import { placeEntities } from '../writes/place-entities'
+import { carryChanged, movesTo, showBefore } from '../writes/save-moved'
+import { saveOrder, upsertOrder } from '../writes/save-order'
+import { writeShards } from '../writes/write-shards'
+import { type Announcement, announcedWrite } from './announced-write'
+import { checkHintedPlace, checkWidth, hintedShard, type OperationContext, routeOperation } from './operation-context'
+
+/** A write by condition: what TypeORM does on one shard with that shard's criteria. */
+type CriteriaWrite<T> = (manager: EntityManager, criteria: unknown) => Promise<T>
+
+interface CriteriaOperation<T> extends Announcement {
+  readonly work: CriteriaWrite<T>
+}
+
+/** Runs `update`, `delete`, `softDelete` or `restore` on the shards of its criteria. */
+async function writeByCriteria<T>(
+  context: OperationContext,
+  name: string,
+  criteria: Criteria,
+  { work, event, values }: CriteriaOperation<T>,
+): Promise<readonly T[]> {
+  const { access, binding, hint } = context
+  const { shards, where, predicate } = await routeOperation(
+    context,
+    { name, writes: true },
+    criteriaWhere(binding, criteria),
+  )
+  if (values) refuseKeyChange(binding, predicate, values)
+  const routed = hint?.kind === 'key' ? { criteria: where, isPrimitive: false } : criteria
+  const [only, another] = shards
+  if (only && !another) {
+    const write = { shard: only, work: (manager: EntityManager) => work(manager, routed.criteria) }
+    return writeShards(access, [write], context.openRunner)
+  }
+  const narrow = narrowCriteria(binding, routed, (target) => access.runtime.bindingOf(target))
+  return announcedWrite(
+    context,
+    { event, ...(values && { values }) },
+    shards.map((shard) => ({ shard, work: (manager: EntityManager) => work(manager, narrow(shard.index)) })),
+  )
+}
+
+export async function update(
+  context: OperationContext,
+  criteria: Criteria,
+  values: ObjectLiteral,
+  options: object | undefined,
+): Promise<UpdateResult> {
+  const { target } = context.binding.metadata
+  const results = await writeByCriteria(context, 'update', criteria, {
+    work: (manager, own) => manager.update(target as never, own, values as never, options),
+    event: 'Update',
+    values,
+  })
+  return one(results, mergeUpdateResults)
+}
+
+/** Whether an update has to move rows, of an entity that allows it: it is then done as a statement over the shards. */
+export function isMove(
+  { access, binding, hint }: OperationContext,
+  criteria: Criteria,
+  values: ObjectLiteral,
+): boolean {
+  if (binding.entity.onKeyChange !== 'move') return false
+  const given = criteriaWhere(binding, criteria)
+  const where = hint?.kind === 'key' ? withKeyPredicate(binding, given, keyValues(binding, hint.value)) : given
+  return (
+    changesKey(
+      binding,
+      findPredicate(binding, where, (target) => access.runtime.bindingOf(target)),
+      values,
+    ) !== undefined
+  )
+}
+
+export async function deleteBy(context: OperationContext, criteria: Criteria): Promise<DeleteResult> {
+  const { target } = context.binding.metadata
+  return one(
+    await writeByCriteria(context, 'delete', criteria, {
+      work: (manager, own) => manager.delete(target as never, own),
+      event: 'Remove',
+    }),
+    mergeDeleteResults,
+  )
+}
+
+export async function softDeleteBy(
+  context: OperationContext,
+  name: 'softDelete' | 'restore',
+  criteria: Criteria,
+): Promise<UpdateResult> {
+  const { target } = context.binding.metadata
+  return one(
+    await writeByCriteria(context, name, criteria, {
+      work: (manager, own) => manager[name](target as never, own),
+      event: name === 'softDelete' ? 'SoftRemove' : 'Recover',
+    }),
+    mergeUpdateResults,
+  )
+}
+
+const one = <T>(results: readonly T[], merge: (results: readonly T[]) => T): T =>
+  results.length === 1 && results[0] !== undefined ? results[0] : merge(results)
+
+/** Runs a write without any condition on all shards of the entity (`updateAll`, `deleteAll`, `clear`). */
+async function writeEverywhere<T>(
+  context: OperationContext,
+  name: string,
+  work: (manager: EntityManager) => Promise<T>,
+  announcement?: Announcement,
+): Promise<readonly T[]> {
+  const { access, binding, hint } = context
+  const shards = hint?.kind === 'shard' ? [hintedShard(binding, hint.shard)] : binding.shards
+  checkWidth(context, { name, writes: true }, shards.length)
+  const writes = shards.map((shard) => ({ shard, work }))
+  return announcement && writes.length > 1
+    ? announcedWrite(context, announcement, writes)
+    : writeShards(access, writes, context.openRunner)
+}
+
+export async function updateAll(
+  context: OperationContext,
+  values: ObjectLiteral,
+  options: object | undefined,
+): Promise<UpdateResult> {
+  const { binding, hint } = context
+  const { target } = binding.metadata
+  if (hint?.kind === 'key') return update(context, { criteria: {}, isPrimitive: false }, values, options)
+  refuseKeyChange(binding, { kind: 'unknown' }, values)
+  return one(
+    await writeEverywhere(
+      context,
+      'updateAll',
+      (manager) => manager.updateAll(target as never, values as never, options),
+      { event: 'Update', values },
+    ),
+    mergeUpdateResults,
+  )
+}
+
+export async function deleteAll(context: OperationContext): Promise<DeleteResult> {
+  const { target } = context.binding.metadata
+  if (context.hint?.kind === 'key') return deleteBy(context, { criteria: {}, isPrimitive: false })
+  return one(
+    await writeEverywhere(context, 'deleteAll', (manager) => manager.deleteAll(target as never), { event: 'Remove' }),
+    mergeDeleteResults,
+  )
+}
+
+export async function clear(context: OperationContext, options: { cascade?: boolean } | undefined): Promise<void> {
+  const { entity, metadata } = context.binding
+  if (context.hint?.kind === 'key') {
+    throw new ShardedError(
+      'SCATTER_UNSUPPORTED',
+      `${entity.name}.clear empties whole shards; withShardKey narrows it to one key.`,
+      { details: { entity: entity.name } },
+    )
+  }
+  await writeEverywhere(context, 'clear', (manager) => manager.clear(metadata.target as never, options))
+}
+
+export async function insert(context: OperationContext, given: ObjectLiteral | ObjectLiteral[]): Promise<InsertResult> {
+  const { target } = context.binding.metadata
+  return insertRows(context, {
+    name: 'insert',
+    given,
+    work: (manager, rows) => manager.insert(target as never, rows as never),
+  })
+}
+
+export async function upsert(
+  context: OperationContext,
+  given: ObjectLiteral | ObjectLiteral[],
+  options: readonly string[] | UpsertOptions<ObjectLiteral>,
+): Promise<InsertResult> {
+  const { binding } = context
+  const conflictPaths = isPathList(options) ? options : options.conflictPaths
+  const paths = isPathList(conflictPaths) ? conflictPaths : Object.keys(conflictPaths)
+  const conflictColumns = binding.metadata.mapPropertyPathsToColumns([...paths])
+  if (!binding.keyColumns.every((column) => conflictColumns.includes(column))) {
+    throw new ShardedError(
+      'UPSERT_WITHOUT_SHARD_KEY',
+      `${binding.entity.name}.upsert on conflict of (${paths.join(', ')}) leaves out ${keyText(binding.entity)}.`,
+      {
+        details: { entity: binding.entity.name, conflictPaths: paths },
+      },
+    )
+  }
+  // Looked at before anything is sent: a row that was written has its generated columns filled in.
+  const overwritten = overwrittenColumns(binding, conflictColumns, Array.isArray(given) ? given : [given])
+  const makesIds = binding.id !== undefined
+  const part = (manager: EntityManager, rows: ObjectLiteral | ObjectLiteral[]) =>
+    upsertPart(manager, binding, { rows, overwritten, conflictColumns, options })
+  // Rows that are left out shift what TypeORM takes for whose: over several shards that is one statement, as it is on one.
+  const leavesOut = !isPathList(options) && options.skipUpdateIfNoValuesChanged === true
+  return insertRows(context, {
+    name: 'upsert',
+    given,
+    work: (manager, rows) =>
+      rows === given && !makesIds
+        ? manager.upsert(binding.metadata.target as never, rows as never, options as never)
+        : part(manager, rows),
+    ...(leavesOut && { workOnAll: (manager) => part(manager, given) }),
+  })
+}
+
+/** TypeORM overwrites the columns that any of the given rows names. */
+function overwrittenColumns(
+  { metadata }: EntityBinding,
+  conflictColumns: readonly ColumnMetadata[],
+  rows: readonly ObjectLiteral[],
+): readonly ColumnMetadata[] {
+  return metadata.columns.filter(
+    (column) =>
+      !conflictColumns.includes(column) &&
+      column.isUpdate !== false &&
+      !column.generatedType &&
+      rows.some((row) => column.getEntityValue(row) !== undefined),
+  )
+}
+
+/** One shard's part of an upsert: it overwrites the columns that any row of the whole names, and not only of its own. */
+function upsertPart(
+  manager: EntityManager,
+  { metadata }: EntityBinding,
+  { rows, overwritten, conflictColumns, options }: UpsertPart,
+): Promise<InsertResult> {
+  const settings: Partial<UpsertOptions<ObjectLiteral>> = isPathList(options) ? {} : options
+  const names = (columns: readonly ColumnMetadata[]) => columns.map((column) => column.databaseName)
+  const builder = manager
+    .createQueryBuilder()
+    .insert()
+    .into(metadata.target)
+    .values(rows)
+    .orUpdate(names([...conflictColumns, ...overwritten]), names(conflictColumns), {
+      skipUpdateIfNoValuesChanged: settings.skipUpdateIfNoValuesChanged ?? false,
+      ...(settings.indexPredicate !== undefined && { indexPredicate: settings.indexPredicate }),
+      upsertType: settings.upsertType ?? 'on-conflict-do-update',
+    })
+  if (settings.returning !== undefined) builder.returning(settings.returning as never)
+  return builder.execute()
+}
+
+interface UpsertPart {
+  readonly rows: ObjectLiteral | ObjectLiteral[]
+  readonly overwritten: readonly ColumnMetadata[]
+  readonly conflictColumns: readonly ColumnMetadata[]
+  readonly options: readonly string[] | Partial<UpsertOptions<ObjectLiteral>>
+}
+
+const isPathList = (paths: unknown): paths is readonly string[] => Array.isArray(paths)
+
+interface Insertion {
+  readonly name: string
+  readonly given: ObjectLiteral | ObjectLiteral[]
+  readonly work: (manager: EntityManager, rows: ObjectLiteral | ObjectLiteral[]) => Promise<InsertResult>
+  /** In place of `work` on each of several shards, one statement over all of them. */
+  readonly workOnAll?: (manager: EntityManager) => Promise<InsertResult>
+}
+
+async function insertRows(context: OperationContext, insertion: Insertion): Promise<InsertResult> {
+  const { name, given } = insertion
+  const rows = Array.isArray(given) ? given : [given]
+  const ids = new GivenIds()
+  const order = name === 'upsert' ? upsertOrder(context.binding, rows) : undefined
+  try {
+    const result = await insertPlaced(context, await placeRows(context, { name, rows, ids }), insertion, order)
+    if (!ids.isEmpty) settleInsert(context.binding, ids, { name, rows, result })
+    return result
+  } catch (error) {
+    ids.takeBack()
+    throw error
+  }
+}
+
+async function insertPlaced(
+  { access, binding, openRunner }: OperationContext,
+  places: ReadonlyMap<Shard, readonly number[]>,
+  { given, work, workOnAll }: Insertion,
+  order: WriteOrder | undefined,
+): Promise<InsertResult> {
+  const rows = Array.isArray(given) ? given : [given]
+  const [only = binding.shards[0], another] = places.keys()
+  if (!another) {
+    const whole = only ? [{ shard: only, work: (manager: EntityManager) => work(manager, given) }] : []
+    const [result] = await writeShards(access, whole, openRunner, { order })
+    return result ?? new InsertResultClass()
+  }
+  if (workOnAll) {
+    const runner = access.transaction ?? openRunner()
+    try {
+      return await workOnAll(runner.manager)
+    } finally {
+      if (!access.transaction) await runner.release()
+    }
+  }
+  const parts = [...places]
+  const results = await writeShards(
+    access,
+    parts.map(([shard, list]) => ({
+      shard,
+      work: (manager: EntityManager) =>
+        work(
+          manager,
+          list.flatMap((place) => rows[place] ?? []),
+        ),
+    })),
+    openRunner,
+    { order },
+  )
+  return mergeInsertResults(
+    parts.flatMap(([, list], index) => (results[index] ? [{ places: list, result: results[index] }] : [])),
+  )
+}
+
+interface RowsToPlace {
+  readonly name: string
+  readonly rows: readonly ObjectLiteral[]
+  readonly ids: GivenIds
+}
+
+/** The places of the rows by their shards; each row has its key and its id then. */
+async function placeRows(
+  context: OperationContext,
+  { name, rows, ids }: RowsToPlace,
+): Promise<ReadonlyMap<Shard, readonly number[]>> {
+  const { binding, hint } = context
+  const keyOfRow = (row: ObjectLiteral): readonly string[] => {
+    generateKey(binding, row, ids)
+    if (hint?.kind === 'key') fillKey(binding, row, keyValues(binding, hint.value))
+    return requireKey(binding, row, name)
+  }
+  const keys = await whenReserved(() => rows.map(keyOfRow))
+  const places = new Map<Shard, number[]>()
+  for (const [place, row] of rows.entries()) {
+    const key = keys[place] ?? []
+    const shard = shardOfKey(binding, key)
+    checkHintedPlace(context, shard)
+    checkIdSlot(binding, row, key)
+    await ids.give(binding, row, key)
+    pushTo(places, shard, place)
+  }
+  return places
+}
+
+/** An upsert may leave rows out, or give them the ids that they have: what TypeORM then says of them is said here too. */
+function settleInsert(
+  { metadata }: EntityBinding,
+  ids: GivenIds,
+  {
+    name,
+    rows,
+    result,
+  }: { readonly name: string; readonly rows: readonly ObjectLiteral[]; readonly result: InsertResult },
+): void {
+  if (name === 'upsert') {
+    ids.keepReturned(Array.isArray(result.raw) ? result.raw : [])
+    for (const [place, row] of rows.entries()) result.identifiers[place] = metadata.getEntityIdMap(row) as ObjectLiteral
+  }
+  ids.settle()
+}
+
+/** Runs `save`, `remove`, `softRemove` or `recover` on the shards of the entities; the entities themselves are filled. */
+export async function persist(
+  context: OperationContext,
+  mode: PersistMode,
+  entities: readonly ObjectLiteral[],
+  options: (SaveOptions & RemoveOptions) | undefined,
+): Promise<void> {
+  const { binding, hint } = context
+  if (hint?.kind === 'key') for (const entity of entities) fillKey(binding, entity, keyValues(binding, hint.value))
+  const given = new GivenIds()
+  try {
+    await persistPlaced(context, mode, entities, { options, given })
+    given.settle()
+  } catch (error) {
+    given.takeBack()
+    throw error
+  }
+}
+
+async function persistPlaced(
+  context: OperationContext,
+  mode: PersistMode,
+  entities: readonly ObjectLiteral[],
+  { options, given }: { readonly options: (SaveOptions & RemoveOptions) | undefined; readonly given: GivenIds },
+): Promise<void> {
+  const { access, binding } = context
+  const placed = await placeEntities(access, binding, entities, {
+    mode,
+    given,
+    bindingOf: (target) => access.runtime.bindingOf(target),
+    onScatter: () => checkWidth(context, { name: mode, writes: true }, binding.shards.length),
+    listeners: options?.listeners !== false,
+  })
+  const groups = new Map<Shard, ObjectLiteral[]>()
+  for (const { entity, shard } of placed) {
+    checkHintedPlace(context, shard)
+    pushTo(groups, shard, entity)
+  }
+  const { target } = binding.metadata
+  const isUntold = options?.listeners === false
+  const writes = [...groups].map(([shard, list]) => ({
+    shard,
+    untold: isUntold ? placed.flatMap((one) => (one.shard === shard ? one.graph : [])) : [],
+    work: (manager: EntityManager): Promise<unknown> => {
+      showBefore(manager, movesTo(placed, shard))
+      return persistOn(manager, mode, [target, list, options])
+    },
+  }))
+  const moves = placed.flatMap((one) => one.moves ?? [])
+  const order = saveOrder(placed.map(({ graph }) => graph))
+  if (moves.length > 0) {
+    await inSavepoint(access, context.openRunner, async (inner, transaction) => {
+      const shards = [...moves.map(({ from }) => from), ...groups.keys()]
+      await transaction.openNodes([...new Set(shards.map(({ node }) => node))].sort())
+      await carryChanged(inner, transaction, moves)
+      await writeShards(inner, writes, context.openRunner, { order })
+    })
+  } else if (options?.transaction === false && !access.transaction) {
+    for (const write of writes) await writeShards(access, [write], context.openRunner)
+  } else if (writes.length > 1 || access.runtime.lookups.maintains(binding.entity.group)) {
+    await inTransaction(access, deferred(context.openRunner), (inner, transaction) => {
+      const begun = writes.map((write) => begins(transaction, write))
+      return writeShards(inner, begun, context.openRunner, { order })
+    })
+  } else {
+    await writeShards(access, writes, context.openRunner)
+  }
+  for (const [shard, list] of groups) {
+    for (const entity of list) {
+      if (mode === 'remove') access.runtime.origins.forget(entity)
+      else access.runtime.origins.remember(binding, entity, shard)
+    }
+  }
+}
+
+/** `preload`: the row of the object's primary key, with the object's values over it; undefined where there is none. */
+export async function preload(context: OperationContext, like: ObjectLiteral): Promise<ObjectLiteral | undefined> {
+  const { access, binding } = context
+  const { metadata } = binding
+  const [first] = binding.shards
+  // Without a primary key TypeORM refuses, before it asks any database.
+  if (first && !metadata.hasId(like))
+    return access.onShard(first, (manager) => manager.preload(metadata.target as never, like as never))
+  const load = (shard: Shard) =>
+    access.onShard(shard, async (manager) => {
+      const entity: ObjectLiteral | undefined = await new PlainObjectToDatabaseEntityTransformer(manager).transform(
+        like,
+        metadata,
+      )
+      if (entity) access.runtime.origins.remember(binding, entity, shard)
+      return entity && manager.merge(metadata.target as never, entity as never, like as never)
+    })
+  const key = keyOf(binding, like)
+  const found = key && (await load(shardOfKey(binding, key)))
+  if (found || (key && (binding.entity.primaryKeyHoldsShardKey || !binding.entity.primaryKeyCheck))) return found
+  if (!key) checkWidth(context, { name: 'preload', writes: false }, binding.shards.length)
+  const located = (await locateRows(access, binding, [like])).get(primaryKeyText(metadata, like))
+  return located && load(located.shard)
+}
+
+/** The four methods have one shape, and too many overloads to be called by name. */
+function persistOn(manager: EntityManager, mode: PersistMode, args: readonly unknown[]): Promise<unknown> {
+  const method = manager[mode] as (this: EntityManager, ...args: readonly unknown[]) => Promise<unknown>
+  return method.call(manager, ...args)
+}

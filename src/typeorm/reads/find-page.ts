@@ -1,0 +1,151 @@
+import type { DataSource, EntityManager, EntityMetadata, FindManyOptions, ObjectLiteral } from 'typeorm'
+import type { CursorSigner } from '../../merging/cursor'
+import type { Row } from '../../merging/row'
+import { ArmQueryBuilder } from '../find/arm-query-builder'
+import { Page } from '../find/page'
+import type { PageRequest } from '../find/page-options'
+import { selectKeys } from '../find/select-keys'
+import { entitiesOf, hydrateEach, keysOf, reloadEach } from '../hydration/hydrate'
+import { selectKeysOnly } from './key-columns'
+import { Keyset } from './keyset'
+import { newBuilder, planScatter, runScatter, type ScatterPlan, type ScatterScope } from './scatter-rows'
+
+type Options = FindManyOptions<ObjectLiteral>
+
+/** What a page is made with, besides the rows of a database. */
+export interface PageWork {
+  readonly request: PageRequest
+  readonly signer: CursorSigner
+}
+
+/** Rows with their positions, in the order of the page or turned round; an entity is missing where its row went away. */
+interface Found {
+  readonly rows: readonly Row[]
+  readonly entities: readonly (ObjectLiteral | undefined)[]
+}
+
+/** How a page is asked for. */
+interface PagePlan {
+  readonly find: Options
+  readonly keyset: Keyset
+  readonly strip: (entity: ObjectLiteral) => void
+  /** Rows are not entities one to one: a first statement gives primary keys and positions, a second loads the entities. */
+  readonly isReloaded: boolean
+}
+
+interface PlanOfOne extends PagePlan {
+  readonly builder: ArmQueryBuilder<ObjectLiteral>
+}
+
+interface PlanOverShards extends PagePlan {
+  readonly scatter: ScatterPlan
+}
+
+/**
+ * A page of one database, of an unsharded entity or of one shard, as it would be asked for.
+ *
+ * @throws ShardedError CURSOR_INVALID, ORDER_UNSUPPORTED
+ */
+export function planOfOne(
+  dataSource: DataSource,
+  metadata: EntityMetadata,
+  { options, work }: { readonly options: Options; readonly work: PageWork },
+): PlanOfOne {
+  const { select, strip } = selectKeys(metadata, options.select)
+  const find = withSelect(options, select)
+  const builder = ArmQueryBuilder.find(dataSource, metadata, find)
+  const isReloaded = builder.needsReload
+  const keyset = Keyset.of(builder, work.request)
+  keyset.place(builder, positionIn(keyset, work))
+  if (isReloaded) selectKeysOnly(builder, { metadata })
+  keyset.finishOrder(builder)
+  keyset.select(builder)
+  builder.limit(work.request.take + 1)
+  return { find, keyset, strip, isReloaded, builder }
+}
+
+/** A page of one database. @throws ShardedError CURSOR_INVALID, ORDER_UNSUPPORTED */
+export async function pageOfOne(
+  manager: EntityManager,
+  metadata: EntityMetadata,
+  options: Options,
+  work: PageWork,
+): Promise<Page<ObjectLiteral>> {
+  const { find, keyset, strip, isReloaded, builder } = planOfOne(manager.dataSource, metadata, { options, work })
+  if (manager.queryRunner) builder.setQueryRunner(manager.queryRunner)
+  if (!isReloaded) {
+    const { raw, entities } = await builder.getRawAndEntities<Row>()
+    return pageFrom({ rows: raw, entities }, { keyset, strip, ...work })
+  }
+  const rows = await builder.getRawMany<Row>()
+  const wanted = rows.slice(0, work.request.take)
+  const entities = await entitiesOf(manager, metadata, { options: find, keys: keysOf(builder, wanted) })
+  return pageFrom({ rows, entities }, { keyset, strip, ...work })
+}
+
+/**
+ * A page over several shards, as it would be asked for: the scatter of a find with one row more than the page, that starts
+ * at the cursor.
+ *
+ * @throws ShardedError CURSOR_INVALID, ORDER_UNSUPPORTED, COLLATION_DIFFERS
+ */
+export function planOverShards(scope: ScatterScope, options: Options, work: PageWork): PlanOverShards {
+  const { select, strip } = selectKeys(scope.binding.metadata, options.select)
+  const find = { ...withSelect(options, select), take: work.request.take + 1 }
+  const template = newBuilder(scope, find)
+  const keyset = Keyset.of(template, work.request)
+  const position = positionIn(keyset, work)
+  const placement = {
+    place: (builder: ArmQueryBuilder<ObjectLiteral>) => keyset.place(builder, position),
+    select: (builder: ArmQueryBuilder<ObjectLiteral>) => keyset.select(builder),
+  }
+  const scatter = planScatter(scope, find, { placement })
+  return { find, keyset, strip, isReloaded: template.needsReload, scatter }
+}
+
+/** A page over several shards. @throws ShardedError CURSOR_INVALID, ORDER_UNSUPPORTED, COLLATION_DIFFERS */
+export async function pageOverShards(
+  scope: ScatterScope,
+  options: Options,
+  work: PageWork,
+): Promise<Page<ObjectLiteral>> {
+  const { access, binding } = scope
+  const { find, keyset, strip, isReloaded, scatter } = planOverShards(scope, options, work)
+  const rows = await runScatter(scope, scatter)
+  const wanted = rows.slice(0, work.request.take)
+  const { builder } = scatter
+  const entities = isReloaded
+    ? await reloadEach(access, binding, { builder, rows: wanted, options: find, isPaged: true })
+    : await hydrateEach(access, binding, builder, wanted)
+  return pageFrom({ rows, entities }, { keyset, strip, ...work })
+}
+
+function withSelect(options: Options, select: Options['select']): Options {
+  return select === undefined ? options : { ...options, select }
+}
+
+const positionIn = (keyset: Keyset, { request: { cursor }, signer }: PageWork) =>
+  cursor === undefined ? undefined : signer.open(cursor, keyset.scope)
+
+interface Finish extends PageWork {
+  readonly keyset: Keyset
+  readonly strip: (entity: ObjectLiteral) => void
+}
+
+/** The row too many tells that there is more; the others are the page, in the order that was asked for. */
+function pageFrom({ rows, entities }: Found, { keyset, strip, request, signer }: Finish): Page<ObjectLiteral> {
+  const { take, backwards, cursor } = request
+  const hasMore = rows.length > take
+  const placed = rows.slice(0, take).flatMap((row, index) => {
+    const entity = entities[index]
+    return entity ? [{ entity, position: keyset.positionOf(row) }] : []
+  })
+  if (backwards) placed.reverse()
+  for (const { entity } of placed) strip(entity)
+  return new Page({
+    rows: placed.map(({ entity }) => entity),
+    hasNextPage: backwards ? cursor !== undefined : hasMore,
+    hasPreviousPage: backwards ? hasMore : cursor !== undefined,
+    cursorOf: (index) => signer.sign(placed[index]?.position ?? [], keyset.scope),
+  })
+}

@@ -1,0 +1,182 @@
+import { FindOperator, type ObjectLiteral } from 'typeorm'
+import type { EntityBinding } from '../binding/entity-binding'
+import { isPlain } from '../find/find-predicate'
+import { isLiteral } from '../find/literal-options'
+import type { FindOptions } from './scatter-rows'
+
+/** The place of a value in what was planned for a shape of find options. */
+export class Slot {
+  constructor(readonly index: number) {}
+}
+
+/** The parameters of a statement that was made of a template, for the values of one find. */
+export const fillSlots = (parameters: readonly unknown[], values: readonly unknown[]): unknown[] =>
+  parameters.map((one) => (one instanceof Slot ? values[one.index] : one))
+
+/** Find options without the values of their conditions. */
+export interface FindShape {
+  /** The same for options of which TypeORM makes the same SQL. */
+  readonly key: string
+  /** The values of the conditions, in the order of the slots. */
+  readonly values: readonly unknown[]
+  /** The options with a slot in place of each value: TypeORM takes it for a parameter. */
+  readonly template: () => FindOptions
+}
+
+/**
+ * Reads what the SQL of a find depends on. The values of conditions it does not depend on: they become parameters.
+ *
+ * @returns undefined where it may depend on a value (`Raw`, counts of relations, transformed columns), or where that is not known
+ */
+export function findShape(binding: EntityBinding, { where, ...others }: FindOptions): FindShape | undefined {
+  // What a computed column's query gives may change from one find to the next.
+  if (binding.metadata.columns.some((column) => column.isVirtualProperty)) return undefined
+  const values: unknown[] = []
+  const options = writeConstant(others)
+  const condition = where === undefined ? '' : writeCondition(binding, where, '', values)
+  if (options === undefined || condition === undefined) return undefined
+  return {
+    key: `${options}${condition}`,
+    values,
+    template: () => (where === undefined ? others : { ...others, where: withSlots(binding, where, '', new Slots()) }),
+  }
+}
+
+/** Options that go into the SQL as they are, with what tells their types apart. */
+function writeConstant(value: unknown): string | undefined {
+  switch (typeof value) {
+    case 'string':
+      return JSON.stringify(value)
+    case 'number':
+    case 'boolean':
+    case 'undefined':
+      return String(value)
+    case 'object':
+      break
+    default:
+      return undefined
+  }
+  if (value === null) return 'null'
+  if (!Array.isArray(value) && !isLiteral(value)) return undefined
+  let text = Array.isArray(value) ? '[' : '{'
+  for (const [name, part] of Object.entries(value)) {
+    const written = writeConstant(part)
+    if (written === undefined) return undefined
+    text += `${JSON.stringify(name)}:${written},`
+  }
+  return `${text}}`
+}
+
+function writeCondition(binding: EntityBinding, where: unknown, prefix: string, values: unknown[]): string | undefined {
+  if (!isPlain(where)) return undefined
+  let text = '{'
+  for (const name in where) {
+    const value: unknown = where[name]
+    // TypeORM may refuse these, or leave them out.
+    if (value === undefined || value === null) return undefined
+    const written = isEmbedded(binding, prefix + name)
+      ? writeCondition(binding, value, `${prefix}${name}.`, values)
+      : isOwnColumn(binding, prefix + name)
+        ? writeValue(value, values)
+        : undefined
+    if (written === undefined) return undefined
+    text += `${JSON.stringify(name)}:${written},`
+  }
+  return `${text}}`
+}
+
+/** A column whose values TypeORM hands to the database as they are. */
+function isOwnColumn({ metadata }: EntityBinding, path: string): boolean {
+  const column = metadata.findColumnWithPropertyPathStrict(path)
+  return (
+    column !== undefined &&
+    column.transformer === undefined &&
+    !column.isVirtualProperty &&
+    column.relationMetadata === undefined &&
+    metadata.findRelationWithPropertyPath(path) === undefined
+  )
+}
+
+const isEmbedded = ({ metadata }: EntityBinding, path: string): boolean =>
+  metadata.findEmbeddedWithPropertyPath(path) !== undefined
+
+/** Operators of which the SQL depends on how many values they have, and on no value. */
+const plainOperators: ReadonlySet<string> = new Set([
+  'not',
+  'equal',
+  'lessThan',
+  'lessThanOrEqual',
+  'moreThan',
+  'moreThanOrEqual',
+  'between',
+  'in',
+  'any',
+  'isNull',
+  'like',
+  'ilike',
+  'arrayContains',
+  'arrayContainedBy',
+  'arrayOverlap',
+])
+
+function writeValue(value: unknown, values: unknown[]): string | undefined {
+  if (!(value instanceof FindOperator)) {
+    if (typeof value === 'function') return undefined
+    values.push(value)
+    return '?'
+  }
+  if (!plainOperators.has(value.type)) return undefined
+  const inner = innerValue(value)
+  if (inner instanceof FindOperator) {
+    // `Equal` makes one parameter of all values of the operator in it.
+    if (value.type === 'equal') return undefined
+    const written = writeValue(inner, values)
+    return written && `${value.type}(${written})`
+  }
+  if (!value.useParameter) return value.type
+  if (!value.multipleParameters) {
+    if (typeof inner === 'function') return undefined
+    values.push(inner)
+    return `${value.type}(?)`
+  }
+  if (!Array.isArray(inner) || inner.some((one) => one instanceof FindOperator || typeof one === 'function'))
+    return undefined
+  values.push(...inner)
+  return `${value.type}(?${inner.length})`
+}
+
+/** What stands behind the getter, which looks through nested operators; TypeORM keeps it private. */
+const innerValue = (operator: FindOperator<unknown>): unknown => Reflect.get(operator, '_value')
+
+class Slots {
+  private count = 0
+
+  next(): Slot {
+    return new Slot(this.count++)
+  }
+}
+
+function withSlots(binding: EntityBinding, where: unknown, prefix: string, slots: Slots): ObjectLiteral {
+  const given = where as ObjectLiteral
+  const copy: ObjectLiteral = {}
+  for (const name in given) {
+    copy[name] = isEmbedded(binding, prefix + name)
+      ? withSlots(binding, given[name], `${prefix}${name}.`, slots)
+      : slotsOf(given[name], slots)
+  }
+  return copy
+}
+
+function slotsOf(value: unknown, slots: Slots): unknown {
+  if (!(value instanceof FindOperator)) return slots.next()
+  const inner = innerValue(value)
+  const copy: FindOperator<unknown> = Object.assign(Object.create(Object.getPrototypeOf(value)), value)
+  if (inner instanceof FindOperator) Reflect.set(copy, '_value', slotsOf(inner, slots))
+  else if (value.useParameter)
+    Reflect.set(
+      copy,
+      '_value',
+      value.multipleParameters && Array.isArray(inner) ? inner.map(() => slots.next()) : slots.next(),
+    )
+  return copy
+}

@@ -1,0 +1,115 @@
+import type { EntityMetadata, ObjectLiteral } from 'typeorm'
+import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata'
+import { RawSqlResultsToEntityTransformer } from 'typeorm/query-builder/transformer/RawSqlResultsToEntityTransformer'
+import { armTag } from '../../planning/bind-shard-names'
+import { buildNodeStatements, type ScatterArm } from '../../planning/scatter-statement'
+import type { Shard } from '../../topology/shard'
+import { typeName } from '../binding/describe-entities'
+import { type EntityBinding, keyOf, shardAt } from '../binding/entity-binding'
+import { shardsOfObject } from '../binding/entity-ids'
+import { primaryKeyText } from '../binding/primary-key-text'
+import { hasPerShardTypes } from '../binding/sort-column'
+import { ArmQueryBuilder } from '../find/arm-query-builder'
+import type { ShardAccess } from '../runners/shard-access'
+import { maxArms } from './scatter-rows'
+
+/** Primary keys in one look-up, below the protocol's limit on parameters. */
+const chunkSize = 5_000
+
+/** Where a primary key was found, and the shard key that its row has. */
+export interface Located {
+  readonly shard: Shard
+  readonly key: readonly string[] | undefined
+}
+
+/**
+ * Asks all shards which of them hold the primary keys of these objects: one statement a node and chunk. Where all their ids
+ * tell their shards, only those are asked.
+ * Rows that were soft-deleted count too.
+ *
+ * @returns by the text of the primary key; of a key on several shards, the first
+ */
+export async function locateRows(
+  access: ShardAccess,
+  binding: EntityBinding,
+  objects: readonly ObjectLiteral[],
+): Promise<ReadonlyMap<string, Located>> {
+  const found = new Map<string, Located>()
+  for (let start = 0; start < objects.length; start += chunkSize) {
+    await locateChunk(access, binding, objects.slice(start, start + chunkSize), found)
+  }
+  return found
+}
+
+/** The shards that can hold rows of these objects: all, but where every id tells its own. */
+function candidates(binding: EntityBinding, objects: readonly ObjectLiteral[]): readonly Shard[] {
+  const found = new Set<Shard>()
+  for (const object of objects) {
+    const own = shardsOfObject(binding, object)
+    if (!own) return binding.shards
+    for (const shard of own) found.add(shard)
+  }
+  return [...found].sort((a, b) => a.index - b.index)
+}
+
+const arrayTypes = new Set(['smallint', 'integer', 'bigint', 'uuid', 'text', 'character varying'])
+
+/**
+ * The primary key's column where an array of it says what an IN list says. One parameter then serves any number of keys:
+ * the text stays short over many shards, always the same, and so is prepared.
+ */
+function arrayKey({ primaryColumns }: EntityMetadata): ColumnMetadata | undefined {
+  const [column, another] = primaryColumns
+  if (!column || another || column.transformer || column.relationMetadata) return undefined
+  return arrayTypes.has(typeName(column)) ? column : undefined
+}
+
+async function locateChunk(
+  access: ShardAccess,
+  binding: EntityBinding,
+  objects: readonly ObjectLiteral[],
+  found: Map<string, Located>,
+): Promise<void> {
+  const { metadata } = binding
+  const shards = candidates(binding, objects)
+  const [first] = shards
+  if (!first) return
+  const builder = ArmQueryBuilder.find<ObjectLiteral>(access.runtime.handle(first).dataSource, metadata, {
+    loadEagerRelations: false,
+    withDeleted: true,
+  })
+  const columns = new Set([...metadata.primaryColumns, ...binding.keyColumns])
+  builder.select([...columns].map((column) => `${metadata.name}.${column.propertyPath}`)).addSelect(armTag, '__arm')
+  builder.setOption('disable-global-order')
+  const single = arrayKey(metadata)
+  if (single) {
+    const path = `${metadata.name}.${single.propertyPath}`
+    builder.where(`${path} = ANY(:located)`, { located: objects.map((object) => single.getEntityValue(object)) })
+  } else {
+    builder.whereInIds(objects.map((object) => metadata.getEntityIdMap(object)))
+  }
+  const statement = builder.statement()
+  const arms = shards.map((shard): ScatterArm => ({ shard, ...statement }))
+  const rows = (
+    await access.query(
+      buildNodeStatements(arms, {
+        order: [],
+        limit: undefined,
+        sharedParameters: !hasPerShardTypes(metadata),
+        maxArms,
+      }),
+    )
+  ).flat()
+  const { expressionMap } = builder
+  if (!expressionMap.mainAlias) return
+  for (const row of rows) {
+    const [entity] = new RawSqlResultsToEntityTransformer(expressionMap, builder.dataSource.driver, []).transform(
+      [row],
+      expressionMap.mainAlias,
+    )
+    if (!entity) continue
+    const text = primaryKeyText(metadata, entity)
+    if (!found.has(text))
+      found.set(text, { shard: shardAt(binding, Number(row['__arm'])), key: keyOf(binding, entity) })
+  }
+}

@@ -1,0 +1,97 @@
+import { InsertQueryBuilder, type InsertResult, type ObjectLiteral, SelectQueryBuilder } from 'typeorm'
+import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata'
+import { typeName } from '../binding/describe-entities'
+import { type ColumnArray, columnArrays } from './column-arrays'
+import { insertBatches } from './insert-batches'
+import { keepingIn } from './key-guard'
+import { mergeInsertResults } from './merge-results'
+import { Unfilled } from './unfilled'
+
+/**
+ * TypeORM's insert of several rows with one array parameter a column in place of one parameter a cell: the text is short,
+ * the same for any number of rows, and so prepared; nothing is bound by the protocol's 65,535 parameters. Everything else
+ * (RETURNING, ON CONFLICT, events, what is filled into the entities) is TypeORM's.
+ */
+class ArrayInsertQueryBuilder<Entity extends ObjectLiteral> extends InsertQueryBuilder<Entity> {
+  private arrays: readonly ColumnArray[] | undefined
+
+  /** Rows beyond the bounds of a statement go in several, in one transaction: they are written all or not at all. */
+  override async execute(): Promise<InsertResult> {
+    const { expressionMap: map } = this
+    const given = this.getValueSets()
+    const batches = insertBatches(given, super.getInsertedColumns())
+    if (batches.length < 2) return super.execute()
+    const own = this.queryRunner
+    const runner = this.obtainQueryRunner()
+    const opened = !runner.isTransactionActive
+    this.queryRunner = runner
+    const unfilled = new Unfilled()
+    try {
+      if (opened) await runner.startTransaction()
+      const parts: { readonly places: readonly number[]; readonly result: InsertResult }[] = []
+      let place = 0
+      for (const rows of batches) {
+        map.valuesSet = [...rows]
+        const work = () => super.execute()
+        parts.push({ places: rows.map(() => place++), result: await keepingIn(runner, unfilled, work) })
+      }
+      if (opened) await runner.commitTransaction()
+      return mergeInsertResults(parts)
+    } catch (error) {
+      unfilled.restore()
+      // As TypeORM does: what went wrong first is what the caller has to know.
+      if (opened && runner.isTransactionActive) await runner.rollbackTransaction().catch(() => undefined)
+      throw error
+    } finally {
+      map.valuesSet = given
+      Object.assign(this, { queryRunner: own })
+      if (runner !== own) await runner.release()
+    }
+  }
+
+  protected override createInsertExpression(): string {
+    const { expressionMap: map } = this
+    const metadata = map.mainAlias?.hasMetadata && !map.insertFromSelect ? map.mainAlias.metadata : undefined
+    const arrays = metadata && columnArrays(this.getValueSets(), super.getInsertedColumns(), metadata)
+    if (!arrays) return super.createInsertExpression()
+    this.arrays = arrays
+    // In place of VALUES TypeORM writes what this gives, and it asks it for nothing else.
+    map.insertFromSelect = { getQuery: () => this.selectOf(arrays) } as SelectQueryBuilder<ObjectLiteral>
+    try {
+      return super.createInsertExpression()
+    } finally {
+      this.arrays = undefined
+      Object.assign(map, { insertFromSelect: undefined })
+    }
+  }
+
+  protected override getInsertedColumns(): ColumnMetadata[] {
+    return this.arrays?.map(({ column }) => column) ?? super.getInsertedColumns()
+  }
+
+  private selectOf(arrays: readonly ColumnArray[]): string {
+    const parameters = arrays.map(({ column, list }) => this.parameterOf(column, this.createParameter(list)))
+    const names = arrays.map((_, index) => `c${index}`)
+    const values = arrays.map(({ column }, index) =>
+      column.isArray ? `CAST(c${index} AS ${typeName(column)}[])` : `c${index}`,
+    )
+    return `SELECT ${values.join(', ')} FROM unnest(${parameters.join(', ')}) WITH ORDINALITY AS "given"(${names.join(', ')}, place) ORDER BY place`
+  }
+
+  /**
+   * A parameter has the type of an array of the table's own column, whatever that is in the database: an enum of the
+   * shard's schema, a domain, a type of an extension. Without a length: that is checked as the value is stored.
+   */
+  private parameterOf({ isArray, databaseName }: ColumnMetadata, parameter: string): string {
+    if (isArray) return `CAST(${parameter} AS text[])`
+    const table = this.getTableName(this.getMainTableName())
+    return `coalesce(${parameter}, ARRAY[(CAST(NULL AS ${table})).${this.escape(databaseName)}])`
+  }
+}
+
+/** The builder of a shard's statements that belong to no entity yet, as TypeORM makes one for every insert. */
+export class ShardQueryBuilder extends SelectQueryBuilder<ObjectLiteral> {
+  override insert(): InsertQueryBuilder<ObjectLiteral> {
+    return new ArrayInsertQueryBuilder<ObjectLiteral>(super.insert())
+  }
+}

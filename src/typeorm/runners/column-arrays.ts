@@ -1,0 +1,102 @@
+import type { EntityMetadata, ObjectLiteral } from 'typeorm'
+import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata'
+import { parameterText } from '../../execution/parameter-text'
+import { typeName } from '../binding/describe-entities'
+import { storedValueOf } from '../binding/stored-value'
+
+/** Fewer rows go as fast by the VALUES that TypeORM makes, which are left as they are. */
+const minArrayRows = 3
+
+/** Characters of values that one statement carries in arrays: PostgreSQL takes a message of 1 GB, Node a string of half that. */
+export const maxArrayCharacters = 64 * 1024 * 1024
+
+/** The values of one column of the rows to be inserted: an array parameter. */
+export interface ColumnArray {
+  readonly column: ColumnMetadata
+  readonly list: readonly unknown[]
+}
+
+/**
+ * The rows of an insert as one list a column; undefined where VALUES say what arrays cannot: an expression, a column that
+ * some rows set and others leave to its default, a value or a type that has another form inside an array.
+ */
+export function columnArrays(
+  rows: readonly ObjectLiteral[],
+  columns: readonly ColumnMetadata[],
+  metadata: EntityMetadata,
+): readonly ColumnArray[] | undefined {
+  if (rows.length < minArrayRows) return undefined
+  const arrays: ColumnArray[] = []
+  let characters = 0
+  for (const column of columns) {
+    const list: unknown[] = []
+    const boundOf = storedValueOf(column, metadata)
+    let unset = 0
+    for (const row of rows) {
+      const value = elementOf(column, boundOf(row))
+      if (value === undefined) unset += 1
+      const length = lengthOf(column, value)
+      if (length === undefined) return undefined
+      characters += length
+      list.push(value)
+    }
+    // Left out, a column gets its default: that is what DEFAULT says in VALUES.
+    if (unset === rows.length) continue
+    if (unset > 0 || hasOwnForm(column) || characters > maxArrayCharacters) return undefined
+    arrays.push({ column, list })
+  }
+  return arrays.length > 0 ? arrays : undefined
+}
+
+/** Types whose arrays have a name on every database, and are read from text as from a parameter. */
+const typesInArrays = new Set([
+  'smallint',
+  'integer',
+  'bigint',
+  'numeric',
+  'real',
+  'double precision',
+  'boolean',
+  'uuid',
+  'text',
+  'character varying',
+  'character',
+  'date',
+  'time without time zone',
+  'time with time zone',
+  'timestamp without time zone',
+  'timestamp with time zone',
+  'interval',
+  'json',
+  'jsonb',
+  'inet',
+])
+
+/** Arrays cannot be elements: those of the usual types travel as text, and others in VALUES. PostGIS has functions for its own, boxes a semicolon. */
+const hasOwnForm = (column: ColumnMetadata): boolean =>
+  column.isArray
+    ? !typesInArrays.has(typeName(column))
+    : column.type === 'geometry' || column.type === 'geography' || column.type === 'box'
+
+const elementOf = ({ isArray }: ColumnMetadata, value: unknown): unknown =>
+  isArray && Array.isArray(value) ? parameterText(value) : value
+
+/** Undefined for a value that is not the same in an array as alone. */
+function lengthOf({ type, isArray }: ColumnMetadata, value: unknown): number | undefined {
+  switch (typeof value) {
+    case 'string':
+      return value.length
+    case 'number':
+    case 'bigint':
+    case 'boolean':
+    case 'undefined':
+      return 8
+    case 'object':
+      if (value === null) return 4
+      if (value instanceof Date) return 32
+      // Alone, bytes are sent as they are whatever the column's type; in an array as the text of a bytea.
+      return Buffer.isBuffer(value) && type === 'bytea' && !isArray ? 2 * value.length : undefined
+    default:
+      return undefined
+  }
+}

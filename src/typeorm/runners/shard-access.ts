@@ -1,0 +1,216 @@
+import { type EntityManager, QueryFailedError } from 'typeorm'
+import { pushTo } from '../../collections/push-to'
+import { ShardedError } from '../../errors/sharded-error'
+import { CursorGroup } from '../../execution/cursor-group'
+import type { Fuse } from '../../execution/fuse'
+import type { NodeConnection } from '../../execution/node-connection'
+import type { CursorHost } from '../../execution/node-cursors'
+import { OperationEnded } from '../../execution/operation-ended'
+import { OperationLimits } from '../../execution/operation-limits'
+import { takePermits } from '../../execution/permits'
+import type { ScatterLimits } from '../../execution/scatter-limits'
+import type { Row } from '../../merging/row'
+import type { NodeStatement } from '../../planning/scatter-statement'
+import type { Shard } from '../../topology/shard'
+import { BoundClient } from './bound-client'
+import { LeasedQueryRunner } from './leased-query-runner'
+import { ParticipantQueryRunner } from './participant-query-runner'
+import type { ShardRuntime } from './shard-runtime'
+import type { ShardTransaction } from './shard-transaction'
+
+type Statement = Pick<NodeStatement, 'shards' | 'text' | 'parameters'>
+
+/** Statements that are needed no more have so long to end by themselves: a cancel request is a connection more. */
+const unneededGraceMs = 20
+
+/** Why a fuse blows when an operation knows its answer. */
+const unneeded = Symbol('unneeded')
+
+/** The statements of a scatter while they run. */
+interface Scatter {
+  readonly statements: readonly NodeStatement[]
+  readonly answers: (readonly Row[])[]
+  readonly fuse: Fuse
+  readonly heard: (rows: readonly Row[]) => void
+}
+
+/** A connection for statements of one node, and how to leave it. */
+interface NodeHold {
+  readonly connection: NodeConnection
+  release(broken?: boolean): void
+}
+
+/**
+ * How one operation reaches shards: on connections of the pools, or on those of the transaction that it is part of, within
+ * its limits.
+ */
+export class ShardAccess {
+  constructor(
+    readonly runtime: ShardRuntime,
+    readonly transaction: ShardTransaction | undefined,
+    readonly limits: OperationLimits = new OperationLimits(runtime.limits),
+  ) {}
+
+  /** Runs TypeORM's own operation on one shard. @throws DEADLINE_EXCEEDED, ROW_BUDGET_EXCEEDED, the reason of an abort */
+  async onShard<T>(shard: Shard, work: (manager: EntityManager) => Promise<T>): Promise<T> {
+    const fuse = this.limits.shardFuse()
+    try {
+      if (fuse) return await this.withinLimits(shard, fuse, work)
+      return await work(this.transaction ? await this.transaction.participant(shard) : this.runtime.managerOf(shard))
+    } catch (error) {
+      throw unwrap(error)
+    } finally {
+      fuse?.close()
+    }
+  }
+
+  /**
+   * Sends the statements of a scatter, all nodes at once, those of one node one after the other; the answers come in the
+   * order of the statements. When one fails, or the limits are reached, the others are cancelled on their servers, and all
+   * connections are at rest when this throws. In a transaction, each node whose statement was cancelled has aborted it.
+   *
+   * @param isEnough tells of an answer whether the others are needed any more: those that do not come soon are cancelled too,
+   *   but for in a transaction, and then they are empty
+   * @throws ShardedError DEADLINE_EXCEEDED, ROW_BUDGET_EXCEEDED, QUEUE_FULL, SHARD_UNAVAILABLE; the reason of an abort;
+   *   else the first error of a statement
+   */
+  async query(
+    statements: readonly NodeStatement[],
+    limits?: ScatterLimits,
+    isEnough: (rows: readonly Row[]) => boolean = () => false,
+  ): Promise<readonly (readonly Row[])[]> {
+    const fuse = this.limits.scatterFuse(limits)
+    try {
+      fuse.check()
+      const byNode = new Map<string, number[]>()
+      for (const [index, { node }] of statements.entries()) pushTo(byNode, node, index)
+      const leave = await this.enter('scatters', [...byNode.keys()], fuse)
+      let grace: NodeJS.Timeout | undefined
+      try {
+        const answers: (readonly Row[])[] = statements.map(() => [])
+        const heard = (rows: readonly Row[]): void => {
+          if (!this.transaction && isEnough(rows)) grace ??= setTimeout(() => fuse.blow(unneeded), unneededGraceMs)
+        }
+        const nodes = [...byNode].map(async ([node, indexes]) => {
+          try {
+            await this.onNode(node, indexes, { statements, answers, fuse, heard })
+          } catch (error) {
+            fuse.blow(unwrap(error))
+            throw error
+          }
+        })
+        const settled = await Promise.allSettled(nodes)
+        if (settled.some((one) => one.status === 'rejected') && fuse.ended.reason !== unneeded) throw fuse.ended
+        return answers
+      } finally {
+        clearTimeout(grace)
+        leave()
+      }
+    } catch (error) {
+      throw unwrap(error)
+    } finally {
+      fuse.close()
+    }
+  }
+
+  /**
+   * The rows of the statements, batch by batch as they are asked for: see `CursorGroup`. The limits are those that the
+   * caller gave; the defaults of scatters bound what is held in memory, and this is not.
+   */
+  cursors(statements: readonly NodeStatement[], limits: ScatterLimits & { batchRows?: number } = {}): CursorGroup {
+    return new CursorGroup({
+      statements,
+      batchRows: limits.batchRows,
+      inTransaction: this.transaction !== undefined,
+      fuse: () => this.limits.streamFuse(limits),
+      enter: (fuse) => this.enter('streams', [...new Set(statements.map((one) => one.node))], fuse),
+      open: (node, fuse) => this.openHost(node, statements.find((one) => one.node === node)?.shards ?? [], fuse),
+      unwrap,
+    })
+  }
+
+  private async withinLimits<T>(shard: Shard, fuse: Fuse, work: (manager: EntityManager) => Promise<T>): Promise<T> {
+    fuse.check()
+    if (this.transaction) return await work(await fuse.race(this.transaction.participant(shard, fuse)))
+    const { dataSource, bind } = this.runtime.handle(shard)
+    const lease = await this.runtime.pool(shard.node).acquire(shard.name, fuse)
+    const runner = new LeasedQueryRunner(dataSource, new BoundClient(lease.connection, bind, shard.name, fuse), lease)
+    try {
+      return await work(runner.manager)
+    } finally {
+      await runner.release()
+    }
+  }
+
+  /** What is to be had before any connection: a permit of each node, or in a transaction its connections. */
+  private async enter(kind: 'scatters' | 'streams', nodes: readonly string[], fuse: Fuse): Promise<() => void> {
+    if (!this.transaction) {
+      const pools = nodes.map((node) => this.runtime.pool(node))
+      return takePermits(
+        pools.map((pool) => ({ name: pool.name, permits: pool[kind] })),
+        fuse,
+      )
+    }
+    // In one order everywhere, as writes do: two transactions never wait for each other's connections. A permit is for
+    // who holds no connection yet: to wait for one here would be to wait for those who wait for this connection.
+    await fuse.race(this.transaction.openNodes([...nodes].sort()))
+    return () => undefined
+  }
+
+  private async onNode(
+    node: string,
+    indexes: readonly number[],
+    { statements, answers, fuse, heard }: Scatter,
+  ): Promise<void> {
+    const [first = 0] = indexes
+    const hold = await this.hold(node, statements[first]?.shards ?? [], fuse)
+    try {
+      for (const index of indexes) {
+        const statement = statements[index]
+        if (!statement) continue
+        const rows = await this.send(hold.connection, statement, fuse)
+        answers[index] = rows
+        heard(rows)
+      }
+    } finally {
+      hold.release()
+    }
+  }
+
+  private async openHost(node: string, shards: readonly string[], fuse: Fuse): Promise<CursorHost> {
+    const { connection, release } = await this.hold(node, shards, fuse)
+    return { release, send: (statement, own) => this.send(connection, statement, own) }
+  }
+
+  private async hold(node: string, shards: readonly string[], fuse: Fuse): Promise<NodeHold> {
+    if (this.transaction) {
+      const [name = ''] = shards
+      const connection = await fuse.race(this.transaction.connectionFor(this.runtime.handle({ name }).shard))
+      return { connection, release: () => undefined }
+    }
+    return this.runtime.pool(node).acquire(onlyOf(shards), fuse)
+  }
+
+  /** By a query runner, so that TypeORM logs it, tells its subscribers and makes its errors. */
+  private async send(
+    connection: NodeConnection,
+    { shards, text, parameters }: Statement,
+    fuse: Fuse | undefined,
+  ): Promise<readonly Row[]> {
+    const [name = ''] = shards
+    const client = new BoundClient(connection, (bound) => bound, onlyOf(shards), fuse)
+    return new ParticipantQueryRunner(this.runtime.handle({ name }).dataSource, client).query(text, [...parameters])
+  }
+}
+
+const onlyOf = (shards: readonly string[]): string | undefined => (shards.length === 1 ? shards[0] : undefined)
+
+/**
+ * What a caller is to be thrown. TypeORM wraps whatever a statement throws: an error of a shard is thrown as itself, and of
+ * an operation that was ended the reason.
+ */
+export function unwrap(error: unknown): unknown {
+  const own = error instanceof QueryFailedError ? (error.driverError as unknown) : error
+  if (own instanceof OperationEnded) return own.reason
+  return own instanceof ShardedError ? own : error
+}

@@ -1,0 +1,75 @@
+import type { EntityManager } from 'typeorm'
+import { ShardedError } from '../../errors/sharded-error'
+import type { NodePool } from '../../execution/node-pool'
+import type { DefaultLimits } from '../../execution/operation-limits'
+import type { Shard } from '../../topology/shard'
+import type { ShardMap } from '../../topology/shard-map'
+import type { ControlPoints } from '../../transactions/control-point'
+import type { TransactionMode } from '../../transactions/transaction-mode'
+import type { TwoPhase } from '../../transactions/two-phase'
+import type { EntityBinding } from '../binding/entity-binding'
+import { Lookups } from '../binding/lookups'
+import type { Origins } from '../binding/origins'
+import type { BindText } from './bound-client'
+import type { ShardDataSource } from './shard-data-source'
+
+/** A shard's data source, and how its statements are bound. */
+export interface ShardHandle {
+  readonly shard: Shard
+  readonly dataSource: ShardDataSource
+  readonly bind: BindText
+}
+
+/** How the data source's transactions are committed. */
+export interface TransactionSettings {
+  readonly mode: TransactionMode
+  /** In the mode `two-phase`, where there are several nodes. */
+  readonly twoPhase: TwoPhase | undefined
+}
+
+/** All that an initialised data source has: the topology, the pools, the shards' data sources, the sharded entities. */
+export class ShardRuntime {
+  constructor(
+    readonly map: ShardMap,
+    private readonly pools: ReadonlyMap<string, NodePool>,
+    private readonly handles: ReadonlyMap<string, ShardHandle>,
+    private readonly bindings: ReadonlyMap<unknown, EntityBinding>,
+    readonly origins: Origins,
+    readonly warn: (text: string) => void,
+    /** What bounds a scatter that is of no one entity. */
+    readonly limits: DefaultLimits,
+    readonly transactions: TransactionSettings & { readonly points: ControlPoints },
+    readonly lookups: Lookups = new Lookups([]),
+  ) {}
+
+  /** The binding of a sharded entity, by its class or name; undefined for an unsharded one. */
+  bindingOf(target: unknown): EntityBinding | undefined {
+    return this.bindings.get(target)
+  }
+
+  get hasShardedEntities(): boolean {
+    return this.bindings.size > 0
+  }
+
+  get nodes(): readonly string[] {
+    return [...this.pools.keys()]
+  }
+
+  pool(node: string): NodePool {
+    const pool = this.pools.get(node)
+    if (!pool) throw new RangeError(`There is no node ${node}.`)
+    return pool
+  }
+
+  /** @throws ShardedError SHARD_UNKNOWN */
+  handle({ name }: Pick<Shard, 'name'>): ShardHandle {
+    const handle = this.handles.get(name)
+    if (handle) return handle
+    throw new ShardedError('SHARD_UNKNOWN', `There is no shard "${name}".`, { details: { shard: name } })
+  }
+
+  /** The entity manager of a shard outside any transaction. */
+  managerOf(shard: Shard): EntityManager {
+    return this.handle(shard).dataSource.manager
+  }
+}

@@ -1,0 +1,34 @@
+import type { EntityManager, QueryRunner } from 'typeorm'
+import type { Fuse } from '../../execution/fuse'
+import type { NodeConnection } from '../../execution/node-connection'
+import type { Shard } from '../../topology/shard'
+import type { RowMoves } from './row-moves'
+
+/** A transaction over shards: a query runner that opens nodes as they are touched. */
+export interface ShardTransaction extends QueryRunner {
+  /** The entity manager of a shard inside this transaction; with a fuse, one of the caller's own. */
+  participant(shard: Shard, fuse?: Fuse): Promise<EntityManager>
+  /** The connection of a shard's node inside this transaction. */
+  connectionFor(shard: Shard): Promise<NodeConnection>
+  /** Opens nodes one after the other, in the given order. */
+  openNodes(nodes: readonly string[]): Promise<void>
+  /** Runs an UPDATE that may set the shard key of one shard's rows and so move them. @returns how many rows it found */
+  moveRows(statement: MovingStatement, moves: RowMoves): Promise<number>
+  /** Runs work of several steps that must not stay half done where the caller goes on after its error: in savepoints. */
+  atomically<T>(work: () => Promise<T>): Promise<T>
+  /** What is to be undone in memory when the present level of the transaction, or one around it, rolls back. */
+  onRollback(undo: () => void): void
+  /** What its operations are narrowed to. */
+  readonly narrowing?: { readonly cacheScope: string | undefined } | undefined
+}
+
+/** An UPDATE of a shard key, for rows of one shard. */
+export interface MovingStatement {
+  readonly from: Shard
+  readonly text: string
+  readonly parameters: readonly unknown[]
+}
+
+/** True for the query runner of a sharded data source, false for those of single shards. */
+export const isShardTransaction = (runner: QueryRunner | undefined): runner is ShardTransaction =>
+  runner !== undefined && 'participant' in runner

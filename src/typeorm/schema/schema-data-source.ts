@@ -1,0 +1,137 @@
+import { DataSource, type EntityMetadata, type QueryRunner } from 'typeorm'
+import { ConnectionMetadataBuilder } from 'typeorm/connection/ConnectionMetadataBuilder'
+import type { NodePool } from '../../execution/node-pool'
+import { sqlState } from '../../execution/sql-state'
+import { physicalName } from '../../planning/bind-shard-names'
+import type { Shard } from '../../topology/shard'
+import { bindMetadata, rebindForeignKeys, renameConstraints } from '../binding/bind-metadata'
+import type { LookupBinding } from '../binding/lookup-binding'
+import { addLookupIndices } from '../binding/lookup-indices'
+import { pgFacade } from '../runners/pg-facade'
+
+/**
+ * A short-lived full data source for the schema of one shard, or of the home node's own tables. Its metadata is built
+ * anew and bound to the physical names, since schema builders compare it with the catalog, and holds only the entities
+ * in question, so that it can neither see nor drop the tables of others.
+ */
+export class SchemaDataSource extends DataSource {
+  private constructor(
+    private readonly template: DataSource,
+    private readonly pool: NodePool,
+    private readonly owns: (metadata: EntityMetadata) => boolean,
+    private readonly shard: Shard | undefined,
+    private readonly lookups: readonly LookupBinding[],
+  ) {
+    super({
+      ...template.options,
+      logging: false,
+      synchronize: false,
+      dropSchema: false,
+      migrationsRun: false,
+      cache: false,
+      driver: pgFacade(() => pool),
+      nativeDriver: false,
+    } as never)
+    const { logger, namingStrategy, queryResultCache: cache } = template
+    Object.assign(this, {
+      logger,
+      namingStrategy,
+      // The cache is the whole's, and its table lies on the home node: only there it is made, and by nobody connected to.
+      queryResultCache: cache &&
+        shard === undefined && {
+          connect: async () => undefined,
+          disconnect: async () => undefined,
+          synchronize: (runner: QueryRunner) => cache.synchronize(runner),
+        },
+    })
+  }
+
+  /** Runs `work` on the schema of a shard, or of the home node's own tables where `shard` is undefined. */
+  static async run<T>(
+    target: {
+      template: DataSource
+      pool: NodePool
+      owns: (metadata: EntityMetadata) => boolean
+      shard: Shard | undefined
+      /** Of the tables in question. */
+      lookups: readonly LookupBinding[]
+    },
+    work: (schema: SchemaDataSource) => Promise<T>,
+  ): Promise<T> {
+    const schema = new SchemaDataSource(target.template, target.pool, target.owns, target.shard, target.lookups)
+    await schema.initialize()
+    try {
+      return await work(schema)
+    } finally {
+      await schema.destroy()
+    }
+  }
+
+  override async synchronize(dropBeforeSync = false): Promise<void> {
+    if (dropBeforeSync) await this.dropDatabase()
+    if (this.shard?.layout === 'schema') await this.pool.query(`CREATE SCHEMA IF NOT EXISTS "${this.shard.name}"`)
+    await super.synchronize(false)
+  }
+
+  /**
+   * Drops the shard's schema, or else only the tables, views and enum types of its entities: TypeORM's own way drops
+   * every table of the schema, which in the layout `table` are those of the other shards too.
+   */
+  override async dropDatabase(): Promise<void> {
+    if (this.shard?.layout === 'schema') {
+      await this.pool.query(`DROP SCHEMA IF EXISTS "${this.shard.name}" CASCADE`)
+      return
+    }
+    if (!this.shard) await this.dropCache()
+    for (const metadata of this.entityMetadatas) {
+      const { schema = this.pool.facts.searchSchema, tableName } = metadata
+      const kind =
+        metadata.tableType === 'view'
+          ? metadata.tableMetadataArgs.materialized
+            ? 'MATERIALIZED VIEW'
+            : 'VIEW'
+          : 'TABLE'
+      await this.pool.query(`DROP ${kind} IF EXISTS "${schema}"."${tableName}" CASCADE`)
+      await this.dropEnums(metadata, schema)
+    }
+  }
+
+  protected override async buildMetadatas(): Promise<void> {
+    const builder = new ConnectionMetadataBuilder(this)
+    const entities = this.options.entities ?? []
+    const all = await builder.buildEntityMetadatas(
+      (Array.isArray(entities) ? entities : Object.values(entities)) as never,
+    )
+    const own = all.filter((metadata) => this.owns(metadata))
+    addLookupIndices(own, this.lookups)
+    const { shard } = this
+    if (shard) {
+      bindMetadata(own, (metadata) => physicalName(metadata.tableName, shard))
+      if (shard.layout === 'table') renameConstraints(own, `_${shard.label}`)
+      rebindForeignKeys(own)
+    }
+    Object.assign(this, {
+      entityMetadatas: own,
+      entityMetadatasMap: new Map(own.map((metadata) => [metadata.target, metadata])),
+    })
+  }
+
+  private async dropCache(): Promise<void> {
+    const { cache } = this.template.options
+    if (!cache || (typeof cache === 'object' && (cache.provider || (cache.type ?? 'database') !== 'database'))) return
+    const name = (typeof cache === 'object' && cache.tableName) || 'query-result-cache'
+    await this.pool.query(`DROP TABLE IF EXISTS "${this.pool.facts.searchSchema}"."${name}"`)
+  }
+
+  private async dropEnums(metadata: EntityMetadata, schema: string): Promise<void> {
+    const enums = metadata.columns.filter((column) => column.type === 'enum' || column.type === 'simple-enum')
+    if (enums.length === 0) return
+    for (const column of enums) {
+      const name = column.enumName ?? `${metadata.tableName}_${column.databaseName.toLowerCase()}_enum`
+      // Without CASCADE: an enum that the user named may serve other tables too, and then stays.
+      await this.pool.query(`DROP TYPE IF EXISTS "${schema}"."${name}"`).catch((error: unknown) => {
+        if (sqlState(error) !== '2BP01') throw error
+      })
+    }
+  }
+}

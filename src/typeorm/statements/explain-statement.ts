@@ -1,0 +1,192 @@
+import type { SelectStmt } from '@pgsql/types'
+import { ShardedError } from '../../errors/sharded-error'
+import { bindShardNames } from '../../planning/bind-shard-names'
+import { detachedSelect } from '../../planning/detached-select'
+import { type Explanation, explain } from '../../planning/explanation'
+import type { FinishPlan } from '../../planning/finish-plan'
+import type { RowsPlan } from '../../planning/rows-plan'
+import type { NodeStatement } from '../../planning/scatter-statement'
+import { templateOf } from '../../planning/statement-template'
+import { routeCluster } from '../../routing/route-cluster'
+import type { Cluster, StatementAnalysis } from '../../routing/statement-analysis'
+import { selectOf } from '../../sql/statement-parts'
+import type { Shard } from '../../topology/shard'
+import type { ShardRuntime } from '../runners/shard-runtime'
+import { arms, nodeOrder } from './statement-arms'
+import { armPageOf, statementPage } from './statement-page'
+import {
+  type Place,
+  pick,
+  type ReadStatement,
+  type Run,
+  refuseProblems,
+  type ShardsRun,
+  type StatementContext,
+  wholeText,
+} from './statement-run'
+
+/** What the explanation of a statement asks of the engine. */
+export interface StatementPlanner {
+  readonly runtime: ShardRuntime
+  understand(text: string): Promise<ReadStatement | undefined>
+  onePlace(statement: ReadStatement, parameters: readonly unknown[], context: StatementContext): Place | undefined
+  planned(
+    run: Run,
+  ): Promise<{ readonly plan: RowsPlan | FinishPlan; readonly onShards: ShardsRun } | { readonly plan: undefined }>
+  allowedShards(cluster: Cluster, run: Pick<Run, 'parameters' | 'context'>, writes: boolean): readonly Shard[]
+  lookedUp(
+    statement: ReadStatement,
+    parameters: readonly unknown[],
+    context: StatementContext,
+  ): Promise<StatementContext>
+}
+
+interface Asked {
+  readonly parameters: readonly unknown[]
+  readonly context: StatementContext
+}
+
+/**
+ * How a query would be answered: it is planned, and not run. A part that is run first is explained, not run, and then of
+ * the whole only its shards are known.
+ *
+ * @throws ShardedError NOT_SHARDED, STATEMENT_UNSUPPORTED, and what running it refuses
+ */
+export async function explainStatement(
+  engine: StatementPlanner,
+  { text, parameters, context: given }: Asked & { readonly text: string },
+): Promise<Explanation> {
+  const statement = await engine.understand(text)
+  if (!statement) throw new ShardedError('NOT_SHARDED', 'The query names no sharded table.', { details: { text } })
+  const context = await engine.lookedUp(statement, parameters, given)
+  const { analysis } = statement
+  const about = { entity: entityNames(analysis), operation: 'query' }
+  const place = engine.onePlace(statement, parameters, context)
+  if (place) {
+    const { shard } = place
+    const shards = [...place.shards.values()].map(({ name }) => name)
+    const bound = bindShardNames(wholeText(statement, place), shard)
+    const [cluster] = analysis.clusters
+    const reason = cluster ? reasonOf(engine, cluster, { parameters, context }) : ''
+    const statements = [{ node: shard.node, shards, text: bound, parameters }]
+    return explain({ ...about, shards, reason, statements, steps: [] })
+  }
+  const select = selectOf(statement.statement)
+  const parts = select.larg ? sidesOf(select) : analysis.detached.map((part) => detachedSelect(part))
+  if (parts.length > 0 || analysis.homeTables.length > 0)
+    return explainParts(about, await explainedParts(engine, parts, { analysis, parameters, context }))
+  refuseProblems(analysis)
+  const planned = await engine.planned({ ...statement, parameters, context, asText: false })
+  if (planned.plan === undefined || !analysis.main) throw new RangeError('A query over shards has a plan.')
+  const { plan, onShards } = planned
+  const { offset, limit, end } =
+    (await statementPage(plan.kind === 'rows' ? plan : armPageOf(plan), onShards)) ?? noPage
+  const statements =
+    plan.kind === 'rows'
+      ? arms(plan.arm, onShards, { limit: end, order: nodeOrder(plan) })
+      : arms(plan.arm, onShards, { limit: end, order: [], isMerged: false })
+  return explain({
+    ...about,
+    shards: onShards.shards.map(({ name }) => name),
+    reason: reasonOf(engine, analysis.main, { parameters, context }),
+    statements,
+    steps:
+      plan.kind === 'rows' ? rowsSteps({ plan, statements, offset, limit }) : finishSteps(plan, onShards.shards[0]),
+  })
+}
+
+function reasonOf({ runtime }: StatementPlanner, cluster: Cluster, { parameters, context }: Asked): string {
+  const { pinned, lookedUp } = context
+  const [use] = cluster.uses
+  if (pinned && pinned.group === use?.table.group) return 'a hint says so'
+  const found = lookedUp?.get(cluster)
+  if (found) return found.reason
+  return routeCluster(cluster, parameters, runtime.map.groups.get(use?.table.group ?? '')?.length ?? 0).reason
+}
+
+async function explainedParts(
+  engine: StatementPlanner,
+  parts: readonly SelectStmt[],
+  { analysis, parameters, context }: Asked & { readonly analysis: StatementAnalysis },
+): Promise<ExplainedParts> {
+  const first: Explanation[] = []
+  for (const part of parts) {
+    const template = templateOf({ SelectStmt: part })
+    const values = pick(template.parameters, parameters)
+    const isSharded = await engine.understand(template.text)
+    if (isSharded) first.push(await explainStatement(engine, { text: template.text, parameters: values, context }))
+  }
+  const main = analysis.main
+  if (!main) return { first, home: engine.runtime.map.home, main: undefined }
+  const shards = engine.allowedShards(main, { parameters, context }, false).map(({ name }) => name)
+  return {
+    first,
+    home: engine.runtime.map.home,
+    main: { shards, reason: reasonOf(engine, main, { parameters, context }) },
+  }
+}
+
+/** The parts of a statement that are run first, and the shards of the whole. */
+interface ExplainedParts {
+  readonly first: readonly Explanation[]
+  /** The node that puts together what no shard has a part in. */
+  readonly home: string
+  readonly main: { readonly shards: readonly string[]; readonly reason: string } | undefined
+}
+
+const noPage = { offset: 0, limit: undefined, end: undefined } as const
+
+/** The sharded tables of a statement, by their entities' names. */
+const entityNames = ({ uses }: StatementAnalysis): string =>
+  [...new Set(uses.map(({ table }) => table.entity?.name ?? table.name))].join(', ')
+
+/** The queries of a set operation, from left to right. */
+const sidesOf = (select: SelectStmt): readonly SelectStmt[] =>
+  select.larg && select.rarg ? [...sidesOf(select.larg), ...sidesOf(select.rarg)] : [select]
+
+function rowsSteps({
+  plan,
+  statements,
+  offset,
+  limit,
+}: {
+  readonly plan: RowsPlan
+  readonly statements: readonly NodeStatement[]
+  readonly offset: number
+  readonly limit: number | undefined
+}): readonly string[] {
+  const steps: string[] = []
+  if (statements.length > 1)
+    steps.push(
+      plan.order.length > 0
+        ? `merge ${statements.length} sorted answers`
+        : `append ${statements.length} answers in the order of the shards`,
+    )
+  if (offset > 0) steps.push(`skip ${offset} rows`)
+  if (limit !== undefined) steps.push(`take ${limit} rows`)
+  return steps
+}
+
+const finishSteps = ({ step, final }: FinishPlan, { node }: Shard): readonly string[] => [
+  step,
+  `ask node ${node}: ${final.text}`,
+]
+
+function explainParts(
+  about: { readonly entity: string; readonly operation: string },
+  { first, home, main }: ExplainedParts,
+): Explanation {
+  const shards = new Set([...first.flatMap((part) => part.shards), ...(main?.shards ?? [])])
+  return explain({
+    ...about,
+    shards: [...shards],
+    reason: [...first, ...(main ? [main] : [])].map(({ reason }) => reason).join('; '),
+    statements: first.flatMap(({ statements }) => statements),
+    steps: [
+      ...first.flatMap(({ steps }) => steps),
+      main
+        ? `ask ${main.shards.length} shard(s) the whole, with the rows of its other parts in their places`
+        : `let node ${home} put the parts together`,
+    ],
+  })
+}

@@ -1,0 +1,650 @@
+import type { RangeVar, SelectStmt } from '@pgsql/types'
+import type { EntityManager } from 'typeorm'
+import { QueryResult } from 'typeorm/query-runner/QueryResult'
+import { ShardedError } from '../../errors/sharded-error'
+import { mayWriteRows } from '../../execution/is-read'
+import { mergeInOrder } from '../../execution/merge-in-order'
+import type { MergeTerm } from '../../execution/merge-term'
+import type { Row } from '../../merging/row'
+import { bindShardNames, placeholderSchema } from '../../planning/bind-shard-names'
+import { describeQuery, typesOf } from '../../planning/describe-query'
+import { detachedSelect } from '../../planning/detached-select'
+import type { Explanation } from '../../planning/explanation'
+import { draftFinish, type FinishPlan, finishPlan } from '../../planning/finish-plan'
+import { outputNames, withBases } from '../../planning/output-columns'
+import { draftRows, type RowsPlan, rowsPlan } from '../../planning/rows-plan'
+import type { NodeStatement } from '../../planning/scatter-statement'
+import { type Answer, shipAnswer, shippedSelect, tableNamed } from '../../planning/ship-answer'
+import { type ShippedColumn, type ShippedRows, withShippedRows } from '../../planning/shipped-rows'
+import { shippedSide } from '../../planning/shipped-side'
+import { sortForm, type ValueType } from '../../planning/sort-form'
+import { splitLists } from '../../planning/split-lists'
+import { localise, type Template, templateOf } from '../../planning/statement-template'
+import { columnsOf, textNames, textsOf } from '../../planning/text-query'
+import { entityOf, routeCluster } from '../../routing/route-cluster'
+import { checkScatter } from '../../routing/scatter-policy'
+import type { TableUse } from '../../routing/scope'
+import { analyseStatement, type Cluster, type StatementAnalysis } from '../../routing/statement-analysis'
+import type { TableCatalog } from '../../routing/table-catalog'
+import { columnNode, selectNode, targetNode } from '../../sql/nodes'
+import { loadParser, type ParsedStatement, parseStatement } from '../../sql/parse-statement'
+import { leftmost, selectOf, targetTable } from '../../sql/statement-parts'
+import { parametersOf, type TreeObject } from '../../sql/tree'
+import { withCtes } from '../../sql/with-ctes'
+import type { Shard } from '../../topology/shard'
+import { inBoth } from '../lookups/lookup-route'
+import { readInTurn, readMerged } from '../runners/read-cursors'
+import type { ShardAccess } from '../runners/shard-access'
+import type { ShardRuntime } from '../runners/shard-runtime'
+import { writeShards } from '../writes/write-shards'
+import { explainStatement } from './explain-statement'
+import { lookUpClusters } from './look-up-clusters'
+import { moveStatement } from './move-statement'
+import { arms, inShardOrder, mergeTerm, nodeOrder } from './statement-arms'
+import { armPageOf, statementPage } from './statement-page'
+import {
+  askHome,
+  namedUses,
+  type Place,
+  pick,
+  queryOn,
+  type ReadStatement,
+  type Run,
+  refuseProblems,
+  rowsOf,
+  type ShardsRun,
+  type StatementContext,
+  type Substitutes,
+  wholeText,
+} from './statement-run'
+import { keyChangeOf, type StatementWriter, writeStatement } from './write-statement'
+
+type Plan = RowsPlan | FinishPlan
+
+type Planned =
+  | { readonly plan: Plan; readonly onShards: ShardsRun; readonly run: () => Promise<Answer> }
+  | { readonly plan: undefined; readonly run: () => Promise<Answer> }
+
+/** Texts whose columns' types are remembered. */
+const maxDescribed = 1_000
+
+/**
+ * Runs SQL over shards as if they were one database: reads a statement with PostgreSQL's parser, finds its shards, sends it
+ * there, and puts the answers together. TypeORM's query builders and users' raw SQL come this way.
+ */
+export class StatementEngine implements StatementWriter {
+  private readonly read = new WeakMap<ParsedStatement, ReadStatement>()
+  private readonly plans = new WeakMap<ParsedStatement, Map<string, Promise<Plan>>>()
+  private readonly types = new Map<string, Promise<readonly ValueType[]>>()
+  private readonly names: RegExp
+  private aggregates: Promise<ReadonlySet<string>> | undefined
+
+  constructor(
+    readonly runtime: ShardRuntime,
+    readonly catalog: TableCatalog,
+  ) {
+    const names = catalog.names.map((name) => name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'))
+    this.names = new RegExp(`"__shard__"|(?<![\\p{L}\\p{N}_$])(?:${names.join('|')})(?![\\p{L}\\p{N}_$])`, 'iu')
+  }
+
+  /** False only for texts that certainly name no sharded table: they need not be parsed. */
+  mentions(text: string): boolean {
+    return this.catalog.names.length > 0 && this.names.test(text)
+  }
+
+  /**
+   * Runs one statement.
+   *
+   * @returns undefined where it names no sharded table: it is the home node's
+   * @throws ShardedError JOIN_NOT_LOCAL, STATEMENT_UNSUPPORTED, ORDER_UNSUPPORTED, COLLATION_DIFFERS, KEY_NOT_OWNED,
+   * SCATTER_FORBIDDEN, SCATTER_TOO_WIDE; for writes also KEY_MISSING, KEY_CHANGED, PARTIAL_COMMIT
+   */
+  async run(text: string, parameters: readonly unknown[], given: StatementContext): Promise<QueryResult | undefined> {
+    const statement = await this.understand(text)
+    if (!statement) return undefined
+    const context = await this.lookedUp(statement, parameters, given)
+    const moved = this.movedBy(statement, parameters, context)
+    if (moved) return moveStatement(this, { ...statement, parameters, context }, moved)
+    const place = this.onePlace(statement, parameters, context) ?? this.placeOfMistake(statement, parameters)
+    if (place) return this.atPlace(place, { ...statement, parameters, context })
+    if ('SelectStmt' in statement.statement) {
+      const { rows } = await this.select({ ...statement, parameters, context, asText: false })
+      return selected(rows)
+    }
+    return writeStatement(this, { ...statement, parameters, context })
+  }
+
+  /**
+   * The rows of one query, as they are asked for: read from cursors on every node and merged in order, with a batch of each
+   * statement in hand. A query that one node has to finish is run whole.
+   *
+   * @throws what `run` throws; nothing is asked before the first row
+   */
+  async *stream(
+    text: string,
+    parameters: readonly unknown[],
+    given: StatementContext,
+  ): AsyncGenerator<Row, void, undefined> {
+    const statement = await this.understand(text)
+    if (!statement) {
+      yield* rowsOf(await given.home(text, parameters))
+      return
+    }
+    const context = await this.lookedUp(statement, parameters, given)
+    const moved = this.movedBy(statement, parameters, context)
+    if (moved) {
+      yield* rowsOf(await moveStatement(this, { ...statement, parameters, context }, moved))
+      return
+    }
+    const place = this.onePlace(statement, parameters, context) ?? this.placeOfMistake(statement, parameters)
+    if (place && this.isMaintained(place, text)) {
+      yield* rowsOf(await this.atPlace(place, { ...statement, parameters, context }))
+      return
+    }
+    if (place) {
+      const { shard } = place
+      const bound = bindShardNames(wholeText(statement, place), shard)
+      const statements = [{ node: shard.node, shards: [shard.name], text: bound, parameters }]
+      yield* readInTurn(context.access, statements)
+      return
+    }
+    if (!('SelectStmt' in statement.statement)) {
+      yield* rowsOf(await writeStatement(this, { ...statement, parameters, context }))
+      return
+    }
+    const planned = await this.planned({ ...statement, parameters, context, asText: false })
+    if (planned.plan === undefined || planned.plan.kind !== 'rows') {
+      yield* (await planned.run()).rows
+      return
+    }
+    yield* this.streamRows(planned.plan, planned.onShards)
+  }
+
+  private async *streamRows(plan: RowsPlan, run: ShardsRun): AsyncGenerator<Row, void, undefined> {
+    const page = await statementPage(plan, run)
+    if (!page) {
+      yield* (await this.onFirst(run)).rows
+      return
+    }
+    const statements = arms(plan.arm, run, { limit: page.end, order: nodeOrder(plan) })
+    const { ask } = this.help(statements, run)
+    const names = plan.outputs.map(({ name }) => name)
+    const { access } = run.context
+    const rows =
+      plan.order.length > 0
+        ? readMerged(access, statements, plan.order.map(mergeTerm), ask)
+        : readInTurn(access, statements)
+    let position = 0
+    for await (const row of rows) {
+      if (position >= page.offset) yield onlyColumns(row, names)
+      position += 1
+      if (page.end !== undefined && position >= page.end) return
+    }
+  }
+
+  /**
+   * How a query would be answered: it is planned, and not run.
+   *
+   * @throws ShardedError NOT_SHARDED, STATEMENT_UNSUPPORTED, and what `run` refuses
+   */
+  explain(text: string, parameters: readonly unknown[], context: StatementContext): Promise<Explanation> {
+    return explainStatement(this, { text, parameters, context })
+  }
+
+  /** The table whose rows an UPDATE may move to other shards. @throws ShardedError KEY_CHANGED where they may not move */
+  private movedBy(
+    statement: ReadStatement,
+    parameters: readonly unknown[],
+    { moves }: StatementContext,
+  ): TableUse | undefined {
+    return keyChangeOf(statement, parameters, ({ entity, name }) => {
+      if (entity?.onKeyChange !== 'move' && !moves) return false
+      // A junction table has the key of an entity, and is not its table.
+      return this.runtime.bindingOf(entity?.target)?.metadata.tableName === name
+    })
+  }
+
+  /** Reads a text. @returns undefined where it is no SQL, or names no sharded table */
+  async understand(text: string): Promise<ReadStatement | undefined> {
+    await loadParser()
+    const parsed = parseStatement(text)
+    if (!parsed) return undefined
+    const known = this.read.get(parsed)
+    if (known) return known.analysis.uses.length > 0 ? known : undefined
+    const aggregates = await this.loadAggregates()
+    const [statement, another] = parsed.statements
+    if (!statement) return undefined
+    const analysis = analyseStatement(statement, this.catalog, (name) => aggregates.has(name))
+    if (another) {
+      if (!parsed.statements.some((one) => analyseStatement(one, this.catalog, () => false).uses.length > 0))
+        return undefined
+      throw new ShardedError('STATEMENT_UNSUPPORTED', 'Several statements stand in one text.', {
+        details: { statement: text.slice(0, 500) },
+      })
+    }
+    const read = { parsed, statement, analysis, parameterCount: parametersOf(statement).at(-1) ?? 0 }
+    this.read.set(parsed, read)
+    return analysis.uses.length > 0 ? read : undefined
+  }
+
+  /**
+   * The one node where all that a statement reads and writes lies, each group's part on one shard; undefined where there
+   * is none.
+   */
+  onePlace(
+    { analysis, statement }: ReadStatement,
+    parameters: readonly unknown[],
+    context: StatementContext,
+  ): Place | undefined {
+    if ('InsertStmt' in statement) return undefined
+    const shards = new Map<string, Shard>()
+    for (const cluster of analysis.clusters) {
+      const [shard, another] = this.shardsOf(cluster, parameters, context)
+      if (!shard || another) return undefined
+      const known = shards.get(shard.group)
+      if (known && known.name !== shard.name) return undefined
+      shards.set(shard.group, shard)
+    }
+    const [first, ...others] = shards.values()
+    if (!first || others.some(({ node }) => node !== first.node)) return undefined
+    if (analysis.homeTables.length > 0 && first.node !== this.runtime.map.home) return undefined
+    return { shard: first, shards }
+  }
+
+  /** Where PostgreSQL is to refuse a statement that is given too few or too many parameters. */
+  private placeOfMistake(
+    { analysis, parameterCount }: ReadStatement,
+    parameters: readonly unknown[],
+  ): Place | undefined {
+    const shard = parameterCount === parameters.length ? undefined : this.someShard(analysis)
+    return shard && { shard, shards: new Map([[shard.group, shard]]) }
+  }
+
+  /** The context of a statement with what lookups say of it. A statement with too few parameters is not looked up. */
+  async lookedUp(
+    statement: ReadStatement,
+    parameters: readonly unknown[],
+    context: StatementContext,
+  ): Promise<StatementContext> {
+    if (!this.runtime.lookups.anyReady() || statement.parameterCount !== parameters.length) return context
+    return lookUpClusters(this.runtime, statement, { parameters, context })
+  }
+
+  shardsOf(cluster: Cluster, parameters: readonly unknown[], { pinned, lookedUp }: StatementContext): readonly Shard[] {
+    const [use] = cluster.uses
+    if (pinned && pinned.group === use?.table.group) return [pinned]
+    const shards = this.runtime.map.groups.get(use?.table.group ?? '') ?? []
+    const { shards: indexes } = routeCluster(cluster, parameters, shards.length)
+    const found = lookedUp?.get(cluster)
+    return (found ? inBoth(indexes, found) : indexes).flatMap((index) => shards[index] ?? [])
+  }
+
+  /** The shards of a statement over several, when the scatter policy allows them. */
+  allowedShards(
+    cluster: Cluster,
+    { parameters, context }: Pick<Run, 'parameters' | 'context'>,
+    writes: boolean,
+  ): readonly Shard[] {
+    const shards = this.shardsOf(cluster, parameters, context)
+    const entity = entityOf(cluster)
+    const explicit = context.isExplicit ?? false
+    const warning = entity && checkScatter(entity, { name: 'query', writes, width: shards.length, explicit })
+    if (warning) this.runtime.warn(warning)
+    return shards
+  }
+
+  /** Sends a statement to one shard, as TypeORM would. */
+  async onShard(access: ShardAccess, shard: Shard, text: string, parameters: readonly unknown[]): Promise<QueryResult> {
+    return access.onShard(shard, (manager) => queryOn(manager, text, parameters))
+  }
+
+  /** Sends a statement to the one place where all of it lies; a write keeps the lookups of its shards. */
+  private async atPlace(place: Place, run: ReadStatement & Pick<Run, 'parameters' | 'context'>): Promise<QueryResult> {
+    const { parsed, parameters, context } = run
+    const text = wholeText(run, place)
+    if (!this.isMaintained(place, parsed.text)) return this.onShard(context.access, place.shard, text, parameters)
+    const others = [...place.shards.values()].filter((shard) => shard !== place.shard)
+    const writes = [
+      { shard: place.shard, work: (manager: EntityManager) => queryOn(manager, text, parameters) },
+      // Not touched themselves: the one statement writes there too.
+      ...others.map((shard) => ({ shard, work: async () => new QueryResult() })),
+    ]
+    const [result = new QueryResult()] = await writeShards(context.access, writes, context.openRunner)
+    return result
+  }
+
+  private isMaintained({ shards }: Place, text: string): boolean {
+    return mayWriteRows(text) && [...shards.keys()].some((group) => this.runtime.lookups.maintains(group))
+  }
+
+  private async select(run: Run): Promise<Answer> {
+    return (await this.planned(run)).run()
+  }
+
+  /** A query with its plan, ready to run; without a plan where no shard has a part in it but for its subqueries. */
+  async planned(run: Run): Promise<Planned> {
+    const { analysis, statement, asText, context } = run
+    const select = selectOf(statement)
+    if (select.larg) return { plan: undefined, run: () => this.setOperation(run, select) }
+    refuseProblems(analysis)
+    const substitutes = await this.substitute(run)
+    const { shipped } = substitutes
+    if (!analysis.main) {
+      const local = localise(select, namedUses(analysis), substitutes.replacements)
+      const names = outputNames(local, analysis)
+      const template = withShippedRows(templateOf({ SelectStmt: local }), shipped)
+      return {
+        plan: undefined,
+        run: () =>
+          this.atHome(template, {
+            names,
+            values: substitutes.values,
+            asText,
+            context,
+            shard: this.someShard(analysis),
+          }),
+      }
+    }
+    const [first, ...others] = this.allowedShards(analysis.main, run, false)
+    if (!first) throw new RangeError('A statement has at least one shard.')
+    const { values, valuesOn, replacements, split } = splitLists(analysis.main, { ...run, ...substitutes })
+    const onShards: ShardsRun = { ...run, values, valuesOn, shards: [first, ...others] }
+    const make = () => this.plan(onShards, localise(select, namedUses(analysis), replacements), shipped)
+    // A plan holds the names of the first shard's types, and how the nodes asked sort.
+    const nodes = [...new Set(onShards.shards.map(({ node }) => node))]
+    const key = JSON.stringify([asText, first.name, nodes, split])
+    const plan = shipped.length > 0 ? await make() : await this.remembered(run.parsed, key, make)
+    return {
+      plan,
+      onShards,
+      run: () => (plan.kind === 'rows' ? this.rows(plan, onShards) : this.finish(plan, onShards)),
+    }
+  }
+
+  private async remembered(parsed: ParsedStatement, key: string, make: () => Promise<Plan>): Promise<Plan> {
+    const plans = this.plans.get(parsed) ?? new Map<string, Promise<Plan>>()
+    this.plans.set(parsed, plans)
+    const known = plans.get(key)
+    if (known) return known
+    const plan = make()
+    plans.set(key, plan)
+    plan.catch(() => plans.delete(key))
+    return plan
+  }
+
+  private async plan(run: ShardsRun, select: SelectStmt, shipped: readonly ShippedRows[]): Promise<Plan> {
+    const { analysis, shards, values, context, asText } = run
+    const aggregates = await this.loadAggregates()
+    const isAggregate = (name: string): boolean => aggregates.has(name)
+    const on = { shard: shards[0], values, context }
+    if (analysis.isGroupedLocally && select.limitOption !== 'LIMIT_OPTION_WITH_TIES') {
+      const draft = draftRows(select, analysis, isAggregate)
+      const template = withShippedRows(templateOf({ SelectStmt: draft.select }), shipped)
+      const types = await this.describe(template, draft.outputs.length + draft.sorts.length, on)
+      return rowsPlan(draft, template, { types, facts: await this.factsOf(shards, types), asText })
+    }
+    const draft = draftFinish(select, analysis.scope, isAggregate)
+    // A mistake in the query is PostgreSQL's to tell, also where the halves of it would hide it.
+    await this.describe(withShippedRows(templateOf({ SelectStmt: select }), shipped), draft.outputs.length, on)
+    const template = withShippedRows(templateOf({ SelectStmt: draft.inner }), shipped)
+    return finishPlan(draft, template, await this.describe(template, draft.width, on))
+  }
+
+  /** The types of a query's columns, asked once a text: of a shard, or of the home node. */
+  private describe(
+    template: Template,
+    width: number,
+    { shard, values, context }: { shard: Shard | undefined; values: readonly unknown[]; context: StatementContext },
+  ): Promise<readonly ValueType[]> {
+    if (width === 0) return Promise.resolve([])
+    const { text, parameters } = describeQuery(template, width)
+    // Names of types are those of the shard that was asked.
+    const key = `${shard?.name ?? ''} ${text}`
+    const known = this.types.get(key)
+    if (known) return known
+    const types = (
+      shard
+        ? this.askShard(shard, text, pick(parameters, values), context)
+        : askHome(text, pick(parameters, values), context)
+    ).then(typesOf)
+    if (this.types.size >= maxDescribed) this.types.clear()
+    this.types.set(key, types)
+    types.catch(() => this.types.delete(key))
+    return types
+  }
+
+  private async askShard(
+    shard: Shard,
+    text: string,
+    parameters: readonly unknown[],
+    { access }: StatementContext,
+  ): Promise<readonly Row[]> {
+    const [rows = []] = await access.query([
+      { node: shard.node, shards: [shard.name], text: bindShardNames(text, shard), parameters },
+    ])
+    return rows
+  }
+
+  private someShard({ uses }: StatementAnalysis): Shard | undefined {
+    return this.runtime.map.groups.get(uses[0]?.table.group ?? '')?.[0]
+  }
+
+  private factsOf(shards: readonly Shard[], types: readonly ValueType[]) {
+    const collations = types.flatMap(({ collation }) => (collation === undefined ? [] : [collation]))
+    const nodes = [...new Set(shards.map((shard) => shard.node))]
+    return Promise.all(nodes.map((node) => this.runtime.pool(node).sortFactsWith(collations)))
+  }
+
+  private async rows(plan: RowsPlan, run: ShardsRun): Promise<Answer> {
+    const page = await statementPage(plan, run)
+    if (!page) return this.onFirst(run)
+    const { offset, limit, end } = page
+    const statements = arms(plan.arm, run, { limit: end, order: nodeOrder(plan) })
+    const sources = await run.context.access.query(statements)
+    const rows =
+      plan.order.length > 0
+        ? await mergeInOrder(sources, plan.order.map(mergeTerm), { offset, limit }, this.help(statements, run))
+        : inShardOrder(sources).slice(offset, end)
+    const names = run.asText ? textNames(plan.outputs.length) : plan.outputs.map(({ name }) => name)
+    return { rows: rows.map((row) => onlyColumns(row, names)), columns: plan.outputs }
+  }
+
+  private async finish(plan: FinishPlan, run: ShardsRun): Promise<Answer> {
+    const page = await statementPage(armPageOf(plan), run)
+    if (!page) return this.onFirst(run)
+    const { shards, values, context, asText } = run
+    const parts = (
+      await context.access.query(arms(plan.arm, run, { limit: page.end, order: [], isMerged: false }))
+    ).flat()
+    const value = (array: (index: number) => unknown) => (number: number) =>
+      number < plan.firstArray ? values[number - 1] : array(number - plan.firstArray)
+    const all = plan.final.parameters.map(value((index) => parts.map((row) => row[`c${index}`])))
+    if (!asText) return { rows: await this.askShard(shards[0], plan.final.text, all, context), columns: [] }
+    const none = plan.final.parameters.map(value(() => []))
+    const typed: Template = { text: plan.final.text, parameters: none.map((_, index) => index + 1) }
+    const types = await this.describe(typed, plan.outputs.length, { shard: shards[0], values: none, context })
+    const rows = await this.askShard(shards[0], textsOf(plan.final.text, types), all, context)
+    return { rows, columns: columnsOf(plan.outputs, types) }
+  }
+
+  private async onFirst(run: ShardsRun): Promise<Answer> {
+    const rows = rowsOf(await this.onShard(run.context.access, run.shards[0], wholeText(run), run.parameters))
+    return { rows, columns: [] }
+  }
+
+  private help(statements: readonly NodeStatement[], { shards, context }: ShardsRun) {
+    const { node = '', shards: names = [] } = statements[0] ?? {}
+    return {
+      ask: async (text: string, parameters: readonly unknown[]) => {
+        const [rows = []] = await context.access.query([{ node, shards: names, text, parameters }])
+        return rows
+      },
+      // Types and collations were asked for: only what rows bear witness of can differ.
+      termFor: async (term: MergeTerm, type: ValueType): Promise<MergeTerm> => {
+        const facts = await this.factsOf(shards, [type])
+        const { rankBy } = sortForm(type, facts, { name: term.name, details: { order: term.name } })
+        return { ...term, type, rankBy, merge: { ...term.merge, kind: 'ranked' } }
+      },
+      actualType: async () => undefined,
+    }
+  }
+
+  /** UNION, INTERSECT, EXCEPT: each side is read on its own, and the home node puts them together. */
+  private async setOperation(run: Run, whole: SelectStmt): Promise<Answer> {
+    const { parameters, context, asText } = run
+    const shipped: ShippedRows[] = []
+    const values = [...parameters]
+    const { withClause } = whole
+    const sides: (readonly ShippedColumn[])[] = []
+    const side = async (select: SelectStmt | undefined): Promise<SelectStmt> => {
+      if (!select) throw new RangeError('A set operation has two sides.')
+      const isSideOfMore =
+        select.larg && !select.limitCount && !select.limitOffset && !select.sortClause && !select.withClause
+      if (isSideOfMore) return { ...select, larg: await side(select.larg), rarg: await side(select.rarg) }
+      const { rows, columns } = await this.asTexts(withClause ? withCtes(select, withClause) : select, run)
+      sides.push(columns)
+      const numbered = columns.map((column, index) => ({ ...column, name: `c${index}` }))
+      return shippedSide(shipAnswer(shipped, values, { rows, columns: numbered }), select, columns)
+    }
+    const { withClause: _with, ...rest } = whole
+    const outer: SelectStmt = { ...rest, larg: await side(whole.larg), rarg: await side(whole.rarg) }
+    const answer = await this.atHome(withShippedRows(templateOf({ SelectStmt: outer }), shipped), {
+      names: sides[0]?.map(({ name }) => name) ?? [],
+      values,
+      asText,
+      context,
+      shard: this.someShard(run.analysis),
+    })
+    // An enum is found again by the column that it was on any side: all have one type.
+    const baseAt = (index: number) => sides.map((one) => one[index]?.base).find((base) => base !== undefined)
+    return { ...answer, columns: answer.columns.map((column, index) => ({ ...column, base: baseAt(index) })) }
+  }
+
+  /** Runs a query without sharded tables on the home node. */
+  private async atHome(
+    template: Template,
+    {
+      names,
+      values,
+      asText,
+      context,
+      shard,
+    }: {
+      readonly names: readonly string[]
+      readonly values: readonly unknown[]
+      readonly asText: boolean
+      readonly context: StatementContext
+      /** Where it runs instead, if it needs the types of a shard. */
+      readonly shard: Shard | undefined
+    },
+  ): Promise<Answer> {
+    const on = template.text.includes(`"${placeholderSchema}"`) ? shard : undefined
+    const parameters = pick(template.parameters, values)
+    const ask = (text: string) =>
+      on ? this.askShard(on, text, parameters, context) : askHome(text, parameters, context)
+    if (!asText) return { rows: await ask(template.text), columns: [] }
+    const types = await this.describe(template, names.length, { shard: on, values, context })
+    return { rows: await ask(textsOf(template.text, types)), columns: columnsOf(names, types) }
+  }
+
+  /** Runs what is detached, so that its rows can stand in its place. */
+  async substitute(run: Omit<Run, 'asText'>): Promise<Substitutes> {
+    const { analysis, statement, parameters } = run
+    const shipped: ShippedRows[] = []
+    const values = [...parameters]
+    const replacements = new Map<unknown, (wrapper: TreeObject) => unknown>()
+    for (const part of analysis.detached) {
+      if (replacements.has(part.node)) continue
+      const answer = await this.asTexts(detachedSelect(part), run)
+      const select = shippedSelect(shipAnswer(shipped, values, answer))
+      replacements.set(part.node, () => select)
+    }
+    if (!analysis.main) return { shipped, values, replacements }
+    for (const rangeVar of analysis.homeTables) {
+      if (rangeVar === targetTable(statement)) continue
+      const cte = shipAnswer(shipped, values, await this.homeRows(rangeVar, run))
+      const alias = rangeVar.alias ?? { aliasname: rangeVar.relname ?? '' }
+      replacements.set(rangeVar, () => ({ RangeVar: { ...tableNamed(cte), alias } }))
+    }
+    return { shipped, values, replacements }
+  }
+
+  /** The rows of an unsharded table, for shards that do not have it. */
+  private async homeRows(rangeVar: RangeVar, run: Omit<Run, 'asText'>): Promise<Answer> {
+    const { schemaname, relname = '' } = rangeVar
+    const columns = this.catalog.homeColumns(schemaname, relname)
+    if (!columns)
+      throw new ShardedError(
+        'JOIN_NOT_LOCAL',
+        `The table ${relname} is of no entity, so that its columns are not known.`,
+        {
+          details: { table: relname },
+        },
+      )
+    const { alias: _alias, ...table } = rangeVar
+    const targetList = columns.map((name) => targetNode(columnNode(name), name))
+    return this.asTexts(selectNode({ targetList, fromClause: [{ RangeVar: table }] }), run)
+  }
+
+  /** Runs a query for its rows as texts, with their names and types. */
+  private async asTexts(select: SelectStmt, { parameters, context: given }: Omit<Run, 'asText'>): Promise<Answer> {
+    const template = templateOf({ SelectStmt: select })
+    const values = pick(template.parameters, parameters)
+    const numbered = values.map((_, index) => index + 1)
+    const read = await this.understand(template.text)
+    if (!read) {
+      const names = outputNames(
+        leftmost(select),
+        analyseStatement({ SelectStmt: select }, this.catalog, () => false),
+      )
+      return this.atHome(
+        { text: template.text, parameters: numbered },
+        { names, values, asText: true, context: given, shard: undefined },
+      )
+    }
+    const context = await this.lookedUp(read, values, given)
+    const place = this.onePlace(read, values, context)
+    const answer = place
+      ? await this.textsAt(place, read, values, context)
+      : await this.select({ ...read, parameters: values, context, asText: true })
+    return { rows: answer.rows, columns: withBases(answer.columns, leftmost(selectOf(read.statement)), read.analysis) }
+  }
+
+  private async textsAt(
+    place: Place,
+    read: ReadStatement,
+    values: readonly unknown[],
+    context: StatementContext,
+  ): Promise<Answer> {
+    const names = outputNames(leftmost(selectOf(read.statement)), read.analysis)
+    const whole: Template = { text: wholeText(read, place), parameters: values.map((_, index) => index + 1) }
+    const types = await this.describe(whole, names.length, { shard: place.shard, values, context })
+    const rows = await this.askShard(place.shard, textsOf(whole.text, types), values, context)
+    return { rows, columns: columnsOf(names, types) }
+  }
+
+  private loadAggregates(): Promise<ReadonlySet<string>> {
+    this.aggregates ??= this.runtime
+      .pool(this.runtime.map.home)
+      .query(`SELECT DISTINCT proname::text AS name FROM pg_catalog.pg_proc WHERE prokind = 'a'`)
+      .then(({ rows }) => new Set(rows.map((row: { name: string }) => row.name)))
+    this.aggregates.catch(() => {
+      this.aggregates = undefined
+    })
+    return this.aggregates
+  }
+}
+
+function onlyColumns(row: Row, names: readonly string[]): Row {
+  const result: Record<string, unknown> = {}
+  for (const name of names) result[name] = row[name]
+  return result
+}
+
+function selected(rows: readonly Row[]): QueryResult {
+  const result = new QueryResult()
+  result.records = [...rows]
+  result.raw = result.records
+  result.affected = rows.length
+  return result
+}

@@ -1,0 +1,50 @@
+import type { Node } from '@pgsql/types'
+import type { FinishPlan } from '../../planning/finish-plan'
+import { templateOf } from '../../planning/statement-template'
+import { knownValue } from '../../routing/key-atoms'
+import { selectNode, targetNode, typeCast } from '../../sql/nodes'
+import { askHome, pick, type ShardsRun, type StatementContext } from './statement-run'
+
+/** LIMIT and OFFSET of a statement as it has them. */
+interface WrittenPage {
+  readonly limit: Node | undefined
+  readonly offset: Node | undefined
+}
+
+/** The rows that a statement asks for. */
+interface StatementPage {
+  readonly offset: number
+  readonly limit: number | undefined
+  readonly end: number | undefined
+}
+
+/** What each shard of a query that is finished elsewhere may be asked for. */
+export const armPageOf = ({ armPage }: FinishPlan): WrittenPage => armPage ?? { limit: undefined, offset: undefined }
+
+/** LIMIT and OFFSET as numbers; undefined where one is below zero, which PostgreSQL itself refuses. */
+export async function statementPage(
+  written: WrittenPage,
+  { values, context }: Pick<ShardsRun, 'values' | 'context'>,
+): Promise<StatementPage | undefined> {
+  const limit = await numberOf(written.limit, values, context)
+  const offset = (await numberOf(written.offset, values, context)) ?? 0
+  if (offset < 0 || (limit ?? 0) < 0) return undefined
+  return { offset, limit, end: limit === undefined ? undefined : offset + limit }
+}
+
+/** The value of LIMIT or OFFSET; undefined for none and for NULL. */
+async function numberOf(
+  node: Node | undefined,
+  values: readonly unknown[],
+  context: StatementContext,
+): Promise<number | undefined> {
+  if (!node) return undefined
+  const known = knownValue(node, { parameter: (number) => values[number - 1] })
+  if (known?.value === null) return undefined
+  if (known && /^-?\d+$/.test(String(known.value))) return Number(known.value)
+  const { text, parameters } = templateOf({
+    SelectStmt: selectNode({ targetList: [targetNode(typeCast(node, 'int8'), 'n')] }),
+  })
+  const [row] = await askHome(text, pick(parameters, values), context)
+  return row?.['n'] == null ? undefined : Number(row['n'])
+}

@@ -1,0 +1,134 @@
+import type { Node } from '@pgsql/types'
+import type { EntityManager } from 'typeorm'
+import type { QueryResult } from 'typeorm/query-runner/QueryResult'
+import { ShardedError } from '../../errors/sharded-error'
+import type { Row } from '../../merging/row'
+import { placeholderSchema, tableOn } from '../../planning/bind-shard-names'
+import type { ShippedRows } from '../../planning/shipped-rows'
+import type { SplitLists } from '../../planning/split-lists'
+import { localise, type NamedTable, templateOf, templateText } from '../../planning/statement-template'
+import type { Cluster, StatementAnalysis } from '../../routing/statement-analysis'
+import type { ParsedStatement } from '../../sql/parse-statement'
+import type { TreeObject } from '../../sql/tree'
+import type { Shard } from '../../topology/shard'
+import type { LookupRoute } from '../lookups/lookup-route'
+import type { RowMoves } from '../runners/row-moves'
+import type { ShardAccess } from '../runners/shard-access'
+import type { ShardTransaction } from '../runners/shard-transaction'
+
+/** How a statement reaches databases: shards, the home node, and a transaction of its own where it writes to several. */
+export interface StatementContext {
+  readonly access: ShardAccess
+  /** Sends a text as it is to the home node. */
+  readonly home: (text: string, parameters: readonly unknown[]) => Promise<QueryResult>
+  readonly openRunner: () => ShardTransaction
+  /** The caller asked for all shards: the scatter policy neither warns nor forbids. */
+  readonly isExplicit?: boolean
+  /** The shard of its group that the caller named: no condition is asked which it is. */
+  readonly pinned?: Shard | undefined
+  /** A move that the caller asked for: it needs no leave of the entity. */
+  readonly moves?: RowMoves | undefined
+  /** What lookups leave of the shards of clusters of the statement. */
+  readonly lookedUp?: ReadonlyMap<Cluster, LookupRoute>
+}
+
+/** One shard of each group that a statement names, all of one node. */
+export interface Place {
+  readonly shard: Shard
+  readonly shards: ReadonlyMap<string, Shard>
+}
+
+/** A statement that was read, with all that is the same each time it runs. */
+export interface ReadStatement {
+  readonly parsed: ParsedStatement
+  readonly statement: Node
+  readonly analysis: StatementAnalysis
+  /** The highest number of a parameter in it: how many it takes. */
+  readonly parameterCount: number
+}
+
+/** One run of a query. */
+export interface Run extends ReadStatement {
+  readonly parameters: readonly unknown[]
+  readonly context: StatementContext
+  /** All values as texts, to be sent to another node. */
+  readonly asText: boolean
+}
+
+/** A run of a planned query on its shards. */
+export interface ShardsRun extends Run {
+  readonly shards: readonly [Shard, ...Shard[]]
+  /** The parameters, and behind them the arrays of shipped rows and of split lists. */
+  readonly values: readonly unknown[]
+  /** The values with a shard's own part of each list; undefined where all shards have the same. */
+  readonly valuesOn: SplitLists['valuesOn']
+}
+
+/** Detached parts that were run: what stands in their places. */
+export interface Substitutes {
+  readonly shipped: readonly ShippedRows[]
+  readonly replacements: ReadonlyMap<unknown, (wrapper: TreeObject) => unknown>
+  /** The statement's parameters, and the arrays of the shipped rows behind them. */
+  readonly values: readonly unknown[]
+}
+
+/** The whole text, for one place: with the placeholder schema, or the names of several groups' shards. */
+export function wholeText({ parsed, analysis, statement }: ReadStatement, place?: Place): string {
+  if (place && place.shards.size > 1) {
+    const groups = new Map(analysis.uses.map(({ rangeVar, table }) => [rangeVar, table.group]))
+    return templateText(parsed, namedUses(analysis), ({ rangeVar, name }) => {
+      const shard = place.shards.get(groups.get(rangeVar) ?? '') ?? place.shard
+      return tableOn(name, shard)
+    })
+  }
+  if (analysis.uses.some(({ rangeVar }) => rangeVar.schemaname === 'public')) {
+    // `public.order.id` names the column by a place that the table does not have.
+    return templateOf(localise(statement, namedUses(analysis))).text
+  }
+  const tables = namedUses(analysis).filter(({ rangeVar }) => rangeVar.schemaname !== placeholderSchema)
+  return tables.length === 0 ? parsed.text : templateText(parsed, tables)
+}
+
+/** Each table once: a CTE that is used twice is written once. */
+export const namedUses = ({ uses }: StatementAnalysis): readonly NamedTable[] =>
+  [...new Map(uses.map((use) => [use.rangeVar, use])).values()].map(({ table, rangeVar }) => ({
+    rangeVar,
+    name: table.name,
+  }))
+
+/** @throws ShardedError JOIN_NOT_LOCAL, STATEMENT_UNSUPPORTED */
+export function refuseProblems({ problems, uses }: StatementAnalysis): void {
+  const [problem] = problems
+  if (!problem) return
+  throw new ShardedError(problem.code, problem.text, {
+    details: { tables: [...new Set(uses.map(({ table }) => table.name))] },
+  })
+}
+
+export const pick = (numbers: readonly number[], values: readonly unknown[]): readonly unknown[] =>
+  numbers.map((number) => values[number - 1])
+
+/** Sends a statement on the connection of a manager, or on one of its own. */
+export async function queryOn(
+  manager: EntityManager,
+  text: string,
+  parameters: readonly unknown[],
+): Promise<QueryResult> {
+  const { queryRunner, dataSource } = manager
+  if (queryRunner) return queryRunner.query(text, [...parameters], true)
+  const runner = dataSource.createQueryRunner('master')
+  try {
+    return await runner.query(text, [...parameters], true)
+  } finally {
+    await runner.release()
+  }
+}
+
+/** Asks the home node. */
+export const askHome = async (
+  text: string,
+  parameters: readonly unknown[],
+  { home }: StatementContext,
+): Promise<readonly Row[]> => rowsOf(await home(text, parameters))
+
+export const rowsOf = (result: QueryResult): readonly Row[] => result.records ?? []

@@ -1,0 +1,421 @@
+import { randomUUID } from 'node:crypto'
+import type { InsertStmt, Node } from '@pgsql/types'
+import { QueryResult } from 'typeorm/query-runner/QueryResult'
+import { ShardedError } from '../../errors/sharded-error'
+import { takePlace, withRowPlaces } from '../../planning/row-places'
+import { withShippedRows } from '../../planning/shipped-rows'
+import { splitLists } from '../../planning/split-lists'
+import { localise, templateOf } from '../../planning/statement-template'
+import { knownValue } from '../../routing/key-atoms'
+import { pinnedKey } from '../../routing/pinned-key'
+import { pinnedSlot } from '../../routing/pinned-slot'
+import type { Predicate } from '../../routing/predicate'
+import { keyText, ownerOf } from '../../routing/route'
+import { clusterPredicate } from '../../routing/route-cluster'
+import type { TableUse } from '../../routing/scope'
+import type { Cluster, StatementAnalysis } from '../../routing/statement-analysis'
+import type { ShardedTable } from '../../routing/table-catalog'
+import { namesOf } from '../../sql/tree'
+import type { Shard } from '../../topology/shard'
+import { canonicalKey } from '../../values/canonical-key'
+import type { EntityBinding } from '../binding/entity-binding'
+import { refuseLookupConflicts } from '../binding/refuse-lookup-conflicts'
+import { type InsertedRows, placesByReference } from '../reads/places-by-reference'
+import type { ShardAccess } from '../runners/shard-access'
+import type { ShardRuntime } from '../runners/shard-runtime'
+import { withIds } from '../writes/insert-ids'
+import { valuesOrder } from '../writes/values-order'
+import { writeShards } from '../writes/write-shards'
+import {
+  namedUses,
+  pick,
+  queryOn,
+  type ReadStatement,
+  refuseProblems,
+  rowsOf,
+  type StatementContext,
+  type Substitutes,
+} from './statement-run'
+
+/** What the writing of a statement asks of the engine. */
+export interface StatementWriter {
+  readonly runtime: ShardRuntime
+  substitute(run: Write): Promise<Substitutes>
+  allowedShards(cluster: Cluster, run: Pick<Write, 'parameters' | 'context'>, writes: boolean): readonly Shard[]
+}
+
+export interface Write extends ReadStatement {
+  readonly parameters: readonly unknown[]
+  readonly context: StatementContext
+}
+
+/**
+ * Runs an INSERT, UPDATE or DELETE on its shards: on several in one transaction a node, all committed only after all have
+ * succeeded. Affected rows are summed, RETURNING rows follow each other; those of an INSERT in the order of its VALUES.
+ *
+ * @throws ShardedError KEY_MISSING, KEY_CHANGED, KEY_NOT_OWNED, JOIN_NOT_LOCAL, STATEMENT_UNSUPPORTED, PARTIAL_COMMIT
+ */
+export async function writeStatement(engine: StatementWriter, write: Write): Promise<QueryResult> {
+  const { statement, analysis, context } = write
+  if ('InsertStmt' in statement) return insert(engine, write, statement.InsertStmt)
+  refuseProblems(analysis)
+  const substitutes = await engine.substitute(write)
+  const { shipped } = substitutes
+  const templateWith = (replacements: Substitutes['replacements']) =>
+    withShippedRows(templateOf(localise(statement, namedUses(analysis), replacements)), shipped)
+  if (!analysis.main) {
+    const { text, parameters } = templateWith(substitutes.replacements)
+    return context.home(text, pick(parameters, substitutes.values))
+  }
+  const shards = engine.allowedShards(analysis.main, write, true)
+  const { values, valuesOn, replacements } = splitLists(analysis.main, { ...write, ...substitutes })
+  const template = templateWith(replacements)
+  const results = await writeShards(
+    context.access,
+    shards.map((shard) => ({
+      shard,
+      work: (manager) =>
+        queryOn(manager, template.text, pick(template.parameters, valuesOn ? valuesOn(shard) : values)),
+    })),
+    context.openRunner,
+  )
+  return together(results, false)
+}
+
+/**
+ * The table of an UPDATE that sets a part of the shard key, other than to the value that its own condition demands;
+ * undefined where the keys of all rows stay.
+ *
+ * @throws ShardedError KEY_CHANGED where its entity does not allow that; ID_CHANGED for an id that may be of another slot
+ */
+export function keyChangeOf(
+  { statement, analysis }: ReadStatement,
+  parameters: readonly unknown[],
+  mayMove: (table: ShardedTable) => boolean,
+): TableUse | undefined {
+  if (!('UpdateStmt' in statement)) return undefined
+  const use = analysis.uses.find(({ rangeVar }) => rangeVar === statement.UpdateStmt.relation)
+  if (!use) return undefined
+  for (const target of statement.UpdateStmt.targetList ?? []) {
+    if (!('ResTarget' in target)) continue
+    const index = use.table.keyColumns.indexOf(target.ResTarget.name ?? '')
+    const isId = target.ResTarget.name === use.table.idColumn
+    if (index < 0 && !isId) continue
+    const cluster = analysis.clusters.find(({ uses }) => uses.has(use))
+    const value = knownValue(target.ResTarget.val, { parameter: (number) => parameters[number - 1] })
+    if (isId) refuseIdChange(use.table, cluster && clusterPredicate(cluster, parameters), value)
+    if (index < 0) continue
+    const pinned = cluster && pinnedKey(clusterPredicate(cluster, parameters), index)
+    if (value && pinned !== undefined && canonicalOrUndefined(use.table, index, value.value) === pinned) continue
+    if (mayMove(use.table)) return use
+    throw keyChanged(use.table, target.ResTarget.name ?? '')
+  }
+  return undefined
+}
+
+/** The slot in an id leads to its row: another id is fine where it certainly has the row's own. */
+function refuseIdChange(
+  { entity, idColumn = '', slotColumns, name }: ShardedTable,
+  predicate: Predicate | undefined,
+  value: { readonly value: unknown } | undefined,
+): void {
+  const slotOf = slotColumns.get(idColumn)
+  if (!slotOf || !entity) return
+  const slot = value && slotOf(value.value)
+  if (slot !== undefined && predicate && slot === pinnedSlot(entity, predicate)) return
+  throw idChanged({ entity, name }, idColumn)
+}
+
+const idChanged = ({ entity, name }: Pick<ShardedTable, 'entity' | 'name'>, column: string): ShardedError =>
+  new ShardedError('ID_CHANGED', `A statement would set ${column} of ${entity?.name ?? name}.`, {
+    details: { entity: entity?.name ?? name, column },
+  })
+
+function keyChanged({ entity, name }: ShardedTable, column: string): ShardedError {
+  return new ShardedError(
+    'KEY_CHANGED',
+    `A statement would set ${column} of ${entity?.name ?? name}, a part of the shard key.`,
+    {
+      details: { entity: entity?.name ?? name, column },
+    },
+  )
+}
+
+function canonicalOrUndefined({ entity }: ShardedTable, index: number, value: unknown): string | undefined {
+  const type = entity?.keyColumns[index]?.type
+  try {
+    return type === undefined ? undefined : canonicalKey(value, type)
+  } catch {
+    return undefined
+  }
+}
+
+async function insert(engine: StatementWriter, write: Write, statement: InsertStmt): Promise<QueryResult> {
+  const { analysis, parameters, context } = write
+  const use = analysis.uses.find(({ rangeVar }) => rangeVar === statement.relation)
+  if (!use) {
+    // An unsharded table takes what a query over the shards gives.
+    const { shipped, values, replacements } = await engine.substitute(write)
+    refuseProblems(analysis)
+    const template = withShippedRows(templateOf(localise(write.statement, namedUses(analysis), replacements)), shipped)
+    return context.home(template.text, pick(template.parameters, values))
+  }
+  refuseConflictKeys(statement, use.table)
+  refuseLookupConflicts(statement, use.table, engine.runtime.lookups)
+  const select =
+    statement.selectStmt && 'SelectStmt' in statement.selectStmt ? statement.selectStmt.SelectStmt : undefined
+  if (!select?.valuesLists) return insertFromQuery(engine, write, statement, use)
+  refuseProblems(analysis)
+  const columns = insertedColumns(statement, use.table)
+  const rows = select.valuesLists.map((list) => ('List' in list ? (list.List.items ?? []) : []))
+  const keyed = withGeneratedKeys(use.table, columns, rows, parameters)
+  const complete = await withIds(use.table, bindingOf(engine, use.table), keyed, (row, inserted) =>
+    keyOfRow(use.table, inserted, row),
+  )
+  const cols = complete.columns
+  const shards = engine.runtime.map.groups.get(use.table.group) ?? []
+  const places = await placesOf(context.access, use, complete)
+  const byShard = new Map<Shard, number[]>()
+  for (const [row, index] of places.entries()) {
+    const shard = shards[index]
+    if (!shard) throw new RangeError(`There is no shard number ${index}.`)
+    refuseOtherShard(use.table, shard, context)
+    const list = byShard.get(shard)
+    if (list) list.push(row)
+    else byShard.set(shard, [row])
+  }
+  const { shipped, replacements } = await engine.substitute(write)
+  if (shipped.length > 0) throw unsupported('An INSERT with a subquery over other shards in its VALUES', use.table)
+  const mayLeaveOut = byShard.size > 1 && statement.onConflictClause && statement.returningClause
+  const names =
+    statement.cols || mayLeaveOut || cols.length > columns.length
+      ? cols.map((name) => ({ ResTarget: { name } }))
+      : undefined
+  const entries = [...byShard]
+  const results = await writeShards(
+    context.access,
+    entries.map(([shard, own]) => {
+      const plain: InsertStmt = {
+        ...statement,
+        ...(names && { cols: names }),
+        selectStmt: {
+          SelectStmt: {
+            ...select,
+            valuesLists: own.map((row) => ({ List: { items: [...(complete.rows[row] ?? [])] } })),
+          },
+        },
+      }
+      const part = mayLeaveOut ? withRowPlaces(plain, own) : plain
+      const template = templateOf(localise({ InsertStmt: part } as Node, namedUses(analysis), replacements))
+      return { shard, work: (manager) => queryOn(manager, template.text, pick(template.parameters, complete.values)) }
+    }),
+    context.openRunner,
+    { order: statement.onConflictClause && valuesOrder(engine.runtime.bindingOf(use.table.entity?.target), complete) },
+  )
+  if (mayLeaveOut) return byPlace(results)
+  return inOrder(
+    results,
+    entries.map(([, own]) => own),
+  )
+}
+
+/** @throws ShardedError WRONG_SHARD for a row of another shard than the one that the caller named */
+function refuseOtherShard({ entity, name, group }: ShardedTable, shard: Shard, { pinned }: StatementContext): void {
+  if (!pinned || pinned.group !== group || pinned.name === shard.name) return
+  throw new ShardedError(
+    'WRONG_SHARD',
+    `The row belongs to shard ${shard.name}, the statement is narrowed to ${pinned.name}.`,
+    {
+      details: { entity: entity?.name ?? name, shard: shard.name, narrowedTo: pinned.name },
+    },
+  )
+}
+
+/** The columns that VALUES fill, by position. */
+function insertedColumns(statement: InsertStmt, table: ShardedTable): readonly string[] {
+  const named = statement.cols?.map((node) => ('ResTarget' in node ? (node.ResTarget.name ?? '') : ''))
+  return named ?? [...table.columns.keys()]
+}
+
+/** A shard key whose default is a generated uuid is generated here: the shard has to be known first. */
+function withGeneratedKeys(
+  table: ShardedTable,
+  columns: readonly string[],
+  rows: readonly (readonly Node[])[],
+  parameters: readonly unknown[],
+): InsertedRows {
+  const values = [...parameters]
+  const generated = (): Node => ({ ParamRef: { number: values.push(randomUUID()) } })
+  const missing = table.keyColumns.filter((name) => !columns.includes(name) && table.uuidDefaults.has(name))
+  const cols = [...columns, ...missing]
+  const complete = rows.map((row) =>
+    cols.map((name, index) => {
+      const value = row[index]
+      const isDefault = value === undefined || 'SetToDefault' in value
+      if (isDefault && table.keyColumns.includes(name) && table.uuidDefaults.has(name)) return generated()
+      return value ?? ({ SetToDefault: {} } as Node)
+    }),
+  )
+  return { columns: cols, rows: complete, values }
+}
+
+/** The number of the shard of each row. @throws ShardedError KEY_MISSING, KEY_INVALID, KEY_NOT_OWNED, STATEMENT_UNSUPPORTED */
+async function placesOf(access: ShardAccess, { table }: TableUse, inserted: InsertedRows): Promise<readonly number[]> {
+  const { entity, keyColumns } = table
+  if (!entity || keyColumns.length === 0) return placesByReference(access, table, inserted)
+  return inserted.rows.map((_, row) => ownerOf(entity, keyOfRow(table, inserted, row)))
+}
+
+/** The canonical shard key of a row. @throws ShardedError KEY_MISSING, KEY_INVALID, STATEMENT_UNSUPPORTED */
+function keyOfRow(table: ShardedTable, { columns, rows, values }: InsertedRows, row: number): readonly string[] {
+  return table.keyColumns.map((column, index) => {
+    const node = rows[row]?.[columns.indexOf(column)]
+    if (!node || 'SetToDefault' in node) throw keyMissing(table, column)
+    const value = knownValue(node, { parameter: (number) => values[number - 1] })
+    if (!value) throw unsupported(`An INSERT whose value for the shard key ${column} is an expression`, table)
+    if (value.value === null || value.value === undefined) throw keyMissing(table, column)
+    return canonicalOf(table, index, value.value)
+  })
+}
+
+function canonicalOf({ entity, keyColumns, name }: ShardedTable, index: number, value: unknown): string {
+  const type = entity?.keyColumns[index]?.type
+  const key = type === undefined ? undefined : canonicalKey(value, type)
+  if (key !== undefined) return key
+  throw new ShardedError(
+    'KEY_INVALID',
+    `${name}.${keyColumns[index]} cannot be this value: its meaning depends on the database session.`,
+    {
+      details: { entity: entity?.name ?? name, column: keyColumns[index] },
+    },
+  )
+}
+
+function keyMissing({ entity, name }: ShardedTable, column: string): ShardedError {
+  return new ShardedError(
+    'KEY_MISSING',
+    `${entity?.name ?? name}.insert: ${column} of the shard key ${entity ? keyText(entity) : name} is not set.`,
+    {
+      details: { entity: entity?.name ?? name, columns: [column], operation: 'insert' },
+    },
+  )
+}
+
+const unsupported = (what: string, { name }: ShardedTable): ShardedError =>
+  new ShardedError('STATEMENT_UNSUPPORTED', `${what} cannot be placed on shards.`, { details: { table: name } })
+
+/** ON CONFLICT DO UPDATE must leave the key: to the value that is inserted it may be set, the row is on the same shard. */
+function refuseConflictKeys({ onConflictClause }: InsertStmt, table: ShardedTable): void {
+  for (const target of onConflictClause?.targetList ?? []) {
+    if (!('ResTarget' in target)) continue
+    const { name = '', val } = target.ResTarget
+    const isId = name === table.idColumn && table.slotColumns.has(name)
+    if (!table.keyColumns.includes(name) && !isId) continue
+    const names = val && 'ColumnRef' in val ? namesOf(val.ColumnRef.fields) : undefined
+    const keeps = names?.at(-1) === name && (names.length === 1 || names[0] === 'excluded' || names[0] === table.name)
+    const conflict = (onConflictClause?.infer?.indexElems ?? []).map((node) =>
+      'IndexElem' in node ? node.IndexElem.name : undefined,
+    )
+    // Rows that conflict on the whole shard key have one and the same, and so have their ids the slot of it.
+    const isSameKey = table.keyColumns.every((column) => conflict.includes(column))
+    if (keeps && (names?.[0] !== 'excluded' || isSameKey || (isId && conflict.includes(name)))) continue
+    throw isId ? idChanged(table, name) : keyChanged(table, name)
+  }
+}
+
+const bindingOf = ({ runtime }: StatementWriter, { entity, idColumn }: ShardedTable): EntityBinding | undefined =>
+  entity && idColumn !== undefined ? runtime.bindingOf(entity.target) : undefined
+
+/** Ids come from rows of the shard, where they have the row's own slot; a query does not make new ones. */
+function keepsIds(
+  { idColumn, slotColumns, keyColumns }: ShardedTable,
+  columns: readonly string[],
+  sources: StatementAnalysis['sourceColumns'],
+): boolean {
+  if (idColumn === undefined) return true
+  if (!columns.includes(idColumn)) return false
+  if (!slotColumns.has(idColumn)) return true
+  const base = sources[columns.indexOf(idColumn)]
+  const key = sources[columns.indexOf(keyColumns[0] ?? '')]
+  return (
+    base !== undefined &&
+    base.use === key?.use &&
+    base.use.table.idColumn === base.name &&
+    base.use.table.slotColumns.has(base.name)
+  )
+}
+
+/** INSERT … SELECT runs within each shard, where the rows selected stay on the shard that they come from. */
+async function insertFromQuery(
+  engine: StatementWriter,
+  { analysis, statement, parameters, context }: Write,
+  insertion: InsertStmt,
+  use: TableUse,
+): Promise<QueryResult> {
+  const select =
+    insertion.selectStmt && 'SelectStmt' in insertion.selectStmt ? insertion.selectStmt.SelectStmt : undefined
+  if (!select) throw unsupported('An INSERT of default values', use.table)
+  const others = analysis.clusters.filter(({ uses }) => !uses.has(use))
+  const [source, another] = others
+  const columns = insertedColumns(insertion, use.table)
+  const isKept =
+    keepsIds(use.table, columns, analysis.sourceColumns) &&
+    source !== undefined &&
+    another === undefined &&
+    analysis.problems.length === 0 &&
+    analysis.detached.length === 0 &&
+    analysis.isSourceLocal &&
+    use.table.keyColumns.length > 0 &&
+    use.table.keyColumns.every((name, index) => {
+      const base = analysis.sourceColumns[columns.indexOf(name)]
+      return (
+        base !== undefined &&
+        source.uses.has(base.use) &&
+        base.use.table.group === use.table.group &&
+        base.use.table.keyColumns[index] === base.name
+      )
+    })
+  if (!isKept || !source) throw unsupported('An INSERT of rows that a query takes from other shards', use.table)
+  const shards = engine.allowedShards(source, { parameters, context }, true)
+  const template = templateOf(localise(statement, namedUses(analysis)))
+  const results = await writeShards(
+    context.access,
+    shards.map((shard) => ({
+      shard,
+      work: (manager) => queryOn(manager, template.text, pick(template.parameters, parameters)),
+    })),
+    context.openRunner,
+  )
+  return together(results, true)
+}
+
+export function together(results: readonly QueryResult[], isInsert: boolean): QueryResult {
+  const result = new QueryResult()
+  result.records = results.flatMap(({ records }) => records ?? [])
+  result.affected = results.reduce((sum, { affected }) => sum + (affected ?? 0), 0)
+  result.raw = isInsert ? result.records : [result.records, result.affected]
+  return result
+}
+
+/** RETURNING rows in the order of VALUES, by the places that they tell. */
+function byPlace(results: readonly QueryResult[]): QueryResult {
+  const result = together(results, true)
+  const placed = rowsOf(result).map(takePlace)
+  result.records = placed.sort((a, b) => a.place - b.place).map(({ row }) => row)
+  result.raw = result.records
+  return result
+}
+
+/** RETURNING rows in the order of VALUES, where each row gave one. */
+function inOrder(results: readonly QueryResult[], positions: readonly (readonly number[])[]): QueryResult {
+  const result = together(results, true)
+  const isWhole = results.every(({ records }, index) => records?.length === positions[index]?.length)
+  if (!isWhole) return result
+  const ordered: unknown[] = []
+  for (const [index, { records }] of results.entries()) {
+    for (const [row, record] of (records ?? []).entries()) ordered[positions[index]?.[row] ?? ordered.length] = record
+  }
+  result.records = ordered
+  result.raw = ordered
+  return result
+}

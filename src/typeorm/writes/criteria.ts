@@ -1,0 +1,37 @@
+import { In, type ObjectLiteral } from 'typeorm'
+import type { EntityBinding } from '../binding/entity-binding'
+import { cloneWhere } from '../find/clone-where'
+import { narrowWhere } from '../find/narrow-where'
+import type { BindingOf } from './entity-graph'
+
+/** Criteria of update, delete and the like, as TypeORM has checked them. */
+export interface Criteria {
+  readonly criteria: unknown
+  /** An id or a list of ids, rather than conditions. */
+  readonly isPrimitive: boolean
+}
+
+/** Criteria as conditions: ids become conditions on the primary key. */
+export function criteriaWhere({ metadata }: EntityBinding, { criteria, isPrimitive }: Criteria): unknown {
+  if (!isPrimitive) return criteria
+  const [column, another] = metadata.primaryColumns
+  if (!column || another) return undefined
+  const condition: unknown = Array.isArray(criteria) ? In(criteria) : criteria
+  return column.propertyPath
+    .split('.')
+    .reduceRight<unknown>((inner, name): ObjectLiteral => ({ [name]: inner }), condition)
+}
+
+/** What each shard gets: its own ids and values of the shard key, and a copy that TypeORM may change. */
+export function narrowCriteria(
+  binding: EntityBinding,
+  { criteria, isPrimitive }: Criteria,
+  bindingOf: BindingOf,
+): (shard: number) => unknown {
+  if (!isPrimitive) {
+    const narrow = narrowWhere(binding, criteria, bindingOf)
+    return (shard) => (narrow ? narrow(shard) : cloneWhere(criteria))
+  }
+  const narrow = narrowWhere(binding, criteriaWhere(binding, { criteria, isPrimitive }), bindingOf)
+  return narrow ?? (() => criteria)
+}

@@ -1,0 +1,153 @@
+import type { ObjectLiteral } from 'typeorm'
+import type { RelationMetadata } from 'typeorm/metadata/RelationMetadata'
+import { ShardedError } from '../../errors/sharded-error'
+import { type EntityBinding, keyOf } from '../binding/entity-binding'
+import type { GivenIds } from '../binding/given-ids'
+import { loadedRelation } from '../binding/loaded-relation'
+import { refuseLeaving } from '../find/check-relations'
+
+export type BindingOf = (target: unknown) => EntityBinding | undefined
+
+/** What is done with an entity and, by cascades, with those that hang on it. */
+export type PersistMode = 'save' | 'remove' | 'softRemove' | 'recover'
+
+export interface GraphNode {
+  readonly binding: EntityBinding
+  readonly entity: ObjectLiteral
+}
+
+/** A node with its shard key, which TypeORM may still have to take over from the entity it hangs on. */
+export interface KeyedNode extends GraphNode {
+  readonly key: readonly string[] | undefined
+}
+
+/**
+ * Walks an entity and the related ones that TypeORM would write with it. On the way children get the shard key of their
+ * parents, and keys that are generated ids are given, so that every node has a shard before anything is sent.
+ *
+ * @throws ShardedError CROSS_SHARD_RELATION where a cascade leaves the colocation group,
+ *   KEY_CONFLICT where related entities have different shard keys; IdsRunDry, see `whenReserved`
+ */
+export function walkGraph(
+  binding: EntityBinding,
+  root: ObjectLiteral,
+  mode: PersistMode,
+  bindingOf: BindingOf,
+  given: GivenIds,
+): readonly KeyedNode[] {
+  const nodes: KeyedNode[] = []
+  const seen = new Set<ObjectLiteral>()
+  const visit = (at: EntityBinding, entity: ObjectLiteral, above: Inherited) => {
+    if (seen.has(entity)) return
+    seen.add(entity)
+    if (mode === 'save') generateKey(at, entity, given)
+    const related = relatedOf(at, entity, mode, bindingOf)
+    if (mode === 'save') {
+      for (const one of related)
+        if (one.relation.isOwning) passKey(valuesOf(one.node.binding, one.node.entity), at, entity)
+    }
+    const key = keyOf(at, entity) ?? above.key
+    // Of a child that has its key from a join column, TypeORM only knows it later: its own children have it from above.
+    const values = valuesOf(at, entity).map((value, index) => value ?? above.values[index])
+    nodes.push({ binding: at, entity, key })
+    for (const { relation, node, cascades } of related) {
+      if (mode === 'save') passKey(values, node.binding, node.entity, relation)
+      checkSameKey({ binding: at, entity }, node, relation)
+      if (cascades) visit(node.binding, node.entity, { key, values })
+    }
+  }
+  visit(binding, root, { key: undefined, values: [] })
+  return nodes
+}
+
+/** The shard key of the entity that another one hangs on: its canonical texts, and the values themselves. */
+interface Inherited {
+  readonly key: readonly string[] | undefined
+  readonly values: readonly unknown[]
+}
+
+const valuesOf = ({ keyColumns }: EntityBinding, entity: ObjectLiteral): readonly unknown[] =>
+  keyColumns.map((column): unknown => column.getEntityValue(entity))
+
+interface Related {
+  readonly relation: RelationMetadata
+  readonly node: GraphNode
+  readonly cascades: boolean
+}
+
+function relatedOf(
+  at: EntityBinding,
+  entity: ObjectLiteral,
+  mode: PersistMode,
+  bindingOf: BindingOf,
+): readonly Related[] {
+  const related: Related[] = []
+  for (const relation of at.metadata.relations) {
+    const objects = loadedRelation(relation, entity)
+    if (objects.length === 0) continue
+    const cascades = cascadesIn(relation, mode)
+    const binding = bindingOf(relation.inverseEntityMetadata.target)
+    if (!binding || binding.entity.group !== at.entity.group) {
+      // The owning side only stores the foreign key; everything else writes rows of the other entity.
+      const writesThere = cascades || (mode === 'save' && !(relation.isOwning && !relation.isManyToMany))
+      if (writesThere) refuseLeaving(at.metadata, relation, (metadata) => bindingOf(metadata.target)?.entity.group)
+      continue
+    }
+    for (const object of objects) related.push({ relation, node: { binding, entity: object }, cascades })
+  }
+  return related
+}
+
+function cascadesIn(relation: RelationMetadata, mode: PersistMode): boolean {
+  switch (mode) {
+    case 'save':
+      return relation.isCascadeInsert || relation.isCascadeUpdate
+    case 'remove':
+      return relation.isCascadeRemove
+    case 'softRemove':
+      return relation.isCascadeSoftRemove
+    case 'recover':
+      return relation.isCascadeRecover
+  }
+}
+
+/** A generated uuid or id that is (part of) the shard key decides the shard, so it is made here and not by the database. */
+export function generateKey(binding: EntityBinding, entity: ObjectLiteral, given: GivenIds): void {
+  const { metadata, keyColumns } = binding
+  given.giveKey(binding, entity)
+  for (const column of keyColumns) {
+    if (!column.isGenerated || column.generationStrategy !== 'uuid' || column.getEntityValue(entity) !== undefined)
+      continue
+    if (!column.isPrimary && metadata.hasId(entity)) continue
+    given.giveUuid(column, entity)
+  }
+}
+
+/**
+ * Gives `to` the values of another's shard key where it has none. A key that is the join column of the relation between them is
+ * left to TypeORM, which sets it in the statement.
+ */
+function passKey(
+  values: readonly unknown[],
+  toBinding: EntityBinding,
+  to: ObjectLiteral,
+  relation?: RelationMetadata,
+): void {
+  for (const [index, column] of toBinding.keyColumns.entries()) {
+    if (column.getEntityValue(to) !== undefined) continue
+    if (relation?.inverseRelation && column.relationMetadata === relation.inverseRelation) continue
+    const value = values[index]
+    if (value !== undefined && value !== null) column.setEntityValue(to, value)
+  }
+}
+
+function checkSameKey(a: GraphNode, b: GraphNode, relation: RelationMetadata): void {
+  const keyA = keyOf(a.binding, a.entity)
+  const keyB = keyOf(b.binding, b.entity)
+  if (!keyA || !keyB || keyA.every((part, index) => part === keyB[index])) return
+  throw new ShardedError(
+    'KEY_CONFLICT',
+    `${a.binding.entity.name}.${relation.propertyPath}: ${a.binding.entity.name} has shard key ${keyA.join(', ')}, ${b.binding.entity.name} has ${keyB.join(', ')}.`,
+    { details: { entity: a.binding.entity.name, relation: relation.propertyPath, keys: [keyA, keyB] } },
+  )
+}

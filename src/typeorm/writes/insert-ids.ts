@@ -1,0 +1,53 @@
+import type { Node } from '@pgsql/types'
+import { ShardedError } from '../../errors/sharded-error'
+import { nextId } from '../../ids/id-maker'
+import { knownValue } from '../../routing/key-atoms'
+import type { ShardedTable } from '../../routing/table-catalog'
+import type { EntityBinding } from '../binding/entity-binding'
+import { checkSlot, slotToCarry } from '../binding/entity-ids'
+import type { InsertedRows } from '../reads/places-by-reference'
+
+/**
+ * Gives the rows of VALUES ids where they have none, and checks that those which they have lead to them.
+ *
+ * @param keyOf the canonical shard key of a row; it is asked when an id that is a part of it is there
+ * @throws ShardedError ID_OF_ANOTHER_SLOT, STATEMENT_UNSUPPORTED, and what making ids throws
+ */
+export async function withIds(
+  { idColumn, slotColumns, name }: ShardedTable,
+  binding: EntityBinding | undefined,
+  { columns: named, rows, values: given }: InsertedRows,
+  keyOf: (row: number, inserted: InsertedRows) => readonly string[],
+): Promise<InsertedRows> {
+  const id = binding?.id
+  if (idColumn === undefined || !id) return { columns: named, rows, values: given }
+  const columns = named.includes(idColumn) ? named : [...named, idColumn]
+  const position = columns.indexOf(idColumn)
+  const values = [...given]
+  const complete: (readonly Node[])[] = []
+  for (const [index, row] of rows.entries()) {
+    const node = row[position]
+    const isMissing = node === undefined || 'SetToDefault' in node
+    const key = id.isKey || (!isMissing && !id.carriesSlot) ? undefined : keyOf(index, { columns, rows, values })
+    if (isMissing) {
+      const made = await nextId(id.maker, key && slotToCarry(binding, key), rows.length)
+      const parameter: Node = { ParamRef: { number: values.push(made) } }
+      complete.push([...row.slice(0, position), parameter, ...row.slice(position + 1)])
+      continue
+    }
+    complete.push(row)
+    if (!id.carriesSlot || !key) continue
+    const value = knownValue(node, { parameter: (number) => values[number - 1] })
+    if (!value)
+      throw new ShardedError(
+        'STATEMENT_UNSUPPORTED',
+        `An INSERT whose id ${idColumn} is an expression cannot be checked.`,
+        {
+          details: { table: name, column: idColumn },
+        },
+      )
+    const slot = slotColumns.get(idColumn)?.(value.value)
+    if (slot !== undefined) checkSlot(binding, slot, key)
+  }
+  return { columns, rows: complete, values }
+}

@@ -1,0 +1,188 @@
+import type { ObjectLiteral } from 'typeorm'
+import { pushTo } from '../../collections/push-to'
+import { ShardedError } from '../../errors/sharded-error'
+import { keyText } from '../../routing/route'
+import type { Shard } from '../../topology/shard'
+import { canonicalValue, type EntityBinding, keyOf, requireKey, shardOfKey } from '../binding/entity-binding'
+import { checkIdSlot, shardsOfObject, slotOfObject } from '../binding/entity-ids'
+import { type GivenIds, whenReserved } from '../binding/given-ids'
+import type { Origin } from '../binding/origins'
+import { primaryKeyText } from '../binding/primary-key-text'
+import { locateRows } from '../reads/locate-rows'
+import type { ShardAccess } from '../runners/shard-access'
+import type { RowMove } from './carry-row'
+import { type BindingOf, type GraphNode, type KeyedNode, type PersistMode, walkGraph } from './entity-graph'
+
+export interface PlacedEntity {
+  readonly entity: ObjectLiteral
+  readonly shard: Shard
+  /** The entity, and what is saved or removed with it. */
+  readonly graph: readonly GraphNode[]
+  /** Rows, of the entity or of what is saved with it, that have to move there first. */
+  readonly moves?: readonly RowMove[]
+}
+
+export interface PlaceOptions {
+  readonly mode: PersistMode
+  readonly bindingOf: BindingOf
+  /** Called before all shards are asked for objects without a shard key. */
+  readonly onScatter: () => void
+  /** Whether listeners run: without them, TypeORM does not tell us of a key that it is about to change. */
+  readonly listeners: boolean
+  /** Keeps account of the ids that are given to those that have none. */
+  readonly given: GivenIds
+}
+
+/**
+ * Finds the shard of each entity to be saved or removed: the one it came from, else that of its shard key, else (a
+ * partial object with a primary key) the one that holds its row. Refuses a changed shard key and, by `primaryKeyCheck`,
+ * an object whose primary key lives under another shard key.
+ *
+ * @throws ShardedError KEY_MISSING, KEY_INVALID, KEY_NOT_OWNED, KEY_CHANGED, KEY_CONFLICT, CROSS_SHARD_RELATION,
+ *   DUPLICATE_PRIMARY_KEY, ID_OF_ANOTHER_SLOT and what making ids throws
+ */
+export async function placeEntities(
+  access: ShardAccess,
+  binding: EntityBinding,
+  entities: readonly ObjectLiteral[],
+  options: PlaceOptions,
+): Promise<readonly PlacedEntity[]> {
+  const shards: (Shard | undefined)[] = []
+  const moves: (readonly RowMove[])[] = []
+  const unplaced: ObjectLiteral[] = []
+  const unchecked: KeyedNode[] = []
+  const { mode, bindingOf, given } = options
+  const graphs = await whenReserved(() => entities.map((entity) => walkGraph(binding, entity, mode, bindingOf, given)))
+  for (const [index, entity] of entities.entries()) {
+    const changed: RowMove[] = []
+    for (const node of mode === 'save' ? (graphs[index] ?? []) : []) {
+      const origin = access.runtime.origins.of(node.entity)
+      changed.push(...moveOf(node, origin))
+      if (needsCheck(node, origin, options)) unchecked.push(node)
+      if (node.key && !origin) checkIdSlot(node.binding, node.entity, node.key)
+      if (node.key) await given.give(node.binding, node.entity, node.key)
+    }
+    moves.push(changed)
+    const isMoved = changed.some((move) => move.entity === entity)
+    const shard = isMoved
+      ? shardOfKey(binding, requireKey(binding, entity, 'save'))
+      : placeOf(access, binding, entity, options)
+    shards.push(shard)
+    if (!shard) unplaced.push(entity)
+  }
+  refuseTwins(moves.flat(), graphs.flat())
+  if (unplaced.length > 0) options.onScatter()
+  const located = await locateRows(access, binding, unplaced)
+  await checkPrimaryKeys(access, unchecked)
+  return entities.flatMap((entity, index): PlacedEntity[] => {
+    const shard = shards[index] ?? located.get(primaryKeyText(binding.metadata, entity))?.shard
+    const own = moves[index] ?? []
+    const graph = graphs[index] ?? []
+    if (shard) return [{ entity, shard, graph, ...(own.length > 0 && { moves: own }) }]
+    if (options.mode === 'save') requireKey(binding, entity, options.mode)
+    // TypeORM removes a row that is not there without complaint: any shard says so.
+    const [first] = binding.shards
+    return first ? [{ entity, shard: first, graph }] : []
+  })
+}
+
+/** An object for a row that another object of the call moves would be placed by where the row was, and make a second one. */
+function refuseTwins(moves: readonly RowMove[], nodes: readonly GraphNode[]): void {
+  if (moves.length === 0) return
+  const textOf = ({ binding, entity }: Pick<GraphNode, 'binding' | 'entity'>) =>
+    `${binding.entity.name} ${primaryKeyText(binding.metadata, entity)}`
+  const moved = new Map(moves.map((move) => [textOf(move), move]))
+  for (const node of nodes) {
+    const move = node.binding.metadata.hasId(node.entity) ? moved.get(textOf(node)) : undefined
+    if (!move || move.entity === node.entity) continue
+    const { entity, metadata } = node.binding
+    throw new ShardedError(
+      'DUPLICATE_PRIMARY_KEY',
+      `${entity.name}.save is given two objects with one primary key, and one of them moves the row to another ${keyText(entity)}.`,
+      { details: { entity: entity.name, key: metadata.getEntityIdMap(node.entity) } },
+    )
+  }
+}
+
+function placeOf(
+  access: ShardAccess,
+  binding: EntityBinding,
+  entity: ObjectLiteral,
+  { mode }: PlaceOptions,
+): Shard | undefined {
+  for (const column of binding.keyColumns) {
+    if (mode === 'save' && column.getEntityValue(entity) === null) requireKey(binding, entity, mode)
+  }
+  const origin = access.runtime.origins.of(entity)
+  if (origin && (mode === 'save' || !binding.entity.primaryKeyHoldsShardKey)) return origin.shard
+  const key = keyOf(binding, entity)
+  if (key) return shardOfKey(binding, key)
+  if (origin) return origin.shard
+  const [byId, another] = shardsOfObject(binding, entity) ?? []
+  if (byId && !another) return byId
+  if (binding.metadata.hasId(entity)) return undefined
+  requireKey(binding, entity, mode)
+  return undefined
+}
+
+/**
+ * What moves where an entity has another shard key than when it was loaded. One whose primary key holds the shard key has no
+ * such move: TypeORM takes it for another entity, and would insert a second row.
+ *
+ * @throws ShardedError KEY_CHANGED where the entity does not allow moves
+ */
+function moveOf({ binding, entity }: GraphNode, origin: Origin | undefined): readonly RowMove[] {
+  if (!origin) return []
+  for (const [index, column] of binding.keyColumns.entries()) {
+    const before = origin.key[index]
+    const now: unknown = column.getEntityValue(entity)
+    if (before === now || before === undefined || before === null || now === undefined) continue
+    if (now !== null && canonicalValue(binding, index, before) === canonicalValue(binding, index, now)) continue
+    if (now !== null && binding.entity.onKeyChange === 'move' && !binding.entity.primaryKeyHoldsShardKey) {
+      const after = binding.keyColumns.map((one): unknown => one.getEntityValue(entity))
+      return [{ binding, entity, from: origin.shard, before: origin.key, after }]
+    }
+    throw new ShardedError(
+      'KEY_CHANGED',
+      `${keyText(binding.entity)} was ${String(before)} when the entity was loaded and is ${String(now)} now.`,
+      {
+        details: { entity: binding.entity.name, column: column.propertyPath, before, now },
+      },
+    )
+  }
+  return []
+}
+
+function needsCheck(
+  { binding, entity, key }: KeyedNode,
+  origin: Origin | undefined,
+  { listeners }: PlaceOptions,
+): boolean {
+  if (binding.entity.primaryKeyHoldsShardKey || !binding.metadata.hasId(entity)) return false
+  if (key === undefined) return false
+  if (origin) return !listeners && origin.key.some((part) => part === undefined)
+  // An id that carries the slot of the key is on no other shard.
+  if (slotOfObject(binding, entity) !== undefined) return false
+  return binding.entity.primaryKeyCheck
+}
+
+async function checkPrimaryKeys(access: ShardAccess, nodes: readonly KeyedNode[]): Promise<void> {
+  const byBinding = new Map<EntityBinding, KeyedNode[]>()
+  for (const node of nodes) pushTo(byBinding, node.binding, node)
+  for (const [binding, own] of byBinding) {
+    const located = await locateRows(
+      access,
+      binding,
+      own.map((node) => node.entity),
+    )
+    for (const { entity, key } of own) {
+      const found = located.get(primaryKeyText(binding.metadata, entity))
+      if (!found?.key || !key || found.key.every((part, index) => part === key[index])) continue
+      throw new ShardedError(
+        'DUPLICATE_PRIMARY_KEY',
+        `${binding.entity.name} with this primary key has ${keyText(binding.entity)} = ${found.key.join(', ')} on shard ${found.shard.name}, not ${key.join(', ')}.`,
+        { details: { entity: binding.entity.name, shard: found.shard.name, key: found.key, given: key } },
+      )
+    }
+  }
+}

@@ -1,0 +1,67 @@
+import type { EntityManager } from 'typeorm'
+import { ShardedError } from '../../errors/sharded-error'
+import type { Shard } from '../../topology/shard'
+import { primaryKeyText } from '../binding/primary-key-text'
+import { locateRows } from '../reads/locate-rows'
+import { GuardedBroadcaster } from '../runners/key-guard'
+import type { ShardAccess } from '../runners/shard-access'
+import type { ShardTransaction } from '../runners/shard-transaction'
+import type { ShownRow } from '../runners/shown-row'
+import { carryRow, maxRounds, type RowMove } from './carry-row'
+
+/**
+ * Moves the rows of entities that are about to be saved with another shard key. A row that is gone is left to TypeORM,
+ * which inserts it; one that somebody else has moved is taken from where it is now.
+ *
+ * @throws ShardedError ROW_MOVED where it moves again and again, and what a move throws
+ */
+export async function carryChanged(
+  access: ShardAccess,
+  transaction: ShardTransaction,
+  moves: readonly RowMove[],
+): Promise<void> {
+  const { origins } = access.runtime
+  for (const move of moves) {
+    const origin = origins.of(move.entity)
+    transaction.onRollback(() => {
+      if (origin) origins.set(move.entity, origin)
+    })
+    await follow(access, transaction, move, maxRounds)
+  }
+}
+
+async function follow(
+  access: ShardAccess,
+  transaction: ShardTransaction,
+  move: RowMove,
+  rounds: number,
+): Promise<void> {
+  if (await carryRow(transaction, move, { children: false })) return
+  const { binding, entity } = move
+  const located = (await locateRows(access, binding, [entity])).get(primaryKeyText(binding.metadata, entity))
+  if (!located) return
+  if (rounds > 1) return follow(access, transaction, { ...move, from: located.shard }, rounds - 1)
+  throw new ShardedError('ROW_MOVED', `A row of ${binding.entity.name} was moved while it was saved.`, {
+    details: { entity: binding.entity.name, shard: located.shard.name },
+  })
+}
+
+/** Lets TypeORM, which loads the moved rows to compare them, see the keys that they had: to it, the save changes them. */
+export function showBefore(manager: EntityManager, moves: readonly RowMove[]): void {
+  const broadcaster = manager.queryRunner?.broadcaster
+  if (broadcaster instanceof GuardedBroadcaster) broadcaster.showBefore(moves.map(beforeOf))
+}
+
+const beforeOf = ({ binding, entity, before }: RowMove): ShownRow => ({
+  target: binding.metadata.target,
+  primaryKey: primaryKeyText(binding.metadata, entity),
+  show: (row) => {
+    for (const [index, column] of binding.keyColumns.entries()) column.setEntityValue(row, before[index])
+  },
+})
+
+/** Those of the moves that end on a shard. */
+export const movesTo = (
+  placed: readonly { readonly shard: Shard; readonly moves?: readonly RowMove[] }[],
+  shard: Shard,
+): readonly RowMove[] => placed.flatMap((one) => (one.shard === shard ? (one.moves ?? []) : []))

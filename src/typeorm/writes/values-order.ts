@@ -1,0 +1,23 @@
+import { orderOfRows, type WriteOrder } from '../../lookups/write-order'
+import { knownValue } from '../../routing/key-atoms'
+import type { EntityBinding } from '../binding/entity-binding'
+import { primaryKeyTextOf } from '../binding/primary-key-text'
+import type { InsertedRows } from '../reads/places-by-reference'
+
+/** The order of the rows of VALUES, as far as those tell their primary keys. */
+export function valuesOrder(
+  binding: EntityBinding | undefined,
+  { columns, rows, values }: InsertedRows,
+): WriteOrder | undefined {
+  if (!binding || rows.length < 2) return undefined
+  const { metadata } = binding
+  return orderOfRows(false, () =>
+    rows.map((row) => ({
+      table: metadata.tableName,
+      primaryKey: primaryKeyTextOf(metadata, ({ databaseName }) => {
+        const node = row[columns.indexOf(databaseName)]
+        return node && knownValue(node, { parameter: (number) => values[number - 1] })?.value
+      }),
+    })),
+  )
+}
