@@ -128,22 +128,3 @@ export const createShardMap = ({ nodes: weighted, home, groups }: ShardMapOption
     ...indexGroups(groups.map((group) => [group.name, placeGroup(group, weighted)])),
   })
 }
-
-/**
- * The map after a shard has moved, with the next epoch; the same map if the shard is there already.
- *
- * @throws ShardedError SHARD_UNKNOWN, OPTIONS_INVALID
- */
-export const moveShard = (map: ShardMap, shardName: string, node: string): ShardMap => {
-  const moved = map.shards.get(shardName)
-  if (moved === undefined) {
-    throw new ShardedError('SHARD_UNKNOWN', `There is no shard '${shardName}'.`, { details: { shard: shardName } })
-  }
-  checkNode(node, map.nodes, `The move of shard '${shardName}'`)
-  if (moved.node === node) return map
-  const groups = [...map.groups].map(([group, shards]) => {
-    const changed = shards.map((shard) => (shard === moved ? Object.freeze({ ...shard, node }) : shard))
-    return [group, group === moved.group ? Object.freeze(changed) : shards] as const
-  })
-  return Object.freeze({ ...map, epoch: map.epoch + 1, ...indexGroups(groups) })
-}

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { createShardMap, type GroupPlacement, moveShard, type ShardMapOptions } from '../../../src/topology/shard-map'
+import { createShardMap, type GroupPlacement, type ShardMapOptions } from '../../../src/topology/shard-map'
 
 const group = (name: string, labels: readonly string[], rest: Partial<GroupPlacement> = {}): GroupPlacement => ({
   name,
@@ -79,32 +79,10 @@ describe('createShardMap', () => {
   test('takes a name of 63 bytes', () => {
     expect(places({ groups: [group('ü'.repeat(30), ['12'])] })).toEqual({ [`${'ü'.repeat(30)}_12`]: 'a' })
   })
-})
 
-describe('moveShard', () => {
-  const map = createShardMap({ nodes, groups: [group('g', ['0', '1']), group('h', ['0'])] })
-
-  test('gives a new map with the next epoch, and leaves the old one', () => {
-    const moved = moveShard(map, 'g_0', 'b')
-    expect([moved.epoch, moved.shards.get('g_0')?.node, moved.groups.get('g')?.[0]?.node]).toEqual([2, 'b', 'b'])
-    expect([map.epoch, map.shards.get('g_0')?.node]).toEqual([1, 'a'])
-    expect(moved.shards.get('g_1')).toBe(map.shards.get('g_1'))
-    expect(moved.groups.get('h')).toBe(map.groups.get('h'))
-  })
-
-  test('of a shard that is there already is the same map', () => {
-    expect(moveShard(map, 'g_0', 'a')).toBe(map)
-  })
-
-  test('refuses unknown shards and nodes', () => {
-    expect(() => moveShard(map, 'g_9', 'b')).toThrow(error('SHARD_UNKNOWN', /g_9/))
-    expect(() => moveShard(map, 'g_0', 'z')).toThrow(error('OPTIONS_INVALID', /'z'/))
-  })
-
-  test('all parts are frozen', () => {
-    for (const value of [map, moveShard(map, 'g_0', 'b')]) {
-      const parts = [value, value.nodes, ...value.groups.values(), ...value.shards.values()]
-      expect(parts.every(Object.isFrozen)).toBe(true)
-    }
+  test('freezes the map and all of its parts', () => {
+    const map = createShardMap({ nodes, groups: [group('g', ['0', '1']), group('h', ['0'])] })
+    const parts = [map, map.nodes, ...map.groups.values(), ...map.shards.values()]
+    expect(parts.every(Object.isFrozen)).toBe(true)
   })
 })
