@@ -90,7 +90,7 @@ export const errorCatalogue = Object.freeze({
     'Colocate the two entities, or declare the relation with createForeignKeyConstraints: false and load it yourself.',
   ),
   NAME_INVALID: entry(
-    'PostgreSQL cuts names at 63 bytes, and two tables cannot share one.',
+    'PostgreSQL cuts names at 63 bytes, keeps some for itself, and two tables cannot share one.',
     'Shorten or change the name.',
   ),
   NOT_SHARDED: entry('The operation is about shards, the entity has none.', 'Use the plain TypeORM call.'),

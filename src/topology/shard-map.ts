@@ -1,5 +1,6 @@
 import { ShardedError } from '../errors/sharded-error'
 import { placeShards, type WeightedNode } from './place-shards'
+import { isReservedSchema } from './reserved-schema'
 import type { Shard } from './shard'
 
 /** Which shard lies on which node. A value: every change is a new map with the next epoch. */
@@ -44,8 +45,16 @@ const checkNode = (node: string, nodes: readonly string[], of: string): string =
   throw invalid(`${of} names the node '${node}', which does not exist.`, { node, nodes })
 }
 
-const shardName = (group: string, label: string): string => {
+/** In the layout `schema`, the name of a shard is that of its schema. */
+const shardName = ({ name: group, layout }: GroupPlacement, label: string): string => {
   const name = `${group}_${label}`
+  if (layout === 'schema' && isReservedSchema(name)) {
+    throw new ShardedError(
+      'NAME_INVALID',
+      `The shard '${name}' cannot have a schema of its name, which PostgreSQL keeps for itself. Give the group '${group}' another name with the option group: @Sharded(…, { group: 'app_${group}' }).`,
+      { details: { shard: name, group } },
+    )
+  }
   const bytes = Buffer.byteLength(name)
   if (bytes <= MAX_NAME_BYTES) return name
   throw new ShardedError('NAME_INVALID', `The shard name '${name}' has ${bytes} bytes, more than ${MAX_NAME_BYTES}.`, {
@@ -86,7 +95,7 @@ const placeGroup = (group: GroupPlacement, weighted: readonly WeightedNode[]): r
     const node = pins.get(label) ?? spread[placementUnits[index] ?? -1]
     if (node === undefined)
       throw new Error(`The placement unit of shard ${index} of group '${name}' is not a whole number.`)
-    return Object.freeze({ name: shardName(name, label), group: name, label, index, node, layout })
+    return Object.freeze({ name: shardName(group, label), group: name, label, index, node, layout })
   })
   return Object.freeze(shards)
 }

@@ -6,6 +6,7 @@ import { Raw } from 'typeorm'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { type NodeOptions, ShardedDataSource } from '../../src/index'
 import { type Cluster, startCluster } from '../support/cluster'
+import { freePort } from '../support/free-port'
 import { errorOf, Item, Setting, until } from './two-nodes'
 
 const certificate = readFileSync(join(__dirname, '../support/self-signed/server.crt'), 'utf8')
@@ -24,7 +25,8 @@ async function startEar(port: number): Promise<{ readonly server: Server; readon
     client.pipe(behind).pipe(client)
     for (const socket of [client, behind]) socket.on('error', () => client.destroy() && behind.destroy())
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const own = await freePort()
+  await new Promise<void>((resolve) => server.listen(own, '127.0.0.1', resolve))
   return { server, heard }
 }
 

@@ -206,6 +206,18 @@ class TwoColumns {
   other!: number
 }
 
+@Entity()
+@Sharded(hash({ shards: 2 }))
+class PgStat {
+  @ShardKey() @PrimaryColumn('int') id!: number
+}
+
+@Entity()
+@Sharded(hash({ shards: 2 }), { group: 'app_pg_stat' })
+class PgBouncer {
+  @ShardKey() @PrimaryColumn('int') id!: number
+}
+
 type Case = readonly [ErrorCode, string, readonly (new () => object)[], readonly string[]]
 
 const cases: readonly Case[] = [
@@ -224,6 +236,7 @@ const cases: readonly Case[] = [
   ['RELATION_LEAVES_SHARD', 'with an eager relation elsewhere', [Plain, Eager], ['Eager.plain', 'eager']],
   ['NAME_INVALID', 'in a schema of its own', [OwnSchema], ['OwnSchema', 'own']],
   ['NAME_INVALID', 'with too long a name', [LongName], ['63']],
+  ['NAME_INVALID', 'whose schemas PostgreSQL would refuse', [PgStat], ['pg_stat_00', 'app_pg_stat', 'option group']],
   ['FUNCTION_INVALID', 'with more key columns than its function takes', [TwoColumns], ['TwoColumns', 'range']],
 ]
 
@@ -248,6 +261,15 @@ describe('an entity', () => {
     expect(error.code).toBe(code)
     for (const name of [...names, error.fix, `[${code}]`]) expect(error.message).toContain(name)
     expect(dataSource.isInitialized).toBe(false)
+  })
+
+  it('whose name gives a reserved schema works in a group of another name', async () => {
+    const dataSource = await open([PgBouncer]).initialize()
+    await dataSource.synchronize()
+    const repository = dataSource.getRepository(PgBouncer)
+    await repository.insert({ id: 1 })
+    await expect(repository.findBy({ id: 1 })).resolves.toHaveLength(1)
+    await dataSource.destroy()
   })
 
   it('may be unique inside each shard where that is meant', async () => {

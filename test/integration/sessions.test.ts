@@ -5,6 +5,7 @@ import { Column, Entity, In, MoreThan, PrimaryColumn } from 'typeorm'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { hash, Sharded, ShardedDataSource, type ShardedDataSourceOptions, ShardKey } from '../../src/index'
 import { createDatabases } from '../support/databases'
+import { freePort } from '../support/free-port'
 import type { FreshDatabases } from '../support/fresh-databases'
 
 @Entity()
@@ -109,10 +110,9 @@ describe('connections', () => {
 
   it('are not waited for without end: a silent server is an error', async () => {
     const sockets: Socket[] = []
-    const silent = createServer((socket) => void sockets.push(socket)).listen(0, '127.0.0.1')
+    const port = await freePort()
+    const silent = createServer((socket) => void sockets.push(socket)).listen(port, '127.0.0.1')
     await once(silent, 'listening')
-    const address = silent.address()
-    const port = typeof address === 'object' && address ? address.port : 0
     const nodes = { a: { url: databases.nodes[0] ?? '' }, silent: { host: '127.0.0.1', port } }
     const started = Date.now()
     await expect(open({ nodes, connectTimeoutMS: 300 })).rejects.toMatchObject({

@@ -71,9 +71,20 @@ describe('createShardMap', () => {
     ['an unknown node', { groups: [group('g', ['0'], { placement: { '0': 'z' } })] }, 'OPTIONS_INVALID', /node 'z'/],
     ['an unknown shard', { groups: [group('g', ['0'], { placement: { '1': 'a' } })] }, 'OPTIONS_INVALID', /shard '1'/],
     ['a pin twice', { groups: [group('g', ['x'], { placement: { x: 'a', g_x: 'b' } })] }, 'OPTIONS_INVALID', /twice/],
+    ['a schema pg_…', { groups: [group('pg_stat', ['0'])] }, 'NAME_INVALID', /'pg_stat_0'.*option group/],
+    [
+      'the schema information_schema',
+      { groups: [group('information', ['schema'])] },
+      'NAME_INVALID',
+      /'information_schema'.*option group/,
+    ],
     ['a name of 64 bytes', { groups: [group('ü'.repeat(30), ['123'])] }, 'NAME_INVALID', /64 bytes/],
   ])('refuses %s', (_, options, code, pattern) => {
     expect(() => createShardMap({ nodes, groups: [], ...options })).toThrow(error(code, pattern))
+  })
+
+  test('takes a reserved name where it is not that of a schema', () => {
+    expect(places({ groups: [group('pg_stat', ['0'], { layout: 'table' })] })).toEqual({ pg_stat_0: 'a' })
   })
 
   test('takes a name of 63 bytes', () => {
