@@ -15,10 +15,11 @@ export const protocolStates = Object.freeze([
   'undoing',
   'committed',
   'aborted',
+  'split',
   'unknown',
 ] as const)
 
-/** Where a commit is; the last three are its ends. */
+/** Where a commit is; the last four are its ends. */
 export type ProtocolState = (typeof protocolStates)[number]
 
 export const protocolEvents = Object.freeze(['commit', 'done', 'failed', 'lost'] as const)
@@ -44,11 +45,12 @@ export const protocolTable: Readonly<Record<ProtocolState, Row>> = Object.freeze
   deciding: row(undefined, 'finishing', 'undoing', 'resolving'),
   // Done: the decision row was found. Failed: it can never come.
   resolving: row(undefined, 'finishing', 'undoing', 'unknown'),
-  // Whoever was not reached is finished, or undone, by recovery.
-  finishing: row(undefined, 'committed', 'committed', 'committed'),
-  undoing: row(undefined, 'aborted', 'aborted', 'aborted'),
+  // Whoever was not reached is finished, or undone, by recovery. Failed: somebody else ended a participant the other way.
+  finishing: row(undefined, 'committed', 'split', 'committed'),
+  undoing: row(undefined, 'aborted', 'split', 'aborted'),
   committed: row(),
   aborted: row(),
+  split: row(),
   unknown: row(),
 })
 

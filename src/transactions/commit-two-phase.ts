@@ -1,14 +1,16 @@
 import { randomBytes } from 'node:crypto'
-import { CommitOutcomeUnknownError, TransactionAbortedError } from '../errors/transaction-errors'
+import { CommitOutcomeUnknownError, PartialCommitError, TransactionAbortedError } from '../errors/transaction-errors'
 import { OperationEnded } from '../execution/operation-ended'
 import { isServerRefusal } from '../execution/server-refusal'
 import { sqlState } from '../execution/sql-state'
+import type { StatementResult } from '../execution/statement-result'
 import { asLogin, lastOf } from './as-login'
 import { nextState, type ProtocolEvent, type ProtocolState } from './commit-protocol'
 import type { ControlPoint } from './control-point'
 import { type DecisionLog, keepDecisionMs } from './decision-log'
 import { type Participant, shardsOf } from './participant'
 import { formatPreparedId } from './prepared-id'
+import { askXid, type PreparedOutcome, preparedOutcome } from './prepared-outcome'
 import { within } from './within'
 
 /** How often a decision is asked for that may still come, before its outcome is called unknown. */
@@ -30,8 +32,9 @@ export interface CommitContext {
  * Commits two or more participants that have written, all or none: `commit-protocol.ts` says what follows what, this does
  * it. The first is the decider. A participant that cannot be reached after the decision is finished by recovery.
  *
- * @throws CommitOutcomeUnknownError where the decider cannot be asked what it did; else, with nothing committed, the
- *   error of the participant that refused, or TransactionAbortedError
+ * @throws CommitOutcomeUnknownError where the decider cannot be asked what it did; PartialCommitError where somebody else
+ *   ended a prepared participant against the decision; else, with nothing committed, the error of the participant that
+ *   refused, or TransactionAbortedError
  */
 export async function commitTwoPhase(participants: readonly Participant[], context: CommitContext): Promise<void> {
   const [decider, ...others] = participants
@@ -43,10 +46,13 @@ export async function commitTwoPhase(participants: readonly Participant[], conte
 class TwoPhaseCommit {
   private readonly transaction = randomBytes(16).toString('hex')
   private readonly log: DecisionLog
-  /** Known to be prepared on its server. */
-  private readonly prepared = new Set<Participant>()
+  /** Known to be prepared on its server, each with its transaction id there. */
+  private readonly prepared = new Map<Participant, string>()
+  /** Ended by somebody else, and not as it was decided, or nobody knows how. */
+  private readonly astray = new Map<Participant, PreparedOutcome>()
   /** Its connection was lost: what its server made of the last statement is not known. */
   private readonly doubtful = new Set<Participant>()
+  private isDecided = false
   private reason: unknown
   private readonly startedAt = performance.now()
 
@@ -65,6 +71,7 @@ class TwoPhaseCommit {
     for (let step = this.steps[state]; step; step = this.steps[state]) state = nextState(state, await step())
     if (state === 'committed') return
     if (state === 'unknown') throw this.unknown()
+    if (state === 'split') throw this.split()
     throw this.reason
   }
 
@@ -90,11 +97,11 @@ class TwoPhaseCommit {
 
   private async prepare(participant: Participant): Promise<ProtocolEvent> {
     await this.context.reach('commit:before-prepare', participant.node)
-    const text = `${asLogin} PREPARE TRANSACTION '${this.idOf(participant)}'`
-    const { command } = lastOf(await within((fuse) => participant.query(text, undefined, fuse)))
+    const text = `${asLogin} ${askXid} PREPARE TRANSACTION '${this.idOf(participant)}'`
+    const answers = await within((fuse) => participant.query(text, undefined, fuse))
     // Where a statement had failed, the server rolls back and says so.
-    if (command !== 'PREPARE') throw new TransactionAbortedError(participant.node)
-    this.prepared.add(participant)
+    if (lastOf(answers).command !== 'PREPARE') throw new TransactionAbortedError(participant.node)
+    this.prepared.set(participant, xidIn(answers))
     await this.context.reach('commit:after-prepare', participant.node)
     return 'done'
   }
@@ -127,6 +134,7 @@ class TwoPhaseCommit {
   }
 
   private async finish(): Promise<ProtocolEvent> {
+    this.isDecided = true
     const events = await Promise.all(this.others.map((one) => this.end(one, 'COMMIT')))
     const event = worst(events)
     if (event === 'done') {
@@ -167,12 +175,21 @@ class TwoPhaseCommit {
         if (verb === 'COMMIT') await this.context.reach('commit:after-finish', node)
         return 'done'
       } catch (error) {
-        // Recovery was faster; or, of a participant in doubt, it had not been prepared.
-        if (sqlState(error) === undefinedObject) return 'done'
+        if (sqlState(error) === undefinedObject) return this.endedBefore(participant, verb)
         this.context.warn(`Node ${node} has not ended a prepared transaction yet; recovery will. ${String(error)}`)
       }
     }
     return 'lost'
+  }
+
+  /** It is not there any more. Recovery was faster, or, of a participant in doubt, it had not been prepared; or somebody ended it by hand. */
+  private async endedBefore(participant: Participant, verb: 'COMMIT' | 'ROLLBACK'): Promise<ProtocolEvent> {
+    const xid = this.prepared.get(participant)
+    if (xid === undefined) return 'done'
+    const outcome = await preparedOutcome(this.context.log(participant.node), xid)
+    if (outcome === (verb === 'COMMIT' ? 'committed' : 'aborted')) return 'done'
+    this.astray.set(participant, outcome)
+    return 'failed'
   }
 
   private idOf({ node }: Participant): string {
@@ -195,6 +212,18 @@ class TwoPhaseCommit {
     }
   }
 
+  /** Prepared transactions were ended by hand against the decision: some participants have committed and others have not. */
+  private split(): PartialCommitError {
+    const all = [this.decider, ...this.others]
+    const decision: PreparedOutcome = this.isDecided ? 'committed' : 'aborted'
+    const outcomeOf = (one: Participant): PreparedOutcome => this.astray.get(one) ?? decision
+    const those = (outcome: PreparedOutcome) => shardsOf(all.filter((one) => outcomeOf(one) === outcome))
+    return new PartialCommitError(
+      { committed: those('committed'), failed: those('aborted'), unknown: those('unknown') },
+      this.reason ?? new Error('Somebody else ended a prepared transaction, and not as it was decided.'),
+    )
+  }
+
   private unknown(): CommitOutcomeUnknownError {
     const { decider, others, transaction, reason } = this
     const shards = shardsOf([decider, ...others])
@@ -203,6 +232,13 @@ class TwoPhaseCommit {
       { details: { node: decider.node, shards, transaction }, cause: reason },
     )
   }
+}
+
+/** The transaction id among the answers to a message that asked for it. */
+function xidIn(answers: StatementResult): string {
+  // pg makes a list of the results of several statements in one message.
+  const results = Array.isArray(answers) ? (answers as StatementResult[]) : [answers]
+  return results.flatMap(({ rows }) => rows.flatMap((row) => (row?.['xid'] as string | undefined) ?? []))[0] ?? ''
 }
 
 /** What all answers together say. */

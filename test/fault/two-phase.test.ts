@@ -3,12 +3,14 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import {
   CommitOutcomeUnknownError,
   type ControlPoint,
+  PartialCommitError,
   ShardedDataSource,
   type ShardedDataSourceOptions,
   type ShardedEntityManager,
 } from '../../src/index'
 import { asLogin } from '../../src/transactions/as-login'
 import { formatPreparedId } from '../../src/transactions/prepared-id'
+import { askXid } from '../../src/transactions/prepared-outcome'
 import { startCluster } from '../support/cluster'
 import { errorOf, Item, type OpenNodes, type Side, startTwoNodes, type TwoNodes, until } from './two-nodes'
 
@@ -41,7 +43,7 @@ describe('a commit in two phases', () => {
   const statements = async (work: () => Promise<unknown>): Promise<readonly string[]> => {
     const seen: string[] = []
     const end = open.dataSource.onStatement(({ node, text }) =>
-      seen.push(`${node}: ${text.replace(asLogin, '').trim().split(/\s+/).slice(0, 2).join(' ')}`),
+      seen.push(`${node}: ${text.replace(asLogin, '').replace(askXid, '').trim().split(/\s+/).slice(0, 2).join(' ')}`),
     )
     await work()
     end()
@@ -95,6 +97,58 @@ describe('a commit in two phases', () => {
     expect(await everywhere()).toEqual([fives, fives])
     expect(await prepared()).toEqual([])
     await until(async () => (await decisions()).length === 0)
+  })
+
+  /** Ends by hand what is prepared at a control point, past the data source. */
+  const byHand = (point: ControlPoint, verb: 'COMMIT' | 'ROLLBACK') => {
+    const end = open.dataSource.onControlPoint(async (reached) => {
+      if (reached !== point) return
+      end()
+      for (const side of sides)
+        for (const { gid } of await query(
+          side,
+          'SELECT gid FROM pg_prepared_xacts WHERE database = current_database()',
+        ))
+          await query(side, `${verb} PREPARED '${gid}'`)
+    })
+  }
+
+  it.each(['commit:after-prepare', 'commit:after-decision', 'commit:before-finish'] as const)(
+    'says who has committed and who has not where somebody rolls a prepared transaction back by hand, %s',
+    async (point) => {
+      byHand(point, 'ROLLBACK')
+      const error = await errorOf(items().updateAll({ value: 5 }))
+      expect(error).toBeInstanceOf(PartialCommitError)
+      expect(error).toMatchObject({
+        code: 'PARTIAL_COMMIT',
+        details: { committed: ['item_left'], failed: ['item_right'], unknown: [] },
+      })
+      expect(await everywhere()).toEqual([fives, zeros])
+    },
+  )
+
+  it('says who has committed where somebody commits a prepared transaction by hand, and the decider then refuses', async () => {
+    const end = open.dataSource.onControlPoint(async (reached) => {
+      if (reached !== 'commit:before-decision') return
+      end()
+      await query(
+        'left',
+        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state = 'idle in transaction' AND pid <> pg_backend_pid()`,
+      )
+    })
+    byHand('commit:before-undo', 'COMMIT')
+    const error = await errorOf(items().updateAll({ value: 5 }))
+    expect(error).toMatchObject({
+      code: 'PARTIAL_COMMIT',
+      details: { committed: ['item_right'], failed: ['item_left'], unknown: [] },
+    })
+    expect(await everywhere()).toEqual([zeros, fives])
+  })
+
+  it('takes a participant that recovery has committed for committed', async () => {
+    byHand('commit:after-decision', 'COMMIT')
+    await items().updateAll({ value: 5 })
+    expect(await everywhere()).toEqual([fives, fives])
   })
 
   it('needs no two phases for one writer and any readers', async () => {

@@ -10,7 +10,7 @@ import {
 } from '../../../src/transactions/commit-protocol'
 
 const spec = readFileSync(join(__dirname, '../../../docs/spec/two-phase-commit.md'), 'utf8')
-const ends: readonly ProtocolState[] = ['committed', 'aborted', 'unknown']
+const ends: readonly ProtocolState[] = ['committed', 'aborted', 'split', 'unknown']
 
 /** The rows of the spec's tables: the words of their cells. */
 const rows = spec
@@ -55,8 +55,8 @@ describe('the commit protocol', () => {
       const next = protocolEvents.flatMap((event) => protocolTable[state][event] ?? [])
       return new Set([state, ...next.flatMap((one) => [...reach(one)])])
     }
-    expect([...reach('finishing')].sort()).toEqual(['committed', 'finishing'])
-    expect([...reach('undoing')].sort()).toEqual(['aborted', 'undoing'])
+    expect([...reach('finishing')].sort()).toEqual(['committed', 'finishing', 'split'])
+    expect([...reach('undoing')].sort()).toEqual(['aborted', 'split', 'undoing'])
   })
 
   it('refuses an event that cannot come', () => {
