@@ -10,9 +10,12 @@ const table = 'sharding_sequence'
 const create = `CREATE TABLE IF NOT EXISTS ${table} (name text PRIMARY KEY, next_value bigint NOT NULL)`
 
 const takeBlock = `
-  INSERT INTO ${table} AS s (name, next_value) VALUES ($1, 1 + $2::bigint)
-  ON CONFLICT (name) DO UPDATE SET next_value = s.next_value + $2::bigint
+  INSERT INTO ${table} AS s (name, next_value) VALUES ($1, $3::bigint + $2::bigint)
+  ON CONFLICT (name) DO UPDATE SET next_value = greatest(s.next_value, $3::bigint) + $2::bigint
   RETURNING next_value - $2::bigint AS first`
+
+/** Blocks that are tried before we give up. Each try looks at twice as many numbers, so this passes all that a bigint holds. */
+const maxTries = 64
 
 /** What the numbers are for. */
 export interface SequenceSettings {
@@ -20,9 +23,14 @@ export interface SequenceSettings {
   readonly name: string
   /** The greatest number that the column holds. */
   readonly most: bigint
+  /** The greatest id from `first` to `last` that a row has, on any shard; undefined: none has one. */
+  readonly greatestTaken: (first: bigint, last: bigint) => Promise<bigint | undefined>
 }
 
-/** Numbers from 1 on, each once, from a row of the home node. Blocks of processes alternate: they are in no order of time. */
+/**
+ * Numbers from 1 on, each once, from a row of the home node. Blocks of processes alternate: they are in no order of time.
+ * A block in which a row has an id already (rows that were imported) is passed over when it is taken.
+ */
 export class SequenceIds implements IdMaker {
   private next = 0n
   private end = 0n
@@ -54,16 +62,41 @@ export class SequenceIds implements IdMaker {
   }
 
   private async takeBlock(count: number): Promise<void> {
+    let from = 1n
+    let looked = BigInt(count)
+    for (let attempt = 0; attempt < maxTries; attempt++) {
+      const first = await this.advance(from, count)
+      const taken = await this.settings.greatestTaken(first, this.atMost(first + looked - 1n))
+      if (taken === undefined) {
+        this.next = first
+        this.end = this.atMost(first + BigInt(count) - 1n) + 1n
+        return
+      }
+      from = taken + 1n
+      looked *= 2n
+    }
+    throw this.exhausted()
+  }
+
+  /** Takes the next block that begins at `from` or behind it. */
+  private async advance(from: bigint, count: number): Promise<bigint> {
     const { name, most } = this.settings
-    const { rows } = await this.home.query(takeBlock, [name, count]).catch((error: unknown) => {
+    if (from > most) throw this.exhausted()
+    const { rows } = await this.home.query(takeBlock, [name, count, from]).catch((error: unknown) => {
       throw asUnavailable(error, this.home.name)
     })
     const first = BigInt((rows[0] as { first: string | number }).first)
-    if (first > most) {
-      throw new ShardedError('ID_SEQUENCE_EXHAUSTED', `The sequence ${name} is past ${most}.`, { details: { name } })
-    }
-    const end = first + BigInt(count)
-    this.next = first
-    this.end = end > most + 1n ? most + 1n : end
+    if (first > most) throw this.exhausted()
+    return first
+  }
+
+  private atMost(last: bigint): bigint {
+    const { most } = this.settings
+    return last > most ? most : last
+  }
+
+  private exhausted(): ShardedError {
+    const { name, most } = this.settings
+    return new ShardedError('ID_SEQUENCE_EXHAUSTED', `The sequence ${name} is past ${most}.`, { details: { name } })
   }
 }

@@ -39,6 +39,11 @@ export class GivenIds {
     this.uuids.push({ column, object })
   }
 
+  /** What made the id of an object in this operation; undefined: it was given none. */
+  madeFor(object: ObjectLiteral): EntityId | undefined {
+    return this.given.get(object)?.id
+  }
+
   /** Whether there is no id to settle. */
   get isEmpty(): boolean {
     return this.given.size === 0

@@ -1,12 +1,14 @@
 import type { EntityMetadata } from 'typeorm'
 import { ShardedError } from '../../errors/sharded-error'
+import { greatestTaken } from '../../execution/greatest-taken'
 import type { HomeNode } from '../../execution/own-table'
-import { SequenceIds } from '../../execution/sequence-ids'
+import { SequenceIds, type SequenceSettings } from '../../execution/sequence-ids'
 import { WorkerIds } from '../../execution/worker-ids'
 import { idLayouts } from '../../ids/id-layout'
 import type { IdMaker } from '../../ids/id-maker'
 import { uuidIds } from '../../ids/uuid-ids'
 import type { IdColumn, ShardedEntity } from '../../metadata/sharded-entity'
+import type { Shard } from '../../topology/shard'
 import { typeName } from './describe-entities'
 import type { EntityId } from './entity-id'
 
@@ -16,37 +18,57 @@ const greatest: Readonly<Record<string, bigint>> = {
   int: 2n ** 31n - 1n,
 }
 
+interface IdMakerSettings {
+  readonly home: HomeNode
+  readonly nodeOf: (name: string) => HomeNode
+  readonly parseInt8: boolean
+}
+
 /** What makes the ids of a data source's entities: one worker number for each layout, one sequence for each table. */
 export class IdMakers {
   private readonly uuids = uuidIds()
   private readonly workers = new Map<'64-bit' | '53-bit', WorkerIds>()
   private readonly sequences = new Map<string, SequenceIds>()
 
-  constructor(
-    private readonly home: HomeNode,
-    private readonly parseInt8: boolean,
-  ) {}
+  constructor(private readonly settings: IdMakerSettings) {}
+
+  private get home(): HomeNode {
+    return this.settings.home
+  }
 
   /** The ids of an entity; undefined where they are not made here. @throws ShardedError ID_COLUMN_INVALID */
-  idOf({ id, name, keyColumns }: ShardedEntity, metadata: EntityMetadata): EntityId | undefined {
+  idOf(
+    { id, name, keyColumns }: ShardedEntity,
+    metadata: EntityMetadata,
+    shards: readonly Shard[],
+  ): EntityId | undefined {
     if (!id) return undefined
+    const { parseInt8 } = this.settings
     const column = metadata.findColumnWithPropertyPath(id.propertyPath)
     if (!column) throw new RangeError(`${name} has no column ${id.propertyPath}`)
     const isBigint = typeName(column) === 'bigint'
-    if (id.kind === '64-bit' && this.parseInt8) {
+    if (id.kind === '64-bit' && parseInt8) {
       throw new ShardedError(
         'ID_COLUMN_INVALID',
         `${name}.${id.propertyPath} cannot be a @ShardedId('64-bit'): parseInt8 makes numbers of bigints, which hold 53 bits.`,
         { details: { entity: name, column: id.propertyPath } },
       )
     }
-    const isNumber = id.kind !== 'uuid' && (!isBigint || this.parseInt8)
+    const isNumber = id.kind !== 'uuid' && (!isBigint || parseInt8)
     const { driver } = metadata.dataSource
     return Object.freeze({
       ...id,
       column,
       isKey: keyColumns.some(({ propertyPath }) => propertyPath === id.propertyPath),
-      maker: this.makerOf(id, { name: metadata.tableName, most: greatest[typeName(column)] ?? 2n ** 63n - 1n }),
+      maker: this.makerOf(id, {
+        name: metadata.tableName,
+        most: greatest[typeName(column)] ?? 2n ** 63n - 1n,
+        greatestTaken: (first, last) =>
+          greatestTaken({ table: metadata.tableName, column: column.databaseName, shards }, this.settings.nodeOf, {
+            first,
+            last,
+          }),
+      }),
       hydrate: (text: string): unknown => driver.prepareHydratedValue(isNumber ? Number(text) : text, column),
     })
   }
@@ -61,7 +83,7 @@ export class IdMakers {
     await Promise.allSettled([...this.workers.values()].map((maker) => maker.close()))
   }
 
-  private makerOf({ kind }: IdColumn, sequence: { readonly name: string; readonly most: bigint }): IdMaker {
+  private makerOf({ kind }: IdColumn, sequence: SequenceSettings): IdMaker {
     if (kind === 'uuid') return this.uuids
     if (kind === 'sequence') {
       const known = this.sequences.get(sequence.name) ?? new SequenceIds(this.home, sequence)

@@ -405,7 +405,11 @@ export class ShardedDataSource extends DataSource {
       tablesOf(undefined),
     )
     const bindings = new Map<unknown, EntityBinding>()
-    const ids = new IdMakers(this.pool(map.home).background, this.sharding.parseInt8 ?? false)
+    const ids = new IdMakers({
+      home: this.pool(map.home).background,
+      nodeOf: (name) => this.pool(name).background,
+      parseInt8: this.sharding.parseInt8 ?? false,
+    })
     this.ids = ids
     for (const entity of model.entities.values())
       bindings.set(entity.target, this.bindEntity(entity, { map, model, ids }))
@@ -458,12 +462,13 @@ export class ShardedDataSource extends DataSource {
       if (!column) throw new RangeError(`${entity.name} has no column ${propertyPath}`)
       return column
     })
-    const id = ids.idOf(entity, metadata)
+    const shards = map.groups.get(entity.group) ?? []
+    const id = ids.idOf(entity, metadata, shards)
     if (id) markGenerated(id.column)
     return Object.freeze({
       entity,
       metadata,
-      shards: map.groups.get(entity.group) ?? [],
+      shards,
       keyColumns: Object.freeze(keyColumns),
       id,
       slotColumns: slotColumnsOf(metadata, (target) => model.entities.get(target)),

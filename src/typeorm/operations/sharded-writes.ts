@@ -26,12 +26,15 @@ import { fillKey, keyValues, withKeyPredicate } from '../find/with-key'
 import { locateRows } from '../reads/locate-rows'
 import { inSavepoint, inTransaction } from '../runners/in-transaction'
 import { mergeDeleteResults, mergeInsertResults, mergeUpdateResults } from '../runners/merge-results'
+import { showRows } from '../runners/show-rows'
+import type { ShownRow } from '../runners/shown-row'
 import { type Criteria, criteriaWhere, narrowCriteria } from '../writes/criteria'
 import { begins, deferred } from '../writes/deferred-transaction'
 import { generateKey, type PersistMode } from '../writes/entity-graph'
-import { placeEntities } from '../writes/place-entities'
-import { carryChanged, movesTo, showBefore } from '../writes/save-moved'
+import { type PlacedEntity, placeEntities } from '../writes/place-entities'
+import { carryChanged, movesTo, shownBefore } from '../writes/save-moved'
 import { saveOrder, upsertOrder } from '../writes/save-order'
+import { shownWithoutId } from '../writes/shown-without-id'
 import { writeShards } from '../writes/write-shards'
 import { type Announcement, announcedWrite } from './announced-write'
 import { checkHintedPlace, checkWidth, hintedShard, type OperationContext, routeOperation } from './operation-context'
@@ -434,10 +437,8 @@ async function persistPlaced(
   const writes = [...groups].map(([shard, list]) => ({
     shard,
     untold: isUntold ? placed.flatMap((one) => (one.shard === shard ? one.graph : [])) : [],
-    work: (manager: EntityManager): Promise<unknown> => {
-      showBefore(manager, movesTo(placed, shard))
-      return persistOn(manager, mode, [target, list, options])
-    },
+    work: (manager: EntityManager): Promise<unknown> =>
+      showRows(manager, shownTo(placed, shard, given), (on) => persistOn(on, mode, [target, list, options])),
   }))
   const moves = placed.flatMap((one) => one.moves ?? [])
   const order = saveOrder(placed.map(({ graph }) => graph))
@@ -465,6 +466,15 @@ async function persistPlaced(
     }
   }
 }
+
+/** Rows of a shard that TypeORM is not to see as they are. */
+const shownTo = (placed: readonly PlacedEntity[], shard: Shard, given: GivenIds): readonly ShownRow[] => [
+  ...shownBefore(movesTo(placed, shard)),
+  ...shownWithoutId(
+    placed.flatMap((one) => (one.shard === shard ? one.graph : [])),
+    given,
+  ),
+]
 
 /** `preload`: the row of the object's primary key, with the object's values over it; undefined where there is none. */
 export async function preload(context: OperationContext, like: ObjectLiteral): Promise<ObjectLiteral | undefined> {

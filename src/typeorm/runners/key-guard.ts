@@ -142,6 +142,12 @@ function checkId(shard: Shard, binding: EntityBinding, entity: ObjectLiteral): v
   }
 }
 
+/** False of what TypeORM loads to learn the ids of relations: primary keys and join columns. */
+function isWhole({ columns }: EntityMetadata, entity: ObjectLiteral): boolean {
+  const others = columns.filter((column) => !column.isPrimary && !column.relationMetadata && column.isSelect)
+  return others.length === 0 || others.some((column) => column.getEntityValue(entity) !== undefined)
+}
+
 /**
  * The events of a shard's query runner, with the guard after all listeners and subscribers. The guard is no subscriber:
  * TypeORM computes every change anew after a subscriber had its turn, and sends it the events of every query and load.
@@ -158,7 +164,7 @@ export class GuardedBroadcaster extends Broadcaster {
     super(runner)
   }
 
-  /** Rows that have moved, and are to be seen as they were when they are next loaded: by the save that moved them. */
+  /** Rows that are to be seen otherwise than they are when they are next loaded, by the save that says so. */
   showBefore(rows: readonly ShownRow[]): void {
     this.shown = rows
   }
@@ -178,7 +184,9 @@ export class GuardedBroadcaster extends Broadcaster {
     const [, metadata, entities] = event
     for (const row of this.shown) {
       if (row.target !== metadata.target) continue
-      const loaded = entities.find((entity) => primaryKeyText(metadata, entity) === row.primaryKey)
+      const loaded = entities.find(
+        (entity) => primaryKeyText(metadata, entity) === row.primaryKey && isWhole(metadata, entity),
+      )
       if (!loaded) continue
       row.show(loaded)
       this.shown = this.shown.filter((one) => one !== row)

@@ -1,9 +1,7 @@
-import type { EntityManager } from 'typeorm'
 import { ShardedError } from '../../errors/sharded-error'
 import type { Shard } from '../../topology/shard'
 import { primaryKeyText } from '../binding/primary-key-text'
 import { locateRows } from '../reads/locate-rows'
-import { GuardedBroadcaster } from '../runners/key-guard'
 import type { ShardAccess } from '../runners/shard-access'
 import type { ShardTransaction } from '../runners/shard-transaction'
 import type { ShownRow } from '../runners/shown-row'
@@ -46,11 +44,8 @@ async function follow(
   })
 }
 
-/** Lets TypeORM, which loads the moved rows to compare them, see the keys that they had: to it, the save changes them. */
-export function showBefore(manager: EntityManager, moves: readonly RowMove[]): void {
-  const broadcaster = manager.queryRunner?.broadcaster
-  if (broadcaster instanceof GuardedBroadcaster) broadcaster.showBefore(moves.map(beforeOf))
-}
+/** Rows that have moved, to be shown with the keys that they had: TypeORM loads them to compare, and to it the save changes the keys. */
+export const shownBefore = (moves: readonly RowMove[]): readonly ShownRow[] => moves.map(beforeOf)
 
 const beforeOf = ({ binding, entity, before }: RowMove): ShownRow => ({
   target: binding.metadata.target,

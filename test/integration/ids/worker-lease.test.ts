@@ -12,6 +12,9 @@ import { countDistinct, type IdProcess, startIdProcess } from './id-process'
 
 const day = 24 * 60 * 60 * 1000
 
+/** No table, and so no row with an id. */
+const nobody = () => Promise.resolve(undefined)
+
 describe('worker numbers', () => {
   let databases: FreshDatabases
   let url: string
@@ -181,7 +184,7 @@ describe('sequences', () => {
       maxPrepared: 0,
       onPoolError: () => undefined,
     })
-    await new SequenceIds(home, { name: 'ticket', most: 10n }).open()
+    await new SequenceIds(home, { name: 'ticket', most: 10n, greatestTaken: nobody }).open()
   })
   afterAll(async () => {
     await home.end()
@@ -189,7 +192,10 @@ describe('sequences', () => {
   })
 
   it('count from 1, each number once over all who count', async () => {
-    const makers = Array.from({ length: 5 }, () => new SequenceIds(home, { name: 'ticket', most: 2n ** 63n - 1n }))
+    const makers = Array.from(
+      { length: 5 },
+      () => new SequenceIds(home, { name: 'ticket', most: 2n ** 63n - 1n, greatestTaken: nobody }),
+    )
     const ids = await Promise.all(
       makers.flatMap((maker) => Array.from({ length: 2_500 }, () => nextId(maker, undefined))),
     )
@@ -199,7 +205,7 @@ describe('sequences', () => {
   })
 
   it('end with the type of their column', async () => {
-    const maker = new SequenceIds(home, { name: 'short', most: 3n })
+    const maker = new SequenceIds(home, { name: 'short', most: 3n, greatestTaken: nobody })
     const ids = await Promise.all([1, 2, 3].map(() => nextId(maker, undefined)))
     expect(ids).toEqual(['1', '2', '3'])
     await expect(nextId(maker, undefined)).rejects.toMatchObject({ code: 'ID_SEQUENCE_EXHAUSTED' })

@@ -1,0 +1,59 @@
+import { tableOn } from '../planning/bind-shard-names'
+import type { Shard } from '../topology/shard'
+import { quoted } from '../values/quoted'
+import type { HomeNode } from './own-table'
+import { sqlState, undefinedTable } from './sql-state'
+
+/** Shards that one statement asks. */
+const shardsAtOnce = 128
+
+/** The column of whole numbers that is looked at, and where its tables are. */
+export interface NumberedTable {
+  readonly table: string
+  readonly column: string
+  readonly shards: readonly Shard[]
+}
+
+/**
+ * The greatest value from `first` to `last` that a row has, on any shard; undefined: none has one. Each shard answers from
+ * the index of the primary key. A table that is not there yet holds no rows.
+ *
+ * @throws ShardedError SHARD_UNAVAILABLE: without the answer of a shard, an id could be made twice
+ */
+export async function greatestTaken(
+  { table, column, shards }: NumberedTable,
+  nodeOf: (name: string) => HomeNode,
+  { first, last }: { readonly first: bigint; readonly last: bigint },
+): Promise<bigint | undefined> {
+  const ask = async (node: string): Promise<bigint | undefined> => {
+    const own = shards.filter((shard) => shard.node === node)
+    let found: bigint | undefined
+    for (let start = 0; start < own.length; start += shardsAtOnce) {
+      const arms = own
+        .slice(start, start + shardsAtOnce)
+        .map(
+          (shard) =>
+            `SELECT max(${quoted(column)}) AS id FROM ${tableOn(table, shard)} WHERE ${quoted(column)} BETWEEN $1::bigint AND $2::bigint`,
+        )
+      const text = `SELECT max(id)::text AS id FROM (${arms.join(' UNION ALL ')}) AS shards`
+      found = greater(found, await askNode(nodeOf(node), text, [first, last]))
+    }
+    return found
+  }
+  const answers = await Promise.all([...new Set(shards.map(({ node }) => node))].map(ask))
+  return answers.reduce(greater, undefined)
+}
+
+async function askNode(node: HomeNode, text: string, values: readonly bigint[]): Promise<bigint | undefined> {
+  try {
+    const { rows } = await node.query(text, values)
+    const { id } = rows[0] as { readonly id: string | null }
+    return id === null ? undefined : BigInt(id)
+  } catch (error) {
+    if (sqlState(error) === undefinedTable) return undefined
+    throw error
+  }
+}
+
+const greater = (a: bigint | undefined, b: bigint | undefined): bigint | undefined =>
+  a === undefined || (b !== undefined && b > a) ? b : a
