@@ -14,31 +14,39 @@ interface FindParts {
 }
 
 /**
- * Refuses find options that touch a relation which leaves the shard: it would be joined with a table that is not there.
+ * Refuses find options that touch a relation to another colocation group. A relation from a sharded entity to an unsharded one
+ * is no row of the shard either, but the statement engine answers it.
  *
+ * @returns true if a relation leads to an unsharded entity, and so the find is for the engine
  * @throws ShardedError CROSS_SHARD_RELATION
  */
-export function checkRelations(metadata: EntityMetadata, options: FindParts, groupOf: GroupOf): void {
-  for (const part of [options.relations, options.order, options.select]) walk(metadata, part, '', groupOf)
-  for (const branch of Array.isArray(options.where) ? options.where : [options.where])
-    walk(metadata, branch, '', groupOf)
+export function checkRelations(metadata: EntityMetadata, options: FindParts, groupOf: GroupOf): boolean {
+  const branches = Array.isArray(options.where) ? options.where : [options.where]
+  const parts = [options.relations, options.order, options.select, ...branches]
+  return parts.map((part) => walk(metadata, part, '', groupOf)).includes(true)
 }
 
-function walk(metadata: EntityMetadata, part: unknown, prefix: string, groupOf: GroupOf): void {
-  if (!isPlain(part) || metadata.relations.length === 0) return
-  for (const [name, value] of Object.entries(part)) {
-    if (value === undefined || value === false || value === null) continue
-    const path = prefix + name
-    const relation = metadata.findRelationWithPropertyPath(path)
-    if (relation) {
-      if (isForeignKeyOnly(relation, value)) continue
-      refuseLeaving(metadata, relation, groupOf)
-      for (const branch of Array.isArray(value) ? value : [value])
-        walk(relation.inverseEntityMetadata, branch, '', groupOf)
-    } else if (metadata.findEmbeddedWithPropertyPath(path)) {
-      walk(metadata, value, `${path}.`, groupOf)
-    }
-  }
+/** @returns true if the part touches a relation from a sharded to an unsharded entity */
+function walk(metadata: EntityMetadata, part: unknown, prefix: string, groupOf: GroupOf): boolean {
+  if (!isPlain(part) || metadata.relations.length === 0) return false
+  return Object.entries(part)
+    .map(([name, value]) => {
+      if (value === undefined || value === false || value === null) return false
+      const path = prefix + name
+      const relation = metadata.findRelationWithPropertyPath(path)
+      if (relation) return walkRelation(metadata, relation, value, groupOf)
+      return metadata.findEmbeddedWithPropertyPath(path) !== undefined && walk(metadata, value, `${path}.`, groupOf)
+    })
+    .includes(true)
+}
+
+function walkRelation(metadata: EntityMetadata, relation: RelationMetadata, value: unknown, groupOf: GroupOf): boolean {
+  if (isForeignKeyOnly(relation, value)) return false
+  const inverse = relation.inverseEntityMetadata
+  const goesHome = groupOf(metadata) !== undefined && groupOf(inverse) === undefined
+  if (!goesHome) refuseLeaving(metadata, relation, groupOf)
+  const branches = Array.isArray(value) ? value : [value]
+  return branches.map((branch) => walk(inverse, branch, '', groupOf)).includes(true) || goesHome
 }
 
 /** An operator on an owning relation compares the join column, which is here. */

@@ -1,4 +1,5 @@
-import type { EntityManager, FindManyOptions, ObjectLiteral } from 'typeorm'
+import type { EntityManager, EntityMetadata, FindManyOptions, ObjectLiteral } from 'typeorm'
+import { ShardedError } from '../../errors/sharded-error'
 import { bindShardNames } from '../../planning/bind-shard-names'
 import { type Explanation, explain } from '../../planning/explanation'
 import type { Shard } from '../../topology/shard'
@@ -162,11 +163,11 @@ export async function* stream(
 
 export async function explainRead(context: OperationContext, given: Options): Promise<Explanation> {
   const options = literalOptions(given)
-  checkLocal(context, options)
+  const leaves = goesHome(context, options)
   const { shards, reason, where } = await routeOperation(context, { name: 'find', writes: false }, options.where)
   const routed = { ...options, where: where as never }
   const { metadata } = context.binding
-  if (isWhole(context, routed, shards)) {
+  if (leaves || isWhole(context, routed, shards)) {
     const explained = await context.whole.explain(metadata.target, routed)
     return explain({ ...explained, operation: 'find' })
   }
@@ -189,12 +190,14 @@ const isWhole = ({ whole, binding }: OperationContext, options: Options, shards:
 async function read<T>(context: OperationContext, given: Options, forms: ReadForms<T>): Promise<T> {
   const { access, binding } = context
   const options = literalOptions(given)
-  checkLocal(context, options)
+  const leaves = goesHome(context, options)
+  if (leaves && !forms.whole) checkLocal(context, options)
   const { shards, where } = await routeOperation(context, { name: forms.name, writes: false }, options.where)
   const routed = where === options.where ? options : { ...options, where: where as never }
   const [first, another] = shards
   const { whole } = forms
-  if (whole && ((another && forms.needsWhole) || isWhole(context, routed, shards))) return whole(context.whole, routed)
+  if (whole && (leaves || (another && forms.needsWhole) || isWhole(context, routed, shards)))
+    return whole(context.whole, routed)
   if (first && (!another || isNegativePage(options))) {
     const result = await access.onShard(first, (manager) => forms.single(manager, routed))
     if (forms.entities) remember(context, forms.entities(result), first)
@@ -211,9 +214,26 @@ function remember(
   for (const entity of entities) if (entity) access.runtime.origins.remember(binding, entity, shard)
 }
 
-function checkLocal({ binding, access }: OperationContext, options: Options): void {
-  if (binding.metadata.relations.length === 0) return
-  checkRelations(binding.metadata, options, (metadata) => access.runtime.bindingOf(metadata.target)?.entity.group)
+/** @returns true if a relation leads to an unsharded entity @throws ShardedError CROSS_SHARD_RELATION */
+function goesHome({ binding, access }: OperationContext, options: Options): boolean {
+  if (binding.metadata.relations.length === 0) return false
+  return checkRelations(binding.metadata, options, groupOf(access))
+}
+
+const groupOf =
+  ({ runtime }: ShardAccess) =>
+  (metadata: EntityMetadata) =>
+    runtime.bindingOf(metadata.target)?.entity.group
+
+/** Refuses what a read that only the shards answer cannot do. @throws ShardedError CROSS_SHARD_RELATION */
+function checkLocal(context: OperationContext, options: Options): void {
+  if (!goesHome(context, options)) return
+  const { metadata } = context.binding
+  throw new ShardedError(
+    'CROSS_SHARD_RELATION',
+    `A page or a stream of ${metadata.name} follows a relation to an unsharded entity.`,
+    { details: { entity: metadata.name } },
+  )
 }
 
 /** PostgreSQL refuses a negative page; one shard is enough to hear its error. */
