@@ -10,8 +10,12 @@ type Hash = (text: string, seed: number) => number
 let hash: Hash | undefined
 let loading: Promise<void> | undefined
 
+/** The package has a build for each module system, and types for ES modules only. */
+type XxHash = typeof import('xxhash-wasm', { with: { 'resolution-mode': 'import' }})['default']
+
 const load = async (): Promise<void> => {
-  const { default: xxhash } = await import('xxhash-wasm')
+  // `import()` of a CommonJS build fails in Jest, which runs it in a context of its own.
+  const xxhash: XxHash = require('xxhash-wasm')
   hash = (await xxhash()).h32
 }
 
