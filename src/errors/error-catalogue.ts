@@ -18,6 +18,14 @@ export const errorCatalogue = Object.freeze({
     'The options of the data source or of a sharding function contradict themselves.',
     'Correct the option that is named.',
   ),
+  DECLARATIONS_INVALID: entry(
+    'A start reports everything that is wrong with the declarations, so that all of it can be corrected at once.',
+    'Correct each of them; details.refusals holds the errors.',
+  ),
+  PARSER_UNAVAILABLE: entry(
+    'SQL is read by PostgreSQL’s own parser, the file libpg-query.wasm of the package libpg-query.',
+    'Leave libpg-query out of the bundle (external), or copy node_modules/libpg-query/wasm/libpg-query.wasm beside the bundle.',
+  ),
   FUNCTION_INVALID: entry(
     'A sharding function must name its shards without gaps in meaning or overlaps.',
     'Correct the declaration of the sharding function.',
@@ -62,7 +70,7 @@ export const errorCatalogue = Object.freeze({
   ),
   KEY_CONFLICT: entry(
     'A row’s relatives in one colocation group share its shard key.',
-    'Give both the same shard key.',
+    'Give both the same shard key. To link rows of different shard keys, use an entity of its own in place of a junction table: colocated with one side, and with the other side’s id in a plain column.',
   ),
   // metadata
   ENTITY_WITHOUT_SHARD_KEY: entry(
@@ -83,11 +91,11 @@ export const errorCatalogue = Object.freeze({
   ),
   SEQUENCE_ON_SHARDED_ENTITY: entry(
     'Each shard has its own sequence: generated numbers would collide.',
-    "Use @PrimaryColumn() @ShardedId(), or @PrimaryGeneratedColumn('uuid'), or assign the id yourself.",
+    "Use @PrimaryColumn('int') @ShardedId('sequence') for an integer of any size, @PrimaryColumn('bigint') @ShardedId() for an id that tells its shard, or @PrimaryGeneratedColumn('uuid'), or assign the id yourself.",
   ),
   RELATION_LEAVES_SHARD: entry(
     'A foreign key or a junction table cannot span shards.',
-    'Colocate the two entities, or declare the relation with createForeignKeyConstraints: false and load it yourself.',
+    'Colocate the two entities. Or declare the relation with createForeignKeyConstraints: false, neither eager nor lazy nor many-to-many, and load the related entity yourself.',
   ),
   NAME_INVALID: entry(
     'PostgreSQL cuts names at 63 bytes, keeps some for itself, and two tables cannot share one.',

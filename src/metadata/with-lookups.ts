@@ -1,3 +1,4 @@
+import { Refusals } from '../errors/refusals'
 import { ShardedError } from '../errors/sharded-error'
 import { hash } from '../functions/hash'
 import type { ModelDefaults } from './build-sharded-model'
@@ -12,31 +13,35 @@ import { snakeCase } from './snake-case'
  * Adds the lookups that the decorators declared to a model, each with a colocation group of its own that has as many
  * shards as the entity's.
  *
- * @throws ShardedError LOOKUP_INVALID
+ * @throws ShardedError LOOKUP_INVALID, or DECLARATIONS_INVALID if there are several; with `refusals` their caller throws
  */
 export function withLookups(
   model: ShardedModel,
   entities: readonly EntityDescription[],
   declared: readonly LookupArgs[],
-  defaults: Pick<ModelDefaults, 'layout' | 'groups'>,
+  defaults: Pick<ModelDefaults, 'layout' | 'groups' | 'refusals'>,
 ): LookupModel {
+  const refusals = defaults.refusals ?? new Refusals()
   const lookups: Lookup[] = []
   const groups = new Map(model.groups)
+  const add = (description: EntityDescription, args: LookupArgs): void => {
+    const columns = columnsOf(args, description)
+    if (!columns) return
+    const entity = model.entities.get(description.target)
+    if (!entity && refusals.concerns(description.name)) return
+    if (!entity) throw invalid(description, args, 'is not sharded: TypeORM’s own @Unique and @Index do')
+    const { lookup, group } = build({ args, description, entity, columns }, model.groups, defaults)
+    const other = groups.get(group.name)
+    if (other) throw invalid(description, args, `would have the name ${group.name}, which is taken`)
+    groups.set(group.name, group)
+    lookups.push(lookup)
+  }
   for (const description of entities) {
     // Children of single-table inheritance have their columns among the root's.
     if (description.parent !== undefined) continue
-    for (const args of declared) {
-      const columns = columnsOf(args, description)
-      if (!columns) continue
-      const entity = model.entities.get(description.target)
-      if (!entity) throw invalid(description, args, 'is not sharded: TypeORM’s own @Unique and @Index do')
-      const { lookup, group } = build({ args, description, entity, columns }, model.groups, defaults)
-      const other = groups.get(group.name)
-      if (other) throw invalid(description, args, `would have the name ${group.name}, which is taken`)
-      groups.set(group.name, group)
-      lookups.push(lookup)
-    }
+    for (const args of declared) refusals.attempt(() => add(description, args))
   }
+  if (!defaults.refusals) refusals.throwAny()
   return Object.freeze({ entities: model.entities, groups, lookups: Object.freeze(lookups) })
 }
 

@@ -1,6 +1,7 @@
 import type { Node } from '@pgsql/types'
 import { hasSqlDetails, loadModule, parseSync } from 'libpg-query'
 import { Remembered } from '../collections/remembered'
+import { ShardedError } from '../errors/sharded-error'
 
 /** A statement as PostgreSQL's own parser reads it. Frozen by agreement: whoever changes a tree copies it first. */
 export interface ParsedStatement {
@@ -16,9 +17,16 @@ const maxRememberedLength = 20_000
 const remembered = new Remembered<ParsedStatement>({ maxWeight: maxRemembered })
 let loading: Promise<void> | undefined
 
-/** Loads the parser (WebAssembly, some megabytes) once a process; `parseStatement` needs it. */
+/**
+ * Loads the parser (WebAssembly, some megabytes) once a process; `parseStatement` needs it.
+ *
+ * @throws ShardedError PARSER_UNAVAILABLE where its file is missing, as in a bundle that holds the JavaScript alone
+ */
 export function loadParser(): Promise<void> {
-  loading ??= loadModule()
+  loading ??= loadModule().catch((cause: unknown) => {
+    loading = undefined
+    throw new ShardedError('PARSER_UNAVAILABLE', `PostgreSQL’s parser cannot be loaded: ${String(cause)}.`, { cause })
+  })
   return loading
 }
 

@@ -1,4 +1,5 @@
 import type { EntityMetadata } from 'typeorm'
+import { Refusals } from '../../errors/refusals'
 import { ShardedError } from '../../errors/sharded-error'
 import { physicalName } from '../../planning/bind-shard-names'
 import type { Shard } from '../../topology/shard'
@@ -15,9 +16,10 @@ export interface PlacedTables {
  * Sees that no two tables of a node have one name, and that none is cut. In the layout `table` the shards' tables stand
  * beside each other and beside the unsharded ones.
  *
- * @throws ShardedError NAME_INVALID
+ * @throws ShardedError NAME_INVALID, or DECLARATIONS_INVALID if there are several
  */
 export function checkPhysicalNames(groups: readonly PlacedTables[], unsharded: readonly EntityMetadata[]): void {
+  const refusals = new Refusals()
   const taken = new Map<string, string>()
   const take = (node: string, { schema, name }: { schema: string; name: string }, owner: string) => {
     if (Buffer.byteLength(name) > maxNameBytes)
@@ -35,18 +37,20 @@ export function checkPhysicalNames(groups: readonly PlacedTables[], unsharded: r
       if (shard.layout === 'schema') continue
       // Children of single-table inheritance stand in their parent's table.
       for (const metadata of metadatas) {
-        if (metadata.tableType !== 'entity-child')
-          take(shard.node, physicalName(metadata.tableName, shard), `${metadata.name} on shard ${shard.name}`)
+        if (metadata.tableType === 'entity-child') continue
+        const place = physicalName(metadata.tableName, shard)
+        refusals.attempt(() => take(shard.node, place, `${metadata.name} on shard ${shard.name}`))
       }
     }
   }
-  if (!isTable) return
-  const nodes = new Set(groups.flatMap(({ shards }) => shards.map((shard) => shard.node)))
+  // In the layout `schema` alone no table of a shard stands beside an unsharded one.
+  const nodes = new Set(isTable ? groups.flatMap(({ shards }) => shards.map((shard) => shard.node)) : [])
   for (const metadata of unsharded) {
     if (metadata.tableType === 'entity-child') continue
-    for (const node of nodes)
-      take(node, { schema: metadata.schema ?? 'public', name: metadata.tableName }, metadata.name)
+    const place = { schema: metadata.schema ?? 'public', name: metadata.tableName }
+    for (const node of nodes) refusals.attempt(() => take(node, place, metadata.name))
   }
+  refusals.throwAny()
 }
 
 const invalid = (text: string): ShardedError => new ShardedError('NAME_INVALID', text)

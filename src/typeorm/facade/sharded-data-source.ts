@@ -10,6 +10,7 @@ import {
   type ReplicationMode,
 } from 'typeorm'
 import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver'
+import { Refusals } from '../../errors/refusals'
 import { ShardedError } from '../../errors/sharded-error'
 import { NodePool } from '../../execution/node-pool'
 import type { StatementListener } from '../../execution/statement-event'
@@ -24,6 +25,7 @@ import { withLookups } from '../../metadata/with-lookups'
 import { placeholderSchema } from '../../planning/bind-shard-names'
 import { defaultCollation } from '../../planning/collation-name'
 import { collationReport } from '../../planning/collation-report'
+import { loadParser } from '../../sql/parse-statement'
 import type { Shard } from '../../topology/shard'
 import { createShardMap, type ShardMap } from '../../topology/shard-map'
 import { type ControlPointListener, ControlPoints } from '../../transactions/control-point'
@@ -205,7 +207,7 @@ export class ShardedDataSource extends DataSource {
    */
   override async initialize(): Promise<this> {
     if (this.isInitialized) throw new CannotConnectAlreadyConnectedError()
-    await loadHash()
+    await Promise.all([loadHash(), loadParser()])
     this.pools = this.createPools()
     try {
       await this.eachNode((pool) => pool.loadFacts())
@@ -353,7 +355,9 @@ export class ShardedDataSource extends DataSource {
   protected override async buildMetadatas(): Promise<void> {
     await super.buildMetadatas()
     const entities = describeEntities(this.entityMetadatas)
+    const refusals = new Refusals()
     const defaults = {
+      refusals,
       layout: this.sharding.layout ?? 'schema',
       scatter: this.sharding.scatter ?? {},
       primaryKeyCheck: this.sharding.primaryKeyCheck ?? true,
@@ -361,6 +365,8 @@ export class ShardedDataSource extends DataSource {
     } as const
     const sharded = buildShardedModel(entities, shardArgsStorage(), defaults)
     const model = withLookups(sharded, entities, lookupArgsStorage(), defaults)
+    // Before names and places are checked: of a model that is refused in part they would be refused for reasons that follow.
+    refusals.throwAny()
     bindMetadata(
       this.entityMetadatas.filter((metadata) => groupOf(metadata, model) !== undefined),
       (metadata) => ({ schema: placeholderSchema, name: metadata.tableName }),

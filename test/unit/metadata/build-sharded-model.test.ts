@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest'
+import { ShardedError } from '../../../src/errors/sharded-error'
 import { hash } from '../../../src/functions/hash'
 import { loadHash } from '../../../src/functions/hash-slot'
 import { buildShardedModel, type ModelDefaults } from '../../../src/metadata/build-sharded-model'
@@ -164,5 +165,66 @@ describe('declarations', () => {
     const mark = { sharded: [], shardKeys: [{ target: SalesOrder, propertyName: 'customer' }] }
     expect(findKeyColumns(mark, byRelation).map(({ propertyPath }) => propertyPath)).toEqual(['customer'])
     expect(findKeyColumns({ sharded: [], shardKeys: [{ target: Customer, propertyName: 'id' }] }, order)).toEqual([])
+  })
+})
+
+describe('the refusals of a start', () => {
+  const broken = (name: string, columns: readonly ColumnDescription[]): EntityDescription => ({
+    ...entity(class {}, columns),
+    name,
+  })
+  const refusalsOf = (entities: readonly EntityDescription[], keys: readonly string[]) => {
+    const declared: ShardArgsStorage = {
+      sharded: entities.map(({ target }) => ({ target, fn: hash({ shards: 2 }), options: {} })),
+      shardKeys: entities.flatMap(({ target }) => keys.map((propertyName) => ({ target, propertyName }))),
+    }
+    const declaredOnTarget = entities.map((one) => ({
+      ...one,
+      columns: one.columns.map((each) => ({ ...each, declaredOn: one.target })),
+    }))
+    try {
+      buildShardedModel(declaredOnTarget, declared, defaults)
+      return []
+    } catch (error) {
+      if (!(error instanceof ShardedError)) throw error
+      const { refusals } = error.details
+      return Array.isArray(refusals) ? [error.code, ...refusals.map(({ message }: Error) => message)] : [error.code]
+    }
+  }
+
+  it('are one error with all of them, in the order of the entities', () => {
+    const refused = refusalsOf(
+      [
+        broken('Keyless', [column('id')]),
+        broken('Twice', [column('id', { generation: 'increment' }), column('place', { generation: 'identity' })]),
+        broken('Json', [column('id'), column('place', { type: 'jsonb', keyType: undefined })]),
+      ],
+      ['place'],
+    )
+    expect(refused).toEqual([
+      'DECLARATIONS_INVALID',
+      expect.stringMatching(/^Keyless is @Sharded.*ENTITY_WITHOUT_SHARD_KEY/),
+      expect.stringMatching(/^Json\.place of type jsonb.*KEY_TYPE_UNSUPPORTED/),
+      expect.stringMatching(/^Twice\.id is generated.*SEQUENCE_ON_SHARDED_ENTITY/),
+      expect.stringMatching(/^Twice\.place is generated.*SEQUENCE_ON_SHARDED_ENTITY/),
+    ])
+  })
+
+  it('are the error itself where there is one, without what follows from it', () => {
+    const keyless = broken('Keyless', [column('id')])
+    const related: EntityDescription = {
+      ...broken('Related', [column('place')]),
+      relations: [
+        {
+          property: 'keyless',
+          inverse: keyless.target,
+          inverseName: 'Keyless',
+          hasForeignKey: false,
+          isManyToMany: false,
+          isEagerOrLazy: false,
+        },
+      ],
+    }
+    expect(refusalsOf([keyless, related], ['place'])).toEqual(['ENTITY_WITHOUT_SHARD_KEY'])
   })
 })
