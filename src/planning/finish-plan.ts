@@ -1,12 +1,16 @@
-import type { FuncCall, Node, SelectStmt } from '@pgsql/types'
+import type { Node, SelectStmt } from '@pgsql/types'
 import { ShardedError } from '../errors/sharded-error'
-import { groupExpression, hasAggregate, isAggregateCall, isList } from '../routing/query-shape'
+import type { KnownFunctions } from '../routing/known-functions'
+import { groupExpression, hasAggregate, isAggregateNode, isList } from '../routing/query-shape'
 import type { Scope } from '../routing/scope'
+import { isVolatileNode } from '../routing/volatile-calls'
 import { columnNode, functionNode, integerConstant, selectNode, sortNode, targetNode, typeCast } from '../sql/nodes'
-import { isTreeObject, parametersOf, replaceNodes, type TreeObject, treeText, visit } from '../sql/tree'
+import { isTreeObject, parametersOf, replaceNodes, treeText, visit } from '../sql/tree'
+import { type AggregateNode, withParts } from './aggregate-parts'
+import { isConstantLink } from './constant-link'
 import { type PartialAggregate, partialAggregate } from './partial-aggregate'
-import { type ArmTemplate, expandedTargets, sortExpression } from './rows-plan'
-import { shippedText, withShippedRows } from './shipped-rows'
+import { type ArmTemplate, constantOutput, expandedTargets, sortExpression } from './rows-plan'
+import { type ShippedRows, shippedText, withShippedRows } from './shipped-rows'
 import type { ValueType } from './sort-form'
 import { type Template, templateOf } from './statement-template'
 
@@ -53,19 +57,29 @@ type Late = (types: readonly ValueType[]) => Node
  *
  * @throws ShardedError STATEMENT_UNSUPPORTED
  */
-export function draftFinish(select: SelectStmt, scope: Scope, isAggregate: (name: string) => boolean): FinishDraft {
+export function draftFinish(select: SelectStmt, scope: Scope, functions: KnownFunctions): FinishDraft {
   const targets = expandedTargets(select, scope)
   const whole: SelectStmt = { ...select, targetList: [...targets] }
   const groups = (select.groupClause ?? []).map((node) => groupExpression(node, whole, scope))
   const sorts = (select.sortClause ?? []).flatMap((node) =>
-    'SortBy' in node ? [{ expression: sortExpression(node.SortBy.node, whole), like: node.SortBy }] : [],
+    'SortBy' in node
+      ? [
+          {
+            expression: sortExpression(node.SortBy.node, whole),
+            constant: constantOutput(node.SortBy.node, whole),
+            like: node.SortBy,
+          },
+        ]
+      : [],
   )
   const distinctOn = (select.distinctClause ?? [])
     .filter((node) => Object.keys(node).length > 0)
-    .map((node) => groupExpression(node, whole, scope))
+    .map((node) => ({ expression: groupExpression(node, whole, scope), constant: constantOutput(node, whole) }))
   const values = [...targets, ...sorts.map((sort) => sort.expression)]
-  const isGrouped = groups.length > 0 || select.havingClause !== undefined || hasAggregate(values, isAggregate)
-  const halves = isGrouped ? new GroupedHalves(groups, [values, select.havingClause], isAggregate) : new PlainHalves()
+  const isGrouped = groups.length > 0 || select.havingClause !== undefined || hasAggregate(values, functions)
+  const halves = isGrouped
+    ? new GroupedHalves(groups, [values, select.havingClause], functions)
+    : new PlainHalves(functions)
   const late = (node: Node): Late => halves.late(node)
   const outerTargets = targets.flatMap((node) =>
     'ResTarget' in node && node.ResTarget.val
@@ -73,9 +87,12 @@ export function draftFinish(select: SelectStmt, scope: Scope, isAggregate: (name
       : [],
   )
   const having = select.havingClause && late(select.havingClause)
-  const order = sorts.map(({ expression, like }) => ({ make: late(expression), like }))
+  // A constant by itself would be an ordinal: the ordinal of its own output says what is meant.
+  const lateOrOrdinal = ({ expression, constant }: { expression: Node; constant: Node | undefined }): Late =>
+    constant ? () => constant : late(expression)
+  const order = sorts.map(({ like, ...sort }) => ({ make: lateOrOrdinal(sort), like }))
   const windows = (select.windowClause ?? []).map(late)
-  const on = distinctOn.map(late)
+  const on = distinctOn.map(lateOrOrdinal)
   const grouping = halves.grouping()
   const isDistinct = select.distinctClause !== undefined && on.length === 0 && !isGrouped && !hasWindow(values)
   const isPageOfDistinct =
@@ -88,7 +105,9 @@ export function draftFinish(select: SelectStmt, scope: Scope, isAggregate: (name
     ...(select.whereClause && { whereClause: select.whereClause }),
     ...(halves.innerGroups.length > 0 && { groupClause: [...halves.innerGroups] }),
     ...(isPageOfDistinct &&
-      sorts.length > 0 && { sortClause: sorts.map(({ expression, like }) => sortNode(expression, like)) }),
+      sorts.length > 0 && {
+        sortClause: sorts.flatMap(({ expression, constant, like }) => (constant ? [] : [sortNode(expression, like)])),
+      }),
   })
   return {
     inner,
@@ -119,12 +138,20 @@ export function draftFinish(select: SelectStmt, scope: Scope, isAggregate: (name
 }
 
 /** @param types of the columns that the shards give */
-export function finishPlan(draft: FinishDraft, inner: Template, types: readonly ValueType[]): FinishPlan {
+export function finishPlan(
+  draft: FinishDraft,
+  inner: Template,
+  types: readonly ValueType[],
+  rowsOfParts: readonly ShippedRows[],
+): FinishPlan {
   const names = Array.from({ length: draft.width }, (_, index) => `c${index}`)
   const outer: Node = { SelectStmt: draft.outer(types) }
-  const firstArray = Math.max(0, ...parametersOf(outer)) + 1
+  // Subqueries that say the same of every row are asked beside the outer half.
+  const parts = rowsOfParts.filter(({ cte }) => namesTable(outer, cte))
+  const last = parts.map(({ firstParameter, columns }) => firstParameter + columns.length - 1)
+  const firstArray = Math.max(0, ...parametersOf(outer), ...last) + 1
   const columns = names.map((name, index) => ({ name, type: types[index] ?? textType }))
-  const final = withShippedRows(templateOf(outer), [{ cte: shipped, columns, firstParameter: firstArray }])
+  const final = withShippedRows(templateOf(outer), [...parts, { cte: shipped, columns, firstParameter: firstArray }])
   return Object.freeze({
     kind: 'finish',
     arm: {
@@ -187,6 +214,8 @@ class PlainHalves implements Halves {
   readonly innerGroups: readonly Node[] = []
   private readonly shipment = new Shipment()
 
+  constructor(private readonly functions: KnownFunctions) {}
+
   late(expression: Node): Late {
     const outer = this.told(expression)
     return () => outer
@@ -203,8 +232,9 @@ class PlainHalves implements Halves {
   private told(expression: Node): Node {
     const isWindow = 'WindowDef' in expression
     if (!isWindow && !hasWindow([expression]))
-      return needsRow(expression) ? this.shipment.column(expression) : expression
+      return needsRow(expression, this.functions) ? this.shipment.column(expression) : expression
     return replaceNodes(expression, (object) => {
+      if (isConstantLink(object)) return object
       if ('ColumnRef' in object || 'SubLink' in object) return this.shipment.column(object as unknown as Node)
       return undefined
     })
@@ -223,19 +253,19 @@ class GroupedHalves implements Halves {
   constructor(
     private readonly groups: readonly Node[],
     trees: readonly unknown[],
-    private readonly isAggregate: (name: string) => boolean,
+    private readonly functions: KnownFunctions,
   ) {
-    const calls = aggregatesIn(trees, isAggregate)
+    const calls = aggregatesIn(trees, functions)
     const isPlain = groups.every((group) => !('GroupingSet' in group))
-    this.isPartial = isPlain && calls.every((call) => partialAggregate(call) !== undefined)
-    this.dedupes = !this.isPartial && calls.every((call) => call.agg_distinct === true)
+    this.isPartial = isPlain && calls.every((call) => partialOf(call) !== undefined)
+    this.dedupes = !this.isPartial && calls.every((call) => 'FuncCall' in call && call.FuncCall.agg_distinct === true)
     this.plainGroups = groups.flatMap(groupParts)
     for (const group of this.plainGroups) this.groupTexts.set(treeText(group), group)
   }
 
   get innerGroups(): readonly Node[] {
     if (!this.isPartial) return []
-    const groups = [...this.plainGroups, ...this.dependents.values()].filter(needsRow)
+    const groups = [...this.plainGroups, ...this.dependents.values()].filter((node) => this.needsRow(node))
     // Without any, a shard without rows would give one. A bare constant would be an ordinal.
     return groups.length > 0 || this.groups.length === 0 ? groups : [typeCast(integerConstant(1), 'int4')]
   }
@@ -246,10 +276,12 @@ class GroupedHalves implements Halves {
       const node = object as unknown as Node
       const group = this.groupTexts.get(treeText(node))
       // A constant is the group only where it is all of an output.
-      if (group) return needsRow(group) || object === expression ? this.shipment.column(group) : undefined
-      if ('FuncCall' in object && isAggregateCall(object['FuncCall'] as TreeObject, this.isAggregate)) {
+      if (group) return this.needsRow(group) || object === expression ? this.shipment.column(group) : undefined
+      if (isConstantLink(object)) return node
+      if (isAggregateNode(object, this.functions)) {
         const marker = {}
-        combined.set(marker, this.aggregate(object['FuncCall'] as FuncCall))
+        // What is an aggregate is one of these nodes.
+        combined.set(marker, this.aggregate(object as unknown as AggregateNode))
         return marker
       }
       if ('ColumnRef' in object || 'SubLink' in object) return this.dependent(node)
@@ -288,19 +320,23 @@ class GroupedHalves implements Halves {
     return firstOf(functionNode('array_agg', this.shipment.column(node)))
   }
 
-  private aggregate(call: FuncCall): Late {
-    const partial = this.isPartial ? partialAggregate(call) : undefined
+  private aggregate(call: AggregateNode): Late {
+    const partial = this.isPartial ? partialOf(call) : undefined
     if (partial) return this.combined(partial)
     // The row's values go along, and the aggregate itself runs in the outer half.
-    const outer: Node = { FuncCall: replaceParts(call, (node) => this.part(node)) }
+    const outer = withParts(call, (node) => this.part(node))
     return () => outer
+  }
+
+  private needsRow(node: Node): boolean {
+    return needsRow(node, this.functions)
   }
 
   /** A row is shipped by its parts: PostgreSQL reads no row back whose type has no name. */
   private part(node: Node): Node {
     if ('RowExpr' in node)
       return { RowExpr: { ...node.RowExpr, args: (node.RowExpr.args ?? []).map((one) => this.part(one)) } }
-    return needsRow(node) ? this.shipment.column(node) : node
+    return this.needsRow(node) ? this.shipment.column(node) : node
   }
 
   private combined({ partials, combine }: PartialAggregate): Late {
@@ -318,25 +354,13 @@ const firstOf = (array: Node): Node => ({
   A_Indirection: { arg: array, indirection: [{ A_Indices: { uidx: integerConstant(1) } }] },
 })
 
-/** Rewrites what an aggregate reads of a row: its arguments, its order, its filter. */
-function replaceParts(call: FuncCall, told: (node: Node) => Node): FuncCall {
-  return {
-    ...call,
-    ...(call.args && { args: call.args.map(told) }),
-    ...(call.agg_filter && { agg_filter: told(call.agg_filter) }),
-    ...(call.agg_order && {
-      agg_order: call.agg_order.map((node) =>
-        'SortBy' in node && node.SortBy.node ? { SortBy: { ...node.SortBy, node: told(node.SortBy.node) } } : node,
-      ),
-    }),
-  }
-}
-
 /** True for an expression that has to be computed where the rows are. */
-function needsRow(expression: Node): boolean {
+function needsRow(expression: Node, functions: KnownFunctions): boolean {
   let found = false
   visit(expression, (object) => {
-    if ('ColumnRef' in object || 'SubLink' in object) found = true
+    if (isConstantLink(object)) return false
+    // A volatile function is asked once a row, as often as there are rows.
+    if ('ColumnRef' in object || 'SubLink' in object || isVolatileNode(object, functions)) found = true
     return !found
   })
   return found
@@ -348,13 +372,16 @@ function groupParts(group: Node): readonly Node[] {
   return [group]
 }
 
-function aggregatesIn(trees: readonly unknown[], isAggregate: (name: string) => boolean): readonly FuncCall[] {
-  const calls: FuncCall[] = []
+const partialOf = (call: AggregateNode): PartialAggregate | undefined =>
+  'FuncCall' in call ? partialAggregate(call.FuncCall) : undefined
+
+function aggregatesIn(trees: readonly unknown[], functions: KnownFunctions): readonly AggregateNode[] {
+  const calls: AggregateNode[] = []
   visit(trees, (object) => {
     if ('SubLink' in object) return false
-    const call = object['FuncCall']
-    if (!isTreeObject(call) || !isAggregateCall(call, isAggregate)) return undefined
-    calls.push(call as FuncCall)
+    if (!isAggregateNode(object, functions)) return undefined
+    // What is an aggregate is one of these nodes.
+    calls.push(object as unknown as AggregateNode)
     return false
   })
   return calls
@@ -365,6 +392,15 @@ function hasWindow(trees: readonly unknown[]): boolean {
   visit(trees, (object) => {
     if ('SubLink' in object) return false
     if (isTreeObject(object['over'])) found = true
+    return !found
+  })
+  return found
+}
+
+function namesTable(tree: Node, name: string): boolean {
+  let found = false
+  visit(tree, (object) => {
+    if (object['relname'] === name) found = true
     return !found
   })
   return found

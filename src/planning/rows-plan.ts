@@ -1,11 +1,12 @@
 import type { Node, SelectStmt, SortBy } from '@pgsql/types'
 import { ShardedError } from '../errors/sharded-error'
-import { hasAggregate, outputNamed, targetAt } from '../routing/query-shape'
+import type { KnownFunctions } from '../routing/known-functions'
+import { hasAggregate, isStar, outputIndex, outputNamed, starColumns, targetAt } from '../routing/query-shape'
+import { valuesColumns } from '../routing/range-columns'
 import type { Scope } from '../routing/scope'
 import type { StatementAnalysis } from '../routing/statement-analysis'
-import { columnNode, selectNode, sortNode, targetNode } from '../sql/nodes'
+import { columnNode, integerConstant, selectNode, sortNode, targetNode } from '../sql/nodes'
 import { outputName } from '../sql/output-name'
-import { namesOf } from '../sql/tree'
 import { quoted } from '../values/quoted'
 import { armTag } from './bind-shard-names'
 import type { NodeSortFacts } from './node-sort-facts'
@@ -63,10 +64,10 @@ export interface RowsDraft {
 export function draftRows(
   select: SelectStmt,
   { scope, main }: Pick<StatementAnalysis, 'scope' | 'main'>,
-  isAggregate: (name: string) => boolean,
+  functions: KnownFunctions,
 ): RowsDraft {
   const targets = expandedTargets(select, scope)
-  const isWhole = !select.distinctClause && !select.groupClause && !hasAggregate([targets], isAggregate)
+  const isWhole = !select.distinctClause && !select.groupClause && !hasAggregate([targets], functions)
   const sorts = (select.sortClause ?? []).flatMap((node) =>
     'SortBy' in node ? [sortOf(node.SortBy, { ...select, targetList: targets }, scope)] : [],
   )
@@ -74,7 +75,9 @@ export function draftRows(
   // Ties at the border of a page fall alike on every page.
   if (isPaged && isWhole && sorts.length > 0 && !select.op?.startsWith('SETOP_U'))
     sorts.push(...tieBreak(main, sorts, scope))
-  const hidden = sorts.map(({ expression }, index) => targetNode(expression, `__ro${index}`))
+  // What all rows share orders none of them.
+  const merged = sorts.filter(({ isConstant }) => !isConstant)
+  const hidden = merged.map(({ expression }, index) => targetNode(expression, `__ro${index}`))
   const { limitCount, limitOffset, limitOption: _option, ...rest } = select
   return {
     select: selectNode({
@@ -84,7 +87,7 @@ export function draftRows(
       ...(sorts.length > 0 && { sortClause: sorts.map(({ node }) => node) }),
     }),
     outputs: targets.map((node) => ('ResTarget' in node ? (node.ResTarget.name ?? '') : '')),
-    sorts,
+    sorts: merged,
     limit: limitCount && isNullConstant(limitCount) ? undefined : limitCount,
     offset: limitOffset,
   }
@@ -161,33 +164,23 @@ function wrapArm(
   })
 }
 
-/** The outputs with every name said, and stars written out. */
+/** The outputs with every name said, and stars written out. @throws ShardedError STATEMENT_UNSUPPORTED */
 export function expandedTargets(select: SelectStmt, scope: Scope): Node[] {
+  if (select.valuesLists) return (valuesColumns(select) ?? []).map(({ name }) => targetNode(columnNode(name), name))
   return (select.targetList ?? []).flatMap((node): Node[] => {
     if (!('ResTarget' in node)) return [node]
     const { val, name } = node.ResTarget
-    const star = val ? starColumns(val, scope) : undefined
-    if (star) return star
+    if (isStar(val)) return writtenOut(val, scope)
     return val ? [targetNode(val, name ?? outputName(val))] : []
   })
 }
 
-function starColumns(node: Node, scope: Scope): Node[] | undefined {
-  if (!('ColumnRef' in node)) return undefined
-  const fields = node.ColumnRef.fields ?? []
-  const last = fields.at(-1)
-  if (!last || !('A_Star' in last)) return undefined
-  const alias = fields.length > 1 ? namesOf(fields.slice(0, -1))?.at(-1) : undefined
-  return scope.items
-    .filter((item) => alias === undefined || item.alias === alias)
-    .flatMap((item) => {
-      const names = item.columns?.keys() ?? item.use?.table.columns.keys()
-      if (!names)
-        throw new ShardedError('STATEMENT_UNSUPPORTED', `The columns of ${item.alias}.* are not known here.`, {
-          details: { alias: item.alias },
-        })
-      return [...names].map((name) => targetNode(columnNode(item.alias, name), name))
-    })
+function writtenOut(star: Node, scope: Scope): Node[] {
+  const columns = starColumns(star, scope)
+  if (columns) return columns.map(({ expression, name }) => targetNode(expression, name))
+  throw new ShardedError('STATEMENT_UNSUPPORTED', 'The columns of a * are not known here, or two have one name.', {
+    details: { star: outputName(star) },
+  })
 }
 
 interface Sort {
@@ -196,6 +189,7 @@ interface Sort {
   readonly node: Node
   readonly descending: boolean
   readonly nullsFirst: boolean
+  readonly isConstant: boolean
 }
 
 function sortOf(sort: SortBy, select: SelectStmt, scope: Scope): Sort {
@@ -204,11 +198,13 @@ function sortOf(sort: SortBy, select: SelectStmt, scope: Scope): Sort {
       details: {},
     })
   const expression = sortExpression(sort.node, select)
+  const constant = constantOutput(sort.node, select)
   const descending = sort.sortby_dir === 'SORTBY_DESC'
   return {
     name: scope.column(expression)?.name ?? outputName(expression),
     expression,
-    node: sortNode(expression, sort),
+    node: sortNode(constant ?? expression, sort),
+    isConstant: constant !== undefined,
     descending,
     nullsFirst: sort.sortby_nulls === 'SORTBY_NULLS_FIRST' || (sort.sortby_nulls !== 'SORTBY_NULLS_LAST' && descending),
   }
@@ -219,6 +215,18 @@ export function sortExpression(node: Node | undefined, select: SelectStmt): Node
   if (!node) return { A_Const: { isnull: true } }
   if ('A_Const' in node && node.A_Const.ival) return targetAt(select, node.A_Const.ival.ival ?? 0) ?? node
   return outputNamed(node, select) ?? node
+}
+
+/**
+ * The ordinal of the output that a term means, where that output is a constant: written out, the constant would be an ordinal
+ * itself, or no term at all.
+ */
+export function constantOutput(node: Node | undefined, select: SelectStmt): Node | undefined {
+  if (!node) return undefined
+  const ordinal = 'A_Const' in node && node.A_Const.ival ? (node.A_Const.ival.ival ?? 0) : undefined
+  const position = ordinal ?? (outputIndex(node, select) ?? -1) + 1
+  const value = targetAt(select, position)
+  return value && 'A_Const' in value ? integerConstant(position) : undefined
 }
 
 function tieBreak(main: StatementAnalysis['main'], sorts: readonly Sort[], scope: Scope): readonly Sort[] {
@@ -235,7 +243,7 @@ function tieBreak(main: StatementAnalysis['main'], sorts: readonly Sort[], scope
     )
     .map((name) => {
       const expression = columnNode(item.alias, name)
-      return { name, expression, node: sortNode(expression), descending: false, nullsFirst: false }
+      return { name, expression, node: sortNode(expression), descending: false, nullsFirst: false, isConstant: false }
     })
 }
 

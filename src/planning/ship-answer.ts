@@ -38,3 +38,6 @@ export const shippedSelect = (cte: string): SelectStmt =>
     targetList: [{ ResTarget: { val: { ColumnRef: { fields: [{ A_Star: {} }] } } } }],
     fromClause: [{ RangeVar: tableNamed(cte) }],
   })
+
+/** True for the name of a CTE of shipped rows. */
+export const isShippedName = (name: string): boolean => /^__m\d+__$/.test(name)

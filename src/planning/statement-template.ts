@@ -1,5 +1,7 @@
-import type { Node, RangeVar } from '@pgsql/types'
+import type { Node, RangeVar, ResTarget } from '@pgsql/types'
 import { ShardedError } from '../errors/sharded-error'
+import { isStar } from '../routing/query-shape'
+import { outputName } from '../sql/output-name'
 import { type ParsedStatement, parseStatement } from '../sql/parse-statement'
 import { printStatement } from '../sql/print-statement'
 import { isTreeObject, parametersOf, replaceNodes, type TreeObject, visit } from '../sql/tree'
@@ -79,7 +81,13 @@ export function localise<T>(
   replacements: ReadonlyMap<unknown, (wrapper: TreeObject) => unknown> = new Map(),
 ): T {
   const names = new Map<unknown, string>(uses.map((use) => [use.rangeVar, use.name]))
+  const target = (object: TreeObject): unknown => {
+    const found = object['ResTarget']
+    return isTreeObject(found) ? namedTarget(found, (part) => localise(part, uses, replacements)) : undefined
+  }
   return replaceNodes(tree, (object) => {
+    const named = replacements.size > 0 ? target(object) : undefined
+    if (named) return named
     const replace = replacements.get(object) ?? replacements.get(object['RangeVar'])
     if (replace) return replace(object)
     const column = object['ColumnRef']
@@ -124,4 +132,20 @@ export function templateOf(statement: Node): Template {
     return undefined
   })
   return Object.freeze({ text: templateText(printed, tables), parameters: Object.freeze(parameters) })
+}
+
+/** An output that has its name from a subquery keeps it, whatever stands in the subquery's place. */
+function namedTarget(target: ResTarget, inner: (node: Node) => Node): unknown {
+  const { name, val } = target
+  if (name !== undefined || !val || !hasLink(val) || isStar(val)) return undefined
+  return { ResTarget: { ...target, name: outputName(val), val: inner(val) } }
+}
+
+function hasLink(tree: Node): boolean {
+  let found = false
+  visit(tree, (object) => {
+    if ('SubLink' in object) found = true
+    return !found
+  })
+  return found
 }

@@ -1,17 +1,24 @@
 import type { Node, RowExpr, SelectStmt } from '@pgsql/types'
+import { columnNode } from '../sql/nodes'
 import { outputName } from '../sql/output-name'
 import { isTreeObject, namesOf, type TreeObject, visit } from '../sql/tree'
-import { type BaseColumn, columnOf, type Scope } from './scope'
+import { writtenStar } from './join-columns'
+import { isAggregateFunction, type KnownFunctions } from './known-functions'
+import { rowColumns, valuesColumns } from './range-columns'
+import type { BaseColumn, OutputColumn, Outputs, Scope, StarColumn } from './scope'
 
-/** What a query gives: its columns by name, and those that are columns of sharded tables. */
-export function outputsOf(select: SelectStmt, scope: Scope): ReadonlyMap<string, BaseColumn | undefined> {
-  const outputs = new Map<string, BaseColumn | undefined>()
+/** What a query gives: its columns in order, and those that are columns of sharded tables; undefined where a `*` hides them. */
+export function outputsOf(select: SelectStmt, scope: Scope): Outputs {
+  if (select.valuesLists) return valuesColumns(select)
+  const outputs: OutputColumn[] = []
   const isKept = keptByGroups(select, scope)
   for (const node of select.targetList ?? []) {
     if (!('ResTarget' in node)) continue
     const { name, val } = node.ResTarget
-    for (const [column, base] of starOf(val, scope) ?? [[name ?? outputName(val), scope.column(val)] as const])
-      outputs.set(column, base && isKept(base) ? base : undefined)
+    const columns = isStar(val) ? starColumns(val, scope) : [{ name: name ?? outputName(val), base: scope.column(val) }]
+    if (!columns) return undefined
+    for (const { name: column, base } of columns)
+      outputs.push({ name: column, base: base && isKept(base) ? base : undefined })
   }
   return outputs
 }
@@ -23,23 +30,46 @@ function keptByGroups(select: SelectStmt, scope: Scope): (column: BaseColumn) =>
   return ({ use, name }) => grouped.some((column) => column?.use === use && column.name === name)
 }
 
-/** The columns of `*` and `alias.*`, as far as they are known. */
-function starOf(
-  node: Node | undefined,
-  scope: Scope,
-): readonly (readonly [string, BaseColumn | undefined])[] | undefined {
-  if (!node || !('ColumnRef' in node)) return undefined
-  const fields = node.ColumnRef.fields ?? []
-  const last = fields.at(-1)
-  if (!last || !('A_Star' in last)) return undefined
-  const alias = fields.length > 1 ? namesOf(fields.slice(0, -1))?.at(-1) : undefined
-  return scope.items
-    .filter((item) => alias === undefined || item.alias === alias)
-    .flatMap((item) =>
-      [...(item.columns?.keys() ?? item.use?.table.columns.keys() ?? [])].map(
-        (name) => [name, columnOf(item, name)] as const,
-      ),
-    )
+/** True for `*`, `alias.*` and `(expression).*`. */
+export function isStar(node: Node | undefined): node is Node {
+  const fields = starFields(node)
+  const last = fields?.at(-1)
+  return last !== undefined && 'A_Star' in last
+}
+
+function starFields(node: Node | undefined): readonly Node[] | undefined {
+  if (node && 'ColumnRef' in node) return node.ColumnRef.fields
+  return node && 'A_Indirection' in node ? node.A_Indirection.indirection : undefined
+}
+
+/** The columns of a star, and how each is written; undefined where they are not known. */
+export function starColumns(node: Node, scope: Scope): readonly StarColumn[] | undefined {
+  if ('ColumnRef' in node) {
+    const fields = node.ColumnRef.fields ?? []
+    const alias = fields.length > 1 ? namesOf(fields.slice(0, -1))?.at(-1) : undefined
+    return alias === undefined ? writtenStar(scope.star) : starOfAlias(alias, scope)
+  }
+  if (!('A_Indirection' in node)) return undefined
+  const { arg, indirection = [] } = node.A_Indirection
+  if (!arg || indirection.length !== 1) return undefined
+  const names = 'ColumnRef' in arg ? namesOf(arg.ColumnRef.fields) : undefined
+  if (names?.length === 1 && scope.item(names[0] ?? '')) return starOfAlias(names[0] ?? '', scope)
+  if (!('FuncCall' in arg)) return undefined
+  const row = rowColumns(arg.FuncCall as TreeObject, scope.functions)
+  const known = row?.filter((name) => name !== undefined)
+  if (!known || known.length < (row?.length ?? 0)) return undefined
+  return known.map((name) => ({
+    name,
+    base: undefined,
+    expression: { A_Indirection: { arg, indirection: [{ String: { sval: name } }] } },
+  }))
+}
+
+function starOfAlias(alias: string, scope: Scope): readonly StarColumn[] | undefined {
+  const item = scope.item(alias)
+  const names = new Set(item?.columns?.map(({ name }) => name))
+  if (!item?.columns || names.size < item.columns.length) return undefined
+  return item.columns.map(({ name, base }) => ({ name, base, expression: columnNode(alias, name) }))
 }
 
 /** The columns of GROUP BY, with ordinals and names of outputs resolved. */
@@ -68,15 +98,21 @@ export function targetAt(select: SelectStmt, ordinal: number): Node | undefined 
   return node && 'ResTarget' in node ? node.ResTarget.val : undefined
 }
 
-/** The output that a bare name in GROUP BY or ORDER BY means. */
+/** The output that a bare name in GROUP BY or ORDER BY means. An output without an alias has a name as well. */
 export function outputNamed(node: Node, select: SelectStmt): Node | undefined {
+  const index = outputIndex(node, select)
+  return index === undefined ? undefined : targetAt(select, index + 1)
+}
+
+/** The position, from 0, of the output that a bare name in GROUP BY or ORDER BY means. */
+export function outputIndex(node: Node, select: SelectStmt): number | undefined {
   if (!('ColumnRef' in node)) return undefined
   const names = namesOf(node.ColumnRef.fields)
   if (names?.length !== 1) return undefined
-  for (const target of select.targetList ?? []) {
-    if ('ResTarget' in target && target.ResTarget.name === names[0]) return target.ResTarget.val
-  }
-  return undefined
+  const index = (select.targetList ?? []).findIndex(
+    (target) => 'ResTarget' in target && (target.ResTarget.name ?? outputName(target.ResTarget.val)) === names[0],
+  )
+  return index < 0 ? undefined : index
 }
 
 /** The partitions of all windows; an empty one spans all rows. */
@@ -97,21 +133,20 @@ export function windowsOf(select: SelectStmt): readonly (readonly Node[])[] {
   return partitions
 }
 
-export function hasAggregate(trees: readonly unknown[], isAggregate: (name: string) => boolean): boolean {
+export function hasAggregate(trees: readonly unknown[], functions: KnownFunctions): boolean {
   let found = false
   visit(trees, (object) => {
     if (found || 'SubLink' in object) return false
-    const call = object['FuncCall']
-    if (isTreeObject(call) && isAggregateCall(call, isAggregate)) found = true
+    if (isAggregateNode(object, functions)) found = true
     return undefined
   })
   return found
 }
 
-/** True for a call of an aggregate that is not a window's. */
-export function isAggregateCall(call: TreeObject, isAggregate: (name: string) => boolean): boolean {
-  if (call['over']) return false
-  if (call['agg_star'] || call['agg_distinct'] || call['agg_filter'] || call['agg_order'] || call['agg_within_group'])
-    return true
-  return isAggregate(namesOf(call['funcname'] as Node[])?.at(-1) ?? '')
+/** True for a node that is an aggregate of its query: a call, or an aggregate of SQL/JSON, which has a node of its own. */
+export function isAggregateNode(object: TreeObject, functions: KnownFunctions): boolean {
+  const call = object['FuncCall']
+  if (isTreeObject(call)) return isAggregateFunction(call, functions)
+  const json = object['JsonArrayAgg'] ?? object['JsonObjectAgg']
+  return isTreeObject(json) && isTreeObject(json['constructor']) && !json['constructor']['over']
 }

@@ -1,5 +1,6 @@
 import type { Node, RangeVar, SelectStmt } from '@pgsql/types'
 import { namesOf, type TreeObject } from '../sql/tree'
+import { type KnownFunctions, noFunctions } from './known-functions'
 import type { ShardedTable } from './table-catalog'
 
 /** One occurrence of a sharded table in a statement. */
@@ -14,11 +15,33 @@ export interface BaseColumn {
   readonly name: string
 }
 
+/** A column that a query or a part of a FROM clause gives. */
+export interface OutputColumn {
+  readonly name: string
+  /** The column of a sharded table that it is; undefined where it is something else. */
+  readonly base: BaseColumn | undefined
+}
+
+/** Columns in their order, of which several may have one name; undefined where they are not known. */
+export type Outputs = readonly OutputColumn[] | undefined
+
+/** A column of `*`, and how it is written. */
+export interface StarColumn extends OutputColumn {
+  readonly expression: Node
+  /** A join made one column of two: without a qualifier it has the type of both. */
+  readonly isMerged?: boolean
+}
+
+/** What a part of a FROM clause gives to `*`; undefined in the place of columns that are not known. */
+export interface StarPart {
+  readonly alias: string
+  readonly columns: readonly StarColumn[] | undefined
+}
+
 export interface RangeItem {
   readonly alias: string
   readonly use: TableUse | undefined
-  /** Output columns of a derived table or CTE; undefined for tables, and where they are not known. */
-  readonly columns: ReadonlyMap<string, BaseColumn | undefined> | undefined
+  readonly columns: Outputs
 }
 
 export interface Cte {
@@ -33,22 +56,41 @@ export interface Cte {
   readonly names: readonly string[]
   readonly isRecursive: boolean
   /** What a recursive CTE means inside itself. */
-  self?: ReadonlyMap<string, BaseColumn | undefined>
+  self?: Outputs
+  /** It is being read: what names it now is itself. */
+  isOpen?: boolean
 }
 
 /** The names that an expression can use. */
 export class Scope {
   readonly items: RangeItem[] = []
+  readonly star: StarPart[] = []
+  /** Columns that joins made of two by USING or NATURAL. */
+  merged = new Map<string, BaseColumn | undefined>()
   /** A name of an outer scope was used from here. */
   isCorrelated = false
+  readonly functions: KnownFunctions
 
   constructor(
     readonly parent: Scope | undefined,
     readonly ctes = new Map<string, Cte>(),
-  ) {}
+    functions?: KnownFunctions,
+  ) {
+    this.functions = functions ?? parent?.functions ?? noFunctions
+  }
 
   cte(name: string): Cte | undefined {
     return this.ctes.get(name) ?? this.parent?.cte(name)
+  }
+
+  /** Adds a part of the FROM clause that has a name. */
+  add(item: RangeItem): void {
+    this.items.push(item)
+    this.star.push({ alias: item.alias, columns: starOfItem(item) })
+  }
+
+  item(alias: string): RangeItem | undefined {
+    return this.items.find((one) => one.alias === alias)
   }
 
   /** Notes that this scope, and those around it up to `end`, use a name from beyond. */
@@ -60,25 +102,26 @@ export class Scope {
   /** The column of a sharded table that an expression is; undefined where it is something else. */
   column(expression: Node | undefined): BaseColumn | undefined {
     if (!expression || !('ColumnRef' in expression)) return undefined
-    const names = namesOf(expression.ColumnRef.fields)
-    if (!names) return undefined
-    const [name = '', alias] = [...names].reverse()
+    const names = namesOf((expression.ColumnRef.fields ?? []).filter((field) => !('A_Star' in field)))
+    if (!names || names.length === 0) return undefined
+    const isStar = names.length < (expression.ColumnRef.fields?.length ?? 0)
+    const [name = '', alias] = isStar ? ['', names.at(-1)] : [...names].reverse()
     return alias === undefined ? this.unqualified(name) : this.qualified(alias, name)
   }
 
   private unqualified(name: string): BaseColumn | undefined {
-    for (const item of this.items) {
-      const found = columnOf(item, name)
-      if (found) return found
-      if (item.columns?.has(name)) return undefined
-    }
+    if (this.merged.has(name)) return this.merged.get(name)
+    const item = this.items.find((one) => one.columns?.some((column) => column.name === name))
+    if (item) return columnOf(item, name)
     const outer = this.parent?.unqualified(name)
-    if (outer) this.isCorrelated = true
-    return outer
+    if (outer || this.parent?.means(name))
+      this.isCorrelated = !this.items.some((one) => one.alias === name) || this.isCorrelated
+    // A part whose columns are not known may have the name itself.
+    return this.items.some((one) => one.columns === undefined) ? undefined : outer
   }
 
   private qualified(alias: string, name: string): BaseColumn | undefined {
-    const item = this.items.find((one) => one.alias === alias)
+    const item = this.item(alias)
     if (item) return columnOf(item, name)
     if (this.parent?.hasAlias(alias)) this.isCorrelated = true
     return this.parent?.qualified(alias, name)
@@ -87,37 +130,39 @@ export class Scope {
   private hasAlias(alias: string): boolean {
     return this.items.some((item) => item.alias === alias) || (this.parent?.hasAlias(alias) ?? false)
   }
+
+  /** True where a bare name is a column, or a whole row, of a part of this FROM clause or of one around it. */
+  private means(name: string): boolean {
+    return (
+      this.merged.has(name) ||
+      this.items.some((item) => item.alias === name || item.columns?.some((column) => column.name === name)) ||
+      (this.parent?.means(name) ?? false)
+    )
+  }
 }
 
-export function columnOf({ use, columns }: RangeItem, name: string): BaseColumn | undefined {
-  if (columns) return columns.get(name)
-  return use?.table.columns.has(name) ? { use, name } : undefined
+/** A name that two columns have is neither. */
+export function columnOf({ columns }: RangeItem, name: string): BaseColumn | undefined {
+  const [found, another] = columns?.filter((column) => column.name === name) ?? []
+  return another ? undefined : found?.base
 }
 
-export function renamed(
-  table: ShardedTable,
-  names: readonly string[],
-  use: TableUse,
-): ReadonlyMap<string, BaseColumn | undefined> | undefined {
-  if (names.length === 0) return undefined
-  return new Map([...table.columns.keys()].map((name, index) => [names[index] ?? name, { use, name }]))
+const starOfItem = ({ alias, columns }: RangeItem): readonly StarColumn[] | undefined => {
+  const names = new Set(columns?.map(({ name }) => name))
+  // Two columns of one name cannot be written.
+  if (!columns || names.size < columns.length) return undefined
+  return columns.map((column) => ({
+    ...column,
+    expression: { ColumnRef: { fields: [{ String: { sval: alias } }, { String: { sval: column.name } }] } },
+  }))
 }
 
-export function withNames(
-  outputs: ReadonlyMap<string, BaseColumn | undefined>,
-  names: readonly string[],
-): ReadonlyMap<string, BaseColumn | undefined> {
-  if (names.length === 0) return outputs
-  return new Map([...outputs].map(([name, column], index) => [names[index] ?? name, column]))
-}
+/** The columns of a table, under the names that its alias gives to the first of them. */
+export const tableColumns = (use: TableUse, names: readonly string[]): readonly OutputColumn[] =>
+  [...use.table.columns.keys()].map((name, index) => ({ name: names[index] ?? name, base: { use, name } }))
 
-const namesIn = (items: readonly RangeItem[]): readonly string[] =>
-  items.flatMap((item) => [...(item.columns?.keys() ?? item.use?.table.columns.keys() ?? [])])
+export const withNames = (outputs: Outputs, names: readonly string[]): Outputs =>
+  outputs?.map((column, index) => ({ ...column, name: names[index] ?? column.name }))
 
-export function commonNames(left: readonly RangeItem[], right: readonly RangeItem[]): readonly string[] {
-  const names = new Set(namesIn(right))
-  return namesIn(left).filter((name) => names.has(name))
-}
-
-export const firstColumn = (items: readonly RangeItem[], name: string): BaseColumn | undefined =>
-  items.map((item) => columnOf(item, name)).find((column) => column !== undefined)
+/** Columns that are no table's any more. */
+export const withoutBases = (outputs: Outputs): Outputs => outputs?.map(({ name }) => ({ name, base: undefined }))

@@ -1,8 +1,21 @@
-import type { JoinExpr, Node, RangeVar, SelectStmt, SubLink, WithClause } from '@pgsql/types'
+import type { JoinExpr, Node, RangeFunction, RangeVar, SelectStmt, SubLink, WithClause } from '@pgsql/types'
+import { outputName } from '../sql/output-name'
 import { conjunctsOf, isTreeObject, namesOf, type TreeObject, visit } from '../sql/tree'
 import { components, type Equality, equalitiesOf, type Filter, ties } from './equalities'
+import { hideSides, joinColumns } from './join-columns'
+import type { KnownFunctions } from './known-functions'
 import { groupColumns, hasAggregate, outputsOf, windowsOf } from './query-shape'
-import { type BaseColumn, type Cte, commonNames, firstColumn, renamed, Scope, type TableUse, withNames } from './scope'
+import { functionColumns, tableFunctionColumns } from './range-columns'
+import {
+  type BaseColumn,
+  type Cte,
+  type Outputs,
+  Scope,
+  type TableUse,
+  tableColumns,
+  withNames,
+  withoutBases,
+} from './scope'
 import type { TableCatalog } from './table-catalog'
 
 /** Table uses whose rows meet on one shard only, whatever the shard. */
@@ -56,7 +69,9 @@ interface Part {
 
 interface Block extends Part {
   readonly scope: Scope
-  readonly outputs: ReadonlyMap<string, BaseColumn | undefined>
+  readonly outputs: Outputs
+  /** Of a set operation, the scope of its first query: its columns are that query's. */
+  readonly firstScope?: Scope
   /** Its rows are those of the shards put together, where its uses are one cluster. */
   readonly isConcatenable: boolean
   /** A UNION, INTERSECT or EXCEPT: each side is read on its own, and may lie elsewhere than the others. */
@@ -71,12 +86,8 @@ const empty: Part = { uses: new Set(), equalities: [], filters: [] }
  * Reads a statement: which sharded tables it names, which of them meet on one shard, and what must be run on its own.
  * Pure; without values, so that it may be remembered by text.
  */
-export function analyseStatement(
-  statement: Node,
-  catalog: TableCatalog,
-  isAggregate: (name: string) => boolean,
-): StatementAnalysis {
-  return new Analyser(catalog, isAggregate).statement(statement)
+export function analyseStatement(statement: Node, catalog: TableCatalog, functions: KnownFunctions): StatementAnalysis {
+  return new Analyser(catalog, functions).statement(statement)
 }
 
 class Analyser {
@@ -91,11 +102,11 @@ class Analyser {
 
   constructor(
     private readonly catalog: TableCatalog,
-    private readonly isAggregate: (name: string) => boolean,
+    private readonly functions: KnownFunctions,
   ) {}
 
   statement(statement: Node): StatementAnalysis {
-    const scope = new Scope(undefined)
+    const scope = new Scope(undefined, undefined, this.functions)
     const block = this.outermost(statement, scope)
     const others = this.clusters.length
     this.cluster(block)
@@ -110,9 +121,9 @@ class Analyser {
       problems,
       main: clusters[others],
       isGroupedLocally,
-      sourceColumns: [...(this.source?.outputs.values() ?? [])],
+      sourceColumns: this.source?.outputs?.map(({ base }) => base) ?? [],
       isSourceLocal: this.source?.isConcatenable ?? false,
-      scope: block.scope,
+      scope: block.firstScope ?? block.scope,
     })
   }
 
@@ -145,14 +156,14 @@ class Analyser {
         this.source = rows
       }
       const whole = this.expressions([returningClause, onConflictClause], target, part)
-      return { ...whole, scope: target, outputs: new Map(), isConcatenable: true }
+      return { ...whole, scope: target, outputs: [], isConcatenable: true }
     }
     this.unsupported('Only SELECT, INSERT, UPDATE and DELETE run over shards.')
     visit(statement, (object) => {
       if (typeof object['relname'] === 'string') this.table(object as RangeVar, scope)
       return undefined
     })
-    return { ...empty, uses: new Set(this.uses), scope, outputs: new Map(), isConcatenable: false }
+    return { ...empty, uses: new Set(this.uses), scope, outputs: [], isConcatenable: false }
   }
 
   private modify(
@@ -170,7 +181,7 @@ class Analyser {
     const target = parts.relation ? this.table(parts.relation, scope) : empty
     const from = this.from(parts.from ?? [], scope, target)
     const block = this.where(parts.whereClause, scope, from)
-    return { ...this.expressions(parts.rest, scope, block), scope, outputs: new Map(), isConcatenable: true }
+    return { ...this.expressions(parts.rest, scope, block), scope, outputs: [], isConcatenable: true }
   }
 
   /** A query with its parts; `outer` is the scope around it. */
@@ -197,7 +208,7 @@ class Analyser {
       filtered,
     )
     const outputs = outputsOf(select, scope)
-    const isUnproven = isAlwaysAnswered(select, this.isAggregate)
+    const isUnproven = isAlwaysAnswered(select, this.functions)
     return { ...block, scope, outputs, isConcatenable: this.isConcatenable(select, scope, block), isUnproven }
   }
 
@@ -214,7 +225,8 @@ class Analyser {
       ...whole,
       filters: [],
       scope,
-      outputs: left.outputs,
+      firstScope: left.firstScope ?? left.scope,
+      outputs: withoutBases(left.outputs),
       isConcatenable: isAppended && left.isConcatenable && right.isConcatenable && isOneCluster && isOnShards,
       isSet: true,
       isUnproven: true,
@@ -267,14 +279,17 @@ class Analyser {
     }
     if ('RangeFunction' in node) {
       const part = this.expressions([node.RangeFunction.functions], scope, empty)
-      scope.items.push({ alias: node.RangeFunction.alias?.aliasname ?? '', use: undefined, columns: undefined })
+      const columns = functionColumns(node.RangeFunction, this.functions)
+      scope.add({ alias: rangeName(node.RangeFunction), use: undefined, columns })
       return part
     }
     if ('RangeTableSample' in node && node.RangeTableSample.relation) {
       this.unsupported('TABLESAMPLE draws its rows from one table.')
       return this.fromItem(node.RangeTableSample.relation, scope)
     }
-    return this.expressions([node], scope, empty)
+    const part = this.expressions([node], scope, empty)
+    scope.add({ alias: tableFunctionName(node), use: undefined, columns: tableFunctionColumns(node) })
+    return part
   }
 
   private table(rangeVar: RangeVar, scope: Scope): Part {
@@ -285,22 +300,23 @@ class Analyser {
     const table = this.catalog.table(schemaname, relname)
     if (!table) {
       this.homeTables.push(rangeVar)
-      scope.items.push({ alias: name, use: undefined, columns: undefined })
+      const columns = this.catalog.homeColumns(schemaname, relname)?.map((one) => ({ name: one, base: undefined }))
+      scope.add({ alias: name, use: undefined, columns: withNames(columns, namesOf(alias?.colnames) ?? []) })
       return empty
     }
     const use: TableUse = { table, rangeVar }
     this.uses.push(use)
-    scope.items.push({ alias: name, use, columns: renamed(table, namesOf(alias?.colnames) ?? [], use) })
+    scope.add({ alias: name, use, columns: tableColumns(use, namesOf(alias?.colnames) ?? []) })
     return { uses: new Set([use]), equalities: [], filters: [] }
   }
 
   private cteUse(cte: Cte, alias: string, names: readonly string[], scope: Scope): Part {
-    if (cte.self) {
-      scope.items.push({ alias, use: undefined, columns: cte.self })
+    if (cte.isOpen) {
+      scope.add({ alias, use: undefined, columns: withNames(cte.self, names) })
       return empty
     }
     if (!cte.select) {
-      scope.items.push({ alias, use: undefined, columns: undefined })
+      scope.add({ alias, use: undefined, columns: undefined })
       return empty
     }
     const block = cte.isRecursive ? this.recursive(cte, cte.select) : this.select(cte.select, cte.scope)
@@ -325,15 +341,15 @@ class Analyser {
     const before = this.sizes()
     const assumed = withNames(first.outputs, cte.names)
     let step = this.recursiveStep(cte, rarg, assumed)
-    const given = [...step.outputs.values()]
-    const kept = [...assumed].map(([name, column], index): [string, BaseColumn | undefined] => {
-      const other = given[index]
-      const isKept = column && other?.name === column.name && other.use.table === column.use.table
-      return [name, isKept ? column : undefined]
+    const given = step.outputs
+    const kept = assumed?.map(({ name, base }, index) => {
+      const other = given?.[index]?.base
+      const isKept = base && other?.name === base.name && other.use.table === base.use.table
+      return { name, base: isKept ? base : undefined }
     })
-    if (kept.some(([name, column]) => column !== assumed.get(name))) {
+    if (kept?.some(({ base }, index) => base !== assumed?.[index]?.base)) {
       this.forget(before)
-      step = this.recursiveStep(cte, rarg, new Map(kept))
+      step = this.recursiveStep(cte, rarg, kept)
     }
     const uses = new Set([...first.uses, ...step.uses])
     const equalities = [...first.equalities, ...step.equalities]
@@ -341,10 +357,10 @@ class Analyser {
     const keeps =
       select.all === true ||
       this.holdsLocator(
-        kept.map(([, column]) => column),
+        (kept ?? []).map(({ base }) => base),
         uses,
       )
-    const outputs = new Map(kept.map(([name]): [string, undefined] => [name, undefined]))
+    const outputs = withoutBases(kept)
     // First rows of no shard would be on every one.
     const isConcatenable = first.uses.size > 0 && first.isConcatenable && step.isConcatenable && isOneCluster && keeps
     const block: Block = { uses, equalities, filters: [], scope: first.scope, outputs, isConcatenable }
@@ -359,10 +375,12 @@ class Analyser {
     return { ...block, ...empty }
   }
 
-  private recursiveStep(cte: Cte, select: SelectStmt, self: ReadonlyMap<string, BaseColumn | undefined>): Block {
+  private recursiveStep(cte: Cte, select: SelectStmt, self: Outputs): Block {
     cte.self = self
+    cte.isOpen = true
     const step = this.select(select, cte.scope)
     delete cte.self
+    cte.isOpen = false
     return step
   }
 
@@ -399,39 +417,38 @@ class Analyser {
   ): Part {
     const outputs = withNames(block.outputs, names)
     if (block.isUnproven && this.isLinkedOutside(block)) {
-      scope.items.push({ alias, use: undefined, columns: outputs })
+      scope.add({ alias, use: undefined, columns: outputs })
       return { uses: block.uses, equalities: ties(block.uses, block.equalities), filters: [] }
     }
     if (block.uses.size === 0 || block.isConcatenable || this.isLinkedOutside(block)) {
-      scope.items.push({ alias, use: undefined, columns: outputs })
+      scope.add({ alias, use: undefined, columns: outputs })
       return block
     }
     this.detach(block, { node: object, kind: 'select', ctes: ctesNamed(object, around) })
-    scope.items.push({ alias, use: undefined, columns: new Map([...outputs.keys()].map((name) => [name, undefined])) })
+    scope.add({ alias, use: undefined, columns: withoutBases(outputs) })
     return empty
   }
 
   private join(join: JoinExpr, scope: Scope): Part {
-    const before = scope.items.length
+    const items = scope.items.length
+    const start = scope.star.length
+    const merged = new Map(scope.merged)
     const left = join.larg ? this.fromItem(join.larg, scope) : empty
-    const between = scope.items.length
+    const between = scope.star.length
     const right = join.rarg ? this.fromItem(join.rarg, scope) : empty
-    const leftItems = scope.items.slice(before, between)
-    const rightItems = scope.items.slice(between)
-    const shared = join.isNatural ? commonNames(leftItems, rightItems) : (namesOf(join.usingClause) ?? [])
-    const using = shared.flatMap((name): Equality[] => {
-      const a = firstColumn(leftItems, name)
-      const b = firstColumn(rightItems, name)
-      return a && b ? [[a, b]] : []
-    })
+    const from = { left: start, right: between, items, merged }
+    const { pairs, isUnknown } = joinColumns(join, scope, from)
+    if (isUnknown) this.unsupported('A NATURAL JOIN has a side whose columns are not known here.')
     const filters = conjunctsOf(join.quals).map((condition): Filter => ({ condition, scope }))
     const on: Part = {
       uses: new Set(),
-      equalities: [...using, ...filters.flatMap((filter) => equalitiesOf(filter))],
+      equalities: [...pairs, ...filters.flatMap((filter) => equalitiesOf(filter))],
       filters,
     }
     const joined = this.joinSides(join, left, right, on)
-    return join.quals ? this.expressions([join.quals], scope, joined) : joined
+    const whole = join.quals ? this.expressions([join.quals], scope, joined) : joined
+    hideSides(join, scope, from)
+    return whole
   }
 
   private joinSides(join: JoinExpr, left: Part, right: Part, on: Part): Part {
@@ -549,10 +566,10 @@ class Analyser {
     if (!(isAny || isNone) || !link.testexpr) return []
     const isPositive = isWithin && isAny
     const tests = 'RowExpr' in link.testexpr ? (link.testexpr.RowExpr.args ?? []) : [link.testexpr]
-    const outputs = [...block.outputs.values()]
+    const outputs = block.outputs ?? []
     return tests.flatMap((test, index): Equality[] => {
       const outer = scope.column(test)
-      const inner = outputs[index]
+      const inner = outputs[index]?.base
       if (!outer || !inner) return []
       return isPositive || (this.isNeverNull(outer) && this.isNeverNull(inner)) ? [[outer, inner]] : []
     })
@@ -591,7 +608,7 @@ class Analyser {
     const { groupClause, havingClause, distinctClause, targetList } = select
     const isGrouped = groupClause !== undefined && groupClause.length > 0
     const isAggregated =
-      isGrouped || havingClause !== undefined || hasAggregate([targetList, select.sortClause], this.isAggregate)
+      isGrouped || havingClause !== undefined || hasAggregate([targetList, select.sortClause], this.functions)
     if (isAggregated && (!isGrouped || !this.holdsLocator(groupColumns(select, scope), uses))) return false
     // Grouping sets give NULLs in the place of columns, on every shard.
     const hasSets = isGrouped && groupClause.some((node) => 'GroupingSet' in node)
@@ -644,6 +661,21 @@ class Analyser {
   }
 }
 
+/** The name of a function in FROM: its alias, or its own. */
+function rangeName({ alias, functions = [] }: RangeFunction): string {
+  if (alias) return alias.aliasname ?? ''
+  const [first] = functions
+  const call = first && 'List' in first ? first.List.items?.[0] : first
+  return functions.length === 1 && call ? outputName(call) : ''
+}
+
+const tableFunctionName = (node: Node): string =>
+  'RangeTableFunc' in node
+    ? (node.RangeTableFunc.alias?.aliasname ?? 'xmltable')
+    : 'JsonTable' in node
+      ? (node.JsonTable.alias?.aliasname ?? 'json_table')
+      : ''
+
 function joinProblem(uses: ReadonlySet<TableUse>): string {
   const names = [...new Set([...uses].map((use) => use.table.name))]
   return names.length === 1
@@ -660,11 +692,11 @@ const both = (a: Part, b: Part): Part => ({
 /** True for a query that gives a row of no rows: an aggregate without groups, or a grouping set that is empty. */
 const isAlwaysAnswered = (
   { groupClause, havingClause, targetList, sortClause }: SelectStmt,
-  isAggregate: (name: string) => boolean,
+  functions: KnownFunctions,
 ): boolean =>
   groupClause && groupClause.length > 0
     ? groupClause.every((node) => 'GroupingSet' in node)
-    : havingClause !== undefined || hasAggregate([targetList, sortClause], isAggregate)
+    : havingClause !== undefined || hasAggregate([targetList, sortClause], functions)
 
 /** The CTEs of `scope` that a tree names, and those that they name, in an order in which they can be written. */
 function ctesNamed(tree: unknown, scope: Scope): readonly Cte[] {

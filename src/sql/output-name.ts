@@ -38,6 +38,35 @@ const valueFunctions: Readonly<Record<string, string>> = {
   SVFOP_CURRENT_SCHEMA: 'current_schema',
 }
 
+const xmlFunctions: Readonly<Record<string, string>> = {
+  IS_XMLCONCAT: 'xmlconcat',
+  IS_XMLELEMENT: 'xmlelement',
+  IS_XMLFOREST: 'xmlforest',
+  IS_XMLPARSE: 'xmlparse',
+  IS_XMLPI: 'xmlpi',
+  IS_XMLROOT: 'xmlroot',
+  IS_XMLSERIALIZE: 'xmlserialize',
+}
+
+const jsonFunctions: Readonly<Record<string, string>> = {
+  JSON_EXISTS_OP: 'json_exists',
+  JSON_QUERY_OP: 'json_query',
+  JSON_VALUE_OP: 'json_value',
+}
+
+/** Nodes of the grammar that are always named alike. */
+const ownNames: Readonly<Record<string, string>> = {
+  MergeSupportFunc: 'merge_action',
+  JsonParseExpr: 'json',
+  JsonScalarExpr: 'json_scalar',
+  JsonSerializeExpr: 'json_serialize',
+  JsonObjectConstructor: 'json_object',
+  JsonArrayConstructor: 'json_array',
+  JsonArrayQueryConstructor: 'json_array',
+  JsonObjectAgg: 'json_objectagg',
+  JsonArrayAgg: 'json_arrayagg',
+}
+
 function figure(node: Node | undefined): Figured | undefined {
   if (!node) return undefined
   if ('ColumnRef' in node) return strong(lastName(node.ColumnRef.fields))
@@ -61,6 +90,11 @@ function figure(node: Node | undefined): Figured | undefined {
   if ('RowExpr' in node) return strong('row')
   if ('CoalesceExpr' in node) return strong('coalesce')
   if ('MinMaxExpr' in node) return strong(node.MinMaxExpr.op === 'IS_LEAST' ? 'least' : 'greatest')
+  if ('XmlSerialize' in node) return strong('xmlserialize')
+  if ('XmlExpr' in node) return strong(xmlFunctions[node.XmlExpr.op ?? ''])
+  if ('JsonFuncExpr' in node) return strong(jsonFunctions[node.JsonFuncExpr.op ?? ''])
+  const [tag = ''] = Object.keys(node)
+  if (Object.hasOwn(ownNames, tag)) return strong(ownNames[tag])
   if ('SQLValueFunction' in node) return strong(valueFunctions[node.SQLValueFunction.op ?? ''])
   return undefined
 }

@@ -2,6 +2,7 @@ import type { RangeVar, SelectStmt } from '@pgsql/types'
 import type { EntityManager } from 'typeorm'
 import { QueryResult } from 'typeorm/query-runner/QueryResult'
 import { ShardedError } from '../../errors/sharded-error'
+import { FunctionCatalog } from '../../execution/function-catalog'
 import { mayWriteRows } from '../../execution/is-read'
 import { mergeInOrder } from '../../execution/merge-in-order'
 import type { MergeTerm } from '../../execution/merge-term'
@@ -21,6 +22,7 @@ import { sortForm, type ValueType } from '../../planning/sort-form'
 import { splitLists } from '../../planning/split-lists'
 import { localise, type Template, templateOf } from '../../planning/statement-template'
 import { columnsOf, textNames, textsOf } from '../../planning/text-query'
+import { functionNames, noFunctions } from '../../routing/known-functions'
 import { entityOf, routeCluster } from '../../routing/route-cluster'
 import { checkScatter } from '../../routing/scatter-policy'
 import type { TableUse } from '../../routing/scope'
@@ -77,12 +79,16 @@ export class StatementEngine implements StatementWriter {
   private readonly plans = new WeakMap<ParsedStatement, Map<string, Promise<Plan>>>()
   private readonly types = new Map<string, Promise<readonly ValueType[]>>()
   private readonly names: RegExp
-  private aggregates: Promise<ReadonlySet<string>> | undefined
+  private readonly functions: FunctionCatalog
 
   constructor(
     readonly runtime: ShardRuntime,
     readonly catalog: TableCatalog,
   ) {
+    this.functions = new FunctionCatalog(
+      new Map(homeFirst(runtime).map((node) => [node, runtime.pool(node).facts.version])),
+      async (node, text, values) => runtime.pool(node).background.query(text, values),
+    )
     const names = catalog.names.map((name) => name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'))
     this.names = new RegExp(`"__shard__"|(?<![\\p{L}\\p{N}_$])(?:${names.join('|')})(?![\\p{L}\\p{N}_$])`, 'iu')
   }
@@ -211,12 +217,13 @@ export class StatementEngine implements StatementWriter {
     if (!parsed) return undefined
     const known = this.read.get(parsed)
     if (known) return known.analysis.uses.length > 0 ? known : undefined
-    const aggregates = await this.loadAggregates()
     const [statement, another] = parsed.statements
     if (!statement) return undefined
-    const analysis = analyseStatement(statement, this.catalog, (name) => aggregates.has(name))
+    await this.functions.ofAny()
+    await this.functions.lookFor(functionNames(statement))
+    const analysis = analyseStatement(statement, this.catalog, this.functions)
     if (another) {
-      if (!parsed.statements.some((one) => analyseStatement(one, this.catalog, () => false).uses.length > 0))
+      if (!parsed.statements.some((one) => analyseStatement(one, this.catalog, noFunctions).uses.length > 0))
         return undefined
       throw new ShardedError('STATEMENT_UNSUPPORTED', 'Several statements stand in one text.', {
         details: { statement: text.slice(0, 500) },
@@ -374,20 +381,19 @@ export class StatementEngine implements StatementWriter {
 
   private async plan(run: ShardsRun, select: SelectStmt, shipped: readonly ShippedRows[]): Promise<Plan> {
     const { analysis, shards, values, context, asText } = run
-    const aggregates = await this.loadAggregates()
-    const isAggregate = (name: string): boolean => aggregates.has(name)
+    const { functions } = this
     const on = { shard: shards[0], values, context }
     if (analysis.isGroupedLocally && select.limitOption !== 'LIMIT_OPTION_WITH_TIES') {
-      const draft = draftRows(select, analysis, isAggregate)
+      const draft = draftRows(select, analysis, functions)
       const template = withShippedRows(templateOf({ SelectStmt: draft.select }), shipped)
       const types = await this.describe(template, draft.outputs.length + draft.sorts.length, on)
       return rowsPlan(draft, template, { types, facts: await this.factsOf(shards, types), asText })
     }
-    const draft = draftFinish(select, analysis.scope, isAggregate)
+    const draft = draftFinish(select, analysis.scope, functions)
     // A mistake in the query is PostgreSQL's to tell, also where the halves of it would hide it.
     await this.describe(withShippedRows(templateOf({ SelectStmt: select }), shipped), draft.outputs.length, on)
     const template = withShippedRows(templateOf({ SelectStmt: draft.inner }), shipped)
-    return finishPlan(draft, template, await this.describe(template, draft.width, on))
+    return finishPlan(draft, template, await this.describe(template, draft.width, on), shipped)
   }
 
   /** The types of a query's columns, asked once a text: of a shard, or of the home node. */
@@ -595,7 +601,7 @@ export class StatementEngine implements StatementWriter {
     if (!read) {
       const names = outputNames(
         leftmost(select),
-        analyseStatement({ SelectStmt: select }, this.catalog, () => false),
+        analyseStatement({ SelectStmt: select }, this.catalog, this.functions),
       )
       return this.atHome(
         { text: template.text, parameters: numbered },
@@ -622,18 +628,12 @@ export class StatementEngine implements StatementWriter {
     const rows = await this.askShard(place.shard, textsOf(whole.text, types), values, context)
     return { rows, columns: columnsOf(names, types) }
   }
-
-  private loadAggregates(): Promise<ReadonlySet<string>> {
-    this.aggregates ??= this.runtime
-      .pool(this.runtime.map.home)
-      .query(`SELECT DISTINCT proname::text AS name FROM pg_catalog.pg_proc WHERE prokind = 'a'`)
-      .then(({ rows }) => new Set(rows.map((row: { name: string }) => row.name)))
-    this.aggregates.catch(() => {
-      this.aggregates = undefined
-    })
-    return this.aggregates
-  }
 }
+
+const homeFirst = ({ map, nodes }: ShardRuntime): readonly string[] => [
+  map.home,
+  ...nodes.filter((node) => node !== map.home),
+]
 
 function onlyColumns(row: Row, names: readonly string[]): Row {
   const result: Record<string, unknown> = {}

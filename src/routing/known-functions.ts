@@ -1,0 +1,65 @@
+import type { Node } from '@pgsql/types'
+import { isTreeObject, namesOf, type TreeObject, visit } from '../sql/tree'
+
+/** A function as `pg_proc` of a node describes it: one of the functions that share its name. */
+export interface FunctionOverload {
+  readonly kind: 'function' | 'aggregate' | 'window' | 'procedure'
+  readonly volatility: 'immutable' | 'stable' | 'volatile'
+  readonly returnsSet: boolean
+  readonly fewestArguments: number
+  /** Infinity where it takes any number. */
+  readonly mostArguments: number
+  /** It comes with PostgreSQL, so that what it reads is known. */
+  readonly isBuiltIn: boolean
+  /** The columns of what it gives, where that is a row of known columns; a scalar has one, named as its only OUT parameter. */
+  readonly columns: readonly string[] | undefined
+  /** It gives a row whose columns only the call tells (`record`, a polymorphic row). */
+  readonly isOpenRow: boolean
+  /** Schema, name and types of the arguments; empty for what is built in. */
+  readonly signature: string
+  /** A hash of what it does; empty for what is built in. */
+  readonly body: string
+}
+
+/** What the nodes say of functions and operators. An unknown name has no overloads. */
+export interface KnownFunctions {
+  overloads(name: string): readonly FunctionOverload[]
+}
+
+export const noFunctions: KnownFunctions = { overloads: () => [] }
+
+export const nameOfCall = (call: TreeObject): string => namesOf(call['funcname'] as Node[])?.at(-1) ?? ''
+
+/** Operators stand among the functions under this name: they are functions too. */
+export const operatorKey = (name: string): string => `operator ${name}`
+
+/** The functions that a call may mean: by name, and by the number of arguments where that tells them apart. */
+export function candidates(call: TreeObject, functions: KnownFunctions): readonly FunctionOverload[] {
+  const all = functions.overloads(nameOfCall(call))
+  if (call['func_variadic'] === true) return all
+  const written = (call['args'] as Node[] | undefined)?.length ?? 0
+  const ordered = call['agg_within_group'] === true ? ((call['agg_order'] as Node[] | undefined)?.length ?? 0) : 0
+  const fitting = all.filter((one) => {
+    const count = written + ordered
+    return one.fewestArguments <= count && count <= one.mostArguments
+  })
+  return fitting.length > 0 ? fitting : all
+}
+
+/** True for the name of an aggregate, in a call that is not a window's. Where overloads differ, it counts as one. */
+export function isAggregateFunction(call: TreeObject, functions: KnownFunctions): boolean {
+  if (call['over']) return false
+  if (call['agg_star'] || call['agg_distinct'] || call['agg_filter'] || call['agg_order'] || call['agg_within_group'])
+    return true
+  return candidates(call, functions).some(({ kind }) => kind === 'aggregate')
+}
+
+/** The names of all functions that a statement calls. */
+export function functionNames(statement: Node): readonly string[] {
+  const names = new Set<string>()
+  visit(statement, ({ FuncCall: call }) => {
+    if (isTreeObject(call)) names.add(nameOfCall(call))
+    return undefined
+  })
+  return [...names]
+}

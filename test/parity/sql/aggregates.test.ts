@@ -1,0 +1,34 @@
+import { describe, it } from 'vitest'
+import { expectAlike, openSides } from './sides'
+
+describe('aggregates over shards', () => {
+  const sides = openSides()
+
+  it.each([
+    'SELECT JSON_ARRAYAGG(id ORDER BY id) FROM ord',
+    'SELECT JSON_ARRAYAGG(status ORDER BY id NULL ON NULL) AS j FROM ord',
+    'SELECT k, JSON_ARRAYAGG(status ORDER BY id RETURNING jsonb) FROM ord GROUP BY k ORDER BY k',
+    'SELECT JSON_ARRAYAGG(qty ORDER BY id) FILTER (WHERE qty > 5) AS j FROM ord',
+    'SELECT (JSON_OBJECTAGG(id: qty RETURNING jsonb)) FROM ord',
+    'SELECT status, JSON_OBJECTAGG(id: qty RETURNING jsonb) AS o FROM ord GROUP BY status ORDER BY status',
+    'SELECT JSON_OBJECTAGG(id: qty RETURNING jsonb) AS o FROM ord WHERE id < 0',
+    'SELECT JSON_ARRAYAGG(id ORDER BY id), count(*), max(qty) FROM ord',
+    'SELECT count(*) FROM (SELECT JSON_ARRAYAGG(id) FROM ord) x',
+  ])('of SQL/JSON are one for all shards: %s', (text) => expectAlike(sides, text))
+
+  it.each([
+    `SELECT status, count(*), (SELECT count(*) FROM acct) AS c FROM ord WHERE qty < -1000 GROUP BY CUBE (status)`,
+    `SELECT status, count(*), (SELECT count(*) FROM acct) AS c FROM ord GROUP BY ROLLUP (status) ORDER BY 1, 2`,
+    'SELECT count(*), (SELECT count(*) FROM acct) AS c FROM ord WHERE qty < -1000 GROUP BY ()',
+    'SELECT count(*), (SELECT count(*) FROM acct) AS c FROM ord WHERE qty < -1000',
+    'SELECT sum(qty) + (SELECT max(score) FROM acct) AS c FROM ord HAVING count(*) > (SELECT count(*) FROM acct)',
+  ])('give the row of the empty grouping set, beside a subquery: %s', (text) => expectAlike(sides, text))
+
+  it.each([
+    'SELECT array_agg(id ORDER BY id), (SELECT count(*) FROM acct) AS c FROM ord',
+    'SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY qty), (SELECT count(*) FROM acct) AS c FROM ord',
+    'SELECT status, string_agg(id::text, $1 ORDER BY id), (SELECT max(k) FROM acct WHERE k < $2) AS c FROM ord GROUP BY 1 ORDER BY 1',
+  ])('that need all rows may stand beside a subquery: %s', (text) =>
+    expectAlike(sides, text, text.includes('$2') ? ['+', 9] : []),
+  )
+})
