@@ -57,6 +57,7 @@ import { type ShardHandle, ShardRuntime, type TransactionSettings } from '../run
 import { ShardedRelationLoader } from '../runners/sharded-relation-loader'
 import { ShardedResultCache } from '../runners/sharded-result-cache'
 import { SchemaDataSource } from '../schema/schema-data-source'
+import { schemaMetadata } from '../schema/schema-metadata'
 import { StatementEngine } from '../statements/statement-engine'
 import { currentRunnerOf } from './current-manager'
 import {
@@ -573,9 +574,11 @@ export class ShardedDataSource extends DataSource {
   }
 
   private onSchema(node: string, model: ShardedModel, shard: Shard | undefined, work: SchemaWork): Promise<void> {
-    const owns = (metadata: EntityMetadata) => groupOf(metadata, model) === shard?.group
+    const own = this.entityMetadatas.filter((metadata) => groupOf(metadata, model) === shard?.group)
+    const idColumnOf = ({ target }: EntityMetadata) => this.runtime.bindingOf(target)?.id?.column
+    const metadatas = shard ? schemaMetadata(own, { shard, idColumnOf }) : own
     const lookups = shard ? this.runtime.lookups.ofGroup(shard.group) : []
-    return SchemaDataSource.run({ template: this, pool: this.pool(node), owns, shard, lookups }, (schema) =>
+    return SchemaDataSource.run({ template: this, pool: this.pool(node), metadatas, shard, lookups }, (schema) =>
       work(schema, shard),
     )
   }

@@ -1,27 +1,31 @@
 import { DataSource, type EntityMetadata, type QueryRunner } from 'typeorm'
-import { ConnectionMetadataBuilder } from 'typeorm/connection/ConnectionMetadataBuilder'
 import type { NodePool } from '../../execution/node-pool'
 import { sqlState } from '../../execution/sql-state'
-import { physicalName } from '../../planning/bind-shard-names'
 import type { Shard } from '../../topology/shard'
-import { bindMetadata, rebindForeignKeys, renameConstraints } from '../binding/bind-metadata'
 import type { LookupBinding } from '../binding/lookup-binding'
 import { addLookupIndices } from '../binding/lookup-indices'
 import { pgFacade } from '../runners/pg-facade'
 
+/** The tables of one shard, or the home node's own where `shard` is undefined. */
+export interface SchemaTarget {
+  readonly template: DataSource
+  readonly pool: NodePool
+  /** The entities of these tables, under the tables' own names. */
+  readonly metadatas: readonly EntityMetadata[]
+  readonly shard: Shard | undefined
+  readonly lookups: readonly LookupBinding[]
+}
+
 /**
- * A short-lived full data source for the schema of one shard, or of the home node's own tables. Its metadata is built
- * anew and bound to the physical names, since schema builders compare it with the catalog, and holds only the entities
+ * A short-lived full data source for the schema of one shard, or of the home node's own tables. It holds only the entities
  * in question, so that it can neither see nor drop the tables of others.
  */
 export class SchemaDataSource extends DataSource {
-  private constructor(
-    private readonly template: DataSource,
-    private readonly pool: NodePool,
-    private readonly owns: (metadata: EntityMetadata) => boolean,
-    private readonly shard: Shard | undefined,
-    private readonly lookups: readonly LookupBinding[],
-  ) {
+  private readonly pool: NodePool
+  private readonly shard: Shard | undefined
+
+  private constructor(private readonly target: SchemaTarget) {
+    const { template, pool, shard } = target
     super({
       ...template.options,
       logging: false,
@@ -32,6 +36,8 @@ export class SchemaDataSource extends DataSource {
       driver: pgFacade(() => pool),
       nativeDriver: false,
     } as never)
+    this.pool = pool
+    this.shard = shard
     const { logger, namingStrategy, queryResultCache: cache } = template
     Object.assign(this, {
       logger,
@@ -46,19 +52,9 @@ export class SchemaDataSource extends DataSource {
     })
   }
 
-  /** Runs `work` on the schema of a shard, or of the home node's own tables where `shard` is undefined. */
-  static async run<T>(
-    target: {
-      template: DataSource
-      pool: NodePool
-      owns: (metadata: EntityMetadata) => boolean
-      shard: Shard | undefined
-      /** Of the tables in question. */
-      lookups: readonly LookupBinding[]
-    },
-    work: (schema: SchemaDataSource) => Promise<T>,
-  ): Promise<T> {
-    const schema = new SchemaDataSource(target.template, target.pool, target.owns, target.shard, target.lookups)
+  /** Runs `work` on the schema of a shard, or of the home node's own tables. */
+  static async run<T>(target: SchemaTarget, work: (schema: SchemaDataSource) => Promise<T>): Promise<T> {
+    const schema = new SchemaDataSource(target)
     await schema.initialize()
     try {
       return await work(schema)
@@ -97,19 +93,8 @@ export class SchemaDataSource extends DataSource {
   }
 
   protected override async buildMetadatas(): Promise<void> {
-    const builder = new ConnectionMetadataBuilder(this)
-    const entities = this.options.entities ?? []
-    const all = await builder.buildEntityMetadatas(
-      (Array.isArray(entities) ? entities : Object.values(entities)) as never,
-    )
-    const own = all.filter((metadata) => this.owns(metadata))
-    addLookupIndices(own, this.lookups)
-    const { shard } = this
-    if (shard) {
-      bindMetadata(own, (metadata) => physicalName(metadata.tableName, shard))
-      if (shard.layout === 'table') renameConstraints(own, `_${shard.label}`)
-      rebindForeignKeys(own)
-    }
+    const own = [...this.target.metadatas]
+    addLookupIndices(own, this.target.lookups)
     Object.assign(this, {
       entityMetadatas: own,
       entityMetadatasMap: new Map(own.map((metadata) => [metadata.target, metadata])),
@@ -117,7 +102,7 @@ export class SchemaDataSource extends DataSource {
   }
 
   private async dropCache(): Promise<void> {
-    const { cache } = this.template.options
+    const { cache } = this.target.template.options
     if (!cache || (typeof cache === 'object' && (cache.provider || (cache.type ?? 'database') !== 'database'))) return
     const name = (typeof cache === 'object' && cache.tableName) || 'query-result-cache'
     await this.pool.query(`DROP TABLE IF EXISTS "${this.pool.facts.searchSchema}"."${name}"`)
