@@ -245,6 +245,11 @@ export const errorCatalogue = Object.freeze({
     'Give the limits to the operations themselves.',
     'no-writes',
   ),
+  TOO_MANY_PARAMETERS: entry(
+    'PostgreSQL takes 65,535 parameters in one statement.',
+    'Pass a list as one array: Any(list) in find options, = ANY (:list) in SQL; or write and read in parts.',
+    'no-writes',
+  ),
   QUEUE_FULL: entry(
     'What may wait for a connection, or for one’s turn on a node, is bounded.',
     'Ask for less at once: await in smaller batches.',

@@ -2,7 +2,7 @@ import type { PoolClient, QueryResult, Submittable } from 'pg'
 import { from as copyFrom } from 'pg-copy-streams'
 import { ShardedError } from '../errors/sharded-error'
 import { atMost } from './at-most'
-import { connectionBroke, isConnectionError, unavailable } from './connection-errors'
+import { connectionBroke, isConnectionError, type Place, unavailable } from './connection-errors'
 import { Fuse } from './fuse'
 import { HeldStart } from './held-start'
 import { isRead } from './is-read'
@@ -30,6 +30,9 @@ interface Statement {
 
 /** Statements that may wait for one connection: more were asked for at once inside one transaction. */
 const maxWaiting = 10_000
+
+/** PostgreSQL's protocol counts parameters in two bytes: of more, a server sees their number less 65,536. */
+const maxParameters = 65_535
 
 /** A cancel request may meet the server between two messages of a statement, where it is ignored: it is sent again after this. */
 const cancelAgainMs = 500
@@ -100,6 +103,7 @@ export class NodeConnection {
   private async perform(given: Omit<Statement, 'named'>, shard: string | undefined): Promise<QueryResult> {
     const { text, values } = given
     given.fuse?.check()
+    if (values && values.length > maxParameters) throw tooManyParameters(values.length, { node: this.node, shard })
     if (this.isBusy) await this.turn(shard, given.fuse)
     try {
       // Who holds it may have given it back at the moment it broke.
@@ -368,6 +372,16 @@ export class NodeConnection {
     this.session.prepared ??= new PreparedStatements(this.settings.maxPrepared)
     return this.session.prepared.nameFor(text, values?.length ?? 0)
   }
+}
+
+function tooManyParameters(count: number, place: Place): ShardedError {
+  return new ShardedError(
+    'TOO_MANY_PARAMETERS',
+    `The statement has ${count} parameters, and ${maxParameters} are the most.`,
+    {
+      details: { ...place, parameters: count },
+    },
+  )
 }
 
 /** The start that went in a statement's message. */

@@ -1,3 +1,4 @@
+import { pushAll } from '../collections/push-all'
 import { pushTo } from '../collections/push-to'
 import { Remembered } from '../collections/remembered'
 import type { Shard } from '../topology/shard'
@@ -87,11 +88,11 @@ function buildStatement(node: string, arms: readonly ScatterArm[], shape: Scatte
   const texts = arms.map((arm, index) => {
     const bound = bindShardNames(arm.text, arm.shard)
     if (shape.sharedParameters) {
-      if (index === 0) parameters.push(...arm.parameters)
+      if (index === 0) pushAll(parameters, arm.parameters)
       return bound
     }
     const text = renumberParameters(bound, parameters.length)
-    parameters.push(...arm.parameters)
+    pushAll(parameters, arm.parameters)
     return text
   })
   return Object.freeze({

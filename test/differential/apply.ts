@@ -1,4 +1,5 @@
 import type { EntityManager, ObjectLiteral, Repository } from 'typeorm'
+import { ShardedRepository } from '../../src/index'
 import { applyBuild } from './apply-build'
 import { applyMade } from './apply-made'
 import { applySql } from './apply-sql'
@@ -93,9 +94,20 @@ async function applyCall(manager: EntityManager, { entity, method, args }: Call)
   const repository: Repository<ObjectLiteral> = manager.getRepository(entities[entity])
   const given = args.map(decode)
   if (method === 'load') return store(repository, given[0] as ObjectLiteral[])
-  const result = await methodOf(repository, method).call(repository, ...given)
+  const result =
+    method === 'stream'
+      ? await streamed(repository, given[0])
+      : await methodOf(repository, method).call(repository, ...given)
   if (!filling.has(method)) return describe(result)
   return { result: describe(result), given: describe(given[0]), isSame: isSame(result, given[0]) }
+}
+
+/** A stream gives the entities of the find with its options, which one database is asked for. */
+async function streamed(repository: Repository<ObjectLiteral>, options: unknown): Promise<ObjectLiteral[]> {
+  if (!(repository instanceof ShardedRepository)) return repository.find(options as object)
+  const found: ObjectLiteral[] = []
+  for await (const entity of repository.stream(options as object)) found.push(entity)
+  return found
 }
 
 async function applyLoaded(manager: EntityManager, operation: Loaded): Promise<unknown> {

@@ -70,6 +70,9 @@ export const lockOf = (rng: Rng): DataObject => ({
 })
 
 const pages: readonly number[] = [0, 1, 2, 3, 5, 8, 13, 40, 100]
+/** PostgreSQL rounds the fractions, and refuses what is below zero or past its bigint; where TypeORM writes no page, none counts. */
+const oddPages: readonly number[] = [-2, -1, -0.5, -0.4, 0.4, 0.5, 1.5, 2.5, 7.4, 1e18, 1e19, 1e21]
+const pageNumber = (rng: Rng): number => rng.pick(rng.oneIn(12) ? oddPages : pages)
 
 export interface MadeFind {
   readonly options: DataObject
@@ -85,8 +88,8 @@ export function makeFind(rng: Rng, spec: EntitySpec): MadeFind {
   const withRelation = relation !== undefined && rng.oneIn(5)
   // Rows of which only nulls are selected give no entity: which these are, only a total order says.
   const select = isTotal && rng.oneIn(5) ? selected(rng, spec, withRelation ? relation : undefined) : undefined
-  const skip = rng.oneIn(3) ? rng.pick(pages) : undefined
-  const take = rng.oneIn(2) ? rng.pick(pages) : undefined
+  const skip = rng.oneIn(3) ? pageNumber(rng) : undefined
+  const take = rng.oneIn(2) ? pageNumber(rng) : undefined
   const options: DataObject = {
     ...(!rng.oneIn(4) && { where: where(rng, spec) }),
     ...(Object.keys(order).length > 0 && { order }),
@@ -130,6 +133,14 @@ export function makeRead(rng: Rng, spec: EntitySpec): Call {
       () => {
         const find = makeFind(rng, spec)
         return call('find', [find.options], comparisonOf(find))
+      },
+    ],
+    [
+      4,
+      () => {
+        const find = makeFind(rng, spec)
+        const { lock: _lock, cache: _cache, loadRelationIds: _ids, ...options } = find.options
+        return call('stream', [options], comparisonOf(find))
       },
     ],
     [

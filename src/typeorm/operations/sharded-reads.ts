@@ -8,6 +8,7 @@ import { checkRelations } from '../find/check-relations'
 import { literalOptions } from '../find/literal-options'
 import type { Page } from '../find/page'
 import { needsParsing, needsWhole, type WholeReads } from '../find/whole-reads'
+import { isRefusedPage, type WrittenPage } from '../reads/builder-page'
 import { explainPage } from '../reads/explain-page'
 import { type PageWork, pageOfOne, pageOverShards } from '../reads/find-page'
 import {
@@ -38,6 +39,8 @@ interface ReadForms<T> {
   readonly whole?: (reads: WholeReads, options: Options) => Promise<T>
   /** Besides what all reads leave to TypeORM. */
   readonly needsWhole?: boolean
+  /** The page that TypeORM writes into the statement of this read; the others have none, whatever the options say. */
+  readonly page?: (options: Options) => WrittenPage
   /** The entities in the result, to be remembered with their shard. */
   readonly entities?: (result: T) => readonly (ObjectLiteral | null)[]
 }
@@ -49,6 +52,7 @@ export function find(context: OperationContext, options: Options): Promise<Objec
     single: async (manager, routed) =>
       (await rememberedFind(context.binding, manager, routed)) ?? manager.find(target as never, routed),
     scatter: scatterFind,
+    page: (routed) => routed,
     whole: (reads, routed) => reads.find(target, routed),
     entities: (result) => result,
   })
@@ -69,6 +73,7 @@ export function findAndCount(context: OperationContext, options: Options): Promi
     name: 'findAndCount',
     single: (manager, routed) => manager.findAndCount<ObjectLiteral>(target as never, routed),
     scatter: scatterFindAndCount,
+    page: (routed) => routed,
     whole: (reads, routed) => reads.findAndCount(target, routed),
     needsWhole: !countsAreDisjoint(context.binding, options.select),
     entities: ([result]) => result,
@@ -88,6 +93,7 @@ export function findOne(context: OperationContext, given: Options): Promise<Obje
       return manager.findOne<ObjectLiteral>(target as never, { ...routed, where: routed.where ?? {} })
     },
     scatter: async (scatter, routed) => (await scatterFind(scatter, { ...routed, take: 1 }))[0] ?? null,
+    page: ({ skip }) => ({ skip, take: 1 }),
     whole: (reads, routed) => reads.findOne(target, { ...routed, where: routed.where ?? {} }),
     entities: (result) => [result],
   })
@@ -198,7 +204,7 @@ async function read<T>(context: OperationContext, given: Options, forms: ReadFor
   const { whole } = forms
   if (whole && (leaves || (another && forms.needsWhole) || isWhole(context, routed, shards)))
     return whole(context.whole, routed)
-  if (first && (!another || isNegativePage(options))) {
+  if (first && (!another || (forms.page && isRefusedPage(forms.page(options))))) {
     const result = await access.onShard(first, (manager) => forms.single(manager, routed))
     if (forms.entities) remember(context, forms.entities(result), first)
     return result
@@ -235,6 +241,3 @@ function checkLocal(context: OperationContext, options: Options): void {
     { details: { entity: metadata.name } },
   )
 }
-
-/** PostgreSQL refuses a negative page; one shard is enough to hear its error. */
-const isNegativePage = ({ skip = 0, take = 0 }: Options): boolean => skip < 0 || take < 0

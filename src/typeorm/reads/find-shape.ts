@@ -1,4 +1,5 @@
 import { FindOperator, type ObjectLiteral } from 'typeorm'
+import { pushAll } from '../../collections/push-all'
 import type { EntityBinding } from '../binding/entity-binding'
 import { isPlain } from '../find/find-predicate'
 import { isLiteral } from '../find/literal-options'
@@ -141,7 +142,7 @@ function writeValue(value: unknown, values: unknown[]): string | undefined {
   }
   if (!Array.isArray(inner) || inner.some((one) => one instanceof FindOperator || typeof one === 'function'))
     return undefined
-  values.push(...inner)
+  pushAll(values, inner)
   return `${value.type}(?${inner.length})`
 }
 

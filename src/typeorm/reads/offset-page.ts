@@ -14,6 +14,7 @@ import {
 import { type PivotOutcome, searchPivot } from '../../planning/pivot-search'
 import type { NodeStatement } from '../../planning/scatter-statement'
 import type { ArmQueryBuilder } from '../find/arm-query-builder'
+import { type Page, pageOf } from './builder-page'
 import { FindKeySource } from './find-key-source'
 import type { FoundPage } from './found-page'
 import { loadPage } from './load-page'
@@ -23,8 +24,6 @@ import {
   type FindOptions,
   factsOf,
   newBuilder,
-  type Page,
-  pageOf,
   planScatter,
   rowOptions,
   runScatter,

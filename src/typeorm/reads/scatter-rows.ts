@@ -17,6 +17,7 @@ import { hasPerShardTypes } from '../binding/sort-column'
 import { ArmQueryBuilder, type TemplateStatement } from '../find/arm-query-builder'
 import { narrowWhere } from '../find/narrow-where'
 import type { ShardAccess } from '../runners/shard-access'
+import { type Page, pageOf } from './builder-page'
 import { helpMerge } from './help-merge'
 import { addKeyTexts, selectKeysOnly } from './key-columns'
 import {
@@ -72,15 +73,6 @@ export interface PlanSettings {
   /** Instead of the one that experience tells. */
   readonly tactic?: MergeTactic
   readonly placement?: Placement
-}
-
-/** `skip` and `take`, as TypeORM takes them. */
-export interface Page {
-  readonly isPaged: boolean
-  readonly offset: number
-  readonly limit: number | undefined
-  /** The end of the page: offset + limit. */
-  readonly end: number | undefined
 }
 
 /** Where in its order a find starts, for all its builders alike. */
@@ -291,15 +283,6 @@ export const factsOf = (scope: ScatterScope): readonly NodeSortFacts[] =>
 /** The conditions that each shard gets of its own; undefined where one serves all. */
 export const narrowing = ({ access, binding }: ScatterScope, { where }: FindOptions) =>
   narrowWhere(binding, where, (target) => access.runtime.bindingOf(target))
-
-/** TypeORM takes no page where `take` and `skip` are 0 in a joined find; otherwise LIMIT 0 is a page of nothing. */
-export function pageOf(builder: ArmQueryBuilder<ObjectLiteral>): Page {
-  const { skip, take } = builder.expressionMap
-  const isPaged = builder.isJoined ? Boolean(skip) || Boolean(take) : skip !== undefined || take !== undefined
-  const offset = isPaged ? (skip ?? 0) : 0
-  const limit = isPaged ? take : undefined
-  return { isPaged, offset, limit, end: limit === undefined ? undefined : offset + limit }
-}
 
 /** One parameter list serves all arms, unless each shard has its own types for them. */
 function sharesParameters({ metadata }: EntityBinding, builder: ArmQueryBuilder<ObjectLiteral>): boolean {

@@ -1,4 +1,5 @@
 import type { ObjectLiteral } from 'typeorm'
+import { pushAll } from '../../collections/push-all'
 import { ShardedError } from '../../errors/sharded-error'
 import type { Row } from '../../merging/row'
 import { answerQuestions } from '../../planning/answer-questions'
@@ -8,6 +9,7 @@ import type { ShardWindow, VisitAnswer, VisitOutcome, VisitQuestion } from '../.
 import { buildNodeStatements, type NodeStatement, type ScatterArm } from '../../planning/scatter-statement'
 import { shardAt } from '../binding/entity-binding'
 import type { ArmQueryBuilder, TemplateStatement } from '../find/arm-query-builder'
+import type { Page } from './builder-page'
 import { type FoundPage, rowsByArm } from './found-page'
 import { selectKeysOnly } from './key-columns'
 import { addHiddenOrder, type OrderTerm } from './scatter-order'
@@ -16,7 +18,6 @@ import {
   factsOf,
   maxArms,
   newBuilder,
-  type Page,
   rowOptions,
   type ScatterScope,
   type ShardTemplates,
@@ -59,7 +60,7 @@ export class ShardWindows {
       const answers = rowsByArm((await this.scope.access.query(this.statements(question))).flat())
       if (question.kind === 'count')
         return new Map(Array.from(answers, ([shard, [row]]): [number, number] => [shard, Number(row?.['__n'])]))
-      for (const { shard } of question.windows) rows.push(...this.witnessed(answers.get(shard) ?? []))
+      for (const { shard } of question.windows) pushAll(rows, this.witnessed(answers.get(shard) ?? []))
       return new Map(Array.from(answers, ([shard, own]): [number, number] => [shard, own.length]))
     })
     return { builder: this.builder, rows: rows.slice(skip, skip + limit), isKeys: this.builder.needsReload }

@@ -5,6 +5,7 @@ import type { Row } from '../../merging/row'
 import type { NodeSortFacts } from '../../planning/node-sort-facts'
 import { ArmQueryBuilder } from '../find/arm-query-builder'
 import { entitiesOf, entitiesOfRows, keysOf } from '../hydration/hydrate'
+import { writtenPage } from './builder-page'
 import { selectKeysOnly } from './key-columns'
 import { addHiddenOrder } from './scatter-order'
 
@@ -48,7 +49,7 @@ export async function* streamEntities(
   const builder = ArmQueryBuilder.find<ObjectLiteral>(manager.dataSource, metadata, options)
   const { needsReload } = builder
   if (needsReload) {
-    const { skip, take } = builder.expressionMap
+    const { skip, take } = writtenPage(builder)
     selectKeysOnly(builder, { metadata })
     addHiddenOrder(builder, { facts: facts(), ties: 'any' })
     builder.skip(undefined).take(undefined).offset(skip).limit(take)

@@ -1,5 +1,6 @@
 import type { Node } from '@pgsql/types'
 import type { FinishPlan } from '../../planning/finish-plan'
+import { isPageNumber, limitNumber, pageNumber } from '../../planning/page-number'
 import { templateOf } from '../../planning/statement-template'
 import { knownValue } from '../../routing/key-atoms'
 import { selectNode, targetNode, typeCast } from '../../sql/nodes'
@@ -21,14 +22,16 @@ interface StatementPage {
 /** What each shard of a query that is finished elsewhere may be asked for. */
 export const armPageOf = ({ armPage }: FinishPlan): WrittenPage => armPage ?? { limit: undefined, offset: undefined }
 
-/** LIMIT and OFFSET as numbers; undefined where one is below zero, which PostgreSQL itself refuses. */
+/** LIMIT and OFFSET as numbers; undefined where PostgreSQL itself refuses one: below zero, or past its bigint. */
 export async function statementPage(
   written: WrittenPage,
   { values, context }: Pick<ShardsRun, 'values' | 'context'>,
 ): Promise<StatementPage | undefined> {
-  const limit = await numberOf(written.limit, values, context)
-  const offset = (await numberOf(written.offset, values, context)) ?? 0
-  if (offset < 0 || (limit ?? 0) < 0) return undefined
+  const rows = await numberOf(written.limit, values, context)
+  const before = (await numberOf(written.offset, values, context)) ?? 0
+  if (!isPageNumber(before) || !isPageNumber(rows ?? 0)) return undefined
+  const offset = pageNumber(before)
+  const limit = limitNumber(rows)
   return { offset, limit, end: limit === undefined ? undefined : offset + limit }
 }
 
