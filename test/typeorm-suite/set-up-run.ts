@@ -1,0 +1,76 @@
+/**
+ * Loaded by mocha before TypeORM's tests. Gives them the connection of `TYPEORM_SUITE_CONNECTION`, and has them make a
+ * `ShardedDataSource` over the nodes of `TYPEORM_SUITE_NODES`, a list of URLs, where it is not empty.
+ */
+import { join } from 'node:path'
+import { Client } from 'pg'
+import type { DataSource, DataSourceOptions } from 'typeorm'
+import { ShardedDataSource, type ShardedDataSourceOptions } from '../../src/index'
+
+declare global {
+  // A property of globalThis can only be declared with `var`.
+  var createDataSourceOfRun: ((options: DataSourceOptions) => DataSource | undefined) | undefined
+}
+
+const nodes = JSON.parse(process.env['TYPEORM_SUITE_NODES'] ?? '[]') as readonly string[]
+
+const ofOneConnection = ['url', 'host', 'port', 'username', 'password', 'database', 'ssl', 'replication']
+
+function shardedOptions(options: DataSourceOptions): ShardedDataSourceOptions {
+  const kept = Object.entries(options).filter(([name]) => !ofOneConnection.includes(name))
+  // TypeORM's options less those of one connection are what remains.
+  return {
+    ...(Object.fromEntries(kept) as unknown as ShardedDataSourceOptions),
+    nodes: Object.fromEntries(nodes.map((url, index) => [`n${index}`, { url }])),
+  }
+}
+
+/**
+ * TypeORM's tests count on `dropSchema` and `synchronize(true)` to drop every table of the database, also those that only they
+ * know. `ShardedDataSource` drops nothing but its own, so that the run has to clean up before it does.
+ */
+class CleanedDataSource extends ShardedDataSource {
+  override async synchronize(dropBeforeSync = false): Promise<void> {
+    if (dropBeforeSync) await dropForeignTables()
+    await super.synchronize(dropBeforeSync)
+  }
+
+  override async dropDatabase(): Promise<void> {
+    await dropForeignTables()
+    await super.dropDatabase()
+  }
+}
+
+/** As TypeORM's `clearDatabase` does it; what `sharding_` begins is this package's own. */
+async function dropForeignTables(): Promise<void> {
+  for (const connectionString of nodes) {
+    const client = new Client({ connectionString })
+    await client.connect()
+    try {
+      const { rows } = await client.query<{ text: string }>(foreignTables)
+      for (const { text } of rows) await client.query(text)
+    } finally {
+      await client.end()
+    }
+  }
+}
+
+const foreignTables = `
+  SELECT format('DROP %s IF EXISTS %I.%I CASCADE', kind, schema, name) AS text FROM (
+    SELECT CASE c.relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'TABLE' END AS kind,
+      n.nspname AS schema, c.relname AS name, c.relkind <> 'v' AND c.relkind <> 'm' AS last
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('v', 'm', 'r', 'p') AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
+      AND NOT starts_with(c.relname, 'sharding_')
+      AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e')
+    UNION ALL
+    SELECT 'TYPE', n.nspname, t.typname, true FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
+    WHERE t.typtype = 'e' AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+  ) AS parts ORDER BY last, kind`
+
+if (nodes.length > 0)
+  globalThis.createDataSourceOfRun = (options) =>
+    options.type === 'postgres' ? new CleanedDataSource(shardedOptions(options)) : undefined
+
+const connections = require(join(process.cwd(), 'ormconfig.json')) as object[]
+connections[0] = JSON.parse(process.env['TYPEORM_SUITE_CONNECTION'] ?? '{}')
