@@ -1,15 +1,17 @@
 /**
- * What users get from the registry: packs the package, looks at the list of files, installs the tarball into scratch
- * projects (import, require, both at once), and lets publint and attw judge it.
+ * What users get from the registry: packs the package, looks at the list of files, lets publint and attw judge it, and uses the
+ * tarball in the projects of `scratch-projects/`: type checks, import and require, Jest, vitest, Nest, bundles.
  */
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { dirname, join, normalize, resolve } from 'node:path'
+import { copyScratchProjects, runScratchProjects } from './scratch-projects'
 
 const root = resolve(__dirname, '..')
 const folder = mkdtempSync(join(tmpdir(), 'pack-check-'))
-const allowed = /^(package\.json|README\.md|LICENSE|dist\/.+\.(js|js\.map|d\.ts))$/
+const allowed =
+  /^(package\.json|README\.md|ARCHITECTURE\.md|CONTRIBUTING\.md|LICENSE|docs\/.+\.md|dist\/.+\.(js|js\.map|d\.ts))$/
 const required = ['package.json', 'README.md', 'LICENSE', 'dist/index.js', 'dist/index.d.ts']
 
 interface Packed {
@@ -36,7 +38,17 @@ const checkFiles = (packed: Packed): void => {
   const missing = required.filter((path) => !paths.includes(path))
   if (stray.length > 0) throw new Error(`The package holds files that users do not need: ${stray.join(', ')}`)
   if (missing.length > 0) throw new Error(`The package lacks ${missing.join(', ')}`)
-  console.log(`files: ${paths.length}, nothing but the build`)
+  for (const page of paths.filter((path) => path.endsWith('.md'))) checkLinks(page, paths)
+  console.log(`files: ${paths.length}, nothing but the build and the docs, whose links lead to files of the package`)
+}
+
+/** A relative link of a page must lead to a file, or to a folder with files, that users have too. */
+const checkLinks = (page: string, paths: readonly string[]): void => {
+  for (const [, link = ''] of readFileSync(join(root, page), 'utf8').matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)) {
+    const target = normalize(join(dirname(page), link)).replace(/\/$/, '')
+    if (!paths.some((path) => path === target || path.startsWith(`${target}/`)))
+      throw new Error(`${page} links to ${link}, which is not in the package`)
+  }
 }
 
 /** The tarball as npm would lay it out; everything it depends on comes from this checkout, so nothing is downloaded. */
@@ -84,7 +96,17 @@ import('typeorm-sharded').then((imported) => {
 `,
 }
 
-const main = (): void => {
+/** Installs the projects from their lock file, and the tarball with what it depends on beside them. */
+const useInProjects = async (tarball: string): Promise<void> => {
+  const projects = join(folder, 'projects')
+  copyScratchProjects(projects)
+  run('npm', ['ci', '--no-audit', '--no-fund', '--prefer-offline'], projects)
+  run('npm', ['install', '--no-save', '--no-audit', '--no-fund', '--prefer-offline', tarball], projects)
+  const problems = await runScratchProjects(projects)
+  if (problems.length > 0) throw new Error(problems.join('\n'))
+}
+
+const main = async (): Promise<void> => {
   const packed = pack()
   checkFiles(packed)
   const tarball = join(folder, packed.filename)
@@ -95,10 +117,12 @@ const main = (): void => {
   }
   process.stdout.write(run(tool('publint'), ['run', tarball, '--strict'], root))
   process.stdout.write(run(tool('attw'), [tarball, '--profile', 'node16'], root))
+  await useInProjects(tarball)
 }
 
-try {
-  main()
-} finally {
-  rmSync(folder, { recursive: true, force: true })
-}
+void main()
+  .catch((error: unknown) => {
+    console.error(error)
+    process.exitCode = 1
+  })
+  .finally(() => rmSync(folder, { recursive: true, force: true }))
