@@ -124,8 +124,11 @@ export function templateOf(statement: Node): Template {
   const printed = printStatement(numbered)
   const tables: NamedTable[] = []
   const again = parseStatement(printed.text) ?? printed
+  const seen = new Set<unknown>()
   visit(again.statements, (object) => {
-    if (object['schemaname'] === placeholderSchema) {
+    // A query for several columns at once stands in the tree for each of them.
+    if (object['schemaname'] === placeholderSchema && !seen.has(object)) {
+      seen.add(object)
       const rangeVar = object as RangeVar
       tables.push({ rangeVar, name: rangeVar.relname ?? '' })
     }

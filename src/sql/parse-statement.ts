@@ -2,6 +2,7 @@ import type { Node } from '@pgsql/types'
 import { hasSqlDetails, loadModule, parseSync } from 'libpg-query'
 import { Remembered } from '../collections/remembered'
 import { ShardedError } from '../errors/sharded-error'
+import { isTreeObject, visit } from './tree'
 
 /** A statement as PostgreSQL's own parser reads it. Frozen by agreement: whoever changes a tree copies it first. */
 export interface ParsedStatement {
@@ -43,9 +44,24 @@ export function parseStatement(text: string): ParsedStatement | undefined {
   return parsed
 }
 
+/**
+ * `SET (a, b) = (SELECT …)` is one query for two columns, of which the parser's JSON has a copy for each: both become one
+ * object again, as what stands in a place of the text is looked for by its object.
+ */
+function shareAssignments(tree: unknown): void {
+  let source: unknown
+  visit(tree, ({ MultiAssignRef: found }) => {
+    if (!isTreeObject(found)) return undefined
+    if (found['colno'] === 1) source = found['source']
+    else found['source'] = source
+    return undefined
+  })
+}
+
 function parse(text: string): ParsedStatement | undefined {
   try {
     const { stmts = [] } = parseSync(text)
+    shareAssignments(stmts)
     return Object.freeze({ text, statements: Object.freeze(stmts.flatMap(({ stmt }) => (stmt ? [stmt] : []))) })
   } catch (error) {
     if (hasSqlDetails(error)) return undefined

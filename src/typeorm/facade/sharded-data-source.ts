@@ -59,6 +59,7 @@ import { ShardedResultCache } from '../runners/sharded-result-cache'
 import { SchemaDataSource } from '../schema/schema-data-source'
 import { schemaMetadata } from '../schema/schema-metadata'
 import { StatementEngine } from '../statements/statement-engine'
+import { StatementWords } from '../statements/statement-words'
 import { currentRunnerOf } from './current-manager'
 import {
   checkOptions,
@@ -432,6 +433,10 @@ export class ShardedDataSource extends DataSource {
           return located.get(primaryKeyText(binding.metadata, entity))?.shard
         },
       }),
+      words: new StatementWords(
+        () => this.engine,
+        () => this.createQueryRunner() as ShardedQueryRunner,
+      ),
       synchronizeShard: (shard: Shard, drop: boolean) =>
         this.onSchema(shard.node, model, shard, (schema) => this.synchronizeSchema(schema, shard, drop)),
       dropShard: (shard: Shard) => this.onSchema(shard.node, model, shard, (schema) => this.dropSchema(schema, shard)),

@@ -526,7 +526,7 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
     const context = this.context(target)
     if (!context) return super.update(target, criteria, partialEntity, options)
     const checked = this.normalizeAndValidateWhereCriteria(criteria, 'update')
-    if (writes.isMove(context, checked, partialEntity)) return super.update(target, criteria, partialEntity, options)
+    if (writes.isWhole(context, checked, partialEntity)) return super.update(target, criteria, partialEntity, options)
     return writes.update(context, checked, partialEntity, options)
   }
 
@@ -536,7 +536,7 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
     options?: UpdateOptions,
   ): Promise<UpdateResult> {
     const context = this.context(target)
-    if (!context || writes.isMove(context, { criteria: {}, isPrimitive: false }, partialEntity))
+    if (!context || writes.isWhole(context, { criteria: {}, isPrimitive: false }, partialEntity))
       return super.updateAll(target, partialEntity, options)
     return writes.updateAll(context, partialEntity, options)
   }
@@ -547,7 +547,8 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
   ): Promise<DeleteResult> {
     const context = this.context(targetOrEntity)
     if (!context) return super.delete(targetOrEntity, criteria)
-    return writes.deleteBy(context, this.normalizeAndValidateWhereCriteria(criteria, 'delete'))
+    const checked = this.normalizeAndValidateWhereCriteria(criteria, 'delete')
+    return writes.isWhole(context, checked) ? super.delete(targetOrEntity, criteria) : writes.deleteBy(context, checked)
   }
 
   override async deleteAll<Entity extends ObjectLiteral>(targetOrEntity: EntityTarget<Entity>): Promise<DeleteResult> {
@@ -561,7 +562,9 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
   ): Promise<UpdateResult> {
     const context = this.context(targetOrEntity)
     if (!context) return super.softDelete(targetOrEntity, criteria)
-    return writes.softDeleteBy(context, 'softDelete', this.normalizeAndValidateWhereCriteria(criteria, 'softDelete'))
+    const checked = this.normalizeAndValidateWhereCriteria(criteria, 'softDelete')
+    if (writes.isWhole(context, checked)) return super.softDelete(targetOrEntity, criteria)
+    return writes.softDeleteBy(context, 'softDelete', checked)
   }
 
   override async restore<Entity extends ObjectLiteral>(
@@ -570,7 +573,9 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
   ): Promise<UpdateResult> {
     const context = this.context(targetOrEntity)
     if (!context) return super.restore(targetOrEntity, criteria)
-    return writes.softDeleteBy(context, 'restore', this.normalizeAndValidateWhereCriteria(criteria, 'restore'))
+    const checked = this.normalizeAndValidateWhereCriteria(criteria, 'restore')
+    if (writes.isWhole(context, checked)) return super.restore(targetOrEntity, criteria)
+    return writes.softDeleteBy(context, 'restore', checked)
   }
 
   override async clear<Entity>(entityClass: EntityTarget<Entity>, options?: { cascade?: boolean }): Promise<void> {
@@ -686,7 +691,7 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
       hint: this.hint,
       openRunner: () => this.dataSource.createQueryRunner() as ShardedQueryRunner,
       whole: {
-        mentions: (sql) => this.dataSource.engine.mentions(sql),
+        manager: this,
         find: (target, options) => super.find(target, options),
         findAndCount: (target, options) => super.findAndCount(target, options),
         findOne: (target, options) => super.findOne(target, options as FindOneOptions<ObjectLiteral>),

@@ -1,7 +1,7 @@
-import { type EntityMetadata, type EntityTarget, type FindManyOptions, FindOperator, type ObjectLiteral } from 'typeorm'
-import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata'
+import type { EntityManager, EntityMetadata, EntityTarget, FindManyOptions, ObjectLiteral } from 'typeorm'
 import type { Explanation } from '../../planning/explanation'
 import { isPlain } from './find-predicate'
+import { conditionReadsTables, loadsComputedColumn } from './own-sql'
 
 type Target = EntityTarget<ObjectLiteral>
 type Options = FindManyOptions<ObjectLiteral>
@@ -11,8 +11,8 @@ type Options = FindManyOptions<ObjectLiteral>
  * They do what the planned reads do not, for a statement or two more.
  */
 export interface WholeReads {
-  /** Whether a piece of SQL may name a sharded table. */
-  readonly mentions: (sql: string) => boolean
+  /** The manager whose statements go over all shards. */
+  readonly manager: EntityManager
   readonly find: (target: Target, options: Options) => Promise<ObjectLiteral[]>
   readonly findAndCount: (target: Target, options: Options) => Promise<[ObjectLiteral[], number]>
   readonly findOne: (target: Target, options: Options) => Promise<ObjectLiteral | null>
@@ -28,26 +28,12 @@ export interface WholeReads {
 }
 
 /** True for reads that even on one shard need their SQL read: it names tables as users do, or is kept in a cache. */
-export function needsParsing({ mentions }: WholeReads, metadata: EntityMetadata, { cache, where }: Options): boolean {
+export function needsParsing(metadata: EntityMetadata, options: Options): boolean {
+  const { cache, where } = options
   const { cache: option } = metadata.dataSource.options
   const isAlways = typeof option === 'object' && option.alwaysEnabled === true
   if (option && cache !== false && (isAlways || cache !== undefined)) return true
-  const isComputedOf = ({ isVirtualProperty, query }: ColumnMetadata): boolean =>
-    isVirtualProperty && query !== undefined && mentions(query(metadata.name))
-  return metadata.columns.some(isComputedOf) || namesTables(where, mentions)
-}
-
-/** True where a `Raw` in a condition may name a sharded table. */
-function namesTables(where: unknown, mentions: WholeReads['mentions']): boolean {
-  if (where instanceof FindOperator) {
-    if (where.type === 'raw') return mentions(where.getSql ? where.getSql('column') : String(where.value))
-    return (
-      namesTables(where.child, mentions) ||
-      (Array.isArray(where.value) && where.value.some((one: unknown) => namesTables(one, mentions)))
-    )
-  }
-  if (Array.isArray(where)) return where.some((branch) => namesTables(branch, mentions))
-  return isPlain(where) && Object.values(where).some((value) => namesTables(value, mentions))
+  return loadsComputedColumn(metadata, options) || conditionReadsTables(where)
 }
 
 /** True for reads that are left to TypeORM where they reach several shards. */

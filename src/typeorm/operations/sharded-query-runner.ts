@@ -12,6 +12,7 @@ import { PostgresQueryRunner } from 'typeorm/driver/postgres/PostgresQueryRunner
 import type { IsolationLevel } from 'typeorm/driver/types/IsolationLevel'
 import { validateIsolationLevel } from 'typeorm/driver/validate-isolation-level'
 import type { ReadStream } from 'typeorm/platform/PlatformTools'
+import type { QueryResult } from 'typeorm/query-runner/QueryResult'
 import { ShardedError } from '../../errors/sharded-error'
 import type { Fuse } from '../../execution/fuse'
 import type { NodeConnection } from '../../execution/node-connection'
@@ -30,6 +31,7 @@ import { ParticipantQueryRunner } from '../runners/participant-query-runner'
 import type { RowMoves } from '../runners/row-moves'
 import { ShardAccess, unwrap } from '../runners/shard-access'
 import type { ShardRuntime } from '../runners/shard-runtime'
+import type { ShardStatement } from '../runners/shard-statement'
 import type { MovingStatement } from '../runners/shard-transaction'
 import type { StatementEngine } from '../statements/statement-engine'
 import type { StatementContext } from '../statements/statement-run'
@@ -139,6 +141,14 @@ export class ShardedQueryRunner extends PostgresQueryRunner {
   async moveRows({ from, text, parameters }: MovingStatement, moves: RowMoves): Promise<number> {
     const context = { ...this.statementContext(), isExplicit: true, pinned: from, moves }
     return (await this.engine()?.run(text, parameters, context))?.affected ?? 0
+  }
+
+  async readOverShards({ shard, text, parameters }: ShardStatement): Promise<QueryResult> {
+    // The policy was asked when the operation was routed.
+    const context = { ...this.statementContext(), isExplicit: true, pinned: undefined, own: shard }
+    const result = await this.engine()?.run(text, parameters, context)
+    if (result) return result
+    throw new RangeError('A statement for a shard names a table of it.')
   }
 
   async atomically<T>(work: () => Promise<T>): Promise<T> {

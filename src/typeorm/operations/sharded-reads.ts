@@ -63,6 +63,7 @@ export function findPage(context: OperationContext, work: PageWork): Promise<Pag
     name: 'findPage',
     single: (manager, routed) => pageOfOne(manager, context.binding.metadata, routed, work),
     scatter: (scatter, routed) => pageOverShards(scatter, routed, work),
+    whole: ({ manager }, routed) => pageOfOne(manager, context.binding.metadata, routed, work),
     entities: (page) => page.rows,
   })
 }
@@ -190,8 +191,8 @@ export async function explainPageRead(context: OperationContext, work: PageWork)
 }
 
 /** True for reads that TypeORM does over all shards as over one database. */
-const isWhole = ({ whole, binding }: OperationContext, options: Options, shards: readonly Shard[]): boolean =>
-  needsParsing(whole, binding.metadata, options) || (shards.length > 1 && needsWhole(binding.metadata, options))
+const isWhole = ({ binding }: OperationContext, options: Options, shards: readonly Shard[]): boolean =>
+  needsParsing(binding.metadata, options) || (shards.length > 1 && needsWhole(binding.metadata, options))
 
 async function read<T>(context: OperationContext, given: Options, forms: ReadForms<T>): Promise<T> {
   const { access, binding } = context

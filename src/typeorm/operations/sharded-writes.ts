@@ -22,6 +22,7 @@ import { GivenIds, whenReserved } from '../binding/given-ids'
 import { changesKey, refuseKeyChange } from '../binding/pinned-key'
 import { primaryKeyText } from '../binding/primary-key-text'
 import { findPredicate } from '../find/find-predicate'
+import { conditionReadsTables, valuesReadTables } from '../find/own-sql'
 import { fillKey, keyValues, withKeyPredicate } from '../find/with-key'
 import { locateRows } from '../reads/locate-rows'
 import { inSavepoint, inTransaction } from '../runners/in-transaction'
@@ -89,12 +90,17 @@ export async function update(
   return one(results, mergeUpdateResults)
 }
 
-/** Whether an update has to move rows, of an entity that allows it: it is then done as a statement over the shards. */
-export function isMove(
-  { access, binding, hint }: OperationContext,
-  criteria: Criteria,
-  values: ObjectLiteral,
-): boolean {
+/**
+ * Whether a write by condition is done as one statement over the shards: an update that has to move rows, and SQL of the
+ * application that may read tables: what it reads is read once, before any shard is written.
+ */
+export function isWhole(context: OperationContext, criteria: Criteria, values?: ObjectLiteral): boolean {
+  if (conditionReadsTables(criteria.criteria) || valuesReadTables(values)) return true
+  return values !== undefined && isMove(context, criteria, values)
+}
+
+/** Whether an update has to move rows, of an entity that allows it. */
+function isMove({ access, binding, hint }: OperationContext, criteria: Criteria, values: ObjectLiteral): boolean {
   if (binding.entity.onKeyChange !== 'move') return false
   const given = criteriaWhere(binding, criteria)
   const where = hint?.kind === 'key' ? withKeyPredicate(binding, given, keyValues(binding, hint.value)) : given
@@ -199,6 +205,16 @@ export async function insert(context: OperationContext, given: ObjectLiteral | O
     name: 'insert',
     given,
     work: (manager, rows) => manager.insert(target as never, rows as never),
+    ...(valuesReadTables(given) && {
+      workOnAll: (manager) =>
+        manager
+          .createQueryBuilder()
+          .insert()
+          .into(target)
+          .values(given as never)
+          .execute(),
+      isAlwaysOnAll: true,
+    }),
   })
 }
 
@@ -226,6 +242,7 @@ export async function upsert(
   const part = (manager: EntityManager, rows: ObjectLiteral | ObjectLiteral[]) =>
     upsertPart(manager, binding, { rows, overwritten, conflictColumns, options })
   // Rows that are left out shift what TypeORM takes for whose: over several shards that is one statement, as it is on one.
+  const isComputed = valuesReadTables(given)
   const leavesOut = !isPathList(options) && options.skipUpdateIfNoValuesChanged === true
   return insertRows(context, {
     name: 'upsert',
@@ -234,7 +251,8 @@ export async function upsert(
       rows === given && !makesIds
         ? manager.upsert(binding.metadata.target as never, rows as never, options as never)
         : part(manager, rows),
-    ...(leavesOut && { workOnAll: (manager) => part(manager, given) }),
+    ...((leavesOut || isComputed) && { workOnAll: (manager) => part(manager, given) }),
+    isAlwaysOnAll: isComputed,
   })
 }
 
@@ -290,6 +308,8 @@ interface Insertion {
   readonly work: (manager: EntityManager, rows: ObjectLiteral | ObjectLiteral[]) => Promise<InsertResult>
   /** In place of `work` on each of several shards, one statement over all of them. */
   readonly workOnAll?: (manager: EntityManager) => Promise<InsertResult>
+  /** Where all rows go to one shard as well: SQL of the application in it may read others. */
+  readonly isAlwaysOnAll?: boolean
 }
 
 async function insertRows(context: OperationContext, insertion: Insertion): Promise<InsertResult> {
@@ -310,12 +330,12 @@ async function insertRows(context: OperationContext, insertion: Insertion): Prom
 async function insertPlaced(
   { access, binding, openRunner }: OperationContext,
   places: ReadonlyMap<Shard, readonly number[]>,
-  { given, work, workOnAll }: Insertion,
+  { given, work, workOnAll, isAlwaysOnAll }: Insertion,
   order: WriteOrder | undefined,
 ): Promise<InsertResult> {
   const rows = Array.isArray(given) ? given : [given]
   const [only = binding.shards[0], another] = places.keys()
-  if (!another) {
+  if (!another && !isAlwaysOnAll) {
     const whole = only ? [{ shard: only, work: (manager: EntityManager) => work(manager, given) }] : []
     const [result] = await writeShards(access, whole, openRunner, { order })
     return result ?? new InsertResultClass()

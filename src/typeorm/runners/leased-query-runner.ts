@@ -1,23 +1,19 @@
-import type { EntityManager } from 'typeorm'
-import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver'
-import { PostgresQueryRunner } from 'typeorm/driver/postgres/PostgresQueryRunner'
 import type { Lease } from '../../execution/node-pool'
 import type { BoundClient } from './bound-client'
 import type { ShardDataSource } from './shard-data-source'
+import { ShardQueryRunner } from './shard-query-runner'
 
 /**
  * A query runner of one shard on a connection that was taken for it: TypeORM's own runner takes its connection by itself,
  * and cannot be told of limits.
  */
-export class LeasedQueryRunner extends PostgresQueryRunner {
-  declare readonly manager: EntityManager
-
+export class LeasedQueryRunner extends ShardQueryRunner {
   constructor(
     dataSource: ShardDataSource,
     client: BoundClient,
     private readonly lease: Lease,
   ) {
-    super(dataSource.driver as PostgresDriver, 'master')
+    super(dataSource, 'master', dataSource.words)
     this.databaseConnection = client
     dataSource.guarded(this)
     dataSource.createEntityManager(this)

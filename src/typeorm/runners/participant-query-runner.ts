@@ -1,9 +1,7 @@
-import type { EntityManager } from 'typeorm'
-import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver'
-import { PostgresQueryRunner } from 'typeorm/driver/postgres/PostgresQueryRunner'
 import type { IsolationLevel } from 'typeorm/driver/types/IsolationLevel'
 import type { BoundClient } from './bound-client'
 import type { ShardDataSource } from './shard-data-source'
+import { ShardQueryRunner } from './shard-query-runner'
 import type { ShardTransaction } from './shard-transaction'
 
 /**
@@ -11,18 +9,14 @@ import type { ShardTransaction } from './shard-transaction'
  * bound to its shard. To TypeORM it is in a transaction already, so that `save` opens none; the connection is not its to
  * give back.
  */
-export class ParticipantQueryRunner extends PostgresQueryRunner {
-  declare readonly manager: EntityManager
+export class ParticipantQueryRunner extends ShardQueryRunner {
   /** What TypeORM's own start of a transaction does: it is told of the one that there is. */
   private told: (() => Promise<void>) | undefined
 
   /** @param transaction what it is a part of; undefined for the statements of a scatter, which write nothing */
-  constructor(
-    dataSource: ShardDataSource,
-    client: BoundClient,
-    readonly transaction?: ShardTransaction,
-  ) {
-    super(dataSource.driver as PostgresDriver, 'master')
+  constructor(dataSource: ShardDataSource, client: BoundClient, transaction?: ShardTransaction) {
+    // The statements of a scatter are bound already.
+    super(dataSource, 'master', transaction && dataSource.words, transaction)
     this.databaseConnection = client
     this.isTransactionActive = true
     this.transactionDepth = 1

@@ -12,13 +12,16 @@ import type { Shard } from '../../topology/shard'
 import { ShardQueryBuilder } from './array-insert-query-builder'
 import type { BindText } from './bound-client'
 import { GuardedBroadcaster, type KeyGuard } from './key-guard'
+import type { OwnWords } from './own-words'
 import { FacadePool, pgFacade } from './pg-facade'
+import { ShardQueryRunner } from './shard-query-runner'
 import { ShardedResultCache } from './sharded-result-cache'
 
 /** What a shard's data source shares with all others. */
 export interface ShardTemplate {
   readonly dataSource: DataSource
   readonly guard: KeyGuard
+  readonly words: OwnWords
   readonly synchronizeShard: (shard: Shard, drop: boolean) => Promise<void>
   readonly dropShard: (shard: Shard) => Promise<void>
 }
@@ -87,8 +90,13 @@ export class ShardDataSource extends DataSource {
     return new ShardQueryBuilder(this, entityOrRunner as QueryRunner | undefined)
   }
 
-  override createQueryRunner(mode?: ReplicationMode): QueryRunner {
-    return this.guarded(super.createQueryRunner(mode))
+  override createQueryRunner(mode: ReplicationMode = 'master'): QueryRunner {
+    const runner = new ShardQueryRunner(this, mode, this.words)
+    return this.guarded(Object.assign(runner, { manager: this.createEntityManager(runner) }))
+  }
+
+  get words(): OwnWords {
+    return this.template.words
   }
 
   /** Lets the guard look at what a query runner of this shard writes. */

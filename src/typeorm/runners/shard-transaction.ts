@@ -1,8 +1,10 @@
 import type { EntityManager, QueryRunner } from 'typeorm'
+import type { QueryResult } from 'typeorm/query-runner/QueryResult'
 import type { Fuse } from '../../execution/fuse'
 import type { NodeConnection } from '../../execution/node-connection'
 import type { Shard } from '../../topology/shard'
 import type { RowMoves } from './row-moves'
+import type { ShardStatement } from './shard-statement'
 
 /** A transaction over shards: a query runner that opens nodes as they are touched. */
 export interface ShardTransaction extends QueryRunner {
@@ -14,6 +16,8 @@ export interface ShardTransaction extends QueryRunner {
   openNodes(nodes: readonly string[]): Promise<void>
   /** Runs an UPDATE that may set the shard key of one shard's rows and so move them. @returns how many rows it found */
   moveRows(statement: MovingStatement, moves: RowMoves): Promise<number>
+  /** Answers a query that was made for one shard and names, in the application's own words, rows of others. */
+  readOverShards(statement: ShardStatement): Promise<QueryResult>
   /** Runs work of several steps that must not stay half done where the caller goes on after its error: in savepoints. */
   atomically<T>(work: () => Promise<T>): Promise<T>
   /** What is to be undone in memory when the present level of the transaction, or one around it, rolls back. */

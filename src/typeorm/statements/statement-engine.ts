@@ -238,12 +238,17 @@ export class StatementEngine implements StatementWriter {
    * The one node where all that a statement reads and writes lies, each group's part on one shard; undefined where there
    * is none.
    */
-  onePlace(
-    { analysis, statement }: ReadStatement,
+  onePlace(read: ReadStatement, parameters: readonly unknown[], context: StatementContext): Place | undefined {
+    // The rows of an INSERT are placed one by one.
+    return 'InsertStmt' in read.statement ? undefined : this.placeOf(read, parameters, context)
+  }
+
+  /** The one place of all tables that a statement names; the rows that an INSERT brings are not looked at. */
+  placeOf(
+    { analysis }: ReadStatement,
     parameters: readonly unknown[],
-    context: StatementContext,
+    context: Pick<StatementContext, 'pinned' | 'own' | 'lookedUp'>,
   ): Place | undefined {
-    if ('InsertStmt' in statement) return undefined
     const shards = new Map<string, Shard>()
     for (const cluster of analysis.clusters) {
       const [shard, another] = this.shardsOf(cluster, parameters, context)
@@ -277,9 +282,14 @@ export class StatementEngine implements StatementWriter {
     return lookUpClusters(this.runtime, statement, { parameters, context })
   }
 
-  shardsOf(cluster: Cluster, parameters: readonly unknown[], { pinned, lookedUp }: StatementContext): readonly Shard[] {
+  shardsOf(
+    cluster: Cluster,
+    parameters: readonly unknown[],
+    { pinned, own, lookedUp }: Pick<StatementContext, 'pinned' | 'own' | 'lookedUp'>,
+  ): readonly Shard[] {
     const [use] = cluster.uses
     if (pinned && pinned.group === use?.table.group) return [pinned]
+    if (own && own.group === use?.table.group && [...cluster.uses].some(isTemplated)) return [own]
     const shards = this.runtime.map.groups.get(use?.table.group ?? '') ?? []
     const { shards: indexes } = routeCluster(cluster, parameters, shards.length)
     const found = lookedUp?.get(cluster)
@@ -355,7 +365,7 @@ export class StatementEngine implements StatementWriter {
     const [first, ...others] = this.allowedShards(analysis.main, run, false)
     if (!first) throw new RangeError('A statement has at least one shard.')
     const { values, valuesOn, replacements, split } = splitLists(analysis.main, { ...run, ...substitutes })
-    const onShards: ShardsRun = { ...run, values, valuesOn, shards: [first, ...others] }
+    const onShards: ShardsRun = { ...run, values, valuesOn, shipped, shards: [first, ...others] }
     const make = () => this.plan(onShards, localise(select, namedUses(analysis), replacements), shipped)
     // A plan holds the names of the first shard's types, and how the nodes asked sort.
     const nodes = [...new Set(onShards.shards.map(({ node }) => node))]
@@ -634,6 +644,9 @@ const homeFirst = ({ map, nodes }: ShardRuntime): readonly string[] => [
   map.home,
   ...nodes.filter((node) => node !== map.home),
 ]
+
+/** TypeORM's own name of a table, rather than the application's. */
+const isTemplated = ({ rangeVar }: TableUse): boolean => rangeVar.schemaname === placeholderSchema
 
 function onlyColumns(row: Row, names: readonly string[]): Row {
   const result: Record<string, unknown> = {}

@@ -1,10 +1,11 @@
 import type { Node } from '@pgsql/types'
 import type { FinishPlan } from '../../planning/finish-plan'
 import { isPageNumber, limitNumber, pageNumber } from '../../planning/page-number'
+import { withShippedRows } from '../../planning/shipped-rows'
 import { templateOf } from '../../planning/statement-template'
 import { knownValue } from '../../routing/key-atoms'
 import { selectNode, targetNode, typeCast } from '../../sql/nodes'
-import { askHome, pick, type ShardsRun, type StatementContext } from './statement-run'
+import { askHome, pick, type ShardsRun } from './statement-run'
 
 /** LIMIT and OFFSET of a statement as it has them. */
 interface WrittenPage {
@@ -23,31 +24,31 @@ interface StatementPage {
 export const armPageOf = ({ armPage }: FinishPlan): WrittenPage => armPage ?? { limit: undefined, offset: undefined }
 
 /** LIMIT and OFFSET as numbers; undefined where PostgreSQL itself refuses one: below zero, or past its bigint. */
-export async function statementPage(
-  written: WrittenPage,
-  { values, context }: Pick<ShardsRun, 'values' | 'context'>,
-): Promise<StatementPage | undefined> {
-  const rows = await numberOf(written.limit, values, context)
-  const before = (await numberOf(written.offset, values, context)) ?? 0
+export async function statementPage(written: WrittenPage, run: PageRun): Promise<StatementPage | undefined> {
+  const rows = await numberOf(written.limit, run)
+  const before = (await numberOf(written.offset, run)) ?? 0
   if (!isPageNumber(before) || !isPageNumber(rows ?? 0)) return undefined
   const offset = pageNumber(before)
   const limit = limitNumber(rows)
-  return { offset, limit, end: limit === undefined ? undefined : offset + limit }
+  return { offset, limit, end: limit === undefined ? undefined : Math.min(offset + limit, Number.MAX_SAFE_INTEGER) }
 }
 
+type PageRun = Pick<ShardsRun, 'values' | 'context' | 'shipped'>
+
+const maxBigint = 2n ** 63n - 1n
+
+/** A whole number of SQL: of those that PostgreSQL takes, none is rounded to one that it does not. */
+const wholeNumber = (text: string): number =>
+  BigInt(text) > maxBigint ? Number(text) : Math.min(Number(text), Number.MAX_SAFE_INTEGER)
+
 /** The value of LIMIT or OFFSET; undefined for none and for NULL. */
-async function numberOf(
-  node: Node | undefined,
-  values: readonly unknown[],
-  context: StatementContext,
-): Promise<number | undefined> {
+async function numberOf(node: Node | undefined, { values, context, shipped }: PageRun): Promise<number | undefined> {
   if (!node) return undefined
   const known = knownValue(node, { parameter: (number) => values[number - 1] })
   if (known?.value === null) return undefined
-  if (known && /^-?\d+$/.test(String(known.value))) return Number(known.value)
-  const { text, parameters } = templateOf({
-    SelectStmt: selectNode({ targetList: [targetNode(typeCast(node, 'int8'), 'n')] }),
-  })
+  if (known && /^-?\d+$/.test(String(known.value))) return wholeNumber(String(known.value))
+  const asked: Node = { SelectStmt: selectNode({ targetList: [targetNode(typeCast(node, 'int8'), 'n')] }) }
+  const { text, parameters } = withShippedRows(templateOf(asked), shipped)
   const [row] = await askHome(text, pick(parameters, values), context)
-  return row?.['n'] == null ? undefined : Number(row['n'])
+  return row?.['n'] == null ? undefined : wholeNumber(String(row['n']))
 }

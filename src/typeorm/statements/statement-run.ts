@@ -26,6 +26,11 @@ export interface StatementContext {
   readonly isExplicit?: boolean
   /** The shard of its group that the caller named: no condition is asked which it is. */
   readonly pinned?: Shard | undefined
+  /**
+   * The shard that tables of the placeholder schema mean: TypeORM made the statement for it. What the application's own words
+   * name in it means all rows.
+   */
+  readonly own?: Shard | undefined
   /** A move that the caller asked for: it needs no leave of the entity. */
   readonly moves?: RowMoves | undefined
   /** What lookups leave of the shards of clusters of the statement. */
@@ -60,6 +65,8 @@ export interface ShardsRun extends Run {
   readonly shards: readonly [Shard, ...Shard[]]
   /** The parameters, and behind them the arrays of shipped rows and of split lists. */
   readonly values: readonly unknown[]
+  /** The rows of detached parts, which LIMIT may name as well. */
+  readonly shipped: readonly ShippedRows[]
   /** The values with a shard's own part of each list; undefined where all shards have the same. */
   readonly valuesOn: SplitLists['valuesOn']
 }

@@ -151,7 +151,7 @@ function canonicalOrUndefined({ entity }: ShardedTable, index: number, value: un
 }
 
 async function insert(engine: StatementWriter, write: Write, statement: InsertStmt): Promise<QueryResult> {
-  const { analysis, parameters, context } = write
+  const { analysis, context } = write
   const use = analysis.uses.find(({ rangeVar }) => rangeVar === statement.relation)
   if (!use) {
     // An unsharded table takes what a query over the shards gives.
@@ -168,7 +168,9 @@ async function insert(engine: StatementWriter, write: Write, statement: InsertSt
   refuseProblems(analysis)
   const columns = insertedColumns(statement, use.table)
   const rows = select.valuesLists.map((list) => ('List' in list ? (list.List.items ?? []) : []))
-  const keyed = withGeneratedKeys(use.table, columns, rows, parameters)
+  // What its VALUES ask of other shards is read once, before any row is there.
+  const { shipped, values, replacements } = await engine.substitute(write)
+  const keyed = withGeneratedKeys(use.table, columns, rows, values)
   const complete = await withIds(use.table, bindingOf(engine, use.table), keyed, (row, inserted) =>
     keyOfRow(use.table, inserted, row),
   )
@@ -184,8 +186,6 @@ async function insert(engine: StatementWriter, write: Write, statement: InsertSt
     if (list) list.push(row)
     else byShard.set(shard, [row])
   }
-  const { shipped, replacements } = await engine.substitute(write)
-  if (shipped.length > 0) throw unsupported('An INSERT with a subquery over other shards in its VALUES', use.table)
   const mayLeaveOut = byShard.size > 1 && statement.onConflictClause && statement.returningClause
   const names =
     statement.cols || mayLeaveOut || cols.length > columns.length
@@ -206,7 +206,8 @@ async function insert(engine: StatementWriter, write: Write, statement: InsertSt
         },
       }
       const part = mayLeaveOut ? withRowPlaces(plain, own) : plain
-      const template = templateOf(localise({ InsertStmt: part } as Node, namedUses(analysis), replacements))
+      const local = templateOf(localise({ InsertStmt: part } as Node, namedUses(analysis), replacements))
+      const template = withShippedRows(local, shipped)
       return { shard, work: (manager) => queryOn(manager, template.text, pick(template.parameters, complete.values)) }
     }),
     context.openRunner,

@@ -1,0 +1,24 @@
+/** Calls and comparisons whose grammar has a FROM that names no table. */
+const otherFrom = /\bis\s+(?:not\s+)?distinct\s+from\b|\b(?:extract|substring|trim|overlay)\s*\([^()]*\bfrom\b/giu
+
+const tableWord = /\b(?:from|join|table)\b/iu
+
+/**
+ * Whether a piece of SQL (an expression, a condition, a subquery) may read a table. True too often rather than too rarely: a
+ * table is named behind FROM, JOIN or TABLE only, and a literal with such a word counts as one.
+ *
+ * @example
+ * readsTables('(SELECT max(n) FROM "order")') // true
+ * readsTables('extract(year FROM born) + 1') // false
+ */
+export const readsTables = (fragment: string): boolean => tableWord.test(fragment.replace(otherFrom, ' '))
+
+/** Places where a statement names a table, but for those where it names one of the placeholder schema or calls `unnest`. */
+const namedTable =
+  /\b(?:from|join|into|update|using|table|only)\b(?!\s+(?:"__shard__"\s*\.|unnest\s*\(|(?:set|of|nowait|skip)\b)|\s*$)|\breg(?:class|type)\b|\bto_reg/iu
+
+/**
+ * Whether a statement for one shard may name a table in words that TypeORM did not make: TypeORM's own names stand in the
+ * placeholder schema. True too often rather than too rarely.
+ */
+export const mayNameOtherTables = (text: string): boolean => namedTable.test(text)

@@ -1,0 +1,67 @@
+import type { QueryResult } from 'typeorm/query-runner/QueryResult'
+import { ShardedError } from '../../errors/sharded-error'
+import { placeholderSchema } from '../../planning/bind-shard-names'
+import { targetTable } from '../../sql/statement-parts'
+import type { OwnWords } from '../runners/own-words'
+import type { ShardStatement } from '../runners/shard-statement'
+import type { ShardTransaction } from '../runners/shard-transaction'
+import type { StatementEngine } from './statement-engine'
+import { wholeText } from './statement-run'
+
+/** Reads what the application's own words name in the statements of shards, as the engine reads statements over shards. */
+export class StatementWords implements OwnWords {
+  constructor(
+    private readonly engine: () => StatementEngine,
+    private readonly openRunner: () => ShardTransaction,
+  ) {}
+
+  async textOn({ shard, text, parameters }: ShardStatement): Promise<string | undefined> {
+    const engine = this.engine()
+    const read = engine.mentions(text) ? await engine.understand(text) : undefined
+    if (!read) return text
+    const { uses } = read.analysis
+    // A table of no entity may be one that the application keeps on every node.
+    const homeTables = read.analysis.homeTables.filter(
+      ({ schemaname, relname = '' }) => engine.catalog.homeColumns(schemaname, relname) !== undefined,
+    )
+    const isOwn = uses.map(({ rangeVar }) => rangeVar.schemaname !== placeholderSchema)
+    if (!isOwn.includes(true) && homeTables.length === 0) return text
+    if (!isOwn.includes(false))
+      throw refuse(
+        uses.map(({ table }) => table.name),
+        { shard, text, parameters },
+      )
+    const known = { ...read, analysis: { ...read.analysis, homeTables } }
+    const place = engine.placeOf(known, parameters, { own: shard })
+    return place?.shards.get(shard.group) === shard ? wholeText(read, place) : undefined
+  }
+
+  async overShards(statement: ShardStatement, transaction: ShardTransaction | undefined): Promise<QueryResult> {
+    const { text, shard } = statement
+    const read = await this.engine().understand(text)
+    const written = read && targetTable(read.statement)
+    if (written)
+      throw new ShardedError(
+        'STATEMENT_UNSUPPORTED',
+        `A write of ${written.relname} on ${shard.name} names, in SQL of the application, rows that may lie elsewhere.`,
+        { details: { table: written.relname, shard: shard.name, statement: text.slice(0, 500) } },
+      )
+    if (transaction) return transaction.readOverShards(statement)
+    const runner = this.openRunner()
+    try {
+      return await runner.readOverShards(statement)
+    } finally {
+      await runner.release()
+    }
+  }
+}
+
+function refuse(tables: readonly string[], { shard, text }: ShardStatement): ShardedError {
+  const [table = ''] = tables
+  return new ShardedError(
+    'STATEMENT_UNSUPPORTED',
+    `SQL on the data source of ${shard.name} names ${table}, and does not say whether it means the rows of this shard or of all. ` +
+      `Write "${placeholderSchema}"."${table}" for those of this shard, or use the sharded data source.`,
+    { details: { tables, shard: shard.name, statement: text.slice(0, 500) } },
+  )
+}
