@@ -58,6 +58,7 @@ import { ShardedRelationLoader } from '../runners/sharded-relation-loader'
 import { ShardedResultCache } from '../runners/sharded-result-cache'
 import { SchemaDataSource } from '../schema/schema-data-source'
 import { schemaMetadata } from '../schema/schema-metadata'
+import { type SchemaLog, ShardedSchemaBuilder } from '../schema/sharded-schema-builder'
 import { StatementEngine } from '../statements/statement-engine'
 import { StatementWords } from '../statements/statement-words'
 import { currentRunnerOf } from './current-manager'
@@ -119,6 +120,7 @@ export class ShardedDataSource extends DataSource {
     super({ ...options, parseInt8: undefined, driver: pgFacade(() => late.home()), nativeDriver: false } as never)
     late.home = () => this.pool(homeOf(options))
     this.wrapCache()
+    this.wrapSchemaBuilder()
     this.sharding = options
     this.cursorSigner = cursorSignerOf(options)
     Object.assign(this, { relationLoader: new ShardedRelationLoader(this, () => this.runtime) })
@@ -133,6 +135,25 @@ export class ShardedDataSource extends DataSource {
   private wrapCache(): void {
     const { queryResultCache: cache } = this
     if (cache) Object.assign(this, { queryResultCache: new ShardedResultCache(() => cache) })
+  }
+
+  /** TypeORM's command line and its migrations ask the driver for the schema. */
+  private wrapSchemaBuilder(): void {
+    const plain = this.driver.createSchemaBuilder.bind(this.driver)
+    const sharded = new ShardedSchemaBuilder({ build: () => this.synchronize(), logs: () => this.schemaLogs() })
+    Object.assign(this.driver, {
+      createSchemaBuilder: () => (this.built?.hasShardedEntities ? sharded : plain()),
+    })
+  }
+
+  private async schemaLogs(): Promise<readonly SchemaLog[]> {
+    const { map } = this.runtime
+    const logs: SchemaLog[] = []
+    await this.eachSchema(async (schema, shard) => {
+      logs.push({ node: shard?.node ?? map.home, shard: shard?.name, statements: await schema.log() })
+    })
+    const places = [undefined, ...map.shards.keys()]
+    return logs.sort((a, b) => places.indexOf(a.shard) - places.indexOf(b.shard))
   }
 
   /** What initialisation has built; for this package's own parts. */

@@ -1,4 +1,6 @@
 import { DataSource, type EntityMetadata, type QueryRunner } from 'typeorm'
+import { Query } from 'typeorm/driver/Query'
+import type { SqlInMemory } from 'typeorm/driver/SqlInMemory'
 import type { NodePool } from '../../execution/node-pool'
 import { sqlState } from '../../execution/sql-state'
 import type { Shard } from '../../topology/shard'
@@ -67,6 +69,23 @@ export class SchemaDataSource extends DataSource {
     if (dropBeforeSync) await this.dropDatabase()
     if (this.shard?.layout === 'schema') await this.pool.query(`CREATE SCHEMA IF NOT EXISTS "${this.shard.name}"`)
     await super.synchronize(false)
+  }
+
+  /** The statements that `synchronize` would run, lookups aside. */
+  async log(): Promise<SqlInMemory> {
+    const statements = await this.driver.createSchemaBuilder().log()
+    const { shard } = this
+    if (shard?.layout !== 'schema' || (await this.hasSchema(shard.name))) return statements
+    const { upQueries, downQueries } = statements
+    return {
+      upQueries: [new Query(`CREATE SCHEMA "${shard.name}"`), ...upQueries],
+      downQueries: [...downQueries, new Query(`DROP SCHEMA "${shard.name}"`)],
+    }
+  }
+
+  private async hasSchema(name: string): Promise<boolean> {
+    const { rows } = await this.pool.query('SELECT FROM pg_namespace WHERE nspname = $1', [name])
+    return rows.length > 0
   }
 
   /**
