@@ -72,6 +72,21 @@ export const errorCatalogue = Object.freeze({
     'A row’s relatives in one colocation group share its shard key.',
     'Give both the same shard key. To link rows of different shard keys, use an entity of its own in place of a junction table: colocated with one side, and with the other side’s id in a plain column.',
   ),
+  // sessions
+  SESSION_NEEDS_RUNNER: entry(
+    'What a statement does to its session would stay in a pooled connection, for whoever has it next.',
+    'Send it on a query runner (dataSource.createQueryRunner()), or inside dataSource.transaction(…).',
+    'no-writes',
+  ),
+  SESSION_NOT_HELD: entry(
+    'A statement over shards runs in sessions of several nodes, which must be alike.',
+    'Set it with SET LOCAL or set_config(…, true) in the transaction that needs it, to a value that every node takes.',
+  ),
+  SESSION_STATEMENT_UNSUPPORTED: entry(
+    'A statement about one server’s session or transaction cannot hold on several.',
+    'Use what the message names, or send it to one shard’s own data source (dataSource.shard(name)).',
+    'no-writes',
+  ),
   // metadata
   ENTITY_WITHOUT_SHARD_KEY: entry(
     'A sharded entity needs to say which column places its rows.',

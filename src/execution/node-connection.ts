@@ -60,6 +60,8 @@ export class NodeConnection {
   lockWatch: LockWatch | undefined
   /** A statement has written rows since this was last set to false. */
   hasWritten = false
+  /** Its session has what the next holder must not have: it is closed when it is given back. */
+  isChanged = false
   private isBusy = false
   private isReleased = false
   private readonly held = new HeldStart()
@@ -193,7 +195,7 @@ export class NodeConnection {
   /** The holder gives the connection back, and may use it no more. @returns false where nobody else may use it either */
   retire(): boolean {
     this.isReleased = true
-    return this.session.isClean
+    return this.session.isClean && !this.isChanged
   }
 
   /** What a statement failed with, by what is then known of it. */

@@ -47,7 +47,10 @@ async function split(participants: readonly Participant[]): Promise<Sides> {
     const haveWritten = await Promise.all(participants.map((one) => within((fuse) => one.hasWritten(fuse))))
     return {
       readers: participants.filter((_, index) => !haveWritten[index]),
-      writers: participants.filter((_, index) => haveWritten[index]),
+      // The first decides.
+      writers: participants
+        .filter((_, index) => haveWritten[index])
+        .sort((a, b) => Number(b.mustDecide) - Number(a.mustDecide)),
     }
   } catch (error) {
     await rollBackAll(participants)

@@ -1,12 +1,15 @@
+import { ShardedError } from '../errors/sharded-error'
 import type { Fuse } from '../execution/fuse'
 import type { NodeConnection } from '../execution/node-connection'
 import type { Lease, NodePool } from '../execution/node-pool'
+import { isServerRefusal } from '../execution/server-refusal'
 import type { StatementResult } from '../execution/statement-result'
+import { savepointName } from './session-script'
 
 export interface TransactionSettings {
   readonly isolation: string | undefined
-  /** 1 is the transaction, each further level a savepoint. */
-  readonly depth: number
+  /** What the other nodes were told since the transaction began: asked for when there is a connection to tell it on. */
+  readonly script: () => readonly string[]
 }
 
 /**
@@ -31,28 +34,31 @@ export class NodeTransaction {
     return new NodeTransaction(node, connection, undefined).begin(settings)
   }
 
-  private async begin({ isolation, depth }: TransactionSettings): Promise<this> {
+  private async begin({ isolation, script: told }: TransactionSettings): Promise<this> {
+    const script = told()
     this.connection.hasWritten = false
+    const start = isolation ? `START TRANSACTION ISOLATION LEVEL ${isolation}` : 'START TRANSACTION'
     try {
-      await this.send(isolation ? `START TRANSACTION ISOLATION LEVEL ${isolation}` : 'START TRANSACTION')
-      for (let level = 1; level < depth; level++) await this.savepoint(level)
+      // All of the script goes in one message. A line of its own ends a text whose last line is a comment.
+      await this.send([start, ...script].join('\n;'))
       return this
     } catch (error) {
-      this.release(true)
-      throw error
+      if (this.lease) this.release(true)
+      else if (this.connection.inTransaction) await this.rollback().catch(() => undefined)
+      throw script.length > 0 && isServerRefusal(error) ? notHeld(this.node, error) : error
     }
   }
 
-  savepoint(level: number): Promise<void> {
-    return this.send(`SAVEPOINT typeorm_${level}`)
+  savepoint(name: string): Promise<void> {
+    return this.send(`SAVEPOINT ${savepointName(name)}`)
   }
 
-  releaseSavepoint(level: number): Promise<void> {
-    return this.send(`RELEASE SAVEPOINT typeorm_${level}`)
+  releaseSavepoint(name: string): Promise<void> {
+    return this.send(`RELEASE SAVEPOINT ${savepointName(name)}`)
   }
 
-  rollbackToSavepoint(level: number): Promise<void> {
-    return this.send(`ROLLBACK TO SAVEPOINT typeorm_${level}`)
+  rollbackToSavepoint(name: string): Promise<void> {
+    return this.send(`ROLLBACK TO SAVEPOINT ${savepointName(name)}`)
   }
 
   /** False where the server answered COMMIT with a rollback, since an earlier statement had failed. */
@@ -86,4 +92,12 @@ export class NodeTransaction {
   private async send(text: string): Promise<void> {
     await this.query(text)
   }
+}
+
+function notHeld(node: string, cause: Error): ShardedError {
+  return new ShardedError(
+    'SESSION_NOT_HELD',
+    `Node ${node} joined the transaction, and refused what its session had been told: ${cause.message}.`,
+    { details: { node }, cause, labels: ['no-writes'] },
+  )
 }

@@ -10,6 +10,8 @@ export interface Participant {
   readonly isFailed: boolean
   /** Its server has an open transaction, failed or not. */
   readonly isOpen: boolean
+  /** It has done what a prepared transaction may not have done: it decides, and is not prepared. */
+  readonly mustDecide: boolean
   /** Its connection is gone. */
   readonly hasEnded: boolean
   /** Whether the server has given it a transaction id: without one there is nothing to commit. */

@@ -51,6 +51,7 @@ import { ShardedQueryRunner } from '../operations/sharded-query-runner'
 import { locateRows } from '../reads/locate-rows'
 import { KeyGuard } from '../runners/key-guard'
 import { pgFacade, shardBinder } from '../runners/pg-facade'
+import { refuseSessionOf } from '../runners/refuse-session'
 import { ShardAccess } from '../runners/shard-access'
 import { ShardDataSource } from '../runners/shard-data-source'
 import { type ShardHandle, ShardRuntime, type TransactionSettings } from '../runners/shard-runtime'
@@ -348,14 +349,19 @@ export class ShardedDataSource extends DataSource {
     })
   }
 
-  /** Raw SQL over the shards as one database; in the present transaction, where the option `currentManager` names one. */
+  /**
+   * Raw SQL over the shards as one database; in the present transaction, where the option `currentManager` names one.
+   *
+   * @throws ShardedError SESSION_NEEDS_RUNNER for what would stay in a session of the pool, and what a statement throws
+   */
   // TypeORM's own default type of a raw result.
   // biome-ignore lint/suspicious/noExplicitAny: the signature is TypeORM's
-  override query<T = any>(
+  override async query<T = any>(
     query: string,
     parameters?: unknown[] | ObjectLiteral,
     queryRunner: QueryRunner | undefined = this.currentRunner(),
   ): Promise<T> {
+    if (!queryRunner) await refuseSessionOf(query, parameters)
     return super.query(query, parameters, queryRunner)
   }
 

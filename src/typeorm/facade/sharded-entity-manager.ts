@@ -733,6 +733,6 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
 
   private get transactionRunner(): ShardedQueryRunner | undefined {
     const runner = this.queryRunner
-    return runner instanceof ShardedQueryRunner && runner.isTransactionActive ? runner : undefined
+    return runner instanceof ShardedQueryRunner ? runner.transaction : undefined
   }
 }

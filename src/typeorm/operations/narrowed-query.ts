@@ -3,6 +3,7 @@ import { ShardedError } from '../../errors/sharded-error'
 import { mayWriteRows } from '../../execution/is-read'
 import type { ScatterLimits } from '../../execution/scatter-limits'
 import type { Shard } from '../../topology/shard'
+import { refuseSessionOf } from '../runners/refuse-session'
 import { ShardAccess } from '../runners/shard-access'
 import type { StatementEngine } from '../statements/statement-engine'
 import type { Hint } from './hint'
@@ -64,7 +65,10 @@ async function hintedQuery<T>(
     } = hintStatement(engine.runtime, hint, { read, parameters: parameters ?? [] })
     return dataSource.query(text, [...values], narrow(runner, { pinned }))
   }
-  if (hint.kind === 'shard') return access.onShard(hint.shard, (manager) => manager.query(query, parameters))
+  if (hint.kind === 'shard') {
+    await refuseSessionOf(query, isNamed ? [] : (parameters ?? []))
+    return access.onShard(hint.shard, (manager) => manager.query(query, parameters))
+  }
   throw new ShardedError('NOT_SHARDED', 'withShardKey is about shards, and the statement names no sharded table.', {
     details: { statement: query.slice(0, 500) },
   })

@@ -181,7 +181,7 @@ class ShardedRelationQueryBuilder<Entity extends ObjectLiteral> extends (narrowe
     if (!shard) return super.loadMany<T>()
     const { runtime } = this.dataSource as RoutedDataSource
     const given = this.queryRunner
-    const transaction = given instanceof ShardedQueryRunner && given.isTransactionActive ? given : undefined
+    const transaction = given instanceof ShardedQueryRunner ? given.transaction : undefined
     const isEntity = of !== null && typeof of === 'object'
     const [key] = mainAlias?.metadata.primaryColumns ?? []
     return new ShardAccess(runtime, transaction).onShard(shard, ({ dataSource, queryRunner }) =>

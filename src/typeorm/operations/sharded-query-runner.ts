@@ -21,13 +21,18 @@ import { OperationLimits } from '../../execution/operation-limits'
 import type { ScatterLimits } from '../../execution/scatter-limits'
 import { isServerRefusal } from '../../execution/server-refusal'
 import type { Explanation } from '../../planning/explanation'
+import { loadParser } from '../../sql/parse-statement'
+import type { KeptStatement } from '../../sql/session-statement'
+import { mayChangeSession, sessionText } from '../../sql/session-text'
 import type { Shard } from '../../topology/shard'
 import { commitTransaction } from '../../transactions/commit-transaction'
 import { NodeTransaction } from '../../transactions/node-transaction'
 import type { Participant } from '../../transactions/participant'
+import { type HeldSetting, SessionScript } from '../../transactions/session-script'
 import { UndoLog } from '../../transactions/undo-log'
 import { BoundClient } from '../runners/bound-client'
 import { ParticipantQueryRunner } from '../runners/participant-query-runner'
+import { refuseOverShards, refuseSession } from '../runners/refuse-session'
 import type { RowMoves } from '../runners/row-moves'
 import { ShardAccess, unwrap } from '../runners/shard-access'
 import type { ShardRuntime } from '../runners/shard-runtime'
@@ -35,6 +40,9 @@ import type { ShardStatement } from '../runners/shard-statement'
 import type { MovingStatement } from '../runners/shard-transaction'
 import type { StatementEngine } from '../statements/statement-engine'
 import type { StatementContext } from '../statements/statement-run'
+import { checkInside, checkOutside } from './check-session'
+import { runSessionText } from './run-session-text'
+import { SessionControl, type SessionHost, type Telling } from './session-control'
 
 interface NodePart {
   readonly transaction: NodeTransaction
@@ -60,7 +68,7 @@ export interface StatementNarrowing {
  * transaction it opens each node when it is first touched, one connection and one PostgreSQL transaction a node, and
  * commits them as `commit-transaction.ts` says.
  */
-export class ShardedQueryRunner extends PostgresQueryRunner {
+export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHost {
   declare readonly manager: EntityManager
   private readonly parts = new Map<string, Promise<NodePart>>()
   private readonly opened: NodePart[] = []
@@ -68,7 +76,17 @@ export class ShardedQueryRunner extends PostgresQueryRunner {
   private ending = false
   private lastCommit: Promise<void> | undefined
   private readonly undone = new UndoLog()
-  private isolation: string | undefined
+  /** What the session was told, which every node of a transaction is told. */
+  readonly script = new SessionScript()
+  private readonly control = new SessionControl(this)
+  /** As the transaction was begun. */
+  isolation: string | undefined
+  /** SQL has ended a transaction that a call began: the call that ends it finds it over. */
+  private wasEnded = false
+  /** The home node has done in this transaction, or in this session, what cannot be prepared. */
+  private readonly unpreparable = { inTransaction: false, inSession: false }
+  /** The home node's session has what no next holder must have. */
+  private isChanged = false
   /** In the mode `single-shard`, the shard of the transaction. */
   private onlyShard: Shard | undefined
   /** Of views that `narrowed` gives. */
@@ -130,12 +148,30 @@ export class ShardedQueryRunner extends PostgresQueryRunner {
   /** Statements that name a sharded table are routed and merged; all others are the home node's. */
   override async query(query: string, parameters?: unknown[], useStructuredResult?: boolean): Promise<never> {
     const engine = this.engine()
-    if (!engine?.mentions(query)) return this.atHome(query, parameters, useStructuredResult)
+    if (mayChangeSession(query)) {
+      const result = await this.aboutSession(query, parameters)
+      if (result) return (useStructuredResult ? result : result.raw) as never
+    }
+    if (!engine?.mentions(query)) return this.sendHome(query, parameters, useStructuredResult)
     if (this.isReleased) throw new QueryRunnerAlreadyReleasedError()
     if (parameters && !Array.isArray(parameters)) throw new NamedPlaceholdersNotSupportedError()
     const result = await engine.run(query, parameters ?? [], this.statementContext())
     if (result) return (useStructuredResult ? result : result.raw) as never
-    return this.atHome(query, parameters, useStructuredResult)
+    return this.sendHome(query, parameters, useStructuredResult)
+  }
+
+  /** What statements about the session, or the transaction, answer; undefined for a text that is about neither. */
+  private async aboutSession(query: string, parameters: unknown[] | undefined): Promise<QueryResult | undefined> {
+    await loadParser()
+    const parts = sessionText(query)
+    if (!parts) return undefined
+    if (this.isReleased) throw new QueryRunnerAlreadyReleasedError()
+    if (parameters && !Array.isArray(parameters)) throw new NamedPlaceholdersNotSupportedError()
+    const catalog = this.engine()?.catalog
+    refuseOverShards(parts, catalog)
+    const [part, another] = parts
+    if (part && !another) return this.control.run({ ...part, text: query }, parameters ?? [])
+    return runSessionText(this, query, { parts, parameters: parameters ?? [], catalog })
   }
 
   async moveRows({ from, text, parameters }: MovingStatement, moves: RowMoves): Promise<number> {
@@ -153,19 +189,19 @@ export class ShardedQueryRunner extends PostgresQueryRunner {
 
   async atomically<T>(work: () => Promise<T>): Promise<T> {
     const depth = this.transactionDepth
-    await this.onEach((part) => part.transaction.savepoint(depth))
+    const name = levelName(depth)
+    await this.savepoint(name)
     this.transactionDepth = depth + 1
     try {
       const result = await work()
-      await this.onEach((part) => part.transaction.releaseSavepoint(depth))
-      this.undone.release(depth + 1)
+      await this.releaseSavepoint(name)
       return result
     } catch (error) {
       const parts = await this.openParts()
+      const undoneTo = this.script.depthOf(name)
       // A statement that failed has aborted its node's transaction, as it would without us, and so nothing can be committed.
-      if (!parts.some((part) => part.transaction.connection.isTransactionFailed))
-        await this.onEach((part) => part.transaction.rollbackToSavepoint(depth))
-      this.undone.rollback(depth + 1)
+      if (!parts.some((part) => part.transaction.connection.isTransactionFailed)) await this.rollbackToSavepoint(name)
+      this.undone.rollback(undoneTo)
       throw error
     } finally {
       this.transactionDepth = depth
@@ -173,7 +209,7 @@ export class ShardedQueryRunner extends PostgresQueryRunner {
   }
 
   onRollback(undo: () => void): void {
-    this.undone.add(this.transactionDepth, undo)
+    this.undone.add(this.script.depth, undo)
   }
 
   /** How a query over shards would be answered. @throws ShardedError NOT_SHARDED, and what `query` refuses */
@@ -183,17 +219,32 @@ export class ShardedQueryRunner extends PostgresQueryRunner {
     return engine.explain(query, parameters, this.statementContext())
   }
 
+  /**
+   * The transaction that operations on shards are part of; undefined: they have connections of the pools.
+   *
+   * @throws ShardedError SESSION_NOT_HELD where those would not have what the session was told
+   */
+  get transaction(): this | undefined {
+    if (this.isTransactionActive) return this
+    checkOutside(this.script)
+    return undefined
+  }
+
   private statementContext(): StatementContext {
     return {
-      access: new ShardAccess(this.runtime(), this.isTransactionActive ? this : undefined, this.operationLimits),
-      home: (text, values) => this.atHome(text, [...values], true),
+      access: new ShardAccess(this.runtime(), this.transaction, this.operationLimits),
+      home: (text, values) => this.sendHome(text, [...values], true),
       openRunner: () => this.dataSource.createQueryRunner() as ShardedQueryRunner,
       isExplicit: this.narrowing?.isExplicit ?? false,
       pinned: this.narrowing?.pinned,
     }
   }
 
-  private async atHome(query: string, parameters?: unknown[], useStructuredResult?: boolean): Promise<never> {
+  atHome(text: string, parameters: readonly unknown[] = []): Promise<QueryResult> {
+    return this.sendHome(text, parameters.length > 0 ? [...parameters] : undefined, true)
+  }
+
+  private async sendHome(query: string, parameters?: unknown[], useStructuredResult?: boolean): Promise<never> {
     const fuse = this.operationLimits?.shardFuse()
     if (fuse) return this.atHomeWithin(fuse, query, parameters, useStructuredResult)
     if (this.isTransactionActive) await this.openNode(this.runtime().map.home)
@@ -228,6 +279,11 @@ export class ShardedQueryRunner extends PostgresQueryRunner {
     onError?: (error: Error) => unknown,
   ): Promise<ReadStream> {
     const engine = this.engine()
+    if (mayChangeSession(query)) {
+      await loadParser()
+      const what = sessionText(query)?.find(({ session }) => session)
+      if (what) throw refuseSession('A stream of it', 'statements about the session are sent by query()')
+    }
     if (!engine?.mentions(query)) {
       if (this.operationLimits)
         throw new ShardedError('LIMITS_UNSUPPORTED', 'withLimits does not reach a stream of unsharded tables.', {})
@@ -245,6 +301,15 @@ export class ShardedQueryRunner extends PostgresQueryRunner {
   override async startTransaction(isolationLevel?: IsolationLevel): Promise<void> {
     const isolation = isolationLevel ?? this.dataSource.options.isolationLevel
     validateIsolationLevel(this.driver.supportedIsolationLevels, isolation)
+    await this.start(isolation)
+    this.wasEnded = false
+  }
+
+  begin(isolation: string | undefined): Promise<void> {
+    return this.start(isolation)
+  }
+
+  private async start(isolation: string | undefined): Promise<void> {
     this.isTransactionActive = true
     try {
       await this.broadcaster.broadcast('BeforeTransactionStart')
@@ -253,9 +318,81 @@ export class ShardedQueryRunner extends PostgresQueryRunner {
       throw error
     }
     if (this.transactionDepth === 0) this.isolation = isolation
-    else await this.onEach((part) => part.transaction.savepoint(this.transactionDepth))
+    else await this.savepoint(levelName(this.transactionDepth))
     this.transactionDepth += 1
     await this.broadcaster.broadcast('AfterTransactionStart')
+  }
+
+  /** As SQL ends a transaction: with all levels that are nested in it. */
+  async end(by: 'commit' | 'rollback'): Promise<readonly HeldSetting[]> {
+    this.transactionDepth = 1
+    const modes = this.script.settings.filter(({ isMode }) => isMode)
+    await (by === 'commit' ? this.commitTransaction() : this.rollbackTransaction())
+    this.wasEnded = true
+    return modes
+  }
+
+  async savepoint(name: string): Promise<void> {
+    const parts = await this.openParts()
+    this.script.savepoint(name)
+    for (const { transaction } of parts) await transaction.savepoint(name)
+  }
+
+  async releaseSavepoint(name: string): Promise<void> {
+    const parts = await this.openParts()
+    for (const { transaction } of parts) await transaction.releaseSavepoint(name)
+    const depth = this.script.depthOf(name)
+    this.script.release(name)
+    this.undone.release(depth)
+  }
+
+  async rollbackToSavepoint(name: string): Promise<void> {
+    const parts = await this.openParts()
+    this.undone.rollback(this.script.depthOf(name))
+    for (const { transaction } of parts) await transaction.rollbackToSavepoint(name)
+    this.script.rollbackTo(name)
+  }
+
+  async tell(setting: HeldSetting, { text, parameters, mayWait }: Telling): Promise<QueryResult | undefined> {
+    const isSingle = this.runtime().transactions.mode === 'single-shard'
+    const waits = (mayWait || (isSingle && !setting.isOfSession)) && this.parts.size === 0
+    if (!waits && (setting.isOfSession || this.parts.size === 0)) await this.openNode(this.runtime().map.home)
+    const parts = await this.openParts()
+    this.script.hold(setting)
+    try {
+      const result = parts.some(({ isHome }) => isHome) ? await this.atHome(text, parameters) : undefined
+      const { localText } = setting
+      if (localText !== undefined)
+        for (const part of parts) if (!part.isHome) await tellNode(part.transaction, localText)
+      return result
+    } catch (error) {
+      this.script.drop(setting)
+      throw error
+    }
+  }
+
+  noteKept({ what, leaks, isPreparable }: KeptStatement): void {
+    if (leaks) this.isChanged = true
+    if (isPreparable) return
+    // Temporary tables may be read again in any later transaction.
+    if (leaks) this.unpreparable.inSession = true
+    if (!this.isTransactionActive) return
+    this.unpreparable.inTransaction = true
+    // PostgreSQL gives a transaction no id for a notification, which goes out when it commits all the same.
+    if (what.toLowerCase().includes('notify')) this.notesWrite()
+  }
+
+  private notesWrite(): void {
+    const client: BoundClient | undefined = this.databaseConnection
+    if (client) client.connection.hasWritten = true
+  }
+
+  shardedConstraints(names: readonly string[]): readonly string[] {
+    const runtime = this.runtime()
+    const constraints = this.dataSource.entityMetadatas
+      .filter(({ target }) => runtime.bindingOf(target))
+      .flatMap(({ foreignKeys, uniques, exclusions }) => [...foreignKeys, ...uniques, ...exclusions])
+    return names.filter((name) => constraints.some((one) => one.name === name))
   }
 
   override commitTransaction(): Promise<void> {
@@ -265,32 +402,43 @@ export class ShardedQueryRunner extends PostgresQueryRunner {
   }
 
   private async commit(): Promise<void> {
+    if (this.hasEndedBefore()) return
     if (!this.isTransactionActive || this.ending) throw new TransactionNotStartedError()
     await this.broadcaster.broadcast('BeforeTransactionCommit')
     if (this.transactionDepth > 1) {
-      await this.onEach((part) => part.transaction.releaseSavepoint(this.transactionDepth - 1))
-      this.undone.release(this.transactionDepth)
+      await this.releaseSavepoint(levelName(this.transactionDepth - 1))
       this.transactionDepth -= 1
     } else {
       try {
         await this.commitNodes()
       } catch (error) {
         this.undone.rollback(0)
+        this.script.end({ committed: false })
         throw error
       }
       this.undone.clear()
+      this.script.end({ committed: true })
     }
     await this.broadcaster.broadcast('AfterTransactionCommit')
   }
 
+  /** PostgreSQL warns of the end of a transaction that SQL has ended, and does nothing. */
+  private hasEndedBefore(): boolean {
+    const { wasEnded } = this
+    this.wasEnded = false
+    return wasEnded && !this.isTransactionActive
+  }
+
   override async rollbackTransaction(): Promise<void> {
+    if (this.hasEndedBefore()) return
     if (!this.isTransactionActive || this.ending) throw new TransactionNotStartedError()
     await this.broadcaster.broadcast('BeforeTransactionRollback')
-    this.undone.rollback(this.transactionDepth)
     if (this.transactionDepth > 1) {
-      await this.onEach((part) => part.transaction.rollbackToSavepoint(this.transactionDepth - 1))
+      await this.rollbackToSavepoint(levelName(this.transactionDepth - 1))
       this.transactionDepth -= 1
     } else {
+      this.undone.rollback(0)
+      this.script.end({ committed: false })
       const parts = await this.endParts()
       const results = await Promise.allSettled(parts.map((part) => part.transaction.rollback()))
       this.finish(parts)
@@ -306,6 +454,8 @@ export class ShardedQueryRunner extends PostgresQueryRunner {
     await this.lastCommit
     if (this.parts.size > 0) this.finish(await this.endParts())
     this.undone.rollback(0)
+    const client: BoundClient | undefined = this.databaseConnection
+    if (client && (this.isChanged || this.script.ofSession.length > 0)) client.connection.isChanged = true
     await super.release()
   }
 
@@ -326,7 +476,7 @@ export class ShardedQueryRunner extends PostgresQueryRunner {
     const parts = await this.endParts()
     try {
       await commitTransaction(
-        parts.map((part) => participantOf(part)),
+        parts.map((part) => participantOf(part, part.isHome && this.isUnpreparable)),
         this.runtime().transactions.twoPhase,
       )
     } catch (error) {
@@ -337,8 +487,9 @@ export class ShardedQueryRunner extends PostgresQueryRunner {
     }
   }
 
-  /** @throws ShardedError SINGLE_SHARD_TRANSACTION for a second shard where there may be one only */
+  /** @throws ShardedError SESSION_NOT_HELD; SINGLE_SHARD_TRANSACTION for a second shard where there may be one only */
   private admit(shard: Shard): void {
+    checkInside(this.script)
     if (this.runtime().transactions.mode !== 'single-shard') return
     this.onlyShard ??= shard
     if (this.onlyShard.name === shard.name) return
@@ -373,13 +524,15 @@ export class ShardedQueryRunner extends PostgresQueryRunner {
 
   private async openPart(node: string): Promise<NodePart> {
     const runtime = this.runtime()
-    const settings = { isolation: this.isolation, depth: this.transactionDepth }
+    const { isolation, script } = this
     const part = { runners: new Map(), limited: [], isHome: node === runtime.map.home }
-    if (node !== runtime.map.home) {
+    if (!part.isHome) {
+      const settings = { isolation, script: () => script.forNode(part) }
       return { transaction: await NodeTransaction.open(runtime.pool(node), settings), ...part }
     }
     // The home node's part speaks on this runner's own connection, which may have been taken before the transaction.
     const client: BoundClient = await this.connect()
+    const settings = { isolation, script: () => script.forNode(part) }
     return { transaction: await NodeTransaction.over(node, client.connection, settings), ...part }
   }
 
@@ -398,10 +551,6 @@ export class ShardedQueryRunner extends PostgresQueryRunner {
     return parts
   }
 
-  private async onEach(work: (part: NodePart) => Promise<void>): Promise<void> {
-    for (const part of await this.openParts()) await work(part)
-  }
-
   /** Ends the transaction's bookkeeping and gives the other nodes' connections back, closing those that are not at rest. */
   private finish(parts: readonly NodePart[]): void {
     this.parts.clear()
@@ -409,6 +558,7 @@ export class ShardedQueryRunner extends PostgresQueryRunner {
     this.onlyShard = undefined
     this.transactionDepth = 0
     this.isTransactionActive = false
+    this.unpreparable.inTransaction = false
     for (const { transaction, isHome } of parts) {
       const { connection } = transaction
       connection.lockWatch = undefined
@@ -419,10 +569,26 @@ export class ShardedQueryRunner extends PostgresQueryRunner {
     this.ending = false
   }
 
+  private get isUnpreparable(): boolean {
+    return this.unpreparable.inTransaction || this.unpreparable.inSession
+  }
+
   /** TypeORM's own way to give a broken connection back; it is not part of its types. */
   private closeConnection(): void {
     const runner = this as unknown as { releasePostgresConnection(error: Error): Promise<void> }
     void runner.releasePostgresConnection(new Error('The transaction did not end.'))
+  }
+}
+
+/** The savepoint of a nested transaction, as TypeORM names it. */
+const levelName = (depth: number): string => `typeorm_${depth}`
+
+/** By TypeORM's error, as the home node's own connection would. */
+async function tellNode({ connection, node }: NodeTransaction, text: string): Promise<void> {
+  try {
+    await connection.query(text, undefined, undefined)
+  } catch (error) {
+    throw isServerRefusal(error) ? new QueryFailedError(text, [], Object.assign(error, { node })) : error
   }
 }
 
@@ -436,12 +602,13 @@ function singleShard(first: string, second: string): ShardedError {
   )
 }
 
-function participantOf({ transaction, runners }: NodePart): Participant {
+function participantOf({ transaction, runners }: NodePart, mustDecide: boolean): Participant {
   const { node, connection } = transaction
   return {
     node,
     shards: [...runners.keys()],
     isFailed: connection.isTransactionFailed,
+    mustDecide,
     get isOpen() {
       return connection.inTransaction
     },

@@ -14,6 +14,7 @@ import type { BindText } from './bound-client'
 import { GuardedBroadcaster, type KeyGuard } from './key-guard'
 import type { OwnWords } from './own-words'
 import { FacadePool, pgFacade } from './pg-facade'
+import { refuseSessionOf } from './refuse-session'
 import { ShardQueryRunner } from './shard-query-runner'
 import { ShardedResultCache } from './sharded-result-cache'
 
@@ -102,6 +103,18 @@ export class ShardDataSource extends DataSource {
   /** Lets the guard look at what a query runner of this shard writes. */
   guarded<Runner extends QueryRunner>(runner: Runner): Runner {
     return Object.assign(runner, { broadcaster: new GuardedBroadcaster(runner, this.template.guard, this.shard) })
+  }
+
+  /** @throws ShardedError SESSION_NEEDS_RUNNER for what would stay in a session of the pool */
+  // TypeORM's own default type of a raw result.
+  // biome-ignore lint/suspicious/noExplicitAny: the signature is TypeORM's
+  override async query<T = any>(
+    query: string,
+    parameters?: unknown[] | ObjectLiteral,
+    queryRunner?: QueryRunner,
+  ): Promise<T> {
+    if (!queryRunner) await refuseSessionOf(query, parameters)
+    return super.query(query, parameters, queryRunner)
   }
 
   /** Closes nothing: the connections are the node's. */

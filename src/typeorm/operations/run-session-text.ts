@@ -1,0 +1,67 @@
+import { QueryResult } from 'typeorm/query-runner/QueryResult'
+import { ShardedError } from '../../errors/sharded-error'
+import type { TableCatalog } from '../../routing/table-catalog'
+import type { TextPart } from '../../sql/session-text'
+import { isControl, shardedTables } from '../runners/refuse-session'
+import { type SessionHost, settingOf } from './session-control'
+
+interface Runner extends Pick<SessionHost, 'isTransactionActive' | 'atHome' | 'noteKept' | 'script'> {
+  query(text: string): Promise<unknown>
+}
+
+export interface SessionText {
+  readonly parts: readonly TextPart[]
+  readonly parameters: readonly unknown[]
+  readonly catalog: TableCatalog | undefined
+}
+
+/**
+ * Runs a text of several statements of which some are about the session: one after the other, where each stands in a
+ * transaction that the text, or the caller, has begun. PostgreSQL makes one transaction of others: they go to the home node
+ * as they are, if they name nothing that is elsewhere.
+ *
+ * @throws ShardedError STATEMENT_UNSUPPORTED where statements stand outside of it
+ */
+export async function runSessionText(
+  runner: Runner,
+  text: string,
+  { parts, parameters, catalog }: SessionText,
+): Promise<QueryResult> {
+  // With parameters it is an error of PostgreSQL's.
+  if (parameters.length > 0) return runner.atHome(text, parameters)
+  if (isEnclosed(parts, runner.isTransactionActive)) {
+    for (const part of parts) await runner.query(part.text)
+    return new QueryResult()
+  }
+  const isOfHome = parts.every(
+    ({ node, session }) => !isControl(session) && !(catalog && shardedTables(node, catalog)[0]),
+  )
+  if (!isOfHome)
+    throw new ShardedError(
+      'STATEMENT_UNSUPPORTED',
+      'Several statements stand in one text, and not all of them between its BEGIN and COMMIT.',
+      { details: { statement: text.slice(0, 500) } },
+    )
+  const result = await runner.atHome(text)
+  for (const part of parts) note(runner, part)
+  return result
+}
+
+/** What the home node's session has of a statement that it was sent. */
+function note(runner: Runner, { text, session }: TextPart): void {
+  if (session?.kind === 'setting' && !session.isLocal) runner.script.keep(settingOf(text, session))
+  else if (session?.kind === 'kept') runner.noteKept(session)
+  else if (session?.kind === 'config')
+    runner.noteKept({ kind: 'kept', what: 'set_config()', leaks: true, isPreparable: true, sets: true })
+}
+
+/** Statements are in a transaction, or are about the session alone. */
+function isEnclosed(parts: readonly TextPart[], isActive: boolean): boolean {
+  let inside = isActive
+  return parts.every(({ session }) => {
+    if (session?.kind === 'begin') inside = true
+    const isIn = inside
+    if (session?.kind === 'commit' || session?.kind === 'rollback') inside = session.chain
+    return isIn || session?.kind === 'setting' || session?.kind === 'config'
+  })
+}
