@@ -29,6 +29,7 @@ export type { ShardMap } from './topology/shard-map'
 export type { ControlPoint, ControlPointListener } from './transactions/control-point'
 export type { PendingTransaction, RecoveryReport } from './transactions/recover-transactions'
 export type { TransactionMode } from './transactions/transaction-mode'
+export type { PlacementFault } from './typeorm/binding/row-placement'
 export { type Location, ShardedDataSource } from './typeorm/facade/sharded-data-source'
 export type {
   CursorOptions,
@@ -51,3 +52,9 @@ export type {
 export type { MoveOptions } from './typeorm/operations/move-entity'
 export { ShardedSelectQueryBuilder } from './typeorm/operations/sharded-query-builders'
 export type { EntityStream, StreamOptions } from './typeorm/reads/stream-entities'
+export type {
+  MisplacedRow,
+  PlacementProgress,
+  PlacementReport,
+  VerifyPlacementOptions,
+} from './typeorm/reads/verify-placement'

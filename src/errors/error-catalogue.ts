@@ -112,6 +112,10 @@ export const errorCatalogue = Object.freeze({
     'A foreign key or a junction table cannot span shards.',
     'Colocate the two entities. Or declare the relation with createForeignKeyConstraints: false, neither eager nor lazy nor many-to-many, and load the related entity yourself.',
   ),
+  RELATION_UNCHECKED: entry(
+    'A row and the one that it refers to lie on one shard only where their foreign key, or their shard keys, hold them together.',
+    'Leave out createForeignKeyConstraints: false, or add the shard key to the @JoinColumn()s of the relation.',
+  ),
   NAME_INVALID: entry(
     'PostgreSQL cuts names at 63 bytes, keeps some for itself, and two tables cannot share one.',
     'Shorten or change the name.',

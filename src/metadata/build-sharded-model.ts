@@ -9,6 +9,7 @@ import type { EntityTarget, ShardArgsStorage, ShardedArgs } from './shard-args-s
 import type { KeyColumn, ShardedEntity, ShardedModel, ShardGroup } from './sharded-entity'
 import type { Layout, ScatterOptions } from './sharded-options'
 import { snakeCase } from './snake-case'
+import { refuseUncheckedRelation } from './unchecked-relation'
 
 /** What the data source's options add to the decorators. */
 export interface ModelDefaults {
@@ -38,7 +39,7 @@ interface GroupOwner {
  *
  * @throws ShardedError ENTITY_WITHOUT_SHARD_KEY, KEY_TYPE_UNSUPPORTED, GROUP_CONFLICT, COLOCATION_INVALID,
  *   UNIQUE_WITHOUT_SHARD_KEY, SEQUENCE_ON_SHARDED_ENTITY, RELATION_LEAVES_SHARD, NAME_INVALID,
- *   OPTIONS_INVALID, FUNCTION_INVALID, ID_COLUMN_INVALID; DECLARATIONS_INVALID if there are several
+ *   RELATION_UNCHECKED, OPTIONS_INVALID, FUNCTION_INVALID, ID_COLUMN_INVALID; DECLARATIONS_INVALID if there are several
  */
 export function buildShardedModel(
   entities: readonly EntityDescription[],
@@ -66,6 +67,12 @@ export function buildShardedModel(
   }
   const placed = (target: EntityTarget) => !declared.has(target) || groupOf.has(target)
   for (const entity of entities) checkRelations(entity, { groupOf, placed, refusals })
+  for (const one of declared.values()) {
+    const colocated = (target: EntityTarget) =>
+      groupOf.get(target) === groupOf.get(one.entity.target) ? declared.get(target) : undefined
+    for (const relation of one.entity.relations)
+      refusals.attempt(() => refuseUncheckedRelation(one, relation, colocated))
+  }
   if (!defaults.refusals) refusals.throwAny()
   return Object.freeze({ entities: model, groups })
 }
@@ -299,7 +306,9 @@ function freezeEntity(
     group,
     keyColumns: Object.freeze(
       keyColumns.flatMap((column): KeyColumn[] =>
-        column.keyType ? [Object.freeze({ propertyPath: column.propertyPath, type: column.keyType })] : [],
+        column.keyType
+          ? [Object.freeze({ propertyPath: column.propertyPath, type: column.keyType, ...column.modifiers })]
+          : [],
       ),
     ),
     fn,

@@ -1,3 +1,4 @@
+import type { TypeModifiers } from '../values/column-type'
 import type { KeyType } from '../values/key-type'
 import type { EntityTarget } from './shard-args-storage'
 
@@ -24,6 +25,8 @@ export interface ColumnDescription {
   readonly type: string
   /** undefined: no sharding function takes columns of this type. */
   readonly keyType: KeyType | undefined
+  /** What its declaration says behind the name of its type. */
+  readonly modifiers?: TypeModifiers
   readonly isPrimary: boolean
   readonly generation: 'increment' | 'uuid' | 'rowid' | 'identity' | undefined
 }
@@ -33,6 +36,14 @@ export interface UniqueDescription {
   readonly properties: readonly string[]
 }
 
+/** The side of a relation that has the foreign key; of a many-to-many, the one that has the junction table. */
+export interface OwningSide {
+  /** Whether the database checks that what is referred to is there. */
+  readonly isChecked: boolean
+  /** Properties of the foreign key, and those of the other entity that they refer to; none for a many-to-many. */
+  readonly joins: readonly { readonly own: string; readonly referenced: string }[]
+}
+
 export interface RelationDescription {
   readonly property: string
   readonly inverse: EntityTarget
@@ -40,6 +51,8 @@ export interface RelationDescription {
   /** A foreign key constraint would be created, on this side or in a junction table. */
   readonly hasForeignKey: boolean
   readonly isManyToMany: boolean
+  /** What its own side refers to and how, where that is the side; undefined for the other side. */
+  readonly owning?: OwningSide
   /** Loaded with every read, or at the first touch of the property: no place to refuse it later. */
   readonly isEagerOrLazy: boolean
 }

@@ -1,12 +1,11 @@
 import type { BoundFunction } from '../functions/sharding-function'
 import type { ShardedIdKind } from '../ids/sharded-id-kind'
-import type { KeyType } from '../values/key-type'
+import type { ColumnType } from '../values/column-type'
 import type { EntityTarget } from './shard-args-storage'
 import type { KeyChangePolicy, Layout, ScatterOptions } from './sharded-options'
 
-export interface KeyColumn {
+export interface KeyColumn extends ColumnType {
   readonly propertyPath: string
-  readonly type: KeyType
 }
 
 /** The column whose values `@ShardedId` makes. */

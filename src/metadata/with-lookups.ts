@@ -115,10 +115,10 @@ function build(
 
 /** A value is found by its canonical text, and so must have one. */
 function keyColumn(
-  { propertyPath, keyType, type }: ColumnDescription,
+  { propertyPath, keyType, modifiers, type }: ColumnDescription,
   { args, description }: Pick<Declared, 'args' | 'description'>,
 ): KeyColumn {
-  if (keyType) return Object.freeze({ propertyPath, type: keyType })
+  if (keyType) return Object.freeze({ propertyPath, type: keyType, ...modifiers })
   throw invalid(description, args, `needs ${propertyPath}, whose values of type ${type} cannot be told apart here`)
 }
 

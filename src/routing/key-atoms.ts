@@ -1,7 +1,9 @@
 import type { A_Expr, Node } from '@pgsql/types'
 import type { KeyBound, KeyConstraint } from '../functions/sharding-function'
-import { isTreeObject, namesOf } from '../sql/tree'
+import { namesOf } from '../sql/tree'
 import { canonicalKey } from '../values/canonical-key'
+import { type TypedValue, valueToCompare } from '../values/converted-value'
+import { knownArray, knownValue, type ParameterReader } from './known-value'
 import { type Predicate, unknownPredicate } from './predicate'
 import type { ShardedTable, SlotReader } from './table-catalog'
 
@@ -22,9 +24,8 @@ interface SlotCarrier {
 }
 
 /** How an expression is understood: which key column it is, and which value. */
-export interface KeyReader {
+export interface KeyReader extends ParameterReader {
   keyColumn(expression: Node | undefined): KeyColumnUse | undefined
-  parameter(number: number): unknown
 }
 
 /**
@@ -54,13 +55,8 @@ function comparison(expression: A_Expr, reader: KeyReader): Predicate {
       listOf(rexpr).map((item) => knownValue(item, reader)),
     )
   if (kind === 'AEXPR_OP_ANY' && operator === '=') {
-    const list = arrayOf(rexpr, reader)
-    return list
-      ? values(
-          reader.keyColumn(lexpr),
-          list.map((value) => ({ value })),
-        )
-      : unknownPredicate
+    const list = knownArray(rexpr, reader)
+    return list ? values(reader.keyColumn(lexpr), list) : unknownPredicate
   }
   if (kind === 'AEXPR_BETWEEN') {
     const [from, to] = listOf(rexpr)
@@ -91,19 +87,14 @@ function binary(
   return other ? compare(other, mirrored[operator] ?? '', knownValue(left, reader)) : unknownPredicate
 }
 
-/** A value that a statement holds; undefined where the expression is none. */
-interface Value {
-  readonly value: unknown
-}
-
-function compare(column: KeyColumnUse, operator: string, value: Value | undefined): Predicate {
+function compare(column: KeyColumnUse, operator: string, value: TypedValue | undefined): Predicate {
   if (!value) return unknownPredicate
   if (operator === '=') return values(column, [value])
   // Ids are in the order of their time, which says nothing of the slot.
   if (column.kind === 'slot') return unknownPredicate
   // A comparison with NULL is never true.
   if (value.value === null) return { kind: 'or', of: [] }
-  const key = canonicalOf(column, value.value)
+  const key = canonicalOf(column, value)
   if (key === undefined) return unknownPredicate
   const bound: KeyBound = { key, inclusive: operator.length === 2 }
   const constraint: KeyConstraint = operator.startsWith('>')
@@ -115,9 +106,9 @@ function compare(column: KeyColumnUse, operator: string, value: Value | undefine
 /** What a value says of the shard key: the canonical text of a part of it, or its slot. */
 export type KeyOrSlot = { readonly key: string } | { readonly slot: number }
 
-function saidBy(column: KeyColumnUse, value: unknown): KeyOrSlot | undefined {
+function saidBy(column: KeyColumnUse, value: TypedValue): KeyOrSlot | undefined {
   if (column.kind === 'slot') {
-    const slot = column.slotOf(value)
+    const slot = column.slotOf(value.value)
     return slot === undefined ? undefined : { slot }
   }
   const key = canonicalOf(column, value)
@@ -143,7 +134,7 @@ export function keyListOf(condition: Node, reader: KeyReader): KeyList | undefin
   const column = reader.keyColumn(lexpr)
   const given = column && rexpr && namesOf(name)?.at(-1) === '=' ? givenList(kind, rexpr, reader) : undefined
   if (!column || !rexpr || !given) return undefined
-  const says = given.values.map((value) => (value === null ? undefined : saidBy(column, value)))
+  const says = given.values.map((value) => (value === null ? undefined : saidBy(column, { value })))
   if (given.values.some((value, index) => value !== null && says[index] === undefined)) return undefined
   const any = { ...condition.A_Expr, ...withoutSchema(lexpr), kind: 'AEXPR_OP_ANY' } as const
   const withArray = (array: Node): Node => ({ A_Expr: { ...any, rexpr: given.of(array) } })
@@ -170,20 +161,21 @@ function givenList(
   if (kind !== 'AEXPR_OP_ANY') return undefined
   const cast = 'TypeCast' in list ? list.TypeCast : undefined
   const array = cast ? cast.arg : list
-  const values = array && 'ParamRef' in array ? arrayOf(list, reader) : undefined
+  const known = array && 'ParamRef' in array ? knownArray(list, reader) : undefined
+  const values = known?.map(({ value }) => value)
   if (!values?.every((value) => value !== undefined)) return undefined
   return { values, of: (other) => (cast ? { TypeCast: { ...cast, arg: other } } : other) }
 }
 
 /** Equality with one of some values; NULL equals nothing. */
-function values(column: KeyColumnUse | undefined, list: readonly (Value | undefined)[]): Predicate {
+function values(column: KeyColumnUse | undefined, list: readonly (TypedValue | undefined)[]): Predicate {
   if (!column) return unknownPredicate
   const keys = new Set<string>()
   const slots = new Set<number>()
   for (const item of list) {
     if (!item) return unknownPredicate
     if (item.value === null || item.value === undefined) continue
-    const said = saidBy(column, item.value)
+    const said = saidBy(column, item)
     if (said === undefined) return unknownPredicate
     if ('key' in said) keys.add(said.key)
     else slots.add(said.slot)
@@ -193,83 +185,15 @@ function values(column: KeyColumnUse | undefined, list: readonly (Value | undefi
 }
 
 /** PostgreSQL will say what is wrong with a value of another type; until then it narrows nothing. */
-function canonicalOf({ table, index }: KeyPart, value: unknown): string | undefined {
+function canonicalOf({ table, index }: KeyPart, typed: TypedValue): string | undefined {
   const type = table.entity?.keyColumns[index]?.type
   if (type === undefined) return undefined
   try {
-    return canonicalKey(value, type)
+    const known = valueToCompare(typed, type)
+    return known && canonicalKey(known.value, type)
   } catch {
     return undefined
   }
 }
 
 const listOf = (node: Node | undefined): readonly Node[] => (node && 'List' in node ? (node.List.items ?? []) : [])
-
-/** Types in which a cast keeps what the value says as a key; a cast to another may round it. */
-const faithfulCasts = new Set(['int2', 'int4', 'int8', 'text', 'varchar', 'uuid', 'numeric', 'bool', 'date', 'bytea'])
-
-/** The value of a constant, a parameter, or a cast of one that keeps it. */
-export function knownValue(node: Node | undefined, reader: Pick<KeyReader, 'parameter'>): Value | undefined {
-  if (!node) return undefined
-  if ('ParamRef' in node) {
-    const value = reader.parameter(node.ParamRef.number ?? 0)
-    return value === undefined || typeof value === 'function' ? undefined : { value }
-  }
-  if ('A_Const' in node) return { value: constantOf(node.A_Const) }
-  if ('TypeCast' in node) {
-    const { arg, typeName } = node.TypeCast
-    const type = namesOf(typeName?.names)?.at(-1) ?? ''
-    if (!faithfulCasts.has(type) || (typeName?.typmods?.length ?? 0) > 0 || (typeName?.arrayBounds?.length ?? 0) > 0)
-      return undefined
-    const inner = knownValue(arg, reader)
-    return inner && isKeptBy(type, inner.value) ? inner : undefined
-  }
-  if (
-    'A_Expr' in node &&
-    node.A_Expr.kind === 'AEXPR_OP' &&
-    !node.A_Expr.lexpr &&
-    namesOf(node.A_Expr.name)?.[0] === '-'
-  ) {
-    const inner = knownValue(node.A_Expr.rexpr, reader)
-    return inner && /^[\d.]+$/.test(String(inner.value)) ? { value: `-${inner.value}` } : undefined
-  }
-  return undefined
-}
-
-/** A cast of a fraction to an integer rounds; a date loses its time. */
-function isKeptBy(type: string, value: unknown): boolean {
-  if (value === null) return true
-  if (type.startsWith('int')) return /^\s*-?\d+\s*$/.test(String(value))
-  if (type === 'date') return typeof value === 'string' && /^\d{4}-\d\d-\d\d$/.test(value)
-  return true
-}
-
-function constantOf(constant: Extract<Node, { A_Const: unknown }>['A_Const']): unknown {
-  if (constant.isnull) return null
-  if (constant.ival) return constant.ival.ival ?? 0
-  if (constant.fval) return constant.fval.fval
-  if (constant.boolval) return constant.boolval.boolval ?? false
-  if (constant.sval) return constant.sval.sval ?? ''
-  return undefined
-}
-
-/** The elements of an array that the statement holds. */
-function arrayOf(node: Node | undefined, reader: Pick<KeyReader, 'parameter'>): readonly unknown[] | undefined {
-  if (!node) return undefined
-  if ('TypeCast' in node) {
-    const { arg, typeName } = node.TypeCast
-    const type = namesOf(typeName?.names)?.at(-1) ?? ''
-    if (!faithfulCasts.has(type) || (typeName?.typmods?.length ?? 0) > 0) return undefined
-    const inner = arrayOf(arg, reader)
-    return inner?.every((value) => isKeptBy(type, value)) ? inner : undefined
-  }
-  if ('ParamRef' in node) {
-    const value = reader.parameter(node.ParamRef.number ?? 0)
-    return Array.isArray(value) && !value.some(Array.isArray) ? value : undefined
-  }
-  if ('A_ArrayExpr' in node) {
-    const items = (node.A_ArrayExpr.elements ?? []).map((item) => knownValue(item, reader))
-    return items.every(isTreeObject) ? items.map((item) => (item as Value).value) : undefined
-  }
-  return undefined
-}

@@ -18,19 +18,19 @@ const clockText = (micros: number): string => {
 }
 
 /** Brings microseconds that left their day back into one. */
-const carry = (epochDay: number, micros: number): readonly [number, number] => {
+export const carryDays = (epochDay: number, micros: number): readonly [number, number] => {
   const days = Math.floor(micros / MICROS_PER_DAY)
   return [epochDay + days, micros - days * MICROS_PER_DAY]
 }
 
 /** `2024-01-15 10:00:00.000000`: a wall clock. `micros` may lie outside of its day. */
 export const timestampText = (epochDay: number, micros: number): string => {
-  const [day, rest] = carry(epochDay, micros)
+  const [day, rest] = carryDays(epochDay, micros)
   return `${dateText(day)} ${clockText(rest)}`
 }
 
 /** `2024-01-15T10:00:00.000000Z`: an instant. */
 export const timestamptzText = (epochDay: number, micros: number): string => {
-  const [day, rest] = carry(epochDay, micros)
+  const [day, rest] = carryDays(epochDay, micros)
   return `${dateText(day)}T${clockText(rest)}Z`
 }

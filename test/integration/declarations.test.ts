@@ -2,9 +2,11 @@ import {
   Column,
   Entity,
   Index,
+  JoinColumn,
   JoinTable,
   ManyToMany,
   ManyToOne,
+  OneToOne,
   PrimaryColumn,
   PrimaryGeneratedColumn,
   type Relation,
@@ -218,6 +220,45 @@ class PgBouncer {
   @ShardKey() @PrimaryColumn('int') id!: number
 }
 
+@Entity()
+@Sharded({ colocatedWith: () => Root })
+class Unchecked {
+  @PrimaryColumn('int') id!: number
+  @ShardKey() @Column('int') k!: number
+  @Column('int', { nullable: true }) rootId!: number | null
+  @ManyToOne(() => Root, { createForeignKeyConstraints: false }) root!: Relation<Root> | null
+}
+
+@Entity()
+@Sharded({ colocatedWith: () => Root })
+class UncheckedOne {
+  @PrimaryColumn('int') id!: number
+  @ShardKey() @Column('int') k!: number
+  @OneToOne(() => Root, { createForeignKeyConstraints: false })
+  @JoinColumn()
+  root!: Relation<Root> | null
+}
+
+@Entity()
+@Sharded({ colocatedWith: () => Root })
+class UncheckedMany {
+  @PrimaryColumn('int') id!: number
+  @ShardKey() @Column('int') k!: number
+  @ManyToMany(() => Root, { createForeignKeyConstraints: false })
+  @JoinTable()
+  roots!: Relation<Root>[]
+}
+
+@Entity()
+@Sharded({ colocatedWith: () => Root })
+class JoinedByKey {
+  @PrimaryColumn('int') id!: number
+  @ShardKey() @Column('int') k!: number
+  @ManyToOne(() => Root, { createForeignKeyConstraints: false })
+  @JoinColumn({ name: 'k' })
+  root!: Relation<Root>
+}
+
 type Case = readonly [ErrorCode, string, readonly (new () => object)[], readonly string[]]
 
 const cases: readonly Case[] = [
@@ -234,6 +275,14 @@ const cases: readonly Case[] = [
   ['RELATION_LEAVES_SHARD', 'with a foreign key to an unsharded one', [Plain, Pointing], ['Pointing.plain', 'Plain']],
   ['RELATION_LEAVES_SHARD', 'many to many with another group', [Root, Linking], ['Linking.roots', 'junction', 'Root']],
   ['RELATION_LEAVES_SHARD', 'with an eager relation elsewhere', [Plain, Eager], ['Eager.plain', 'eager']],
+  ['RELATION_UNCHECKED', 'whose parent may be of another key', [Root, Unchecked], ['Unchecked.root', 'Root']],
+  ['RELATION_UNCHECKED', 'one to one with a row of another key', [Root, UncheckedOne], ['UncheckedOne.root', 'Root']],
+  [
+    'RELATION_UNCHECKED',
+    'many to many without foreign keys',
+    [Root, UncheckedMany],
+    ['UncheckedMany.roots', 'junction'],
+  ],
   ['NAME_INVALID', 'in a schema of its own', [OwnSchema], ['OwnSchema', 'own']],
   ['NAME_INVALID', 'with too long a name', [LongName], ['63']],
   ['NAME_INVALID', 'whose schemas PostgreSQL would refuse', [PgStat], ['pg_stat_00', 'app_pg_stat', 'option group']],
@@ -261,6 +310,21 @@ describe('an entity', () => {
     expect(error.code).toBe(code)
     for (const name of [...names, error.fix, `[${code}]`]) expect(error.message).toContain(name)
     expect(dataSource.isInitialized).toBe(false)
+  })
+
+  it('may leave out the foreign key where the shard key is joined', async () => {
+    const dataSource = await open([Root, JoinedByKey]).initialize()
+    await dataSource.synchronize()
+    await dataSource.getRepository(Root).insert([{ id: 1 }, { id: 2 }])
+    await dataSource.getRepository(JoinedByKey).insert([
+      { id: 1, k: 1 },
+      { id: 2, k: 2 },
+      { id: 3, k: 3 },
+    ])
+    const found = await dataSource.getRepository(JoinedByKey).find({ relations: { root: true }, order: { id: 'ASC' } })
+    expect(found.map(({ root }) => root?.id)).toEqual([1, 2, undefined])
+    await dataSource.dropDatabase()
+    await dataSource.destroy()
   })
 
   it('whose name gives a reserved schema works in a group of another name', async () => {

@@ -17,7 +17,7 @@ class Game {
   @Column('int', { nullable: true })
   nextId!: number | null
 
-  @ManyToOne(() => Game, { createForeignKeyConstraints: false })
+  @ManyToOne(() => Game)
   @JoinColumn({ name: 'nextId' })
   next!: Relation<Game> | null
 }

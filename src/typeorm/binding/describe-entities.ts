@@ -1,7 +1,13 @@
 import type { EntityMetadata } from 'typeorm'
 import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata'
 import type { RelationMetadata } from 'typeorm/metadata/RelationMetadata'
-import type { ColumnDescription, EntityDescription, RelationDescription } from '../../metadata/entity-description'
+import type {
+  ColumnDescription,
+  EntityDescription,
+  OwningSide,
+  RelationDescription,
+} from '../../metadata/entity-description'
+import type { TypeModifiers } from '../../values/column-type'
 import type { KeyType } from '../../values/key-type'
 
 /** TypeORM's metadata as the plain data that the checks of the metadata layer read. */
@@ -41,6 +47,7 @@ function describeColumn(column: ColumnMetadata): ColumnDescription {
     relationProperty: column.relationMetadata?.propertyName,
     type: typeName(column),
     keyType: keyTypeOf(column),
+    modifiers: modifiersOf(column),
     isPrimary: column.isPrimary,
     generation: column.isGenerated ? (column.generationStrategy ?? 'increment') : undefined,
   }
@@ -53,7 +60,37 @@ function describeRelation(relation: RelationMetadata): RelationDescription {
     inverseName: relation.inverseEntityMetadata.name,
     hasForeignKey: relation.foreignKeys.length > 0,
     isManyToMany: relation.isManyToMany,
+    ...(relation.isOwning && { owning: owningSideOf(relation) }),
     isEagerOrLazy: relation.isEager || relation.isLazy,
+  }
+}
+
+function owningSideOf({ createForeignKeyConstraints, isManyToMany, joinColumns }: RelationMetadata): OwningSide {
+  return {
+    isChecked: createForeignKeyConstraints,
+    joins: isManyToMany
+      ? []
+      : joinColumns.flatMap(({ propertyPath: own, referencedColumn }) =>
+          referencedColumn ? [{ own, referenced: referencedColumn.propertyPath }] : [],
+        ),
+  }
+}
+
+/** What TypeORM writes behind the name of a column's type when it creates the column. */
+function modifiersOf(column: ColumnMetadata): TypeModifiers {
+  const precision = column.precision ?? undefined
+  switch (typeName(column)) {
+    case 'character varying':
+      return column.length ? { length: Number(column.length) } : {}
+    case 'character':
+      return { length: Number(column.length || 1) }
+    case 'numeric':
+      return precision === undefined ? {} : { precision, scale: column.scale ?? 0 }
+    case 'timestamp without time zone':
+    case 'timestamp with time zone':
+      return precision === undefined ? {} : { precision }
+    default:
+      return {}
   }
 }
 

@@ -4,8 +4,7 @@ import { ShardedError } from '../../errors/sharded-error'
 import type { ShardedEntity } from '../../metadata/sharded-entity'
 import { keyText, ownerOf } from '../../routing/route'
 import type { Shard } from '../../topology/shard'
-import { canonicalKey } from '../../values/canonical-key'
-import type { KeyType } from '../../values/key-type'
+import { storedKey } from '../../values/stored-key'
 import type { EntityId } from './entity-id'
 import type { SlotColumn } from './slot-columns'
 
@@ -24,8 +23,8 @@ export interface EntityBinding {
 }
 
 /**
- * The canonical shard key of an entity, a plain object or a partial one; undefined where a part of it is not set.
- * Values are read as TypeORM would write them: after the column's transformer and the driver's conversion.
+ * The canonical shard key that an entity, a plain object or a partial one has once it is stored; undefined where a part of it
+ * is not set. Values are read as TypeORM would write them: after the column's transformer and the driver's conversion.
  *
  * @throws ShardedError KEY_INVALID
  */
@@ -75,44 +74,27 @@ export function preparedKey({ metadata, keyColumns }: EntityBinding, values: rea
   return keyColumns.map((column, index): unknown => driver.preparePersistentValue(values[index], column))
 }
 
-/** The canonical text of a value that an entity has for one key column. @throws ShardedError KEY_INVALID naming entity and column */
+/** The canonical text of what one key column stores for a value that an entity has. @throws ShardedError KEY_INVALID naming entity and column */
 export function canonicalValue(binding: EntityBinding, index: number, value: unknown): string {
   const column = binding.keyColumns[index]
   const { driver } = binding.metadata.dataSource
   return canonicalColumnKey(binding, index, column && driver.preparePersistentValue(value, column))
 }
 
-/** The canonical text of a database value of one key column. @throws ShardedError KEY_INVALID naming entity and column */
+/** The canonical text of what one key column stores for a value that the database is given. @throws ShardedError KEY_INVALID naming entity and column */
 export function canonicalColumnKey(binding: EntityBinding, index: number, value: unknown): string {
   const { entity } = binding
   const keyColumn = entity.keyColumns[index]
-  const column = binding.keyColumns[index]
-  if (!keyColumn || !column) throw new RangeError(`${entity.name} has no key column ${index}`)
+  if (!keyColumn) throw new RangeError(`${entity.name} has no key column ${index}`)
   let key: string | undefined
   try {
-    key = canonicalKey(value, keyColumn.type)
+    key = storedKey(value, keyColumn)
   } catch (error) {
     throw invalidKey(binding, keyColumn.propertyPath, value, error)
   }
   if (key === undefined)
     throw invalidKey(binding, keyColumn.propertyPath, value, new Error('Its meaning depends on the database session.'))
-  if (!isStoredAsGiven(column, keyColumn.type, key)) {
-    throw invalidKey(
-      binding,
-      keyColumn.propertyPath,
-      value,
-      new Error(`The column would round ${key}, and the stored row have another key.`),
-    )
-  }
   return key
-}
-
-/** False where the column's precision or scale makes PostgreSQL store another value than the one that was placed. */
-function isStoredAsGiven({ precision, scale }: ColumnMetadata, type: KeyType, key: string): boolean {
-  const fraction = /\.(\d+)/.exec(key)?.[1] ?? ''
-  if (type === 'numeric' && precision !== undefined && precision !== null) return fraction.length <= (scale ?? 0)
-  if (type !== 'timestamp' && type !== 'timestamptz') return true
-  return precision === undefined || precision === null || /^0*$/.test(fraction.slice(precision))
 }
 
 function invalidKey({ entity }: EntityBinding, column: string, value: unknown, cause: unknown): ShardedError {

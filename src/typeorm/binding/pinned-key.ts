@@ -4,7 +4,7 @@ import { pinnedKey } from '../../routing/pinned-key'
 import { pinnedSlot } from '../../routing/pinned-slot'
 import type { Predicate } from '../../routing/predicate'
 import { keyText } from '../../routing/route'
-import { canonicalValue, type EntityBinding } from './entity-binding'
+import { canonicalColumnKey, canonicalValue, type EntityBinding } from './entity-binding'
 import { slotOfObject } from './entity-ids'
 
 /**
@@ -22,10 +22,18 @@ export function changesKey(
     const value: unknown = column.getEntityValue(values)
     if (value === undefined) continue
     const isValue = typeof value !== 'function' && value !== null
-    if (isValue && canonicalValue(binding, index, value) === pinnedKey(predicate, index)) continue
+    if (isValue && isPinnedTo(binding, predicate, index, value)) continue
     return { column: column.propertyPath, value }
   }
   return undefined
+}
+
+/** Whether a column that is set to a value stores what the condition demands of it already. */
+function isPinnedTo(binding: EntityBinding, predicate: Predicate, index: number, value: unknown): boolean {
+  const key = canonicalValue(binding, index, value)
+  const pinned = pinnedKey(predicate, index)
+  // What the column would round equals no row's key: the update then changes nothing.
+  return pinned !== undefined && canonicalColumnKey(binding, index, pinned) === key
 }
 
 /**

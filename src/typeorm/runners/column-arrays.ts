@@ -1,6 +1,6 @@
 import type { EntityMetadata, ObjectLiteral } from 'typeorm'
 import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata'
-import { parameterText } from '../../execution/parameter-text'
+import { parameterText } from '../../values/parameter-text'
 import { typeName } from '../binding/describe-entities'
 import { storedValueOf } from '../binding/stored-value'
 

@@ -1,9 +1,9 @@
-import { parameterText } from '../../execution/parameter-text'
 import type { ConfigCall, GivenValue } from '../../sql/config-call'
 import { localConfig } from '../../sql/local-setting'
 import type { HeldSetting } from '../../transactions/session-script'
 import { isExactSetting } from '../../values/exact-setting'
 import { literal } from '../../values/literal'
+import { parameterText } from '../../values/parameter-text'
 
 /** A call of `set_config` with its arguments. */
 export interface ResolvedConfig {

@@ -6,10 +6,11 @@ import { takeTemplate, updateTemplate } from '../../planning/carried-rows'
 import { type KeyUpdate, keyUpdateOf } from '../../planning/key-update'
 import { localise } from '../../planning/statement-template'
 import type { TableColumn } from '../../planning/table-facts'
-import { knownValue } from '../../routing/key-atoms'
+import { knownValue } from '../../routing/known-value'
 import { keyText } from '../../routing/route'
 import type { TableUse } from '../../routing/scope'
 import type { Shard } from '../../topology/shard'
+import { valueToStore } from '../../values/converted-value'
 import { groupTables } from '../binding/child-links'
 import { canonicalColumnKey, type EntityBinding, shardOfKey } from '../binding/entity-binding'
 import { refuseMovedRow } from '../binding/refuse-moved-id'
@@ -149,11 +150,12 @@ async function take(
 /** The shards that rows may go to: one where the whole key is set to values that are known, else any. */
 function targetsOf(binding: EntityBinding, { sets }: KeyUpdate, parameters: readonly unknown[]): readonly Shard[] {
   const key: string[] = []
-  for (const [index, column] of binding.keyColumns.entries()) {
-    const set = sets.get(column.databaseName)
+  for (const [index, { type }] of binding.entity.keyColumns.entries()) {
+    const set = sets.get(binding.keyColumns[index]?.databaseName ?? '')
     const known = set && knownValue(set, { parameter: (number) => parameters[number - 1] })
-    if (!known || known.value === null || known.value === undefined) return binding.shards
-    key.push(canonicalColumnKey(binding, index, known.value))
+    const stored = known && valueToStore(known, type)
+    if (stored?.value === undefined || stored.value === null) return binding.shards
+    key.push(canonicalColumnKey(binding, index, stored.value))
   }
   return [shardOfKey(binding, key)]
 }

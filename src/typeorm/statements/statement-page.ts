@@ -3,7 +3,7 @@ import type { FinishPlan } from '../../planning/finish-plan'
 import { isPageNumber, limitNumber, pageNumber } from '../../planning/page-number'
 import { withShippedRows } from '../../planning/shipped-rows'
 import { templateOf } from '../../planning/statement-template'
-import { knownValue } from '../../routing/key-atoms'
+import { knownValue } from '../../routing/known-value'
 import { selectNode, targetNode, typeCast } from '../../sql/nodes'
 import { askHome, pick, type ShardsRun } from './statement-run'
 

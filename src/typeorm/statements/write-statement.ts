@@ -6,7 +6,7 @@ import { takePlace, withRowPlaces } from '../../planning/row-places'
 import { withShippedRows } from '../../planning/shipped-rows'
 import { splitLists } from '../../planning/split-lists'
 import { localise, templateOf } from '../../planning/statement-template'
-import { knownValue } from '../../routing/key-atoms'
+import { knownValue } from '../../routing/known-value'
 import { pinnedKey } from '../../routing/pinned-key'
 import { pinnedSlot } from '../../routing/pinned-slot'
 import type { Predicate } from '../../routing/predicate'
@@ -17,7 +17,9 @@ import type { Cluster, StatementAnalysis } from '../../routing/statement-analysi
 import type { ShardedTable } from '../../routing/table-catalog'
 import { namesOf } from '../../sql/tree'
 import type { Shard } from '../../topology/shard'
-import { canonicalKey } from '../../values/canonical-key'
+import type { ColumnType } from '../../values/column-type'
+import { type TypedValue, valueToStore } from '../../values/converted-value'
+import { keepsValues, storedKey } from '../../values/stored-key'
 import type { EntityBinding } from '../binding/entity-binding'
 import { refuseLookupConflicts } from '../binding/refuse-lookup-conflicts'
 import { type InsertedRows, placesByReference } from '../reads/places-by-reference'
@@ -106,7 +108,7 @@ export function keyChangeOf(
     if (isId) refuseIdChange(use.table, cluster && clusterPredicate(cluster, parameters), value)
     if (index < 0) continue
     const pinned = cluster && pinnedKey(clusterPredicate(cluster, parameters), index)
-    if (value && pinned !== undefined && canonicalOrUndefined(use.table, index, value.value) === pinned) continue
+    if (value && pinned !== undefined && isStoredAs(use.table, index, value, pinned)) continue
     if (mayMove(use.table)) return use
     throw keyChanged(use.table, target.ResTarget.name ?? '')
   }
@@ -141,13 +143,22 @@ function keyChanged({ entity, name }: ShardedTable, column: string): ShardedErro
   )
 }
 
-function canonicalOrUndefined({ entity }: ShardedTable, index: number, value: unknown): string | undefined {
-  const type = entity?.keyColumns[index]?.type
+/** Whether a part of the shard key that is set to a value stores what the condition demands of it already. */
+function isStoredAs({ entity }: ShardedTable, index: number, value: TypedValue, pinned: string): boolean {
+  const column = entity?.keyColumns[index]
   try {
-    return type === undefined ? undefined : canonicalKey(value, type)
+    const key = column && storedKeyOf(value, column)
+    // What the column would round equals no row's key: the update then changes nothing.
+    return key !== undefined && column !== undefined && key === storedKey(pinned, column)
   } catch {
-    return undefined
+    return false
   }
+}
+
+/** The canonical text of what a column stores for a value of a statement; undefined where that is not known. */
+function storedKeyOf(typed: TypedValue, column: ColumnType): string | undefined {
+  const known = valueToStore(typed, column.type)
+  return known && storedKey(known.value, column)
 }
 
 async function insert(engine: StatementWriter, write: Write, statement: InsertStmt): Promise<QueryResult> {
@@ -275,13 +286,16 @@ function keyOfRow(table: ShardedTable, { columns, rows, values }: InsertedRows, 
     const value = knownValue(node, { parameter: (number) => values[number - 1] })
     if (!value) throw unsupported(`An INSERT whose value for the shard key ${column} is an expression`, table)
     if (value.value === null || value.value === undefined) throw keyMissing(table, column)
-    return canonicalOf(table, index, value.value)
+    return canonicalOf(table, index, value)
   })
 }
 
-function canonicalOf({ entity, keyColumns, name }: ShardedTable, index: number, value: unknown): string {
-  const type = entity?.keyColumns[index]?.type
-  const key = type === undefined ? undefined : canonicalKey(value, type)
+function canonicalOf(table: ShardedTable, index: number, value: TypedValue): string {
+  const { entity, keyColumns, name } = table
+  const column = entity?.keyColumns[index]
+  const known = column && valueToStore(value, column.type)
+  if (!known) throw unsupported(`An INSERT of a ${value.type} value for the shard key ${keyColumns[index]}`, table)
+  const key = storedKey(known.value, column)
   if (key !== undefined) return key
   throw new ShardedError(
     'KEY_INVALID',
@@ -346,6 +360,12 @@ function keepsIds(
   )
 }
 
+/** A key that is stored otherwise than it was read (rounded, or cut) may belong to another shard. */
+function keepsKey(source: ShardedTable, target: ShardedTable, index: number): boolean {
+  const [from, to] = [source.entity?.keyColumns[index], target.entity?.keyColumns[index]]
+  return from !== undefined && to !== undefined && keepsValues(from, to)
+}
+
 /** INSERT … SELECT runs within each shard, where the rows selected stay on the shard that they come from. */
 async function insertFromQuery(
   engine: StatementWriter,
@@ -373,7 +393,8 @@ async function insertFromQuery(
         base !== undefined &&
         source.uses.has(base.use) &&
         base.use.table.group === use.table.group &&
-        base.use.table.keyColumns[index] === base.name
+        base.use.table.keyColumns[index] === base.name &&
+        keepsKey(base.use.table, use.table, index)
       )
     })
   if (!isKept || !source) throw unsupported('An INSERT of rows that a query takes from other shards', use.table)

@@ -1,5 +1,5 @@
 import { orderOfRows, type WriteOrder } from '../../lookups/write-order'
-import { knownValue } from '../../routing/key-atoms'
+import { knownValue } from '../../routing/known-value'
 import type { EntityBinding } from '../binding/entity-binding'
 import { primaryKeyTextOf } from '../binding/primary-key-text'
 import type { InsertedRows } from '../reads/places-by-reference'
