@@ -82,6 +82,12 @@ export const errorCatalogue = Object.freeze({
     'A statement over shards runs in sessions of several nodes, which must be alike.',
     'Set it with SET LOCAL or set_config(…, true) in the transaction that needs it, to a value that every node takes.',
   ),
+  PLAN_STALE: entry(
+    'A prepared statement is of the tables and types that it was planned for, and of its session; the server has ended the transaction instead.',
+    'Roll back and repeat the transaction: statements are planned anew from now on.',
+    'retryable',
+    'no-writes',
+  ),
   SESSION_STATEMENT_UNSUPPORTED: entry(
     'A statement about one server’s session or transaction cannot hold on several.',
     'Use what the message names, or send it to one shard’s own data source (dataSource.shard(name)).',

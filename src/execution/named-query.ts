@@ -22,12 +22,15 @@ interface Wire {
   parse(statement: { readonly text: string }): void
   bind(portal: object): void
   execute(portal: object): void
+  close(statement: { readonly type: 'S'; readonly name: string }): void
 }
 
 /** A client of pg, and its connection but for that `describe` sends nothing on it. */
 export interface QuietClient {
   readonly client: PoolClient
   readonly quiet: object
+  /** Names that the server is to forget now. It takes a name that it does not know, too. */
+  takeClosing(): readonly string[]
 }
 
 /**
@@ -53,6 +56,8 @@ export class NamedQuery extends PgQuery {
 
   override prepare(connection: Wire): void {
     const { start } = this
+    // First: a name that is given again at once is parsed anew.
+    for (const name of this.at.takeClosing()) connection.close({ type: 'S', name })
     if (start === undefined) {
       this.prepareOwn(connection)
       return

@@ -7,13 +7,14 @@ import { Fuse } from './fuse'
 import { HeldStart } from './held-start'
 import { isRead } from './is-read'
 import type { LockWatch } from './lock-watch'
+import type { NamedPlans } from './named-plans'
 import { NamedQuery } from './named-query'
 import { OperationEnded } from './operation-ended'
 import { PreparedStatements, type StatementName } from './prepared-statements'
 import { descriptionOf } from './row-description'
 import { isServerRefusal } from './server-refusal'
 import { Session } from './session'
-import { sqlState } from './sql-state'
+import { stalePlan } from './stale-plan'
 import type { StatementEvent, StatementListener } from './statement-event'
 
 interface Statement {
@@ -44,7 +45,7 @@ const cancelGraceMs = 5_000
 const writeCommands: ReadonlySet<string> = new Set(['INSERT', 'UPDATE', 'DELETE', 'MERGE', 'COPY'])
 
 export interface ConnectionSettings {
-  readonly maxPrepared: number
+  readonly plans: NamedPlans
   readonly listeners: ReadonlySet<StatementListener>
   /** Asks the server to end what a client's session runs; see `requestCancel`. */
   readonly requestCancel: (client: PoolClient) => Promise<void>
@@ -130,10 +131,10 @@ export class NodeConnection {
     let failed = true
     let cancelled = false
     try {
-      if (named?.evicted !== undefined) await this.deallocate(named.evicted)
       const statement = { ...given, named, start }
       const result = await (fuse ? this.sendCancellable(statement, fuse) : this.sendNamed(statement))
       failed = false
+      this.noteForgotten(result)
       if (result.rowCount && writeCommands.has(result.command)) this.hasWritten = true
       return result
     } catch (error) {
@@ -333,14 +334,30 @@ export class NodeConnection {
     try {
       return await this.send(statement)
     } catch (error) {
-      if (!isStalePlan(error)) throw error
-      // The table changed under the plan (0A000), or somebody dropped our statements (26000). Forget them all; outside a
-      // transaction the statement did not run and may be sent again, inside one the server has aborted it.
+      const problem = stalePlan(error)
+      if (!problem) throw error
+      // It has not run. Outside of a transaction it is sent again, inside one the server has aborted that.
+      const { plans } = this.settings
+      if (problem === 'stale') plans.goneStale()
+      else plans.mixedUp(problem === 'taken')
       await this.session.ready()
-      await this.forgetPrepared()
-      if (this.session.inTransaction) throw error
+      this.session.prepared?.clear()
+      if (this.session.inTransaction) throw this.planStale(statement.text, error)
       return this.send({ ...statement, named: undefined })
     }
+  }
+
+  private planStale(text: string, cause: unknown): ShardedError {
+    const { node } = this
+    const statement = text.slice(0, 500)
+    return new ShardedError(
+      'PLAN_STALE',
+      `A prepared statement of node ${node} is no longer what it was: ${String(cause)}.`,
+      {
+        details: { node, statement },
+        cause,
+      },
+    )
   }
 
   /** A statement that goes as text, or a COPY, cannot have the start of its transaction in its own message. */
@@ -351,40 +368,27 @@ export class NodeConnection {
     return { ...statement, start: undefined }
   }
 
-  private async deallocate(name: string): Promise<void> {
-    this.session.sent()
-    await this.client.query(`DEALLOCATE "${name}"`).catch(async (error: unknown) => {
-      // Somebody dropped it already (DISCARD ALL).
-      if (!isStalePlan(error)) throw error
-      await this.session.ready()
-    })
-    this.session.forgetParsed(name)
-  }
-
-  private async forgetPrepared(): Promise<void> {
-    this.session.prepared?.clear()
-    this.session.forgetParsed()
-    if (this.session.inTransaction) return
-    this.session.sent()
-    await this.client.query('DEALLOCATE ALL')
-  }
-
   private nameOf(text: string, values: readonly unknown[] | undefined): StatementName | undefined {
-    if (this.settings.maxPrepared === 0) return undefined
-    this.session.prepared ??= new PreparedStatements(this.settings.maxPrepared)
-    return this.session.prepared.nameFor(text, values?.length ?? 0)
+    const { session, settings } = this
+    const { generation, maxPrepared } = settings.plans
+    if (session.generation !== generation) {
+      session.generation = generation
+      session.prepared?.clear()
+    }
+    if (maxPrepared === 0) return undefined
+    session.prepared ??= new PreparedStatements(maxPrepared, (name) => session.closeLater(name))
+    return session.prepared.nameFor(text, values?.length ?? 0)
+  }
+
+  /** DEALLOCATE and DISCARD may have been of our names too. */
+  private noteForgotten(result: QueryResult | readonly QueryResult[]): void {
+    const results: readonly QueryResult[] = Array.isArray(result) ? result : [result]
+    if (results.some(({ command }) => forgetCommands.has(command))) this.session.prepared?.clear()
   }
 }
 
-function tooManyParameters(count: number, place: Place): ShardedError {
-  return new ShardedError(
-    'TOO_MANY_PARAMETERS',
-    `The statement has ${count} parameters, and ${maxParameters} are the most.`,
-    {
-      details: { ...place, parameters: count },
-    },
-  )
-}
+/** The tags of statements that drop prepared statements. */
+const forgetCommands: ReadonlySet<string> = new Set(['DEALLOCATE', 'DISCARD'])
 
 /** The start that went in a statement's message. */
 const startOf = (event: StatementEvent, text: string): StatementEvent => ({
@@ -405,7 +409,12 @@ function tell(listener: StatementListener, event: StatementEvent): void {
   }
 }
 
-function isStalePlan(error: unknown): boolean {
-  const state = sqlState(error)
-  return state === '26000' || (state === '0A000' && error instanceof Error && error.message.includes('cached plan'))
+function tooManyParameters(count: number, place: Place): ShardedError {
+  return new ShardedError(
+    'TOO_MANY_PARAMETERS',
+    `The statement has ${count} parameters, and ${maxParameters} are the most.`,
+    {
+      details: { ...place, parameters: count },
+    },
+  )
 }

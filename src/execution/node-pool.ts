@@ -5,6 +5,7 @@ import { requestCancel } from './cancel-request'
 import { unavailable } from './connection-errors'
 import type { Fuse } from './fuse'
 import { LockWatch } from './lock-watch'
+import { NamedPlans } from './named-plans'
 import { type ConnectionSettings, NodeConnection } from './node-connection'
 import { Permits } from './permits'
 import { Session } from './session'
@@ -32,6 +33,8 @@ export interface NodePoolSettings {
   /** Milliseconds that a statement of a transaction over several nodes may wait for a lock. */
   readonly lockTimeoutMs?: number
   readonly onPoolError: (error: Error) => void
+  /** Told what an operator should know. */
+  readonly warn?: (text: string) => void
 }
 
 /**
@@ -72,6 +75,7 @@ export class NodePool {
     parseInt8,
     lockTimeoutMs = Number.POSITIVE_INFINITY,
     onPoolError,
+    warn = () => undefined,
   }: NodePoolSettings) {
     this.name = name
     const open = (config: PoolConfig): Pool => {
@@ -84,7 +88,7 @@ export class NodePool {
     this.pool = open(pool)
     this.reserve = open({ ...pool, max: reserveSize })
     this.settings = {
-      maxPrepared,
+      plans: new NamedPlans(name, maxPrepared, warn),
       listeners: this.listeners,
       requestCancel: (client) => requestCancel(client, pool.stream),
     }

@@ -1,61 +1,144 @@
-import { Remembered } from '../collections/remembered'
+import { createHash } from 'node:crypto'
 import type { RowDescription } from './row-description'
 
-/** How many texts a connection remembers to have seen once, per statement it may keep prepared. */
+/** How many texts a connection remembers to have seen without a name, per statement it may keep prepared. */
 const candidatesPerStatement = 4
+
+/** Letters of those texts together. */
+const maxCandidateLetters = 4_000_000
+
+/** Longer texts belong to statements that take long anyway, and rarely come back. */
+const maxLetters = 65_536
 
 /** Longer parameter lists belong to bulk statements, whose texts rarely come back. */
 const maxParametersToPrepare = 512
 
+/** Uses are halved after so many, per statement it may keep prepared: what was used often long ago makes room. */
+const usesPerStatement = 16
+
+/** Of so many named texts, the one with the fewest uses is compared with a text that asks for a name. */
+const compared = 8
+
 /** How a statement is sent by name. */
 export interface StatementName {
   readonly name: string
-  /** A name that the caller must deallocate on the server first. */
-  readonly evicted?: string
   /** What its rows are like, once it has run. */
   description?: RowDescription | undefined
 }
 
+interface Named {
+  readonly statement: StatementName
+  uses: number
+}
+
 /**
- * Which statements of one connection are named: a bounded number. A text is prepared when it is seen for the second time,
- * so that texts that come once (literals in user SQL, bulk inserts) never push out those that come often, and a working
- * set larger than the bound degrades to plain statements instead of preparing and dropping in turn.
+ * Which statements of one connection are named: a bounded number. A text is named when it is seen for the second time, so
+ * that texts that come once (literals in user SQL, bulk inserts) take no place. Where all places are taken, it has to be used
+ * more often than the text that goes: of a working set larger than the bound one part stays prepared, instead of all being
+ * prepared and dropped in turn.
+ *
+ * A name is a hash of its text. Behind a pooler that gives each transaction another session, a name may be unknown there,
+ * or be known already, but never stands for another statement.
  */
 export class PreparedStatements {
-  private readonly names: Remembered<StatementName>
-  private readonly candidates: Remembered<true>
-  private counter = 0
+  private readonly names = new Map<string, Named>()
+  private readonly candidates = new Map<string, number>()
+  private letters = 0
+  private uses = 0
 
-  constructor(private readonly max: number) {
-    this.names = new Remembered({ maxWeight: max })
-    this.candidates = new Remembered({ maxWeight: max * candidatesPerStatement })
-  }
+  constructor(
+    private readonly max: number,
+    /** Told of each name that is no longer used. */
+    private readonly onDropped: (name: string) => void = () => undefined,
+  ) {}
 
   /** The name under which to send `text`; undefined: send it unnamed. */
   nameFor(text: string, parameterCount: number): StatementName | undefined {
     // First, so that the text of a bulk statement is not even hashed.
     if (this.max === 0 || parameterCount > maxParametersToPrepare) return undefined
     const known = this.names.get(text)
-    if (known) return known
-    if (!isPreparable(text) || mayBeSeveral(text)) return undefined
-    if (!this.candidates.delete(text)) {
-      this.candidates.set(text, true)
+    if (known) {
+      this.age()
+      known.uses += 1
+      return known.statement
+    }
+    const before = this.candidates.get(text)
+    if (before === undefined) {
+      if (text.length <= maxLetters && isPreparable(text) && !mayBeSeveral(text)) this.remember(text, 1)
       return undefined
     }
-    const named = { name: `ts_${++this.counter}` }
-    const [evicted] = this.names.set(text, named)
-    return evicted ? { ...named, evicted: evicted.name } : named
+    this.age()
+    const uses = before + 1
+    if (!this.makeRoomFor(uses)) {
+      this.remember(text, uses)
+      return undefined
+    }
+    this.forget(text)
+    const statement = { name: nameOf(text) }
+    this.names.set(text, { statement, uses })
+    return statement
   }
 
-  /** Forgets all names: after DEALLOCATE ALL. */
+  /** Forgets all names, of each of which `onDropped` is told. */
   clear(): void {
+    for (const { statement } of this.names.values()) this.onDropped(statement.name)
     this.names.clear()
   }
 
   get size(): number {
     return this.names.size
   }
+
+  /** @returns false where all that are named, as far as is looked, are used as often */
+  private makeRoomFor(uses: number): boolean {
+    if (this.names.size < this.max) return true
+    const [first] = this.names
+    let least: readonly [string, Named] | undefined
+    let looked = 0
+    for (const entry of this.names) {
+      if (!least || entry[1].uses < least[1].uses) least = entry
+      looked += 1
+      if (looked === compared) break
+    }
+    if (!first || !least) return false
+    // Not by a hair: of texts that are used as often, those that are named stay.
+    if (least[1].uses * 1.5 < uses) {
+      this.names.delete(least[0])
+      this.remember(least[0], least[1].uses)
+      this.onDropped(least[1].statement.name)
+      return true
+    }
+    // The next time others are looked at.
+    this.names.delete(first[0])
+    this.names.set(first[0], first[1])
+    return false
+  }
+
+  private remember(text: string, uses: number): void {
+    this.forget(text)
+    this.candidates.set(text, uses)
+    this.letters += text.length
+    for (const oldest of this.candidates.keys()) {
+      if (this.candidates.size <= this.max * candidatesPerStatement && this.letters <= maxCandidateLetters) break
+      this.forget(oldest)
+    }
+  }
+
+  private forget(text: string): void {
+    if (this.candidates.delete(text)) this.letters -= text.length
+  }
+
+  private age(): void {
+    this.uses += 1
+    if (this.uses < this.max * usesPerStatement) return
+    this.uses = 0
+    for (const named of this.names.values()) named.uses >>= 1
+    for (const [text, uses] of this.candidates) this.candidates.set(text, Math.max(1, uses >> 1))
+  }
 }
+
+/** 128 bits of a hash that nobody can find two texts for. */
+const nameOf = (text: string): string => `ts_${createHash('sha256').update(text).digest('base64url').slice(0, 22)}`
 
 /** Statements that a plan can be kept for; utility statements (BEGIN, TRUNCATE, DDL) have none. */
 function isPreparable(text: string): boolean {

@@ -19,6 +19,8 @@ const sessions = new WeakMap<PoolClient, Session>()
 export class Session implements QuietClient {
   /** Statements with a name on this connection. */
   prepared: PreparedStatements | undefined
+  /** Of `NamedPlans`, when its names were given. */
+  generation = 0
   /** Something of an ended statement may still arrive at the server: whoever comes next must not have the connection. */
   isDoubtful = false
   private state: TransactionState = 'I'
@@ -28,6 +30,7 @@ export class Session implements QuietClient {
   readonly quiet: object
   private readonly wire: Wire
   private waiting: (() => void)[] = []
+  private closing: string[] = []
 
   private constructor(readonly client: PoolClient) {
     // Each client of pg has it; @types/pg leaves it out.
@@ -80,10 +83,22 @@ export class Session implements QuietClient {
     return new Promise((resolve) => this.waiting.push(resolve))
   }
 
-  /** Forgets which names pg has parsed: it never does so by itself. */
-  forgetParsed(name?: string): void {
-    if (name !== undefined) delete this.wire.parsedStatements?.[name]
-    else if (this.wire.parsedStatements) this.wire.parsedStatements = {}
+  /** Forgets that pg has parsed a statement of this name: it never does so by itself. */
+  forgetParsed(name: string): void {
+    delete this.wire.parsedStatements?.[name]
+  }
+
+  /** A name is used no more: the server hears of it with the next statement that goes by Parse or Bind. */
+  closeLater(name: string): void {
+    this.forgetParsed(name)
+    this.closing.push(name)
+  }
+
+  takeClosing(): readonly string[] {
+    if (this.closing.length === 0) return this.closing
+    const { closing } = this
+    this.closing = []
+    return closing
   }
 
   /** Reads nothing more from the server until `work` has ended: a flood of rows would keep all else from being heard. */

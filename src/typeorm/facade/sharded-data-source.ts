@@ -570,6 +570,7 @@ export class ShardedDataSource extends DataSource {
         concurrency: this.sharding.scatter?.concurrencyPerNode,
         parseInt8: this.sharding.parseInt8,
         lockTimeoutMs: lockTimeoutOf(this.sharding),
+        warn: (text) => this.logger.log('warn', text),
         onPoolError:
           this.sharding.poolErrorHandler ??
           ((error) => this.logger.log('warn', `Node ${name}: an idle connection failed. ${error}`)),

@@ -12,17 +12,59 @@ describe('PreparedStatements', () => {
     expect(statements.size).toBe(1)
   })
 
-  it('evicts the text that was used least recently, and never goes beyond its bound', () => {
-    const statements = new PreparedStatements(2)
-    const use = (text: string) => statements.nameFor(text, 0) ?? statements.nameFor(text, 0)
-    const first = use('SELECT 1')
-    const second = use('SELECT 2')
-    use('SELECT 1')
-    expect(use('SELECT 3')).toMatchObject({ evicted: second?.name })
-    expect(statements.nameFor('SELECT 1', 0)).toEqual({ name: first?.name })
+  it('gives a text the same name on every connection, and no other text', () => {
+    const nameOf = (text: string) => {
+      const statements = new PreparedStatements(1)
+      statements.nameFor(text, 0)
+      return statements.nameFor(text, 0)?.name
+    }
+    expect(nameOf('SELECT 1')).toBe(nameOf('SELECT 1'))
+    const names = Array.from({ length: 100 }, (_, index) => nameOf(`DELETE FROM t WHERE id = ${index}`))
+    expect(new Set(names).size).toBe(100)
+    expect(names).toEqual(names.map(() => expect.stringMatching(/^ts_[\w-]{22}$/)))
+  })
+
+  it('lets a text go for one that is used more often, and never goes beyond its bound', () => {
+    const dropped: string[] = []
+    const statements = new PreparedStatements(2, (name) => dropped.push(name))
+    const use = (text: string, times: number) => {
+      for (let time = 1; time < times; time++) statements.nameFor(text, 0)
+      return statements.nameFor(text, 0)
+    }
+    const first = use('SELECT 1', 9)
+    const second = use('SELECT 2', 3)
+    expect(use('SELECT 3', 4)).toBeUndefined()
+    expect(use('SELECT 3', 1)).toMatchObject({ name: expect.any(String) })
+    expect(dropped).toEqual([second?.name])
+    expect(use('SELECT 1', 1)).toEqual({ name: first?.name })
     expect(statements.size).toBe(2)
     for (let index = 0; index < 1000; index++) statements.nameFor(`SELECT ${index} + 0`, 0)
-    expect(statements.nameFor('SELECT 1', 0)).toEqual({ name: first?.name })
+    expect(use('SELECT 1', 1)).toEqual({ name: first?.name })
+  })
+
+  it('keeps a part of a working set that is larger than its bound', () => {
+    let dropped = 0
+    let named = 0
+    const statements = new PreparedStatements(64, () => {
+      dropped += 1
+    })
+    let state = 7
+    for (let index = 0; index < 20_000; index++) {
+      state = (state * 48_271) % 2_147_483_647
+      if (statements.nameFor(`SELECT * FROM order_${state % 128} WHERE id = $1`, 1)) named += 1
+    }
+    expect(named / 20_000).toBeGreaterThan(0.4)
+    expect(dropped / 20_000).toBeLessThan(0.05)
+  })
+
+  it('remembers texts that have no name within a bound of their letters', () => {
+    const statements = new PreparedStatements(256)
+    const long = (index: number) => `SELECT ${index} AS x ${' '.repeat(60_000)}`
+    for (let index = 0; index < 200; index++) expect(statements.nameFor(long(index), 0)).toBeUndefined()
+    expect(statements.nameFor(long(199), 0)).toBeDefined()
+    expect(statements.nameFor(long(0), 0)).toBeUndefined()
+    expect(statements.nameFor(`SELECT ${'1'.repeat(70_000)}`, 0)).toBeUndefined()
+    expect(statements.nameFor(`SELECT ${'1'.repeat(70_000)}`, 0)).toBeUndefined()
   })
 
   it('names nothing that is no query, that is several, that is long, or where it may not', () => {
