@@ -134,8 +134,8 @@ export const errorCatalogue = Object.freeze({
   ),
   ID_INVALID: entry('Only what @ShardedId() makes can be decoded.', 'Give a number or a UUID that it made.'),
   ID_MISSING: entry(
-    'An id has to be there before a row is written; it cannot be made where the row is written past the repository.',
-    'Write the row through the repository or a query builder of the sharded data source, or set the id.',
+    'An id carries the slot of its row’s shard key, and the row does not say its shard key.',
+    'Set the shard key, or write the row through the repository of the sharded data source.',
     'no-writes',
   ),
   ID_OF_ANOTHER_SLOT: entry(

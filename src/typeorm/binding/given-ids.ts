@@ -15,6 +15,8 @@ interface GivenId {
 /** The ids that one operation gives, so that it can be made as if TypeORM had them from the database. */
 export class GivenIds {
   private readonly given = new Map<ObjectLiteral, GivenId>()
+  /** Objects that are inserted without an id, which is made with their INSERT: see `make-ids.ts`. */
+  private readonly expected = new Map<ObjectLiteral, EntityId>()
   private readonly uuids: { readonly column: ColumnMetadata; readonly object: ObjectLiteral }[] = []
 
   /** Gives an object an id where it has none. @throws ShardedError what `nextId` throws */
@@ -23,6 +25,11 @@ export class GivenIds {
     if (!id || id.column.getEntityValue(object) !== undefined) return
     const slot = slotToCarry(binding, key)
     this.set(id, object, id.maker.take(slot) ?? (await nextId(id.maker, slot)))
+  }
+
+  /** An object that is to be saved gets its id from its INSERT, unless it has one. */
+  expect({ id }: EntityBinding, object: ObjectLiteral): void {
+    if (id && id.column.getEntityValue(object) === undefined) this.expected.set(object, id)
   }
 
   /** Gives an object an id that is a part of its shard key. @throws IdsRunDry */
@@ -64,6 +71,10 @@ export class GivenIds {
       const now: unknown = id.column.getEntityValue(object)
       if (id.column.transformer && now !== value && now !== undefined)
         id.column.setEntityValue(object, id.hydrate(String(now)))
+    }
+    for (const [object, id] of this.expected) {
+      const now: unknown = id.column.getEntityValue(object)
+      if (id.column.transformer && now !== undefined) id.column.setEntityValue(object, id.hydrate(String(now)))
     }
   }
 

@@ -479,6 +479,7 @@ export class ShardedDataSource extends DataSource {
     const handles = new Map<string, ShardHandle>()
     const template = {
       dataSource: this,
+      bindingOf: (target: unknown) => bindings.get(target),
       guard: new KeyGuard({
         bindingOf: (target) => bindings.get(target),
         isLoaded: (entity) => origins.of(entity) !== undefined,

@@ -1,9 +1,11 @@
-import { InsertQueryBuilder, type InsertResult, type ObjectLiteral, SelectQueryBuilder } from 'typeorm'
+import { type DataSource, InsertQueryBuilder, type InsertResult, type ObjectLiteral, SelectQueryBuilder } from 'typeorm'
 import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata'
 import { typeName } from '../binding/describe-entities'
+import type { EntityBinding } from '../binding/entity-binding'
 import { type ColumnArray, columnArrays } from './column-arrays'
 import { insertBatches } from './insert-batches'
 import { keepingIn } from './key-guard'
+import { makeIds } from './make-ids'
 import { mergeInsertResults } from './merge-results'
 import { Unfilled } from './unfilled'
 
@@ -19,6 +21,7 @@ class ArrayInsertQueryBuilder<Entity extends ObjectLiteral> extends InsertQueryB
   override async execute(): Promise<InsertResult> {
     const { expressionMap: map } = this
     const given = this.getValueSets()
+    await this.makeIds(given)
     const batches = insertBatches(given, super.getInsertedColumns())
     if (batches.length < 2) return super.execute()
     const own = this.queryRunner
@@ -47,6 +50,13 @@ class ArrayInsertQueryBuilder<Entity extends ObjectLiteral> extends InsertQueryB
       Object.assign(this, { queryRunner: own })
       if (runner !== own) await runner.release()
     }
+  }
+
+  private async makeIds(rows: readonly ObjectLiteral[]): Promise<void> {
+    const { mainAlias, insertFromSelect } = this.expressionMap
+    if (insertFromSelect || !mainAlias?.hasMetadata || !isBound(this.dataSource)) return
+    const binding = this.dataSource.bindingOf(mainAlias.metadata.target)
+    if (binding) await makeIds(binding, rows)
   }
 
   protected override createInsertExpression(): string {
@@ -88,6 +98,13 @@ class ArrayInsertQueryBuilder<Entity extends ObjectLiteral> extends InsertQueryB
     return `coalesce(${parameter}, ARRAY[(CAST(NULL AS ${table})).${this.escape(databaseName)}])`
   }
 }
+
+/** A shard's data source, which knows what of its entities is sharded how. */
+interface BoundDataSource {
+  bindingOf(target: unknown): EntityBinding | undefined
+}
+
+const isBound = (dataSource: DataSource): dataSource is DataSource & BoundDataSource => 'bindingOf' in dataSource
 
 /** The builder of a shard's statements that belong to no entity yet, as TypeORM makes one for every insert. */
 export class ShardQueryBuilder extends SelectQueryBuilder<ObjectLiteral> {

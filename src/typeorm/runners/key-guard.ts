@@ -77,7 +77,7 @@ export class KeyGuard {
     return this.rows.bindingOf(target)
   }
 
-  /** @throws ShardedError WRONG_SHARD, KEY_MISSING, ID_MISSING, ID_OF_ANOTHER_SLOT */
+  /** @throws ShardedError WRONG_SHARD, KEY_MISSING, ID_OF_ANOTHER_SLOT */
   checkInsert(shard: Shard, metadata: EntityMetadata, entity: ObjectLiteral | undefined): void {
     const binding = this.bindingOf(metadata.target)
     if (!binding || !entity) return
@@ -122,15 +122,10 @@ export class KeyGuard {
   }
 }
 
-/** A row that its id does not lead to would be lost. An id that is made here has been made by now. */
+/** A row that its id does not lead to would be lost. An id that is not there yet is made for the row's key: see `make-ids.ts`. */
 function checkId(shard: Shard, binding: EntityBinding, entity: ObjectLiteral): void {
   const { id } = binding
-  if (!id) return
-  if (id.column.getEntityValue(entity) === undefined && !id.column.default) {
-    throw new ShardedError('ID_MISSING', `${binding.entity.name}.${id.propertyPath} is not set.`, {
-      details: { entity: binding.entity.name, column: id.propertyPath, shard: shard.name },
-    })
-  }
+  if (!id || id.column.getEntityValue(entity) === undefined) return
   const key = keyOf(binding, entity)
   if (key) checkIdSlot(binding, entity, key)
   else if (shardsOfObject(binding, entity)?.every(({ name }) => name !== shard.name)) {

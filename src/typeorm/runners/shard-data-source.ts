@@ -9,6 +9,7 @@ import {
 import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver'
 import type { NodePool } from '../../execution/node-pool'
 import type { Shard } from '../../topology/shard'
+import type { EntityBinding } from '../binding/entity-binding'
 import { ShardQueryBuilder } from './array-insert-query-builder'
 import type { BindText } from './bound-client'
 import { GuardedBroadcaster, type KeyGuard } from './key-guard'
@@ -23,6 +24,7 @@ export interface ShardTemplate {
   readonly dataSource: DataSource
   readonly guard: KeyGuard
   readonly words: OwnWords
+  readonly bindingOf: (target: unknown) => EntityBinding | undefined
   readonly synchronizeShard: (shard: Shard, drop: boolean) => Promise<void>
   readonly dropShard: (shard: Shard) => Promise<void>
 }
@@ -67,6 +69,11 @@ export class ShardDataSource extends DataSource {
       queryResultCache: cache && new ShardedResultCache(() => dataSource.queryResultCache ?? cache, shard.name),
       isInitialized: true,
     })
+  }
+
+  /** For what inserts rows here. */
+  bindingOf(target: unknown): EntityBinding | undefined {
+    return this.template.bindingOf(target)
   }
 
   override async initialize(): Promise<this> {

@@ -60,7 +60,7 @@ export async function placeEntities(
       changed.push(...moveOf(node, origin))
       if (needsCheck(node, origin, options)) unchecked.push(node)
       if (node.key && !origin) checkIdSlot(node.binding, node.entity, node.key)
-      if (node.key) await given.give(node.binding, node.entity, node.key)
+      given.expect(node.binding, node.entity)
     }
     moves.push(changed)
     const isMoved = changed.some((move) => move.entity === entity)

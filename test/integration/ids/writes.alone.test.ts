@@ -193,10 +193,17 @@ describe('ids on every way of writing', () => {
     const copy = 'INSERT INTO purchase (id, "customerId", number) SELECT id + 1, "customerId", 7 FROM purchase'
     await expect(dataSource.query(copy)).rejects.toMatchObject({ code: 'STATEMENT_UNSUPPORTED' })
     const shard = dataSource.shard(dataSource.locate(Customer, at(5)).shard)
-    await expect(shard.getRepository(Purchase).insert({ customerId: at(5) })).rejects.toMatchObject({
-      code: 'ID_MISSING',
-    })
+    await expect(
+      shard.createQueryBuilder().insert().into(Purchase).values({ number: 7 }).callListeners(false).execute(),
+    ).rejects.toMatchObject({ code: 'ID_MISSING', details: { entity: 'Purchase', column: 'id' } })
     await expectWritten([saved?.id, other?.id], [0, 1])
+  })
+
+  it('makes the ids of rows that are written through a shard’s own data source', async () => {
+    const shard = dataSource.shard(dataSource.locate(Customer, at(5)).shard)
+    const saved = await shard.getRepository(Purchase).save({ customerId: at(5) })
+    const { identifiers } = await shard.getRepository(Purchase).insert({ customerId: at(5), number: 1 })
+    await expectWritten([saved.id, identifiers[0]?.['id']], [0, 1])
   })
 
   it('lets an update name the id that its condition demands', async () => {
