@@ -270,6 +270,68 @@ export const errorCatalogue = Object.freeze({
     'Give the limits to the operations themselves.',
     'no-writes',
   ),
+  AUTHENTICATION_FAILED: entry(
+    'The server refused the login; to try again does not help.',
+    'Correct the username, the password or pg_hba.conf of the node that is named.',
+    'no-writes',
+  ),
+  DATABASE_MISSING: entry(
+    'The server has no database of this name.',
+    'Create the database, or correct it in the options of the node that is named.',
+    'no-writes',
+  ),
+  PERMISSION_MISSING: entry(
+    'The role of the node lacks a privilege that it needs.',
+    'GRANT the privilege that the cause names to the role of the node that is named.',
+    'no-writes',
+  ),
+  SERVER_FULL: entry(
+    'The server has no connection left: max_connections, or the limit of the role or the database.',
+    'Make poolSize times the number of processes smaller than that limit, or raise the limit.',
+    'retryable',
+    'no-writes',
+  ),
+  POOL_EXHAUSTED: entry(
+    'A node’s connections are bounded by poolSize, and the wait for one by connectTimeoutMS.',
+    'Do less at once, look for query runners and streams that are not released, or raise poolSize.',
+    'retryable',
+    'no-writes',
+  ),
+  POOL_DEADLOCK: entry(
+    'Transactions that hold connections of one node and wait for those of another can wait for each other for ever.',
+    'Let the transaction roll back and repeat it; open nodes in one order everywhere, run fewer at once, or raise poolSize.',
+    'retryable',
+    'no-writes',
+  ),
+  STATEMENT_TIMEOUT: entry(
+    'A statement has until timeouts.queryMs; what still ran then was cancelled on its server.',
+    'Ask for less, or raise timeouts.queryMs.',
+    'retryable',
+    'no-writes',
+  ),
+  TRANSACTION_IDLE: entry(
+    'A transaction in which nothing is sent holds locks and a connection, so it is rolled back after timeouts.transactionIdleMs.',
+    'Do slow work outside of the transaction, end every transaction, or raise timeouts.transactionIdleMs.',
+    'retryable',
+    'no-writes',
+  ),
+  STREAM_IDLE: entry(
+    'An open stream holds a connection and a snapshot, so it is closed when nobody reads it for timeouts.streamIdleMs.',
+    'Read faster, close streams that are no longer read, or raise timeouts.streamIdleMs.',
+    'retryable',
+    'no-writes',
+  ),
+  PREPARED_TRANSACTIONS_FULL: entry(
+    'A server keeps at most max_prepared_transactions transactions prepared at once; nothing was committed.',
+    'Set max_prepared_transactions of the node to at least its connections, or look for transactions that were left prepared.',
+    'retryable',
+    'no-writes',
+  ),
+  DECISION_LOG_MISSING: entry(
+    'Commits in two phases are decided in the table sharding_decision, which was dropped; nothing was committed.',
+    'Start the data source again, which creates the table, and drop it only when no process uses it.',
+    'no-writes',
+  ),
   TOO_MANY_PARAMETERS: entry(
     'PostgreSQL takes 65,535 parameters in one statement.',
     'Pass a list as one array: Any(list) in find options, = ANY (:list) in SQL; or write and read in parts.',

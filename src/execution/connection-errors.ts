@@ -1,6 +1,8 @@
+import type { ErrorCode } from '../errors/error-catalogue'
 import { ShardedError } from '../errors/sharded-error'
 import { CommitOutcomeUnknownError } from '../errors/transaction-errors'
 import { isRead } from './is-read'
+import { sqlState } from './sql-state'
 
 /** Where a statement ran: for messages. */
 export interface Place {
@@ -46,10 +48,39 @@ export function isConnectionError(error: unknown): boolean {
   )
 }
 
+/** Of a host that is not reached at all: of all other failures to connect, somebody told us. */
+const silentCodes = new Set(['ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH', 'EHOSTDOWN'])
+
+/** True when an error of connecting is an answer: the server's refusal, or its host's. */
+export const answersOf = (error: Error): boolean =>
+  'code' in error && typeof error.code === 'string'
+    ? !silentCodes.has(error.code)
+    : /^SASL|password|^Connection terminated unexpectedly/i.test(error.message)
+
+/** Causes that retrying does not mend, by the SQLSTATE with which a server refuses a login. */
+const loginRefusals: Readonly<Record<string, ErrorCode>> = {
+  '28P01': 'AUTHENTICATION_FAILED',
+  '28000': 'AUTHENTICATION_FAILED',
+  '3D000': 'DATABASE_MISSING',
+  '42501': 'PERMISSION_MISSING',
+  '53300': 'SERVER_FULL',
+  // What the server's own idle_in_transaction_session_timeout ended, before the next statement came.
+  '25P03': 'TRANSACTION_IDLE',
+}
+
+function causeCode(cause: unknown): ErrorCode {
+  if (!(cause instanceof Error)) return 'SHARD_UNAVAILABLE'
+  const code = sqlState(cause)
+  if (code !== undefined) return loginRefusals[code] ?? 'SHARD_UNAVAILABLE'
+  // Of pg itself: the server asks for a password that was not given, or proves that it does not know the one that was.
+  return cause.message.startsWith('SASL') ? 'AUTHENTICATION_FAILED' : 'SHARD_UNAVAILABLE'
+}
+
 /** A connection could not be had: nothing was sent. */
 export function unavailable(place: Place, cause: unknown): ShardedError {
-  const text = cause instanceof Error ? cause.message || cause.constructor.name : String(cause)
-  return new ShardedError('SHARD_UNAVAILABLE', `${placeText(place)} gave no connection: ${text}.`, {
+  if (cause instanceof ShardedError) return cause
+  const text = (cause instanceof Error ? cause.message || cause.constructor.name : String(cause)).replace(/\.$/, '')
+  return new ShardedError(causeCode(cause), `${placeText(place)} gave no connection: ${text}.`, {
     details: { ...place },
     cause,
   })
@@ -67,8 +98,10 @@ export function connectionBroke(place: Place, text: string, inTransaction: boole
   if (/^\s*COMMIT/i.test(text)) {
     return new CommitOutcomeUnknownError(`${placeText(place)} did not acknowledge COMMIT.`, { details, cause })
   }
+  if (cause instanceof ShardedError && inTransaction) return cause
+  const why = cause instanceof Error ? `: ${cause.message.replace(/\.$/, '')}` : ''
   if (inTransaction || isRead(text) || writesNothing.test(text)) {
-    return new ShardedError('SHARD_UNAVAILABLE', `${placeText(place)} broke the connection during a statement.`, {
+    return new ShardedError('SHARD_UNAVAILABLE', `${placeText(place)} broke the connection during a statement${why}.`, {
       details,
       cause,
     })

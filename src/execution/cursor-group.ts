@@ -1,8 +1,15 @@
 import { pushTo } from '../collections/push-to'
+import { ShardedError } from '../errors/sharded-error'
 import type { Row } from '../merging/row'
 import type { NodeStatement } from '../planning/scatter-statement'
 import type { Fuse } from './fuse'
 import { NodeCursors, type NodeCursorsSettings } from './node-cursors'
+
+/** An hour: longer than a reader takes for one row, shorter than a lost one may hold a snapshot. */
+export const defaultStreamIdleMs = 3_600_000
+
+/** Idle readers are looked for so often within their bound. */
+const idleLooks = 4
 
 export interface CursorGroupSettings extends NodeCursorsSettings {
   readonly statements: readonly NodeStatement[]
@@ -10,6 +17,8 @@ export interface CursorGroupSettings extends NodeCursorsSettings {
   readonly fuse: () => Fuse
   /** Takes what must be had before any connection; the result gives it back. */
   readonly enter: (fuse: Fuse) => Promise<() => void>
+  /** Milliseconds that the reader may leave the group alone. */
+  readonly idleMs: number
   /** What a statement's error is to the reader. */
   readonly unwrap: (error: unknown) => unknown
 }
@@ -36,6 +45,9 @@ export class CursorGroup {
   private opening: Promise<void> | undefined
   private leave: (() => void) | undefined
   private closing: Promise<void> | undefined
+  private reads = 0
+  private lastRead = performance.now()
+  private idleTimer: NodeJS.Timeout | undefined
 
   constructor(private readonly settings: CursorGroupSettings) {
     const byNode = new Map<string, NodeStatement[]>()
@@ -46,6 +58,11 @@ export class CursorGroup {
       (node) => new NodeCursors(node, byNode.get(node) ?? [], settings, (error) => void this.fail(error)),
     )
     this.sources = Object.freeze(settings.statements.map((statement) => this.source(statement)))
+  }
+
+  /** The reader has taken a row of a batch. */
+  touch(): void {
+    this.lastRead = performance.now()
   }
 
   /** Closes every cursor and gives every connection back; what still runs is cancelled. Safe to call twice. */
@@ -71,6 +88,7 @@ export class CursorGroup {
 
   /** The next batch of a statement; empty at its end. */
   private async next(statement: NodeStatement): Promise<readonly Row[]> {
+    this.reads += 1
     try {
       this.fuse?.check()
       if (this.closing) return []
@@ -85,7 +103,24 @@ export class CursorGroup {
       if (this.closing && !this.fuse?.isBlown) return []
       await this.fail(error)
       throw this.settings.unwrap(this.fuse?.ended ?? error)
+    } finally {
+      this.reads -= 1
+      this.touch()
     }
+  }
+
+  /** A reader that went away without a word keeps a connection and a snapshot: it is told when it comes back. */
+  private watchIdle(): void {
+    const { idleMs } = this.settings
+    if (idleMs === Number.POSITIVE_INFINITY) return
+    this.idleTimer = setInterval(() => {
+      if (this.reads > 0 || performance.now() - this.lastRead < idleMs) return
+      void this.fail(
+        new ShardedError('STREAM_IDLE', `Nobody has read the stream for ${idleMs} ms.`, {
+          details: { streamIdleMs: idleMs },
+        }),
+      )
+    }, idleMs / idleLooks).unref()
   }
 
   private async end(statement: NodeStatement): Promise<void> {
@@ -112,6 +147,7 @@ export class CursorGroup {
     fuse.onBlow(() => void this.close())
     fuse.check()
     this.leave = await this.settings.enter(fuse)
+    this.watchIdle()
     for (const node of this.nodes) await node.open(fuse)
     await Promise.all(
       this.nodes.map((node) =>
@@ -130,6 +166,7 @@ export class CursorGroup {
   }
 
   private async closeAll(): Promise<void> {
+    clearInterval(this.idleTimer)
     if (!this.opening) return
     const isFailed = this.fuse?.isBlown === true
     for (const node of this.nodes) {
@@ -137,6 +174,7 @@ export class CursorGroup {
       else if (!node.isOpen) this.fuse?.blow(new Error('The stream was closed.'))
     }
     await this.opening.catch(() => undefined)
+    clearInterval(this.idleTimer)
     // What failed in closing was thrown to the reader of the last row, or has no reader.
     await Promise.allSettled(this.nodes.map((node) => node.close()))
     this.leave?.()

@@ -22,6 +22,7 @@ interface Held {
  * is ranked among the rows in hand.
  *
  * @param ask sends a statement to a node, for the ranks
+ * @param onRow called when a row has been taken
  * @throws ShardedError MERGE_ORDER where a source is not sorted by the terms, or was by another collation than they say.
  * What went out before was in order.
  * @example for await (const row of mergeBatches(group.sources, terms, ask)) …
@@ -30,6 +31,7 @@ export async function* mergeBatches(
   sources: readonly BatchSource[],
   terms: readonly MergeTerm[],
   ask: AskDatabase,
+  onRow?: () => void,
 ): AsyncGenerator<Row, void, undefined> {
   const rankers = terms.map(({ merge, rankBy }) => (merge.kind === 'ranked' ? createRanker(ask, rankBy) : undefined))
   let open: Held[] = sources.map((source, number) => ({ source, number, rows: [], lead: undefined }))
@@ -49,18 +51,24 @@ export async function* mergeBatches(
         compare,
         open.map(({ rows }) => rows[0]),
       ),
+      onRow,
     )
   }
 }
 
 /** Gives rows in order until one source has none in hand. */
-function* upToGap(open: readonly Held[], tournament: Tournament): Generator<Row, void, undefined> {
+function* upToGap(
+  open: readonly Held[],
+  tournament: Tournament,
+  onRow: (() => void) | undefined,
+): Generator<Row, void, undefined> {
   const sent = open.map(() => 0)
   for (let { row } = tournament; row !== undefined; row = tournament.row) {
     const { source } = tournament
     const held = open[source]
     if (!held) break
     yield row
+    onRow?.()
     held.lead = row
     const taken = (sent[source] ?? 0) + 1
     sent[source] = taken

@@ -1,6 +1,7 @@
 import type { PoolClient, QueryResult, Submittable } from 'pg'
 import { from as copyFrom } from 'pg-copy-streams'
 import { ShardedError } from '../errors/sharded-error'
+import { afterTurning } from './after-turning'
 import { atMost } from './at-most'
 import { connectionBroke, isConnectionError, type Place, unavailable } from './connection-errors'
 import { Fuse } from './fuse'
@@ -14,6 +15,7 @@ import { PreparedStatements, type StatementName } from './prepared-statements'
 import { descriptionOf } from './row-description'
 import { isServerRefusal } from './server-refusal'
 import { Session } from './session'
+import type { SilenceWatch } from './silence-watch'
 import { stalePlan } from './stale-plan'
 import type { StatementEvent, StatementListener } from './statement-event'
 
@@ -38,8 +40,11 @@ const maxParameters = 65_535
 /** A cancel request may meet the server between two messages of a statement, where it is ignored: it is sent again after this. */
 const cancelAgainMs = 500
 
-/** A statement that does not end this long after its cancel request is ended by closing its connection. */
-const cancelGraceMs = 5_000
+/** A write that does not end this long after its cancel request is ended by closing its connection: its outcome is then unknown. */
+const cancelWriteMs = 5_000
+
+/** A read likewise: of that nothing is lost but the connection. */
+export const defaultCancelMs = 500
 
 /** The tags of statements that write rows. */
 const writeCommands: ReadonlySet<string> = new Set(['INSERT', 'UPDATE', 'DELETE', 'MERGE', 'COPY'])
@@ -49,6 +54,9 @@ export interface ConnectionSettings {
   readonly listeners: ReadonlySet<StatementListener>
   /** Asks the server to end what a client's session runs; see `requestCancel`. */
   readonly requestCancel: (client: PoolClient) => Promise<void>
+  /** Breaks connections of a node that has fallen silent. */
+  readonly watch: Pick<SilenceWatch, 'begin' | 'end'>
+  readonly bounds: { readonly cancelMs?: number | undefined; readonly queryMs?: number | undefined }
 }
 
 /**
@@ -65,6 +73,8 @@ export class NodeConnection {
   isChanged = false
   private isBusy = false
   private isReleased = false
+  private readonly atRetirement: (() => void)[] = []
+  private lastUsed = performance.now()
   private readonly held = new HeldStart()
   private readonly waiting: (() => void)[] = []
   private readonly session: Session
@@ -110,7 +120,9 @@ export class NodeConnection {
     if (this.isBusy) await this.turn(shard, given.fuse)
     try {
       // Who holds it may have given it back at the moment it broke.
-      if (this.session.hasEnded) throw unavailable({ node: this.node, shard }, new Error('the connection has ended'))
+      const { hasEnded, endedBy } = this.session
+      if (hasEnded || endedBy)
+        throw unavailable({ node: this.node, shard }, endedBy ?? new Error('the connection has ended'))
       if (this.isReleased) throw new RangeError(`A connection of node ${this.node} was used after it was given back.`)
     } catch (error) {
       this.passTurn()
@@ -124,8 +136,13 @@ export class NodeConnection {
     this.isBusy = true
     const { session, settings, lockWatch } = this
     const start = this.held.take()
-    const fuse = given.fuse ?? (lockWatch && new Fuse())
+    const { queryMs } = settings.bounds
+    const isBounded = queryMs !== undefined && !endsTransaction.test(text)
+    const fuse = given.fuse ?? (lockWatch || isBounded ? new Fuse() : undefined)
     const unwatch = fuse && lockWatch?.over(this.client, text, fuse)
+    const unbound =
+      fuse && isBounded ? afterTurning(queryMs, () => fuse.blow(this.timedOut(text, queryMs, shard))) : undefined
+    settings.watch.begin(session)
     const started = settings.listeners.size > 0 ? performance.now() : 0
     const named = this.nameOf(text, values)
     let failed = true
@@ -135,11 +152,14 @@ export class NodeConnection {
       const result = await (fuse ? this.sendCancellable(statement, fuse) : this.sendNamed(statement))
       failed = false
       this.noteForgotten(result)
+      settings.watch.end(session, true)
       if (result.rowCount && writeCommands.has(result.command)) this.hasWritten = true
       return result
     } catch (error) {
       // The error comes before the server is ready: only then does the session know its state.
-      if (isServerRefusal(error)) {
+      const isAnswer = isServerRefusal(error)
+      settings.watch.end(session, isAnswer)
+      if (isAnswer) {
         await session.ready()
         if (start !== undefined && !session.inTransaction) this.held.putBack(start)
       }
@@ -151,6 +171,8 @@ export class NodeConnection {
       throw !given.fuse && failure instanceof OperationEnded ? failure.reason : failure
     } finally {
       unwatch?.()
+      unbound?.()
+      this.lastUsed = performance.now()
       this.passTurn()
       if (settings.listeners.size > 0) {
         const milliseconds = performance.now() - started
@@ -188,6 +210,21 @@ export class NodeConnection {
     return this.session.hasEnded
   }
 
+  /** Milliseconds since the last statement ended; 0 while one runs. */
+  get idleMs(): number {
+    return this.isBusy ? 0 : performance.now() - this.lastUsed
+  }
+
+  /** Calls `done` when the holder gives the connection back. */
+  onRetire(done: () => void): void {
+    this.atRetirement.push(done)
+  }
+
+  /** Breaks the connection: what runs on it fails, and what is asked of it later. */
+  destroy(reason: Error): void {
+    this.session.destroy(reason)
+  }
+
   /** Nothing is left open, and nothing is still on its way. */
   get isAtRest(): boolean {
     return this.session.isClean
@@ -196,6 +233,7 @@ export class NodeConnection {
   /** The holder gives the connection back, and may use it no more. @returns false where nobody else may use it either */
   retire(): boolean {
     this.isReleased = true
+    for (const done of this.atRetirement.splice(0)) done()
     return this.session.isClean && !this.isChanged
   }
 
@@ -208,7 +246,8 @@ export class NodeConnection {
   ): unknown {
     const place = { node: this.node, shard }
     if (isConnectionError(error)) {
-      const broke = connectionBroke(place, text, this.session.inTransaction || start !== undefined, error)
+      const cause = this.session.endedBy ?? error
+      const broke = connectionBroke(place, text, this.session.inTransaction || start !== undefined, cause)
       return fuse?.isBlown && !broke.has('outcome-unknown') ? fuse.ended : broke
     }
     if (fuse?.isBlown) return fuse.ended
@@ -247,7 +286,7 @@ export class NodeConnection {
     const running = this.sendNamed(statement)
     let cancelling: Promise<void> | undefined
     const off = fuse.onBlow(() => {
-      cancelling = this.cancel(running)
+      cancelling = this.cancel(running, graceOf(statement.text, this.settings.bounds.cancelMs))
     })
     try {
       return await running
@@ -259,23 +298,37 @@ export class NodeConnection {
   }
 
   /** Asks the server to end the running statement, until that has ended; bounded by closing the connection. */
-  private async cancel(running: Promise<unknown>): Promise<void> {
-    const giveUp = performance.now() + cancelGraceMs
+  private async cancel(running: Promise<unknown>, graceMs: number): Promise<void> {
     let isOver = false
     const over = running.then(
       () => undefined,
       () => undefined,
     )
+    const off = afterTurning(graceMs, () => this.session.destroy())
     void over.then(() => {
       isOver = true
+      off()
     })
     while (!isOver) {
-      await this.session.unread(this.settings.requestCancel(this.client)).catch(() => {
+      const request = this.session.unread(this.settings.requestCancel(this.client)).catch(() => {
         this.session.isDoubtful = true
       })
+      // One that is under way when the statement has ended would hit the next one, unless the connection is broken.
+      await Promise.race([request, this.session.gone])
       await atMost(cancelAgainMs, over)
-      if (!isOver && performance.now() > giveUp) this.session.destroy()
     }
+  }
+
+  private timedOut(text: string, queryMs: number, shard: string | undefined): ShardedError {
+    const { node } = this
+    const statement = text.slice(0, maxShown)
+    return new ShardedError(
+      'STATEMENT_TIMEOUT',
+      `A statement on node ${node} did not end within ${queryMs} ms: ${statement}`,
+      {
+        details: { node, shard, statement, queryMs },
+      },
+    )
   }
 
   private send({ text, rows, values, named, fuse, start }: Statement): Promise<QueryResult> {
@@ -389,6 +442,24 @@ export class NodeConnection {
 
 /** The tags of statements that drop prepared statements. */
 const forgetCommands: ReadonlySet<string> = new Set(['DEALLOCATE', 'DISCARD'])
+/** Statements that are not ended before their time: a rollback follows an ended statement, and a commit has to be known. */
+const endsTransaction = /^\s*(?:COMMIT|ROLLBACK|END|PREPARE TRANSACTION)\b/i
+
+/** Letters of a statement in a message. */
+const maxShown = 200
+
+const graceOf = (text: string, cancelMs = defaultCancelMs): number =>
+  isRead(text) ? cancelMs : Math.max(cancelMs, cancelWriteMs)
+
+function tooManyParameters(count: number, place: Place): ShardedError {
+  return new ShardedError(
+    'TOO_MANY_PARAMETERS',
+    `The statement has ${count} parameters, and ${maxParameters} are the most.`,
+    {
+      details: { ...place, parameters: count },
+    },
+  )
+}
 
 /** The start that went in a statement's message. */
 const startOf = (event: StatementEvent, text: string): StatementEvent => ({
@@ -407,14 +478,4 @@ function tell(listener: StatementListener, event: StatementEvent): void {
   } catch (error) {
     process.emitWarning(error instanceof Error ? error : String(error))
   }
-}
-
-function tooManyParameters(count: number, place: Place): ShardedError {
-  return new ShardedError(
-    'TOO_MANY_PARAMETERS',
-    `The statement has ${count} parameters, and ${maxParameters} are the most.`,
-    {
-      details: { ...place, parameters: count },
-    },
-  )
 }

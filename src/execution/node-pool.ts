@@ -1,16 +1,21 @@
-import { Pool, type PoolClient, type PoolConfig, type QueryResult, types } from 'pg'
+import { Client, Pool, type PoolClient, type PoolConfig, type QueryResult, types } from 'pg'
+import { ShardedError } from '../errors/sharded-error'
 import { collationKey } from '../planning/collation-name'
 import type { NodeSortFacts } from '../planning/node-sort-facts'
+import { afterTurning } from './after-turning'
 import { requestCancel } from './cancel-request'
-import { unavailable } from './connection-errors'
+import { answersOf, unavailable } from './connection-errors'
 import type { Fuse } from './fuse'
 import { LockWatch } from './lock-watch'
 import { NamedPlans } from './named-plans'
+import { nodeClient } from './node-client'
 import { type ConnectionSettings, NodeConnection } from './node-connection'
-import { Permits } from './permits'
+import { type GiveBack, Permits } from './permits'
 import { Session } from './session'
+import { SilenceWatch } from './silence-watch'
 import { loadSortFacts } from './sort-facts'
 import type { StatementListener } from './statement-event'
+import { TransactionTurns, TurnWaits } from './transaction-turns'
 
 /** What a node says of itself. */
 export interface NodeFacts {
@@ -32,10 +37,50 @@ export interface NodePoolSettings {
   readonly parseInt8?: boolean | undefined
   /** Milliseconds that a statement of a transaction over several nodes may wait for a lock. */
   readonly lockTimeoutMs?: number
+  readonly bounds?: PoolBounds
+  /** Shared by the pools of a data source: transactions that hold connections of several may wait for each other. */
+  readonly turnWaits?: TurnWaits
   readonly onPoolError: (error: Error) => void
   /** Told what an operator should know. */
   readonly warn?: (text: string) => void
 }
+
+/** How long is waited for a node, in milliseconds; `Infinity`: for ever. */
+export interface PoolBounds {
+  /** Without any answer of the node; see `SilenceWatch`. */
+  readonly silenceMs?: number | undefined
+  /** For a cancel request to take effect on a read; then the connection is closed. */
+  readonly cancelMs?: number | undefined
+  /** For one statement. */
+  readonly queryMs?: number | undefined
+  /** Without a statement in an open transaction; then it is rolled back. */
+  readonly transactionIdleMs?: number | undefined
+  /** When the pool ends, for what still holds a connection. */
+  readonly destroyMs?: number | undefined
+  /** Connections that transactions over shards leave to others. */
+  readonly reserve?: number | undefined
+}
+
+/** Half of it is heard nothing, half of it a new connection is tried: a node that is only slow answers in that time. */
+export const defaultSilenceMs = 10_000
+
+/** Longer than a statement takes that is cancelled: milliseconds. */
+export const defaultDestroyMs = 5_000
+
+/** An hour: longer than a transaction thinks between two statements, shorter than a lost one may hold locks. */
+export const defaultTransactionIdleMs = 3_600_000
+
+/** Idle transactions are looked for so often within their bound. */
+const idleLooks = 4
+
+/** Operations that may wait for a connection of one node, each no longer than `connectTimeoutMS`. */
+const maxWaitingForConnection = 100_000
+
+/** A question of a node that does not answer is ended after this, in milliseconds, where `connectTimeoutMS` says nothing. */
+const probeMs = 10_000
+
+/** One connection of so many is left by transactions. */
+const connectionsPerReserved = 5
 
 /**
  * A connection, and the call that gives it back. With an error it is closed instead, and also where it is not at rest: in
@@ -62,6 +107,17 @@ export class NodePool {
   readonly streams: Permits
   /** For transactions over several nodes; undefined where they may wait for ever. */
   readonly lockWatch: LockWatch | undefined
+  /** Transactions over shards. They hold their connection while they wait for another node. */
+  readonly transactions: TransactionTurns
+  /** What waits for a connection waits here, and never in pg's pool, which knows no fair clock. */
+  private readonly connections: Permits
+  private readonly reserved: Permits
+  private readonly leases = new Set<Lease>()
+  private readonly sessions = new Set<Session>()
+  private readonly watch: SilenceWatch
+  private readonly destroyMs: number
+  private readonly transactionIdleMs: number
+  private idleTimer: NodeJS.Timeout | undefined
   private readonly settings: ConnectionSettings
   private knownFacts: NodeFacts | undefined
   private knownSortFacts: NodeSortFacts | undefined
@@ -74,22 +130,40 @@ export class NodePool {
     concurrency,
     parseInt8,
     lockTimeoutMs = Number.POSITIVE_INFINITY,
+    bounds = {},
+    turnWaits = new TurnWaits(),
     onPoolError,
     warn = () => undefined,
   }: NodePoolSettings) {
     this.name = name
+    const waitMs = pool.connectionTimeoutMillis || Number.POSITIVE_INFINITY
+    const watch = new SilenceWatch(bounds.silenceMs ?? defaultSilenceMs, () => answers(pool))
+    this.watch = watch
+    this.destroyMs = bounds.destroyMs ?? defaultDestroyMs
+    this.transactionIdleMs = bounds.transactionIdleMs ?? defaultTransactionIdleMs
     const open = (config: PoolConfig): Pool => {
-      const opened = new Pool(parseInt8 ? { ...config, types: int8AsNumber } : config)
+      const opened = new Pool({
+        ...config,
+        ...(parseInt8 && { types: int8AsNumber }),
+        connectionTimeoutMillis: 0,
+        Client: nodeClient({ connectTimeoutMs: waitMs, watch }) as never,
+      })
       // Without a listener, the error of an idle connection (a node that dies) would end the process.
       opened.on('error', onPoolError)
-      opened.on('connect', (client) => void Session.of(client))
+      opened.on('connect', (client) => void this.sessions.add(Session.of(client)))
+      opened.on('remove', (client) => void this.sessions.delete(Session.of(client)))
       return opened
     }
     this.pool = open(pool)
     this.reserve = open({ ...pool, max: reserveSize })
+    const most = { maxWaiting: maxWaitingForConnection, waitMs, of: 'connections' }
+    this.connections = new Permits(name, this.pool.options.max, most)
+    this.reserved = new Permits(name, reserveSize, most)
     this.settings = {
       plans: new NamedPlans(name, maxPrepared, warn),
       listeners: this.listeners,
+      watch,
+      bounds,
       requestCancel: (client) => requestCancel(client, pool.stream),
     }
     if (lockTimeoutMs !== Number.POSITIVE_INFINITY) {
@@ -97,7 +171,14 @@ export class NodePool {
     }
     const spare = Math.max(1, this.pool.options.max - 1)
     this.scatters = new Permits(name, Math.min(concurrency ?? spare, spare))
-    this.streams = new Permits(name, Math.min(concurrency ?? spare, spare))
+    this.streams = new Permits(name, Math.min(concurrency ?? spare, spare), { waitMs, of: 'streams' })
+    const kept = bounds.reserve ?? Math.floor(this.pool.options.max / connectionsPerReserved)
+    const turns = Math.max(1, this.pool.options.max - kept)
+    this.transactions = new TransactionTurns(
+      name,
+      new Permits(name, turns, { waitMs, of: 'connections for transactions' }),
+      turnWaits,
+    )
   }
 
   /** The most connections that it opens. */
@@ -107,35 +188,101 @@ export class NodePool {
 
   /**
    * Takes a connection.
-   * @throws ShardedError SHARD_UNAVAILABLE, also when none becomes free within `connectionTimeoutMillis`; OperationEnded
+   * @throws ShardedError POOL_EXHAUSTED where none becomes free within `connectionTimeoutMillis`; SHARD_UNAVAILABLE and
+   *   its siblings where the node gives none; OperationEnded
    */
-  acquire(shard?: string, fuse?: Fuse): Promise<Lease> {
+  async acquire(shard?: string, fuse?: Fuse): Promise<Lease> {
+    fuse?.check()
+    const { silence } = this.watch
+    if (silence) throw unavailable({ node: this.name, shard }, silence)
+    const giveBack = this.connections.tryTake() ?? (await this.connections.take(fuse))
+    return this.connect(giveBack, shard, fuse)
+  }
+
+  private connect(giveBack: GiveBack, shard: string | undefined, fuse: Fuse | undefined): Promise<Lease> {
     return new Promise((resolve, reject) => {
       let isAbandoned = false
       const off = fuse?.onBlow(() => {
         isAbandoned = true
         reject(fuse.ended)
       })
-      if (isAbandoned) return
-      this.pool.connect((error, client, release) => {
+      const connect = (taken: Parameters<Pool['connect']>[0]): void => {
+        try {
+          this.pool.connect(taken)
+        } catch (error) {
+          // pg reads the options when it makes a client.
+          giveBack()
+          reject(this.badOptions(error))
+        }
+      }
+      connect((error, client, release) => {
         off?.()
-        if (isAbandoned) {
-          if (client) release()
-        } else if (error || !client) reject(unavailable({ node: this.name, shard }, error))
-        else resolve(this.lease(client, release))
+        if (error || !client) {
+          giveBack()
+          reject(unavailable({ node: this.name, shard }, error))
+        } else if (isAbandoned) {
+          release()
+          giveBack()
+        } else resolve(this.lease(client, release, giveBack))
       })
     })
   }
 
-  private lease(client: PoolClient, release: Lease['release']): Lease {
+  private badOptions(cause: unknown): ShardedError {
+    const text = cause instanceof Error ? cause.message : String(cause)
+    return new ShardedError('OPTIONS_INVALID', `The options of node ${this.name} give no connection: ${text}.`, {
+      details: { node: this.name },
+    })
+  }
+
+  private lease(client: PoolClient, release: Lease['release'], giveBack: GiveBack): Lease {
     const connection = new NodeConnection(client, this.settings, this.name)
-    return {
+    const { leases } = this
+    const lease: Lease = {
       connection,
       release: (error) => {
+        // Once: what ends late must not give back what another has by now.
+        if (!leases.delete(lease)) return
         const isClean = connection.retire()
         release(error || !isClean)
+        giveBack()
       },
     }
+    leases.add(lease)
+    this.watchIdle()
+    return lease
+  }
+
+  /** Ends a hold of a connection from outside, where its holder does not. */
+  private evict(lease: Lease, reason: Error): void {
+    lease.connection.destroy(reason)
+    lease.release(true)
+  }
+
+  /** Looks after transactions in which nothing is sent, as long as connections are held. */
+  private watchIdle(): void {
+    const { transactionIdleMs } = this
+    if (this.idleTimer || transactionIdleMs === Number.POSITIVE_INFINITY) return
+    this.idleTimer = setInterval(() => {
+      for (const lease of this.leases) {
+        const { connection } = lease
+        if (connection.inTransaction && connection.idleMs > transactionIdleMs) this.evict(lease, this.idle())
+      }
+      if (this.leases.size > 0) return
+      clearInterval(this.idleTimer)
+      this.idleTimer = undefined
+    }, transactionIdleMs / idleLooks).unref()
+  }
+
+  private idle(): ShardedError {
+    const { name: node, transactionIdleMs } = this
+    return new ShardedError(
+      'TRANSACTION_IDLE',
+      `On node ${node}, nothing was sent in a transaction for ${transactionIdleMs} ms.`,
+      {
+        details: { node, transactionIdleMs },
+      },
+    )
   }
 
   /** One statement on a connection of its own. */
@@ -156,6 +303,7 @@ export class NodePool {
     return Object.create(this, {
       settings: { value: { ...this.settings, listeners: new Set() } },
       pool: { value: this.reserve },
+      connections: { value: this.reserved },
     })
   }
 
@@ -202,14 +350,44 @@ export class NodePool {
 
   /** Connections in all, idle, and callers that wait for one. */
   get counts(): { readonly total: number; readonly idle: number; readonly waiting: number } {
-    return { total: this.pool.totalCount, idle: this.pool.idleCount, waiting: this.pool.waitingCount }
+    return { total: this.pool.totalCount, idle: this.pool.idleCount, waiting: this.connections.counts.waiting }
   }
 
-  /** Closes the pool; safe to call twice. */
+  /**
+   * Closes the pool; safe to call twice. What still holds a connection has a bounded time to end: then its connection is
+   * closed, and its transaction so rolled back.
+   */
   async end(): Promise<void> {
     if (this.ended) return
     this.ended = true
-    await Promise.all([this.pool.end(), this.reserve.end()])
+    const ended = Promise.all([this.pool.end(), this.reserve.end()])
+    const reason = new Error('the data source was destroyed')
+    const off = afterTurning(this.destroyMs, () => {
+      for (const lease of this.leases) this.evict(lease, reason)
+      this.watch.stop(reason)
+    })
+    await ended
+    off()
+    clearInterval(this.idleTimer)
+    this.watch.stop(reason)
+    // A node that is silent does not close its side.
+    afterTurning(this.destroyMs, () => {
+      for (const session of this.sessions) session.destroy()
+    })
+  }
+}
+
+/** Whether a node answers a new connection, by success or by refusal. */
+async function answers(config: PoolConfig): Promise<boolean> {
+  const client = new Client({ ...config, connectionTimeoutMillis: config.connectionTimeoutMillis || probeMs })
+  client.on('error', () => undefined)
+  try {
+    await client.connect()
+    return true
+  } catch (error) {
+    return error instanceof Error && answersOf(error)
+  } finally {
+    void client.end().catch(() => undefined)
   }
 }
 

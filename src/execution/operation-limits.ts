@@ -6,6 +6,8 @@ import type { ScatterLimits } from './scatter-limits'
 export interface DefaultLimits {
   readonly rowBudget: number
   readonly deadlineMs: number
+  /** That the reader of a stream may leave it alone. */
+  readonly streamIdleMs?: number | undefined
 }
 
 /**

@@ -1,4 +1,5 @@
 import { ShardedError } from '../errors/sharded-error'
+import { afterTurning } from './after-turning'
 import type { Fuse } from './fuse'
 
 /** Operations that may wait for a permit of one node. */
@@ -7,6 +8,15 @@ export const maxWaitingForPermit = 10_000
 /** Gives a permit back; a second call does nothing. */
 export type GiveBack = () => void
 
+/** What bounds the wait for a permit besides the limits of the operation. */
+export interface PermitBounds {
+  readonly maxWaiting?: number
+  /** Default: `Infinity`. */
+  readonly waitMs?: number
+  /** What the permits are of, in a message: "connections", "streams". */
+  readonly of?: string
+}
+
 /**
  * How many operations may do something on one node at once. Who waits is served in the order of asking, and leaves the
  * queue when its operation ends before its time.
@@ -14,22 +24,45 @@ export type GiveBack = () => void
 export class Permits {
   private taken = 0
   private readonly waiting = new Set<() => void>()
+  private readonly maxWaiting: number
+  private readonly waitMs: number
+  private readonly of: string
 
   constructor(
     private readonly node: string,
     private readonly count: number,
-    private readonly maxWaiting = maxWaitingForPermit,
-  ) {}
+    { maxWaiting = maxWaitingForPermit, waitMs = Number.POSITIVE_INFINITY, of = 'turns' }: PermitBounds = {},
+  ) {
+    this.maxWaiting = maxWaiting
+    this.waitMs = waitMs
+    this.of = of
+  }
+
+  get isFree(): boolean {
+    return this.taken < this.count
+  }
 
   get counts(): { readonly taken: number; readonly waiting: number } {
     return { taken: this.taken, waiting: this.waiting.size }
   }
 
-  /** @throws ShardedError QUEUE_FULL; OperationEnded */
+  /** @throws ShardedError QUEUE_FULL, POOL_EXHAUSTED; OperationEnded */
   async take(fuse?: Fuse): Promise<GiveBack> {
     fuse?.check()
-    if (this.taken < this.count) this.taken += 1
-    else await this.turn(fuse)
+    const free = this.tryTake()
+    if (free) return free
+    await this.turn(fuse)
+    return this.held()
+  }
+
+  /** A permit that is free now; undefined where there is none. */
+  tryTake(): GiveBack | undefined {
+    if (this.taken >= this.count) return undefined
+    this.taken += 1
+    return this.held()
+  }
+
+  private held(): GiveBack {
     let isTaken = true
     return () => {
       if (isTaken) this.giveBack()
@@ -44,16 +77,35 @@ export class Permits {
       })
     }
     return new Promise((resolve, reject) => {
-      const go = (): void => {
+      const leave = (): void => {
+        this.waiting.delete(go)
         off?.()
+        endWait()
+      }
+      const go = (): void => {
+        leave()
         resolve()
       }
       this.waiting.add(go)
+      const endWait = afterTurning(this.waitMs, () => {
+        leave()
+        reject(this.exhausted())
+      })
       const off = fuse?.onBlow(() => {
-        this.waiting.delete(go)
+        leave()
         reject(fuse.ended)
       })
     })
+  }
+
+  private exhausted(): ShardedError {
+    const { node, count, waitMs, of } = this
+    const waiting = this.waiting.size + 1
+    return new ShardedError(
+      'POOL_EXHAUSTED',
+      `All ${count} ${of} of node ${node} were in use for ${waitMs} ms, and ${waiting} operations waited.`,
+      { details: { node, of, count, waiting, waitMs } },
+    )
   }
 
   /** The permit goes from hand to hand, so that nobody overtakes. */

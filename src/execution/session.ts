@@ -27,6 +27,10 @@ export class Session implements QuietClient {
   private isReady = true
   /** The connection is gone. */
   hasEnded = false
+  /** Resolves when the connection is gone. */
+  readonly gone: Promise<void>
+  /** Why it is gone, where either side said so. */
+  endedBy: Error | undefined
   readonly quiet: object
   private readonly wire: Wire
   private waiting: (() => void)[] = []
@@ -41,13 +45,21 @@ export class Session implements QuietClient {
       this.isReady = true
       this.wake()
     })
+    let isGone: () => void = () => undefined
+    this.gone = new Promise((resolve) => {
+      isGone = resolve
+    })
     const end = (): void => {
       this.hasEnded = true
+      isGone()
       this.wake()
     }
     this.wire.on('end', end)
     // Also keeps an error between two statements from ending the process; the next statement will tell.
-    client.on('error', end)
+    client.on('error', (error) => {
+      this.endedBy ??= error
+      end()
+    })
   }
 
   /** The session of a client; the first call must come while it is idle. */
@@ -113,7 +125,8 @@ export class Session implements QuietClient {
   }
 
   /** Breaks the connection; the running statement fails. */
-  destroy(): void {
+  destroy(reason?: Error): void {
+    this.endedBy ??= reason
     this.wire.stream.destroy()
   }
 

@@ -11,11 +11,17 @@ export interface ParsedStatement {
   readonly statements: readonly Node[]
 }
 
-/** Texts that are remembered, and the longest of them: TypeORM makes the same texts again and again. */
-const maxRemembered = 1_000
+/** Letters of the texts that are remembered, and of the longest: TypeORM makes the same texts again and again. A tree has some 30 bytes a letter. */
+const maxRememberedLetters = 4_000_000
 const maxRememberedLength = 20_000
 
-const remembered = new Remembered<ParsedStatement>({ maxWeight: maxRemembered })
+/** What a tree weighs beside its text. */
+const lettersOfTree = 1_000
+
+const remembered = new Remembered<ParsedStatement>({
+  maxWeight: maxRememberedLetters,
+  weightOf: ({ text }) => text.length + lettersOfTree,
+})
 let loading: Promise<void> | undefined
 
 /**

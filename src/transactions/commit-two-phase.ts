@@ -6,6 +6,7 @@ import { sqlState } from '../execution/sql-state'
 import type { StatementResult } from '../execution/statement-result'
 import { asLogin, lastOf } from './as-login'
 import { nextState, type ProtocolEvent, type ProtocolState } from './commit-protocol'
+import { commitRefusal } from './commit-refusal'
 import type { ControlPoint } from './control-point'
 import { type DecisionLog, keepDecisionMs } from './decision-log'
 import { type Participant, shardsOf } from './participant'
@@ -203,7 +204,7 @@ class TwoPhaseCommit {
       return await step()
     } catch (thrown) {
       const error = thrown instanceof OperationEnded ? thrown.reason : thrown
-      this.reason ??= error
+      this.reason ??= commitRefusal(error, participant.node)
       // Only what the server itself refused, and lived on, is known not to have happened.
       if (error instanceof TransactionAbortedError) return 'failed'
       if (isServerRefusal(error) && !participant.hasEnded) return 'failed'

@@ -23,9 +23,17 @@ export class NodeTransaction {
     private readonly lease: Lease | undefined,
   ) {}
 
-  /** Opens it on a connection of its own. */
-  static async open(pool: NodePool, settings: TransactionSettings): Promise<NodeTransaction> {
-    const lease = await pool.acquire()
+  /**
+   * Opens it on a connection of its own, in the turn of its holder.
+   * @throws ShardedError POOL_DEADLOCK, POOL_EXHAUSTED, and what `NodePool.acquire` throws
+   */
+  static async open(pool: NodePool, holder: object, settings: TransactionSettings): Promise<NodeTransaction> {
+    const giveBack = await pool.transactions.take(holder)
+    const lease = await pool.acquire().catch((error: unknown) => {
+      giveBack()
+      throw error
+    })
+    lease.connection.onRetire(giveBack)
     return new NodeTransaction(pool.name, lease.connection, lease).begin(settings)
   }
 

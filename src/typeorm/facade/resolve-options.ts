@@ -1,5 +1,6 @@
 import type { PoolConfig } from 'pg'
 import { ShardedError } from '../../errors/sharded-error'
+import type { PoolBounds } from '../../execution/node-pool'
 import type { DefaultLimits } from '../../execution/operation-limits'
 import { CursorSigner } from '../../merging/cursor'
 import { checkBound, checkLimits, defaultDeadlineMs, defaultRowBudget, longestTimerMs } from '../../metadata/limits'
@@ -21,6 +22,9 @@ export function checkOptions(options: ShardedDataSourceOptions): void {
     throw invalid(`home names "${options.home}", which is not among the nodes ${nodes.join(', ')}`)
   const { transactions, lockTimeoutMs } = options
   checkBound(lockTimeoutMs, 'lockTimeoutMs', longestTimerMs)
+  for (const [name, value] of Object.entries(options.timeouts ?? {}))
+    checkBound(value, `timeouts.${name}`, longestTimerMs)
+  checkReserve(options)
   if (transactions !== undefined && !transactionModes.has(transactions))
     throw invalid(`transactions is "${transactions}"; it takes ${[...transactionModes].join(', ')}`)
   checkLimits(options.scatter ?? {}, 'scatter')
@@ -75,19 +79,42 @@ export function maxPreparedOf({ preparedStatements = true }: ShardedDataSourceOp
 }
 
 /** What bounds scatters that are of no one entity. */
-export function limitsOf({ scatter = {} }: ShardedDataSourceOptions): DefaultLimits {
+export function limitsOf({ scatter = {}, timeouts }: ShardedDataSourceOptions): DefaultLimits {
   return Object.freeze({
     rowBudget: scatter.rowBudget ?? defaultRowBudget,
     deadlineMs: scatter.deadlineMs ?? defaultDeadlineMs,
+    streamIdleMs: timeouts?.streamIdleMs,
   })
 }
+
+/** How long is waited for each node. */
+export function boundsOf({ timeouts = {}, poolReserve, extra }: ShardedDataSourceOptions): PoolBounds {
+  const queryMs = timeouts.queryMs ?? (extra?.query_timeout || undefined)
+  return Object.freeze({
+    ...timeouts,
+    queryMs: queryMs === Number.POSITIVE_INFINITY ? undefined : queryMs,
+    reserve: poolReserve,
+  })
+}
+
+function checkReserve({ poolReserve }: ShardedDataSourceOptions): void {
+  if (poolReserve === undefined || (Number.isInteger(poolReserve) && poolReserve >= 0)) return
+  throw invalid(`poolReserve is ${poolReserve}; it takes a whole number from 0 on`)
+}
+
+/** A connection that is idle for so long is probed by TCP: a firewall that forgot it is noticed before a statement is sent. */
+const keepAliveMs = 10_000
 
 /** A node's options as pg's pool takes them. */
 export function poolConfigOf(options: ShardedDataSourceOptions, node: NodeOptions): PoolConfig {
   const config: PoolConfig = {
     max: node.poolSize ?? options.poolSize ?? defaultPoolSize,
     connectionTimeoutMillis: options.connectTimeoutMS ?? defaultConnectTimeoutMs,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: keepAliveMs,
     ...options.extra,
+    // Ours ends the statement on its server too.
+    query_timeout: 0,
   }
   if (node.url !== undefined) config.connectionString = node.url
   if (node.host !== undefined) config.host = node.host

@@ -46,6 +46,22 @@ export interface DataSourceScatterOptions extends ScatterOptions {
   readonly concurrencyPerNode?: number
 }
 
+/** How long is waited, in milliseconds, before a coded error ends the wait; `Infinity`: for ever. */
+export interface TimeoutOptions {
+  /** For any answer of a node, while a statement waits and a new connection is tried: then it is `SHARD_UNAVAILABLE`. Default 10,000. */
+  readonly silenceMs?: number
+  /** For one statement: `STATEMENT_TIMEOUT`. Default `Infinity`, or `extra.query_timeout`. */
+  readonly queryMs?: number
+  /** For the next statement of an open transaction: `TRANSACTION_IDLE`. Default 3,600,000. */
+  readonly transactionIdleMs?: number
+  /** For the reader of an open stream: `STREAM_IDLE`. Default 3,600,000. */
+  readonly streamIdleMs?: number
+  /** For a read that was ended before its time to end on its server; then its connection is closed. Default 500. */
+  readonly cancelMs?: number
+  /** When the data source is destroyed, for what still holds a connection. Default 5,000. */
+  readonly destroyMs?: number
+}
+
 type ConnectionOption =
   | 'type'
   | 'url'
@@ -84,6 +100,13 @@ export interface ShardedDataSourceOptions extends Omit<PostgresDataSourceOptions
    * LOCK_TIMEOUT: a deadlock over nodes is seen by none of them. Default 10,000; `Infinity`: for ever.
    */
   readonly lockTimeoutMs?: number
+  /** What is waited for, and how long. */
+  readonly timeouts?: TimeoutOptions
+  /**
+   * Connections of each node that transactions leave to operations on that node alone, so that those go on while
+   * transactions wait for another node. Default: a fifth of the pool.
+   */
+  readonly poolReserve?: number
   /** For `findPage`, which is refused without. */
   readonly cursors?: CursorOptions
   /**

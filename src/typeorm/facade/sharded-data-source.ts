@@ -12,11 +12,14 @@ import {
 import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver'
 import { Refusals } from '../../errors/refusals'
 import { ShardedError } from '../../errors/sharded-error'
-import { NodePool } from '../../execution/node-pool'
+import { atMost } from '../../execution/at-most'
+import { defaultDestroyMs, NodePool } from '../../execution/node-pool'
 import type { StatementListener } from '../../execution/statement-event'
+import { TurnWaits } from '../../execution/transaction-turns'
 import { loadHash } from '../../functions/hash-slot'
 import type { CursorSigner } from '../../merging/cursor'
 import { buildShardedModel } from '../../metadata/build-sharded-model'
+import { longestTimerMs } from '../../metadata/limits'
 import type { LookupModel } from '../../metadata/lookup'
 import { lookupArgsStorage } from '../../metadata/lookup-args-storage'
 import { shardArgsStorage } from '../../metadata/shard-args-storage'
@@ -65,6 +68,7 @@ import { StatementEngine } from '../statements/statement-engine'
 import { StatementWords } from '../statements/statement-words'
 import { currentRunnerOf } from './current-manager'
 import {
+  boundsOf,
   checkOptions,
   cursorSignerOf,
   homeOf,
@@ -253,7 +257,7 @@ export class ShardedDataSource extends DataSource {
   override async destroy(): Promise<void> {
     if (!this.isInitialized) throw new CannotExecuteNotConnectedError()
     try {
-      await this.ids?.close()
+      await this.inTime(this.ids?.close())
       await super.destroy()
     } finally {
       await this.endPools()
@@ -497,7 +501,7 @@ export class ShardedDataSource extends DataSource {
       dropShard: (shard: Shard) => this.onSchema(shard.node, model, shard, (schema) => this.dropSchema(schema, shard)),
     }
     for (const shard of map.shards.values()) {
-      const bind = shardBinder(shard)
+      const bind = shardBinder(shard, map.shards.size)
       handles.set(shard.name, {
         shard,
         bind,
@@ -563,6 +567,7 @@ export class ShardedDataSource extends DataSource {
 
   private createPools(): ReadonlyMap<string, NodePool> {
     const pools = new Map<string, NodePool>()
+    const turnWaits = new TurnWaits()
     for (const [name, node] of Object.entries(this.sharding.nodes)) {
       const pool = new NodePool({
         name,
@@ -572,6 +577,8 @@ export class ShardedDataSource extends DataSource {
         parseInt8: this.sharding.parseInt8,
         lockTimeoutMs: lockTimeoutOf(this.sharding),
         warn: (text) => this.logger.log('warn', text),
+        bounds: boundsOf(this.sharding),
+        turnWaits,
         onPoolError:
           this.sharding.poolErrorHandler ??
           ((error) => this.logger.log('warn', `Node ${name}: an idle connection failed. ${error}`)),
@@ -600,10 +607,23 @@ export class ShardedDataSource extends DataSource {
     }
   }
 
+  /** What is tidied up at the end does not wait for a silent node: others find what is left. */
+  private async inTime(work: Promise<unknown> | undefined): Promise<void> {
+    if (!work) return
+    let failure: unknown
+    await atMost(
+      Math.min(this.sharding.timeouts?.destroyMs ?? defaultDestroyMs, longestTimerMs),
+      work.catch((error: unknown) => {
+        failure = error
+      }),
+    )
+    if (failure) throw failure
+  }
+
   private async endPools(): Promise<void> {
     const { twoPhase } = this.transactions
     this.transactions = { mode: 'best-effort', twoPhase: undefined }
-    await twoPhase?.stop()
+    await this.inTime(twoPhase?.stop())
     const pools = [...this.pools.values()]
     this.pools = new Map()
     this.built = undefined

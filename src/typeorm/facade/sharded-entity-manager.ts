@@ -1,4 +1,3 @@
-import { Readable } from 'node:stream'
 import {
   type DataSource,
   type DeepPartial,
@@ -48,6 +47,7 @@ import * as writes from '../operations/sharded-writes'
 import { pageOfOne } from '../reads/find-page'
 import type { AggregateFunction } from '../reads/read-operations'
 import { type EntityStream, type StreamOptions, type StreamSource, streamEntities } from '../reads/stream-entities'
+import { readableOf } from '../runners/readable-of'
 import { ShardAccess } from '../runners/shard-access'
 import type { ShardRuntime } from '../runners/shard-runtime'
 import type { StatementEngine } from '../statements/statement-engine'
@@ -251,7 +251,7 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
     const entities = context
       ? reads.stream(context, given, (access) => this.streamSource(access))
       : streamEntities(this.homeSource(), this.dataSource.getMetadata(entityClass), given)
-    return Readable.from(entities) as EntityStream<Entity>
+    return readableOf(entities) as EntityStream<Entity>
   }
 
   private streamSource(access: ShardAccess): StreamSource {

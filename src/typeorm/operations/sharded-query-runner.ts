@@ -1,4 +1,3 @@
-import { Readable } from 'node:stream'
 import {
   type EntityManager,
   NamedPlaceholdersNotSupportedError,
@@ -18,6 +17,7 @@ import type { Fuse } from '../../execution/fuse'
 import type { NodeConnection } from '../../execution/node-connection'
 import type { Lease } from '../../execution/node-pool'
 import { OperationLimits } from '../../execution/operation-limits'
+import type { GiveBack } from '../../execution/permits'
 import type { ScatterLimits } from '../../execution/scatter-limits'
 import { isServerRefusal } from '../../execution/server-refusal'
 import type { Explanation } from '../../planning/explanation'
@@ -32,6 +32,7 @@ import { type HeldSetting, SessionScript } from '../../transactions/session-scri
 import { UndoLog } from '../../transactions/undo-log'
 import { BoundClient } from '../runners/bound-client'
 import { ParticipantQueryRunner } from '../runners/participant-query-runner'
+import { readableOf } from '../runners/readable-of'
 import { refuseOverShards, refuseSession } from '../runners/refuse-session'
 import type { RowMoves } from '../runners/row-moves'
 import { ShardAccess, unwrap } from '../runners/shard-access'
@@ -87,6 +88,10 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
   private readonly unpreparable = { inTransaction: false, inSession: false }
   /** The home node's session has what no next holder must have. */
   private isChanged = false
+  /** The turn in which the home node's connection is kept. */
+  private turn: Promise<GiveBack> | undefined
+  /** Queries outside of a transaction that run on the home node's connection. */
+  private shortUses = 0
   /** In the mode `single-shard`, the shard of the transaction. */
   private onlyShard: Shard | undefined
   /** Of views that `narrowed` gives. */
@@ -248,7 +253,12 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
     const fuse = this.operationLimits?.shardFuse()
     if (fuse) return this.atHomeWithin(fuse, query, parameters, useStructuredResult)
     if (this.isTransactionActive) await this.openNode(this.runtime().map.home)
-    return super.query(query, parameters as never, useStructuredResult as never) as never
+    this.shortUses += 1
+    try {
+      return (await super.query(query, parameters as never, useStructuredResult as never)) as never
+    } finally {
+      this.shortUses -= 1
+    }
   }
 
   /** TypeORM's query on a connection that the fuse ends, which TypeORM itself cannot be told of. */
@@ -291,11 +301,40 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
       return super.stream(query, parameters as never, onEnd as never, onError as never)
     }
     if (this.isReleased) throw new QueryRunnerAlreadyReleasedError()
-    const rows = Readable.from(withDriverErrors(engine.stream(query, parameters ?? [], this.statementContext())))
+    const rows = readableOf(withDriverErrors(engine.stream(query, parameters ?? [], this.statementContext())))
     if (onError) rows.on('error', onError)
     // A reader that stops early is at its end too.
     if (onEnd) rows.once('close', onEnd)
     return rows as unknown as ReadStream
+  }
+
+  /**
+   * The home node's connection, kept until `release`: in the turn of a transaction, since it is kept as long. Queries outside of
+   * a transaction take it without one, for they always come to an end.
+   */
+  override async connect(): Promise<BoundClient> {
+    if (this.shortUses > 0 && !this.isTransactionActive) return super.connect()
+    if (this.turn || this.databaseConnection) return super.connect()
+    this.turn = this.runtime().pool(this.runtime().map.home).transactions.take(this)
+    try {
+      const giveBack = await this.turn
+      const client: BoundClient = await super.connect().catch((error: unknown) => {
+        giveBack()
+        throw error
+      })
+      client.connection.onRetire(giveBack)
+      return client
+    } catch (error) {
+      this.turn = undefined
+      throw error
+    }
+  }
+
+  /** The turn of a connection that was taken for a query, and is kept for a transaction now. */
+  private async holdTurn({ connection }: BoundClient): Promise<void> {
+    if (this.turn) return
+    this.turn = this.runtime().pool(this.runtime().map.home).transactions.take(this)
+    connection.onRetire(await this.turn)
   }
 
   override async startTransaction(isolationLevel?: IsolationLevel): Promise<void> {
@@ -528,10 +567,11 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
     const part = { runners: new Map(), limited: [], isHome: node === runtime.map.home }
     if (!part.isHome) {
       const settings = { isolation, script: () => script.forNode(part) }
-      return { transaction: await NodeTransaction.open(runtime.pool(node), settings), ...part }
+      return { transaction: await NodeTransaction.open(runtime.pool(node), this, settings), ...part }
     }
     // The home node's part speaks on this runner's own connection, which may have been taken before the transaction.
     const client: BoundClient = await this.connect()
+    await this.holdTurn(client)
     const settings = { isolation, script: () => script.forNode(part) }
     return { transaction: await NodeTransaction.over(node, client.connection, settings), ...part }
   }

@@ -45,18 +45,22 @@ export function pgFacade(pool: () => NodePool): { readonly Pool: new () => Facad
   }
 }
 
-/** Longest text and number of texts that a shard remembers bound; TypeORM makes the same few texts again and again. */
-const maxCachedLength = 4_096
-const maxCachedTexts = 256
+/** Letters of bound texts that the shards of a data source remember together: with more shards each remembers fewer. */
+const maxLetters = 32_000_000
+/** Longer texts are bulk statements, which rarely come back. */
+const maxRememberedLength = 4_096
 
-/** Binds texts to a shard, remembering those of ordinary length. */
-export function shardBinder(shard: Shard): BindText {
-  const known = new Remembered<string>({ maxWeight: maxCachedTexts })
+/** Binds texts to one of so many shards, remembering those of ordinary length: TypeORM makes the same few texts again and again. */
+export function shardBinder(shard: Shard, shards: number): BindText {
+  const known = new Remembered<string>({
+    maxWeight: maxLetters / shards,
+    weightOf: (bound, text) => bound.length + text.length,
+  })
   return (text) => {
     const found = known.get(text)
     if (found !== undefined) return found
     const bound = bindShardNames(text, shard)
-    if (text.length <= maxCachedLength) known.set(text, bound)
+    if (text.length <= maxRememberedLength) known.set(text, bound)
     return bound
   }
 }

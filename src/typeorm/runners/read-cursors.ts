@@ -9,7 +9,14 @@ import type { ShardAccess } from './shard-access'
 export async function* readInTurn(access: ShardAccess, statements: readonly NodeStatement[]): AsyncGenerator<Row> {
   const group = access.cursors(statements)
   try {
-    for (const source of group.sources) for await (const batch of source) yield* batch
+    for (const source of group.sources) {
+      for await (const batch of source) {
+        for (const row of batch) {
+          yield row
+          group.touch()
+        }
+      }
+    }
   } finally {
     await group.close()
   }
@@ -24,7 +31,7 @@ export async function* readMerged(
 ): AsyncGenerator<Row> {
   const group = access.cursors(statements)
   try {
-    yield* mergeBatches(group.sources, terms, ask)
+    yield* mergeBatches(group.sources, terms, ask, () => group.touch())
   } finally {
     await group.close()
   }

@@ -1,7 +1,7 @@
 import { type EntityManager, QueryFailedError } from 'typeorm'
 import { pushTo } from '../../collections/push-to'
 import { ShardedError } from '../../errors/sharded-error'
-import { CursorGroup } from '../../execution/cursor-group'
+import { CursorGroup, defaultStreamIdleMs } from '../../execution/cursor-group'
 import type { Fuse } from '../../execution/fuse'
 import type { NodeConnection } from '../../execution/node-connection'
 import type { CursorHost } from '../../execution/node-cursors'
@@ -122,6 +122,7 @@ export class ShardAccess {
       statements,
       batchRows: limits.batchRows,
       inTransaction: this.transaction !== undefined,
+      idleMs: this.runtime.limits.streamIdleMs ?? defaultStreamIdleMs,
       fuse: () => this.limits.streamFuse(limits),
       enter: (fuse) => this.enter('streams', [...new Set(statements.map((one) => one.node))], fuse),
       open: (node, fuse) => this.openHost(node, statements.find((one) => one.node === node)?.shards ?? [], fuse),

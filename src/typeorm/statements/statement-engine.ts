@@ -1,6 +1,7 @@
 import type { RangeVar, SelectStmt } from '@pgsql/types'
 import type { EntityManager } from 'typeorm'
 import { QueryResult } from 'typeorm/query-runner/QueryResult'
+import { Remembered, RememberedOf } from '../../collections/remembered'
 import { ShardedError } from '../../errors/sharded-error'
 import { FunctionCatalog } from '../../execution/function-catalog'
 import { mayWriteRows } from '../../execution/is-read'
@@ -67,8 +68,11 @@ type Planned =
   | { readonly plan: Plan; readonly onShards: ShardsRun; readonly run: () => Promise<Answer> }
   | { readonly plan: undefined; readonly run: () => Promise<Answer> }
 
-/** Texts whose columns' types are remembered. */
-const maxDescribed = 1_000
+/** Letters of the texts whose columns' types are remembered. */
+const maxDescribedLetters = 4_000_000
+
+/** Plans of one text: for each first shard, and each set of nodes, another one. They go with the text. */
+const maxPlansOfText = 64
 
 /**
  * Runs SQL over shards as if they were one database: reads a statement with PostgreSQL's parser, finds its shards, sends it
@@ -76,8 +80,11 @@ const maxDescribed = 1_000
  */
 export class StatementEngine implements StatementWriter {
   private readonly read = new WeakMap<ParsedStatement, ReadStatement>()
-  private readonly plans = new WeakMap<ParsedStatement, Map<string, Promise<Plan>>>()
-  private readonly types = new Map<string, Promise<readonly ValueType[]>>()
+  private readonly plans = new RememberedOf<ParsedStatement, Promise<Plan>>({ maxWeight: maxPlansOfText })
+  private readonly types = new Remembered<Promise<readonly ValueType[]>>({
+    maxWeight: maxDescribedLetters,
+    weightOf: (_, key) => key.length,
+  })
   private readonly names: RegExp
   private readonly functions: FunctionCatalog
 
@@ -379,8 +386,7 @@ export class StatementEngine implements StatementWriter {
   }
 
   private async remembered(parsed: ParsedStatement, key: string, make: () => Promise<Plan>): Promise<Plan> {
-    const plans = this.plans.get(parsed) ?? new Map<string, Promise<Plan>>()
-    this.plans.set(parsed, plans)
+    const plans = this.plans.of(parsed)
     const known = plans.get(key)
     if (known) return known
     const plan = make()
@@ -423,7 +429,6 @@ export class StatementEngine implements StatementWriter {
         ? this.askShard(shard, text, pick(parameters, values), context)
         : askHome(text, pick(parameters, values), context)
     ).then(typesOf)
-    if (this.types.size >= maxDescribed) this.types.clear()
     this.types.set(key, types)
     types.catch(() => this.types.delete(key))
     return types

@@ -44,7 +44,7 @@ describe('Permits', () => {
   })
 
   it('have a bounded queue', async () => {
-    const permits = new Permits('a', 1, 1)
+    const permits = new Permits('a', 1, { maxWaiting: 1 })
     const back = await permits.take()
     const waits = permits.take()
     await expect(permits.take()).rejects.toMatchObject({ code: 'QUEUE_FULL', details: { node: 'a' } })
@@ -72,7 +72,7 @@ describe('Permits', () => {
 
   it('of several nodes are given back when one cannot be had', async () => {
     const a = { name: 'a', permits: new Permits('a', 1) }
-    const b = { name: 'b', permits: new Permits('b', 1, 0) }
+    const b = { name: 'b', permits: new Permits('b', 1, { maxWaiting: 0 }) }
     const back = await b.permits.take()
     await expect(takePermits([b, a])).rejects.toMatchObject({ code: 'QUEUE_FULL' })
     expect(a.permits.counts).toEqual({ taken: 0, waiting: 0 })

@@ -1,0 +1,97 @@
+/** What waits for an answer of a node. */
+export interface Waiting {
+  /** Breaks the connection, so that the wait fails. */
+  destroy(reason: Error): void
+}
+
+/** The bound is counted in so many ticks: in half of them nothing is heard, then a new connection is tried in the other half. */
+const ticksOfBound = 4
+const ticksToAsk = ticksOfBound / 2
+
+/**
+ * Notices a node that has fallen silent: frozen, or cut off without a word. A slow statement is no silence. When nothing was
+ * heard of the node for half of the bound while a statement waits, the node is asked on a new connection; only when that
+ * is not answered either, by success or by refusal, every wait is broken, and the node is asked again until it answers.
+ *
+ * Time is counted in ticks of a timer, of which a blocked event loop has one, however long it was blocked.
+ */
+export class SilenceWatch {
+  /** Why the node is not to be waited for; undefined as long as it answers. */
+  silence: Error | undefined
+  /** What waits, in the order of its beginning, and the tick of that. */
+  private readonly waiting = new Map<Waiting, number>()
+  private tick = 0
+  private heardAt = 0
+  private question: { readonly at: number } | undefined
+  private timer: NodeJS.Timeout | undefined
+  private isEnded = false
+
+  constructor(
+    private readonly silenceMs: number,
+    /** Tries a new connection. @returns false where nothing came back */
+    private readonly ask: () => Promise<boolean>,
+  ) {}
+
+  /** A message was sent that the node is to answer. */
+  begin(one: Waiting): void {
+    if (this.silenceMs === Number.POSITIVE_INFINITY) return
+    this.waiting.set(one, this.tick)
+    this.timer ??= this.next()
+  }
+
+  /** The wait is over. */
+  end(one: Waiting, isAnswered: boolean): void {
+    if (this.waiting.delete(one) && isAnswered) this.heardAt = this.tick
+  }
+
+  /** Breaks every wait, and watches no more. */
+  stop(reason: Error): void {
+    this.isEnded = true
+    clearTimeout(this.timer)
+    this.breakAll(reason)
+  }
+
+  private next(): NodeJS.Timeout {
+    return setTimeout(() => this.look(), this.silenceMs / ticksOfBound).unref()
+  }
+
+  private look(): void {
+    this.tick += 1
+    const [oldest = this.tick] = this.waiting.values()
+    if (this.question && this.isPast(this.question.at)) {
+      this.question = undefined
+      this.fallSilent()
+    }
+    if (this.silence || (this.isPast(oldest) && this.isPast(this.heardAt))) this.askOnce()
+    // Without a wait there is nothing to notice.
+    this.timer = !this.isEnded && (this.silence || this.waiting.size > 0) ? this.next() : undefined
+  }
+
+  private isPast(tick: number): boolean {
+    return this.tick - tick >= ticksToAsk
+  }
+
+  private askOnce(): void {
+    if (this.question) return
+    const question = { at: this.tick }
+    this.question = question
+    void this.ask().then((isAnswered) => {
+      if (!isAnswered) return
+      if (this.question === question) this.question = undefined
+      this.heardAt = this.tick
+      this.silence = undefined
+    })
+  }
+
+  private fallSilent(): void {
+    const reason = new Error(`it has answered nothing for ${this.silenceMs} ms, nor a new connection`)
+    this.silence ??= reason
+    this.breakAll(reason)
+  }
+
+  private breakAll(reason: Error): void {
+    const waiting = [...this.waiting.keys()]
+    this.waiting.clear()
+    for (const one of waiting) one.destroy(reason)
+  }
+}

@@ -1,0 +1,172 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { Raw } from 'typeorm'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import type { ShardedDataSourceOptions } from '../../src/index'
+import { errorOf, Item, type OpenNodes, startTwoNodes, type TwoNodes, until } from './two-nodes'
+
+setFlagsFromString('--expose_gc')
+const collectGarbage: () => void = runInNewContext('gc')
+
+let nodes: TwoNodes
+let open: OpenNodes
+const thaws: (() => void)[] = []
+const items = () => open.dataSource.getRepository(Item)
+const pools = () => (['left', 'right'] as const).map((side) => open.dataSource.runtime.pool(side))
+const start = async (options: Partial<ShardedDataSourceOptions> = {}) => {
+  open = await nodes.open({ poolSize: 3, ...options })
+}
+const streamsOpen = () => pools().map((pool) => pool.streams.counts.taken)
+
+beforeAll(async () => {
+  nodes = await startTwoNodes()
+})
+afterEach(async () => {
+  for (const thaw of thaws.splice(0)) thaw()
+  await open.close()
+})
+afterAll(() => nodes.stop())
+
+/** More rows than one batch, so that the cursors stay open. */
+const fill = () => items().insert(Array.from({ length: 5_000 }, (_, index) => ({ id: 1_000 + index })))
+const readOne = async (rows: AsyncIterable<unknown>): Promise<AsyncIterator<unknown>> => {
+  const iterator = rows[Symbol.asyncIterator]()
+  await iterator.next()
+  return iterator
+}
+
+describe('streams that are left open', () => {
+  it('give their connections back when they are dropped', async () => {
+    await start()
+    await fill()
+    const drop = async (): Promise<void> => {
+      for (let count = 0; count < 2; count++) await readOne(items().stream({ order: { id: 'ASC' } }))
+    }
+    await drop()
+    expect(streamsOpen()).toEqual([2, 2])
+    await until(async () => {
+      collectGarbage()
+      return streamsOpen().every((count) => count === 0)
+    })
+    expect(await items().count()).toBe(5_010)
+  })
+
+  it('are closed when nobody reads them, and say so to a reader who comes back', async () => {
+    await start({ timeouts: { streamIdleMs: 400 } })
+    await fill()
+    const iterator = await readOne(items().stream({ order: { id: 'ASC' } }))
+    expect(streamsOpen()).toEqual([1, 1])
+    await until(async () => streamsOpen().every((count) => count === 0))
+    const rest = async () => {
+      for (let next = await iterator.next(); !next.done; ) next = await iterator.next()
+    }
+    expect(await errorOf(rest())).toMatchObject({ code: 'STREAM_IDLE', details: { streamIdleMs: 400 } })
+    // A slow reader is one all the same.
+    let read = 0
+    for await (const _ of items().stream({ order: { id: 'ASC' }, take: 30 })) {
+      read += 1
+      if (read > 20) await new Promise((resolve) => setTimeout(resolve, 100))
+    }
+    expect(read).toBe(30)
+  })
+
+  it('keep another one waiting no longer than for a connection', async () => {
+    await start({ connectTimeoutMS: 500 })
+    await fill()
+    const kept = [await readOne(items().stream()), await readOne(items().stream())]
+    expect(await errorOf(readOne(items().stream()))).toMatchObject({
+      code: 'POOL_EXHAUSTED',
+      details: { node: 'left', of: 'streams', waitMs: 500 },
+    })
+    for (const iterator of kept) await iterator.return?.()
+    await (await readOne(items().stream())).return?.()
+    await until(async () => streamsOpen().every((count) => count === 0))
+  })
+})
+
+describe('a transaction that is left open', () => {
+  it('is rolled back when nothing is sent in it, and gives its connections back', async () => {
+    await start({ timeouts: { transactionIdleMs: 400 } })
+    const error = await errorOf(
+      open.dataSource.transaction(async (manager) => {
+        await manager.insert(Item, [{ id: 100 }, { id: 101 }])
+        await new Promise((resolve) => setTimeout(resolve, 1_200))
+        await manager.insert(Item, { id: 102 })
+      }),
+    )
+    expect(error).toMatchObject({ code: 'TRANSACTION_IDLE', labels: ['retryable', 'no-writes'] })
+    const forgotten = open.dataSource.createQueryRunner()
+    await forgotten.connect()
+    await forgotten.startTransaction()
+    await forgotten.manager.insert(Item, [{ id: 100 }, { id: 101 }])
+    await until(async () => pools().every(({ transactions }) => transactions.counts.taken === 0))
+    expect(await items().countBy({ id: Raw((column) => `${column} >= 100`) })).toBe(0)
+    expect(await errorOf(forgotten.commitTransaction())).toMatchObject({
+      labels: expect.arrayContaining(['no-writes']),
+    })
+    await forgotten.release()
+    // Work that takes its time is not idle.
+    await open.dataSource.transaction(async (manager) => {
+      await manager.findBy(Item, { id: Raw((column) => `${column} + length(pg_sleep(0.2)::text) >= 0`) })
+    })
+  })
+
+  it('keeps others waiting for a connection no longer than connectTimeoutMS', async () => {
+    await start({ connectTimeoutMS: 500, poolReserve: 0 })
+    const runners = Array.from({ length: 3 }, () => open.dataSource.createQueryRunner())
+    for (const runner of runners) await runner.connect()
+    expect(await errorOf(items().findOneBy({ id: 2 }))).toMatchObject({
+      code: 'POOL_EXHAUSTED',
+      details: { node: 'left', of: 'connections', count: 3, waitMs: 500 },
+    })
+    await Promise.all(runners.map((runner) => runner.release()))
+    expect(await items().findOneBy({ id: 2 })).toMatchObject({ id: 2 })
+  })
+})
+
+it('a statement that runs longer than queryMs is cancelled', async () => {
+  await start({ timeouts: { queryMs: 300 } })
+  const slow = { value: Raw((column) => `${column} + length(pg_sleep(600)::text) >= 0`) }
+  for (const where of [{ id: 1, ...slow }, slow])
+    expect(await errorOf(items().findBy(where))).toMatchObject({ code: 'STATEMENT_TIMEOUT', details: { queryMs: 300 } })
+  await open.idle()
+  expect(await items().count()).toBe(10)
+})
+
+describe('destroy', () => {
+  const destroyMs = 500
+  const leaveOpen = async () => {
+    await start({ timeouts: { destroyMs } })
+    await fill()
+    const iterator = await readOne(items().stream({ order: { id: 'ASC' } }))
+    const runner = open.dataSource.createQueryRunner()
+    await runner.startTransaction()
+    await runner.manager.insert(Item, [{ id: 101 }, { id: 100 }])
+    return { iterator, runner }
+  }
+  const timeOfDestroy = async (): Promise<number> => {
+    const started = performance.now()
+    await open.dataSource.destroy()
+    return performance.now() - started
+  }
+
+  it('ends while a stream, an iterator and a transaction are open, and rolls that back', async () => {
+    const { iterator, runner } = await leaveOpen()
+    expect(await timeOfDestroy()).toBeLessThan(3 * destroyMs + 2_000)
+    const rest = async () => {
+      for (let next = await iterator.next(); !next.done; ) next = await iterator.next()
+    }
+    await errorOf(rest())
+    await errorOf(runner.commitTransaction())
+    expect(await open.values('right')).toHaveLength(2_505)
+    for (const side of ['left', 'right'] as const) await until(async () => (await open.sessions(side)).length === 0)
+  })
+
+  it('ends while a node is frozen', async () => {
+    await leaveOpen()
+    thaws.push(await nodes.clusters.left.freeze())
+    const read = errorOf(items().findOneBy({ id: 2 }))
+    expect(await timeOfDestroy()).toBeLessThan(3 * destroyMs + 3_000)
+    expect(await read).toMatchObject({ code: 'SHARD_UNAVAILABLE' })
+  })
+})
