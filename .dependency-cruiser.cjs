@@ -12,6 +12,7 @@ const layers = [
   ['planning'],
   ['lookups'],
   ['execution', 'replicas'],
+  ['catalog'],
   ['transactions'],
   ['typeorm'],
   // The control plane stands on the request path; the request path never imports it.

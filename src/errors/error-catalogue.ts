@@ -13,6 +13,17 @@ const entry = (why: string, fix: string, ...labels: ErrorLabel[]): CatalogueEntr
 
 /** Every code this package throws. A test asks that each has its section in `docs/reference/errors.md`. */
 export const errorCatalogue = Object.freeze({
+  // topology
+  TOPOLOGY_MISMATCH: entry(
+    'The databases know where their rows are; a process whose options say otherwise would not find them, and write beside them.',
+    "Start with the options that the message says are stored. Where its tables hold no rows, onTopologyChange: 'replace' stores the options in their place.",
+    'no-writes',
+  ),
+  CATALOG_UNAVAILABLE: entry(
+    'Every node stores where the rows of the data source are, and each start compares that with the options.',
+    'Start once as a role that may create tables, and grant the other roles SELECT, INSERT and UPDATE on sharding_group and SELECT on sharding_node.',
+    'no-writes',
+  ),
   // options and functions
   OPTIONS_INVALID: entry(
     'The options of the data source or of a sharding function contradict themselves.',

@@ -26,7 +26,15 @@ export const bindIntervals = (sorted: readonly KeyInterval[], type: KeyType): Bo
       if (constraint.kind === 'values') return shardIndexes(constraint.keys.map((key) => owner([key])))
       return prunesRanges ? shardIndexes(intervals.overlapping(constraint)) : 'all'
     },
+    print: Object.freeze({ rule: 'intervals', owns: Object.freeze(ownsOf(sorted)) }),
     shardsInKeyOrder: Object.freeze(sorted.map(({ shard }) => shard)),
     placementUnit: (shard) => shard,
   })
+}
+
+/** By shard, its interval; an open end is null. */
+function ownsOf(sorted: readonly KeyInterval[]): readonly string[] {
+  const owns: string[] = []
+  for (const { shard, from, to } of sorted) owns[shard] = JSON.stringify([from, to])
+  return owns
 }

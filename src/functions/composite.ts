@@ -30,6 +30,10 @@ const combine = (a: BoundFunction, b: BoundFunction, sizeA: number, sizeB: numbe
       const rows = prunedA === 'all' ? allOf(sizeA) : prunedA
       return cross(rows, columns)
     },
+    print: Object.freeze({
+      rule: `(${a.print.rule}) × (${b.print.rule})`,
+      owns: Object.freeze(a.print.owns.flatMap((first) => b.print.owns.map((second) => `${first} × ${second}`))),
+    }),
     placementUnit: (shard) => Math.floor(shard / sizeB),
   })
 }

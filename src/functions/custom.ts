@@ -54,6 +54,11 @@ const bindCustom = (
       const { kind: _, ...bounds } = constraint
       return shardIndexes(pruneRange(bounds).map(indexOf))
     },
+    // What a function of the user's does with another list of shards is not known: every label is a part of the rule.
+    print: Object.freeze({
+      rule: `custom over ${[...indexes.keys()].sort().join(', ')}`,
+      owns: Object.freeze([...indexes].map(() => '')),
+    }),
     placementUnit: (shard) => shard,
   })
 }

@@ -28,6 +28,7 @@ const bindHash = (shards: number, types: readonly KeyType[]): BoundFunction => {
       const keys = keyCombinations(constraints)
       return keys === undefined ? 'all' : shardIndexes(keys.map(owner))
     },
+    print: Object.freeze({ rule: `hash of ${shards} shards`, owns: Object.freeze(Array<string>(shards).fill('')) }),
     placementUnit: (shard) => shard,
   })
 }

@@ -5,7 +5,7 @@ import { checkLabels } from './check-labels'
 import { declaredKey } from './declared-key'
 import { functionInvalid } from './function-invalid'
 import { shardIndexes } from './shard-indexes'
-import type { BoundFunction, KeyConstraint, ShardingFunction } from './sharding-function'
+import type { BoundFunction, FunctionPrint, KeyConstraint, ShardingFunction } from './sharding-function'
 import { singleKeyType } from './single-key-type'
 
 export type ListValue = string | number | bigint | boolean | Date | Uint8Array
@@ -44,11 +44,25 @@ const ownersOf = (
   return owners
 }
 
-const bindList = (
-  owners: ReadonlyMap<CanonicalKey, number>,
-  rest: number | undefined,
-  type: KeyType,
-): BoundFunction => {
+interface Lists {
+  readonly labels: readonly string[]
+  readonly owners: ReadonlyMap<CanonicalKey, number>
+  /** The shard of all other values. */
+  readonly rest: number | undefined
+}
+
+/** A shard of all other values loses what a new shard lists: there, every list is a part of the rule. */
+const printOf = ({ labels, owners, rest }: Lists): FunctionPrint => {
+  const values: string[][] = labels.map(() => [])
+  for (const [key, shard] of owners) values[shard]?.push(key)
+  const lists = values.map((own) => JSON.stringify(own.sort()))
+  if (rest === undefined) return Object.freeze({ rule: 'list', owns: Object.freeze(lists) })
+  const listed = labels.map((label, shard) => `${label} ${lists[shard]}`).sort()
+  const rule = `list, otherwise ${labels[rest]}: ${listed.join(', ')}`
+  return Object.freeze({ rule, owns: Object.freeze(labels.map(() => '')) })
+}
+
+const bindList = ({ labels, owners, rest }: Lists, type: KeyType): BoundFunction => {
   const order = ordersAsDatabase(type) ? keyOrder(type) : undefined
   const ownerOf = (key: CanonicalKey): number | undefined => owners.get(key) ?? rest
   const within = (order: KeyOrder, range: RangeConstraint) =>
@@ -61,6 +75,7 @@ const bindList = (
       if (constraint.kind === 'values') return shardIndexes(constraint.keys.map(ownerOf))
       return order === undefined ? 'all' : shardIndexes([rest, ...within(order, constraint)])
     },
+    print: printOf({ labels, owners, rest }),
     placementUnit: (shard) => shard,
   })
 }
@@ -91,7 +106,7 @@ export const list = ({ shards, otherwise }: ListOptions): ShardingFunction => {
     arity: 1,
     bind: (types) => {
       const type = singleKeyType('list', types, () => true)
-      return bindList(ownersOf(labels, values, type), rest, type)
+      return bindList({ labels, owners: ownersOf(labels, values, type), rest }, type)
     },
   })
 }

@@ -32,6 +32,17 @@ export interface ShardingFunction {
   bind(types: readonly KeyType[]): BoundFunction
 }
 
+/**
+ * What a sharding function says of its keys, as texts that are equal where it is the same function of the same keys. Processes
+ * compare them, so a text never depends on the order in which an option was written.
+ */
+export interface FunctionPrint {
+  /** What decides for all shards together: another rule may send any key to another shard. */
+  readonly rule: string
+  /** By shard, what it alone owns: a shard that is added takes nothing from the others. Empty where the rule says all. */
+  readonly owns: readonly string[]
+}
+
 /** A sharding function that knows the types of its key columns. Pure; call `loadHash()` once before using one of `hash`. */
 export interface BoundFunction {
   /** The shard that owns the key, `undefined` where none does. `key` has one text per key column. */
@@ -50,6 +61,7 @@ export interface BoundFunction {
    * the next. Absent for functions that scatter keys. Texts are in the order of their code points.
    */
   readonly shardsInKeyOrder?: ShardIndexes
+  readonly print: FunctionPrint
   /** The unit that placement spreads over nodes: the shard's index, or for `composite` the index of its first function. */
   placementUnit(shard: number): number
 }

@@ -142,6 +142,8 @@ function bindGroups(owners: ReadonlyMap<string, GroupOwner>, defaults: ModelDefa
         labels: fn.labels,
         layout: defaults.groups[name]?.layout ?? root.args.options.layout ?? defaults.layout,
         placementUnits: Object.freeze(fn.labels.map((_, index) => bound.placementUnit(index))),
+        keyTypes: Object.freeze(root.keyColumns.flatMap((column) => column.keyType ?? [])),
+        print: bound.print,
       }),
     )
   }

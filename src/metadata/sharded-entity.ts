@@ -1,6 +1,7 @@
-import type { BoundFunction } from '../functions/sharding-function'
+import type { BoundFunction, FunctionPrint } from '../functions/sharding-function'
 import type { ShardedIdKind } from '../ids/sharded-id-kind'
 import type { ColumnType } from '../values/column-type'
+import type { KeyType } from '../values/key-type'
 import type { EntityTarget } from './shard-args-storage'
 import type { KeyChangePolicy, Layout, ScatterOptions } from './sharded-options'
 
@@ -37,6 +38,9 @@ export interface ShardGroup {
   readonly labels: readonly string[]
   readonly layout: Layout
   readonly placementUnits: readonly number[]
+  /** The types of the shard key's columns; none of a lookup, whose rows are derived. */
+  readonly keyTypes: readonly KeyType[]
+  readonly print: FunctionPrint
 }
 
 /** All that the decorators said, after validation: frozen. */

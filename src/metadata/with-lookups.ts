@@ -109,6 +109,8 @@ function build(
       labels: fn.labels,
       layout: defaults.groups[name]?.layout ?? own?.layout ?? defaults.layout,
       placementUnits: Object.freeze(fn.labels.map((_, index) => bound.placementUnit(index))),
+      keyTypes: [],
+      print: bound.print,
     }),
   }
 }

@@ -25,6 +25,8 @@ export interface GroupPlacement {
   readonly placementUnits: readonly number[]
   /** Nodes of single shards, by label or by name: they override where the spread would put them, and move no other. */
   readonly placement?: Readonly<Record<string, string>> | 'even'
+  /** Nodes of shards, by label, as the databases know them: they go before the spread, and `placement` before them. */
+  readonly stored?: Readonly<Record<string, string>>
 }
 
 export interface ShardMapOptions {
@@ -92,7 +94,7 @@ const placeGroup = (group: GroupPlacement, weighted: readonly WeightedNode[]): r
     placementUnits.reduce((units, unit) => Math.max(units, unit + 1), 0),
   )
   const shards = labels.map((label, index): Shard => {
-    const node = pins.get(label) ?? spread[placementUnits[index] ?? -1]
+    const node = pins.get(label) ?? group.stored?.[label] ?? spread[placementUnits[index] ?? -1]
     if (node === undefined)
       throw new Error(`The placement unit of shard ${index} of group '${name}' is not a whole number.`)
     return Object.freeze({ name: shardName(group, label), group: name, label, index, node, layout })
@@ -137,3 +139,7 @@ export const createShardMap = ({ nodes: weighted, home, groups }: ShardMapOption
     ...indexGroups(groups.map((group) => [group.name, placeGroup(group, weighted)])),
   })
 }
+
+/** Whether two maps of the same groups have every shard, and the home, on the same node. */
+export const hasSamePlaces = (a: ShardMap, b: ShardMap): boolean =>
+  a.home === b.home && [...a.shards.values()].every(({ name, node }) => b.shards.get(name)?.node === node)

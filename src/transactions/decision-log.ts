@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { createIdentity } from '../catalog/node-catalog'
 import type { Fuse } from '../execution/fuse'
 import type { NodePool } from '../execution/node-pool'
 import { createOnce } from '../execution/own-table'
@@ -217,15 +217,7 @@ async function create(pool: BackgroundPool, tables: Tables): Promise<KnownLog> {
     `CREATE TABLE IF NOT EXISTS ${table} (
       id text PRIMARY KEY, participants text[] NOT NULL, decided_at timestamptz NOT NULL DEFAULT clock_timestamp())`,
   )
-  await createOnce(
-    pool,
-    identities,
-    `CREATE TABLE IF NOT EXISTS ${identities} (
-      id text NOT NULL, is_only boolean PRIMARY KEY DEFAULT true CHECK (is_only))`,
-  )
-  await pool.query(`INSERT INTO ${identities} (id) VALUES ($1) ON CONFLICT DO NOTHING`, [
-    randomBytes(8).toString('hex'),
-  ])
+  await createIdentity(pool)
   const made = await known(pool, tables)
   if (!made) throw new RangeError(`Node ${pool.name} has no identity in ${identities}.`)
   return made

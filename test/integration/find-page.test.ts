@@ -283,7 +283,7 @@ describe('findPage', () => {
   it('needs a secret of some length', async () => {
     const without: ShardedDataSourceOptions = {
       type: 'postgres',
-      nodes: { a: { url: databases.nodes[0] ?? '' } },
+      nodes: { a: { url: databases.oracle } },
       entities: [...bank.entities],
     }
     const silent = await new ShardedDataSource({ ...without }).initialize()

@@ -35,7 +35,7 @@ const shapes: readonly Shape[] = [
   { name: 'plain TypeORM', shards: 0, nodes: [], layout: 'schema' },
   { name: '1 shard', shards: 1, nodes: [0], layout: 'schema' },
   { name: '3 shards on 2 nodes', shards: 3, nodes: [1, 2], layout: 'schema' },
-  { name: '8 shards in layout table', shards: 8, nodes: [3, 0], layout: 'table' },
+  { name: '8 shards in layout table', shards: 8, nodes: [3, 4], layout: 'table' },
 ]
 
 /**
@@ -49,7 +49,7 @@ const shapes: readonly Shape[] = [
 export function onEveryTarget(options: TargetOptions, body: (target: Target) => void): void {
   const shared: { databases?: Promise<FreshDatabases> } = {}
   const databases = (): Promise<FreshDatabases> => {
-    shared.databases ??= createDatabases(4)
+    shared.databases ??= createDatabases(5)
     return shared.databases
   }
   afterAll(async () => (await shared.databases)?.drop())
@@ -100,7 +100,7 @@ export interface OpenTargets {
  * const { plain, sharded, close } = await openEveryTarget({ entities: [Account], groups: ['account'], seed })
  */
 export async function openEveryTarget(options: TargetOptions): Promise<OpenTargets> {
-  const databases = await createDatabases(4)
+  const databases = await createDatabases(5)
   const opened: DataSource[] = []
   const close = async (): Promise<void> => {
     for (const dataSource of opened) if (dataSource.isInitialized) await dataSource.destroy()

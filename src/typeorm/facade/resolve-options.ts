@@ -20,7 +20,9 @@ export function checkOptions(options: ShardedDataSourceOptions): void {
   if (nodes.length === 0) throw invalid('nodes names no node')
   if (options.home !== undefined && !nodes.includes(options.home))
     throw invalid(`home names "${options.home}", which is not among the nodes ${nodes.join(', ')}`)
-  const { transactions, lockTimeoutMs } = options
+  const { transactions, lockTimeoutMs, onTopologyChange = 'refuse' } = options
+  if (onTopologyChange !== 'refuse' && onTopologyChange !== 'replace')
+    throw invalid(`onTopologyChange is "${String(onTopologyChange)}"; it takes refuse, replace`)
   checkBound(lockTimeoutMs, 'lockTimeoutMs', longestTimerMs)
   for (const [name, value] of Object.entries(options.timeouts ?? {}))
     checkBound(value, `timeouts.${name}`, longestTimerMs)
@@ -63,8 +65,10 @@ function secretBytes(secret: string | Uint8Array): Uint8Array {
   throw invalid(`cursors.secret has ${bytes.length} bytes, and ${minSecretBytes} are the least`)
 }
 
-export function homeOf(options: ShardedDataSourceOptions): string {
-  return options.home ?? Object.keys(options.nodes)[0] ?? ''
+/** Which stored topologies a start replaces. One that is to drop all its tables anyway leaves no row behind to be lost. */
+export function replacesOf({ dropSchema, onTopologyChange }: ShardedDataSourceOptions): 'none' | 'empty' | 'all' {
+  if (dropSchema) return 'all'
+  return onTopologyChange === 'replace' ? 'empty' : 'none'
 }
 
 /** Longer than PostgreSQL takes to see a deadlock of its own, and than most transactions. */

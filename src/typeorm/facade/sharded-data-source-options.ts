@@ -79,8 +79,14 @@ type ConnectionOption =
 export interface ShardedDataSourceOptions extends Omit<PostgresDataSourceOptions, ConnectionOption> {
   readonly type: 'postgres'
   readonly nodes: Readonly<Record<string, NodeOptions>>
-  /** The node of the unsharded entities. Default: the first. */
+  /** The node of the unsharded entities. Default: the one that the databases know; at the first start, the first. */
   readonly home?: string
+  /**
+   * What a start does where the databases know another topology than the options make: other sharding functions, layouts, places
+   * or another home. `'refuse'`, the default: TOPOLOGY_MISMATCH. `'replace'`: the options take its place where the shards that are stored
+   * hold no rows; stop all other processes first.
+   */
+  readonly onTopologyChange?: 'refuse' | 'replace'
   /** For groups that do not say. Default `'schema'`. */
   readonly layout?: Layout
   readonly groups?: Readonly<Record<string, GroupOptions>>

@@ -10,6 +10,10 @@ import {
   type ReplicationMode,
 } from 'typeorm'
 import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver'
+import { Catalog } from '../../catalog/catalog'
+import { groupPrint } from '../../catalog/group-print'
+import { settleTopology } from '../../catalog/settle-topology'
+import { storedPlaces } from '../../catalog/stored-places'
 import { Refusals } from '../../errors/refusals'
 import { ShardedError } from '../../errors/sharded-error'
 import { atMost } from '../../execution/at-most'
@@ -30,7 +34,7 @@ import { defaultCollation } from '../../planning/collation-name'
 import { collationReport } from '../../planning/collation-report'
 import { loadParser } from '../../sql/parse-statement'
 import type { Shard } from '../../topology/shard'
-import { createShardMap, type ShardMap } from '../../topology/shard-map'
+import { createShardMap, hasSamePlaces, type ShardMap } from '../../topology/shard-map'
 import { type ControlPointListener, ControlPoints } from '../../transactions/control-point'
 import type { RecoveryReport } from '../../transactions/recover-transactions'
 import { TwoPhase } from '../../transactions/two-phase'
@@ -71,11 +75,11 @@ import {
   boundsOf,
   checkOptions,
   cursorSignerOf,
-  homeOf,
   limitsOf,
   lockTimeoutOf,
   maxPreparedOf,
   poolConfigOf,
+  replacesOf,
 } from './resolve-options'
 import type { ShardedDataSourceOptions } from './sharded-data-source-options'
 import { ShardedEntityManager } from './sharded-entity-manager'
@@ -117,6 +121,7 @@ export class ShardedDataSource extends DataSource {
   private built: ShardRuntime | undefined
   private builtEngine: StatementEngine | undefined
   private ids: IdMakers | undefined
+  private openCatalog: Catalog | undefined
 
   /** @throws ShardedError OPTIONS_INVALID */
   constructor(options: ShardedDataSourceOptions) {
@@ -124,7 +129,7 @@ export class ShardedDataSource extends DataSource {
     const late: { home: () => NodePool } = { home: () => notConnected() }
     // TypeORM would set parseInt8 on the module it is given, for every pool of the process: the node pools do it here.
     super({ ...options, parseInt8: undefined, driver: pgFacade(() => late.home()), nativeDriver: false } as never)
-    late.home = () => this.pool(homeOf(options))
+    late.home = () => this.pool(this.home)
     this.wrapCache()
     this.wrapSchemaBuilder()
     this.sharding = options
@@ -232,7 +237,7 @@ export class ShardedDataSource extends DataSource {
 
   /**
    * Connects to all nodes, checks the entities and makes their shards' data sources. A failure closes what was opened.
-   * @throws ShardedError SHARD_UNAVAILABLE, TWO_PHASE_UNAVAILABLE, ID_COLUMN_INVALID and the errors of `buildShardedModel`
+   * @throws ShardedError SHARD_UNAVAILABLE, TOPOLOGY_MISMATCH, CATALOG_UNAVAILABLE, TWO_PHASE_UNAVAILABLE, ID_COLUMN_INVALID and the errors of `buildShardedModel`
    */
   override async initialize(): Promise<this> {
     if (this.isInitialized) throw new CannotConnectAlreadyConnectedError()
@@ -240,7 +245,8 @@ export class ShardedDataSource extends DataSource {
     this.pools = this.createPools()
     try {
       await this.eachNode((pool) => pool.loadFacts())
-      const { facts } = this.pool(homeOf(this.sharding))
+      this.openCatalog = await Catalog.open((work) => this.eachNode(work))
+      const { facts } = this.pool(this.home)
       Object.assign(this.driver, { version: facts.version, database: facts.database, searchSchema: facts.searchSchema })
       this.transactions = await this.openTransactions()
       await super.initialize()
@@ -268,6 +274,9 @@ export class ShardedDataSource extends DataSource {
   override async synchronize(dropBeforeSync = false): Promise<void> {
     if (!this.isInitialized) throw new CannotExecuteNotConnectedError()
     if (dropBeforeSync) await this.lookups.dropStates()
+    // Other processes may have dropped it meanwhile, with the tables.
+    await this.catalog.read()
+    await this.settleTopology(this.model, () => this.runtime.map)
     await this.eachSchema((schema, shard) => this.synchronizeSchema(schema, shard, dropBeforeSync))
     await this.lookups.settle()
   }
@@ -277,6 +286,7 @@ export class ShardedDataSource extends DataSource {
     if (!this.isInitialized) throw new CannotExecuteNotConnectedError()
     await this.lookups.dropStates()
     await this.eachSchema((schema, shard) => this.dropSchema(schema, shard))
+    await this.catalog.forget([...this.model.groups.keys()])
   }
 
   /**
@@ -431,7 +441,8 @@ export class ShardedDataSource extends DataSource {
       this.entityMetadatas.filter((metadata) => groupOf(metadata, model) !== undefined),
       (metadata) => ({ schema: placeholderSchema, name: metadata.tableName }),
     )
-    const runtime = this.buildRuntime(model)
+    this.checkGroups(model)
+    const runtime = await this.settledRuntime(model)
     this.built = runtime
     this.builtEngine = new StatementEngine(
       runtime,
@@ -462,8 +473,15 @@ export class ShardedDataSource extends DataSource {
     for (const line of collationReport(facts, [...names, ...common])) this.logger.log('warn', line)
   }
 
-  private buildRuntime(model: LookupModel): ShardRuntime {
-    const map = this.buildMap(model)
+  /** What is stored was checked before; and where another process stores its topology first, the runtime is of that. */
+  private async settledRuntime(model: LookupModel): Promise<ShardRuntime> {
+    const runtime = this.buildRuntime(model, this.buildMap(model))
+    await this.settleTopology(model, () => this.buildMap(model))
+    const settled = this.buildMap(model)
+    return hasSamePlaces(runtime.map, settled) ? runtime : this.buildRuntime(model, settled)
+  }
+
+  private buildRuntime(model: LookupModel, map: ShardMap): ShardRuntime {
     const tablesOf = (group: string | undefined) =>
       this.entityMetadatas.filter((metadata) => groupOf(metadata, model) === group)
     checkPhysicalNames(
@@ -546,21 +564,54 @@ export class ShardedDataSource extends DataSource {
     })
   }
 
-  private buildMap(model: ShardedModel): ShardMap {
-    const { nodes, home, groups = {} } = this.sharding
-    for (const name of Object.keys(groups)) {
+  private get catalog(): Catalog {
+    return this.openCatalog ?? notConnected()
+  }
+
+  /** The node of the unsharded entities: what the options say, or else the databases know, or else the first. */
+  private get home(): string {
+    const { home, nodes } = this.sharding
+    return home ?? this.openCatalog?.home ?? Object.keys(nodes)[0] ?? ''
+  }
+
+  /** Nothing is read or written before the databases were asked whether the options are those that they know. */
+  private async settleTopology(model: ShardedModel, mapOf: () => ShardMap): Promise<void> {
+    const { catalog } = this
+    if (model.groups.size === 0) return
+    const wanted = () => {
+      const { groups, home } = mapOf()
+      return [...model.groups.values()].map((group) => ({
+        name: group.name,
+        print: groupPrint({ group, shards: groups.get(group.name) ?? [], home, identities: catalog.identities }),
+      }))
+    }
+    await settleTopology(catalog, wanted, {
+      replaces: replacesOf(this.sharding),
+      tablesOf: (group) =>
+        this.entityMetadatas.flatMap((metadata) => (groupOf(metadata, model) === group ? [metadata.tableName] : [])),
+    })
+  }
+
+  private checkGroups(model: ShardedModel): void {
+    for (const name of Object.keys(this.sharding.groups ?? {})) {
       if (!model.groups.has(name)) {
         throw new ShardedError('OPTIONS_INVALID', `groups names "${name}", and no entity is of that group.`, {
           details: { group: name },
         })
       }
     }
+  }
+
+  private buildMap(model: ShardedModel): ShardMap {
+    const { nodes, groups = {} } = this.sharding
     return createShardMap({
       nodes: Object.entries(nodes).map(([name, { weight }]) => ({ name, ...(weight !== undefined && { weight }) })),
-      ...(home !== undefined && { home }),
+      home: this.home,
       groups: [...model.groups.values()].map((group) => {
         const placement = groups[group.name]?.placement
-        return { ...group, ...(placement !== undefined && { placement }) }
+        const [copy] = this.catalog.copiesOf(group.name).values()
+        const stored = storedPlaces(group, copy, this.catalog.names)
+        return { ...group, stored, ...(placement !== undefined && { placement }) }
       }),
     })
   }

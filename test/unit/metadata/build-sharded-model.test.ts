@@ -65,7 +65,14 @@ describe('buildShardedModel', () => {
   it('puts colocated entities into the group of the one with the function', () => {
     const model = buildShardedModel([customer, order], storage(), defaults)
     expect([...model.groups.values()]).toEqual([
-      { name: 'customer', labels: ['00', '01'], layout: 'schema', placementUnits: [0, 1] },
+      {
+        name: 'customer',
+        labels: ['00', '01'],
+        layout: 'schema',
+        placementUnits: [0, 1],
+        keyTypes: ['integer'],
+        print: { rule: 'hash of 2 shards', owns: ['', ''] },
+      },
     ])
     const [first, second] = [model.entities.get(Customer), model.entities.get(SalesOrder)]
     expect([first?.group, second?.group]).toEqual(['customer', 'customer'])

@@ -1,0 +1,152 @@
+import { catalogUnavailable } from './catalog-unavailable'
+import type { GroupPrint } from './group-print'
+import {
+  type CatalogNode,
+  createCatalog,
+  deletePrints,
+  insertPrints,
+  type NamedPrint,
+  type NodeCatalog,
+  readNodeCatalog,
+  replacePrint,
+} from './node-catalog'
+import { topologyMismatch } from './topology-mismatch'
+
+/** Does some work on every node, nodes at once. */
+type EachNode = (work: (node: CatalogNode) => Promise<void>) => Promise<void>
+
+/** What all nodes of a data source hold of where rows are. Reading is one statement a node; it is written when something is new. */
+export class Catalog {
+  private readonly known = new Map<string, NodeCatalog>()
+  private readonly refused = new Map<string, unknown>()
+
+  private constructor(private readonly eachNode: EachNode) {}
+
+  /** Reads what is there. A role that may not is told so when something is to be known or stored. */
+  static async open(eachNode: EachNode): Promise<Catalog> {
+    const catalog = new Catalog(eachNode)
+    await catalog.read()
+    return catalog
+  }
+
+  /** The name of each database, by identity. */
+  get names(): ReadonlyMap<string, string> {
+    return new Map([...this.known].map(([node, { identity }]) => [identity, node]))
+  }
+
+  /** The identity of each node's database, by the name of the node. */
+  get identities(): ReadonlyMap<string, string> {
+    return new Map([...this.known].map(([node, { identity }]) => [node, identity]))
+  }
+
+  /** What each node has stored of a group. */
+  copiesOf(group: string): ReadonlyMap<string, GroupPrint> {
+    return new Map(
+      [...this.known].flatMap(([node, { groups }]) => {
+        const print = groups.get(group)
+        return print ? [[node, print] as const] : []
+      }),
+    )
+  }
+
+  /** The node that all stored groups have for their home; undefined where nothing is stored, or they disagree. */
+  get home(): string | undefined {
+    const prints = [...this.known.values()].flatMap(({ groups }) => [...groups.values()])
+    const [home, another] = new Set(prints.map((print) => print.home))
+    return home === undefined || another !== undefined ? undefined : this.names.get(home)
+  }
+
+  /** The node that is written first: of processes that store at the same time, one wins there. */
+  get decider(): string {
+    const [first] = [...this.known].sort(([, a], [, b]) => (a.identity < b.identity ? -1 : 1))
+    return first?.[0] ?? ''
+  }
+
+  /** Reads all nodes anew. @throws ShardedError TOPOLOGY_MISMATCH where two nodes are one database, or a copy of it */
+  async read(): Promise<void> {
+    await this.eachNode(async (node) => {
+      try {
+        const found = await readNodeCatalog(node)
+        if (found) this.known.set(node.name, found)
+      } catch (error) {
+        const reason = catalogUnavailable(node.name, error)
+        if (reason === error) throw error
+        this.refused.set(node.name, reason)
+      }
+    })
+    this.refuseTwins()
+  }
+
+  /** Creates the catalog on nodes that have none. @throws ShardedError CATALOG_UNAVAILABLE, TOPOLOGY_MISMATCH */
+  async create(): Promise<void> {
+    for (const [, reason] of [...this.refused].sort(([a], [b]) => (a < b ? -1 : 1))) throw reason
+    let isNew = false
+    await this.eachNode(async (node) => {
+      if (this.known.has(node.name)) return
+      isNew = true
+      await allowed(node, () => createCatalog(node))
+    })
+    if (isNew) await this.read()
+  }
+
+  /** Stores groups that a node does not have yet. @throws ShardedError CATALOG_UNAVAILABLE */
+  async insert(prints: readonly NamedPrint[], isTaken: (node: string) => boolean): Promise<void> {
+    await this.eachNode(async (node) => {
+      const missing = prints.filter(({ name }) => !this.known.get(node.name)?.groups.has(name))
+      if (isTaken(node.name)) await allowed(node, () => insertPrints(node, missing))
+    })
+  }
+
+  /** Stores other prints of groups in place of those that were read, or of whatever there is. @throws ShardedError CATALOG_UNAVAILABLE */
+  async replace(
+    prints: readonly NamedPrint[],
+    isTaken: (node: string) => boolean,
+    { isAny = false }: { readonly isAny?: boolean } = {},
+  ): Promise<void> {
+    await this.eachNode(async (node) => {
+      if (!isTaken(node.name)) return
+      for (const one of prints) {
+        const before = this.known.get(node.name)?.groups.get(one.name)
+        if (before) await allowed(node, () => replacePrint(node, one, isAny ? undefined : before))
+      }
+    })
+  }
+
+  /** Forgets groups whose tables were dropped. */
+  async forget(groups: readonly string[]): Promise<void> {
+    await this.eachNode(async (node) => {
+      if (this.known.has(node.name)) await allowed(node, () => deletePrints(node, groups))
+    })
+    await this.read()
+  }
+
+  /** Work on one node. */
+  async on<T>(name: string, work: (node: CatalogNode) => Promise<T>): Promise<T | undefined> {
+    let result: T | undefined
+    await this.eachNode(async (node) => {
+      if (node.name === name) result = await work(node)
+    })
+    return result
+  }
+
+  private refuseTwins(): void {
+    const names = new Map<string, string>()
+    for (const [node, { identity }] of [...this.known].sort(([a], [b]) => (a < b ? -1 : 1))) {
+      const twin = names.get(identity)
+      names.set(identity, node)
+      if (twin === undefined) continue
+      throw topologyMismatch(
+        [],
+        `Nodes ${twin} and ${node} are one database (${identity}), or one is a copy of the other: name each database once. A copy becomes a database of its own when its tables sharding_node and sharding_decision are dropped.`,
+      )
+    }
+  }
+}
+
+async function allowed<T>(node: CatalogNode, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    throw catalogUnavailable(node.name, error)
+  }
+}

@@ -1,0 +1,32 @@
+import type { CatalogNode } from './node-catalog'
+
+/** Shards of a group on one node, as their tables are named. */
+export interface ShardTables {
+  readonly group: string
+  readonly layout: 'schema' | 'table'
+  readonly labels: readonly string[]
+  /** The group's tables without suffix, for the layout `table`. */
+  readonly tables: readonly string[]
+}
+
+/** The first table of these shards that holds a row; undefined: none does. */
+export async function tableWithRows(node: CatalogNode, shards: ShardTables): Promise<string | undefined> {
+  const { rows } = await node.query(
+    `SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS name
+     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE c.relkind IN ('r', 'p') AND ${shards.layout === 'schema' ? 'n.nspname = ANY($1::text[])' : "n.nspname = 'public' AND c.relname = ANY($1::text[])"}
+     ORDER BY 1`,
+    [namesOf(shards)],
+  )
+  // Bounded by the catalog: one row a table of the group.
+  for (const { name } of rows as { name: string }[]) {
+    const { rows: found } = await node.query(`SELECT EXISTS (SELECT FROM ${name}) AS "isThere"`)
+    if ((found[0] as { isThere: boolean }).isThere) return name
+  }
+  return undefined
+}
+
+const namesOf = ({ group, layout, labels, tables }: ShardTables): readonly string[] =>
+  layout === 'schema'
+    ? labels.map((label) => `${group}_${label}`)
+    : labels.flatMap((label) => tables.map((table) => `${table}_${label}`))
