@@ -151,7 +151,7 @@ export class NodeConnection {
       const statement = { ...given, named, start }
       const result = await (fuse ? this.sendCancellable(statement, fuse) : this.sendNamed(statement))
       failed = false
-      this.noteForgotten(result)
+      this.noteForgotten(result, text)
       settings.watch.end(session, true)
       if (result.rowCount && writeCommands.has(result.command)) this.hasWritten = true
       return result
@@ -433,12 +433,18 @@ export class NodeConnection {
     return session.prepared.nameFor(text, values?.length ?? 0)
   }
 
-  /** DEALLOCATE and DISCARD may have been of our names too. */
-  private noteForgotten(result: QueryResult | readonly QueryResult[]): void {
+  /** DEALLOCATE and DISCARD may have been of our names too; plans do not outlive the types that they were made for. */
+  private noteForgotten(result: QueryResult | readonly QueryResult[], text: string): void {
     const results: readonly QueryResult[] = Array.isArray(result) ? result : [result]
     if (results.some(({ command }) => forgetCommands.has(command))) this.session.prepared?.clear()
+    if (results.some(({ command }) => typeCommands.has(command)) && replacesTypes.test(text))
+      this.settings.plans.goneStale()
   }
 }
+
+/** The first words of the tags of statements that may replace a type. One that is made has often been dropped before, by others. */
+const typeCommands: ReadonlySet<string> = new Set(['CREATE', 'ALTER', 'DROP'])
+const replacesTypes = /\b(?:CREATE|ALTER|DROP)\s+(?:TYPE|DOMAIN|SCHEMA)\b/i
 
 /** The tags of statements that drop prepared statements. */
 const forgetCommands: ReadonlySet<string> = new Set(['DEALLOCATE', 'DISCARD'])

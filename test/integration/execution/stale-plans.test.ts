@@ -18,14 +18,14 @@ describe('prepared statements', () => {
     })
   const happy = 'SELECT id FROM person WHERE mood = $1 ORDER BY id'
   /** As a migration of an enum replaces it. */
-  const replaceType = async (): Promise<void> => {
+  const replaceType = async (by = admin): Promise<void> => {
     for (const text of [
       `CREATE TYPE new_mood AS ENUM ('sad', 'happy', 'new')`,
       'ALTER TABLE person ALTER mood TYPE new_mood USING mood::text::new_mood',
       'DROP TYPE mood',
       'ALTER TYPE new_mood RENAME TO mood',
     ])
-      await admin.query(text)
+      await by.query(text)
   }
 
   beforeAll(async () => {
@@ -65,6 +65,23 @@ describe('prepared statements', () => {
     await replaceType()
     await expect(work()).rejects.toMatchObject({ code: 'PLAN_STALE', labels: ['retryable', 'no-writes'] })
     expect(await work()).toEqual(expected)
+    expect(await work()).toEqual(expected)
+    release()
+    await pool.end()
+  })
+
+  it('are planned anew in the first transaction too after the pool itself has replaced the type', async () => {
+    const { connection, release } = await pool.acquire()
+    const work = async () => {
+      await connection.query('START TRANSACTION', undefined, undefined)
+      try {
+        return (await connection.query(happy, ['happy'], undefined)).rows
+      } finally {
+        await connection.query('ROLLBACK', undefined, undefined)
+      }
+    }
+    for (let round = 0; round < 3; round++) await work()
+    await replaceType(pool)
     expect(await work()).toEqual(expected)
     release()
     await pool.end()
