@@ -10,13 +10,19 @@ export const armTag = `"${placeholderSchema}"."__arm__"`
 /** Literals and comments pass; only the placeholder's qualified names are bound. */
 const placeholder = /'(?:[^']|'')*'|\/\*[\s\S]*?\*\/|"__shard__"\."((?:[^"]|"")+)"/g
 
+/** The table of an UPDATE or DELETE without an alias. */
+const written =
+  /^(\s*(?:UPDATE|DELETE\s+FROM)\s+"__shard__"\."((?:[^"]|"")+)")(?=\s+(?:SET|WHERE|USING|RETURNING)\b|\s*$)/iu
+
 /**
  * Binds a statement to a shard: `"__shard__"."order"` becomes `"user_07"."order"` (layout `schema`) or
  * `"public"."order_07"` (layout `table`).
  */
 export function bindShardNames(text: string, shard: Shard): string {
   if (!text.includes('"__shard__"')) return text
-  return text.replace(placeholder, (found: string, table: string | undefined) => {
+  // A user may qualify a column with the table's name, which the table of a shard does not have here.
+  const named = shard.layout === 'table' ? text.replace(written, '$1 AS "$2"') : text
+  return named.replace(placeholder, (found: string, table: string | undefined) => {
     if (table === undefined) return found
     if (table === '__arm__') return String(shard.index)
     const { schema, name } = physicalName(table, shard)

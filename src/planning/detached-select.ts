@@ -1,10 +1,13 @@
 import type { SelectStmt } from '@pgsql/types'
+import type { CarriedTable } from '../routing/carried-table'
+import type { TableUse } from '../routing/scope'
 import type { Detached } from '../routing/statement-analysis'
-import { integerConstant } from '../sql/nodes'
+import { columnNode, integerConstant, selectNode, targetNode } from '../sql/nodes'
 import { withCtes } from '../sql/with-ctes'
 
 /** A detached part as a query of its own, with the CTEs around it that it names. */
-export function detachedSelect({ node, kind, ctes }: Detached): SelectStmt {
+export function detachedSelect({ node, kind, ctes, carried }: Detached): SelectStmt {
+  if (carried) return carriedSelect(carried)
   const select = node as SelectStmt
   const isPlain =
     !select.limitCount && !select.limitOffset && !select.larg && !select.groupClause && !select.havingClause
@@ -17,3 +20,19 @@ export function detachedSelect({ node, kind, ctes }: Detached): SelectStmt {
     recursive: ctes.some((cte) => cte.isRecursive),
   })
 }
+
+function carriedSelect({ use, columns, conditions }: CarriedTable): SelectStmt {
+  const alias = nameOfUse(use)
+  const [first, ...others] = conditions.map(({ condition }) => condition)
+  return selectNode({
+    targetList: columns.map((name) => targetNode(columnNode(alias, name), name)),
+    fromClause: [{ RangeVar: use.rangeVar }],
+    ...(first && {
+      whereClause: others.length > 0 ? { BoolExpr: { boolop: 'AND_EXPR', args: [first, ...others] } } : first,
+    }),
+  })
+}
+
+/** The name by which a statement knows a table. */
+export const nameOfUse = ({ rangeVar, table }: TableUse): string =>
+  rangeVar.alias?.aliasname ?? rangeVar.relname ?? table.name

@@ -55,6 +55,8 @@ export interface Cte {
   readonly owner: Scope
   readonly names: readonly string[]
   readonly isRecursive: boolean
+  /** Something names it. */
+  isUsed?: boolean
   /** What a recursive CTE means inside itself. */
   self?: Outputs
   /** It is being read: what names it now is itself. */

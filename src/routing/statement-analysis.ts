@@ -1,6 +1,7 @@
 import type { JoinExpr, Node, RangeFunction, RangeVar, SelectStmt, SubLink, WithClause } from '@pgsql/types'
 import { outputName } from '../sql/output-name'
 import { conjunctsOf, isTreeObject, namesOf, type TreeObject, visit } from '../sql/tree'
+import { type CarriedTable, carriedTable } from './carried-table'
 import { components, type Equality, equalitiesOf, type Filter, ties } from './equalities'
 import { hideSides, joinColumns } from './join-columns'
 import type { KnownFunctions } from './known-functions'
@@ -31,7 +32,9 @@ export interface Cluster {
 export interface Detached {
   /** The node that is replaced: a `SelectStmt` object of a sublink, a derived table or a CTE; or a `RangeVar`. */
   readonly node: TreeObject
-  readonly kind: 'select' | 'exists' | 'table'
+  readonly kind: 'select' | 'exists' | 'table' | 'source'
+  /** Of a table: what is read of it. */
+  readonly carried?: CarriedTable
   /** The CTEs around it that it names, each after those that it names itself. */
   readonly ctes: readonly Cte[]
 }
@@ -52,6 +55,8 @@ export interface StatementAnalysis {
   /** Of INSERT … SELECT: the columns that it takes, by position, and whether its rows are those of each shard put together. */
   readonly sourceColumns: readonly (BaseColumn | undefined)[]
   readonly isSourceLocal: boolean
+  /** The tables that it takes them from. */
+  readonly sources: readonly Cluster[]
   /** Its groups, distinct rows and windows lie within a shard each. */
   readonly isGroupedLocally: boolean
   /** Why the statement cannot run shard by shard, where it cannot. */
@@ -98,7 +103,11 @@ class Analyser {
   private readonly problems: Problem[] = []
   /** Tables on the side of an outer join that may have no row: their columns may be NULL on every shard. */
   private readonly optional = new Set<TableUse>()
+  /** Tables whose rows go to where the statement runs: they are on no shard of it. */
+  private readonly carried = new Set<TableUse>()
   private source: Block | undefined
+  private sources: readonly Cluster[] = []
+  private root: Node | undefined
 
   constructor(
     private readonly catalog: TableCatalog,
@@ -106,10 +115,12 @@ class Analyser {
   ) {}
 
   statement(statement: Node): StatementAnalysis {
+    this.root = statement
     const scope = new Scope(undefined, undefined, this.functions)
     const block = this.outermost(statement, scope)
     const others = this.clusters.length
     this.cluster(block)
+    this.refuseHalfCarried()
     const { uses, homeTables, clusters, detached, problems } = this
     const isGroupedLocally =
       !('SelectStmt' in statement) || this.isLocalGrouping(statement.SelectStmt, block.scope, block.uses)
@@ -123,6 +134,7 @@ class Analyser {
       isGroupedLocally,
       sourceColumns: this.source?.outputs?.map(({ base }) => base) ?? [],
       isSourceLocal: this.source?.isConcatenable ?? false,
+      sources: this.sources,
       scope: block.firstScope ?? block.scope,
     })
   }
@@ -151,11 +163,17 @@ class Analyser {
       const source = selectStmt && 'SelectStmt' in selectStmt ? selectStmt.SelectStmt : undefined
       const rows = source && !source.valuesLists ? this.select(source, target) : undefined
       if (source?.valuesLists) this.expressions(source.valuesLists, target, part)
-      if (rows) {
+      if (rows && source && part.uses.size === 0 && rows.uses.size > 0)
+        // An unsharded table takes what a query over the shards gives.
+        this.detach(rows, { node: source as TreeObject, kind: 'source', ctes: ctesNamed(source, target) })
+      else if (rows) {
+        const before = this.clusters.length
         this.cluster(rows)
+        this.sources = this.clusters.slice(before)
         this.source = rows
       }
       const whole = this.expressions([returningClause, onConflictClause], target, part)
+      this.mentionUnused(target)
       return { ...whole, scope: target, outputs: [], isConcatenable: true }
     }
     this.unsupported('Only SELECT, INSERT, UPDATE and DELETE run over shards.')
@@ -181,14 +199,23 @@ class Analyser {
     const target = parts.relation ? this.table(parts.relation, scope) : empty
     const from = this.from(parts.from ?? [], scope, target)
     const block = this.where(parts.whereClause, scope, from)
-    return { ...this.expressions(parts.rest, scope, block), scope, outputs: [], isConcatenable: true }
+    const whole = this.expressions(parts.rest, scope, block)
+    this.mentionUnused(scope)
+    // Rows of an unsharded table are written where they are: those of shards are brought there.
+    if (target.uses.size === 0) this.carry(whole)
+    return { ...(target.uses.size === 0 ? empty : whole), scope, outputs: [], isConcatenable: true }
   }
 
   /** A query with its parts; `outer` is the scope around it. */
   private select(select: SelectStmt, outer: Scope): Block {
     const scope = new Scope(outer)
     this.withClause(select.withClause, scope)
-    if (select.larg && select.rarg) return this.setOperation(select, scope)
+    const block = select.larg && select.rarg ? this.setOperation(select, scope) : this.plainSelect(select, scope)
+    this.mentionUnused(scope)
+    return block
+  }
+
+  private plainSelect(select: SelectStmt, scope: Scope): Block {
     const from = this.from(select.fromClause ?? [], scope, empty)
     const filtered = this.where(select.whereClause, scope, from)
     const { targetList, groupClause, havingClause, windowClause, sortClause, distinctClause, valuesLists } = select
@@ -217,6 +244,8 @@ class Analyser {
     const left = this.select(select.larg ?? {}, scope)
     const right = this.select(select.rarg ?? {}, scope)
     const whole = both(left, right)
+    // Its page names no column, and so asks nothing of the sides.
+    this.expressions([select.limitCount, select.limitOffset], scope, empty)
     const isAppended = select.op === 'SETOP_UNION' && select.all === true && !select.limitCount && !select.limitOffset
     const isOneCluster = components(whole.uses, whole.equalities).length <= 1
     // A side without sharded tables would be read on every shard.
@@ -254,6 +283,20 @@ class Analyser {
         const inner = this.outermost(ctequery, own)
         this.cluster(inner)
       }
+    }
+  }
+
+  /** PostgreSQL reads no CTE that nothing names; the tables in it must be there all the same. */
+  private mentionUnused(scope: Scope): void {
+    for (const cte of [...scope.ctes.values()].reverse()) {
+      if (cte.owner !== scope || cte.isUsed || !cte.select) continue
+      const lists = [this.clusters, this.detached, this.problems]
+      const lengths = lists.map((list) => list.length)
+      cte.isUsed = true
+      cte.isOpen = cte.isRecursive
+      this.select(cte.select, cte.scope)
+      cte.isOpen = false
+      for (const [index, list] of lists.entries()) list.length = lengths[index] ?? 0
     }
   }
 
@@ -311,6 +354,7 @@ class Analyser {
   }
 
   private cteUse(cte: Cte, alias: string, names: readonly string[], scope: Scope): Part {
+    cte.isUsed = true
     if (cte.isOpen) {
       scope.add({ alias, use: undefined, columns: withNames(cte.self, names) })
       return empty
@@ -459,8 +503,9 @@ class Analyser {
         return this.outerJoin(right, left, on)
       case 'JOIN_FULL': {
         const part = this.outerJoin(left, right, on)
-        this.outerJoin(right, left, on)
-        return { ...part, filters: [] }
+        const back = this.outerJoin(right, left, on)
+        // Of a side that was carried the tables are no part any more.
+        return { ...part, uses: back.uses.size < part.uses.size ? back.uses : part.uses, filters: [] }
       }
       default:
         return both(both(left, right), on)
@@ -469,19 +514,21 @@ class Analyser {
 
   /** The rows of `kept` stay without a partner too: what is joined to them must be found on their own shard. */
   private outerJoin(kept: Part, optional: Part, on: Part): Part {
+    if (kept.uses.size === 0 && optional.uses.size > 0) {
+      // Rows that stay without a partner stay once, and not once a shard.
+      this.carry(optional)
+      return { ...empty, filters: kept.filters }
+    }
     const whole = both(kept, optional)
     for (const use of optional.uses) this.optional.add(use)
     // A condition drops none of the kept rows, so it proves nothing of them.
     const equalities = [...kept.equalities, ...ties(optional.uses, [...optional.equalities, ...on.equalities])]
     if (optional.uses.size > 0) {
-      if (kept.uses.size === 0) this.unsupported('An outer join keeps rows of a table that is not sharded.')
-      else {
-        const parts = components(whole.uses, equalities)
-        const isLocal = [...optional.uses].every((use) =>
-          parts.some((part) => part.has(use) && [...kept.uses].some((one) => part.has(one))),
-        )
-        if (!isLocal) this.problems.push({ code: 'JOIN_NOT_LOCAL', text: joinProblem(whole.uses) })
-      }
+      const parts = components(whole.uses, equalities)
+      const isLocal = [...optional.uses].every((use) =>
+        parts.some((part) => part.has(use) && [...kept.uses].some((one) => part.has(one))),
+      )
+      if (!isLocal) this.problems.push({ code: 'JOIN_NOT_LOCAL', text: joinProblem(whole.uses) })
     }
     return { uses: whole.uses, equalities, filters: kept.filters }
   }
@@ -576,12 +623,37 @@ class Analyser {
   }
 
   private detach(block: Block, detached: Detached): void {
-    this.cluster(block)
-    if (block.scope.isCorrelated)
-      this.unsupported(
-        'A subquery is tied to the outer query by another column than the shard key, and may need rows of other shards.',
-      )
-    else this.detached.push(detached)
+    if (!block.scope.isCorrelated) {
+      this.cluster(block)
+      this.detached.push(detached)
+    } else if (locks(detached.node)) {
+      this.cluster(block)
+      this.unsupported('A subquery that locks rows is tied to the outer query by another column than the shard key.')
+    } else this.carry(block)
+  }
+
+  /**
+   * Has the rows of a part brought to where the statement runs. A subquery that asks something of each outer row, other than
+   * by the shard key, may need rows of any shard: the subquery stays, over all rows of its tables.
+   */
+  private carry({ uses, filters }: Part): void {
+    for (const use of uses) {
+      if (this.carried.has(use)) continue
+      this.carried.add(use)
+      // Where it may have no row, a condition may be one that only a missing row meets.
+      const carried = carriedTable(use, this.optional.has(use) ? [] : filters, this.root ?? { SelectStmt: {} })
+      this.clusters.push({ uses: new Set([use]), filters: carried.conditions })
+      this.detached.push({ node: use.rangeVar as TreeObject, kind: 'table', ctes: [], carried })
+    }
+  }
+
+  /** A CTE is written once: what is carried in one use of it is in all. */
+  private refuseHalfCarried(): void {
+    const rangeVars = new Set([...this.carried].map(({ rangeVar }) => rangeVar))
+    const isHalf = this.clusters.some(({ uses }) =>
+      [...uses].some((use) => rangeVars.has(use.rangeVar) && !this.carried.has(use)),
+    )
+    if (isHalf) this.unsupported('A WITH is used shard by shard, and in a subquery that may need rows of other shards.')
   }
 
   /** Every table of the block meets a column of an outer query: for one outer row, all its rows are on one shard. */
@@ -593,7 +665,7 @@ class Analyser {
     }
     const parts = components(all, block.equalities)
     return [...block.uses].every((use) =>
-      parts.some((part) => part.has(use) && [...part].some((one) => !block.uses.has(one))),
+      parts.some((part) => part.has(use) && [...part].some((one) => !block.uses.has(one) && !this.carried.has(one))),
     )
   }
 
@@ -675,6 +747,8 @@ const tableFunctionName = (node: Node): string =>
     : 'JsonTable' in node
       ? (node.JsonTable.alias?.aliasname ?? 'json_table')
       : ''
+
+const locks = (node: TreeObject): boolean => Array.isArray(node['lockingClause']) && node['lockingClause'].length > 0
 
 function joinProblem(uses: ReadonlySet<TableUse>): string {
   const names = [...new Set([...uses].map((use) => use.table.name))]

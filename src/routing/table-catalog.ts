@@ -53,6 +53,8 @@ export interface TableCatalog {
   table(schema: string | undefined, name: string): ShardedTable | undefined
   /** Columns of an unsharded table of the home node, in order; undefined for what is not known. */
   homeColumns(schema: string | undefined, name: string): readonly string[] | undefined
+  /** Names of the types (enums) that only sharded tables have: each shard declares them for itself. */
+  readonly types: ReadonlySet<string>
   /** The names of all sharded tables. */
   readonly names: readonly string[]
 }

@@ -11,11 +11,23 @@ import { treeText } from './tree'
  * @throws ShardedError STATEMENT_UNSUPPORTED
  */
 export function printStatement(statement: Node): ParsedStatement {
-  const text = new Printer(statement, { pretty: false }).deparseQuery()
+  const text = printed(statement)
   const parsed = parseStatement(text)
   const [again, another] = parsed?.statements ?? []
   if (parsed && again && !another && treeText(again) === treeText(statement)) return parsed
-  throw new ShardedError('STATEMENT_UNSUPPORTED', 'A part of the statement cannot be written anew for the shards.', {
-    details: { statement: text.slice(0, 500) },
-  })
+  throw unprintable({ statement: text.slice(0, 500) })
 }
+
+function printed(statement: Node): string {
+  try {
+    return new Printer(statement, { pretty: false }).deparseQuery()
+  } catch (error) {
+    // The library knows no printer of some node.
+    throw unprintable({ reason: String(error) })
+  }
+}
+
+const unprintable = (details: Readonly<Record<string, unknown>>): ShardedError =>
+  new ShardedError('STATEMENT_UNSUPPORTED', 'A part of the statement cannot be written anew for the shards.', {
+    details,
+  })

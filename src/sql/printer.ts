@@ -1,6 +1,7 @@
-import type { CommonTableExpr, SelectStmt, WindowDef } from '@pgsql/types'
+import type { CommonTableExpr, JsonFuncExpr, JsonTable, SelectStmt, WindowDef } from '@pgsql/types'
 import { Deparser } from 'pgsql-deparser'
 import { quoted } from '../values/quoted'
+import { type JsonParts, printJsonCall, printJsonTable } from './json-printer'
 
 type Context = Parameters<Deparser['SelectStmt']>[1]
 
@@ -16,6 +17,25 @@ export class Printer extends Deparser {
   /** It writes the names of CTEs and windows without quotes. */
   override CommonTableExpr(cte: CommonTableExpr, context: Context): string {
     return super.CommonTableExpr({ ...cte, ctename: quoted(cte.ctename ?? '') }, context)
+  }
+
+  /** It has none for these: it calls the printer of a node by the node's name. */
+  JsonFuncExpr(call: JsonFuncExpr, context: Context): string {
+    return printJsonCall(call, this.jsonParts(context))
+  }
+
+  JsonTable(table: JsonTable, context: Context): string {
+    const alias = table.alias && ` ${this.visit({ Alias: table.alias }, context)}`
+    return `${printJsonTable(table, this.jsonParts(context))}${alias ?? ''}`
+  }
+
+  private jsonParts(context: Context): JsonParts {
+    return {
+      expression: (node) => this.visit(node, context),
+      value: (node) => this.JsonValueExpr(node, context),
+      type: (node) => this.TypeName(node, context),
+      output: (node) => this.formatJsonOutput(node, context) ?? '',
+    }
   }
 
   override WindowDef(window: WindowDef, context: Context): string {

@@ -6,6 +6,7 @@ export type TreeObject = { [field: string]: unknown }
 /** Where a node stands in the text. It says nothing of what the node means. */
 const positions = new Set([
   'location',
+  'name_location',
   'list_start',
   'list_end',
   'rexpr_list_start',

@@ -1,5 +1,6 @@
 import type { EntityMetadata } from 'typeorm'
 import type { ShardedEntity } from '../../metadata/sharded-entity'
+import type { Layout } from '../../metadata/sharded-options'
 import { placeholderSchema } from '../../planning/bind-shard-names'
 import type { Locator, ShardedTable, TableCatalog } from '../../routing/table-catalog'
 import type { EntityBinding } from './entity-binding'
@@ -15,9 +16,19 @@ export function buildTableCatalog(
   metadatas: readonly EntityMetadata[],
   groupOf: (metadata: EntityMetadata) => string | undefined,
   bindingOf: (target: unknown) => EntityBinding | undefined,
+  layoutOf: (group: string) => Layout | undefined,
 ): TableCatalog {
   const sharded = new Map<string, ShardedTable>()
   const home = new Map<string, readonly string[]>()
+  const types = new Set(
+    metadatas.flatMap((metadata) => {
+      const group = groupOf(metadata)
+      return group === undefined ? [] : enumsOf(metadata, layoutOf(group))
+    }),
+  )
+  // A type of unsharded tables as well is there on the home node.
+  for (const metadata of metadatas)
+    if (groupOf(metadata) === undefined) for (const name of enumsOf(metadata)) types.delete(name)
   for (const metadata of metadatas) {
     const group = groupOf(metadata)
     const name = metadata.tableName
@@ -37,9 +48,19 @@ export function buildTableCatalog(
     table: (schema: string | undefined, name: string) =>
       schema === undefined || schema === placeholderSchema || schema === 'public' ? sharded.get(name) : undefined,
     homeColumns: (_schema: string | undefined, name: string) => home.get(name),
+    types,
     names: Object.freeze([...sharded.keys()]),
   })
 }
+
+/** The types that TypeORM makes of the enums of a table; of a shard's table, those that the shard has for itself. */
+const enumsOf = ({ columns, tableName }: EntityMetadata, layout?: Layout): readonly string[] =>
+  columns.flatMap(({ type, enumName, databaseName }) => {
+    if (type !== 'enum' && type !== 'simple-enum') return []
+    // In the layout `table` all shards of a node are in one schema, and have one type of a name that the user gave.
+    if (enumName !== undefined) return layout === 'table' ? [] : [enumName]
+    return [`${tableName}_${databaseName.toLowerCase()}_enum`]
+  })
 
 function describeTable(
   metadata: EntityMetadata,

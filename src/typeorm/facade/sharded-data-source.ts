@@ -450,6 +450,7 @@ export class ShardedDataSource extends DataSource {
         this.entityMetadatas,
         (metadata) => groupOf(metadata, model),
         (target) => runtime.bindingOf(target),
+        (group) => runtime.map.groups.get(group)?.[0]?.layout,
       ),
     )
     await this.loadCollations()

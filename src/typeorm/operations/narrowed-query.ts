@@ -57,7 +57,7 @@ async function hintedQuery<T>(
     return dataSource.query(query, parameters as never, narrow(runner, { isExplicit: hint?.kind === 'across' }))
   const { engine } = dataSource
   const read = engine.mentions(query) ? await engine.understand(query) : undefined
-  if (read) {
+  if (read && read.analysis.uses.length > 0) {
     const {
       text,
       parameters: values,

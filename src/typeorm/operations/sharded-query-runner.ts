@@ -157,7 +157,8 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
       const result = await this.aboutSession(query, parameters)
       if (result) return (useStructuredResult ? result : result.raw) as never
     }
-    if (!engine?.mentions(query)) return this.sendHome(query, parameters, useStructuredResult)
+    if (!engine?.mentions(query, Array.isArray(parameters) ? parameters : []))
+      return this.sendHome(query, parameters, useStructuredResult)
     if (this.isReleased) throw new QueryRunnerAlreadyReleasedError()
     if (parameters && !Array.isArray(parameters)) throw new NamedPlaceholdersNotSupportedError()
     const result = await engine.run(query, parameters ?? [], this.statementContext())

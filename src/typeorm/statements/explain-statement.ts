@@ -57,6 +57,7 @@ export async function explainStatement(
   { text, parameters, context: given }: Asked & { readonly text: string },
 ): Promise<Explanation> {
   const statement = await engine.understand(text)
+  if (statement?.refused) throw new ShardedError('STATEMENT_UNSUPPORTED', statement.refused.text, { details: { text } })
   if (!statement) throw new ShardedError('NOT_SHARDED', 'The query names no sharded table.', { details: { text } })
   const context = await engine.lookedUp(statement, parameters, given)
   const { analysis } = statement

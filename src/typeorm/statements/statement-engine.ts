@@ -14,15 +14,17 @@ import { detachedSelect } from '../../planning/detached-select'
 import type { Explanation } from '../../planning/explanation'
 import { draftFinish, type FinishPlan, finishPlan } from '../../planning/finish-plan'
 import { outputNames, withBases } from '../../planning/output-columns'
+import { replacementOf } from '../../planning/replace-detached'
 import { draftRows, type RowsPlan, rowsPlan } from '../../planning/rows-plan'
 import type { NodeStatement } from '../../planning/scatter-statement'
-import { type Answer, shipAnswer, shippedSelect, tableNamed } from '../../planning/ship-answer'
+import { type Answer, shipAnswer, tableNamed } from '../../planning/ship-answer'
 import { type ShippedColumn, type ShippedRows, withShippedRows } from '../../planning/shipped-rows'
 import { shippedSide } from '../../planning/shipped-side'
 import { sortForm, type ValueType } from '../../planning/sort-form'
 import { splitLists } from '../../planning/split-lists'
 import { localise, type Template, templateOf } from '../../planning/statement-template'
 import { columnsOf, textNames, textsOf } from '../../planning/text-query'
+import { type CatalogProblem, catalogProblem, mayAskCatalog } from '../../routing/catalog-names'
 import { functionNames, noFunctions } from '../../routing/known-functions'
 import { entityOf, routeCluster } from '../../routing/route-cluster'
 import { checkScatter } from '../../routing/scatter-policy'
@@ -32,7 +34,7 @@ import type { TableCatalog } from '../../routing/table-catalog'
 import { columnNode, selectNode, targetNode } from '../../sql/nodes'
 import { loadParser, type ParsedStatement, parseStatement } from '../../sql/parse-statement'
 import { leftmost, selectOf, targetTable } from '../../sql/statement-parts'
-import { parametersOf, type TreeObject } from '../../sql/tree'
+import { parametersOf, type TreeObject, visit } from '../../sql/tree'
 import { withCtes } from '../../sql/with-ctes'
 import type { Shard } from '../../topology/shard'
 import { inBoth } from '../lookups/lookup-route'
@@ -96,13 +98,15 @@ export class StatementEngine implements StatementWriter {
       new Map(homeFirst(runtime).map((node) => [node, runtime.pool(node).facts.version])),
       async (node, text, values) => runtime.pool(node).background.query(text, values),
     )
-    const names = catalog.names.map((name) => name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'))
+    const names = [...catalog.names, ...catalog.types].map((name) => name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'))
     this.names = new RegExp(`"__shard__"|(?<![\\p{L}\\p{N}_$])(?:${names.join('|')})(?![\\p{L}\\p{N}_$])`, 'iu')
   }
 
   /** False only for texts that certainly name no sharded table: they need not be parsed. */
-  mentions(text: string): boolean {
-    return this.catalog.names.length > 0 && this.names.test(text)
+  mentions(text: string, parameters: readonly unknown[] = []): boolean {
+    if (this.catalog.names.length === 0) return false
+    const isName = (value: unknown) => typeof value === 'string' && this.names.test(value)
+    return this.names.test(text) || (mayAskCatalog(text) && parameters.some(isName))
   }
 
   /**
@@ -114,7 +118,11 @@ export class StatementEngine implements StatementWriter {
    */
   async run(text: string, parameters: readonly unknown[], given: StatementContext): Promise<QueryResult | undefined> {
     const statement = await this.understand(text)
-    if (!statement) return undefined
+    if (!statement) {
+      await this.refuseCatalog(text, parameters)
+      return undefined
+    }
+    refuseCatalogNames(statement.refused, text)
     const context = await this.lookedUp(statement, parameters, given)
     const moved = this.movedBy(statement, parameters, context)
     if (moved) return moveStatement(this, { ...statement, parameters, context }, moved)
@@ -139,6 +147,7 @@ export class StatementEngine implements StatementWriter {
     given: StatementContext,
   ): AsyncGenerator<Row, void, undefined> {
     const statement = await this.understand(text)
+    refuseCatalogNames(statement?.refused, text)
     if (!statement) {
       yield* rowsOf(await given.home(text, parameters))
       return
@@ -217,13 +226,20 @@ export class StatementEngine implements StatementWriter {
     })
   }
 
+  /** A parameter may be a name that the catalog is asked for. @throws ShardedError STATEMENT_UNSUPPORTED */
+  private async refuseCatalog(text: string, parameters: readonly unknown[]): Promise<void> {
+    if (!mayAskCatalog(text)) return
+    const [statement] = parseStatement(text)?.statements ?? []
+    if (statement) refuseCatalogNames(catalogProblem(statement, this.catalog, parameters), text)
+  }
+
   /** Reads a text. @returns undefined where it is no SQL, or names no sharded table */
   async understand(text: string): Promise<ReadStatement | undefined> {
     await loadParser()
     const parsed = parseStatement(text)
     if (!parsed) return undefined
     const known = this.read.get(parsed)
-    if (known) return known.analysis.uses.length > 0 ? known : undefined
+    if (known) return isOfShards(known) ? known : undefined
     const [statement, another] = parsed.statements
     if (!statement) return undefined
     await this.functions.ofAny()
@@ -236,9 +252,10 @@ export class StatementEngine implements StatementWriter {
         details: { statement: text.slice(0, 500) },
       })
     }
-    const read = { parsed, statement, analysis, parameterCount: parametersOf(statement).at(-1) ?? 0 }
+    const refused = catalogProblem(statement, this.catalog)
+    const read = { parsed, statement, analysis, refused, parameterCount: parametersOf(statement).at(-1) ?? 0 }
     this.read.set(parsed, read)
-    return analysis.uses.length > 0 ? read : undefined
+    return isOfShards(read) ? read : undefined
   }
 
   /**
@@ -527,8 +544,16 @@ export class StatementEngine implements StatementWriter {
       const numbered = columns.map((column, index) => ({ ...column, name: `c${index}` }))
       return shippedSide(shipAnswer(shipped, values, { rows, columns: numbered }), select, columns)
     }
-    const { withClause: _with, ...rest } = whole
-    const outer: SelectStmt = { ...rest, larg: await side(whole.larg), rarg: await side(whole.rarg) }
+    const { withClause: _with, limitCount, limitOffset, ...rest } = whole
+    const page = { ...(limitCount && { limitCount }), ...(limitOffset && { limitOffset }) }
+    const asked = run.analysis.detached.filter(({ node }) => contains(page, node))
+    const replacements = await this.readDetached(asked, run, { shipped, values })
+    const outer: SelectStmt = {
+      ...rest,
+      ...localise(page, [], replacements),
+      larg: await side(whole.larg),
+      rarg: await side(whole.rarg),
+    }
     const answer = await this.atHome(withShippedRows(templateOf({ SelectStmt: outer }), shipped), {
       names: sides[0]?.map(({ name }) => name) ?? [],
       values,
@@ -573,13 +598,7 @@ export class StatementEngine implements StatementWriter {
     const { analysis, statement, parameters } = run
     const shipped: ShippedRows[] = []
     const values = [...parameters]
-    const replacements = new Map<unknown, (wrapper: TreeObject) => unknown>()
-    for (const part of analysis.detached) {
-      if (replacements.has(part.node)) continue
-      const answer = await this.asTexts(detachedSelect(part), run)
-      const select = shippedSelect(shipAnswer(shipped, values, answer))
-      replacements.set(part.node, () => select)
-    }
+    const replacements = await this.readDetached(analysis.detached, run, { shipped, values })
     if (!analysis.main) return { shipped, values, replacements }
     for (const rangeVar of analysis.homeTables) {
       if (rangeVar === targetTable(statement)) continue
@@ -588,6 +607,22 @@ export class StatementEngine implements StatementWriter {
       replacements.set(rangeVar, () => ({ RangeVar: { ...tableNamed(cte), alias } }))
     }
     return { shipped, values, replacements }
+  }
+
+  /** Runs detached parts. @returns what stands in their places, over the rows that are noted in `shipped` and `values` */
+  private async readDetached(
+    parts: StatementAnalysis['detached'],
+    run: Omit<Run, 'asText'>,
+    { shipped, values }: { readonly shipped: ShippedRows[]; readonly values: unknown[] },
+  ): Promise<Map<unknown, (wrapper: TreeObject) => unknown>> {
+    const replacements = new Map<unknown, (wrapper: TreeObject) => unknown>()
+    for (const part of parts) {
+      if (replacements.has(part.node)) continue
+      const answer = await this.asTexts(detachedSelect(part), run)
+      const replaced = replacementOf(part, answer, (own) => shipAnswer(shipped, values, own))
+      replacements.set(part.node, () => replaced)
+    }
+    return replacements
   }
 
   /** The rows of an unsharded table, for shards that do not have it. */
@@ -649,6 +684,22 @@ const homeFirst = ({ map, nodes }: ShardRuntime): readonly string[] => [
   map.home,
   ...nodes.filter((node) => node !== map.home),
 ]
+
+function contains(tree: unknown, node: TreeObject): boolean {
+  let found = false
+  visit(tree, (object) => {
+    if (object === node) found = true
+    return !found
+  })
+  return found
+}
+
+function refuseCatalogNames(problem: CatalogProblem | undefined, text: string): void {
+  if (!problem) return
+  throw new ShardedError('STATEMENT_UNSUPPORTED', problem.text, { details: { statement: text.slice(0, 500) } })
+}
+
+const isOfShards = ({ analysis, refused }: ReadStatement): boolean => analysis.uses.length > 0 || refused !== undefined
 
 /** TypeORM's own name of a table, rather than the application's. */
 const isTemplated = ({ rangeVar }: TableUse): boolean => rangeVar.schemaname === placeholderSchema

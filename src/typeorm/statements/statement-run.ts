@@ -7,6 +7,7 @@ import { placeholderSchema, tableOn } from '../../planning/bind-shard-names'
 import type { ShippedRows } from '../../planning/shipped-rows'
 import type { SplitLists } from '../../planning/split-lists'
 import { localise, type NamedTable, templateOf, templateText } from '../../planning/statement-template'
+import type { CatalogProblem } from '../../routing/catalog-names'
 import type { Cluster, StatementAnalysis } from '../../routing/statement-analysis'
 import type { ParsedStatement } from '../../sql/parse-statement'
 import type { TreeObject } from '../../sql/tree'
@@ -48,6 +49,8 @@ export interface ReadStatement {
   readonly parsed: ParsedStatement
   readonly statement: Node
   readonly analysis: StatementAnalysis
+  /** What it says of sharded tables other than by their rows: it is then not run. */
+  readonly refused: CatalogProblem | undefined
   /** The highest number of a parameter in it: how many it takes. */
   readonly parameterCount: number
 }

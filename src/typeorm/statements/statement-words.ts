@@ -19,6 +19,12 @@ export class StatementWords implements OwnWords {
     const engine = this.engine()
     const read = engine.mentions(text) ? await engine.understand(text) : undefined
     if (!read) return text
+    if (read.refused?.isChange)
+      throw new ShardedError('STATEMENT_UNSUPPORTED', read.refused.text, {
+        details: { shard: shard.name, statement: text.slice(0, 500) },
+      })
+    // What the catalog of its node says is what was asked of the shard.
+    if (read.analysis.uses.length === 0) return text
     const { uses } = read.analysis
     // A table of no entity may be one that the application keeps on every node.
     const homeTables = read.analysis.homeTables.filter(

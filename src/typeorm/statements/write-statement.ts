@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { InsertStmt, Node } from '@pgsql/types'
 import { QueryResult } from 'typeorm/query-runner/QueryResult'
 import { ShardedError } from '../../errors/sharded-error'
+import { placeholderSchema } from '../../planning/bind-shard-names'
 import { takePlace, withRowPlaces } from '../../planning/row-places'
 import { withShippedRows } from '../../planning/shipped-rows'
 import { splitLists } from '../../planning/split-lists'
@@ -15,7 +16,9 @@ import { clusterPredicate } from '../../routing/route-cluster'
 import type { TableUse } from '../../routing/scope'
 import type { Cluster, StatementAnalysis } from '../../routing/statement-analysis'
 import type { ShardedTable } from '../../routing/table-catalog'
+import { targetTable } from '../../sql/statement-parts'
 import { namesOf } from '../../sql/tree'
+import { withoutUnusedCtes } from '../../sql/without-unused-ctes'
 import type { Shard } from '../../topology/shard'
 import type { ColumnType } from '../../values/column-type'
 import { type TypedValue, valueToStore } from '../../values/converted-value'
@@ -62,13 +65,10 @@ export async function writeStatement(engine: StatementWriter, write: Write): Pro
   if ('InsertStmt' in statement) return insert(engine, write, statement.InsertStmt)
   refuseProblems(analysis)
   const substitutes = await engine.substitute(write)
+  if (!analysis.main) return writeHome(write, substitutes)
   const { shipped } = substitutes
   const templateWith = (replacements: Substitutes['replacements']) =>
     withShippedRows(templateOf(localise(statement, namedUses(analysis), replacements)), shipped)
-  if (!analysis.main) {
-    const { text, parameters } = templateWith(substitutes.replacements)
-    return context.home(text, pick(parameters, substitutes.values))
-  }
   const shards = engine.allowedShards(analysis.main, write, true)
   const { values, valuesOn, replacements } = splitLists(analysis.main, { ...write, ...substitutes })
   const template = templateWith(replacements)
@@ -82,6 +82,23 @@ export async function writeStatement(engine: StatementWriter, write: Write): Pro
     context.openRunner,
   )
   return together(results, false)
+}
+
+/** Writes an unsharded table, with the rows of shards that were read for it. @throws ShardedError STATEMENT_UNSUPPORTED */
+function writeHome(
+  { statement, analysis, context }: Write,
+  { shipped, values, replacements }: Substitutes,
+): Promise<QueryResult> {
+  const isOfShards = (tree: unknown): boolean => JSON.stringify(tree).includes(`"${placeholderSchema}"`)
+  const local = localise(statement, namedUses(analysis), replacements)
+  const { text, parameters } = withShippedRows(templateOf(withoutUnusedCtes(local, isOfShards)), shipped)
+  if (!text.includes(`"${placeholderSchema}"`)) return context.home(text, pick(parameters, values))
+  const table = targetTable(statement)?.relname ?? ''
+  throw new ShardedError(
+    'STATEMENT_UNSUPPORTED',
+    `A write of ${table} would need tables or types of a shard on the home node.`,
+    { details: { table } },
+  )
 }
 
 /**
@@ -165,11 +182,8 @@ async function insert(engine: StatementWriter, write: Write, statement: InsertSt
   const { analysis, context } = write
   const use = analysis.uses.find(({ rangeVar }) => rangeVar === statement.relation)
   if (!use) {
-    // An unsharded table takes what a query over the shards gives.
-    const { shipped, values, replacements } = await engine.substitute(write)
     refuseProblems(analysis)
-    const template = withShippedRows(templateOf(localise(write.statement, namedUses(analysis), replacements)), shipped)
-    return context.home(template.text, pick(template.parameters, values))
+    return writeHome(write, await engine.substitute(write))
   }
   refuseConflictKeys(statement, use.table)
   refuseLookupConflicts(statement, use.table, engine.runtime.lookups)
@@ -369,22 +383,20 @@ function keepsKey(source: ShardedTable, target: ShardedTable, index: number): bo
 /** INSERT … SELECT runs within each shard, where the rows selected stay on the shard that they come from. */
 async function insertFromQuery(
   engine: StatementWriter,
-  { analysis, statement, parameters, context }: Write,
+  { analysis, statement, parameters, context, ...read }: Write,
   insertion: InsertStmt,
   use: TableUse,
 ): Promise<QueryResult> {
   const select =
     insertion.selectStmt && 'SelectStmt' in insertion.selectStmt ? insertion.selectStmt.SelectStmt : undefined
   if (!select) throw unsupported('An INSERT of default values', use.table)
-  const others = analysis.clusters.filter(({ uses }) => !uses.has(use))
-  const [source, another] = others
+  const [source, another] = analysis.sources
   const columns = insertedColumns(insertion, use.table)
   const isKept =
     keepsIds(use.table, columns, analysis.sourceColumns) &&
     source !== undefined &&
     another === undefined &&
     analysis.problems.length === 0 &&
-    analysis.detached.length === 0 &&
     analysis.isSourceLocal &&
     use.table.keyColumns.length > 0 &&
     use.table.keyColumns.every((name, index) => {
@@ -399,12 +411,19 @@ async function insertFromQuery(
     })
   if (!isKept || !source) throw unsupported('An INSERT of rows that a query takes from other shards', use.table)
   const shards = engine.allowedShards(source, { parameters, context }, true)
-  const template = templateOf(localise(statement, namedUses(analysis)))
+  const { shipped, values, replacements } = await engine.substitute({
+    analysis,
+    statement,
+    parameters,
+    context,
+    ...read,
+  })
+  const template = withShippedRows(templateOf(localise(statement, namedUses(analysis), replacements)), shipped)
   const results = await writeShards(
     context.access,
     shards.map((shard) => ({
       shard,
-      work: (manager) => queryOn(manager, template.text, pick(template.parameters, parameters)),
+      work: (manager) => queryOn(manager, template.text, pick(template.parameters, values)),
     })),
     context.openRunner,
   )

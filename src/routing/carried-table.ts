@@ -1,0 +1,82 @@
+import type { Node } from '@pgsql/types'
+import { isTreeObject, namesOf, visit } from '../sql/tree'
+import type { Filter } from './equalities'
+import { type TableUse, tableColumns } from './scope'
+
+/** A sharded table whose rows are carried to where the statement runs, since those of all shards are needed there. */
+export interface CarriedTable {
+  readonly use: TableUse
+  /** The columns that the statement may name, as it names them. */
+  readonly columns: readonly string[]
+  /** Conditions of the statement that only this table's columns are in. */
+  readonly conditions: readonly Filter[]
+}
+
+/**
+ * What has to be carried of a table: of its columns those that the statement names anywhere, of its rows those that meet the
+ * conditions which all rows of its query must meet.
+ */
+export function carriedTable(use: TableUse, filters: readonly Filter[], statement: Node): CarriedTable {
+  return Object.freeze({
+    use,
+    columns: columnsNamed(use, statement),
+    conditions: filters.filter((filter) => isAbout(use, filter)),
+  })
+}
+
+function columnsNamed(use: TableUse, statement: Node): readonly string[] {
+  const renamed = namesOf(use.rangeVar.alias?.colnames) ?? []
+  const all = tableColumns(use, renamed).map(({ name }) => name)
+  const names = new Set<string>()
+  let isWhole = renamed.length > 0
+  const alias = use.rangeVar.alias?.aliasname ?? use.rangeVar.relname ?? ''
+  const look = (tree: unknown): void =>
+    visit(tree, (object) => {
+      const link = object['SubLink']
+      // What EXISTS would give is not looked at.
+      if (isTreeObject(link) && link['subLinkType'] === 'EXISTS_SUBLINK' && isStar(link['subselect'])) {
+        const { targetList: _, ...rest } = (link['subselect'] as { SelectStmt: object }).SelectStmt as {
+          targetList: unknown
+        }
+        look(rest)
+        return false
+      }
+      if (object['A_Star'] !== undefined || object['isNatural'] === true) isWhole = true
+      const text = object['String']
+      if (isTreeObject(text)) names.add(String(text['sval'] ?? ''))
+      const column = object['ColumnRef']
+      if (isTreeObject(column) && namesOf(column['fields'] as Node[])?.join('.') === alias) isWhole = true
+      return undefined
+    })
+  look(statement)
+  const named = isWhole ? all : all.filter((name) => names.has(name))
+  return named.length > 0 ? named : all.slice(0, 1)
+}
+
+/** `SELECT *` of one query. */
+function isStar(node: unknown): boolean {
+  const select = isTreeObject(node) ? node['SelectStmt'] : undefined
+  if (!isTreeObject(select) || !Array.isArray(select['targetList']) || select['distinctClause'] !== undefined)
+    return false
+  const [target, another] = select['targetList'] as readonly { ResTarget?: { val?: Node } }[]
+  const value = target?.ResTarget?.val
+  return !another && value !== undefined && 'ColumnRef' in value && value.ColumnRef.fields?.length === 1
+}
+
+/** True for a condition that names columns of the table only, by the table's own name, and calls nothing. */
+function isAbout(use: TableUse, { condition, scope }: Filter): boolean {
+  const item = scope.items.find((one) => one.use === use)
+  if (!item) return false
+  let isOnly = true
+  let isNamed = false
+  visit(condition, (object) => {
+    if ('SubLink' in object || 'FuncCall' in object || 'SQLValueFunction' in object) isOnly = false
+    if (!('ColumnRef' in object)) return isOnly
+    const names = namesOf((object as { ColumnRef: { fields?: Node[] } }).ColumnRef.fields) ?? []
+    const base = scope.column(object as unknown as Node)
+    if (base?.use !== use || names.length > 2 || (names.length === 2 && names[0] !== item.alias)) isOnly = false
+    isNamed = true
+    return false
+  })
+  return isOnly && isNamed
+}

@@ -1,0 +1,119 @@
+import type { Node, TypeName } from '@pgsql/types'
+import { isTreeObject, namesOf, type TreeObject, visit } from '../sql/tree'
+import type { TableCatalog } from './table-catalog'
+
+/** Why a statement is not run: it speaks of a sharded table as a thing of one database's catalog. */
+export interface CatalogProblem {
+  readonly text: string
+  /** It would change the schema, on the home node alone or not at all. */
+  readonly isChange: boolean
+}
+
+/** Functions that take the name of a table. */
+const takesName = /^(?:to_reg|pg_|has_|nextval$|currval$|setval$|col_description$|obj_description$)/u
+
+const catalogSchemas = new Set(['pg_catalog', 'information_schema'])
+
+const statements = new Set(['SelectStmt', 'InsertStmt', 'UpdateStmt', 'DeleteStmt', 'MergeStmt'])
+
+/** Texts that may ask the catalog for what a parameter names. */
+export const mayAskCatalog = (text: string): boolean =>
+  /\binformation_schema\b|\bpg_|\bto_reg|\breg(?:class|type)\b/iu.test(text)
+
+/**
+ * Looks for what a statement says of sharded tables and their types other than by their rows: their entries in the catalog,
+ * their types, their place, their definition. One database has one of each; shards have many, and the home node none.
+ *
+ * @param parameters values of the statement, of which one may be a name that the catalog is asked for
+ */
+export function catalogProblem(
+  statement: Node,
+  catalog: TableCatalog,
+  parameters: readonly unknown[] = [],
+): CatalogProblem | undefined {
+  const [kind = ''] = Object.keys(statement)
+  if (!statements.has(kind)) return changeProblem(statement, catalog)
+  let found: string | undefined
+  let readsCatalog = false
+  let named: string | undefined = parameters.find((value) => isName(value, catalog)) as string | undefined
+  visit(statement, (object) => {
+    found ??= namedType(object, catalog) ?? namedInCall(object, catalog) ?? namedPlace(object)
+    readsCatalog ||= isCatalogTable(object)
+    const text = constantText(object)
+    if (text !== undefined && isName(text, catalog)) named ??= text
+    return found === undefined
+  })
+  if (found === undefined && readsCatalog && named !== undefined) found = `asks the catalog for ${named}`
+  return found === undefined ? undefined : { text: `The statement ${found}${ofEach}`, isChange: false }
+}
+
+const ofEach = ', of which each shard has one of its own: dataSource.shards(Entity) tells where they are.'
+
+/** A text that names a sharded table or a type of one. */
+function isName(value: unknown, catalog: TableCatalog): boolean {
+  if (typeof value !== 'string') return false
+  const parts = value.split('.').map((part) => (part.startsWith('"') ? part.slice(1, -1) : part))
+  const name = parts.at(-1) ?? ''
+  if (parts.length > 2 || (parts.length === 2 && parts[0] !== 'public')) return false
+  return catalog.table(undefined, name) !== undefined || catalog.types.has(name)
+}
+
+/** A text, or one that is cast. */
+const constantText = (object: TreeObject): string | undefined => {
+  const { A_Const: found, TypeCast: cast } = object
+  if (isTreeObject(cast)) return constantText(cast['arg'] as TreeObject)
+  const text = isTreeObject(found) ? found['sval'] : undefined
+  return isTreeObject(text) ? String(text['sval'] ?? '') : undefined
+}
+
+/** A type that is a sharded table's row, or an enum of one; or a name that is read as one. */
+function namedType(object: TreeObject, catalog: TableCatalog): string | undefined {
+  const type = object['typeName'] as TypeName | undefined
+  const names = type && namesOf(type.names)
+  if (!names) return undefined
+  const name = names.join('.')
+  if (isName(name, catalog)) return `names the type ${name}`
+  const text = /^reg(?:class|type)$/u.test(names.at(-1) ?? '') ? constantText(object['arg'] as TreeObject) : undefined
+  return text !== undefined && isName(text, catalog) ? `names ${text} as ${names.at(-1)}` : undefined
+}
+
+function namedInCall(object: TreeObject, catalog: TableCatalog): string | undefined {
+  const { FuncCall: call } = object
+  const name = isTreeObject(call) ? namesOf(call['funcname'] as Node[])?.at(-1) : undefined
+  if (!isTreeObject(call) || name === undefined || !takesName.test(name)) return undefined
+  for (const arg of (call['args'] ?? []) as TreeObject[]) {
+    const text = constantText(arg)
+    if (text !== undefined && isName(text, catalog)) return `calls ${name} for ${text}`
+  }
+  return undefined
+}
+
+function namedPlace(object: TreeObject): string | undefined {
+  const { ColumnRef: column } = object
+  const isTable = isTreeObject(column) && namesOf(column['fields'] as Node[])?.at(-1) === 'tableoid'
+  return isTable ? 'reads tableoid' : undefined
+}
+
+const isCatalogTable = ({ relname, schemaname }: TreeObject): boolean =>
+  typeof relname === 'string' &&
+  (schemaname === undefined ? relname.startsWith('pg_') : catalogSchemas.has(String(schemaname)))
+
+/** DROP, COMMENT and the like name tables by lists of words; DO and CREATE FUNCTION have texts that are run later. */
+function changeProblem(statement: Node, catalog: TableCatalog): CatalogProblem | undefined {
+  const isCode = 'DoStmt' in statement || 'CreateFunctionStmt' in statement
+  let named: string | undefined
+  visit(statement, (object) => {
+    const { String: found, List: list } = object
+    const path = isTreeObject(list) ? namesOf(list['items'] as Node[]) : undefined
+    const text = path?.join('.') ?? (isTreeObject(found) ? String(found['sval'] ?? '') : undefined)
+    const words = isCode ? (text?.match(/[\p{L}_][\p{L}\p{N}_$]*/gu) ?? []) : [text]
+    named ??= words.find((word) => isName(word, catalog))
+    // A column's qualifier is the table of the query around it, which is looked for elsewhere.
+    return named === undefined && path === undefined && !('ColumnRef' in object)
+  })
+  if (named === undefined) return undefined
+  return {
+    text: `The statement is no SELECT, INSERT, UPDATE or DELETE, and names ${named}, which each shard has for itself. Change tables by synchronize(), or shard by shard by dataSource.shard(name) under the shard's own names.`,
+    isChange: true,
+  }
+}
