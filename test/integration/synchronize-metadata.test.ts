@@ -1,6 +1,6 @@
 import 'reflect-metadata'
 import { Client } from 'pg'
-import { Column, Entity, Index, ManyToOne, PrimaryColumn, type Relation, Unique } from 'typeorm'
+import { Column, Entity, Generated, Index, ManyToOne, PrimaryColumn, type Relation, Unique } from 'typeorm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { hash, Sharded, ShardedDataSource, ShardedId, ShardKey } from '../../src'
 import { createDatabases } from '../support/databases'
@@ -25,6 +25,7 @@ class Stay {
 class Rate {
   @PrimaryColumn('int') id!: number
   @Index('rate_by_name') @Column({ length: 20 }) name!: string
+  @Generated('uuid') @Column('uuid') code!: string
 }
 
 describe.each(['schema', 'table'] as const)('synchronize in the layout %s', (layout) => {
@@ -78,6 +79,16 @@ describe.each(['schema', 'table'] as const)('synchronize in the layout %s', (lay
     await dataSource.synchronize()
     expect(await lengthsOfName()).toEqual([...Array<string>(4).fill('guest 50'), 'rate 50'])
     expect(await uniqueIndices()).toEqual([...suffixed('guest_by_name'), 'rate_by_name'].sort())
+  })
+
+  it('leaves the extensions of the home node to the start of the data source, as plain TypeORM does', async () => {
+    const sent: string[] = []
+    const end = dataSource.onStatement(({ text }) => {
+      if (text.startsWith('CREATE EXTENSION')) sent.push(text)
+    })
+    await dataSource.synchronize()
+    end()
+    expect(sent).toEqual([])
   })
 
   it('leaves the metadata as it was, and has nothing to change the second time', async () => {

@@ -3,6 +3,7 @@ import type { RunMode } from './run-tests'
 
 const titles: Readonly<Record<RunMode, string>> = {
   plain: 'plain',
+  automatic: 'two nodes, entities sharded where @ShardKey() on their primary key suffices',
   home: 'two nodes, entities as they are (on the home node)',
 }
 

@@ -12,7 +12,7 @@ import { prepareWorkFolder } from './work-folder'
 /** Test files of one process: what it imports costs seconds, and a file that ends the process costs the others' outcomes. */
 const filesAtOnce = 60
 
-const shardedModes: readonly RunMode[] = ['home']
+const shardedModes: readonly RunMode[] = ['home', 'automatic']
 
 const main = async (): Promise<void> => {
   const { positionals, values } = parseArgs({

@@ -19,7 +19,7 @@ export interface RunOptions {
   readonly mode: RunMode
 }
 
-export type RunMode = 'plain' | 'home'
+export type RunMode = 'plain' | 'home' | 'automatic'
 
 /** Runs test files in one process of mocha, on databases of their own. */
 export async function runTests({ folder, files, servers, mode }: RunOptions): Promise<TestRun> {

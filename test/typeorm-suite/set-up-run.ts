@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { Client } from 'pg'
 import type { DataSource, DataSourceOptions } from 'typeorm'
 import { ShardedDataSource, type ShardedDataSourceOptions } from '../../src/index'
+import { shardAutomatically } from './shard-automatically'
 
 declare global {
   // A property of globalThis can only be declared with `var`.
@@ -68,9 +69,22 @@ const foreignTables = `
     WHERE t.typtype = 'e' AND n.nspname NOT IN ('pg_catalog', 'information_schema')
   ) AS parts ORDER BY last, kind`
 
+let initialised: DataSource | undefined
+
+/** Of a run that shards what it can: see `shard-automatically.ts`. */
+class AutomaticDataSource extends CleanedDataSource {
+  protected override async buildMetadatas(): Promise<void> {
+    initialised = this
+    await super.buildMetadatas()
+  }
+}
+
+const isAutomatic = process.env['TYPEORM_SUITE_MODE'] === 'automatic'
+const DataSourceOfRun = isAutomatic ? AutomaticDataSource : CleanedDataSource
+if (isAutomatic) shardAutomatically(() => initialised)
 if (nodes.length > 0)
   globalThis.createDataSourceOfRun = (options) =>
-    options.type === 'postgres' ? new CleanedDataSource(shardedOptions(options)) : undefined
+    options.type === 'postgres' ? new DataSourceOfRun(shardedOptions(options)) : undefined
 
 const connections = require(join(process.cwd(), 'ormconfig.json')) as object[]
 connections[0] = JSON.parse(process.env['TYPEORM_SUITE_CONNECTION'] ?? '{}')

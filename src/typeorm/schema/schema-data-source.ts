@@ -35,6 +35,8 @@ export class SchemaDataSource extends DataSource {
       dropSchema: false,
       migrationsRun: false,
       cache: false,
+      // On the home node the data source itself has installed them when it connected.
+      ...(shard === undefined && { installExtensions: false }),
       driver: pgFacade(() => pool),
       nativeDriver: false,
     } as never)
