@@ -14,9 +14,11 @@ const lockNumber = 7_265_338_115_602_114n
 export async function createOnce(node: HomeNode, table: string, create: string): Promise<void> {
   const { rows } = await node.query('SELECT to_regclass($1) IS NOT NULL AS exists', [table])
   if ((rows[0] as { exists: boolean }).exists) return
-  // One text of several statements is one transaction; its end frees the lock.
-  await node.query(`SELECT pg_advisory_xact_lock(${lockNumber}); ${create}`)
+  await node.query(alone(create))
 }
+
+/** Statements that no other process runs at the same time. One text of several is one transaction, whose end frees the lock. */
+export const alone = (statements: string): string => `SELECT pg_advisory_xact_lock(${lockNumber}); ${statements}`
 
 /**
  * A connection that broke while ids were reserved: whether they are is of no account, they are not used. To the caller the

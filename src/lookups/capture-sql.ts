@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { physicalName, tableOn } from '../planning/bind-shard-names'
+import { shardMark } from '../planning/shard-mark'
 import type { Shard } from '../topology/shard'
 import { literal } from '../values/literal'
 import { quoted } from '../values/quoted'
@@ -10,7 +11,8 @@ export const captureOn = (shard: Shard): string => tableOn(captureOf(shard.group
 
 const functionOn = (table: string, shard: Shard): string => tableOn(captureOf(table), shard)
 
-const captureOf = (name: string): string => `${name}_lookup_capture`
+/** The logical name of the table where a group's changes are noted. */
+export const captureOf = (name: string): string => `${name}_lookup_capture`
 
 const captureIndex = (shard: Shard): string => `${physicalName(captureOf(shard.group), shard).name}_xid`
 
@@ -34,6 +36,9 @@ export const isEntered = ({ columns, valueCount }: LookupTable, row: string): st
     .map(({ name }) => `${row}.${quoted(name)} IS NOT NULL`)
     .join(' AND ')
 
+/** The columns of that table. */
+export const captureColumns = Object.freeze(['xid', 'statement', 'lookup', 'event', 'is_gain', 'entry'])
+
 /** Where changes are noted. The order of a transaction's statements is kept; `xid` keeps transactions apart. */
 export const createCapture = (shard: Shard): string => `
 CREATE TABLE IF NOT EXISTS ${captureOn(shard)} (
@@ -45,7 +50,8 @@ CREATE TABLE IF NOT EXISTS ${captureOn(shard)} (
   "entry" text[] NOT NULL
 );
 CREATE INDEX IF NOT EXISTS ${quoted(captureIndex(shard))}
-  ON ${captureOn(shard)} ("xid", "statement")`
+  ON ${captureOn(shard)} ("xid", "statement");
+COMMENT ON TABLE ${captureOn(shard)} IS ${literal(shardMark(shard, captureOf(shard.group)))}`
 
 /** Whether the triggers of a table are those of `captureTriggers`: its answer is compared with their stamp. */
 export const askTriggers = (table: string, shard: Shard): string =>

@@ -90,6 +90,11 @@ export interface ShardedDataSourceOptions extends Omit<PostgresDataSourceOptions
   /** For groups that do not say. Default `'schema'`. */
   readonly layout?: Layout
   readonly groups?: Readonly<Record<string, GroupOptions>>
+  /**
+   * Whether schema work takes schemas and tables that have the names of shards' and no mark: shards that a version without
+   * marks made, or that were restored without comments. Their tables must have the primary keys of the entities. Default false.
+   */
+  readonly adoptShards?: boolean
   /** For entities that do not say. */
   readonly scatter?: DataSourceScatterOptions
   /** For entities that do not say. Default true; see `ShardedOptions.primaryKeyCheck`. */

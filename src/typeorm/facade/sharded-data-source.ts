@@ -65,8 +65,10 @@ import { ShardDataSource } from '../runners/shard-data-source'
 import { type ShardHandle, ShardRuntime, type TransactionSettings } from '../runners/shard-runtime'
 import { ShardedRelationLoader } from '../runners/sharded-relation-loader'
 import { ShardedResultCache } from '../runners/sharded-result-cache'
+import { refuseForeignObjects } from '../schema/refuse-foreign-objects'
 import { SchemaDataSource } from '../schema/schema-data-source'
 import { schemaMetadata } from '../schema/schema-metadata'
+import { shardObjects } from '../schema/shard-objects'
 import { type SchemaLog, ShardedSchemaBuilder } from '../schema/sharded-schema-builder'
 import { StatementEngine } from '../statements/statement-engine'
 import { StatementWords } from '../statements/statement-words'
@@ -270,9 +272,14 @@ export class ShardedDataSource extends DataSource {
     }
   }
 
-  /** Brings the schema of every shard, and of the home node's own tables, in line with the entities. */
+  /**
+   * Brings the schema of every shard, and of the home node's own tables, in line with the entities.
+   *
+   * @throws ShardedError OBJECT_NOT_OURS
+   */
   override async synchronize(dropBeforeSync = false): Promise<void> {
     if (!this.isInitialized) throw new CannotExecuteNotConnectedError()
+    await this.refuseForeignObjects()
     if (dropBeforeSync) await this.lookups.dropStates()
     // Other processes may have dropped it meanwhile, with the tables.
     await this.catalog.read()
@@ -284,6 +291,7 @@ export class ShardedDataSource extends DataSource {
   /** Drops every shard, and the home node's own tables of this data source's entities; nothing else. */
   override async dropDatabase(): Promise<void> {
     if (!this.isInitialized) throw new CannotExecuteNotConnectedError()
+    await this.refuseForeignObjects()
     await this.lookups.dropStates()
     await this.eachSchema((schema, shard) => this.dropSchema(schema, shard))
     await this.catalog.forget([...this.model.groups.keys()])
@@ -298,6 +306,7 @@ export class ShardedDataSource extends DataSource {
    * await dataSource.buildLookups({ onProgress: ({ lookup, shardsDone, shards }) => console.log(lookup, shardsDone, shards) })
    */
   async buildLookups(options: BuildLookupsOptions = {}): Promise<void> {
+    if (this.runtime.lookups.all.length > 0) await this.refuseForeignObjects()
     await this.lookups.build(options)
   }
 
@@ -516,8 +525,8 @@ export class ShardedDataSource extends DataSource {
         () => this.createQueryRunner() as ShardedQueryRunner,
       ),
       synchronizeShard: (shard: Shard, drop: boolean) =>
-        this.onSchema(shard.node, model, shard, (schema) => this.synchronizeSchema(schema, shard, drop)),
-      dropShard: (shard: Shard) => this.onSchema(shard.node, model, shard, (schema) => this.dropSchema(schema, shard)),
+        this.onShardSchema(shard, (schema) => this.synchronizeSchema(schema, shard, drop)),
+      dropShard: (shard: Shard) => this.onShardSchema(shard, (schema) => this.dropSchema(schema, shard)),
     }
     for (const shard of map.shards.values()) {
       const bind = shardBinder(shard, map.shards.size)
@@ -714,6 +723,24 @@ export class ShardedDataSource extends DataSource {
     return SchemaDataSource.run({ template: this, pool: this.pool(node), metadatas, shard, lookups }, (schema) =>
       work(schema, shard),
     )
+  }
+
+  private async onShardSchema(shard: Shard, work: SchemaWork): Promise<void> {
+    await this.refuseForeignObjects(shard)
+    await this.onSchema(shard.node, this.model, shard, work)
+  }
+
+  /** All nodes are looked at before one is changed. @throws ShardedError OBJECT_NOT_OURS */
+  private async refuseForeignObjects(only?: Shard): Promise<void> {
+    const { model } = this
+    const { map, lookups } = this.runtime
+    const tablesOf = (group: string) => this.entityMetadatas.filter((metadata) => groupOf(metadata, model) === group)
+    await this.eachNode(async (pool) => {
+      const shards = (only ? [only] : [...map.shards.values()]).filter(({ node }) => node === pool.name)
+      if (shards.length === 0) return
+      const objects = shards.map((shard) => shardObjects(shard, tablesOf(shard.group), lookups))
+      await refuseForeignObjects(pool, objects, this.sharding.adoptShards ?? false)
+    })
   }
 
   private async synchronizeSchema(schema: SchemaDataSource, shard: Shard | undefined, drop: boolean): Promise<void> {

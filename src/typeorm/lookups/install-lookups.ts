@@ -5,9 +5,9 @@ import { definitionOf } from '../../lookups/lookup-table'
 import { tableOn } from '../../planning/bind-shard-names'
 import type { Shard } from '../../topology/shard'
 import { literal } from '../../values/literal'
-import { quoted } from '../../values/quoted'
 import type { LookupBinding } from '../binding/lookup-binding'
 import type { Lookups } from '../binding/lookups'
+import { ensureSchema } from '../schema/ensure-schema'
 
 /**
  * Makes on one shard what lookups need there: their own tables, or for the tables of entities the triggers that note changes.
@@ -15,7 +15,7 @@ import type { Lookups } from '../binding/lookups'
  */
 export async function installLookups(lookups: Lookups, shard: Shard, pool: NodePool): Promise<void> {
   for (const binding of ownOf(lookups, shard)) {
-    if (shard.layout === 'schema') await pool.query(`CREATE SCHEMA IF NOT EXISTS ${quoted(shard.name)}`)
+    if (shard.layout === 'schema') await ensureSchema(shard, pool)
     await installTable(binding, shard, pool)
   }
   const bindings = lookups.ofGroup(shard.group)
@@ -29,9 +29,8 @@ export async function installLookups(lookups: Lookups, shard: Shard, pool: NodeP
   }
 }
 
-/** Drops it again; what stands in the shard's own schema went with that. */
+/** Drops it again. */
 export async function uninstallLookups(lookups: Lookups, shard: Shard, pool: NodePool): Promise<void> {
-  if (shard.layout === 'schema') return
   for (const { table } of ownOf(lookups, shard)) await pool.query(dropLookup(table, shard))
   const bindings = lookups.ofGroup(shard.group)
   if (bindings.length === 0) return

@@ -4,9 +4,22 @@ import type { SqlInMemory } from 'typeorm/driver/SqlInMemory'
 import type { NodePool } from '../../execution/node-pool'
 import { sqlState } from '../../execution/sql-state'
 import type { Shard } from '../../topology/shard'
+import { quoted } from '../../values/quoted'
 import type { LookupBinding } from '../binding/lookup-binding'
 import { addLookupIndices } from '../binding/lookup-indices'
 import { pgFacade } from '../runners/pg-facade'
+import { ensureSchema, markText } from './ensure-schema'
+
+/** SQLSTATE of what cannot be dropped, since something else needs it. */
+const dependentObjects = '2BP01'
+
+/** The enum types of a table's columns, or of their elements, with one of some names. */
+const enumsText = `SELECT DISTINCT t.typname AS name FROM pg_catalog.pg_class c
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace AND n.nspname = $1
+JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
+JOIN pg_catalog.pg_type own ON own.oid = a.atttypid
+JOIN pg_catalog.pg_type t ON t.oid IN (own.oid, own.typelem) AND t.typtype = 'e' AND t.typnamespace = n.oid
+WHERE c.relname = $2 AND t.typname = ANY($3::text[])`
 
 /** The tables of one shard, or the home node's own where `shard` is undefined. */
 export interface SchemaTarget {
@@ -69,7 +82,7 @@ export class SchemaDataSource extends DataSource {
 
   override async synchronize(dropBeforeSync = false): Promise<void> {
     if (dropBeforeSync) await this.dropDatabase()
-    if (this.shard?.layout === 'schema') await this.pool.query(`CREATE SCHEMA IF NOT EXISTS "${this.shard.name}"`)
+    if (this.shard?.layout === 'schema') await ensureSchema(this.shard, this.pool)
     await super.synchronize(false)
   }
 
@@ -80,7 +93,7 @@ export class SchemaDataSource extends DataSource {
     if (shard?.layout !== 'schema' || (await this.hasSchema(shard.name))) return statements
     const { upQueries, downQueries } = statements
     return {
-      upQueries: [new Query(`CREATE SCHEMA "${shard.name}"`), ...upQueries],
+      upQueries: [new Query(`CREATE SCHEMA "${shard.name}"`), new Query(markText(shard, null)), ...upQueries],
       downQueries: [...downQueries, new Query(`DROP SCHEMA "${shard.name}"`)],
     }
   }
@@ -91,16 +104,15 @@ export class SchemaDataSource extends DataSource {
   }
 
   /**
-   * Drops the shard's schema, or else only the tables, views and enum types of its entities: TypeORM's own way drops
-   * every table of the schema, which in the layout `table` are those of the other shards too.
+   * Drops only the tables, views and enum types of the entities, and the shard's schema where nothing else is left in it.
+   * TypeORM's own way drops every table of the schema: in the layout `table`, those of the other shards and of others.
    */
   override async dropDatabase(): Promise<void> {
-    if (this.shard?.layout === 'schema') {
-      await this.pool.query(`DROP SCHEMA IF EXISTS "${this.shard.name}" CASCADE`)
-      return
-    }
-    if (!this.shard) await this.dropCache()
+    const { shard } = this
+    if (!shard) await this.dropCache()
     for (const metadata of this.entityMetadatas) {
+      // Its table was not made here either.
+      if (shard && !metadata.synchronize) continue
       const { schema = this.pool.facts.searchSchema, tableName } = metadata
       const kind =
         metadata.tableType === 'view'
@@ -108,8 +120,20 @@ export class SchemaDataSource extends DataSource {
             ? 'MATERIALIZED VIEW'
             : 'VIEW'
           : 'TABLE'
+      const enums = await this.enumsOf(metadata, schema)
       await this.pool.query(`DROP ${kind} IF EXISTS "${schema}"."${tableName}" CASCADE`)
-      await this.dropEnums(metadata, schema)
+      for (const name of enums) await this.dropEnum(schema, name)
+    }
+    if (shard?.layout === 'schema') await this.dropEmptySchema(shard)
+  }
+
+  /** A schema with something of a user's own in it stays, with that. */
+  private async dropEmptySchema({ name, node }: Shard): Promise<void> {
+    try {
+      await this.pool.query(`DROP SCHEMA IF EXISTS ${quoted(name)}`)
+    } catch (error) {
+      if (sqlState(error) !== dependentObjects) throw error
+      this.logger.log('warn', `Node ${node} keeps the schema ${name}: there is more in it than the shard's own tables.`)
     }
   }
 
@@ -129,15 +153,21 @@ export class SchemaDataSource extends DataSource {
     await this.pool.query(`DROP TABLE IF EXISTS "${this.pool.facts.searchSchema}"."${name}"`)
   }
 
-  private async dropEnums(metadata: EntityMetadata, schema: string): Promise<void> {
+  /** The enum types that TypeORM made for a table: those of their names that the table's columns have. */
+  private async enumsOf(metadata: EntityMetadata, schema: string): Promise<readonly string[]> {
     const enums = metadata.columns.filter((column) => column.type === 'enum' || column.type === 'simple-enum')
-    if (enums.length === 0) return
-    for (const column of enums) {
-      const name = column.enumName ?? `${metadata.tableName}_${column.databaseName.toLowerCase()}_enum`
-      // Without CASCADE: an enum that the user named may serve other tables too, and then stays.
-      await this.pool.query(`DROP TYPE IF EXISTS "${schema}"."${name}"`).catch((error: unknown) => {
-        if (sqlState(error) !== '2BP01') throw error
-      })
-    }
+    if (enums.length === 0) return []
+    const names = enums.map(
+      (column) => column.enumName ?? `${metadata.tableName}_${column.databaseName.toLowerCase()}_enum`,
+    )
+    const { rows } = await this.pool.query(enumsText, [schema, metadata.tableName, names])
+    return rows.map(({ name }: { name: string }) => name)
+  }
+
+  private async dropEnum(schema: string, name: string): Promise<void> {
+    // Without CASCADE: an enum that the user named may serve other tables too, and then stays.
+    await this.pool.query(`DROP TYPE IF EXISTS ${quoted(schema)}.${quoted(name)}`).catch((error: unknown) => {
+      if (sqlState(error) !== dependentObjects) throw error
+    })
   }
 }

@@ -1,6 +1,7 @@
 import type { EntityMetadata } from 'typeorm'
 import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata'
 import { physicalName } from '../../planning/bind-shard-names'
+import { shardMark, withMark } from '../../planning/shard-mark'
 import type { Shard } from '../../topology/shard'
 import { bindMetadata, rebindForeignKeys, renameConstraints } from '../binding/bind-metadata'
 
@@ -22,6 +23,9 @@ export function schemaMetadata(
   const views = new Map(metadatas.map((metadata) => [metadata, viewOf(metadata, {})]))
   for (const [metadata, view] of views) viewParts(metadata, view, views, idColumnOf(metadata))
   const own = [...views.values()]
+  // A table in a schema of all is marked in the statement that makes it; one in the shard's own schema, by that schema.
+  if (shard.layout === 'table')
+    for (const metadata of own) metadata.comment = withMark(metadata.comment, shardMark(shard, metadata.tableName))
   bindMetadata(own, (metadata) => physicalName(metadata.tableName, shard))
   if (shard.layout === 'table') renameConstraints(own, `_${shard.label}`)
   rebindForeignKeys(own)
