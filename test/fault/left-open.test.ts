@@ -2,7 +2,7 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { Raw } from 'typeorm'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import type { ShardedDataSourceOptions } from '../../src/index'
+import { ShardedDataSource, type ShardedDataSourceOptions } from '../../src/index'
 import { errorOf, Item, type OpenNodes, startTwoNodes, type TwoNodes, until } from './two-nodes'
 
 setFlagsFromString('--expose_gc')
@@ -131,6 +131,14 @@ it('a statement that runs longer than queryMs is cancelled', async () => {
     expect(await errorOf(items().findBy(where))).toMatchObject({ code: 'STATEMENT_TIMEOUT', details: { queryMs: 300 } })
   await open.idle()
   expect(await items().count()).toBe(10)
+})
+
+it('the bounds are numbers above 0, by their names', () => {
+  const nodesOf = { type: 'postgres', nodes: { a: { url: 'postgres://a' } } } as const
+  for (const timeouts of [{ silenceMs: 0 }, { queryMs: 1.5 }, { destroyMs: -1 }, { queryMS: 5 } as object])
+    expect(() => new ShardedDataSource({ ...nodesOf, timeouts })).toThrow(/OPTIONS_INVALID/)
+  expect(() => new ShardedDataSource({ ...nodesOf, poolReserve: -1 })).toThrow(/OPTIONS_INVALID/)
+  expect(() => new ShardedDataSource({ ...nodesOf, timeouts: { silenceMs: Number.POSITIVE_INFINITY } })).not.toThrow()
 })
 
 describe('destroy', () => {

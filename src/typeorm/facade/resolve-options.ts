@@ -5,7 +5,12 @@ import type { DefaultLimits } from '../../execution/operation-limits'
 import { CursorSigner } from '../../merging/cursor'
 import { checkBound, checkLimits, defaultDeadlineMs, defaultRowBudget, longestTimerMs } from '../../metadata/limits'
 import type { TransactionMode } from '../../transactions/transaction-mode'
-import type { CursorOptions, NodeOptions, ShardedDataSourceOptions } from './sharded-data-source-options'
+import type {
+  CursorOptions,
+  NodeOptions,
+  ShardedDataSourceOptions,
+  TimeoutOptions,
+} from './sharded-data-source-options'
 
 const defaultPreparedStatements = 256
 const defaultPoolSize = 10
@@ -13,6 +18,16 @@ const defaultPoolSize = 10
 const defaultConnectTimeoutMs = 10_000
 
 const transactionModes: ReadonlySet<TransactionMode> = new Set(['two-phase', 'best-effort', 'single-shard'])
+
+/** A misspelt bound would be none. */
+const timeoutNames: ReadonlySet<string> = new Set<keyof TimeoutOptions>([
+  'silenceMs',
+  'queryMs',
+  'transactionIdleMs',
+  'streamIdleMs',
+  'cancelMs',
+  'destroyMs',
+])
 
 /** @throws ShardedError OPTIONS_INVALID */
 export function checkOptions(options: ShardedDataSourceOptions): void {
@@ -24,8 +39,10 @@ export function checkOptions(options: ShardedDataSourceOptions): void {
   if (onTopologyChange !== 'refuse' && onTopologyChange !== 'replace')
     throw invalid(`onTopologyChange is "${String(onTopologyChange)}"; it takes refuse, replace`)
   checkBound(lockTimeoutMs, 'lockTimeoutMs', longestTimerMs)
-  for (const [name, value] of Object.entries(options.timeouts ?? {}))
+  for (const [name, value] of Object.entries(options.timeouts ?? {})) {
+    if (!timeoutNames.has(name)) throw invalid(`timeouts has no "${name}"; it has ${[...timeoutNames].join(', ')}`)
     checkBound(value, `timeouts.${name}`, longestTimerMs)
+  }
   checkReserve(options)
   if (transactions !== undefined && !transactionModes.has(transactions))
     throw invalid(`transactions is "${transactions}"; it takes ${[...transactionModes].join(', ')}`)

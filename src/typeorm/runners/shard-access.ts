@@ -84,7 +84,7 @@ export class ShardAccess {
       fuse.check()
       const byNode = new Map<string, number[]>()
       for (const [index, { node }] of statements.entries()) pushTo(byNode, node, index)
-      const leave = await this.enter('scatters', [...byNode.keys()], fuse)
+      if (this.transaction) await this.openNodes([...byNode.keys()], fuse)
       let grace: NodeJS.Timeout | undefined
       try {
         const answers: (readonly Row[])[] = statements.map(() => [])
@@ -104,7 +104,6 @@ export class ShardAccess {
         return answers
       } finally {
         clearTimeout(grace)
-        leave()
       }
     } catch (error) {
       throw unwrap(error)
@@ -124,7 +123,7 @@ export class ShardAccess {
       inTransaction: this.transaction !== undefined,
       idleMs: this.runtime.limits.streamIdleMs ?? defaultStreamIdleMs,
       fuse: () => this.limits.streamFuse(limits),
-      enter: (fuse) => this.enter('streams', [...new Set(statements.map((one) => one.node))], fuse),
+      enter: (fuse) => this.enterStreams([...new Set(statements.map((one) => one.node))], fuse),
       open: (node, fuse) => this.openHost(node, statements.find((one) => one.node === node)?.shards ?? [], fuse),
       unwrap,
     })
@@ -143,19 +142,25 @@ export class ShardAccess {
     }
   }
 
-  /** What is to be had before any connection: a permit of each node, or in a transaction its connections. */
-  private async enter(kind: 'scatters' | 'streams', nodes: readonly string[], fuse: Fuse): Promise<() => void> {
+  /** A stream's permits of all its nodes, or in a transaction its connections. */
+  private async enterStreams(nodes: readonly string[], fuse: Fuse): Promise<() => void> {
     if (!this.transaction) {
       const pools = nodes.map((node) => this.runtime.pool(node))
       return takePermits(
-        pools.map((pool) => ({ name: pool.name, permits: pool[kind] })),
+        pools.map((pool) => ({ name: pool.name, permits: pool.streams })),
         fuse,
       )
     }
-    // In one order everywhere, as writes do: two transactions never wait for each other's connections. A permit is for
-    // who holds no connection yet: to wait for one here would be to wait for those who wait for this connection.
-    await fuse.race(this.transaction.openNodes([...nodes].sort()))
+    await this.openNodes(nodes, fuse)
     return () => undefined
+  }
+
+  /**
+   * In one order everywhere, as writes do: two transactions never wait for each other's connections. A permit is for who holds no
+   * connection yet: to wait for one here would be to wait for those who wait for this connection.
+   */
+  private async openNodes(nodes: readonly string[], fuse: Fuse): Promise<void> {
+    await fuse.race(this.transaction?.openNodes([...nodes].sort()) ?? Promise.resolve())
   }
 
   private async onNode(
@@ -164,7 +169,12 @@ export class ShardAccess {
     { statements, answers, fuse, heard }: Scatter,
   ): Promise<void> {
     const [first = 0] = indexes
-    const hold = await this.hold(node, statements[first]?.shards ?? [], fuse)
+    // For its own statements only: a node that does not answer must not keep the turns of those that do.
+    const leave = this.transaction ? undefined : await this.runtime.pool(node).scatters.take(fuse)
+    const hold = await this.hold(node, statements[first]?.shards ?? [], fuse).catch((error: unknown) => {
+      leave?.()
+      throw error
+    })
     try {
       for (const index of indexes) {
         const statement = statements[index]
@@ -175,6 +185,7 @@ export class ShardAccess {
       }
     } finally {
       hold.release()
+      leave?.()
     }
   }
 
