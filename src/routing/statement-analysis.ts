@@ -2,9 +2,11 @@ import type { JoinExpr, Node, RangeFunction, RangeVar, SelectStmt, SubLink, With
 import { outputName } from '../sql/output-name'
 import { conjunctsOf, isTreeObject, namesOf, type TreeObject, visit } from '../sql/tree'
 import { type CarriedTable, carriedTable } from './carried-table'
+import { distributionProblems } from './distribution/prove-distribution'
 import { components, type Equality, equalitiesOf, type Filter, ties } from './equalities'
 import { hideSides, joinColumns } from './join-columns'
 import type { KnownFunctions } from './known-functions'
+import type { Problem } from './problem'
 import { groupColumns, hasAggregate, outputsOf, windowsOf } from './query-shape'
 import { functionColumns, tableFunctionColumns } from './range-columns'
 import {
@@ -18,6 +20,7 @@ import {
   withoutBases,
 } from './scope'
 import type { TableCatalog } from './table-catalog'
+import { hasVolatile } from './volatile-calls'
 
 /** Table uses whose rows meet on one shard only, whatever the shard. */
 export interface Cluster {
@@ -39,11 +42,6 @@ export interface Detached {
   readonly ctes: readonly Cte[]
 }
 
-export interface Problem {
-  readonly code: 'JOIN_NOT_LOCAL' | 'STATEMENT_UNSUPPORTED'
-  readonly text: string
-}
-
 export interface StatementAnalysis {
   readonly uses: readonly TableUse[]
   /** Unsharded tables that it names. */
@@ -61,6 +59,8 @@ export interface StatementAnalysis {
   readonly isGroupedLocally: boolean
   /** Why the statement cannot run shard by shard, where it cannot. */
   readonly problems: readonly Problem[]
+  /** What in the part that runs on shards is not proven to run on each by itself. */
+  readonly unproven: readonly Problem[]
   /** The scope of the outermost query, to read its output and order in. */
   readonly scope: Scope
 }
@@ -130,6 +130,7 @@ class Analyser {
       clusters,
       detached,
       problems,
+      unproven: distributionProblems(statement, this.functions, new Set<unknown>(detached.map(({ node }) => node))),
       main: clusters[others],
       isGroupedLocally,
       sourceColumns: this.source?.outputs?.map(({ base }) => base) ?? [],
@@ -322,6 +323,10 @@ class Analyser {
     }
     if ('RangeFunction' in node) {
       const part = this.expressions([node.RangeFunction.functions], scope, empty)
+      if (hasVolatile(node.RangeFunction.functions, this.functions) && !namesColumn(node.RangeFunction.functions))
+        this.unsupported(
+          'A volatile function in FROM is asked once by one database, and would be asked on every shard.',
+        )
       const columns = functionColumns(node.RangeFunction, this.functions)
       scope.add({ alias: rangeName(node.RangeFunction), use: undefined, columns })
       return part
@@ -408,6 +413,8 @@ class Analyser {
     // First rows of no shard would be on every one.
     const isConcatenable = first.uses.size > 0 && first.isConcatenable && step.isConcatenable && isOneCluster && keeps
     const block: Block = { uses, equalities, filters: [], scope: first.scope, outputs, isConcatenable }
+    if (uses.size === 0 && hasVolatile(select, this.functions))
+      this.unsupported('A recursive WITH that calls a volatile function would be asked on every shard.')
     if (uses.size === 0 || isConcatenable || this.isLinkedOutside(block)) return block
     // It cannot be taken out of itself: its first rows can, where the steps read no table.
     if (step.uses.size === 0)
@@ -464,7 +471,8 @@ class Analyser {
       scope.add({ alias, use: undefined, columns: outputs })
       return { uses: block.uses, equalities: ties(block.uses, block.equalities), filters: [] }
     }
-    if (block.uses.size === 0 || block.isConcatenable || this.isLinkedOutside(block)) {
+    const isOnce = block.uses.size === 0 && this.isAskedOnce(block, object)
+    if (!isOnce && (block.uses.size === 0 || block.isConcatenable || this.isLinkedOutside(block))) {
       scope.add({ alias, use: undefined, columns: outputs })
       return block
     }
@@ -570,7 +578,11 @@ class Analyser {
     if (!link.subselect || !('SelectStmt' in link.subselect)) return part
     const select = link.subselect.SelectStmt
     const block = this.select(select, scope)
-    if (block.uses.size === 0) return part
+    if (block.uses.size === 0) {
+      if (this.isAskedOnce(block, select))
+        this.detach(block, { node: select as TreeObject, kind: 'select', ctes: ctesNamed(select, scope) })
+      return part
+    }
     // Where the condition holds, the subquery has had a row.
     const isProof = isPositive && link.subLinkType !== 'ALL_SUBLINK' && !block.isUnproven
     const proven = (equalities: readonly Equality[]) => (isProof ? equalities : ties(block.uses, equalities))
@@ -622,7 +634,14 @@ class Analyser {
     })
   }
 
+  /** A part without rows of shards, which one database asks once: what is volatile in it must have one value for all shards. */
+  private isAskedOnce(block: Block, tree: unknown): boolean {
+    return !block.scope.isCorrelated && hasVolatile(tree, this.functions)
+  }
+
   private detach(block: Block, detached: Detached): void {
+    if (detached.ctes.some((cte) => hasVolatile(cte.select, this.functions)))
+      this.unsupported('A WITH that calls a volatile function is read by a part of the statement that runs by itself.')
     if (!block.scope.isCorrelated) {
       this.cluster(block)
       this.detached.push(detached)
@@ -731,6 +750,15 @@ class Analyser {
     if (parts.length > 1 && !block.isSet) this.problems.push({ code: 'JOIN_NOT_LOCAL', text: joinProblem(block.uses) })
     for (const uses of parts) this.clusters.push({ uses, filters: block.filters })
   }
+}
+
+function namesColumn(tree: unknown): boolean {
+  let found = false
+  visit(tree, (object) => {
+    if ('ColumnRef' in object) found = true
+    return !found
+  })
+  return found
 }
 
 /** The name of a function in FROM: its alias, or its own. */

@@ -145,6 +145,10 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
     return part.transaction.connection
   }
 
+  get firstNode(): string | undefined {
+    return this.opened[0]?.transaction.node
+  }
+
   /** Opens nodes one after the other, in the given order. */
   async openNodes(nodes: readonly string[]): Promise<void> {
     for (const node of nodes) await this.openNode(node)
@@ -158,12 +162,12 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
       if (result) return (useStructuredResult ? result : result.raw) as never
     }
     if (!engine?.mentions(query, Array.isArray(parameters) ? parameters : []))
-      return this.sendHome(query, parameters, useStructuredResult)
+      return this.atHomeInTime(engine, query, parameters, useStructuredResult)
     if (this.isReleased) throw new QueryRunnerAlreadyReleasedError()
     if (parameters && !Array.isArray(parameters)) throw new NamedPlaceholdersNotSupportedError()
     const result = await engine.run(query, parameters ?? [], this.statementContext())
     if (result) return (useStructuredResult ? result : result.raw) as never
-    return this.sendHome(query, parameters, useStructuredResult)
+    return this.atHomeInTime(engine, query, parameters, useStructuredResult)
   }
 
   /** What statements about the session, or the transaction, answer; undefined for a text that is about neither. */
@@ -260,6 +264,23 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
     } finally {
       this.shortUses -= 1
     }
+  }
+
+  /** In a transaction that began on another node, the time is that node's. */
+  private async atHomeInTime(
+    engine: StatementEngine | undefined,
+    query: string,
+    parameters?: unknown[],
+    useStructuredResult?: boolean,
+  ): Promise<never> {
+    const isOnOtherNode = this.isTransactionActive && this.opened.length > 0 && engine !== undefined
+    const told =
+      isOnOtherNode && (!parameters || Array.isArray(parameters))
+        ? await engine.withTransactionTime(query, parameters ?? [], this.statementContext())
+        : undefined
+    return told
+      ? this.sendHome(told.text, [...told.parameters], useStructuredResult)
+      : this.sendHome(query, parameters, useStructuredResult)
   }
 
   /** TypeORM's query on a connection that the fuse ends, which TypeORM itself cannot be told of. */

@@ -12,6 +12,8 @@ export interface ShardTransaction extends QueryRunner {
   participant(shard: Shard, fuse?: Fuse): Promise<EntityManager>
   /** The connection of a shard's node inside this transaction. */
   connectionFor(shard: Shard): Promise<NodeConnection>
+  /** The node that it opened first, whose time is that of the transaction; undefined before it opens any. */
+  readonly firstNode: string | undefined
   /** Opens nodes one after the other, in the given order. */
   openNodes(nodes: readonly string[]): Promise<void>
   /** Runs an UPDATE that may set the shard key of one shard's rows and so move them. @returns how many rows it found */

@@ -9,6 +9,7 @@ import { mergeInOrder } from '../../execution/merge-in-order'
 import type { MergeTerm } from '../../execution/merge-term'
 import type { Row } from '../../merging/row'
 import { bindShardNames, placeholderSchema } from '../../planning/bind-shard-names'
+import { carriedAnswer, carriedQuestion, withCarriedValues } from '../../planning/carried-values'
 import { describeQuery, typesOf } from '../../planning/describe-query'
 import { detachedSelect } from '../../planning/detached-select'
 import type { Explanation } from '../../planning/explanation'
@@ -22,15 +23,19 @@ import { type ShippedColumn, type ShippedRows, withShippedRows } from '../../pla
 import { shippedSide } from '../../planning/shipped-side'
 import { sortForm, type ValueType } from '../../planning/sort-form'
 import { splitLists } from '../../planning/split-lists'
+import { hasMistake } from '../../planning/statement-mistake'
 import { localise, type Template, templateOf } from '../../planning/statement-template'
+import { hasSuspiciousOrder } from '../../planning/suspicious-order'
 import { columnsOf, textNames, textsOf } from '../../planning/text-query'
 import { type CatalogProblem, catalogProblem, mayAskCatalog } from '../../routing/catalog-names'
+import { type CarriedCalls, carriedCalls } from '../../routing/carried-calls'
 import { functionNames, noFunctions } from '../../routing/known-functions'
 import { entityOf, routeCluster } from '../../routing/route-cluster'
 import { checkScatter } from '../../routing/scatter-policy'
 import type { TableUse } from '../../routing/scope'
 import { analyseStatement, type Cluster, type StatementAnalysis } from '../../routing/statement-analysis'
 import type { TableCatalog } from '../../routing/table-catalog'
+import { hasVolatile } from '../../routing/volatile-calls'
 import { columnNode, selectNode, targetNode } from '../../sql/nodes'
 import { loadParser, type ParsedStatement, parseStatement } from '../../sql/parse-statement'
 import { leftmost, selectOf, targetTable } from '../../sql/statement-parts'
@@ -45,6 +50,8 @@ import { writeShards } from '../writes/write-shards'
 import { explainStatement } from './explain-statement'
 import { lookUpClusters } from './look-up-clusters'
 import { moveStatement } from './move-statement'
+import { refuseHiddenWrites } from './refuse-hidden-writes'
+import { refuseEarlyLocks, refuseLockedPage } from './refuse-locks'
 import { arms, inShardOrder, mergeTerm, nodeOrder } from './statement-arms'
 import { armPageOf, statementPage } from './statement-page'
 import {
@@ -76,6 +83,19 @@ const maxDescribedLetters = 4_000_000
 /** Plans of one text: for each first shard, and each set of nodes, another one. They go with the text. */
 const maxPlansOfText = 64
 
+/** A statement, and what of it is asked of one node. */
+interface Carrying {
+  readonly parsed: ParsedStatement
+  readonly statement: ReadStatement['statement']
+  readonly carried: CarriedCalls
+  readonly parameters: readonly unknown[]
+  readonly context: StatementContext
+}
+
+/** Without one of these words a statement says nothing of the time. */
+const timeWords =
+  /\b(?:now|current_date|current_time|current_timestamp|localtime|localtimestamp|transaction_timestamp|age|today|tomorrow|yesterday)\b/i
+
 /**
  * Runs SQL over shards as if they were one database: reads a statement with PostgreSQL's parser, finds its shards, sends it
  * there, and puts the answers together. TypeORM's query builders and users' raw SQL come this way.
@@ -87,6 +107,10 @@ export class StatementEngine implements StatementWriter {
     maxWeight: maxDescribedLetters,
     weightOf: (_, key) => key.length,
   })
+  private readonly carriedTexts = new WeakMap<
+    ParsedStatement,
+    { readonly types: string; readonly template: Template }
+  >()
   private readonly names: RegExp
   private readonly functions: FunctionCatalog
 
@@ -124,6 +148,8 @@ export class StatementEngine implements StatementWriter {
     }
     refuseCatalogNames(statement.refused, text)
     const context = await this.lookedUp(statement, parameters, given)
+    const carrying = await this.carrying(statement, parameters, context)
+    if (carrying) return this.run(carrying.text, carrying.parameters, given)
     const moved = this.movedBy(statement, parameters, context)
     if (moved) return moveStatement(this, { ...statement, parameters, context }, moved)
     const place = this.onePlace(statement, parameters, context) ?? this.placeOfMistake(statement, parameters)
@@ -153,6 +179,11 @@ export class StatementEngine implements StatementWriter {
       return
     }
     const context = await this.lookedUp(statement, parameters, given)
+    const carrying = await this.carrying(statement, parameters, context)
+    if (carrying) {
+      yield* this.stream(carrying.text, carrying.parameters, given)
+      return
+    }
     const moved = this.movedBy(statement, parameters, context)
     if (moved) {
       yield* rowsOf(await moveStatement(this, { ...statement, parameters, context }, moved))
@@ -165,6 +196,7 @@ export class StatementEngine implements StatementWriter {
     }
     if (place) {
       const { shard } = place
+      this.checkHiddenWrites(place, statement, parameters)
       const bound = bindShardNames(wholeText(statement, place), shard)
       const statements = [{ node: shard.node, shards: [shard.name], text: bound, parameters }]
       yield* readInTurn(context.access, statements)
@@ -253,9 +285,77 @@ export class StatementEngine implements StatementWriter {
       })
     }
     const refused = catalogProblem(statement, this.catalog)
-    const read = { parsed, statement, analysis, refused, parameterCount: parametersOf(statement).at(-1) ?? 0 }
+    const read = {
+      parsed,
+      statement,
+      analysis,
+      refused,
+      parameterCount: parametersOf(statement).at(-1) ?? 0,
+      carried: carriedCalls(statement, this.functions),
+    }
     this.read.set(parsed, read)
     return isOfShards(read) ? read : undefined
+  }
+
+  /**
+   * The statement with values in the places of what one database would say once: the time, the user. They are asked of one
+   * node, in a transaction of the one that it opened first. undefined where all of it runs on that node anyway.
+   */
+  private async carrying(
+    statement: ReadStatement,
+    parameters: readonly unknown[],
+    context: StatementContext,
+  ): Promise<{ readonly text: string; readonly parameters: readonly unknown[] } | undefined> {
+    const { carried, analysis, parsed, parameterCount } = statement
+    if (!carried || parameterCount !== parameters.length) return undefined
+    const { transaction } = context.access
+    const place = this.onePlace(statement, parameters, context)
+    const node = transaction?.firstNode ?? place?.shard.node ?? this.someShard(analysis)?.node
+    if (node === undefined || node === place?.shard.node || (place && !transaction)) return undefined
+    return this.carriedFrom(node, { parsed, statement: statement.statement, carried, parameters, context })
+  }
+
+  /**
+   * A statement of the home node alone, with the time of a transaction that began on another node. undefined where it says
+   * nothing of the time.
+   */
+  async withTransactionTime(
+    text: string,
+    parameters: readonly unknown[],
+    context: StatementContext,
+  ): Promise<{ readonly text: string; readonly parameters: readonly unknown[] } | undefined> {
+    const node = context.access.transaction?.firstNode
+    if (node === undefined || node === this.runtime.map.home || !timeWords.test(text)) return undefined
+    await loadParser()
+    const parsed = parseStatement(text)
+    const [statement, another] = parsed?.statements ?? []
+    if (!parsed || !statement || another || (parametersOf(statement).at(-1) ?? 0) !== parameters.length)
+      return undefined
+    await this.functions.ofAny()
+    const carried = carriedCalls(statement, this.functions)
+    return carried?.hasClock ? this.carriedFrom(node, { parsed, statement, carried, parameters, context }) : undefined
+  }
+
+  private async carriedFrom(
+    node: string,
+    { parsed, statement, carried, parameters, context }: Carrying,
+  ): Promise<{ readonly text: string; readonly parameters: readonly unknown[] }> {
+    const question = carriedQuestion(carried)
+    const asked = pick(question.parameters, parameters)
+    const shard = this.shardOn(node)
+    const [row = {}] = shard
+      ? await this.askShard(shard, question.text, asked, context)
+      : await askHome(question.text, asked, context)
+    const values = carriedAnswer(carried, row)
+    const types = JSON.stringify(values.map(({ type }) => type))
+    const known = this.carriedTexts.get(parsed)
+    const template =
+      known?.types === types ? known.template : withCarriedValues(statement, carried, values, parameters.length + 1)
+    this.carriedTexts.set(parsed, { types, template })
+    return {
+      text: template.text,
+      parameters: pick(template.parameters, [...parameters, ...values.map((value) => value.text)]),
+    }
   }
 
   /**
@@ -287,12 +387,13 @@ export class StatementEngine implements StatementWriter {
     return { shard: first, shards }
   }
 
-  /** Where PostgreSQL is to refuse a statement that is given too few or too many parameters. */
+  /** Where PostgreSQL is to refuse a statement that it certainly refuses: of too few or too many parameters, say. */
   private placeOfMistake(
-    { analysis, parameterCount }: ReadStatement,
+    { analysis, statement, parameterCount }: ReadStatement,
     parameters: readonly unknown[],
   ): Place | undefined {
-    const shard = parameterCount === parameters.length ? undefined : this.someShard(analysis)
+    const isMistaken = parameterCount !== parameters.length || hasMistake(statement)
+    const shard = isMistaken ? this.someShard(analysis) : undefined
     return shard && { shard, shards: new Map([[shard.group, shard]]) }
   }
 
@@ -342,6 +443,7 @@ export class StatementEngine implements StatementWriter {
   /** Sends a statement to the one place where all of it lies; a write keeps the lookups of its shards. */
   private async atPlace(place: Place, run: ReadStatement & Pick<Run, 'parameters' | 'context'>): Promise<QueryResult> {
     const { parsed, parameters, context } = run
+    this.checkHiddenWrites(place, run, parameters)
     const text = wholeText(run, place)
     if (!this.isMaintained(place, parsed.text)) return this.onShard(context.access, place.shard, text, parameters)
     const others = [...place.shards.values()].filter((shard) => shard !== place.shard)
@@ -352,6 +454,10 @@ export class StatementEngine implements StatementWriter {
     ]
     const [result = new QueryResult()] = await writeShards(context.access, writes, context.openRunner)
     return result
+  }
+
+  private checkHiddenWrites(place: Place, statement: ReadStatement, parameters: readonly unknown[]): void {
+    refuseHiddenWrites(statement, parameters, place, (group) => this.runtime.map.groups.get(group)?.length ?? 0)
   }
 
   private isMaintained({ shards }: Place, text: string): boolean {
@@ -390,6 +496,7 @@ export class StatementEngine implements StatementWriter {
     if (!first) throw new RangeError('A statement has at least one shard.')
     const { values, valuesOn, replacements, split } = splitLists(analysis.main, { ...run, ...substitutes })
     const onShards: ShardsRun = { ...run, values, valuesOn, shipped, shards: [first, ...others] }
+    if (others.length > 0 && context.access.transaction) refuseLockedPage(select)
     const make = () => this.plan(onShards, localise(select, namedUses(analysis), replacements), shipped)
     // A plan holds the names of the first shard's types, and how the nodes asked sort.
     const nodes = [...new Set(onShards.shards.map(({ node }) => node))]
@@ -418,6 +525,9 @@ export class StatementEngine implements StatementWriter {
     const on = { shard: shards[0], values, context }
     if (analysis.isGroupedLocally && select.limitOption !== 'LIMIT_OPTION_WITH_TIES') {
       const draft = draftRows(select, analysis, functions)
+      // A mistake that the query made of it would hide is PostgreSQL's to tell.
+      if (hasSuspiciousOrder(select))
+        await this.describe(withShippedRows(templateOf({ SelectStmt: select }), shipped), draft.outputs.length, on)
       const template = withShippedRows(templateOf({ SelectStmt: draft.select }), shipped)
       const types = await this.describe(template, draft.outputs.length + draft.sorts.length, on)
       return rowsPlan(draft, template, { types, facts: await this.factsOf(shards, types), asText })
@@ -461,6 +571,10 @@ export class StatementEngine implements StatementWriter {
       { node: shard.node, shards: [shard.name], text: bindShardNames(text, shard), parameters },
     ])
     return rows
+  }
+
+  private shardOn(node: string): Shard | undefined {
+    return [...this.runtime.map.groups.values()].flat().find((shard) => shard.node === node)
   }
 
   private someShard({ uses }: StatementAnalysis): Shard | undefined {
@@ -533,6 +647,12 @@ export class StatementEngine implements StatementWriter {
     const shipped: ShippedRows[] = []
     const values = [...parameters]
     const { withClause } = whole
+    if (hasVolatile(withClause, this.functions))
+      throw new ShardedError(
+        'STATEMENT_UNSUPPORTED',
+        'A WITH that calls a volatile function is read by both sides of a set operation, which run apart.',
+        {},
+      )
     const sides: (readonly ShippedColumn[])[] = []
     const side = async (select: SelectStmt | undefined): Promise<SelectStmt> => {
       if (!select) throw new RangeError('A set operation has two sides.')
@@ -598,6 +718,7 @@ export class StatementEngine implements StatementWriter {
     const { analysis, statement, parameters } = run
     const shipped: ShippedRows[] = []
     const values = [...parameters]
+    if (!('SelectStmt' in statement) && !run.context.access.transaction) refuseEarlyLocks(analysis)
     const replacements = await this.readDetached(analysis.detached, run, { shipped, values })
     if (!analysis.main) return { shipped, values, replacements }
     for (const rangeVar of analysis.homeTables) {

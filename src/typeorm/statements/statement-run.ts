@@ -8,6 +8,7 @@ import type { ShippedRows } from '../../planning/shipped-rows'
 import type { SplitLists } from '../../planning/split-lists'
 import { localise, type NamedTable, templateOf, templateText } from '../../planning/statement-template'
 import type { CatalogProblem } from '../../routing/catalog-names'
+import type { CarriedCalls } from '../../routing/carried-calls'
 import type { Cluster, StatementAnalysis } from '../../routing/statement-analysis'
 import type { ParsedStatement } from '../../sql/parse-statement'
 import type { TreeObject } from '../../sql/tree'
@@ -53,6 +54,8 @@ export interface ReadStatement {
   readonly refused: CatalogProblem | undefined
   /** The highest number of a parameter in it: how many it takes. */
   readonly parameterCount: number
+  /** What has one value for all shards. */
+  readonly carried: CarriedCalls | undefined
 }
 
 /** One run of a query. */
@@ -107,8 +110,8 @@ export const namedUses = ({ uses }: StatementAnalysis): readonly NamedTable[] =>
   }))
 
 /** @throws ShardedError JOIN_NOT_LOCAL, STATEMENT_UNSUPPORTED */
-export function refuseProblems({ problems, uses }: StatementAnalysis): void {
-  const [problem] = problems
+export function refuseProblems({ problems, unproven, main, uses }: StatementAnalysis): void {
+  const [problem] = main ? [...problems, ...unproven] : problems
   if (!problem) return
   throw new ShardedError(problem.code, problem.text, {
     details: { tables: [...new Set(uses.map(({ table }) => table.name))] },

@@ -190,9 +190,11 @@ async function insert(engine: StatementWriter, write: Write, statement: InsertSt
   const select =
     statement.selectStmt && 'SelectStmt' in statement.selectStmt ? statement.selectStmt.SelectStmt : undefined
   if (!select?.valuesLists) return insertFromQuery(engine, write, statement, use)
-  refuseProblems(analysis)
+  refuseProblems({ ...analysis, unproven: [] })
   const columns = insertedColumns(statement, use.table)
   const rows = select.valuesLists.map((list) => ('List' in list ? (list.List.items ?? []) : []))
+  if (rows.some((row) => row.length > columns.length))
+    throw unsupported('An INSERT without a list of columns, of more values than the entity has columns,', use.table)
   // What its VALUES ask of other shards is read once, before any row is there.
   const { shipped, values, replacements } = await engine.substitute(write)
   const keyed = withGeneratedKeys(use.table, columns, rows, values)
@@ -211,6 +213,7 @@ async function insert(engine: StatementWriter, write: Write, statement: InsertSt
     if (list) list.push(row)
     else byShard.set(shard, [row])
   }
+  if (byShard.size > 1) refuseProblems(analysis)
   const mayLeaveOut = byShard.size > 1 && statement.onConflictClause && statement.returningClause
   const names =
     statement.cols || mayLeaveOut || cols.length > columns.length
@@ -285,6 +288,32 @@ function withGeneratedKeys(
   return { columns: cols, rows: complete, values }
 }
 
+/** The shards, by number, of the rows that an INSERT of known keys puts; undefined where it does not say its keys. */
+export function insertedKeys(
+  statement: InsertStmt,
+  table: ShardedTable,
+  parameters: readonly unknown[],
+): readonly number[] | undefined {
+  const { entity, keyColumns } = table
+  const select =
+    statement.selectStmt && 'SelectStmt' in statement.selectStmt ? statement.selectStmt.SelectStmt : undefined
+  if (!entity || keyColumns.length === 0 || !select) return undefined
+  const columns = insertedColumns(statement, table)
+  const targets = (select.targetList ?? []).map((node) => ('ResTarget' in node ? node.ResTarget.val : undefined))
+  const rows = select.valuesLists
+    ? select.valuesLists.map((list) => ('List' in list ? (list.List.items ?? []) : []))
+    : [targets.map((value): Node => value ?? { SetToDefault: {} })]
+  const isKnown = rows.every((row) =>
+    keyColumns.every((name) => {
+      const value = row[columns.indexOf(name)]
+      return value && knownValue(value, { parameter: (number) => parameters[number - 1] }) !== undefined
+    }),
+  )
+  if (!isKnown) return undefined
+  const inserted = { columns, rows, values: parameters }
+  return rows.map((_, row) => ownerOf(entity, keyOfRow(table, inserted, row)))
+}
+
 /** The number of the shard of each row. @throws ShardedError KEY_MISSING, KEY_INVALID, KEY_NOT_OWNED, STATEMENT_UNSUPPORTED */
 async function placesOf(access: ShardAccess, { table }: TableUse, inserted: InsertedRows): Promise<readonly number[]> {
   const { entity, keyColumns } = table
@@ -334,7 +363,7 @@ const unsupported = (what: string, { name }: ShardedTable): ShardedError =>
   new ShardedError('STATEMENT_UNSUPPORTED', `${what} cannot be placed on shards.`, { details: { table: name } })
 
 /** ON CONFLICT DO UPDATE must leave the key: to the value that is inserted it may be set, the row is on the same shard. */
-function refuseConflictKeys({ onConflictClause }: InsertStmt, table: ShardedTable): void {
+export function refuseConflictKeys({ onConflictClause }: InsertStmt, table: ShardedTable): void {
   for (const target of onConflictClause?.targetList ?? []) {
     if (!('ResTarget' in target)) continue
     const { name = '', val } = target.ResTarget
@@ -397,6 +426,7 @@ async function insertFromQuery(
     source !== undefined &&
     another === undefined &&
     analysis.problems.length === 0 &&
+    analysis.unproven.length === 0 &&
     analysis.isSourceLocal &&
     use.table.keyColumns.length > 0 &&
     use.table.keyColumns.every((name, index) => {

@@ -73,3 +73,15 @@ export async function expectRefused(
     expect({ name, ...given }).toEqual({ name, ...(shards > 1 ? { error: code } : expected) })
   }
 }
+
+/** Runs work in a transaction that is rolled back: the rows stay as all tests of the file know them. */
+export async function rolledBack<T>(dataSource: DataSource, work: (runner: QueryRunner) => Promise<T>): Promise<T> {
+  const runner = dataSource.createQueryRunner()
+  try {
+    await runner.startTransaction()
+    return await work(runner)
+  } finally {
+    if (runner.isTransactionActive) await runner.rollbackTransaction()
+    await runner.release()
+  }
+}

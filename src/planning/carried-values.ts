@@ -1,0 +1,91 @@
+import type { Node } from '@pgsql/types'
+import type { CarriedCalls } from '../routing/carried-calls'
+import { isStar } from '../routing/query-shape'
+import { functionNode, selectNode, stringNode, targetNode } from '../sql/nodes'
+import { outputName } from '../sql/output-name'
+import { parseStatement } from '../sql/parse-statement'
+import { isTreeObject, replaceNodes, type TreeObject, visit } from '../sql/tree'
+import { type Template, templateOf } from './statement-template'
+
+/** A value that was asked for, as a text, and its type. */
+export interface CarriedValue {
+  readonly text: string | null
+  readonly type: string
+}
+
+/** A statement that asks one node for what a statement carries: for each a text `v0 …` and the name of its type `t0 …`. */
+export function carriedQuestion({ expressions }: CarriedCalls): Template {
+  const targetList = expressions.flatMap((expression, index) => [
+    targetNode(asText(expression), `v${index}`),
+    targetNode(asText(functionNode('pg_typeof', expression)), `t${index}`),
+  ])
+  return templateOf({ SelectStmt: selectNode({ targetList }) })
+}
+
+const asText = (arg: Node): Node => ({
+  TypeCast: { arg, typeName: { names: [stringNode('text')], typemod: -1 } },
+})
+
+export const carriedAnswer = (
+  { expressions }: CarriedCalls,
+  row: Readonly<Record<string, unknown>>,
+): readonly CarriedValue[] =>
+  expressions.map((_, index) => {
+    const text = row[`v${index}`]
+    return { text: text === null || text === undefined ? null : String(text), type: String(row[`t${index}`]) }
+  })
+
+/**
+ * The statement with parameters in the places of what it carries, numbered from `first`. Outputs keep the names that they
+ * had from it.
+ *
+ * @throws ShardedError STATEMENT_UNSUPPORTED
+ */
+export function withCarriedValues(
+  statement: Node,
+  { places, ages }: CarriedCalls,
+  values: readonly CarriedValue[],
+  first: number,
+): Template {
+  const parameter = (number: number): Node => parameterOf(first + number, values[number]?.type ?? 'text')
+  const told = <T>(tree: T): T =>
+    replaceNodes(tree, (object) => {
+      const place = places.get(object)
+      if (place !== undefined) return parameter(place)
+      const age = ages.get(object)
+      if (age !== undefined) return withFirstArgument(object, parameter(age), told)
+      return namedOutput(object, (value) => hasAny(value, places), told)
+    })
+  return templateOf(told(statement))
+}
+
+function withFirstArgument(object: TreeObject, argument: Node, told: (tree: unknown) => unknown): unknown {
+  const call = object['FuncCall'] as TreeObject
+  return { FuncCall: { ...call, args: [argument, ...(told(call['args']) as Node[])] } }
+}
+
+/** An output without an alias gets the name that it has. */
+function namedOutput(object: TreeObject, isChanged: (value: Node) => boolean, told: (tree: Node) => Node): unknown {
+  const target = object['ResTarget']
+  if (!isTreeObject(target) || target['name'] !== undefined) return undefined
+  const value = target['val'] as Node | undefined
+  if (!value || isStar(value) || !isChanged(value)) return undefined
+  return { ResTarget: { ...target, name: outputName(value), val: told(value) } }
+}
+
+function hasAny(tree: Node, places: ReadonlyMap<unknown, number>): boolean {
+  let found = false
+  visit(tree, (object) => {
+    if (places.has(object)) found = true
+    return !found
+  })
+  return found
+}
+
+/** `$3::timestamp with time zone` */
+function parameterOf(number: number, type: string): Node {
+  const [statement] = parseStatement(`SELECT $${number}::${type}`)?.statements ?? []
+  const [target] = statement && 'SelectStmt' in statement ? (statement.SelectStmt.targetList ?? []) : []
+  if (target && 'ResTarget' in target && target.ResTarget.val) return target.ResTarget.val
+  throw new RangeError(`This is no type: ${type}`)
+}

@@ -1,0 +1,106 @@
+import type { Node } from '@pgsql/types'
+import { isTreeObject, namesOf, type TreeObject, treeText, visit } from '../sql/tree'
+import { sessionFunctions, transactionClock } from './distribution/function-lists'
+import { candidates, type KnownFunctions, nameOfCall } from './known-functions'
+
+/** Expressions of a statement that have one value for all shards, and are asked of one node. */
+export interface CarriedCalls {
+  /** The expressions to ask for, each once. */
+  readonly expressions: readonly Node[]
+  /** The places of each in the statement: the wrappers of nodes, with the number of their expression. */
+  readonly places: ReadonlyMap<unknown, number>
+  /** Calls of `age` with one argument: they take the day for their first. */
+  readonly ages: ReadonlyMap<unknown, number>
+  /** One of them is a time. */
+  readonly hasClock: boolean
+}
+
+const currentDate: Node = { SQLValueFunction: { op: 'SVFOP_CURRENT_DATE', typmod: -1 } }
+
+/** Texts that a cast to a time reads as the moment, or as a day near it. */
+const relativeTime = /\b(?:now|today|tomorrow|yesterday)\b/i
+const times = new Set(['date', 'timestamp', 'timestamptz', 'time', 'timetz'])
+
+/**
+ * Finds what must be the same on all shards and may differ by node: the time, the user, settings. undefined where a statement
+ * has none.
+ */
+export function carriedCalls(statement: Node, functions: KnownFunctions): CarriedCalls | undefined {
+  const expressions: Node[] = []
+  const numbers = new Map<string, number>()
+  const places = new Map<unknown, number>()
+  const ages = new Map<unknown, number>()
+  let hasClock = false
+  const numberOf = (expression: Node): number => {
+    const text = treeText(expression)
+    const known = numbers.get(text)
+    if (known !== undefined) return known
+    numbers.set(text, expressions.push(expression) - 1)
+    return expressions.length - 1
+  }
+  const inFrom = new Set<unknown>()
+  visit(statement, (object) => {
+    const range = object['RangeFunction']
+    // A function of FROM is no expression.
+    if (isTreeObject(range)) for (const one of functionsOf(range)) inFrom.add(one)
+    if (inFrom.has(object)) return undefined
+    const isTime = isClock(object)
+    if (isTime || isSession(object, functions)) {
+      hasClock ||= isTime
+      places.set(object, numberOf(object as unknown as Node))
+      return false
+    }
+    if (isAge(object)) {
+      hasClock = true
+      ages.set(object, numberOf(currentDate))
+    }
+    return undefined
+  })
+  return expressions.length === 0 ? undefined : Object.freeze({ expressions, places, ages, hasClock })
+}
+
+const functionsOf = (range: TreeObject): readonly unknown[] =>
+  ((range['functions'] as Node[] | undefined) ?? []).flatMap((node) =>
+    'List' in node ? (node.List.items ?? []).slice(0, 1) : [node],
+  )
+
+function isClock(object: TreeObject): boolean {
+  const value = object['SQLValueFunction']
+  if (isTreeObject(value)) return /DATE|TIME/.test(String(value['op']))
+  const call = object['FuncCall']
+  if (isTreeObject(call)) return transactionClock.has(nameOfCall(call)) && isConstant(call)
+  const cast = object['TypeCast']
+  if (!isTreeObject(cast) || !isTreeObject(cast['typeName'])) return false
+  const type = namesOf(cast['typeName']['names'] as Node[] | undefined)?.at(-1) ?? ''
+  const constant = isTreeObject(cast['arg']) ? cast['arg']['A_Const'] : undefined
+  const text = isTreeObject(constant) && isTreeObject(constant['sval']) ? constant['sval']['sval'] : undefined
+  return times.has(type) && typeof text === 'string' && relativeTime.test(text)
+}
+
+function isSession(object: TreeObject, functions: KnownFunctions): boolean {
+  if ('SQLValueFunction' in object) return true
+  const call = object['FuncCall']
+  if (!isTreeObject(call) || call['over'] !== undefined || !isConstant(call)) return false
+  const meant = candidates(call, functions)
+  if (meant.length === 0 || meant.some(({ kind, returnsSet }) => kind !== 'function' || returnsSet)) return false
+  if (meant.every(({ isBuiltIn }) => isBuiltIn)) return sessionFunctions.has(nameOfCall(call))
+  // What a user's function reads is not known, but that one statement sees it once.
+  return meant.every(({ isBuiltIn, volatility, columns, isOpenRow }) => {
+    return !isBuiltIn && volatility === 'stable' && columns === undefined && !isOpenRow
+  })
+}
+
+const isAge = (object: TreeObject): boolean => {
+  const call = object['FuncCall']
+  return isTreeObject(call) && nameOfCall(call) === 'age' && (call['args'] as unknown[] | undefined)?.length === 1
+}
+
+/** True for a call that hangs on no row. */
+function isConstant(call: TreeObject): boolean {
+  let constant = true
+  visit(call['args'], (object) => {
+    if ('ColumnRef' in object || 'SubLink' in object) constant = false
+    return constant
+  })
+  return constant
+}

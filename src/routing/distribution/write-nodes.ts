@@ -1,0 +1,110 @@
+import type * as sql from '@pgsql/types'
+import { node } from './distribution'
+
+/** The clauses of statements that write. */
+export const writeNodes = {
+  InsertStmt: node<sql.InsertStmt>({
+    sql: 'INSERT',
+    rule: 'conditional',
+    says: 'Rows of VALUES go to the shards of their keys; rows of a query stay on the shard that they come from.',
+    tests: [
+      'test/parity/query-builder/insert.test.ts',
+      'test/parity/insert-select.test.ts',
+      'test/parity/sql/mistakes.test.ts',
+    ],
+    fields: {
+      relation: 'RangeVar',
+      cols: 'nodes',
+      selectStmt: 'nodes',
+      onConflictClause: 'OnConflictClause',
+      returningClause: 'ReturningClause',
+      withClause: 'WithClause',
+      override: 'value',
+    },
+  }),
+  UpdateStmt: node<sql.UpdateStmt>({
+    sql: 'UPDATE',
+    rule: 'conditional',
+    says: 'On every shard of its condition, in one transaction. A key changes only as onKeyChange says, in a WITH not at all.',
+    tests: ['test/parity/query-builder/update-delete.test.ts', 'test/parity/sql/writes.test.ts'],
+    fields: {
+      relation: 'RangeVar',
+      targetList: 'nodes',
+      whereClause: 'nodes',
+      fromClause: 'nodes',
+      returningClause: 'ReturningClause',
+      withClause: 'WithClause',
+    },
+  }),
+  DeleteStmt: node<sql.DeleteStmt>({
+    sql: 'DELETE',
+    rule: 'conditional',
+    says: 'On every shard of its condition, in one transaction.',
+    tests: ['test/parity/query-builder/update-delete.test.ts'],
+    fields: {
+      relation: 'RangeVar',
+      usingClause: 'nodes',
+      whereClause: 'nodes',
+      returningClause: 'ReturningClause',
+      withClause: 'WithClause',
+    },
+  }),
+  MultiAssignRef: node<sql.MultiAssignRef>({
+    sql: 'SET (a, b) = …',
+    rule: 'distributes',
+    says: 'Of the row.',
+    tests: ['test/parity/sql/fuzz.test.ts'],
+    fields: { source: 'nodes', colno: 'value', ncolumns: 'value' },
+  }),
+  SetToDefault: node<sql.SetToDefault>({
+    sql: 'DEFAULT',
+    rule: 'distributes',
+    says: 'The default of the column.',
+    tests: ['test/parity/query-builder/insert.test.ts'],
+    fields: { xpr: 'nodes', typeId: 'value', typeMod: 'value', collation: 'value', location: 'value' },
+  }),
+  OnConflictClause: node<sql.OnConflictClause>({
+    sql: 'ON CONFLICT',
+    rule: 'conditional',
+    says: 'Rows that conflict must lie on one shard, and keep their key.',
+    tests: ['test/parity/query-builder/insert.test.ts'],
+    fields: { action: 'value', infer: 'InferClause', targetList: 'nodes', whereClause: 'nodes', location: 'value' },
+  }),
+  InferClause: node<sql.InferClause>({
+    sql: 'ON CONFLICT (columns)',
+    rule: 'conditional',
+    says: 'As ON CONFLICT.',
+    tests: ['test/parity/query-builder/insert.test.ts'],
+    fields: { indexElems: 'nodes', whereClause: 'nodes', conname: 'value', location: 'value' },
+  }),
+  IndexElem: node<sql.IndexElem>({
+    sql: 'a column of ON CONFLICT',
+    rule: 'conditional',
+    says: 'As ON CONFLICT.',
+    tests: ['test/parity/query-builder/insert.test.ts'],
+    fields: {
+      name: 'value',
+      expr: 'nodes',
+      indexcolname: 'value',
+      collation: 'nodes',
+      opclass: 'nodes',
+      opclassopts: 'nodes',
+      ordering: 'value',
+      nulls_ordering: 'value',
+    },
+  }),
+  ReturningClause: node<sql.ReturningClause>({
+    sql: 'RETURNING',
+    rule: 'distributes',
+    says: 'Rows of the shards put together, those of INSERT in the order of VALUES.',
+    tests: ['test/parity/query-builder/update-delete.test.ts'],
+    fields: { options: 'nodes', exprs: 'nodes' },
+  }),
+  ReturningOption: node<sql.ReturningOption>({
+    sql: 'RETURNING WITH (OLD AS …)',
+    rule: 'distributes',
+    says: 'As RETURNING.',
+    tests: ['test/parity/sql/fuzz.test.ts'],
+    fields: { option: 'value', value: 'value', location: 'value' },
+  }),
+} as const

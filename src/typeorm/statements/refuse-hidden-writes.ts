@@ -1,0 +1,71 @@
+import type { InsertStmt, MergeStmt, Node } from '@pgsql/types'
+import { ShardedError } from '../../errors/sharded-error'
+import { isTreeObject, visit } from '../../sql/tree'
+import type { Shard } from '../../topology/shard'
+import type { Place, ReadStatement } from './statement-run'
+import { insertedKeys, keyChangeOf, refuseConflictKeys } from './write-statement'
+
+/**
+ * Checks what a statement on one shard writes beside its outermost part: in a WITH, or as MERGE. A row that it puts there must
+ * belong there, and no key may change.
+ *
+ * @param shardsOf how many shards a group has
+ * @throws ShardedError KEY_CHANGED, ID_CHANGED, WRONG_SHARD, STATEMENT_UNSUPPORTED
+ */
+export function refuseHiddenWrites(
+  read: ReadStatement,
+  parameters: readonly unknown[],
+  place: Place,
+  shardsOf: (group: string) => number,
+): void {
+  const { statement, analysis } = read
+  const tableOf = (relation: unknown) => analysis.uses.find(({ rangeVar }) => rangeVar === relation)?.table
+  visit(statement, (object) => {
+    const { UpdateStmt: update, InsertStmt: insertion, MergeStmt: merge } = object
+    const write = update ?? insertion ?? merge
+    if (!isTreeObject(write)) return undefined
+    const table = tableOf(write['relation'])
+    if (!table || shardsOf(table.group) < 2) return undefined
+    if (object === (statement as unknown) && !merge) return undefined
+    const part = { ...read, statement: object as unknown as Node }
+    if (update) keyChangeOf(part, parameters, () => false)
+    if (merge) refuseMerge(merge as MergeStmt, part, parameters)
+    if (!insertion) return undefined
+    const shard = place.shards.get(table.group)
+    refuseConflictKeys(insertion as InsertStmt, table)
+    const keys = insertedKeys(insertion as InsertStmt, table, parameters)
+    if (!keys) throw misplaced('An INSERT in a WITH', table.name)
+    for (const index of keys) if (index !== shard?.index) throw wrongShard(table.name, shard)
+    return undefined
+  })
+}
+
+/** WHEN … INSERT is not placed by its key; WHEN … UPDATE must leave it. */
+function refuseMerge(
+  { relation, mergeWhenClauses = [] }: MergeStmt,
+  read: ReadStatement,
+  parameters: readonly unknown[],
+): void {
+  for (const node of mergeWhenClauses) {
+    if (!('MergeWhenClause' in node)) continue
+    const { commandType, targetList } = node.MergeWhenClause
+    if (commandType === 'CMD_INSERT') throw misplaced('The INSERT of a MERGE', relation?.relname ?? '')
+    if (commandType !== 'CMD_UPDATE') continue
+    const update: Node = { UpdateStmt: { ...(relation && { relation }), ...(targetList && { targetList }) } }
+    keyChangeOf({ ...read, statement: update }, parameters, () => false)
+  }
+}
+
+const misplaced = (what: string, table: string): ShardedError =>
+  new ShardedError('STATEMENT_UNSUPPORTED', `${what} puts rows into ${table} whose shard is not known.`, {
+    details: { table },
+  })
+
+const wrongShard = (table: string, shard: Shard | undefined): ShardedError =>
+  new ShardedError(
+    'WRONG_SHARD',
+    `An INSERT in a WITH has a row of ${table} that does not belong to shard ${shard?.name}.`,
+    {
+      details: { table, shard: shard?.name },
+    },
+  )

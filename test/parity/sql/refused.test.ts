@@ -1,0 +1,14 @@
+import { describe, it } from 'vitest'
+import { expectRefused, openSides } from './sides'
+
+describe('what is refused over several shards', () => {
+  const sides = openSides()
+
+  it.each([
+    'SELECT id FROM ord TABLESAMPLE SYSTEM (100)',
+    'MERGE INTO acct USING (SELECT 1 AS a) x ON score = -1 WHEN MATCHED THEN DO NOTHING',
+    `SELECT id FROM ord WHERE id < (SELECT count(*) FROM pg_class c WHERE pg_get_userbyid(ord.qty::oid) = 'nobody')`,
+    `SELECT id, has_table_privilege(status, 'select') FROM ord WHERE id < 0`,
+    `SELECT id, nextval(status::text) FROM ord WHERE id < 0`,
+  ])('%s', (text) => expectRefused(sides, text))
+})

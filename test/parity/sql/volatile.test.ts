@@ -1,0 +1,63 @@
+import { describe, expect, it } from 'vitest'
+import { expectAlike, expectRefused, openSides } from './sides'
+
+describe('volatile functions over shards', () => {
+  const sides = openSides()
+
+  it.each([
+    'SELECT count(DISTINCT random()) FROM ord',
+    'SELECT count(DISTINCT gen_random_uuid()), count(*) FROM ord',
+    'SELECT count(*) FROM (SELECT DISTINCT random() FROM ord) x',
+    'SELECT count(*) FROM (SELECT random() FROM ord GROUP BY random()) x',
+    'SELECT count(*) FROM (SELECT random() r, count(*) FROM ord GROUP BY 1) x',
+    'SELECT count(DISTINCT r) FROM (SELECT id, random() AS r FROM ord) x',
+    'SELECT count(*) FROM (SELECT id FROM ord ORDER BY random() LIMIT 5) x',
+    'SELECT count(DISTINCT n) FROM (SELECT row_number() OVER (ORDER BY random()) AS n FROM ord) x',
+    'SELECT count(*) FROM ord WHERE random() < 2',
+  ])('are asked once a row: %s', (text) => expectAlike(sides, text))
+
+  it.each([
+    'SELECT count(DISTINCT r) FROM (SELECT (SELECT random()) AS r FROM ord) x',
+    'SELECT count(DISTINCT r) FROM ord, (SELECT random() AS r) x',
+    'SELECT count(DISTINCT r) FROM ord, LATERAL (SELECT random() AS r) x',
+    'WITH x AS (SELECT random() AS r) SELECT count(DISTINCT r) FROM ord, x',
+    'WITH x AS (SELECT random() r) SELECT count(*) FROM ord WHERE qty > (SELECT r - 5 FROM x)',
+    'SELECT count(DISTINCT r) FROM ord JOIN (VALUES (random())) v(r) ON true',
+  ])('are asked once where they hang on no row: %s', (text) => expectAlike(sides, text))
+
+  it('are asked once for a CTE that is read twice', () =>
+    expectAlike(
+      sides,
+      'WITH x AS (SELECT id, random() r FROM ord) SELECT count(*) FROM x a JOIN x b ON a.id = b.id AND a.r = b.r',
+    ))
+
+  it.each([
+    'SELECT count(DISTINCT r) FROM ord CROSS JOIN random() r',
+    'WITH x AS (SELECT random() r) SELECT count(*) FROM (SELECT id FROM ord UNION ALL SELECT 1 FROM x) y WHERE y.id IS NULL AND false',
+    'SELECT setseed(0.5), id FROM ord',
+    'SELECT id FROM ord WHERE pg_relation_size(0) > 0',
+  ])('are refused where each shard would be asked: %s', (text) => expectRefused(sides, text))
+
+  it('are known by the catalog of the nodes: functions of users too', async () => {
+    const all = [sides.plain(), ...sides.sharded().map(({ dataSource }) => dataSource)]
+    const make = `CREATE OR REPLACE FUNCTION public.noise(int) RETURNS float8 LANGUAGE sql VOLATILE AS 'SELECT random() + $1 * 0'`
+    const list = `CREATE OR REPLACE AGGREGATE public.list_of(int) (sfunc = array_append, stype = int[], initcond = '{}')`
+    const shardUrls = new Set<string>()
+    for (const dataSource of all) {
+      const nodes = (dataSource.options as { nodes?: Record<string, { url: string }> }).nodes
+      for (const { url } of Object.values(nodes ?? { only: dataSource.options as { url: string } })) shardUrls.add(url)
+    }
+    const { Client } = await import('pg')
+    for (const connectionString of shardUrls) {
+      const client = new Client({ connectionString })
+      await client.connect()
+      await client.query(make)
+      await client.query(list)
+      await client.end()
+    }
+    await expectAlike(sides, 'SELECT count(DISTINCT noise(id)) FROM ord')
+    await expectAlike(sides, 'SELECT cardinality(list_of(id)) AS n, count(*) FROM ord')
+    await expectAlike(sides, 'SELECT k, cardinality(list_of(id)) AS n FROM ord GROUP BY k ORDER BY k')
+    expect(shardUrls.size).toBeGreaterThan(2)
+  })
+})
