@@ -9,6 +9,7 @@ import { startCluster } from '../test/support/cluster'
 import { freshDatabases } from '../test/support/fresh-databases'
 import { type DocsProgram, docsPrograms } from './docs-program'
 import { errorReferenceProblems } from './error-reference'
+import { sqlReferenceProblems } from './sql-reference'
 
 const root = resolve(__dirname, '..')
 // Inside the package, so that programs import it by its name, through its `exports`, as users do.
@@ -101,9 +102,10 @@ const runPrograms = async (programs: readonly DocsProgram[]): Promise<readonly s
 
 const main = async (): Promise<void> => {
   const reference = 'docs/reference/errors.md'
-  const problems = errorReferenceProblems(readFileSync(join(root, reference), 'utf8')).map(
+  const problems: string[] = errorReferenceProblems(readFileSync(join(root, reference), 'utf8')).map(
     (it) => `${reference}: ${it}`,
   )
+  problems.push(...sqlReferenceProblems(readFileSync(join(root, 'docs/reference/sql.md'), 'utf8')))
   const programs = pages().flatMap((page) => docsPrograms(page, readFileSync(join(root, page), 'utf8')))
   writePrograms(programs)
   // tsc calls a project without files an error.

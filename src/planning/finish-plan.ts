@@ -5,7 +5,7 @@ import { groupExpression, hasAggregate, isAggregateNode, isList } from '../routi
 import type { Scope } from '../routing/scope'
 import { isVolatileNode } from '../routing/volatile-calls'
 import { columnNode, functionNode, integerConstant, selectNode, sortNode, targetNode, typeCast } from '../sql/nodes'
-import { isTreeObject, parametersOf, replaceNodes, treeText, visit } from '../sql/tree'
+import { isSubquery, isTreeObject, parametersOf, replaceNodes, treeText, visit } from '../sql/tree'
 import { type AggregateNode, withParts } from './aggregate-parts'
 import { isConstantLink } from './constant-link'
 import { type PartialAggregate, partialAggregate } from './partial-aggregate'
@@ -235,7 +235,7 @@ class PlainHalves implements Halves {
       return needsRow(expression, this.functions) ? this.shipment.column(expression) : expression
     return replaceNodes(expression, (object) => {
       if (isConstantLink(object)) return object
-      if ('ColumnRef' in object || 'SubLink' in object) return this.shipment.column(object as unknown as Node)
+      if ('ColumnRef' in object || isSubquery(object)) return this.shipment.column(object as unknown as Node)
       return undefined
     })
   }
@@ -284,7 +284,7 @@ class GroupedHalves implements Halves {
         combined.set(marker, this.aggregate(object as unknown as AggregateNode))
         return marker
       }
-      if ('ColumnRef' in object || 'SubLink' in object) return this.dependent(node)
+      if ('ColumnRef' in object || isSubquery(object)) return this.dependent(node)
       return undefined
     })
     return (types) => replaceNodes(marked, (object) => combined.get(object)?.(types))
@@ -360,7 +360,7 @@ function needsRow(expression: Node, functions: KnownFunctions): boolean {
   visit(expression, (object) => {
     if (isConstantLink(object)) return false
     // A volatile function is asked once a row, as often as there are rows.
-    if ('ColumnRef' in object || 'SubLink' in object || isVolatileNode(object, functions)) found = true
+    if ('ColumnRef' in object || isSubquery(object) || isVolatileNode(object, functions)) found = true
     return !found
   })
   return found
@@ -378,7 +378,7 @@ const partialOf = (call: AggregateNode): PartialAggregate | undefined =>
 function aggregatesIn(trees: readonly unknown[], functions: KnownFunctions): readonly AggregateNode[] {
   const calls: AggregateNode[] = []
   visit(trees, (object) => {
-    if ('SubLink' in object) return false
+    if (isSubquery(object)) return false
     if (!isAggregateNode(object, functions)) return undefined
     // What is an aggregate is one of these nodes.
     calls.push(object as unknown as AggregateNode)
@@ -390,7 +390,7 @@ function aggregatesIn(trees: readonly unknown[], functions: KnownFunctions): rea
 function hasWindow(trees: readonly unknown[]): boolean {
   let found = false
   visit(trees, (object) => {
-    if ('SubLink' in object) return false
+    if (isSubquery(object)) return false
     if (isTreeObject(object['over'])) found = true
     return !found
   })

@@ -4,7 +4,7 @@ import { isStar } from '../routing/query-shape'
 import { outputName } from '../sql/output-name'
 import { type ParsedStatement, parseStatement } from '../sql/parse-statement'
 import { printStatement } from '../sql/print-statement'
-import { isTreeObject, parametersOf, replaceNodes, type TreeObject, visit } from '../sql/tree'
+import { isSubquery, isTreeObject, parametersOf, replaceNodes, type TreeObject, visit } from '../sql/tree'
 import { quoted } from '../values/quoted'
 import { placeholderSchema } from './bind-shard-names'
 
@@ -147,7 +147,7 @@ function namedTarget(target: ResTarget, inner: (node: Node) => Node): unknown {
 function hasLink(tree: Node): boolean {
   let found = false
   visit(tree, (object) => {
-    if ('SubLink' in object) found = true
+    if (isSubquery(object)) found = true
     return !found
   })
   return found

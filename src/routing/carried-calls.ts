@@ -1,5 +1,5 @@
 import type { Node } from '@pgsql/types'
-import { isTreeObject, namesOf, type TreeObject, treeText, visit } from '../sql/tree'
+import { isSubquery, isTreeObject, namesOf, type TreeObject, treeText, visit } from '../sql/tree'
 import { sessionFunctions, transactionClock } from './distribution/function-lists'
 import { candidates, type KnownFunctions, nameOfCall } from './known-functions'
 
@@ -99,7 +99,7 @@ const isAge = (object: TreeObject): boolean => {
 function isConstant(call: TreeObject): boolean {
   let constant = true
   visit(call['args'], (object) => {
-    if ('ColumnRef' in object || 'SubLink' in object) constant = false
+    if ('ColumnRef' in object || isSubquery(object)) constant = false
     return constant
   })
   return constant

@@ -1,7 +1,7 @@
 import type { Node, RowExpr, SelectStmt } from '@pgsql/types'
 import { columnNode } from '../sql/nodes'
 import { outputName } from '../sql/output-name'
-import { isTreeObject, namesOf, type TreeObject, visit } from '../sql/tree'
+import { isSubquery, isTreeObject, namesOf, type TreeObject, visit } from '../sql/tree'
 import { writtenStar } from './join-columns'
 import { isAggregateFunction, type KnownFunctions } from './known-functions'
 import { rowColumns, valuesColumns } from './range-columns'
@@ -122,7 +122,7 @@ export function windowsOf(select: SelectStmt): readonly (readonly Node[])[] {
   for (const node of select.windowClause ?? [])
     if ('WindowDef' in node) named.set(node.WindowDef.name ?? '', node.WindowDef.partitionClause ?? [])
   visit([select.targetList, select.sortClause], (object) => {
-    if ('SubLink' in object) return false
+    if (isSubquery(object)) return false
     const over = object['over']
     if (isTreeObject(over)) {
       const name = String(over['name'] ?? over['refname'] ?? '')
@@ -136,7 +136,7 @@ export function windowsOf(select: SelectStmt): readonly (readonly Node[])[] {
 export function hasAggregate(trees: readonly unknown[], functions: KnownFunctions): boolean {
   let found = false
   visit(trees, (object) => {
-    if (found || 'SubLink' in object) return false
+    if (found || isSubquery(object)) return false
     if (isAggregateNode(object, functions)) found = true
     return undefined
   })

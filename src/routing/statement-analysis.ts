@@ -567,6 +567,12 @@ class Analyser {
         if (isTreeObject(link['testexpr'])) part = this.expressions([link['testexpr']], scope, part)
         return false
       }
+      const array = object['JsonArrayQueryConstructor']
+      if (isTreeObject(array)) {
+        const subselect = array['query'] as Node | undefined
+        part = this.subLink({ subLinkType: 'ARRAY_SUBLINK', ...(subselect && { subselect }) }, scope, part, false)
+        return false
+      }
       // Whoever names a column of an outer query makes this one hang on it.
       if (isTreeObject(object['ColumnRef'])) scope.column(object as unknown as Node)
       return undefined

@@ -1,14 +1,29 @@
-import type { CommonTableExpr, JsonFuncExpr, JsonTable, SelectStmt, WindowDef } from '@pgsql/types'
+import type {
+  A_Indirection,
+  CommonTableExpr,
+  JsonFuncExpr,
+  JsonTable,
+  NullTest,
+  RangeTableFunc,
+  SelectStmt,
+  WindowDef,
+} from '@pgsql/types'
 import { Deparser } from 'pgsql-deparser'
 import { quoted } from '../values/quoted'
 import { type JsonParts, printJsonCall, printJsonTable } from './json-printer'
+import { xmlTable } from './xml-table-printer'
 
 type Context = Parameters<Deparser['SelectStmt']>[1]
 
 /** The library's printer, with what it loses. */
 export class Printer extends Deparser {
-  /** It prints a page WITH TIES as one without. A page may stand behind all other clauses. */
+  /** It prints a page WITH TIES as one without, and GROUP BY DISTINCT likewise. A page may stand behind all other clauses. */
   override SelectStmt(select: SelectStmt, context: Context): string {
+    if (select.groupDistinct) {
+      const { groupDistinct: _, ...plain } = select
+      // Where the words stand in a subquery first, the text says something else than the tree, and is refused.
+      return this.SelectStmt(plain, context).replace('GROUP BY ', 'GROUP BY DISTINCT ')
+    }
     const { limitCount, limitOption, ...rest } = select
     if (!limitCount || limitOption !== 'LIMIT_OPTION_WITH_TIES') return super.SelectStmt(select, context)
     return `${super.SelectStmt(rest, context)} FETCH FIRST ${context.parens(this.visit(limitCount, context))} ROWS WITH TIES`
@@ -17,6 +32,25 @@ export class Printer extends Deparser {
   /** It writes the names of CTEs and windows without quotes. */
   override CommonTableExpr(cte: CommonTableExpr, context: Context): string {
     return super.CommonTableExpr({ ...cte, ctename: quoted(cte.ctename ?? '') }, context)
+  }
+
+  /** It writes `(ARRAY[a, b])[1]` without the parentheses. */
+  override A_Indirection(node: A_Indirection, context: Context): string {
+    const { arg, indirection = [] } = node
+    if (!arg || !('A_ArrayExpr' in arg)) return super.A_Indirection(node, context)
+    return `(${this.visit(arg, context)})${indirection.map((one) => this.visit(one, context)).join('')}`
+  }
+
+  /** It writes `(a AND b) IS NULL` without the parentheses. */
+  override NullTest(test: NullTest, context: Context): string {
+    const value = test.arg ? this.visit(test.arg, context) : ''
+    return `(${value}) IS ${test.nulltesttype === 'IS_NULL' ? 'NULL' : 'NOT NULL'}`
+  }
+
+  /** It takes the document of an XMLTABLE for its row. */
+  override RangeTableFunc(table: RangeTableFunc, context: Context): string {
+    const alias = table.alias ? this.visit({ Alias: table.alias }, context) : ''
+    return xmlTable(table, alias, this.jsonParts(context))
   }
 
   /** It has none for these: it calls the printer of a node by the node's name. */

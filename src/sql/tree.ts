@@ -81,3 +81,6 @@ export function parametersOf(tree: unknown): readonly number[] {
   })
   return [...numbers].sort((a, b) => a - b)
 }
+
+/** True for a node that holds a query of its own: what is below is the query's. */
+export const isSubquery = (object: TreeObject): boolean => 'SubLink' in object || 'JsonArrayQueryConstructor' in object
