@@ -4,6 +4,7 @@ import { conditions } from './generate-conditions'
 import { makeSqlNested } from './generate-nested'
 import { columnAt, type JoinModel, makeSelectModel, makeTiedModel, type SelectModel } from './generate-selects'
 import { makeSetOperation } from './generate-sets'
+import { makeSqlShape } from './generate-shapes'
 import { poolOf } from './generate-where'
 import { makeRows, mustBeFresh } from './generate-writes'
 import type { Clause, Fragment, Sql } from './operation'
@@ -18,6 +19,7 @@ export function makeSqlSelect(rng: Rng, spec: EntitySpec, known: readonly Entity
     [1, () => written(rng, makeTiedModel(rng, spec, sqlSource), 'ties')],
     [4, () => makeSqlNested(rng, spec, known)],
     [2, () => makeSetOperation(rng, spec, known)],
+    [3, () => makeSqlShape(rng, spec)],
   ])
 }
 
@@ -143,6 +145,17 @@ export function makeSqlWrite(rng: Rng, spec: EntitySpec): Sql {
         ]),
     ],
     [3, () => sql('insert', insertClauses(rng, spec))],
+    [
+      1,
+      () =>
+        sql('with', [
+          clause('WITH "u" AS (UPDATE', '', [fragment(`${tableName(spec)} "t"`)], true),
+          clause('SET', '', [fragment('"count" = "t"."count" + 1')], true),
+          clause('WHERE', ' AND ', where),
+          clause('RETURNING', '', [fragment('"t"."count" AS "n")')], true),
+          clause('SELECT', '', [fragment('count(*) AS "n", sum("n") AS "m" FROM "u"')], true),
+        ]),
+    ],
     [hasUnique ? 1 : 0, () => sql('conflict', insertClauses(rng, spec, rng.pick(uniqueConflicts)))],
   ])
 }

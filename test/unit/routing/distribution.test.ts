@@ -70,7 +70,7 @@ describe('the table of distribution', () => {
       if (rule === 'refused') continue
       for (const [field, kind] of Object.entries(fields)) {
         if (kind !== 'nodes') continue
-        for (const value of [refused, [refused]])
+        for (const value of [[refused], [[refused]]])
           expect({ tag, field, problems: problemsOf({ [tag]: { [field]: value } }) }).toEqual({
             tag,
             field,
