@@ -99,6 +99,10 @@ export const errorCatalogue = Object.freeze({
     'retryable',
     'no-writes',
   ),
+  SESSION_SETTINGS_DIFFER: entry(
+    'The sessions of all nodes must write and read values alike, and this one cannot be told to.',
+    'Set it on that node (ALTER ROLE … SET …, or ALTER DATABASE … SET …), or connect to it past the pooler or in session mode.',
+  ),
   SESSION_STATEMENT_UNSUPPORTED: entry(
     'A statement about one server’s session or transaction cannot hold on several.',
     'Use what the message names, or send it to one shard’s own data source (dataSource.shard(name)).',

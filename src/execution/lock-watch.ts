@@ -31,7 +31,7 @@ export class LockWatch {
   ) {}
 
   /** Blows the fuse when the statement has waited so long, and still does. The returned function ends the watch. */
-  over(client: PoolClient, text: string, fuse: Fuse): () => void {
+  over(pid: number | null, text: string, fuse: Fuse): () => void {
     let timer: NodeJS.Timeout | undefined
     let isOver = false
     const arm = (): void => {
@@ -39,12 +39,12 @@ export class LockWatch {
     }
     const look = async (): Promise<void> => {
       // A server that cannot be asked says nothing of locks: the statement's own fate will tell.
-      const blockers = await this.ask(blockersQuery, [pidOf(client)]).then(
+      const blockers = await this.ask(blockersQuery, [pid]).then(
         ({ rows }) => rows,
         () => [],
       )
       if (isOver) return
-      if (blockers.length > 0) fuse.blow(this.timedOut(client, text, blockers))
+      if (blockers.length > 0) fuse.blow(this.timedOut(pid, text, blockers))
       else arm()
     }
     arm()
@@ -54,7 +54,7 @@ export class LockWatch {
     }
   }
 
-  private timedOut(client: PoolClient, text: string, blockers: readonly Blocker[]): ShardedError {
+  private timedOut(pid: number | null, text: string, blockers: readonly Blocker[]): ShardedError {
     const { node, afterMs } = this
     const statement = text.slice(0, maxStatement)
     const sides = blockers.map(
@@ -63,14 +63,14 @@ export class LockWatch {
     )
     return new ShardedError(
       'LOCK_TIMEOUT',
-      `On node ${node}, session ${pidOf(client)} (${statement}) waited ${afterMs} ms for ${sides.join(', ')}.`,
-      { details: { node, pid: pidOf(client), statement, blockers } },
+      `On node ${node}, session ${pid} (${statement}) waited ${afterMs} ms for ${sides.join(', ')}.`,
+      { details: { node, pid, statement, blockers } },
     )
   }
 }
 
-/** @types/pg leaves out what every client of pg knows of its session. */
-const pidOf = (client: PoolClient): number | null =>
+/** What every client of pg knows of its session, and @types/pg leaves out. Of a pooler it is not the server's. */
+export const pidOf = (client: PoolClient): number | null =>
   (client as unknown as { readonly processID: number | null }).processID
 
 const blockersQuery = `SELECT pid, nullif(application_name, '') AS application, host(client_addr) AS address, state,

@@ -7,7 +7,7 @@ import { connectionBroke, isConnectionError, type Place, unavailable } from './c
 import { Fuse } from './fuse'
 import { HeldStart } from './held-start'
 import { isRead } from './is-read'
-import type { LockWatch } from './lock-watch'
+import { type LockWatch, pidOf } from './lock-watch'
 import type { NamedPlans } from './named-plans'
 import { NamedQuery } from './named-query'
 import { OperationEnded } from './operation-ended'
@@ -71,6 +71,7 @@ export class NodeConnection {
   hasWritten = false
   /** Its session has what the next holder must not have: it is closed when it is given back. */
   isChanged = false
+  private pid: number | undefined
   private isBusy = false
   private isReleased = false
   private readonly atRetirement: (() => void)[] = []
@@ -139,7 +140,7 @@ export class NodeConnection {
     const { queryMs } = settings.bounds
     const isBounded = queryMs !== undefined && !endsTransaction.test(text)
     const fuse = given.fuse ?? (lockWatch || isBounded ? new Fuse() : undefined)
-    const unwatch = fuse && lockWatch?.over(this.client, text, fuse)
+    const unwatch = fuse && lockWatch?.over(this.pid ?? pidOf(this.client), text, fuse)
     const unbound =
       fuse && isBounded ? afterTurning(queryMs, () => fuse.blow(this.timedOut(text, queryMs, shard))) : undefined
     settings.watch.begin(session)
@@ -223,6 +224,12 @@ export class NodeConnection {
   /** Breaks the connection: what runs on it fails, and what is asked of it later. */
   destroy(reason: Error): void {
     this.session.destroy(reason)
+  }
+
+  /** Asks which process of the server it speaks with: a pooler does not tell, and the watch of locks has to know. */
+  async learnPid(): Promise<void> {
+    const { rows } = await this.query('SELECT pg_backend_pid() AS pid', undefined, undefined)
+    this.pid = rows[0].pid
   }
 
   /** Nothing is left open, and nothing is still on its way. */

@@ -10,6 +10,7 @@ import { LockWatch } from './lock-watch'
 import { NamedPlans } from './named-plans'
 import { nodeClient } from './node-client'
 import { type ConnectionSettings, NodeConnection } from './node-connection'
+import type { Pooling } from './node-session'
 import { type GiveBack, Permits } from './permits'
 import { Session } from './session'
 import { SilenceWatch } from './silence-watch'
@@ -29,6 +30,8 @@ export interface NodeFacts {
 export interface NodePoolSettings {
   readonly name: string
   readonly pool: PoolConfig
+  /** What a pooler between does to sessions. Default `none`: there is none. */
+  readonly pooling?: Pooling | undefined
   /** Named statements per connection; 0: none. */
   readonly maxPrepared: number
   /** Scatters that run on the node at once, and likewise streams that are open; never more than the pool's size less one. */
@@ -97,6 +100,7 @@ const reserveSize = 2
 /** The pool of one node, shared by all of its shards. */
 export class NodePool {
   readonly name: string
+  readonly pooling: Pooling
   private readonly pool: Pool
   /** For recovery, questions of decisions and of locks: who waits for a lock must not keep from being had who ends that. */
   private readonly reserve: Pool
@@ -126,6 +130,7 @@ export class NodePool {
   constructor({
     name,
     pool,
+    pooling = 'none',
     maxPrepared,
     concurrency,
     parseInt8,
@@ -141,6 +146,7 @@ export class NodePool {
     this.watch = watch
     this.destroyMs = bounds.destroyMs ?? defaultDestroyMs
     this.transactionIdleMs = bounds.transactionIdleMs ?? defaultTransactionIdleMs
+    this.pooling = pooling
     const open = (config: PoolConfig): Pool => {
       const opened = new Pool({
         ...config,

@@ -102,7 +102,7 @@ describe('connections', () => {
     await runner.startTransaction()
     await runner.manager.count(Item)
     for (const read of [() => dataSource.getRepository(Item).find(), () => dataSource.getRepository(Setting).find()])
-      await expect(read()).rejects.toMatchObject({ code: 'SHARD_UNAVAILABLE', labels: ['retryable', 'no-writes'] })
+      await expect(read()).rejects.toMatchObject({ code: 'POOL_EXHAUSTED', labels: ['retryable', 'no-writes'] })
     await runner.rollbackTransaction()
     await runner.release()
     expect(await dataSource.getRepository(Item).count()).toBe(24)

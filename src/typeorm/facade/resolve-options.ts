@@ -1,10 +1,12 @@
 import type { PoolConfig } from 'pg'
 import { ShardedError } from '../../errors/sharded-error'
 import type { PoolBounds } from '../../execution/node-pool'
+import type { Pooling } from '../../execution/node-session'
 import type { DefaultLimits } from '../../execution/operation-limits'
 import { CursorSigner } from '../../merging/cursor'
 import { checkBound, checkLimits, defaultDeadlineMs, defaultRowBudget, longestTimerMs } from '../../metadata/limits'
 import type { TransactionMode } from '../../transactions/transaction-mode'
+import { isExactSetting } from '../../values/exact-setting'
 import type {
   CursorOptions,
   NodeOptions,
@@ -46,6 +48,7 @@ export function checkOptions(options: ShardedDataSourceOptions): void {
   checkReserve(options)
   if (transactions !== undefined && !transactionModes.has(transactions))
     throw invalid(`transactions is "${transactions}"; it takes ${[...transactionModes].join(', ')}`)
+  for (const [name, value] of Object.entries(options.session ?? {})) checkSetting(name, value)
   checkLimits(options.scatter ?? {}, 'scatter')
   checkBound(options.scatter?.concurrencyPerNode, 'scatter.concurrencyPerNode', Number.MAX_SAFE_INTEGER)
   for (const option of ['url', 'host', 'replication', 'driver'] as const) {
@@ -55,6 +58,14 @@ export function checkOptions(options: ShardedDataSourceOptions): void {
 }
 
 const invalid = (text: string): ShardedError => new ShardedError('OPTIONS_INVALID', `ShardedDataSource: ${text}.`, {})
+
+/** A name is written into the packet that starts a connection as it is. */
+function checkSetting(name: string, value: unknown): void {
+  if (!/^[a-z_][\w$]*(?:\.[a-z_][\w$]*)*$/i.test(name)) throw invalid(`session names "${name}", which is no setting`)
+  if (typeof value !== 'string') throw invalid(`session.${name} is ${typeof value}; it takes a text`)
+  if (!isExactSetting(name, value))
+    throw invalid(`session.${name} is "${value}", with which values of shards are not read exactly`)
+}
 
 /** A secret of fewer bytes could be guessed. */
 const minSecretBytes = 16
@@ -94,9 +105,10 @@ const defaultLockTimeoutMs = 10_000
 export const lockTimeoutOf = ({ lockTimeoutMs = defaultLockTimeoutMs }: ShardedDataSourceOptions): number =>
   lockTimeoutMs
 
-export function maxPreparedOf({ preparedStatements = true }: ShardedDataSourceOptions): number {
+/** A number is the caller's word that names hold, also behind a pooler in transaction mode. */
+export function maxPreparedOf({ preparedStatements = true }: ShardedDataSourceOptions, pooling: Pooling): number {
   if (typeof preparedStatements === 'object') return preparedStatements.max
-  return preparedStatements ? defaultPreparedStatements : 0
+  return preparedStatements && pooling !== 'transaction' ? defaultPreparedStatements : 0
 }
 
 /** What bounds scatters that are of no one entity. */

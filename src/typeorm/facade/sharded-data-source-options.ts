@@ -102,6 +102,13 @@ export interface ShardedDataSourceOptions extends Omit<PostgresDataSourceOptions
   /** Named statements per connection: true means 256 of them. Turn off behind a pooler in transaction mode. Default true. */
   readonly preparedStatements?: boolean | { readonly max: number }
   /**
+   * Settings that the sessions of all nodes have. Default: those that decide the text or meaning of values are as the home
+   * node has them by itself.
+   *
+   * @example session: { TimeZone: 'UTC' }
+   */
+  readonly session?: Readonly<Record<string, string>>
+  /**
    * How a write over several nodes is committed. Default: `'two-phase'` where every node allows it (its
    * `max_prepared_transactions` is above 0), else `'best-effort'`, and the log says so once.
    */

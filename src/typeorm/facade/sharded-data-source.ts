@@ -73,6 +73,7 @@ import { type SchemaLog, ShardedSchemaBuilder } from '../schema/sharded-schema-b
 import { StatementEngine } from '../statements/statement-engine'
 import { StatementWords } from '../statements/statement-words'
 import { currentRunnerOf } from './current-manager'
+import { type NodeSessions, openSessions } from './open-sessions'
 import {
   boundsOf,
   checkOptions,
@@ -80,7 +81,6 @@ import {
   limitsOf,
   lockTimeoutOf,
   maxPreparedOf,
-  poolConfigOf,
   replacesOf,
 } from './resolve-options'
 import type { ShardedDataSourceOptions } from './sharded-data-source-options'
@@ -239,12 +239,13 @@ export class ShardedDataSource extends DataSource {
 
   /**
    * Connects to all nodes, checks the entities and makes their shards' data sources. A failure closes what was opened.
-   * @throws ShardedError SHARD_UNAVAILABLE, TOPOLOGY_MISMATCH, CATALOG_UNAVAILABLE, TWO_PHASE_UNAVAILABLE, ID_COLUMN_INVALID and the errors of `buildShardedModel`
+   * @throws ShardedError SHARD_UNAVAILABLE, SESSION_SETTINGS_DIFFER, TOPOLOGY_MISMATCH, CATALOG_UNAVAILABLE, TWO_PHASE_UNAVAILABLE, ID_COLUMN_INVALID and the errors of `buildShardedModel`
    */
   override async initialize(): Promise<this> {
     if (this.isInitialized) throw new CannotConnectAlreadyConnectedError()
     await Promise.all([loadHash(), loadParser()])
-    this.pools = this.createPools()
+    const sessions = await openSessions(this.sharding, (text) => this.logger.log('warn', text))
+    this.pools = this.createPools(sessions)
     try {
       await this.eachNode((pool) => pool.loadFacts())
       this.openCatalog = await Catalog.open((work) => this.eachNode(work))
@@ -626,14 +627,15 @@ export class ShardedDataSource extends DataSource {
     })
   }
 
-  private createPools(): ReadonlyMap<string, NodePool> {
+  private createPools(sessions: ReadonlyMap<string, NodeSessions>): ReadonlyMap<string, NodePool> {
     const pools = new Map<string, NodePool>()
     const turnWaits = new TurnWaits()
-    for (const [name, node] of Object.entries(this.sharding.nodes)) {
+    for (const [name, { config, pooling }] of sessions) {
       const pool = new NodePool({
         name,
-        pool: poolConfigOf(this.sharding, node),
-        maxPrepared: maxPreparedOf(this.sharding),
+        pool: config,
+        pooling,
+        maxPrepared: maxPreparedOf(this.sharding, pooling),
         concurrency: this.sharding.scatter?.concurrencyPerNode,
         parseInt8: this.sharding.parseInt8,
         lockTimeoutMs: lockTimeoutOf(this.sharding),

@@ -17,6 +17,8 @@ import { type ResolvedConfig, resolveConfig, rowOfConfig, settingOfConfig } from
 export interface SessionHost {
   readonly isTransactionActive: boolean
   readonly script: SessionScript
+  /** False behind a pooler in transaction mode, where what is said for longer is said to somebody else's session. */
+  readonly hasLastingSession: boolean
   /** As the transaction was begun. */
   readonly isolation: string | undefined
   /** Begins a transaction; there is none. */
@@ -140,6 +142,7 @@ export class SessionControl {
     const { host } = this
     const { name, isLocal, resets } = statement
     const setting = settingOf(text, statement)
+    if (!isLocal) this.checkLasting(`SET ${name ?? 'ALL'}`)
     if (host.isTransactionActive) {
       const mayWait = isLocal && !resets && isCustom(name ?? '')
       return (await host.tell(setting, { text, mayWait })) ?? nothing()
@@ -159,6 +162,7 @@ export class SessionControl {
     if (!calls) return this.keep(text, parameters, unreadConfig)
     const settings = calls.map(settingOfConfig)
     const lasting = settings.filter(({ isOfSession }) => isOfSession)
+    if (lasting.length > 0) this.checkLasting('set_config(…, false)')
     if (!host.isTransactionActive) {
       const result = await host.atHome(text, parameters)
       for (const setting of lasting) host.script.keep(setting)
@@ -175,6 +179,7 @@ export class SessionControl {
 
   private async keep(text: string, parameters: readonly unknown[], kept: KeptStatement): Promise<QueryResult> {
     const { host } = this
+    if (kept.leaks) this.checkLasting(kept.what)
     const result = await host.atHome(text, parameters)
     host.noteKept(kept)
     if (!kept.sets) return result
@@ -182,6 +187,14 @@ export class SessionControl {
     if (host.isTransactionActive) host.script.hold(setting)
     else host.script.keep(setting)
     return result
+  }
+
+  private checkLasting(what: string): void {
+    if (this.host.hasLastingSession) return
+    throw refuseSession(
+      what,
+      'the home node is behind a pooler in transaction mode, which would give it to other sessions; what ends with the transaction (SET LOCAL, ON COMMIT DROP) holds',
+    )
   }
 }
 

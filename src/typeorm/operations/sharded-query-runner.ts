@@ -366,6 +366,11 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
     this.wasEnded = false
   }
 
+  get hasLastingSession(): boolean {
+    const runtime = this.runtime()
+    return runtime.pool(runtime.map.home).pooling !== 'transaction'
+  }
+
   begin(isolation: string | undefined): Promise<void> {
     return this.start(isolation)
   }
@@ -587,15 +592,17 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
     const runtime = this.runtime()
     const { isolation, script } = this
     const part = { runners: new Map(), limited: [], isHome: node === runtime.map.home }
-    if (!part.isHome) {
-      const settings = { isolation, script: () => script.forNode(part) }
-      return { transaction: await NodeTransaction.open(runtime.pool(node), this, settings), ...part }
-    }
-    // The home node's part speaks on this runner's own connection, which may have been taken before the transaction.
-    const client: BoundClient = await this.connect()
-    await this.holdTurn(client)
     const settings = { isolation, script: () => script.forNode(part) }
-    return { transaction: await NodeTransaction.over(node, client.connection, settings), ...part }
+    const pool = runtime.pool(node)
+    // The home node's part speaks on this runner's own connection, which may have been taken before the transaction.
+    const client: BoundClient | undefined = part.isHome ? await this.connect() : undefined
+    if (client) await this.holdTurn(client)
+    const transaction = client
+      ? await NodeTransaction.over(node, client.connection, settings)
+      : await NodeTransaction.open(pool, this, settings)
+    // Before it may wait for a lock.
+    if (pool.pooling !== 'none' && pool.lockWatch) await transaction.connection.learnPid()
+    return { transaction, ...part }
   }
 
   private async openParts(): Promise<readonly NodePart[]> {

@@ -1,0 +1,89 @@
+import { Client, type PoolConfig } from 'pg'
+import { unavailable } from './connection-errors'
+import { alignedSettings, type NodeSession, type Pooling, pinnedSettings } from './node-session'
+
+/** A pooler in session mode lets a connection wait that it has no server for: after this, in milliseconds, it is not asked on. */
+const secondWaitMs = 2_000
+
+/** How often two connections are compared before their sessions are believed to last. */
+const rounds = 4
+
+/** Bound of a question where `connectTimeoutMS` says nothing, in milliseconds. */
+const questionMs = 10_000
+
+/**
+ * Asks a node what its sessions are like, on a connection that is closed again; where that is a pooler's, on a second one too.
+ *
+ * @throws ShardedError SHARD_UNAVAILABLE
+ */
+export async function probeSession(node: string, pool: PoolConfig, names: readonly string[]): Promise<NodeSession> {
+  const config = { ...pool, query_timeout: pool.connectionTimeoutMillis ?? questionMs }
+  const client = quiet(config)
+  try {
+    await client.connect()
+    const { rows } = await client.query(question, [[...pinnedSettings, ...alignedSettings, ...names]])
+    const [{ pid, encoding, settings }] = rows
+    const pooling = pidOf(client) === pid ? 'none' : await poolingOf(client, () => quiet(config))
+    return Object.freeze({
+      node,
+      encoding,
+      settings: new Map(Object.entries(settings as Record<string, string>)),
+      pooling,
+    })
+  } catch (error) {
+    throw unavailable({ node, shard: undefined }, error)
+  } finally {
+    await client.end().catch(() => undefined)
+  }
+}
+
+/** Without a listener, the error of a connection between two statements would end the process. */
+function quiet(config: PoolConfig): Client {
+  const client = new Client(config)
+  client.on('error', () => undefined)
+  return client
+}
+
+/** @types/pg leaves out what every client of pg knows of its session. */
+const pidOf = (client: Client): number | null => (client as unknown as { readonly processID: number | null }).processID
+
+const question = `SELECT pg_backend_pid() AS pid, pg_encoding_to_char(encoding) AS encoding,
+    (SELECT json_object_agg(lower(name), setting) FROM pg_settings WHERE lower(name) = ANY($1)) AS settings
+  FROM pg_database WHERE datname = current_database()`
+
+/** Two connections that were seen to have one server process, or one that had two, share them: by transaction. */
+async function poolingOf(first: Client, open: () => Client): Promise<Pooling> {
+  const second = open()
+  try {
+    await withinMs(second.connect())
+    for (let round = 0; round < rounds; round++) {
+      const before = await backendOf(first)
+      await withinMs(second.query('BEGIN'))
+      const other = await withinMs(backendOf(second))
+      if (other === before) return 'transaction'
+      const after = await backendOf(first)
+      await second.query('COMMIT')
+      if (after !== before) return 'transaction'
+    }
+    return 'session'
+  } catch (error) {
+    // It gives no second connection a server while the first has one. A pooler of statements takes no BEGIN.
+    return error instanceof TooLong ? 'session' : 'transaction'
+  } finally {
+    // Not waited for: one that waits for a server hears nothing.
+    void second.end().catch(() => undefined)
+  }
+}
+
+const backendOf = async (client: Client): Promise<number> =>
+  (await client.query('SELECT pg_backend_pid() AS pid')).rows[0].pid
+
+class TooLong extends Error {}
+
+function withinMs<T>(work: Promise<T>): Promise<T> {
+  work.catch(() => undefined)
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new TooLong()), secondWaitMs)
+    work.then(resolve, reject).finally(() => clearTimeout(timer))
+  })
+}
