@@ -261,7 +261,7 @@ export const errorCatalogue = Object.freeze({
   ),
   UPSERT_WITHOUT_SHARD_KEY: entry(
     'A conflict is only seen inside one shard.',
-    'Name the shard key among the conflict paths.',
+    'Name the shard key among the conflict paths, or the primary key alone.',
   ),
   MIGRATIONS_UNSUPPORTED: entry(
     'Migrations are not run over shards yet.',

@@ -176,12 +176,15 @@ function insertClauses(rng: Rng, spec: EntitySpec, given?: string): readonly Cla
   const rows = makeRows(rng, spec, 1 + rng.int(3), { isFresh: mustBeFresh(spec) || rng.oneIn(2) })
   const table = tableName(spec)
   const conflict = spec.columns.filter((column) => column.isPrimary || column.isKey).map(({ path }) => `"${path}"`)
+  const primary = spec.columns.filter(({ isPrimary }) => isPrimary).map(({ path }) => `"${path}"`)
   const resolutions = spec.parent
     ? ['']
     : [
         '',
         `ON CONFLICT (${conflict.join(', ')}) DO NOTHING`,
         `ON CONFLICT (${conflict.join(', ')}) DO UPDATE SET "count" = EXCLUDED."count"`,
+        `ON CONFLICT (${primary.join(', ')}) DO NOTHING`,
+        `ON CONFLICT (${primary.join(', ')}) DO UPDATE SET "count" = EXCLUDED."count"`,
         ...spec.columns
           .filter(({ isUnique }) => isUnique)
           .map(({ path }) => `ON CONFLICT (${conflict.join(', ')}) DO UPDATE SET "${path}" = EXCLUDED."${path}"`),

@@ -18,7 +18,7 @@ const allowed: Readonly<Record<string, { readonly codes: readonly ErrorCode[]; r
   'sql.conflict': { codes: ['STATEMENT_UNSUPPORTED'], percent: 100 },
   // A WITH that writes rows of several shards.
   'sql.with': { codes: ['STATEMENT_UNSUPPORTED'], percent: 100 },
-  upsert: { codes: ['UPSERT_WITHOUT_SHARD_KEY', 'KEY_MISSING', 'ID_OF_ANOTHER_SLOT'], percent: 5 },
+  upsert: { codes: ['UPSERT_WITHOUT_SHARD_KEY', 'KEY_MISSING', 'KEY_CHANGED', 'ID_OF_ANOTHER_SLOT'], percent: 15 },
 }
 
 /**

@@ -309,7 +309,7 @@ describe('refusals', () => {
       { id: 2, ownerId: 15 },
     ])
     await refused('SCATTER_UNSUPPORTED', () => pets().withShardKey(1).clear(), 'Pet')
-    await refused('UPSERT_WITHOUT_SHARD_KEY', () => pets().upsert({ id: 1, ownerId: 1 }, ['id']), 'Pet', 'ownerId')
+    await refused('UPSERT_WITHOUT_SHARD_KEY', () => pets().upsert({ id: 1, ownerId: 1 }, ['age']), 'Pet', 'ownerId')
     await refused('JOIN_NOT_LOCAL', () =>
       pets().createQueryBuilder('a').innerJoin('pet', 'b', 'a.age = b.age').getMany(),
     )

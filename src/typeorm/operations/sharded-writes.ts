@@ -227,7 +227,12 @@ export async function upsert(
   const conflictPaths = isPathList(options) ? options : options.conflictPaths
   const paths = isPathList(conflictPaths) ? conflictPaths : Object.keys(conflictPaths)
   const conflictColumns = binding.metadata.mapPropertyPathsToColumns([...paths])
-  if (!binding.keyColumns.every((column) => conflictColumns.includes(column))) {
+  const isByKey = binding.keyColumns.every((column) => conflictColumns.includes(column))
+  const { primaryColumns } = binding.metadata
+  const isByPrimaryKey =
+    conflictColumns.length === primaryColumns.length &&
+    primaryColumns.every((column) => conflictColumns.includes(column))
+  if (!isByKey && !isByPrimaryKey) {
     throw new ShardedError(
       'UPSERT_WITHOUT_SHARD_KEY',
       `${binding.entity.name}.upsert on conflict of (${paths.join(', ')}) leaves out ${keyText(binding.entity)}.`,
@@ -251,8 +256,9 @@ export async function upsert(
       rows === given && !makesIds
         ? manager.upsert(binding.metadata.target as never, rows as never, options as never)
         : part(manager, rows),
-    ...((leavesOut || isComputed) && { workOnAll: (manager) => part(manager, given) }),
-    isAlwaysOnAll: isComputed,
+    // A row with the primary key may have another shard key: the statement looks for it on all shards.
+    ...((leavesOut || isComputed || !isByKey) && { workOnAll: (manager) => part(manager, given) }),
+    isAlwaysOnAll: isComputed || !isByKey,
   })
 }
 
@@ -308,7 +314,7 @@ interface Insertion {
   readonly work: (manager: EntityManager, rows: ObjectLiteral | ObjectLiteral[]) => Promise<InsertResult>
   /** In place of `work` on each of several shards, one statement over all of them. */
   readonly workOnAll?: (manager: EntityManager) => Promise<InsertResult>
-  /** Where all rows go to one shard as well: SQL of the application in it may read others. */
+  /** Where all rows go to one shard as well: SQL of the application in it, or a look for primary keys, may read others. */
   readonly isAlwaysOnAll?: boolean
 }
 

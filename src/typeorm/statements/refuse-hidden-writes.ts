@@ -2,8 +2,9 @@ import type { InsertStmt, MergeStmt, Node } from '@pgsql/types'
 import { ShardedError } from '../../errors/sharded-error'
 import { isTreeObject, visit } from '../../sql/tree'
 import type { Shard } from '../../topology/shard'
+import { conflictTarget } from './conflict-places'
 import type { Place, ReadStatement } from './statement-run'
-import { insertedKeys, keyChangeOf, refuseConflictKeys } from './write-statement'
+import { idsTellShards, insertedKeys, keyChangeOf, refuseConflictKeys } from './write-statement'
 
 /**
  * Checks what a statement on one shard writes beside its outermost part: in a WITH, or as MERGE. A row that it puts there must
@@ -33,6 +34,9 @@ export function refuseHiddenWrites(
     if (!insertion) return undefined
     const shard = place.shards.get(table.group)
     refuseConflictKeys(insertion as InsertStmt, table)
+    // Only an INSERT by itself looks its conflicts up on other shards.
+    if (conflictTarget(insertion as InsertStmt, table) && !idsTellShards(table))
+      throw misplaced('An INSERT in a WITH with ON CONFLICT about rows of other shards', table.name)
     const keys = insertedKeys(insertion as InsertStmt, table, parameters)
     if (!keys) throw misplaced('An INSERT in a WITH', table.name)
     for (const index of keys) if (index !== shard?.index) throw wrongShard(table.name, shard)

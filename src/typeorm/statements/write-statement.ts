@@ -7,6 +7,7 @@ import { takePlace, withRowPlaces } from '../../planning/row-places'
 import { withShippedRows } from '../../planning/shipped-rows'
 import { splitLists } from '../../planning/split-lists'
 import { localise, templateOf } from '../../planning/statement-template'
+import { type ConflictTarget, conflictTarget } from '../../routing/conflict-target'
 import { knownValue } from '../../routing/known-value'
 import { pinnedKey } from '../../routing/pinned-key'
 import { pinnedSlot } from '../../routing/pinned-slot'
@@ -26,11 +27,14 @@ import { keepsValues, storedKey } from '../../values/stored-key'
 import type { EntityBinding } from '../binding/entity-binding'
 import { refuseLookupConflicts } from '../binding/refuse-lookup-conflicts'
 import { type InsertedRows, placesByReference } from '../reads/places-by-reference'
+import { inTransaction } from '../runners/in-transaction'
+import { quietly } from '../runners/quiet-transaction'
 import type { ShardAccess } from '../runners/shard-access'
 import type { ShardRuntime } from '../runners/shard-runtime'
 import { withIds } from '../writes/insert-ids'
 import { valuesOrder } from '../writes/values-order'
 import { writeShards } from '../writes/write-shards'
+import { conflictPlaces, looksUp } from './conflict-places'
 import {
   namedUses,
   pick,
@@ -185,11 +189,16 @@ async function insert(engine: StatementWriter, write: Write, statement: InsertSt
     refuseProblems(analysis)
     return writeHome(write, await engine.substitute(write))
   }
-  refuseConflictKeys(statement, use.table)
+  const target = conflictTarget(statement, use.table)
+  const setsKey = refuseConflictKeys(statement, use.table, target)
   refuseLookupConflicts(statement, use.table, engine.runtime.lookups)
   const select =
     statement.selectStmt && 'SelectStmt' in statement.selectStmt ? statement.selectStmt.SelectStmt : undefined
-  if (!select?.valuesLists) return insertFromQuery(engine, write, statement, use)
+  if (!select?.valuesLists) {
+    if (target && !idsTellShards(use.table))
+      throw unsupported('An INSERT … SELECT with ON CONFLICT that may be about rows of other shards', use.table)
+    return insertFromQuery(engine, write, statement, use)
+  }
   refuseProblems({ ...analysis, unproven: [] })
   const columns = insertedColumns(statement, use.table)
   const rows = select.valuesLists.map((list) => ('List' in list ? (list.List.items ?? []) : []))
@@ -204,8 +213,27 @@ async function insert(engine: StatementWriter, write: Write, statement: InsertSt
   const cols = complete.columns
   const shards = engine.runtime.map.groups.get(use.table.group) ?? []
   const places = await placesOf(context.access, use, complete)
+  const conflicting = target && {
+    table: use.table,
+    target,
+    doesNothing: statement.onConflictClause?.action === 'ONCONFLICT_NOTHING',
+    setsKey,
+    inserted: complete,
+    isMade: (row: number) => isMissing(keyed, row, use.table.idColumn),
+    places,
+    shards,
+  }
+  const isLookedUp = conflicting !== undefined && looksUp(conflicting)
+  if (isLookedUp && context.access.transaction === undefined) {
+    // What is found on other shards is to be so when the rows are inserted.
+    return inTransaction(context.access, quietly(context.openRunner), (access) =>
+      insert(engine, { ...write, context: { ...context, access } }, statement),
+    )
+  }
+  const taken = isLookedUp ? await conflictPlaces(context.access, conflicting) : places
   const byShard = new Map<Shard, number[]>()
-  for (const [row, index] of places.entries()) {
+  for (const [row, index] of taken.entries()) {
+    if (index === undefined) continue
     const shard = shards[index]
     if (!shard) throw new RangeError(`There is no shard number ${index}.`)
     refuseOtherShard(use.table, shard, context)
@@ -362,8 +390,29 @@ function keyMissing({ entity, name }: ShardedTable, column: string): ShardedErro
 const unsupported = (what: string, { name }: ShardedTable): ShardedError =>
   new ShardedError('STATEMENT_UNSUPPORTED', `${what} cannot be placed on shards.`, { details: { table: name } })
 
-/** ON CONFLICT DO UPDATE must leave the key: to the value that is inserted it may be set, the row is on the same shard. */
-export function refuseConflictKeys({ onConflictClause }: InsertStmt, table: ShardedTable): void {
+/** Whether `@ShardedId` gives the row no value: one that is made then is new. */
+function isMissing({ columns, rows }: InsertedRows, row: number, idColumn: string | undefined): boolean {
+  if (idColumn === undefined) return false
+  const node = rows[row]?.[columns.indexOf(idColumn)]
+  return node === undefined || 'SetToDefault' in node
+}
+
+/** Whether a primary key carries the slot of its row, and that leaves one shard. */
+export const idsTellShards = ({ entity, primaryKey, idColumn = '', slotColumns }: ShardedTable): boolean =>
+  primaryKey.includes(idColumn) && slotColumns.has(idColumn) && entity?.fn.shardsOfSlot?.(0).length === 1
+
+/**
+ * ON CONFLICT DO UPDATE must leave the key: to the value that is inserted it may be set, where the row is on the same shard or
+ * is looked up and has that key.
+ *
+ * @returns whether it sets a part of the key, so that a row that is looked up must have the same
+ */
+export function refuseConflictKeys(
+  { onConflictClause }: InsertStmt,
+  table: ShardedTable,
+  looksUp?: ConflictTarget,
+): boolean {
+  let setsKey = false
   for (const target of onConflictClause?.targetList ?? []) {
     if (!('ResTarget' in target)) continue
     const { name = '', val } = target.ResTarget
@@ -377,8 +426,13 @@ export function refuseConflictKeys({ onConflictClause }: InsertStmt, table: Shar
     // Rows that conflict on the whole shard key have one and the same, and so have their ids the slot of it.
     const isSameKey = table.keyColumns.every((column) => conflict.includes(column))
     if (keeps && (names?.[0] !== 'excluded' || isSameKey || (isId && conflict.includes(name)))) continue
+    if (keeps && !isId && looksUp === 'primary-key') {
+      setsKey = true
+      continue
+    }
     throw isId ? idChanged(table, name) : keyChanged(table, name)
   }
+  return setsKey
 }
 
 const bindingOf = ({ runtime }: StatementWriter, { entity, idColumn }: ShardedTable): EntityBinding | undefined =>

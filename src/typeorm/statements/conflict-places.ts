@@ -1,0 +1,203 @@
+import { ShardedError } from '../../errors/sharded-error'
+import { armTag, placeholderSchema, tableOn } from '../../planning/bind-shard-names'
+import { buildNodeStatements } from '../../planning/scatter-statement'
+import type { ConflictTarget } from '../../routing/conflict-target'
+import { knownValue } from '../../routing/known-value'
+import { keyText } from '../../routing/route'
+import type { ShardedTable } from '../../routing/table-catalog'
+import type { Shard } from '../../topology/shard'
+import { quoted } from '../../values/quoted'
+import type { InsertedRows } from '../reads/places-by-reference'
+import { maxArms } from '../reads/scatter-rows'
+import { askShards } from '../runners/ask-shards'
+import type { ShardAccess } from '../runners/shard-access'
+
+/** Rows whose primary keys one statement looks for. */
+const rowsAtOnce = 500
+
+/** The rows of VALUES of an INSERT with ON CONFLICT, and the shards that their own shard keys tell. */
+export interface ConflictingInsert {
+  readonly table: ShardedTable
+  readonly target: ConflictTarget
+  readonly doesNothing: boolean
+  /** Columns of the shard key that DO UPDATE sets to the values of the new row. */
+  readonly setsKey: boolean
+  readonly inserted: InsertedRows
+  /** Rows whose id was made for them: no row has it. */
+  readonly isMade: (row: number) => boolean
+  readonly places: readonly number[]
+  readonly shards: readonly Shard[]
+}
+
+interface LookedUp {
+  readonly row: number
+  /** Parameters: the primary key, then the shard key. */
+  readonly values: readonly unknown[]
+}
+
+interface Found {
+  readonly row: number
+  readonly shard: number
+  readonly hasSameKey: boolean
+}
+
+/**
+ * The shards that the rows go to, as one database would take them: a row whose primary key is on another shard goes there, and
+ * conflicts there; by DO NOTHING it goes nowhere. All shards are asked for the primary keys whose slots do not tell, in the
+ * transaction that inserts; rows that are updated elsewhere are locked.
+ *
+ * @returns undefined for a row that is left out
+ * @throws ShardedError KEY_CHANGED, ROW_MOVED, STATEMENT_UNSUPPORTED
+ */
+export async function conflictPlaces(
+  access: ShardAccess,
+  insert: ConflictingInsert,
+): Promise<readonly (number | undefined)[]> {
+  const looked = insert.places.flatMap((_, row) => lookedUp(insert, row) ?? [])
+  const places: (number | undefined)[] = [...insert.places]
+  const elsewhere: Found[] = []
+  for (let start = 0; start < looked.length; start += rowsAtOnce) {
+    const chunk = looked.slice(start, start + rowsAtOnce)
+    for (const found of await locate(access, insert, chunk)) {
+      if (insert.setsKey && !insert.doesNothing && !found.hasSameKey) throw keyChanged(insert.table, found.row)
+      if (found.shard === insert.places[found.row]) continue
+      elsewhere.push(found)
+      places[found.row] = placeElsewhere(insert, found)
+    }
+  }
+  if (!insert.doesNothing) await lock(access, insert, { looked, elsewhere })
+  placeTwins(insert, looked, places)
+  return places
+}
+
+/** Whether any row has to be looked up: where the slots of all ids tell their shards, none has. */
+export const looksUp = (insert: ConflictingInsert): boolean =>
+  insert.places.some((_, row) => lookedUp(insert, row) !== undefined)
+
+/** What is to be looked up of a row; undefined where its conflict can only be on its own shard. */
+function lookedUp({ table, inserted, isMade, places }: ConflictingInsert, row: number): LookedUp | undefined {
+  const { columns, rows, values } = inserted
+  if (isMade(row)) return undefined
+  const valuesOf = (names: readonly string[]): readonly unknown[] | undefined => {
+    const found: unknown[] = []
+    for (const name of names) {
+      const node = rows[row]?.[columns.indexOf(name)]
+      // A default of the database's makes a new value.
+      if (!node || 'SetToDefault' in node) return undefined
+      const value = knownValue(node, { parameter: (number) => values[number - 1] })
+      if (!value) throw unsupported(table, `whose ${name} is an expression`)
+      if (value.value === null || value.value === undefined) return undefined
+      found.push(value.value)
+    }
+    return found
+  }
+  const primary = valuesOf(table.primaryKey)
+  const key = primary && valuesOf(table.keyColumns)
+  if (!primary || !key || tellsShard(table, primary, places[row])) return undefined
+  return { row, values: [...primary, ...key] }
+}
+
+/** Whether the slot in a primary key leaves one shard, the row's own. */
+function tellsShard(
+  { entity, primaryKey, slotColumns }: ShardedTable,
+  primary: readonly unknown[],
+  place: number | undefined,
+) {
+  return primaryKey.some((name, index) => {
+    const slot = slotColumns.get(name)?.(primary[index])
+    const [only, another] = slot === undefined ? [] : (entity?.fn.shardsOfSlot?.(slot) ?? [])
+    return only !== undefined && another === undefined && only === place
+  })
+}
+
+async function locate(
+  access: ShardAccess,
+  { table, shards }: ConflictingInsert,
+  looked: readonly LookedUp[],
+): Promise<readonly Found[]> {
+  const { primaryKey, keyColumns, hasOwnTypes } = table
+  const width = primaryKey.length + keyColumns.length
+  const equal = (names: readonly string[], first: number): string =>
+    names.map((name, index) => `t.${quoted(name)} = $${first + index}`).join(' AND ')
+  const isRow = (index: number): string => equal(primaryKey, index * width + 1)
+  const cases = (value: (index: number) => string): string =>
+    `CASE ${looked.map((_, index) => `WHEN ${isRow(index)} THEN ${value(index)}`).join(' ')} END`
+  const text = `SELECT ${cases(String)} AS n, ${armTag} AS arm, ${cases((index) => equal(keyColumns, index * width + 1 + primaryKey.length))} AS same
+    FROM "${placeholderSchema}".${quoted(table.name)} AS t WHERE ${looked.map((_, index) => `(${isRow(index)})`).join(' OR ')}`
+  const parameters = looked.flatMap(({ values }) => values)
+  const answers = await access.query(
+    buildNodeStatements(
+      shards.map((shard) => ({ shard, text, parameters })),
+      { order: [], limit: undefined, sharedParameters: !hasOwnTypes, maxArms },
+    ),
+  )
+  return answers.flat().map((row) => ({
+    row: looked[Number(row['n'])]?.row ?? 0,
+    shard: Number(row['arm']),
+    hasSameKey: row['same'] === true,
+  }))
+}
+
+function placeElsewhere({ table, target, doesNothing }: ConflictingInsert, { shard }: Found): number | undefined {
+  if (target === 'constraint')
+    throw unsupported(table, 'by the name of a constraint, with a primary key of another shard,')
+  return doesNothing ? undefined : shard
+}
+
+/** On the same shard it could be set: but whether two keys share a shard is nothing that a caller should depend on. */
+function keyChanged({ entity, name }: ShardedTable, row: number): ShardedError {
+  return new ShardedError(
+    'KEY_CHANGED',
+    `Row ${row + 1} of the INSERT has the primary key of a row with another ${entity ? keyText(entity) : name}, which ON CONFLICT would set.`,
+    { details: { entity: entity?.name ?? name, row } },
+  )
+}
+
+/** A row that is to be updated where it is must still be there when the INSERT comes: it would be inserted on the wrong shard. */
+async function lock(
+  access: ShardAccess,
+  { table, shards }: ConflictingInsert,
+  { looked, elsewhere }: { readonly looked: readonly LookedUp[]; readonly elsewhere: readonly Found[] },
+): Promise<void> {
+  if (elsewhere.length === 0) return
+  const valuesOf = new Map(looked.map(({ row, values }) => [row, values]))
+  const where = table.primaryKey.map((name, index) => `${quoted(name)} = $${index + 1}`).join(' AND ')
+  const answers = await askShards(
+    access,
+    elsewhere.flatMap(({ row, shard }) => {
+      const at = shards[shard]
+      const parameters = valuesOf.get(row)?.slice(0, table.primaryKey.length) ?? []
+      return at
+        ? [{ shard: at, text: `SELECT 1 FROM ${tableOn(table.name, at)} WHERE ${where} FOR UPDATE`, parameters }]
+        : []
+    }),
+  )
+  if (answers.every((rows) => rows.length === 1)) return
+  const name = table.entity?.name ?? table.name
+  throw new ShardedError('ROW_MOVED', `A row of ${name} went away while an INSERT with ON CONFLICT looked at it.`, {
+    details: { entity: name },
+  })
+}
+
+/** Rows of one statement with one primary key: as on one database the later ones conflict with the first, on its shard. */
+function placeTwins(
+  { table, doesNothing }: ConflictingInsert,
+  looked: readonly LookedUp[],
+  places: (number | undefined)[],
+): void {
+  const first = new Map<string, number>()
+  for (const { row, values } of looked) {
+    const text = JSON.stringify(values.slice(0, table.primaryKey.length).map(String))
+    const twin = first.get(text)
+    if (twin === undefined) first.set(text, row)
+    else if (places[twin] !== undefined && places[twin] !== places[row])
+      places[row] = doesNothing ? undefined : places[twin]
+  }
+}
+
+const unsupported = ({ entity, name }: ShardedTable, what: string): ShardedError =>
+  new ShardedError(
+    'STATEMENT_UNSUPPORTED',
+    `An INSERT into ${entity?.name ?? name} with ON CONFLICT, ${what} cannot be placed on shards. Give the primary key as a value, and name its columns in ON CONFLICT.`,
+    { details: { table: name } },
+  )
