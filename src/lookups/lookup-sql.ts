@@ -2,7 +2,15 @@ import { tableOn } from '../planning/bind-shard-names'
 import type { Shard } from '../topology/shard'
 import { quoted } from '../values/quoted'
 import { entryOf, isEntered } from './capture-sql'
-import { constraintOn, type LookupColumn, type LookupEntry, type LookupTable, sqlType, textOf } from './lookup-table'
+import {
+  constraintOn,
+  type LookupColumn,
+  type LookupEntry,
+  type LookupTable,
+  sqlType,
+  stampColumn,
+  textOf,
+} from './lookup-table'
 
 /** A statement on one shard. */
 export interface ShardStatement {
@@ -24,7 +32,10 @@ const rowColumns = (table: LookupTable): readonly LookupColumn[] =>
 
 /** The table of a lookup on one of its shards. */
 export const createLookup = (table: LookupTable, shard: Shard): string => {
-  const columns = table.columns.map((column) => `${quoted(column.name)} ${sqlType(column)} NOT NULL`)
+  const columns = [
+    ...table.columns.map((column) => `${quoted(column.name)} ${sqlType(column)} NOT NULL`),
+    `${quoted(stampColumn(table))} boolean`,
+  ]
   const constraint = `CONSTRAINT ${quoted(constraintOn(table, shard))} PRIMARY KEY (${names(rowColumns(table))})`
   return `CREATE TABLE IF NOT EXISTS ${tableOn(table.name, shard)} (${[...columns, constraint].join(', ')})`
 }
@@ -103,14 +114,15 @@ export function findKeys(
     .map((column) => textOf(column, 't'))
     .join(', ')}]`
   const from = `${tableOn(table.name, shard)} t`
+  const isOurs = `t.${quoted(stampColumn(table))} IS NULL`
   const [only, another] = values
   // By far the commonest: equality with one value, of which PostgreSQL makes the best plan.
   if (only && !another) {
     const is = columns.map((column, place) => `t.${quoted(column.name)} = $${place + 1}::text::${sqlType(column)}`)
-    const text = `SELECT DISTINCT ${key} AS k FROM ${from} WHERE ${is.join(' AND ')} LIMIT ${limit}`
+    const text = `SELECT DISTINCT ${key} AS k FROM ${from} WHERE ${is.join(' AND ')} AND ${isOurs} LIMIT ${limit}`
     return { shard, text, parameters: only }
   }
-  const text = `SELECT DISTINCT ${key} AS k FROM ${given(columns)} JOIN ${from} ON ${equal(columns)} LIMIT ${limit}`
+  const text = `SELECT DISTINCT ${key} AS k FROM ${given(columns)} JOIN ${from} ON ${equal(columns)} AND ${isOurs} LIMIT ${limit}`
   return { shard, text, parameters: arraysOf(columns, values) }
 }
 

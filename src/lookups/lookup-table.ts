@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { Shard } from '../topology/shard'
 import type { KeyType } from '../values/key-type'
 import { quoted } from '../values/quoted'
@@ -60,7 +61,21 @@ export const constraintOn = ({ constraint }: LookupTable, { layout, label }: Sha
 /** What the data base keeps beside the table, to know whether it is the one that is declared. */
 export function definitionOf(table: LookupTable, shards: number): string {
   const { columns, valueCount, isUnique, constraint, source } = table
-  return JSON.stringify({ columns, valueCount, isUnique, constraint, table: source.table, shards })
+  return JSON.stringify({ columns, valueCount, isUnique, constraint, table: source.table, shards, isStamped: true })
+}
+
+const stamps = new WeakMap<LookupTable, string>()
+
+/**
+ * A column that only the table of this declaration has, and every read names. A process that runs with an older declaration is
+ * told by the database that its lookup is gone, and so never takes the new table, which may lack rows, for its own.
+ */
+export function stampColumn(table: LookupTable): string {
+  const known = stamps.get(table)
+  if (known !== undefined) return known
+  const stamp = `declared_${createHash('sha256').update(definitionOf(table, 0)).digest('hex').slice(0, 16)}`
+  stamps.set(table, stamp)
+  return stamp
 }
 
 export const valuesOf = ({ valueCount }: LookupTable, entry: LookupEntry): readonly string[] =>

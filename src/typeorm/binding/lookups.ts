@@ -88,6 +88,11 @@ export class Lookups {
     this.ready = new Set(names)
   }
 
+  /** It was declared anew by another process: reads of this one ask all shards. */
+  setGone(name: string): void {
+    this.setReady([...this.ready].filter((one) => one !== name))
+  }
+
   private lookAgain(): void {
     const now = performance.now()
     if (now < this.nextLook) return

@@ -1,4 +1,5 @@
 import { pushTo } from '../../collections/push-to'
+import { sqlState, undefinedTable } from '../../execution/sql-state'
 import { findKeys } from '../../lookups/lookup-sql'
 import { knownTuples } from '../../routing/known-tuples'
 import type { Predicate } from '../../routing/predicate'
@@ -8,6 +9,9 @@ import { canonicalKey } from '../../values/canonical-key'
 import { type LookupBinding, shardOfValues } from '../binding/lookup-binding'
 import { askShards } from '../runners/ask-shards'
 import type { ShardAccess } from '../runners/shard-access'
+
+/** SQLSTATEs of a lookup whose table is not there, or is of another declaration. */
+const goneStates = new Set([undefinedTable, '42703'])
 
 /** What a lookup leaves of an operation's shards: their indexes, sorted, and why. */
 export interface LookupRoute {
@@ -56,7 +60,14 @@ async function readLookup(
   const answers = await askShards(
     access,
     [...byShard].map(([shard, own]) => findKeys(table, shard, own, maxKeys + 1)),
-  )
+  ).catch((error: unknown) => {
+    if (!goneStates.has(sqlState(error) ?? '')) throw error
+    access.runtime.lookups.setGone(table.name)
+    // The transaction has failed with the statement: only its repetition can ask all shards.
+    if (access.transaction) throw error
+    return undefined
+  })
+  if (!answers) return undefined
   const owners = new Set<number>()
   let count = 0
   for (const rows of answers) {
