@@ -287,5 +287,8 @@ export const narrowing = ({ access, binding }: ScatterScope, { where }: FindOpti
 /** One parameter list serves all arms, unless each shard has its own types for them. */
 function sharesParameters({ metadata }: EntityBinding, builder: ArmQueryBuilder<ObjectLiteral>): boolean {
   if (Object.keys(builder.getParameters()).length === 0) return true
-  return ![metadata, ...metadata.relations.map((relation) => relation.inverseEntityMetadata)].some(hasPerShardTypes)
+  // The relations of the condition and of the order are joined, however far away; a column of SQL may name what is near.
+  const joined = builder.expressionMap.aliases.flatMap((alias) => (alias.hasMetadata ? [alias.metadata] : []))
+  const near = metadata.relations.map((relation) => relation.inverseEntityMetadata)
+  return ![metadata, ...near, ...joined].some(hasPerShardTypes)
 }
