@@ -267,6 +267,10 @@ export const errorCatalogue = Object.freeze({
     'Migrations are not run over shards yet.',
     'Use synchronize(), or run migrations against each node.',
   ),
+  VIEW_OVER_SHARDS: entry(
+    'A view is made of tables of one database, and rows of sharded entities are on several.',
+    'Leave the view entity out, and ask its query of the data source: query() and query builders read all shards.',
+  ),
   // running
   SHARD_UNAVAILABLE: entry(
     'A shard that was asked did not answer; its rows are unknown, not absent.',

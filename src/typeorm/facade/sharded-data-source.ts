@@ -74,6 +74,7 @@ import { StatementEngine } from '../statements/statement-engine'
 import { StatementWords } from '../statements/statement-words'
 import { currentRunnerOf } from './current-manager'
 import { type NodeSessions, openSessions } from './open-sessions'
+import { refuseViews } from './refuse-views'
 import {
   boundsOf,
   checkOptions,
@@ -147,7 +148,13 @@ export class ShardedDataSource extends DataSource {
 
   private wrapCache(): void {
     const { queryResultCache: cache } = this
-    if (cache) Object.assign(this, { queryResultCache: new ShardedResultCache(() => cache) })
+    if (cache)
+      Object.assign(this, {
+        queryResultCache: new ShardedResultCache(
+          () => cache,
+          () => this.createQueryRunner(),
+        ),
+      })
   }
 
   /** TypeORM's command line and its migrations ask the driver for the schema. */
@@ -463,6 +470,11 @@ export class ShardedDataSource extends DataSource {
         (group) => runtime.map.groups.get(group)?.[0]?.layout,
       ),
     )
+    const views = this.entityMetadatas.filter(
+      ({ tableType, target }) => tableType === 'view' && !runtime.bindingOf(target),
+    )
+    await refuseViews(this, views, { engine: this.builtEngine, refusals })
+    refusals.throwAny()
     await this.loadCollations()
     await this.ids?.open()
   }
@@ -513,6 +525,7 @@ export class ShardedDataSource extends DataSource {
     const template = {
       dataSource: this,
       bindingOf: (target: unknown) => bindings.get(target),
+      openRunner: () => this.createQueryRunner() as ShardedQueryRunner,
       guard: new KeyGuard({
         bindingOf: (target) => bindings.get(target),
         isLoaded: (entity) => origins.of(entity) !== undefined,

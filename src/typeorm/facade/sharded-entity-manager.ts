@@ -202,7 +202,10 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
     this.refuseLimits('getTreeRepository')
     if (!binding || this.hint?.kind !== 'shard')
       return Object.assign(super.getTreeRepository(target), { queryRunner: this.ownRunner })
-    return this.runtime.managerOf(hintedShard(binding, this.hint.shard)).getTreeRepository(target)
+    const { dataSource } = this.runtime.handle(hintedShard(binding, this.hint.shard))
+    const { transactionRunner: transaction } = this
+    const manager = transaction ? dataSource.joining(transaction) : dataSource.manager
+    return manager.getTreeRepository(target)
   }
 
   override async find<Entity extends ObjectLiteral>(
@@ -610,6 +613,8 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
       const plain = super[mode] as (...args: unknown[]) => Promise<never>
       return hasTarget ? plain.call(this, first, second, third) : plain.call(this, first, second)
     }
+    // As TypeORM does: what was set as the promise of a lazy relation is there a turn later, and keys may be held by it.
+    await Promise.resolve()
     if (groups.size === 1 || this.transactionRunner || options?.transaction === false) {
       for (const [binding, entities] of groups) await this.persistGroup(mode, binding, entities, options)
     } else {

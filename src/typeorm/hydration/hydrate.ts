@@ -1,4 +1,4 @@
-import type { EntityManager, EntityMetadata, FindManyOptions, ObjectLiteral } from 'typeorm'
+import type { EntityManager, EntityMetadata, FindManyOptions, ObjectLiteral, QueryRunner } from 'typeorm'
 import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver'
 import { RawSqlResultsToEntityTransformer } from 'typeorm/query-builder/transformer/RawSqlResultsToEntityTransformer'
 import type { Row } from '../../merging/row'
@@ -22,7 +22,7 @@ interface ShardRows {
 
 /**
  * Turns the rows of a page into entities, in order: by TypeORM's own transformer, shard by shard, since two shards may
- * hold one primary key. Only these rows become entities. Load events fire with the shard's data source.
+ * hold one primary key. Only these rows become entities. Load events are those of one find, in the order of the page.
  */
 export async function hydrate(
   access: ShardAccess,
@@ -42,7 +42,7 @@ export async function hydrateEach(
 ): Promise<(ObjectLiteral | undefined)[]> {
   const { origins } = access.runtime
   // All at once where every row is an entity of its own; two shards may hold one primary key, which it would make one.
-  const all = transform(builder, [...rows])
+  const all = transform(access, builder, [...rows])
   const isRowByRow = all.length === rows.length
   const isHeard = isLoadHeard(access, binding)
   if (isRowByRow && !isHeard) {
@@ -52,15 +52,14 @@ export async function hydrateEach(
   }
   const page: (ObjectLiteral | undefined)[] = rows.map(() => undefined)
   for (const { shard, rows: own, places } of byShard(binding, rows)) {
-    const entities = isRowByRow ? places.map((place) => all[place]) : transformEach(builder, own)
+    const entities = isRowByRow ? places.map((place) => all[place]) : transformEach(access, builder, own)
     for (const [index, entity] of entities.entries()) {
       if (!entity) continue
       page[places[index] ?? page.length] = entity
       origins.remember(binding, entity, shard)
     }
-    const loaded = entities.filter((entity) => entity !== undefined)
-    if (isHeard) await broadcastLoad(access, binding, shard, loaded)
   }
+  if (isHeard) await broadcastLoad(access, binding, page)
   return page
 }
 
@@ -90,10 +89,12 @@ export async function reloadEach(
 ): Promise<(ObjectLiteral | undefined)[]> {
   const page: (ObjectLiteral | undefined)[] = rows.map(() => undefined)
   const { strip } = selectKeys(binding.metadata, options.select)
+  // By joins TypeORM tells of the whole entity when it has all; by queries of each part as it comes, which cannot wait.
+  const isToldLater = isJoined(access, binding, options)
   const load = async ({ shard, rows: own, places }: ShardRows) => {
     const keys = keysOf(builder, own)
-    const entities = await access.onShard(shard, (manager) =>
-      findByKeys(manager, binding, options, isPaged ? keys : undefined),
+    const entities = await access.onOneOfMany(shard, (manager) =>
+      findByKeys(manager, binding, options, { keys: isPaged ? keys : undefined, isToldLater }),
     )
     const byKey = new Map(entities.map((entity) => [primaryKeyText(binding.metadata, entity), entity]))
     for (const [index, key] of keys.entries()) {
@@ -104,25 +105,48 @@ export async function reloadEach(
       access.runtime.origins.remember(binding, entity, shard)
     }
   }
-  await Promise.all([...byShard(binding, rows)].map(load))
+  // All have to come to rest, and their connections with them, before one's error is thrown.
+  const settled = await Promise.allSettled([...byShard(binding, rows)].map(load))
+  const failed = settled.find((one) => one.status === 'rejected')
+  if (failed) throw failed.reason
+  if (isToldLater) await broadcastLoad(access, binding, page)
   return page
 }
 
+const isJoined = (access: ShardAccess, { shards: [shard] }: EntityBinding, options: FindManyOptions<ObjectLiteral>) =>
+  (options.relationLoadStrategy ??
+    (shard && access.runtime.handle(shard).dataSource.options.relationLoadStrategy) ??
+    'join') === 'join'
+
 /** The primary keys of rows that have nothing else, as objects of the entity's class. */
 export const keysOf = (builder: ArmQueryBuilder<ObjectLiteral>, rows: readonly Row[]): readonly ObjectLiteral[] =>
-  transformEach(builder, [...rows]).filter((key) => key !== undefined)
+  transformEach(undefined, builder, [...rows]).filter((key) => key !== undefined)
 
-function transform(builder: ArmQueryBuilder<ObjectLiteral>, rows: Row[]): ObjectLiteral[] {
+/** What lazy relations of entities read by: the transaction that the entities were read in. */
+interface LazyReader {
+  readonly transaction: QueryRunner | undefined
+}
+
+function transform(
+  reader: LazyReader | undefined,
+  builder: ArmQueryBuilder<ObjectLiteral>,
+  rows: Row[],
+): ObjectLiteral[] {
   const { expressionMap } = builder
   if (!expressionMap.mainAlias) return []
   const driver = builder.dataSource.driver as PostgresDriver
-  return new RawSqlResultsToEntityTransformer(expressionMap, driver, []).transform(rows, expressionMap.mainAlias)
+  const transformer = new RawSqlResultsToEntityTransformer(expressionMap, driver, [], reader?.transaction)
+  return transformer.transform(rows, expressionMap.mainAlias)
 }
 
 /** One entity a row, in the rows' order; TypeORM makes none of a row in which all that is selected is null. */
-function transformEach(builder: ArmQueryBuilder<ObjectLiteral>, rows: Row[]): (ObjectLiteral | undefined)[] {
-  const entities = transform(builder, rows)
-  return entities.length === rows.length ? entities : rows.map((row) => transform(builder, [row])[0])
+function transformEach(
+  reader: LazyReader | undefined,
+  builder: ArmQueryBuilder<ObjectLiteral>,
+  rows: Row[],
+): (ObjectLiteral | undefined)[] {
+  const entities = transform(reader, builder, rows)
+  return entities.length === rows.length ? entities : rows.map((row) => transform(reader, builder, [row])[0])
 }
 
 function* byShard(binding: EntityBinding, rows: readonly Row[]): Generator<ShardRows> {
@@ -148,23 +172,27 @@ const isLoadHeard = ({ runtime }: ShardAccess, { metadata, shards: [shard] }: En
 
 async function broadcastLoad(
   access: ShardAccess,
-  { metadata }: EntityBinding,
-  shard: Shard,
-  entities: ObjectLiteral[],
+  { metadata, shards: [shard] }: EntityBinding,
+  page: readonly (ObjectLiteral | undefined)[],
 ): Promise<void> {
-  const { dataSource } = access.runtime.handle(shard)
-  const runner =
-    (access.transaction ? await access.transaction.participant(shard) : undefined)?.queryRunner ??
-    dataSource.createQueryRunner('slave')
-  await runner.broadcaster.broadcast('Load', metadata, entities)
+  const entities = page.filter((entity) => entity !== undefined)
+  if (!shard || entities.length === 0) return
+  await access.asApplication(shard, ({ broadcaster }) => broadcaster.broadcast('Load', metadata, entities))
 }
 
-/** The entities of the keys with all that the find options ask for and their keys, in no order; all without keys. */
+interface FindByKeys {
+  /** All entities without keys. */
+  readonly keys: readonly ObjectLiteral[] | undefined
+  /** Listeners and subscribers are told by who asks, when it has all that it asked for. */
+  readonly isToldLater?: boolean
+}
+
+/** The entities of the keys with all that the find options ask for and their keys, in no order. */
 export async function findByKeys(
   manager: EntityManager,
   { metadata }: Pick<EntityBinding, 'metadata'>,
   options: FindManyOptions<ObjectLiteral>,
-  keys: readonly ObjectLiteral[] | undefined,
+  { keys, isToldLater = false }: FindByKeys,
 ): Promise<ObjectLiteral[]> {
   const find = (ids: readonly ObjectLiteral[] | undefined) => {
     const { skip: _skip, take: _take, ...rest } = options
@@ -172,6 +200,7 @@ export async function findByKeys(
     const builder = manager.createQueryBuilder(metadata.target, metadata.name)
     builder.setFindOptions({ ...rest, ...(select && { select }), where: cloneWhere(rest.where) } as never)
     if (ids) builder.andWhereInIds([...ids])
+    if (isToldLater) builder.callListeners(false)
     return builder.getMany()
   }
   if (!keys) return find(undefined)
@@ -188,7 +217,7 @@ export async function entitiesOf(
   { options, keys }: { options: FindManyOptions<ObjectLiteral>; keys: readonly ObjectLiteral[] },
 ): Promise<readonly (ObjectLiteral | undefined)[]> {
   if (keys.length === 0) return []
-  const found = await findByKeys(manager, { metadata }, options, keys)
+  const found = await findByKeys(manager, { metadata }, options, { keys })
   const byKey = new Map(found.map((entity) => [primaryKeyText(metadata, entity), entity]))
   const { strip } = selectKeys(metadata, options.select)
   for (const entity of found) strip(entity)
@@ -201,7 +230,7 @@ export async function entitiesOfRows(
   builder: ArmQueryBuilder<ObjectLiteral>,
   rows: readonly Row[],
 ): Promise<readonly (ObjectLiteral | undefined)[]> {
-  const entities = transformEach(builder, [...rows])
+  const entities = transformEach({ transaction: queryRunner }, builder, [...rows])
   const metadata = builder.expressionMap.mainAlias?.metadata
   if (!metadata) return entities
   const runner = queryRunner ?? dataSource.createQueryRunner('slave')

@@ -14,8 +14,8 @@ import { storedKeys } from '../binding/stored-keys'
 import { fillKey, keyValues } from '../find/with-key'
 import { checkHintedPlace, type OperationContext } from '../operations/operation-context'
 import { BoundClient } from '../runners/bound-client'
-import { ParticipantQueryRunner } from '../runners/participant-query-runner'
 import { unwrap } from '../runners/shard-access'
+import { ShardQueryRunner } from '../runners/shard-query-runner'
 import { generateKey } from '../writes/entity-graph'
 import { type LoadChunk, LoadChunks } from './load-chunks'
 import { type RowEncoder, rowEncoder } from './load-encoder'
@@ -279,8 +279,8 @@ export class RowLoad {
     const { access, binding } = this.context
     const { dataSource, bind } = access.runtime.handle(chunk.shard)
     const client = new BoundClient(connection, bind, chunk.shard.name, this.settings.fuse)
-    const { manager } = new ParticipantQueryRunner(dataSource, client)
-    const stored = await storedKeys(manager, binding.metadata, chunk.rows)
+    const runner = new ShardQueryRunner(dataSource, { client, isBound: true })
+    const stored = await storedKeys(runner.manager, binding.metadata, chunk.rows).finally(() => runner.release())
     if (stored.size === 0) this.caughtUp.add(chunk.shard)
     return [...chunk.rows.entries()].flatMap(([place, row]) =>
       stored.has(primaryKeyText(binding.metadata, row)) ? [] : [place],

@@ -1,62 +1,66 @@
-import type { EntityManager, ObjectLiteral } from 'typeorm'
-import { Broadcaster } from 'typeorm/subscriber/Broadcaster'
-import { inTransaction } from '../runners/in-transaction'
-import { quietly } from '../runners/quiet-transaction'
+import type { EntityManager, EntityMetadata, ObjectLiteral } from 'typeorm'
+import type { Broadcaster } from 'typeorm/subscriber/Broadcaster'
+import { BroadcasterResult } from 'typeorm/subscriber/BroadcasterResult'
+import type { WriteOrder } from '../../lookups/write-order'
+import { tellingBy } from '../runners/guarded-broadcaster'
 import { type ShardWrite, writeShards } from '../writes/write-shards'
 import type { OperationContext } from './operation-context'
 
-/** What subscribers hear of a write by condition. */
-export interface Announcement {
+/** What listeners and subscribers hear of a write by condition. */
+export interface CriteriaAnnouncement {
   readonly event: 'Update' | 'Remove' | 'SoftRemove' | 'Recover'
   /** What an update sets: a subscriber may change it before it is sent. */
   readonly values?: ObjectLiteral
 }
 
+/** What they hear of an insert. */
+export interface InsertAnnouncement {
+  readonly event: 'Insert'
+  /** In the order in which they were given. */
+  readonly rows: readonly ObjectLiteral[]
+}
+
+export type Announcement = CriteriaAnnouncement | InsertAnnouncement
+
 /**
- * Runs one write by condition on several shards. Subscribers hear of it as of one operation, once before and once after, from
- * the sharded data source: it is no one shard's.
+ * Runs a write that is one statement on one database, on several shards. Listeners and subscribers hear of it as of one
+ * operation, once before and once after, from the application's query runner. As with one statement, they have their turn
+ * outside of the transaction around the shards: what they write by themselves stays when the write fails.
  *
  * @throws what `writeShards` and subscribers throw
  */
-export function announcedWrite<T>(
+export async function announcedWrite<T>(
   { access, binding, openRunner }: OperationContext,
-  { event, values }: Announcement,
+  announcement: Announcement,
   writes: readonly ShardWrite<T>[],
+  { order }: { readonly order?: WriteOrder | undefined } = {},
 ): Promise<readonly T[]> {
-  const { metadata } = binding
-  return inTransaction(access, quietly(openRunner), async (inner, { broadcaster }) => {
-    await broadcaster.broadcast(`Before${event}`, metadata, values as never)
-    const results = await writeShards(
-      inner,
-      writes.map(({ shard, work }) => ({ shard, work: (manager: EntityManager) => muted(manager, work) })),
-      openRunner,
-    )
-    await broadcaster.broadcast(`After${event}`, metadata, values as never)
-    return results
-  })
-}
-
-/** Tells subscribers of statements, and not of the write that they are a part of. */
-class MutedBroadcaster extends Broadcaster {
-  override broadcastBeforeUpdateEvent(): void {}
-  override broadcastAfterUpdateEvent(): void {}
-  override broadcastBeforeRemoveEvent(): void {}
-  override broadcastAfterRemoveEvent(): void {}
-  override broadcastBeforeSoftRemoveEvent(): void {}
-  override broadcastAfterSoftRemoveEvent(): void {}
-  override broadcastBeforeRecoverEvent(): void {}
-  override broadcastAfterRecoverEvent(): void {}
-}
-
-/** Runs a shard's part of the write. The guard on what is written is not missed: it looks at entities, and here are none. */
-async function muted<T>(manager: EntityManager, work: (manager: EntityManager) => Promise<T>): Promise<T> {
-  const { queryRunner } = manager
-  if (!queryRunner) return work(manager)
-  const { broadcaster } = queryRunner
-  Object.assign(queryRunner, { broadcaster: new MutedBroadcaster(queryRunner) })
+  const runner = access.transaction ?? openRunner()
   try {
-    return await work(manager)
+    await tell(runner.broadcaster, 'Before', binding.metadata, announcement)
+    const results = await writeShards(access, writes.map(toldHere), openRunner, { order })
+    await tell(runner.broadcaster, 'After', binding.metadata, announcement)
+    return results
   } finally {
-    Object.assign(queryRunner, { broadcaster })
+    if (runner !== access.transaction) await runner.release()
   }
 }
+
+async function tell(
+  broadcaster: Broadcaster,
+  phase: 'Before' | 'After',
+  metadata: EntityMetadata,
+  announcement: Announcement,
+): Promise<void> {
+  const result = new BroadcasterResult()
+  if (announcement.event === 'Insert')
+    for (const row of announcement.rows) broadcaster[`broadcast${phase}InsertEvent`](result, metadata, row)
+  else broadcaster[`broadcast${phase}${announcement.event}Event`](result, metadata, announcement.values)
+  await result.wait()
+}
+
+/** A shard's part of the write, which tells nobody. */
+const toldHere = <T>({ work, ...write }: ShardWrite<T>): ShardWrite<T> => ({
+  ...write,
+  work: (manager: EntityManager) => tellingBy(manager.queryRunner, 'not-here', () => work(manager)),
+})

@@ -4,6 +4,7 @@ import {
   QueryFailedError,
   QueryRunnerAlreadyReleasedError,
   type ReplicationMode,
+  type Table,
   TransactionNotStartedError,
 } from 'typeorm'
 import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver'
@@ -44,14 +45,16 @@ import type { StatementContext } from '../statements/statement-run'
 import { checkInside, checkOutside } from './check-session'
 import { runSessionText } from './run-session-text'
 import { SessionControl, type SessionHost, type Telling } from './session-control'
+import { hasOnAllShards, loadShardedTable } from './sharded-tables'
 
 interface NodePart {
   readonly transaction: NodeTransaction
+  /** Those that were touched. */
+  readonly shards: Set<string>
   readonly runners: Map<string, ParticipantQueryRunner>
-  /** Runners of single operations, within their limits. They live as long as the transaction: entities may load by them. */
-  readonly limited: ParticipantQueryRunner[]
-  /** It speaks on the runner's own connection. */
   readonly isHome: boolean
+  /** It speaks on the connection that the runner has taken for itself. */
+  readonly isOwn: boolean
 }
 
 /** How the statements of one operation differ from those that a runner sends otherwise. */
@@ -73,8 +76,15 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
   declare readonly manager: EntityManager
   private readonly parts = new Map<string, Promise<NodePart>>()
   private readonly opened: NodePart[] = []
+  /** Connections by their nodes that a shard's runner holds, and shares with this one. */
+  private readonly adopted = new Map<string, NodeConnection>()
   /** The transaction ends: see `endParts`. */
   private ending = false
+  /** Its commit failed: to TypeORM it is active until somebody rolls it back, and to the nodes it is over. */
+  private hasFailedCommit = false
+  /** Queries that were asked for and have no answer yet. */
+  private running = 0
+  private isReleaseDue = false
   private lastCommit: Promise<void> | undefined
   private readonly undone = new UndoLog()
   /** What the session was told, which every node of a transaction is told. */
@@ -126,27 +136,33 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
     })
   }
 
-  /** The entity manager of a shard inside this transaction; with a fuse, one of the caller's own. */
-  async participant(shard: Shard, fuse?: Fuse): Promise<EntityManager> {
+  /** The entity manager of a shard inside this transaction. */
+  async participant(shard: Shard): Promise<EntityManager> {
+    this.admit(shard)
+    return this.runnerOf(await this.openNode(shard.node), shard).manager
+  }
+
+  async openParticipant(shard: Shard, fuse?: Fuse): Promise<ParticipantQueryRunner> {
     this.admit(shard)
     const part = await this.openNode(shard.node)
-    const own = this.runnerOf(part, shard)
-    if (!fuse) return own.manager
-    const runner = this.newRunner(part, shard, fuse)
-    part.limited.push(runner)
-    return runner.manager
+    part.shards.add(shard.name)
+    return this.newRunner(part, shard, fuse)
   }
 
   /** The connection of a shard's node inside this transaction. */
   async connectionFor(shard: Shard): Promise<NodeConnection> {
     this.admit(shard)
     const part = await this.openNode(shard.node)
-    this.runnerOf(part, shard)
+    part.shards.add(shard.name)
     return part.transaction.connection
   }
 
   get firstNode(): string | undefined {
     return this.opened[0]?.transaction.node
+  }
+
+  adopt(node: string, connection: NodeConnection): void {
+    this.adopted.set(node, connection)
   }
 
   /** Opens nodes one after the other, in the given order. */
@@ -156,6 +172,17 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
 
   /** Statements that name a sharded table are routed and merged; all others are the home node's. */
   override async query(query: string, parameters?: unknown[], useStructuredResult?: boolean): Promise<never> {
+    if (this.isReleased || this.isReleaseDue) throw new QueryRunnerAlreadyReleasedError()
+    this.running += 1
+    try {
+      return await this.answer(query, parameters, useStructuredResult)
+    } finally {
+      this.running -= 1
+      if (this.running === 0 && this.isReleaseDue) await this.release()
+    }
+  }
+
+  private async answer(query: string, parameters?: unknown[], useStructuredResult?: boolean): Promise<never> {
     const engine = this.engine()
     if (mayChangeSession(query)) {
       const result = await this.aboutSession(query, parameters)
@@ -163,7 +190,6 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
     }
     if (!engine?.mentions(query, Array.isArray(parameters) ? parameters : []))
       return this.atHomeInTime(engine, query, parameters, useStructuredResult)
-    if (this.isReleased) throw new QueryRunnerAlreadyReleasedError()
     if (parameters && !Array.isArray(parameters)) throw new NamedPlaceholdersNotSupportedError()
     const result = await engine.run(query, parameters ?? [], this.statementContext())
     if (result) return (useStructuredResult ? result : result.raw) as never
@@ -182,6 +208,38 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
     const [part, another] = parts
     if (part && !another) return this.control.run({ ...part, text: query }, parameters ?? [])
     return runSessionText(this, query, { parts, parameters: parameters ?? [], catalog })
+  }
+
+  override async hasTable(tableOrName: Table | string): Promise<boolean> {
+    const sharded = this.shardTable(tableOrName)
+    return sharded ? hasOnAllShards(this.statementContext().access, sharded) : super.hasTable(tableOrName)
+  }
+
+  override async hasColumn(tableOrName: Table | string, columnName: string): Promise<boolean> {
+    const sharded = this.shardTable(tableOrName)
+    if (!sharded) return super.hasColumn(tableOrName, columnName)
+    return hasOnAllShards(this.statementContext().access, sharded, columnName)
+  }
+
+  protected override async loadTables(tableNames?: string[]): Promise<Table[]> {
+    const names = tableNames ?? []
+    const home = names.filter((name) => !this.shardTable(name))
+    const tables = tableNames && home.length === 0 ? [] : await super.loadTables(tableNames && home)
+    const { access } = this.statementContext()
+    const catalog = this.engine()?.catalog
+    for (const sharded of names.flatMap((name) => this.shardTable(name) ?? [])) {
+      const isOfGroup = (name: string) => catalog?.table(undefined, name)?.group === sharded.table.group
+      const { searchSchema: schema } = this.runtime().pool(this.runtime().map.home).facts
+      const table = await loadShardedTable(access, sharded, { schema, isOfGroup })
+      if (table) tables.push(table)
+    }
+    return tables
+  }
+
+  private shardTable(tableOrName: Table | string) {
+    const { schema, tableName } = this.driver.parseTableName(tableOrName)
+    const table = this.engine()?.catalog.table(schema, tableName)
+    return table && { table, shards: this.runtime().map.groups.get(table.group) ?? [] }
   }
 
   async moveRows({ from, text, parameters }: MovingStatement, moves: RowMoves): Promise<number> {
@@ -235,7 +293,7 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
    * @throws ShardedError SESSION_NOT_HELD where those would not have what the session was told
    */
   get transaction(): this | undefined {
-    if (this.isTransactionActive) return this
+    if (this.isInTransaction) return this
     checkOutside(this.script)
     return undefined
   }
@@ -257,7 +315,7 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
   private async sendHome(query: string, parameters?: unknown[], useStructuredResult?: boolean): Promise<never> {
     const fuse = this.operationLimits?.shardFuse()
     if (fuse) return this.atHomeWithin(fuse, query, parameters, useStructuredResult)
-    if (this.isTransactionActive) await this.openNode(this.runtime().map.home)
+    if (this.isInTransaction) await this.openNode(this.runtime().map.home)
     this.shortUses += 1
     try {
       return (await super.query(query, parameters as never, useStructuredResult as never)) as never
@@ -289,7 +347,7 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
     let lease: Lease | undefined
     try {
       fuse.check()
-      if (this.isTransactionActive) await fuse.race(this.openNode(map.home))
+      if (this.isInTransaction) await fuse.race(this.openNode(map.home))
       else lease = await this.runtime().pool(map.home).acquire(undefined, fuse)
       const { connection }: { connection: NodeConnection } = lease ?? (await this.connect())
       const client = new BoundClient(connection, (text) => text, undefined, fuse)
@@ -319,7 +377,7 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
     if (!engine?.mentions(query)) {
       if (this.operationLimits)
         throw new ShardedError('LIMITS_UNSUPPORTED', 'withLimits does not reach a stream of unsharded tables.', {})
-      if (this.isTransactionActive) await this.openNode(this.runtime().map.home)
+      if (this.isInTransaction) await this.openNode(this.runtime().map.home)
       return super.stream(query, parameters as never, onEnd as never, onError as never)
     }
     if (this.isReleased) throw new QueryRunnerAlreadyReleasedError()
@@ -335,6 +393,9 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
    * a transaction take it without one, for they always come to an end.
    */
   override async connect(): Promise<BoundClient> {
+    // Where a shard's runner holds a connection of the home node for this one, it needs none of its own.
+    const adopted = this.adopted.size > 0 ? this.adopted.get(this.runtime().map.home) : undefined
+    if (adopted) return new BoundClient(adopted, (text) => text, undefined)
     if (this.shortUses > 0 && !this.isTransactionActive) return super.connect()
     if (this.turn || this.databaseConnection) return super.connect()
     this.turn = this.runtime().pool(this.runtime().map.home).transactions.take(this)
@@ -359,7 +420,13 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
     connection.onRetire(await this.turn)
   }
 
+  /** Statements are the transaction's. After a commit that failed they are, as the server has it, each their own. */
+  get isInTransaction(): boolean {
+    return this.isTransactionActive && !this.hasFailedCommit
+  }
+
   override async startTransaction(isolationLevel?: IsolationLevel): Promise<void> {
+    if (this.hasFailedCommit) this.settleFailedCommit()
     const isolation = isolationLevel ?? this.dataSource.options.isolationLevel
     validateIsolationLevel(this.driver.supportedIsolationLevels, isolation)
     await this.start(isolation)
@@ -471,7 +538,9 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
     if (this.hasEndedBefore()) return
     if (!this.isTransactionActive || this.ending) throw new TransactionNotStartedError()
     await this.broadcaster.broadcast('BeforeTransactionCommit')
-    if (this.transactionDepth > 1) {
+    if (this.hasFailedCommit) {
+      this.settleFailedCommit()
+    } else if (this.transactionDepth > 1) {
       await this.releaseSavepoint(levelName(this.transactionDepth - 1))
       this.transactionDepth -= 1
     } else {
@@ -480,6 +549,8 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
       } catch (error) {
         this.undone.rollback(0)
         this.script.end({ committed: false })
+        this.isTransactionActive = true
+        this.hasFailedCommit = true
         throw error
       }
       this.undone.clear()
@@ -499,7 +570,10 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
     if (this.hasEndedBefore()) return
     if (!this.isTransactionActive || this.ending) throw new TransactionNotStartedError()
     await this.broadcaster.broadcast('BeforeTransactionRollback')
-    if (this.transactionDepth > 1) {
+    if (this.hasFailedCommit) {
+      // The error of the commit is what the caller has to hear of: there is nothing left to roll back.
+      this.settleFailedCommit()
+    } else if (this.transactionDepth > 1) {
       await this.rollbackToSavepoint(levelName(this.transactionDepth - 1))
       this.transactionDepth -= 1
     } else {
@@ -516,6 +590,9 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
 
   /** Gives all connections back; a transaction that nobody ended is rolled back by closing them. */
   override async release(): Promise<void> {
+    // A query that was asked for before is answered, as on a connection that goes back to its pool with a query under way.
+    this.isReleaseDue = this.running > 0 && !this.isInTransaction
+    if (this.isReleaseDue) return
     // One that is under way is not to be disturbed.
     await this.lastCommit
     if (this.parts.size > 0) this.finish(await this.endParts())
@@ -525,7 +602,13 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
     await super.release()
   }
 
+  private settleFailedCommit(): void {
+    this.hasFailedCommit = false
+    this.isTransactionActive = false
+  }
+
   private runnerOf(part: NodePart, shard: Shard): ParticipantQueryRunner {
+    part.shards.add(shard.name)
     const known = part.runners.get(shard.name)
     if (known) return known
     const runner = this.newRunner(part, shard)
@@ -591,18 +674,21 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
   private async openPart(node: string): Promise<NodePart> {
     const runtime = this.runtime()
     const { isolation, script } = this
-    const part = { runners: new Map(), limited: [], isHome: node === runtime.map.home }
+    const isHome = node === runtime.map.home
+    const part = { shards: new Set<string>(), runners: new Map(), isHome }
     const settings = { isolation, script: () => script.forNode(part) }
     const pool = runtime.pool(node)
+    const adopted = this.adopted.get(node)
     // The home node's part speaks on this runner's own connection, which may have been taken before the transaction.
-    const client: BoundClient | undefined = part.isHome ? await this.connect() : undefined
+    const client = adopted || !isHome ? undefined : await this.connect()
     if (client) await this.holdTurn(client)
-    const transaction = client
-      ? await NodeTransaction.over(node, client.connection, settings)
+    const held = adopted ?? client?.connection
+    const transaction = held
+      ? await NodeTransaction.over(node, held, settings)
       : await NodeTransaction.open(pool, this, settings)
     // Before it may wait for a lock.
     if (pool.pooling !== 'none' && pool.lockWatch) await transaction.connection.learnPid()
-    return { transaction, ...part }
+    return { transaction, ...part, isOwn: client !== undefined }
   }
 
   private async openParts(): Promise<readonly NodePart[]> {
@@ -616,7 +702,7 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
     if (this.ending) throw new TransactionNotStartedError()
     this.ending = true
     const parts = await this.openParts()
-    for (const part of parts) for (const runner of [...part.runners.values(), ...part.limited]) runner.end()
+    for (const part of parts) for (const runner of part.runners.values()) runner.end()
     return parts
   }
 
@@ -628,12 +714,12 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
     this.transactionDepth = 0
     this.isTransactionActive = false
     this.unpreparable.inTransaction = false
-    for (const { transaction, isHome } of parts) {
+    for (const { transaction, isOwn } of parts) {
       const { connection } = transaction
       connection.lockWatch = undefined
       const broken = !connection.isAtRest
       transaction.release(broken)
-      if (broken && isHome) this.closeConnection()
+      if (broken && isOwn) this.closeConnection()
     }
     this.ending = false
   }
@@ -671,11 +757,11 @@ function singleShard(first: string, second: string): ShardedError {
   )
 }
 
-function participantOf({ transaction, runners }: NodePart, mustDecide: boolean): Participant {
+function participantOf({ transaction, shards }: NodePart, mustDecide: boolean): Participant {
   const { node, connection } = transaction
   return {
     node,
-    shards: [...runners.keys()],
+    shards: [...shards],
     isFailed: connection.isTransactionFailed,
     mustDecide,
     get isOpen() {

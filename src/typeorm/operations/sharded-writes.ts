@@ -27,6 +27,8 @@ import { fillKey, keyValues, withKeyPredicate } from '../find/with-key'
 import { locateRows } from '../reads/locate-rows'
 import { inSavepoint, inTransaction } from '../runners/in-transaction'
 import { mergeDeleteResults, mergeInsertResults, mergeUpdateResults } from '../runners/merge-results'
+import { quietly } from '../runners/quiet-transaction'
+import type { ShardTransaction } from '../runners/shard-transaction'
 import { showRows } from '../runners/show-rows'
 import type { ShownRow } from '../runners/shown-row'
 import { type Criteria, criteriaWhere, narrowCriteria } from '../writes/criteria'
@@ -36,14 +38,14 @@ import { type PlacedEntity, placeEntities } from '../writes/place-entities'
 import { carryChanged, movesTo, shownBefore } from '../writes/save-moved'
 import { saveOrder, upsertOrder } from '../writes/save-order'
 import { shownWithoutId } from '../writes/shown-without-id'
-import { writeShards } from '../writes/write-shards'
-import { type Announcement, announcedWrite } from './announced-write'
+import { type ShardWrite, writeShards } from '../writes/write-shards'
+import { type Announcement, announcedWrite, type CriteriaAnnouncement } from './announced-write'
 import { checkHintedPlace, checkWidth, hintedShard, type OperationContext, routeOperation } from './operation-context'
 
 /** A write by condition: what TypeORM does on one shard with that shard's criteria. */
 type CriteriaWrite<T> = (manager: EntityManager, criteria: unknown) => Promise<T>
 
-interface CriteriaOperation<T> extends Announcement {
+interface CriteriaOperation<T> extends CriteriaAnnouncement {
   readonly work: CriteriaWrite<T>
 }
 
@@ -65,10 +67,10 @@ async function writeByCriteria<T>(
   const [only, another] = shards
   if (only && !another) {
     const write = { shard: only, work: (manager: EntityManager) => work(manager, routed.criteria) }
-    return writeShards(access, [write], context.openRunner)
+    return writeAnnounced(context, { event, ...(values && { values }) }, [write])
   }
   const narrow = narrowCriteria(binding, routed, (target) => access.runtime.bindingOf(target))
-  return announcedWrite(
+  return writeAnnounced(
     context,
     { event, ...(values && { values }) },
     shards.map((shard) => ({ shard, work: (manager: EntityManager) => work(manager, narrow(shard.index)) })),
@@ -147,15 +149,26 @@ async function writeEverywhere<T>(
   context: OperationContext,
   name: string,
   work: (manager: EntityManager) => Promise<T>,
-  announcement?: Announcement,
+  announcement?: CriteriaAnnouncement,
 ): Promise<readonly T[]> {
   const { access, binding, hint } = context
   const shards = hint?.kind === 'shard' ? [hintedShard(binding, hint.shard)] : binding.shards
   checkWidth(context, { name, writes: true }, shards.length)
   const writes = shards.map((shard) => ({ shard, work }))
-  return announcement && writes.length > 1
-    ? announcedWrite(context, announcement, writes)
-    : writeShards(access, writes, context.openRunner)
+  return announcement ? writeAnnounced(context, announcement, writes) : writeShards(access, writes, context.openRunner)
+}
+
+/** On one shard TypeORM tells of the write itself, but where it is in a transaction that one database would not have. */
+function writeAnnounced<T>(
+  context: OperationContext,
+  announcement: Announcement,
+  writes: readonly ShardWrite<T>[],
+  options: { readonly order?: WriteOrder | undefined } = {},
+): Promise<readonly T[]> {
+  const { access, binding, openRunner } = context
+  return writes.length > 1 || access.runtime.lookups.maintains(binding.entity.group)
+    ? announcedWrite(context, announcement, writes, options)
+    : writeShards(access, writes, openRunner, options)
 }
 
 export async function updateAll(
@@ -334,16 +347,18 @@ async function insertRows(context: OperationContext, insertion: Insertion): Prom
 }
 
 async function insertPlaced(
-  { access, binding, openRunner }: OperationContext,
+  context: OperationContext,
   places: ReadonlyMap<Shard, readonly number[]>,
   { given, work, workOnAll, isAlwaysOnAll }: Insertion,
   order: WriteOrder | undefined,
 ): Promise<InsertResult> {
+  const { access, binding, openRunner } = context
   const rows = Array.isArray(given) ? given : [given]
+  const announcement = { event: 'Insert', rows } as const
   const [only = binding.shards[0], another] = places.keys()
   if (!another && !isAlwaysOnAll) {
     const whole = only ? [{ shard: only, work: (manager: EntityManager) => work(manager, given) }] : []
-    const [result] = await writeShards(access, whole, openRunner, { order })
+    const [result] = await writeAnnounced(context, announcement, whole, { order })
     return result ?? new InsertResultClass()
   }
   if (workOnAll) {
@@ -355,8 +370,9 @@ async function insertPlaced(
     }
   }
   const parts = [...places]
-  const results = await writeShards(
-    access,
+  const results = await writeAnnounced(
+    context,
+    announcement,
     parts.map(([shard, list]) => ({
       shard,
       work: (manager: EntityManager) =>
@@ -365,7 +381,6 @@ async function insertPlaced(
           list.flatMap((place) => rows[place] ?? []),
         ),
     })),
-    openRunner,
     { order },
   )
   return mergeInsertResults(
@@ -460,27 +475,37 @@ async function persistPlaced(
   }
   const { target } = binding.metadata
   const isUntold = options?.listeners === false
+  const isOneShard = groups.size < 2 && !access.transaction
+  // Of an operation over several shards the data is the transaction's, and not each shard's to set and take away.
+  const { data, ...shared } = options ?? {}
+  const own = isOneShard ? options : shared
   const writes = [...groups].map(([shard, list]) => ({
     shard,
     untold: isUntold ? placed.flatMap((one) => (one.shard === shard ? one.graph : [])) : [],
     work: (manager: EntityManager): Promise<unknown> =>
-      showRows(manager, shownTo(placed, shard, given), (on) => persistOn(on, mode, [target, list, options])),
+      showRows(manager, shownTo(placed, shard, given), (on) => persistOn(on, mode, [target, list, own])),
   }))
   const moves = placed.flatMap((one) => one.moves ?? [])
   const order = saveOrder(placed.map(({ graph }) => graph))
+  const together = { order, entities: () => inTurn(placed) }
+  const withData = (transaction: ShardTransaction, work: () => Promise<unknown>) =>
+    isOneShard ? work() : carrying(transaction, data, work)
   if (moves.length > 0) {
     await inSavepoint(access, context.openRunner, async (inner, transaction) => {
       const shards = [...moves.map(({ from }) => from), ...groups.keys()]
       await transaction.openNodes([...new Set(shards.map(({ node }) => node))].sort())
       await carryChanged(inner, transaction, moves)
-      await writeShards(inner, writes, context.openRunner, { order })
+      await withData(transaction, () => writeShards(inner, writes, context.openRunner, together))
     })
-  } else if (options?.transaction === false && !access.transaction) {
-    for (const write of writes) await writeShards(access, [write], context.openRunner)
+  } else if (access.transaction) {
+    const { transaction } = access
+    await withData(transaction, () => writeShards(access, writes, context.openRunner, together))
   } else if (writes.length > 1 || access.runtime.lookups.maintains(binding.entity.group)) {
-    await inTransaction(access, deferred(context.openRunner), (inner, transaction) => {
+    // One database needs no transaction for what is one statement there: its rows are written all or not at all.
+    const open = options?.transaction === false ? quietly(context.openRunner) : deferred(context.openRunner)
+    await inTransaction(access, open, (inner, transaction) => {
       const begun = writes.map((write) => begins(transaction, write))
-      return writeShards(inner, begun, context.openRunner, { order })
+      return withData(transaction, () => writeShards(inner, begun, context.openRunner, together))
     })
   } else {
     await writeShards(access, writes, context.openRunner)
@@ -501,6 +526,27 @@ const shownTo = (placed: readonly PlacedEntity[], shard: Shard, given: GivenIds)
     given,
   ),
 ]
+
+/** As one database tells of them: what was given, and then what is reached from each. */
+function inTurn(placed: readonly PlacedEntity[]): readonly ObjectLiteral[] {
+  const given = placed.map(({ entity }) => entity)
+  return [...new Set([...given, ...placed.flatMap(({ graph }) => graph.map(({ entity }) => entity))])]
+}
+
+/** Runs work of a transaction with the data of `save`, which subscribers find at their query runner. */
+async function carrying<T>(
+  transaction: ShardTransaction,
+  data: object | undefined,
+  work: () => Promise<T>,
+): Promise<T> {
+  const before = transaction.data
+  if (data) transaction.data = data
+  try {
+    return await work()
+  } finally {
+    transaction.data = before
+  }
+}
 
 /** `preload`: the row of the object's primary key, with the object's values over it; undefined where there is none. */
 export async function preload(context: OperationContext, like: ObjectLiteral): Promise<ObjectLiteral | undefined> {

@@ -50,7 +50,9 @@ export async function rememberedFind(
     if (records.length === 0) return []
     const { expressionMap, alias } = statement
     const driver = dataSource.driver as PostgresDriver
-    const transformer = new RawSqlResultsToEntityTransformer(expressionMap, driver, [], queryRunner)
+    // Lazy relations keep it: that of a transaction alone is of use to them.
+    const lasting = queryRunner?.isTransactionActive ? queryRunner : undefined
+    const transformer = new RawSqlResultsToEntityTransformer(expressionMap, driver, [], lasting)
     const entities: ObjectLiteral[] = transformer.transform(records, alias)
     await runner.broadcaster.broadcast('Load', binding.metadata, entities)
     return entities

@@ -14,8 +14,9 @@ export async function inTransaction<T>(
 ): Promise<T> {
   if (access.transaction) return work(access, access.transaction)
   const leave = await access.runtime.lookups.enterWrite()
-  const runner = openRunner()
+  let runner: ShardTransaction | undefined
   try {
+    runner = openRunner()
     await runner.startTransaction()
     try {
       const result = await work(new ShardAccess(access.runtime, runner, access.limits), runner)
@@ -26,8 +27,8 @@ export async function inTransaction<T>(
       throw error
     }
   } finally {
-    await runner.release()
-    leave()
+    // Whatever the release throws: a place that is not given back is lost for as long as the process lives.
+    await Promise.resolve(runner?.release()).finally(leave)
   }
 }
 

@@ -1,17 +1,10 @@
-import type { EntityMetadata, ObjectLiteral, QueryRunner } from 'typeorm'
-import { Broadcaster } from 'typeorm/subscriber/Broadcaster'
-import type { BroadcasterResult } from 'typeorm/subscriber/BroadcasterResult'
+import type { EntityMetadata, ObjectLiteral } from 'typeorm'
 import { ShardedError } from '../../errors/sharded-error'
-import { placeholderSchema } from '../../planning/bind-shard-names'
 import { keyText } from '../../routing/route'
 import type { Shard } from '../../topology/shard'
-import { quoted } from '../../values/quoted'
 import { type EntityBinding, keyOf, requireKey, shardOfKey } from '../binding/entity-binding'
 import { checkIdSlot, shardsOfObject } from '../binding/entity-ids'
-import { primaryKeyText } from '../binding/primary-key-text'
 import type { ShardTransaction } from './shard-transaction'
-import type { ShownRow } from './shown-row'
-import type { Unfilled } from './unfilled'
 
 /** What the guard has to know of rows. */
 export interface GuardedRows {
@@ -135,138 +128,4 @@ function checkId(shard: Shard, binding: EntityBinding, entity: ObjectLiteral): v
       { details: { entity: binding.entity.name, column: id.propertyPath, shard: shard.name } },
     )
   }
-}
-
-/** False of what TypeORM loads to learn the ids of relations: primary keys and join columns. */
-function isWhole({ columns }: EntityMetadata, entity: ObjectLiteral): boolean {
-  const others = columns.filter((column) => !column.isPrimary && !column.relationMetadata && column.isSelect)
-  return others.length === 0 || others.some((column) => column.getEntityValue(entity) !== undefined)
-}
-
-/**
- * The events of a shard's query runner, with the guard after all listeners and subscribers. The guard is no subscriber:
- * TypeORM computes every change anew after a subscriber had its turn, and sends it the events of every query and load.
- */
-export class GuardedBroadcaster extends Broadcaster {
-  private shown: readonly ShownRow[] = []
-  private unfilled: readonly Unfilled[] = []
-
-  constructor(
-    private readonly runner: ConstructorParameters<typeof Broadcaster>[0],
-    private readonly guard: KeyGuard,
-    private readonly shard: Shard,
-  ) {
-    super(runner)
-  }
-
-  /** Rows that are to be seen otherwise than they are when they are next loaded, by the save that says so. */
-  showBefore(rows: readonly ShownRow[]): void {
-    this.shown = rows
-  }
-
-  /** Keeps what is written while the work runs as it is when all listeners had their turn. */
-  async keeping<T>(unfilled: Unfilled, work: () => Promise<T>): Promise<T> {
-    const { unfilled: before } = this
-    this.unfilled = [...before, unfilled]
-    try {
-      return await work()
-    } finally {
-      this.unfilled = before
-    }
-  }
-
-  override broadcastLoadEvent(...event: Parameters<Broadcaster['broadcastLoadEvent']>): void {
-    const [, metadata, entities] = event
-    for (const row of this.shown) {
-      if (row.target !== metadata.target) continue
-      const loaded = entities.find(
-        (entity) => primaryKeyText(metadata, entity) === row.primaryKey && isWhole(metadata, entity),
-      )
-      if (!loaded) continue
-      row.show(loaded)
-      this.shown = this.shown.filter((one) => one !== row)
-    }
-    super.broadcastLoadEvent(...event)
-  }
-
-  override broadcastBeforeInsertEvent(
-    result: BroadcasterResult,
-    metadata: EntityMetadata,
-    entity: ObjectLiteral | undefined,
-  ): void {
-    this.keepAfter(result, metadata, entity, () => super.broadcastBeforeInsertEvent(result, metadata, entity))
-    this.guard.checkInsert(this.shard, metadata, entity)
-    if (entity && this.guard.isStale(metadata, entity))
-      result.promises.push(this.guard.checkStillHere(this.shard, { metadata, entity }, this.transaction))
-  }
-
-  override broadcastBeforeUpdateEvent(...event: Parameters<Broadcaster['broadcastBeforeUpdateEvent']>): void {
-    const [result, metadata, entity, databaseEntity] = event
-    this.keepAfter(result, metadata, entity, () => super.broadcastBeforeUpdateEvent(...event))
-    this.guard.checkUpdate(this.shard, metadata, entity, databaseEntity)
-    if (entity && databaseEntity && this.guard.isMovable(metadata))
-      result.promises.push(this.holdRow({ metadata, entity: databaseEntity }))
-  }
-
-  override broadcastBeforeRemoveEvent(...event: Parameters<Broadcaster['broadcastBeforeRemoveEvent']>): void {
-    const [result, metadata, entity] = event
-    this.keepAfter(result, metadata, entity, () => super.broadcastBeforeRemoveEvent(...event))
-  }
-
-  override broadcastBeforeSoftRemoveEvent(...event: Parameters<Broadcaster['broadcastBeforeSoftRemoveEvent']>): void {
-    const [result, metadata, entity] = event
-    this.keepAfter(result, metadata, entity, () => super.broadcastBeforeSoftRemoveEvent(...event))
-  }
-
-  override broadcastBeforeRecoverEvent(...event: Parameters<Broadcaster['broadcastBeforeRecoverEvent']>): void {
-    const [result, metadata, entity] = event
-    this.keepAfter(result, metadata, entity, () => super.broadcastBeforeRecoverEvent(...event))
-  }
-
-  /** What listeners change stays changed, also where the write fails. */
-  private keepAfter(
-    { promises }: BroadcasterResult,
-    metadata: EntityMetadata,
-    entity: ObjectLiteral | undefined,
-    tellListeners: () => void,
-  ): void {
-    const { unfilled } = this
-    const before = promises.length
-    tellListeners()
-    if (!entity || unfilled.length === 0) return
-    const keep = () => {
-      for (const one of unfilled) one.keep(entity, metadata)
-    }
-    if (promises.length === before) keep()
-    else promises.push(Promise.all(promises.slice(before)).then(keep))
-  }
-
-  /**
-   * Locks the row of an update. TypeORM does not look whether its UPDATE found one: of a row that moves away at the same
-   * time, the change would be lost.
-   */
-  private async holdRow({ metadata, entity }: GuardedEntity): Promise<void> {
-    const { driver } = metadata.dataSource
-    const where = metadata.primaryColumns.map(({ databaseName }, index) => `${quoted(databaseName)} = $${index + 1}`)
-    const values = metadata.primaryColumns.map((column): unknown =>
-      driver.preparePersistentValue(column.getEntityValue(entity), column),
-    )
-    const text = `SELECT 1 FROM "${placeholderSchema}".${quoted(metadata.tableName)} WHERE ${where.join(' AND ')} FOR UPDATE`
-    const { records } = await this.runner.query(text, values, true)
-    if (records.length === 0) await this.guard.checkStillHere(this.shard, { metadata, entity }, this.transaction)
-  }
-
-  private get transaction(): ShardTransaction | undefined {
-    return (this.runner as { readonly transaction?: ShardTransaction }).transaction
-  }
-}
-
-/** Runs work on a shard's query runner; keeps the objects that it writes as they are when all listeners had their turn. */
-export function keepingIn<T>(
-  runner: Pick<QueryRunner, 'broadcaster'> | undefined,
-  unfilled: Unfilled,
-  work: () => Promise<T>,
-): Promise<T> {
-  const { broadcaster } = runner ?? {}
-  return broadcaster instanceof GuardedBroadcaster ? broadcaster.keeping(unfilled, work) : work()
 }

@@ -1,7 +1,6 @@
 import type { IsolationLevel } from 'typeorm/driver/types/IsolationLevel'
 import type { BoundClient } from './bound-client'
-import type { ShardDataSource } from './shard-data-source'
-import { ShardQueryRunner } from './shard-query-runner'
+import { ShardQueryRunner, type ShardSource } from './shard-query-runner'
 import type { ShardTransaction } from './shard-transaction'
 
 /**
@@ -12,47 +11,67 @@ import type { ShardTransaction } from './shard-transaction'
 export class ParticipantQueryRunner extends ShardQueryRunner {
   /** What TypeORM's own start of a transaction does: it is told of the one that there is. */
   private told: (() => Promise<void>) | undefined
+  private hasStarted = true
+  /** Transactions inside of it that TypeORM has started here. */
+  private nested = 0
 
-  /** @param transaction what it is a part of; undefined for the statements of a scatter, which write nothing */
-  constructor(dataSource: ShardDataSource, client: BoundClient, transaction?: ShardTransaction) {
-    // The statements of a scatter are bound already.
-    super(dataSource, 'master', transaction && dataSource.words, transaction)
-    this.databaseConnection = client
-    this.isTransactionActive = true
-    this.transactionDepth = 1
-    dataSource.guarded(this)
-    dataSource.createEntityManager(this)
+  constructor(
+    source: ShardSource,
+    private readonly boundClient: BoundClient,
+    private readonly part: ShardTransaction,
+    { isBound = false }: { readonly isBound?: boolean } = {},
+  ) {
+    super(source, { client: boundClient, application: part, isBound })
   }
 
+  override get transaction(): ShardTransaction {
+    return this.part
+  }
+
+  protected override get isInTransaction(): boolean {
+    return this.hasStarted && !this.isReleased
+  }
+
+  override async connect(): Promise<unknown> {
+    return this.boundClient
+  }
+
+  /** Its transaction's end releases it. */
   override async release(): Promise<void> {}
 
   /** Lets the next operation start a transaction, as it does where it has work; it then is in this one, and so does not end it. */
   onStart(told: () => Promise<void>): void {
     this.told = told
-    this.isTransactionActive = false
+    this.hasStarted = false
   }
 
   override async startTransaction(isolationLevel?: IsolationLevel): Promise<void> {
-    if (this.isTransactionActive || !this.told) return super.startTransaction(isolationLevel)
-    await this.told()
-    this.isTransactionActive = true
+    if (this.hasStarted) {
+      await super.startTransaction(isolationLevel)
+      this.nested += 1
+      return
+    }
+    await this.told?.()
+    this.hasStarted = true
   }
 
   override async commitTransaction(): Promise<void> {
-    if (!this.isOutermost) return super.commitTransaction()
+    if (this.endsNested()) return super.commitTransaction()
   }
 
   override async rollbackTransaction(): Promise<void> {
-    if (!this.isOutermost) return super.rollbackTransaction()
+    if (this.endsNested()) return super.rollbackTransaction()
   }
 
-  private get isOutermost(): boolean {
-    return this.told !== undefined && this.transactionDepth === 1
+  /** False where what TypeORM ends is the transaction that it was told of: that one is ended by who opened it. */
+  private endsNested(): boolean {
+    if (this.nested === 0) return this.told === undefined
+    this.nested -= 1
+    return true
   }
 
   /** After the transaction's end: TypeORM then refuses to use the runner. */
   end(): void {
-    this.isTransactionActive = false
     this.isReleased = true
   }
 }

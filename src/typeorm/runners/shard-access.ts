@@ -7,14 +7,14 @@ import type { NodeConnection } from '../../execution/node-connection'
 import type { CursorHost } from '../../execution/node-cursors'
 import { OperationEnded } from '../../execution/operation-ended'
 import { OperationLimits } from '../../execution/operation-limits'
-import { takePermits } from '../../execution/permits'
+import { type Permits, takePermits } from '../../execution/permits'
 import type { ScatterLimits } from '../../execution/scatter-limits'
 import type { Row } from '../../merging/row'
 import type { NodeStatement } from '../../planning/scatter-statement'
 import type { Shard } from '../../topology/shard'
 import { BoundClient } from './bound-client'
-import { LeasedQueryRunner } from './leased-query-runner'
 import { ParticipantQueryRunner } from './participant-query-runner'
+import { ShardQueryRunner } from './shard-query-runner'
 import type { ShardRuntime } from './shard-runtime'
 import type { ShardTransaction } from './shard-transaction'
 
@@ -52,11 +52,18 @@ export class ShardAccess {
   ) {}
 
   /** Runs TypeORM's own operation on one shard. @throws DEADLINE_EXCEEDED, ROW_BUDGET_EXCEEDED, the reason of an abort */
-  async onShard<T>(shard: Shard, work: (manager: EntityManager) => Promise<T>): Promise<T> {
+  async onShard<T>(shard: Shard, work: (manager: EntityManager) => Promise<T>, permits?: Permits): Promise<T> {
     const fuse = this.limits.shardFuse()
     try {
-      if (fuse) return await this.withinLimits(shard, fuse, work)
-      return await work(this.transaction ? await this.transaction.participant(shard) : this.runtime.managerOf(shard))
+      fuse?.check()
+      if (fuse && this.transaction) return await this.apart(this.transaction, shard, work, fuse)
+      if (this.transaction) return await work(await this.transaction.participant(shard))
+      const runner = this.runtime.handle(shard).dataSource.operationRunner({ fuse, permits })
+      try {
+        return await work(runner.manager)
+      } finally {
+        await runner.release()
+      }
     } catch (error) {
       throw unwrap(error)
     } finally {
@@ -129,16 +136,49 @@ export class ShardAccess {
     })
   }
 
-  private async withinLimits<T>(shard: Shard, fuse: Fuse, work: (manager: EntityManager) => Promise<T>): Promise<T> {
-    fuse.check()
-    if (this.transaction) return await work(await fuse.race(this.transaction.participant(shard, fuse)))
-    const { dataSource, bind } = this.runtime.handle(shard)
-    const lease = await this.runtime.pool(shard.node).acquire(shard.name, fuse)
-    const runner = new LeasedQueryRunner(dataSource, new BoundClient(lease.connection, bind, shard.name, fuse), lease)
+  /** As `onShard`, in a transaction on a query runner of its own, which may be set up for this work alone. */
+  async onShardApart<T>(shard: Shard, work: (manager: EntityManager) => Promise<T>): Promise<T> {
+    const { transaction } = this
+    if (!transaction) return this.onShard(shard, work)
+    const fuse = this.limits.shardFuse()
+    try {
+      return await this.apart(transaction, shard, work, fuse)
+    } catch (error) {
+      throw unwrap(error)
+    } finally {
+      fuse?.close()
+    }
+  }
+
+  /** As `onShard`, for one of many shards at once: outside of a transaction each statement waits for a permit of a scatter. */
+  onOneOfMany<T>(shard: Shard, work: (manager: EntityManager) => Promise<T>): Promise<T> {
+    return this.onShard(shard, work, this.runtime.pool(shard.node).scatters)
+  }
+
+  /** Runs work with the query runner that users see of this operation: the transaction's, or one that is released then. */
+  async asApplication<T>(shard: Shard, work: (runner: ShardTransaction) => Promise<T>): Promise<T> {
+    if (this.transaction) return work(this.transaction)
+    const runner = this.runtime.handle(shard).dataSource.openApplicationRunner()
+    try {
+      return await work(runner)
+    } finally {
+      await runner.release()
+    }
+  }
+
+  /** On a query runner in the transaction that others, as subscribers that write, do not work with. */
+  private async apart<T>(
+    transaction: ShardTransaction,
+    shard: Shard,
+    work: (manager: EntityManager) => Promise<T>,
+    fuse: Fuse | undefined,
+  ): Promise<T> {
+    const opening = transaction.openParticipant(shard, fuse)
+    const runner = await (fuse?.race(opening) ?? opening)
     try {
       return await work(runner.manager)
     } finally {
-      await runner.release()
+      runner.end()
     }
   }
 
@@ -211,7 +251,17 @@ export class ShardAccess {
   ): Promise<readonly Row[]> {
     const [name = ''] = shards
     const client = new BoundClient(connection, (bound) => bound, onlyOf(shards), fuse)
-    return new ParticipantQueryRunner(this.runtime.handle({ name }).dataSource, client).query(text, [...parameters])
+    const { dataSource } = this.runtime.handle({ name })
+    if (this.transaction)
+      return new ParticipantQueryRunner(dataSource, client, this.transaction, { isBound: true }).query(text, [
+        ...parameters,
+      ])
+    const runner = new ShardQueryRunner(dataSource, { client, isBound: true })
+    try {
+      return await runner.query(text, [...parameters])
+    } finally {
+      await runner.release()
+    }
   }
 }
 

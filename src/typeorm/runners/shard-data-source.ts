@@ -1,5 +1,6 @@
 import {
   DataSource,
+  type EntityManager,
   type EntityTarget,
   type ObjectLiteral,
   type QueryRunner,
@@ -10,13 +11,16 @@ import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver'
 import type { NodePool } from '../../execution/node-pool'
 import type { Shard } from '../../topology/shard'
 import type { EntityBinding } from '../binding/entity-binding'
+import { ApplicationLogger } from './application-logger'
 import { ShardQueryBuilder } from './array-insert-query-builder'
 import type { BindText } from './bound-client'
-import { GuardedBroadcaster, type KeyGuard } from './key-guard'
+import type { KeyGuard } from './key-guard'
 import type { OwnWords } from './own-words'
 import { FacadePool, pgFacade } from './pg-facade'
+import { PooledClient, type PooledClientSettings } from './pooled-client'
 import { refuseSessionOf } from './refuse-session'
-import { ShardQueryRunner } from './shard-query-runner'
+import { ShardQueryRunner, type ShardSource } from './shard-query-runner'
+import type { ShardTransaction } from './shard-transaction'
 import { ShardedResultCache } from './sharded-result-cache'
 
 /** What a shard's data source shares with all others. */
@@ -25,6 +29,7 @@ export interface ShardTemplate {
   readonly guard: KeyGuard
   readonly words: OwnWords
   readonly bindingOf: (target: unknown) => EntityBinding | undefined
+  readonly openRunner: () => ShardTransaction
   readonly synchronizeShard: (shard: Shard, drop: boolean) => Promise<void>
   readonly dropShard: (shard: Shard) => Promise<void>
 }
@@ -34,9 +39,11 @@ export interface ShardTemplate {
  * statement bound to the shard. It costs some kilobytes and no connection, and is ready as soon as it is made.
  * Schema work needs the real catalog and goes to a short-lived full data source.
  */
-export class ShardDataSource extends DataSource {
+export class ShardDataSource extends DataSource implements ShardSource {
   readonly shard: Shard
+  readonly bind: BindText
   private readonly template: ShardTemplate
+  private readonly pool: () => NodePool
 
   constructor(template: ShardTemplate, shard: Shard, pool: () => NodePool, bind: BindText) {
     const { dataSource } = template
@@ -49,6 +56,8 @@ export class ShardDataSource extends DataSource {
       nativeDriver: false,
     } as never)
     this.shard = shard
+    this.bind = bind
+    this.pool = pool
     this.template = template
     const { queryResultCache: cache } = dataSource
     const { facts } = pool()
@@ -60,13 +69,15 @@ export class ShardDataSource extends DataSource {
     driver.schema = facts.searchSchema
     driver.isGeneratedColumnsSupported = true
     Object.assign(this, {
-      logger: dataSource.logger,
+      // Those that TypeORM makes itself show no query runner to anybody.
+      logger: isBrought(dataSource.options.logger) ? new ApplicationLogger(dataSource.logger) : dataSource.logger,
       namingStrategy: dataSource.namingStrategy,
       entityMetadatas: dataSource.entityMetadatas,
       entityMetadatasMap: dataSource.entityMetadatasMap,
       subscribers: dataSource.subscribers,
       options: { ...this.options, cache: dataSource.options.cache },
-      queryResultCache: cache && new ShardedResultCache(() => dataSource.queryResultCache ?? cache, shard.name),
+      queryResultCache:
+        cache && new ShardedResultCache(() => dataSource.queryResultCache ?? cache, template.openRunner, shard.name),
       isInitialized: true,
     })
   }
@@ -98,18 +109,34 @@ export class ShardDataSource extends DataSource {
     return new ShardQueryBuilder(this, entityOrRunner as QueryRunner | undefined)
   }
 
-  override createQueryRunner(mode: ReplicationMode = 'master'): QueryRunner {
-    const runner = new ShardQueryRunner(this, mode, this.words)
-    return this.guarded(Object.assign(runner, { manager: this.createEntityManager(runner) }))
+  /** A session of this shard: a query runner that keeps the connection that it takes. */
+  override createQueryRunner(mode?: ReplicationMode): QueryRunner {
+    return new ShardQueryRunner(this, mode ? { mode } : {})
   }
 
   get words(): OwnWords {
     return this.template.words
   }
 
-  /** Lets the guard look at what a query runner of this shard writes. */
-  guarded<Runner extends QueryRunner>(runner: Runner): Runner {
-    return Object.assign(runner, { broadcaster: new GuardedBroadcaster(runner, this.template.guard, this.shard) })
+  /** A query runner for one operation, which holds a connection only while it sends a statement, or is in a transaction. */
+  operationRunner(limits: Pick<PooledClientSettings, 'fuse' | 'permits'> = {}): ShardQueryRunner {
+    const { bind, shard } = this
+    const client = new PooledClient({ pool: this.pool(), bind, shard: shard.name, ...limits })
+    return new ShardQueryRunner(this, { client, fuse: limits.fuse })
+  }
+
+  /** A manager of this shard inside a transaction, which opens the shard's node when it is first used. */
+  joining(transaction: ShardTransaction): EntityManager {
+    return new ShardQueryRunner(this, { application: transaction }).manager
+  }
+
+  /** A query runner of the application's data source: what users see of this shard's. */
+  openApplicationRunner(): ShardTransaction {
+    return this.template.openRunner()
+  }
+
+  get guard(): KeyGuard {
+    return this.template.guard
   }
 
   /** @throws ShardedError SESSION_NEEDS_RUNNER for what would stay in a session of the pool */
@@ -137,3 +164,5 @@ export class ShardDataSource extends DataSource {
 
   protected override async buildMetadatas(): Promise<void> {}
 }
+
+const isBrought = (logger: unknown): boolean => typeof logger === 'object' && logger !== null

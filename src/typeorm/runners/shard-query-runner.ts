@@ -1,83 +1,126 @@
-import { Readable } from 'node:stream'
-import { type EntityManager, QueryRunnerAlreadyReleasedError, type ReplicationMode } from 'typeorm'
-import type { Driver } from 'typeorm/driver/Driver'
-import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver'
-import { PostgresQueryRunner } from 'typeorm/driver/postgres/PostgresQueryRunner'
-import type { ReadStream } from 'typeorm/platform/PlatformTools'
-import type { QueryResult } from 'typeorm/query-runner/QueryResult'
-import { ShardedError } from '../../errors/sharded-error'
-import { mayNameOtherTables } from '../../sql/reads-tables'
+import type { DataSource, EntityManager, ReplicationMode } from 'typeorm'
+import type { IsolationLevel } from 'typeorm/driver/types/IsolationLevel'
+import type { Fuse } from '../../execution/fuse'
 import type { Shard } from '../../topology/shard'
+import { type BindText, BoundClient } from './bound-client'
+import { GuardedBroadcaster } from './guarded-broadcaster'
+import type { KeyGuard } from './key-guard'
 import type { OwnWords } from './own-words'
-import type { ShardStatement } from './shard-statement'
+import { OwnWordsQueryRunner } from './own-words-query-runner'
+import type { PooledClient } from './pooled-client'
 import type { ShardTransaction } from './shard-transaction'
 
-/** The data source of one shard, as its runners need it. */
-interface ShardSource {
-  readonly driver: Driver
+/** A shard's data source, as its query runners need it. */
+export interface ShardSource extends DataSource {
   readonly shard: Shard
+  readonly bind: BindText
+  readonly guard: KeyGuard
+  readonly words: OwnWords
+  /** A query runner of the application's data source, in no transaction. */
+  openApplicationRunner(): ShardTransaction
 }
 
-/** A query runner of one shard: what the application's own words name in its statements is bound, read elsewhere, or refused. */
-export class ShardQueryRunner extends PostgresQueryRunner {
+export interface ShardQueryRunnerSettings {
+  readonly mode?: ReplicationMode
+  /** What it speaks on outside of transactions. Without one it takes a connection, as TypeORM's runner does, and keeps it. */
+  readonly client?: PooledClient | BoundClient | undefined
+  /** The application's runner that it is a part of. Without one it opens its own, when that is needed. */
+  readonly application?: ShardTransaction
+  readonly fuse?: Fuse | undefined
+  /** Its statements are bound to the shard already. */
+  readonly isBound?: boolean
+}
+
+/**
+ * TypeORM's query runner of one shard: what TypeORM itself works with. Its transactions are those of a query runner of the
+ * application's data source, and that one is what users see, in events, in loggers and by lazy relations: it reads all
+ * shards, and a write to another node joins the transaction.
+ */
+export class ShardQueryRunner extends OwnWordsQueryRunner {
   declare readonly manager: EntityManager
-  /** What it is a part of; undefined for a runner of the shard's own data source. */
-  readonly transaction: ShardTransaction | undefined
+  private applicationRunner: ShardTransaction | undefined
+  private ownData: object = {}
 
-  /** @param words undefined for statements that were bound before */
   constructor(
-    private readonly shardSource: ShardSource,
-    mode: ReplicationMode,
-    private readonly words: OwnWords | undefined,
-    transaction?: ShardTransaction,
+    protected readonly source: ShardSource,
+    private readonly settings: ShardQueryRunnerSettings = {},
   ) {
-    super(shardSource.driver as PostgresDriver, mode)
-    this.transaction = transaction
+    super(source, settings.mode ?? 'master', settings.isBound ? undefined : source.words)
+    this.applicationRunner = settings.application
+    this.broadcaster = new GuardedBroadcaster(this, source.guard, source.shard)
+    source.createEntityManager(this)
   }
 
-  override async query(query: string, parameters?: unknown[], useStructuredResult?: boolean): Promise<never> {
-    const { words } = this
-    if (!words || !mayNameOtherTables(query)) return this.send(query, parameters, useStructuredResult)
-    if (this.isReleased) throw new QueryRunnerAlreadyReleasedError()
-    const statement = this.statement(query, parameters)
-    const text = await words.textOn(statement)
-    if (text !== undefined) return this.send(text, parameters, useStructuredResult)
-    const result = await this.overShards(words, statement)
-    return (useStructuredResult ? result : result.raw) as never
+  static {
+    // TypeScript lets no accessor override a property. The state is the application runner's: a subscriber may begin there.
+    Object.defineProperties(ShardQueryRunner.prototype, {
+      isTransactionActive: {
+        get(this: ShardQueryRunner) {
+          return this.isInTransaction
+        },
+        // TypeORM sets it in its constructor; whatever else changes it is overridden here.
+        set() {},
+      },
+      data: {
+        get(this: ShardQueryRunner) {
+          return this.applicationRunner ? this.applicationRunner.data : this.ownData
+        },
+        set(this: ShardQueryRunner, data: object) {
+          if (this.applicationRunner) this.applicationRunner.data = data as never
+          else this.ownData = data
+        },
+      },
+    })
   }
 
-  override async stream(
-    query: string,
-    parameters?: unknown[],
-    onEnd?: () => unknown,
-    onError?: (error: Error) => unknown,
-  ): Promise<ReadStream> {
-    const { words } = this
-    if (!words || !mayNameOtherTables(query))
-      return super.stream(query, parameters as never, onEnd as never, onError as never)
-    const statement = this.statement(query, parameters)
-    const text = await words.textOn(statement)
-    if (text !== undefined) return super.stream(text, parameters as never, onEnd as never, onError as never)
-    const rows = Readable.from((await this.overShards(words, statement)).records ?? [])
-    if (onEnd) rows.once('close', onEnd)
-    return rows as unknown as ReadStream
+  /** The query runner that users see in place of this one. */
+  get application(): ShardTransaction {
+    if (this.applicationRunner) return this.applicationRunner
+    const runner = this.source.openApplicationRunner()
+    runner.data = this.data as never
+    this.applicationRunner = runner
+    return runner
   }
 
-  private statement(text: string, parameters: unknown): ShardStatement {
-    return { shard: this.shardSource.shard, text, parameters: Array.isArray(parameters) ? parameters : [] }
+  /** The transaction that it is in. */
+  override get transaction(): ShardTransaction | undefined {
+    return this.applicationRunner?.isTransactionActive ? this.applicationRunner : undefined
   }
 
-  /** @throws ShardedError STATEMENT_UNSUPPORTED in a transaction that no other shard is part of: its own writes would not be seen */
-  private async overShards(words: OwnWords, statement: ShardStatement): Promise<QueryResult> {
-    if (this.transaction || !this.isTransactionActive) return words.overShards(statement, this.transaction)
-    throw new ShardedError(
-      'STATEMENT_UNSUPPORTED',
-      `A statement in a transaction of ${statement.shard.name} alone names rows of other shards.`,
-      { details: { shard: statement.shard.name, statement: statement.text.slice(0, 500) } },
-    )
+  protected get isInTransaction(): boolean {
+    return this.applicationRunner?.isTransactionActive === true
   }
 
-  private send(query: string, parameters?: unknown[], useStructuredResult?: boolean): Promise<never> {
-    return super.query(query, parameters as never, useStructuredResult as never) as Promise<never>
+  /** The shard's client in the transaction, or else what it speaks on outside of any. */
+  override async connect(): Promise<unknown> {
+    const { transaction, settings } = this
+    if (!transaction) return settings.client ?? super.connect()
+    const { shard, bind } = this.source
+    const opening = transaction.connectionFor(shard)
+    const connection = await (settings.fuse?.race(opening) ?? opening)
+    return new BoundClient(connection, bind, shard.name, settings.fuse)
+  }
+
+  override async startTransaction(isolationLevel?: IsolationLevel): Promise<void> {
+    const { application, settings } = this
+    if (!settings.client && !application.isTransactionActive) {
+      const { connection } = (await super.connect()) as BoundClient
+      application.adopt(this.source.shard.node, connection)
+    }
+    return application.startTransaction(isolationLevel)
+  }
+
+  override async commitTransaction(): Promise<void> {
+    this.settings.fuse?.check()
+    return this.application.commitTransaction()
+  }
+
+  override async rollbackTransaction(): Promise<void> {
+    return this.application.rollbackTransaction()
+  }
+
+  override async release(): Promise<void> {
+    if (this.applicationRunner && !this.settings.application) await this.applicationRunner.release()
+    await super.release()
   }
 }

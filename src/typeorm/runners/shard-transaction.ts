@@ -8,12 +8,16 @@ import type { ShardStatement } from './shard-statement'
 
 /** A transaction over shards: a query runner that opens nodes as they are touched. */
 export interface ShardTransaction extends QueryRunner {
-  /** The entity manager of a shard inside this transaction; with a fuse, one of the caller's own. */
-  participant(shard: Shard, fuse?: Fuse): Promise<EntityManager>
+  /** The entity manager of a shard inside this transaction. */
+  participant(shard: Shard): Promise<EntityManager>
+  /** A shard's query runner inside this transaction that nobody else works with; within the limits of one operation. */
+  openParticipant(shard: Shard, fuse?: Fuse): Promise<Participation>
   /** The connection of a shard's node inside this transaction. */
   connectionFor(shard: Shard): Promise<NodeConnection>
   /** The node that it opened first, whose time is that of the transaction; undefined before it opens any. */
   readonly firstNode: string | undefined
+  /** Has a node's part of the next transaction speak on a connection that somebody else holds and gives back. */
+  adopt(node: string, connection: NodeConnection): void
   /** Opens nodes one after the other, in the given order. */
   openNodes(nodes: readonly string[]): Promise<void>
   /** Runs an UPDATE that may set the shard key of one shard's rows and so move them. @returns how many rows it found */
@@ -26,6 +30,13 @@ export interface ShardTransaction extends QueryRunner {
   onRollback(undo: () => void): void
   /** What its operations are narrowed to. */
   readonly narrowing?: { readonly cacheScope: string | undefined } | undefined
+}
+
+/** A query runner of one shard, for one piece of work in a transaction. */
+export interface Participation {
+  readonly manager: EntityManager
+  /** The work is done: TypeORM then refuses to use it. */
+  end(): void
 }
 
 /** An UPDATE of a shard key, for rows of one shard. */

@@ -10,6 +10,8 @@ import { isShardTransaction } from './shard-transaction'
 export class ShardedResultCache implements QueryResultCache {
   constructor(
     private readonly cache: () => QueryResultCache,
+    /** Opens a query runner of the application's data source. */
+    private readonly openRunner: () => QueryRunner,
     /** The shard whose data source reads. */
     private readonly shard?: string,
   ) {}
@@ -31,7 +33,7 @@ export class ShardedResultCache implements QueryResultCache {
     queryRunner?: QueryRunner,
   ): Promise<QueryResultCacheOptions | undefined> {
     if (this.isApart(queryRunner)) return undefined
-    return this.cache().getFromCache(this.scoped(options, queryRunner), inTransaction(queryRunner))
+    return this.onRunner(queryRunner, (runner) => this.cache().getFromCache(this.scoped(options, queryRunner), runner))
   }
 
   async storeInCache(
@@ -40,7 +42,9 @@ export class ShardedResultCache implements QueryResultCache {
     queryRunner?: QueryRunner,
   ): Promise<void> {
     if (this.isApart(queryRunner)) return
-    await this.cache().storeInCache(this.scoped(options, queryRunner), savedCache, inTransaction(queryRunner))
+    await this.onRunner(queryRunner, (runner) =>
+      this.cache().storeInCache(this.scoped(options, queryRunner), savedCache, runner),
+    )
   }
 
   isExpired(savedCache: QueryResultCacheOptions): boolean {
@@ -55,6 +59,21 @@ export class ShardedResultCache implements QueryResultCache {
     const { shard } = this
     const own = shard === undefined ? identifiers : identifiers.map((identifier) => scopedName(shard, identifier))
     return this.cache().remove(own, inTransaction(queryRunner))
+  }
+
+  /**
+   * Outside of a transaction a cache has a query runner for one call: its connection is given back before the shards are
+   * asked. Who waits for a turn on a node holds no connection.
+   */
+  private async onRunner<T>(given: QueryRunner | undefined, work: (runner: QueryRunner) => Promise<T>): Promise<T> {
+    const transaction = inTransaction(given)
+    if (transaction) return work(transaction)
+    const runner = this.openRunner()
+    try {
+      return await work(runner)
+    } finally {
+      await runner.release()
+    }
   }
 
   /** A transaction of a shard does not hold the home node: what it has not committed must not be cached for others. */
@@ -76,9 +95,5 @@ export class ShardedResultCache implements QueryResultCache {
 
 const scopedName = (shard: string, name: string): string => `${shard}:${name}`
 
-/**
- * The runner in a transaction; outside of one the cache takes a connection of its own, and gives it back before the
- * shards are asked: who waits for a turn on a node holds no connection.
- */
 const inTransaction = (queryRunner: QueryRunner | undefined): QueryRunner | undefined =>
   isShardTransaction(queryRunner) && queryRunner.isTransactionActive ? queryRunner : undefined

@@ -1,5 +1,5 @@
 import type { EntityManager } from 'typeorm'
-import { GuardedBroadcaster } from './key-guard'
+import { GuardedBroadcaster } from './guarded-broadcaster'
 import type { ShownRow } from './shown-row'
 
 /** Runs a save that is to see these rows as they are shown; on a query runner of its own where the manager has none. */

@@ -1,4 +1,5 @@
-import { DataSource, type EntityMetadata, type QueryRunner } from 'typeorm'
+import { DataSource, type EntityMetadata } from 'typeorm'
+import type { QueryResultCache } from 'typeorm/cache/QueryResultCache'
 import { Query } from 'typeorm/driver/Query'
 import type { SqlInMemory } from 'typeorm/driver/SqlInMemory'
 import type { NodePool } from '../../execution/node-pool'
@@ -64,7 +65,7 @@ export class SchemaDataSource extends DataSource {
         shard === undefined && {
           connect: async () => undefined,
           disconnect: async () => undefined,
-          synchronize: (runner: QueryRunner) => cache.synchronize(runner),
+          synchronize: () => this.synchronizeCache(cache),
         },
     })
   }
@@ -144,6 +145,16 @@ export class SchemaDataSource extends DataSource {
       entityMetadatas: own,
       entityMetadatasMap: new Map(own.map((metadata) => [metadata.target, metadata])),
     })
+  }
+
+  /** Of a cache that the application brought, it is the application's query runner that makes its table. */
+  private async synchronizeCache(cache: QueryResultCache): Promise<void> {
+    const runner = this.target.template.createQueryRunner()
+    try {
+      await cache.synchronize(runner)
+    } finally {
+      await runner.release()
+    }
   }
 
   private async dropCache(): Promise<void> {

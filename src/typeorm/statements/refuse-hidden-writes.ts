@@ -1,8 +1,8 @@
 import type { InsertStmt, MergeStmt, Node } from '@pgsql/types'
 import { ShardedError } from '../../errors/sharded-error'
+import { conflictTarget } from '../../routing/conflict-target'
 import { isTreeObject, visit } from '../../sql/tree'
 import type { Shard } from '../../topology/shard'
-import { conflictTarget } from './conflict-places'
 import type { Place, ReadStatement } from './statement-run'
 import { idsTellShards, insertedKeys, keyChangeOf, refuseConflictKeys } from './write-statement'
 

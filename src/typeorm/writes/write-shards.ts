@@ -1,12 +1,13 @@
-import type { EntityManager } from 'typeorm'
+import type { EntityManager, ObjectLiteral } from 'typeorm'
 import { pushTo } from '../../collections/push-to'
 
 import { ShardedError } from '../../errors/sharded-error'
 import type { WriteOrder } from '../../lookups/write-order'
 import type { Shard } from '../../topology/shard'
 import { maintainLookups } from '../lookups/maintain-lookups'
+import { EventRounds } from '../runners/event-rounds'
+import { keepingIn, tellingBy } from '../runners/guarded-broadcaster'
 import { inSavepoint, inTransaction } from '../runners/in-transaction'
-import { keepingIn } from '../runners/key-guard'
 import { quietly } from '../runners/quiet-transaction'
 import type { ShardAccess } from '../runners/shard-access'
 import type { ShardTransaction } from '../runners/shard-transaction'
@@ -21,6 +22,11 @@ export interface ShardWrite<T> {
   readonly untold?: readonly GraphNode[]
 }
 
+export interface WriteShardsOptions {
+  readonly order?: WriteOrder | undefined
+  readonly entities?: (() => readonly ObjectLiteral[]) | undefined
+}
+
 /**
  * Runs a write on its shards. On one shard it is TypeORM's own operation, as it is. On several, it runs in one
  * transaction a node, all committed only after all have succeeded: nodes at once, the shards of a node in turn, since
@@ -28,6 +34,7 @@ export interface ShardWrite<T> {
  * shard is written in a transaction too, and the lookups with it. Where it fails, objects are what they were before.
  *
  * @param options.order of the rows on one database, where the operation has one
+ * @param options.entities all that the operation changes, in the order in which one database would tell of them
  * @returns the results in the order of `writes`
  * @throws ShardedError PARTIAL_COMMIT, LOOKUP_ORDER_UNKNOWN; QueryFailedError of a `@GlobalUnique`; else the first error, after everything is rolled back
  */
@@ -35,7 +42,7 @@ export async function writeShards<T>(
   access: ShardAccess,
   writes: readonly ShardWrite<T>[],
   openRunner: () => ShardTransaction,
-  { order }: { readonly order?: WriteOrder | undefined } = {},
+  { order, entities }: WriteShardsOptions = {},
 ): Promise<readonly T[]> {
   const [only, another] = writes
   const { lookups } = access.runtime
@@ -51,7 +58,7 @@ export async function writeShards<T>(
     return await run(access, quietly(openRunner), async (inner, transaction) => {
       // In one order everywhere, so that two writes never wait for each other's connections.
       await transaction.openNodes(nodes)
-      return runAll(inner, writes, { unfilled, order })
+      return runAll(inner, writes, { unfilled, order, entities })
     })
   } catch (error) {
     // Some of the rows are there then.
@@ -60,27 +67,72 @@ export async function writeShards<T>(
   }
 }
 
+interface RunAll extends WriteShardsOptions {
+  readonly unfilled: Unfilled
+}
+
 async function runAll<T>(
   access: ShardAccess,
   writes: readonly ShardWrite<T>[],
-  { unfilled, order }: { readonly unfilled: Unfilled; readonly order: WriteOrder | undefined },
+  { unfilled, order, entities }: RunAll,
 ): Promise<readonly T[]> {
-  const results = new Map<ShardWrite<T>, T>()
-  const byNode = new Map<string, ShardWrite<T>[]>()
-  for (const write of writes) pushTo(byNode, write.shard.node, write)
-  const keeping = (work: (manager: EntityManager) => Promise<T>) => (manager: EntityManager) =>
-    keepingIn(manager.queryRunner, unfilled, () => work(manager))
-  const runNode = async (list: readonly ShardWrite<T>[]) => {
-    for (const write of list) results.set(write, await access.onShard(write.shard, keeping(write.work)))
-  }
-  // Every node has to come to rest before a rollback: a write that still ran would send its next statement after it.
-  const settled = await Promise.allSettled([...byNode.values()].map(runNode))
-  const failed = settled.find((one) => one.status === 'rejected')
-  if (failed) throw failed.reason
+  const keeping = writes.map(({ work, ...write }): ShardWrite<T> => {
+    const kept = (manager: EntityManager) => keepingIn(manager.queryRunner, unfilled, () => work(manager))
+    return { ...write, work: kept }
+  })
+  const results = await (entities && isHeard(access, writes)
+    ? runInRounds(access, keeping, entities())
+    : runByNode(access, keeping))
   await maintainLookups(
     access,
     writes.map(({ shard }) => shard),
     order,
   )
+  return results
+}
+
+const isHeard = ({ runtime }: ShardAccess, [first, another]: readonly ShardWrite<unknown>[]): boolean =>
+  first !== undefined && another !== undefined && runtime.handle(first.shard).dataSource.subscribers.length > 0
+
+/** Nodes at once, the shards of a node in turn. */
+async function runByNode<T>(access: ShardAccess, writes: readonly ShardWrite<T>[]): Promise<readonly T[]> {
+  const results = new Map<ShardWrite<T>, T>()
+  const byNode = new Map<string, ShardWrite<T>[]>()
+  for (const write of writes) pushTo(byNode, write.shard.node, write)
+  const runNode = async (list: readonly ShardWrite<T>[]) => {
+    for (const write of list) results.set(write, await access.onShardApart(write.shard, write.work))
+  }
+  // Every node has to come to rest before a rollback: a write that still ran would send its next statement after it.
+  const settled = await Promise.allSettled([...byNode.values()].map(runNode))
+  const failed = settled.find((one) => one.status === 'rejected')
+  if (failed) throw failed.reason
   return writes.map((write) => results.get(write) as T)
+}
+
+/** All shards at once, step by step, so that subscribers hear of one operation: see `EventRounds`. */
+async function runInRounds<T>(
+  access: ShardAccess,
+  writes: readonly ShardWrite<T>[],
+  entities: readonly ObjectLiteral[],
+): Promise<readonly T[]> {
+  const places = new Map(entities.map((entity, place) => [entity, place]))
+  const rounds = new EventRounds((entity) => places.get(entity) ?? places.size)
+  const parts = writes.map((write) => ({ ...write, member: rounds.join() }))
+  let first: { readonly reason: unknown } | undefined
+  const run = async ({ shard, work, member }: (typeof parts)[number]): Promise<T> => {
+    try {
+      const telling = (manager: EntityManager) => tellingBy(manager.queryRunner, member, () => work(manager))
+      const result = await access.onShardApart(shard, telling)
+      member.end()
+      return result
+    } catch (reason) {
+      // What came first is what went wrong: the statements of a node after one that failed fail too.
+      first ??= { reason }
+      member.end({ reason })
+      throw reason
+    }
+  }
+  const settled = await Promise.allSettled(parts.map(run))
+  if (first) throw first.reason
+  return settled.map((one) => (one.status === 'fulfilled' ? one.value : (undefined as never)))
 }

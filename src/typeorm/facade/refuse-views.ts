@@ -1,0 +1,30 @@
+import type { DataSource, EntityMetadata } from 'typeorm'
+import type { Refusals } from '../../errors/refusals'
+import { ShardedError } from '../../errors/sharded-error'
+import type { StatementEngine } from '../statements/statement-engine'
+
+/**
+ * Looks at the views of the home node: PostgreSQL makes a view of tables of its own database, and rows of shards are not all
+ * in one. The query of the view, asked of the data source, reads them all.
+ */
+export async function refuseViews(
+  dataSource: DataSource,
+  views: readonly EntityMetadata[],
+  { engine, refusals }: { readonly engine: StatementEngine; readonly refusals: Refusals },
+): Promise<void> {
+  for (const { name, expression } of views) {
+    const text = typeof expression === 'function' ? expression(dataSource).getQuery() : expression
+    const read = text !== undefined && engine.mentions(text) ? await engine.understand(text) : undefined
+    if (!read) continue
+    const tables = [...new Set(read.analysis.uses.map(({ table }) => table.name))]
+    refusals.attempt(() => {
+      throw new ShardedError(
+        'VIEW_OVER_SHARDS',
+        `The view ${name} reads ${tables.join(', ')}, whose rows are on shards.`,
+        {
+          details: { entity: name, tables },
+        },
+      )
+    })
+  }
+}

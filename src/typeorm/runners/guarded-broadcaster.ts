@@ -1,0 +1,237 @@
+import type { EntityMetadata, ObjectLiteral, QueryRunner } from 'typeorm'
+import type { Broadcaster } from 'typeorm/subscriber/Broadcaster'
+import type { BroadcasterResult } from 'typeorm/subscriber/BroadcasterResult'
+import { placeholderSchema } from '../../planning/bind-shard-names'
+import type { Shard } from '../../topology/shard'
+import { quoted } from '../../values/quoted'
+import { primaryKeyText } from '../binding/primary-key-text'
+import { ApplicationBroadcaster, type EventHost } from './application-broadcaster'
+import type { ChangeEvent, ChangeKind, RoundMember } from './event-rounds'
+import type { KeyGuard } from './key-guard'
+import type { ShardTransaction } from './shard-transaction'
+import type { ShownRow } from './shown-row'
+import type { Unfilled } from './unfilled'
+
+/** Who tells listeners and subscribers of what a shard writes: its runner at once, the rounds of an operation, or others. */
+export type Telling = 'at-once' | 'not-here' | RoundMember
+
+/** A query runner of a shard whose events these are. */
+export interface GuardedHost extends EventHost {
+  /** The transaction that it is in. */
+  readonly transaction: ShardTransaction | undefined
+}
+
+interface Change {
+  readonly result: BroadcasterResult
+  readonly metadata: EntityMetadata
+  readonly entity: ObjectLiteral | undefined
+}
+
+/**
+ * The events of a shard's query runner, with the guard after all listeners and subscribers. The guard is no subscriber:
+ * TypeORM computes every change anew after a subscriber had its turn, and sends it the events of every query and load.
+ */
+export class GuardedBroadcaster extends ApplicationBroadcaster {
+  private shown: readonly ShownRow[] = []
+  private unfilled: readonly Unfilled[] = []
+  private telling: Telling = 'at-once'
+
+  constructor(
+    private readonly guarded: GuardedHost,
+    private readonly guard: KeyGuard,
+    private readonly shard: Shard,
+  ) {
+    super(guarded)
+  }
+
+  /** Rows that are to be seen otherwise than they are when they are next loaded, by the save that says so. */
+  showBefore(rows: readonly ShownRow[]): void {
+    this.shown = rows
+  }
+
+  /** Keeps what is written while the work runs as it is when all listeners had their turn. */
+  async keeping<T>(unfilled: Unfilled, work: () => Promise<T>): Promise<T> {
+    const { unfilled: before } = this
+    this.unfilled = [...before, unfilled]
+    try {
+      return await work()
+    } finally {
+      this.unfilled = before
+    }
+  }
+
+  /** Has others tell of what the work changes, or tells in their rounds. */
+  async tellingBy<T>(telling: Telling, work: () => Promise<T>): Promise<T> {
+    const { telling: before } = this
+    this.telling = telling
+    try {
+      return await work()
+    } finally {
+      this.telling = before
+    }
+  }
+
+  override broadcastLoadEvent(...event: Parameters<Broadcaster['broadcastLoadEvent']>): void {
+    const [, metadata, entities] = event
+    for (const row of this.shown) {
+      if (row.target !== metadata.target) continue
+      const loaded = entities.find(
+        (entity) => primaryKeyText(metadata, entity) === row.primaryKey && isWhole(metadata, entity),
+      )
+      if (!loaded) continue
+      row.show(loaded)
+      this.shown = this.shown.filter((one) => one !== row)
+    }
+    super.broadcastLoadEvent(...event)
+  }
+
+  override broadcastBeforeInsertEvent(...event: Parameters<Broadcaster['broadcastBeforeInsertEvent']>): void {
+    const [result, metadata, entity] = event
+    this.before(
+      'Insert',
+      { result, metadata, entity },
+      {
+        tell: (own) => super.broadcastBeforeInsertEvent(own, metadata, entity),
+        check: () => {
+          this.guard.checkInsert(this.shard, metadata, entity)
+          if (!entity || !this.guard.isStale(metadata, entity)) return undefined
+          return this.guard.checkStillHere(this.shard, { metadata, entity }, this.guarded.transaction)
+        },
+      },
+    )
+  }
+
+  override broadcastBeforeUpdateEvent(...event: Parameters<Broadcaster['broadcastBeforeUpdateEvent']>): void {
+    const [result, metadata, entity, databaseEntity, ...changed] = event
+    this.before(
+      'Update',
+      { result, metadata, entity },
+      {
+        tell: (own) => super.broadcastBeforeUpdateEvent(own, metadata, entity, databaseEntity, ...changed),
+        check: () => {
+          this.guard.checkUpdate(this.shard, metadata, entity, databaseEntity)
+          if (!entity || !databaseEntity || !this.guard.isMovable(metadata)) return undefined
+          return this.holdRow(metadata, databaseEntity)
+        },
+      },
+    )
+  }
+
+  override broadcastBeforeRemoveEvent(...event: Parameters<Broadcaster['broadcastBeforeRemoveEvent']>): void {
+    const [result, metadata, entity, ...rest] = event
+    const tell = (own: BroadcasterResult) => super.broadcastBeforeRemoveEvent(own, metadata, entity, ...rest)
+    this.before('Remove', { result, metadata, entity }, { tell })
+  }
+
+  override broadcastBeforeSoftRemoveEvent(...event: Parameters<Broadcaster['broadcastBeforeSoftRemoveEvent']>): void {
+    const [result, metadata, entity, ...rest] = event
+    const tell = (own: BroadcasterResult) => super.broadcastBeforeSoftRemoveEvent(own, metadata, entity, ...rest)
+    this.before('SoftRemove', { result, metadata, entity }, { tell })
+  }
+
+  override broadcastBeforeRecoverEvent(...event: Parameters<Broadcaster['broadcastBeforeRecoverEvent']>): void {
+    const [result, metadata, entity, ...rest] = event
+    const tell = (own: BroadcasterResult) => super.broadcastBeforeRecoverEvent(own, metadata, entity, ...rest)
+    this.before('Recover', { result, metadata, entity }, { tell })
+  }
+
+  override broadcastAfterInsertEvent(...event: Parameters<Broadcaster['broadcastAfterInsertEvent']>): void {
+    const [result, metadata, entity, ...rest] = event
+    const tell = (own: BroadcasterResult) => super.broadcastAfterInsertEvent(own, metadata, entity, ...rest)
+    this.tell(result, { phase: 'After', kind: 'Insert', metadata, entity, tell })
+  }
+
+  override broadcastAfterUpdateEvent(...event: Parameters<Broadcaster['broadcastAfterUpdateEvent']>): void {
+    const [result, metadata, entity, ...rest] = event
+    const tell = (own: BroadcasterResult) => super.broadcastAfterUpdateEvent(own, metadata, entity, ...rest)
+    this.tell(result, { phase: 'After', kind: 'Update', metadata, entity, tell })
+  }
+
+  override broadcastAfterRemoveEvent(...event: Parameters<Broadcaster['broadcastAfterRemoveEvent']>): void {
+    const [result, metadata, entity, ...rest] = event
+    const tell = (own: BroadcasterResult) => super.broadcastAfterRemoveEvent(own, metadata, entity, ...rest)
+    this.tell(result, { phase: 'After', kind: 'Remove', metadata, entity, tell })
+  }
+
+  override broadcastAfterSoftRemoveEvent(...event: Parameters<Broadcaster['broadcastAfterSoftRemoveEvent']>): void {
+    const [result, metadata, entity, ...rest] = event
+    const tell = (own: BroadcasterResult) => super.broadcastAfterSoftRemoveEvent(own, metadata, entity, ...rest)
+    this.tell(result, { phase: 'After', kind: 'SoftRemove', metadata, entity, tell })
+  }
+
+  override broadcastAfterRecoverEvent(...event: Parameters<Broadcaster['broadcastAfterRecoverEvent']>): void {
+    const [result, metadata, entity, ...rest] = event
+    const tell = (own: BroadcasterResult) => super.broadcastAfterRecoverEvent(own, metadata, entity, ...rest)
+    this.tell(result, { phase: 'After', kind: 'Recover', metadata, entity, tell })
+  }
+
+  /** Tells of a change that is to come. Then, after all that were told, what listeners changed is kept, and the guard looks. */
+  private before(
+    kind: ChangeKind,
+    { result, metadata, entity }: Change,
+    { tell, check }: { tell: ChangeEvent['tell']; check?: () => Promise<void> | undefined },
+  ): void {
+    const { unfilled, telling } = this
+    const finish = (): Promise<void> | undefined => {
+      if (entity) for (const one of unfilled) one.keep(entity, metadata)
+      return check?.()
+    }
+    const tellAll = (own: BroadcasterResult): void => {
+      const before = own.promises.length
+      if (telling !== 'not-here') tell(own)
+      const told = own.promises.slice(before)
+      const checked = told.length === 0 ? finish() : Promise.all(told).then(finish)
+      if (checked) own.promises.push(checked)
+    }
+    if (typeof telling === 'string') tellAll(result)
+    else telling.tell(result, { phase: 'Before', kind, metadata, entity, tell: tellAll })
+  }
+
+  private tell(result: BroadcasterResult, event: ChangeEvent): void {
+    const { telling } = this
+    if (telling === 'at-once') event.tell(result)
+    else if (telling !== 'not-here') telling.tell(result, event)
+  }
+
+  /**
+   * Locks the row of an update. TypeORM does not look whether its UPDATE found one: of a row that moves away at the same
+   * time, the change would be lost.
+   */
+  private async holdRow(metadata: EntityMetadata, entity: ObjectLiteral): Promise<void> {
+    const { driver } = metadata.dataSource
+    const where = metadata.primaryColumns.map(({ databaseName }, index) => `${quoted(databaseName)} = $${index + 1}`)
+    const values = metadata.primaryColumns.map((column): unknown =>
+      driver.preparePersistentValue(column.getEntityValue(entity), column),
+    )
+    const text = `SELECT 1 FROM "${placeholderSchema}".${quoted(metadata.tableName)} WHERE ${where.join(' AND ')} FOR UPDATE`
+    const { records } = await this.guarded.query(text, values, true)
+    if (records.length === 0)
+      await this.guard.checkStillHere(this.shard, { metadata, entity }, this.guarded.transaction)
+  }
+}
+
+/** False of what TypeORM loads to learn the ids of relations: primary keys and join columns. */
+function isWhole({ columns }: EntityMetadata, entity: ObjectLiteral): boolean {
+  const others = columns.filter((column) => !column.isPrimary && !column.relationMetadata && column.isSelect)
+  return others.length === 0 || others.some((column) => column.getEntityValue(entity) !== undefined)
+}
+
+/** Runs work on a shard's query runner; keeps the objects that it writes as they are when all listeners had their turn. */
+export function keepingIn<T>(
+  runner: Pick<QueryRunner, 'broadcaster'> | undefined,
+  unfilled: Unfilled,
+  work: () => Promise<T>,
+): Promise<T> {
+  const { broadcaster } = runner ?? {}
+  return broadcaster instanceof GuardedBroadcaster ? broadcaster.keeping(unfilled, work) : work()
+}
+
+/** Runs work on a shard's query runner, of whose changes others tell, or tell in rounds. */
+export function tellingBy<T>(
+  runner: Pick<QueryRunner, 'broadcaster'> | undefined,
+  telling: Telling,
+  work: () => Promise<T>,
+): Promise<T> {
+  const { broadcaster } = runner ?? {}
+  return broadcaster instanceof GuardedBroadcaster ? broadcaster.tellingBy(telling, work) : work()
+}

@@ -1,0 +1,71 @@
+import { Readable } from 'node:stream'
+import { type EntityManager, QueryRunnerAlreadyReleasedError, type ReplicationMode } from 'typeorm'
+import type { Driver } from 'typeorm/driver/Driver'
+import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver'
+import { PostgresQueryRunner } from 'typeorm/driver/postgres/PostgresQueryRunner'
+import type { ReadStream } from 'typeorm/platform/PlatformTools'
+import { mayNameOtherTables } from '../../sql/reads-tables'
+import type { Shard } from '../../topology/shard'
+import type { OwnWords } from './own-words'
+import type { ShardStatement } from './shard-statement'
+import type { ShardTransaction } from './shard-transaction'
+
+/** The data source of one shard, as its runners need it. */
+interface ShardSource {
+  readonly driver: Driver
+  readonly shard: Shard
+}
+
+/** A query runner of one shard: what the application's own words name in its statements is bound, read elsewhere, or refused. */
+export class OwnWordsQueryRunner extends PostgresQueryRunner {
+  declare readonly manager: EntityManager
+  /** @param words undefined for statements that were bound before */
+  constructor(
+    private readonly shardSource: ShardSource,
+    mode: ReplicationMode,
+    private readonly words: OwnWords | undefined,
+  ) {
+    super(shardSource.driver as PostgresDriver, mode)
+  }
+
+  /** The transaction over shards that it is in. */
+  get transaction(): ShardTransaction | undefined {
+    return undefined
+  }
+
+  override async query(query: string, parameters?: unknown[], useStructuredResult?: boolean): Promise<never> {
+    const { words } = this
+    if (!words || !mayNameOtherTables(query)) return this.send(query, parameters, useStructuredResult)
+    if (this.isReleased) throw new QueryRunnerAlreadyReleasedError()
+    const statement = this.statement(query, parameters)
+    const text = await words.textOn(statement)
+    if (text !== undefined) return this.send(text, parameters, useStructuredResult)
+    const result = await words.overShards(statement, this.transaction)
+    return (useStructuredResult ? result : result.raw) as never
+  }
+
+  override async stream(
+    query: string,
+    parameters?: unknown[],
+    onEnd?: () => unknown,
+    onError?: (error: Error) => unknown,
+  ): Promise<ReadStream> {
+    const { words } = this
+    if (!words || !mayNameOtherTables(query))
+      return super.stream(query, parameters as never, onEnd as never, onError as never)
+    const statement = this.statement(query, parameters)
+    const text = await words.textOn(statement)
+    if (text !== undefined) return super.stream(text, parameters as never, onEnd as never, onError as never)
+    const rows = Readable.from((await words.overShards(statement, this.transaction)).records ?? [])
+    if (onEnd) rows.once('close', onEnd)
+    return rows as unknown as ReadStream
+  }
+
+  private statement(text: string, parameters: unknown): ShardStatement {
+    return { shard: this.shardSource.shard, text, parameters: Array.isArray(parameters) ? parameters : [] }
+  }
+
+  private send(query: string, parameters?: unknown[], useStructuredResult?: boolean): Promise<never> {
+    return super.query(query, parameters as never, useStructuredResult as never) as Promise<never>
+  }
+}
