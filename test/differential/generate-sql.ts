@@ -1,5 +1,6 @@
 import { type ColumnSpec, type EntitySpec, keysOf, primaryOf } from './columns'
 import type { Data, DataObject } from './data'
+import { makeBeside, makeBesideWrite } from './generate-beside'
 import { conditions } from './generate-conditions'
 import { makeSqlNested } from './generate-nested'
 import { columnAt, type JoinModel, makeSelectModel, makeTiedModel, type SelectModel } from './generate-selects'
@@ -18,10 +19,15 @@ export function makeSqlSelect(rng: Rng, spec: EntitySpec, known: readonly Entity
     [8, () => written(rng, makeSelectModel(rng, spec, sqlSource))],
     [1, () => written(rng, makeTiedModel(rng, spec, sqlSource), 'ties')],
     [4, () => makeSqlNested(rng, spec, known)],
+    [isBeside(spec, known) ? 2 : 0, () => makeBeside(rng, spec)],
     [2, () => makeSetOperation(rng, spec, known)],
     [3, () => makeSqlShape(rng, spec)],
   ])
 }
+
+/** Whether a table stands beside the unsharded one. */
+const isBeside = ({ name }: EntitySpec, known: readonly EntitySpec[]): boolean =>
+  name !== 'Setting' && known.some((one) => one.name === 'Setting')
 
 function written(rng: Rng, model: SelectModel, method = 'select'): Sql {
   const { source, join, selects, orderBy, limit, offset, compare } = model
@@ -101,7 +107,7 @@ const writable = (spec: EntitySpec): readonly ColumnSpec[] =>
   )
 
 /** An insert, an update or a delete given as SQL. */
-export function makeSqlWrite(rng: Rng, spec: EntitySpec): Sql {
+export function makeSqlWrite(rng: Rng, spec: EntitySpec, known: readonly EntitySpec[]): Sql {
   const source = sqlSource(spec, 't')
   const sql = (method: string, clauses: readonly Clause[]): Sql => ({
     do: 'sql',
@@ -156,6 +162,7 @@ export function makeSqlWrite(rng: Rng, spec: EntitySpec): Sql {
           clause('SELECT', '', [fragment('count(*) AS "n", sum("n") AS "m" FROM "u"')], true),
         ]),
     ],
+    [isBeside(spec, known) ? 1 : 0, () => makeBesideWrite(rng, spec)],
     [hasUnique ? 1 : 0, () => sql('conflict', insertClauses(rng, spec, rng.pick(uniqueConflicts)))],
   ])
 }

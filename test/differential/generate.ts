@@ -106,7 +106,7 @@ const makeSimple = (rng: Rng, spec: EntitySpec, known: readonly EntitySpec[]): S
     [16, () => makeSqlSelect(rng, spec, known)],
     [18, () => makeWrite(rng, spec)],
     [5, () => makeBuilderWrite(rng, spec)],
-    [3, () => makeSqlWrite(rng, spec)],
+    [3, () => makeSqlWrite(rng, spec, known)],
   ])
 
 const makeOperation = (rng: Rng, known: readonly EntitySpec[]): Operation => {
