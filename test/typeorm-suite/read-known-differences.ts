@@ -11,7 +11,7 @@ interface KnownReason {
 const known: readonly KnownReason[] = data
 
 /** The tests of `known-differences.json` that may fail in a mode, with their reasons. */
-export const knownDifferences = (mode: RunMode): KnownDifferences =>
+export const readKnownDifferences = (mode: RunMode): KnownDifferences =>
   new Map(
     known
       .filter(({ modes }) => modes.includes(mode))
