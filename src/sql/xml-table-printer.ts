@@ -17,7 +17,10 @@ export function xmlTable(table: RangeTableFunc, alias: string, print: Pick<JsonP
   return [table.lateral ? 'LATERAL' : '', text, alias].filter(Boolean).join(' ')
 }
 
-const namespace = ({ name, val }: { name?: string; val?: Node }, print: Pick<JsonParts, 'expression' | 'type'>): string => {
+const namespace = (
+  { name, val }: { name?: string; val?: Node },
+  print: Pick<JsonParts, 'expression' | 'type'>,
+): string => {
   const uri = val ? print.expression(val) : ''
   return name === undefined ? `DEFAULT ${uri}` : `${uri} AS ${quoted(name)}`
 }
