@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { configurationsOf, type FunctionName, functionNames, layouts, nameOf, shardCounts } from './configurations'
+import { configurationsOf, type FunctionName, functionNames, nameOf } from './configurations'
 import { emptyReport, type Report, run } from './driver'
 import { mostRefusals, refusedTooOften } from './refusals'
 import { settings } from './settings'
@@ -11,7 +11,7 @@ const { seed, operations, mostFailures } = settings()
 const mostErrors = 0.25
 
 /** Operations of one configuration: all have the same share of the whole. */
-const share = Math.ceil(operations / (functionNames.length * shardCounts.length * layouts.length))
+const share = Math.ceil(operations / functionNames.flatMap(configurationsOf).length)
 
 /** The differential test of one sharding function, in all numbers of shards and layouts. */
 export function checkFunction(fn: FunctionName): void {

@@ -300,6 +300,21 @@ export interface EntitySpec {
 }
 
 const pool = keys(1, 40, (n) => n)
+/** Given, and stored: 1.005 is stored as 1.01, which others are given as. */
+const amounts: readonly Data[] = [
+  '1.005',
+  '1.01',
+  1.005,
+  '2.675',
+  '2.68',
+  '-0.004',
+  '0',
+  '7.5',
+  '7.495',
+  '99.999',
+  '100',
+]
+const codes: readonly Data[] = ['abc  ', 'abc', 'ab ', 'ab', 'é中😀 ', 'é中😀', 'x', '']
 const specimens = [...keys(1, 30, (n) => n), -7, 2147483647, -2147483648]
 
 export const specs: Readonly<Record<EntityName, EntitySpec>> = {
@@ -457,6 +472,19 @@ export const specs: Readonly<Record<EntityName, EntitySpec>> = {
     hasDeleteDate: false,
     bound: ['owner', 'billId'],
     idFor: idWithOwner,
+  },
+  Quote: {
+    name: 'Quote',
+    columns: [
+      column('id', 'int', { ...primary, values: pool, wide: (n) => n }),
+      column('amount', 'numeric', { ...key, values: amounts }),
+      column('code', 'text', { ...key, values: codes }),
+      column('count', 'int', { nullable: false }),
+      column('name', 'text', { nullable: false }),
+      column('word', 'text'),
+    ],
+    hasDeleteDate: false,
+    bound: ['amount', 'code'],
   },
   Setting: {
     name: 'Setting',

@@ -5,7 +5,9 @@ import type { EntityName } from './entities'
 export const functionNames = ['hash', 'range', 'list', 'time', 'custom', 'composite'] as const
 export type FunctionName = (typeof functionNames)[number]
 export const shardCounts = [1, 3, 8] as const
-export type ShardCount = (typeof shardCounts)[number]
+/** More than most functions of the test declare: only `hash` and `custom` make as many as they are told. */
+export const manyShards = [17, 64] as const
+export type ShardCount = (typeof shardCounts)[number] | (typeof manyShards)[number]
 export const layouts = ['schema', 'table'] as const
 
 export interface Configuration {
@@ -33,6 +35,7 @@ const groups = {
   member: ['Member'],
   shift: ['Shift'],
   bill: ['Bill', 'Line'],
+  quote: ['Quote'],
 } as const satisfies Record<string, readonly EntityName[]>
 
 type GroupName = keyof typeof groups
@@ -90,6 +93,7 @@ const made: Readonly<Record<FunctionName, (count: ShardCount) => Partial<Record<
       member: fn,
       shift: fn,
       bill: fn,
+      quote: fn,
     }
   },
   range: (count) => ({
@@ -128,6 +132,7 @@ const made: Readonly<Record<FunctionName, (count: ShardCount) => Partial<Record<
       member: fn,
       shift: fn,
       bill: fn,
+      quote: fn,
     }
   },
   composite: (count) => {
@@ -151,6 +156,11 @@ export const groupsOf = ({ fn, shards }: Configuration): readonly GroupSpec[] =>
   Object.entries(made[fn](shards)).map(([group, one]) => ({ group, entities: groups[group as GroupName], shards: one }))
 
 export const configurationsOf = (fn: FunctionName): readonly Configuration[] =>
-  shardCounts.flatMap((shards) => layouts.map((layout) => ({ fn, shards, layout })))
+  [...shardCounts, ...(fn === 'hash' || fn === 'custom' ? manyShards : [])].flatMap((shards) =>
+    // Many shards in one layout each: what is many is asked of both.
+    layouts
+      .filter((layout) => shards < manyShards[0] || (layout === 'table') === (shards === manyShards[0]))
+      .map((layout) => ({ fn, shards, layout })),
+  )
 
 export const nameOf = ({ fn, shards, layout }: Configuration): string => `${fn}, ${shards} shards, ${layout} layout`

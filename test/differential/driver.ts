@@ -133,8 +133,21 @@ export async function runCase(world: World, { seed, operations }: Case, report: 
     if (different) return { index, ...different }
     index += 1
   }
+  const last = operations.length - 1
   const wrong = await wrongLookups(lookups)
-  return wrong === undefined ? undefined : { index: operations.length - 1, kind: 'lookups', text: wrong }
+  if (wrong !== undefined) return { index: last, kind: 'lookups', text: wrong }
+  const misplaced = await misplacedRows(world, names)
+  return misplaced === undefined ? undefined : { index: last, kind: 'placement', text: misplaced }
+}
+
+/** Rows that lie where nobody looks for them, though the two sides have the same rows. */
+async function misplacedRows({ sharded, groups }: World, names: readonly EntityName[]): Promise<string | undefined> {
+  const { dataSource } = sharded
+  if (!(dataSource instanceof ShardedDataSource)) return undefined
+  const own = groups.flatMap((group) => group.entities).filter((name) => names.includes(name))
+  const reports = await Promise.all(own.map((name) => dataSource.verifyPlacement(entities[name])))
+  const wrong = reports.flat().filter(({ misplaced }) => misplaced > 0)
+  return wrong.length > 0 ? `placement: ${JSON.stringify(wrong)}` : undefined
 }
 
 /** The data source, where entities of the case have lookups. */

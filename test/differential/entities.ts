@@ -280,6 +280,19 @@ export class Line {
   bill!: Bill | null
 }
 
+/** Whose key PostgreSQL stores otherwise than it is given: rounded, and without blanks that do not fit. */
+@Entity()
+@Sharded(hash({ shards: 1 }))
+@Unique(['id', 'amount', 'code'])
+export class Quote {
+  @PrimaryColumn('int') id!: number
+  @ShardKey() @Column({ type: 'numeric', precision: 10, scale: 2 }) amount!: string | number
+  @ShardKey() @Column({ type: 'varchar', length: 3 }) code!: string
+  @Column('int') count!: number
+  @Column('text') name!: string
+  @Column('text', { nullable: true }) word!: string | null
+}
+
 /** Unsharded. */
 @Entity()
 export class Setting {
@@ -305,6 +318,7 @@ export const entities = {
   Shift,
   Bill,
   Line,
+  Quote,
   Setting,
 } as const
 

@@ -161,9 +161,11 @@ describe(`a bank whose processes and servers are killed ${rounds} times (seed ${
     }
     slowestRecovery = Math.max(slowestRecovery, Math.round(performance.now() - started))
     const lookups = await survivor.verifyLookups()
+    const placement = await survivor.verifyPlacement()
     await survivor.destroy()
 
     expect(lookups.map(({ missing, dangling }) => ({ missing, dangling }))).toEqual([whole, whole])
+    expect(placement.filter(({ misplaced }) => misplaced > 0)).toEqual([])
     expect(state.prepared).toBe(0)
     expect({ balance: state.balance, wrong: state.wrong }).toEqual({ balance: wholeBalance, wrong: [] })
     expect(state.cards).toEqual(Array.from({ length: cardCount }, () => 'whole'))
