@@ -101,7 +101,7 @@ const timeWords =
  * there, and puts the answers together. TypeORM's query builders and users' raw SQL come this way.
  */
 export class StatementEngine implements StatementWriter {
-  private readonly read = new WeakMap<ParsedStatement, ReadStatement>()
+  private readonly read = new WeakMap<ParsedStatement, { readonly read: ReadStatement; readonly version: number }>()
   private readonly plans = new RememberedOf<ParsedStatement, Promise<Plan>>({ maxWeight: maxPlansOfText })
   private readonly types = new Remembered<Promise<readonly ValueType[]>>({
     maxWeight: maxDescribedLetters,
@@ -148,11 +148,14 @@ export class StatementEngine implements StatementWriter {
     }
     refuseCatalogNames(statement.refused, text)
     const context = await this.lookedUp(statement, parameters, given)
+    const only = this.onePlace(statement, parameters, context)
+    const isScattered = !only && statement.parameterCount === parameters.length
+    if (isScattered && !(await this.hearsAll(statement, parameters, context))) return this.run(text, parameters, given)
     const carrying = await this.carrying(statement, parameters, context)
     if (carrying) return this.run(carrying.text, carrying.parameters, given)
     const moved = this.movedBy(statement, parameters, context)
     if (moved) return moveStatement(this, { ...statement, parameters, context }, moved)
-    const place = this.onePlace(statement, parameters, context) ?? this.placeOfMistake(statement, parameters)
+    const place = only ?? this.placeOfMistake(statement, parameters)
     if (place) return this.atPlace(place, { ...statement, parameters, context })
     if ('SelectStmt' in statement.statement) {
       const { rows } = await this.select({ ...statement, parameters, context, asText: false })
@@ -179,6 +182,12 @@ export class StatementEngine implements StatementWriter {
       return
     }
     const context = await this.lookedUp(statement, parameters, given)
+    const only = this.onePlace(statement, parameters, context)
+    const isScattered = !only && statement.parameterCount === parameters.length
+    if (isScattered && !(await this.hearsAll(statement, parameters, context))) {
+      yield* this.stream(text, parameters, given)
+      return
+    }
     const carrying = await this.carrying(statement, parameters, context)
     if (carrying) {
       yield* this.stream(carrying.text, carrying.parameters, given)
@@ -189,7 +198,7 @@ export class StatementEngine implements StatementWriter {
       yield* rowsOf(await moveStatement(this, { ...statement, parameters, context }, moved))
       return
     }
-    const place = this.onePlace(statement, parameters, context) ?? this.placeOfMistake(statement, parameters)
+    const place = only ?? this.placeOfMistake(statement, parameters)
     if (place && this.isMaintained(place, text)) {
       yield* rowsOf(await this.atPlace(place, { ...statement, parameters, context }))
       return
@@ -265,12 +274,29 @@ export class StatementEngine implements StatementWriter {
     if (statement) refuseCatalogNames(catalogProblem(statement, this.catalog, parameters), text)
   }
 
+  /** What was read of a text, where nothing new was heard of functions since. */
+  private known(parsed: ParsedStatement): ReadStatement | undefined {
+    const known = this.read.get(parsed)
+    return known?.version === this.functions.version ? known.read : undefined
+  }
+
+  /** Hears of functions from all nodes that a statement runs on. @returns false where the statement has to be read again */
+  private async hearsAll(
+    { parsed, analysis }: ReadStatement,
+    parameters: readonly unknown[],
+    context: StatementContext,
+  ): Promise<boolean> {
+    const shards = analysis.clusters.flatMap((cluster) => this.shardsOf(cluster, parameters, context))
+    await this.functions.of([...new Set(shards.map(({ node }) => node))])
+    return this.known(parsed) !== undefined
+  }
+
   /** Reads a text. @returns undefined where it is no SQL, or names no sharded table */
   async understand(text: string): Promise<ReadStatement | undefined> {
     await loadParser()
     const parsed = parseStatement(text)
     if (!parsed) return undefined
-    const known = this.read.get(parsed)
+    const known = this.known(parsed)
     if (known) return isOfShards(known) ? known : undefined
     const [statement, another] = parsed.statements
     if (!statement) return undefined
@@ -293,7 +319,7 @@ export class StatementEngine implements StatementWriter {
       parameterCount: parametersOf(statement).at(-1) ?? 0,
       carried: carriedCalls(statement, this.functions),
     }
-    this.read.set(parsed, read)
+    this.read.set(parsed, { read, version: this.functions.version })
     return isOfShards(read) ? read : undefined
   }
 
@@ -500,7 +526,7 @@ export class StatementEngine implements StatementWriter {
     const make = () => this.plan(onShards, localise(select, namedUses(analysis), replacements), shipped)
     // A plan holds the names of the first shard's types, and how the nodes asked sort.
     const nodes = [...new Set(onShards.shards.map(({ node }) => node))]
-    const key = JSON.stringify([asText, first.name, nodes, split])
+    const key = JSON.stringify([asText, first.name, nodes, split, this.functions.version])
     const plan = shipped.length > 0 ? await make() : await this.remembered(run.parsed, key, make)
     return {
       plan,
