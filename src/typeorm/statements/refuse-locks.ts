@@ -3,12 +3,20 @@ import { ShardedError } from '../../errors/sharded-error'
 import type { StatementAnalysis } from '../../routing/statement-analysis'
 import { visit } from '../../sql/tree'
 
-/** Each shard would lock a page of its own, and hold it until the transaction ends. @throws ShardedError STATEMENT_UNSUPPORTED */
-export function refuseLockedPage({ lockingClause, limitCount, limitOffset }: SelectStmt): void {
-  if (!lockingClause || !(limitCount || limitOffset)) return
+/**
+ * Each shard locks a page of its own until the transaction ends. Others who wait for a row wait longer then; others who pass
+ * over locked rows would pass over rows that nobody was given.
+ *
+ * @throws ShardedError STATEMENT_UNSUPPORTED
+ */
+export function refuseLockedPage({ lockingClause = [], limitCount, limitOffset }: SelectStmt): void {
+  const passesOver = lockingClause.some(
+    (node) => 'LockingClause' in node && node.LockingClause.waitPolicy === 'LockWaitSkip',
+  )
+  if (!passesOver || !(limitCount || limitOffset)) return
   throw new ShardedError(
     'STATEMENT_UNSUPPORTED',
-    'A LIMIT beside FOR UPDATE or FOR SHARE would lock a page of rows on every shard.',
+    'A LIMIT beside SKIP LOCKED would lock a page of rows on every shard, which others then pass over.',
     {},
   )
 }

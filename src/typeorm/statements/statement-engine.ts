@@ -522,12 +522,13 @@ export class StatementEngine implements StatementWriter {
     if (!first) throw new RangeError('A statement has at least one shard.')
     const { values, valuesOn, replacements, split } = splitLists(analysis.main, { ...run, ...substitutes })
     const onShards: ShardsRun = { ...run, values, valuesOn, shipped, shards: [first, ...others] }
-    if (others.length > 0 && context.access.transaction) refuseLockedPage(select)
     const make = () => this.plan(onShards, localise(select, namedUses(analysis), replacements), shipped)
     // A plan holds the names of the first shard's types, and how the nodes asked sort.
     const nodes = [...new Set(onShards.shards.map(({ node }) => node))]
     const key = JSON.stringify([asText, first.name, nodes, split, this.functions.version])
     const plan = shipped.length > 0 ? await make() : await this.remembered(run.parsed, key, make)
+    // After the plan: what PostgreSQL itself refuses is its to tell.
+    if (others.length > 0 && context.access.transaction) refuseLockedPage(select)
     return {
       plan,
       onShards,

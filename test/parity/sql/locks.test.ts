@@ -6,12 +6,26 @@ describe('locks over shards', () => {
   const page = 'SELECT id FROM ord WHERE qty > 2 ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED'
   const claim = `UPDATE ord SET status = 'mine' WHERE id = (${page})`
 
-  it('with LIMIT are refused in a transaction, where each shard would hold a page', async () => {
+  it('with LIMIT and SKIP LOCKED are refused in a transaction, where each shard would hold a page that others pass over', async () => {
     for (const { name, shards, dataSource } of sides.sharded())
       await rolledBack(dataSource, async (runner) => {
         const expected = shards > 1 ? { error: 'STATEMENT_UNSUPPORTED' } : { columns: ['id'], rows: ['{"id":2}'] }
         expect({ name, given: await answer(runner, page) }).toEqual({ name, given: expected })
       })
+  })
+
+  it('with LIMIT alone give the row of one database in a transaction', async () => {
+    const text = page.replace(' SKIP LOCKED', '')
+    for (const dataSource of [sides.plain(), ...sides.sharded().map((target) => target.dataSource)])
+      await rolledBack(dataSource, async (runner) =>
+        expect(await answer(runner, text)).toEqual({ columns: ['id'], rows: ['{"id":2}'] }),
+      )
+  })
+
+  it('beside an aggregate are the mistake that they are', async () => {
+    const text = 'SELECT count(*) FROM ord LIMIT 1 FOR UPDATE SKIP LOCKED'
+    for (const dataSource of [sides.plain(), ...sides.sharded().map((target) => target.dataSource)])
+      await rolledBack(dataSource, async (runner) => expect(await answer(runner, text)).toEqual({ error: '0A000' }))
   })
 
   it('with LIMIT on the shard of a key lock that page', async () => {
