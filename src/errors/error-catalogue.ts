@@ -140,7 +140,6 @@ export const errorCatalogue = Object.freeze({
   OBJECT_NOT_OURS: entry(
     'synchronize() and dropDatabase() change and drop only what they made for shards, which carries a mark in its comment.',
     'Rename what is yours, or give the group another name. If it is a shard’s (made by an earlier version, or restored without comments), set adoptShards: true for one synchronize(), or write the mark into the comment.',
-    'no-writes',
   ),
   NAME_INVALID: entry(
     'PostgreSQL cuts names at 63 bytes, keeps some for itself, and two tables cannot share one.',

@@ -3,6 +3,7 @@ import { ShardedError } from '../errors/sharded-error'
 import { collationKey } from '../planning/collation-name'
 import type { NodeSortFacts } from '../planning/node-sort-facts'
 import { afterTurning } from './after-turning'
+import { badConnectionOptions } from './bad-connection-options'
 import { requestCancel } from './cancel-request'
 import { answersOf, unavailable } from './connection-errors'
 import type { Fuse } from './fuse'
@@ -218,7 +219,7 @@ export class NodePool {
         } catch (error) {
           // pg reads the options when it makes a client.
           giveBack()
-          reject(this.badOptions(error))
+          reject(badConnectionOptions(this.name, error))
         }
       }
       connect((error, client, release) => {
@@ -231,13 +232,6 @@ export class NodePool {
           giveBack()
         } else resolve(this.lease(client, release, giveBack))
       })
-    })
-  }
-
-  private badOptions(cause: unknown): ShardedError {
-    const text = cause instanceof Error ? cause.message : String(cause)
-    return new ShardedError('OPTIONS_INVALID', `The options of node ${this.name} give no connection: ${text}.`, {
-      details: { node: this.name },
     })
   }
 

@@ -1,4 +1,5 @@
 import { Client, type PoolConfig } from 'pg'
+import { badConnectionOptions } from './bad-connection-options'
 import { unavailable } from './connection-errors'
 import { alignedSettings, type NodeSession, type Pooling, pinnedSettings } from './node-session'
 
@@ -14,16 +15,16 @@ const questionMs = 10_000
 /**
  * Asks a node what its sessions are like, on a connection that is closed again; where that is a pooler's, on a second one too.
  *
- * @throws ShardedError SHARD_UNAVAILABLE
+ * @throws ShardedError OPTIONS_INVALID, SHARD_UNAVAILABLE
  */
 export async function probeSession(node: string, pool: PoolConfig, names: readonly string[]): Promise<NodeSession> {
   const config = { ...pool, query_timeout: pool.connectionTimeoutMillis ?? questionMs }
-  const client = quiet(config)
+  const client = quiet(node, config)
   try {
     await client.connect()
     const { rows } = await client.query(question, [[...pinnedSettings, ...alignedSettings, ...names]])
     const [{ pid, encoding, settings }] = rows
-    const pooling = pidOf(client) === pid ? 'none' : await poolingOf(client, () => quiet(config))
+    const pooling = pidOf(client) === pid ? 'none' : await poolingOf(client, () => quiet(node, config))
     return Object.freeze({
       node,
       encoding,
@@ -38,10 +39,18 @@ export async function probeSession(node: string, pool: PoolConfig, names: readon
 }
 
 /** Without a listener, the error of a connection between two statements would end the process. */
-function quiet(config: PoolConfig): Client {
-  const client = new Client(config)
+function quiet(node: string, config: PoolConfig): Client {
+  const client = clientOf(node, config)
   client.on('error', () => undefined)
   return client
+}
+
+function clientOf(node: string, config: PoolConfig): Client {
+  try {
+    return new Client(config)
+  } catch (error) {
+    throw badConnectionOptions(node, error)
+  }
 }
 
 /** @types/pg leaves out what every client of pg knows of its session. */

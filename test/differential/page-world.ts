@@ -239,11 +239,11 @@ const cursors = { secret: 'a secret of the tests' }
 
 /** The same rows on plain TypeORM, unsharded, and over 1, 3 and 8 shards. */
 export async function openPageWorld(): Promise<PageWorld> {
-  const databases: FreshDatabases = await createDatabases(4)
+  const databases: FreshDatabases = await createDatabases(5)
   const urls = [...databases.nodes, databases.oracle]
   const clients = await Promise.all(urls.map(connect))
   for (const client of clients) await client.query(`${collation}; CREATE EXTENSION IF NOT EXISTS citext`)
-  const [a = '', b = '', c = '', d = ''] = databases.nodes
+  const [a = '', b = '', c = '', d = '', e = ''] = databases.nodes
   const open = async (nodes: Record<string, string>, shards: number, more: Partial<ShardedDataSourceOptions>) => {
     const dataSource = new ShardedDataSource({
       type: 'postgres',
@@ -262,7 +262,7 @@ export async function openPageWorld(): Promise<PageWorld> {
   await plain.synchronize()
   const one = await open({ a }, 1, {})
   const three = await open({ b, c }, 3, { extra: { options: sessionSettings } })
-  const eight = await open({ d, b2: c }, 8, { layout: 'table' })
+  const eight = await open({ d, e }, 8, { layout: 'table' })
   const all = [one, three, eight]
   const sideOf = (name: string, dataSource: ShardedDataSource, target: new () => Item) => {
     const seen: string[] = []

@@ -75,11 +75,12 @@ describe('a server that is full', () => {
   afterEach(() => dataSource.destroy())
 
   const over = async (options: Partial<ShardedDataSourceOptions> = {}) => {
-    await small.createDatabase(`full_${Date.now()}`)
-    const { nodes: both } = open.options
+    const database = `full_${Date.now()}`
+    const { left } = nodes.clusters
+    await Promise.all([left.createDatabase(database), small.createDatabase(database)])
     dataSource = new ShardedDataSource({
       ...open.options,
-      nodes: { left: both['left'] ?? {}, right: { url: small.url() } },
+      nodes: { left: { url: left.url(database) }, right: { url: small.url(database) } },
       ...options,
     })
     await dataSource.initialize()
@@ -111,11 +112,11 @@ describe('a server that is full', () => {
 
   it('without the table of decisions is DECISION_LOG_MISSING, and writes nothing', async () => {
     await over({ poolSize: 2 })
-    await open.query('left', 'ALTER TABLE sharding_decision RENAME TO gone')
+    await dataSource.shard('item_left').query('ALTER TABLE sharding_decision RENAME TO gone')
     await dataSource.shard('item_right').query('ALTER TABLE sharding_decision RENAME TO gone')
     const both = [{ id: 300 }, { id: 301 }]
     expect(await errorOf(dataSource.getRepository(Item).insert(both))).toMatchObject({ code: 'DECISION_LOG_MISSING' })
-    await open.query('left', 'ALTER TABLE gone RENAME TO sharding_decision')
+    await dataSource.shard('item_left').query('ALTER TABLE gone RENAME TO sharding_decision')
     await dataSource.shard('item_right').query('ALTER TABLE gone RENAME TO sharding_decision')
     expect(await dataSource.getRepository(Item).countBy({ id: 300 })).toBe(0)
     await dataSource.getRepository(Item).insert(both)
