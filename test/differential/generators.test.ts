@@ -39,7 +39,7 @@ describe(`operations have one answer, seed ${seed}`, () => {
   )
 })
 
-const operationsOfKinds = 15_000
+const operationsOfKinds = 30_000
 
 /** The text of a statement, what is given to a query builder, or the whole of another operation than a call. */
 function textsOf(operation: Operation): readonly (readonly [of: 'sql' | 'build' | 'other', text: string])[] {

@@ -141,6 +141,8 @@ describe('deep pages', () => {
       type: 'postgres',
       entities: [entity],
       nodes: { a: { url: a }, b: { url: b } },
+      // The shards of another sharding were dropped.
+      onTopologyChange: 'replace',
       synchronize: true,
       ...(shards && { groups: { [group]: { shards } } }),
     }).initialize()

@@ -311,9 +311,9 @@ describe('findPage', () => {
     expect([...idsOf(here), ...idsOf(next)].sort((a, b) => a - b)).toHaveLength(10)
   })
 
-  it('refuses floats that the session does not write wholly', async () => {
+  it('writes floats wholly, whatever the session would do by itself', async () => {
     const [a = ''] = databases.nodes
-    const pageIn = async (digits: number) => {
+    for (const digits of [1, 0]) {
       const one = await open({
         entities: [Measure],
         groups: {},
@@ -324,15 +324,10 @@ describe('findPage', () => {
       const measures = one.getRepository(Measure)
       await measures.clear()
       await measures.insert([0.1, 0.30000000000000004, 0.3].map((value, id) => ({ id, value })))
-      return measures.findPage({ order: { value: 'ASC' }, take: 2 })
+      const page = await measures.findPage({ order: { value: 'ASC' }, take: 2 })
+      expect(idsOf(page)).toEqual([0, 2])
+      expect(idsOf(await measures.findPage({ order: { value: 'ASC' }, take: 2, after: page.endCursor }))).toEqual([1])
     }
-    expect(idsOf(await pageIn(1))).toEqual([0, 2])
-    await expect(pageIn(0).then(({ edges }) => edges)).resolves.toHaveLength(2)
-    const short = opened.at(-1)?.getRepository(Measure)
-    await expect(short?.findPage({ order: { value: 'ASC' }, take: 3 })).rejects.toMatchObject({
-      code: 'ORDER_UNSUPPORTED',
-      details: { order: 'Measure.value' },
-    })
   })
 
   it('finds the keys of a page without the relations that it then loads', async () => {
