@@ -89,7 +89,8 @@ class Reacting implements EntitySubscriberInterface<Desk> {
   afterUpdate = (event: Context) => react('afterUpdate', event)
   beforeRemove = (event: Context) => react('beforeRemove', event)
   afterRemove = (event: Context) => react('afterRemove', event)
-  afterLoad = (_desk: Desk, event?: Context) => (event ? react('afterLoad', event) : undefined)
+  /** Whose event comes first is not told: `save` loads the rows that it writes in no order. */
+  afterLoad = (_desk: Desk, event?: Context) => (event ? react('afterLoad', { manager: event.manager }) : undefined)
 }
 
 /** One operation of the application; its subscribers react. */
