@@ -63,10 +63,10 @@ function selected(rng: Rng, spec: EntitySpec, relation: EntitySpec['parent']): D
   return { ...whole(spec, makeSelect(rng, spec)), [relation.property]: whole(related, makeSelect(rng, related)) }
 }
 
-/** Locks of rows. */
+/** Locks of rows. SKIP LOCKED beside a page, which a findOne has too, is refused over shards: see `test/parity/sql/locks.test.ts`. */
 export const lockOf = (rng: Rng): DataObject => ({
   mode: rng.pick(['pessimistic_read', 'pessimistic_write', 'dirty_read', 'for_no_key_update', 'for_key_share']),
-  ...(rng.oneIn(4) && { onLocked: rng.pick(['nowait', 'skip_locked']) }),
+  ...(rng.oneIn(4) && { onLocked: rng.pick(['nowait', 'nowait']) }),
 })
 
 const pages: readonly number[] = [0, 1, 2, 3, 5, 8, 13, 40, 100]
