@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { QueryFailedError } from 'typeorm'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import {
@@ -48,18 +49,20 @@ describe('a commit in two phases', () => {
     end()
     return seen
   }
-  /** Kills a side's server at a control point of the write, and brings it back afterwards. */
-  const killAt = async (point: ControlPoint, side: Side, write: () => Promise<unknown>) => {
+  /** Kills a side's server at a control point of the write, and brings it back: after so many milliseconds, or after the write. */
+  const killAt = async (point: ControlPoint, side: Side, write: () => Promise<unknown>, backAfterMs?: number) => {
+    let back: Promise<void> | undefined
     const end = open.dataSource.onControlPoint(async (reached) => {
       if (reached !== point) return
       end()
       await nodes.clusters[side].kill()
+      if (backAfterMs !== undefined) back = sleep(backAfterMs).then(() => nodes.clusters[side].restart())
     })
     const outcome = await write().then(
       () => 'committed',
       (error: unknown) => error,
     )
-    await nodes.clusters[side].restart()
+    await (back ?? nodes.clusters[side].restart())
     return outcome
   }
   const recovered = async () => {
@@ -204,10 +207,7 @@ describe('a commit in two phases', () => {
   })
 
   it('says that nothing was written where the decider dies before it, and is back to tell', async () => {
-    const error = await killAt('commit:before-decision', 'left', async () => {
-      setTimeout(() => void nodes.clusters.left.restart(), 300)
-      await items().updateAll({ value: 5 })
-    })
+    const error = await killAt('commit:before-decision', 'left', () => items().updateAll({ value: 5 }), 300)
     expect(error).toMatchObject({ code: 'TRANSACTION_ABORTED', labels: ['no-writes', 'retryable'] })
     await recovered()
     expect(await everywhere()).toEqual([zeros, zeros])

@@ -208,8 +208,9 @@ class EmbeddedCluster implements Cluster {
   async start(): Promise<void> {
     const deadline = Date.now() + startDeadlineMs
     for (;;) {
-      this.#server = this.#spawnServer()
-      if (await this.#isReady(deadline)) return letProcessEnd(this.#server)
+      const server = this.#spawnServer()
+      this.#server = server
+      if (await this.#isReady(deadline)) return letProcessEnd(server)
       if (Date.now() >= deadline) throw new Error(`Cluster ${this.name} did not start:\n${this.#log}`)
       await this.#end('SIGKILL')
       await sleep(50)
