@@ -140,7 +140,7 @@ function makeTransaction(rng: Rng, known: readonly EntitySpec[], depth = 1): Tra
   }
 }
 
-const finding = new Set(['find', 'findAndCount', 'findOne', 'findOneOrFail'])
+const finding = new Set(['find', 'findAndCount', 'findOne', 'findOneOrFail', 'stream'])
 
 /**
  * An operation for a transaction: finds may lock what they find, and do not select or sort by columns of which TypeORM
@@ -159,7 +159,7 @@ function inside(rng: Rng, operation: Simple): Simple {
   const { parent } = specs[operation.entity]
   const isByRelation = parent !== undefined && parent.property in ((options['order'] ?? {}) as DataObject)
   if (isByRelation) return { ...operation, method: 'find', args: [options] }
-  const locks = rng.oneIn(4)
+  const locks = operation.method !== 'stream' && rng.oneIn(4)
   const page = { ...(skip !== undefined && { skip }), ...(take !== undefined && { take }) }
   return { ...operation, args: [{ ...options, ...page, ...(locks && { lock: lockOf(rng) }) }] }
 }
