@@ -51,9 +51,7 @@ export class Catalog {
 
   /** The node that all stored groups have for their home; undefined where nothing is stored, or they disagree. */
   get home(): string | undefined {
-    const prints = [...this.known.values()].flatMap(({ groups }) => [...groups.values()])
-    const [home, another] = new Set(prints.map((print) => print.home))
-    return home === undefined || another !== undefined ? undefined : this.names.get(home)
+    return homeOf(this.known)
   }
 
   /** The node that is written first: of processes that store at the same time, one wins there. */
@@ -67,7 +65,10 @@ export class Catalog {
     await this.eachNode(async (node) => {
       try {
         const found = await readNodeCatalog(node)
+        this.refused.delete(node.name)
+        // Somebody may have dropped it.
         if (found) this.known.set(node.name, found)
+        else this.known.delete(node.name)
       } catch (error) {
         const reason = catalogUnavailable(node.name, error)
         if (reason === error) throw error
@@ -137,10 +138,18 @@ export class Catalog {
       if (twin === undefined) continue
       throw topologyMismatch(
         [],
-        `Nodes ${twin} and ${node} are one database (${identity}), or one is a copy of the other: name each database once. A copy becomes a database of its own when its tables sharding_node and sharding_decision are dropped.`,
+        `Nodes ${twin} and ${node} are one database (${identity}), or one is a copy of the other: name each database once. A copy becomes a database of its own when its tables sharding_node, sharding_group and sharding_decision are dropped.`,
       )
     }
   }
+}
+
+/** @param known by the name of the node */
+export function homeOf(known: ReadonlyMap<string, NodeCatalog>): string | undefined {
+  const prints = [...known.values()].flatMap(({ groups }) => [...groups.values()])
+  const [home, another] = new Set(prints.map((print) => print.home))
+  if (home === undefined || another !== undefined) return undefined
+  return [...known].find(([, { identity }]) => identity === home)?.[0]
 }
 
 async function allowed<T>(node: CatalogNode, work: () => Promise<T>): Promise<T> {

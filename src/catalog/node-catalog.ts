@@ -8,6 +8,12 @@ import { formatPrint, parsePrint } from './print-text'
 
 export type CatalogNode = Pick<NodePool, 'name' | 'facts' | 'query'>
 
+/** What a catalog is read of. */
+export interface ReadableNode {
+  readonly facts: { readonly searchSchema: string }
+  query(text: string): Promise<{ readonly rows: readonly unknown[] }>
+}
+
 /** What one node's catalog holds. */
 export interface NodeCatalog {
   /** Names the database, whichever application connects to it, and by whatever name. */
@@ -21,13 +27,13 @@ export interface NamedPrint {
   readonly print: GroupPrint
 }
 
-const tablesOf = ({ facts }: CatalogNode) => {
+const tablesOf = ({ facts }: Pick<ReadableNode, 'facts'>) => {
   const schema = quoted(facts.searchSchema)
   return { identities: `${schema}."sharding_node"`, groups: `${schema}."sharding_group"` }
 }
 
 /** Reads a node's catalog, in one statement; undefined where there is none yet. @throws the database's error */
-export async function readNodeCatalog(node: CatalogNode): Promise<NodeCatalog | undefined> {
+export async function readNodeCatalog(node: ReadableNode): Promise<NodeCatalog | undefined> {
   const { identities, groups } = tablesOf(node)
   try {
     // As texts: a user may have changed how `pg` reads JSON.

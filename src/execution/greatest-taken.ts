@@ -26,32 +26,36 @@ export async function greatestTaken(
   { first, last }: { readonly first: bigint; readonly last: bigint },
 ): Promise<bigint | undefined> {
   const ask = async (node: string): Promise<bigint | undefined> => {
-    const own = shards.filter((shard) => shard.node === node)
+    const arms = shards
+      .filter((shard) => shard.node === node)
+      .map(
+        (shard) =>
+          `SELECT max(${quoted(column)}) AS id FROM ${tableOn(table, shard)} WHERE ${quoted(column)} BETWEEN $1::bigint AND $2::bigint`,
+      )
     let found: bigint | undefined
-    for (let start = 0; start < own.length; start += shardsAtOnce) {
-      const arms = own
-        .slice(start, start + shardsAtOnce)
-        .map(
-          (shard) =>
-            `SELECT max(${quoted(column)}) AS id FROM ${tableOn(table, shard)} WHERE ${quoted(column)} BETWEEN $1::bigint AND $2::bigint`,
-        )
-      const text = `SELECT max(id)::text AS id FROM (${arms.join(' UNION ALL ')}) AS shards`
-      found = greater(found, await askNode(nodeOf(node), text, [first, last]))
-    }
+    for (let start = 0; start < arms.length; start += shardsAtOnce)
+      found = greater(found, await askArms(nodeOf(node), arms.slice(start, start + shardsAtOnce), [first, last]))
     return found
   }
   const answers = await Promise.all([...new Set(shards.map(({ node }) => node))].map(ask))
   return answers.reduce(greater, undefined)
 }
 
-async function askNode(node: HomeNode, text: string, values: readonly bigint[]): Promise<bigint | undefined> {
+/** One table that is missing fails the statement of all: each half of them is then asked by itself. */
+async function askArms(
+  node: HomeNode,
+  arms: readonly string[],
+  values: readonly bigint[],
+): Promise<bigint | undefined> {
   try {
-    const { rows } = await node.query(text, values)
+    const { rows } = await node.query(`SELECT max(id)::text AS id FROM (${arms.join(' UNION ALL ')}) AS shards`, values)
     const { id } = rows[0] as { readonly id: string | null }
     return id === null ? undefined : BigInt(id)
   } catch (error) {
-    if (sqlState(error) === undefinedTable) return undefined
-    throw error
+    if (sqlState(error) !== undefinedTable) throw error
+    if (arms.length === 1) return undefined
+    const half = Math.ceil(arms.length / 2)
+    return greater(await askArms(node, arms.slice(0, half), values), await askArms(node, arms.slice(half), values))
   }
 }
 

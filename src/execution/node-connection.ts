@@ -51,6 +51,8 @@ const writeCommands: ReadonlySet<string> = new Set(['INSERT', 'UPDATE', 'DELETE'
 
 export interface ConnectionSettings {
   readonly plans: NamedPlans
+  /** Behind a pooler that keeps sessions, a RESET gives back what the pooler's server has, and not what the connection was told. */
+  readonly losesPins?: boolean
   readonly listeners: ReadonlySet<StatementListener>
   /** Asks the server to end what a client's session runs; see `requestCancel`. */
   readonly requestCancel: (client: PoolClient) => Promise<void>
@@ -444,6 +446,7 @@ export class NodeConnection {
   private noteForgotten(result: QueryResult | readonly QueryResult[], text: string): void {
     const results: readonly QueryResult[] = Array.isArray(result) ? result : [result]
     if (results.some(({ command }) => forgetCommands.has(command))) this.session.prepared?.clear()
+    if (this.settings.losesPins && results.some(({ command }) => resetCommands.has(command))) this.isChanged = true
     if (results.some(({ command }) => typeCommands.has(command)) && replacesTypes.test(text))
       this.settings.plans.goneStale()
   }
@@ -452,6 +455,9 @@ export class NodeConnection {
 /** The first words of the tags of statements that may replace a type. One that is made has often been dropped before, by others. */
 const typeCommands: ReadonlySet<string> = new Set(['CREATE', 'ALTER', 'DROP'])
 const replacesTypes = /\b(?:CREATE|ALTER|DROP)\s+(?:TYPE|DOMAIN|SCHEMA)\b/i
+
+/** The tags of statements that give settings back what a new session has. */
+const resetCommands: ReadonlySet<string> = new Set(['RESET', 'DISCARD'])
 
 /** The tags of statements that drop prepared statements. */
 const forgetCommands: ReadonlySet<string> = new Set(['DEALLOCATE', 'DISCARD'])

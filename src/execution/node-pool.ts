@@ -168,6 +168,7 @@ export class NodePool {
     this.reserved = new Permits(name, reserveSize, most)
     this.settings = {
       plans: new NamedPlans(name, maxPrepared, warn),
+      losesPins: pooling === 'session',
       listeners: this.listeners,
       watch,
       bounds,

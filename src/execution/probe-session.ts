@@ -12,18 +12,32 @@ const rounds = 4
 /** Bound of a question where `connectTimeoutMS` says nothing, in milliseconds. */
 const questionMs = 10_000
 
+/** A node while it is asked. */
+export interface ProbedNode {
+  readonly facts: { readonly searchSchema: string }
+  query(text: string): Promise<{ readonly rows: readonly unknown[] }>
+}
+
+export interface Probe {
+  /** Settings to be told besides those that are pinned or aligned. */
+  readonly names: readonly string[]
+  /** What else is asked on the connection. */
+  readonly look?: ((node: ProbedNode) => Promise<void>) | undefined
+}
+
 /**
  * Asks a node what its sessions are like, on a connection that is closed again; where that is a pooler's, on a second one too.
  *
  * @throws ShardedError OPTIONS_INVALID, SHARD_UNAVAILABLE
  */
-export async function probeSession(node: string, pool: PoolConfig, names: readonly string[]): Promise<NodeSession> {
+export async function probeSession(node: string, pool: PoolConfig, { names, look }: Probe): Promise<NodeSession> {
   const config = { ...pool, query_timeout: pool.connectionTimeoutMillis ?? questionMs }
   const client = quiet(node, config)
   try {
     await client.connect()
     const { rows } = await client.query(question, [[...pinnedSettings, ...alignedSettings, ...names]])
-    const [{ pid, encoding, settings }] = rows
+    const [{ pid, encoding, settings, schema }] = rows
+    await look?.({ facts: { searchSchema: schema ?? 'public' }, query: (text) => client.query(text) })
     const pooling = pidOf(client) === pid ? 'none' : await poolingOf(client, () => quiet(node, config))
     return Object.freeze({
       node,
@@ -56,7 +70,7 @@ function clientOf(node: string, config: PoolConfig): Client {
 /** @types/pg leaves out what every client of pg knows of its session. */
 const pidOf = (client: Client): number | null => (client as unknown as { readonly processID: number | null }).processID
 
-const question = `SELECT pg_backend_pid() AS pid, pg_encoding_to_char(encoding) AS encoding,
+const question = `SELECT pg_backend_pid() AS pid, pg_encoding_to_char(encoding) AS encoding, current_schema() AS schema,
     (SELECT json_object_agg(lower(name), setting) FROM pg_settings WHERE lower(name) = ANY($1)) AS settings
   FROM pg_database WHERE datname = current_database()`
 

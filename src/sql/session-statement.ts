@@ -40,6 +40,8 @@ export interface KeptStatement {
   readonly isPreparable: boolean
   /** It sets what other nodes would need to have too, in a way that is not read here. */
   readonly sets: boolean
+  /** It gives all settings back what a new session has. */
+  readonly resetsAll?: boolean
 }
 
 /** What a statement does to the session or the transaction that it runs in. */
@@ -80,7 +82,7 @@ function utilityStatement(statement: Node): SessionStatement | undefined {
   if ('ListenStmt' in statement) return kept('LISTEN', { leaks: true, isPreparable: false })
   if ('UnlistenStmt' in statement) return kept('UNLISTEN', { isPreparable: false })
   if ('NotifyStmt' in statement) return kept('NOTIFY', { isPreparable: false })
-  if ('DiscardStmt' in statement) return kept('DISCARD')
+  if ('DiscardStmt' in statement) return kept('DISCARD', { resetsAll: statement.DiscardStmt.target === 'DISCARD_ALL' })
   if ('LoadStmt' in statement) return kept('LOAD', { leaks: true })
   if ('PrepareStmt' in statement)
     return kept('PREPARE', { leaks: true, sets: sessionFunctions(statement).includes('set_config') })
@@ -90,13 +92,10 @@ function utilityStatement(statement: Node): SessionStatement | undefined {
   return temporary(statement)
 }
 
-const kept = (what: string, { leaks = false, isPreparable = true, sets = false } = {}): SessionStatement => ({
-  kind: 'kept',
-  what,
-  leaks,
-  isPreparable,
-  sets,
-})
+const kept = (
+  what: string,
+  { leaks = false, isPreparable = true, sets = false, resetsAll = false } = {},
+): SessionStatement => ({ kind: 'kept', what, leaks, isPreparable, sets, ...(resetsAll && { resetsAll }) })
 
 /** CURSOR_OPT_HOLD of PostgreSQL's parsenodes.h. */
 const isHeld = (options = 0): boolean => (options & 0x20) !== 0

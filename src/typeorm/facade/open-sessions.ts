@@ -1,8 +1,10 @@
 import pLimit from 'p-limit'
 import type { PoolConfig } from 'pg'
+import { homeOf } from '../../catalog/catalog'
+import { type NodeCatalog, readNodeCatalog } from '../../catalog/node-catalog'
 import { ShardedError } from '../../errors/sharded-error'
 import { commonSettings, differencesOf, type NodeSession, type Pooling, pinsOf } from '../../execution/node-session'
-import { probeSession } from '../../execution/probe-session'
+import { type ProbedNode, probeSession } from '../../execution/probe-session'
 import { withStartupSettings, withStatedSettings } from '../../execution/session-config'
 import { poolConfigOf } from './resolve-options'
 import type { ShardedDataSourceOptions } from './sharded-data-source-options'
@@ -30,13 +32,21 @@ export async function openSessions(
   const limit = pLimit(nodesAtOnce)
   const names = Object.keys(named).map((name) => name.toLowerCase())
   const configs = new Map(Object.entries(options.nodes).map(([name, node]) => [name, poolConfigOf(options, node)]))
-  const asked = [...configs].map(([name, config]) => limit(() => probeSession(name, config, names)))
+  const stored = new Map<string, NodeCatalog>()
+  const lookUp = (name: string) => async (node: ProbedNode) => {
+    // A role that may not read it is told so once there are sessions.
+    const found = await readNodeCatalog(node).catch(() => undefined)
+    if (found) stored.set(name, found)
+  }
+  const asked = [...configs].map(([name, config]) =>
+    limit(() => probeSession(name, config, { names, look: options.home === undefined ? lookUp(name) : undefined })),
+  )
   const settled = await Promise.allSettled(asked)
   const failed = settled.find((one) => one.status === 'rejected')
   if (failed) throw failed.reason
   const sessions = settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
-  // The databases know a home node that the options do not name; which it is cannot be asked before there are sessions.
-  const home = sessions.find(({ node }) => node === options.home) ?? sessions[0]
+  const homeNode = options.home ?? homeOf(stored)
+  const home = sessions.find(({ node }) => node === homeNode) ?? sessions[0]
   if (!home) throw new RangeError('No node was asked.')
   const common = commonSettings(home, named)
   for (const text of reports(sessions, home, common)) warn(text)

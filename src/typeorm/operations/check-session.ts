@@ -14,7 +14,7 @@ export function checkOutside({ ofSession }: SessionScript): void {
   if (missed)
     throw notHeld(
       missed,
-      'it is in the session of the home node, and outside of a transaction shards are read in others',
+      'it is in the session of the home node, and outside of a transaction shards are read in others. Begin a transaction, in which all nodes are told it, or RESET it before',
     )
 }
 

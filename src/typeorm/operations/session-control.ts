@@ -19,6 +19,8 @@ export interface SessionHost {
   readonly script: SessionScript
   /** False behind a pooler in transaction mode, where what is said for longer is said to somebody else's session. */
   readonly hasLastingSession: boolean
+  /** False behind a pooler that keeps sessions: a RESET gives back what its server has, and not what all sessions here have. */
+  readonly resetsExactly: boolean
   /** As the transaction was begun. */
   readonly isolation: string | undefined
   /** Begins a transaction; there is none. */
@@ -141,7 +143,7 @@ export class SessionControl {
   private async set(text: string, statement: SettingStatement): Promise<QueryResult> {
     const { host } = this
     const { name, isLocal, resets } = statement
-    const setting = settingOf(text, statement)
+    const setting = this.settingOf(text, statement)
     if (!isLocal) this.checkLasting(`SET ${name ?? 'ALL'}`)
     if (host.isTransactionActive) {
       const mayWait = isLocal && !resets && isCustom(name ?? '')
@@ -150,7 +152,13 @@ export class SessionControl {
     const result = await host.atHome(text)
     // Outside of a transaction, SET LOCAL has no effect but a warning.
     if (!isLocal) host.script.keep(setting)
+    if (!isLocal && !setting.isExact) host.noteKept(inexactReset)
     return result
+  }
+
+  private settingOf(text: string, statement: SettingStatement): HeldSetting {
+    const setting = settingOf(text, statement)
+    return statement.resets && !this.host.resetsExactly ? Object.freeze({ ...setting, isExact: false }) : setting
   }
 
   private async configure(
@@ -182,6 +190,8 @@ export class SessionControl {
     if (kept.leaks) this.checkLasting(kept.what)
     const result = await host.atHome(text, parameters)
     host.noteKept(kept)
+    // PostgreSQL takes it outside of transactions only.
+    if (kept.resetsAll) host.script.keep(settingOf('RESET ALL', resetAll))
     if (!kept.sets) return result
     const setting = { ...local, text, localText: undefined, names: [kept.what], isOfSession: true, isExact: false }
     if (host.isTransactionActive) host.script.hold(setting)
@@ -199,6 +209,23 @@ export class SessionControl {
 }
 
 const local = { resets: false, isOfSession: false, isExact: true, isMode: false } as const
+
+const resetAll: SettingStatement = Object.freeze({
+  kind: 'setting',
+  name: undefined,
+  value: undefined,
+  isLocal: false,
+  resets: true,
+})
+
+/** The connection lacks what those of all sessions have. */
+const inexactReset: KeptStatement = Object.freeze({
+  kind: 'kept',
+  what: 'RESET',
+  leaks: true,
+  isPreparable: true,
+  sets: false,
+})
 
 /** A call of `set_config` with arguments that only the server knows. */
 const unreadConfig: KeptStatement = Object.freeze({

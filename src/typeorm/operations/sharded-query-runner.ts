@@ -16,7 +16,7 @@ import type { QueryResult } from 'typeorm/query-runner/QueryResult'
 import { ShardedError } from '../../errors/sharded-error'
 import type { Fuse } from '../../execution/fuse'
 import type { NodeConnection } from '../../execution/node-connection'
-import type { Lease } from '../../execution/node-pool'
+import type { Lease, NodePool } from '../../execution/node-pool'
 import { OperationLimits } from '../../execution/operation-limits'
 import type { GiveBack } from '../../execution/permits'
 import type { ScatterLimits } from '../../execution/scatter-limits'
@@ -372,7 +372,8 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
     if (mayChangeSession(query)) {
       await loadParser()
       const what = sessionText(query)?.find(({ session }) => session)
-      if (what) throw refuseSession('A stream of it', 'statements about the session are sent by query()')
+      if (what)
+        throw refuseSession(`A stream of ${what.text.slice(0, 50)}`, 'statements about the session are sent by query()')
     }
     if (!engine?.mentions(query)) {
       if (this.operationLimits)
@@ -434,8 +435,16 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
   }
 
   get hasLastingSession(): boolean {
+    return this.homePool().pooling !== 'transaction'
+  }
+
+  get resetsExactly(): boolean {
+    return this.homePool().pooling !== 'session'
+  }
+
+  private homePool(): NodePool {
     const runtime = this.runtime()
-    return runtime.pool(runtime.map.home).pooling !== 'transaction'
+    return runtime.pool(runtime.map.home)
   }
 
   begin(isolation: string | undefined): Promise<void> {

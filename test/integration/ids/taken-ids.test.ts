@@ -122,6 +122,17 @@ describe('ids that are taken', () => {
     expect(second.identifiers[0]?.['id']).toBe(id + 1)
   })
 
+  it('a shard whose table is not there yet hides no id that other shards have', async () => {
+    await owners(1, 2, 3, 4, 5, 6)
+    await tickets().insert(imported(1, 10))
+    const own = dataSource.locate(Ticket, 1)
+    const empty = dataSource.shards(Ticket).find(({ name, node }) => node === own.node && name !== own.shard)
+    const name = empty?.name ?? ''
+    await dataSource.shard(name).query(`DROP TABLE "${name}"."ticket"`)
+    const made = await tickets().save({ ownerId: 1, text: 'new' })
+    expect(made.id).toBeGreaterThan(10)
+  })
+
   it('one id that is far ahead does not use up the sequence', async () => {
     await owners(1)
     await tickets().insert({ id: 2 ** 31 - 1, ownerId: 1, text: 'last' })

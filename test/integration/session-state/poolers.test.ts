@@ -147,6 +147,38 @@ describe.runIf(hasPooler()).each(['session', 'transaction'] as const)('behind pg
     }
   })
 
+  it('what a RESET gives back is not what all sessions have: nobody else reads with it', async () => {
+    if (mode === 'transaction') return
+    await onServers('ALTER DATABASE "$database" SET extra_float_digits = 0')
+    const fresh = await startPooler({ mode, urls: databases.nodes, poolSize })
+    try {
+      const dataSource = await open({ poolSize: 1 }, fresh.urls)
+      const parcels = dataSource.getRepository(Parcel)
+      for (const text of [
+        'RESET ALL',
+        'DISCARD ALL',
+        'RESET extra_float_digits',
+        'SET extra_float_digits TO DEFAULT',
+      ]) {
+        await dataSource.query(text)
+        expect([text, await dataSource.query('SHOW extra_float_digits')]).toEqual([text, [{ extra_float_digits: '1' }]])
+      }
+      await dataSource
+        .transaction(async (manager) => {
+          await manager.query('RESET ALL')
+          await expect(manager.find(Parcel)).rejects.toMatchObject({ code: 'SESSION_NOT_HELD' })
+        })
+        .catch(() => undefined)
+      await parcels.acrossShards().query('DISCARD ALL')
+      const rows = await parcels.find({ order: { id: 'ASC' } })
+      expect(rows.map(({ weight }) => weight)).toEqual(ids.map((id) => id / 7))
+      await dataSource.destroy()
+    } finally {
+      await onServers('ALTER DATABASE "$database" RESET extra_float_digits')
+      await fresh.stop()
+    }
+  })
+
   it('what outlives a transaction holds in a session, and is refused where there is none', async () => {
     const dataSource = await open()
     const runner = dataSource.createQueryRunner()

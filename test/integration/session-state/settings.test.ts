@@ -184,6 +184,19 @@ describe('nodes with unlike settings', () => {
     await runner.release()
   })
 
+  it('are gone after DISCARD ALL on the nodes that join later too', async () => {
+    const runner = (await open()).createQueryRunner()
+    await runner.query("SET TimeZone = 'UTC'")
+    await runner.query('DISCARD ALL')
+    await runner.startTransaction()
+    const hours = await runner.query(
+      `SELECT DISTINCT to_char(at, 'HH24') AS hour FROM reading WHERE at = '2024-02-01 00:00+00'`,
+    )
+    await runner.rollbackTransaction()
+    await runner.release()
+    expect(hours).toEqual([{ hour: '09' }])
+  })
+
   it.each([
     { session: { DateStyle: 'German' } },
     { session: { extra_float_digits: '0' } },

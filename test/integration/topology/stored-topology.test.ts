@@ -132,6 +132,24 @@ describe('the stored topology', () => {
     expect(await other.getRepository(Badge).count()).toBe(2)
   })
 
+  it('gives all sessions what the home node has, whatever the order of the options', async () => {
+    const one = await first()
+    const zone = (dataSource: ShardedDataSource) => dataSource.query('SHOW TimeZone')
+    await onNode(0, `ALTER DATABASE "${new URL(url(0)).pathname.slice(1)}" SET TimeZone = 'Asia/Tokyo'`)
+    await onNode(1, `ALTER DATABASE "${new URL(url(1)).pathname.slice(1)}" SET TimeZone = 'America/New_York'`)
+    await one.destroy()
+    const tokyo = [{ TimeZone: 'Asia/Tokyo' }]
+    expect([await zone(await start()), await zone(await start(swappedOrder()))]).toEqual([tokyo, tokyo])
+  })
+
+  it('is stored again where somebody has dropped it with the tables', async () => {
+    const one = await first()
+    for (const index of [0, 1]) await onNode(index, 'DROP SCHEMA public CASCADE; CREATE SCHEMA public')
+    await one.synchronize()
+    for (const index of [0, 1])
+      expect(await onNode(index, 'SELECT name FROM sharding_group ORDER BY name')).toEqual([{ name: 'member' }])
+  })
+
   it('is one for processes that start at the same time, whatever the order of their options: no row is lost', async () => {
     const [a, b] = [
       ['a', url(0)],
