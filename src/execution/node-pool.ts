@@ -102,6 +102,8 @@ const reserveSize = 2
 export class NodePool {
   readonly name: string
   readonly pooling: Pooling
+  /** How long is waited for a connection, in milliseconds; `Infinity` without a bound. */
+  readonly waitMs: number
   private readonly pool: Pool
   /** For recovery, questions of decisions and of locks: who waits for a lock must not keep from being had who ends that. */
   private readonly reserve: Pool
@@ -143,6 +145,7 @@ export class NodePool {
   }: NodePoolSettings) {
     this.name = name
     const waitMs = pool.connectionTimeoutMillis || Number.POSITIVE_INFINITY
+    this.waitMs = waitMs
     const watch = new SilenceWatch(bounds.silenceMs ?? defaultSilenceMs, () => answers(pool))
     this.watch = watch
     this.destroyMs = bounds.destroyMs ?? defaultDestroyMs

@@ -46,12 +46,15 @@ export class Permits {
     return { taken: this.taken, waiting: this.waiting.size }
   }
 
-  /** @throws ShardedError QUEUE_FULL, POOL_EXHAUSTED; OperationEnded */
-  async take(fuse?: Fuse): Promise<GiveBack> {
+  /**
+   * @param waitMs of a caller whose operation has no limits of its own
+   * @throws ShardedError QUEUE_FULL, POOL_EXHAUSTED; OperationEnded
+   */
+  async take(fuse?: Fuse, waitMs = this.waitMs): Promise<GiveBack> {
     fuse?.check()
     const free = this.tryTake()
     if (free) return free
-    await this.turn(fuse)
+    await this.turn(fuse, waitMs)
     return this.held()
   }
 
@@ -70,7 +73,7 @@ export class Permits {
     }
   }
 
-  private turn(fuse: Fuse | undefined): Promise<void> {
+  private turn(fuse: Fuse | undefined, waitMs: number): Promise<void> {
     if (this.waiting.size >= this.maxWaiting) {
       throw new ShardedError('QUEUE_FULL', `${this.maxWaiting} operations wait for node ${this.node}.`, {
         details: { node: this.node },
@@ -87,9 +90,9 @@ export class Permits {
         resolve()
       }
       this.waiting.add(go)
-      const endWait = afterTurning(this.waitMs, () => {
+      const endWait = afterTurning(waitMs, () => {
         leave()
-        reject(this.exhausted())
+        reject(this.exhausted(waitMs))
       })
       const off = fuse?.onBlow(() => {
         leave()
@@ -98,8 +101,8 @@ export class Permits {
     })
   }
 
-  private exhausted(): ShardedError {
-    const { node, count, waitMs, of } = this
+  private exhausted(waitMs: number): ShardedError {
+    const { node, count, of } = this
     const waiting = this.waiting.size + 1
     return new ShardedError(
       'POOL_EXHAUSTED',

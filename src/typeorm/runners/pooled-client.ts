@@ -37,7 +37,7 @@ export class PooledClient {
 
   private async send(text: string, values: readonly unknown[] | undefined): Promise<QueryResult> {
     const { pool, bind, shard, fuse, permits } = this.settings
-    const leave: GiveBack | undefined = await permits?.take(fuse)
+    const leave: GiveBack | undefined = await permits?.take(fuse, fuse ? undefined : pool.waitMs)
     try {
       const lease = await pool.acquire(shard, fuse)
       try {

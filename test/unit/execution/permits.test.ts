@@ -52,6 +52,14 @@ describe('Permits', () => {
     ;(await waits)()
   })
 
+  it('are waited for no longer than a caller without limits says', async () => {
+    const permits = new Permits('a', 1)
+    const giveBack = await permits.take()
+    await expect(permits.take(undefined, 5)).rejects.toMatchObject({ code: 'POOL_EXHAUSTED', details: { waitMs: 5 } })
+    giveBack()
+    expect(permits.isFree).toBe(true)
+  })
+
   it('of several nodes are taken by name, so that who asks in other orders does not wait for each other', async () => {
     const a = { name: 'a', permits: new Permits('a', 1) }
     const b = { name: 'b', permits: new Permits('b', 1) }
