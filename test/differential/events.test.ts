@@ -54,7 +54,14 @@ interface Context {
 }
 
 /** What the subscriber does, and what it has heard: one after the other for every data source. */
-let habits: { readonly rng: Rng; readonly log: unknown[]; isBusy: boolean } | undefined
+let habits: Habits | undefined
+
+interface Habits {
+  readonly rng: Rng
+  readonly log: unknown[]
+  isBusy: boolean
+  isPersisting: boolean
+}
 
 /** Each event reads or writes by its manager, as its own seed says: all data sources do the same. */
 async function react(name: string, { manager, entity }: Context): Promise<void> {
@@ -62,19 +69,33 @@ async function react(name: string, { manager, entity }: Context): Promise<void> 
   if (!now || now.isBusy) return
   const id = entity?.id ?? 0
   const { rng, log } = now
+  // It stays so after an error, for one database rolls back, and gives the connection back, while other subscribers still
+  // work: see `event-context.test.ts`.
   now.isBusy = true
+  const made = rng.int(8)
+  // `save` and `remove` read before their transaction on one database, and in it on several shards: what a subscriber writes
+  // while they read stays there, and goes with the transaction here. TypeORM promises neither.
+  const does = name === 'afterLoad' && now.isPersisting && isWrite(made) ? 0 : made
+  if (does === 0) log.push([name, id, await manager.count(Desk)])
+  else if (does === 1) log.push([name, id, await manager.sum(Desk, 'weight', {})])
+  else if (does === 2) await manager.insert(Remark, { text: `${name} ${id}` })
+  else if (does === 3) await manager.save(Object.assign(new Remark(), { text: `saved ${name} ${id}` }))
+  else if (does === 4) log.push([name, id, (await manager.update(Desk, { weight: 3 }, { weight: 4 })).affected])
+  else if (does === 5) log.push(await manager.query('SELECT "id", "weight" FROM "desk" ORDER BY "id" LIMIT 3'))
+  else if (does === 6) log.push([name, id, (await manager.find(Desk, { order: { id: 'DESC' }, take: 2 })).length])
+  else if (rng.oneIn(4)) throw new RangeError(`${name} ${id}`)
+  now.isBusy = false
+}
+
+const isWrite = (does: number): boolean => does === 2 || does === 3 || does === 4
+
+/** `save` or `remove`, whose own reads are heard of too. */
+async function persist(work: () => Promise<Desk[]>): Promise<number> {
+  if (habits) habits.isPersisting = true
   try {
-    const does = rng.int(8)
-    if (does === 0) log.push([name, id, await manager.count(Desk)])
-    else if (does === 1) log.push([name, id, await manager.sum(Desk, 'weight', {})])
-    else if (does === 2) await manager.insert(Remark, { text: `${name} ${id}` })
-    else if (does === 3) await manager.save(Object.assign(new Remark(), { text: `saved ${name} ${id}` }))
-    else if (does === 4) log.push([name, id, (await manager.update(Desk, { weight: 3 }, { weight: 4 })).affected])
-    else if (does === 5) log.push(await manager.query('SELECT "id", "weight" FROM "desk" ORDER BY "id" LIMIT 3'))
-    else if (does === 6) log.push([name, id, (await manager.find(Desk, { order: { id: 'DESC' }, take: 2 })).length])
-    else if (rng.oneIn(4)) throw new RangeError(`${name} ${id}`)
+    return (await work()).length
   } finally {
-    now.isBusy = false
+    if (habits) habits.isPersisting = false
   }
 }
 
@@ -104,15 +125,17 @@ async function operate(manager: EntityManager, rng: Rng): Promise<unknown> {
     return counts
   }
   return rng.weighted<Promise<unknown>>([
-    [4, () => manager.save(desks(ids())).then((saved) => saved.length)],
-    [3, () => manager.save(desks([one])).then((saved) => saved.length)],
+    [4, () => persist(() => manager.save(desks(ids())))],
+    [3, () => persist(() => manager.save(desks([one])))],
     [2, () => manager.insert(Desk, desks(ids())).then(() => undefined)],
     [2, () => manager.update(Desk, { weight: rng.int(5) }, { weight: rng.int(5) }).then(({ affected }) => affected)],
     [1, () => manager.delete(Desk, ids()).then(({ affected }) => affected)],
     [
       1,
-      async () =>
-        (await manager.remove(await manager.find(Desk, { where: { weight: 4 }, order: { id: 'ASC' } }))).length,
+      async () => {
+        const found = await manager.find(Desk, { where: { weight: 4 }, order: { id: 'ASC' } })
+        return persist(() => manager.remove(found))
+      },
     ],
     [2, () => manager.insert(Drawer, { id: rng.int(1000), deskId: one }).then(() => undefined)],
     [2, async () => drawersOf(await manager.find(Desk, { order: { id: 'ASC' } }))],
@@ -124,8 +147,8 @@ async function operate(manager: EntityManager, rng: Rng): Promise<unknown> {
 /** A few operations, alone or in one transaction: what they answered, what subscribers heard, what is stored. */
 async function happen(dataSource: DataSource, seed: number): Promise<unknown> {
   const rng = createRng(seed)
-  habits = { rng: createRng(seed + 1), log: [], isBusy: false }
-  const { log } = habits
+  const log: unknown[] = []
+  habits = { rng: createRng(seed + 1), log, isBusy: false, isPersisting: false }
   const answer = (work: Promise<unknown>) =>
     work.catch((error: unknown) => (error instanceof Error ? error.constructor.name : error))
   const steps = async (manager: EntityManager) => {
@@ -140,7 +163,7 @@ async function happen(dataSource: DataSource, seed: number): Promise<unknown> {
 }
 
 describe('subscribers that use the manager of their event, against one database', () => {
-  const runs = Number(process.env['DIFFERENTIAL_EVENTS'] ?? 15)
+  const runs = Number(process.env['DIFFERENTIAL_EVENTS'] ?? 30)
   const seed = Number(process.env['DIFFERENTIAL_SEED'] ?? 20_261_128)
   let targets: OpenTargets
 

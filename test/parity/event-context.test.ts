@@ -291,6 +291,35 @@ describe('the context of an event', () => {
       expect(await whats()).toEqual(['kept 1'])
     })
 
+    it('that fails is undone after all others of the operation have come to rest', async () => {
+      const run = async (fail: () => Promise<void>, write: (manager: EntityManager) => Promise<unknown>) => {
+        const outcomes: unknown[] = []
+        const react = ({ manager, entity }: Context): Promise<void> | undefined => {
+          if (entity?.weight === 1) return fail()
+          if (entity?.weight !== 2) return undefined
+          return write(manager).then(
+            () => void outcomes.push('written'),
+            (error: unknown) => void outcomes.push(error),
+          )
+        }
+        act = (name, context) => (name === 'afterInsert' ? react(context) : undefined) as Promise<void>
+        const rows = nine().map((row, index) => Object.assign(row, { weight: index }))
+        for (const list of [rows, rows.slice(1, 3)]) {
+          await expect(parcels().save(list)).rejects.toThrow('no')
+          await expect(target.dataSource.transaction((manager) => manager.save(list))).rejects.toThrow('no')
+        }
+        return outcomes
+      }
+      const write = (manager: EntityManager) => manager.insert(Trail, { what: 'a' })
+      const trail = (manager: EntityManager) => manager.save(Object.assign(new Trail(), { what: 'b' }))
+      const fail = async () => {
+        throw new Error('no')
+      }
+      expect(await run(fail, write)).toEqual(['written', 'written', 'written', 'written'])
+      expect(await run(fail, trail)).toEqual(['written', 'written', 'written', 'written'])
+      expect([await whats(), await parcels().count()]).toEqual([[], 0])
+    })
+
     it('reads while rows are loaded', async () => {
       await parcels().save(nine())
       on('afterLoad', async ({ manager, entity }) => {

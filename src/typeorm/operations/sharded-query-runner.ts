@@ -35,6 +35,7 @@ import { BoundClient } from '../runners/bound-client'
 import { ParticipantQueryRunner } from '../runners/participant-query-runner'
 import { readableOf } from '../runners/readable-of'
 import { refuseOverShards, refuseSession } from '../runners/refuse-session'
+import { RestingBroadcaster } from '../runners/resting-broadcaster'
 import type { RowMoves } from '../runners/row-moves'
 import { ShardAccess, unwrap } from '../runners/shard-access'
 import type { ShardRuntime } from '../runners/shard-runtime'
@@ -115,6 +116,7 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
     private readonly engine: () => StatementEngine | undefined,
   ) {
     super(driver, mode)
+    this.broadcaster = new RestingBroadcaster(this)
   }
 
   /**

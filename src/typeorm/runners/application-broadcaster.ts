@@ -1,5 +1,5 @@
 import type { DataSource, QueryRunner } from 'typeorm'
-import { Broadcaster } from 'typeorm/subscriber/Broadcaster'
+import { RestingBroadcaster } from './resting-broadcaster'
 
 /** A query runner of a shard, and the one that users are to see in its place. */
 export interface EventHost extends QueryRunner {
@@ -12,7 +12,7 @@ export interface EventHost extends QueryRunner {
  * The one place that decides what of a shard's query runner subscribers see: the application's query runner, its manager and
  * its data source. An event's manager so reads and writes all shards, and within the transaction that the event is of.
  */
-export class ApplicationBroadcaster extends Broadcaster {
+export class ApplicationBroadcaster extends RestingBroadcaster {
   constructor(readonly host: EventHost) {
     super(host)
   }

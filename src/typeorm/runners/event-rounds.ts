@@ -1,5 +1,6 @@
 import type { EntityMetadata, ObjectLiteral } from 'typeorm'
 import { BroadcasterResult } from 'typeorm/subscriber/BroadcasterResult'
+import { restTogether } from './resting-broadcaster'
 
 /** In which order TypeORM tells of the changes of one operation. */
 export type ChangeKind = 'Insert' | 'Update' | 'Remove' | 'SoftRemove' | 'Recover'
@@ -97,17 +98,14 @@ export class EventRounds {
   private async run(round: Round): Promise<void> {
     this.round = newRound()
     try {
-      const promises: unknown[] = []
+      const own = new BroadcasterResult()
       for (const { event, result } of this.inOrder(round.told)) {
-        const own = new BroadcasterResult()
-        event.tell(own)
-        result.count += own.count
-        promises.push(...own.promises)
+        const told = own.count
+        restTogether(own, () => event.tell(own))
+        result.count += own.count - told
       }
-      // All have to come to rest: what one still sends must not come after a rollback.
-      const settled = await Promise.allSettled(promises)
-      const failed = settled.find((one) => one.status === 'rejected')
-      round.end(failed && { reason: failed.reason })
+      await own.wait()
+      round.end()
     } catch (error) {
       round.end({ reason: error })
     }

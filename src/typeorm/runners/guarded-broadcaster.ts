@@ -8,6 +8,7 @@ import { primaryKeyText } from '../binding/primary-key-text'
 import { ApplicationBroadcaster, type EventHost } from './application-broadcaster'
 import type { ChangeEvent, ChangeKind, RoundMember } from './event-rounds'
 import type { KeyGuard } from './key-guard'
+import { restTogether } from './resting-broadcaster'
 import type { ShardTransaction } from './shard-transaction'
 import type { ShownRow } from './shown-row'
 import type { Unfilled } from './unfilled'
@@ -183,7 +184,7 @@ export class GuardedBroadcaster extends ApplicationBroadcaster {
       const checked = told.length === 0 ? finish() : Promise.all(told).then(finish)
       if (checked) own.promises.push(checked)
     }
-    if (typeof telling === 'string') tellAll(result)
+    if (typeof telling === 'string') restTogether(result, () => tellAll(result))
     else telling.tell(result, { phase: 'Before', kind, metadata, entity, tell: tellAll })
   }
 

@@ -1,8 +1,8 @@
-import { Broadcaster } from 'typeorm/subscriber/Broadcaster'
+import { RestingBroadcaster } from './resting-broadcaster'
 import type { ShardTransaction } from './shard-transaction'
 
 /** Tells subscribers of rows, and not of the transaction around them. */
-class QuietBroadcaster extends Broadcaster {
+class QuietBroadcaster extends RestingBroadcaster {
   override broadcastBeforeTransactionStartEvent(): void {}
   override broadcastAfterTransactionStartEvent(): void {}
   override broadcastBeforeTransactionCommitEvent(): void {}

@@ -1,12 +1,12 @@
 import type { EntityManager } from 'typeorm'
-import { Broadcaster } from 'typeorm/subscriber/Broadcaster'
 import { BroadcasterResult } from 'typeorm/subscriber/BroadcasterResult'
 import { ParticipantQueryRunner } from '../runners/participant-query-runner'
+import { RestingBroadcaster } from '../runners/resting-broadcaster'
 import type { ShardTransaction } from '../runners/shard-transaction'
 import type { ShardWrite } from './write-shards'
 
 /** Tells subscribers of a transaction when something is to be written in it, and of its end if they were told. */
-class DeferredBroadcaster extends Broadcaster {
+class DeferredBroadcaster extends RestingBroadcaster {
   private begun: Promise<void> | undefined
   private hasBegun = false
 
