@@ -163,7 +163,7 @@ async function happen(dataSource: DataSource, seed: number): Promise<unknown> {
 }
 
 describe('subscribers that use the manager of their event, against one database', () => {
-  const runs = Number(process.env['DIFFERENTIAL_EVENTS'] ?? 30)
+  const runs = Number(process.env['DIFFERENTIAL_EVENTS'] ?? 15)
   const seed = Number(process.env['DIFFERENTIAL_SEED'] ?? 20_261_128)
   let targets: OpenTargets
 

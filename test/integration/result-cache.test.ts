@@ -1,5 +1,5 @@
 import { Client } from 'pg'
-import { DataSource } from 'typeorm'
+import { DataSource, type EntityManager, type QueryRunner } from 'typeorm'
 import type { QueryResultCache } from 'typeorm/cache/QueryResultCache'
 import type { QueryResultCacheOptions } from 'typeorm/cache/QueryResultCacheOptions'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
@@ -43,18 +43,56 @@ class Memory implements QueryResultCache {
   }
 }
 
+/** A cache that has nothing, and asks the database by the runner that it is given. */
+class Asking extends Memory {
+  readonly heard: unknown[] = []
+  /** What a call does after its question. */
+  after: (name: string) => void = () => undefined
+
+  constructor(private readonly own: () => DataSource | undefined) {
+    super()
+  }
+
+  override async getFromCache(_options: QueryResultCacheOptions, runner?: QueryRunner): Promise<undefined> {
+    await this.ask('get', runner)
+  }
+  override async storeInCache(
+    _options: QueryResultCacheOptions,
+    _saved: QueryResultCacheOptions | undefined,
+    runner?: QueryRunner,
+  ): Promise<void> {
+    await this.ask('store', runner)
+  }
+
+  private async ask(name: string, runner: QueryRunner | undefined): Promise<void> {
+    const [row] = (await runner?.query('SELECT count(*)::int AS n FROM "account"')) ?? []
+    // Of no sharded table: the runner then has a connection of its own.
+    const [home] = (await runner?.query('SELECT 1 AS n')) ?? []
+    this.heard.push({
+      name,
+      rows: row?.n,
+      home: home?.n,
+      counted: await runner?.manager.count(Account),
+      isOurs: runner?.dataSource === this.own() && runner?.manager.queryRunner === runner,
+      isInTransaction: runner?.isTransactionActive,
+      isReleased: runner?.isReleased,
+    })
+    this.after(name)
+  }
+}
+
 const nameOf = ({ identifier, query = '' }: QueryResultCacheOptions): string => identifier ?? query
 
 describe('the cache of results', () => {
   let databases: FreshDatabases
   let plain: DataSource
   let sharded: ShardedDataSource
-  const open = async (cache: ShardedDataSourceOptions['cache']) => {
+  const open = async (cache: ShardedDataSourceOptions['cache'], poolSize = 10) => {
     const [a = '', b = ''] = databases.nodes
     return new ShardedDataSource({
       type: 'postgres',
       entities: [...bank.entities],
-      nodes: { a: { url: a }, b: { url: b } },
+      nodes: { a: { url: a, poolSize }, b: { url: b, poolSize } },
       groups: { account: { shards: hash({ shards: 4 }) } },
       ...(cache !== undefined && { cache }),
     }).initialize()
@@ -208,10 +246,79 @@ describe('the cache of results', () => {
     const ours = await run(open)
     expect(ours.answers.map(([, count]) => count)).toEqual([12, 12, 11, 11])
     expect(ours.answers.map(([found]) => (found as string[]).length)).toEqual([12, 12, 12, 11])
-    const theirs = await run((cache) =>
-      new DataSource({ type: 'postgres', url: databases.oracle, entities: [...bank.entities], cache }).initialize(),
-    )
+    const theirs = await run(plainWith)
     expect(ours).toEqual(theirs)
+  })
+
+  /** Every way to ask, each with the cache, alone and in a transaction that has written. */
+  const askEverywhere = async (dataSource: DataSource) => {
+    const answers: unknown[] = []
+    const ask = async (work: () => Promise<unknown>) =>
+      answers.push(await work().catch((error: unknown) => String(error)))
+    const all = async (manager: EntityManager) => {
+      const byBuilder = () => manager.createQueryBuilder(Account, 'a').cache(hour)
+      await ask(async () => (await manager.find(Account, { cache: hour, order: { id: 'ASC' } })).length)
+      await ask(async () => (await manager.find(Account, { cache: hour, order: { id: 'ASC' }, take: 3 })).length)
+      await ask(async () => (await manager.find(Account, { cache: hour, where: { id: '5' } })).length)
+      await ask(() => manager.count(Account, { cache: hour }))
+      await ask(async () => (await byBuilder().getMany()).length)
+      await ask(() => byBuilder().where('a.id = :id', { id: '5' }).getCount())
+      await ask(async () => (await byBuilder().select('a.owner').where('a.id = :id', { id: '5' }).getRawMany()).length)
+    }
+    await all(dataSource.manager)
+    const runner = dataSource.createQueryRunner()
+    await runner.startTransaction()
+    await runner.manager.insert(Account, { ...twelveAccounts()[0], id: '1000' })
+    await all(runner.manager)
+    await runner.rollbackTransaction()
+    await runner.release()
+    return answers
+  }
+  const plainWith = (cache: NonNullable<ShardedDataSourceOptions['cache']>, poolSize = 10) =>
+    new DataSource({
+      type: 'postgres',
+      url: databases.oracle,
+      entities: [...bank.entities],
+      cache,
+      poolSize,
+    }).initialize()
+
+  it('may be a provider that asks by the query runner of the application', async () => {
+    const run = async (make: (cache: NonNullable<ShardedDataSourceOptions['cache']>) => Promise<DataSource>) => {
+      let dataSource: DataSource | undefined
+      const provider = new Asking(() => dataSource)
+      dataSource = await make({ provider: () => provider })
+      const answers = await askEverywhere(dataSource)
+      await dataSource.destroy()
+      return { answers, heard: provider.heard }
+    }
+    const theirs = await run(plainWith)
+    expect(theirs.heard).toHaveLength(28)
+    expect(await run(open)).toEqual(theirs)
+  })
+
+  it.each([
+    { fails: 'get', ignoreErrors: false },
+    { fails: 'store', ignoreErrors: false },
+    { fails: 'get', ignoreErrors: true },
+    { fails: 'store', ignoreErrors: true },
+    { fails: 'none', ignoreErrors: false },
+  ])('keeps no connection of a provider, errors in $fails, ignored: $ignoreErrors', async ({ fails, ignoreErrors }) => {
+    const run = async (make: typeof plainWith) => {
+      let dataSource: DataSource | undefined
+      const provider = new Asking(() => dataSource)
+      provider.after = (name) => {
+        if (name === fails) throw new RangeError(`no ${name}`)
+      }
+      // As many as a transaction and a query beside it need.
+      dataSource = await make({ provider: () => provider, ignoreErrors }, 2)
+      const answers = [await askEverywhere(dataSource), await askEverywhere(dataSource)]
+      await dataSource.destroy()
+      return answers
+    }
+    const theirs = await run(plainWith)
+    expect(theirs.flat().includes(`RangeError: no ${fails}`)).toBe(fails !== 'none' && !ignoreErrors)
+    expect(await run(open)).toEqual(theirs)
   })
 
   it('keeps the shards of a provider apart', async () => {
