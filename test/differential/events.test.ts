@@ -138,6 +138,17 @@ async function operate(manager: EntityManager, rng: Rng): Promise<unknown> {
       },
     ],
     [2, () => manager.insert(Drawer, { id: rng.int(1000), deskId: one }).then(() => undefined)],
+    // A lazy relation sees what its transaction has written.
+    [
+      3,
+      async () => {
+        const id = rng.int(1000)
+        const [desk] = await manager.find(Desk, { order: { id: 'ASC' }, take: 1 })
+        if (!desk) return []
+        await manager.insert(Drawer, { id, deskId: desk.id })
+        return drawersOf([desk])
+      },
+    ],
     [2, async () => drawersOf(await manager.find(Desk, { order: { id: 'ASC' } }))],
     [2, async () => drawersOf(await manager.find(Desk, { order: { weight: 'DESC', id: 'ASC' }, take: 3 }))],
     [2, async () => drawersOf(await manager.findBy(Desk, { id: one }))],
