@@ -2,21 +2,24 @@ import type { SelectStmt } from '@pgsql/types'
 import { ShardedError } from '../../errors/sharded-error'
 import type { StatementAnalysis } from '../../routing/statement-analysis'
 import { visit } from '../../sql/tree'
+import type { StatementPage } from './statement-page'
+
+/** Whether a query passes over rows that others have locked. */
+export const passesOver = ({ lockingClause = [] }: SelectStmt): boolean =>
+  lockingClause.some((node) => 'LockingClause' in node && node.LockingClause.waitPolicy === 'LockWaitSkip')
 
 /**
  * Each shard locks a page of its own until the transaction ends. Others who wait for a row wait longer then; others who pass
- * over locked rows would pass over rows that nobody was given.
+ * over locked rows would pass over rows that nobody was given. All rows are no page, and none are locked for LIMIT 0.
  *
+ * @param page of a query that passes over locked rows; undefined where PostgreSQL refuses it
  * @throws ShardedError STATEMENT_UNSUPPORTED
  */
-export function refuseLockedPage({ lockingClause = [], limitCount, limitOffset }: SelectStmt): void {
-  const passesOver = lockingClause.some(
-    (node) => 'LockingClause' in node && node.LockingClause.waitPolicy === 'LockWaitSkip',
-  )
-  if (!passesOver || !(limitCount || limitOffset)) return
+export function refuseLockedPage(page: StatementPage | undefined): void {
+  if (!page || page.end === 0 || (page.offset === 0 && page.limit === undefined)) return
   throw new ShardedError(
     'STATEMENT_UNSUPPORTED',
-    'A LIMIT beside SKIP LOCKED would lock a page of rows on every shard, which others then pass over.',
+    'A page beside SKIP LOCKED would lock a page of rows on every shard, which others then pass over.',
     {},
   )
 }

@@ -51,9 +51,9 @@ import { explainStatement } from './explain-statement'
 import { lookUpClusters } from './look-up-clusters'
 import { moveStatement } from './move-statement'
 import { refuseHiddenWrites } from './refuse-hidden-writes'
-import { refuseEarlyLocks, refuseLockedPage } from './refuse-locks'
+import { passesOver, refuseEarlyLocks, refuseLockedPage } from './refuse-locks'
 import { arms, inShardOrder, mergeTerm, nodeOrder } from './statement-arms'
-import { armPageOf, statementPage } from './statement-page'
+import { armPageOf, statementPage, writtenPage } from './statement-page'
 import {
   askHome,
   namedUses,
@@ -522,13 +522,15 @@ export class StatementEngine implements StatementWriter {
     if (!first) throw new RangeError('A statement has at least one shard.')
     const { values, valuesOn, replacements, split } = splitLists(analysis.main, { ...run, ...substitutes })
     const onShards: ShardsRun = { ...run, values, valuesOn, shipped, shards: [first, ...others] }
-    const make = () => this.plan(onShards, localise(select, namedUses(analysis), replacements), shipped)
+    const local = () => localise(select, namedUses(analysis), replacements)
+    const make = () => this.plan(onShards, local(), shipped)
     // A plan holds the names of the first shard's types, and how the nodes asked sort.
     const nodes = [...new Set(onShards.shards.map(({ node }) => node))]
     const key = JSON.stringify([asText, first.name, nodes, split, this.functions.version])
     const plan = shipped.length > 0 ? await make() : await this.remembered(run.parsed, key, make)
     // After the plan: what PostgreSQL itself refuses is its to tell.
-    if (others.length > 0 && context.access.transaction) refuseLockedPage(select)
+    if (others.length > 0 && context.access.transaction && passesOver(select))
+      refuseLockedPage(await statementPage(writtenPage(local()), onShards))
     return {
       plan,
       onShards,

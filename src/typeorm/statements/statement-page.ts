@@ -1,4 +1,4 @@
-import type { Node } from '@pgsql/types'
+import type { Node, SelectStmt } from '@pgsql/types'
 import type { FinishPlan } from '../../planning/finish-plan'
 import { isPageNumber, limitNumber, pageNumber } from '../../planning/page-number'
 import { withShippedRows } from '../../planning/shipped-rows'
@@ -14,7 +14,7 @@ interface WrittenPage {
 }
 
 /** The rows that a statement asks for. */
-interface StatementPage {
+export interface StatementPage {
   readonly offset: number
   readonly limit: number | undefined
   readonly end: number | undefined
@@ -23,6 +23,11 @@ interface StatementPage {
 /** What each shard of a query that is finished elsewhere may be asked for. */
 export const armPageOf = ({ armPage }: FinishPlan): WrittenPage => armPage ?? { limit: undefined, offset: undefined }
 
+export const writtenPage = ({ limitCount, limitOffset }: SelectStmt): WrittenPage => ({
+  limit: limitCount,
+  offset: limitOffset,
+})
+
 /** LIMIT and OFFSET as numbers; undefined where PostgreSQL itself refuses one: below zero, or past its bigint. */
 export async function statementPage(written: WrittenPage, run: PageRun): Promise<StatementPage | undefined> {
   const rows = await numberOf(written.limit, run)
@@ -30,7 +35,13 @@ export async function statementPage(written: WrittenPage, run: PageRun): Promise
   if (!isPageNumber(before) || !isPageNumber(rows ?? 0)) return undefined
   const offset = pageNumber(before)
   const limit = limitNumber(rows)
-  return { offset, limit, end: limit === undefined ? undefined : Math.min(offset + limit, Number.MAX_SAFE_INTEGER) }
+  return { offset, limit, end: endOf(offset, limit) }
+}
+
+/** The rows that a shard is asked for. LIMIT 0 reads none, and locks none, whatever is before it. */
+function endOf(offset: number, limit: number | undefined): number | undefined {
+  if (limit === undefined || limit === 0) return limit
+  return Math.min(offset + limit, Number.MAX_SAFE_INTEGER)
 }
 
 type PageRun = Pick<ShardsRun, 'values' | 'context' | 'shipped'>

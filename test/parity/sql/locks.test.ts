@@ -1,5 +1,7 @@
+import { type DataSource, MoreThan } from 'typeorm'
 import { describe, expect, it } from 'vitest'
 import { answer, expectAlike, openSides, rolledBack } from './sides'
+import { Ord } from './world'
 
 describe('locks over shards', () => {
   const sides = openSides()
@@ -13,6 +15,91 @@ describe('locks over shards', () => {
         expect({ name, given: await answer(runner, page) }).toEqual({ name, given: expected })
       })
   })
+
+  it.each([
+    ['LIMIT ALL', []],
+    ['LIMIT NULL', []],
+    ['OFFSET 0', []],
+    ['OFFSET NULL', []],
+    ['LIMIT $1 OFFSET $2', [null, 0]],
+    ['LIMIT 9223372036854775807', []],
+  ])('with SKIP LOCKED and %s, which is no page, give all rows in a transaction', async (words, parameters) => {
+    const text = `SELECT id FROM ord WHERE qty > 7 ORDER BY id ${words} FOR UPDATE SKIP LOCKED`
+    const all = await sides.plain().query('SELECT id FROM ord WHERE qty > 7 ORDER BY id')
+    for (const { name, dataSource } of sides.sharded())
+      await rolledBack(dataSource, async (runner) => {
+        expect({ name, given: await runner.query(text, parameters) }).toEqual({ name, given: all })
+      })
+  })
+
+  it.each(['LIMIT 0', 'LIMIT 0 OFFSET 3'])('with SKIP LOCKED and %s give and lock no row', async (words) => {
+    const text = `SELECT id FROM ord WHERE qty > 7 ORDER BY id ${words} FOR UPDATE SKIP LOCKED`
+    for (const { name, dataSource } of sides.sharded())
+      await rolledBack(dataSource, async (first) => {
+        expect({ name, given: await first.query(text) }).toEqual({ name, given: [] })
+        const free = await rolledBack(dataSource, (second) =>
+          second.query('SELECT id FROM ord WHERE qty > 7 FOR UPDATE SKIP LOCKED'),
+        )
+        expect(free).toHaveLength(6)
+      })
+  })
+
+  it.each([
+    ['ORDER BY random() LIMIT 1', 'an order of the moment'],
+    ['ORDER BY id LIMIT (SELECT count(*) FROM ord WHERE qty = 8)', 'a limit that is asked for'],
+    ['OFFSET 1', 'an offset alone'],
+  ])('with SKIP LOCKED and %s, %s, are refused in a transaction', async (words) => {
+    const text = `SELECT id FROM ord WHERE qty > 2 ${words} FOR UPDATE SKIP LOCKED`
+    for (const { name, shards, dataSource } of sides.sharded()) {
+      if (shards < 2) continue
+      await rolledBack(dataSource, async (runner) =>
+        expect({ name, given: await answer(runner, text) }).toEqual({
+          name,
+          given: { error: 'STATEMENT_UNSUPPORTED' },
+        }),
+      )
+    }
+  })
+
+  it.each([
+    ['take: 0', { take: 0 }],
+    ['skip: 0', { skip: 0 }],
+    ['take: 0 and skip: 0', { take: 0, skip: 0 }],
+    ['no page', {}],
+  ])(
+    'of a find and of a builder that pass over locked rows, with %s, give the rows of one database',
+    async (_, page) => {
+      const lock = { mode: 'pessimistic_write', onLocked: 'skip_locked' } as const
+      const given = (dataSource: DataSource) =>
+        rolledBack(dataSource, async ({ manager }) => {
+          const found = await manager.find(Ord, { where: { qty: MoreThan(7) }, order: { id: 'ASC' }, lock, ...page })
+          const builder = manager.createQueryBuilder(Ord, 'o').where('o.qty > 7').orderBy('o.id')
+          builder.setLock('pessimistic_write').setOnLocked('skip_locked').setFindOptions(page)
+          return [found, await builder.getMany()].map((rows) => rows.map(({ id }) => id))
+        })
+      const expected = await given(sides.plain())
+      for (const { name, dataSource } of sides.sharded())
+        expect({ name, given: await given(dataSource) }).toEqual({ name, given: expected })
+    },
+  )
+
+  it.each([{ take: 2 }, { skip: 1 }, { take: 2, skip: 1 }])(
+    'of a find that passes over locked rows, with the page %o, are refused over several shards and exact on one',
+    async (page) => {
+      const lock = { mode: 'pessimistic_write', onLocked: 'skip_locked' } as const
+      const find = (dataSource: DataSource, where: object) =>
+        rolledBack(dataSource, async ({ manager }) =>
+          (await manager.find(Ord, { where, order: { id: 'ASC' }, lock, ...page })).map(({ id }) => id),
+        )
+      for (const { name, shards, dataSource } of sides.sharded()) {
+        if (shards > 1)
+          await expect(find(dataSource, { qty: MoreThan(7) }), name).rejects.toMatchObject({
+            code: 'STATEMENT_UNSUPPORTED',
+          })
+        expect(await find(dataSource, { k: 8 }), name).toEqual(await find(sides.plain(), { k: 8 }))
+      }
+    },
+  )
 
   it('with LIMIT alone give the row of one database in a transaction', async () => {
     const text = page.replace(' SKIP LOCKED', '')
