@@ -60,7 +60,8 @@ function isStar(node: unknown): boolean {
     return false
   const [target, another] = select['targetList'] as readonly { ResTarget?: { val?: Node } }[]
   const value = target?.ResTarget?.val
-  return !another && value !== undefined && 'ColumnRef' in value && value.ColumnRef.fields?.length === 1
+  const [field] = value && 'ColumnRef' in value ? (value.ColumnRef.fields ?? []) : []
+  return !another && field !== undefined && 'A_Star' in field
 }
 
 /** True for a condition that names columns of the table only, by the table's own name, and calls nothing. */
