@@ -1,25 +1,30 @@
 import type { Node } from '@pgsql/types'
-import { type TreeObject, visit } from './tree'
-
-type WithClauseOwner = { withClause?: { ctes?: Node[] } }
+import { isTreeObject, replaceNodes, type TreeObject, visit } from './tree'
 
 /**
- * A statement without the queries of its WITH that nothing names, of those that `mayGo`. PostgreSQL does not run them, but
+ * A tree without the queries of its WITHs that nothing names, where one of them `mustGo`. PostgreSQL does not run them, but
  * their tables would have to be there.
  */
-export function withoutUnusedCtes(statement: Node, mayGo: (cte: Node) => boolean): Node {
-  const [kind, body] = Object.entries(statement)[0] as [string, WithClauseOwner]
-  const ctes = body.withClause?.ctes ?? []
-  const unused = ctes.find(
-    (cte) => 'CommonTableExpr' in cte && isQuery(cte) && mayGo(cte) && !isNamed(statement, cte.CommonTableExpr.ctename),
-  )
-  if (!unused) return statement
-  const { withClause, ...rest } = body
-  const kept = ctes.filter((cte) => cte !== unused)
-  const without = kept.length > 0 ? { ...rest, withClause: { ...withClause, ctes: kept } } : rest
-  // One that only this one named may go now.
-  return withoutUnusedCtes({ [kind]: without } as unknown as Node, mayGo)
+export function withoutUnusedCtes<T>(tree: T, mustGo: (cte: Node) => boolean): T {
+  return replaceNodes(tree, (object) => {
+    const { withClause, ...rest } = object
+    if (!isTreeObject(withClause) || !Array.isArray(withClause['ctes'])) return undefined
+    const ctes: readonly Node[] = withClause['ctes']
+    const used = usedCtes(ctes, rest)
+    if (ctes.every((cte) => used.has(cte) || !mustGo(cte))) return undefined
+    const kept = ctes.filter((cte) => used.has(cte))
+    return withoutUnusedCtes(kept.length > 0 ? { ...rest, withClause: { ...withClause, ctes: kept } } : rest, mustGo)
+  })
 }
+
+/** Those that the query names, those that these name, and those that write. */
+function usedCtes(ctes: readonly Node[], query: TreeObject): ReadonlySet<Node> {
+  const used = new Set(ctes.filter((cte) => !isQuery(cte) || isNamed(query, nameOf(cte))))
+  for (const user of used) for (const cte of ctes) if (isNamed(user, nameOf(cte))) used.add(cte)
+  return used
+}
+
+const nameOf = (cte: Node): string | undefined => ('CommonTableExpr' in cte ? cte.CommonTableExpr.ctename : undefined)
 
 const isQuery = (cte: Node): boolean =>
   'CommonTableExpr' in cte && cte.CommonTableExpr.ctequery !== undefined && 'SelectStmt' in cte.CommonTableExpr.ctequery

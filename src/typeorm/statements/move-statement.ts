@@ -4,7 +4,6 @@ import { ShardedError } from '../../errors/sharded-error'
 import type { Row } from '../../merging/row'
 import { takeTemplate, updateTemplate } from '../../planning/carried-rows'
 import { type KeyUpdate, keyUpdateOf } from '../../planning/key-update'
-import { localise } from '../../planning/statement-template'
 import type { TableColumn } from '../../planning/table-facts'
 import { knownValue } from '../../routing/known-value'
 import { keyText } from '../../routing/route'
@@ -18,7 +17,7 @@ import { maintainLookups } from '../lookups/maintain-lookups'
 import { inSavepoint, inTransaction } from '../runners/in-transaction'
 import { quietly } from '../runners/quiet-transaction'
 import { addressesOf, type CarriedRow, carriedRow, checkSize, RowCarrier } from './row-carrier'
-import { namedUses, pick, refuseProblems, rowsOf } from './statement-run'
+import { localisedFor, pick, refuseProblems, rowsOf } from './statement-run'
 import { takeChildren } from './take-children'
 import { type StatementWriter, together, type Write } from './write-statement'
 
@@ -43,7 +42,7 @@ export async function moveStatement(engine: StatementWriter, write: Write, use: 
   const { analysis, statement, parameters, context } = write
   refuseProblems(analysis)
   const binding = engine.runtime.bindingOf(use.table.entity?.target)
-  const local = localise(statement, namedUses(analysis))
+  const local = localisedFor(statement, { analysis, group: use.table.group })
   if (!binding || !analysis.main || !('UpdateStmt' in local)) throw new RangeError('No entity is moved.')
   const update = keyUpdateOf(local.UpdateStmt, use.table, analysis)
   const shards = engine.allowedShards(analysis.main, write, true)

@@ -56,7 +56,7 @@ import { arms, inShardOrder, mergeTerm, nodeOrder } from './statement-arms'
 import { armPageOf, statementPage, writtenPage } from './statement-page'
 import {
   askHome,
-  namedUses,
+  localisedFor,
   type Place,
   pick,
   queryOn,
@@ -417,6 +417,8 @@ export class StatementEngine implements StatementWriter {
   private placeOfMistake(
     { analysis, statement, parameterCount }: ReadStatement,
     parameters: readonly unknown[],
+    // A WITH that nothing names is on no route; its tables would have to be there all the same.
+    if (analysis.uses.some(({ table }) => !shards.has(table.group))) return undefined
   ): Place | undefined {
     const isMistaken = parameterCount !== parameters.length || hasMistake(statement)
     const shard = isMistaken ? this.someShard(analysis) : undefined
@@ -503,7 +505,7 @@ export class StatementEngine implements StatementWriter {
     const substitutes = await this.substitute(run)
     const { shipped } = substitutes
     if (!analysis.main) {
-      const local = localise(select, namedUses(analysis), substitutes.replacements)
+      const local = localisedFor(select, { analysis, group: undefined }, substitutes.replacements)
       const names = outputNames(local, analysis)
       const template = withShippedRows(templateOf({ SelectStmt: local }), shipped)
       return {
@@ -522,7 +524,7 @@ export class StatementEngine implements StatementWriter {
     if (!first) throw new RangeError('A statement has at least one shard.')
     const { values, valuesOn, replacements, split } = splitLists(analysis.main, { ...run, ...substitutes })
     const onShards: ShardsRun = { ...run, values, valuesOn, shipped, shards: [first, ...others] }
-    const local = () => localise(select, namedUses(analysis), replacements)
+    const local = () => localisedFor(select, { analysis, group: first.group }, replacements)
     const make = () => this.plan(onShards, local(), shipped)
     // A plan holds the names of the first shard's types, and how the nodes asked sort.
     const nodes = [...new Set(onShards.shards.map(({ node }) => node))]

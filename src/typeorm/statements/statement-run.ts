@@ -11,7 +11,8 @@ import type { CarriedCalls } from '../../routing/carried-calls'
 import type { CatalogProblem } from '../../routing/catalog-names'
 import type { Cluster, StatementAnalysis } from '../../routing/statement-analysis'
 import type { ParsedStatement } from '../../sql/parse-statement'
-import type { TreeObject } from '../../sql/tree'
+import { type TreeObject, visit } from '../../sql/tree'
+import { withoutUnusedCtes } from '../../sql/without-unused-ctes'
 import type { Shard } from '../../topology/shard'
 import type { LookupRoute } from '../lookups/lookup-route'
 import type { RowMoves } from '../runners/row-moves'
@@ -108,6 +109,31 @@ export const namedUses = ({ uses }: StatementAnalysis): readonly NamedTable[] =>
     rangeVar,
     name: table.name,
   }))
+
+/**
+ * A part of a statement as the shards of one group get it. A query of a WITH that nothing names any more, since its rows were
+ * read before, goes where it reads tables that they do not have.
+ *
+ * @param group undefined for the home node
+ */
+export function localisedFor<T>(
+  tree: T,
+  { analysis, group }: { readonly analysis: StatementAnalysis; readonly group: string | undefined },
+  replacements: Substitutes['replacements'] = new Map(),
+): T {
+  const local = localise(tree, namedUses(analysis), replacements)
+  const others = new Set(analysis.uses.flatMap(({ table }) => (table.group === group ? [] : [table.name])))
+  return others.size === 0 ? local : withoutUnusedCtes(local, (cte) => readsAny(cte, others))
+}
+
+function readsAny(tree: unknown, names: ReadonlySet<string>): boolean {
+  let found = false
+  visit(tree, ({ schemaname, relname }) => {
+    if (schemaname === placeholderSchema && typeof relname === 'string' && names.has(relname)) found = true
+    return !found
+  })
+  return found
+}
 
 /** @throws ShardedError JOIN_NOT_LOCAL, STATEMENT_UNSUPPORTED */
 export function refuseProblems({ problems, unproven, main, uses }: StatementAnalysis): void {

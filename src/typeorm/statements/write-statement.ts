@@ -6,7 +6,7 @@ import { placeholderSchema } from '../../planning/bind-shard-names'
 import { takePlace, withRowPlaces } from '../../planning/row-places'
 import { withShippedRows } from '../../planning/shipped-rows'
 import { splitLists } from '../../planning/split-lists'
-import { localise, templateOf } from '../../planning/statement-template'
+import { templateOf } from '../../planning/statement-template'
 import { type ConflictTarget, conflictTarget } from '../../routing/conflict-target'
 import { knownValue } from '../../routing/known-value'
 import { pinnedKey } from '../../routing/pinned-key'
@@ -19,7 +19,6 @@ import type { Cluster, StatementAnalysis } from '../../routing/statement-analysi
 import type { ShardedTable } from '../../routing/table-catalog'
 import { targetTable } from '../../sql/statement-parts'
 import { namesOf } from '../../sql/tree'
-import { withoutUnusedCtes } from '../../sql/without-unused-ctes'
 import type { Shard } from '../../topology/shard'
 import type { ColumnType } from '../../values/column-type'
 import { type TypedValue, valueToStore } from '../../values/converted-value'
@@ -36,7 +35,7 @@ import { valuesOrder } from '../writes/values-order'
 import { writeShards } from '../writes/write-shards'
 import { conflictPlaces, looksUp } from './conflict-places'
 import {
-  namedUses,
+  localisedFor,
   pick,
   queryOn,
   type ReadStatement,
@@ -71,8 +70,9 @@ export async function writeStatement(engine: StatementWriter, write: Write): Pro
   const substitutes = await engine.substitute(write)
   if (!analysis.main) return writeHome(write, substitutes)
   const { shipped } = substitutes
+  const mainGroup = [...analysis.main.uses][0]?.table.group
   const templateWith = (replacements: Substitutes['replacements']) =>
-    withShippedRows(templateOf(localise(statement, namedUses(analysis), replacements)), shipped)
+    withShippedRows(templateOf(localisedFor(statement, { analysis, group: mainGroup }, replacements)), shipped)
   const shards = engine.allowedShards(analysis.main, write, true)
   const { values, valuesOn, replacements } = splitLists(analysis.main, { ...write, ...substitutes })
   const template = templateWith(replacements)
@@ -93,9 +93,8 @@ function writeHome(
   { statement, analysis, context }: Write,
   { shipped, values, replacements }: Substitutes,
 ): Promise<QueryResult> {
-  const isOfShards = (tree: unknown): boolean => JSON.stringify(tree).includes(`"${placeholderSchema}"`)
-  const local = localise(statement, namedUses(analysis), replacements)
-  const { text, parameters } = withShippedRows(templateOf(withoutUnusedCtes(local, isOfShards)), shipped)
+  const local = localisedFor(statement, { analysis, group: undefined }, replacements)
+  const { text, parameters } = withShippedRows(templateOf(local), shipped)
   if (!text.includes(`"${placeholderSchema}"`)) return context.home(text, pick(parameters, values))
   const table = targetTable(statement)?.relname ?? ''
   throw new ShardedError(
@@ -262,7 +261,9 @@ async function insert(engine: StatementWriter, write: Write, statement: InsertSt
         },
       }
       const part = mayLeaveOut ? withRowPlaces(plain, own) : plain
-      const local = templateOf(localise({ InsertStmt: part } as Node, namedUses(analysis), replacements))
+      const local = templateOf(
+        localisedFor({ InsertStmt: part } as Node, { analysis, group: use.table.group }, replacements),
+      )
       const template = withShippedRows(local, shipped)
       return { shard, work: (manager) => queryOn(manager, template.text, pick(template.parameters, complete.values)) }
     }),
@@ -502,7 +503,10 @@ async function insertFromQuery(
     context,
     ...read,
   })
-  const template = withShippedRows(templateOf(localise(statement, namedUses(analysis), replacements)), shipped)
+  const template = withShippedRows(
+    templateOf(localisedFor(statement, { analysis, group: use.table.group }, replacements)),
+    shipped,
+  )
   const results = await writeShards(
     context.access,
     shards.map((shard) => ({

@@ -66,6 +66,21 @@ export class Item {
   label!: string
 }
 
+/** Of a group of its own. */
+@Entity('memo')
+@Sharded(hash({ shards: 3 }), { group: 'memo' })
+export class Memo {
+  @ShardKey()
+  @PrimaryColumn('int')
+  m!: number
+
+  @Column('int', { nullable: true })
+  qty!: number | null
+
+  @Column('text')
+  note!: string
+}
+
 /** Unsharded. */
 @Entity('ref')
 export class Ref {
@@ -116,6 +131,14 @@ export async function openLedger(dataSource: DataSource): Promise<void> {
     })),
   )
   await manager.insert(
+    Memo,
+    Array.from({ length: 12 }, (_, index) => ({
+      m: index + 1,
+      qty: index % 4 === 3 ? null : (index * 3) % 7,
+      note: words[(index * 3) % 4] ?? '',
+    })),
+  )
+  await manager.insert(
     Ref,
     Array.from({ length: 9 }, (_, index) => ({
       id: index,
@@ -125,5 +148,9 @@ export async function openLedger(dataSource: DataSource): Promise<void> {
   )
 }
 
-/** A ledger of accounts with orders and items, and a table of the home node. */
-export const ledger: TargetOptions = { entities: [Acct, Ord, Item, Ref], groups: ['acct'], seed: openLedger }
+/** A ledger of accounts with orders and items, memos beside it, and a table of the home node. */
+export const ledger: TargetOptions = {
+  entities: [Acct, Ord, Item, Memo, Ref],
+  groups: ['acct', 'memo'],
+  seed: openLedger,
+}
