@@ -1,6 +1,6 @@
 import type { Node } from '@pgsql/types'
 import type { CarriedCalls } from '../routing/carried-calls'
-import { isStar } from '../routing/query-shape'
+import { isStar } from '../sql/is-star'
 import { functionNode, selectNode, stringNode, targetNode } from '../sql/nodes'
 import { outputName } from '../sql/output-name'
 import { parseStatement } from '../sql/parse-statement'

@@ -1,7 +1,14 @@
 import type { Node, SelectStmt } from '@pgsql/types'
 import { ShardedError } from '../errors/sharded-error'
 import type { KnownFunctions } from '../routing/known-functions'
-import { groupExpression, hasAggregate, isAggregateNode, isList } from '../routing/query-shape'
+import {
+  aggregatedParts,
+  groupExpression,
+  hasAggregate,
+  isAggregateNode,
+  isList,
+  sortExpression,
+} from '../routing/query-shape'
 import type { Scope } from '../routing/scope'
 import { isVolatileNode } from '../routing/volatile-calls'
 import { columnNode, functionNode, integerConstant, selectNode, sortNode, targetNode, typeCast } from '../sql/nodes'
@@ -9,8 +16,8 @@ import { isSubquery, isTreeObject, parametersOf, replaceNodes, treeText, visit }
 import { type AggregateNode, withParts } from './aggregate-parts'
 import { isConstantLink } from './constant-link'
 import { type PartialAggregate, partialAggregate } from './partial-aggregate'
-import { type ArmTemplate, constantOutput, expandedTargets, sortExpression } from './rows-plan'
-import { type ShippedRows, shippedText, withShippedRows } from './shipped-rows'
+import { type ArmTemplate, constantOutput, expandedTargets, writtenTerm } from './rows-plan'
+import { refuseNameless, type ShippedRows, shippedText, withShippedRows } from './shipped-rows'
 import type { ValueType } from './sort-form'
 import { type Template, templateOf } from './statement-template'
 
@@ -74,12 +81,11 @@ export function draftFinish(select: SelectStmt, scope: Scope, functions: KnownFu
   )
   const distinctOn = (select.distinctClause ?? [])
     .filter((node) => Object.keys(node).length > 0)
-    .map((node) => ({ expression: groupExpression(node, whole, scope), constant: constantOutput(node, whole) }))
+    .map((node) => ({ expression: sortExpression(node, whole), constant: constantOutput(node, whole) }))
   const values = [...targets, ...sorts.map((sort) => sort.expression)]
-  const isGrouped = groups.length > 0 || select.havingClause !== undefined || hasAggregate(values, functions)
-  const halves = isGrouped
-    ? new GroupedHalves(groups, [values, select.havingClause], functions)
-    : new PlainHalves(functions)
+  const aggregated = [aggregatedParts(whole), select.havingClause]
+  const isGrouped = groups.length > 0 || select.havingClause !== undefined || hasAggregate(aggregated, functions)
+  const halves = isGrouped ? new GroupedHalves(groups, aggregated, functions) : new PlainHalves(functions)
   const late = (node: Node): Late => halves.late(node)
   const outerTargets = targets.flatMap((node) =>
     'ResTarget' in node && node.ResTarget.val
@@ -106,7 +112,9 @@ export function draftFinish(select: SelectStmt, scope: Scope, functions: KnownFu
     ...(halves.innerGroups.length > 0 && { groupClause: [...halves.innerGroups] }),
     ...(isPageOfDistinct &&
       sorts.length > 0 && {
-        sortClause: sorts.flatMap(({ expression, constant, like }) => (constant ? [] : [sortNode(expression, like)])),
+        sortClause: sorts.flatMap(({ expression, constant, like }) =>
+          constant ? [] : [sortNode(writtenTerm(expression, halves.targets()), like)],
+        ),
       }),
   })
   return {
@@ -145,6 +153,7 @@ export function finishPlan(
   rowsOfParts: readonly ShippedRows[],
 ): FinishPlan {
   const names = Array.from({ length: draft.width }, (_, index) => `c${index}`)
+  for (const type of types) refuseNameless(type)
   const outer: Node = { SelectStmt: draft.outer(types) }
   // Subqueries that say the same of every row are asked beside the outer half.
   const parts = rowsOfParts.filter(({ cte }) => namesTable(outer, cte))

@@ -1,12 +1,21 @@
 import type { Node, SelectStmt, SortBy } from '@pgsql/types'
 import { ShardedError } from '../errors/sharded-error'
 import type { KnownFunctions } from '../routing/known-functions'
-import { hasAggregate, isStar, outputIndex, outputNamed, starColumns, targetAt } from '../routing/query-shape'
+import {
+  aggregatedParts,
+  hasAggregate,
+  outputIndex,
+  sortExpression,
+  starColumns,
+  targetAt,
+} from '../routing/query-shape'
 import { valuesColumns } from '../routing/range-columns'
 import type { Scope } from '../routing/scope'
 import type { StatementAnalysis } from '../routing/statement-analysis'
+import { isStar } from '../sql/is-star'
 import { columnNode, integerConstant, selectNode, sortNode, targetNode } from '../sql/nodes'
 import { outputName } from '../sql/output-name'
+import { namesOf, treeText } from '../sql/tree'
 import { quoted } from '../values/quoted'
 import { armTag } from './bind-shard-names'
 import type { NodeSortFacts } from './node-sort-facts'
@@ -67,7 +76,7 @@ export function draftRows(
   functions: KnownFunctions,
 ): RowsDraft {
   const targets = expandedTargets(select, scope)
-  const isWhole = !select.distinctClause && !select.groupClause && !hasAggregate([targets], functions)
+  const isWhole = !select.distinctClause && !select.groupClause && !hasAggregate(aggregatedParts(select), functions)
   const sorts = (select.sortClause ?? []).flatMap((node) =>
     'SortBy' in node ? [sortOf(node.SortBy, { ...select, targetList: targets }, scope)] : [],
   )
@@ -76,7 +85,7 @@ export function draftRows(
   if (isPaged && isWhole && sorts.length > 0 && !select.op?.startsWith('SETOP_U'))
     sorts.push(...tieBreak(main, sorts, scope))
   // What all rows share orders none of them.
-  const merged = sorts.filter(({ isConstant }) => !isConstant)
+  const merged = sorts.filter(({ constant }) => !constant)
   const hidden = merged.map(({ expression }, index) => targetNode(expression, `__ro${index}`))
   const { limitCount, limitOffset, limitOption: _option, ...rest } = select
   return {
@@ -84,13 +93,30 @@ export function draftRows(
       ...rest,
       limitOption: 'LIMIT_OPTION_DEFAULT',
       targetList: [...targets, ...hidden],
-      ...(sorts.length > 0 && { sortClause: sorts.map(({ node }) => node) }),
+      ...(sorts.length > 0 && {
+        sortClause: sorts.map(({ constant, expression, like }) =>
+          sortNode(constant ?? writtenTerm(expression, [...targets, ...hidden]), like),
+        ),
+      }),
     }),
     outputs: targets.map((node) => ('ResTarget' in node ? (node.ResTarget.name ?? '') : '')),
     sorts: merged,
     limit: limitCount && isNullConstant(limitCount) ? undefined : limitCount,
     offset: limitOffset,
   }
+}
+
+/**
+ * A term of ORDER BY that means an expression. A bare name would be that of an output, if one has it; the ordinal of an output
+ * that is the expression is nothing else.
+ */
+export function writtenTerm(expression: Node, targets: readonly Node[]): Node {
+  const text = treeText(expression)
+  const names = 'ColumnRef' in expression ? namesOf(expression.ColumnRef.fields) : undefined
+  const isOther = (target: Node): boolean =>
+    'ResTarget' in target && target.ResTarget.name === names?.[0] && treeText(target.ResTarget.val) !== text
+  if (names?.length !== 1 || !targets.some(isOther)) return expression
+  return integerConstant(targets.findIndex((node) => 'ResTarget' in node && treeText(node.ResTarget.val) === text) + 1)
 }
 
 /** @param types of the columns of the draft's query */
@@ -186,10 +212,11 @@ function writtenOut(star: Node, scope: Scope): Node[] {
 interface Sort {
   readonly name: string
   readonly expression: Node
-  readonly node: Node
+  readonly like?: SortBy
   readonly descending: boolean
   readonly nullsFirst: boolean
-  readonly isConstant: boolean
+  /** The ordinal of an output that all rows share. */
+  readonly constant?: Node | undefined
 }
 
 function sortOf(sort: SortBy, select: SelectStmt, scope: Scope): Sort {
@@ -203,18 +230,11 @@ function sortOf(sort: SortBy, select: SelectStmt, scope: Scope): Sort {
   return {
     name: scope.column(expression)?.name ?? outputName(expression),
     expression,
-    node: sortNode(constant ?? expression, sort),
-    isConstant: constant !== undefined,
+    like: sort,
+    constant,
     descending,
     nullsFirst: sort.sortby_nulls === 'SORTBY_NULLS_FIRST' || (sort.sortby_nulls !== 'SORTBY_NULLS_LAST' && descending),
   }
-}
-
-/** What a term of ORDER BY means: a bare name is an output's before it is a column's; a number is an ordinal. */
-export function sortExpression(node: Node | undefined, select: SelectStmt): Node {
-  if (!node) return { A_Const: { isnull: true } }
-  if ('A_Const' in node && node.A_Const.ival) return targetAt(select, node.A_Const.ival.ival ?? 0) ?? node
-  return outputNamed(node, select) ?? node
 }
 
 /**
@@ -243,7 +263,7 @@ function tieBreak(main: StatementAnalysis['main'], sorts: readonly Sort[], scope
     )
     .map((name) => {
       const expression = columnNode(item.alias, name)
-      return { name, expression, node: sortNode(expression), descending: false, nullsFirst: false, isConstant: false }
+      return { name, expression, descending: false, nullsFirst: false }
     })
 }
 

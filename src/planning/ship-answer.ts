@@ -2,7 +2,7 @@ import type { RangeVar, SelectStmt } from '@pgsql/types'
 import { ShardedError } from '../errors/sharded-error'
 import type { Row } from '../merging/row'
 import { selectNode } from '../sql/nodes'
-import type { ShippedColumn, ShippedRows } from './shipped-rows'
+import { refuseNameless, type ShippedColumn, type ShippedRows } from './shipped-rows'
 
 /** What a query gave. */
 export interface Answer {
@@ -15,6 +15,7 @@ export interface Answer {
 export function shipAnswer(shipped: ShippedRows[], values: unknown[], { rows, columns }: Answer): string {
   const cte = `__m${shipped.length}__`
   for (const { name, type, base } of columns) {
+    refuseNameless(type)
     // PostgreSQL has one enum, the shards have one each.
     if ((type.kind !== 'enum' || (base && !type.name.endsWith('[]'))) && type.kind !== 'composite') continue
     throw new ShardedError(

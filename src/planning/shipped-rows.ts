@@ -1,3 +1,4 @@
+import { ShardedError } from '../errors/sharded-error'
 import { literal } from '../values/literal'
 import { quoted } from '../values/quoted'
 import { placeholderSchema } from './bind-shard-names'
@@ -42,6 +43,16 @@ export function withShippedRows(template: Template, shipped: readonly ShippedRow
 /** SQL that gives a value as a text from which its type reads it back: a cast of `character` would lose its blanks. */
 export const shippedText = (expression: string, type: ValueType | undefined): string =>
   type?.name === 'bpchar' || type?.base?.name === 'bpchar' ? `bpcharout(${expression})::text` : `${expression}::text`
+
+/** @throws ShardedError STATEMENT_UNSUPPORTED for rows such as `(a, b)`: PostgreSQL reads none back whose type has no name */
+export function refuseNameless({ name }: ValueType): void {
+  if (name !== 'record' && name !== 'record[]') return
+  throw new ShardedError(
+    'STATEMENT_UNSUPPORTED',
+    'A row without a type, as (a, b) is, cannot be sent to the node that finishes the statement.',
+    { details: { type: name } },
+  )
+}
 
 /** A text as a value of its type, under its collation. */
 function typed(value: string, { type: { name, kind, collation }, base }: ShippedColumn): string {

@@ -1,6 +1,6 @@
 import type { Node, RangeVar, ResTarget } from '@pgsql/types'
 import { ShardedError } from '../errors/sharded-error'
-import { isStar } from '../routing/query-shape'
+import { isStar } from '../sql/is-star'
 import { outputName } from '../sql/output-name'
 import { type ParsedStatement, parseStatement } from '../sql/parse-statement'
 import { printStatement } from '../sql/print-statement'

@@ -1,5 +1,6 @@
 import type { Node, SelectStmt } from '@pgsql/types'
-import { isStar, targetAt } from '../routing/query-shape'
+import { targetAt } from '../routing/query-shape'
+import { isStar } from '../sql/is-star'
 import { outputName } from '../sql/output-name'
 import { namesOf, treeText } from '../sql/tree'
 

@@ -1,4 +1,5 @@
 import type { Node, RowExpr, SelectStmt } from '@pgsql/types'
+import { isStar } from '../sql/is-star'
 import { columnNode } from '../sql/nodes'
 import { outputName } from '../sql/output-name'
 import { isSubquery, isTreeObject, namesOf, type TreeObject, visit } from '../sql/tree'
@@ -28,18 +29,6 @@ function keptByGroups(select: SelectStmt, scope: Scope): (column: BaseColumn) =>
   if (!select.groupClause?.some((node) => 'GroupingSet' in node)) return () => true
   const grouped = groupColumns(select, scope)
   return ({ use, name }) => grouped.some((column) => column?.use === use && column.name === name)
-}
-
-/** True for `*`, `alias.*` and `(expression).*`. */
-export function isStar(node: Node | undefined): node is Node {
-  const fields = starFields(node)
-  const last = fields?.at(-1)
-  return last !== undefined && 'A_Star' in last
-}
-
-function starFields(node: Node | undefined): readonly Node[] | undefined {
-  if (node && 'ColumnRef' in node) return node.ColumnRef.fields
-  return node && 'A_Indirection' in node ? node.A_Indirection.indirection : undefined
 }
 
 /** The columns of a star, and how each is written; undefined where they are not known. */
@@ -115,6 +104,28 @@ export function outputIndex(node: Node, select: SelectStmt): number | undefined 
   return index < 0 ? undefined : index
 }
 
+/** What a term of ORDER BY or DISTINCT ON means: a bare name is an output's before it is a column's; a number is an ordinal. */
+export function sortExpression(node: Node | undefined, select: SelectStmt): Node {
+  if (!node) return { A_Const: { isnull: true } }
+  if ('A_Const' in node && node.A_Const.ival) return targetAt(select, node.A_Const.ival.ival ?? 0) ?? node
+  return outputNamed(node, select) ?? node
+}
+
+/** The columns that DISTINCT, or DISTINCT ON, makes rows distinct by. */
+export function distinctColumns(select: SelectStmt, scope: Scope): readonly (BaseColumn | undefined)[] {
+  const on = (select.distinctClause ?? []).filter((node) => Object.keys(node).length > 0)
+  const outputs = outputsOf(select, scope)
+  if (on.length === 0) return outputs?.map(({ base }) => base) ?? []
+  return on.map((node) => {
+    if ('A_Const' in node && node.A_Const.ival) return outputs?.[(node.A_Const.ival.ival ?? 0) - 1]?.base
+    const [name, another] = 'ColumnRef' in node ? (namesOf(node.ColumnRef.fields) ?? []) : []
+    // The columns of an unknown star may have the name.
+    if (name === undefined || another !== undefined || !outputs) return outputs && scope.column(node)
+    const output = outputs.find((one) => one.name === name)
+    return output ? output.base : scope.column(node)
+  })
+}
+
 /** The partitions of all windows; an empty one spans all rows. */
 export function windowsOf(select: SelectStmt): readonly (readonly Node[])[] {
   const partitions: (readonly Node[])[] = []
@@ -132,6 +143,14 @@ export function windowsOf(select: SelectStmt): readonly (readonly Node[])[] {
   })
   return partitions
 }
+
+/** What of a query makes it one of groups, where it has an aggregate: a window that nothing uses does as well. */
+export const aggregatedParts = (select: SelectStmt): readonly unknown[] => [
+  select.targetList,
+  select.sortClause,
+  select.windowClause,
+  select.distinctClause,
+]
 
 export function hasAggregate(trees: readonly unknown[], functions: KnownFunctions): boolean {
   let found = false

@@ -1,5 +1,7 @@
 import type { JoinExpr, Node, RangeFunction, RangeVar, SelectStmt, SubLink, WithClause } from '@pgsql/types'
+import { isStar } from '../sql/is-star'
 import { outputName } from '../sql/output-name'
+import { leftmost } from '../sql/statement-parts'
 import { conjunctsOf, isTreeObject, namesOf, type TreeObject, visit } from '../sql/tree'
 import { type CarriedTable, carriedTable } from './carried-table'
 import { distributionProblems } from './distribution/prove-distribution'
@@ -7,7 +9,7 @@ import { components, type Equality, equalitiesOf, type Filter, ties } from './eq
 import { hideSides, joinColumns } from './join-columns'
 import type { KnownFunctions } from './known-functions'
 import type { Problem } from './problem'
-import { groupColumns, hasAggregate, outputsOf, windowsOf } from './query-shape'
+import { aggregatedParts, distinctColumns, groupColumns, hasAggregate, outputsOf, windowsOf } from './query-shape'
 import { functionColumns, tableFunctionColumns } from './range-columns'
 import {
   type BaseColumn,
@@ -63,6 +65,8 @@ export interface StatementAnalysis {
   readonly unproven: readonly Problem[]
   /** The scope of the outermost query, to read its output and order in. */
   readonly scope: Scope
+  /** The first columns of subqueries that give a `*`. */
+  readonly starNames: ReadonlyMap<unknown, string>
 }
 
 /** What a part of a FROM clause, or a whole query, is made of. */
@@ -105,6 +109,7 @@ class Analyser {
   private readonly optional = new Set<TableUse>()
   /** Tables whose rows go to where the statement runs: they are on no shard of it. */
   private readonly carried = new Set<TableUse>()
+  private readonly starNames = new Map<unknown, string>()
   private source: Block | undefined
   private sources: readonly Cluster[] = []
   private root: Node | undefined
@@ -137,6 +142,7 @@ class Analyser {
       isSourceLocal: this.source?.isConcatenable ?? false,
       sources: this.sources,
       scope: block.firstScope ?? block.scope,
+      starNames: this.starNames,
     })
   }
 
@@ -584,6 +590,7 @@ class Analyser {
     if (!link.subselect || !('SelectStmt' in link.subselect)) return part
     const select = link.subselect.SelectStmt
     const block = this.select(select, scope)
+    if (givesStar(select) && block.outputs?.[0]) this.starNames.set(select, block.outputs[0].name)
     if (block.uses.size === 0) {
       if (this.isAskedOnce(block, select))
         this.detach(block, { node: select as TreeObject, kind: 'select', ctes: ctesNamed(select, scope) })
@@ -702,10 +709,10 @@ class Analyser {
 
   /** Groups, distinct rows and windows are within a shard where they hold a locator. */
   isLocalGrouping(select: SelectStmt, scope: Scope, uses: ReadonlySet<TableUse>): boolean {
-    const { groupClause, havingClause, distinctClause, targetList } = select
+    const { groupClause, havingClause, distinctClause } = select
     const isGrouped = groupClause !== undefined && groupClause.length > 0
     const isAggregated =
-      isGrouped || havingClause !== undefined || hasAggregate([targetList, select.sortClause], this.functions)
+      isGrouped || havingClause !== undefined || hasAggregate(aggregatedParts(select), this.functions)
     if (isAggregated && (!isGrouped || !this.holdsLocator(groupColumns(select, scope), uses))) return false
     // Grouping sets give NULLs in the place of columns, on every shard.
     const hasSets = isGrouped && groupClause.some((node) => 'GroupingSet' in node)
@@ -721,13 +728,7 @@ class Analyser {
     )
       return false
     if (!distinctClause) return true
-    const on = distinctClause.filter((node) => Object.keys(node).length > 0)
-    const distinct =
-      on.length > 0 ? on : (targetList ?? []).map((node) => ('ResTarget' in node ? node.ResTarget.val : undefined))
-    return this.holdsLocator(
-      distinct.map((node) => scope.column(node)),
-      uses,
-    )
+    return this.holdsLocator(distinctColumns(select, scope), uses)
   }
 
   private isNeverNull({ use, name }: BaseColumn): boolean {
@@ -756,6 +757,11 @@ class Analyser {
     if (parts.length > 1 && !block.isSet) this.problems.push({ code: 'JOIN_NOT_LOCAL', text: joinProblem(block.uses) })
     for (const uses of parts) this.clusters.push({ uses, filters: block.filters })
   }
+}
+
+function givesStar(select: SelectStmt): boolean {
+  const [target] = leftmost(select).targetList ?? []
+  return target !== undefined && 'ResTarget' in target && isStar(target.ResTarget.val)
 }
 
 function namesColumn(tree: unknown): boolean {
@@ -798,13 +804,12 @@ const both = (a: Part, b: Part): Part => ({
 })
 
 /** True for a query that gives a row of no rows: an aggregate without groups, or a grouping set that is empty. */
-const isAlwaysAnswered = (
-  { groupClause, havingClause, targetList, sortClause }: SelectStmt,
-  functions: KnownFunctions,
-): boolean =>
-  groupClause && groupClause.length > 0
+function isAlwaysAnswered(select: SelectStmt, functions: KnownFunctions): boolean {
+  const { groupClause, havingClause } = select
+  return groupClause && groupClause.length > 0
     ? groupClause.every((node) => 'GroupingSet' in node)
-    : havingClause !== undefined || hasAggregate([targetList, sortClause], functions)
+    : havingClause !== undefined || hasAggregate(aggregatedParts(select), functions)
+}
 
 /** The CTEs of `scope` that a tree names, and those that they name, in an order in which they can be written. */
 function ctesNamed(tree: unknown, scope: Scope): readonly Cte[] {

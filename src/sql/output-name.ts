@@ -1,5 +1,10 @@
-import type { Node } from '@pgsql/types'
+import type { Node, SelectStmt, SubLink } from '@pgsql/types'
+import { isStar } from './is-star'
+import { leftmost } from './statement-parts'
 import { namesOf } from './tree'
+
+/** The name of the first column of a subquery, where only its tables tell: it is one of a `*`. */
+export type StarName = (select: SelectStmt) => string | undefined
 
 /**
  * The name that PostgreSQL gives to an output column without an alias (`FigureColname` in its parse_target.c).
@@ -7,8 +12,8 @@ import { namesOf } from './tree'
  * @example
  * outputName(parsed('count(*)')) // 'count'
  */
-export function outputName(expression: Node | undefined): string {
-  return figure(expression)?.name ?? '?column?'
+export function outputName(expression: Node | undefined, starName: StarName = () => undefined): string {
+  return figure(expression, starName)?.name ?? '?column?'
 }
 
 interface Figured {
@@ -67,23 +72,24 @@ const ownNames: Readonly<Record<string, string>> = {
   JsonArrayAgg: 'json_arrayagg',
 }
 
-function figure(node: Node | undefined): Figured | undefined {
+function figure(node: Node | undefined, starName: StarName): Figured | undefined {
   if (!node) return undefined
   if ('ColumnRef' in node) return strong(lastName(node.ColumnRef.fields))
-  if ('A_Indirection' in node) return strong(lastName(node.A_Indirection.indirection)) ?? figure(node.A_Indirection.arg)
+  if ('A_Indirection' in node)
+    return strong(lastName(node.A_Indirection.indirection)) ?? figure(node.A_Indirection.arg, starName)
   if ('FuncCall' in node) return strong(lastName(node.FuncCall.funcname))
   if ('A_Expr' in node) return node.A_Expr.kind === 'AEXPR_NULLIF' ? strong('nullif') : undefined
   if ('TypeCast' in node) {
-    const inner = figure(node.TypeCast.arg)
+    const inner = figure(node.TypeCast.arg, starName)
     if (inner && !inner.isWeak) return inner
     const type = lastName(node.TypeCast.typeName?.names)
     return type === undefined ? inner : { name: type, isWeak: true }
   }
-  if ('CollateClause' in node) return figure(node.CollateClause.arg)
+  if ('CollateClause' in node) return figure(node.CollateClause.arg, starName)
   if ('GroupingFunc' in node) return strong('grouping')
-  if ('SubLink' in node) return figureSubLink(node.SubLink)
+  if ('SubLink' in node) return figureSubLink(node.SubLink, starName)
   if ('CaseExpr' in node) {
-    const inner = figure(node.CaseExpr.defresult)
+    const inner = figure(node.CaseExpr.defresult, starName)
     return inner && !inner.isWeak ? inner : { name: 'case', isWeak: true }
   }
   if ('A_ArrayExpr' in node) return strong('array')
@@ -99,13 +105,18 @@ function figure(node: Node | undefined): Figured | undefined {
   return undefined
 }
 
-function figureSubLink(link: Extract<Node, { SubLink: unknown }>['SubLink']): Figured | undefined {
+function figureSubLink(link: SubLink, starName: StarName): Figured | undefined {
   if (link.subLinkType === 'EXISTS_SUBLINK') return strong('exists')
   if (link.subLinkType === 'ARRAY_SUBLINK') return strong('array')
   if (link.subLinkType !== 'EXPR_SUBLINK' || !link.subselect || !('SelectStmt' in link.subselect)) return undefined
-  const [target] = link.subselect.SelectStmt.targetList ?? []
+  const { targetList = [], valuesLists } = leftmost(link.subselect.SelectStmt)
+  if (valuesLists) return strong('column1')
+  const [target] = targetList
   if (!target || !('ResTarget' in target)) return undefined
-  return strong(target.ResTarget.name) ?? figure(target.ResTarget.val)
+  const { name, val } = target.ResTarget
+  return (
+    strong(name) ?? strong(starName(link.subselect.SelectStmt)) ?? (isStar(val) ? undefined : figure(val, starName))
+  )
 }
 
 /** The last name in a path, past subscripts and stars. */

@@ -1,4 +1,4 @@
-import type { RangeVar, SelectStmt } from '@pgsql/types'
+import type { Node, RangeVar, SelectStmt } from '@pgsql/types'
 import type { EntityManager } from 'typeorm'
 import { QueryResult } from 'typeorm/query-runner/QueryResult'
 import { Remembered, RememberedOf } from '../../collections/remembered'
@@ -41,6 +41,7 @@ import { loadParser, type ParsedStatement, parseStatement } from '../../sql/pars
 import { leftmost, selectOf, targetTable } from '../../sql/statement-parts'
 import { parametersOf, type TreeObject, visit } from '../../sql/tree'
 import { withCtes } from '../../sql/with-ctes'
+import { withStarNames } from '../../sql/with-star-names'
 import type { Shard } from '../../topology/shard'
 import { inBoth } from '../lookups/lookup-route'
 import { readInTurn, readMerged } from '../runners/read-cursors'
@@ -298,11 +299,11 @@ export class StatementEngine implements StatementWriter {
     if (!parsed) return undefined
     const known = this.known(parsed)
     if (known) return isOfShards(known) ? known : undefined
-    const [statement, another] = parsed.statements
-    if (!statement) return undefined
+    const [written, another] = parsed.statements
+    if (!written) return undefined
     await this.functions.ofAny()
-    await this.functions.lookFor(functionNames(statement))
-    const analysis = analyseStatement(statement, this.catalog, this.functions)
+    await this.functions.lookFor(functionNames(written))
+    const { statement, analysis } = this.analysed(written)
     if (another) {
       if (!parsed.statements.some((one) => analyseStatement(one, this.catalog, noFunctions).uses.length > 0))
         return undefined
@@ -321,6 +322,14 @@ export class StatementEngine implements StatementWriter {
     }
     this.read.set(parsed, { read, version: this.functions.version })
     return isOfShards(read) ? read : undefined
+  }
+
+  /** Reads a statement; its outputs say the names that they have from the `*` of a subquery. */
+  private analysed(written: Node): Pick<ReadStatement, 'statement' | 'analysis'> {
+    const analysis = analyseStatement(written, this.catalog, this.functions)
+    if (analysis.starNames.size === 0 || !('SelectStmt' in written)) return { statement: written, analysis }
+    const statement = withStarNames(written, (select) => analysis.starNames.get(select))
+    return { statement, analysis: analyseStatement(statement, this.catalog, this.functions) }
   }
 
   /**
@@ -408,6 +417,8 @@ export class StatementEngine implements StatementWriter {
       shards.set(shard.group, shard)
     }
     const [first, ...others] = shards.values()
+    // A WITH that nothing names is on no route; its tables would have to be there all the same.
+    if (analysis.uses.some(({ table }) => !shards.has(table.group))) return undefined
     if (!first || others.some(({ node }) => node !== first.node)) return undefined
     if (analysis.homeTables.length > 0 && first.node !== this.runtime.map.home) return undefined
     return { shard: first, shards }
@@ -417,8 +428,6 @@ export class StatementEngine implements StatementWriter {
   private placeOfMistake(
     { analysis, statement, parameterCount }: ReadStatement,
     parameters: readonly unknown[],
-    // A WITH that nothing names is on no route; its tables would have to be there all the same.
-    if (analysis.uses.some(({ table }) => !shards.has(table.group))) return undefined
   ): Place | undefined {
     const isMistaken = parameterCount !== parameters.length || hasMistake(statement)
     const shard = isMistaken ? this.someShard(analysis) : undefined

@@ -25,6 +25,15 @@ describe('aggregates over shards', () => {
   ])('give the row of the empty grouping set, beside a subquery: %s', (text) => expectAlike(sides, text))
 
   it.each([
+    'SELECT 1 AS one FROM ord WINDOW w AS (ORDER BY count(*))',
+    'SELECT 1 AS one FROM ord WINDOW w AS (PARTITION BY stddev(qty))',
+    'SELECT DISTINCT ON (count(*)) 1 AS one FROM ord',
+    'SELECT count(*) FROM (SELECT 1 AS one FROM ord WINDOW w AS (ORDER BY count(*))) x',
+    'SELECT status, rank() OVER w AS r FROM ord GROUP BY status WINDOW w AS (PARTITION BY stddev(qty)::int ORDER BY count(*)) ORDER BY 1, 2',
+    'SELECT status, rank() OVER w AS r FROM ord GROUP BY status WINDOW w AS (ORDER BY mode() WITHIN GROUP (ORDER BY qty), status) ORDER BY 1, 2',
+  ])('make groups of the rows wherever they stand: %s', (text) => expectAlike(sides, text))
+
+  it.each([
     'SELECT array_agg(id ORDER BY id), (SELECT count(*) FROM acct) AS c FROM ord',
     'SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY qty), (SELECT count(*) FROM acct) AS c FROM ord',
     'SELECT status, string_agg(id::text, $1 ORDER BY id), (SELECT max(k) FROM acct WHERE k < $2) AS c FROM ord GROUP BY 1 ORDER BY 1',

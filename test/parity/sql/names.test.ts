@@ -14,5 +14,16 @@ describe('names of outputs over shards', () => {
     `SELECT xmlroot(xml '<a/>', version '1.0'), xmlpi(name php), xmlserialize(content xml '<a/>' AS text) FROM ord ORDER BY id LIMIT 1`,
     'SELECT qty::text, CASE WHEN qty > 1 THEN 1 END, COALESCE(qty, 1), NULLIF(qty, 1), qty + 1 FROM ord ORDER BY id LIMIT 1',
     'SELECT count(*) FILTER (WHERE qty > 1), sum(qty)::int, avg(qty) FROM ord',
+    'WITH c AS (SELECT max(qty) FROM ord) SELECT id, (SELECT * FROM c) FROM ord ORDER BY 1 LIMIT 1',
+    'WITH c AS (SELECT max(qty) AS m FROM ord) SELECT (SELECT * FROM c LIMIT 1)',
+    'WITH c AS (SELECT max(qty) AS m FROM ord) SELECT count(*), (SELECT * FROM c c1 JOIN c c2 USING (m)) FROM ord',
+    'SELECT (SELECT t.* FROM (SELECT max(qty) FROM ord) t), k FROM acct ORDER BY k LIMIT 2',
+    'SELECT CASE WHEN k > 1 THEN 1 ELSE (SELECT * FROM (SELECT max(qty) AS x FROM ord) t) END, k FROM acct ORDER BY k LIMIT 2',
+    'SELECT (SELECT * FROM (VALUES (3)) v), (SELECT * FROM (VALUES (3)) v(z)) FROM acct ORDER BY k LIMIT 2',
+    'SELECT (SELECT * FROM generate_series(1, 1)), (SELECT * FROM generate_series(1, 1) g) FROM acct ORDER BY k LIMIT 2',
+    'SELECT (VALUES (1)), (SELECT max(id) FROM ref UNION SELECT 8), k FROM acct ORDER BY k LIMIT 2',
+    'SELECT (SELECT max(qty) FROM ord UNION SELECT 8), k FROM acct ORDER BY k LIMIT 2',
+    'SELECT max FROM (SELECT (SELECT t.* FROM (SELECT max(qty) FROM ord) t), k FROM acct) x ORDER BY k LIMIT 2',
+    'SELECT (SELECT * FROM (SELECT max(qty) AS x FROM ord) t) FROM acct UNION SELECT 3 ORDER BY x',
   ])('are those of the statement as it is written: %s', (text) => expectAlike(sides, text))
 })

@@ -10,5 +10,9 @@ describe('what is refused over several shards', () => {
     `SELECT id FROM ord WHERE id < (SELECT count(*) FROM pg_class c WHERE pg_get_userbyid(ord.qty::oid) = 'nobody')`,
     `SELECT id, has_table_privilege(status, 'select') FROM ord WHERE id < 0`,
     `SELECT id, nextval(status::text) FROM ord WHERE id < 0`,
+    'SELECT DISTINCT (qty, status) AS pair FROM ord',
+    'SELECT DISTINCT ARRAY[(qty, id)] AS pairs FROM ord',
+    'SELECT max((qty, status)) FROM ord',
+    'SELECT (qty, id) AS pair FROM ord UNION SELECT (score, k) FROM acct',
   ])('%s', (text) => expectRefused(sides, text))
 })

@@ -1,0 +1,39 @@
+import type { Node } from '@pgsql/types'
+import { outputName, type StarName } from './output-name'
+import { isTreeObject, replaceNodes, visit } from './tree'
+
+/**
+ * A query whose outputs say the names that they have from a `*` of a subquery: `SELECT (SELECT * FROM c)`. What is made of the
+ * subquery no longer tells them.
+ */
+export function withStarNames(statement: Node, starName: StarName): Node {
+  if (!isNamedByStar(statement, starName)) return statement
+  return replaceNodes(statement, (object) => {
+    const { targetList, ...rest } = object
+    if (!Array.isArray(targetList) || !targetList.some((target) => isUnnamed(target, starName))) return undefined
+    return {
+      ...withStars(rest, starName),
+      targetList: targetList.map((target: Node) => withStars(named(target, starName), starName)),
+    }
+  })
+}
+
+const withStars = <T extends object>(tree: T, starName: StarName): T =>
+  withStarNames(tree as unknown as Node, starName) as unknown as T
+
+function named(target: Node, starName: StarName): Node {
+  if (!isUnnamed(target, starName) || !('ResTarget' in target)) return target
+  return { ResTarget: { ...target.ResTarget, name: outputName(target.ResTarget.val, starName) } }
+}
+
+const isUnnamed = (target: Node, starName: StarName): boolean =>
+  'ResTarget' in target && target.ResTarget.name === undefined && isNamedByStar(target.ResTarget.val, starName)
+
+function isNamedByStar(tree: unknown, starName: StarName): boolean {
+  let found = false
+  visit(tree, ({ SelectStmt: select }) => {
+    if (isTreeObject(select) && starName(select) !== undefined) found = true
+    return !found
+  })
+  return found
+}

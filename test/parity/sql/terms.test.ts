@@ -1,0 +1,38 @@
+import { describe, it } from 'vitest'
+import { expectAlike, openSides } from './sides'
+
+describe('a term of ORDER BY, GROUP BY or DISTINCT ON', () => {
+  const sides = openSides()
+
+  it.each([
+    'SELECT score AS k, k AS z FROM acct ORDER BY 2 LIMIT 3',
+    'SELECT score AS k, k FROM acct ORDER BY 1, 2 LIMIT 3',
+    'SELECT score AS k, k AS score FROM acct ORDER BY k, score LIMIT 3',
+    'SELECT qty AS id, id AS qty FROM ord ORDER BY 1, 2 LIMIT 5 OFFSET 3',
+    'SELECT score % 3 AS k, k AS z FROM acct ORDER BY k, 2 LIMIT 4',
+    'SELECT name AS score, score AS name FROM acct ORDER BY name, score',
+    'SELECT (SELECT max(id) AS k FROM ord), k FROM acct ORDER BY 2 DESC LIMIT 3',
+    'SELECT k AS a, k AS b, score AS k FROM acct ORDER BY b DESC, k LIMIT 3',
+    'SELECT o.k, score AS k FROM ord o JOIN acct USING (k) ORDER BY 1, 2 LIMIT 4',
+    'SELECT k AS qty, max(qty) AS k FROM ord GROUP BY ord.k ORDER BY qty, k',
+    'SELECT k AS qty, max(qty) AS k FROM ord GROUP BY ord.k ORDER BY 2, 1 LIMIT 4',
+    'SELECT DISTINCT qty AS id, status AS qty FROM ord ORDER BY id, qty LIMIT 5',
+  ])('means the output that it names, not that of another name: %s', (text) => expectAlike(sides, text))
+
+  it.each([
+    'SELECT score AS k FROM acct ORDER BY k',
+    'SELECT DISTINCT ON (k) score AS k FROM acct',
+    'SELECT DISTINCT ON (k) score AS k, k AS z FROM acct ORDER BY k, z',
+    'SELECT DISTINCT ON (qty) k AS qty, id FROM ord ORDER BY qty, id',
+    'SELECT DISTINCT ON (qty) k AS qty, id AS k FROM ord ORDER BY qty, k',
+    'SELECT DISTINCT ON (k) k AS z, id FROM ord o ORDER BY o.k, id',
+    'SELECT DISTINCT ON (2) acct.*, k AS z FROM acct ORDER BY 2, 1',
+    'SELECT DISTINCT ON (3) o.id, o.*, k AS z FROM ord o ORDER BY 3, 1',
+    'SELECT DISTINCT ON (2, 1) qty, status FROM ord ORDER BY 2, 1',
+  ])('of DISTINCT ON is an output before it is a column: %s', (text) => expectAlike(sides, text))
+
+  it.each(['SELECT k, score AS k FROM acct ORDER BY k', 'SELECT score AS k, k FROM acct ORDER BY k LIMIT 2'])(
+    'that two outputs may mean is a mistake: %s',
+    (text) => expectAlike(sides, text),
+  )
+})
