@@ -6,12 +6,14 @@ export const queryNodes = {
   SelectStmt: node<sql.SelectStmt>({
     sql: 'SELECT, VALUES, TABLE, UNION, INTERSECT, EXCEPT',
     rule: 'conditional',
-    says: 'Rows of the shards are put together and merged by ORDER BY. Groups, DISTINCT and windows that do not hold the shard key are finished on one node from the rows of all shards. The sides of UNION, INTERSECT and EXCEPT are read by themselves and put together on one node.',
+    says: 'Rows of the shards are put together and merged by ORDER BY. Groups, DISTINCT and windows that do not hold the shard key are finished on one node from the rows of all shards. The sides of UNION, INTERSECT and EXCEPT are read by themselves and put together on one node. Of equal values that are written otherwise (0.0 and 0.00) EXCEPT gives those of its left side; which of them DISTINCT, GROUP BY, UNION and INTERSECT give, SQL leaves open: on one database too it hangs on the statistics.',
     tests: [
       'test/parity/query-builder/select.test.ts',
       'test/parity/query-builder/group.test.ts',
       'test/parity/query-builder/order-and-page.test.ts',
       'test/parity/sql/constants.test.ts',
+      'test/parity/sql/terms.test.ts',
+      'test/parity/sql/sets.test.ts',
     ],
     fields: {
       distinctClause: 'nodes',
@@ -40,7 +42,11 @@ export const queryNodes = {
     sql: 'WITH',
     rule: 'conditional',
     says: 'Local where what it reads is; else it is run first. One that calls a volatile function is not read by two parts that run apart.',
-    tests: ['test/parity/query-builder/cte.test.ts', 'test/parity/sql/volatile.test.ts'],
+    tests: [
+      'test/parity/query-builder/cte.test.ts',
+      'test/parity/sql/volatile.test.ts',
+      'test/parity/sql/with.test.ts',
+    ],
     fields: { ctes: 'nodes', recursive: 'value', location: 'value' },
   }),
   CommonTableExpr: node<sql.CommonTableExpr>({
