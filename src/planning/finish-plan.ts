@@ -12,7 +12,16 @@ import {
 import type { Scope } from '../routing/scope'
 import { isVolatileNode } from '../routing/volatile-calls'
 import { columnNode, functionNode, integerConstant, selectNode, sortNode, targetNode, typeCast } from '../sql/nodes'
-import { isSubquery, isTreeObject, parametersOf, replaceNodes, treeText, visit } from '../sql/tree'
+import {
+  isSubquery,
+  isTreeObject,
+  parametersOf,
+  replaceNodes,
+  type TreeObject,
+  treeText,
+  visit,
+  visitOwn,
+} from '../sql/tree'
 import { type AggregateNode, withParts } from './aggregate-parts'
 import { isConstantLink } from './constant-link'
 import { type PartialAggregate, partialAggregate } from './partial-aggregate'
@@ -242,11 +251,15 @@ class PlainHalves implements Halves {
     const isWindow = 'WindowDef' in expression
     if (!isWindow && !hasWindow([expression]))
       return needsRow(expression, this.functions) ? this.shipment.column(expression) : expression
-    return replaceNodes(expression, (object) => {
-      if (isConstantLink(object)) return object
-      if ('ColumnRef' in object || isSubquery(object)) return this.shipment.column(object as unknown as Node)
-      return undefined
-    })
+    const told = (tree: unknown): unknown =>
+      replaceNodes(tree, (object) => {
+        if (isConstantLink(object)) return object
+        const link = object['SubLink']
+        if (isTreeObject(link) && hasWindow([link['testexpr']])) return comparedLate(link, told)
+        if ('ColumnRef' in object || isSubquery(object)) return this.shipment.column(object as unknown as Node)
+        return undefined
+      })
+    return told(expression) as Node
   }
 }
 
@@ -281,22 +294,31 @@ class GroupedHalves implements Halves {
 
   late(expression: Node): Late {
     const combined = new Map<object, Late>()
-    const marked = replaceNodes(expression, (object) => {
-      const node = object as unknown as Node
-      const group = this.groupTexts.get(treeText(node))
-      // A constant is the group only where it is all of an output.
-      if (group) return this.needsRow(group) || object === expression ? this.shipment.column(group) : undefined
-      if (isConstantLink(object)) return node
-      if (isAggregateNode(object, this.functions)) {
-        const marker = {}
-        // What is an aggregate is one of these nodes.
-        combined.set(marker, this.aggregate(object as unknown as AggregateNode))
-        return marker
-      }
-      if ('ColumnRef' in object || isSubquery(object)) return this.dependent(node)
-      return undefined
-    })
+    const told = <T>(tree: T): T =>
+      replaceNodes(tree, (object) => this.toldNode(object, { expression, combined, told }))
+    const marked = told(expression)
     return (types) => replaceNodes(marked, (object) => combined.get(object)?.(types))
+  }
+
+  private toldNode(
+    object: TreeObject,
+    { expression, combined, told }: { expression: Node; combined: Map<object, Late>; told: (tree: unknown) => unknown },
+  ): unknown {
+    const node = object as unknown as Node
+    const group = this.groupTexts.get(treeText(node))
+    // A constant is the group only where it is all of an output.
+    if (group) return this.needsRow(group) || object === expression ? this.shipment.column(group) : undefined
+    if (isConstantLink(object)) return node
+    const link = object['SubLink']
+    if (isTreeObject(link) && hasAggregate([link['testexpr']], this.functions)) return comparedLate(link, told)
+    if (isAggregateNode(object, this.functions)) {
+      const marker = {}
+      // What is an aggregate is one of these nodes.
+      combined.set(marker, this.aggregate(object as unknown as AggregateNode))
+      return marker
+    }
+    if ('ColumnRef' in object || isSubquery(object)) return this.dependent(node)
+    return undefined
   }
 
   grouping(): readonly Node[] {
@@ -359,6 +381,21 @@ class GroupedHalves implements Halves {
   }
 }
 
+/**
+ * `max(x) IN (SELECT …)`: what is compared is finished, so the subquery is asked beside it.
+ *
+ * @throws ShardedError STATEMENT_UNSUPPORTED for one that asks something of a row
+ */
+function comparedLate(link: TreeObject, told: (tree: unknown) => unknown): unknown {
+  const { testexpr, ...rest } = link
+  if (isConstantLink({ SubLink: rest })) return { SubLink: { ...rest, testexpr: told(testexpr) } }
+  throw new ShardedError(
+    'STATEMENT_UNSUPPORTED',
+    'An aggregate or a window is compared with a subquery that asks something of a row.',
+    { details: {} },
+  )
+}
+
 const firstOf = (array: Node): Node => ({
   A_Indirection: { arg: array, indirection: [{ A_Indices: { uidx: integerConstant(1) } }] },
 })
@@ -386,8 +423,7 @@ const partialOf = (call: AggregateNode): PartialAggregate | undefined =>
 
 function aggregatesIn(trees: readonly unknown[], functions: KnownFunctions): readonly AggregateNode[] {
   const calls: AggregateNode[] = []
-  visit(trees, (object) => {
-    if (isSubquery(object)) return false
+  visitOwn(trees, (object) => {
     if (!isAggregateNode(object, functions)) return undefined
     // What is an aggregate is one of these nodes.
     calls.push(object as unknown as AggregateNode)
@@ -398,8 +434,7 @@ function aggregatesIn(trees: readonly unknown[], functions: KnownFunctions): rea
 
 function hasWindow(trees: readonly unknown[]): boolean {
   let found = false
-  visit(trees, (object) => {
-    if (isSubquery(object)) return false
+  visitOwn(trees, (object) => {
     if (isTreeObject(object['over'])) found = true
     return !found
   })

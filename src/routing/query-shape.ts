@@ -2,7 +2,7 @@ import type { Node, RowExpr, SelectStmt } from '@pgsql/types'
 import { isStar } from '../sql/is-star'
 import { columnNode } from '../sql/nodes'
 import { outputName } from '../sql/output-name'
-import { isSubquery, isTreeObject, namesOf, type TreeObject, visit } from '../sql/tree'
+import { isTreeObject, namesOf, type TreeObject, visitOwn } from '../sql/tree'
 import { writtenStar } from './join-columns'
 import { isAggregateFunction, type KnownFunctions } from './known-functions'
 import { rowColumns, valuesColumns } from './range-columns'
@@ -132,8 +132,7 @@ export function windowsOf(select: SelectStmt): readonly (readonly Node[])[] {
   const named = new Map<string, readonly Node[]>()
   for (const node of select.windowClause ?? [])
     if ('WindowDef' in node) named.set(node.WindowDef.name ?? '', node.WindowDef.partitionClause ?? [])
-  visit([select.targetList, select.sortClause], (object) => {
-    if (isSubquery(object)) return false
+  visitOwn([select.targetList, select.sortClause], (object) => {
     const over = object['over']
     if (isTreeObject(over)) {
       const name = String(over['name'] ?? over['refname'] ?? '')
@@ -154,10 +153,9 @@ export const aggregatedParts = (select: SelectStmt): readonly unknown[] => [
 
 export function hasAggregate(trees: readonly unknown[], functions: KnownFunctions): boolean {
   let found = false
-  visit(trees, (object) => {
-    if (found || isSubquery(object)) return false
+  visitOwn(trees, (object) => {
     if (isAggregateNode(object, functions)) found = true
-    return undefined
+    return !found
   })
   return found
 }

@@ -111,6 +111,15 @@ export class Scope {
     return alias === undefined ? this.unqualified(name) : this.qualified(alias, name)
   }
 
+  /** Whether an expression is a column of a query around this one, and not of this one. */
+  isOuter(expression: Node): boolean {
+    const names = 'ColumnRef' in expression ? namesOf(expression.ColumnRef.fields) : undefined
+    const [name = '', alias] = [...(names ?? [])].reverse()
+    if (alias !== undefined) return !this.item(alias) && (this.parent?.hasAlias(alias) ?? false)
+    const isOwn = this.isNamedHere(name) || this.items.some(({ columns }) => columns === undefined)
+    return !isOwn && (this.parent?.means(name) ?? false)
+  }
+
   private unqualified(name: string): BaseColumn | undefined {
     if (this.merged.has(name)) return this.merged.get(name)
     const item = this.items.find((one) => one.columns?.some((column) => column.name === name))
@@ -135,10 +144,13 @@ export class Scope {
 
   /** True where a bare name is a column, or a whole row, of a part of this FROM clause or of one around it. */
   private means(name: string): boolean {
+    return this.isNamedHere(name) || (this.parent?.means(name) ?? false)
+  }
+
+  private isNamedHere(name: string): boolean {
     return (
       this.merged.has(name) ||
-      this.items.some((item) => item.alias === name || item.columns?.some((column) => column.name === name)) ||
-      (this.parent?.means(name) ?? false)
+      this.items.some((item) => item.alias === name || item.columns?.some((column) => column.name === name))
     )
   }
 }

@@ -2,14 +2,22 @@ import type { JoinExpr, Node, RangeFunction, RangeVar, SelectStmt, SubLink, With
 import { isStar } from '../sql/is-star'
 import { outputName } from '../sql/output-name'
 import { leftmost } from '../sql/statement-parts'
-import { conjunctsOf, isTreeObject, namesOf, type TreeObject, visit } from '../sql/tree'
+import { conjunctsOf, isTreeObject, namesOf, type TreeObject, visit, visitOwn } from '../sql/tree'
 import { type CarriedTable, carriedTable } from './carried-table'
 import { distributionProblems } from './distribution/prove-distribution'
 import { components, type Equality, equalitiesOf, type Filter, ties } from './equalities'
 import { hideSides, joinColumns } from './join-columns'
 import type { KnownFunctions } from './known-functions'
 import type { Problem } from './problem'
-import { aggregatedParts, distinctColumns, groupColumns, hasAggregate, outputsOf, windowsOf } from './query-shape'
+import {
+  aggregatedParts,
+  distinctColumns,
+  groupColumns,
+  hasAggregate,
+  isAggregateNode,
+  outputsOf,
+  windowsOf,
+} from './query-shape'
 import { functionColumns, tableFunctionColumns } from './range-columns'
 import {
   type BaseColumn,
@@ -579,6 +587,8 @@ class Analyser {
         part = this.subLink({ subLinkType: 'ARRAY_SUBLINK', ...(subselect && { subselect }) }, scope, part, false)
         return false
       }
+      if (isAggregateNode(object, this.functions) && isOfOuter(object, scope))
+        this.unsupported('An aggregate in a subquery is of the rows of the query around it.')
       // Whoever names a column of an outer query makes this one hang on it.
       if (isTreeObject(object['ColumnRef'])) scope.column(object as unknown as Node)
       return undefined
@@ -757,6 +767,16 @@ class Analyser {
     if (parts.length > 1 && !block.isSet) this.problems.push({ code: 'JOIN_NOT_LOCAL', text: joinProblem(block.uses) })
     for (const uses of parts) this.clusters.push({ uses, filters: block.filters })
   }
+}
+
+/** An aggregate is of the innermost query that it reads a column of. */
+function isOfOuter(aggregate: TreeObject, scope: Scope): boolean {
+  const columns: Node[] = []
+  visitOwn(Object.values(aggregate), (object) => {
+    if ('ColumnRef' in object) columns.push(object as unknown as Node)
+    return undefined
+  })
+  return columns.length > 0 && columns.every((column) => scope.isOuter(column))
 }
 
 function givesStar(select: SelectStmt): boolean {

@@ -84,3 +84,13 @@ export function parametersOf(tree: unknown): readonly number[] {
 
 /** True for a node that holds a query of its own: what is below is the query's. */
 export const isSubquery = (object: TreeObject): boolean => 'SubLink' in object || 'JsonArrayQueryConstructor' in object
+
+/** Visits what is of a query itself: of a subquery only what it is compared with, as `max(x)` in `max(x) IN (SELECT …)`. */
+export function visitOwn(tree: unknown, visitor: (object: TreeObject) => boolean | undefined): void {
+  visit(tree, (object) => {
+    if (visitor(object) === false) return false
+    const link = object['SubLink']
+    if (isTreeObject(link)) visitOwn(link['testexpr'], visitor)
+    return !isSubquery(object)
+  })
+}

@@ -34,6 +34,22 @@ describe('aggregates over shards', () => {
   ])('make groups of the rows wherever they stand: %s', (text) => expectAlike(sides, text))
 
   it.each([
+    'SELECT max(qty) IN (SELECT m FROM memo) AS b FROM ord',
+    'SELECT count(*) > ALL (SELECT m FROM memo) AS b FROM ord',
+    'SELECT (max(qty), min(qty)) IN (SELECT m, qty FROM memo) AS b FROM ord',
+    'SELECT count(*) IN (SELECT m FROM memo WHERE memo.qty < 3) OR sum(qty) NOT IN (SELECT m FROM memo) AS x FROM ord WHERE id < 8',
+    `SELECT CASE WHEN count(*) IN (SELECT m FROM memo) THEN 'a' ELSE 'b' END AS x FROM ord WHERE id < 8`,
+    'SELECT 1 AS one FROM ord ORDER BY max(qty) IN (SELECT m FROM memo)',
+    'SELECT count(*) FROM (SELECT max(qty) IN (SELECT m FROM memo) AS b FROM ord) x',
+    'SELECT status, max(qty) IN (SELECT m FROM memo) AS b FROM ord GROUP BY status ORDER BY 1',
+    'SELECT status, array_agg(qty ORDER BY id) IN (SELECT ARRAY[m] FROM memo) AS b FROM ord GROUP BY status ORDER BY 1',
+    'SELECT status, sum(qty) FROM ord GROUP BY status HAVING max(qty) = ANY (SELECT m FROM memo) ORDER BY 1',
+    'SELECT k, (SELECT max(qty) IN (SELECT m FROM memo) FROM ord o WHERE o.k = a.k) AS b FROM acct a ORDER BY k',
+    'SELECT id, (row_number() OVER (ORDER BY id)) IN (SELECT m FROM memo) AS b FROM ord ORDER BY id',
+    'SELECT id FROM ord ORDER BY (sum(qty) OVER (ORDER BY id)) IN (SELECT m FROM memo) DESC, id',
+  ])('and windows may be compared with a subquery: %s', (text) => expectAlike(sides, text))
+
+  it.each([
     'SELECT array_agg(id ORDER BY id), (SELECT count(*) FROM acct) AS c FROM ord',
     'SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY qty), (SELECT count(*) FROM acct) AS c FROM ord',
     'SELECT status, string_agg(id::text, $1 ORDER BY id), (SELECT max(k) FROM acct WHERE k < $2) AS c FROM ord GROUP BY 1 ORDER BY 1',
