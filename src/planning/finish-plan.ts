@@ -310,7 +310,7 @@ class GroupedHalves implements Halves {
     if (group) return this.needsRow(group) || object === expression ? this.shipment.column(group) : undefined
     if (isConstantLink(object)) return node
     const link = object['SubLink']
-    if (isTreeObject(link) && hasAggregate([link['testexpr']], this.functions)) return comparedLate(link, told)
+    if (isTreeObject(link) && this.isOfGroups(link['testexpr'])) return comparedLate(link, told)
     if (isAggregateNode(object, this.functions)) {
       const marker = {}
       // What is an aggregate is one of these nodes.
@@ -361,6 +361,16 @@ class GroupedHalves implements Halves {
 
   private needsRow(node: Node): boolean {
     return needsRow(node, this.functions)
+  }
+
+  /** Whether an expression is known of a group only, and not of its rows. */
+  private isOfGroups(tree: unknown): boolean {
+    let found = hasAggregate([tree], this.functions)
+    visitOwn(tree, (object) => {
+      if ('GroupingFunc' in object) found = true
+      return !found
+    })
+    return found
   }
 
   /** A row is shipped by its parts: PostgreSQL reads no row back whose type has no name. */

@@ -39,7 +39,7 @@ import { hasVolatile } from '../../routing/volatile-calls'
 import { columnNode, selectNode, targetNode } from '../../sql/nodes'
 import { loadParser, type ParsedStatement, parseStatement } from '../../sql/parse-statement'
 import { leftmost, selectOf, targetTable } from '../../sql/statement-parts'
-import { parametersOf, type TreeObject, visit } from '../../sql/tree'
+import { parametersOf, type TreeObject, treeText, visit } from '../../sql/tree'
 import { withCtes } from '../../sql/with-ctes'
 import { withStarNames } from '../../sql/with-star-names'
 import type { Shard } from '../../topology/shard'
@@ -770,17 +770,27 @@ export class StatementEngine implements StatementWriter {
     return { shipped, values, replacements }
   }
 
-  /** Runs detached parts. @returns what stands in their places, over the rows that are noted in `shipped` and `values` */
+  /**
+   * Runs detached parts, those that say the same once: a term of GROUP BY is then still that of the output.
+   *
+   * @returns what stands in their places, over the rows that are noted in `shipped` and `values`
+   */
   private async readDetached(
     parts: StatementAnalysis['detached'],
     run: Omit<Run, 'asText'>,
     { shipped, values }: { readonly shipped: ShippedRows[]; readonly values: unknown[] },
   ): Promise<Map<unknown, (wrapper: TreeObject) => unknown>> {
     const replacements = new Map<unknown, (wrapper: TreeObject) => unknown>()
+    const known = new Map<string, unknown>()
     for (const part of parts) {
       if (replacements.has(part.node)) continue
-      const answer = await this.asTexts(detachedSelect(part), run)
-      const replaced = replacementOf(part, answer, (own) => shipAnswer(shipped, values, own))
+      const select = detachedSelect(part)
+      const isShared = !part.carried && !hasVolatile(select, this.functions)
+      const text = isShared ? `${part.kind} ${treeText(select)}` : undefined
+      const replaced =
+        (text !== undefined && known.get(text)) ||
+        replacementOf(part, await this.asTexts(select, run), (own) => shipAnswer(shipped, values, own))
+      if (text !== undefined) known.set(text, replaced)
       replacements.set(part.node, () => replaced)
     }
     return replacements

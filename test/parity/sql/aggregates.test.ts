@@ -47,6 +47,7 @@ describe('aggregates over shards', () => {
     'SELECT k, (SELECT max(qty) IN (SELECT m FROM memo) FROM ord o WHERE o.k = a.k) AS b FROM acct a ORDER BY k',
     'SELECT id, (row_number() OVER (ORDER BY id)) IN (SELECT m FROM memo) AS b FROM ord ORDER BY id',
     'SELECT id FROM ord ORDER BY (sum(qty) OVER (ORDER BY id)) IN (SELECT m FROM memo) DESC, id',
+    'SELECT status, grouping(status), count(*) FROM ord GROUP BY ROLLUP (status) HAVING grouping(status) IN (SELECT m FROM memo) ORDER BY 1',
   ])('and windows may be compared with a subquery: %s', (text) => expectAlike(sides, text))
 
   it.each([

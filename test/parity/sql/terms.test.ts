@@ -31,6 +31,13 @@ describe('a term of ORDER BY, GROUP BY or DISTINCT ON', () => {
     'SELECT DISTINCT ON (2, 1) qty, status FROM ord ORDER BY 2, 1',
   ])('of DISTINCT ON is an output before it is a column: %s', (text) => expectAlike(sides, text))
 
+  it.each([
+    'SELECT DISTINCT ON (score IN (SELECT m FROM memo)) k FROM acct ORDER BY score IN (SELECT m FROM memo), k',
+    'SELECT score IN (SELECT m FROM memo) AS b, array_agg(k ORDER BY k) FROM acct GROUP BY score IN (SELECT m FROM memo) ORDER BY 1',
+    'SELECT qty + (SELECT max(m) FROM memo) AS b, count(*) FROM ord GROUP BY qty + (SELECT max(m) FROM memo) ORDER BY qty + (SELECT max(m) FROM memo)',
+    'SELECT (SELECT random()) = (SELECT random()) AS b, (SELECT max(m) FROM memo) = (SELECT max(m) FROM memo) AS c FROM acct ORDER BY k LIMIT 1',
+  ])('is the output that says the same, with a subquery in it: %s', (text) => expectAlike(sides, text))
+
   it.each(['SELECT k, score AS k FROM acct ORDER BY k', 'SELECT score AS k, k FROM acct ORDER BY k LIMIT 2'])(
     'that two outputs may mean is a mistake: %s',
     (text) => expectAlike(sides, text),
