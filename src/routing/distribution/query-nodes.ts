@@ -274,8 +274,12 @@ export const queryNodes = {
   SubLink: node<sql.SubLink>({
     sql: 'a subquery in an expression',
     rule: 'conditional',
-    says: 'Local where it is tied to the row by the shard key; run first where it asks nothing of the rest; else refused.',
-    tests: ['test/parity/query-builder/subquery.test.ts', 'test/parity/sql/volatile.test.ts'],
+    says: 'Local where it is tied to the row by the shard key; run first where it asks nothing of the rest; else refused. An aggregate in it that is of the rows around it is refused; one that is compared with it is finished first.',
+    tests: [
+      'test/parity/sql/exists.test.ts',
+      'test/parity/query-builder/subquery.test.ts',
+      'test/parity/sql/volatile.test.ts',
+    ],
     fields: {
       xpr: 'nodes',
       subLinkType: 'value',
