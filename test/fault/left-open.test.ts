@@ -3,7 +3,7 @@ import { runInNewContext } from 'node:vm'
 import { Raw } from 'typeorm'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { ShardedDataSource, type ShardedDataSourceOptions } from '../../src/index'
-import { errorOf, Item, type OpenNodes, startTwoNodes, type TwoNodes, until } from './two-nodes'
+import { errorOf, Item, type OpenNodes, Setting, startTwoNodes, type TwoNodes, until } from './two-nodes'
 
 setFlagsFromString('--expose_gc')
 const collectGarbage: () => void = runInNewContext('gc')
@@ -168,6 +168,19 @@ describe('destroy', () => {
     await errorOf(runner.commitTransaction())
     expect(await open.values('right')).toHaveLength(2_505)
     for (const side of ['left', 'right'] as const) await until(async () => (await open.sessions(side)).length === 0)
+  })
+
+  it('ends while a query of an unsharded entity is under way, and answers it where it ends in time', async () => {
+    await start({ timeouts: { destroyMs } })
+    await open.dataSource.manager.insert(Setting, { name: 'x' })
+    const find = (seconds: number) =>
+      open.dataSource.manager.findBy(Setting, { name: Raw((column) => `${column} = 'x' AND pg_sleep(${seconds}) IS NOT NULL`) })
+    const answered = find(0.2)
+    const ended = errorOf(find(600))
+    await until(async () => (await open.sessions('left')).filter(({ state }) => state === 'active').length === 2)
+    expect(await timeOfDestroy()).toBeLessThan(3 * destroyMs + 2_000)
+    expect(await answered).toEqual([{ name: 'x' }])
+    expect(await ended).toMatchObject({ driverError: { code: 'SHARD_UNAVAILABLE' } })
   })
 
   it('ends while a node is frozen', async () => {

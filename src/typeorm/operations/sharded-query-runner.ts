@@ -603,7 +603,7 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
   override async release(): Promise<void> {
     // A query that was asked for before is answered, as on a connection that goes back to its pool with a query under way.
     this.isReleaseDue = this.running > 0 && !this.isInTransaction
-    if (this.isReleaseDue) return
+    if (this.isReleaseDue) return this.leaveDriver()
     // One that is under way is not to be disturbed.
     await this.lastCommit
     if (this.parts.size > 0) this.finish(await this.endParts())
@@ -611,6 +611,13 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
     const client: BoundClient | undefined = this.databaseConnection
     if (client && (this.isChanged || this.script.ofSession.length > 0)) client.connection.isChanged = true
     await super.release()
+  }
+
+  /** TypeORM's driver ends by asking those of this list to give their connections back, in a loop until it is empty. */
+  private leaveDriver(): void {
+    const { connectedQueryRunners: listed } = this.driver
+    const index = listed.indexOf(this)
+    if (index >= 0) listed.splice(index, 1)
   }
 
   private settleFailedCommit(): void {
