@@ -25,11 +25,11 @@ import { findPredicate } from '../find/find-predicate'
 import { conditionReadsTables, valuesReadTables } from '../find/own-sql'
 import { fillKey, keyValues, withKeyPredicate } from '../find/with-key'
 import { locateRows } from '../reads/locate-rows'
+import { showingIn } from '../runners/guarded-broadcaster'
 import { inSavepoint, inTransaction } from '../runners/in-transaction'
 import { mergeDeleteResults, mergeInsertResults, mergeUpdateResults } from '../runners/merge-results'
 import { quietly } from '../runners/quiet-transaction'
 import type { ShardTransaction } from '../runners/shard-transaction'
-import { showRows } from '../runners/show-rows'
 import type { ShownRow } from '../runners/shown-row'
 import { type Criteria, criteriaWhere, narrowCriteria } from '../writes/criteria'
 import { begins, deferred } from '../writes/deferred-transaction'
@@ -483,7 +483,7 @@ async function persistPlaced(
     shard,
     untold: isUntold ? placed.flatMap((one) => (one.shard === shard ? one.graph : [])) : [],
     work: (manager: EntityManager): Promise<unknown> =>
-      showRows(manager, shownTo(placed, shard, given), (on) => persistOn(on, mode, [target, list, own])),
+      showingIn(manager.queryRunner, shownTo(placed, shard, given), () => persistOn(manager, mode, [target, list, own])),
   }))
   const moves = placed.flatMap((one) => one.moves ?? [])
   const order = saveOrder(placed.map(({ graph }) => graph))

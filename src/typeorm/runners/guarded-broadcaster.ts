@@ -45,9 +45,15 @@ export class GuardedBroadcaster extends ApplicationBroadcaster {
     super(guarded)
   }
 
-  /** Rows that are to be seen otherwise than they are when they are next loaded, by the save that says so. */
-  showBefore(rows: readonly ShownRow[]): void {
+  /** While the work runs, its first load of each of these rows shows the row otherwise than it is. */
+  async showing<T>(rows: readonly ShownRow[], work: () => Promise<T>): Promise<T> {
+    const { shown: before } = this
     this.shown = rows
+    try {
+      return await work()
+    } finally {
+      this.shown = before
+    }
   }
 
   /** Keeps what is written while the work runs as it is when all listeners had their turn. */
@@ -215,6 +221,16 @@ export class GuardedBroadcaster extends ApplicationBroadcaster {
 function isWhole({ columns }: EntityMetadata, entity: ObjectLiteral): boolean {
   const others = columns.filter((column) => !column.isPrimary && !column.relationMetadata && column.isSelect)
   return others.length === 0 || others.some((column) => column.getEntityValue(entity) !== undefined)
+}
+
+/** Runs a save on a shard's query runner that is to see these rows as they are shown. */
+export function showingIn<T>(
+  runner: Pick<QueryRunner, 'broadcaster'> | undefined,
+  rows: readonly ShownRow[],
+  work: () => Promise<T>,
+): Promise<T> {
+  const { broadcaster } = runner ?? {}
+  return broadcaster instanceof GuardedBroadcaster ? broadcaster.showing(rows, work) : work()
 }
 
 /** Runs work on a shard's query runner; keeps the objects that it writes as they are when all listeners had their turn. */

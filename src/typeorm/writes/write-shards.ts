@@ -47,7 +47,7 @@ export async function writeShards<T>(
   const [only, another] = writes
   const { lookups } = access.runtime
   const isMaintained = writes.some(({ shard }) => lookups.maintains(shard.group))
-  if (only && !another && !isMaintained) return [await access.onShard(only.shard, only.work)]
+  if (only && !another && !isMaintained) return [await access.onShardApart(only.shard, only.work)]
   const nodes = [...new Set(writes.map((write) => write.shard.node))].sort()
   // What is refused only after it was written has to be undone, also in a transaction of the caller.
   const run = order && !order.isByKind && isMaintained ? inSavepoint : inTransaction
