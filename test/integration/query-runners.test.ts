@@ -1,6 +1,5 @@
 import {
   Column,
-  type DataSource,
   Entity,
   type EntitySubscriberInterface,
   type LoadEvent,
@@ -43,23 +42,6 @@ describe('query runners', () => {
   const pools = () => ['a', 'b'].map((node) => dataSource.runtime.pool(node))
   const atRest = () =>
     pools().every(({ counts, transactions }) => counts.total === counts.idle && transactions.counts.taken === 0)
-  /** A shard of the node `b`, which is not the home node. */
-  const farShard = () => {
-    const found = dataSource.shards().find(({ node }) => node === 'b')
-    if (!found) throw new Error('No shard lies on b.')
-    return found.name
-  }
-  const withRunner = async <T>(
-    work: (runner: QueryRunner) => Promise<T>,
-    source: DataSource = dataSource,
-  ): Promise<T> => {
-    const runner = source.createQueryRunner()
-    try {
-      return await work(runner)
-    } finally {
-      await runner.release()
-    }
-  }
 
   beforeAll(async () => {
     databases = await createDatabases(2)
@@ -98,6 +80,52 @@ describe('query runners', () => {
     })
     expect(two.id).toBe(one.id)
     expect(await customers().count()).toBe(9)
+  })
+
+  it('of an event in a transaction see all shards after a statement of one', async () => {
+    await customers().insert(rowsOf(12))
+    await dataSource.transaction(async (given) => {
+      const manager = given as typeof dataSource.manager
+      const { id } = await manager.findOneByOrFail(Customer, { name: '3' })
+      for (const { name } of dataSource.shards()) await manager.onShard(name).query('UPDATE "customer" SET name = name')
+      asked = (runner) => runner.query('SELECT count(*)::int AS n FROM "customer"')
+      await manager.findOneByOrFail(Customer, { id })
+    })
+    expect(answers).toEqual([[{ n: 12 }]])
+  })
+
+  it('that wait for each other by statements with a hint are refused when the circle closes', async () => {
+    const [near, far] = ['a', 'b'].map((node) => dataSource.shards().find((shard) => shard.node === node)?.name ?? '')
+    const update = (runner: QueryRunner, shard = '') =>
+      (runner.manager as typeof dataSource.manager).onShard(shard).query('UPDATE "customer" SET name = name')
+    // One connection of five is left to others.
+    const runners = Array.from({ length: 2 * (poolSize - 1) }, () => dataSource.createQueryRunner())
+    for (const [index, runner] of runners.entries()) {
+      await runner.startTransaction()
+      await update(runner, index % 2 === 0 ? near : far)
+    }
+    const crossed = runners.map(async (runner, index) => {
+      try {
+        await update(runner, index % 2 === 0 ? far : near)
+        await runner.commitTransaction()
+      } finally {
+        await runner.release()
+      }
+    })
+    const reasons = (await Promise.allSettled(crossed)).flatMap((one) =>
+      one.status === 'rejected' ? [one.reason] : [],
+    )
+    expect(reasons).toMatchObject([{ code: 'POOL_DEADLOCK' }])
+    expect(atRest()).toBe(true)
+  })
+
+  it('that are released give their connection back after a narrowed query that was under way', async () => {
+    const runner = dataSource.createQueryRunner()
+    const manager = runner.manager as typeof dataSource.manager
+    const answer = manager.acrossShards().query('SELECT 1 AS n')
+    await runner.release()
+    expect(await answer).toEqual([{ n: 1 }])
+    expect(atRest()).toBe(true)
   })
 })
 

@@ -105,6 +105,8 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
   private shortUses = 0
   /** In the mode `single-shard`, the shard of the transaction. */
   private onlyShard: Shard | undefined
+  /** The runner itself, also where a view of it is asked: what outlives one operation belongs to it. */
+  private readonly self = this
   /** Of views that `narrowed` gives. */
   readonly narrowing: StatementNarrowing | undefined = undefined
   private readonly operationLimits: OperationLimits | undefined = undefined
@@ -180,7 +182,7 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
       return await this.answer(query, parameters, useStructuredResult)
     } finally {
       this.running -= 1
-      if (this.running === 0 && this.isReleaseDue) await this.release()
+      if (this.running === 0 && this.isReleaseDue) await this.self.release()
     }
   }
 
@@ -401,7 +403,7 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
     if (adopted) return new BoundClient(adopted, (text) => text, undefined)
     if (this.shortUses > 0 && !this.isTransactionActive) return super.connect()
     if (this.turn || this.databaseConnection) return super.connect()
-    this.turn = this.runtime().pool(this.runtime().map.home).transactions.take(this)
+    this.turn = this.runtime().pool(this.runtime().map.home).transactions.take(this.self)
     try {
       const giveBack = await this.turn
       const client: BoundClient = await super.connect().catch((error: unknown) => {
@@ -419,7 +421,7 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
   /** The turn of a connection that was taken for a query, and is kept for a transaction now. */
   private async holdTurn({ connection }: BoundClient): Promise<void> {
     if (this.turn) return
-    this.turn = this.runtime().pool(this.runtime().map.home).transactions.take(this)
+    this.turn = this.runtime().pool(this.runtime().map.home).transactions.take(this.self)
     connection.onRetire(await this.turn)
   }
 
@@ -636,7 +638,7 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
 
   private newRunner({ transaction }: NodePart, shard: Shard, fuse?: Fuse): ParticipantQueryRunner {
     const { dataSource, bind } = this.runtime().handle(shard)
-    return new ParticipantQueryRunner(dataSource, new BoundClient(transaction.connection, bind, shard.name, fuse), this)
+    return new ParticipantQueryRunner(dataSource, new BoundClient(transaction.connection, bind, shard.name, fuse), this.self)
   }
 
   private async commitNodes(): Promise<void> {
@@ -703,7 +705,7 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
     const held = adopted ?? client?.connection
     const transaction = held
       ? await NodeTransaction.over(node, held, settings)
-      : await NodeTransaction.open(pool, this, settings)
+      : await NodeTransaction.open(pool, this.self, settings)
     // Before it may wait for a lock.
     if (pool.pooling !== 'none' && pool.lockWatch) await transaction.connection.learnPid()
     return { transaction, ...part, isOwn: client !== undefined }
