@@ -1,5 +1,6 @@
 import {
   Column,
+  type DataSource,
   Entity,
   type EntitySubscriberInterface,
   type LoadEvent,
@@ -42,6 +43,23 @@ describe('query runners', () => {
   const pools = () => ['a', 'b'].map((node) => dataSource.runtime.pool(node))
   const atRest = () =>
     pools().every(({ counts, transactions }) => counts.total === counts.idle && transactions.counts.taken === 0)
+  /** A shard of the node `b`, which is not the home node. */
+  const farShard = () => {
+    const found = dataSource.shards().find(({ node }) => node === 'b')
+    if (!found) throw new Error('No shard lies on b.')
+    return found.name
+  }
+  const withRunner = async <T>(
+    work: (runner: QueryRunner) => Promise<T>,
+    source: DataSource = dataSource,
+  ): Promise<T> => {
+    const runner = source.createQueryRunner()
+    try {
+      return await work(runner)
+    } finally {
+      await runner.release()
+    }
+  }
 
   beforeAll(async () => {
     databases = await createDatabases(2)
@@ -80,6 +98,29 @@ describe('query runners', () => {
     })
     expect(two.id).toBe(one.id)
     expect(await customers().count()).toBe(9)
+  })
+
+  describe('of one shard', () => {
+    const setting = "current_setting('app.tenant', true)"
+    const settingOf = async () => (await dataSource.shard(farShard()).query(`SELECT ${setting} AS v`))[0].v || null
+
+    it.each([
+      ["SET app.tenant = 'x'"],
+      [`SELECT set_config('app.tenant', 'x', false)`],
+      [`SELECT name, set_config('app.tenant', 'x', false) FROM (VALUES ('x')) AS t (name)`],
+    ])('leave nothing of %s to who has their connection next', async (text) => {
+      const source = dataSource.shard(farShard())
+      await source.transaction(async (manager) => {
+        await manager.query(text)
+        expect((await manager.query(`SELECT ${setting} AS v`))[0].v).toBe('x')
+      })
+      expect(await settingOf()).toBeNull()
+      await withRunner(async (runner) => {
+        await runner.query(text)
+        expect((await runner.query(`SELECT ${setting} AS v`))[0].v).toBe('x')
+      }, source)
+      expect(await settingOf()).toBeNull()
+    })
   })
 
   it('of an event in a transaction see all shards after a statement of one', async () => {

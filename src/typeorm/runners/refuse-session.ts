@@ -53,6 +53,14 @@ export async function refuseSessionOf(text: string, parameters: unknown): Promis
   refuseWithoutRunner(sessionText(text) ?? [], Array.isArray(parameters) ? parameters : [])
 }
 
+/** Whether a text leaves something in its session that the next holder of the connection must not find. */
+export async function staysBehind(text: string, parameters: unknown): Promise<boolean> {
+  if (!mayChangeSession(text)) return false
+  await loadParser()
+  const values = Array.isArray(parameters) ? parameters : []
+  return (sessionText(text) ?? []).some(({ session }) => session && leftBehind(session, values) !== undefined)
+}
+
 function refuseWithoutRunner(parts: readonly TextPart[], parameters: readonly unknown[]): void {
   const [first, last] = [parts[0]?.session, parts.at(-1)?.session]
   const isWhole = first?.kind === 'begin' && isEnd(last) && !last.chain

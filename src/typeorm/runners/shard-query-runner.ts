@@ -1,6 +1,8 @@
 import type { DataSource, EntityManager, ReplicationMode } from 'typeorm'
 import type { IsolationLevel } from 'typeorm/driver/types/IsolationLevel'
+import type { ReadStream } from 'typeorm/platform/PlatformTools'
 import type { Fuse } from '../../execution/fuse'
+import { mayChangeSession } from '../../sql/session-text'
 import type { Shard } from '../../topology/shard'
 import { type BindText, BoundClient } from './bound-client'
 import { GuardedBroadcaster } from './guarded-broadcaster'
@@ -8,6 +10,7 @@ import type { KeyGuard } from './key-guard'
 import type { OwnWords } from './own-words'
 import { OwnWordsQueryRunner } from './own-words-query-runner'
 import type { PooledClient } from './pooled-client'
+import { staysBehind } from './refuse-session'
 import type { ShardTransaction } from './shard-transaction'
 
 /** A shard's data source, as its query runners need it. */
@@ -99,6 +102,25 @@ export class ShardQueryRunner extends OwnWordsQueryRunner {
     const opening = transaction.connectionFor(shard)
     const connection = await (settings.fuse?.race(opening) ?? opening)
     return new BoundClient(connection, bind, shard.name, settings.fuse)
+  }
+
+  override async query(query: string, parameters?: unknown[], useStructuredResult?: boolean): Promise<never> {
+    if (mayChangeSession(query)) await this.markChanged(query, parameters)
+    return super.query(query, parameters, useStructuredResult)
+  }
+
+  override async stream(
+    ...[query, parameters, ...rest]: Parameters<OwnWordsQueryRunner['stream']>
+  ): Promise<ReadStream> {
+    if (mayChangeSession(query)) await this.markChanged(query, parameters)
+    return super.stream(query, parameters, ...rest)
+  }
+
+  /** A connection that is kept goes back to the pool of the whole node: what its session is told must not go with it. */
+  private async markChanged(query: string, parameters: unknown): Promise<void> {
+    if (this.isReleased || !(await staysBehind(query, parameters))) return
+    const client = await this.connect()
+    if (client instanceof BoundClient) client.connection.isChanged = true
   }
 
   override async startTransaction(isolationLevel?: IsolationLevel): Promise<void> {
