@@ -123,6 +123,15 @@ describe('query runners', () => {
     })
   })
 
+  it('keep what their session was told for statements with limits', () =>
+    withRunner(async (runner) => {
+      await runner.query("SET app.tenant = 'x'")
+      await runner.query('CREATE TEMPORARY TABLE kept AS SELECT 1 AS n')
+      const limited = (runner.manager as typeof dataSource.manager).withLimits({ deadlineMs: 10_000 })
+      expect(await limited.query("SELECT current_setting('app.tenant', true) AS v")).toEqual([{ v: 'x' }])
+      expect(await limited.query('SELECT n FROM kept')).toEqual([{ n: 1 }])
+    }))
+
   it('of an event in a transaction see all shards after a statement of one', async () => {
     await customers().insert(rowsOf(12))
     await dataSource.transaction(async (given) => {

@@ -159,7 +159,8 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
 
   private narrowedQuery(query: string, parameters: unknown[] | ObjectLiteral | undefined): NarrowedQuery {
     const { dataSource, queryRunner, limits } = this
-    return { dataSource, queryRunner, limits, access: this.access(), query, parameters }
+    const operationLimits = this.operationLimits()
+    return { dataSource, queryRunner, limits, operationLimits, query, parameters }
   }
 
   override createQueryBuilder<Entity extends ObjectLiteral>(
@@ -710,7 +711,11 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
   }
 
   private access(defaults: DefaultLimits = this.runtime.limits): ShardAccess {
-    return new ShardAccess(this.runtime, this.transactionRunner, new OperationLimits(defaults, this.limits))
+    return new ShardAccess(this.runtime, this.transactionRunner, this.operationLimits(defaults))
+  }
+
+  private operationLimits(defaults: DefaultLimits = this.runtime.limits): OperationLimits {
+    return new OperationLimits(defaults, this.limits)
   }
 
   private bindingOf(target: unknown): EntityBinding | undefined {

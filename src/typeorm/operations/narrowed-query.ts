@@ -1,6 +1,7 @@
 import type { DataSource, ObjectLiteral, QueryRunner } from 'typeorm'
 import { ShardedError } from '../../errors/sharded-error'
 import { mayWriteRows } from '../../execution/is-read'
+import type { OperationLimits } from '../../execution/operation-limits'
 import type { ScatterLimits } from '../../execution/scatter-limits'
 import type { Shard } from '../../topology/shard'
 import { refuseSessionOf } from '../runners/refuse-session'
@@ -14,8 +15,9 @@ import type { ShardedQueryRunner } from './sharded-query-runner'
 export interface NarrowedQuery {
   readonly dataSource: DataSource & { readonly engine: StatementEngine }
   readonly queryRunner: QueryRunner | undefined
-  readonly access: ShardAccess
   readonly limits: ScatterLimits | undefined
+  /** The same, as they count from the call. */
+  readonly operationLimits: OperationLimits
   readonly query: string
   readonly parameters: unknown[] | ObjectLiteral | undefined
 }
@@ -33,10 +35,8 @@ export async function narrowedQuery<T>(given: NarrowedQuery, hints: readonly (Hi
   try {
     if (isAtomic) await runner.startTransaction()
     const within = narrow(runner, { limits })
-    const { access } = given
-    const own = isAtomic ? { ...given, access: new ShardAccess(access.runtime, runner, access.limits) } : given
     const results: T[] = []
-    for (const hint of hints) results.push(await hintedQuery<T>(own, within, hint))
+    for (const hint of hints) results.push(await hintedQuery<T>(given, within, hint))
     if (isAtomic) await runner.commitTransaction()
     return results
   } catch (error) {
@@ -48,7 +48,7 @@ export async function narrowedQuery<T>(given: NarrowedQuery, hints: readonly (Hi
 }
 
 async function hintedQuery<T>(
-  { dataSource, access, query, parameters }: NarrowedQuery,
+  { dataSource, operationLimits, query, parameters }: NarrowedQuery,
   runner: ShardedQueryRunner,
   hint: Hint | undefined,
 ): Promise<T> {
@@ -67,6 +67,7 @@ async function hintedQuery<T>(
   }
   if (hint.kind === 'shard') {
     await refuseSessionOf(query, isNamed ? [] : (parameters ?? []))
+    const access = new ShardAccess(engine.runtime, runner.transaction, operationLimits)
     return access.onShard(hint.shard, (manager) => manager.query(query, parameters))
   }
   throw new ShardedError('NOT_SHARDED', 'withShardKey is about shards, and the statement names no sharded table.', {

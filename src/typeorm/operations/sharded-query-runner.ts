@@ -352,7 +352,9 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
     try {
       fuse.check()
       if (this.isInTransaction) await fuse.race(this.openNode(map.home))
-      else lease = await this.runtime().pool(map.home).acquire(undefined, fuse)
+      // On a connection that it keeps: its session has what it was told.
+      else if (!this.databaseConnection && !this.adopted.has(map.home))
+        lease = await this.runtime().pool(map.home).acquire(undefined, fuse)
       const { connection }: { connection: NodeConnection } = lease ?? (await this.connect())
       const client = new BoundClient(connection, (text) => text, undefined, fuse)
       const fused = Object.create(this, { connect: { value: async () => client } }) as this
