@@ -123,6 +123,49 @@ describe('query runners', () => {
     })
   })
 
+  describe('after a commit that failed', () => {
+    const fail = async (runner: QueryRunner): Promise<void> => {
+      await runner.query('CREATE TABLE IF NOT EXISTS unlike_home (n int UNIQUE DEFERRABLE INITIALLY DEFERRED)')
+      await runner.startTransaction()
+      await runner.query('INSERT INTO unlike_home VALUES (1), (1)')
+      await expect(runner.commitTransaction()).rejects.toMatchObject({ driverError: { code: '23505' } })
+    }
+
+    it('a shard’s runner is in no transaction', async () => {
+      const source = dataSource.shard(farShard())
+      await source.query('CREATE TABLE IF NOT EXISTS unlike (n int UNIQUE DEFERRABLE INITIALLY DEFERRED)')
+      await withRunner(async (runner) => {
+        await runner.startTransaction()
+        await runner.query('INSERT INTO unlike VALUES (1), (1)')
+        await expect(runner.commitTransaction()).rejects.toMatchObject({ driverError: { code: '23505' } })
+        expect(runner.isTransactionActive).toBe(true)
+        await runner.query('INSERT INTO unlike VALUES (2)')
+        await runner.rollbackTransaction()
+        expect(runner.isTransactionActive).toBe(false)
+      }, source)
+      expect(await source.query('SELECT n FROM unlike')).toEqual([{ n: 2 }])
+    })
+
+    it('settings are the session’s', () =>
+      withRunner(async (runner) => {
+        await fail(runner)
+        await runner.query("SET app.tenant = 'x'")
+        await runner.rollbackTransaction()
+        expect(await runner.query("SELECT current_setting('app.tenant') AS v")).toEqual([{ v: 'x' }])
+      }))
+
+    it('a transaction may be begun by SQL', async () => {
+      await withRunner(async (runner) => {
+        await fail(runner)
+        await runner.query('BEGIN')
+        await runner.query('INSERT INTO unlike_home VALUES (3)')
+        await runner.query('ROLLBACK')
+        await runner.query('INSERT INTO unlike_home VALUES (4)')
+      })
+      expect(await dataSource.query('SELECT n FROM unlike_home')).toEqual([{ n: 4 }])
+    })
+  })
+
   it('keep what their session was told for statements with limits', () =>
     withRunner(async (runner) => {
       await runner.query("SET app.tenant = 'x'")

@@ -31,7 +31,7 @@ export interface NarrowedQuery {
 export async function narrowedQuery<T>(given: NarrowedQuery, hints: readonly (Hint | undefined)[]): Promise<T[]> {
   const { dataSource, queryRunner, limits } = given
   const runner = (queryRunner ?? dataSource.createQueryRunner()) as ShardedQueryRunner
-  const isAtomic = hints.length > 1 && !runner.isTransactionActive && mayWriteRows(given.query)
+  const isAtomic = hints.length > 1 && !runner.isInTransaction && mayWriteRows(given.query)
   try {
     if (isAtomic) await runner.startTransaction()
     const within = narrow(runner, { limits })

@@ -5,7 +5,7 @@ import type { TextPart } from '../../sql/session-text'
 import { isControl, shardedTables } from '../runners/refuse-session'
 import { type SessionHost, settingOf } from './session-control'
 
-interface Runner extends Pick<SessionHost, 'isTransactionActive' | 'atHome' | 'noteKept' | 'script'> {
+interface Runner extends Pick<SessionHost, 'isInTransaction' | 'atHome' | 'noteKept' | 'script'> {
   query(text: string): Promise<unknown>
 }
 
@@ -29,7 +29,7 @@ export async function runSessionText(
 ): Promise<QueryResult> {
   // With parameters it is an error of PostgreSQL's.
   if (parameters.length > 0) return runner.atHome(text, parameters)
-  if (isEnclosed(parts, runner.isTransactionActive)) {
+  if (isEnclosed(parts, runner.isInTransaction)) {
     for (const part of parts) await runner.query(part.text)
     return new QueryResult()
   }

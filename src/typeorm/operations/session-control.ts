@@ -15,7 +15,8 @@ import { type ResolvedConfig, resolveConfig, rowOfConfig, settingOfConfig } from
 
 /** A runner, as statements about its session see it. */
 export interface SessionHost {
-  readonly isTransactionActive: boolean
+  /** Not after a commit that failed, though a call has still to end that. */
+  readonly isInTransaction: boolean
   readonly script: SessionScript
   /** False behind a pooler in transaction mode, where what is said for longer is said to somebody else's session. */
   readonly hasLastingSession: boolean
@@ -69,7 +70,7 @@ export class SessionControl {
       case 'rollback-to':
         return this.savepoint(text, session)
       case 'modes':
-        return host.isTransactionActive ? this.setModes(session.modes) : host.atHome(text)
+        return host.isInTransaction ? this.setModes(session.modes) : host.atHome(text)
       case 'constraints':
         return this.setConstraints(text, session.names)
       case 'setting':
@@ -88,7 +89,7 @@ export class SessionControl {
   private async begin({ isolation, others }: TransactionModes): Promise<QueryResult> {
     const { host } = this
     // PostgreSQL warns of a second BEGIN, and does what its modes say.
-    if (host.isTransactionActive) return this.setModes({ isolation, others })
+    if (host.isInTransaction) return this.setModes({ isolation, others })
     await host.begin(isolation)
     return this.setModes({ isolation: undefined, others })
   }
@@ -96,7 +97,7 @@ export class SessionControl {
   private async end(text: string, { kind, chain }: EndStatement): Promise<QueryResult> {
     const { host } = this
     // PostgreSQL warns of the end of a transaction that there is not; to chain one is an error.
-    if (!host.isTransactionActive) return chain ? host.atHome(text) : nothing()
+    if (!host.isInTransaction) return chain ? host.atHome(text) : nothing()
     const { isolation } = host
     const modes = await host.end(kind)
     if (!chain) return nothing()
@@ -109,7 +110,7 @@ export class SessionControl {
     const { host } = this
     const isKnown = kind === 'savepoint' || host.script.has(name)
     // The server says what is wrong, and fails the transaction.
-    if (!host.isTransactionActive || !isKnown) return host.atHome(text)
+    if (!host.isInTransaction || !isKnown) return host.atHome(text)
     if (kind === 'savepoint') await host.savepoint(name)
     else if (kind === 'release') await host.releaseSavepoint(name)
     else await host.rollbackToSavepoint(name)
@@ -135,7 +136,7 @@ export class SessionControl {
         'each shard has a constraint of that name; SET CONSTRAINTS ALL reaches those of all shards',
       )
     // Of other names, they are the home node's.
-    if (!host.isTransactionActive || names.length > 0) return host.atHome(text)
+    if (!host.isInTransaction || names.length > 0) return host.atHome(text)
     await host.tell({ ...local, text, localText: text, names: ['constraints'] }, { text, mayWait: true })
     return nothing()
   }
@@ -145,7 +146,7 @@ export class SessionControl {
     const { name, isLocal, resets } = statement
     const setting = this.settingOf(text, statement)
     if (!isLocal) this.checkLasting(`SET ${name ?? 'ALL'}`)
-    if (host.isTransactionActive) {
+    if (host.isInTransaction) {
       const mayWait = isLocal && !resets && isCustom(name ?? '')
       return (await host.tell(setting, { text, mayWait })) ?? nothing()
     }
@@ -171,7 +172,7 @@ export class SessionControl {
     const settings = calls.map(settingOfConfig)
     const lasting = settings.filter(({ isOfSession }) => isOfSession)
     if (lasting.length > 0) this.checkLasting('set_config(…, false)')
-    if (!host.isTransactionActive) {
+    if (!host.isInTransaction) {
       const result = await host.atHome(text, parameters)
       for (const setting of lasting) host.script.keep(setting)
       return result
@@ -194,7 +195,7 @@ export class SessionControl {
     if (kept.resetsAll) host.script.keep(settingOf('RESET ALL', resetAll))
     if (!kept.sets) return result
     const setting = { ...local, text, localText: undefined, names: [kept.what], isOfSession: true, isExact: false }
-    if (host.isTransactionActive) host.script.hold(setting)
+    if (host.isInTransaction) host.script.hold(setting)
     else host.script.keep(setting)
     return result
   }

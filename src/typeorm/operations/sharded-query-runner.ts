@@ -335,7 +335,7 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
     parameters?: unknown[],
     useStructuredResult?: boolean,
   ): Promise<never> {
-    const isOnOtherNode = this.isTransactionActive && this.opened.length > 0 && engine !== undefined
+    const isOnOtherNode = this.isInTransaction && this.opened.length > 0 && engine !== undefined
     const told =
       isOnOtherNode && (!parameters || Array.isArray(parameters))
         ? await engine.withTransactionTime(query, parameters ?? [], this.statementContext())
@@ -403,7 +403,7 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
     // Where a shard's runner holds a connection of the home node for this one, it needs none of its own.
     const adopted = this.adopted.size > 0 ? this.adopted.get(this.runtime().map.home) : undefined
     if (adopted) return new BoundClient(adopted, (text) => text, undefined)
-    if (this.shortUses > 0 && !this.isTransactionActive) return super.connect()
+    if (this.shortUses > 0 && !this.isInTransaction) return super.connect()
     if (this.turn || this.databaseConnection) return super.connect()
     this.turn = this.runtime().pool(this.runtime().map.home).transactions.take(this.self)
     try {
@@ -427,13 +427,11 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
     connection.onRetire(await this.turn)
   }
 
-  /** Statements are the transaction's. After a commit that failed they are, as the server has it, each their own. */
   get isInTransaction(): boolean {
     return this.isTransactionActive && !this.hasFailedCommit
   }
 
   override async startTransaction(isolationLevel?: IsolationLevel): Promise<void> {
-    if (this.hasFailedCommit) this.settleFailedCommit()
     const isolation = isolationLevel ?? this.dataSource.options.isolationLevel
     validateIsolationLevel(this.driver.supportedIsolationLevels, isolation)
     await this.start(isolation)
@@ -458,6 +456,7 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
   }
 
   private async start(isolation: string | undefined): Promise<void> {
+    if (this.hasFailedCommit) this.settleFailedCommit()
     this.isTransactionActive = true
     try {
       await this.broadcaster.broadcast('BeforeTransactionStart')
@@ -524,7 +523,7 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
     if (isPreparable) return
     // Temporary tables may be read again in any later transaction.
     if (leaks) this.unpreparable.inSession = true
-    if (!this.isTransactionActive) return
+    if (!this.isInTransaction) return
     this.unpreparable.inTransaction = true
     // PostgreSQL gives a transaction no id for a notification, which goes out when it commits all the same.
     if (what.toLowerCase().includes('notify')) this.notesWrite()

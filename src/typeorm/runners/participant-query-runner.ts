@@ -28,7 +28,7 @@ export class ParticipantQueryRunner extends ShardQueryRunner {
     return this.part
   }
 
-  protected override get isInTransaction(): boolean {
+  protected override get isActive(): boolean {
     return this.hasStarted && !this.isReleased
   }
 

@@ -59,7 +59,7 @@ export class ShardQueryRunner extends OwnWordsQueryRunner {
     Object.defineProperties(ShardQueryRunner.prototype, {
       isTransactionActive: {
         get(this: ShardQueryRunner) {
-          return this.isInTransaction
+          return this.isActive
         },
         // TypeORM sets it in its constructor; whatever else changes it is overridden here.
         set() {},
@@ -87,10 +87,11 @@ export class ShardQueryRunner extends OwnWordsQueryRunner {
 
   /** The transaction that it is in. */
   override get transaction(): ShardTransaction | undefined {
-    return this.applicationRunner?.isTransactionActive ? this.applicationRunner : undefined
+    return this.applicationRunner?.isInTransaction ? this.applicationRunner : undefined
   }
 
-  protected get isInTransaction(): boolean {
+  /** What TypeORM takes for its flag `isTransactionActive`. */
+  protected get isActive(): boolean {
     return this.applicationRunner?.isTransactionActive === true
   }
 
@@ -125,7 +126,7 @@ export class ShardQueryRunner extends OwnWordsQueryRunner {
 
   override async startTransaction(isolationLevel?: IsolationLevel): Promise<void> {
     const { application, settings } = this
-    if (!settings.client && !application.isTransactionActive) {
+    if (!settings.client && !application.isInTransaction) {
       const { connection } = (await super.connect()) as BoundClient
       application.adopt(this.source.shard.node, connection)
     }

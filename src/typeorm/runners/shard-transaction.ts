@@ -8,6 +8,11 @@ import type { ShardStatement } from './shard-statement'
 
 /** A transaction over shards: a query runner that opens nodes as they are touched. */
 export interface ShardTransaction extends QueryRunner {
+  /**
+   * Its statements are a transaction's. TypeORM's `isTransactionActive` says whether a call is still to end it: after a commit
+   * that failed it is to be rolled back, and statements are, as the server has it, each their own.
+   */
+  readonly isInTransaction: boolean
   /** The entity manager of a shard inside this transaction. */
   participant(shard: Shard): Promise<EntityManager>
   /** A shard's query runner inside this transaction that nobody else works with; within the limits of one operation. */

@@ -53,6 +53,6 @@ const applicationOf = (runner: QueryRunner | undefined): QueryRunner | undefined
 
 function transactionOf(runner: QueryRunner | undefined): ShardTransaction | undefined {
   const application = applicationOf(runner)
-  const isOpen = isShardTransaction(application) && !application.isReleased && application.isTransactionActive
+  const isOpen = isShardTransaction(application) && !application.isReleased && application.isInTransaction
   return isOpen ? application : undefined
 }

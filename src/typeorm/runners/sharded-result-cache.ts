@@ -96,4 +96,4 @@ export class ShardedResultCache implements QueryResultCache {
 const scopedName = (shard: string, name: string): string => `${shard}:${name}`
 
 const inTransaction = (queryRunner: QueryRunner | undefined): QueryRunner | undefined =>
-  isShardTransaction(queryRunner) && queryRunner.isTransactionActive ? queryRunner : undefined
+  isShardTransaction(queryRunner) && queryRunner.isInTransaction ? queryRunner : undefined
