@@ -220,6 +220,37 @@ describe('query runners', () => {
     expect(await answer).toEqual([{ n: 1 }])
     expect(atRest()).toBe(true)
   })
+
+  describe('that are released while a transaction ends', () => {
+    it.each([
+      ['commit', 12],
+      ['rollback', 0],
+    ] as const)('let its %s end, and give their connections back', async (end, count) => {
+      const runner = dataSource.createQueryRunner()
+      await runner.startTransaction()
+      await runner.manager.insert(Customer, rowsOf(12))
+      await runner.manager.insert(Setting, { name: end })
+      const ending = runner[`${end}Transaction`]()
+      await runner.release()
+      await ending
+      expect(atRest()).toBe(true)
+      expect(await customers().count()).toBe(count)
+    })
+
+    it.each(['Commit', 'Rollback'] as const)('may be so by a subscriber that hears of the %s', async (end) => {
+      const runner = dataSource.createQueryRunner()
+      const heard = { [`afterTransaction${end}`]: () => runner.release() }
+      dataSource.subscribers.push(heard as never)
+      try {
+        await runner.startTransaction()
+        await runner.manager.insert(Customer, rowsOf(12))
+        await runner[`${end === 'Commit' ? 'commit' : 'rollback'}Transaction`]()
+      } finally {
+        dataSource.subscribers.pop()
+      }
+      expect(atRest()).toBe(true)
+    })
+  })
 })
 
 const rowsOf = (length: number): { name: string }[] => Array.from({ length }, (_, index) => ({ name: `${index}` }))

@@ -86,7 +86,8 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
   /** Queries that were asked for and have no answer yet. */
   private running = 0
   private isReleaseDue = false
-  private lastCommit: Promise<void> | undefined
+  /** The commit or rollback that was asked for last, until the nodes have ended. */
+  private lastEnd: Promise<void> | undefined
   private readonly undone = new UndoLog()
   /** What the session was told, which every node of a transaction is told. */
   readonly script = new SessionScript()
@@ -542,14 +543,18 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
     return names.filter((name) => constraints.some((one) => one.name === name))
   }
 
-  override commitTransaction(): Promise<void> {
-    const commit = this.commit()
-    this.lastCommit = commit.catch(() => undefined)
-    return commit
+  override async commitTransaction(): Promise<void> {
+    if (this.hasEndedBefore()) return
+    await this.untilEnded(this.commit())
+    await this.broadcaster.broadcast('AfterTransactionCommit')
+  }
+
+  private async untilEnded(end: Promise<void>): Promise<void> {
+    this.lastEnd = end.catch(() => undefined)
+    await end
   }
 
   private async commit(): Promise<void> {
-    if (this.hasEndedBefore()) return
     if (!this.isTransactionActive || this.ending) throw new TransactionNotStartedError()
     await this.broadcaster.broadcast('BeforeTransactionCommit')
     if (this.hasFailedCommit) {
@@ -570,7 +575,6 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
       this.undone.clear()
       this.script.end({ committed: true })
     }
-    await this.broadcaster.broadcast('AfterTransactionCommit')
   }
 
   /** PostgreSQL warns of the end of a transaction that SQL has ended, and does nothing. */
@@ -582,6 +586,11 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
 
   override async rollbackTransaction(): Promise<void> {
     if (this.hasEndedBefore()) return
+    await this.untilEnded(this.rollback())
+    await this.broadcaster.broadcast('AfterTransactionRollback')
+  }
+
+  private async rollback(): Promise<void> {
     if (!this.isTransactionActive || this.ending) throw new TransactionNotStartedError()
     await this.broadcaster.broadcast('BeforeTransactionRollback')
     if (this.hasFailedCommit) {
@@ -599,7 +608,6 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
       const failed = results.find((result) => result.status === 'rejected')
       if (failed) throw failed.reason
     }
-    await this.broadcaster.broadcast('AfterTransactionRollback')
   }
 
   /** Gives all connections back; a transaction that nobody ended is rolled back by closing them. */
@@ -608,7 +616,7 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
     this.isReleaseDue = this.running > 0 && !this.isInTransaction
     if (this.isReleaseDue) return this.leaveDriver()
     // One that is under way is not to be disturbed.
-    await this.lastCommit
+    await this.lastEnd
     if (this.parts.size > 0) this.finish(await this.endParts())
     this.undone.rollback(0)
     const client: BoundClient | undefined = this.databaseConnection

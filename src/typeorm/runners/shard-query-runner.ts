@@ -143,7 +143,10 @@ export class ShardQueryRunner extends OwnWordsQueryRunner {
   }
 
   override async release(): Promise<void> {
-    if (this.applicationRunner && !this.settings.application) await this.applicationRunner.release()
-    await super.release()
+    try {
+      if (this.applicationRunner && !this.settings.application) await this.applicationRunner.release()
+    } finally {
+      await super.release()
+    }
   }
 }
