@@ -213,9 +213,9 @@ export class NodeConnection {
     return this.session.hasEnded
   }
 
-  /** Milliseconds since the last statement ended; 0 while one runs. */
+  /** Milliseconds since the last statement ended, or the last part of a stream came; 0 while a statement runs. */
   get idleMs(): number {
-    return this.isBusy ? 0 : performance.now() - this.lastUsed
+    return this.isBusy ? 0 : performance.now() - Math.max(this.lastUsed, this.session.lastAnswered)
   }
 
   /** Calls `done` when the holder gives the connection back. */

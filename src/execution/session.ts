@@ -10,7 +10,7 @@ interface Wire {
   parsedStatements?: Record<string, string>
   readonly stream: { destroy(): void; pause(): void; resume(): void }
   on(event: 'readyForQuery', listener: (message: { readonly status: TransactionState }) => void): void
-  on(event: 'end', listener: () => void): void
+  on(event: 'end' | 'portalSuspended', listener: () => void): void
 }
 
 const sessions = new WeakMap<PoolClient, Session>()
@@ -23,6 +23,8 @@ export class Session implements QuietClient {
   generation = 0
   /** Something of an ended statement may still arrive at the server: whoever comes next must not have the connection. */
   isDoubtful = false
+  /** When the server last ended a statement, or a part of a stream: as `performance.now()` has it. */
+  lastAnswered = 0
   private state: TransactionState = 'I'
   private isReady = true
   /** The connection is gone. */
@@ -43,7 +45,11 @@ export class Session implements QuietClient {
     this.wire.on('readyForQuery', ({ status }) => {
       this.state = status
       this.isReady = true
+      this.lastAnswered = performance.now()
       this.wake()
+    })
+    this.wire.on('portalSuspended', () => {
+      this.lastAnswered = performance.now()
     })
     let isGone: () => void = () => undefined
     this.gone = new Promise((resolve) => {

@@ -27,6 +27,21 @@ afterAll(async () => {
 })
 
 describe('NodeConnection', () => {
+  it('is not idle while somebody reads a stream on it', async () => {
+    const { connection, release } = await pool.acquire()
+    const stream = connection.submit(
+      new QueryStream('SELECT n FROM generate_series(1, 40) AS n', [], { batchSize: 2, highWaterMark: 1 }),
+    )
+    const idle: number[] = []
+    for await (const _ of stream) {
+      await new Promise((resolve) => setTimeout(resolve, 10))
+      idle.push(connection.idleMs)
+    }
+    release()
+    expect(idle).toHaveLength(40)
+    expect(Math.max(...idle)).toBeLessThan(200)
+  })
+
   it('sends statements that are asked for at once one after the other, past one that fails', async () => {
     const { connection, release } = await pool.acquire()
     const texts = ['SELECT 1 AS value', 'SELECT nonsense', 'SELECT $1::int AS value', 'SELECT 3 AS value']
