@@ -51,10 +51,24 @@ export class NodeTransaction {
       await this.send([start, ...script].join('\n;'))
       return this
     } catch (error) {
-      if (this.lease) this.release(true)
-      else if (this.connection.inTransaction) await this.rollback().catch(() => undefined)
+      await this.abandon()
       throw script.length > 0 && isServerRefusal(error) ? notHeld(this.node, error) : error
     }
+  }
+
+  /** Asks which process of the server it speaks with, for the watch of locks; it is given up where that fails. */
+  async learnPid(): Promise<void> {
+    try {
+      await this.connection.learnPid()
+    } catch (error) {
+      await this.abandon()
+      throw error
+    }
+  }
+
+  private async abandon(): Promise<void> {
+    if (this.lease) this.release(true)
+    else if (this.connection.inTransaction) await this.rollback().catch(() => undefined)
   }
 
   savepoint(name: string): Promise<void> {

@@ -716,7 +716,7 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
       ? await NodeTransaction.over(node, held, settings)
       : await NodeTransaction.open(pool, this.self, settings)
     // Before it may wait for a lock.
-    if (pool.pooling !== 'none' && pool.lockWatch) await transaction.connection.learnPid()
+    if (pool.pooling !== 'none' && pool.lockWatch) await transaction.learnPid()
     return { transaction, ...part, isOwn: client !== undefined }
   }
 

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it, onTestFailed } from 'vitest'
 import { Fuse } from '../../../src/execution/fuse'
 import type { NodeConnection } from '../../../src/execution/node-connection'
 import { NodePool } from '../../../src/execution/node-pool'
+import { NodeTransaction } from '../../../src/transactions/node-transaction'
 import { createDatabases } from '../../support/databases'
 import type { FreshDatabases } from '../../support/fresh-databases'
 
@@ -40,6 +41,14 @@ describe('NodeConnection', () => {
     release()
     expect(idle).toHaveLength(40)
     expect(Math.max(...idle)).toBeLessThan(200)
+  })
+
+  it('goes back, with its turn, where the watch of locks cannot learn its process', async () => {
+    const transaction = await NodeTransaction.open(pool, {}, { isolation: undefined, script: () => [] })
+    transaction.connection.destroy(new Error('cut'))
+    await expect(transaction.learnPid()).rejects.toMatchObject({ code: 'SHARD_UNAVAILABLE' })
+    expect(pool.transactions.counts.taken).toBe(0)
+    expect((await pool.query('SELECT 1 AS n')).rows).toEqual([{ n: 1 }])
   })
 
   it('sends statements that are asked for at once one after the other, past one that fails', async () => {
