@@ -30,7 +30,7 @@ export class TurnWaits {
    * which the same is true. One that may go on by another wait, or does not wait, ends the proof.
    */
   isDeadlock(asked: Permits): boolean {
-    const stuck = new Set([...this.holders.keys()].filter((permits) => !permits.isFree))
+    const stuck = new Set([...this.holders.keys()].filter((permits) => !permits.isFree && this.areAllKnown(permits)))
     const goesOn = (holder: object): boolean => {
       const waits = this.waits.get(holder)
       return !waits || ![...waits].every((one) => stuck.has(one))
@@ -42,6 +42,12 @@ export class TurnWaits {
       }
     }
     return stuck.has(asked)
+  }
+
+  /** False while a turn goes from one holder to the next: that one may go on. */
+  private areAllKnown(permits: Permits): boolean {
+    const counts = [...(this.holders.get(permits)?.values() ?? [])]
+    return counts.reduce((sum, count) => sum + count, 0) === permits.counts.taken
   }
 }
 

@@ -45,6 +45,16 @@ describe('turns of transactions', () => {
     await expect(waits).resolves.toBeTypeOf('function')
   })
 
+  it('wait while a turn goes from hand to hand', async () => {
+    const [a] = nodesOf(1)
+    const giveBack = await a?.take({})
+    const next = a?.take({})
+    giveBack?.()
+    const waits = a?.take({})
+    ;(await next)?.()
+    await expect(waits).resolves.toBeTypeOf('function')
+  })
+
   it('forget a wait that was given up', async () => {
     const [a, b] = nodesOf(1, 1)
     const [one, two] = [{}, {}]
