@@ -73,7 +73,16 @@ export class TransactionTurns {
    * @throws ShardedError POOL_DEADLOCK, POOL_EXHAUSTED, QUEUE_FULL; OperationEnded
    */
   async take(holder: object, fuse?: Fuse): Promise<GiveBack> {
-    const giveBack = this.permits.tryTake() ?? (await this.turn(holder, fuse))
+    return this.held(holder, this.permits.tryTake() ?? (await this.turn(holder, fuse)))
+  }
+
+  /** A turn that is free now, for a transaction that must not wait; undefined where there is none. */
+  tryTake(holder: object): GiveBack | undefined {
+    const giveBack = this.permits.tryTake()
+    return giveBack && this.held(holder, giveBack)
+  }
+
+  private held(holder: object, giveBack: GiveBack): GiveBack {
     this.waits.hold(this.permits, holder, 1)
     let isHeld = true
     return () => {

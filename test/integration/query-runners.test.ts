@@ -251,6 +251,27 @@ describe('query runners', () => {
       expect(atRest()).toBe(true)
     })
   })
+
+  it('wait for no turn while they hold a connection', async () => {
+    // As many as the pool has connections, all of them kept for queries.
+    const runners = Array.from({ length: poolSize }, () => dataSource.createQueryRunner())
+    try {
+      for (const runner of runners) await runner.query('SELECT 1')
+      const others = Array.from({ length: poolSize }, () =>
+        dataSource.transaction((manager) => manager.query('SELECT 1 AS n')),
+      )
+      const own = runners.map(async (runner) => {
+        await runner.startTransaction()
+        await runner.query('SELECT 1')
+        await runner.commitTransaction()
+        await runner.release()
+      })
+      await Promise.all([...own, ...others])
+    } finally {
+      for (const runner of runners) await runner.release()
+    }
+    expect(atRest()).toBe(true)
+  })
 })
 
 const rowsOf = (length: number): { name: string }[] => Array.from({ length }, (_, index) => ({ name: `${index}` }))

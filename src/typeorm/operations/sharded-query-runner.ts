@@ -18,9 +18,9 @@ import type { Fuse } from '../../execution/fuse'
 import type { NodeConnection } from '../../execution/node-connection'
 import type { Lease, NodePool } from '../../execution/node-pool'
 import { OperationLimits } from '../../execution/operation-limits'
-import type { GiveBack } from '../../execution/permits'
 import type { ScatterLimits } from '../../execution/scatter-limits'
 import { isServerRefusal } from '../../execution/server-refusal'
+import type { TransactionTurns } from '../../execution/transaction-turns'
 import type { Explanation } from '../../planning/explanation'
 import { loadParser } from '../../sql/parse-statement'
 import type { KeptStatement } from '../../sql/session-statement'
@@ -100,8 +100,8 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
   private readonly unpreparable = { inTransaction: false, inSession: false }
   /** The home node's session has what no next holder must have. */
   private isChanged = false
-  /** The turn in which the home node's connection is kept. */
-  private turn: Promise<GiveBack> | undefined
+  /** The home node's connection is kept in a turn, or waits for one. */
+  private hasTurn = false
   /** Queries outside of a transaction that run on the home node's connection. */
   private shortUses = 0
   /** In the mode `single-shard`, the shard of the transaction. */
@@ -405,10 +405,10 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
     const adopted = this.adopted.size > 0 ? this.adopted.get(this.runtime().map.home) : undefined
     if (adopted) return new BoundClient(adopted, (text) => text, undefined)
     if (this.shortUses > 0 && !this.isInTransaction) return super.connect()
-    if (this.turn || this.databaseConnection) return super.connect()
-    this.turn = this.runtime().pool(this.runtime().map.home).transactions.take(this.self)
+    if (this.hasTurn || this.databaseConnection) return super.connect()
+    this.hasTurn = true
     try {
-      const giveBack = await this.turn
+      const giveBack = await this.homeTurns.take(this.self)
       const client: BoundClient = await super.connect().catch((error: unknown) => {
         giveBack()
         throw error
@@ -416,16 +416,26 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
       client.connection.onRetire(giveBack)
       return client
     } catch (error) {
-      this.turn = undefined
+      this.hasTurn = false
       throw error
     }
   }
 
-  /** The turn of a connection that was taken for a query, and is kept for a transaction now. */
-  private async holdTurn({ connection }: BoundClient): Promise<void> {
-    if (this.turn) return
-    this.turn = this.runtime().pool(this.runtime().map.home).transactions.take(this.self)
-    connection.onRetire(await this.turn)
+  /**
+   * The turn of a connection that was taken for a query, and is kept for a transaction now. Where none is free it goes on
+   * without: those that have the turns may be waiting for this connection.
+   */
+  private holdTurn({ connection }: BoundClient): void {
+    if (this.hasTurn) return
+    const giveBack = this.homeTurns.tryTake(this.self)
+    if (!giveBack) return
+    this.hasTurn = true
+    connection.onRetire(giveBack)
+  }
+
+  private get homeTurns(): TransactionTurns {
+    const runtime = this.runtime()
+    return runtime.pool(runtime.map.home).transactions
   }
 
   get isInTransaction(): boolean {
@@ -710,7 +720,7 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
     const adopted = this.adopted.get(node)
     // The home node's part speaks on this runner's own connection, which may have been taken before the transaction.
     const client = adopted || !isHome ? undefined : await this.connect()
-    if (client) await this.holdTurn(client)
+    if (client) this.holdTurn(client)
     const held = adopted ?? client?.connection
     const transaction = held
       ? await NodeTransaction.over(node, held, settings)
