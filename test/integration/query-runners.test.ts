@@ -272,6 +272,16 @@ describe('query runners', () => {
     }
     expect(atRest()).toBe(true)
   })
+
+  it('end by a call what SQL has ended only where a call began it', () =>
+    withRunner(async (runner) => {
+      await runner.query('BEGIN')
+      await runner.query('COMMIT')
+      await expect(runner.commitTransaction()).rejects.toThrow('Transaction is not started yet')
+      await runner.startTransaction()
+      await runner.query('COMMIT')
+      await runner.commitTransaction()
+    }))
 })
 
 const rowsOf = (length: number): { name: string }[] => Array.from({ length }, (_, index) => ({ name: `${index}` }))

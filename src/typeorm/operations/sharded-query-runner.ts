@@ -96,6 +96,8 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
   isolation: string | undefined
   /** SQL has ended a transaction that a call began: the call that ends it finds it over. */
   private wasEnded = false
+  /** The transaction, or a level of it, was begun by a call, which will be ended by one. */
+  private isCalled = false
   /** The home node has done in this transaction, or in this session, what cannot be prepared. */
   private readonly unpreparable = { inTransaction: false, inSession: false }
   /** The home node's session has what no next holder must have. */
@@ -447,6 +449,7 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
     validateIsolationLevel(this.driver.supportedIsolationLevels, isolation)
     await this.start(isolation)
     this.wasEnded = false
+    this.isCalled = true
   }
 
   get hasLastingSession(): boolean {
@@ -485,8 +488,9 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
   async end(by: 'commit' | 'rollback'): Promise<readonly HeldSetting[]> {
     this.transactionDepth = 1
     const modes = this.script.settings.filter(({ isMode }) => isMode)
+    const { isCalled } = this
     await (by === 'commit' ? this.commitTransaction() : this.rollbackTransaction())
-    this.wasEnded = true
+    this.wasEnded = isCalled
     return modes
   }
 
@@ -657,7 +661,11 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
 
   private newRunner({ transaction }: NodePart, shard: Shard, fuse?: Fuse): ParticipantQueryRunner {
     const { dataSource, bind } = this.runtime().handle(shard)
-    return new ParticipantQueryRunner(dataSource, new BoundClient(transaction.connection, bind, shard.name, fuse), this.self)
+    return new ParticipantQueryRunner(
+      dataSource,
+      new BoundClient(transaction.connection, bind, shard.name, fuse),
+      this.self,
+    )
   }
 
   private async commitNodes(): Promise<void> {
@@ -752,6 +760,7 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
     this.onlyShard = undefined
     this.transactionDepth = 0
     this.isTransactionActive = false
+    this.isCalled = false
     this.unpreparable.inTransaction = false
     for (const { transaction, isOwn } of parts) {
       const { connection } = transaction

@@ -483,7 +483,9 @@ async function persistPlaced(
     shard,
     untold: isUntold ? placed.flatMap((one) => (one.shard === shard ? one.graph : [])) : [],
     work: (manager: EntityManager): Promise<unknown> =>
-      showingIn(manager.queryRunner, shownTo(placed, shard, given), () => persistOn(manager, mode, [target, list, own])),
+      showingIn(manager.queryRunner, shownTo(placed, shard, given), () =>
+        persistOn(manager, mode, [target, list, own]),
+      ),
   }))
   const moves = placed.flatMap((one) => one.moves ?? [])
   const order = saveOrder(placed.map(({ graph }) => graph))
