@@ -124,6 +124,11 @@ describe('a transaction that is left open', () => {
   })
 })
 
+it('a wait for a connection that has no bound is none that is over at once', async () => {
+  await start({ connectTimeoutMS: Number.POSITIVE_INFINITY })
+  expect(await items().count()).toBe(10)
+})
+
 it('a statement that runs longer than queryMs is cancelled', async () => {
   await start({ timeouts: { queryMs: 300 } })
   const slow = { value: Raw((column) => `${column} + length(pg_sleep(600)::text) >= 0`) }
@@ -174,7 +179,9 @@ describe('destroy', () => {
     await start({ timeouts: { destroyMs } })
     await open.dataSource.manager.insert(Setting, { name: 'x' })
     const find = (seconds: number) =>
-      open.dataSource.manager.findBy(Setting, { name: Raw((column) => `${column} = 'x' AND pg_sleep(${seconds}) IS NOT NULL`) })
+      open.dataSource.manager.findBy(Setting, {
+        name: Raw((column) => `${column} = 'x' AND pg_sleep(${seconds}) IS NOT NULL`),
+      })
     const answered = find(0.2)
     const ended = errorOf(find(600))
     await until(async () => (await open.sessions('left')).filter(({ state }) => state === 'active').length === 2)

@@ -149,6 +149,8 @@ export function poolConfigOf(options: ShardedDataSourceOptions, node: NodeOption
     // Ours ends the statement on its server too.
     query_timeout: 0,
   }
+  // A timer for longer than this ends at once; pg takes 0 for no bound.
+  if ((config.connectionTimeoutMillis ?? 0) > longestTimerMs) config.connectionTimeoutMillis = 0
   if (node.url !== undefined) config.connectionString = node.url
   if (node.host !== undefined) config.host = node.host
   if (node.port !== undefined) config.port = node.port
