@@ -6,6 +6,7 @@ import {
   type LoadEvent,
   PrimaryColumn,
   type QueryRunner,
+  QueryRunnerAlreadyReleasedError,
 } from 'typeorm'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { hash, Sharded, ShardedDataSource, ShardedId, ShardKey } from '../../src/index'
@@ -17,6 +18,13 @@ import type { FreshDatabases } from '../support/fresh-databases'
 class Customer {
   @ShardKey() @ShardedId() @PrimaryColumn('bigint') id!: string
   @Column({ default: '' }) name!: string
+}
+
+@Entity()
+@Sharded(hash({ shards: 4 }))
+class Note {
+  @ShardKey() @PrimaryColumn('int') id!: number
+  @Column({ default: '' }) text!: string
 }
 
 @Entity()
@@ -66,7 +74,7 @@ describe('query runners', () => {
     const [a = '', b = ''] = databases.nodes
     dataSource = await new ShardedDataSource({
       type: 'postgres',
-      entities: [Customer, Setting],
+      entities: [Customer, Note, Setting],
       nodes: { a: { url: a }, b: { url: b } },
       poolSize,
     }).initialize()
@@ -282,6 +290,17 @@ describe('query runners', () => {
       await runner.query('COMMIT')
       await runner.commitTransaction()
     }))
+
+  it('of one shard take no connection after the transaction that they were made for', async () => {
+    const kept = await dataSource.transaction(async (given) => {
+      const trees = (given as typeof dataSource.manager).onShard(farShard()).getTreeRepository(Customer)
+      expect(await trees.find()).toEqual([])
+      return trees
+    })
+    for (const late of [() => kept.find(), () => kept.save({ name: 'late' })])
+      await expect(late()).rejects.toThrow(QueryRunnerAlreadyReleasedError)
+    expect(atRest()).toBe(true)
+  })
 })
 
 const rowsOf = (length: number): { name: string }[] => Array.from({ length }, (_, index) => ({ name: `${index}` }))

@@ -1,4 +1,4 @@
-import type { DataSource, EntityManager, ReplicationMode } from 'typeorm'
+import { type DataSource, type EntityManager, QueryRunnerAlreadyReleasedError, type ReplicationMode } from 'typeorm'
 import type { IsolationLevel } from 'typeorm/driver/types/IsolationLevel'
 import type { ReadStream } from 'typeorm/platform/PlatformTools'
 import type { Fuse } from '../../execution/fuse'
@@ -98,7 +98,12 @@ export class ShardQueryRunner extends OwnWordsQueryRunner {
   /** The shard's client in the transaction, or else what it speaks on outside of any. */
   override async connect(): Promise<unknown> {
     const { transaction, settings } = this
-    if (!transaction) return settings.client ?? super.connect()
+    if (!transaction) {
+      if (settings.client) return settings.client
+      // It was made for a transaction that is over, and nobody would give a connection of its own back.
+      if (settings.application) throw new QueryRunnerAlreadyReleasedError()
+      return super.connect()
+    }
     const { shard, bind } = this.source
     const opening = transaction.connectionFor(shard)
     const connection = await (settings.fuse?.race(opening) ?? opening)
@@ -127,7 +132,7 @@ export class ShardQueryRunner extends OwnWordsQueryRunner {
   override async startTransaction(isolationLevel?: IsolationLevel): Promise<void> {
     const { application, settings } = this
     if (!settings.client && !application.isInTransaction) {
-      const { connection } = (await super.connect()) as BoundClient
+      const { connection } = (await this.connect()) as BoundClient
       application.adopt(this.source.shard.node, connection)
     }
     return application.startTransaction(isolationLevel)
