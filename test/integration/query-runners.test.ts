@@ -301,6 +301,28 @@ describe('query runners', () => {
       await expect(late()).rejects.toThrow(QueryRunnerAlreadyReleasedError)
     expect(atRest()).toBe(true)
   })
+
+  describe('beside a subscriber that fails', () => {
+    const withSubscriber = async (own: EntitySubscriberInterface, work: () => Promise<void>): Promise<void> => {
+      dataSource.subscribers.push(own as never)
+      try {
+        await work()
+      } finally {
+        dataSource.subscribers.pop()
+      }
+    }
+
+    it('give the error of the statement, and not that of its rollback', () => {
+      const beforeTransactionRollback = () => {
+        throw new RangeError('of the rollback')
+      }
+      return withSubscriber({ beforeTransactionRollback }, async () => {
+        await customers().insert(rowsOf(12))
+        const write = customers().acrossShards().query('UPDATE "customer" SET name = (1 / 0)::text')
+        await expect(write).rejects.toMatchObject({ driverError: { code: '22012' } })
+      })
+    })
+  })
 })
 
 const rowsOf = (length: number): { name: string }[] => Array.from({ length }, (_, index) => ({ name: `${index}` }))

@@ -40,7 +40,8 @@ export async function narrowedQuery<T>(given: NarrowedQuery, hints: readonly (Hi
     if (isAtomic) await runner.commitTransaction()
     return results
   } catch (error) {
-    if (isAtomic && runner.isTransactionActive) await runner.rollbackTransaction()
+    // What went wrong first is what the caller has to hear of.
+    if (isAtomic && runner.isTransactionActive) await runner.rollbackTransaction().catch(() => undefined)
     throw error
   } finally {
     if (!queryRunner) await runner.release()
