@@ -3,6 +3,7 @@ import {
   type DataSource,
   Entity,
   type EntitySubscriberInterface,
+  type InsertEvent,
   type LoadEvent,
   PrimaryColumn,
   type QueryRunner,
@@ -311,6 +312,8 @@ describe('query runners', () => {
         dataSource.subscribers.pop()
       }
     }
+    const unhandled: unknown[] = []
+    const note = (reason: unknown) => void unhandled.push(reason)
 
     it('give the error of the statement, and not that of its rollback', () => {
       const beforeTransactionRollback = () => {
@@ -321,6 +324,33 @@ describe('query runners', () => {
         const write = customers().acrossShards().query('UPDATE "customer" SET name = (1 / 0)::text')
         await expect(write).rejects.toMatchObject({ driverError: { code: '22012' } })
       })
+    })
+
+    it.each(['one shard', 'several shards'])('leave no promise to nobody: %s', async (where) => {
+      const ids = Array.from({ length: 20 }, (_, id) => id)
+      const shardOf = (id: number) => dataSource.locate(Note, id).shard
+      const [first = [], second = []] = [...new Set(ids.map(shardOf))].map((shard) =>
+        ids.filter((id) => shardOf(id) === shard),
+      )
+      const [slow = 0, bad = 0, other = 0] =
+        where === 'one shard' ? [first[0], first[1], second[0]] : [first[0], second[0], first[1]]
+      const beforeInsert = ({ entity }: InsertEvent<Note>) => {
+        if (entity.id === slow) return new Promise((_, reject) => setTimeout(() => reject(new RangeError('late')), 20))
+        // Another shard's: the guard refuses it.
+        if (entity.id === bad) entity.id = other
+        return undefined
+      }
+      process.on('unhandledRejection', note)
+      try {
+        await withSubscriber({ listenTo: () => Note, beforeInsert } as never, async () => {
+          await expect(dataSource.manager.save(Note, [{ id: slow }, { id: bad }])).rejects.toThrow()
+          await new Promise((resolve) => setTimeout(resolve, 50))
+        })
+      } finally {
+        process.off('unhandledRejection', note)
+      }
+      expect(unhandled.splice(0)).toEqual([])
+      expect(await dataSource.manager.count(Note)).toBe(0)
     })
   })
 })

@@ -183,11 +183,21 @@ export class GuardedBroadcaster extends ApplicationBroadcaster {
       if (entity) for (const one of unfilled) one.keep(entity, metadata)
       return check?.()
     }
+    /** What it throws is what it returns: to throw would leave what others have promised of earlier changes to nobody. */
+    const finishAfter = (told: readonly unknown[]): Promise<void> | undefined => {
+      if (told.length > 0) return Promise.all(told).then(finish)
+      try {
+        return finish()
+      } catch (error) {
+        return Promise.reject(error)
+      }
+    }
     const tellAll = (own: BroadcasterResult): void => {
       const before = own.promises.length
       if (telling !== 'not-here') tell(own)
-      const told = own.promises.slice(before)
-      const checked = told.length === 0 ? finish() : Promise.all(told).then(finish)
+      const checked = finishAfter(own.promises.slice(before))
+      // A subscriber that throws at a later change ends the telling, and nobody waits for this.
+      checked?.catch(() => undefined)
       if (checked) own.promises.push(checked)
     }
     if (typeof telling === 'string') restTogether(result, () => tellAll(result))
