@@ -383,15 +383,16 @@ export class NodePool {
 
 /** Whether a node answers a new connection, by success or by refusal. */
 async function answers(config: PoolConfig): Promise<boolean> {
-  const client = new Client({ ...config, connectionTimeoutMillis: config.connectionTimeoutMillis || probeMs })
-  client.on('error', () => undefined)
+  let client: Client | undefined
   try {
+    client = new Client({ ...config, connectionTimeoutMillis: config.connectionTimeoutMillis || probeMs })
+    client.on('error', () => undefined)
     await client.connect()
     return true
   } catch (error) {
     return error instanceof Error && answersOf(error)
   } finally {
-    void client.end().catch(() => undefined)
+    void client?.end().catch(() => undefined)
   }
 }
 

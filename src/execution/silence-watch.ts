@@ -75,12 +75,14 @@ export class SilenceWatch {
     if (this.question) return
     const question = { at: this.tick }
     this.question = question
-    void this.ask().then((isAnswered) => {
+    const hear = (isAnswered: boolean): void => {
       if (!isAnswered) return
       if (this.question === question) this.question = undefined
       this.heardAt = this.tick
       this.silence = undefined
-    })
+    }
+    // A question that could not be asked has no answer.
+    void this.ask().then(hear, () => undefined)
   }
 
   private fallSilent(): void {
