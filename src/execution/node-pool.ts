@@ -124,7 +124,8 @@ export class NodePool {
   private readonly watch: SilenceWatch
   private readonly destroyMs: number
   private readonly transactionIdleMs: number
-  private idleTimer: NodeJS.Timeout | undefined
+  /** Shared with `background`, which is another object on the same leases. */
+  private readonly idleLook: { timer: NodeJS.Timeout | undefined } = { timer: undefined }
   private readonly settings: ConnectionSettings
   private knownFacts: NodeFacts | undefined
   private knownSortFacts: NodeSortFacts | undefined
@@ -265,16 +266,16 @@ export class NodePool {
 
   /** Looks after transactions in which nothing is sent, as long as connections are held. */
   private watchIdle(): void {
-    const { transactionIdleMs } = this
-    if (this.idleTimer || transactionIdleMs === Number.POSITIVE_INFINITY) return
-    this.idleTimer = setInterval(() => {
+    const { transactionIdleMs, idleLook } = this
+    if (idleLook.timer || transactionIdleMs === Number.POSITIVE_INFINITY) return
+    idleLook.timer = setInterval(() => {
       for (const lease of this.leases) {
         const { connection } = lease
         if (connection.inTransaction && connection.idleMs > transactionIdleMs) this.evict(lease, this.idle())
       }
       if (this.leases.size > 0) return
-      clearInterval(this.idleTimer)
-      this.idleTimer = undefined
+      clearInterval(idleLook.timer)
+      idleLook.timer = undefined
     }, transactionIdleMs / idleLooks).unref()
   }
 
@@ -372,7 +373,7 @@ export class NodePool {
     })
     await ended
     off()
-    clearInterval(this.idleTimer)
+    clearInterval(this.idleLook.timer)
     this.watch.stop(reason)
     // A node that is silent does not close its side.
     afterTurning(this.destroyMs, () => {

@@ -1,7 +1,7 @@
 import type { EventEmitter } from 'node:events'
 import { Client, type PoolClient } from 'pg'
 import QueryStream from 'pg-query-stream'
-import { afterAll, beforeAll, describe, expect, it, onTestFailed } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, onTestFailed, vi } from 'vitest'
 import { Fuse } from '../../../src/execution/fuse'
 import type { NodeConnection } from '../../../src/execution/node-connection'
 import { NodePool } from '../../../src/execution/node-pool'
@@ -41,6 +41,13 @@ describe('NodeConnection', () => {
     release()
     expect(idle).toHaveLength(40)
     expect(Math.max(...idle)).toBeLessThan(200)
+  })
+
+  it('is looked after by one timer, however often the background takes one', async () => {
+    const intervals = vi.spyOn(globalThis, 'setInterval')
+    for (let count = 0; count < 3; count++) await pool.background.query('SELECT 1')
+    expect(intervals.mock.calls.length).toBeLessThan(2)
+    intervals.mockRestore()
   })
 
   it('goes back, with its turn, where the watch of locks cannot learn its process', async () => {
