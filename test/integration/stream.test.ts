@@ -1,4 +1,6 @@
+import type { QueryFailedError } from 'typeorm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { sqlState } from '../../src/execution/sql-state'
 import type { ShardedDataSource, ShardedRepository } from '../../src/index'
 import { Customer, Item, Order, Setting, shop } from '../parity/query-builder/shop'
 import { openShop } from '../parity/query-builder/shop-rows'
@@ -68,6 +70,20 @@ describe('streams of a repository', () => {
     const expected = await targets.plain.getRepository(Setting).find({ order: { name: 'ASC' } })
     for (const dataSource of sharded())
       expect(await all(dataSource.getRepository(Setting).stream({ order: { name: 'ASC' } }))).toEqual(expected)
+  })
+
+  it.each([Order, Setting])('fail with the error of find', async (entity) => {
+    const options = { order: { id: 'ASC' }, skip: 1e19 } as const
+    const failed = (found: Promise<unknown>) =>
+      found.catch((error: QueryFailedError) => [error.name, error.message, sqlState(error)])
+    const expected = await failed(targets.plain.getRepository<{ id: unknown }>(entity).find(options))
+    expect(expected).toEqual(['QueryFailedError', 'bigint out of range', '22003'])
+    for (const dataSource of sharded()) {
+      const repository = dataSource.getRepository<{ id: unknown }>(entity)
+      const [first] = entity === Order ? dataSource.shards(Order) : []
+      const narrowed = first ? [repository, repository.onShard(first.name)] : [repository]
+      for (const one of narrowed) expect(await failed(all(one.stream(options)))).toEqual(expected)
+    }
   })
 
   it('are narrowed to a shard, and to a key', async () => {

@@ -50,6 +50,7 @@ import { type EntityStream, type StreamOptions, type StreamSource, streamEntitie
 import { readableOf } from '../runners/readable-of'
 import { ShardAccess } from '../runners/shard-access'
 import type { ShardRuntime } from '../runners/shard-runtime'
+import { withQueryErrors } from '../runners/with-query-errors'
 import type { StatementEngine } from '../statements/statement-engine'
 import type { PersistMode } from '../writes/entity-graph'
 import { followCurrent } from './current-manager'
@@ -277,7 +278,7 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
     }
   }
 
-  /** Unsharded entities are streamed as TypeORM's query builders stream. */
+  /** Unsharded entities are streamed as TypeORM's query builders stream, and fail as finds do. */
   private homeSource(): StreamSource {
     const { runtime } = this.dataSource
     return {
@@ -288,7 +289,7 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
         const release = () => (runner === this.queryRunner ? undefined : runner.release())
         const rows = await runner.stream(text, [...parameters], release, release)
         rows.once('close', release)
-        return rows as unknown as AsyncIterable<Row>
+        return withQueryErrors(rows as unknown as AsyncIterable<Row>, text, parameters)
       },
     }
   }
