@@ -53,8 +53,21 @@ export function expressionOf(rng: Rng, source: Source): Expression {
         `CAST( ${name} AS text)`,
       )
     case 'timestamp':
-    case 'timestamptz':
       return exact(`date_trunc('month', ${name} )`, `extract(year from ${name} )`, `CAST( ${name} AS date)`)
+    case 'timestamptz':
+      return exact(
+        `date_trunc('month', ${name} )`,
+        `extract(year from ${name} )`,
+        `CAST( ${name} AS date)`,
+        // What the session says is in these.
+        `extract(hour from ${name} )`,
+        `to_char( ${name} , 'HH24:MI TZ')`,
+        `CAST( ${name} AS text)`,
+      )
+    case 'double':
+    case 'interval':
+    case 'bytes':
+      return exact(`CAST( ${name} AS text)`)
     case 'date':
       return exact(`date_trunc('quarter', ${name} )`, `extract(month from ${name} )`)
     case 'boolean':

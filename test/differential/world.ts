@@ -6,6 +6,7 @@ import { createDatabases } from '../support/databases'
 import { specs } from './columns'
 import { type Configuration, type GroupSpec, groupsOf } from './configurations'
 import { type EntityName, entities } from './entities'
+import { giveSettings, optionsOfOracle } from './unlike-settings'
 
 /** A table where rows of an entity stand. */
 export interface Table {
@@ -30,7 +31,7 @@ export interface World {
   readonly isPlain?: boolean
 }
 
-/** Databases of one test file: an oracle that is made once, and nodes on which each configuration makes its shards. */
+/** Databases of one test file: an oracle that is made once, and nodes of unlike settings on which each configuration makes its shards. */
 export interface Worlds {
   open(configuration: Configuration): Promise<World>
   /** A world without shards: two plain databases, whose rows lie in opposite orders. What differs there is left open by SQL. */
@@ -42,12 +43,14 @@ export interface Worlds {
 export const createWorlds = async (): Promise<Worlds> => {
   const databases = await createDatabases(2)
   const [a = '', b = ''] = databases.nodes
+  await giveSettings({ home: a, other: b, oracle: databases.oracle })
   const clients = await Promise.all([databases.oracle, a, b].map(connect))
   const [oracleClient, clientA, clientB] = clients
   if (!oracleClient || !clientA || !clientB) throw new RangeError('Three connections are needed.')
   const all = Object.values(entities)
   const openDataSource = async (url: string) => {
-    const dataSource = new DataSource({ type: 'postgres', url, entities: all, synchronize: true, poolSize: 4 })
+    const extra = { options: optionsOfOracle }
+    const dataSource = new DataSource({ type: 'postgres', url, entities: all, synchronize: true, poolSize: 4, extra })
     await dataSource.initialize()
     await addUniques(dataSource)
     markIds(dataSource)
@@ -132,7 +135,7 @@ function markIds(dataSource: DataSource): void {
 const unsharded: EntityName = 'Setting'
 
 const connect = async (url: string): Promise<Client> => {
-  const client = new Client({ connectionString: url })
+  const client = new Client({ connectionString: url, options: optionsOfOracle })
   await client.connect()
   return client
 }
