@@ -70,11 +70,11 @@ export class SessionScript {
     this.items = this.items.slice(0, this.find(name) + 1)
   }
 
-  /** The savepoint goes, with those that were set after it; what was set since then stays. */
+  /** The savepoint goes, with those that were set after it; what was set since then stays, but for modes: READ ONLY ends with it. */
   release(name: string): void {
     const at = this.find(name)
     if (at < 0) return
-    this.items = this.items.filter((item, index) => index < at || item.kind === 'setting')
+    this.items = this.items.filter((item, index) => index < at || (item.kind === 'setting' && !item.setting.isMode))
   }
 
   /** In a transaction. */

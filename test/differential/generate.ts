@@ -3,6 +3,7 @@ import type { GroupSpec } from './configurations'
 import type { DataObject } from './data'
 import { makeBuilderRead, makeBuilderWrite } from './generate-builders'
 import { lockOf, makeFind, makeRead } from './generate-reads'
+import { makeSession } from './generate-sessions'
 import { makeSqlSelect, makeSqlWrite } from './generate-sql'
 import { makeMistake, makeRows, makeWrite } from './generate-writes'
 import { type Call, type Case, nameOfOperation, type Operation, type Rows, type Transaction } from './operation'
@@ -129,14 +130,13 @@ function makeTransaction(rng: Rng, known: readonly EntitySpec[], depth = 1): Tra
     depth < deepest && rng.oneIn(5)
       ? makeTransaction(rng, known, depth + 1)
       : inside(rng, makeSimple(rng, rng.pick(known), known))
+  const operations = rng.oneIn(2) ? makeSession(rng, known, make) : Array.from({ length: 2 + rng.int(4) }, make)
   return {
     do: 'transaction',
     entity: rng.pick(known).name,
     method: 'transaction',
     commits: !rng.oneIn(3),
-    operations: Array.from({ length: 2 + rng.int(4) }, make).filter(
-      (operation) => !leaving.has(nameOfOperation(operation)),
-    ),
+    operations: operations.filter((operation) => !leaving.has(nameOfOperation(operation))),
   }
 }
 

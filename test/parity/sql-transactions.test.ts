@@ -173,6 +173,34 @@ describe('transactions that are sent as SQL', () => {
       })
     })
 
+    it('READ ONLY that was said behind a savepoint ends with it', async () => {
+      await byRunner(async (runner) => {
+        for (const end of ['RELEASE s', 'ROLLBACK TO s']) {
+          await runner.query('BEGIN')
+          await runner.query('SAVEPOINT s')
+          await runner.query('SET TRANSACTION READ ONLY')
+          await runner.query(end)
+          for (const id of [1, 2, 3, 4, 5, 6]) await runner.query(`DELETE FROM account WHERE id = ${id}`)
+          await runner.query('ROLLBACK')
+        }
+      })
+      expect(await count()).toBe(12)
+    })
+
+    it('an isolation level behind a savepoint is the server’s error at once', async () => {
+      await byRunner(async (runner) => {
+        await runner.query('BEGIN')
+        await runner.query('SAVEPOINT s')
+        await expect(runner.query('SET TRANSACTION ISOLATION LEVEL SERIALIZABLE')).rejects.toMatchObject({
+          code: '25001',
+        })
+        await runner.query('ROLLBACK TO s')
+        await runner.query('DELETE FROM account')
+        await runner.query('COMMIT')
+      })
+      expect(await count()).toBe(0)
+    })
+
     it('the ends of a transaction that there is not do nothing, and a second BEGIN neither', async () => {
       await byRunner(async (runner) => {
         for (const text of ['COMMIT', 'ROLLBACK', 'END', 'ABORT']) expect(await runner.query(text)).toEqual([])

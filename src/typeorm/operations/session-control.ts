@@ -122,7 +122,8 @@ export class SessionControl {
     for (const mode of modes) {
       const text = `SET TRANSACTION ${mode}`
       const setting = { ...local, text, localText: text, names: ['transaction modes'], isMode: true }
-      await this.host.tell(setting, { text, mayWait: true })
+      // Most modes are an error behind a savepoint, which the server tells.
+      await this.host.tell(setting, { text, mayWait: this.host.script.depth === 1 })
     }
     return nothing()
   }
