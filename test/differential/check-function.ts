@@ -44,8 +44,11 @@ export function checkFunction(fn: FunctionName): void {
 
     test('refuses few operations, and makes few mistakes', () => {
       const [refused, errors] = [sumOf(whole.refusals), sumOf(whole.errors)]
+      const shares = [...whole.refusals].map(
+        ([key, count]) => [key, `${count} of ${whole.done.get(key.split(' ')[0] ?? '') ?? 'parts'}`] as const,
+      )
       console.info(
-        `${fn}: seed ${seed}, ${whole.operations} operations, ${errors} errors, refused: ${JSON.stringify(Object.fromEntries(whole.refusals))}`,
+        `${fn}: seed ${seed}, ${whole.operations} operations, ${errors} errors, refused: ${JSON.stringify(Object.fromEntries(shares))}`,
       )
       expect(refusedTooOften(whole.done, whole.refusals)).toEqual([])
       expect(refused).toBeLessThanOrEqual(whole.operations * mostRefusals)

@@ -11,7 +11,7 @@ import { makeRows, mustBeFresh } from './generate-writes'
 import type { Clause, Fragment, Sql } from './operation'
 import type { Rng } from './rng'
 import { columnName, type Source, sqlSource, tableName } from './sources'
-import { clause, fragment, query } from './sql-text'
+import { clause, fixed, fragment, query } from './sql-text'
 
 /** A select given as SQL. */
 export function makeSqlSelect(rng: Rng, spec: EntitySpec, known: readonly EntitySpec[]): Sql {
@@ -151,20 +151,67 @@ export function makeSqlWrite(rng: Rng, spec: EntitySpec, known: readonly EntityS
         ]),
     ],
     [3, () => sql('insert', insertClauses(rng, spec))],
-    [
-      1,
-      () =>
-        sql('with', [
-          clause('WITH "u" AS (UPDATE', '', [fragment(`${tableName(spec)} "t"`)], true),
-          clause('SET', '', [fragment('"count" = "t"."count" + 1')], true),
-          clause('WHERE', ' AND ', where),
-          clause('RETURNING', '', [fragment('"t"."count" AS "n")')], true),
-          clause('SELECT', '', [fragment('count(*) AS "n", sum("n") AS "m" FROM "u"')], true),
-        ]),
-    ],
+    [2, () => sql('with', withClauses(rng, source, where))],
+    [copies(spec) ? 1 : 0, () => sql('copy', copyClauses(rng, source, where))],
     [isBeside(spec, known) ? 1 : 0, () => makeBesideWrite(rng, spec)],
     [hasUnique ? 1 : 0, () => sql('conflict', insertClauses(rng, spec, rng.pick(uniqueConflicts)))],
   ])
+}
+
+/** A WITH that writes: rows of a key, a new row of the unsharded table (of others it is refused), or, over shards refused, any rows. */
+function withClauses(rng: Rng, source: Source, where: readonly Fragment[]): readonly Clause[] {
+  const { spec } = source
+  const ofKey = keysOf(spec).map((column) => fragment(`${source.ref(column)} = ?`, [rng.pick(poolOf(column))]))
+  const kept: readonly Fragment[] = [...ofKey, ...(rng.oneIn(2) ? where : [])]
+  const conditions = rng.oneIn(12) ? where : kept
+  const tail = fixed('SELECT count(*) AS "n", sum("n") AS "m" FROM "u"')
+  const returning = fixed('RETURNING "t"."count" AS "n")')
+  const conditioned = clause('WHERE', ' AND ', conditions, true)
+  return rng.weighted<readonly Clause[]>([
+    [
+      2,
+      () => [
+        fixed(`WITH "u" AS (UPDATE ${tableName(spec)} "t" SET "count" = "t"."count" + 1`),
+        conditioned,
+        returning,
+        tail,
+      ],
+    ],
+    [1, () => [fixed(`WITH "u" AS (DELETE FROM ${tableName(spec)} "t"`), conditioned, returning, tail]],
+    [
+      ofKey.length > 0 ? 0 : 2,
+      () => {
+        const [row = {}] = makeRows(rng, spec, 1, { isFresh: true })
+        return [fixed('WITH "u" AS ('), ...rowClauses(spec, [row]), fixed('RETURNING "count" AS "n")'), tail]
+      },
+    ],
+  ])
+}
+
+/** Whether a row can be copied beside itself: its primary key is a number, and not its shard key. */
+const copies = (spec: EntitySpec): boolean => {
+  const [id, ...others] = primaryOf(spec)
+  return id?.kind === 'int' && !id.isKey && others.length === 0 && keysOf(spec).length > 0
+}
+
+/** Rows from rows of the same keys. */
+function copyClauses(rng: Rng, source: Source, where: readonly Fragment[]): readonly Clause[] {
+  const { spec } = source
+  const [id] = primaryOf(spec)
+  const kept = spec.columns.filter(
+    (column) =>
+      !column.isPrimary &&
+      (column.isKey || spec.bound.includes(column.path) || ['count', 'name'].includes(column.path)),
+  )
+  const isVersioned = spec.columns.some(({ path }) => path === 'instant')
+  const names = [...[id, ...kept].map((column) => column?.path ?? ''), ...(isVersioned ? ['version'] : [])]
+  const values = [`"t"."id" + ${100_000 + rng.int(100_000)}`, ...kept.map(source.ref), ...(isVersioned ? ['1'] : [])]
+  return [
+    fixed(`INSERT INTO ${tableName(spec)} (${names.map((name) => `"${name}"`).join(', ')})`),
+    fixed(`SELECT ${values.join(', ')} FROM ${tableName(spec)} "t"`),
+    clause('WHERE', ' AND ', where),
+    clause('RETURNING', ', ', rng.oneIn(2) ? [] : [fragment('"id"')]),
+  ]
 }
 
 /** Refused over shards, where the row in the way is on another one. */
@@ -175,13 +222,7 @@ const uniqueConflicts = [
 ]
 
 function insertClauses(rng: Rng, spec: EntitySpec, given?: string): readonly Clause[] {
-  const columns = [
-    ...spec.columns.filter((column) => column.isPrimary || column.isKey || spec.bound.includes(column.path)),
-    ...spec.columns.filter(({ path }) => path === 'count' || path === 'name' || path === 'word'),
-    ...spec.columns.filter(({ isUnique }) => isUnique),
-  ]
   const rows = makeRows(rng, spec, 1 + rng.int(3), { isFresh: mustBeFresh(spec) || rng.oneIn(2) })
-  const table = tableName(spec)
   const conflict = spec.columns.filter((column) => column.isPrimary || column.isKey).map(({ path }) => `"${path}"`)
   const primary = spec.columns.filter(({ isPrimary }) => isPrimary).map(({ path }) => `"${path}"`)
   const resolutions = spec.parent
@@ -197,13 +238,27 @@ function insertClauses(rng: Rng, spec: EntitySpec, given?: string): readonly Cla
           .map(({ path }) => `ON CONFLICT (${conflict.join(', ')}) DO UPDATE SET "${path}" = EXCLUDED."${path}"`),
       ]
   const resolution = given ?? rng.pick(resolutions)
+  return [
+    ...rowClauses(spec, rows),
+    clause('', '', resolution === '' ? [] : [fragment(resolution)]),
+    clause('RETURNING', ', ', rng.oneIn(2) ? [] : primaryOf(spec).map(({ path }) => fragment(`"${path}"`))),
+  ]
+}
+
+/** An INSERT of some columns of the rows, up to its VALUES. */
+function rowClauses(spec: EntitySpec, rows: readonly DataObject[]): readonly Clause[] {
+  const columns = [
+    ...spec.columns.filter((column) => column.isPrimary || column.isKey || spec.bound.includes(column.path)),
+    ...spec.columns.filter(({ path }) => path === 'count' || path === 'name' || path === 'word'),
+    ...spec.columns.filter(({ isUnique }) => isUnique),
+  ]
   const cellOf = (row: DataObject, { path }: ColumnSpec): Data => row[path] ?? null
   // TypeORM writes the first version itself.
   const isVersioned = spec.columns.some(({ path }) => path === 'instant')
   const names = [...columns.map(({ path }) => path), ...(isVersioned ? ['version'] : [])]
   return [
     clause(
-      `INSERT INTO ${table} (${names.map((name) => `"${name}"`).join(', ')}) VALUES`,
+      `INSERT INTO ${tableName(spec)} (${names.map((name) => `"${name}"`).join(', ')}) VALUES`,
       ', ',
       rows.map((row) =>
         fragment(`(${names.map(() => '?').join(', ')})`, [
@@ -212,7 +267,5 @@ function insertClauses(rng: Rng, spec: EntitySpec, given?: string): readonly Cla
         ]),
       ),
     ),
-    clause('', '', resolution === '' ? [] : [fragment(resolution)]),
-    clause('RETURNING', ', ', rng.oneIn(2) ? [] : primaryOf(spec).map(({ path }) => fragment(`"${path}"`))),
   ]
 }
