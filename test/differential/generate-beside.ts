@@ -36,6 +36,109 @@ export function makeBeside(rng: Rng, spec: EntitySpec): Sql {
   ])()
 }
 
+/**
+ * Aggregates over rows that a sharded and the unsharded table make together, of columns of either; and such that a subquery
+ * over the other table gives.
+ */
+export function makeBesideAggregate(rng: Rng, spec: EntitySpec): Sql {
+  const source = sqlSource(spec, 't')
+  const ids = [...primaryOf(spec).map(source.ref), '"s"."id"'].join(', ')
+  const [more] = rng.oneIn(2) ? conditions(rng, source) : []
+  const where = clause('WHERE', ' AND ', more ? [more] : [])
+  const rows = (clauses: readonly Clause[]) => query(spec, 'beside', clauses, inOrder)
+  const on = `ON "s"."count" ${rng.pick(['=', '=', '>='])} "t"."count"`
+  const [of, joined] = rng.pick([
+    ['t', `${tableName(spec)} "t" JOIN "setting" "s" ${on}`],
+    ['t', `${tableName(spec)} "t" LEFT JOIN "setting" "s" ${on}`],
+    ['s', `"setting" "s" LEFT JOIN ${tableName(spec)} "t" ${on}`],
+    ['s', `"setting" "s" JOIN ${tableName(spec)} "t" ${on}`],
+    ['t', `${tableName(spec)} "t" CROSS JOIN "setting" "s"`],
+  ] as const)
+  const aggregate = (): string => rng.pick(aggregatesOver(ids))
+  const from = fixed(`FROM ${joined}`)
+  return rng.pick([
+    () => rows([fixed(`SELECT ${aggregate()} AS "a", ${aggregate()} AS "b", count(*) AS "n"`), from, where]),
+    () =>
+      rows([
+        fixed(`SELECT "${rng.pick(['s', 't'])}"."count" AS "k", ${aggregate()} AS "a", ${aggregate()} AS "b"`),
+        from,
+        where,
+        fixed(`GROUP BY 1 HAVING count(*) > ? ORDER BY 1 ${rng.pick(['', 'DESC'])}`, [rng.int(3)]),
+      ]),
+    () =>
+      rows([
+        fixed(`SELECT ${ids}, sum("s"."id") OVER (PARTITION BY "${of}"."count" ORDER BY ${ids}) AS "w"`),
+        from,
+        where,
+        fixed(`ORDER BY ${ids} LIMIT 20`),
+      ]),
+    // An aggregate of the outer query's column is the outer query's: refused where that is over shards.
+    () => {
+      const [inner, outer] = rng.oneIn(4)
+        ? ['"setting" "s"', `${tableName(spec)} "t"`]
+        : [`${tableName(spec)} "t"`, '"setting" "s"']
+      const [alias] = outer.slice(-2)
+      const call = rng.pick([
+        `max("${alias}"."count")`,
+        `count(DISTINCT "${alias}"."count")`,
+        `JSON_ARRAYAGG("${alias}"."count" ORDER BY "${alias}"."count")`,
+      ])
+      const isGrouped = rng.oneIn(2)
+      return {
+        ...rows([
+          fixed(
+            `SELECT ${isGrouped ? `"${alias}"."count" % 3` : '1'} AS "k", (SELECT ${call} FROM ${inner} LIMIT 1) AS "a" FROM ${outer}`,
+          ),
+          fixed(isGrouped ? 'GROUP BY 1 ORDER BY 1' : ''),
+        ]),
+        method: 'sql.outer',
+      }
+    },
+    // Columns of the inner table without an alias.
+    () =>
+      rows([
+        fixed(`SELECT count(*) AS "n", sum("t"."count") AS "a" FROM ${tableName(spec)} "t"`),
+        clause(
+          'WHERE',
+          ' AND ',
+          [
+            fragment(
+              `"t"."count" ${rng.pick(['>=', '<'])} (SELECT ${rng.pick(['avg', 'min', 'max'])}("id") FROM "setting" WHERE "setting"."count" = "t"."count")`,
+            ),
+            ...(more ? [more] : []),
+          ],
+          true,
+        ),
+      ]),
+    () =>
+      rows([
+        fixed(
+          `SELECT "s"."id", (SELECT ${rng.pick(['sum("t"."count" + "s"."id"::int8)', 'count("s"."word")', 'JSON_ARRAYAGG("t"."count" ORDER BY 1)'])} FROM ${tableName(spec)} "t" WHERE "t"."count" = "s"."count") AS "a" FROM "setting" "s" ORDER BY 1`,
+        ),
+      ]),
+  ])()
+}
+
+/** @param ids of one row of the join */
+const aggregatesOver = (ids: string): readonly string[] => [
+  'sum("s"."id")',
+  'avg("s"."count")',
+  'min("s"."word")',
+  'count(DISTINCT "s"."id")',
+  'sum("t"."count")',
+  'avg("t"."count")',
+  'max("t"."count")',
+  'count(DISTINCT "t"."count")',
+  'sum("t"."count"::int8 + "s"."id")',
+  'count(*) FILTER (WHERE "s"."id" > "t"."count")',
+  'stddev("s"."id")',
+  `array_agg("s"."id" ORDER BY ${ids})`,
+  `string_agg("s"."word", ',' ORDER BY ${ids})`,
+  `JSON_ARRAYAGG("s"."word" ORDER BY ${ids})`,
+  `JSON_ARRAYAGG("t"."count" ORDER BY ${ids} RETURNING jsonb)`,
+  `JSON_OBJECTAGG(concat_ws('-', ${ids}) : "s"."name" RETURNING jsonb)`,
+]
+
 /** Writes of the unsharded table from a sharded one, and of a sharded one by what all rows say. */
 export function makeBesideWrite(rng: Rng, spec: EntitySpec): Sql {
   const table = tableName(spec)

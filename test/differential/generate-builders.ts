@@ -23,12 +23,28 @@ const createNames = (): (() => string) => {
 }
 
 /** A read by a query builder. */
-export function makeBuilderRead(rng: Rng, spec: EntitySpec): Build {
+export function makeBuilderRead(rng: Rng, spec: EntitySpec, known: readonly EntitySpec[]): Build {
+  const isBeside = spec !== specs.Setting && known.includes(specs.Setting)
   return rng.weighted<Build>([
     [6, () => written(rng, spec, makeSelectModel(rng, spec, builderSource))],
     [6, () => entities(rng, spec)],
     [2, () => nested(rng, spec)],
+    [isBeside ? 1 : 0, () => beside(rng, spec)],
   ])
+}
+
+/** Aggregates over a join with the unsharded entity. */
+function beside(rng: Rng, spec: EntitySpec): Build {
+  const steps: readonly Step[] = [
+    ['select', 't.count', 'k'],
+    ['addSelect', rng.pick(['sum(s.id)', 'count(DISTINCT s.id)', 'max(s.word)']), 'a'],
+    ['addSelect', rng.pick(['sum(t.count)', 'count(*)', 'sum(s.id)']), 'b'],
+    [rng.pick(['innerJoin', 'leftJoin']), { $: 'entity', entity: 'Setting' }, 's', 's.count = t.count'],
+    ...whereSteps(rng, conditions(rng, builderSource(spec, 't')), createNames()),
+    ['groupBy', 't.count'],
+    ['orderBy', 't.count', rng.pick(directions)],
+  ]
+  return read(spec, 'getRawMany', steps, exactRows)
 }
 
 const read = (spec: EntitySpec, method: string, steps: readonly Step[], compare: Comparison): Build => ({

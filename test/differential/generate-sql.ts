@@ -1,6 +1,6 @@
 import { type ColumnSpec, type EntitySpec, keysOf, primaryOf } from './columns'
 import type { Data, DataObject } from './data'
-import { makeBeside, makeBesideWrite } from './generate-beside'
+import { makeBeside, makeBesideAggregate, makeBesideWrite } from './generate-beside'
 import { conditions } from './generate-conditions'
 import { makeSqlNested } from './generate-nested'
 import { columnAt, type JoinModel, makeSelectModel, makeTiedModel, type SelectModel } from './generate-selects'
@@ -20,6 +20,7 @@ export function makeSqlSelect(rng: Rng, spec: EntitySpec, known: readonly Entity
     [1, () => written(rng, makeTiedModel(rng, spec, sqlSource), 'ties')],
     [4, () => makeSqlNested(rng, spec, known)],
     [isBeside(spec, known) ? 2 : 0, () => makeBeside(rng, spec)],
+    [isBeside(spec, known) ? 3 : 0, () => makeBesideAggregate(rng, spec)],
     [2, () => makeSetOperation(rng, spec, known)],
     [3, () => makeSqlShape(rng, spec)],
   ])

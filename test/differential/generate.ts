@@ -103,7 +103,7 @@ type Simple = Exclude<Operation, Transaction>
 const makeSimple = (rng: Rng, spec: EntitySpec, known: readonly EntitySpec[]): Simple =>
   rng.weighted<Simple>([
     [38, () => makeRead(rng, spec)],
-    [18, () => makeBuilderRead(rng, spec)],
+    [18, () => makeBuilderRead(rng, spec, known)],
     [16, () => makeSqlSelect(rng, spec, known)],
     [18, () => makeWrite(rng, spec)],
     [5, () => makeBuilderWrite(rng, spec)],

@@ -18,6 +18,8 @@ const allowed: Readonly<Record<string, { readonly codes: readonly ErrorCode[]; r
   'sql.conflict': { codes: ['STATEMENT_UNSUPPORTED'], percent: 100 },
   // SKIP LOCKED beside a page of several shards, in a transaction.
   'sql.lock': { codes: ['STATEMENT_UNSUPPORTED'], percent: 15 },
+  // An aggregate in a subquery that is of the query around it, where that is over several shards.
+  'sql.outer': { codes: ['STATEMENT_UNSUPPORTED'], percent: 40 },
   // A WITH that writes rows of several shards: most write those of one key.
   'sql.with': { codes: ['STATEMENT_UNSUPPORTED'], percent: 15 },
   upsert: { codes: ['UPSERT_WITHOUT_SHARD_KEY', 'KEY_MISSING', 'KEY_CHANGED', 'ID_OF_ANOTHER_SLOT'], percent: 15 },

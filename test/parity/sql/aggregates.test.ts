@@ -1,5 +1,5 @@
-import { describe, it } from 'vitest'
-import { expectAlike, openSides } from './sides'
+import { describe, expect, it } from 'vitest'
+import { answer, expectAlike, openSides } from './sides'
 
 describe('aggregates over shards', () => {
   const sides = openSides()
@@ -56,5 +56,29 @@ describe('aggregates over shards', () => {
     'SELECT status, string_agg(id::text, $1 ORDER BY id), (SELECT max(k) FROM acct WHERE k < $2) AS c FROM ord GROUP BY 1 ORDER BY 1',
   ])('that need all rows may stand beside a subquery: %s', (text) =>
     expectAlike(sides, text, text.includes('$2') ? ['+', 9] : []),
+  )
+
+  it.each([
+    'SELECT (SELECT max(o.qty)) AS m FROM ord o',
+    'SELECT (SELECT max(o.qty) FROM ref LIMIT 1) AS m FROM ord o',
+    'SELECT o.status, (SELECT max(qty) FROM acct a WHERE a.k = 1) AS m FROM ord o GROUP BY 1 ORDER BY 1',
+    'SELECT 1 AS x FROM ord o HAVING EXISTS (SELECT FROM ref WHERE ref.id = max(o.qty))',
+    'SELECT (SELECT JSON_ARRAYAGG(o.qty ORDER BY o.id)) AS m FROM ord o',
+    'SELECT count(*) FROM (SELECT (SELECT count(o.id)) AS m FROM ord o) x',
+  ])('that stand in a subquery, and are of the query around it, are refused over several shards: %s', async (text) => {
+    for (const { name, shards, dataSource } of sides.sharded()) {
+      const given = await answer(dataSource, text)
+      if (shards > 1) expect({ name, given }).toEqual({ name, given: { error: 'STATEMENT_UNSUPPORTED' } })
+      else expect(given).not.toHaveProperty('error')
+    }
+  })
+
+  it.each([
+    'SELECT (SELECT max(o.qty + r.id) FROM ref r) AS m FROM ord o ORDER BY o.id',
+    'SELECT o.id, (SELECT max(id) FROM ref WHERE id < o.qty) AS m FROM ord o ORDER BY o.id',
+    'SELECT (SELECT max(r.id) FROM ord o WHERE o.id = 1) AS m FROM ref r',
+    'SELECT (SELECT max(o.qty)) AS m FROM ord o WHERE o.k = 1',
+  ])('are answered where a column is of the subquery, or one database has all rows: %s', (text) =>
+    expectAlike(sides, text),
   )
 })
