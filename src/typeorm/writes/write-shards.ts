@@ -2,6 +2,7 @@ import type { EntityManager, ObjectLiteral } from 'typeorm'
 import { pushTo } from '../../collections/push-to'
 
 import { ShardedError } from '../../errors/sharded-error'
+import { failedTransaction, sqlState } from '../../execution/sql-state'
 import type { WriteOrder } from '../../lookups/write-order'
 import type { Shard } from '../../topology/shard'
 import { maintainLookups } from '../lookups/maintain-lookups'
@@ -94,6 +95,12 @@ async function runAll<T>(
 const isHeard = ({ runtime }: ShardAccess, [first, another]: readonly ShardWrite<unknown>[]): boolean =>
   first !== undefined && another !== undefined && runtime.handle(first.shard).dataSource.subscribers.length > 0
 
+/** A write may read on nodes where another has failed, which answer no more than that their transaction has. */
+function causeOf(settled: readonly PromiseSettledResult<unknown>[]): PromiseRejectedResult | undefined {
+  const failed = settled.filter((one) => one.status === 'rejected')
+  return failed.find(({ reason }) => sqlState(reason) !== failedTransaction) ?? failed[0]
+}
+
 /** Nodes at once, the shards of a node in turn. */
 async function runByNode<T>(access: ShardAccess, writes: readonly ShardWrite<T>[]): Promise<readonly T[]> {
   const results = new Map<ShardWrite<T>, T>()
@@ -104,7 +111,7 @@ async function runByNode<T>(access: ShardAccess, writes: readonly ShardWrite<T>[
   }
   // Every node has to come to rest before a rollback: a write that still ran would send its next statement after it.
   const settled = await Promise.allSettled([...byNode.values()].map(runNode))
-  const failed = settled.find((one) => one.status === 'rejected')
+  const failed = causeOf(settled)
   if (failed) throw failed.reason
   return writes.map((write) => results.get(write) as T)
 }
