@@ -486,6 +486,30 @@ export const specs: Readonly<Record<EntityName, EntitySpec>> = {
     hasDeleteDate: false,
     bound: ['amount', 'code'],
   },
+  Crate: {
+    name: 'Crate',
+    columns: [
+      column('id', 'int', { ...primary, ...key, values: keys(1, 30, (n) => n), wide: (n) => n }),
+      column('count', 'int', { nullable: false }),
+      column('name', 'text', { nullable: false }),
+      column('word', 'text'),
+    ],
+    children: { property: 'tins', entity: 'Tin', foreignKey: 'crateId', copies: { crateId: 'id' } },
+    hasDeleteDate: false,
+    bound: [],
+  },
+  Tin: {
+    name: 'Tin',
+    columns: [
+      column('id', 'int', { ...primary, values: keys(1, 60, (n) => n), wide: (n) => n }),
+      column('crateId', 'int', { ...key, values: keys(1, 30, (n) => n) }),
+      column('count', 'int', { nullable: false }),
+      column('word', 'text'),
+    ],
+    parent: { property: 'crate', entity: 'Crate' },
+    hasDeleteDate: false,
+    bound: ['crateId'],
+  },
   Setting: {
     name: 'Setting',
     columns: [

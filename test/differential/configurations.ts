@@ -36,6 +36,7 @@ const groups = {
   shift: ['Shift'],
   bill: ['Bill', 'Line'],
   quote: ['Quote'],
+  crate: ['Crate', 'Tin'],
 } as const satisfies Record<string, readonly EntityName[]>
 
 type GroupName = keyof typeof groups
@@ -101,6 +102,7 @@ const made: Readonly<Record<FunctionName, (count: ShardCount) => Partial<Record<
     bill: cut(ownerBounds, count),
     account: cut(['-9007199254740993', '0', '5', '10', '20', '30', '9007199254740993'], count),
     specimen: cut(['-7', '3', '5', '10', '15', '20', '30'], count),
+    crate: cut(['3', '5', '8', '10', '15', '20', '25'], count),
     parcel: cut(ownerBounds, count),
     happening: cut(
       ['02-01', '04-01', '05-01', '07-01', '08-01', '09-01', '12-01'].map((day) => `2024-${day}T00:00:00Z`),
@@ -114,6 +116,7 @@ const made: Readonly<Record<FunctionName, (count: ShardCount) => Partial<Record<
     parcel: owned(numbers.slice(0, 12), count),
     bill: owned(numbers.slice(0, 12), count),
     specimen: owned(numbers.slice(0, 30), count),
+    crate: owned(numbers.slice(0, 30), count),
     diary: owned(days, count),
     member: owned(days, count),
     label: owned(['', ' ', 'a', 'A', 'b', 'é', 'É', '10', '😀', '100%', '中文'], count),

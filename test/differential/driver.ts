@@ -89,7 +89,10 @@ export async function run(
 export async function runCase(world: World, { seed, operations }: Case, report: Report): Promise<Found | undefined> {
   const names = seed.map(({ entity }) => entity)
   const sides = [world.oracle, world.sharded] as const
-  await Promise.all(sides.map((side) => empty(side, names)))
+  // Own SQL may read the unsharded table in any case.
+  await Promise.all(
+    sides.map((side) => empty(side, [...names, ...(names.includes('Setting') ? [] : ['Setting' as const])])),
+  )
   const lookups = lookupsOf(world, names)
   await lookups?.drainLookups()
   for (const { entity, rows } of seed) {

@@ -11,6 +11,7 @@ import {
   Unique,
   UpdateDateColumn,
   VersionColumn,
+  VirtualColumn,
 } from 'typeorm'
 import { GlobalUnique, hash, LookupIndex, Sharded, ShardedId, ShardKey } from '../../src'
 
@@ -293,6 +294,46 @@ export class Quote {
   @Column('text', { nullable: true }) word!: string | null
 }
 
+/** Its computed column counts its children, which lie on its shard. */
+@Entity()
+@Sharded(hash({ shards: 1 }))
+export class Crate {
+  @ShardKey() @PrimaryColumn('int') id!: number
+  @Column('int') count!: number
+  @Column('text') name!: string
+  @Column('text', { nullable: true }) word!: string | null
+  @VirtualColumn({ query: (alias) => `SELECT count(*)::int FROM "tin" WHERE "tin"."crateId" = ${alias}."id"` })
+  held!: number
+  @OneToMany(
+    () => Tin,
+    (tin) => tin.crate,
+    { cascade: true },
+  )
+  tins!: Tin[]
+}
+
+/** Its computed columns read rows of all shards, and the unsharded table. */
+@Entity()
+@Sharded({ colocatedWith: () => Crate })
+export class Tin {
+  @PrimaryColumn('int') id!: number
+  @ShardKey() @Column('int') crateId!: number
+  @Column('int') count!: number
+  @Column('text', { nullable: true }) word!: string | null
+  @VirtualColumn({ query: () => 'SELECT count(*)::int FROM "crate"' }) crates!: number
+  @VirtualColumn({
+    query: (alias) => `SELECT max("setting"."name") FROM "setting" WHERE "setting"."count" = ${alias}."count"`,
+  })
+  said!: string | null
+  @ManyToOne(
+    () => Crate,
+    (crate) => crate.tins,
+    { onDelete: 'CASCADE' },
+  )
+  @JoinColumn({ name: 'crateId' })
+  crate!: Crate
+}
+
 /** Unsharded. */
 @Entity()
 export class Setting {
@@ -319,6 +360,8 @@ export const entities = {
   Bill,
   Line,
   Quote,
+  Crate,
+  Tin,
   Setting,
 } as const
 

@@ -1,5 +1,6 @@
 import { type ColumnSpec, type EntitySpec, type Kind, specs, valuesOf, writtenOnly } from './columns'
 import { type Data, type DataObject, op } from './data'
+import { rawSubquery } from './own-sql'
 import type { Rng } from './rng'
 
 /** Sets a value at a path of names, over what is there. */
@@ -129,6 +130,7 @@ function branch(rng: Rng, spec: EntitySpec, withRelations: boolean): DataObject 
   const others = rng.oneIn(6) ? [] : rng.some(spec.columns, rng.oneIn(3) ? 3 : 1)
   let where: DataObject = {}
   for (const column of [...chosen, ...others]) where = put(where, column.path, condition(rng, column))
+  if (rng.oneIn(25)) where = { ...where, count: rawSubquery(rng, spec) }
   if (withRelations && rng.oneIn(8)) where = { ...where, ...relationCondition(rng, spec) }
   return where
 }

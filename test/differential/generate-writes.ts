@@ -2,6 +2,7 @@ import { type ColumnSpec, type EntitySpec, keysOf, primaryOf, specs } from './co
 import { type Data, type DataObject, op } from './data'
 import { poolOf, put, rowValue, where } from './generate-where'
 import type { Call, Loaded, Made } from './operation'
+import { sqlSubquery } from './own-sql'
 import { createRng, type Rng, seedOf } from './rng'
 import { idOwners } from './sharded-ids'
 
@@ -281,6 +282,19 @@ export function makeWrite(rng: Rng, spec: EntitySpec): Written {
     [3, () => call('save', rng.oneIn(2) ? makePartial(rng, spec) : [makePartial(rng, spec), makePartial(rng, spec)])],
     [14, () => makeLoaded(rng, spec)],
     [7, () => call('update', makeCriteria(rng, spec), makeChange(rng, spec, 3))],
+    [2, () => call('update', makeCriteria(rng, spec), { ...makeChange(rng, spec, 2), count: sqlSubquery(rng, spec) })],
+    [
+      0.5,
+      () => {
+        // A new row is not there yet to hang on.
+        const { children: _children, ...alone } = spec
+        const rows = makeRows(rng, spec, 1 + rng.int(3), { isFresh: true })
+        return call(
+          'insert',
+          rows.map((row) => ({ ...row, count: sqlSubquery(rng, alone) })),
+        )
+      },
+    ],
     [
       moves(spec) ? 10 : 0,
       () => call('update', makeCriteria(rng, spec), { ...makeChange(rng, spec, 2), ...otherKey(rng, spec) }),

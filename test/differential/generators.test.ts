@@ -6,7 +6,7 @@ import { makeCase } from './generate'
 import type { Operation } from './operation'
 import { createRng, seedOf } from './rng'
 import { settings } from './settings'
-import { statementKinds } from './statement-kinds'
+import { type KindOfText, statementKinds } from './statement-kinds'
 import { createWorlds, type Worlds } from './world'
 
 const { seed, plainOperations: operations, showsFigures } = settings()
@@ -41,12 +41,12 @@ describe(`operations have one answer, seed ${seed}`, () => {
 
 const operationsOfKinds = 30_000
 
-/** The text of a statement, what is given to a query builder, or the whole of another operation than a call. */
-function textsOf(operation: Operation): readonly (readonly [of: 'sql' | 'build' | 'other', text: string])[] {
+/** The text of a statement, what is given to a query builder, or the whole of another operation. */
+function textsOf(operation: Operation): readonly (readonly [of: KindOfText, text: string])[] {
   if (operation.do === 'transaction') return operation.operations.flatMap(textsOf)
   if (operation.do === 'build') return [['build', JSON.stringify(operation.steps)]]
   if (operation.do === 'sql') return [['sql', statementOf(operation).text]]
-  return operation.do === 'call' ? [] : [['other', JSON.stringify(operation)]]
+  return [[operation.do === 'call' ? 'call' : 'other', JSON.stringify(operation)]]
 }
 
 test(`each kind of statement comes up in ${operationsOfKinds} operations`, () => {

@@ -43,7 +43,18 @@ function describeList(list: readonly unknown[], isSet: boolean): unknown {
   return isSet ? described.map((one) => JSON.stringify(one)).sort() : described
 }
 
-const related = new Set(['entries', 'items', 'findings', 'lines', 'mapped', 'entryIds', 'itemIds', 'lineIds'])
+const related = new Set([
+  'entries',
+  'items',
+  'findings',
+  'lines',
+  'tins',
+  'mapped',
+  'entryIds',
+  'itemIds',
+  'lineIds',
+  'tinIds',
+])
 
 function describeObject(value: Record<string, unknown>): unknown {
   const { constructor: Class } = Object.getPrototypeOf(value) ?? { constructor: undefined }

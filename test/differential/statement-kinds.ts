@@ -1,5 +1,13 @@
-/** What a random statement must come up with, and where: in SQL, in what is given to a query builder, or in another operation. */
-export const statementKinds: readonly (readonly [name: string, pattern: RegExp, of: 'sql' | 'build' | 'other'])[] = [
+/** In SQL, in what is given to a query builder, in a call of a repository, or in another operation. */
+export type KindOfText = 'sql' | 'build' | 'call' | 'other'
+
+/** What a random statement must come up with, and where. */
+export const statementKinds: readonly (readonly [name: string, pattern: RegExp, of: KindOfText])[] = [
+  ['a condition that asks a table, of a find', /"method":"find".*\{\} (IN|=|>=) \(SELECT/, 'call'],
+  ['a condition that asks a table, of an update', /"method":"update".*\{\} (IN|=|>=) \(SELECT/, 'call'],
+  ['a condition that asks a table, of a delete', /"method":"delete".*\{\} (IN|NOT IN|=|>=) \(SELECT/, 'call'],
+  ['a value that is asked of a table, updated', /"method":"update".*"v":"\(SELECT/, 'call'],
+  ['a value that is asked of a table, inserted', /"method":"insert".*"v":"\(SELECT/, 'call'],
   ...['up', 'down', 'round', 'new'].map(
     (hands) =>
       [`a unique value handed ${hands} by save`, new RegExp(`"hands":"${hands}","method":"save"`), 'other'] as const,

@@ -1,4 +1,5 @@
 import type { Client } from 'pg'
+import type { EntityMetadata } from 'typeorm'
 import type { EntityName } from './entities'
 import { entities } from './entities'
 import type { Side, Table } from './world'
@@ -54,9 +55,12 @@ const rowText = (side: Side, table: Table): string => {
   return `json_strip_nulls(json_build_object(${columns.join(', ')}))::text`
 }
 
+/** A computed column is none of the table. */
+const columnsStored = ({ columns }: EntityMetadata) => columns.filter(({ isVirtualProperty }) => !isVirtualProperty)
+
 /** The name of each column, and SQL for what is compared of it. */
 const columnsOf = ({ dataSource }: Side, { entity }: Table): readonly (readonly [name: string, value: string])[] =>
-  dataSource.getMetadata(entities[entity]).columns.map((column) => {
+  columnsStored(dataSource.getMetadata(entities[entity])).map((column) => {
     const name = `"${column.databaseName}"`
     const isMade = column.isCreateDate || column.isUpdateDate || column.isDeleteDate
     const text = isMade ? `CASE WHEN ${name} >= ${made} THEN 'made' ELSE ${name}::text END` : `${name}::text`

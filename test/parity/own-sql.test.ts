@@ -308,6 +308,20 @@ describe('SQL in the words of the application', () => {
         )
       })
 
+      it.each([
+        'SELECT * FROM near ORDER BY id',
+        'SELECT x.* FROM (SELECT f.* FROM far f ORDER BY f.id LIMIT 2) x',
+        'SELECT count(*)::int AS n FROM (SELECT t.* FROM tagged t ORDER BY id LIMIT 2) x',
+        'WITH x AS (SELECT * FROM far) SELECT DISTINCT * FROM x ORDER BY id',
+      ])('are none of %s', async (text) => {
+        const expected = text.includes('count')
+          ? [{ n: 2 }]
+          : keys
+              .slice(0, text.includes('LIMIT') ? 2 : 3)
+              .map((k) => ({ id: k, k, n: 0, ...(text.includes('far') && { nearId: k }) }))
+        expect(await target.dataSource.query(text)).toEqual(expected)
+      })
+
       it('saves entities that have them', async () => {
         const found = await undone(async (manager) => {
           await manager.save(Near, [

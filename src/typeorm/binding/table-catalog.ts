@@ -35,7 +35,7 @@ export function buildTableCatalog(
     if (group === undefined) {
       home.set(
         name,
-        metadata.columns.map((column) => column.databaseName),
+        storedColumns(metadata).map((column) => column.databaseName),
       )
       continue
     }
@@ -54,6 +54,9 @@ export function buildTableCatalog(
 }
 
 /** The types that TypeORM makes of the enums of a table; of a shard's table, those that the shard has for itself. */
+/** A column that a query computes is none of the table: no `*` gives it. */
+const storedColumns = ({ columns }: EntityMetadata) => columns.filter(({ isVirtualProperty }) => !isVirtualProperty)
+
 const enumsOf = ({ columns, tableName }: EntityMetadata, layout?: Layout): readonly string[] =>
   columns.flatMap(({ type, enumName, databaseName }) => {
     if (type !== 'enum' && type !== 'simple-enum') return []
@@ -98,7 +101,7 @@ function describeTable(
         referenced: referencedColumnNames,
       })),
     ),
-    columns: new Map(metadata.columns.map((column) => [column.databaseName, { isNullable: column.isNullable }])),
+    columns: new Map(storedColumns(metadata).map((column) => [column.databaseName, { isNullable: column.isNullable }])),
     primaryKey: Object.freeze(primaryKey),
     hasOwnTypes: metadata.columns.some((column) => column.type === 'enum' || column.type === 'simple-enum'),
     uuidDefaults: new Set(
