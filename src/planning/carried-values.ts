@@ -7,7 +7,7 @@ import { parseStatement } from '../sql/parse-statement'
 import { isTreeObject, replaceNodes, type TreeObject, visit } from '../sql/tree'
 import { type Template, templateOf } from './statement-template'
 
-/** A value that was asked for, as a text, and its type. */
+/** A value that was asked for, as a text, and its type; or several casts, the one of the text first: `timestamptz::date`. */
 export interface CarriedValue {
   readonly text: string | null
   readonly type: string
@@ -34,6 +34,31 @@ export const carriedAnswer = (
     const text = row[`v${index}`]
     return { text: text === null || text === undefined ? null : String(text), type: String(row[`t${index}`]) }
   })
+
+const castsOfTime: Readonly<Record<string, string>> = {
+  CURRENT_DATE: '::date',
+  CURRENT_TIME: '::timetz',
+  CURRENT_TIMESTAMP: '',
+  LOCALTIME: '::time',
+  LOCALTIMESTAMP: '::timestamp',
+}
+
+/** The values of clocks, made of the time of the transaction; undefined where something else is carried, too. */
+export function valuesOfTime({ expressions }: CarriedCalls): ((time: string) => readonly CarriedValue[]) | undefined {
+  const types = expressions.flatMap((expression) => typeOfTime(expression) ?? [])
+  return types.length === expressions.length ? (text) => types.map((type) => ({ text, type })) : undefined
+}
+
+/** The casts that make a clock of the time of the transaction. */
+function typeOfTime(expression: Node): string | undefined {
+  if ('FuncCall' in expression) return 'timestamptz'
+  const { op = '', typmod = -1 } = 'SQLValueFunction' in expression ? expression.SQLValueFunction : {}
+  const [, name = ''] = /^SVFOP_([A-Z_]+?)(?:_N)?$/.exec(op) ?? []
+  const cast = castsOfTime[name]
+  if (cast === undefined) return undefined
+  const type = `timestamptz${cast}`
+  return op.endsWith('_N') ? `${type}(${typmod})` : type
+}
 
 /**
  * The statement with parameters in the places of what it carries, numbered from `first`. Outputs keep the names that they

@@ -4,7 +4,7 @@ import { isStar } from '../sql/is-star'
 import { outputName } from '../sql/output-name'
 import { type ParsedStatement, parseStatement } from '../sql/parse-statement'
 import { printStatement } from '../sql/print-statement'
-import { isSubquery, isTreeObject, parametersOf, replaceNodes, type TreeObject, visit } from '../sql/tree'
+import { isSubquery, isTreeObject, namesOf, parametersOf, replaceNodes, type TreeObject, visit } from '../sql/tree'
 import { quoted } from '../values/quoted'
 import { placeholderSchema } from './bind-shard-names'
 
@@ -132,9 +132,19 @@ export function templateOf(statement: Node): Template {
       const rangeVar = object as RangeVar
       tables.push({ rangeVar, name: rangeVar.relname ?? '' })
     }
+    const type = ofShard(object['names'])
+    // An alias is nothing that a type could have.
+    if (type !== undefined)
+      tables.push({ rangeVar: { location: Number(object['location'] ?? 0), alias: {} }, name: type })
     return undefined
   })
   return Object.freeze({ text: templateText(printed, tables), parameters: Object.freeze(parameters) })
+}
+
+/** A type of a shard's schema: that of the rows of a table, an enum. */
+function ofShard(names: unknown): string | undefined {
+  const [schema, type] = Array.isArray(names) ? (namesOf(names as Node[]) ?? []) : []
+  return schema === placeholderSchema ? type : undefined
 }
 
 /** An output that has its name from a subquery keeps it, whatever stands in the subquery's place. */

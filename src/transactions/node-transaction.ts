@@ -17,6 +17,8 @@ export interface TransactionSettings {
  * node's shards, so that what it holds commits or fails as one.
  */
 export class NodeTransaction {
+  private asked: Promise<string> | undefined
+
   private constructor(
     readonly node: string,
     readonly connection: NodeConnection,
@@ -69,6 +71,23 @@ export class NodeTransaction {
   private async abandon(): Promise<void> {
     if (this.lease) this.release(true)
     else if (this.connection.inTransaction) await this.rollback().catch(() => undefined)
+  }
+
+  /** The time of the transaction, asked once. In ISO 8601, which a session reads alike whatever its DateStyle. */
+  time(): Promise<string> {
+    this.asked ??= this.askTime()
+    return this.asked
+  }
+
+  private async askTime(): Promise<string> {
+    try {
+      const { rows } = await this.query(`SELECT to_json(now()) #>> '{}' AS time`)
+      return String(rows[0]?.time)
+    } catch (error) {
+      // After a savepoint the transaction may be asked again.
+      this.asked = undefined
+      throw error
+    }
   }
 
   savepoint(name: string): Promise<void> {

@@ -195,6 +195,40 @@ describe.each(['schema', 'table'] as const)('statements in the layout %s', (layo
     }
   })
 
+  it('of a write over nodes ask for the time once, where a column takes it', async () => {
+    const timesAsked = () => events.filter(({ text }) => text.includes('now()')).map(({ node, text }) => [node, text])
+    const once = [['a', `SELECT to_json(now()) #>> '{}' AS time`]]
+    const [here = '', there = ''] = ['a', 'b'].map((node) => ids.find((id) => ownerOf(id).node === node))
+    for (const [work, expected] of [
+      [() => accounts().save(twelveAccounts().map((row) => ({ ...row, owner: `${row.owner} again` }))), once],
+      [() => accounts().insert(['900', '901', '902', '903', '904', '905'].map((id) => ({ id, owner: 'n' }))), once],
+      [() => accounts().update({ owner: 'n' }, { state: 'a' }), once],
+      [() => accounts().softDelete({ owner: 'n' }), once],
+      [() => accounts().delete({ owner: 'n' }), []],
+      [() => sharded.getRepository(Entry).insert(ids.map((accountId) => ({ accountId, amount: 1 }))), []],
+      [() => accounts().update({ id: here }, { state: 'b' }), []],
+      [
+        () =>
+          sharded.transaction(async (manager) => {
+            for (const id of [here, here, there, there]) await manager.update(Account, { id }, { state: 'c' })
+            await manager.save(Account, { id: there, owner: 'm' })
+          }),
+        once,
+      ],
+      [
+        () =>
+          sharded.transaction(async (manager) => {
+            for (const state of ['d', 'e']) await manager.update(Account, { id: there }, { state })
+          }),
+        [],
+      ],
+    ] as const) {
+      events.length = 0
+      await work()
+      expect(timesAsked()).toEqual(expected)
+    }
+  })
+
   it('of a transaction on one shard open that node only', async () => {
     await sharded.transaction(async (manager) => {
       await manager.findOneBy(Account, { id: '5' })

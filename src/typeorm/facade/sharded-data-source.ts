@@ -70,6 +70,7 @@ import { SchemaDataSource } from '../schema/schema-data-source'
 import { schemaMetadata } from '../schema/schema-metadata'
 import { shardObjects } from '../schema/shard-objects'
 import { type SchemaLog, ShardedSchemaBuilder } from '../schema/sharded-schema-builder'
+import { ClockDefaults } from '../statements/clock-defaults'
 import { StatementEngine } from '../statements/statement-engine'
 import { StatementWords } from '../statements/statement-words'
 import { currentRunnerOf } from './current-manager'
@@ -469,6 +470,7 @@ export class ShardedDataSource extends DataSource {
         (target) => runtime.bindingOf(target),
         (group) => runtime.map.groups.get(group)?.[0]?.layout,
       ),
+      new ClockDefaults(this.entityMetadatas),
     )
     const views = this.entityMetadatas.filter(
       ({ tableType, target }) => tableType === 'view' && !runtime.bindingOf(target),

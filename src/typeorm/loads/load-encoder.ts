@@ -20,17 +20,24 @@ export type RowEncoder = (row: ObjectLiteral) => EncodedRow
  * where it has a default is not among the row's columns.
  *
  * @param defaults the columns that have one in the database, by name
+ * @param values what some of these are for all rows of the load
  */
-export function rowEncoder({ metadata, entity }: EntityBinding, defaults: ReadonlySet<string>): RowEncoder {
+export function rowEncoder(
+  { metadata, entity }: EntityBinding,
+  defaults: { has(name: string): boolean },
+  values: ReadonlyMap<string, string> = new Map(),
+): RowEncoder {
   const inserted = metadata.columns.filter(
-    ({ isInsert, isGenerated, generationStrategy }) => isInsert && !(isGenerated && generationStrategy === 'increment'),
+    ({ isInsert, isGenerated, generationStrategy, databaseName }) =>
+      (isInsert || values.has(databaseName)) && !(isGenerated && generationStrategy === 'increment'),
   )
   const columns = inserted.filter(({ generatedType }) => !generatedType)
   const computed = inserted.filter(({ generatedType }) => generatedType)
   const fields = columns.map((column) => ({
-    valueOf: storedValueOf(column, metadata),
+    valueOf: column.isInsert ? storedValueOf(column, metadata) : () => undefined,
     textOf: fieldOf(column, entity.name),
-    hasDefault: defaults.has(column.databaseName),
+    hasDefault: defaults.has(column.databaseName) && !values.has(column.databaseName),
+    absent: values.has(column.databaseName) ? copyField(values.get(column.databaseName) ?? '') : copyNull,
   }))
   return (row) => {
     for (const column of computed) {
@@ -44,7 +51,8 @@ export function rowEncoder({ metadata, entity }: EntityBinding, defaults: Readon
       const field = fields[index] as (typeof fields)[number]
       const value = field.valueOf(row)
       if (value === undefined && field.hasDefault) left.push(columns[index] as ColumnMetadata)
-      else texts.push(value === null || value === undefined ? copyNull : field.textOf(value))
+      else if (value === undefined) texts.push(field.absent)
+      else texts.push(value === null ? copyNull : field.textOf(value))
     }
     // The same list for all rows that leave nothing out, so that it need not be compared.
     const own = left.length === 0 ? columns : columns.filter((column) => !left.includes(column))

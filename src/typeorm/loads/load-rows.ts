@@ -1,6 +1,7 @@
 import { ShardedError } from '../../errors/sharded-error'
 import type { Fuse } from '../../execution/fuse'
 import type { Lease } from '../../execution/node-pool'
+import type { Row } from '../../merging/row'
 import type { Shard } from '../../topology/shard'
 import { maintainLookups } from '../lookups/maintain-lookups'
 import { hintedShard, type OperationContext, shardOfHint } from '../operations/operation-context'
@@ -63,6 +64,11 @@ async function loadAtOnce({ context, rows, options, fuse, shards, nodes }: Load)
     shards,
     endsAtOnce: true,
     connectionOf: (shard) => runner.connectionFor(shard),
+    ask: async (shard, text) => {
+      const { queryRunner } = await runner.participant(shard)
+      const [row]: Row[] = (await queryRunner?.query(text)) ?? []
+      return row
+    },
     // What the triggers have noted is held in memory here: of so many rows at a time, however many there are.
     ...(access.runtime.lookups.maintains(context.binding.entity.group) && { pause: enterRows }),
   })

@@ -4,8 +4,10 @@ import { ShardedError } from '../../errors/sharded-error'
 import type { Fuse } from '../../execution/fuse'
 import type { NodeConnection } from '../../execution/node-connection'
 import { isServerRefusal } from '../../execution/server-refusal'
+import type { Row } from '../../merging/row'
 import { physicalName } from '../../planning/bind-shard-names'
 import type { Shard } from '../../topology/shard'
+import { clockDefaults } from '../binding/clock-defaults'
 import { requireKey, shardOfKey } from '../binding/entity-binding'
 import { checkIdSlot } from '../binding/entity-ids'
 import { GivenIds, whenReserved } from '../binding/given-ids'
@@ -32,7 +34,7 @@ interface Tally {
   failed?: { readonly error: unknown }
 }
 
-const columnsWithDefault = `SELECT a.attname FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+const columnsWithDefault = `SELECT a.attname, format_type(a.atttypid, a.atttypmod) AS type FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
   WHERE a.attrelid = format('%I.%I', $1::text, $2::text)::regclass AND a.attnum > 0
   AND (a.atthasdef OR a.attidentity <> '' OR t.typdefault IS NOT NULL)`
 
@@ -56,6 +58,8 @@ interface RowLoadSettings {
   readonly shards: readonly Shard[]
   /** A shard that fails ends the load; else the others go on. */
   readonly endsAtOnce: boolean
+  /** Answers a query on a shard as the transaction of the load does; undefined where each batch is its own. */
+  readonly ask?: (shard: Shard, text: string) => Promise<Row | undefined>
   /** Called now and then while no COPY runs. What it throws ends the load. */
   readonly pause?: () => Promise<void>
 }
@@ -95,7 +99,8 @@ export class RowLoad {
   /** Reads the input to its end and sends it all. @throws what ended it before; `settle` must follow then */
   async feed(rows: AsyncIterable<unknown> | Iterable<unknown>): Promise<void> {
     const { fuse } = this.settings
-    const encode = rowEncoder(this.context.binding, await this.defaults())
+    const defaults = await this.defaults()
+    const encode = rowEncoder(this.context.binding, defaults, await this.clocks(defaults))
     if (Symbol.iterator in rows) {
       for (const row of rows) {
         fuse.check()
@@ -157,14 +162,31 @@ export class RowLoad {
   }
 
   /** The columns that have a default in the database, which knows it better than the entity; the shards' tables are alike. */
-  private async defaults(): Promise<ReadonlySet<string>> {
+  private async defaults(): Promise<ReadonlyMap<string, string>> {
     const { fuse, connectionOf, shards } = this.settings
     const [shard] = shards
-    if (!shard) return new Set()
+    if (!shard) return new Map()
     const { schema, name } = physicalName(this.context.binding.metadata.tableName, shard)
     const connection = await connectionOf(shard)
     const { rows } = await connection.query(columnsWithDefault, [schema, name], shard.name, fuse)
-    return new Set(rows.map(({ attname }: { attname: string }) => attname))
+    return new Map(rows.map(({ attname, type }: { attname: string; type: string }) => [attname, type]))
+  }
+
+  /** The values of defaults that are one for all rows of the transaction, as its nodes' clocks differ. */
+  private async clocks(types: ReadonlyMap<string, string>): Promise<ReadonlyMap<string, string>> {
+    const { ask, shards } = this.settings
+    const [shard] = shards
+    if (!ask || !shard || shards.every(({ node }) => node === shard.node)) return new Map()
+    const { metadata } = this.context.binding
+    const texts = [...(await clockDefaults(metadata))].filter(([name]) => types.has(name))
+    if (texts.length === 0) return new Map()
+    const values = texts.map(
+      ([name, text], index) => `CAST(CAST(${text} AS ${types.get(name)}) AS text) AS "v${index}"`,
+    )
+    const row = (await ask(shard, `SELECT ${values.join(', ')}`)) ?? {}
+    return new Map(
+      texts.flatMap(([name], index) => (row[`v${index}`] == null ? [] : [[name, String(row[`v${index}`])]])),
+    )
   }
 
   private async take(row: unknown, encode: RowEncoder): Promise<void> {

@@ -40,7 +40,7 @@ import type { RowMoves } from '../runners/row-moves'
 import { ShardAccess, unwrap } from '../runners/shard-access'
 import type { ShardRuntime } from '../runners/shard-runtime'
 import type { ShardStatement } from '../runners/shard-statement'
-import type { MovingStatement } from '../runners/shard-transaction'
+import type { MovingStatement, NodeText } from '../runners/shard-transaction'
 import type { StatementEngine } from '../statements/statement-engine'
 import type { StatementContext } from '../statements/statement-run'
 import { checkInside, checkOutside } from './check-session'
@@ -168,6 +168,21 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
     return this.opened[0]?.transaction.node
   }
 
+  async time(): Promise<string> {
+    const [first] = this.opened
+    if (!first) throw new TransactionNotStartedError()
+    return first.transaction.time()
+  }
+
+  inTime(statement: NodeText): Promise<NodeText | undefined> | undefined {
+    const engine = this.engine()
+    // A transaction on one node has that node's time anyway.
+    if (this.opened.length < 2 && this.firstNode === statement.node) return undefined
+    return engine?.mayTellTime(statement.text)
+      ? engine.withTransactionTime(statement, this.statementContext())
+      : undefined
+  }
+
   adopt(node: string, connection: NodeConnection): void {
     this.adopted.set(node, connection)
   }
@@ -196,11 +211,11 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
       if (result) return (useStructuredResult ? result : result.raw) as never
     }
     if (!engine?.mentions(query, Array.isArray(parameters) ? parameters : []))
-      return this.atHomeInTime(engine, query, parameters, useStructuredResult)
+      return this.atHomeInTime(query, parameters, useStructuredResult)
     if (parameters && !Array.isArray(parameters)) throw new NamedPlaceholdersNotSupportedError()
     const result = await engine.run(query, parameters ?? [], this.statementContext())
     if (result) return (useStructuredResult ? result : result.raw) as never
-    return this.atHomeInTime(engine, query, parameters, useStructuredResult)
+    return this.atHomeInTime(query, parameters, useStructuredResult)
   }
 
   /** What statements about the session, or the transaction, answer; undefined for a text that is about neither. */
@@ -332,17 +347,10 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
   }
 
   /** In a transaction that began on another node, the time is that node's. */
-  private async atHomeInTime(
-    engine: StatementEngine | undefined,
-    query: string,
-    parameters?: unknown[],
-    useStructuredResult?: boolean,
-  ): Promise<never> {
-    const isOnOtherNode = this.isInTransaction && this.opened.length > 0 && engine !== undefined
-    const told =
-      isOnOtherNode && (!parameters || Array.isArray(parameters))
-        ? await engine.withTransactionTime(query, parameters ?? [], this.statementContext())
-        : undefined
+  private async atHomeInTime(query: string, parameters?: unknown[], useStructuredResult?: boolean): Promise<never> {
+    const { home: node } = this.runtime().map
+    const mayBeTold = this.isInTransaction && (!parameters || Array.isArray(parameters))
+    const told = mayBeTold ? await this.inTime({ node, text: query, parameters: parameters ?? [] }) : undefined
     return told
       ? this.sendHome(told.text, [...told.parameters], useStructuredResult)
       : this.sendHome(query, parameters, useStructuredResult)

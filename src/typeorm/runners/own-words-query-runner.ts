@@ -8,7 +8,7 @@ import { mayNameOtherTables } from '../../sql/reads-tables'
 import type { Shard } from '../../topology/shard'
 import type { OwnWords } from './own-words'
 import type { ShardStatement } from './shard-statement'
-import type { ShardTransaction } from './shard-transaction'
+import type { NodeText, ShardTransaction } from './shard-transaction'
 
 /** The data source of one shard, as its runners need it. */
 interface ShardSource {
@@ -51,11 +51,14 @@ export class OwnWordsQueryRunner extends PostgresQueryRunner {
     onError?: (error: Error) => unknown,
   ): Promise<ReadStream> {
     const { words } = this
-    if (!words || !mayNameOtherTables(query))
-      return super.stream(query, parameters as never, onEnd as never, onError as never)
+    const ofShard = async (text: string): Promise<ReadStream> => {
+      const told = (await this.inTime(text, parameters)) ?? { text, parameters }
+      return super.stream(told.text, told.parameters as never, onEnd as never, onError as never)
+    }
+    if (!words || !mayNameOtherTables(query)) return ofShard(query)
     const statement = this.statement(query, parameters)
     const text = await words.textOn(statement)
-    if (text !== undefined) return super.stream(text, parameters as never, onEnd as never, onError as never)
+    if (text !== undefined) return ofShard(text)
     const rows = Readable.from((await words.overShards(statement, this.transaction)).records ?? [])
     if (onEnd) rows.once('close', onEnd)
     return rows as unknown as ReadStream
@@ -65,7 +68,14 @@ export class OwnWordsQueryRunner extends PostgresQueryRunner {
     return { shard: this.shardSource.shard, text, parameters: Array.isArray(parameters) ? parameters : [] }
   }
 
-  private send(query: string, parameters?: unknown[], useStructuredResult?: boolean): Promise<never> {
-    return super.query(query, parameters as never, useStructuredResult as never) as Promise<never>
+  private async send(query: string, parameters?: unknown[], useStructuredResult?: boolean): Promise<never> {
+    const told = (await this.inTime(query, parameters)) ?? { text: query, parameters }
+    return super.query(told.text, told.parameters as never, useStructuredResult as never) as Promise<never>
+  }
+
+  /** Statements that were bound before have the time of their transaction. */
+  private inTime(text: string, parameters: unknown): Promise<NodeText | undefined> | undefined {
+    if (!this.words || !this.transaction) return undefined
+    return this.transaction.inTime({ node: this.shardSource.shard.node, ...this.statement(text, parameters) })
   }
 }

@@ -21,6 +21,13 @@ export interface ShardTransaction extends QueryRunner {
   connectionFor(shard: Shard): Promise<NodeConnection>
   /** The node that it opened first, whose time is that of the transaction; undefined before it opens any. */
   readonly firstNode: string | undefined
+  /** Its time, as its first node says it, in ISO 8601: asked once. */
+  time(): Promise<string>
+  /**
+   * A statement of one node with the time of the transaction in place of clocks, and of defaults that are one. undefined where
+   * it has none, and where its node has that time anyway.
+   */
+  inTime(statement: NodeText): Promise<NodeText | undefined> | undefined
   /** Has a node's part of the next transaction speak on a connection that somebody else holds and gives back. */
   adopt(node: string, connection: NodeConnection): void
   /** Opens nodes one after the other, in the given order. */
@@ -35,6 +42,13 @@ export interface ShardTransaction extends QueryRunner {
   onRollback(undo: () => void): void
   /** What its operations are narrowed to. */
   readonly narrowing?: { readonly cacheScope: string | undefined } | undefined
+}
+
+/** A statement of one node. */
+export interface NodeText {
+  readonly node: string
+  readonly text: string
+  readonly parameters: readonly unknown[]
 }
 
 /** A query runner of one shard, for one piece of work in a transaction. */

@@ -9,7 +9,13 @@ import { mergeInOrder } from '../../execution/merge-in-order'
 import type { MergeTerm } from '../../execution/merge-term'
 import type { Row } from '../../merging/row'
 import { bindShardNames, placeholderSchema } from '../../planning/bind-shard-names'
-import { carriedAnswer, carriedQuestion, withCarriedValues } from '../../planning/carried-values'
+import {
+  type CarriedValue,
+  carriedAnswer,
+  carriedQuestion,
+  valuesOfTime,
+  withCarriedValues,
+} from '../../planning/carried-values'
 import { describeQuery, typesOf } from '../../planning/describe-query'
 import { detachedSelect } from '../../planning/detached-select'
 import type { Explanation } from '../../planning/explanation'
@@ -47,7 +53,9 @@ import { inBoth } from '../lookups/lookup-route'
 import { readInTurn, readMerged } from '../runners/read-cursors'
 import type { ShardAccess } from '../runners/shard-access'
 import type { ShardRuntime } from '../runners/shard-runtime'
+import type { NodeText } from '../runners/shard-transaction'
 import { writeShards } from '../writes/write-shards'
+import type { ClockDefaults } from './clock-defaults'
 import { explainStatement } from './explain-statement'
 import { lookUpClusters } from './look-up-clusters'
 import { moveStatement } from './move-statement'
@@ -86,12 +94,14 @@ const maxPlansOfText = 64
 
 /** A statement, and what of it is asked of one node. */
 interface Carrying {
-  readonly parsed: ParsedStatement
-  readonly statement: ReadStatement['statement']
+  readonly statement: Node
   readonly carried: CarriedCalls
   readonly parameters: readonly unknown[]
   readonly context: StatementContext
 }
+
+/** A statement of one node that has a clock. */
+type TimedStatement = Pick<Carrying, 'statement' | 'carried'> & { readonly parameterCount: number }
 
 /** Without one of these words a statement says nothing of the time. */
 const timeWords =
@@ -108,16 +118,15 @@ export class StatementEngine implements StatementWriter {
     maxWeight: maxDescribedLetters,
     weightOf: (_, key) => key.length,
   })
-  private readonly carriedTexts = new WeakMap<
-    ParsedStatement,
-    { readonly types: string; readonly template: Template }
-  >()
+  private readonly carriedTexts = new WeakMap<Node, { readonly types: string; readonly template: Template }>()
+  private readonly timed = new WeakMap<ParsedStatement, { readonly statement: TimedStatement | undefined }>()
   private readonly names: RegExp
   private readonly functions: FunctionCatalog
 
   constructor(
     readonly runtime: ShardRuntime,
     readonly catalog: TableCatalog,
+    private readonly clocks: ClockDefaults,
   ) {
     this.functions = new FunctionCatalog(
       new Map(homeFirst(runtime).map((node) => [node, runtime.pool(node).facts.version])),
@@ -341,56 +350,86 @@ export class StatementEngine implements StatementWriter {
     parameters: readonly unknown[],
     context: StatementContext,
   ): Promise<{ readonly text: string; readonly parameters: readonly unknown[] } | undefined> {
-    const { carried, analysis, parsed, parameterCount } = statement
+    const { carried, analysis, parameterCount } = statement
     if (!carried || parameterCount !== parameters.length) return undefined
     const { transaction } = context.access
     const place = this.onePlace(statement, parameters, context)
     const node = transaction?.firstNode ?? place?.shard.node ?? this.someShard(analysis)?.node
     if (node === undefined || node === place?.shard.node || (place && !transaction)) return undefined
-    return this.carriedFrom(node, { parsed, statement: statement.statement, carried, parameters, context })
+    return this.carriedFrom(node, { statement: statement.statement, carried, parameters, context })
+  }
+
+  /** False only for texts that certainly say nothing of the time, and take no default that does. */
+  mayTellTime(text: string): boolean {
+    return timeWords.test(text) || this.clocks.mayTake(text)
   }
 
   /**
-   * A statement of the home node alone, with the time of a transaction that began on another node. undefined where it says
-   * nothing of the time.
+   * A statement of one node, as TypeORM makes it for a shard or the application for the home node, with the time of a
+   * transaction that began on another node. undefined where it says nothing of the time, and on the node that began.
    */
   async withTransactionTime(
-    text: string,
-    parameters: readonly unknown[],
+    { node, text, parameters }: NodeText,
     context: StatementContext,
-  ): Promise<{ readonly text: string; readonly parameters: readonly unknown[] } | undefined> {
-    const node = context.access.transaction?.firstNode
-    if (node === undefined || node === this.runtime.map.home || !timeWords.test(text)) return undefined
+  ): Promise<NodeText | undefined> {
+    const { transaction } = context.access
+    const first = transaction?.firstNode
+    if (first === undefined) return undefined
     await loadParser()
+    const timed = this.timedStatement(text)
+    if (!timed || timed.parameterCount !== parameters.length) return undefined
+    if (first !== node) return { node, ...(await this.carriedFrom(first, { ...timed, parameters, context })) }
+    // Before its own statement, which the others would wait for.
+    transaction?.time().catch(() => undefined)
+    return undefined
+  }
+
+  private timedStatement(text: string): TimedStatement | undefined {
     const parsed = parseStatement(text)
-    const [statement, another] = parsed?.statements ?? []
-    if (!parsed || !statement || another || (parametersOf(statement).at(-1) ?? 0) !== parameters.length)
-      return undefined
-    await this.functions.ofAny()
-    const carried = carriedCalls(statement, this.functions)
-    return carried?.hasClock ? this.carriedFrom(node, { parsed, statement, carried, parameters, context }) : undefined
+    const [written, another] = parsed?.statements ?? []
+    if (!parsed || !written || another) return undefined
+    const known = this.timed.get(parsed)
+    if (known) return known.statement
+    const statement = this.clocks.written(written)
+    const carried = carriedCalls(statement, noFunctions)
+    const isTimed = carried?.hasClock === true || statement !== written
+    const timed =
+      carried && isTimed ? { statement, carried, parameterCount: parametersOf(statement).at(-1) ?? 0 } : undefined
+    this.timed.set(parsed, { statement: timed })
+    return timed
   }
 
   private async carriedFrom(
     node: string,
-    { parsed, statement, carried, parameters, context }: Carrying,
+    { statement, carried, parameters, context }: Carrying,
   ): Promise<{ readonly text: string; readonly parameters: readonly unknown[] }> {
+    const values = await this.carriedValues(node, { carried, parameters, context })
+    const types = JSON.stringify(values.map(({ type }) => type))
+    const known = this.carriedTexts.get(statement)
+    const template =
+      known?.types === types ? known.template : withCarriedValues(statement, carried, values, parameters.length + 1)
+    this.carriedTexts.set(statement, { types, template })
+    return {
+      text: template.text,
+      parameters: pick(template.parameters, [...parameters, ...values.map((value) => value.text)]),
+    }
+  }
+
+  /** A transaction remembers its time; everything else is asked of the node. */
+  private async carriedValues(
+    node: string,
+    { carried, parameters, context }: Pick<Carrying, 'carried' | 'parameters' | 'context'>,
+  ): Promise<readonly CarriedValue[]> {
+    const { transaction } = context.access
+    const ofTime = transaction?.firstNode === node ? valuesOfTime(carried) : undefined
+    if (transaction && ofTime) return ofTime(await transaction.time())
     const question = carriedQuestion(carried)
     const asked = pick(question.parameters, parameters)
     const shard = this.shardOn(node)
     const [row = {}] = shard
       ? await this.askShard(shard, question.text, asked, context)
       : await askHome(question.text, asked, context)
-    const values = carriedAnswer(carried, row)
-    const types = JSON.stringify(values.map(({ type }) => type))
-    const known = this.carriedTexts.get(parsed)
-    const template =
-      known?.types === types ? known.template : withCarriedValues(statement, carried, values, parameters.length + 1)
-    this.carriedTexts.set(parsed, { types, template })
-    return {
-      text: template.text,
-      parameters: pick(template.parameters, [...parameters, ...values.map((value) => value.text)]),
-    }
+    return carriedAnswer(carried, row)
   }
 
   /**
