@@ -61,6 +61,7 @@ export abstract class Hurtful {
   @CreateDateColumn({ type: 'timestamptz' }) createdAt!: Date
   @UpdateDateColumn({ type: 'timestamptz' }) updatedAt!: Date
   @DeleteDateColumn({ type: 'timestamptz' }) deletedAt!: Date | null
+  @Column({ type: 'timestamptz', default: () => `now() - interval '1 hour'` }) noted!: Date
 }
 
 /** The primary key is the shard key. */

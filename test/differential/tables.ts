@@ -1,5 +1,6 @@
 import type { Client } from 'pg'
 import type { EntityMetadata } from 'typeorm'
+import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata'
 import type { EntityName } from './entities'
 import { entities } from './entities'
 import type { Side, Table } from './world'
@@ -23,8 +24,45 @@ export async function contents(
       for (const { entity, row } of result.rows) rows.get(entity)?.push(row)
     }),
   )
-  return Object.fromEntries([...rows].map(([name, list]) => [name, list.sort()]))
+  const sorted = [...rows].map(([name, list]) => [name, list.sort()])
+  return { ...Object.fromEntries(sorted), times: await timesOf(side, names) }
 }
+
+/**
+ * For each column of times that the database made, how many rows have the same: not which times these are, but that rows of one
+ * transaction have one.
+ */
+async function timesOf(side: Side, names: readonly EntityName[]): Promise<readonly string[]> {
+  const tables = side.tables.filter((table) => names.includes(table.entity))
+  const counts = new Map<string, Map<string, number>>()
+  await Promise.all(
+    [...groupByClient(tables)].map(async ([client, own]) => {
+      const arms = own.flatMap((table) => timesText(side, table) ?? [])
+      if (arms.length === 0) return
+      const result = await client.query<{ column: string; time: string; rows: number }>(arms.join(' UNION ALL '))
+      for (const { column, time, rows } of result.rows) {
+        const times = counts.get(column) ?? new Map<string, number>()
+        counts.set(column, times.set(time, (times.get(time) ?? 0) + rows))
+      }
+    }),
+  )
+  return [...counts].map(([column, times]) => `${column} ${[...times.values()].sort((a, b) => a - b)}`).sort()
+}
+
+function timesText({ dataSource }: Side, { entity, name }: Table): string | undefined {
+  const values = columnsStored(dataSource.getMetadata(entities[entity]))
+    .filter(isMade)
+    .map(({ databaseName }) => {
+      const value = `"${databaseName}"`
+      return `('${entity}.${databaseName}', CASE WHEN ${value} >= ${made} THEN ${value}::text END)`
+    })
+  if (values.length === 0) return undefined
+  return `SELECT c AS column, v AS time, count(*)::int AS rows FROM ${name}, LATERAL (VALUES ${values.join(', ')}) x(c, v) WHERE v IS NOT NULL GROUP BY c, v`
+}
+
+/** The database says when. */
+const isMade = ({ isCreateDate, isUpdateDate, isDeleteDate, default: given }: ColumnMetadata): boolean =>
+  isCreateDate || isUpdateDate || isDeleteDate || typeof given === 'function'
 
 /**
  * The number of rows of each entity, and the sum of their hashes: equal where the rows are, in whatever order, and cheaper than
@@ -47,7 +85,8 @@ export async function checksums(side: Side, names: readonly EntityName[]): Promi
       }
     }),
   )
-  return Object.fromEntries([...sums].map(([name, { rows, hash }]) => [name, `${rows} rows, ${hash}`]))
+  const texts = [...sums].map(([name, { rows, hash }]) => [name, `${rows} rows, ${hash}`])
+  return { ...Object.fromEntries(texts), times: (await timesOf(side, names)).join('; ') }
 }
 
 const rowText = (side: Side, table: Table): string => {
@@ -62,8 +101,7 @@ const columnsStored = ({ columns }: EntityMetadata) => columns.filter(({ isVirtu
 const columnsOf = ({ dataSource }: Side, { entity }: Table): readonly (readonly [name: string, value: string])[] =>
   columnsStored(dataSource.getMetadata(entities[entity])).map((column) => {
     const name = `"${column.databaseName}"`
-    const isMade = column.isCreateDate || column.isUpdateDate || column.isDeleteDate
-    const text = isMade ? `CASE WHEN ${name} >= ${made} THEN 'made' ELSE ${name}::text END` : `${name}::text`
+    const text = isMade(column) ? `CASE WHEN ${name} >= ${made} THEN 'made' ELSE ${name}::text END` : `${name}::text`
     return [column.databaseName, text]
   })
 
