@@ -32,7 +32,7 @@ number of its arguments. Where functions of one name differ, the strictest count
 | volatile | asked once a row, on the shard of the row; where it hangs on no row (in a subquery, a WITH or VALUES) asked once for all shards; in FROM refused |
 | volatile, and about the server (sequences, locks, settings, files) | refused |
 
-A column's default, such as that of \`@CreateDateColumn()\`, is computed by the node of the row: two nodes may differ by milliseconds.
+A default of an entity's column that is a clock (\`now()\`, \`CURRENT_DATE\`, \`now() + interval '1 day'\`) or the user, such as that of \`@CreateDateColumn()\`, is one value for all rows of a transaction, too. A default that calls a volatile function, or one of yours, is computed by the node of the row. So is a default that the entity does not name, and what a trigger says of the time.
 
 `
 

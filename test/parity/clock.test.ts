@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream'
 import {
   BaseEntity,
   Column,
@@ -6,12 +7,13 @@ import {
   DeleteDateColumn,
   Entity,
   type EntityManager,
+  MoreThan,
   PrimaryColumn,
   Raw,
   UpdateDateColumn,
 } from 'typeorm'
 import { describe, expect, it } from 'vitest'
-import { hash, Sharded, ShardedDataSource, ShardKey } from '../../src/index'
+import { hash, Sharded, ShardedDataSource, type ShardedRepository, ShardKey } from '../../src/index'
 import { onEveryTarget } from '../support/targets'
 
 const shards = { shards: 3 }
@@ -59,6 +61,9 @@ class Stay {
 
   @CreateDateColumn({ precision: 6 })
   createdAt!: Date
+
+  @Column('text', { default: () => 'SESSION_USER' })
+  by!: string
 }
 
 const many = () => Array.from({ length: 12 }, (_, id) => ({ id }))
@@ -200,12 +205,35 @@ describe('the time of rows that one transaction writes', () => {
         await manager.save(Stay, [{ id: 1 }, { id: 2 }])
         const columns = ['createdAt', 'updatedAt', 'at', 'seen']
         expect(await timesOf(manager, columns)).toEqual(once(columns))
+        for (const where of [
+          { seen: Raw((seen) => `${seen} = now()`) },
+          { id: MoreThan(0), at: Raw((at) => `${at} = now()`) },
+        ]) {
+          expect(await manager.countBy(Visit, where)).toBe(11)
+          expect(await manager.find(Visit, { where, order: { id: 'ASC' }, take: 20 })).toHaveLength(11)
+        }
         const [found] = await manager.query('SELECT count(*)::int AS n FROM stay WHERE "createdAt" = now()')
         expect(found.n).toBe(2)
         for (const { id } of many().slice(2)) {
           const [row] = await manager.query('SELECT "createdAt" = now() AS same FROM visit WHERE id = $1', [id])
           expect(row.same).toBe(true)
         }
+      })
+    })
+
+    it('is that of another node for the home node', async () => {
+      const { dataSource } = target
+      const nodeOf = (id: number) =>
+        dataSource instanceof ShardedDataSource ? dataSource.locate(Visit, id).node : undefined
+      const home = dataSource instanceof ShardedDataSource ? dataSource.shards()[0]?.node : undefined
+      const elsewhere = many().find(({ id }) => nodeOf(id) !== home)?.id ?? 1
+      await dataSource.transaction(async (manager) => {
+        await manager.insert(Visit, { id: elsewhere })
+        const [stay] = await manager.save(Stay, [{ id: 1 }, { id: 2 }])
+        const [visit] = await manager.query('SELECT "createdAt"::text AS time, session_user AS by FROM visit')
+        const stays = await manager.query('SELECT DISTINCT "createdAt"::text AS time, "by" FROM stay')
+        expect(stays).toEqual([visit])
+        expect(stay?.createdAt).toEqual((await manager.findOneByOrFail(Visit, { id: elsewhere })).createdAt)
       })
     })
 
@@ -223,6 +251,26 @@ describe('the time of rows that one transaction writes', () => {
       if (!(dataSource instanceof ShardedDataSource)) return
       await dataSource.getRepository(Visit).load(many())
       expect(await timesOf(dataSource, inserted())).toEqual(once(inserted()))
+    })
+
+    it('is that of streams', async () => {
+      const { dataSource } = target
+      if (!(dataSource instanceof ShardedDataSource)) return
+      await dataSource.transaction(async (manager) => {
+        await manager.insert(Visit, many())
+        const visits = manager.getRepository(Visit) as ShardedRepository<Visit>
+        const where = { at: Raw((at: string) => `${at} = now()`) }
+        let found = 0
+        for await (const _ of visits.stream({ where, order: { id: 'ASC' } })) found += 1
+        expect(found).toBe(12)
+        for (const { id } of many()) {
+          const rows: Readable = await manager
+            .createQueryBuilder(Visit, 'v')
+            .where('v.id = :id AND v.at = now()', { id })
+            .stream()
+          expect(await rows.toArray()).toHaveLength(1)
+        }
+      })
     })
 
     it('is the column’s own where a row gives one', async () => {

@@ -251,11 +251,12 @@ export class ShardAccess {
   ): Promise<readonly Row[]> {
     const [name = ''] = shards
     const client = new BoundClient(connection, (bound) => bound, onlyOf(shards), fuse)
-    const { dataSource } = this.runtime.handle({ name })
-    if (this.transaction)
-      return new ParticipantQueryRunner(dataSource, client, this.transaction, { isBound: true }).query(text, [
-        ...parameters,
-      ])
+    const { dataSource, shard } = this.runtime.handle({ name })
+    if (this.transaction) {
+      const told = (await this.transaction.inTime({ node: shard.node, text, parameters })) ?? { text, parameters }
+      const runner = new ParticipantQueryRunner(dataSource, client, this.transaction, { isBound: true })
+      return runner.query(told.text, [...told.parameters])
+    }
     const runner = new ShardQueryRunner(dataSource, { client, isBound: true })
     try {
       return await runner.query(text, [...parameters])
