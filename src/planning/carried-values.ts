@@ -1,5 +1,7 @@
 import type { Node } from '@pgsql/types'
 import type { CarriedCalls } from '../routing/carried-calls'
+import { transactionClock } from '../routing/distribution/function-lists'
+import { nameOfCall } from '../routing/known-functions'
 import { isStar } from '../sql/is-star'
 import { functionNode, selectNode, stringNode, targetNode } from '../sql/nodes'
 import { outputName } from '../sql/output-name'
@@ -51,7 +53,8 @@ export function valuesOfTime({ expressions }: CarriedCalls): ((time: string) => 
 
 /** The casts that make a clock of the time of the transaction. */
 function typeOfTime(expression: Node): string | undefined {
-  if ('FuncCall' in expression) return 'timestamptz'
+  if ('FuncCall' in expression)
+    return transactionClock.has(nameOfCall(expression.FuncCall as TreeObject)) ? 'timestamptz' : undefined
   const { op = '', typmod = -1 } = 'SQLValueFunction' in expression ? expression.SQLValueFunction : {}
   const [, name = ''] = /^SVFOP_([A-Z_]+?)(?:_N)?$/.exec(op) ?? []
   const cast = castsOfTime[name]
