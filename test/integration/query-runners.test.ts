@@ -189,7 +189,8 @@ describe('query runners', () => {
     await dataSource.transaction(async (given) => {
       const manager = given as typeof dataSource.manager
       const { id } = await manager.findOneByOrFail(Customer, { name: '3' })
-      for (const { name } of dataSource.shards(Customer)) await manager.onShard(name).query('UPDATE "customer" SET name = name')
+      for (const { name } of dataSource.shards(Customer))
+        await manager.onShard(name).query('UPDATE "customer" SET name = name')
       asked = (runner) => runner.query('SELECT count(*)::int AS n FROM "customer"')
       await manager.findOneByOrFail(Customer, { id })
     })
@@ -197,7 +198,9 @@ describe('query runners', () => {
   })
 
   it('that wait for each other by statements with a hint are refused when the circle closes', async () => {
-    const [near, far] = ['a', 'b'].map((node) => dataSource.shards(Customer).find((shard) => shard.node === node)?.name ?? '')
+    const [near, far] = ['a', 'b'].map(
+      (node) => dataSource.shards(Customer).find((shard) => shard.node === node)?.name ?? '',
+    )
     const update = (runner: QueryRunner, shard = '') =>
       (runner.manager as typeof dataSource.manager).onShard(shard).query('UPDATE "customer" SET name = name')
     // One connection of five is left to others.
