@@ -25,8 +25,9 @@ const run = (command: string, args: readonly string[], cwd: string): string =>
 const tool = (name: string): string => join(root, 'node_modules', '.bin', name)
 
 const pack = (): Packed => {
-  // `prepack` builds, and its lines go before the JSON.
-  const output = run('npm', ['pack', '--json', '--pack-destination', folder], root)
+  // `prepack` builds, and its lines go before the JSON. `--built`: that was done.
+  const scripts = process.argv.includes('--built') ? ['--ignore-scripts'] : []
+  const output = run('npm', ['pack', '--json', '--pack-destination', folder, ...scripts], root)
   const [packed]: Packed[] = JSON.parse(output.slice(output.search(/^\[$/m)))
   if (packed === undefined) throw new Error('npm pack told of no package.')
   return packed
