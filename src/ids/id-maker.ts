@@ -18,7 +18,7 @@ export interface IdMaker {
   refill(slot: number | undefined, count: number): Promise<void>
 }
 
-/** Others may take what was reserved in between; who is so unlucky as often as this is told. */
+/** Other callers may take the reserved ids first. After this many attempts we give up with `ID_TOO_FAR_AHEAD`. */
 const maxRefills = 32
 
 /** The next id. @throws what `refill` throws */

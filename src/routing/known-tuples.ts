@@ -4,8 +4,8 @@ type Known = readonly (readonly string[] | undefined)[]
 type Tuples = readonly (readonly string[])[]
 
 /**
- * The values of all columns together that a predicate allows; undefined where it allows others too, or more than `most`. None
- * where it contradicts itself. Of an AND one part is enough, of an OR all are needed.
+ * The values of all columns together that a predicate allows; undefined where it allows others too, or more than `most`.
+ * Empty if the predicate is contradictory. One known conjunct is enough for AND; OR needs every branch.
  */
 export function knownTuples(
   predicate: Predicate,

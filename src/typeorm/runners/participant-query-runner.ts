@@ -39,7 +39,10 @@ export class ParticipantQueryRunner extends ShardQueryRunner {
   /** Its transaction's end releases it. */
   override async release(): Promise<void> {}
 
-  /** Lets the next operation start a transaction, as it does where it has work; it then is in this one, and so does not end it. */
+  /**
+   * Reports the runner as idle, so that TypeORM calls `startTransaction()`, which it does where it has work. That call joins the
+   * outer transaction, and the matching commit does nothing.
+   */
   onStart(told: () => Promise<void>): void {
     this.told = told
     this.hasStarted = false

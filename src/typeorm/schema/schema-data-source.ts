@@ -94,8 +94,8 @@ export class SchemaDataSource extends DataSource {
     if (shard?.layout !== 'schema' || (await this.hasSchema(shard.name))) return statements
     const { upQueries, downQueries } = statements
     return {
-      upQueries: [new Query(`CREATE SCHEMA "${shard.name}"`), new Query(markText(shard, null)), ...upQueries],
-      downQueries: [...downQueries, new Query(`DROP SCHEMA "${shard.name}"`)],
+      upQueries: [new Query(`CREATE SCHEMA ${quoted(shard.name)}`), new Query(markText(shard, null)), ...upQueries],
+      downQueries: [...downQueries, new Query(`DROP SCHEMA ${quoted(shard.name)}`)],
     }
   }
 
@@ -122,7 +122,7 @@ export class SchemaDataSource extends DataSource {
             : 'VIEW'
           : 'TABLE'
       const enums = await this.enumsOf(metadata, schema)
-      await this.pool.query(`DROP ${kind} IF EXISTS "${schema}"."${tableName}" CASCADE`)
+      await this.pool.query(`DROP ${kind} IF EXISTS ${quoted(schema)}.${quoted(tableName)} CASCADE`)
       for (const name of enums) await this.dropEnum(schema, name)
     }
     if (shard?.layout === 'schema') await this.dropEmptySchema(shard)
@@ -161,7 +161,7 @@ export class SchemaDataSource extends DataSource {
     const { cache } = this.target.template.options
     if (!cache || (typeof cache === 'object' && (cache.provider || (cache.type ?? 'database') !== 'database'))) return
     const name = (typeof cache === 'object' && cache.tableName) || 'query-result-cache'
-    await this.pool.query(`DROP TABLE IF EXISTS "${this.pool.facts.searchSchema}"."${name}"`)
+    await this.pool.query(`DROP TABLE IF EXISTS ${quoted(this.pool.facts.searchSchema)}.${quoted(name)}`)
   }
 
   /** The enum types that TypeORM made for a table: those of their names that the table's columns have. */
