@@ -356,6 +356,24 @@ describe('query runners', () => {
       expect(await dataSource.manager.count(Note)).toBe(0)
     })
   })
+
+  it('move rows at once in one transaction, each all or not at all', async () => {
+    const ids = [1, 2, 3, 4, 5, 6]
+    await dataSource.manager.insert(
+      Note,
+      ids.map((id) => ({ id })),
+    )
+    const settled = await dataSource.transaction(async (manager) => {
+      const notes = (manager as typeof dataSource.manager).getRepository(Note)
+      const found = await notes.find({ order: { id: 'ASC' } })
+      await notes.delete({ id: 3 })
+      return Promise.allSettled(found.map((note) => notes.move(note, note.id + 100)))
+    })
+    expect(settled.map(({ status }) => status === 'fulfilled')).toEqual(ids.map((id) => id !== 3))
+    const stored = await dataSource.manager.find(Note, { order: { id: 'ASC' } })
+    expect(stored.map(({ id }) => id)).toEqual([101, 102, 104, 105, 106])
+    await dataSource.getRepository(Note).acrossShards().deleteAll()
+  })
 })
 
 const rowsOf = (length: number): { name: string }[] => Array.from({ length }, (_, index) => ({ name: `${index}` }))

@@ -29,6 +29,7 @@ import type { Shard } from '../../topology/shard'
 import { commitTransaction } from '../../transactions/commit-transaction'
 import { NodeTransaction } from '../../transactions/node-transaction'
 import type { Participant } from '../../transactions/participant'
+import { SavepointTurns } from '../../transactions/savepoint-turns'
 import { type HeldSetting, SessionScript } from '../../transactions/session-script'
 import { UndoLog } from '../../transactions/undo-log'
 import { BoundClient } from '../runners/bound-client'
@@ -89,6 +90,7 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
   /** The commit or rollback that was asked for last, until the nodes have ended. */
   private lastEnd: Promise<void> | undefined
   private readonly undone = new UndoLog()
+  private readonly savepoints = new SavepointTurns()
   /** What the session was told, which every node of a transaction is told. */
   readonly script = new SessionScript()
   private readonly control = new SessionControl(this)
@@ -277,7 +279,11 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
     throw new RangeError('A statement for a shard names a table of it.')
   }
 
-  async atomically<T>(work: () => Promise<T>): Promise<T> {
+  atomically<T>(work: () => Promise<T>): Promise<T> {
+    return this.savepoints.run(() => this.inSavepoint(work))
+  }
+
+  private async inSavepoint<T>(work: () => Promise<T>): Promise<T> {
     const depth = this.transactionDepth
     const name = levelName(depth)
     await this.savepoint(name)
