@@ -1,6 +1,7 @@
 import type { PoolClient, QueryResult, Submittable } from 'pg'
 import { from as copyFrom } from 'pg-copy-streams'
 import { ShardedError } from '../errors/sharded-error'
+import { maxParameters } from '../sql/max-parameters'
 import { afterTurning } from './after-turning'
 import { atMost } from './at-most'
 import { connectionBroke, isConnectionError, type Place, unavailable } from './connection-errors'
@@ -33,9 +34,6 @@ interface Statement {
 
 /** Statements that may wait for one connection: more were asked for at once inside one transaction. */
 const maxWaiting = 10_000
-
-/** PostgreSQL's protocol counts parameters in two bytes: of more, a server sees their number less 65,536. */
-const maxParameters = 65_535
 
 /** A cancel request may meet the server between two messages of a statement, where it is ignored: it is sent again after this. */
 const cancelAgainMs = 500

@@ -3,6 +3,11 @@ export const undefinedTable = '42P01'
 
 /** Of any statement, after one of its transaction has failed. */
 export const failedTransaction = '25P02'
+/** Of a role that may create no table: no privilege, a read-only database, no schema to create tables in. */
+const creationRefused: ReadonlySet<string> = new Set(['42501', '25006', '3F000'])
+
+/** True where a server does not let its role create a table, which no repetition changes. */
+export const refusesCreation = (error: unknown): boolean => creationRefused.has(sqlState(error) ?? '')
 
 /**
  * The SQLSTATE of a server's error, also inside TypeORM's QueryFailedError, which takes over its fields; undefined for an

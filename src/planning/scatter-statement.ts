@@ -1,6 +1,7 @@
 import { pushAll } from '../collections/push-all'
 import { pushTo } from '../collections/push-to'
 import { Remembered } from '../collections/remembered'
+import { maxParameters } from '../sql/max-parameters'
 import type { Shard } from '../topology/shard'
 import { bindShardNames } from './bind-shard-names'
 
@@ -37,9 +38,6 @@ export interface NodeStatement {
   readonly text: string
   readonly parameters: readonly unknown[]
 }
-
-/** The protocol's limit on parameters in one statement. */
-const maxParameters = 65_535
 
 /**
  * One statement a node: `(arm) UNION ALL (arm) … ORDER BY … LIMIT k`. Each arm keeps its own ORDER BY and LIMIT, so that

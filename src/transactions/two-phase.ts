@@ -1,6 +1,6 @@
 import { ShardedError } from '../errors/sharded-error'
 import type { NodePool } from '../execution/node-pool'
-import { sqlState } from '../execution/sql-state'
+import { refusesCreation } from '../execution/sql-state'
 import type { CommitContext } from './commit-two-phase'
 import type { ControlPoint, ControlPoints } from './control-point'
 import { DecisionLog } from './decision-log'
@@ -88,9 +88,6 @@ export class TwoPhase implements CommitContext {
   }
 }
 
-/** SQLSTATEs: no privilege, a read-only database, no schema to create tables in. */
-const lacking = new Set(['42501', '25006', '3F000'])
-
 async function openLog(pool: NodePool): Promise<DecisionLog> {
   if (pool.facts.maxPreparedTransactions === 0) throw unavailable(pool.name, 'its max_prepared_transactions is 0')
   const log = await openTables(pool)
@@ -103,7 +100,7 @@ async function openTables(pool: NodePool): Promise<DecisionLog> {
     return await DecisionLog.open(pool)
   } catch (cause) {
     // What passes must not make a process best-effort for as long as it lives.
-    if (!lacking.has(sqlState(cause) ?? '')) throw cause
+    if (!refusesCreation(cause)) throw cause
     throw unavailable(
       pool.name,
       `its decision log cannot be created: ${cause instanceof Error ? cause.message : cause}`,

@@ -1,9 +1,7 @@
 import type { ObjectLiteral } from 'typeorm'
 import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata'
+import { maxParameters } from '../../sql/max-parameters'
 import { maxArrayCharacters } from './column-arrays'
-
-/** Parameters of a statement, by the protocol. An insert of no more cells is one statement, as it is TypeORM's. */
-const maxParameters = 65_535
 
 /** Rows of one statement of arrays: no fewer than a statement of parameters can have. */
 const maxArrayRows = maxParameters
@@ -13,6 +11,7 @@ export function insertBatches(
   rows: readonly ObjectLiteral[],
   columns: readonly ColumnMetadata[],
 ): readonly (readonly ObjectLiteral[])[] {
+  // One statement, as it is TypeORM's.
   if (rows.length * columns.length <= maxParameters) return [rows]
   const batches: ObjectLiteral[][] = []
   let batch: ObjectLiteral[] = []
