@@ -3,6 +3,7 @@ export const undefinedTable = '42P01'
 
 /** Of any statement, after one of its transaction has failed. */
 export const failedTransaction = '25P02'
+
 /** Of a role that may create no table: no privilege, a read-only database, no schema to create tables in. */
 const creationRefused: ReadonlySet<string> = new Set(['42501', '25006', '3F000'])
 

@@ -301,7 +301,7 @@ export class RowLoad {
     const { access, binding } = this.context
     const { dataSource, bind } = access.runtime.handle(chunk.shard)
     const client = new BoundClient(connection, bind, chunk.shard.name, this.settings.fuse)
-    const runner = new ShardQueryRunner(dataSource, { client, isBound: true })
+    const runner = new ShardQueryRunner(dataSource, { client, hasOwnWords: false })
     const stored = await storedKeys(runner.manager, binding.metadata, chunk.rows).finally(() => runner.release())
     if (stored.size === 0) this.caughtUp.add(chunk.shard)
     return [...chunk.rows.entries()].flatMap(([place, row]) =>

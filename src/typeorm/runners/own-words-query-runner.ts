@@ -19,7 +19,7 @@ interface ShardSource {
 /** A query runner of one shard: what the application's own words name in its statements is bound, read elsewhere, or refused. */
 export class OwnWordsQueryRunner extends PostgresQueryRunner {
   declare readonly manager: EntityManager
-  /** @param words undefined for statements that were bound before */
+  /** @param words undefined where no words of the application stand in its statements */
   constructor(
     private readonly shardSource: ShardSource,
     mode: ReplicationMode,

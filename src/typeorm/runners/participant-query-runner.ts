@@ -19,9 +19,9 @@ export class ParticipantQueryRunner extends ShardQueryRunner {
     source: ShardSource,
     private readonly boundClient: BoundClient,
     private readonly part: ShardTransaction,
-    { isBound = false }: { readonly isBound?: boolean } = {},
+    { hasOwnWords = true }: { readonly hasOwnWords?: boolean } = {},
   ) {
-    super(source, { client: boundClient, application: part, isBound })
+    super(source, { client: boundClient, application: part, hasOwnWords })
   }
 
   override get transaction(): ShardTransaction {

@@ -254,10 +254,10 @@ export class ShardAccess {
     const { dataSource, shard } = this.runtime.handle({ name })
     if (this.transaction) {
       const told = (await this.transaction.inTime({ node: shard.node, text, parameters })) ?? { text, parameters }
-      const runner = new ParticipantQueryRunner(dataSource, client, this.transaction, { isBound: true })
+      const runner = new ParticipantQueryRunner(dataSource, client, this.transaction, { hasOwnWords: false })
       return runner.query(told.text, [...told.parameters])
     }
-    const runner = new ShardQueryRunner(dataSource, { client, isBound: true })
+    const runner = new ShardQueryRunner(dataSource, { client, hasOwnWords: false })
     try {
       return await runner.query(text, [...parameters])
     } finally {

@@ -30,8 +30,8 @@ export interface ShardQueryRunnerSettings {
   /** The application's runner that it is a part of. Without one it opens its own, when that is needed. */
   readonly application?: ShardTransaction
   readonly fuse?: Fuse | undefined
-  /** Its statements are bound to the shard already. */
-  readonly isBound?: boolean
+  /** The application's own words may stand in its statements, and are looked at: see `OwnWords`. Default: true. */
+  readonly hasOwnWords?: boolean
 }
 
 /**
@@ -48,7 +48,7 @@ export class ShardQueryRunner extends OwnWordsQueryRunner {
     protected readonly source: ShardSource,
     private readonly settings: ShardQueryRunnerSettings = {},
   ) {
-    super(source, settings.mode ?? 'master', settings.isBound ? undefined : source.words)
+    super(source, settings.mode ?? 'master', settings.hasOwnWords === false ? undefined : source.words)
     this.applicationRunner = settings.application
     this.broadcaster = new GuardedBroadcaster(this, source.guard, source.shard)
     source.createEntityManager(this)
