@@ -329,6 +329,20 @@ describe('query runners', () => {
       })
     })
 
+    it.each([1, 12])('leave %i inserted objects the ids of their rows', async (count) => {
+      const afterInsert = () => {
+        throw new RangeError('after it')
+      }
+      const rows: { name: string; id?: string }[] = rowsOf(count)
+      await withSubscriber({ listenTo: () => Customer, afterInsert } as never, async () => {
+        await expect(customers().insert(rows)).rejects.toThrow('after it')
+      })
+      const stored = await customers().find({ order: { id: 'ASC' } })
+      expect(stored.map(({ id }) => id)).toEqual(
+        rows.map(({ id }) => id).sort((a, b) => (BigInt(a ?? 0) < BigInt(b ?? 0) ? -1 : 1)),
+      )
+    })
+
     it.each(['one shard', 'several shards'])('leave no promise to nobody: %s', async (where) => {
       const ids = Array.from({ length: 20 }, (_, id) => id)
       const shardOf = (id: number) => dataSource.locate(Note, id).shard

@@ -17,6 +17,7 @@ export class GivenIds {
   private readonly given = new Map<ObjectLiteral, GivenId>()
   /** Objects that are inserted without an id, which is made with their INSERT: see `make-ids.ts`. */
   private readonly expected = new Map<ObjectLiteral, EntityId>()
+  private isKept = false
   private readonly uuids: { readonly column: ColumnMetadata; readonly object: ObjectLiteral }[] = []
 
   /** Gives an object an id where it has none. @throws ShardedError what `nextId` throws */
@@ -56,8 +57,14 @@ export class GivenIds {
     return this.given.size === 0
   }
 
+  /** The rows are written, whatever becomes of the operation after that. */
+  keep(): void {
+    this.isKept = true
+  }
+
   /** After a write that failed: plain TypeORM would have given none. */
   takeBack(): void {
+    if (this.isKept) return
     for (const [object, { id }] of this.given) id.column.setEntityValue(object, undefined)
     for (const { column, object } of this.uuids) column.setEntityValue(object, undefined)
   }

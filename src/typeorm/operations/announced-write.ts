@@ -20,6 +20,12 @@ export interface InsertAnnouncement {
   readonly rows: readonly ObjectLiteral[]
 }
 
+export interface AnnouncedOptions {
+  readonly order?: WriteOrder | undefined
+  /** Called when the rows are written, before anybody hears of that. */
+  readonly onWritten?: (() => void) | undefined
+}
+
 export type Announcement = CriteriaAnnouncement | InsertAnnouncement
 
 /**
@@ -33,12 +39,13 @@ export async function announcedWrite<T>(
   { access, binding, openRunner }: OperationContext,
   announcement: Announcement,
   writes: readonly ShardWrite<T>[],
-  { order }: { readonly order?: WriteOrder | undefined } = {},
+  { order, onWritten }: AnnouncedOptions = {},
 ): Promise<readonly T[]> {
   const runner = access.transaction ?? openRunner()
   try {
     await tell(runner.broadcaster, 'Before', binding.metadata, announcement)
     const results = await writeShards(access, writes.map(toldHere), openRunner, { order })
+    onWritten?.()
     await tell(runner.broadcaster, 'After', binding.metadata, announcement)
     return results
   } finally {

@@ -13,7 +13,6 @@ import { PlainObjectToDatabaseEntityTransformer } from 'typeorm/query-builder/tr
 import type { UpsertOptions } from 'typeorm/repository/UpsertOptions'
 import { pushTo } from '../../collections/push-to'
 import { ShardedError } from '../../errors/sharded-error'
-import type { WriteOrder } from '../../lookups/write-order'
 import { keyText } from '../../routing/route'
 import type { Shard } from '../../topology/shard'
 import { type EntityBinding, keyOf, requireKey, shardOfKey } from '../binding/entity-binding'
@@ -39,7 +38,7 @@ import { carryChanged, movesTo, shownBefore } from '../writes/save-moved'
 import { saveOrder, upsertOrder } from '../writes/save-order'
 import { shownWithoutId } from '../writes/shown-without-id'
 import { type ShardWrite, writeShards } from '../writes/write-shards'
-import { type Announcement, announcedWrite, type CriteriaAnnouncement } from './announced-write'
+import { type AnnouncedOptions, type Announcement, announcedWrite, type CriteriaAnnouncement } from './announced-write'
 import { checkHintedPlace, checkWidth, hintedShard, type OperationContext, routeOperation } from './operation-context'
 
 /** A write by condition: what TypeORM does on one shard with that shard's criteria. */
@@ -158,18 +157,27 @@ async function writeEverywhere<T>(
   return announcement ? writeAnnounced(context, announcement, writes) : writeShards(access, writes, context.openRunner)
 }
 
-/** On one shard TypeORM tells of the write itself, but where it is in a transaction that one database would not have. */
+/**
+ * On one shard TypeORM tells of the write itself, but where it is in a transaction that one database would not have, and where
+ * it has to be known whether what failed is the write or who heard of it.
+ */
 function writeAnnounced<T>(
   context: OperationContext,
   announcement: Announcement,
   writes: readonly ShardWrite<T>[],
-  options: { readonly order?: WriteOrder | undefined } = {},
+  options: AnnouncedOptions = {},
 ): Promise<readonly T[]> {
   const { access, binding, openRunner } = context
-  return writes.length > 1 || access.runtime.lookups.maintains(binding.entity.group)
+  const isAsked = options.onWritten !== undefined && isHeard(context)
+  return writes.length > 1 || isAsked || access.runtime.lookups.maintains(binding.entity.group)
     ? announcedWrite(context, announcement, writes, options)
     : writeShards(access, writes, openRunner, options)
 }
+
+/** Somebody hears of inserts. */
+const isHeard = ({ access, binding }: OperationContext): boolean =>
+  binding.metadata.afterInsertListeners.length > 0 ||
+  binding.shards.some((shard) => access.runtime.handle(shard).dataSource.subscribers.length > 0)
 
 export async function updateAll(
   context: OperationContext,
@@ -337,7 +345,10 @@ async function insertRows(context: OperationContext, insertion: Insertion): Prom
   const ids = new GivenIds()
   const order = name === 'upsert' ? upsertOrder(context.binding, rows) : undefined
   try {
-    const result = await insertPlaced(context, await placeRows(context, { name, rows, ids }), insertion, order)
+    const places = await placeRows(context, { name, rows, ids })
+    // Which rows an upsert has left out, only its result tells.
+    const onWritten = ids.isEmpty || name === 'upsert' ? undefined : () => ids.keep()
+    const result = await insertPlaced(context, places, insertion, { order, onWritten })
     if (!ids.isEmpty) settleInsert(context.binding, ids, { name, rows, result })
     return result
   } catch (error) {
@@ -350,7 +361,7 @@ async function insertPlaced(
   context: OperationContext,
   places: ReadonlyMap<Shard, readonly number[]>,
   { given, work, workOnAll, isAlwaysOnAll }: Insertion,
-  order: WriteOrder | undefined,
+  options: AnnouncedOptions,
 ): Promise<InsertResult> {
   const { access, binding, openRunner } = context
   const rows = Array.isArray(given) ? given : [given]
@@ -358,7 +369,7 @@ async function insertPlaced(
   const [only = binding.shards[0], another] = places.keys()
   if (!another && !isAlwaysOnAll) {
     const whole = only ? [{ shard: only, work: (manager: EntityManager) => work(manager, given) }] : []
-    const [result] = await writeAnnounced(context, announcement, whole, { order })
+    const [result] = await writeAnnounced(context, announcement, whole, options)
     return result ?? new InsertResultClass()
   }
   if (workOnAll) {
@@ -381,7 +392,7 @@ async function insertPlaced(
           list.flatMap((place) => rows[place] ?? []),
         ),
     })),
-    { order },
+    options,
   )
   return mergeInsertResults(
     parts.flatMap(([, list], index) => (results[index] ? [{ places: list, result: results[index] }] : [])),
