@@ -1,17 +1,12 @@
 import type { Node, SelectStmt } from '@pgsql/types'
 import { ShardedError } from '../errors/sharded-error'
+import { type ClauseTerm, distinctOnOf, groupExpression, groupTerms } from '../routing/clause-term'
 import type { KnownFunctions } from '../routing/known-functions'
-import {
-  aggregatedParts,
-  groupExpression,
-  hasAggregate,
-  isAggregateNode,
-  isList,
-  sortExpression,
-} from '../routing/query-shape'
+import { aggregatedParts, hasAggregate, isAggregateNode } from '../routing/query-shape'
 import type { Scope } from '../routing/scope'
 import { isVolatileNode } from '../routing/volatile-calls'
 import { columnNode, functionNode, integerConstant, selectNode, sortNode, targetNode, typeCast } from '../sql/nodes'
+import { outputName } from '../sql/output-name'
 import {
   isSubquery,
   isTreeObject,
@@ -25,7 +20,7 @@ import {
 import { type AggregateNode, withParts } from './aggregate-parts'
 import { isConstantLink } from './constant-link'
 import { type PartialAggregate, partialAggregate } from './partial-aggregate'
-import { type ArmTemplate, constantOutput, expandedTargets, writtenTerm } from './rows-plan'
+import { type ArmTemplate, constantOutput, expandedTargets, sortTerm, writtenTerm } from './rows-plan'
 import { refuseNameless, type ShippedRows, shippedText, withShippedRows } from './shipped-rows'
 import type { ValueType } from './sort-form'
 import { type Template, templateOf } from './statement-template'
@@ -76,22 +71,16 @@ type Late = (types: readonly ValueType[]) => Node
 export function draftFinish(select: SelectStmt, scope: Scope, functions: KnownFunctions): FinishDraft {
   const targets = expandedTargets(select, scope)
   const whole: SelectStmt = { ...select, targetList: [...targets] }
-  const groups = (select.groupClause ?? []).map((node) => groupExpression(node, whole, scope))
+  const groups = (select.groupClause ?? []).map((node) => groupExpression(node, whole, scope, knownTerm))
+  const meant = (node: Node | undefined) => {
+    const term = sortTerm(node, whole, scope)
+    return { expression: term.expression, constant: constantOutput(term) }
+  }
   const sorts = (select.sortClause ?? []).flatMap((node) =>
-    'SortBy' in node
-      ? [
-          {
-            expression: sortExpression(node.SortBy.node, whole),
-            constant: constantOutput(node.SortBy.node, whole),
-            like: node.SortBy,
-          },
-        ]
-      : [],
+    'SortBy' in node ? [{ ...meant(node.SortBy.node), like: node.SortBy }] : [],
   )
-  const distinctOn = (select.distinctClause ?? [])
-    .filter((node) => Object.keys(node).length > 0)
-    .map((node) => ({ expression: sortExpression(node, whole), constant: constantOutput(node, whole) }))
-  const values = [...targets, ...sorts.map((sort) => sort.expression)]
+  const distinctOn = distinctOnOf(select).map(meant)
+  const values = [...targets, ...[...sorts, ...distinctOn].map(({ expression }) => expression)]
   const aggregated = [aggregatedParts(whole), select.havingClause]
   const isGrouped = groups.length > 0 || select.havingClause !== undefined || hasAggregate(aggregated, functions)
   const halves = isGrouped ? new GroupedHalves(groups, aggregated, functions) : new PlainHalves(functions)
@@ -152,6 +141,15 @@ export function draftFinish(select: SelectStmt, scope: Scope, functions: KnownFu
         ...(select.limitOption && { limitOption: select.limitOption }),
       }),
   }
+}
+
+function knownTerm({ expression, isUnknown }: ClauseTerm): Node {
+  if (!isUnknown) return expression
+  throw new ShardedError(
+    'STATEMENT_UNSUPPORTED',
+    `GROUP BY ${outputName(expression)} names an output, and may name a column of a part of FROM whose columns are not known: give the output another name, or name the columns of that part in its alias.`,
+    { details: { term: outputName(expression) } },
+  )
 }
 
 /** @param types of the columns that the shards give */
@@ -281,7 +279,7 @@ class GroupedHalves implements Halves {
     const isPlain = groups.every((group) => !('GroupingSet' in group))
     this.isPartial = isPlain && calls.every((call) => partialOf(call) !== undefined)
     this.dedupes = !this.isPartial && calls.every((call) => 'FuncCall' in call && call.FuncCall.agg_distinct === true)
-    this.plainGroups = groups.flatMap(groupParts)
+    this.plainGroups = groups.flatMap(groupTerms)
     for (const group of this.plainGroups) this.groupTexts.set(treeText(group), group)
   }
 
@@ -420,12 +418,6 @@ function needsRow(expression: Node, functions: KnownFunctions): boolean {
     return !found
   })
   return found
-}
-
-function groupParts(group: Node): readonly Node[] {
-  if ('GroupingSet' in group) return (group.GroupingSet.content ?? []).flatMap(groupParts)
-  if (isList(group)) return (group.RowExpr.args ?? []).flatMap(groupParts)
-  return [group]
 }
 
 const partialOf = (call: AggregateNode): PartialAggregate | undefined =>

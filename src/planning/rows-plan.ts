@@ -1,14 +1,8 @@
 import type { Node, SelectStmt, SortBy } from '@pgsql/types'
 import { ShardedError } from '../errors/sharded-error'
+import { type ClauseTerm, clauseTerm } from '../routing/clause-term'
 import type { KnownFunctions } from '../routing/known-functions'
-import {
-  aggregatedParts,
-  hasAggregate,
-  outputIndex,
-  sortExpression,
-  starColumns,
-  targetAt,
-} from '../routing/query-shape'
+import { aggregatedParts, hasAggregate, starColumns } from '../routing/query-shape'
 import { valuesColumns } from '../routing/range-columns'
 import type { Scope } from '../routing/scope'
 import type { StatementAnalysis } from '../routing/statement-analysis'
@@ -224,8 +218,9 @@ function sortOf(sort: SortBy, select: SelectStmt, scope: Scope): Sort {
     throw new ShardedError('ORDER_UNSUPPORTED', 'ORDER BY … USING an operator cannot be merged over shards.', {
       details: {},
     })
-  const expression = sortExpression(sort.node, select)
-  const constant = constantOutput(sort.node, select)
+  const term = sortTerm(sort.node, select, scope)
+  const { expression } = term
+  const constant = constantOutput(term)
   const descending = sort.sortby_dir === 'SORTBY_DESC'
   return {
     name: scope.column(expression)?.name ?? outputName(expression),
@@ -237,17 +232,16 @@ function sortOf(sort: SortBy, select: SelectStmt, scope: Scope): Sort {
   }
 }
 
+/** What a term of ORDER BY or DISTINCT ON means. */
+export const sortTerm = (node: Node | undefined, select: SelectStmt, scope: Scope): ClauseTerm =>
+  clauseTerm(node ?? { A_Const: { isnull: true } }, select, scope, 'sql92')
+
 /**
  * The ordinal of the output that a term means, where that output is a constant: written out, the constant would be an ordinal
  * itself, or no term at all.
  */
-export function constantOutput(node: Node | undefined, select: SelectStmt): Node | undefined {
-  if (!node) return undefined
-  const ordinal = 'A_Const' in node && node.A_Const.ival ? (node.A_Const.ival.ival ?? 0) : undefined
-  const position = ordinal ?? (outputIndex(node, select) ?? -1) + 1
-  const value = targetAt(select, position)
-  return value && 'A_Const' in value ? integerConstant(position) : undefined
-}
+export const constantOutput = ({ expression, ordinal }: ClauseTerm): Node | undefined =>
+  ordinal !== undefined && 'A_Const' in expression ? integerConstant(ordinal) : undefined
 
 function tieBreak(main: StatementAnalysis['main'], sorts: readonly Sort[], scope: Scope): readonly Sort[] {
   const [use] = main?.uses ?? []

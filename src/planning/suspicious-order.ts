@@ -1,8 +1,7 @@
 import type { Node, SelectStmt } from '@pgsql/types'
-import { targetAt } from '../routing/query-shape'
+import { bareName, distinctOnOf, groupTerms, outputsNamed, targetAt } from '../routing/clause-term'
 import { isStar } from '../sql/is-star'
-import { outputName } from '../sql/output-name'
-import { namesOf, treeText } from '../sql/tree'
+import { treeText } from '../sql/tree'
 
 /**
  * True where PostgreSQL may have to refuse the order or the groups of a query, and the query that is made of it would hide
@@ -11,35 +10,23 @@ import { namesOf, treeText } from '../sql/tree'
 export function hasSuspiciousOrder(select: SelectStmt): boolean {
   const { sortClause = [], groupClause = [], distinctClause, targetList = [] } = select
   const sorts = sortClause.flatMap((node) => ('SortBy' in node && node.SortBy.node ? [node.SortBy.node] : []))
+  const terms = [...sorts, ...groupClause.flatMap(groupTerms), ...distinctOnOf(select)]
   const hasStar = targetList.some((node) => 'ResTarget' in node && isStar(node.ResTarget.val))
   const isBeyond = (node: Node): boolean =>
     'A_Const' in node && (hasStar || node.A_Const.ival === undefined || !targetAt(select, node.A_Const.ival.ival ?? 0))
-  if ([...sorts, ...groupClause].some(isBeyond)) return true
-  if (sorts.some((node) => isAmbiguous(node, targetList))) return true
-  return distinctClause !== undefined && sorts.some((node) => !isShown(node, targetList))
+  if (terms.some((node) => isBeyond(node) || isAmbiguous(node, select))) return true
+  return distinctClause !== undefined && sorts.some((node) => !isShown(node, select))
 }
 
-const bareName = (node: Node): string | undefined => {
-  const names = 'ColumnRef' in node ? namesOf(node.ColumnRef.fields) : undefined
-  return names?.length === 1 ? names[0] : undefined
-}
-
-function isAmbiguous(node: Node, targets: readonly Node[]): boolean {
+function isAmbiguous(node: Node, select: SelectStmt): boolean {
   const name = bareName(node)
-  if (name === undefined) return false
-  const values = targets.flatMap((target) =>
-    'ResTarget' in target && (target.ResTarget.name ?? outputName(target.ResTarget.val)) === name
-      ? [treeText(target.ResTarget.val)]
-      : [],
-  )
-  return new Set(values).size > 1
+  const outputs = name === undefined ? [] : outputsNamed(name, select)
+  return new Set(outputs.map((ordinal) => treeText(targetAt(select, ordinal)))).size > 1
 }
 
-const isShown = (node: Node, targets: readonly Node[]): boolean =>
-  'A_Const' in node ||
-  targets.some(
-    (target) =>
-      'ResTarget' in target &&
-      ((target.ResTarget.name ?? outputName(target.ResTarget.val)) === bareName(node) ||
-        treeText(target.ResTarget.val) === treeText(node)),
-  )
+function isShown(node: Node, select: SelectStmt): boolean {
+  const name = bareName(node)
+  if ('A_Const' in node || (name !== undefined && outputsNamed(name, select).length > 0)) return true
+  const text = treeText(node)
+  return (select.targetList ?? []).some((target) => 'ResTarget' in target && treeText(target.ResTarget.val) === text)
+}

@@ -1,8 +1,9 @@
-import type { Node, RowExpr, SelectStmt } from '@pgsql/types'
+import type { Node, SelectStmt } from '@pgsql/types'
 import { isStar } from '../sql/is-star'
-import { columnNode } from '../sql/nodes'
+import { columnNode, targetNode } from '../sql/nodes'
 import { outputName } from '../sql/output-name'
 import { isTreeObject, namesOf, type TreeObject, visitOwn } from '../sql/tree'
+import { clauseTerm, distinctOnOf, groupExpression } from './clause-term'
 import { writtenStar } from './join-columns'
 import { isAggregateFunction, type KnownFunctions } from './known-functions'
 import { rowColumns, valuesColumns } from './range-columns'
@@ -61,69 +62,30 @@ function starOfAlias(alias: string, scope: Scope): readonly StarColumn[] | undef
   return item.columns.map(({ name, base }) => ({ name, base, expression: columnNode(alias, name) }))
 }
 
+/** A query with its stars written out; undefined where their columns are not known. */
+export function withoutStars(select: SelectStmt, scope: Scope): SelectStmt | undefined {
+  const targetList: Node[] = []
+  for (const node of select.targetList ?? []) {
+    const star = 'ResTarget' in node && isStar(node.ResTarget.val) ? node.ResTarget.val : undefined
+    const columns = star && starColumns(star, scope)
+    if (star && !columns) return undefined
+    targetList.push(...(columns ? columns.map(({ expression, name }) => targetNode(expression, name)) : [node]))
+  }
+  return { ...select, targetList }
+}
+
 /** The columns of GROUP BY, with ordinals and names of outputs resolved. */
 export function groupColumns(select: SelectStmt, scope: Scope): readonly (BaseColumn | undefined)[] {
-  return (select.groupClause ?? []).map((node) => scope.column(groupExpression(node, select, scope)))
-}
-
-/** What a term of GROUP BY means: an ordinal and the name of an output stand for that output, in grouping sets as well. */
-export function groupExpression(node: Node, select: SelectStmt, scope: Pick<Scope, 'column'>): Node {
-  const inner = (parts: readonly Node[] = []): Node[] => parts.map((part) => groupExpression(part, select, scope))
-  if ('GroupingSet' in node && node.GroupingSet.content)
-    return { GroupingSet: { ...node.GroupingSet, content: inner(node.GroupingSet.content) } }
-  if (isList(node)) return { RowExpr: { ...node.RowExpr, args: inner(node.RowExpr.args) } }
-  if ('A_Const' in node && node.A_Const.ival) return targetAt(select, node.A_Const.ival.ival ?? 0) ?? node
-  // A name of an input column comes before that of an output.
-  if (scope.column(node)) return node
-  return outputNamed(node, select) ?? node
-}
-
-/** `(a, b)` in GROUP BY is no row: it lists terms. */
-export const isList = (node: Node): node is { RowExpr: RowExpr } =>
-  'RowExpr' in node && node.RowExpr.row_format === 'COERCE_IMPLICIT_CAST'
-
-export function targetAt(select: SelectStmt, ordinal: number): Node | undefined {
-  const node = select.targetList?.[ordinal - 1]
-  return node && 'ResTarget' in node ? node.ResTarget.val : undefined
-}
-
-/** The output that a bare name in GROUP BY or ORDER BY means. An output without an alias has a name as well. */
-export function outputNamed(node: Node, select: SelectStmt): Node | undefined {
-  const index = outputIndex(node, select)
-  return index === undefined ? undefined : targetAt(select, index + 1)
-}
-
-/** The position, from 0, of the output that a bare name in GROUP BY or ORDER BY means. */
-export function outputIndex(node: Node, select: SelectStmt): number | undefined {
-  if (!('ColumnRef' in node)) return undefined
-  const names = namesOf(node.ColumnRef.fields)
-  if (names?.length !== 1) return undefined
-  const index = (select.targetList ?? []).findIndex(
-    (target) => 'ResTarget' in target && (target.ResTarget.name ?? outputName(target.ResTarget.val)) === names[0],
-  )
-  return index < 0 ? undefined : index
-}
-
-/** What a term of ORDER BY or DISTINCT ON means: a bare name is an output's before it is a column's; a number is an ordinal. */
-export function sortExpression(node: Node | undefined, select: SelectStmt): Node {
-  if (!node) return { A_Const: { isnull: true } }
-  if ('A_Const' in node && node.A_Const.ival) return targetAt(select, node.A_Const.ival.ival ?? 0) ?? node
-  return outputNamed(node, select) ?? node
+  const whole = withoutStars(select, scope)
+  return (select.groupClause ?? []).map((node) => whole && scope.column(groupExpression(node, whole, scope)))
 }
 
 /** The columns that DISTINCT, or DISTINCT ON, makes rows distinct by. */
 export function distinctColumns(select: SelectStmt, scope: Scope): readonly (BaseColumn | undefined)[] {
-  const on = (select.distinctClause ?? []).filter((node) => Object.keys(node).length > 0)
-  const outputs = outputsOf(select, scope)
-  if (on.length === 0) return outputs?.map(({ base }) => base) ?? []
-  return on.map((node) => {
-    if ('A_Const' in node && node.A_Const.ival) return outputs?.[(node.A_Const.ival.ival ?? 0) - 1]?.base
-    const [name, another] = 'ColumnRef' in node ? (namesOf(node.ColumnRef.fields) ?? []) : []
-    // The columns of an unknown star may have the name.
-    if (name === undefined || another !== undefined || !outputs) return outputs && scope.column(node)
-    const output = outputs.find((one) => one.name === name)
-    return output ? output.base : scope.column(node)
-  })
+  const on = distinctOnOf(select)
+  if (on.length === 0) return outputsOf(select, scope)?.map(({ base }) => base) ?? []
+  const whole = withoutStars(select, scope)
+  return on.map((node) => whole && scope.column(clauseTerm(node, whole, scope, 'sql92').expression))
 }
 
 /** The partitions of all windows; an empty one spans all rows. */
@@ -132,7 +94,7 @@ export function windowsOf(select: SelectStmt): readonly (readonly Node[])[] {
   const named = new Map<string, readonly Node[]>()
   for (const node of select.windowClause ?? [])
     if ('WindowDef' in node) named.set(node.WindowDef.name ?? '', node.WindowDef.partitionClause ?? [])
-  visitOwn([select.targetList, select.sortClause], (object) => {
+  visitOwn([select.targetList, select.sortClause, select.distinctClause], (object) => {
     const over = object['over']
     if (isTreeObject(over)) {
       const name = String(over['name'] ?? over['refname'] ?? '')

@@ -120,6 +120,13 @@ export class Scope {
     return !isOwn && (this.parent?.means(name) ?? false)
   }
 
+  /** Whether a part of this FROM clause itself has a column of the name; undefined where the columns of a part are not known. */
+  hasColumn(name: string): boolean | undefined {
+    const isKnown = this.items.some(({ columns }) => columns?.some((column) => column.name === name))
+    if (isKnown || this.merged.has(name)) return true
+    return this.items.some(({ columns }) => columns === undefined) ? undefined : false
+  }
+
   private unqualified(name: string): BaseColumn | undefined {
     if (this.merged.has(name)) return this.merged.get(name)
     const item = this.items.find((one) => one.columns?.some((column) => column.name === name))

@@ -737,8 +737,7 @@ class Analyser {
       )
     )
       return false
-    if (!distinctClause) return true
-    return this.holdsLocator(distinctColumns(select, scope), uses)
+    return !distinctClause || this.holdsLocator(distinctColumns(select, scope), uses)
   }
 
   private isNeverNull({ use, name }: BaseColumn): boolean {

@@ -1,5 +1,5 @@
 import { describe, it } from 'vitest'
-import { expectAlike, openSides } from './sides'
+import { expectAlike, expectRefused, openSides } from './sides'
 
 describe('a term of ORDER BY, GROUP BY or DISTINCT ON', () => {
   const sides = openSides()
@@ -42,4 +42,47 @@ describe('a term of ORDER BY, GROUP BY or DISTINCT ON', () => {
     'that two outputs may mean is a mistake: %s',
     (text) => expectAlike(sides, text),
   )
+})
+
+describe('a name in GROUP BY, ORDER BY and DISTINCT ON', () => {
+  const sides = openSides()
+
+  it.each([
+    `SELECT date_trunc('month', d)::date::text AS d, count(*) FROM (SELECT created::date AS d FROM ord) x GROUP BY d ORDER BY 1, 2`,
+    'SELECT lower(left(r.label, 1)) AS label, count(*) FROM ord o JOIN ref r ON r.id = o.qty GROUP BY label ORDER BY 2, 1',
+    'SELECT left(s, 1) AS s, count(*) FROM ord JOIN (VALUES (1, $$aa$$), (2, $$ab$$)) v(n, s) ON v.n = qty GROUP BY s ORDER BY 1, 2',
+    'SELECT left(s, 1) AS s, count(*) FROM ord JOIN (VALUES (1, $$aa$$), (2, $$ab$$)) v(n, s) ON v.n = qty GROUP BY ROLLUP (s) ORDER BY 1, 2',
+    'SELECT -qty AS qty, count(*) FROM ord GROUP BY qty ORDER BY qty',
+    'SELECT g / 2 AS g, count(*) FROM ord JOIN generate_series(0, 8) AS t(g) ON g = qty GROUP BY g ORDER BY 1, 2',
+  ])('GROUP BY means the column before the output: %s', (text) => expectAlike(sides, text))
+
+  it.each([
+    'SELECT DISTINCT ON (k) status AS k, id FROM ord ORDER BY k, id',
+    'SELECT DISTINCT ON (status) qty AS status FROM ord ORDER BY status',
+    'SELECT DISTINCT ON (label) left(o.status, 1) AS label, o.id FROM ord o JOIN ref r ON r.id = o.qty ORDER BY label, id',
+    'SELECT DISTINCT ON (2) id, qty FROM ord ORDER BY 2, id',
+    'SELECT -qty AS qty, id FROM ord ORDER BY qty, id LIMIT 7',
+    'SELECT DISTINCT ON (2) a.*, k FROM (SELECT id, status FROM ord) a JOIN (SELECT id, k FROM ord) b USING (id) ORDER BY 2, 1',
+    'SELECT DISTINCT ON (x) b.* FROM (SELECT id, k, k AS x FROM ord) a JOIN (SELECT id, k, status AS x FROM ord) b ON a.k = b.k AND a.id = b.id ORDER BY x, id',
+  ])('DISTINCT ON and ORDER BY mean the output before the column: %s', (text) => expectAlike(sides, text))
+
+  it.each([
+    'SELECT DISTINCT ON (k, ntile(2) OVER (ORDER BY id)) k, id FROM ord ORDER BY k, ntile(2) OVER (ORDER BY id), id',
+    'SELECT DISTINCT ON (k, ntile(2) OVER (ORDER BY id)) k FROM ord',
+    'SELECT DISTINCT ON (count(*)) count(*) AS n FROM ord GROUP BY k, status ORDER BY count(*)',
+    'SELECT DISTINCT ON (max(qty)) 1 AS one FROM ord',
+  ])('DISTINCT ON by what spans the shards: %s', (text) => expectAlike(sides, text))
+
+  it.each([
+    'SELECT DISTINCT ON (3) id FROM ord',
+    'SELECT id AS x, k AS x, count(*) FROM ord GROUP BY x',
+    'SELECT DISTINCT ON (x) id AS x, k AS x FROM ord',
+    'SELECT id AS x, k AS x, count(*) FROM ord GROUP BY ROLLUP (x)',
+  ])('is refused as one database refuses it: %s', (text) => expectAlike(sides, text))
+
+  it('is refused in GROUP BY where it may be a column of a part whose columns are not known', () =>
+    expectRefused(
+      sides,
+      `SELECT upper(w) AS w, count(*) FROM ord, unnest(string_to_array(status, 'e')) w GROUP BY w ORDER BY 1, 2`,
+    ))
 })
