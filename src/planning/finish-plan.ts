@@ -83,7 +83,7 @@ export function draftFinish(select: SelectStmt, scope: Scope, functions: KnownFu
   const values = [...targets, ...[...sorts, ...distinctOn].map(({ expression }) => expression)]
   const aggregated = [aggregatedParts(whole), select.havingClause]
   const isGrouped = groups.length > 0 || select.havingClause !== undefined || hasAggregate(aggregated, functions)
-  const halves = isGrouped ? new GroupedHalves(groups, aggregated, functions) : new PlainHalves(functions)
+  const halves = isGrouped ? new GroupedHalves(groups, aggregated, { functions, scope }) : new PlainHalves(functions)
   const late = (node: Node): Late => halves.late(node)
   const outerTargets = targets.flatMap((node) =>
     'ResTarget' in node && node.ResTarget.val
@@ -269,18 +269,24 @@ class GroupedHalves implements Halves {
   private readonly groupTexts = new Map<string, Node>()
   private readonly plainGroups: readonly Node[]
   private readonly dependents = new Map<string, Node>()
+  /** No grouping sets: every group has a value of each term. */
+  private readonly isPlain: boolean
+  private readonly functions: KnownFunctions
+  private readonly scope: Scope
 
   constructor(
     private readonly groups: readonly Node[],
     trees: readonly unknown[],
-    private readonly functions: KnownFunctions,
+    { functions, scope }: { readonly functions: KnownFunctions; readonly scope: Scope },
   ) {
+    this.functions = functions
+    this.scope = scope
     const calls = aggregatesIn(trees, functions)
-    const isPlain = groups.every((group) => !('GroupingSet' in group))
-    this.isPartial = isPlain && calls.every((call) => partialOf(call) !== undefined)
+    this.isPlain = groups.every((group) => !('GroupingSet' in group))
+    this.isPartial = this.isPlain && calls.every((call) => partialOf(call) !== undefined)
     this.dedupes = !this.isPartial && calls.every((call) => 'FuncCall' in call && call.FuncCall.agg_distinct === true)
     this.plainGroups = groups.flatMap(groupTerms)
-    for (const group of this.plainGroups) this.groupTexts.set(treeText(group), group)
+    for (const group of this.plainGroups) this.groupTexts.set(this.meaning(group), group)
   }
 
   get innerGroups(): readonly Node[] {
@@ -303,7 +309,7 @@ class GroupedHalves implements Halves {
     { expression, combined, told }: { expression: Node; combined: Map<object, Late>; told: (tree: unknown) => unknown },
   ): unknown {
     const node = object as unknown as Node
-    const group = this.groupTexts.get(treeText(node))
+    const group = this.groupTexts.get(this.meaning(node))
     // A constant is the group only where it is all of an output.
     if (group) return this.needsRow(group) || object === expression ? this.shipment.column(group) : undefined
     if (isConstantLink(object)) return node
@@ -315,14 +321,20 @@ class GroupedHalves implements Halves {
       combined.set(marker, this.aggregate(object as unknown as AggregateNode))
       return marker
     }
-    if ('ColumnRef' in object || isSubquery(object)) return this.dependent(node)
-    return undefined
+    if (!('ColumnRef' in object || isSubquery(object))) return undefined
+    if (this.isPlain) return this.dependent(node)
+    const refused = {}
+    // Later than what PostgreSQL itself refuses.
+    combined.set(refused, () => {
+      throw notInSets(node)
+    })
+    return refused
   }
 
   grouping(): readonly Node[] {
     const own = this.groups.map((group) =>
       replaceNodes(group, (object) => {
-        const found = this.groupTexts.get(treeText(object))
+        const found = this.groupTexts.get(this.meaning(object))
         return found && this.shipment.column(found)
       }),
     )
@@ -339,7 +351,7 @@ class GroupedHalves implements Halves {
    */
   private dependent(node: Node): Node {
     if (this.groups.length > 0) {
-      this.dependents.set(treeText(node), node)
+      this.dependents.set(this.meaning(node), node)
       return this.shipment.column(node)
     }
     if (!this.isPartial)
@@ -371,6 +383,11 @@ class GroupedHalves implements Halves {
     return found
   }
 
+  /** A text that expressions share which say the same of a row, however they spell its columns. */
+  private meaning(expression: unknown): string {
+    return treeText(replaceNodes(expression, (object) => this.scope.qualify(object as unknown as Node)))
+  }
+
   /** A row is shipped by its parts: PostgreSQL reads no row back whose type has no name. */
   private part(node: Node): Node {
     if ('RowExpr' in node)
@@ -400,6 +417,16 @@ function comparedLate(link: TreeObject, told: (tree: unknown) => unknown): unkno
   throw new ShardedError(
     'STATEMENT_UNSUPPORTED',
     'An aggregate or a window is compared with a subquery that asks something of a row.',
+    { details: {} },
+  )
+}
+
+/** A group of a grouping set has no value of what another set has, nor of what hangs on it. */
+function notInSets(node: Node): ShardedError {
+  const what = 'ColumnRef' in node ? `The column ${outputName(node)}` : 'A subquery'
+  return new ShardedError(
+    'STATEMENT_UNSUPPORTED',
+    `${what} stands beside grouping sets without being a term of them: make it one, or put the groups into a query of their own and select from that.`,
     { details: {} },
   )
 }

@@ -1,4 +1,5 @@
 import type { Node, RangeVar, SelectStmt } from '@pgsql/types'
+import { columnNode } from '../sql/nodes'
 import { namesOf, type TreeObject } from '../sql/tree'
 import { type KnownFunctions, noFunctions } from './known-functions'
 import type { ShardedTable } from './table-catalog'
@@ -125,6 +126,19 @@ export class Scope {
     const isKnown = this.items.some(({ columns }) => columns?.some((column) => column.name === name))
     if (isKnown || this.merged.has(name)) return true
     return this.items.some(({ columns }) => columns === undefined) ? undefined : false
+  }
+
+  /** A column of this FROM clause with the part that has it before its name: `status` and `o.status` are one. */
+  qualify(expression: Node): Node | undefined {
+    const names = 'ColumnRef' in expression ? namesOf(expression.ColumnRef.fields) : undefined
+    const [name = '', alias] = [...(names ?? [])].reverse()
+    // What a join merged is a column of neither side.
+    if (!names || (alias === undefined && this.merged.has(name))) return undefined
+    const isUnknown = alias === undefined && this.items.some(({ columns }) => columns === undefined)
+    const [item, another] = this.items.filter(
+      (one) => (alias ?? one.alias) === one.alias && one.columns?.some((column) => column.name === name),
+    )
+    return item && !another && !isUnknown ? columnNode(item.alias, name) : undefined
   }
 
   private unqualified(name: string): BaseColumn | undefined {

@@ -260,8 +260,12 @@ export const queryNodes = {
   GroupingSet: node<sql.GroupingSet>({
     sql: 'GROUPING SETS, ROLLUP, CUBE',
     rule: 'conditional',
-    says: 'Finished on one node, with the empty set.',
-    tests: ['test/parity/sql/aggregates.test.ts', 'test/parity/query-builder/group.test.ts'],
+    says: 'Finished on one node, with the empty set. A column or subquery beside them must be a term of theirs.',
+    tests: [
+      'test/parity/sql/grouping-sets.test.ts',
+      'test/parity/sql/aggregates.test.ts',
+      'test/parity/query-builder/group.test.ts',
+    ],
     fields: { kind: 'value', content: 'nodes', location: 'value' },
   }),
   GroupingFunc: node<sql.GroupingFunc>({
