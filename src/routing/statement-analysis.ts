@@ -4,6 +4,7 @@ import { outputName } from '../sql/output-name'
 import { leftmost } from '../sql/statement-parts'
 import { conjunctsOf, isTreeObject, namesOf, type TreeObject, visit, visitOwn } from '../sql/tree'
 import { type CarriedTable, carriedTable } from './carried-table'
+import { bareName, outputsNamed } from './clause-term'
 import { distributionProblems } from './distribution/prove-distribution'
 import { components, type Equality, equalitiesOf, type Filter, ties } from './equalities'
 import { hideSides, joinColumns } from './join-columns'
@@ -29,6 +30,7 @@ import {
   withNames,
   withoutBases,
 } from './scope'
+import { asksForNewRow, isSystemColumn } from './system-columns'
 import type { TableCatalog } from './table-catalog'
 import { hasVolatile } from './volatile-calls'
 
@@ -113,6 +115,9 @@ class Analyser {
   private readonly clusters: Cluster[] = []
   private readonly detached: Detached[] = []
   private readonly problems: Problem[] = []
+  /** Places of rows in files, and transactions of servers, that the statement speaks of. */
+  private readonly places: Problem[] = []
+  private isInsert = false
   /** Tables on the side of an outer join that may have no row: their columns may be NULL on every shard. */
   private readonly optional = new Set<TableUse>()
   /** Tables whose rows go to where the statement runs: they are on no shard of it. */
@@ -129,12 +134,15 @@ class Analyser {
 
   statement(statement: Node): StatementAnalysis {
     this.root = statement
+    this.isInsert = 'InsertStmt' in statement
     const scope = new Scope(undefined, undefined, this.functions)
     const block = this.outermost(statement, scope)
     const others = this.clusters.length
     this.cluster(block)
     this.refuseHalfCarried()
-    const { uses, homeTables, clusters, detached, problems } = this
+    const { uses, homeTables, clusters, detached, places, isInsert } = this
+    // The rows of an INSERT may all go to one shard: what it returns of them is then that shard's.
+    const problems = isInsert ? this.problems : [...this.problems, ...places]
     const isGroupedLocally =
       !('SelectStmt' in statement) || this.isLocalGrouping(statement.SelectStmt, block.scope, block.uses)
     return Object.freeze({
@@ -143,7 +151,10 @@ class Analyser {
       clusters,
       detached,
       problems,
-      unproven: distributionProblems(statement, this.functions, new Set<unknown>(detached.map(({ node }) => node))),
+      unproven: [
+        ...(isInsert ? places : []),
+        ...distributionProblems(statement, this.functions, new Set<unknown>(detached.map(({ node }) => node))),
+      ],
       main: clusters[others],
       isGroupedLocally,
       sourceColumns: this.source?.outputs?.map(({ base }) => base) ?? [],
@@ -233,15 +244,14 @@ class Analyser {
   private plainSelect(select: SelectStmt, scope: Scope): Block {
     const from = this.from(select.fromClause ?? [], scope, empty)
     const filtered = this.where(select.whereClause, scope, from)
-    const { targetList, groupClause, havingClause, windowClause, sortClause, distinctClause, valuesLists } = select
+    const { targetList, groupClause, havingClause, windowClause, valuesLists } = select
     const block = this.expressions(
       [
         targetList,
         groupClause,
         havingClause,
         windowClause,
-        sortClause,
-        distinctClause,
+        sortedColumns(select),
         valuesLists,
         select.limitCount,
         select.limitOffset,
@@ -305,7 +315,7 @@ class Analyser {
   private mentionUnused(scope: Scope): void {
     for (const cte of [...scope.ctes.values()].reverse()) {
       if (cte.owner !== scope || cte.isUsed || !cte.select) continue
-      const lists = [this.clusters, this.detached, this.problems]
+      const lists = [this.clusters, this.detached, this.problems, this.places]
       const lengths = lists.map((list) => list.length)
       cte.isUsed = true
       cte.isOpen = cte.isRecursive
@@ -459,7 +469,7 @@ class Analyser {
   }
 
   private get notes(): readonly unknown[][] {
-    return [this.uses, this.homeTables, this.clusters, this.detached, this.problems]
+    return [this.uses, this.homeTables, this.clusters, this.detached, this.problems, this.places]
   }
 
   /** A derived table or CTE in a FROM clause: a part of the query where it is local, else run on its own. */
@@ -589,8 +599,11 @@ class Analyser {
       }
       if (isAggregateNode(object, this.functions) && isOfOuter(object, scope))
         this.unsupported('An aggregate in a subquery is of the rows of the query around it.')
+      if (this.isInsert && asksForNewRow(object)) return false
+      if (!isTreeObject(object['ColumnRef'])) return undefined
+      if (isSystemColumn(object['ColumnRef'], scope)) this.places.push(placeProblem(object as unknown as Node))
       // Whoever names a column of an outer query makes this one hang on it.
-      if (isTreeObject(object['ColumnRef'])) scope.column(object as unknown as Node)
+      scope.column(object as unknown as Node)
       return undefined
     })
     return part
@@ -782,6 +795,18 @@ function givesStar(select: SelectStmt): boolean {
   const [target] = leftmost(select).targetList ?? []
   return target !== undefined && 'ResTarget' in target && isStar(target.ResTarget.val)
 }
+
+const placeProblem = (column: Node): Problem => ({
+  code: 'STATEMENT_UNSUPPORTED',
+  text: `The system column ${outputName(column)} tells a row only on its own shard: name rows by their primary key, or narrow the statement to one shard.`,
+})
+
+/** The terms of ORDER BY and DISTINCT ON that name no output. */
+const sortedColumns = (select: SelectStmt): readonly Node[] =>
+  [...(select.sortClause ?? []), ...(select.distinctClause ?? [])].filter((node) => {
+    const name = bareName('SortBy' in node && node.SortBy.node ? node.SortBy.node : node)
+    return name === undefined || outputsNamed(name, select).length === 0
+  })
 
 function namesColumn(tree: unknown): boolean {
   let found = false

@@ -63,8 +63,8 @@ export const expressionNodes = {
   ColumnRef: node<sql.ColumnRef>({
     sql: 'a column, *',
     rule: 'conditional',
-    says: 'Of the row. The columns of * must be known.',
-    tests: ['test/parity/sql/stars.test.ts'],
+    says: 'Of the row. The columns of * must be known. System columns (ctid, xmin …) tell a row on its own shard only, and are refused; RETURNING xmax = 0 of an INSERT runs on each shard.',
+    tests: ['test/parity/sql/stars.test.ts', 'test/parity/sql/system-columns.test.ts'],
     fields: { fields: 'nodes', location: 'value' },
   }),
   ParamRef: node<sql.ParamRef>({

@@ -481,7 +481,6 @@ async function insertFromQuery(
     source !== undefined &&
     another === undefined &&
     analysis.problems.length === 0 &&
-    analysis.unproven.length === 0 &&
     analysis.isSourceLocal &&
     use.table.keyColumns.length > 0 &&
     use.table.keyColumns.every((name, index) => {
@@ -496,6 +495,7 @@ async function insertFromQuery(
     })
   if (!isKept || !source) throw unsupported('An INSERT of rows that a query takes from other shards', use.table)
   const shards = engine.allowedShards(source, { parameters, context }, true)
+  if (shards.length > 1) refuseProblems(analysis)
   const { shipped, values, replacements } = await engine.substitute({
     analysis,
     statement,

@@ -6,7 +6,7 @@ describe('system columns over shards', () => {
 
   it.each([
     'SELECT ctid FROM ord',
-    'SELECT o.xmin FROM ord o',
+    'SELECT o.xmin IS NULL AS none FROM ord o',
     'SELECT id FROM ord ORDER BY cmin',
     'SELECT id FROM ord WHERE ctid IN (SELECT ctid FROM ord WHERE k = 8)',
     'SELECT id FROM ord o WHERE EXISTS (SELECT 1 FROM item i WHERE i.ctid = o.ctid)',
@@ -28,9 +28,24 @@ describe('system columns over shards', () => {
   })
 
   it.each([
+    'INSERT INTO acct (k, name, score) VALUES (901, $$a$$, 1), (902, $$b$$, 1), (903, $$c$$, 1), (904, $$d$$, 1) RETURNING ctid',
+    `INSERT INTO item (n, k, "ordId", label) SELECT n + 900, k, "ordId", label FROM item RETURNING xmin`,
+  ])('of new rows of several shards are refused: %s', async (text) => {
+    for (const { name, shards, dataSource } of sides.sharded())
+      await rolledBack(dataSource, async (runner) => {
+        const given = await answer(runner, text)
+        expect({ name, isRefused: 'error' in given && given.error }).toEqual({
+          name,
+          isRefused: shards > 1 && 'STATEMENT_UNSUPPORTED',
+        })
+      })
+  })
+
+  it.each([
     'SELECT ctid IS NOT NULL AS here, id FROM ord WHERE k = 8 ORDER BY id',
     'SELECT id FROM ord WHERE k = 8 AND ctid IN (SELECT ctid FROM ord WHERE k = 8) ORDER BY id',
     'SELECT xmin, xmax FROM (SELECT min(qty) AS xmin, max(qty) AS xmax FROM ord) b',
+    'SELECT min(qty) AS xmin, k FROM ord GROUP BY k ORDER BY xmin, k',
     'SELECT b.xmin, o.id FROM ord o JOIN (VALUES (1, 2)) b(xmin, n) ON b.n = o.qty ORDER BY o.id',
   ])('of one shard, and columns that only have their names, are answered: %s', (text) => expectAlike(sides, text))
 
