@@ -4,12 +4,13 @@ import { type ClauseTerm, distinctOnOf, groupExpression, groupTerms } from '../r
 import type { KnownFunctions } from '../routing/known-functions'
 import { aggregatedParts, hasAggregate, isAggregateNode } from '../routing/query-shape'
 import type { Scope } from '../routing/scope'
-import { isVolatileNode } from '../routing/volatile-calls'
+import { hasVolatile, isVolatileNode } from '../routing/volatile-calls'
 import { columnNode, functionNode, integerConstant, selectNode, sortNode, targetNode, typeCast } from '../sql/nodes'
 import { outputName } from '../sql/output-name'
 import {
   isSubquery,
   isTreeObject,
+  namesOf,
   parametersOf,
   replaceNodes,
   type TreeObject,
@@ -20,7 +21,7 @@ import {
 import { type AggregateNode, withParts } from './aggregate-parts'
 import { isConstantLink } from './constant-link'
 import { type PartialAggregate, partialAggregate } from './partial-aggregate'
-import { type ArmTemplate, constantOutput, expandedTargets, sortTerm, writtenTerm } from './rows-plan'
+import { type ArmTemplate, constantOutput, expandedTargets, sortTerm } from './rows-plan'
 import { refuseNameless, type ShippedRows, shippedText, withShippedRows } from './shipped-rows'
 import type { ValueType } from './sort-form'
 import { type Template, templateOf } from './statement-template'
@@ -101,6 +102,11 @@ export function draftFinish(select: SelectStmt, scope: Scope, functions: KnownFu
   const isDistinct = select.distinctClause !== undefined && on.length === 0 && !isGrouped && !hasWindow(values)
   const isPageOfDistinct =
     isDistinct && select.limitCount !== undefined && select.limitOption !== 'LIMIT_OPTION_WITH_TIES'
+  // By the name of the shipped column: what is volatile would be asked anew.
+  const armSorts = order.flatMap(({ make, like }) => {
+    const column = isPageOfDistinct ? bareShipped(make([])) : undefined
+    return column ? [sortNode(column, like)] : []
+  })
   const inner: SelectStmt = selectNode({
     ...(select.withClause && { withClause: select.withClause }),
     ...((isDistinct || halves.dedupes) && { distinctClause: [{} as Node] }),
@@ -108,12 +114,7 @@ export function draftFinish(select: SelectStmt, scope: Scope, functions: KnownFu
     ...(select.fromClause && { fromClause: select.fromClause }),
     ...(select.whereClause && { whereClause: select.whereClause }),
     ...(halves.innerGroups.length > 0 && { groupClause: [...halves.innerGroups] }),
-    ...(isPageOfDistinct &&
-      sorts.length > 0 && {
-        sortClause: sorts.flatMap(({ expression, constant, like }) =>
-          constant ? [] : [sortNode(writtenTerm(expression, halves.targets()), like)],
-        ),
-      }),
+    ...(armSorts.length > 0 && { sortClause: armSorts }),
   })
   return {
     inner,
@@ -198,17 +199,25 @@ interface Halves {
   targets(): Node[]
 }
 
-/** The columns that the shards give, each expression once. */
+/** The name of a shipped column as an output of the inner half; undefined for what says the same of every row. */
+function bareShipped(node: Node): Node | undefined {
+  const [table, name] = ('ColumnRef' in node && namesOf(node.ColumnRef.fields)) || []
+  return table === shipped && name !== undefined ? columnNode(name) : undefined
+}
+
+/** The columns that the shards give, each expression once. A volatile one is another value wherever it is written. */
 class Shipment {
   readonly expressions: Node[] = []
-  private readonly numbers = new Map<string, number>()
+  private readonly numbers = new Map<unknown, number>()
+
+  constructor(private readonly functions: KnownFunctions) {}
 
   add(expression: Node): number {
-    const text = treeText(expression)
-    let number = this.numbers.get(text)
+    const key = hasVolatile(expression, this.functions) ? expression : treeText(expression)
+    let number = this.numbers.get(key)
     if (number === undefined) {
       number = this.expressions.push(expression) - 1
-      this.numbers.set(text, number)
+      this.numbers.set(key, number)
     }
     return number
   }
@@ -228,9 +237,11 @@ class PlainHalves implements Halves {
   readonly isPartial = false
   readonly dedupes = false
   readonly innerGroups: readonly Node[] = []
-  private readonly shipment = new Shipment()
+  private readonly shipment: Shipment
 
-  constructor(private readonly functions: KnownFunctions) {}
+  constructor(private readonly functions: KnownFunctions) {
+    this.shipment = new Shipment(functions)
+  }
 
   late(expression: Node): Late {
     const outer = this.told(expression)
@@ -265,7 +276,8 @@ class PlainHalves implements Halves {
 class GroupedHalves implements Halves {
   readonly isPartial: boolean
   readonly dedupes: boolean
-  private readonly shipment = new Shipment()
+  private readonly shipment: Shipment
+  private readonly partials = new Map<AggregateNode, PartialAggregate | undefined>()
   private readonly groupTexts = new Map<string, Node>()
   private readonly plainGroups: readonly Node[]
   private readonly dependents = new Map<string, Node>()
@@ -281,9 +293,10 @@ class GroupedHalves implements Halves {
   ) {
     this.functions = functions
     this.scope = scope
+    this.shipment = new Shipment(functions)
     const calls = aggregatesIn(trees, functions)
     this.isPlain = groups.every((group) => !('GroupingSet' in group))
-    this.isPartial = this.isPlain && calls.every((call) => partialOf(call) !== undefined)
+    this.isPartial = this.isPlain && calls.every((call) => this.partialOf(call) !== undefined)
     this.dedupes = !this.isPartial && calls.every((call) => 'FuncCall' in call && call.FuncCall.agg_distinct === true)
     this.plainGroups = groups.flatMap(groupTerms)
     for (const group of this.plainGroups) this.groupTexts.set(this.meaning(group), group)
@@ -362,11 +375,18 @@ class GroupedHalves implements Halves {
   }
 
   private aggregate(call: AggregateNode): Late {
-    const partial = this.isPartial ? partialOf(call) : undefined
+    const partial = this.isPartial ? this.partialOf(call) : undefined
     if (partial) return this.combined(partial)
     // The row's values go along, and the aggregate itself runs in the outer half.
     const outer = withParts(call, (node) => this.part(node))
     return () => outer
+  }
+
+  /** The halves of a call, the same ones wherever it is meant: a volatile argument is asked once a row. */
+  private partialOf(call: AggregateNode): PartialAggregate | undefined {
+    if (!this.partials.has(call))
+      this.partials.set(call, 'FuncCall' in call ? partialAggregate(call.FuncCall) : undefined)
+    return this.partials.get(call)
   }
 
   private needsRow(node: Node): boolean {
@@ -446,9 +466,6 @@ function needsRow(expression: Node, functions: KnownFunctions): boolean {
   })
   return found
 }
-
-const partialOf = (call: AggregateNode): PartialAggregate | undefined =>
-  'FuncCall' in call ? partialAggregate(call.FuncCall) : undefined
 
 function aggregatesIn(trees: readonly unknown[], functions: KnownFunctions): readonly AggregateNode[] {
   const calls: AggregateNode[] = []

@@ -104,7 +104,7 @@ export function draftRows(
  * A term of ORDER BY that means an expression. A bare name would be that of an output, if one has it; the ordinal of an output
  * that is the expression is nothing else.
  */
-export function writtenTerm(expression: Node, targets: readonly Node[]): Node {
+function writtenTerm(expression: Node, targets: readonly Node[]): Node {
   const text = treeText(expression)
   const names = 'ColumnRef' in expression ? namesOf(expression.ColumnRef.fields) : undefined
   const isOther = (target: Node): boolean =>

@@ -25,6 +25,31 @@ describe('volatile functions over shards', () => {
     'SELECT count(DISTINCT r) FROM ord JOIN (VALUES (random())) v(r) ON true',
   ])('are asked once where they hang on no row: %s', (text) => expectAlike(sides, text))
 
+  it.each([
+    'SELECT count(*) FROM (SELECT random() a, random() b, row_number() OVER () FROM ord) x WHERE a <> b',
+    'SELECT count(*) FROM (SELECT DISTINCT random() a, random() b FROM ord) x WHERE a <> b',
+    'SELECT count(*) FROM (SELECT random() a, random() b FROM ord LIMIT 30) x WHERE a <> b',
+    'SELECT max(a) <> max(b) AS differ FROM (SELECT random() a, random() b, row_number() OVER () FROM ord) x',
+    'SELECT sum(random()) <> sum(random()) AS differ, count(DISTINCT id) FROM ord',
+    'SELECT sum(random()) <> sum(random()) AS differ, status FROM ord GROUP BY status ORDER BY status',
+  ])('are asked once for each place where they stand: %s', (text) => expectAlike(sides, text))
+
+  it.each([
+    'SELECT random() AS r, row_number() OVER () FROM ord ORDER BY r',
+    'SELECT random() AS r, row_number() OVER () FROM ord ORDER BY random()',
+    'SELECT random() AS r FROM ord ORDER BY r',
+    'SELECT random() AS r FROM ord ORDER BY random() LIMIT 20',
+    'SELECT random() AS r, count(*) FROM ord GROUP BY random() ORDER BY r',
+    'SELECT avg(random()) AS r, status FROM ord GROUP BY status ORDER BY r',
+    'SELECT DISTINCT random() AS a, random() AS r FROM ord ORDER BY r LIMIT 20',
+  ])('are the same in an output and in the order by it: %s', async (text) => {
+    for (const dataSource of [sides.plain(), ...sides.sharded().map((side) => side.dataSource)]) {
+      const rows: { r: number }[] = await dataSource.query(text)
+      const numbers = rows.map(({ r }) => r)
+      expect(numbers).toEqual(numbers.toSorted((a, b) => a - b))
+    }
+  })
+
   it('are asked once for a CTE that is read twice', () =>
     expectAlike(
       sides,
