@@ -35,12 +35,13 @@ export function catalogProblem(
   if (!statements.has(kind)) return changeProblem(statement, catalog)
   let found: string | undefined
   let readsCatalog = false
-  let named: string | undefined = parameters.find((value) => isName(value, catalog)) as string | undefined
+  let named = parameters.find((value) => typeof value === 'string' && isNameText(value, catalog))
+  const text = (object: TreeObject) => writtenText(object, parameters)
   visit(statement, (object) => {
-    found ??= namedType(object, catalog) ?? namedInCall(object, catalog) ?? namedPlace(object)
+    found ??= namedType(object, catalog, text) ?? namedInCall(object, catalog, text) ?? namedPlace(object)
     readsCatalog ||= isCatalogTable(object)
-    const text = constantText(object)
-    if (text !== undefined && isName(text, catalog)) named ??= text
+    const written = text(object)
+    if (written !== undefined && isNameText(written, catalog)) named ??= written
     return found === undefined
   })
   if (found === undefined && readsCatalog && named !== undefined) found = `asks the catalog for ${named}`
@@ -49,41 +50,54 @@ export function catalogProblem(
 
 const ofEach = ', of which each shard has one of its own: dataSource.shards(Entity) tells where they are.'
 
-/** A text that names a sharded table or a type of one. */
-function isName(value: unknown, catalog: TableCatalog): boolean {
-  if (typeof value !== 'string') return false
-  const parts = value.split('.').map((part) => (part.startsWith('"') ? part.slice(1, -1) : part))
-  const name = parts.at(-1) ?? ''
-  if (parts.length > 2 || (parts.length === 2 && parts[0] !== 'public')) return false
+/** The name of a sharded table or of a type of one, as the parser gives it. */
+function isName(path: readonly string[], catalog: TableCatalog): boolean {
+  const name = path.at(-1) ?? ''
+  if (path.length > 2 || (path.length === 2 && path[0] !== 'public')) return false
   return catalog.table(undefined, name) !== undefined || catalog.types.has(name)
 }
 
-/** A text, or one that is cast. */
-const constantText = (object: TreeObject): string | undefined => {
-  const { A_Const: found, TypeCast: cast } = object
-  if (isTreeObject(cast)) return constantText(cast['arg'] as TreeObject)
+/** A text that PostgreSQL would read as such a name: without quotes it is folded. */
+const isNameText = (text: string, catalog: TableCatalog): boolean =>
+  isName(
+    text
+      .trim()
+      .split('.')
+      .map((part) => (part.startsWith('"') ? part.slice(1, -1) : part.toLowerCase())),
+    catalog,
+  )
+
+/** A text, or one that is cast; that of a parameter is its value. */
+const writtenText = (object: TreeObject, parameters: readonly unknown[]): string | undefined => {
+  const { A_Const: found, TypeCast: cast, ParamRef: parameter } = object
+  if (isTreeObject(cast)) return writtenText(cast['arg'] as TreeObject, parameters)
+  if (isTreeObject(parameter)) {
+    const value = parameters[Number(parameter['number'] ?? 0) - 1]
+    return typeof value === 'string' ? value : undefined
+  }
   const text = isTreeObject(found) ? found['sval'] : undefined
   return isTreeObject(text) ? String(text['sval'] ?? '') : undefined
 }
 
+type TextOf = (object: TreeObject) => string | undefined
+
 /** A type that is a sharded table's row, or an enum of one; or a name that is read as one. */
-function namedType(object: TreeObject, catalog: TableCatalog): string | undefined {
+function namedType(object: TreeObject, catalog: TableCatalog, textOf: TextOf): string | undefined {
   const type = object['typeName'] as TypeName | undefined
   const names = type && namesOf(type.names)
   if (!names) return undefined
-  const name = names.join('.')
-  if (isName(name, catalog)) return `names the type ${name}`
-  const text = /^reg(?:class|type)$/u.test(names.at(-1) ?? '') ? constantText(object['arg'] as TreeObject) : undefined
-  return text !== undefined && isName(text, catalog) ? `names ${text} as ${names.at(-1)}` : undefined
+  if (isName(names, catalog)) return `names the type ${names.join('.')}`
+  const text = /^reg(?:class|type)$/u.test(names.at(-1) ?? '') ? textOf(object['arg'] as TreeObject) : undefined
+  return text !== undefined && isNameText(text, catalog) ? `names ${text} as ${names.at(-1)}` : undefined
 }
 
-function namedInCall(object: TreeObject, catalog: TableCatalog): string | undefined {
+function namedInCall(object: TreeObject, catalog: TableCatalog, textOf: TextOf): string | undefined {
   const { FuncCall: call } = object
   const name = isTreeObject(call) ? namesOf(call['funcname'] as Node[])?.at(-1) : undefined
   if (!isTreeObject(call) || name === undefined || !takesName.test(name)) return undefined
   for (const arg of (call['args'] ?? []) as TreeObject[]) {
-    const text = constantText(arg)
-    if (text !== undefined && isName(text, catalog)) return `calls ${name} for ${text}`
+    const text = textOf(arg)
+    if (text !== undefined && isNameText(text, catalog)) return `calls ${name} for ${text}`
   }
   return undefined
 }
@@ -105,9 +119,11 @@ function changeProblem(statement: Node, catalog: TableCatalog): CatalogProblem |
   visit(statement, (object) => {
     const { String: found, List: list } = object
     const path = isTreeObject(list) ? namesOf(list['items'] as Node[]) : undefined
-    const text = path?.join('.') ?? (isTreeObject(found) ? String(found['sval'] ?? '') : undefined)
-    const words = isCode ? (text?.match(/[\p{L}_][\p{L}\p{N}_$]*/gu) ?? []) : [text]
-    named ??= words.find((word) => isName(word, catalog))
+    const text = isTreeObject(found) ? String(found['sval'] ?? '') : undefined
+    const written = path ?? text?.split('.')
+    const words = isCode ? (written?.join('.').match(/[\p{L}_][\p{L}\p{N}_$]*/gu) ?? []) : []
+    named ??= words.find((word) => isNameText(word, catalog))
+    if (written && isName(written, catalog)) named ??= written.join('.')
     // A column's qualifier is the table of the query around it, which is looked for elsewhere.
     return named === undefined && path === undefined && !('ColumnRef' in object)
   })

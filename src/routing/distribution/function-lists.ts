@@ -60,7 +60,7 @@ export const settledFunctions: ReadonlySet<string> = new Set(
     'json_to_recordset json_to_tsvector jsonb_build_array jsonb_build_object jsonb_path_exists_tz jsonb_path_match_tz ' +
     'jsonb_path_query_array_tz jsonb_path_query_first_tz jsonb_path_query_tz jsonb_populate_record jsonb_populate_record_valid ' +
     'jsonb_populate_recordset jsonb_to_record jsonb_to_recordset jsonb_to_tsvector length make_timestamptz money numeric overlaps ' +
-    'pg_collation_for pg_column_size pg_input_error_info pg_input_is_valid pg_timezone_abbrevs_zone pg_timezone_names pg_typeof ' +
+    'pg_collation_for pg_column_size pg_input_error_info pg_input_is_valid pg_timezone_abbrevs_zone pg_timezone_names ' +
     'phraseto_tsquery plainto_tsquery quote_literal quote_nullable row_to_json textanycat time timestamp timestamptz ' +
     'timestamptz_mi_interval timestamptz_pl_interval timetz timezone to_char to_date to_json to_jsonb to_number to_timestamp ' +
     'to_tsquery to_tsvector ts_debug ts_headline ts_match_tq ts_match_tt ts_parse ts_token_type websearch_to_tsquery xml ' +

@@ -152,10 +152,8 @@ export class StatementEngine implements StatementWriter {
    */
   async run(text: string, parameters: readonly unknown[], given: StatementContext): Promise<QueryResult | undefined> {
     const statement = await this.understand(text)
-    if (!statement) {
-      await this.refuseCatalog(text, parameters)
-      return undefined
-    }
+    this.refuseCatalog(text, parameters)
+    if (!statement) return undefined
     refuseCatalogNames(statement.refused, text)
     const context = await this.lookedUp(statement, parameters, given)
     const only = this.onePlace(statement, parameters, context)
@@ -186,6 +184,7 @@ export class StatementEngine implements StatementWriter {
     given: StatementContext,
   ): AsyncGenerator<Row, void, undefined> {
     const statement = await this.understand(text)
+    this.refuseCatalog(text, parameters)
     refuseCatalogNames(statement?.refused, text)
     if (!statement) {
       yield* rowsOf(await given.home(text, parameters))
@@ -278,8 +277,8 @@ export class StatementEngine implements StatementWriter {
   }
 
   /** A parameter may be a name that the catalog is asked for. @throws ShardedError STATEMENT_UNSUPPORTED */
-  private async refuseCatalog(text: string, parameters: readonly unknown[]): Promise<void> {
-    if (!mayAskCatalog(text)) return
+  private refuseCatalog(text: string, parameters: readonly unknown[]): void {
+    if (parameters.length === 0 || !mayAskCatalog(text)) return
     const [statement] = parseStatement(text)?.statements ?? []
     if (statement) refuseCatalogNames(catalogProblem(statement, this.catalog, parameters), text)
   }
