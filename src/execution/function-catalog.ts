@@ -16,6 +16,7 @@ interface FunctionRow {
   readonly least: number
   readonly most: number | null
   readonly builtIn: boolean
+  readonly safe: boolean
   readonly columns: readonly string[] | null
   readonly open: boolean
   readonly signature: string
@@ -111,6 +112,7 @@ const overloadOf = (row: FunctionRow): FunctionOverload =>
     fewestArguments: row.least,
     mostArguments: row.most ?? Number.POSITIVE_INFINITY,
     isBuiltIn: row.builtIn,
+    isParallelSafe: row.safe,
     columns: row.columns ?? undefined,
     isOpenRow: row.open,
     signature: row.signature,
@@ -123,7 +125,7 @@ const overloadOf = (row: FunctionRow): FunctionOverload =>
  */
 const question = `SELECT p.proname::text AS name, p.prokind::text AS kind, p.provolatile::text AS volatility, p.proretset AS set,
   p.pronargs - p.pronargdefaults AS least, CASE WHEN p.provariadic = 0 THEN p.pronargs END AS most,
-  p.pronamespace = 'pg_catalog'::regnamespace AS "builtIn",
+  p.pronamespace = 'pg_catalog'::regnamespace AS "builtIn", p.proparallel = 's' AS safe,
   CASE WHEN p.proargmodes IS NOT NULL AND p.proargmodes && '{o,b,t}'::"char"[]
     THEN (SELECT array_agg(coalesce(nullif(p.proargnames[m.i], ''), 'column' || m.n) ORDER BY m.i)
       FROM (SELECT s.i, row_number() OVER (ORDER BY s.i) AS n FROM generate_subscripts(p.proargmodes, 1) AS s(i)
@@ -138,7 +140,7 @@ FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_type t ON t.oid = p.prorettype
 WHERE ($1::text[] IS NULL OR p.proname = ANY ($1)) AND NOT ($2::boolean AND p.pronamespace = 'pg_catalog'::regnamespace) AND NOT ('internal'::regtype = ANY (p.proargtypes)) AND t.typname <> 'trigger'
 UNION ALL
 SELECT '${operatorKey('')}' || o.oprname, 'f', p.provolatile::text, p.proretset, p.pronargs, p.pronargs,
-  p.pronamespace = 'pg_catalog'::regnamespace, NULL, false,
+  p.pronamespace = 'pg_catalog'::regnamespace, p.proparallel = 's', NULL, false,
   CASE WHEN p.pronamespace = 'pg_catalog'::regnamespace THEN '' ELSE o.oid::regoperator::text END,
   CASE WHEN p.pronamespace = 'pg_catalog'::regnamespace THEN '' ELSE md5(concat_ws(' ', p.prosrc, p.probin)) END
 FROM pg_catalog.pg_operator o JOIN pg_catalog.pg_proc p ON p.oid = o.oprcode

@@ -11,6 +11,8 @@ export interface FunctionOverload {
   readonly mostArguments: number
   /** It comes with PostgreSQL, so that what it reads is known. */
   readonly isBuiltIn: boolean
+  /** Declared PARALLEL SAFE: by its author's word it writes nothing, and draws from no sequence. */
+  readonly isParallelSafe: boolean
   /** The columns of what it gives, where that is a row of known columns; a scalar has one, named as its only OUT parameter. */
   readonly columns: readonly string[] | undefined
   /** It gives a row whose columns only the call tells (`record`, a polymorphic row). */

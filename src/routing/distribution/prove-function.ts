@@ -12,7 +12,9 @@ export function functionProblem(call: TreeObject, functions: KnownFunctions): st
   const different = unlike(meant)
   if (different) return `${different} is not the same function on all nodes.`
   for (const one of meant) {
-    if (!one.isBuiltIn || one.kind !== 'function') continue
+    if (one.kind !== 'function') continue
+    if (isUnprovenWrite(one)) return unprovenText(`${name}()`)
+    if (!one.isBuiltIn) continue
     if (one.volatility === 'volatile' && !freeVolatileFunctions.has(name))
       return `${name}() reads or changes what each node has for itself.`
     if (one.volatility !== 'stable' || settledFunctions.has(name)) continue
@@ -26,9 +28,18 @@ export function functionProblem(call: TreeObject, functions: KnownFunctions): st
 /** The same of an operator. */
 export function operatorProblem(operation: TreeObject, functions: KnownFunctions): string | undefined {
   const name = namesOf(operation['name'] as Node[] | undefined)?.at(-1) ?? ''
-  const different = unlike(functions.overloads(operatorKey(name)))
-  return different && `The operator ${different} is not the same on all nodes.`
+  const meant = functions.overloads(operatorKey(name))
+  const different = unlike(meant)
+  if (different) return `The operator ${different} is not the same on all nodes.`
+  return meant.some(isUnprovenWrite) ? unprovenText(`The function of the operator ${name}`) : undefined
 }
+
+/** What a volatile function of a user does is not known: it may write, or draw from a sequence, that each node has for itself. */
+const isUnprovenWrite = ({ isBuiltIn, volatility, isParallelSafe }: FunctionOverload): boolean =>
+  !isBuiltIn && volatility === 'volatile' && !isParallelSafe
+
+const unprovenText = (what: string): string =>
+  `${what} is volatile and yours, and would be asked on the node of each row: declare it PARALLEL SAFE if it writes nothing and draws from no sequence, or ask it in a query of its own.`
 
 /** The signature that stands for two functions. */
 function unlike(overloads: readonly FunctionOverload[]): string | undefined {

@@ -41,7 +41,7 @@ import { checkScatter } from '../../routing/scatter-policy'
 import type { TableUse } from '../../routing/scope'
 import { analyseStatement, type Cluster, type StatementAnalysis } from '../../routing/statement-analysis'
 import type { TableCatalog } from '../../routing/table-catalog'
-import { hasVolatile } from '../../routing/volatile-calls'
+import { hasVolatile, sequenceCall } from '../../routing/volatile-calls'
 import { columnNode, selectNode, targetNode } from '../../sql/nodes'
 import { loadParser, type ParsedStatement, parseStatement } from '../../sql/parse-statement'
 import { leftmost, selectOf, targetTable } from '../../sql/statement-parts'
@@ -71,6 +71,7 @@ import {
   queryOn,
   type ReadStatement,
   type Run,
+  refuseFarSequence,
   refuseProblems,
   rowsOf,
   type ShardsRun,
@@ -214,7 +215,7 @@ export class StatementEngine implements StatementWriter {
     }
     if (place) {
       const { shard } = place
-      this.checkHiddenWrites(place, statement, parameters)
+      this.checkPlace(place, statement, parameters)
       const bound = bindShardNames(wholeText(statement, place), shard)
       const statements = [{ node: shard.node, shards: [shard.name], text: bound, parameters }]
       yield* readInTurn(context.access, statements)
@@ -327,6 +328,10 @@ export class StatementEngine implements StatementWriter {
       refused,
       parameterCount: parametersOf(statement).at(-1) ?? 0,
       carried: carriedCalls(statement, this.functions),
+      sequence: {
+        anywhere: sequenceCall(statement, this.functions),
+        beside: sequenceCall(statement, this.functions, new Set<unknown>(analysis.detached.map(({ node }) => node))),
+      },
     }
     this.read.set(parsed, { read, version: this.functions.version })
     return isOfShards(read) ? read : undefined
@@ -518,7 +523,7 @@ export class StatementEngine implements StatementWriter {
   /** Sends a statement to the one place where all of it lies; a write keeps the lookups of its shards. */
   private async atPlace(place: Place, run: ReadStatement & Pick<Run, 'parameters' | 'context'>): Promise<QueryResult> {
     const { parsed, parameters, context } = run
-    this.checkHiddenWrites(place, run, parameters)
+    this.checkPlace(place, run, parameters)
     const text = wholeText(run, place)
     if (!this.isMaintained(place, parsed.text)) return this.onShard(context.access, place.shard, text, parameters)
     const others = [...place.shards.values()].filter((shard) => shard !== place.shard)
@@ -531,7 +536,8 @@ export class StatementEngine implements StatementWriter {
     return result
   }
 
-  private checkHiddenWrites(place: Place, statement: ReadStatement, parameters: readonly unknown[]): void {
+  private checkPlace(place: Place, statement: ReadStatement, parameters: readonly unknown[]): void {
+    refuseFarSequence(statement.sequence.anywhere, [place.shard.node], this.runtime.map.home)
     refuseHiddenWrites(statement, parameters, place, (group) => this.runtime.map.groups.get(group)?.length ?? 0)
   }
 
@@ -881,6 +887,7 @@ export class StatementEngine implements StatementWriter {
     values: readonly unknown[],
     context: StatementContext,
   ): Promise<Answer> {
+    refuseFarSequence(read.sequence.anywhere, [place.shard.node], this.runtime.map.home)
     const names = outputNames(leftmost(selectOf(read.statement)), read.analysis)
     const whole: Template = { text: wholeText(read, place), parameters: values.map((_, index) => index + 1) }
     const types = await this.describe(whole, names.length, { shard: place.shard, values, context })

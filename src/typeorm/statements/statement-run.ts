@@ -57,6 +57,8 @@ export interface ReadStatement {
   readonly parameterCount: number
   /** What has one value for all shards. */
   readonly carried: CarriedCalls | undefined
+  /** The function of sequences that it calls: in all of it, and beside the parts that are run by themselves. */
+  readonly sequence: { readonly anywhere: string | undefined; readonly beside: string | undefined }
 }
 
 /** One run of a query. */
@@ -142,6 +144,16 @@ export function refuseProblems({ problems, unproven, main, uses }: StatementAnal
   throw new ShardedError(problem.code, problem.text, {
     details: { tables: [...new Set(uses.map(({ table }) => table.name))] },
   })
+}
+
+/** @throws ShardedError STATEMENT_UNSUPPORTED where another node than that of the sequences would be asked for a number */
+export function refuseFarSequence(call: string | undefined, nodes: readonly string[], home: string): void {
+  if (call === undefined || nodes.every((node) => node === home)) return
+  throw new ShardedError(
+    'STATEMENT_UNSUPPORTED',
+    `${call}() is about a sequence of the home node, and the statement runs on ${nodes.join(', ')}: ask for the number in a query of its own and pass it as a parameter; in VALUES write (SELECT ${call}(…)).`,
+    { details: { function: call, nodes } },
+  )
 }
 
 export const pick = (numbers: readonly number[], values: readonly unknown[]): readonly unknown[] =>

@@ -39,6 +39,7 @@ import {
   pick,
   queryOn,
   type ReadStatement,
+  refuseFarSequence,
   refuseProblems,
   rowsOf,
   type StatementContext,
@@ -241,6 +242,8 @@ async function insert(engine: StatementWriter, write: Write, statement: InsertSt
     else byShard.set(shard, [row])
   }
   if (byShard.size > 1) refuseProblems(analysis)
+  const nodes = [...new Set([...byShard.keys()].map(({ node }) => node))]
+  refuseFarSequence(write.sequence.beside, nodes, engine.runtime.map.home)
   const mayLeaveOut = byShard.size > 1 && statement.onConflictClause && statement.returningClause
   const names =
     statement.cols || mayLeaveOut || cols.length > columns.length

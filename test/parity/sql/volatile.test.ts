@@ -64,7 +64,8 @@ describe('volatile functions over shards', () => {
 
   it('are known by the catalog of the nodes: functions of users too', async () => {
     const all = [sides.plain(), ...sides.sharded().map(({ dataSource }) => dataSource)]
-    const make = `CREATE OR REPLACE FUNCTION public.noise(int) RETURNS float8 LANGUAGE sql VOLATILE AS 'SELECT random() + $1 * 0'`
+    const make = `CREATE OR REPLACE FUNCTION public.noise(int) RETURNS float8 LANGUAGE sql VOLATILE PARALLEL SAFE AS 'SELECT random() + $1 * 0'`
+    const draw = `CREATE SEQUENCE IF NOT EXISTS public.numbers; CREATE OR REPLACE FUNCTION public.next_no() RETURNS bigint LANGUAGE sql VOLATILE AS $$ SELECT nextval('numbers') $$`
     const list = `CREATE OR REPLACE AGGREGATE public.list_of(int) (sfunc = array_append, stype = int[], initcond = '{}')`
     const shardUrls = new Set<string>()
     for (const dataSource of all) {
@@ -77,11 +78,16 @@ describe('volatile functions over shards', () => {
       await client.connect()
       await client.query(make)
       await client.query(list)
+      await client.query(draw)
       await client.end()
     }
     await expectAlike(sides, 'SELECT count(DISTINCT noise(id)) FROM ord')
     await expectAlike(sides, 'SELECT cardinality(list_of(id)) AS n, count(*) FROM ord')
     await expectAlike(sides, 'SELECT k, cardinality(list_of(id)) AS n FROM ord GROUP BY k ORDER BY k')
+    // A sequence of each node would give the same numbers twice.
+    await expectRefused(sides, 'SELECT id FROM ord WHERE next_no() < 0')
+    await expectRefused(sides, 'UPDATE ord SET qty = next_no() WHERE id < 0')
+    await expectAlike(sides, 'SELECT count(*) FROM ord WHERE (SELECT next_no()) > 0')
     expect(shardUrls.size).toBeGreaterThan(2)
   })
 })

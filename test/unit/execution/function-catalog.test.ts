@@ -9,6 +9,7 @@ const row = (name: string, more: object = {}) => ({
   least: 1,
   most: 1,
   builtIn: false,
+  safe: true,
   columns: null,
   open: false,
   signature: `public.${name}(integer)`,
