@@ -385,7 +385,7 @@ class GroupedHalves implements Halves {
   /** The halves of a call, the same ones wherever it is meant: a volatile argument is asked once a row. */
   private partialOf(call: AggregateNode): PartialAggregate | undefined {
     if (!this.partials.has(call))
-      this.partials.set(call, 'FuncCall' in call ? partialAggregate(call.FuncCall) : undefined)
+      this.partials.set(call, 'FuncCall' in call ? partialAggregate(call.FuncCall, this.functions) : undefined)
     return this.partials.get(call)
   }
 

@@ -1,6 +1,7 @@
 import type { FuncCall, Node } from '@pgsql/types'
+import { candidates, type KnownFunctions } from '../routing/known-functions'
 import { functionNode, integerConstant, operatorNode, typeCast } from '../sql/nodes'
-import { namesOf } from '../sql/tree'
+import { namesOf, type TreeObject } from '../sql/tree'
 import type { ValueType } from './sort-form'
 
 /** An aggregate in two halves: what every shard computes, and how the results are put together. */
@@ -14,10 +15,13 @@ const sameAgain = new Set(['min', 'max', 'bool_and', 'bool_or', 'every', 'bit_an
 
 /**
  * The halves of an aggregate, where the halves give exactly the whole; undefined where its rows are needed (DISTINCT,
- * an order, percentiles, deviations, lists).
+ * an order, percentiles, deviations, lists) or the function is not PostgreSQL's own.
  */
-export function partialAggregate(call: FuncCall): PartialAggregate | undefined {
-  const name = namesOf(call.funcname)?.at(-1) ?? ''
+export function partialAggregate(call: FuncCall, functions: KnownFunctions): PartialAggregate | undefined {
+  const [name = '', schema] = [...(namesOf(call.funcname) ?? [])].reverse()
+  // An aggregate of the user's may have the name.
+  const isBuiltIn = candidates(call as TreeObject, functions).every((one) => one.isBuiltIn)
+  if (schema === undefined ? !isBuiltIn : schema !== 'pg_catalog') return undefined
   if (call.agg_distinct || call.agg_order || call.agg_within_group || call.func_variadic) return undefined
   if (name === 'count') {
     return {
