@@ -315,13 +315,12 @@ class Analyser {
   private mentionUnused(scope: Scope): void {
     for (const cte of [...scope.ctes.values()].reverse()) {
       if (cte.owner !== scope || cte.isUsed || !cte.select) continue
-      const lists = [this.clusters, this.detached, this.problems, this.places]
-      const lengths = lists.map((list) => list.length)
+      const before = this.noted()
       cte.isUsed = true
       cte.isOpen = cte.isRecursive
       this.select(cte.select, cte.scope)
       cte.isOpen = false
-      for (const [index, list] of lists.entries()) list.length = lengths[index] ?? 0
+      this.forget({ ...before, uses: this.uses.length, homeTables: this.homeTables.length })
     }
   }
 
@@ -411,7 +410,7 @@ class Analyser {
     const { larg, rarg } = select
     if (!larg || !rarg) return this.select(select, cte.scope)
     const first = this.select(larg, cte.scope)
-    const before = this.sizes()
+    const before = this.noted()
     const assumed = withNames(first.outputs, cte.names)
     let step = this.recursiveStep(cte, rarg, assumed)
     const given = step.outputs
@@ -460,16 +459,29 @@ class Analyser {
   }
 
   /** What was noted so far, so that a reading on a wrong assumption can be forgotten. */
-  private sizes(): readonly number[] {
-    return this.notes.map((list) => list.length)
+  private noted() {
+    const { uses, homeTables, clusters, detached, problems, places, carried, optional } = this
+    return {
+      uses: uses.length,
+      homeTables: homeTables.length,
+      clusters: clusters.length,
+      detached: detached.length,
+      problems: problems.length,
+      places: places.length,
+      carried: new Set(carried),
+      optional: new Set(optional),
+    }
   }
 
-  private forget(sizes: readonly number[]): void {
-    for (const [index, list] of this.notes.entries()) list.length = sizes[index] ?? 0
-  }
-
-  private get notes(): readonly unknown[][] {
-    return [this.uses, this.homeTables, this.clusters, this.detached, this.problems, this.places]
+  private forget(noted: ReturnType<Analyser['noted']>): void {
+    this.uses.length = noted.uses
+    this.homeTables.length = noted.homeTables
+    this.clusters.length = noted.clusters
+    this.detached.length = noted.detached
+    this.problems.length = noted.problems
+    this.places.length = noted.places
+    for (const use of this.carried) if (!noted.carried.has(use)) this.carried.delete(use)
+    for (const use of this.optional) if (!noted.optional.has(use)) this.optional.delete(use)
   }
 
   /** A derived table or CTE in a FROM clause: a part of the query where it is local, else run on its own. */
