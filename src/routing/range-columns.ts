@@ -40,9 +40,7 @@ function columnsOfCall(
   functions: KnownFunctions,
   alias: Alias | undefined,
 ): readonly string[] | undefined {
-  if (!expression) return undefined
-  if ('SQLValueFunction' in expression || 'CoalesceExpr' in expression) return undefined
-  if (!('FuncCall' in expression)) return undefined
+  if (!expression || !('FuncCall' in expression)) return undefined
   const call = expression.FuncCall as TreeObject
   const name = nameOfCall(call)
   if (name === 'unnest') return unnested((call['args'] as Node[] | undefined) ?? [], alias)

@@ -1,5 +1,4 @@
 import type { Node } from '@pgsql/types'
-import type { ErrorCode } from '../../errors/error-catalogue'
 
 /** The name of a node type of PostgreSQL's grammar. */
 export type NodeTag = Node extends infer One ? (One extends One ? keyof One & string : never) : never
@@ -16,8 +15,6 @@ export interface Distribution {
   readonly rule: 'distributes' | 'conditional' | 'refused'
   /** The condition, or what happens; ends the message of a refusal. */
   readonly says: string
-  /** Of a refusal. */
-  readonly code: ErrorCode | undefined
   /** Files of the tests that show it. */
   readonly tests: readonly string[]
   /** All fields of the node: a field that is not here was not looked at when this was written. None where it is refused. */
@@ -25,8 +22,8 @@ export interface Distribution {
 }
 
 /** An entry with all fields of its node type: one that a new version of the grammar adds is an error of the compiler. */
-export const node = <T>(entry: Omit<Distribution, 'code' | 'fields'> & { readonly fields: Fields<T> }): Distribution =>
-  Object.freeze({ ...entry, code: undefined, fields: Object.freeze({ ...entry.fields }) })
+export const node = <T>(entry: Omit<Distribution, 'fields'> & { readonly fields: Fields<T> }): Distribution =>
+  Object.freeze({ ...entry, fields: Object.freeze({ ...entry.fields }) })
 
 export const refusedNode = (sql: string, says: string, tests: readonly string[]): Distribution =>
-  Object.freeze({ sql, rule: 'refused', says, code: 'STATEMENT_UNSUPPORTED', tests, fields: Object.freeze({}) })
+  Object.freeze({ sql, rule: 'refused', says, tests, fields: Object.freeze({}) })

@@ -16,7 +16,7 @@ export function distributionProblems(
   skipped: ReadonlySet<unknown>,
 ): readonly Problem[] {
   const problems: Problem[] = []
-  const refuse = (text: string, code: Problem['code'] = 'STATEMENT_UNSUPPORTED') => problems.push({ code, text })
+  const refuse = (text: string) => problems.push({ code: 'STATEMENT_UNSUPPORTED', text })
   const nodes = (value: unknown): void => {
     if (Array.isArray(value)) for (const item of value) nodes(item)
     if (!isTreeObject(value) || Array.isArray(value)) return
