@@ -15,8 +15,8 @@ const positions = new Set([
   'stmt_len',
 ])
 
-/** Which of two spellings was used: `f(x)` or the grammar's own form of a call. */
-const spellings = new Set(['funcformat', 'row_format'])
+/** Whether `f(x)` was written or the grammar's own form of a call. `ROW(a, b)` and `(a, b)` are no such pair: in GROUP BY they differ. */
+const spellings = new Set(['funcformat'])
 
 export const isTreeObject = (value: unknown): value is TreeObject => typeof value === 'object' && value !== null
 
