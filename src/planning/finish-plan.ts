@@ -368,9 +368,11 @@ class GroupedHalves implements Halves {
       return this.shipment.column(node)
     }
     if (!this.isPartial)
-      throw new ShardedError('STATEMENT_UNSUPPORTED', 'A subquery stands beside an aggregate that needs all rows.', {
-        details: {},
-      })
+      throw new ShardedError(
+        'STATEMENT_UNSUPPORTED',
+        'A subquery stands beside an aggregate that needs all rows: put the aggregate into a WITH or a query in FROM, or ask the subquery in a query of its own.',
+        { details: {} },
+      )
     return firstOf(functionNode('array_agg', this.shipment.column(node)))
   }
 

@@ -2,7 +2,7 @@ import type { Node } from '@pgsql/types'
 import { ShardedError } from '../errors/sharded-error'
 import { type ParsedStatement, parseStatement } from './parse-statement'
 import { Printer } from './printer'
-import { treeText } from './tree'
+import { isTreeObject, treeText } from './tree'
 
 /**
  * Prints a syntax tree as SQL. What is printed is parsed again and must say the same: a printer that lost a word would
@@ -15,19 +15,30 @@ export function printStatement(statement: Node): ParsedStatement {
   const parsed = parseStatement(text)
   const [again, another] = parsed?.statements ?? []
   if (parsed && again && !another && treeText(again) === treeText(statement)) return parsed
-  throw unprintable({ statement: text.slice(0, 500) })
+  throw unprintable(again ? differingPart(statement, again) : undefined, { statement: text.slice(0, 500) })
 }
 
 function printed(statement: Node): string {
   try {
     return new Printer(statement, { pretty: false }).deparseQuery()
   } catch (error) {
-    // The library knows no printer of some node.
-    throw unprintable({ reason: String(error) })
+    // The library knows no printer of some node, and names it.
+    throw unprintable(/node type:?\s*(\w+)/i.exec(String(error))?.[1], { reason: String(error) })
   }
 }
 
-const unprintable = (details: Readonly<Record<string, unknown>>): ShardedError =>
-  new ShardedError('STATEMENT_UNSUPPORTED', 'A part of the statement cannot be written anew for the shards.', {
-    details,
-  })
+/** The innermost node, by the name of its type in PostgreSQL's grammar, that holds all that two trees differ in. */
+function differingPart(left: unknown, right: unknown): string | undefined {
+  if (!isTreeObject(left) || !isTreeObject(right)) return undefined
+  const fields = [...new Set([...Object.keys(left), ...Object.keys(right)])]
+  const [field, another] = fields.filter((one) => treeText({ [one]: left[one] }) !== treeText({ [one]: right[one] }))
+  if (field === undefined || another !== undefined) return undefined
+  return differingPart(left[field], right[field]) ?? (/^[A-Z]/.test(field) ? field : undefined)
+}
+
+const unprintable = (part: string | undefined, details: Readonly<Record<string, unknown>>): ShardedError =>
+  new ShardedError(
+    'STATEMENT_UNSUPPORTED',
+    `The statement cannot be written anew for the shards${part === undefined ? '' : `: its ${part} would be lost or changed`}. Write that part otherwise, or narrow the statement to one shard.`,
+    { details: { ...details, ...(part !== undefined && { part }) } },
+  )

@@ -19,7 +19,7 @@ export function functionProblem(call: TreeObject, functions: KnownFunctions): st
       return `${name}() reads or changes what each node has for itself.`
     if (one.volatility !== 'stable' || settledFunctions.has(name)) continue
     return sessionFunctions.has(name)
-      ? `${name}() is asked of one node, and cannot be where it stands here, or with a column as its argument.`
+      ? `${name}() is asked of one node once a statement, and takes no column as its argument. In FROM, write CROSS JOIN (SELECT ${name}() AS t).`
       : `${name}() speaks of the catalog of each node.`
   }
   return undefined
