@@ -15,12 +15,22 @@ export interface CarriedValue {
   readonly type: string
 }
 
-/** A statement that asks one node for what a statement carries: for each a text `v0 …` and the name of its type `t0 …`. */
-export function carriedQuestion({ expressions }: CarriedCalls): Template {
-  const targetList = expressions.flatMap((expression, index) => [
-    targetNode(asText(expression), `v${index}`),
-    targetNode(asText(functionNode('pg_typeof', expression)), `t${index}`),
-  ])
+/**
+ * A statement that asks one node for what a statement carries: for each a text `v0 …` and the name of its type `t0 …`.
+ *
+ * @param isHome for what the home node has to be asked for, or for the rest
+ * @returns undefined where there is none
+ */
+export function carriedQuestion({ expressions, ofHome }: CarriedCalls, isHome: boolean): Template | undefined {
+  const targetList = expressions.flatMap((expression, index) =>
+    ofHome.has(index) === isHome
+      ? [
+          targetNode(asText(expression), `v${index}`),
+          targetNode(asText(functionNode('pg_typeof', expression)), `t${index}`),
+        ]
+      : [],
+  )
+  if (targetList.length === 0) return undefined
   return templateOf({ SelectStmt: selectNode({ targetList }) })
 }
 

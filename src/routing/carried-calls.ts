@@ -13,6 +13,8 @@ export interface CarriedCalls {
   readonly ages: ReadonlyMap<unknown, number>
   /** One of them is a time. */
   readonly hasClock: boolean
+  /** Numbers of those that call a function of the user's: it may read tables, which the home node has. */
+  readonly ofHome: ReadonlySet<number>
 }
 
 const currentDate: Node = { SQLValueFunction: { op: 'SVFOP_CURRENT_DATE', typmod: -1 } }
@@ -30,6 +32,7 @@ export function carriedCalls(statement: Node, functions: KnownFunctions): Carrie
   const numbers = new Map<string, number>()
   const places = new Map<unknown, number>()
   const ages = new Map<unknown, number>()
+  const ofHome = new Set<number>()
   let hasClock = false
   const numberOf = (expression: Node): number => {
     const text = treeText(expression)
@@ -47,7 +50,9 @@ export function carriedCalls(statement: Node, functions: KnownFunctions): Carrie
     const isTime = isClock(object)
     if (isTime || isSession(object, functions)) {
       hasClock ||= isTime
-      places.set(object, numberOf(object as unknown as Node))
+      const number = numberOf(object as unknown as Node)
+      places.set(object, number)
+      if (callsUser(object, functions)) ofHome.add(number)
       return false
     }
     if (isAge(object)) {
@@ -56,7 +61,7 @@ export function carriedCalls(statement: Node, functions: KnownFunctions): Carrie
     }
     return undefined
   })
-  return expressions.length === 0 ? undefined : Object.freeze({ expressions, places, ages, hasClock })
+  return expressions.length === 0 ? undefined : Object.freeze({ expressions, places, ages, hasClock, ofHome })
 }
 
 const functionsOf = (range: TreeObject): readonly unknown[] =>
@@ -88,6 +93,15 @@ function isSession(object: TreeObject, functions: KnownFunctions): boolean {
   return meant.every(({ isBuiltIn, volatility, columns, isOpenRow }) => {
     return !isBuiltIn && volatility === 'stable' && columns === undefined && !isOpenRow
   })
+}
+
+function callsUser(tree: unknown, functions: KnownFunctions): boolean {
+  let found = false
+  visit(tree, ({ FuncCall: call }) => {
+    if (isTreeObject(call) && candidates(call, functions).some(({ isBuiltIn }) => !isBuiltIn)) found = true
+    return !found
+  })
+  return found
 }
 
 const isAge = (object: TreeObject): boolean => {

@@ -427,13 +427,17 @@ export class StatementEngine implements StatementWriter {
     const { transaction } = context.access
     const ofTime = transaction?.firstNode === node ? valuesOfTime(carried) : undefined
     if (transaction && ofTime) return ofTime(await transaction.time())
-    const question = carriedQuestion(carried)
-    const asked = pick(question.parameters, parameters)
     const shard = this.shardOn(node)
-    const [row = {}] = shard
-      ? await this.askShard(shard, question.text, asked, context)
-      : await askHome(question.text, asked, context)
-    return carriedAnswer(carried, row)
+    const ask = async (question: Template | undefined, on: Shard | undefined): Promise<Row> => {
+      if (!question) return {}
+      const asked = pick(question.parameters, parameters)
+      const rows = on
+        ? await this.askShard(on, question.text, asked, context)
+        : await askHome(question.text, asked, context)
+      return rows[0] ?? {}
+    }
+    const ofHome = await ask(carriedQuestion(carried, true), undefined)
+    return carriedAnswer(carried, { ...ofHome, ...(await ask(carriedQuestion(carried, false), shard)) })
   }
 
   /**

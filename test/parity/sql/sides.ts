@@ -1,3 +1,4 @@
+import { Client } from 'pg'
 import type { DataSource, QueryRunner } from 'typeorm'
 import { QueryFailedError } from 'typeorm'
 import { afterAll, beforeAll, expect } from 'vitest'
@@ -71,6 +72,21 @@ export async function expectRefused(
   for (const { name, shards, dataSource } of sharded()) {
     const given = sorted(await answer(dataSource, text), text)
     expect({ name, ...given }).toEqual({ name, ...(shards > 1 ? { error: code } : expected) })
+  }
+}
+
+/** Runs a script on every database of all sides: functions that a user would make on each node. */
+export async function onEveryDatabase({ plain, sharded }: Sides, script: string): Promise<void> {
+  const urls = new Set<string>()
+  for (const { options } of [plain(), ...sharded().map(({ dataSource }) => dataSource)]) {
+    const { nodes, url } = options as { nodes?: Record<string, { url: string }>; url?: string }
+    for (const one of nodes ? Object.values(nodes).map((node) => node.url) : [url ?? '']) urls.add(one)
+  }
+  for (const connectionString of urls) {
+    const client = new Client({ connectionString })
+    await client.connect()
+    await client.query(script)
+    await client.end()
   }
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { expectAlike, expectRefused, openSides } from './sides'
+import { expectAlike, expectRefused, onEveryDatabase, openSides } from './sides'
 
 describe('volatile functions over shards', () => {
   const sides = openSides()
@@ -63,24 +63,13 @@ describe('volatile functions over shards', () => {
   ])('are refused where each shard would be asked: %s', (text) => expectRefused(sides, text))
 
   it('are known by the catalog of the nodes: functions of users too', async () => {
-    const all = [sides.plain(), ...sides.sharded().map(({ dataSource }) => dataSource)]
-    const make = `CREATE OR REPLACE FUNCTION public.noise(int) RETURNS float8 LANGUAGE sql VOLATILE PARALLEL SAFE AS 'SELECT random() + $1 * 0'`
-    const draw = `CREATE SEQUENCE IF NOT EXISTS public.numbers; CREATE OR REPLACE FUNCTION public.next_no() RETURNS bigint LANGUAGE sql VOLATILE AS $$ SELECT nextval('numbers') $$`
-    const list = `CREATE OR REPLACE AGGREGATE public.list_of(int) (sfunc = array_append, stype = int[], initcond = '{}')`
-    const shardUrls = new Set<string>()
-    for (const dataSource of all) {
-      const nodes = (dataSource.options as { nodes?: Record<string, { url: string }> }).nodes
-      for (const { url } of Object.values(nodes ?? { only: dataSource.options as { url: string } })) shardUrls.add(url)
-    }
-    const { Client } = await import('pg')
-    for (const connectionString of shardUrls) {
-      const client = new Client({ connectionString })
-      await client.connect()
-      await client.query(make)
-      await client.query(list)
-      await client.query(draw)
-      await client.end()
-    }
+    await onEveryDatabase(
+      sides,
+      `CREATE OR REPLACE FUNCTION public.noise(int) RETURNS float8 LANGUAGE sql VOLATILE PARALLEL SAFE AS 'SELECT random() + $1 * 0';
+       CREATE SEQUENCE IF NOT EXISTS public.numbers;
+       CREATE OR REPLACE FUNCTION public.next_no() RETURNS bigint LANGUAGE sql VOLATILE AS $$ SELECT nextval('numbers') $$;
+       CREATE OR REPLACE AGGREGATE public.list_of(int) (sfunc = array_append, stype = int[], initcond = '{}')`,
+    )
     await expectAlike(sides, 'SELECT count(DISTINCT noise(id)) FROM ord')
     await expectAlike(sides, 'SELECT cardinality(list_of(id)) AS n, count(*) FROM ord')
     await expectAlike(sides, 'SELECT k, cardinality(list_of(id)) AS n FROM ord GROUP BY k ORDER BY k')
@@ -88,6 +77,5 @@ describe('volatile functions over shards', () => {
     await expectRefused(sides, 'SELECT id FROM ord WHERE next_no() < 0')
     await expectRefused(sides, 'UPDATE ord SET qty = next_no() WHERE id < 0')
     await expectAlike(sides, 'SELECT count(*) FROM ord WHERE (SELECT next_no()) > 0')
-    expect(shardUrls.size).toBeGreaterThan(2)
   })
 })
