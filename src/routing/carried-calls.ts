@@ -1,7 +1,10 @@
 import type { Node } from '@pgsql/types'
-import { isSubquery, isTreeObject, namesOf, type TreeObject, treeText, visit } from '../sql/tree'
+import { typeCast } from '../sql/nodes'
+import { isSubquery, isTreeObject, type TreeObject, treeText, visit } from '../sql/tree'
 import { sessionFunctions, transactionClock } from './distribution/function-lists'
 import { candidates, type KnownFunctions, nameOfCall } from './known-functions'
+import { readsRelativeTime, timesOfColumns } from './relative-times'
+import type { ShardedTable } from './table-catalog'
 
 /** Expressions of a statement that have one value for all shards, and are asked of one node. */
 export interface CarriedCalls {
@@ -17,17 +20,28 @@ export interface CarriedCalls {
   readonly ofHome: ReadonlySet<number>
 }
 
-const currentDate: Node = { SQLValueFunction: { op: 'SVFOP_CURRENT_DATE', typmod: -1 } }
+/** What makes a time of a text, beside a cast. */
+interface Said {
+  readonly parameters: readonly unknown[]
+  readonly tables: readonly ShardedTable[]
+}
 
-/** Texts that a cast to a time reads as the moment, or as a day near it. */
-const relativeTime = /\b(?:now|today|tomorrow|yesterday)\b/i
-const times = new Set(['date', 'timestamp', 'timestamptz', 'time', 'timetz'])
+const nothingSaid: Said = Object.freeze({ parameters: [], tables: [] })
+
+const currentDate: Node = { SQLValueFunction: { op: 'SVFOP_CURRENT_DATE', typmod: -1 } }
 
 /**
  * Finds what must be the same on all shards and may differ by node: the time, the user, settings. undefined where a statement
  * has none.
+ *
+ * @param said the values of its parameters, where one may say a time by a word, and the tables that it names
  */
-export function carriedCalls(statement: Node, functions: KnownFunctions): CarriedCalls | undefined {
+export function carriedCalls(
+  statement: Node,
+  functions: KnownFunctions,
+  said: Said = nothingSaid,
+): CarriedCalls | undefined {
+  const ofColumns = timesOfColumns(statement, said.tables, said.parameters)
   const expressions: Node[] = []
   const numbers = new Map<string, number>()
   const places = new Map<unknown, number>()
@@ -47,7 +61,13 @@ export function carriedCalls(statement: Node, functions: KnownFunctions): Carrie
     // A function of FROM is no expression.
     if (isTreeObject(range)) for (const one of functionsOf(range)) inFrom.add(one)
     if (inFrom.has(object)) return undefined
-    const isTime = isClock(object)
+    const type = ofColumns.get(object)
+    if (type !== undefined) {
+      hasClock = true
+      places.set(object, numberOf(typeCast(object as unknown as Node, type)))
+      return false
+    }
+    const isTime = isClock(object, said.parameters)
     if (isTime || isSession(object, functions)) {
       hasClock ||= isTime
       const number = numberOf(object as unknown as Node)
@@ -69,17 +89,12 @@ const functionsOf = (range: TreeObject): readonly unknown[] =>
     'List' in node ? (node.List.items ?? []).slice(0, 1) : [node],
   )
 
-function isClock(object: TreeObject): boolean {
+function isClock(object: TreeObject, parameters: readonly unknown[]): boolean {
   const value = object['SQLValueFunction']
   if (isTreeObject(value)) return /DATE|TIME/.test(String(value['op']))
+  if (readsRelativeTime(object, parameters)) return true
   const call = object['FuncCall']
-  if (isTreeObject(call)) return transactionClock.has(nameOfCall(call)) && isConstant(call)
-  const cast = object['TypeCast']
-  if (!isTreeObject(cast) || !isTreeObject(cast['typeName'])) return false
-  const type = namesOf(cast['typeName']['names'] as Node[] | undefined)?.at(-1) ?? ''
-  const constant = isTreeObject(cast['arg']) ? cast['arg']['A_Const'] : undefined
-  const text = isTreeObject(constant) && isTreeObject(constant['sval']) ? constant['sval']['sval'] : undefined
-  return times.has(type) && typeof text === 'string' && relativeTime.test(text)
+  return isTreeObject(call) && transactionClock.has(nameOfCall(call)) && isConstant(call)
 }
 
 function isSession(object: TreeObject, functions: KnownFunctions): boolean {

@@ -1,5 +1,6 @@
 import type { Node, TypeName } from '@pgsql/types'
 import { isTreeObject, namesOf, type TreeObject, visit } from '../sql/tree'
+import { writtenText } from '../sql/written-text'
 import type { TableCatalog } from './table-catalog'
 
 /** Why a statement is not run: it speaks of a sharded table as a thing of one database's catalog. */
@@ -66,18 +67,6 @@ const isNameText = (text: string, catalog: TableCatalog): boolean =>
       .map((part) => (part.startsWith('"') ? part.slice(1, -1) : part.toLowerCase())),
     catalog,
   )
-
-/** A text, or one that is cast; that of a parameter is its value. */
-const writtenText = (object: TreeObject, parameters: readonly unknown[]): string | undefined => {
-  const { A_Const: found, TypeCast: cast, ParamRef: parameter } = object
-  if (isTreeObject(cast)) return writtenText(cast['arg'] as TreeObject, parameters)
-  if (isTreeObject(parameter)) {
-    const value = parameters[Number(parameter['number'] ?? 0) - 1]
-    return typeof value === 'string' ? value : undefined
-  }
-  const text = isTreeObject(found) ? found['sval'] : undefined
-  return isTreeObject(text) ? String(text['sval'] ?? '') : undefined
-}
 
 type TextOf = (object: TreeObject) => string | undefined
 

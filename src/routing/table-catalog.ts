@@ -21,6 +21,13 @@ export interface Reference {
 /** The slot that a value carries; undefined for NULL and for what is no id of ours. */
 export type SlotReader = (value: unknown) => number | undefined
 
+export interface TableColumn {
+  /** It is not NOT NULL. */
+  readonly isNullable: boolean
+  /** Of a column of times, PostgreSQL's short name of its type. */
+  readonly timeType: string | undefined
+}
+
 /** A sharded table as SQL sees it. */
 export interface ShardedTable {
   /** The logical name, as in the entity. */
@@ -37,8 +44,8 @@ export interface ShardedTable {
   readonly locators: readonly Locator[]
   /** Its foreign keys to tables of the group. */
   readonly references: readonly Reference[]
-  /** The table's columns in order, and whether each is NOT NULL. */
-  readonly columns: ReadonlyMap<string, { readonly isNullable: boolean }>
+  /** The table's columns in order. */
+  readonly columns: ReadonlyMap<string, TableColumn>
   /** Names of the primary key's columns. */
   readonly primaryKey: readonly string[]
   /** It has columns whose type (an enum) each shard declares for itself. */

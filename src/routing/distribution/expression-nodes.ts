@@ -92,7 +92,7 @@ export const expressionNodes = {
   TypeCast: node<sql.TypeCast>({
     sql: 'a cast',
     rule: 'distributes',
-    says: "Of the row. 'now', 'today', 'tomorrow' and 'yesterday' as a time are one value for all shards.",
+    says: "Of the row. 'now', 'today', 'tomorrow' and 'yesterday' as a time are one value for all shards, as a parameter too, and where a column of times takes them or is compared with them.",
     tests: ['test/parity/sql/clock.test.ts', 'test/parity/query-builder/select.test.ts'],
     fields: { arg: 'nodes', typeName: 'TypeName', location: 'value' },
   }),

@@ -19,6 +19,7 @@ export function buildTableCatalog(
   layoutOf: (group: string) => Layout | undefined,
 ): TableCatalog {
   const sharded = new Map<string, ShardedTable>()
+  /** By schema and name, and by the name alone for what is found without a schema. */
   const home = new Map<string, readonly string[]>()
   const types = new Set(
     metadatas.flatMap((metadata) => {
@@ -33,10 +34,10 @@ export function buildTableCatalog(
     const group = groupOf(metadata)
     const name = metadata.tableName
     if (group === undefined) {
-      home.set(
-        name,
-        storedColumns(metadata).map((column) => column.databaseName),
-      )
+      const columns = storedColumns(metadata).map((column) => column.databaseName)
+      const schema = metadata.schema ?? 'public'
+      home.set(JSON.stringify([schema, name]), columns)
+      if (schema === 'public' || !home.has(name)) home.set(name, columns)
       continue
     }
     const known = sharded.get(name)
@@ -47,7 +48,8 @@ export function buildTableCatalog(
   return Object.freeze({
     table: (schema: string | undefined, name: string) =>
       schema === undefined || schema === placeholderSchema || schema === 'public' ? sharded.get(name) : undefined,
-    homeColumns: (_schema: string | undefined, name: string) => home.get(name),
+    homeColumns: (schema: string | undefined, name: string) =>
+      home.get(schema === undefined ? name : JSON.stringify([schema, name])),
     types,
     names: Object.freeze([...sharded.keys()]),
   })
@@ -64,6 +66,19 @@ const enumsOf = ({ columns, tableName }: EntityMetadata, layout?: Layout): reado
     if (enumName !== undefined) return layout === 'table' ? [] : [enumName]
     return [`${tableName}_${databaseName.toLowerCase()}_enum`]
   })
+
+/** PostgreSQL's short names of the types of times, by those of TypeORM. */
+const timeTypes: ReadonlyMap<unknown, string> = new Map<unknown, string>([
+  [Date, 'timestamp'],
+  ...['date', 'timestamp', 'timestamptz', 'time', 'timetz'].map((type) => [type, type] as const),
+  ...['timestamp', 'time'].flatMap(
+    (type) =>
+      [
+        [`${type} without time zone`, type],
+        [`${type} with time zone`, `${type}tz`],
+      ] as const,
+  ),
+])
 
 function describeTable(
   metadata: EntityMetadata,
@@ -101,7 +116,12 @@ function describeTable(
         referenced: referencedColumnNames,
       })),
     ),
-    columns: new Map(storedColumns(metadata).map((column) => [column.databaseName, { isNullable: column.isNullable }])),
+    columns: new Map(
+      storedColumns(metadata).map((column) => [
+        column.databaseName,
+        { isNullable: column.isNullable, timeType: column.isArray ? undefined : timeTypes.get(column.type) },
+      ]),
+    ),
     primaryKey: Object.freeze(primaryKey),
     hasOwnTypes: metadata.columns.some((column) => column.type === 'enum' || column.type === 'simple-enum'),
     uuidDefaults: new Set(

@@ -36,6 +36,7 @@ import { columnsOf, textNames, textsOf } from '../../planning/text-query'
 import { type CarriedCalls, carriedCalls } from '../../routing/carried-calls'
 import { type CatalogProblem, catalogProblem, mayAskCatalog } from '../../routing/catalog-names'
 import { functionNames, noFunctions } from '../../routing/known-functions'
+import { relativeTime } from '../../routing/relative-times'
 import { entityOf, routeCluster } from '../../routing/route-cluster'
 import { checkScatter } from '../../routing/scatter-policy'
 import type { TableUse } from '../../routing/scope'
@@ -99,6 +100,8 @@ interface Carrying {
   readonly carried: CarriedCalls
   readonly parameters: readonly unknown[]
   readonly context: StatementContext
+  /** Values of parameters say what is carried: another run of the text may carry something else. */
+  readonly isSaid?: boolean
 }
 
 /** A statement of one node that has a clock. */
@@ -327,7 +330,7 @@ export class StatementEngine implements StatementWriter {
       analysis,
       refused,
       parameterCount: parametersOf(statement).at(-1) ?? 0,
-      carried: carriedCalls(statement, this.functions),
+      carried: carriedCalls(statement, this.functions, { parameters: [], tables: tablesOf(analysis) }),
       sequence: {
         anywhere: sequenceCall(statement, this.functions),
         beside: sequenceCall(statement, this.functions, new Set<unknown>(analysis.detached.map(({ node }) => node))),
@@ -354,13 +357,17 @@ export class StatementEngine implements StatementWriter {
     parameters: readonly unknown[],
     context: StatementContext,
   ): Promise<{ readonly text: string; readonly parameters: readonly unknown[] } | undefined> {
-    const { carried, analysis, parameterCount } = statement
+    const { analysis, parameterCount } = statement
+    const isSaid = parameters.some((value) => typeof value === 'string' && relativeTime.test(value))
+    const carried = isSaid
+      ? carriedCalls(statement.statement, this.functions, { parameters, tables: tablesOf(analysis) })
+      : statement.carried
     if (!carried || parameterCount !== parameters.length) return undefined
     const { transaction } = context.access
     const place = this.onePlace(statement, parameters, context)
     const node = transaction?.firstNode ?? place?.shard.node ?? this.someShard(analysis)?.node
     if (node === undefined || node === place?.shard.node || (place && !transaction)) return undefined
-    return this.carriedFrom(node, { statement: statement.statement, carried, parameters, context })
+    return this.carriedFrom(node, { statement: statement.statement, carried, parameters, context, isSaid })
   }
 
   /** False only for texts that certainly say nothing of the time, and take no default that does. */
@@ -405,14 +412,16 @@ export class StatementEngine implements StatementWriter {
 
   private async carriedFrom(
     node: string,
-    { statement, carried, parameters, context }: Carrying,
+    { statement, carried, parameters, context, isSaid = false }: Carrying,
   ): Promise<{ readonly text: string; readonly parameters: readonly unknown[] }> {
     const values = await this.carriedValues(node, { carried, parameters, context })
     const types = JSON.stringify(values.map(({ type }) => type))
     const known = this.carriedTexts.get(statement)
     const template =
-      known?.types === types ? known.template : withCarriedValues(statement, carried, values, parameters.length + 1)
-    this.carriedTexts.set(statement, { types, template })
+      !isSaid && known?.types === types
+        ? known.template
+        : withCarriedValues(statement, carried, values, parameters.length + 1)
+    if (!isSaid) this.carriedTexts.set(statement, { types, template })
     return {
       text: template.text,
       parameters: pick(template.parameters, [...parameters, ...values.map((value) => value.text)]),
@@ -918,6 +927,8 @@ function refuseCatalogNames(problem: CatalogProblem | undefined, text: string): 
   if (!problem) return
   throw new ShardedError('STATEMENT_UNSUPPORTED', problem.text, { details: { statement: text.slice(0, 500) } })
 }
+
+const tablesOf = ({ uses }: StatementAnalysis) => [...new Set(uses.map(({ table }) => table))]
 
 const isOfShards = ({ analysis, refused }: ReadStatement): boolean => analysis.uses.length > 0 || refused !== undefined
 

@@ -15,6 +15,7 @@ describe('the time, the user and the session over shards', () => {
     `SELECT count(DISTINCT x) FROM (SELECT 'now'::timestamptz x FROM ord) y`,
     'SELECT count(DISTINCT x) FROM (SELECT pg_backend_pid() x FROM ord) y',
     'SELECT count(DISTINCT age(created)) FROM ord',
+    'SELECT count(DISTINCT n.t) FROM ord CROSS JOIN (SELECT now() AS t) n',
     'SELECT count(*) FROM (SELECT id, transaction_timestamp() n FROM ord) a JOIN (SELECT id, now() n FROM ord) b ON a.id = b.id AND a.n = b.n',
     '(SELECT 1 AS one, now() = now() AS same FROM ord) UNION (SELECT 1, now() = transaction_timestamp() FROM item)',
   ])('are one for a statement: %s', (text) => expectAlike(sides, text))
@@ -80,6 +81,42 @@ describe('the time, the user and the session over shards', () => {
         expect(rows).toEqual([{ n: 1 }])
       })
     }
+  })
+
+  it.each([
+    [`SELECT count(DISTINCT x) FROM (SELECT timestamptz('now') x FROM ord) y`, []],
+    [`SELECT count(DISTINCT x) FROM (SELECT timestamptz 'now' x FROM ord) y`, []],
+    [`SELECT count(DISTINCT x) FROM (SELECT pg_catalog.timestamptz('now'::text) x FROM ord) y`, []],
+    [`SELECT count(DISTINCT x) FROM (SELECT $1::timestamptz x FROM ord) y`, ['now']],
+    [`SELECT count(DISTINCT x) FROM (SELECT CAST($1 AS time) x FROM ord) y`, ['NOW']],
+    [`SELECT count(DISTINCT x) FROM (SELECT 'now'::text::timestamptz x FROM ord) y`, []],
+    [`SELECT count(DISTINCT x) FROM (SELECT $1::text::timestamptz x FROM ord) y`, ['now']],
+    [`SELECT count(DISTINCT x) FROM (SELECT '{now}'::timestamptz[] x FROM ord) y`, []],
+    [`SELECT count(DISTINCT x) FROM (SELECT '[now,)'::tstzrange x FROM ord) y`, []],
+    ['SELECT id FROM ord WHERE created > $1::timestamptz AND id < 3 ORDER BY id', ['yesterday']],
+    [`SELECT id FROM ord WHERE created > 'now' ORDER BY id`, []],
+    ['SELECT id FROM ord WHERE created > $1 ORDER BY id', ['now']],
+  ] as const)('are one where a text says them: %s %j', (text, parameters) => expectAlike(sides, text, parameters))
+
+  it.each([
+    [
+      `INSERT INTO ord (id, k, qty, amount, created) VALUES (901, 1, 1, 1, 'now'), (902, 2, 1, 1, 'now'), (903, 3, 1, 1, 'now'), (904, 4, 1, 1, 'now')`,
+      [],
+    ],
+    [
+      'INSERT INTO ord (id, k, qty, amount, created) VALUES (901, 1, 1, 1, $1), (902, 2, 1, 1, $1), (903, 3, 1, 1, $1), (904, 4, 1, 1, $1)',
+      ['now'],
+    ],
+    [`UPDATE ord SET created = 'now' WHERE id <= 60`, []],
+    ['UPDATE ord SET created = $1 WHERE id <= 60', [' Now ']],
+  ] as const)('are written alike where a text says them: %s %j', async (text, parameters) => {
+    for (const { name, dataSource } of sides.sharded())
+      await rolledBack(dataSource, async (runner) => {
+        await runner.query(text, [...parameters])
+        const where = text.startsWith('INSERT') ? 'id > 900' : 'id <= 60'
+        const rows = await runner.query(`SELECT count(DISTINCT created)::int AS n FROM ord WHERE ${where}`)
+        expect({ name, rows }).toEqual({ name, rows: [{ n: 1 }] })
+      })
   })
 
   it.each([
