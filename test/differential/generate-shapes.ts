@@ -175,6 +175,39 @@ const emptySet: Make = (rng, { spec, table, where }) => [
   fixed(`GROUP BY ${rng.pick(['CUBE (1)', 'ROLLUP (1)', 'GROUPING SETS ((1), ())'])} ORDER BY 1, 2`),
 ]
 
+/** An alias that is the name of an input column: GROUP BY means the column, DISTINCT ON and ORDER BY the output. */
+const aliasOfColumn: Make = (rng, { table, ids, where }) => {
+  const inner = [fixed(`FROM (SELECT ${ids.join(' , ')} , "t"."count" AS "k", "t"."small" AS "s" FROM ${table}`), where]
+  const value = rng.pick(['"x"."k" % 3', '-"x"."k"', '"x"."s"'])
+  return rng.oneIn(2)
+    ? [
+        fixed(`SELECT ${value} AS "k", count(*) AS "n"`),
+        ...inner,
+        fixed(`) "x" GROUP BY "k"${value.includes('s') ? ', "x"."s"' : ''} ORDER BY 1, 2`),
+      ]
+    : [fixed(`SELECT DISTINCT ON ("k") ${value} AS "k", "x"."s" AS "v"`), ...inner, fixed(') "x" ORDER BY "k", 2')]
+}
+
+/** A column with and without its qualifier beside grouping sets. */
+const spelledSets: Make = (rng, { table, where }) => {
+  const [one, two] = rng.oneIn(2) ? ['"t"."small"', '"small"'] : ['"small"', '"t"."small"']
+  const set = rng.pick([`ROLLUP (${two})`, `CUBE (${two})`, `GROUPING SETS ((${two}), ())`, two])
+  const grouping = set === two ? '0' : `GROUPING(${one})`
+  return [
+    fixed(`SELECT ${one} AS "k", ${grouping} AS "g", count(*) AS "n" FROM ${table}`),
+    where,
+    fixed(`GROUP BY ${set} ORDER BY 1, 2, 3`),
+  ]
+}
+
+/** Columns that tell a row's place in a file. */
+const systemColumn: Make = (rng, { table, ids, where }) => [
+  fixed(
+    `SELECT ${rng.pick(['count(DISTINCT "t"."ctid")', 'count(*) FILTER (WHERE "t"."xmin" IS NULL)', `count(${ids[0]})`])} AS "n" FROM ${table}`,
+  ),
+  where,
+]
+
 /** What shards need no way to get right: one database refuses it. */
 const mistake: Make = (rng, shape) => [
   listed(`SELECT ${rng.pick(['', 'DISTINCT'])}`, [...outputs(shape), '"t"."count" AS "k"', '"t"."count" + 1 AS "k"']),
@@ -193,5 +226,8 @@ const makers: readonly (readonly [method: string, make: Make])[] = [
   ['using', using],
   ['lock', lock],
   ['sets', emptySet],
+  ['alias', aliasOfColumn],
+  ['sets', spelledSets],
+  ['system', systemColumn],
   ['mistake', mistake],
 ]

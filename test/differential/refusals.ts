@@ -20,6 +20,8 @@ const allowed: Readonly<Record<string, { readonly codes: readonly ErrorCode[]; r
   'sql.lock': { codes: ['STATEMENT_UNSUPPORTED'], percent: 15 },
   // An aggregate in a subquery that is of the query around it, where that is over several shards.
   'sql.outer': { codes: ['STATEMENT_UNSUPPORTED'], percent: 40 },
+  // Places of rows in files, over several shards.
+  'sql.system': { codes: ['STATEMENT_UNSUPPORTED'], percent: 100 },
   // A WITH that writes rows of several shards: most write those of one key.
   'sql.with': { codes: ['STATEMENT_UNSUPPORTED'], percent: 15 },
   upsert: { codes: ['UPSERT_WITHOUT_SHARD_KEY', 'KEY_MISSING', 'KEY_CHANGED', 'ID_OF_ANOTHER_SLOT'], percent: 15 },
