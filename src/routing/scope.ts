@@ -78,6 +78,8 @@ export class Scope {
     readonly parent: Scope | undefined,
     readonly ctes = new Map<string, Cte>(),
     functions?: KnownFunctions,
+    /** The scope that it is a part of: what this one is correlated with, that one is too. */
+    private readonly whole?: Scope,
   ) {
     this.functions = functions ?? parent?.functions ?? noFunctions
   }
@@ -96,10 +98,23 @@ export class Scope {
     return this.items.find((one) => one.alias === alias)
   }
 
+  /**
+   * The names that a part of this FROM clause can use: those of the items from `items` on, and those of outer queries. It keeps
+   * them, whatever is added or hidden later.
+   *
+   * @param merged the columns that were merged before those items
+   */
+  from(items: number, merged: Scope['merged'] = this.merged): Scope {
+    const part = new Scope(this.parent, this.ctes, undefined, this)
+    part.items.push(...this.items.slice(items))
+    part.merged = new Map([...this.merged].filter(([name, base]) => !merged.has(name) || merged.get(name) !== base))
+    return part
+  }
+
   /** Notes that this scope, and those around it up to `end`, use a name from beyond. */
   correlate(end: Scope): void {
     this.isCorrelated = true
-    if (this !== end) this.parent?.correlate(end)
+    if (this !== end) (this.whole ?? this.parent)?.correlate(end)
   }
 
   /** The column of a sharded table that an expression is; undefined where it is something else. */
@@ -146,8 +161,7 @@ export class Scope {
     const item = this.items.find((one) => one.columns?.some((column) => column.name === name))
     if (item) return columnOf(item, name)
     const outer = this.parent?.unqualified(name)
-    if (outer || this.parent?.means(name))
-      this.isCorrelated = !this.items.some((one) => one.alias === name) || this.isCorrelated
+    if ((outer || this.parent?.means(name)) && !this.items.some((one) => one.alias === name)) this.reachOut()
     // A part whose columns are not known may have the name itself.
     return this.items.some((one) => one.columns === undefined) ? undefined : outer
   }
@@ -155,8 +169,13 @@ export class Scope {
   private qualified(alias: string, name: string): BaseColumn | undefined {
     const item = this.item(alias)
     if (item) return columnOf(item, name)
-    if (this.parent?.hasAlias(alias)) this.isCorrelated = true
+    if (this.parent?.hasAlias(alias)) this.reachOut()
     return this.parent?.qualified(alias, name)
+  }
+
+  private reachOut(): void {
+    this.isCorrelated = true
+    this.whole?.reachOut()
   }
 
   private hasAlias(alias: string): boolean {

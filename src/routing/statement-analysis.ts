@@ -332,9 +332,9 @@ class Analyser {
     if ('RangeVar' in node) return this.table(node.RangeVar, scope)
     if ('JoinExpr' in node) return this.join(node.JoinExpr, scope)
     if ('RangeSubselect' in node) {
-      const { subquery, alias } = node.RangeSubselect
+      const { subquery, alias, lateral } = node.RangeSubselect
       if (!subquery || !('SelectStmt' in subquery)) return empty
-      const block = this.select(subquery.SelectStmt, scope)
+      const block = this.select(subquery.SelectStmt, lateral ? scope : scope.from(scope.items.length))
       const names = namesOf(alias?.colnames) ?? []
       return this.derived(block, {
         alias: alias?.aliasname ?? '',
@@ -527,14 +527,16 @@ class Analyser {
     const from = { left: start, right: between, items, merged }
     const { pairs, isUnknown } = joinColumns(join, scope, from)
     if (isUnknown) this.unsupported('A NATURAL JOIN has a side whose columns are not known here.')
-    const filters = conjunctsOf(join.quals).map((condition): Filter => ({ condition, scope }))
+    // ON sees its two sides, and not what stands beside the join.
+    const sides = scope.from(items, merged)
+    const filters = conjunctsOf(join.quals).map((condition): Filter => ({ condition, scope: sides }))
     const on: Part = {
       uses: new Set(),
       equalities: [...pairs, ...filters.flatMap((filter) => equalitiesOf(filter))],
       filters,
     }
     const joined = this.joinSides(join, left, right, on)
-    const whole = join.quals ? this.expressions([join.quals], scope, joined) : joined
+    const whole = join.quals ? this.expressions([join.quals], sides, joined) : joined
     hideSides(join, scope, from)
     return whole
   }
