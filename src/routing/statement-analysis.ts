@@ -65,6 +65,8 @@ export interface StatementAnalysis {
   /** Of INSERT … SELECT: the columns that it takes, by position, and whether its rows are those of each shard put together. */
   readonly sourceColumns: readonly (BaseColumn | undefined)[]
   readonly isSourceLocal: boolean
+  /** The scope of its query. */
+  readonly sourceScope: Scope | undefined
   /** The tables that it takes them from. */
   readonly sources: readonly Cluster[]
   /** Its groups, distinct rows and windows lie within a shard each. */
@@ -159,6 +161,7 @@ class Analyser {
       isGroupedLocally,
       sourceColumns: this.source?.outputs?.map(({ base }) => base) ?? [],
       isSourceLocal: this.source?.isConcatenable ?? false,
+      sourceScope: this.source?.scope,
       sources: this.sources,
       scope: block.firstScope ?? block.scope,
       starNames: this.starNames,

@@ -206,8 +206,8 @@ export const expressionNodes = {
   A_Star: node<sql.A_Star>({
     sql: '*',
     rule: 'conditional',
-    says: 'Its columns must be known: those of tables of entities, VALUES, queries, and functions of known columns.',
-    tests: ['test/parity/sql/stars.test.ts'],
+    says: 'Its columns must be known: those of tables of entities, VALUES, queries, and functions of known columns. Of a table they are those that the first shard holds, in the order in which it holds them.',
+    tests: ['test/parity/sql/stars.test.ts', 'test/parity/sql/places.test.ts'],
     fields: {},
   }),
   NamedArgExpr: node<sql.NamedArgExpr>({

@@ -6,7 +6,7 @@ export const writeNodes = {
   InsertStmt: node<sql.InsertStmt>({
     sql: 'INSERT',
     rule: 'conditional',
-    says: 'Rows of VALUES go to the shards of their keys; rows of a query stay on the shard that they come from.',
+    says: 'Rows of VALUES go to the shards of their keys; rows of a query stay on the shard that they come from. Without a list of columns, values go to the columns as the first shard holds them.',
     tests: [
       'test/parity/query-builder/insert.test.ts',
       'test/parity/insert-select.test.ts',

@@ -22,7 +22,7 @@ import type { Explanation } from '../../planning/explanation'
 import { draftFinish, type FinishPlan, finishPlan } from '../../planning/finish-plan'
 import { outputNames, withBases } from '../../planning/output-columns'
 import { replacementOf } from '../../planning/replace-detached'
-import { draftRows, type RowsPlan, rowsPlan } from '../../planning/rows-plan'
+import { draftRows, expandedTargets, type RowsPlan, rowsPlan } from '../../planning/rows-plan'
 import type { NodeStatement } from '../../planning/scatter-statement'
 import { type Answer, shipAnswer, tableNamed } from '../../planning/ship-answer'
 import { type ShippedColumn, type ShippedRows, withShippedRows } from '../../planning/shipped-rows'
@@ -43,6 +43,7 @@ import type { TableUse } from '../../routing/scope'
 import { analyseStatement, type Cluster, type StatementAnalysis } from '../../routing/statement-analysis'
 import type { TableCatalog } from '../../routing/table-catalog'
 import { hasVolatile, sequenceCall } from '../../routing/volatile-calls'
+import { isStar } from '../../sql/is-star'
 import { columnNode, selectNode, targetNode } from '../../sql/nodes'
 import { loadParser, type ParsedStatement, parseStatement } from '../../sql/parse-statement'
 import { leftmost, selectOf, targetTable } from '../../sql/statement-parts'
@@ -58,6 +59,7 @@ import type { NodeText } from '../runners/shard-transaction'
 import { writeShards } from '../writes/write-shards'
 import type { ClockDefaults } from './clock-defaults'
 import { explainStatement } from './explain-statement'
+import { HeldColumns, tablesByPlace } from './held-columns'
 import { lookUpClusters } from './look-up-clusters'
 import { moveStatement } from './move-statement'
 import { refuseHiddenWrites } from './refuse-hidden-writes'
@@ -116,7 +118,10 @@ const timeWords =
  * there, and puts the answers together. TypeORM's query builders and users' raw SQL come this way.
  */
 export class StatementEngine implements StatementWriter {
-  private readonly read = new WeakMap<ParsedStatement, { readonly read: ReadStatement; readonly version: number }>()
+  private readonly read = new WeakMap<
+    ParsedStatement,
+    { readonly read: ReadStatement; readonly byPlace: readonly RangeVar[]; readonly version: number }
+  >()
   private readonly plans = new RememberedOf<ParsedStatement, Promise<Plan>>({ maxWeight: maxPlansOfText })
   private readonly types = new Remembered<Promise<readonly ValueType[]>>({
     maxWeight: maxDescribedLetters,
@@ -126,6 +131,7 @@ export class StatementEngine implements StatementWriter {
   private readonly timed = new WeakMap<ParsedStatement, { readonly statement: TimedStatement | undefined }>()
   private readonly names: RegExp
   private readonly functions: FunctionCatalog
+  private readonly columns: HeldColumns
 
   constructor(
     readonly runtime: ShardRuntime,
@@ -136,6 +142,7 @@ export class StatementEngine implements StatementWriter {
       new Map(homeFirst(runtime).map((node) => [node, runtime.pool(node).facts.version])),
       async (node, text, values) => runtime.pool(node).background.query(text, values),
     )
+    this.columns = new HeldColumns(catalog, runtime)
     const names = [...catalog.names, ...catalog.types].map((name) => name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'))
     this.names = new RegExp(`"__shard__"|(?<![\\p{L}\\p{N}_$])(?:${names.join('|')})(?![\\p{L}\\p{N}_$])`, 'iu')
   }
@@ -287,10 +294,15 @@ export class StatementEngine implements StatementWriter {
     if (statement) refuseCatalogNames(catalogProblem(statement, this.catalog, parameters), text)
   }
 
-  /** What was read of a text, where nothing new was heard of functions since. */
+  /** Grows when something new is known of functions or tables. */
+  private get version(): number {
+    return this.functions.version + this.columns.version
+  }
+
+  /** What was read of a text, where nothing new was heard of functions and tables since. */
   private known(parsed: ParsedStatement): ReadStatement | undefined {
     const known = this.read.get(parsed)
-    return known?.version === this.functions.version ? known.read : undefined
+    return known?.version === this.version ? known.read : undefined
   }
 
   /** Hears of functions from all nodes that a statement runs on. @returns false where the statement has to be read again */
@@ -309,13 +321,13 @@ export class StatementEngine implements StatementWriter {
     await loadParser()
     const parsed = parseStatement(text)
     if (!parsed) return undefined
+    const byPlace = this.read.get(parsed)?.byPlace
+    if (byPlace) await this.columns.learn(byPlace)
     const known = this.known(parsed)
     if (known) return isOfShards(known) ? known : undefined
     const [written, another] = parsed.statements
     if (!written) return undefined
-    await this.functions.ofAny()
-    await this.functions.lookFor(functionNames(written))
-    const { statement, analysis } = this.analysed(written)
+    const { statement, analysis } = await this.analysed(written)
     if (another) {
       if (!parsed.statements.some((one) => analyseStatement(one, this.catalog, noFunctions).uses.length > 0))
         return undefined
@@ -336,16 +348,22 @@ export class StatementEngine implements StatementWriter {
         beside: sequenceCall(statement, this.functions, new Set<unknown>(analysis.detached.map(({ node }) => node))),
       },
     }
-    this.read.set(parsed, { read, version: this.functions.version })
+    this.read.set(parsed, { read, byPlace: tablesByPlace(statement), version: this.version })
     return isOfShards(read) ? read : undefined
   }
 
-  /** Reads a statement; its outputs say the names that they have from the `*` of a subquery. */
-  private analysed(written: Node): Pick<ReadStatement, 'statement' | 'analysis'> {
-    const analysis = analyseStatement(written, this.catalog, this.functions)
+  /**
+   * Reads a statement with what is known of its functions and of the columns of its tables; its outputs say the names that they
+   * have from the `*` of a subquery.
+   */
+  private async analysed(written: Node): Promise<Pick<ReadStatement, 'statement' | 'analysis'>> {
+    await this.functions.ofAny()
+    await this.functions.lookFor(functionNames(written))
+    await this.columns.learn(tablesByPlace(written))
+    const analysis = analyseStatement(written, this.columns, this.functions)
     if (analysis.starNames.size === 0 || !('SelectStmt' in written)) return { statement: written, analysis }
     const statement = withStarNames(written, (select) => analysis.starNames.get(select))
-    return { statement, analysis: analyseStatement(statement, this.catalog, this.functions) }
+    return { statement, analysis: analyseStatement(statement, this.columns, this.functions) }
   }
 
   /**
@@ -594,7 +612,7 @@ export class StatementEngine implements StatementWriter {
     const make = () => this.plan(onShards, local(), shipped)
     // A plan holds the names of the first shard's types, and how the nodes asked sort.
     const nodes = [...new Set(onShards.shards.map(({ node }) => node))]
-    const key = JSON.stringify([asText, first.name, nodes, split, this.functions.version])
+    const key = JSON.stringify([asText, first.name, nodes, split, this.version])
     const plan = shipped.length > 0 ? await make() : await this.remembered(run.parsed, key, make)
     // After the plan: what PostgreSQL itself refuses is its to tell.
     if (others.length > 0 && context.access.transaction && passesOver(select))
@@ -856,7 +874,7 @@ export class StatementEngine implements StatementWriter {
   /** The rows of an unsharded table, for shards that do not have it. */
   private async homeRows(rangeVar: RangeVar, run: Omit<Run, 'asText'>): Promise<Answer> {
     const { schemaname, relname = '' } = rangeVar
-    const columns = this.catalog.homeColumns(schemaname, relname)
+    const columns = this.columns.homeColumns(schemaname, relname)
     if (!columns)
       throw new ShardedError(
         'JOIN_NOT_LOCAL',
@@ -871,16 +889,15 @@ export class StatementEngine implements StatementWriter {
   }
 
   /** Runs a query for its rows as texts, with their names and types. */
-  private async asTexts(select: SelectStmt, { parameters, context: given }: Omit<Run, 'asText'>): Promise<Answer> {
+  private async asTexts(written: SelectStmt, { parameters, context: given }: Omit<Run, 'asText'>): Promise<Answer> {
+    const select = await this.withoutStar(written)
     const template = templateOf({ SelectStmt: select })
     const values = pick(template.parameters, parameters)
     const numbered = values.map((_, index) => index + 1)
     const read = await this.understand(template.text)
     if (!read) {
-      const names = outputNames(
-        leftmost(select),
-        analyseStatement({ SelectStmt: select }, this.catalog, this.functions),
-      )
+      const { analysis } = await this.analysed({ SelectStmt: select })
+      const names = outputNames(leftmost(select), analysis)
       return this.atHome(
         { text: template.text, parameters: numbered },
         { names, values, asText: true, context: given, shard: undefined },
@@ -892,6 +909,14 @@ export class StatementEngine implements StatementWriter {
       ? await this.textsAt(place, read, values, context)
       : await this.select({ ...read, parameters: values, context, asText: true })
     return { rows: answer.rows, columns: withBases(answer.columns, leftmost(selectOf(read.statement)), read.analysis) }
+  }
+
+  /** The names that are noted of a `*` are those of the columns that are read, in their order. */
+  private async withoutStar(written: SelectStmt): Promise<SelectStmt> {
+    if (!hasStar(written)) return written
+    const { statement, analysis } = await this.analysed({ SelectStmt: written })
+    const select = selectOf(statement)
+    return { ...select, targetList: expandedTargets(select, analysis.scope) }
   }
 
   private async textsAt(
@@ -913,6 +938,9 @@ const homeFirst = ({ map, nodes }: ShardRuntime): readonly string[] => [
   map.home,
   ...nodes.filter((node) => node !== map.home),
 ]
+
+const hasStar = ({ targetList = [] }: SelectStmt): boolean =>
+  targetList.some((node) => 'ResTarget' in node && isStar(node.ResTarget.val))
 
 function contains(tree: unknown, node: TreeObject): boolean {
   let found = false

@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto'
-import type { InsertStmt, Node } from '@pgsql/types'
+import type { InsertStmt, Node, SelectStmt } from '@pgsql/types'
 import { QueryResult } from 'typeorm/query-runner/QueryResult'
 import { ShardedError } from '../../errors/sharded-error'
 import { placeholderSchema } from '../../planning/bind-shard-names'
 import { takePlace, withRowPlaces } from '../../planning/row-places'
+import { expandedTargets } from '../../planning/rows-plan'
 import { withShippedRows } from '../../planning/shipped-rows'
 import { splitLists } from '../../planning/split-lists'
 import { templateOf } from '../../planning/statement-template'
@@ -203,7 +204,7 @@ async function insert(engine: StatementWriter, write: Write, statement: InsertSt
   const columns = insertedColumns(statement, use.table)
   const rows = select.valuesLists.map((list) => ('List' in list ? (list.List.items ?? []) : []))
   if (rows.some((row) => row.length > columns.length))
-    throw unsupported('An INSERT without a list of columns, of more values than the entity has columns,', use.table)
+    throw unsupported('An INSERT without a list of columns, of more values than the table has columns,', use.table)
   // What its VALUES ask of other shards is read once, before any row is there.
   const { shipped, values, replacements } = await engine.substitute(write)
   const keyed = withGeneratedKeys(use.table, columns, rows, values)
@@ -245,17 +246,14 @@ async function insert(engine: StatementWriter, write: Write, statement: InsertSt
   const nodes = [...new Set([...byShard.keys()].map(({ node }) => node))]
   refuseFarSequence(write.sequence.beside, nodes, engine.runtime.map.home)
   const mayLeaveOut = byShard.size > 1 && statement.onConflictClause && statement.returningClause
-  const names =
-    statement.cols || mayLeaveOut || cols.length > columns.length
-      ? cols.map((name) => ({ ResTarget: { name } }))
-      : undefined
+  const names = columnList(cols)
   const entries = [...byShard]
   const results = await writeShards(
     context.access,
     entries.map(([shard, own]) => {
       const plain: InsertStmt = {
         ...statement,
-        ...(names && { cols: names }),
+        cols: names,
         selectStmt: {
           SelectStmt: {
             ...select,
@@ -290,6 +288,26 @@ function refuseOtherShard({ entity, name, group }: ShardedTable, shard: Shard, {
       details: { entity: entity?.name ?? name, shard: shard.name, narrowedTo: pinned.name },
     },
   )
+}
+
+/** Always written: what was placed by a name is to be stored by it. */
+const columnList = (names: readonly string[]): Node[] => names.map((name) => ({ ResTarget: { name } }))
+
+/** An INSERT … SELECT with its columns and those of a `*` by name. */
+function namedColumns(
+  insertion: InsertStmt,
+  select: SelectStmt,
+  columns: readonly string[],
+  { sourceColumns, sourceScope }: StatementAnalysis,
+): Node {
+  const targetList = select.larg || !sourceScope ? select.targetList : expandedTargets(select, sourceScope)
+  return {
+    InsertStmt: {
+      ...insertion,
+      cols: columnList(columns.slice(0, sourceColumns.length)),
+      selectStmt: { SelectStmt: { ...select, ...(targetList && { targetList }) } },
+    },
+  }
 }
 
 /** The columns that VALUES fill, by position. */
@@ -506,10 +524,9 @@ async function insertFromQuery(
     context,
     ...read,
   })
-  const template = withShippedRows(
-    templateOf(localisedFor(statement, { analysis, group: use.table.group }, replacements)),
-    shipped,
-  )
+  const named = namedColumns(insertion, select, columns, analysis)
+  const local = localisedFor(named, { analysis, group: use.table.group }, replacements)
+  const template = withShippedRows(templateOf(local), shipped)
   const results = await writeShards(
     context.access,
     shards.map((shard) => ({
