@@ -153,6 +153,20 @@ function knownTerm({ expression, isUnknown }: ClauseTerm): Node {
   )
 }
 
+/**
+ * A query that one node finishes cannot lock rows of shards: only with ties PostgreSQL allows a lock there.
+ *
+ * @throws ShardedError STATEMENT_UNSUPPORTED
+ */
+export function refuseFinishedLock({ lockingClause = [] }: SelectStmt): void {
+  if (lockingClause.length === 0) return
+  throw new ShardedError(
+    'STATEMENT_UNSUPPORTED',
+    'A lock beside FETCH FIRST … WITH TIES would hold nothing: one node picks the rows that the shards give. Lock the rows by their keys in a second query.',
+    {},
+  )
+}
+
 /** @param types of the columns that the shards give */
 export function finishPlan(
   draft: FinishDraft,

@@ -9,6 +9,7 @@ import { distributionProblems } from './distribution/prove-distribution'
 import { components, type Equality, equalitiesOf, type Filter, ties } from './equalities'
 import { hideSides, joinColumns } from './join-columns'
 import type { KnownFunctions } from './known-functions'
+import { lostLocks } from './lost-locks'
 import type { Problem } from './problem'
 import {
   aggregatedParts,
@@ -143,8 +144,10 @@ class Analyser {
     this.cluster(block)
     this.refuseHalfCarried()
     const { uses, homeTables, clusters, detached, places, isInsert } = this
+    const parts = new Set<unknown>(detached.map(({ node }) => node))
+    const locks = lostLocks(statement, { detached: parts, homeTables: new Set(homeTables) })
     // The rows of an INSERT may all go to one shard: what it returns of them is then that shard's.
-    const problems = isInsert ? this.problems : [...this.problems, ...places]
+    const problems = [...this.problems, ...locks.always, ...(isInsert ? [] : places)]
     const isGroupedLocally =
       !('SelectStmt' in statement) || this.isLocalGrouping(statement.SelectStmt, block.scope, block.uses)
     return Object.freeze({
@@ -155,7 +158,8 @@ class Analyser {
       problems,
       unproven: [
         ...(isInsert ? places : []),
-        ...distributionProblems(statement, this.functions, new Set<unknown>(detached.map(({ node }) => node))),
+        ...distributionProblems(statement, this.functions, parts),
+        ...locks.onShards,
       ],
       main: clusters[others],
       isGroupedLocally,

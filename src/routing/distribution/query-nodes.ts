@@ -297,7 +297,7 @@ export const queryNodes = {
   LockingClause: node<sql.LockingClause>({
     sql: 'FOR UPDATE, FOR SHARE',
     rule: 'conditional',
-    says: 'Locks the rows that it gives; with LIMIT over several shards a page on each. SKIP LOCKED with a page (a LIMIT that is not 0, NULL or ALL; an OFFSET that is not 0) is refused in a transaction over several shards, and a lock in a part that is run first where a statement writes without a transaction.',
+    says: 'Locks the rows that it gives; with LIMIT over several shards a page on each. A lock of rows that are sent to where the statement runs (of an unsharded table beside shards, or of a part that is run first) and one WITH TIES over several shards are refused: OF says which tables to lock. SKIP LOCKED with a page (a LIMIT that is not 0, NULL or ALL; an OFFSET that is not 0) is refused in a transaction over several shards, and a lock in a part that is run first where a statement writes without a transaction.',
     tests: ['test/parity/sql/locks.test.ts', 'test/parity/query-builder/lock.test.ts'],
     fields: { lockedRels: 'nodes', strength: 'value', waitPolicy: 'value' },
   }),

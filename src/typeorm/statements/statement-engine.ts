@@ -19,7 +19,7 @@ import {
 import { describeQuery, typesOf } from '../../planning/describe-query'
 import { detachedSelect } from '../../planning/detached-select'
 import type { Explanation } from '../../planning/explanation'
-import { draftFinish, type FinishPlan, finishPlan } from '../../planning/finish-plan'
+import { draftFinish, type FinishPlan, finishPlan, refuseFinishedLock } from '../../planning/finish-plan'
 import { outputNames, withBases } from '../../planning/output-columns'
 import { replacementOf } from '../../planning/replace-detached'
 import { draftRows, expandedTargets, type RowsPlan, rowsPlan } from '../../planning/rows-plan'
@@ -650,6 +650,7 @@ export class StatementEngine implements StatementWriter {
     const draft = draftFinish(select, analysis.scope, functions)
     // A mistake in the query is PostgreSQL's to tell, also where the halves of it would hide it.
     await this.describe(withShippedRows(templateOf({ SelectStmt: select }), shipped), draft.outputs.length, on)
+    refuseFinishedLock(select)
     const template = withShippedRows(templateOf({ SelectStmt: draft.inner }), shipped)
     return finishPlan(draft, template, await this.describe(template, draft.width, on), shipped)
   }

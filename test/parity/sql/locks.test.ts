@@ -153,4 +153,50 @@ describe('locks over shards', () => {
         })
       })
   })
+
+  it.each([
+    'SELECT id, qty FROM ord ORDER BY qty FETCH FIRST 3 ROWS WITH TIES FOR UPDATE',
+    'SELECT o.id FROM ord o JOIN ref r ON r.id = o.qty ORDER BY 1 FOR UPDATE',
+    'SELECT o.id FROM ord o JOIN ref r ON r.id = o.qty ORDER BY 1 FOR SHARE OF r',
+    'SELECT o.id FROM ord o JOIN (SELECT * FROM ref WHERE id < 4) r ON r.id = o.qty ORDER BY 1 FOR UPDATE OF r',
+    'SELECT * FROM (SELECT id FROM ord ORDER BY id LIMIT 1) j FOR UPDATE',
+    'SELECT r.id FROM ref r JOIN (SELECT id FROM ord ORDER BY id LIMIT 1) j ON j.id = r.id FOR UPDATE',
+    'SELECT id FROM ord WHERE qty = (SELECT id FROM ref WHERE id = 3 FOR UPDATE) ORDER BY 1',
+    'SELECT o.id FROM ord o JOIN LATERAL (SELECT 1 FROM ref WHERE ref.id = o.qty LIMIT 1) x ON true ORDER BY 1 FOR UPDATE',
+  ])('of rows that are sent to where the statement runs would hold nothing: they are refused: %s', async (text) => {
+    for (const { name, shards, dataSource } of sides.sharded()) {
+      if (shards < 2) continue
+      expect({ name, given: await answer(dataSource, text) }).toEqual({
+        name,
+        given: { error: 'STATEMENT_UNSUPPORTED' },
+      })
+    }
+  })
+
+  it.each([
+    'SELECT o.id FROM ord o JOIN ref r ON r.id = o.qty ORDER BY 1 FOR UPDATE OF o',
+    'SELECT o.id FROM ord o JOIN (SELECT k, score FROM acct) a ON a.k = o.k ORDER BY 1 FOR UPDATE',
+    'WITH r AS (SELECT * FROM ref) SELECT o.id FROM ord o JOIN r ON r.id = o.qty ORDER BY 1 FOR UPDATE',
+    'SELECT r.id FROM ref r JOIN (SELECT id FROM ord ORDER BY id LIMIT 1) j ON j.id = r.id FOR UPDATE OF r',
+    'SELECT id FROM ord WHERE qty IN (SELECT id FROM ref) ORDER BY id FOR UPDATE',
+    'SELECT r.id, o.id FROM ref r LEFT JOIN ord o ON o.id = r.id ORDER BY 1 FOR UPDATE OF r',
+    'SELECT qty FROM ord GROUP BY qty FOR UPDATE',
+    'SELECT o.id FROM ord o JOIN ref r ON r.id = o.qty FOR UPDATE OF x',
+  ])('of the rows of shards, and of tables that are read where they are, give what one database gives: %s', (text) =>
+    expectAlike(sides, text),
+  )
+
+  it('of an unsharded table beside rows of shards hold', async () => {
+    const text = 'SELECT r.id FROM ref r JOIN (SELECT id FROM ord ORDER BY id LIMIT 1) j ON j.id = r.id FOR UPDATE OF r'
+    for (const { dataSource } of sides.sharded())
+      await rolledBack(dataSource, async (first) => {
+        expect(await answer(first, text)).toEqual({ columns: ['id'], rows: ['{"id":1}'] })
+        await rolledBack(dataSource, async (second) =>
+          expect(await answer(second, 'SELECT id FROM ref WHERE id < 3 ORDER BY id FOR UPDATE SKIP LOCKED')).toEqual({
+            columns: ['id'],
+            rows: ['{"id":0}', '{"id":2}'],
+          }),
+        )
+      })
+  })
 })

@@ -1,0 +1,69 @@
+import type { Node, RangeVar, SelectStmt } from '@pgsql/types'
+import { type TreeObject, visit } from '../sql/tree'
+import type { Problem } from './problem'
+
+/** What of a statement is read before it, and stands in it as rows that were sent there. */
+interface SentRows {
+  /** Parts that are always run first. */
+  readonly detached: ReadonlySet<unknown>
+  /** Tables whose rows are sent where any part of the statement runs on shards. */
+  readonly homeTables: ReadonlySet<unknown>
+}
+
+/**
+ * Locks of rows that are sent to where the statement runs: there is nothing to lock there. A query that is run first by itself is
+ * looked at then.
+ *
+ * @returns those lost in any case, and those lost where a part of the statement runs on shards
+ */
+export function lostLocks(
+  statement: Node,
+  { detached, homeTables }: SentRows,
+): { readonly always: readonly Problem[]; readonly onShards: readonly Problem[] } {
+  const always: Problem[] = []
+  const onShards: Problem[] = []
+  visit(statement, (object) => {
+    if (detached.has(object)) return false
+    const { lockingClause, fromClause } = object as SelectStmt
+    if (!lockingClause || !Array.isArray(fromClause)) return undefined
+    for (const { name, nodes } of lockedParts(fromClause, lockingClause)) {
+      if (nodes.some((node) => detached.has(node))) always.push(lost(name))
+      if (nodes.some((node) => homeTables.has(node))) onShards.push(lost(name))
+    }
+    return undefined
+  })
+  return { always, onShards }
+}
+
+const lost = (name: string): Problem => ({
+  code: 'STATEMENT_UNSUPPORTED',
+  text: `A lock of ${name} would hold nothing: its rows are read before the statement and sent to where it runs. Name the tables to lock with OF, or lock those of ${name} in a query of its own.`,
+})
+
+/** A part of a FROM clause with all tables and queries in it that a lock of it reaches. */
+interface Locked {
+  readonly name: string
+  readonly nodes: readonly unknown[]
+}
+
+function lockedParts(from: readonly Node[], clauses: readonly Node[]): readonly Locked[] {
+  const parts = from.flatMap(partsOf)
+  return clauses.flatMap((clause) => {
+    const named = 'LockingClause' in clause ? clause.LockingClause.lockedRels : undefined
+    if (!named) return parts
+    const names = new Set(named.map((node) => ('RangeVar' in node ? node.RangeVar.relname : undefined)))
+    return parts.filter(({ name }) => names.has(name))
+  })
+}
+
+function partsOf(node: Node): readonly Locked[] {
+  if ('RangeVar' in node) return [{ name: nameOf(node.RangeVar), nodes: [node.RangeVar] }]
+  if ('JoinExpr' in node) return [node.JoinExpr.larg, node.JoinExpr.rarg].flatMap((side) => (side ? partsOf(side) : []))
+  if (!('RangeSubselect' in node)) return []
+  const { subquery, alias } = node.RangeSubselect
+  if (!subquery || !('SelectStmt' in subquery)) return []
+  const inner = (subquery.SelectStmt.fromClause ?? []).flatMap(partsOf).flatMap(({ nodes }) => nodes)
+  return [{ name: alias?.aliasname ?? 'a subquery', nodes: [subquery.SelectStmt as TreeObject, ...inner] }]
+}
+
+const nameOf = ({ alias, relname = '' }: RangeVar): string => alias?.aliasname ?? relname
