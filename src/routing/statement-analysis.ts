@@ -195,7 +195,11 @@ class Analyser {
       const part = relation ? this.table(relation, target) : empty
       const source = selectStmt && 'SelectStmt' in selectStmt ? selectStmt.SelectStmt : undefined
       const rows = source && !source.valuesLists ? this.select(source, target) : undefined
-      if (source?.valuesLists) this.expressions(source.valuesLists, target, part)
+      if (source?.valuesLists) {
+        const { withClause: own, valuesLists, sortClause, limitCount, limitOffset } = source
+        this.withClause(own, target)
+        this.expressions([valuesLists, sortClause, limitCount, limitOffset], target, part)
+      }
       if (rows && source && part.uses.size === 0 && rows.uses.size > 0)
         // An unsharded table takes what a query over the shards gives.
         this.detach(rows, { node: source as TreeObject, kind: 'source', ctes: ctesNamed(source, target) })

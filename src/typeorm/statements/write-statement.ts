@@ -242,7 +242,11 @@ async function insert(engine: StatementWriter, write: Write, statement: InsertSt
     if (list) list.push(row)
     else byShard.set(shard, [row])
   }
-  if (byShard.size > 1) refuseProblems(analysis)
+  if (byShard.size > 1) {
+    refuseProblems(analysis)
+    if (select.sortClause || select.limitCount || select.limitOffset)
+      throw unsupported('VALUES with ORDER BY, LIMIT or OFFSET, of rows of several shards,', use.table)
+  }
   const nodes = [...new Set([...byShard.keys()].map(({ node }) => node))]
   refuseFarSequence(write.sequence.beside, nodes, engine.runtime.map.home)
   const mayLeaveOut = byShard.size > 1 && statement.onConflictClause && statement.returningClause

@@ -1,3 +1,4 @@
+import type { DataSource } from 'typeorm'
 import { describe, expect, it } from 'vitest'
 import type { ShardedDataSource } from '../../../src/index'
 import { answer, openSides, rolledBack } from './sides'
@@ -62,5 +63,40 @@ describe('statements that write beside their outermost part', () => {
         const given = await answer(runner, text)
         expect({ name, shards, given }).toEqual({ name, shards, given: { error: 'STATEMENT_UNSUPPORTED' } })
       })
+  })
+
+  const values = `VALUES (901, 1, 1, 'a'), (902, 2, 1, 'b'), (903, 3, 1, 'c'), (904, 7, 1, 'd'), (905, 8, 1, 'e')`
+  it.each([
+    `INSERT INTO item (n, k, "ordId", label) ${values} ORDER BY 1 DESC LIMIT 1`,
+    `INSERT INTO item (n, k, "ordId", label) ${values} OFFSET 2`,
+    `INSERT INTO item (n, k, "ordId", label) ${values} ORDER BY 1 DESC RETURNING n`,
+  ])('by VALUES with a page of rows of several shards are refused: %s', async (text) => {
+    const given = async (dataSource: DataSource) =>
+      rolledBack(dataSource, async (runner) => ({
+        given: await answer(runner, text),
+        rows: await answer(runner, 'SELECT n, k FROM item WHERE n > 900 ORDER BY n'),
+      }))
+    const expected = await given(sides.plain())
+    for (const { name, shards, dataSource } of sides.sharded()) {
+      if (shards > 1) expect((await given(dataSource)).given).toEqual({ error: 'STATEMENT_UNSUPPORTED' })
+      else expect({ name, ...(await given(dataSource)) }).toEqual({ name, ...expected })
+    }
+  })
+
+  it.each([
+    `INSERT INTO item (n, k, "ordId", label) VALUES (901, 7, 1, 'a'), (902, 7, 2, 'b') ORDER BY 1 DESC LIMIT 1`,
+    `INSERT INTO item (n, k, "ordId", label) WITH c AS (SELECT count(*)::int AS n FROM ord) VALUES (901, 7, (SELECT n FROM c), 'a'), (902, 8, 2, 'b')`,
+    `INSERT INTO item (n, k, "ordId", label) WITH c AS (SELECT id FROM ord) VALUES (901, 7, 3, 'a'), (902, 8, 2, 'b')`,
+    `INSERT INTO item (n, k, "ordId", label) VALUES (901, 7, 1, 'a'), (902, 7, 2, 'b') LIMIT (SELECT count(*) - 59 FROM ord)`,
+  ])('by VALUES with a page on one shard, or a WITH, are those of one database: %s', async (text) => {
+    const given = async (dataSource: DataSource) =>
+      rolledBack(dataSource, async (runner) => ({
+        given: await answer(runner, text),
+        rows: await answer(runner, 'SELECT n, k, "ordId" FROM item WHERE n > 900 ORDER BY n'),
+      }))
+    const expected = await given(sides.plain())
+    expect(expected.given).not.toHaveProperty('error')
+    for (const { name, dataSource } of sides.sharded())
+      expect({ name, ...(await given(dataSource)) }).toEqual({ name, ...expected })
   })
 })
