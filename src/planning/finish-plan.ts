@@ -5,7 +5,7 @@ import type { KnownFunctions } from '../routing/known-functions'
 import { aggregatedParts, hasAggregate, isAggregateNode } from '../routing/query-shape'
 import type { Scope } from '../routing/scope'
 import { hasVolatile, isVolatileNode } from '../routing/volatile-calls'
-import { columnNode, functionNode, integerConstant, selectNode, sortNode, targetNode, typeCast } from '../sql/nodes'
+import { columnNode, integerConstant, selectNode, sortNode, targetNode, typeCast } from '../sql/nodes'
 import { outputName } from '../sql/output-name'
 import {
   isSubquery,
@@ -387,7 +387,7 @@ class GroupedHalves implements Halves {
         'A subquery stands beside an aggregate that needs all rows: put the aggregate into a WITH or a query in FROM, or ask the subquery in a query of its own.',
         { details: {} },
       )
-    return firstOf(functionNode('array_agg', this.shipment.column(node)))
+    return ofAnyRow(this.shipment.column(node))
   }
 
   private aggregate(call: AggregateNode): Late {
@@ -467,8 +467,19 @@ function notInSets(node: Node): ShardedError {
   )
 }
 
-const firstOf = (array: Node): Node => ({
-  A_Indirection: { arg: array, indirection: [{ A_Indices: { uidx: integerConstant(1) } }] },
+/** A shipped column that all rows have alike; beside an aggregate it stands in a subquery. */
+const ofAnyRow = (column: Node): Node => ({
+  SubLink: {
+    subLinkType: 'EXPR_SUBLINK',
+    subselect: {
+      SelectStmt: selectNode({
+        targetList: [targetNode(column, 'value')],
+        fromClause: [{ RangeVar: { relname: shipped, inh: true, relpersistence: 'p' } }],
+        limitCount: integerConstant(1),
+        limitOption: 'LIMIT_OPTION_COUNT',
+      }),
+    },
+  },
 })
 
 /** True for an expression that has to be computed where the rows are. */

@@ -81,4 +81,11 @@ describe('aggregates over shards', () => {
   ])('are answered where a column is of the subquery, or one database has all rows: %s', (text) =>
     expectAlike(sides, text),
   )
+
+  it.each([
+    'SELECT count(*), (SELECT array_agg(r.label ORDER BY r.id) FROM ref r) AS l FROM ord',
+    'SELECT sum(qty), (SELECT array_agg(r.id ORDER BY r.id) FROM ref r WHERE r.id < 3) || 7 AS l FROM ord',
+    'SELECT max(qty), ARRAY(SELECT r.id FROM ref r ORDER BY 1) AS l FROM ord',
+    'SELECT count(*), (SELECT r.label FROM ref r WHERE r.id = 3) AS l, (SELECT r.label FROM ref r WHERE r.id = 1) FROM ord',
+  ])('stand beside a subquery that gives an array: %s', (text) => expectAlike(sides, text))
 })
