@@ -28,6 +28,8 @@ interface Shape {
   readonly name: string
   readonly shards: number
   readonly nodes: readonly number[]
+  /** The node of unsharded tables, where it is another than that of the first shard. */
+  readonly home?: number
   readonly layout: Layout
 }
 
@@ -35,7 +37,7 @@ const shapes: readonly Shape[] = [
   { name: 'plain TypeORM', shards: 0, nodes: [], layout: 'schema' },
   { name: '1 shard', shards: 1, nodes: [0], layout: 'schema' },
   { name: '3 shards on 2 nodes', shards: 3, nodes: [1, 2], layout: 'schema' },
-  { name: '8 shards in layout table', shards: 8, nodes: [3, 4], layout: 'table' },
+  { name: '8 shards in layout table', shards: 8, nodes: [3, 4], home: 4, layout: 'table' },
 ]
 
 /**
@@ -135,7 +137,7 @@ function plainDataSource(url: string, { entities, subscribers = [] }: TargetOpti
 }
 
 function shardedDataSource(
-  { shards, nodes, layout }: Shape,
+  { shards, nodes, home, layout }: Shape,
   urls: readonly string[],
   { entities, groups, subscribers = [] }: TargetOptions,
 ): ShardedDataSource {
@@ -144,6 +146,7 @@ function shardedDataSource(
     entities: [...entities] as Entities,
     subscribers: [...subscribers],
     nodes: Object.fromEntries(nodes.map((index) => [`n${index}`, { url: urls[index] ?? '' }])),
+    ...(home !== undefined && { home: `n${home}` }),
     layout,
     groups: Object.fromEntries(groups.map((group) => [group, { shards: hash({ shards }) }])),
   })
