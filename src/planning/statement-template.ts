@@ -2,7 +2,7 @@ import type { Node, RangeVar, ResTarget } from '@pgsql/types'
 import { ShardedError } from '../errors/sharded-error'
 import { isStar } from '../sql/is-star'
 import { outputName } from '../sql/output-name'
-import { type ParsedStatement, parseStatement } from '../sql/parse-statement'
+import type { ParsedStatement } from '../sql/parse-statement'
 import { printStatement } from '../sql/print-statement'
 import { isSubquery, isTreeObject, namesOf, parametersOf, replaceNodes, type TreeObject, visit } from '../sql/tree'
 import { quoted } from '../values/quoted'
@@ -123,9 +123,8 @@ export function templateOf(statement: Node): Template {
   })
   const printed = printStatement(numbered)
   const tables: NamedTable[] = []
-  const again = parseStatement(printed.text) ?? printed
   const seen = new Set<unknown>()
-  visit(again.statements, (object) => {
+  visit(printed.statements, (object) => {
     // A query for several columns at once stands in the tree for each of them.
     if (object['schemaname'] === placeholderSchema && !seen.has(object)) {
       seen.add(object)
