@@ -12,14 +12,23 @@ export function detachedSelect({ node, kind, ctes, carried }: Detached): SelectS
   const isPlain =
     !select.limitCount && !select.limitOffset && !select.larg && !select.groupClause && !select.havingClause
   const asked: SelectStmt =
-    kind === 'exists' && isPlain
-      ? { ...select, limitCount: integerConstant(1), limitOption: 'LIMIT_OPTION_COUNT' }
+    kind === 'exists'
+      ? {
+          ...withColumn(select),
+          ...(isPlain && { limitCount: integerConstant(1), limitOption: 'LIMIT_OPTION_COUNT' as const }),
+        }
       : select
   return withCtes(asked, {
     ctes: ctes.map((cte) => cte.node),
     recursive: ctes.some((cte) => cte.isRecursive),
   })
 }
+
+/** `EXISTS (SELECT FROM …)` needs no column; rows that are sent have one at least. */
+const withColumn = (select: SelectStmt): SelectStmt =>
+  select.larg || select.valuesLists || select.targetList
+    ? select
+    : { ...select, targetList: [targetNode(integerConstant(1), 'found')] }
 
 function carriedSelect({ use, columns, conditions }: CarriedTable): SelectStmt {
   const alias = nameOfUse(use)

@@ -76,20 +76,20 @@ export function draftRows(
   )
   const isPaged = select.limitCount !== undefined || select.limitOffset !== undefined
   // Ties at the border of a page fall alike on every page.
-  if (isPaged && isWhole && sorts.length > 0 && !select.op?.startsWith('SETOP_U'))
-    sorts.push(...tieBreak(main, sorts, scope))
+  if (isPaged && isWhole && sorts.length > 0) sorts.push(...tieBreak(main, sorts, scope))
   // What all rows share orders none of them.
   const merged = sorts.filter(({ constant }) => !constant)
   const hidden = merged.map(({ expression }, index) => targetNode(expression, `__ro${index}`))
   const { limitCount, limitOffset, limitOption: _option, ...rest } = select
+  const targetList = [...targets, ...hidden]
   return {
     select: selectNode({
       ...rest,
       limitOption: 'LIMIT_OPTION_DEFAULT',
-      targetList: [...targets, ...hidden],
+      ...(targetList.length > 0 && { targetList }),
       ...(sorts.length > 0 && {
         sortClause: sorts.map(({ constant, expression, like }) =>
-          sortNode(constant ?? writtenTerm(expression, [...targets, ...hidden]), like),
+          sortNode(constant ?? writtenTerm(expression, targetList), like),
         ),
       }),
     }),
@@ -255,9 +255,12 @@ function tieBreak(main: StatementAnalysis['main'], sorts: readonly Sort[], scope
           return column?.use === use && column.name === name
         }),
     )
-    .map((name) => {
-      const expression = columnNode(item.alias, name)
-      return { name, expression, descending: false, nullsFirst: false }
+    .flatMap((key) => {
+      // An alias may give the columns other names.
+      const name = item.columns?.find(({ base }) => base?.name === key)?.name
+      const expression = name !== undefined && columnNode(item.alias, name)
+      if (!expression || scope.column(expression)?.name !== key) return []
+      return [{ name, expression, descending: false, nullsFirst: false }]
     })
 }
 

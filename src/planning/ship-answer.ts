@@ -14,6 +14,14 @@ export interface Answer {
 /** Notes rows as a CTE of arrays. @returns its name @throws ShardedError STATEMENT_UNSUPPORTED */
 export function shipAnswer(shipped: ShippedRows[], values: unknown[], { rows, columns }: Answer): string {
   const cte = `__m${shipped.length}__`
+  if (columns.length === 0)
+    throw new ShardedError(
+      'STATEMENT_UNSUPPORTED',
+      'Rows of a subquery without columns cannot be sent to shards: give it one.',
+      {
+        details: {},
+      },
+    )
   for (const { name, type, base } of columns) {
     refuseNameless(type)
     // PostgreSQL has one enum, the shards have one each.

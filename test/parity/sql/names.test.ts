@@ -1,5 +1,5 @@
 import { describe, it } from 'vitest'
-import { expectAlike, openSides } from './sides'
+import { expectAlike, expectRefused, openSides } from './sides'
 
 describe('names of outputs over shards', () => {
   const sides = openSides()
@@ -26,4 +26,24 @@ describe('names of outputs over shards', () => {
     'SELECT max FROM (SELECT (SELECT t.* FROM (SELECT max(qty) FROM ord) t), k FROM acct) x ORDER BY k LIMIT 2',
     'SELECT (SELECT * FROM (SELECT max(qty) AS x FROM ord) t) FROM acct UNION SELECT 3 ORDER BY x',
   ])('are those of the statement as it is written: %s', (text) => expectAlike(sides, text))
+
+  it.each([
+    'SELECT a FROM ord AS o(a, b) ORDER BY b LIMIT 3',
+    'SELECT a, c FROM ord AS o(a, b, c) ORDER BY c DESC, b, a LIMIT 7',
+    'SELECT o.id FROM ord AS o(x, id) ORDER BY o.id LIMIT 7',
+    'SELECT j.a FROM (ord o JOIN item i ON i.k = o.k) AS j(a, b) ORDER BY j.b, j.a LIMIT 4',
+  ])('that an alias gives to columns order a page: %s', (text) => expectAlike(sides, text))
+
+  it.each([
+    'SELECT k FROM acct WHERE EXISTS (SELECT FROM ord WHERE qty > 3) ORDER BY k LIMIT 2',
+    'SELECT k FROM acct WHERE EXISTS (SELECT FROM ord WHERE qty > 300) ORDER BY k LIMIT 2',
+    'SELECT k FROM acct WHERE NOT EXISTS (SELECT FROM ord GROUP BY status HAVING count(*) > 3) ORDER BY k LIMIT 2',
+    'SELECT k FROM acct WHERE EXISTS (SELECT FROM ord LIMIT 3) ORDER BY k LIMIT 2',
+    'SELECT k FROM acct WHERE EXISTS (SELECT DISTINCT status FROM ord) ORDER BY k LIMIT 2',
+    'SELECT k FROM acct a WHERE EXISTS (SELECT FROM ord o WHERE o.k = a.k) ORDER BY k LIMIT 2',
+    'SELECT FROM ord WHERE qty = 3',
+  ])('are none in a query without columns: %s', (text) => expectAlike(sides, text))
+
+  it('of a derived table without columns are not sent to shards', () =>
+    expectRefused(sides, 'SELECT a.k FROM acct a, (SELECT FROM ord ORDER BY id LIMIT 2) x ORDER BY 1'))
 })
