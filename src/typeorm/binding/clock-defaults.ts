@@ -39,7 +39,7 @@ export function clockExpression(text: string): Node | undefined {
   const [statement] = parseStatement(`SELECT ${text}`)?.statements ?? []
   const [target, another] = statement && 'SelectStmt' in statement ? (statement.SelectStmt.targetList ?? []) : []
   const expression = target && 'ResTarget' in target ? target.ResTarget.val : undefined
-  if (!expression || another || !carriedCalls(expression, noFunctions)) return undefined
+  if (!expression || another || !carriedCalls(expression, noFunctions, { parameters: [], tables: [] })) return undefined
   let isSettled = true
   visit(expression, (object) => {
     const call = object['FuncCall']

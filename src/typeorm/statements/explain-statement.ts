@@ -8,8 +8,8 @@ import type { RowsPlan } from '../../planning/rows-plan'
 import type { NodeStatement } from '../../planning/scatter-statement'
 import { templateOf } from '../../planning/statement-template'
 import { routeCluster } from '../../routing/route-cluster'
+import type { TableUse } from '../../routing/scope'
 import type { Cluster, StatementAnalysis } from '../../routing/statement-analysis'
-import { selectOf } from '../../sql/statement-parts'
 import type { Shard } from '../../topology/shard'
 import type { ShardRuntime } from '../runners/shard-runtime'
 import { arms, nodeOrder } from './statement-arms'
@@ -24,22 +24,28 @@ import {
   type StatementContext,
   wholeText,
 } from './statement-run'
+import type { Write } from './write-statement'
 
 /** What the explanation of a statement asks of the engine. */
 export interface StatementPlanner {
   readonly runtime: ShardRuntime
   understand(text: string): Promise<ReadStatement | undefined>
-  onePlace(statement: ReadStatement, parameters: readonly unknown[], context: StatementContext): Place | undefined
+  resolve(text: string, parameters: readonly unknown[], context: StatementContext): Promise<Resolved>
   planned(
     run: Run,
   ): Promise<{ readonly plan: RowsPlan | FinishPlan; readonly onShards: ShardsRun } | { readonly plan: undefined }>
   allowedShards(cluster: Cluster, run: Pick<Run, 'parameters' | 'context'>, writes: boolean): readonly Shard[]
-  lookedUp(
-    statement: ReadStatement,
-    parameters: readonly unknown[],
-    context: StatementContext,
-  ): Promise<StatementContext>
 }
+
+/** Where a statement goes. */
+export type Resolved =
+  /** To the home node: it names no sharded table. */
+  | { readonly kind: 'home' }
+  /** To its rows, some of which it moves to other shards. */
+  | { readonly kind: 'move'; readonly use: TableUse; readonly run: Write }
+  /** To the one node where all of it lies, or that is to tell what is wrong with it. */
+  | { readonly kind: 'place'; readonly place: Place; readonly run: Write }
+  | { readonly kind: 'shards'; readonly run: Write }
 
 interface Asked {
   readonly parameters: readonly unknown[]
@@ -56,28 +62,32 @@ export async function explainStatement(
   engine: StatementPlanner,
   { text, parameters, context: given }: Asked & { readonly text: string },
 ): Promise<Explanation> {
-  const statement = await engine.understand(text)
-  if (statement?.refused) throw new ShardedError('STATEMENT_UNSUPPORTED', statement.refused.text, { details: { text } })
-  if (!statement) throw new ShardedError('NOT_SHARDED', 'The query names no sharded table.', { details: { text } })
-  const context = await engine.lookedUp(statement, parameters, given)
-  const { analysis } = statement
+  const resolved = await engine.resolve(text, parameters, given)
+  if (resolved.kind === 'home')
+    throw new ShardedError('NOT_SHARDED', 'The query names no sharded table.', { details: { text } })
+  const { run } = resolved
+  const { analysis, statement } = run
   const about = { entity: entityNames(analysis), operation: 'query' }
-  const place = engine.onePlace(statement, parameters, context)
-  if (place) {
+  if (resolved.kind === 'place') {
+    const { place } = resolved
     const { shard } = place
     const shards = [...place.shards.values()].map(({ name }) => name)
-    const bound = bindShardNames(wholeText(statement, place), shard)
+    const bound = bindShardNames(wholeText(run, place), shard)
     const [cluster] = analysis.clusters
-    const reason = cluster ? reasonOf(engine, cluster, { parameters, context }) : ''
-    const statements = [{ node: shard.node, shards, text: bound, parameters }]
+    const reason = cluster ? reasonOf(engine, cluster, run) : ''
+    const statements = [{ node: shard.node, shards, text: bound, parameters: run.parameters }]
     return explain({ ...about, shards, reason, statements, steps: [] })
   }
-  const select = selectOf(statement.statement)
+  if (!('SelectStmt' in statement))
+    throw new ShardedError('STATEMENT_UNSUPPORTED', 'Of statements over several shards only queries are explained.', {
+      details: { text },
+    })
+  const select = statement.SelectStmt
   const parts = select.larg ? sidesOf(select) : analysis.detached.map((part) => detachedSelect(part))
   if (parts.length > 0 || analysis.homeTables.length > 0)
-    return explainParts(about, await explainedParts(engine, parts, { analysis, parameters, context }))
+    return explainParts(about, await explainedParts(engine, parts, run))
   refuseProblems(analysis)
-  const planned = await engine.planned({ ...statement, parameters, context, asText: false })
+  const planned = await engine.planned({ ...run, asText: false })
   if (planned.plan === undefined || !analysis.main) throw new RangeError('A query over shards has a plan.')
   const { plan, onShards } = planned
   const { offset, limit, end } =
@@ -89,7 +99,7 @@ export async function explainStatement(
   return explain({
     ...about,
     shards: onShards.shards.map(({ name }) => name),
-    reason: reasonOf(engine, analysis.main, { parameters, context }),
+    reason: reasonOf(engine, analysis.main, run),
     statements,
     steps:
       plan.kind === 'rows' ? rowsSteps({ plan, statements, offset, limit }) : finishSteps(plan, onShards.shards[0]),

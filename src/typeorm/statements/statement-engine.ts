@@ -58,7 +58,7 @@ import type { ShardRuntime } from '../runners/shard-runtime'
 import type { NodeText } from '../runners/shard-transaction'
 import { writeShards } from '../writes/write-shards'
 import type { ClockDefaults } from './clock-defaults'
-import { explainStatement } from './explain-statement'
+import { explainStatement, type Resolved } from './explain-statement'
 import { HeldColumns, tablesByPlace } from './held-columns'
 import { lookUpClusters } from './look-up-clusters'
 import { moveStatement } from './move-statement'
@@ -82,7 +82,7 @@ import {
   type Substitutes,
   wholeText,
 } from './statement-run'
-import { keyChangeOf, type StatementWriter, writeStatement } from './write-statement'
+import { keyChangeOf, type StatementWriter, type Write, writeStatement } from './write-statement'
 
 type Plan = RowsPlan | FinishPlan
 
@@ -162,25 +162,19 @@ export class StatementEngine implements StatementWriter {
    * SCATTER_FORBIDDEN, SCATTER_TOO_WIDE; for writes also KEY_MISSING, KEY_CHANGED, PARTIAL_COMMIT
    */
   async run(text: string, parameters: readonly unknown[], given: StatementContext): Promise<QueryResult | undefined> {
-    const statement = await this.understand(text)
-    this.refuseCatalog(text, parameters)
-    if (!statement) return undefined
-    refuseCatalogNames(statement.refused, text)
-    const context = await this.lookedUp(statement, parameters, given)
-    const only = this.onePlace(statement, parameters, context)
-    const isScattered = !only && statement.parameterCount === parameters.length
-    if (isScattered && !(await this.hearsAll(statement, parameters, context))) return this.run(text, parameters, given)
-    const carrying = await this.carrying(statement, parameters, context)
-    if (carrying) return this.run(carrying.text, carrying.parameters, given)
-    const moved = this.movedBy(statement, parameters, context)
-    if (moved) return moveStatement(this, { ...statement, parameters, context }, moved)
-    const place = only ?? this.placeOfMistake(statement, parameters)
-    if (place) return this.atPlace(place, { ...statement, parameters, context })
-    if ('SelectStmt' in statement.statement) {
-      const { rows } = await this.select({ ...statement, parameters, context, asText: false })
-      return selected(rows)
+    const resolved = await this.resolve(text, parameters, given)
+    switch (resolved.kind) {
+      case 'home':
+        return undefined
+      case 'move':
+        return moveStatement(this, resolved.run, resolved.use)
+      case 'place':
+        return this.atPlace(resolved.place, resolved.run)
+      case 'shards':
+        if ('SelectStmt' in resolved.run.statement)
+          return selected((await this.select({ ...resolved.run, asText: false })).rows)
+        return writeStatement(this, resolved.run)
     }
-    return writeStatement(this, { ...statement, parameters, context })
   }
 
   /**
@@ -194,48 +188,60 @@ export class StatementEngine implements StatementWriter {
     parameters: readonly unknown[],
     given: StatementContext,
   ): AsyncGenerator<Row, void, undefined> {
+    const resolved = await this.resolve(text, parameters, given)
+    switch (resolved.kind) {
+      case 'home':
+        yield* rowsOf(await given.home(text, parameters))
+        return
+      case 'move':
+        yield* rowsOf(await moveStatement(this, resolved.run, resolved.use))
+        return
+      case 'place':
+        yield* this.streamPlace(resolved.place, resolved.run)
+        return
+      case 'shards':
+        yield* this.streamShards(resolved.run)
+    }
+  }
+
+  /** What running, streaming and explaining a statement all begin with: where it goes. @throws what `run` refuses */
+  async resolve(text: string, parameters: readonly unknown[], given: StatementContext): Promise<Resolved> {
     const statement = await this.understand(text)
     this.refuseCatalog(text, parameters)
-    refuseCatalogNames(statement?.refused, text)
-    if (!statement) {
-      yield* rowsOf(await given.home(text, parameters))
-      return
-    }
+    if (!statement) return { kind: 'home' }
+    refuseCatalogNames(statement.refused, text)
     const context = await this.lookedUp(statement, parameters, given)
     const only = this.onePlace(statement, parameters, context)
     const isScattered = !only && statement.parameterCount === parameters.length
-    if (isScattered && !(await this.hearsAll(statement, parameters, context))) {
-      yield* this.stream(text, parameters, given)
-      return
-    }
+    if (isScattered && !(await this.hearsAll(statement, parameters, context)))
+      return this.resolve(text, parameters, given)
     const carrying = await this.carrying(statement, parameters, context)
-    if (carrying) {
-      yield* this.stream(carrying.text, carrying.parameters, given)
-      return
-    }
-    const moved = this.movedBy(statement, parameters, context)
-    if (moved) {
-      yield* rowsOf(await moveStatement(this, { ...statement, parameters, context }, moved))
-      return
-    }
+    if (carrying) return this.resolve(carrying.text, carrying.parameters, given)
+    const run = { ...statement, parameters, context }
+    const use = this.movedBy(statement, parameters, context)
+    if (use) return { kind: 'move', use, run }
     const place = only ?? this.placeOfMistake(statement, parameters)
-    if (place && this.isMaintained(place, text)) {
-      yield* rowsOf(await this.atPlace(place, { ...statement, parameters, context }))
+    return place ? { kind: 'place', place, run } : { kind: 'shards', run }
+  }
+
+  private async *streamPlace(place: Place, run: Write): AsyncGenerator<Row, void, undefined> {
+    const { parsed, parameters, context } = run
+    if (this.isMaintained(place, parsed.text)) {
+      yield* rowsOf(await this.atPlace(place, run))
       return
     }
-    if (place) {
-      const { shard } = place
-      this.checkPlace(place, statement, parameters)
-      const bound = bindShardNames(wholeText(statement, place), shard)
-      const statements = [{ node: shard.node, shards: [shard.name], text: bound, parameters }]
-      yield* readInTurn(context.access, statements)
+    this.checkPlace(place, run, parameters)
+    const { shard } = place
+    const text = bindShardNames(wholeText(run, place), shard)
+    yield* readInTurn(context.access, [{ node: shard.node, shards: [shard.name], text, parameters }])
+  }
+
+  private async *streamShards(run: Write): AsyncGenerator<Row, void, undefined> {
+    if (!('SelectStmt' in run.statement)) {
+      yield* rowsOf(await writeStatement(this, run))
       return
     }
-    if (!('SelectStmt' in statement.statement)) {
-      yield* rowsOf(await writeStatement(this, { ...statement, parameters, context }))
-      return
-    }
-    const planned = await this.planned({ ...statement, parameters, context, asText: false })
+    const planned = await this.planned({ ...run, asText: false })
     if (planned.plan === undefined || planned.plan.kind !== 'rows') {
       yield* (await planned.run()).rows
       return
@@ -600,7 +606,7 @@ export class StatementEngine implements StatementWriter {
             values: substitutes.values,
             asText,
             context,
-            shard: this.someShard(analysis),
+            shard: this.shardAtHome(analysis),
           }),
       }
     }
@@ -695,6 +701,13 @@ export class StatementEngine implements StatementWriter {
 
   private someShard({ uses }: StatementAnalysis): Shard | undefined {
     return this.runtime.map.groups.get(uses[0]?.table.group ?? '')?.[0]
+  }
+
+  /** The shard whose types a query without sharded tables may use: it reads unsharded tables as well. */
+  private shardAtHome({ uses, homeTables }: StatementAnalysis): Shard | undefined {
+    const shards = this.runtime.map.groups.get(uses[0]?.table.group ?? '') ?? []
+    const atHome = shards.find(({ node }) => node === this.runtime.map.home)
+    return atHome ?? (homeTables.length === 0 ? shards[0] : undefined)
   }
 
   private factsOf(shards: readonly Shard[], types: readonly ValueType[]) {
@@ -795,7 +808,7 @@ export class StatementEngine implements StatementWriter {
       values,
       asText,
       context,
-      shard: this.someShard(run.analysis),
+      shard: this.shardAtHome(run.analysis),
     })
     // An enum is found again by the column that it was on any side: all have one type.
     const baseAt = (index: number) => sides.map((one) => one[index]?.base).find((base) => base !== undefined)
@@ -820,7 +833,14 @@ export class StatementEngine implements StatementWriter {
       readonly shard: Shard | undefined
     },
   ): Promise<Answer> {
-    const on = template.text.includes(`"${placeholderSchema}"`) ? shard : undefined
+    const needsTypes = template.text.includes(`"${placeholderSchema}"`)
+    if (needsTypes && !shard)
+      throw new ShardedError(
+        'STATEMENT_UNSUPPORTED',
+        'An unsharded table stands beside a value of a type (an enum) that only shards have, and its node has no shard. Cast the value to text.',
+        {},
+      )
+    const on = needsTypes ? shard : undefined
     const parameters = pick(template.parameters, values)
     const ask = (text: string) =>
       on ? this.askShard(on, text, parameters, context) : askHome(text, parameters, context)
