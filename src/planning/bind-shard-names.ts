@@ -7,8 +7,19 @@ export const placeholderSchema = '__shard__'
 /** A pseudo table of the placeholder schema: bound to the index of the shard, it tags the rows of a scatter. */
 export const armTag = `"${placeholderSchema}"."__arm__"`
 
-/** Literals and comments pass; only the placeholder's qualified names are bound. */
-const placeholder = /'(?:[^']|'')*'|\/\*[\s\S]*?\*\/|"__shard__"\."((?:[^"]|"")+)"/g
+/** What may hold any character, and names no table: strings of all kinds, comments (one within another too), other names. */
+const passed = [
+  String.raw`(?<![\p{L}\p{N}_$])[eE]'(?:[^'\\]+|''|\\[\s\S])*'`,
+  // With a doubled quote it is two of them.
+  "'[^']*'",
+  String.raw`(?<![\p{L}\p{N}_$])\$(?<tag>(?:[\p{L}_][\p{L}\p{N}_]*)?)\$[\s\S]*?\$\k<tag>\$`,
+  String.raw`--[^\r\n]*`,
+  String.raw`\/\*(?:\/\*[\s\S]*?\*\/|[\s\S])*?\*\/`,
+  '"(?:[^"]|"")*"',
+]
+
+/** Only the placeholder's qualified names are bound. */
+const placeholder = new RegExp(`"__shard__"\\."((?:[^"]|"")+)"|${passed.join('|')}`, 'gu')
 
 /** The table of an UPDATE or DELETE without an alias. */
 const written =
