@@ -1,4 +1,4 @@
-import { type EntitySpec, primaryOf } from './columns'
+import { type EntitySpec, keysOf, primaryOf } from './columns'
 import { conditions } from './generate-conditions'
 import { columnAt } from './generate-selects'
 import type { Clause, Fragment, Sql } from './operation'
@@ -166,6 +166,32 @@ const lock: Make = (rng, shape) => [
   fixed(rng.pick(['FOR UPDATE', 'FOR NO KEY UPDATE NOWAIT', 'FOR SHARE', 'FOR UPDATE SKIP LOCKED'])),
 ]
 
+/** Locks beside the unsharded table, whose rows cannot be locked where they are sent to shards. */
+const lockBeside: Make = (rng, shape) => [
+  listed('SELECT', outputs(shape)),
+  fixed(`FROM ${shape.table} JOIN "setting" "s" ON "s"."count" = "t"."count"`),
+  shape.where,
+  listed('ORDER BY', [...shape.ids, '"s"."id"']),
+  fixed(
+    rng.pick(['FOR UPDATE OF "t"', 'FOR UPDATE OF "t"', 'FOR SHARE OF "t" NOWAIT', 'FOR UPDATE', 'FOR UPDATE OF "s"']),
+  ),
+]
+
+/** A bare name in ON, that a neighbour of the join has as well: its key. */
+const neighbour: Make = (rng, shape) => {
+  const source = sqlSource(shape.spec, 't')
+  const [key = '"t"."count"'] = keysOf(shape.spec).map(source.ref)
+  const name = key.slice('"t".'.length)
+  return [
+    listed('SELECT', [...outputs(shape), '"vn"']),
+    fixed(
+      `FROM ${shape.table}, (VALUES (1), (2)) "one" ${rng.pick(['JOIN', 'LEFT JOIN'])} (VALUES (1, 2), (2, 3)) "v"("vn", ${name}) ON ${name} = ${rng.pick([2, 3])} AND "vn" = "one"."column1"`,
+    ),
+    shape.where,
+    listed('ORDER BY', [...shape.ids, '"one"."column1"']),
+  ]
+}
+
 /** Grouping sets with the empty one, beside a subquery, over rows or none. */
 const emptySet: Make = (rng, { spec, table, where }) => [
   fixed(
@@ -225,6 +251,8 @@ const makers: readonly (readonly [method: string, make: Make])[] = [
   ['star', star],
   ['using', using],
   ['lock', lock],
+  ['lockBeside', lockBeside],
+  ['neighbour', neighbour],
   ['sets', emptySet],
   ['alias', aliasOfColumn],
   ['sets', spelledSets],

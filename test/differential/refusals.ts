@@ -18,6 +18,8 @@ const allowed: Readonly<Record<string, { readonly codes: readonly ErrorCode[]; r
   'sql.conflict': { codes: ['STATEMENT_UNSUPPORTED'], percent: 100 },
   // SKIP LOCKED beside a page of several shards, in a transaction.
   'sql.lock': { codes: ['STATEMENT_UNSUPPORTED'], percent: 15 },
+  // A lock of rows of the unsharded table, beside shards.
+  'sql.lockBeside': { codes: ['STATEMENT_UNSUPPORTED'], percent: 60 },
   // An aggregate in a subquery that is of the query around it, where that is over several shards.
   'sql.outer': { codes: ['STATEMENT_UNSUPPORTED'], percent: 40 },
   // Places of rows in files, over several shards.
