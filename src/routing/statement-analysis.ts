@@ -813,7 +813,14 @@ function isOfOuter(aggregate: TreeObject, scope: Scope): boolean {
     if ('ColumnRef' in object) columns.push(object as unknown as Node)
     return undefined
   })
-  return columns.length > 0 && columns.every((column) => scope.isOuter(column))
+  if (columns.length > 0) return columns.every((column) => scope.isOuter(column))
+  // Of a subquery in it the columns may be of any query around: `count((SELECT o.id))`.
+  let hasOuter = false
+  visit(aggregate, (object) => {
+    if ('ColumnRef' in object && scope.isOuter(object as unknown as Node)) hasOuter = true
+    return !hasOuter
+  })
+  return hasOuter
 }
 
 function givesStar(select: SelectStmt): boolean {
