@@ -19,7 +19,7 @@ export function refuseLockedPage(page: StatementPage | undefined): void {
   if (!page || page.end === 0 || (page.offset === 0 && page.limit === undefined)) return
   throw new ShardedError(
     'STATEMENT_UNSUPPORTED',
-    'A page beside SKIP LOCKED would lock a page of rows on every shard, which others then pass over.',
+    'A page beside SKIP LOCKED would lock a page of rows on every shard, which others then pass over. Ask one shard, by the shard key or onShard(…), or leave out SKIP LOCKED.',
     {},
   )
 }

@@ -416,6 +416,14 @@ function keyMissing({ entity, name }: ShardedTable, column: string): ShardedErro
 const unsupported = (what: string, { name }: ShardedTable): ShardedError =>
   new ShardedError('STATEMENT_UNSUPPORTED', `${what} cannot be placed on shards.`, { details: { table: name } })
 
+/** A query does not say the keys of its rows; VALUES do. */
+const notPlaced = (what: string, { name }: ShardedTable): ShardedError =>
+  new ShardedError(
+    'STATEMENT_UNSUPPORTED',
+    `${what} cannot be placed on shards. Ask for the rows first, and insert them by VALUES.`,
+    { details: { table: name } },
+  )
+
 /** Whether `@ShardedId` gives the row no value: one that is made then is new. */
 function isMissing({ columns, rows }: InsertedRows, row: number, idColumn: string | undefined): boolean {
   if (idColumn === undefined) return false
@@ -518,7 +526,8 @@ async function insertFromQuery(
         keepsKey(base.use.table, use.table, index)
       )
     })
-  if (!isKept || !source) throw unsupported('An INSERT of rows that a query takes from other shards', use.table)
+  if (!source) throw notPlaced('An INSERT … SELECT of values that are of no shard', use.table)
+  if (!isKept) throw notPlaced('An INSERT of rows that a query takes from other shards', use.table)
   const shards = engine.allowedShards(source, { parameters, context }, true)
   if (shards.length > 1) refuseProblems(analysis)
   const { shipped, values, replacements } = await engine.substitute({
