@@ -72,6 +72,8 @@ export class Scope {
   merged = new Map<string, BaseColumn | undefined>()
   /** A name of an outer scope was used from here. */
   isCorrelated = false
+  /** A subquery may have an aggregate of the rows of this query: `(SELECT count(o.id))` in a query over o. */
+  isAggregatedWithin = false
   readonly functions: KnownFunctions
 
   constructor(
@@ -125,6 +127,12 @@ export class Scope {
     const isStar = names.length < (expression.ColumnRef.fields?.length ?? 0)
     const [name = '', alias] = isStar ? ['', names.at(-1)] : [...names].reverse()
     return alias === undefined ? this.unqualified(name) : this.qualified(alias, name)
+  }
+
+  /** A subquery has an aggregate of this query's rows, or of a query's around it. */
+  noteAggregate(): void {
+    this.isAggregatedWithin = true
+    this.parent?.noteAggregate()
   }
 
   /** Whether an expression is a column of a query around this one, and not of this one. */

@@ -270,6 +270,10 @@ class Analyser {
       scope,
       filtered,
     )
+    if (scope.isAggregatedWithin && from.uses.size > 0)
+      this.unsupported(
+        'A subquery has an aggregate of the rows of the query around it: put the aggregate into a query in FROM, and name its column in the subquery.',
+      )
     const outputs = outputsOf(select, scope)
     const isUnproven = isAlwaysAnswered(select, this.functions)
     return { ...block, scope, outputs, isConcatenable: this.isConcatenable(select, scope, block), isUnproven }
@@ -622,8 +626,7 @@ class Analyser {
         part = this.subLink({ subLinkType: 'ARRAY_SUBLINK', ...(subselect && { subselect }) }, scope, part, false)
         return false
       }
-      if (isAggregateNode(object, this.functions) && isOfOuter(object, scope))
-        this.unsupported('An aggregate in a subquery is of the rows of the query around it.')
+      if (isAggregateNode(object, this.functions) && isOfOuter(object, scope)) scope.parent?.noteAggregate()
       if (this.isInsert && asksForNewRow(object)) return false
       if (!isTreeObject(object['ColumnRef'])) return undefined
       if (isSystemColumn(object['ColumnRef'], scope)) this.places.push(placeProblem(object as unknown as Node))

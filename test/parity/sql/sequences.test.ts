@@ -33,7 +33,7 @@ describe('sequences of the home node', () => {
     (k) => `SELECT count(*) FROM ref WHERE id = (SELECT nextval('ids') FROM acct WHERE k = ${k})`,
   ])('are asked on the home node, and refused on others: %s', async (text) => {
     for (const { dataSource } of sides.sharded()) {
-      const [home] = Object.keys((dataSource.options as { nodes?: object }).nodes ?? {})
+      const { home } = (dataSource as ShardedDataSource).shardMap
       for (const k of [901, 902, 903, 904, 905, 906])
         await rolledBack(dataSource, async (runner) => {
           const { node } = (dataSource as ShardedDataSource).locate(Acct, k)
