@@ -13,7 +13,8 @@ const allowed: Readonly<Record<string, { readonly codes: readonly ErrorCode[]; r
   remove: { codes: ['KEY_MISSING'], percent: 25 },
   softRemove: { codes: ['KEY_MISSING'], percent: 1 },
   insert: { codes: ['KEY_MISSING', 'ID_OF_ANOTHER_SLOT'], percent: 5 },
-  update: { codes: ['KEY_CHANGED', 'ID_CHANGED'], percent: 10 },
+  // Also one that asks a table for a value and moves rows to other shards.
+  update: { codes: ['KEY_CHANGED', 'ID_CHANGED', 'STATEMENT_UNSUPPORTED'], percent: 10 },
   // ON CONFLICT about a `@GlobalUnique`.
   'sql.conflict': { codes: ['STATEMENT_UNSUPPORTED'], percent: 100 },
   // SKIP LOCKED beside a page of several shards, in a transaction.
