@@ -211,6 +211,25 @@ describe('limits of operations', () => {
     await atRest()
   })
 
+  it('count the rows of an unsharded table that are sent to the shards', async () => {
+    await start({ scatter: { rowBudget: 12 } })
+    const beside = (count: number) =>
+      open.dataSource.query(
+        'SELECT count(*)::int AS n FROM item i JOIN setting s ON s.name = i.id::text WHERE i.value < $1',
+        [count],
+      )
+    const names = (from: number, to: number) =>
+      Array.from({ length: to - from }, (_, index) => ({ name: String(from + index) }))
+    await open.dataSource.getRepository(Setting).insert(names(0, 12))
+    expect(await beside(1)).toEqual([{ n: 10 }])
+    await open.dataSource.getRepository(Setting).insert(names(12, 13))
+    expect(await errorOf(beside(2))).toMatchObject({
+      code: 'ROW_BUDGET_EXCEEDED',
+      details: { table: 'setting', rowBudget: 12 },
+    })
+    await atRest()
+  })
+
   it('combine with hints in either order, and keep the class', async () => {
     const controller = new AbortController()
     controller.abort('gone')

@@ -44,7 +44,7 @@ import { analyseStatement, type Cluster, type StatementAnalysis } from '../../ro
 import type { TableCatalog } from '../../routing/table-catalog'
 import { hasVolatile, sequenceCall } from '../../routing/volatile-calls'
 import { isStar } from '../../sql/is-star'
-import { columnNode, selectNode, targetNode } from '../../sql/nodes'
+import { columnNode, integerConstant, selectNode, targetNode } from '../../sql/nodes'
 import { loadParser, type ParsedStatement, parseStatement } from '../../sql/parse-statement'
 import { leftmost, selectOf, targetTable } from '../../sql/statement-parts'
 import { parametersOf, type TreeObject, treeText, visit } from '../../sql/tree'
@@ -906,7 +906,22 @@ export class StatementEngine implements StatementWriter {
       )
     const { alias: _alias, ...table } = rangeVar
     const targetList = columns.map((name) => targetNode(columnNode(name), name))
-    return this.asTexts(selectNode({ targetList, fromClause: [{ RangeVar: table }] }), run)
+    const { rowBudget } = run.context.access.limits
+    // One more tells that there are too many. What no integer of SQL can count is no bound.
+    const page = rowBudget < 2 ** 31 - 1 && {
+      limitCount: integerConstant(rowBudget + 1),
+      limitOption: 'LIMIT_OPTION_COUNT' as const,
+    }
+    const answer = await this.asTexts(selectNode({ targetList, fromClause: [{ RangeVar: table }], ...page }), run)
+    if (answer.rows.length > rowBudget)
+      throw new ShardedError(
+        'ROW_BUDGET_EXCEEDED',
+        `The table ${relname} gave more rows than rowBudget, ${rowBudget}.`,
+        {
+          details: { table: relname, rowBudget },
+        },
+      )
+    return answer
   }
 
   /** Runs a query for its rows as texts, with their names and types. */
