@@ -53,12 +53,17 @@ export async function refuseSessionOf(text: string, parameters: unknown): Promis
   refuseWithoutRunner(sessionText(text) ?? [], Array.isArray(parameters) ? parameters : [])
 }
 
-/** Whether a text leaves something in its session that the next holder of the connection must not find. */
+/**
+ * Whether a text leaves something in its session that the next holder of the connection must not find. A transaction is seen at
+ * the connection itself.
+ */
 export async function staysBehind(text: string, parameters: unknown): Promise<boolean> {
   if (!mayChangeSession(text)) return false
   await loadParser()
   const values = Array.isArray(parameters) ? parameters : []
-  return (sessionText(text) ?? []).some(({ session }) => session && leftBehind(session, values) !== undefined)
+  return (sessionText(text) ?? []).some(
+    ({ session }) => session && !controls.has(session.kind) && leftBehind(session, values) !== undefined,
+  )
 }
 
 function refuseWithoutRunner(parts: readonly TextPart[], parameters: readonly unknown[]): void {

@@ -9,7 +9,7 @@ import { GuardedBroadcaster } from './guarded-broadcaster'
 import type { KeyGuard } from './key-guard'
 import type { OwnWords } from './own-words'
 import { OwnWordsQueryRunner } from './own-words-query-runner'
-import type { PooledClient } from './pooled-client'
+import { PooledClient } from './pooled-client'
 import { staysBehind } from './refuse-session'
 import type { ShardTransaction } from './shard-transaction'
 
@@ -111,15 +111,19 @@ export class ShardQueryRunner extends OwnWordsQueryRunner {
   }
 
   override async query(query: string, parameters?: unknown[], useStructuredResult?: boolean): Promise<never> {
-    if (mayChangeSession(query)) await this.markChanged(query, parameters)
+    if (this.keepsConnection && mayChangeSession(query)) await this.markChanged(query, parameters)
     return super.query(query, parameters, useStructuredResult)
   }
 
   override async stream(
     ...[query, parameters, ...rest]: Parameters<OwnWordsQueryRunner['stream']>
   ): Promise<ReadStream> {
-    if (mayChangeSession(query)) await this.markChanged(query, parameters)
+    if (this.keepsConnection && mayChangeSession(query)) await this.markChanged(query, parameters)
     return super.stream(query, parameters, ...rest)
+  }
+
+  private get keepsConnection(): boolean {
+    return !(this.settings.client instanceof PooledClient)
   }
 
   /** A connection that is kept goes back to the pool of the whole node: what its session is told must not go with it. */
