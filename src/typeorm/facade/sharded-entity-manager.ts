@@ -73,6 +73,45 @@ interface RoutedDataSource extends DataSource {
   readonly cursorSigner: CursorSigner | undefined
 }
 
+/** What a transaction has to see the end of, before it may end itself. */
+const operations = [
+  'find',
+  'findBy',
+  'findPage',
+  'findAndCount',
+  'findAndCountBy',
+  'findOne',
+  'findOneBy',
+  'findOneOrFail',
+  'findOneByOrFail',
+  'count',
+  'countBy',
+  'exists',
+  'existsBy',
+  'sum',
+  'average',
+  'minimum',
+  'maximum',
+  'preload',
+  'save',
+  'remove',
+  'softRemove',
+  'recover',
+  'move',
+  'insert',
+  'load',
+  'upsert',
+  'update',
+  'updateAll',
+  'delete',
+  'deleteAll',
+  'softDelete',
+  'restore',
+  'increment',
+  'decrement',
+  'clear',
+] as const satisfies readonly (keyof ShardedEntityManager)[]
+
 type Where<Entity> = FindOptionsWhere<Entity> | FindOptionsWhere<Entity>[]
 
 /**
@@ -740,6 +779,21 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
 
   private get runtime() {
     return this.dataSource.runtime
+  }
+
+  static {
+    for (const name of operations) {
+      const operation = Reflect.get(ShardedEntityManager.prototype, name) as (...given: unknown[]) => Promise<unknown>
+      Reflect.defineProperty(ShardedEntityManager.prototype, name, {
+        configurable: true,
+        writable: true,
+        value(this: ShardedEntityManager, ...given: unknown[]): Promise<unknown> {
+          const runner = this.queryRunner
+          const work = (): Promise<unknown> => operation.apply(this, given)
+          return runner instanceof ShardedQueryRunner && runner.isInTransaction ? runner.during(work) : work()
+        },
+      })
+    }
   }
 
   private get transactionRunner(): ShardedQueryRunner | undefined {

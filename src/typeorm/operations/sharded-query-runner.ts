@@ -29,6 +29,7 @@ import type { Shard } from '../../topology/shard'
 import { commitTransaction } from '../../transactions/commit-transaction'
 import { NodeTransaction } from '../../transactions/node-transaction'
 import type { Participant } from '../../transactions/participant'
+import { PendingWork } from '../../transactions/pending-work'
 import { SavepointTurns } from '../../transactions/savepoint-turns'
 import { type HeldSetting, SessionScript } from '../../transactions/session-script'
 import { UndoLog } from '../../transactions/undo-log'
@@ -91,6 +92,7 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
   private lastEnd: Promise<void> | undefined
   private readonly undone = new UndoLog()
   private readonly savepoints = new SavepointTurns()
+  private readonly pending = new PendingWork()
   /** What the session was told, which every node of a transaction is told. */
   readonly script = new SessionScript()
   private readonly control = new SessionControl(this)
@@ -198,12 +200,20 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
   override async query(query: string, parameters?: unknown[], useStructuredResult?: boolean): Promise<never> {
     if (this.isReleased || this.isReleaseDue) throw new QueryRunnerAlreadyReleasedError()
     this.running += 1
+    // The end of a transaction may be one.
+    const end = this.isInTransaction && !mayChangeSession(query) ? this.pending.begin() : undefined
     try {
       return await this.answer(query, parameters, useStructuredResult)
     } finally {
+      end?.()
       this.running -= 1
       if (this.running === 0 && this.isReleaseDue) await this.self.release()
     }
+  }
+
+  during<T>(work: () => Promise<T>): Promise<T> {
+    const end = this.pending.begin()
+    return work().finally(end)
   }
 
   private async answer(query: string, parameters?: unknown[], useStructuredResult?: boolean): Promise<never> {
@@ -591,6 +601,7 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
       await this.releaseSavepoint(levelName(this.transactionDepth - 1))
       this.transactionDepth -= 1
     } else {
+      await this.pending.atRest()
       try {
         await this.commitNodes()
       } catch (error) {
@@ -628,6 +639,7 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
       await this.rollbackToSavepoint(levelName(this.transactionDepth - 1))
       this.transactionDepth -= 1
     } else {
+      await this.pending.atRest()
       this.undone.rollback(0)
       this.script.end({ committed: false })
       const parts = await this.endParts()
@@ -708,7 +720,8 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
 
   /** Opens a node at the present depth; asked for twice at once, it is opened once. */
   private async openNode(node: string): Promise<NodePart> {
-    if (this.ending) throw new QueryRunnerAlreadyReleasedError()
+    // What comes after the end would be written outside of the transaction.
+    if (this.ending || !this.isInTransaction) throw new QueryRunnerAlreadyReleasedError()
     const known = this.parts.get(node)
     if (known) return known
     const [other] = this.parts.keys()

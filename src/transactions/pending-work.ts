@@ -1,0 +1,42 @@
+/** What waits for pending work goes on after so many milliseconds: a subscriber may wait for the end of the transaction that it is in. */
+const longestWaitMs = 30_000
+
+/**
+ * Work that was begun in a transaction and has not ended. On one database it stands before the COMMIT or ROLLBACK in the queue of
+ * the one connection; so the end of a transaction over nodes waits for it, or it would be written outside of the transaction.
+ *
+ * @example
+ * const end = pending.begin()
+ * write().finally(end)
+ * await pending.atRest()
+ */
+export class PendingWork {
+  private count = 0
+  private readonly waiting = new Set<() => void>()
+
+  /** @returns what is called when the work has ended */
+  begin(): () => void {
+    this.count += 1
+    let isOpen = true
+    return () => {
+      if (!isOpen) return
+      isOpen = false
+      this.count -= 1
+      if (this.count === 0) for (const go of this.waiting) go()
+    }
+  }
+
+  /** Resolves when nothing is pending. */
+  async atRest(boundMs = longestWaitMs): Promise<void> {
+    if (this.count === 0) return
+    await new Promise<void>((resolve) => {
+      const go = (): void => {
+        clearTimeout(timer)
+        this.waiting.delete(go)
+        resolve()
+      }
+      const timer = setTimeout(go, boundMs)
+      this.waiting.add(go)
+    })
+  }
+}

@@ -1,0 +1,93 @@
+import { Column, type DataSource, Entity, type EntityManager, PrimaryColumn } from 'typeorm'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { hash, Sharded, ShardKey } from '../../src/index'
+import { type OpenTargets, openEveryTarget } from '../support/targets'
+
+@Entity()
+@Sharded(hash({ shards: 3 }))
+class Desk {
+  @ShardKey() @PrimaryColumn('int') id!: number
+  @Column('int', { default: 0 }) weight!: number
+}
+
+@Entity()
+class Remark {
+  @PrimaryColumn('int') id!: number
+}
+
+const desks = [21, 22, 23, 24, 25].map((id) => ({ id }))
+
+/** Each is asked for and not awaited by the transaction. */
+const writes: readonly (readonly [string, (manager: EntityManager) => Promise<unknown>])[] = [
+  ['an insert of one', (manager) => manager.insert(Desk, { id: 11 })],
+  ['an insert of several', (manager) => manager.insert(Desk, desks)],
+  ['an upsert', (manager) => manager.upsert(Desk, desks, ['id'])],
+  ['an update of all', (manager) => manager.updateAll(Desk, { weight: 9 })],
+  ['an update by a condition', (manager) => manager.update(Desk, { weight: 0 }, { weight: 9 })],
+  ['a delete', (manager) => manager.delete(Desk, { weight: 0 })],
+  ['an unsharded insert', (manager) => manager.insert(Remark, { id: 1 })],
+  ['SQL', (manager) => manager.query('UPDATE desk SET weight = 9')],
+  ['SQL of an unsharded table', (manager) => manager.query('INSERT INTO remark (id) VALUES (1)')],
+]
+
+describe('work that is under way when its transaction ends', () => {
+  let targets: OpenTargets
+
+  beforeAll(async () => {
+    targets = await openEveryTarget({ entities: [Desk, Remark], groups: ['desk'], seed: async () => undefined })
+  })
+  afterAll(() => targets.close())
+
+  const contents = async (dataSource: DataSource) => ({
+    desks: (await dataSource.manager.find(Desk, { order: { id: 'ASC' } })).map(({ id, weight }) => [id, weight]),
+    remarks: await dataSource.manager.count(Remark),
+  })
+  const everywhere = async (work: (dataSource: DataSource) => Promise<unknown>) => {
+    const run = async (dataSource: DataSource) => {
+      await dataSource.manager.deleteAll(Desk)
+      await dataSource.manager.deleteAll(Remark)
+      await dataSource.manager.insert(
+        Desk,
+        [1, 2, 3].map((id) => ({ id })),
+      )
+      const answer = await work(dataSource)
+      return { answer, ...(await contents(dataSource)) }
+    }
+    const expected = await run(targets.plain)
+    for (const { name, dataSource } of targets.sharded)
+      for (let round = 0; round < 3; round++)
+        expect({ name, ...(await run(dataSource)) }).toEqual({ name, ...expected })
+    return expected
+  }
+
+  it.each(writes)('%s is undone with it', async (_, write) => {
+    for (const isLate of [false, true]) {
+      const { desks: rows, remarks } = await everywhere(async (dataSource) => {
+        let pending: Promise<unknown> | undefined
+        const outcome = await dataSource
+          .transaction(async (manager) => {
+            if (isLate) await manager.count(Desk)
+            pending = write(manager)
+            await Promise.all([Promise.reject(new RangeError('of the application')), pending])
+          })
+          .catch((error: unknown) => String(error))
+        const [settled] = await Promise.allSettled([pending])
+        return [outcome, settled?.status]
+      })
+      expect([rows.length, remarks]).toEqual([3, 0])
+    }
+  })
+
+  it.each(writes)('%s is committed with it', async (_, write) => {
+    await everywhere(async (dataSource) => {
+      let pending: Promise<unknown> | undefined
+      await dataSource.transaction(async (manager) => {
+        await manager.count(Desk)
+        pending = write(manager)
+        pending.catch(() => undefined)
+      })
+      const [settled] = await Promise.allSettled([pending])
+      return settled?.status
+    })
+  })
+})
