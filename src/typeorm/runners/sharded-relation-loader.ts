@@ -1,7 +1,8 @@
 import type { DataSource, ObjectLiteral, QueryRunner } from 'typeorm'
 import type { RelationMetadata } from 'typeorm/metadata/RelationMetadata'
 import { RelationLoader } from 'typeorm/query-builder/RelationLoader'
-import { keyOf, shardOfKey } from '../binding/entity-binding'
+import type { Shard } from '../../topology/shard'
+import { type EntityBinding, keyOf, shardOfKey } from '../binding/entity-binding'
 import { shardsOfObject } from '../binding/entity-ids'
 import { ShardAccess } from './shard-access'
 import { ShardQueryRunner } from './shard-query-runner'
@@ -9,8 +10,9 @@ import type { ShardRuntime } from './shard-runtime'
 import { isShardTransaction, type ShardTransaction } from './shard-transaction'
 
 /**
- * Loads a lazy relation on the shard that its entity came from; relations of unsharded entities, and of many entities, as
- * TypeORM does. All in the transaction that the entity was loaded in, while that is open.
+ * Loads a relation on the shard that its entity came from, or that the entity's shard key or id names. Relations of unsharded
+ * entities, of many entities, and of an entity that does not name its shard are loaded as TypeORM does. The transaction that the
+ * entity was loaded in is used while it is open.
  */
 export class ShardedRelationLoader extends RelationLoader {
   constructor(
@@ -29,14 +31,11 @@ export class ShardedRelationLoader extends RelationLoader {
     const runtime = this.runtime()
     const binding = runtime.bindingOf(relation.entityMetadata.target)
     const [entity = {}, another] = Array.isArray(entityOrEntities) ? entityOrEntities : [entityOrEntities]
-    // A query builder over all shards loads the relations of its entities by SQL, which finds its shards itself.
     const [builder] = rest
-    if (!binding || builder || another)
-      return super.load(relation, entityOrEntities, applicationOf(queryRunner), ...rest) as Promise<never[]>
-    const key = keyOf(binding, entity)
     const shard =
-      runtime.origins.of(entity)?.shard ?? (key ? shardOfKey(binding, key) : shardsOfObject(binding, entity)?.[0])
-    if (!shard) return []
+      binding && !builder && !another ? (runtime.origins.of(entity)?.shard ?? onlyShardOf(binding, entity)) : undefined
+    // TypeORM loads by SQL, which finds its shards itself.
+    if (!shard) return super.load(relation, entityOrEntities, applicationOf(queryRunner), ...rest) as Promise<never[]>
     const access = new ShardAccess(runtime, transactionOf(queryRunner))
     const loaded: ObjectLiteral[] = await access.onShard(shard, ({ dataSource, queryRunner: runner }) =>
       dataSource.relationLoader.load(relation, entityOrEntities, runner, ...rest),
@@ -45,6 +44,14 @@ export class ShardedRelationLoader extends RelationLoader {
     if (inverse) for (const one of loaded) runtime.origins.remember(inverse, one, shard)
     return loaded as never[]
   }
+}
+
+/** The shard that the shard key of an entity names, or else its id; undefined if neither names exactly one. */
+function onlyShardOf(binding: EntityBinding, entity: ObjectLiteral): Shard | undefined {
+  const key = keyOf(binding, entity)
+  if (key) return shardOfKey(binding, key)
+  const [shard, another] = shardsOfObject(binding, entity) ?? []
+  return another ? undefined : shard
 }
 
 /** The application's query runner behind the one that an entity was loaded by, which may be a shard's. */

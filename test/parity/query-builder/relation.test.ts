@@ -55,6 +55,70 @@ describe('relation query builders', () => {
         const category = await categories().where("g.customerId = 4 AND g.name = 'gift'").getOneOrFail()
         expect(sortedNumbers(await relation(Category, 'orders').of(category).loadMany<Order>())).toEqual([7, 9])
       })
+      // The primary keys of orders, items and payments lack the shard key.
+      for (const [given, of] of [
+        ['an id', (_: string, id: string) => id],
+        ['an object of the id', (property: string, id: string) => ({ [property]: id })],
+      ] as const) {
+        describe(`of ${given} that does not tell the shard`, () => {
+          it('loads parents', async () => {
+            const customer = await relation(Order, 'customer')
+              .of(of('id', orderId(14)))
+              .loadOne<Customer>()
+            expect(customer).toBeInstanceOf(Customer)
+            expect(customer?.id).toBe('8')
+            expect((await relation(Item, 'order').of(of('id', '82')).loadOne<Order>())?.number).toBe(8)
+          })
+          it('loads children', async () => {
+            const found = await relation(Order, 'items')
+              .of(of('id', orderId(8)))
+              .loadMany<Item>()
+            expect(sortedIds(found)).toEqual(['81', '82', '83'])
+          })
+          it('loads both sides of a one-to-one', async () => {
+            expect(
+              (
+                await relation(Order, 'payment')
+                  .of(of('id', orderId(8)))
+                  .loadOne<Payment>()
+              )?.method,
+            ).toBe('cash')
+            const order = await relation(Payment, 'order')
+              .of(of('orderId', orderId(8)))
+              .loadOne<Order>()
+            expect(order?.number).toBe(8)
+          })
+          it('loads a junction', async () => {
+            const found = await relation(Order, 'categories')
+              .of(of('id', orderId(9)))
+              .loadMany<Category>()
+            expect(found.map(({ name }) => name).toSorted()).toEqual(['gift', 'home'])
+          })
+          it('loads nothing of a row that is not there', async () => {
+            expect(
+              await relation(Order, 'items')
+                .of(of('id', orderId(99)))
+                .loadMany(),
+            ).toEqual([])
+            expect(
+              await relation(Order, 'customer')
+                .of(of('id', orderId(99)))
+                .loadOne(),
+            ).toBeUndefined()
+          })
+          it('loads in a transaction what that has written', async () => {
+            await target.dataSource.transaction(async (manager) => {
+              const inside = manager.createQueryBuilder()
+              await manager.update(Item, { id: '83' }, { orderId: orderId(7) })
+              const found = await inside
+                .relation(Order, 'items')
+                .of(of('id', orderId(7)))
+                .loadMany<Item>()
+              expect(sortedIds(found)).toEqual(['71', '72', '83'])
+            })
+          })
+        })
+      }
     })
 
     describe('write', () => {
