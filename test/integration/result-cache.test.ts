@@ -312,7 +312,11 @@ describe('the cache of results', () => {
       }
       // As many as a transaction and a query beside it need.
       dataSource = await make({ provider: () => provider, ignoreErrors }, 2)
+      const { manager } = dataSource
       const answers = [await askEverywhere(dataSource), await askEverywhere(dataSource)]
+      // Each keeps a connection of the home node for its provider while it asks all nodes.
+      const counts = await Promise.allSettled(Array.from({ length: 6 }, () => manager.count(Account, { cache: hour })))
+      answers.push(counts.map((one) => (one.status === 'fulfilled' ? one.value : String(one.reason))))
       await dataSource.destroy()
       return answers
     }

@@ -751,7 +751,11 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
   }
 
   private access(defaults: DefaultLimits = this.runtime.limits): ShardAccess {
-    return new ShardAccess(this.runtime, this.transactionRunner, this.operationLimits(defaults))
+    const { queryRunner: runner } = this
+    const limits = this.operationLimits(defaults)
+    return runner instanceof ShardedQueryRunner
+      ? runner.access(limits)
+      : new ShardAccess(this.runtime, undefined, limits)
   }
 
   private operationLimits(defaults: DefaultLimits = this.runtime.limits): OperationLimits {

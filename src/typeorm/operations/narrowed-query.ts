@@ -5,7 +5,6 @@ import type { OperationLimits } from '../../execution/operation-limits'
 import type { ScatterLimits } from '../../execution/scatter-limits'
 import type { Shard } from '../../topology/shard'
 import { refuseSessionOf } from '../runners/refuse-session'
-import { ShardAccess } from '../runners/shard-access'
 import type { StatementEngine } from '../statements/statement-engine'
 import type { Hint } from './hint'
 import { hintStatement } from './hint-statement'
@@ -68,8 +67,7 @@ async function hintedQuery<T>(
   }
   if (hint.kind === 'shard') {
     await refuseSessionOf(query, isNamed ? [] : (parameters ?? []))
-    const access = new ShardAccess(engine.runtime, runner.transaction, operationLimits)
-    return access.onShard(hint.shard, (manager) => manager.query(query, parameters))
+    return runner.access(operationLimits).onShard(hint.shard, (manager) => manager.query(query, parameters))
   }
   throw new ShardedError('NOT_SHARDED', 'withShardKey is about shards, and the statement names no sharded table.', {
     details: { statement: query.slice(0, 500) },

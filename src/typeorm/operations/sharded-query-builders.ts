@@ -181,10 +181,10 @@ class ShardedRelationQueryBuilder<Entity extends ObjectLiteral> extends (narrowe
     if (!shard) return super.loadMany<T>()
     const { runtime } = this.dataSource as RoutedDataSource
     const given = this.queryRunner
-    const transaction = given instanceof ShardedQueryRunner ? given.transaction : undefined
+    const access = given instanceof ShardedQueryRunner ? given.access() : new ShardAccess(runtime, undefined)
     const isEntity = of !== null && typeof of === 'object'
     const [key] = mainAlias?.metadata.primaryColumns ?? []
-    return new ShardAccess(runtime, transaction).onShard(shard, ({ dataSource, queryRunner }) =>
+    return access.onShard(shard, ({ dataSource, queryRunner }) =>
       dataSource.relationLoader.load(
         relationMetadata,
         (isEntity ? of : (key?.createValueMap(of) ?? {})) as ObjectLiteral,

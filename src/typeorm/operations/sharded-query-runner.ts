@@ -16,7 +16,7 @@ import type { QueryResult } from 'typeorm/query-runner/QueryResult'
 import { ShardedError } from '../../errors/sharded-error'
 import type { Fuse } from '../../execution/fuse'
 import type { NodeConnection } from '../../execution/node-connection'
-import type { Lease, NodePool } from '../../execution/node-pool'
+import type { NodePool } from '../../execution/node-pool'
 import { OperationLimits } from '../../execution/operation-limits'
 import type { ScatterLimits } from '../../execution/scatter-limits'
 import { isServerRefusal } from '../../execution/server-refusal'
@@ -35,6 +35,7 @@ import { type HeldSetting, SessionScript } from '../../transactions/session-scri
 import { UndoLog } from '../../transactions/undo-log'
 import { BoundClient } from '../runners/bound-client'
 import { ParticipantQueryRunner } from '../runners/participant-query-runner'
+import { PooledClient } from '../runners/pooled-client'
 import { readableOf } from '../runners/readable-of'
 import { refuseOverShards, refuseSession } from '../runners/refuse-session'
 import { RestingBroadcaster } from '../runners/resting-broadcaster'
@@ -336,10 +337,15 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
     return undefined
   }
 
+  /** How one operation of this runner reaches shards. @throws ShardedError SESSION_NOT_HELD */
+  access(limits?: OperationLimits): ShardAccess {
+    return new ShardAccess(this.runtime(), this.transaction, limits, this)
+  }
+
   private statementContext(): StatementContext {
     return {
-      access: new ShardAccess(this.runtime(), this.transaction, this.operationLimits),
-      home: (text, values) => this.sendHome(text, [...values], true),
+      access: this.access(this.operationLimits),
+      home: (text, values) => this.sendHomeOnce(text, [...values]),
       openRunner: () => this.dataSource.createQueryRunner() as ShardedQueryRunner,
       isExplicit: this.narrowing?.isExplicit ?? false,
       pinned: this.narrowing?.pinned,
@@ -352,7 +358,7 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
 
   private async sendHome(query: string, parameters?: unknown[], useStructuredResult?: boolean): Promise<never> {
     const fuse = this.operationLimits?.shardFuse()
-    if (fuse) return this.atHomeWithin(fuse, query, parameters, useStructuredResult)
+    if (fuse) return this.atHomeApart(fuse, query, parameters, useStructuredResult)
     if (this.isInTransaction) await this.openNode(this.runtime().map.home)
     this.shortUses += 1
     try {
@@ -360,6 +366,31 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
     } finally {
       this.shortUses -= 1
     }
+  }
+
+  /**
+   * What a statement over shards asks of the home node. It takes a connection and gives it back: the runner would keep one
+   * while the statement waits for others of the same pool. A session that drew the number of
+   * a sequence is kept, so that `currval` finds it.
+   */
+  private async sendHomeOnce(query: string, parameters: unknown[]): Promise<QueryResult> {
+    if (this.isInTransaction || mayCallSequence(query)) return this.sendHome(query, parameters, true)
+    return this.atHomeApart(this.operationLimits?.shardFuse(), query, parameters, true)
+  }
+
+  async heldConnection(node: string): Promise<NodeConnection | undefined> {
+    if (node !== this.runtime().map.home || this.isReleased || this.isInTransaction) return undefined
+    const isHeld = this.databaseConnection || this.databaseConnectionPromise || this.hasTurn || this.adopted.has(node)
+    // The caller that asked for the connection is told why it did not come.
+    const client = isHeld ? await this.connect().catch(() => undefined) : undefined
+    return client?.connection
+  }
+
+  /** The home node's connection of the transaction, or the one that is kept outside of any. */
+  private async ownConnection(home: string): Promise<NodeConnection | undefined> {
+    if (!this.isInTransaction) return this.heldConnection(home)
+    await this.openNode(home)
+    return (await this.connect()).connection
   }
 
   /** In a transaction that began on another node, the time is that node's. */
@@ -372,25 +403,24 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
       : this.sendHome(query, parameters, useStructuredResult)
   }
 
-  /** TypeORM's query on a connection that the fuse ends, which TypeORM itself cannot be told of. */
-  private async atHomeWithin(fuse: Fuse, ...query: [string, unknown[]?, boolean?]): Promise<never> {
+  /**
+   * TypeORM's query on a client of its own. The fuse ends its statement, and it holds a connection only while it sends. Where
+   * the runner keeps a connection, the client speaks on that: its session has what it was told.
+   */
+  private async atHomeApart(fuse: Fuse | undefined, ...query: [string, unknown[]?, boolean?]): Promise<never> {
     const { map } = this.runtime()
-    let lease: Lease | undefined
     try {
-      fuse.check()
-      if (this.isInTransaction) await fuse.race(this.openNode(map.home))
-      // On a connection that it keeps: its session has what it was told.
-      else if (!this.databaseConnection && !this.adopted.has(map.home))
-        lease = await this.runtime().pool(map.home).acquire(undefined, fuse)
-      const { connection }: { connection: NodeConnection } = lease ?? (await this.connect())
-      const client = new BoundClient(connection, (text) => text, undefined, fuse)
-      const fused = Object.create(this, { connect: { value: async () => client } }) as this
-      return (await super.query.apply(fused, query as never)) as never
+      fuse?.check()
+      const connection = await within(fuse, this.ownConnection(map.home))
+      const client = connection
+        ? new BoundClient(connection, asWritten, undefined, fuse)
+        : new PooledClient({ pool: this.runtime().pool(map.home), bind: asWritten, shard: undefined, fuse })
+      const apart = Object.create(this, { connect: { value: async () => client } }) as this
+      return (await super.query.apply(apart, query as never)) as never
     } catch (error) {
       throw unwrap(error)
     } finally {
-      lease?.release()
-      fuse.close()
+      fuse?.close()
     }
   }
 
@@ -812,6 +842,13 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
 
 /** The savepoint of a nested transaction, as TypeORM names it. */
 const levelName = (depth: number): string => `typeorm_${depth}`
+
+const asWritten = (text: string): string => text
+
+const within = <T>(fuse: Fuse | undefined, work: Promise<T>): Promise<T> => fuse?.race(work) ?? work
+
+/** Defaults of columns call sequences in an INSERT. */
+const mayCallSequence = (text: string): boolean => /\b(?:insert|merge|nextval|currval|lastval|setval)\b/i.test(text)
 
 /** By TypeORM's error, as the home node's own connection would. */
 async function tellNode({ connection, node }: NodeTransaction, text: string): Promise<void> {

@@ -1,5 +1,6 @@
 import type { QueryResult } from 'pg'
 import type { Fuse } from '../../execution/fuse'
+import type { NodeConnection } from '../../execution/node-connection'
 import type { NodePool } from '../../execution/node-pool'
 import type { GiveBack, Permits } from '../../execution/permits'
 import { type BindText, BoundClient } from './bound-client'
@@ -7,10 +8,13 @@ import { type BindText, BoundClient } from './bound-client'
 export interface PooledClientSettings {
   readonly pool: NodePool
   readonly bind: BindText
-  readonly shard: string
+  /** undefined for statements of the node itself. */
+  readonly shard: string | undefined
   readonly fuse?: Fuse | undefined
   /** Each statement takes one of these first: it is one of many that are sent at once. */
   readonly permits?: Permits | undefined
+  /** The connection that the caller keeps anyway. It waits for none, and so takes no permit. */
+  readonly held?: (() => Promise<NodeConnection | undefined>) | undefined
 }
 
 /**
@@ -36,7 +40,9 @@ export class PooledClient {
   }
 
   private async send(text: string, values: readonly unknown[] | undefined): Promise<QueryResult> {
-    const { pool, bind, shard, fuse, permits } = this.settings
+    const { pool, bind, shard, fuse, permits, held } = this.settings
+    const kept = await held?.()
+    if (kept) return new BoundClient(kept, bind, shard, fuse).query(text, values) as Promise<QueryResult>
     const leave: GiveBack | undefined = await permits?.take(fuse, fuse ? undefined : pool.waitMs)
     try {
       const lease = await pool.acquire(shard, fuse)

@@ -49,6 +49,7 @@ export class ShardAccess {
     readonly runtime: ShardRuntime,
     readonly transaction: ShardTransaction | undefined,
     readonly limits: OperationLimits = new OperationLimits(runtime.limits),
+    private readonly holder?: Pick<ShardTransaction, 'heldConnection'>,
   ) {}
 
   /** Runs TypeORM's own operation on one shard. @throws DEADLINE_EXCEEDED, ROW_BUDGET_EXCEEDED, the reason of an abort */
@@ -58,7 +59,11 @@ export class ShardAccess {
       fuse?.check()
       if (fuse && this.transaction) return await this.apart(this.transaction, shard, work, fuse)
       if (this.transaction) return await work(await this.transaction.participant(shard))
-      const runner = this.runtime.handle(shard).dataSource.operationRunner({ fuse, permits })
+      const runner = this.runtime.handle(shard).dataSource.operationRunner({
+        fuse,
+        permits,
+        held: this.holder && (() => this.held(shard.node, fuse)),
+      })
       try {
         return await work(runner.manager)
       } finally {
@@ -209,12 +214,7 @@ export class ShardAccess {
     { statements, answers, fuse, heard }: Scatter,
   ): Promise<void> {
     const [first = 0] = indexes
-    // For its own statements only: a node that does not answer must not keep the turns of those that do.
-    const leave = this.transaction ? undefined : await this.runtime.pool(node).scatters.take(fuse)
-    const hold = await this.hold(node, statements[first]?.shards ?? [], fuse).catch((error: unknown) => {
-      leave?.()
-      throw error
-    })
+    const hold = await this.holdInTurn(node, statements[first]?.shards ?? [], fuse)
     try {
       for (const index of indexes) {
         const statement = statements[index]
@@ -225,8 +225,35 @@ export class ShardAccess {
       }
     } finally {
       hold.release()
-      leave?.()
     }
+  }
+
+  /** For a scatter. It takes a turn where it takes a connection: a wait for both with one in hand may have no end. */
+  private async holdInTurn(node: string, shards: readonly string[], fuse: Fuse): Promise<NodeHold> {
+    if (this.transaction) return this.hold(node, shards, fuse)
+    const held = await this.held(node, fuse)
+    if (held) return { connection: held, release: nothing }
+    // A turn of this node only: a node that does not answer must not keep the turns of those that do.
+    const leave = await this.runtime.pool(node).scatters.take(fuse)
+    try {
+      const { connection, release } = await this.hold(node, shards, fuse)
+      return {
+        connection,
+        release: () => {
+          release()
+          leave()
+        },
+      }
+    } catch (error) {
+      leave()
+      throw error
+    }
+  }
+
+  /** The connection of a node that the caller's runner keeps. */
+  private async held(node: string, fuse: Fuse | undefined): Promise<NodeConnection | undefined> {
+    const held = this.holder?.heldConnection(node)
+    return held && (fuse?.race(held) ?? held)
   }
 
   private async openHost(node: string, shards: readonly string[], fuse: Fuse): Promise<CursorHost> {
@@ -238,7 +265,7 @@ export class ShardAccess {
     if (this.transaction) {
       const [name = ''] = shards
       const connection = await fuse.race(this.transaction.connectionFor(this.runtime.handle({ name }).shard))
-      return { connection, release: () => undefined }
+      return { connection, release: nothing }
     }
     return this.runtime.pool(node).acquire(onlyOf(shards), fuse)
   }
@@ -265,6 +292,8 @@ export class ShardAccess {
     }
   }
 }
+
+const nothing = (): void => undefined
 
 const onlyOf = (shards: readonly string[]): string | undefined => (shards.length === 1 ? shards[0] : undefined)
 

@@ -119,7 +119,7 @@ export class ShardDataSource extends DataSource implements ShardSource {
   }
 
   /** A query runner for one operation, which holds a connection only while it sends a statement, or is in a transaction. */
-  operationRunner(limits: Pick<PooledClientSettings, 'fuse' | 'permits'> = {}): ShardQueryRunner {
+  operationRunner(limits: Pick<PooledClientSettings, 'fuse' | 'permits' | 'held'> = {}): ShardQueryRunner {
     const { bind, shard } = this
     const client = new PooledClient({ pool: this.pool(), bind, shard: shard.name, ...limits })
     return new ShardQueryRunner(this, { client, fuse: limits.fuse })

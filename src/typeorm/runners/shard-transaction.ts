@@ -19,6 +19,11 @@ export interface ShardTransaction extends QueryRunner {
   openParticipant(shard: Shard, fuse?: Fuse): Promise<Participation>
   /** The connection of a shard's node inside this transaction. */
   connectionFor(shard: Shard): Promise<NodeConnection>
+  /**
+   * The connection of a node that it keeps outside of a transaction, until it is released. What else its caller asks of the
+   * node speaks on this one: another may never come, where all are kept by callers that ask for another.
+   */
+  heldConnection(node: string): Promise<NodeConnection | undefined>
   /** The node that it opened first, whose time is that of the transaction; undefined before it opens any. */
   readonly firstNode: string | undefined
   /** Its time, as its first node says it, in ISO 8601: asked once. */

@@ -36,7 +36,9 @@ export class ShardedRelationLoader extends RelationLoader {
       binding && !builder && !another ? (runtime.origins.of(entity)?.shard ?? onlyShardOf(binding, entity)) : undefined
     // TypeORM loads by SQL, which finds its shards itself.
     if (!shard) return super.load(relation, entityOrEntities, applicationOf(queryRunner), ...rest) as Promise<never[]>
-    const access = new ShardAccess(runtime, transactionOf(queryRunner))
+    const application = applicationOf(queryRunner)
+    const holder = isShardTransaction(application) ? application : undefined
+    const access = new ShardAccess(runtime, transactionOf(application), undefined, holder)
     const loaded: ObjectLiteral[] = await access.onShard(shard, ({ dataSource, queryRunner: runner }) =>
       dataSource.relationLoader.load(relation, entityOrEntities, runner, ...rest),
     )
@@ -58,8 +60,7 @@ function onlyShardOf(binding: EntityBinding, entity: ObjectLiteral): Shard | und
 const applicationOf = (runner: QueryRunner | undefined): QueryRunner | undefined =>
   runner instanceof ShardQueryRunner ? runner.transaction : runner
 
-function transactionOf(runner: QueryRunner | undefined): ShardTransaction | undefined {
-  const application = applicationOf(runner)
+function transactionOf(application: QueryRunner | undefined): ShardTransaction | undefined {
   const isOpen = isShardTransaction(application) && !application.isReleased && application.isInTransaction
   return isOpen ? application : undefined
 }
