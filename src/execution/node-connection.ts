@@ -124,7 +124,7 @@ export class NodeConnection {
       const { hasEnded, endedBy } = this.session
       if (hasEnded || endedBy)
         throw unavailable({ node: this.node, shard }, endedBy ?? new Error('the connection has ended'))
-      if (this.isReleased) throw new RangeError(`A connection of node ${this.node} was used after it was given back.`)
+      if (this.isReleased) throw this.givenBack(shard)
     } catch (error) {
       this.passTurn()
       throw error
@@ -260,6 +260,16 @@ export class NodeConnection {
     if (fuse?.isBlown) return fuse.ended
     // TypeORM's QueryFailedError takes over the fields of the driver's error: it then says where it happened.
     return error instanceof Error ? Object.assign(error, place) : error
+  }
+
+  /** Retrying does not help: its operation has ended, or the data source was destroyed. */
+  private givenBack(shard: string | undefined): ShardedError {
+    const { node } = this
+    return new ShardedError('SHARD_UNAVAILABLE', `A connection of node ${node} was used after it was given back.`, {
+      details: { node, shard },
+      cause: new Error('its operation had ended, or the data source was destroyed'),
+      labels: ['no-writes'],
+    })
   }
 
   private turn(shard: string | undefined, fuse: Fuse | undefined): Promise<void> {

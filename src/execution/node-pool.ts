@@ -119,6 +119,8 @@ export class NodePool {
   /** What waits for a connection waits here, and never in pg's pool, which knows no fair clock. */
   private readonly connections: Permits
   private readonly reserved: Permits
+  /** Refuses each caller that pg's pool has not answered yet: the pool never answers those that it queues when it ends. */
+  private readonly connecting = new Set<(reason: Error) => void>()
   private readonly leases = new Set<Lease>()
   private readonly sessions = new Set<Session>()
   private readonly watch: SilenceWatch
@@ -214,21 +216,29 @@ export class NodePool {
   private connect(giveBack: GiveBack, shard: string | undefined, fuse: Fuse | undefined): Promise<Lease> {
     return new Promise((resolve, reject) => {
       let isAbandoned = false
-      const off = fuse?.onBlow(() => {
+      const abandon = (reason: unknown): void => {
         isAbandoned = true
-        reject(fuse.ended)
-      })
+        reject(reason)
+      }
+      const refuse = (reason: Error): void => {
+        abandon(unavailable({ node: this.name, shard }, reason))
+        giveBack()
+      }
+      const off = fuse?.onBlow(() => abandon(fuse.ended))
+      this.connecting.add(refuse)
       const connect = (taken: Parameters<Pool['connect']>[0]): void => {
         try {
           this.pool.connect(taken)
         } catch (error) {
           // pg reads the options when it makes a client.
+          this.connecting.delete(refuse)
           giveBack()
           reject(badConnectionOptions(this.name, error))
         }
       }
       connect((error, client, release) => {
         off?.()
+        this.connecting.delete(refuse)
         if (error || !client) {
           giveBack()
           reject(unavailable({ node: this.name, shard }, error))
@@ -359,14 +369,15 @@ export class NodePool {
   }
 
   /**
-   * Closes the pool; safe to call twice. What still holds a connection has a bounded time to end: then its connection is
-   * closed, and its transaction so rolled back.
+   * Closes the pool; safe to call twice. An operation that waits for a connection fails with SHARD_UNAVAILABLE. One that holds a
+   * connection has a bounded time to end: then its connection is closed, and its transaction so rolled back.
    */
   async end(): Promise<void> {
     if (this.ended) return
     this.ended = true
     const ended = Promise.all([this.pool.end(), this.reserve.end()])
     const reason = new Error('the data source was destroyed')
+    for (const refuse of this.connecting) refuse(reason)
     const off = afterTurning(this.destroyMs, () => {
       for (const lease of this.leases) this.evict(lease, reason)
       this.watch.stop(reason)

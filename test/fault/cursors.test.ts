@@ -244,7 +244,10 @@ describe('cursors over nodes', () => {
       await group.sources[0]?.next()
     })
     const error = group ? await errorOf(readAll(group)) : undefined
-    expect(String(error)).toMatch(/after it was given back/)
+    expect(error).toMatchObject({
+      code: 'SHARD_UNAVAILABLE',
+      message: expect.stringMatching(/after it was given back/),
+    })
     await atRest()
   })
 })

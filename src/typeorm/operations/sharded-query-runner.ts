@@ -1,4 +1,5 @@
 import {
+  CannotExecuteNotConnectedError,
   type EntityManager,
   NamedPlaceholdersNotSupportedError,
   QueryFailedError,
@@ -460,12 +461,12 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
     // Where a shard's runner holds a connection of the home node for this one, it needs none of its own.
     const adopted = this.adopted.size > 0 ? this.adopted.get(this.runtime().map.home) : undefined
     if (adopted) return new BoundClient(adopted, (text) => text, undefined)
-    if (this.shortUses > 0 && !this.isInTransaction) return super.connect()
-    if (this.hasTurn || this.databaseConnection) return super.connect()
+    if (this.shortUses > 0 && !this.isInTransaction) return this.connectHome()
+    if (this.hasTurn || this.databaseConnection) return this.connectHome()
     this.hasTurn = true
     try {
       const giveBack = await this.homeTurns.take(this.self)
-      const client: BoundClient = await super.connect().catch((error: unknown) => {
+      const client: BoundClient = await this.connectHome().catch((error: unknown) => {
         giveBack()
         throw error
       })
@@ -475,6 +476,12 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
       this.hasTurn = false
       throw error
     }
+  }
+
+  /** @throws CannotExecuteNotConnectedError if the data source was destroyed while this waited for its turn */
+  private async connectHome(): Promise<BoundClient> {
+    if (!this.driver.master) throw new CannotExecuteNotConnectedError()
+    return super.connect()
   }
 
   /**

@@ -411,6 +411,22 @@ describe('NodeConnection', () => {
     await impatient.end()
   })
 
+  it('is not waited for when the pool ends', async () => {
+    const ending = new NodePool({
+      name: 'a',
+      pool: { connectionString: databases.nodes[0], max: 1 },
+      maxPrepared: 64,
+      onPoolError: () => undefined,
+    })
+    await ending.query('SELECT 1')
+    // pg hands out an idle connection on the next tick, and forgets who waits for it when it ends before that.
+    const refused = [ending.acquire(), ending.acquire(), ending.background.acquire()].map((lease) =>
+      expect(lease).rejects.toMatchObject({ code: 'SHARD_UNAVAILABLE' }),
+    )
+    await ending.end()
+    await Promise.all(refused)
+  })
+
   it('is not waited for by an operation that has ended, and goes back when it comes', async () => {
     const held = await pool.acquire()
     const fuse = new Fuse()

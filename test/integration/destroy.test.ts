@@ -1,0 +1,91 @@
+import { CannotExecuteNotConnectedError, Column, Entity, PrimaryColumn, QueryRunnerAlreadyReleasedError } from 'typeorm'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { hash, Sharded, ShardedDataSource, ShardedId, ShardKey } from '../../src/index'
+import { createDatabases } from '../support/databases'
+import type { FreshDatabases } from '../support/fresh-databases'
+
+@Entity()
+@Sharded(hash({ shards: 4 }))
+class Account {
+  @ShardKey() @PrimaryColumn('bigint') @ShardedId() id!: string
+  @Column('text') name!: string
+}
+
+@Entity()
+class Setting {
+  @PrimaryColumn('int') id!: number
+}
+
+type Outcome = 'pending' | 'done' | 'refused' | Error
+
+const later = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds))
+
+describe('destroy() amid operations', () => {
+  let databases: FreshDatabases
+  beforeAll(async () => {
+    databases = await createDatabases(2)
+  })
+  afterAll(() => databases.drop())
+
+  const open = (poolSize: number): Promise<ShardedDataSource> => {
+    const [a = '', b = ''] = databases.nodes
+    return new ShardedDataSource({
+      type: 'postgres',
+      entities: [Account, Setting],
+      nodes: { a: { url: a }, b: { url: b } },
+      poolSize,
+      synchronize: true,
+    }).initialize() as Promise<ShardedDataSource>
+  }
+  /** TypeORM's QueryFailedError takes over the code of its cause. As TypeORM's, destroy() releases the query runners of transactions. */
+  const isRefusal = (error: Error): boolean =>
+    ('code' in error && error.code === 'SHARD_UNAVAILABLE') ||
+    error instanceof CannotExecuteNotConnectedError ||
+    error instanceof QueryRunnerAlreadyReleasedError
+
+  const transaction = (dataSource: ShardedDataSource) =>
+    dataSource.transaction(async (manager) => {
+      await manager.count(Account)
+      await manager.save(Account, { name: 'x' })
+      return manager.count(Account)
+    })
+  const operations: readonly ((dataSource: ShardedDataSource) => Promise<unknown>)[] = [
+    transaction,
+    transaction,
+    transaction,
+    (dataSource) => dataSource.manager.count(Account),
+    (dataSource) => dataSource.manager.count(Setting),
+    (dataSource) => dataSource.manager.save(Account, { name: 'y' }),
+    (dataSource) => dataSource.query('SELECT name, count(*) FROM account GROUP BY name'),
+    (dataSource) => dataSource.transaction((manager) => manager.query('SELECT count(*) FROM account, setting')),
+    async (dataSource) => {
+      for await (const account of dataSource.getRepository(Account).stream({ order: { id: 'ASC' } })) void account
+    },
+  ]
+
+  it.each([
+    { poolSize: 2, copies: 1 },
+    { poolSize: 2, copies: 3 },
+    { poolSize: 10, copies: 1 },
+    { poolSize: 10, copies: 3 },
+  ])('settles each of them: poolSize $poolSize, $copies of each kind', { timeout: 60_000 }, async (given) => {
+    for (const waitMs of [0, 5, 10, 15, 20, 25, 30, 40]) {
+      const dataSource = await open(given.poolSize)
+      const started = Array.from({ length: given.copies }, () => operations).flat()
+      const outcomes = started.map((): Outcome => 'pending')
+      for (const [index, start] of started.entries())
+        start(dataSource).then(
+          () => (outcomes[index] = 'done'),
+          (error: Error) => (outcomes[index] = isRefusal(error) ? 'refused' : error),
+        )
+      await later(waitMs)
+      await dataSource.destroy()
+      // What was refused unwinds through its callers.
+      await later(100)
+      expect(
+        outcomes.filter((outcome) => outcome !== 'done' && outcome !== 'refused'),
+        `after ${waitMs} ms`,
+      ).toEqual([])
+    }
+  })
+})
