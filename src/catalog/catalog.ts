@@ -19,6 +19,7 @@ type EachNode = (work: (node: CatalogNode) => Promise<void>) => Promise<void>
 export class Catalog {
   private readonly known = new Map<string, NodeCatalog>()
   private readonly refused = new Map<string, unknown>()
+  private knownHome: string | undefined
 
   private constructor(private readonly eachNode: EachNode) {}
 
@@ -51,7 +52,7 @@ export class Catalog {
 
   /** The node that all stored groups have for their home; undefined where nothing is stored, or they disagree. */
   get home(): string | undefined {
-    return homeOf(this.known)
+    return this.knownHome
   }
 
   /** The node that is written first: of processes that store at the same time, one wins there. */
@@ -75,6 +76,8 @@ export class Catalog {
         this.refused.set(node.name, reason)
       }
     })
+    // Found here, and not when it is asked for: each statement on the home node asks.
+    this.knownHome = homeOf(this.known)
     this.refuseTwins()
   }
 
