@@ -645,6 +645,7 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
         this.undone.rollback(0)
         this.script.end({ committed: false })
         this.isTransactionActive = true
+        this.transactionDepth = 1
         this.hasFailedCommit = true
         throw error
       }
@@ -711,6 +712,7 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
   private settleFailedCommit(): void {
     this.hasFailedCommit = false
     this.isTransactionActive = false
+    this.transactionDepth = 0
   }
 
   private runnerOf(part: NodePart, shard: Shard): ParticipantQueryRunner {
