@@ -1,3 +1,4 @@
+import { executionAsyncId } from 'node:async_hooks'
 import { describe, expect, it } from 'vitest'
 import { SavepointTurns } from '../../../src/transactions/savepoint-turns'
 
@@ -42,5 +43,17 @@ describe('turns of savepoints', () => {
       'e begins',
       'e ends',
     ])
+  })
+
+  it('leave no promise hooks behind, which would slow every promise of the process', async () => {
+    const idsOfPromises = () => Promise.all([1, 2].map(() => Promise.resolve().then(() => executionAsyncId())))
+    const before = await idsOfPromises()
+    const turns = new SavepointTurns()
+    const { step } = recorder()
+    await Promise.allSettled([
+      turns.run(step('a', () => turns.run(step('b')))),
+      turns.run(step('c', () => turn().then(() => Promise.reject(new RangeError('no'))))),
+    ])
+    expect(await idsOfPromises()).toEqual(before)
   })
 })
