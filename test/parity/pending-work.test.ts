@@ -25,6 +25,8 @@ const writes: readonly (readonly [string, (manager: EntityManager) => Promise<un
   ['an update of all', (manager) => manager.updateAll(Desk, { weight: 9 })],
   ['an update by a condition', (manager) => manager.update(Desk, { weight: 0 }, { weight: 9 })],
   ['a delete', (manager) => manager.delete(Desk, { weight: 0 })],
+  ['an insert of a builder', (manager) => manager.createQueryBuilder().insert().into(Desk).values(desks).execute()],
+  ['an update of a builder', (manager) => manager.createQueryBuilder().update(Desk).set({ weight: 9 }).execute()],
   ['an unsharded insert', (manager) => manager.insert(Remark, { id: 1 })],
   ['SQL', (manager) => manager.query('UPDATE desk SET weight = 9')],
   ['SQL of an unsharded table', (manager) => manager.query('INSERT INTO remark (id) VALUES (1)')],
