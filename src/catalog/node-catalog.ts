@@ -1,18 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import type { NodePool } from '../execution/node-pool'
 import { createOnce } from '../execution/own-table'
+import type { ProbedNode } from '../execution/probe-session'
 import { sqlState, undefinedTable } from '../execution/sql-state'
 import { quoted } from '../values/quoted'
 import type { GroupPrint } from './group-print'
 import { formatPrint, parsePrint } from './print-text'
 
 export type CatalogNode = Pick<NodePool, 'name' | 'facts' | 'query'>
-
-/** What a catalog is read of. */
-export interface ReadableNode {
-  readonly facts: { readonly searchSchema: string }
-  query(text: string): Promise<{ readonly rows: readonly unknown[] }>
-}
 
 /** What one node's catalog holds. */
 export interface NodeCatalog {
@@ -27,13 +22,13 @@ export interface NamedPrint {
   readonly print: GroupPrint
 }
 
-const tablesOf = ({ facts }: Pick<ReadableNode, 'facts'>) => {
+const tablesOf = ({ facts }: Pick<ProbedNode, 'facts'>) => {
   const schema = quoted(facts.searchSchema)
   return { identities: `${schema}."sharding_node"`, groups: `${schema}."sharding_group"` }
 }
 
 /** Reads a node's catalog, in one statement; undefined where there is none yet. @throws the database's error */
-export async function readNodeCatalog(node: ReadableNode): Promise<NodeCatalog | undefined> {
+export async function readNodeCatalog(node: ProbedNode): Promise<NodeCatalog | undefined> {
   const { identities, groups } = tablesOf(node)
   try {
     // As texts: a user may have changed how `pg` reads JSON.

@@ -1,3 +1,5 @@
+import { atMost } from '../execution/at-most'
+
 /** What waits for pending work goes on after so many milliseconds: a subscriber may wait for the end of the transaction that it is in. */
 const longestWaitMs = 30_000
 
@@ -12,7 +14,7 @@ const longestWaitMs = 30_000
  */
 export class PendingWork {
   private count = 0
-  private readonly waiting = new Set<() => void>()
+  private waiting: (() => void)[] = []
 
   /** @returns what is called when the work has ended */
   begin(): () => void {
@@ -22,21 +24,13 @@ export class PendingWork {
       if (!isOpen) return
       isOpen = false
       this.count -= 1
-      if (this.count === 0) for (const go of this.waiting) go()
+      if (this.count === 0) for (const go of this.waiting.splice(0)) go()
     }
   }
 
   /** Resolves when nothing is pending. */
   async atRest(boundMs = longestWaitMs): Promise<void> {
     if (this.count === 0) return
-    await new Promise<void>((resolve) => {
-      const go = (): void => {
-        clearTimeout(timer)
-        this.waiting.delete(go)
-        resolve()
-      }
-      const timer = setTimeout(go, boundMs)
-      this.waiting.add(go)
-    })
+    await atMost(boundMs, new Promise<void>((resolve) => this.waiting.push(resolve)))
   }
 }

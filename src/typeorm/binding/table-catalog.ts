@@ -55,10 +55,10 @@ export function buildTableCatalog(
   })
 }
 
-/** The types that TypeORM makes of the enums of a table; of a shard's table, those that the shard has for itself. */
 /** A column that a query computes is none of the table: no `*` gives it. */
 const storedColumns = ({ columns }: EntityMetadata) => columns.filter(({ isVirtualProperty }) => !isVirtualProperty)
 
+/** The types that TypeORM makes of the enums of a table; of a shard's table, those that the shard has for itself. */
 const enumsOf = ({ columns, tableName }: EntityMetadata, layout?: Layout): readonly string[] =>
   columns.flatMap(({ type, enumName, databaseName }) => {
     if (type !== 'enum' && type !== 'simple-enum') return []

@@ -38,8 +38,9 @@ export async function openSessions(
     const found = await readNodeCatalog(node).catch(() => undefined)
     if (found) stored.set(name, found)
   }
+  const isHomeStored = options.home === undefined && configs.size > 1
   const asked = [...configs].map(([name, config]) =>
-    limit(() => probeSession(name, config, { names, look: options.home === undefined ? lookUp(name) : undefined })),
+    limit(() => probeSession(name, config, { names, look: isHomeStored ? lookUp(name) : undefined })),
   )
   const settled = await Promise.allSettled(asked)
   const failed = settled.find((one) => one.status === 'rejected')

@@ -202,9 +202,12 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
   override async query(query: string, parameters?: unknown[], useStructuredResult?: boolean): Promise<never> {
     if (this.isReleased || this.isReleaseDue) throw new QueryRunnerAlreadyReleasedError()
     this.running += 1
+    const isOfSession = mayChangeSession(query)
     // The end of a transaction may be one.
-    const end = this.isInTransaction && !mayChangeSession(query) ? this.pending.begin() : undefined
+    const end = this.isInTransaction && !isOfSession ? this.pending.begin() : undefined
     try {
+      const result = isOfSession ? await this.aboutSession(query, parameters) : undefined
+      if (result) return (useStructuredResult ? result : result.raw) as never
       return await this.answer(query, parameters, useStructuredResult)
     } finally {
       end?.()
@@ -220,10 +223,6 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
 
   private async answer(query: string, parameters?: unknown[], useStructuredResult?: boolean): Promise<never> {
     const engine = this.engine()
-    if (mayChangeSession(query)) {
-      const result = await this.aboutSession(query, parameters)
-      if (result) return (useStructuredResult ? result : result.raw) as never
-    }
     if (!engine?.mentions(query, Array.isArray(parameters) ? parameters : []))
       return this.atHomeInTime(query, parameters, useStructuredResult)
     if (parameters && !Array.isArray(parameters)) throw new NamedPlaceholdersNotSupportedError()
@@ -371,8 +370,8 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
 
   /**
    * What a statement over shards asks of the home node. It takes a connection and gives it back: the runner would keep one
-   * while the statement waits for others of the same pool. A session that drew the number of
-   * a sequence is kept, so that `currval` finds it.
+   * while the statement waits for others of the same pool. A session that drew a number of a sequence is kept, so that
+   * `currval` finds it.
    */
   private async sendHomeOnce(query: string, parameters: unknown[]): Promise<QueryResult> {
     if (this.isInTransaction || mayCallSequence(query)) return this.sendHome(query, parameters, true)
@@ -415,7 +414,7 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
       const connection = await within(fuse, this.ownConnection(map.home))
       const client = connection
         ? new BoundClient(connection, asWritten, undefined, fuse)
-        : new PooledClient({ pool: this.runtime().pool(map.home), bind: asWritten, shard: undefined, fuse })
+        : new PooledClient({ pool: this.homePool(), bind: asWritten, shard: undefined, fuse })
       const apart = Object.create(this, { connect: { value: async () => client } }) as this
       return (await super.query.apply(apart, query as never)) as never
     } catch (error) {
@@ -460,7 +459,7 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
   override async connect(): Promise<BoundClient> {
     // Where a shard's runner holds a connection of the home node for this one, it needs none of its own.
     const adopted = this.adopted.size > 0 ? this.adopted.get(this.runtime().map.home) : undefined
-    if (adopted) return new BoundClient(adopted, (text) => text, undefined)
+    if (adopted) return new BoundClient(adopted, asWritten, undefined)
     if (this.shortUses > 0 && !this.isInTransaction) return this.connectHome()
     if (this.hasTurn || this.databaseConnection) return this.connectHome()
     this.hasTurn = true
@@ -497,8 +496,7 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
   }
 
   private get homeTurns(): TransactionTurns {
-    const runtime = this.runtime()
-    return runtime.pool(runtime.map.home).transactions
+    return this.homePool().transactions
   }
 
   get isInTransaction(): boolean {

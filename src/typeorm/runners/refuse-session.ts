@@ -54,11 +54,10 @@ export async function refuseSessionOf(text: string, parameters: unknown): Promis
 }
 
 /**
- * Whether a text leaves something in its session that the next holder of the connection must not find. A transaction is seen at
+ * Whether a text that `mayChangeSession` leaves something in its session that the next holder of the connection must not find. A transaction is seen at
  * the connection itself.
  */
 export async function staysBehind(text: string, parameters: unknown): Promise<boolean> {
-  if (!mayChangeSession(text)) return false
   await loadParser()
   const values = Array.isArray(parameters) ? parameters : []
   return (sessionText(text) ?? []).some(
