@@ -6,7 +6,7 @@ import { isStar } from '../sql/is-star'
 import { functionNode, selectNode, stringNode, targetNode } from '../sql/nodes'
 import { outputName } from '../sql/output-name'
 import { parseStatement } from '../sql/parse-statement'
-import { isTreeObject, replaceNodes, type TreeObject, visit } from '../sql/tree'
+import { isTreeObject, replaceNodes, someNode, type TreeObject } from '../sql/tree'
 import { type Template, templateOf } from './statement-template'
 
 /** A value that was asked for, as a text, and its type; or several casts, the one of the text first: `timestamptz::date`. */
@@ -111,14 +111,8 @@ function namedOutput(object: TreeObject, isChanged: (value: Node) => boolean, to
   return { ResTarget: { ...target, name: outputName(value), val: told(value) } }
 }
 
-function hasAny(tree: Node, places: ReadonlyMap<unknown, number>): boolean {
-  let found = false
-  visit(tree, (object) => {
-    if (places.has(object)) found = true
-    return !found
-  })
-  return found
-}
+const hasAny = (tree: Node, places: ReadonlyMap<unknown, number>): boolean =>
+  someNode(tree, (object) => places.has(object))
 
 /** `$3::timestamp with time zone` */
 function parameterOf(number: number, type: string): Node {

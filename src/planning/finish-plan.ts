@@ -13,6 +13,7 @@ import {
   namesOf,
   parametersOf,
   replaceNodes,
+  someNode,
   type TreeObject,
   treeText,
   visit,
@@ -411,12 +412,7 @@ class GroupedHalves implements Halves {
 
   /** Whether an expression is known of a group only, and not of its rows. */
   private isOfGroups(tree: unknown): boolean {
-    let found = hasAggregate([tree], this.functions)
-    visitOwn(tree, (object) => {
-      if ('GroupingFunc' in object) found = true
-      return !found
-    })
-    return found
+    return hasAggregate([tree], this.functions) || someNode(tree, (object) => 'GroupingFunc' in object, visitOwn)
   }
 
   /** A text that expressions share which say the same of a row, however they spell its columns. */
@@ -505,20 +501,7 @@ function aggregatesIn(trees: readonly unknown[], functions: KnownFunctions): rea
   return calls
 }
 
-function hasWindow(trees: readonly unknown[]): boolean {
-  let found = false
-  visitOwn(trees, (object) => {
-    if (isTreeObject(object['over'])) found = true
-    return !found
-  })
-  return found
-}
+const hasWindow = (trees: readonly unknown[]): boolean =>
+  someNode(trees, (object) => isTreeObject(object['over']), visitOwn)
 
-function namesTable(tree: Node, name: string): boolean {
-  let found = false
-  visit(tree, (object) => {
-    if (object['relname'] === name) found = true
-    return !found
-  })
-  return found
-}
+const namesTable = (tree: Node, name: string): boolean => someNode(tree, ({ relname }) => relname === name)

@@ -2,7 +2,7 @@ import type { Node, ReturningClause, UpdateStmt } from '@pgsql/types'
 import { ShardedError } from '../errors/sharded-error'
 import type { StatementAnalysis } from '../routing/statement-analysis'
 import type { ShardedTable } from '../routing/table-catalog'
-import { isTreeObject, namesOf, visit } from '../sql/tree'
+import { isTreeObject, namesOf, someNode } from '../sql/tree'
 
 /** An UPDATE that sets a part of the shard key, taken apart: its rows may have to go to other shards. */
 export interface KeyUpdate {
@@ -47,27 +47,16 @@ export function keyUpdateOf(update: UpdateStmt, table: ShardedTable, analysis: S
   })
 }
 
-function callsFunction(expression: Node): boolean {
-  let found = false
-  visit(expression, (object) => {
-    if (object['FuncCall'] !== undefined || object['SubLink'] !== undefined) found = true
-    return !found
-  })
-  return found
-}
+const callsFunction = (expression: Node): boolean =>
+  someNode(expression, ({ FuncCall: call, SubLink: link }) => call !== undefined || link !== undefined)
 
 function namesOldRow(returning: ReturningClause | undefined): boolean {
   if (returning?.options?.length) return true
-  let found = false
-  visit(returning?.exprs, (object) => {
-    const column = object['ColumnRef']
-    if (isTreeObject(column)) {
-      const names = namesOf((column['fields'] as Node[]).slice(0, 1))
-      if ((column['fields'] as Node[]).length > 1 && names?.[0] === 'old') found = true
-    }
-    return !found
+  return someNode(returning?.exprs, ({ ColumnRef: column }) => {
+    if (!isTreeObject(column)) return false
+    const fields = column['fields'] as Node[]
+    return fields.length > 1 && namesOf(fields.slice(0, 1))?.[0] === 'old'
   })
-  return found
 }
 
 const unsupported = (what: string, { name, entity }: ShardedTable): ShardedError =>

@@ -1,6 +1,6 @@
 import type { Node, SelectStmt, SortBy } from '@pgsql/types'
 import { ShardedError } from '../errors/sharded-error'
-import { type ClauseTerm, clauseTerm } from '../routing/clause-term'
+import { bareName, type ClauseTerm, clauseTerm, outputWritten } from '../routing/clause-term'
 import type { KnownFunctions } from '../routing/known-functions'
 import { aggregatedParts, hasAggregate, starColumns } from '../routing/query-shape'
 import { valuesColumns } from '../routing/range-columns'
@@ -9,7 +9,7 @@ import type { StatementAnalysis } from '../routing/statement-analysis'
 import { isStar } from '../sql/is-star'
 import { columnNode, integerConstant, selectNode, sortNode, targetNode } from '../sql/nodes'
 import { outputName } from '../sql/output-name'
-import { namesOf, treeText } from '../sql/tree'
+import { treeText } from '../sql/tree'
 import { quoted } from '../values/quoted'
 import { armTag } from './bind-shard-names'
 import type { NodeSortFacts } from './node-sort-facts'
@@ -104,13 +104,13 @@ export function draftRows(
  * A term of ORDER BY that means an expression. A bare name would be that of an output, if one has it; the ordinal of an output
  * that is the expression is nothing else.
  */
-function writtenTerm(expression: Node, targets: readonly Node[]): Node {
+function writtenTerm(expression: Node, targetList: Node[]): Node {
+  const name = bareName(expression)
   const text = treeText(expression)
-  const names = 'ColumnRef' in expression ? namesOf(expression.ColumnRef.fields) : undefined
   const isOther = (target: Node): boolean =>
-    'ResTarget' in target && target.ResTarget.name === names?.[0] && treeText(target.ResTarget.val) !== text
-  if (names?.length !== 1 || !targets.some(isOther)) return expression
-  return integerConstant(targets.findIndex((node) => 'ResTarget' in node && treeText(node.ResTarget.val) === text) + 1)
+    'ResTarget' in target && target.ResTarget.name === name && treeText(target.ResTarget.val) !== text
+  if (name === undefined || !targetList.some(isOther)) return expression
+  return integerConstant(outputWritten(expression, { targetList }))
 }
 
 /** @param types of the columns of the draft's query */

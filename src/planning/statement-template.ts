@@ -4,7 +4,16 @@ import { isStar } from '../sql/is-star'
 import { outputName } from '../sql/output-name'
 import type { ParsedStatement } from '../sql/parse-statement'
 import { printStatement } from '../sql/print-statement'
-import { isSubquery, isTreeObject, namesOf, parametersOf, replaceNodes, type TreeObject, visit } from '../sql/tree'
+import {
+  isSubquery,
+  isTreeObject,
+  namesOf,
+  parametersOf,
+  replaceNodes,
+  someNode,
+  type TreeObject,
+  visit,
+} from '../sql/tree'
 import { quoted } from '../values/quoted'
 import { placeholderSchema } from './bind-shard-names'
 
@@ -59,17 +68,12 @@ export function templateText(
 
 /** True where a column, or a whole row, is written with the name of a table. */
 function isNamed(statements: readonly Node[], table: string | undefined): boolean {
-  let found = false
-  visit(statements, (object) => {
-    const column = object['ColumnRef']
-    if (isTreeObject(column)) {
-      const fields = (column['fields'] ?? []) as Node[]
-      const qualifiers = fields.length === 1 ? fields : fields.slice(0, -1)
-      if (qualifiers.some((field) => 'String' in field && field.String.sval === table)) found = true
-    }
-    return !found
+  return someNode(statements, ({ ColumnRef: column }) => {
+    if (!isTreeObject(column)) return false
+    const fields = (column['fields'] ?? []) as Node[]
+    const qualifiers = fields.length === 1 ? fields : fields.slice(0, -1)
+    return qualifiers.some((field) => 'String' in field && field.String.sval === table)
   })
-  return found
 }
 
 const placeholder = (name: string): string => `"${placeholderSchema}".${quoted(name)}`
@@ -153,11 +157,4 @@ function namedTarget(target: ResTarget, inner: (node: Node) => Node): unknown {
   return { ResTarget: { ...target, name: outputName(val), val: inner(val) } }
 }
 
-function hasLink(tree: Node): boolean {
-  let found = false
-  visit(tree, (object) => {
-    if (isSubquery(object)) found = true
-    return !found
-  })
-  return found
-}
+const hasLink = (tree: Node): boolean => someNode(tree, isSubquery)

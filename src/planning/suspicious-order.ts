@@ -1,6 +1,6 @@
 import type { Node, SelectStmt } from '@pgsql/types'
-import { bareName, distinctOnOf, groupTerms, outputsNamed, targetAt } from '../routing/clause-term'
-import { isStar } from '../sql/is-star'
+import { bareName, distinctOnOf, groupTerms, outputsNamed, outputWritten, targetAt } from '../routing/clause-term'
+import { hasStar } from '../sql/is-star'
 import { treeText } from '../sql/tree'
 
 /**
@@ -8,12 +8,13 @@ import { treeText } from '../sql/tree'
  * that: an ordinal beyond its outputs, a name that two outputs have, an order by what DISTINCT has left out.
  */
 export function hasSuspiciousOrder(select: SelectStmt): boolean {
-  const { sortClause = [], groupClause = [], distinctClause, targetList = [] } = select
+  const { sortClause = [], groupClause = [], distinctClause } = select
   const sorts = sortClause.flatMap((node) => ('SortBy' in node && node.SortBy.node ? [node.SortBy.node] : []))
   const terms = [...sorts, ...groupClause.flatMap(groupTerms), ...distinctOnOf(select)]
-  const hasStar = targetList.some((node) => 'ResTarget' in node && isStar(node.ResTarget.val))
+  const isStarred = hasStar(select)
   const isBeyond = (node: Node): boolean =>
-    'A_Const' in node && (hasStar || node.A_Const.ival === undefined || !targetAt(select, node.A_Const.ival.ival ?? 0))
+    'A_Const' in node &&
+    (isStarred || node.A_Const.ival === undefined || !targetAt(select, node.A_Const.ival.ival ?? 0))
   if (terms.some((node) => isBeyond(node) || isAmbiguous(node, select))) return true
   return distinctClause !== undefined && sorts.some((node) => !isShown(node, select))
 }
@@ -27,6 +28,5 @@ function isAmbiguous(node: Node, select: SelectStmt): boolean {
 function isShown(node: Node, select: SelectStmt): boolean {
   const name = bareName(node)
   if ('A_Const' in node || (name !== undefined && outputsNamed(name, select).length > 0)) return true
-  const text = treeText(node)
-  return (select.targetList ?? []).some((target) => 'ResTarget' in target && treeText(target.ResTarget.val) === text)
+  return outputWritten(node, select) > 0
 }

@@ -1,6 +1,6 @@
 import type { Node } from '@pgsql/types'
 import { typeCast } from '../sql/nodes'
-import { isSubquery, isTreeObject, type TreeObject, treeText, visit } from '../sql/tree'
+import { isSubquery, isTreeObject, someNode, type TreeObject, treeText, visit } from '../sql/tree'
 import { sessionFunctions, transactionClock } from './distribution/function-lists'
 import { candidates, type KnownFunctions, nameOfCall } from './known-functions'
 import { readsRelativeTime, timesOfColumns } from './relative-times'
@@ -110,14 +110,11 @@ function isSession(object: TreeObject, functions: KnownFunctions): boolean {
   })
 }
 
-function callsUser(tree: unknown, functions: KnownFunctions): boolean {
-  let found = false
-  visit(tree, ({ FuncCall: call }) => {
-    if (isTreeObject(call) && candidates(call, functions).some(({ isBuiltIn }) => !isBuiltIn)) found = true
-    return !found
-  })
-  return found
-}
+const callsUser = (tree: unknown, functions: KnownFunctions): boolean =>
+  someNode(
+    tree,
+    ({ FuncCall: call }) => isTreeObject(call) && candidates(call, functions).some(({ isBuiltIn }) => !isBuiltIn),
+  )
 
 const isAge = (object: TreeObject): boolean => {
   const call = object['FuncCall']

@@ -39,11 +39,7 @@ export function clauseTerm(
     if (!isColumn) return at(named)
   }
   // An expression that is written as an output is that output.
-  const text = treeText(node)
-  const same = (select.targetList ?? []).findIndex(
-    (target) => 'ResTarget' in target && treeText(target.ResTarget.val) === text,
-  )
-  return at(same + 1)
+  return at(outputWritten(node, select))
 }
 
 /** What a term of GROUP BY means, the terms of grouping sets as well. */
@@ -85,6 +81,12 @@ export const outputsNamed = (name: string, { targetList = [] }: SelectStmt): rea
   targetList.flatMap((target, index) =>
     'ResTarget' in target && (target.ResTarget.name ?? outputName(target.ResTarget.val)) === name ? [index + 1] : [],
   )
+
+/** The number, from 1, of the first output that is written as an expression; 0 where none is. */
+export function outputWritten(expression: Node, { targetList = [] }: Pick<SelectStmt, 'targetList'>): number {
+  const text = treeText(expression)
+  return targetList.findIndex((target) => 'ResTarget' in target && treeText(target.ResTarget.val) === text) + 1
+}
 
 export function targetAt(select: SelectStmt, ordinal: number): Node | undefined {
   const node = select.targetList?.[ordinal - 1]

@@ -2,7 +2,7 @@ import type { Node, SelectStmt } from '@pgsql/types'
 import { isStar } from '../sql/is-star'
 import { columnNode, targetNode } from '../sql/nodes'
 import { outputName } from '../sql/output-name'
-import { isTreeObject, namesOf, type TreeObject, visitOwn } from '../sql/tree'
+import { isTreeObject, namesOf, someNode, type TreeObject, visitOwn } from '../sql/tree'
 import { clauseTerm, distinctOnOf, groupExpression } from './clause-term'
 import { writtenStar } from './join-columns'
 import { isAggregateFunction, type KnownFunctions } from './known-functions'
@@ -113,14 +113,8 @@ export const aggregatedParts = (select: SelectStmt): readonly unknown[] => [
   select.distinctClause,
 ]
 
-export function hasAggregate(trees: readonly unknown[], functions: KnownFunctions): boolean {
-  let found = false
-  visitOwn(trees, (object) => {
-    if (isAggregateNode(object, functions)) found = true
-    return !found
-  })
-  return found
-}
+export const hasAggregate = (trees: readonly unknown[], functions: KnownFunctions): boolean =>
+  someNode(trees, (object) => isAggregateNode(object, functions), visitOwn)
 
 /** True for a node that is an aggregate of its query: a call, or an aggregate of SQL/JSON, which has a node of its own. */
 export function isAggregateNode(object: TreeObject, functions: KnownFunctions): boolean {

@@ -2,7 +2,8 @@ import type { JoinExpr, Node, RangeFunction, RangeVar, SelectStmt, SubLink, With
 import { isStar } from '../sql/is-star'
 import { outputName } from '../sql/output-name'
 import { leftmost } from '../sql/statement-parts'
-import { conjunctsOf, isTreeObject, namesOf, type TreeObject, visit, visitOwn } from '../sql/tree'
+import { conjunctsOf, isTreeObject, namesOf, someNode, type TreeObject, visit, visitOwn } from '../sql/tree'
+import { isNamed } from '../sql/without-unused-ctes'
 import { type CarriedTable, carriedTable } from './carried-table'
 import { bareName, outputsNamed } from './clause-term'
 import { distributionProblems } from './distribution/prove-distribution'
@@ -316,7 +317,7 @@ class Analyser {
         scope: own,
         owner: scope,
         names: namesOf(aliascolnames) ?? [],
-        isRecursive: clause.recursive === true && mentions(select, ctename),
+        isRecursive: clause.recursive === true && isNamed(select, ctename),
       })
       if (!select && ctequery) {
         this.unsupported('A data-modifying WITH runs on one shard only.')
@@ -818,12 +819,7 @@ function isOfOuter(aggregate: TreeObject, scope: Scope): boolean {
   })
   if (columns.length > 0) return columns.every((column) => scope.isOuter(column))
   // Of a subquery in it the columns may be of any query around: `count((SELECT o.id))`.
-  let hasOuter = false
-  visit(aggregate, (object) => {
-    if ('ColumnRef' in object && scope.isOuter(object as unknown as Node)) hasOuter = true
-    return !hasOuter
-  })
-  return hasOuter
+  return someNode(aggregate, (object) => 'ColumnRef' in object && scope.isOuter(object as unknown as Node))
 }
 
 function givesStar(select: SelectStmt): boolean {
@@ -843,14 +839,7 @@ const sortedColumns = (select: SelectStmt): readonly Node[] =>
     return name === undefined || outputsNamed(name, select).length === 0
   })
 
-function namesColumn(tree: unknown): boolean {
-  let found = false
-  visit(tree, (object) => {
-    if ('ColumnRef' in object) found = true
-    return !found
-  })
-  return found
-}
+const namesColumn = (tree: unknown): boolean => someNode(tree, (object) => 'ColumnRef' in object)
 
 /** The name of a function in FROM: its alias, or its own. */
 function rangeName({ alias, functions = [] }: RangeFunction): string {
@@ -906,14 +895,5 @@ function ctesNamed(tree: unknown, scope: Scope): readonly Cte[] {
     })
   }
   look(tree, scope)
-  return found
-}
-
-function mentions(tree: unknown, name: string): boolean {
-  let found = false
-  visit(tree, (object) => {
-    if (object['relname'] === name && object['schemaname'] === undefined) found = true
-    return undefined
-  })
   return found
 }

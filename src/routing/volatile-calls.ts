@@ -1,5 +1,5 @@
 import type { Node } from '@pgsql/types'
-import { isTreeObject, namesOf, type TreeObject, visit } from '../sql/tree'
+import { isTreeObject, namesOf, someNode, type TreeObject, visit } from '../sql/tree'
 import { candidates, type KnownFunctions, nameOfCall, operatorKey } from './known-functions'
 
 /** True for a node that calls a volatile function: it may give another value each time it is asked. */
@@ -34,11 +34,5 @@ export function sequenceCall(
   return found
 }
 
-export function hasVolatile(tree: unknown, functions: KnownFunctions): boolean {
-  let found = false
-  visit(tree, (object) => {
-    if (isVolatileNode(object, functions)) found = true
-    return !found
-  })
-  return found
-}
+export const hasVolatile = (tree: unknown, functions: KnownFunctions): boolean =>
+  someNode(tree, (object) => isVolatileNode(object, functions))

@@ -1,4 +1,4 @@
-import type { Node } from '@pgsql/types'
+import type { Node, SelectStmt } from '@pgsql/types'
 
 /** True for `*`, `alias.*` and `(expression).*`. */
 export function isStar(node: Node | undefined): node is Node {
@@ -6,6 +6,10 @@ export function isStar(node: Node | undefined): node is Node {
   const last = fields?.at(-1)
   return last !== undefined && 'A_Star' in last
 }
+
+/** True for a query that gives a star. */
+export const hasStar = ({ targetList = [] }: SelectStmt): boolean =>
+  targetList.some((node) => 'ResTarget' in node && isStar(node.ResTarget.val))
 
 function starFields(node: Node | undefined): readonly Node[] | undefined {
   if (node && 'ColumnRef' in node) return node.ColumnRef.fields

@@ -31,6 +31,20 @@ export function visit(tree: unknown, visitor: (object: TreeObject) => boolean | 
 }
 
 /**
+ * True where some object of a tree passes a test.
+ *
+ * @param walk which objects are looked at: all, or with `visitOwn` those of the query itself
+ */
+export function someNode(tree: unknown, test: (object: TreeObject) => boolean, walk: typeof visit = visit): boolean {
+  let found = false
+  walk(tree, (object) => {
+    found ||= test(object)
+    return !found
+  })
+  return found
+}
+
+/**
  * A copy of a tree in which some nodes are replaced: what `replace` gives stands for the node, and is not looked into;
  * where it gives undefined the node is kept and its parts are asked for.
  */

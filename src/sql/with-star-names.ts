@@ -1,6 +1,6 @@
 import type { Node } from '@pgsql/types'
 import { outputName, type StarName } from './output-name'
-import { isTreeObject, replaceNodes, visit } from './tree'
+import { isTreeObject, replaceNodes, someNode } from './tree'
 
 /**
  * A query whose outputs say the names that they have from a `*` of a subquery: `SELECT (SELECT * FROM c)`. What is made of the
@@ -29,11 +29,5 @@ function named(target: Node, starName: StarName): Node {
 const isUnnamed = (target: Node, starName: StarName): boolean =>
   'ResTarget' in target && target.ResTarget.name === undefined && isNamedByStar(target.ResTarget.val, starName)
 
-function isNamedByStar(tree: unknown, starName: StarName): boolean {
-  let found = false
-  visit(tree, ({ SelectStmt: select }) => {
-    if (isTreeObject(select) && starName(select) !== undefined) found = true
-    return !found
-  })
-  return found
-}
+const isNamedByStar = (tree: unknown, starName: StarName): boolean =>
+  someNode(tree, ({ SelectStmt: select }) => isTreeObject(select) && starName(select) !== undefined)

@@ -1,5 +1,5 @@
 import type { Node } from '@pgsql/types'
-import { isTreeObject, replaceNodes, type TreeObject, visit } from './tree'
+import { isTreeObject, replaceNodes, someNode, type TreeObject } from './tree'
 
 /**
  * A tree without the queries of its WITHs that nothing names, where one of them `mustGo`. PostgreSQL does not run them, but
@@ -29,11 +29,6 @@ const nameOf = (cte: Node): string | undefined => ('CommonTableExpr' in cte ? ct
 const isQuery = (cte: Node): boolean =>
   'CommonTableExpr' in cte && cte.CommonTableExpr.ctequery !== undefined && 'SelectStmt' in cte.CommonTableExpr.ctequery
 
-function isNamed(tree: unknown, name: string | undefined): boolean {
-  let found = false
-  visit(tree, (object: TreeObject) => {
-    if (object['relname'] === name && object['schemaname'] === undefined) found = true
-    return !found
-  })
-  return found
-}
+/** Whether a tree names a table, or a query of a WITH, without a schema. */
+export const isNamed = (tree: unknown, name: string | undefined): boolean =>
+  someNode(tree, ({ relname, schemaname }) => relname === name && schemaname === undefined)

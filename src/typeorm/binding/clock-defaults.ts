@@ -4,7 +4,7 @@ import { carriedCalls } from '../../routing/carried-calls'
 import { settledFunctions, transactionClock } from '../../routing/distribution/function-lists'
 import { nameOfCall, noFunctions } from '../../routing/known-functions'
 import { loadParser, parseStatement } from '../../sql/parse-statement'
-import { isTreeObject, visit } from '../../sql/tree'
+import { isTreeObject, someNode } from '../../sql/tree'
 
 /** Without one of these words a default says nothing of the time or the user. */
 const clockWords =
@@ -39,14 +39,10 @@ export function clockExpression(text: string): Node | undefined {
   const [statement] = parseStatement(`SELECT ${text}`)?.statements ?? []
   const [target, another] = statement && 'SelectStmt' in statement ? (statement.SelectStmt.targetList ?? []) : []
   const expression = target && 'ResTarget' in target ? target.ResTarget.val : undefined
-  if (!expression || another || !carriedCalls(expression, noFunctions, { parameters: [], tables: [] })) return undefined
-  let isSettled = true
-  visit(expression, (object) => {
-    const call = object['FuncCall']
-    if (!isTreeObject(call)) return isSettled
-    const name = nameOfCall(call)
-    if (!settledFunctions.has(name) && !transactionClock.has(name)) isSettled = false
-    return isSettled
+  if (!expression || another || !carriedCalls(expression, noFunctions)) return undefined
+  const isUnsettled = someNode(expression, ({ FuncCall: call }) => {
+    const name = isTreeObject(call) ? nameOfCall(call) : undefined
+    return name !== undefined && !settledFunctions.has(name) && !transactionClock.has(name)
   })
-  return isSettled ? expression : undefined
+  return isUnsettled ? undefined : expression
 }

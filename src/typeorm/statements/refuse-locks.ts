@@ -1,7 +1,7 @@
 import type { SelectStmt } from '@pgsql/types'
 import { ShardedError } from '../../errors/sharded-error'
 import type { StatementAnalysis } from '../../routing/statement-analysis'
-import { visit } from '../../sql/tree'
+import { someNode } from '../../sql/tree'
 import type { StatementPage } from './statement-page'
 
 /** Whether a query passes over rows that others have locked. */
@@ -38,11 +38,4 @@ export function refuseEarlyLocks({ detached }: StatementAnalysis): void {
   )
 }
 
-function hasLock(tree: unknown): boolean {
-  let found = false
-  visit(tree, (object) => {
-    if ('LockingClause' in object) found = true
-    return !found
-  })
-  return found
-}
+const hasLock = (tree: unknown): boolean => someNode(tree, (object) => 'LockingClause' in object)

@@ -43,11 +43,11 @@ import type { TableUse } from '../../routing/scope'
 import { analyseStatement, type Cluster, type StatementAnalysis } from '../../routing/statement-analysis'
 import type { TableCatalog } from '../../routing/table-catalog'
 import { hasVolatile, sequenceCall } from '../../routing/volatile-calls'
-import { isStar } from '../../sql/is-star'
+import { hasStar } from '../../sql/is-star'
 import { columnNode, integerConstant, selectNode, targetNode } from '../../sql/nodes'
 import { loadParser, type ParsedStatement, parseStatement } from '../../sql/parse-statement'
 import { leftmost, selectOf, targetTable } from '../../sql/statement-parts'
-import { parametersOf, type TreeObject, treeText, visit } from '../../sql/tree'
+import { parametersOf, someNode, type TreeObject, treeText } from '../../sql/tree'
 import { withCtes } from '../../sql/with-ctes'
 import { withStarNames } from '../../sql/with-star-names'
 import type { Shard } from '../../topology/shard'
@@ -795,7 +795,7 @@ export class StatementEngine implements StatementWriter {
     }
     const { withClause: _with, limitCount, limitOffset, ...rest } = whole
     const page = { ...(limitCount && { limitCount }), ...(limitOffset && { limitOffset }) }
-    const asked = run.analysis.detached.filter(({ node }) => contains(page, node))
+    const asked = run.analysis.detached.filter(({ node }) => someNode(page, (object) => object === node))
     const replacements = await this.readDetached(asked, run, { shipped, values })
     const outer: SelectStmt = {
       ...rest,
@@ -974,18 +974,6 @@ const homeFirst = ({ map, nodes }: ShardRuntime): readonly string[] => [
   map.home,
   ...nodes.filter((node) => node !== map.home),
 ]
-
-const hasStar = ({ targetList = [] }: SelectStmt): boolean =>
-  targetList.some((node) => 'ResTarget' in node && isStar(node.ResTarget.val))
-
-function contains(tree: unknown, node: TreeObject): boolean {
-  let found = false
-  visit(tree, (object) => {
-    if (object === node) found = true
-    return !found
-  })
-  return found
-}
 
 function refuseCatalogNames(problem: CatalogProblem | undefined, text: string): void {
   if (!problem) return

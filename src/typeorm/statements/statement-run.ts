@@ -11,7 +11,7 @@ import type { CarriedCalls } from '../../routing/carried-calls'
 import type { CatalogProblem } from '../../routing/catalog-names'
 import type { Cluster, StatementAnalysis } from '../../routing/statement-analysis'
 import type { ParsedStatement } from '../../sql/parse-statement'
-import { type TreeObject, visit } from '../../sql/tree'
+import { someNode, type TreeObject } from '../../sql/tree'
 import { withoutUnusedCtes } from '../../sql/without-unused-ctes'
 import type { Shard } from '../../topology/shard'
 import type { LookupRoute } from '../lookups/lookup-route'
@@ -128,14 +128,11 @@ export function localisedFor<T>(
   return others.size === 0 ? local : withoutUnusedCtes(local, (cte) => readsAny(cte, others))
 }
 
-function readsAny(tree: unknown, names: ReadonlySet<string>): boolean {
-  let found = false
-  visit(tree, ({ schemaname, relname }) => {
-    if (schemaname === placeholderSchema && typeof relname === 'string' && names.has(relname)) found = true
-    return !found
-  })
-  return found
-}
+const readsAny = (tree: unknown, names: ReadonlySet<string>): boolean =>
+  someNode(
+    tree,
+    ({ schemaname, relname }) => schemaname === placeholderSchema && typeof relname === 'string' && names.has(relname),
+  )
 
 /** @throws ShardedError JOIN_NOT_LOCAL, STATEMENT_UNSUPPORTED */
 export function refuseProblems({ problems, unproven, main, uses }: StatementAnalysis): void {
