@@ -1,4 +1,5 @@
 import { type PoolClient, Query, type QueryResult } from 'pg'
+import type { GatheredMessages, Sender } from './gathered-messages'
 import type { StatementName } from './prepared-statements'
 import { isCurrent } from './row-description'
 
@@ -17,7 +18,7 @@ interface PgQuery {
 const PgQuery = Query as unknown as new (text: string, values: readonly unknown[] | undefined) => Query & PgQuery
 
 /** What pg's connection sends, and what it knows of statements that are on their way. */
-interface Wire {
+export interface Wire extends Sender {
   readonly submittedNamedStatements?: Record<string, string>
   parse(statement: { readonly text: string }): void
   bind(portal: object): void
@@ -25,10 +26,10 @@ interface Wire {
   close(statement: { readonly type: 'S'; readonly name: string }): void
 }
 
-/** A client of pg, and its connection but for that `describe` sends nothing on it. */
-export interface QuietClient {
+/** A client of pg, and how the messages of one statement go to its server. */
+export interface MessageClient {
   readonly client: PoolClient
-  readonly quiet: object
+  readonly messages: GatheredMessages<Wire>
   /** Names that the server is to forget now. It takes a name that it does not know, too. */
   takeClosing(): readonly string[]
 }
@@ -47,28 +48,33 @@ export class NamedQuery extends PgQuery {
     text: string,
     values: readonly unknown[] | undefined,
     private readonly statement: StatementName | undefined,
-    private readonly at: QuietClient,
+    private readonly at: MessageClient,
     private readonly start?: string,
   ) {
     super(text, values)
     this.name = statement?.name
   }
 
-  override prepare(connection: Wire): void {
-    const { start } = this
-    // First: a name that is given again at once is parsed anew.
-    for (const name of this.at.takeClosing()) connection.close({ type: 'S', name })
-    if (start === undefined) {
-      this.prepareOwn(connection)
-      return
+  override prepare(_connection: Wire): void {
+    const { start, at } = this
+    const { sender } = at.messages
+    try {
+      // First: a name that is given again at once is parsed anew.
+      for (const name of at.takeClosing()) sender.close({ type: 'S', name })
+      if (start === undefined) {
+        this.prepareOwn()
+        return
+      }
+      sender.parse({ text: start })
+      sender.bind({})
+      sender.execute({})
+      this.prepareOwn()
+      this.isStarting = true
+      // The first statement that the server says it has parsed is the start, and pg would take it for this one.
+      this.name = undefined
+    } finally {
+      at.messages.flush()
     }
-    connection.parse({ text: start })
-    connection.bind({})
-    connection.execute({})
-    this.prepareOwn(connection)
-    this.isStarting = true
-    // The first statement that the server says it has parsed is the start, and pg would take it for this one.
-    this.name = undefined
   }
 
   override handleCommandComplete(message: object, connection: Wire): void {
@@ -90,16 +96,16 @@ export class NamedQuery extends PgQuery {
     this.name = this.statement?.name
   }
 
-  private prepareOwn(connection: Wire): void {
+  private prepareOwn(): void {
     const { statement, at } = this
     const known = statement?.description
     if (!known || !isCurrent(known, at.client)) {
       if (known) statement.description = undefined
-      super.prepare(connection)
+      super.prepare(at.messages.sender)
       return
     }
     this.handleRowDescription({ fields: [] })
     Object.assign(this._result, known.shape)
-    super.prepare(at.quiet as Wire)
+    super.prepare(at.messages.quiet)
   }
 }

@@ -1,12 +1,13 @@
 import type { PoolClient } from 'pg'
-import type { QuietClient } from './named-query'
+import { GatheredMessages } from './gathered-messages'
+import type { MessageClient, Wire as MessageWire } from './named-query'
 import type { PreparedStatements } from './prepared-statements'
 
 /** What a server says whenever it is ready: idle, in a transaction, in a transaction that has failed. */
 type TransactionState = 'I' | 'T' | 'E'
 
 /** pg's connection below a client; its types leave out what it emits. */
-interface Wire {
+interface Wire extends MessageWire {
   parsedStatements?: Record<string, string>
   readonly stream: { destroy(): void; pause(): void; resume(): void }
   on(event: 'readyForQuery', listener: (message: { readonly status: TransactionState }) => void): void
@@ -16,7 +17,7 @@ interface Wire {
 const sessions = new WeakMap<PoolClient, Session>()
 
 /** What is known of the session of a pooled client, as long as that is connected. */
-export class Session implements QuietClient {
+export class Session implements MessageClient {
   /** Statements with a name on this connection. */
   prepared: PreparedStatements | undefined
   /** Of `NamedPlans`, when its names were given. */
@@ -33,7 +34,7 @@ export class Session implements QuietClient {
   readonly gone: Promise<void>
   /** Why it is gone, where either side said so. */
   endedBy: Error | undefined
-  readonly quiet: object
+  readonly messages: GatheredMessages<Wire>
   private readonly wire: Wire
   private waiting: (() => void)[] = []
   private closing: string[] = []
@@ -41,7 +42,7 @@ export class Session implements QuietClient {
   private constructor(readonly client: PoolClient) {
     // Each client of pg has it; @types/pg leaves it out.
     this.wire = (client as unknown as { readonly connection: Wire }).connection
-    this.quiet = Object.create(this.wire, { describe: { value: () => undefined } })
+    this.messages = new GatheredMessages(this.wire)
     this.wire.on('readyForQuery', ({ status }) => {
       this.state = status
       this.isReady = true
