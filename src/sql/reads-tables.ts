@@ -1,3 +1,5 @@
+import { ofText } from '../collections/of-text'
+
 // PostgreSQL's words are ASCII, and these tests meet every statement: with the flag `u` a `\b` makes them twenty times as slow.
 
 /** Calls and comparisons whose grammar has a FROM that names no table. */
@@ -23,4 +25,4 @@ const namedTable =
  * Whether a statement for one shard may name a table in words that TypeORM did not make: TypeORM's own names stand in the
  * placeholder schema. True too often rather than too rarely.
  */
-export const mayNameOtherTables = (text: string): boolean => namedTable.test(text)
+export const mayNameOtherTables = ofText((text) => namedTable.test(text))

@@ -1,5 +1,6 @@
 import type { Node } from '@pgsql/types'
 import { hasSqlDetails, parseSync } from 'libpg-query'
+import { ofText } from '../collections/of-text'
 import { Remembered } from '../collections/remembered'
 import { mayCallSessionFunction } from './session-functions'
 import { type SessionStatement, sessionStatement } from './session-statement'
@@ -24,8 +25,9 @@ const intoTemporary = /\binto\s+(?:(?:local|global)\s+)?temp/i
 const several = /;\s*\S/
 
 /** False only for a text that certainly leaves its session as it is: it need not be parsed. */
-export const mayChangeSession = (text: string): boolean =>
-  firstWord.test(text) || mayCallSessionFunction.test(text) || several.test(text) || intoTemporary.test(text)
+export const mayChangeSession = ofText(
+  (text) => firstWord.test(text) || mayCallSessionFunction.test(text) || several.test(text) || intoTemporary.test(text),
+)
 
 /**
  * The statements of a text of which at least one changes its session; undefined for all other texts, and for what is no SQL.

@@ -1,6 +1,7 @@
 import type { Node, RangeVar, SelectStmt } from '@pgsql/types'
 import type { EntityManager } from 'typeorm'
 import { QueryResult } from 'typeorm/query-runner/QueryResult'
+import { ofText } from '../../collections/of-text'
 import { Remembered, RememberedOf } from '../../collections/remembered'
 import { ShardedError } from '../../errors/sharded-error'
 import { FunctionCatalog } from '../../execution/function-catalog'
@@ -130,6 +131,8 @@ export class StatementEngine implements StatementWriter {
   private readonly carriedTexts = new WeakMap<Node, { readonly types: string; readonly template: Template }>()
   private readonly timed = new WeakMap<ParsedStatement, { readonly statement: TimedStatement | undefined }>()
   private readonly names: RegExp
+  private readonly hasName = ofText((text) => this.names.test(text))
+  private readonly hasTime = ofText((text) => timeWords.test(text) || this.clocks.mayTake(text))
   private readonly functions: FunctionCatalog
   private readonly columns: HeldColumns
 
@@ -151,7 +154,7 @@ export class StatementEngine implements StatementWriter {
   mentions(text: string, parameters: readonly unknown[] = []): boolean {
     if (this.catalog.names.length === 0) return false
     const isName = (value: unknown) => typeof value === 'string' && this.names.test(value)
-    return this.names.test(text) || (mayAskCatalog(text) && parameters.some(isName))
+    return this.hasName(text) || (mayAskCatalog(text) && parameters.some(isName))
   }
 
   /**
@@ -396,7 +399,7 @@ export class StatementEngine implements StatementWriter {
 
   /** False only for texts that certainly say nothing of the time, and take no default that does. */
   mayTellTime(text: string): boolean {
-    return timeWords.test(text) || this.clocks.mayTake(text)
+    return this.hasTime(text)
   }
 
   /**
