@@ -17,6 +17,9 @@ export interface TemplateStatement {
 
 /** Builds the statements of a scatter: TypeORM's own SQL for the find options, with what a merge needs besides. */
 export class ArmQueryBuilder<Entity extends ObjectLiteral> extends SelectQueryBuilder<Entity> {
+  /** The statement goes to the shards by the engine, which casts enums itself, and orders by their positions where this names them. */
+  keepsEnums = false
+
   /** TypeORM applies find options to the builder at once; `where` is copied, since it changes operators. */
   static find<Entity extends ObjectLiteral>(
     dataSource: ConstructorParameters<typeof SelectQueryBuilder>[0],
@@ -105,7 +108,7 @@ export class ArmQueryBuilder<Entity extends ObjectLiteral> extends SelectQueryBu
         .map((column) => `${this.escape(aliasName)}.${this.escape(column.databaseName)}`),
     )
     const selects = super.buildEscapedEntityColumnSelects(aliasName, metadata)
-    if (enums.size === 0) return selects
+    if (enums.size === 0 || this.keepsEnums) return selects
     return selects.map((select) =>
       enums.has(select.selection) ? { ...select, selection: `${select.selection}::text` } : select,
     )

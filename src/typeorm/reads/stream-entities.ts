@@ -47,6 +47,7 @@ export async function* streamEntities(
 ): AsyncGenerator<ObjectLiteral, void, undefined> {
   refuseOptions(metadata, options)
   const builder = ArmQueryBuilder.find<ObjectLiteral>(manager.dataSource, metadata, options)
+  builder.keepsEnums = true
   const { needsReload } = builder
   if (needsReload) {
     const { skip, take } = writtenPage(builder)
