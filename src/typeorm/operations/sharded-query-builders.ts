@@ -16,6 +16,7 @@ import { ShardedError } from '../../errors/sharded-error'
 import type { Explanation } from '../../planning/explanation'
 import { ShardAccess } from '../runners/shard-access'
 import type { ShardRuntime } from '../runners/shard-runtime'
+import { TableInsertQueryBuilder } from '../runners/table-insert-query-builder'
 import type { BuilderNarrowing } from './builder-narrowing'
 import { ExplainingRunner } from './explaining-runner'
 import { ShardedQueryRunner } from './sharded-query-runner'
@@ -101,7 +102,7 @@ function narrowed<Class extends BuilderClass>(Base: Class): Class {
     }
 
     private derived(builder: object): never {
-      const Derived = this.narrowing && derivedClasses.get(builder.constructor)
+      const Derived = derivedClasses.get(builder.constructor)
       if (!Derived) return builder as never
       return Object.assign(new Derived(builder), { narrowing: this.narrowing }) as never
     }
@@ -155,8 +156,8 @@ export function createBuilder(
 }
 
 class ShardedInsertQueryBuilder<Entity extends ObjectLiteral> extends (narrowed(
-  InsertQueryBuilder,
-) as typeof InsertQueryBuilder)<Entity> {
+  TableInsertQueryBuilder,
+) as typeof TableInsertQueryBuilder)<Entity> {
   declare narrowing: BuilderNarrowing | undefined
 
   protected override getValueSets(): ObjectLiteral[] {

@@ -1,4 +1,10 @@
-import { type DataSource, InsertQueryBuilder, type InsertResult, type ObjectLiteral, SelectQueryBuilder } from 'typeorm'
+import {
+  type DataSource,
+  type InsertQueryBuilder,
+  type InsertResult,
+  type ObjectLiteral,
+  SelectQueryBuilder,
+} from 'typeorm'
 import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata'
 import { typeName } from '../binding/describe-entities'
 import type { EntityBinding } from '../binding/entity-binding'
@@ -7,6 +13,7 @@ import { keepingIn } from './guarded-broadcaster'
 import { insertBatches } from './insert-batches'
 import { makeIds } from './make-ids'
 import { mergeInsertResults } from './merge-results'
+import { TableInsertQueryBuilder } from './table-insert-query-builder'
 import { Unfilled } from './unfilled'
 
 /**
@@ -14,7 +21,7 @@ import { Unfilled } from './unfilled'
  * the same for any number of rows, and so prepared; nothing is bound by the protocol's 65,535 parameters. Everything else
  * (RETURNING, ON CONFLICT, events, what is filled into the entities) is TypeORM's.
  */
-class ArrayInsertQueryBuilder<Entity extends ObjectLiteral> extends InsertQueryBuilder<Entity> {
+class ArrayInsertQueryBuilder<Entity extends ObjectLiteral> extends TableInsertQueryBuilder<Entity> {
   private arrays: readonly ColumnArray[] | undefined
 
   /** Rows beyond the bounds of a statement go in several, in one transaction: they are written all or not at all. */

@@ -1,4 +1,4 @@
-import { InsertResult } from 'typeorm'
+import { In, InsertResult, type ObjectLiteral } from 'typeorm'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { onEveryTarget } from '../../support/targets'
 import { builders } from './builders'
@@ -244,6 +244,19 @@ describe('inserts by a query builder', () => {
           { code: 'C', city: 'new', capacity: 30 },
           { code: 'D', city: 'new', capacity: 40 },
         ])
+      })
+      it.each([
+        ['a value', { capacity: 1 }, ['B', 'old']],
+        ['an operator', { capacity: In([1, 2]), city: 'old' }, ['B', 'new']],
+        ['several', [{ capacity: 2 }, { city: 'nowhere' }], ['B', 'new']],
+      ])('overwrites where %s says so', async (_, where, second) => {
+        await make()
+          .insert()
+          .into(Warehouse)
+          .values(values)
+          .orUpdate(['city'], ['code'], { overwriteCondition: { where: where as ObjectLiteral } })
+          .execute()
+        expect((await stored()).map(({ code, city }) => [code, city])).toContainEqual(second)
       })
       it('overwrites what is not alike', async () => {
         await make()

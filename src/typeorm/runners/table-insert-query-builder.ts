@@ -1,0 +1,14 @@
+import { InsertQueryBuilder, type ObjectLiteral } from 'typeorm'
+
+/**
+ * TypeORM's insert, which calls its table by its name in the condition of an upsert. TypeORM calls it by its path, as one
+ * name: for a table with a schema, as each sharded one has it, there is none of that name.
+ */
+export class TableInsertQueryBuilder<Entity extends ObjectLiteral> extends InsertQueryBuilder<Entity> {
+  override orUpdate(...given: Parameters<InsertQueryBuilder<Entity>['orUpdate']>): this {
+    const { mainAlias } = this.expressionMap
+    if (mainAlias?.hasMetadata && mainAlias.name === mainAlias.metadata.tablePath)
+      mainAlias.name = mainAlias.metadata.tableName
+    return super.orUpdate(...given)
+  }
+}
