@@ -17,7 +17,7 @@ import { descriptionOf } from './row-description'
 import { isServerRefusal } from './server-refusal'
 import { Session } from './session'
 import type { SilenceWatch } from './silence-watch'
-import { stalePlan } from './stale-plan'
+import { type PlanProblem, stalePlan } from './stale-plan'
 import type { StatementEvent, StatementListener } from './statement-event'
 
 interface Statement {
@@ -95,7 +95,7 @@ export class NodeConnection {
    * @throws ShardedError SHARD_UNAVAILABLE, CONNECTION_LOST, COMMIT_OUTCOME_UNKNOWN, QUEUE_FULL; OperationEnded; else
    *   pg's DatabaseError
    */
-  async query(
+  query(
     text: string,
     values: readonly unknown[] | undefined,
     shard: string | undefined,
@@ -150,9 +150,11 @@ export class NodeConnection {
     let cancelled = false
     try {
       const statement = { ...given, named, start }
-      const result = await (fuse ? this.sendCancellable(statement, fuse) : this.sendNamed(statement))
+      const result = await (fuse ? this.sendCancellable(statement, fuse) : this.sendStarted(statement))
       failed = false
-      this.noteForgotten(result, text)
+      // pg gives a result for each statement of a text.
+      if (Array.isArray(result)) for (const one of result as readonly QueryResult[]) this.noteForgotten(one, text)
+      else this.noteForgotten(result, text)
       settings.watch.end(session, true)
       if (result.rowCount && writeCommands.has(result.command)) this.hasWritten = true
       return result
@@ -300,7 +302,7 @@ export class NodeConnection {
 
   /** Sends a statement, and has the server end it when the fuse blows. */
   private async sendCancellable(statement: Statement, fuse: Fuse): Promise<QueryResult> {
-    const running = this.sendNamed(statement)
+    const running = this.sendStarted(statement)
     let cancelling: Promise<void> | undefined
     const off = fuse.onBlow(() => {
       cancelling = this.cancel(running, graceOf(statement.text, this.settings.bounds.cancelMs))
@@ -348,7 +350,8 @@ export class NodeConnection {
     )
   }
 
-  private send({ text, rows, values, named, fuse, start }: Statement): Promise<QueryResult> {
+  private send(statement: Statement): Promise<QueryResult> {
+    const { text, rows, values, named, fuse, start } = statement
     if (rows) return this.sendCopy(text, rows)
     return new Promise((resolve, reject) => {
       const query = new NamedQuery(text, values, named, this.session, start)
@@ -357,7 +360,9 @@ export class NodeConnection {
       query.callback = (error, result) => {
         if (error) {
           hasFailed = true
-          reject(error)
+          const problem = named && stalePlan(error)
+          if (problem) resolve(this.sendAgain(statement, problem, error))
+          else reject(error)
           return
         }
         if (hasFailed) {
@@ -398,23 +403,15 @@ export class NodeConnection {
     })
   }
 
-  private async sendNamed(given: Statement): Promise<QueryResult> {
-    const statement = given.start === undefined ? given : await this.afterStart(given, given.start)
-    if (!statement.named) return this.send(statement)
-    try {
-      return await this.send(statement)
-    } catch (error) {
-      const problem = stalePlan(error)
-      if (!problem) throw error
-      // It has not run. Outside of a transaction it is sent again, inside one the server has aborted that.
-      const { plans } = this.settings
-      if (problem === 'stale') plans.goneStale()
-      else plans.mixedUp(problem === 'taken')
-      await this.session.ready()
-      this.session.prepared?.clear()
-      if (this.session.inTransaction) throw this.planStale(statement.text, error)
-      return this.send({ ...statement, named: undefined })
-    }
+  /** A named statement has not run. Outside of a transaction it is sent again, inside one the server has aborted that. */
+  private async sendAgain(statement: Statement, problem: PlanProblem, error: unknown): Promise<QueryResult> {
+    const { plans } = this.settings
+    if (problem === 'stale') plans.goneStale()
+    else plans.mixedUp(problem === 'taken')
+    await this.session.ready()
+    this.session.prepared?.clear()
+    if (this.session.inTransaction) throw this.planStale(statement.text, error)
+    return this.send({ ...statement, named: undefined })
   }
 
   private planStale(text: string, cause: unknown): ShardedError {
@@ -431,11 +428,12 @@ export class NodeConnection {
   }
 
   /** A statement that goes as text, or a COPY, cannot have the start of its transaction in its own message. */
-  private async afterStart(statement: Statement, start: string): Promise<Statement> {
-    if (!statement.rows && (statement.named || statement.values?.length)) return statement
+  private sendStarted(statement: Statement): Promise<QueryResult> {
+    const { start } = statement
+    if (start === undefined || (!statement.rows && (statement.named || statement.values?.length)))
+      return this.send(statement)
     this.session.sent()
-    await this.client.query(start)
-    return { ...statement, start: undefined }
+    return this.client.query(start).then(() => this.send({ ...statement, start: undefined }))
   }
 
   private nameOf(text: string, values: readonly unknown[] | undefined): StatementName | undefined {
@@ -451,12 +449,10 @@ export class NodeConnection {
   }
 
   /** DEALLOCATE and DISCARD may have been of our names too; plans do not outlive the types that they were made for. */
-  private noteForgotten(result: QueryResult | readonly QueryResult[], text: string): void {
-    const results: readonly QueryResult[] = Array.isArray(result) ? result : [result]
-    if (results.some(({ command }) => forgetCommands.has(command))) this.session.prepared?.clear()
-    if (this.settings.losesPins && results.some(({ command }) => resetCommands.has(command))) this.isChanged = true
-    if (results.some(({ command }) => typeCommands.has(command)) && replacesTypes.test(text))
-      this.settings.plans.goneStale()
+  private noteForgotten({ command }: QueryResult, text: string): void {
+    if (forgetCommands.has(command)) this.session.prepared?.clear()
+    if (this.settings.losesPins && resetCommands.has(command)) this.isChanged = true
+    if (typeCommands.has(command) && replacesTypes.test(text)) this.settings.plans.goneStale()
   }
 }
 

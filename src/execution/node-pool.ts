@@ -205,12 +205,13 @@ export class NodePool {
    * @throws ShardedError POOL_EXHAUSTED where none becomes free within `connectionTimeoutMillis`; SHARD_UNAVAILABLE and
    *   its siblings where the node gives none; OperationEnded
    */
-  async acquire(shard?: string, fuse?: Fuse): Promise<Lease> {
-    fuse?.check()
+  acquire(shard?: string, fuse?: Fuse): Promise<Lease> {
     const { silence } = this.watch
-    if (silence) throw unavailable({ node: this.name, shard }, silence)
-    const giveBack = this.connections.tryTake() ?? (await this.connections.take(fuse))
-    return this.connect(giveBack, shard, fuse)
+    if (fuse?.isBlown) return Promise.reject(fuse.ended)
+    if (silence) return Promise.reject(unavailable({ node: this.name, shard }, silence))
+    const giveBack = this.connections.tryTake()
+    if (giveBack) return this.connect(giveBack, shard, fuse)
+    return this.connections.take(fuse).then((taken) => this.connect(taken, shard, fuse))
   }
 
   private connect(giveBack: GiveBack, shard: string | undefined, fuse: Fuse | undefined): Promise<Lease> {

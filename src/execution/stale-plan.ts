@@ -1,11 +1,13 @@
 import { sqlState } from './sql-state'
 
 /**
- * What an error says of a named statement, which has not run: `stale`, its plan was made for tables or types that are no
- * longer; `lost`, the session does not know its name; `taken`, the session has that name from somebody else. Undefined
- * for any other error.
+ * Why a named statement has not run: `stale`, its plan was made for tables or types that are no longer; `lost`, the session
+ * does not know its name; `taken`, the session has that name from somebody else.
  */
-export function stalePlan(error: unknown): 'stale' | 'lost' | 'taken' | undefined {
+export type PlanProblem = 'stale' | 'lost' | 'taken'
+
+/** What an error says of a named statement; undefined for any other error. */
+export function stalePlan(error: unknown): PlanProblem | undefined {
   if (!(error instanceof Error)) return undefined
   switch (sqlState(error)) {
     case '26000':

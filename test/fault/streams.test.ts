@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises'
 import { In, Raw } from 'typeorm'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { ShardedDataSourceOptions, ShardedRepository } from '../../src/index'
@@ -88,6 +89,36 @@ describe.each([
       await until(isSleeping)
       controller.abort(reason)
       expect(await error).toBe('it failed')
+    }
+    await atRest()
+  })
+
+  it('end with the reason of an abort, and at the deadline, when all rows are in hand', async () => {
+    const rowsOf = async (own: Items, onFirst: () => Promise<unknown>) => {
+      let read = 0
+      const rows = ids === ofRepository ? own.stream() : await own.createQueryBuilder('item').stream()
+      try {
+        for await (const _row of rows as AsyncIterable<unknown>) {
+          if (read === 0) await onFirst()
+          read += 1
+        }
+        return { read, error: undefined }
+      } catch (error) {
+        return { read, error }
+      }
+    }
+    for (const own of [items(), items().onShard('item_left')]) {
+      const controller = new AbortController()
+      const reason = new Error('gone')
+      const abort = async () => {
+        await setTimeout(50)
+        controller.abort(reason)
+      }
+      expect(await rowsOf(own.withLimits({ signal: controller.signal }), abort)).toEqual({ read: 1, error: reason })
+      expect(await rowsOf(own.withLimits({ deadlineMs: 200 }), () => setTimeout(300))).toMatchObject({
+        read: 1,
+        error: { code: 'DEADLINE_EXCEEDED' },
+      })
     }
     await atRest()
   })

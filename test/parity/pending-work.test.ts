@@ -92,4 +92,63 @@ describe('work that is under way when its transaction ends', () => {
       return settled?.status
     })
   })
+
+  const later: readonly (readonly [string, (manager: EntityManager) => Promise<unknown>])[] = [
+    ...writes,
+    ['a save', (manager) => manager.save(Desk, desks)],
+    ['a save of one', (manager) => manager.save(Object.assign(new Desk(), { id: 1, weight: 9 }))],
+    ['a remove', (manager) => manager.remove(Desk, { id: 1, weight: 0 })],
+    ['an increment', (manager) => manager.increment(Desk, { id: 1 }, 'weight', 1)],
+    ['a repository', (manager) => manager.getRepository(Desk).delete({ id: 1 })],
+    ['a transaction', (manager) => manager.transaction((inner) => inner.update(Desk, { id: 1 }, { weight: 9 }))],
+    ['a count', (manager) => manager.count(Desk)],
+    ['a find by key', (manager) => manager.findOneBy(Desk, { id: 1 })],
+    ['a find', (manager) => manager.find(Desk)],
+  ]
+  const ends = {
+    commit: (dataSource: DataSource, take: (manager: EntityManager) => Promise<unknown>) =>
+      dataSource.transaction(take),
+    rollback: (dataSource: DataSource, take: (manager: EntityManager) => Promise<unknown>) =>
+      dataSource
+        .transaction(async (manager) => {
+          await take(manager)
+          throw new RangeError('of the application')
+        })
+        .catch(() => undefined),
+    release: async (dataSource: DataSource, take: (manager: EntityManager) => Promise<unknown>) => {
+      const runner = dataSource.createQueryRunner()
+      await take(runner.manager)
+      await runner.release()
+    },
+  }
+
+  it.each(later)('%s by a manager whose transaction has ended is refused, and writes nothing', async (_, operation) => {
+    for (const end of Object.values(ends)) {
+      for (const isUsed of [false, true]) {
+        const {
+          answer,
+          desks: rows,
+          remarks,
+        } = await everywhere(async (dataSource) => {
+          let kept: EntityManager | undefined
+          await end(dataSource, async (manager) => {
+            kept = manager
+            if (isUsed) await manager.count(Desk)
+          })
+          return kept && operation(kept).catch((error: Error) => error.constructor.name)
+        })
+        expect(answer).toMatch(/AlreadyReleasedError$/)
+        expect([rows.every(([, weight]) => weight === 0) && rows.length, remarks]).toEqual([3, 0])
+      }
+    }
+  })
+
+  it('starts no transaction on a runner that was released', async () => {
+    const { answer } = await everywhere(async (dataSource) => {
+      const runner = dataSource.createQueryRunner()
+      await runner.release()
+      return runner.startTransaction().catch((error: Error) => error.constructor.name)
+    })
+    expect(answer).toBe('QueryRunnerAlreadyReleasedError')
+  })
 })

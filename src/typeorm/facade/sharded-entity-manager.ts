@@ -33,6 +33,7 @@ import type { Explanation } from '../../planning/explanation'
 import type { EntityBinding } from '../binding/entity-binding'
 import type { Page } from '../find/page'
 import { checkPageOptions, type PageOptions } from '../find/page-options'
+import type { WholeReads } from '../find/whole-reads'
 import type { LoadOptions, LoadReport } from '../loads/load-options'
 import { loadRows } from '../loads/load-rows'
 import { BuilderNarrowing } from '../operations/builder-narrowing'
@@ -122,6 +123,8 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
   declare readonly dataSource: RoutedDataSource
   private readonly hint: Hint | undefined
   private readonly limits: ScatterLimits | undefined
+  /** What all of its operations have alike; made for the first one. */
+  private shared: Pick<OperationContext, 'openRunner' | 'whole'> | undefined
   /** The runner that it was made for. */
   readonly ownRunner: QueryRunner | undefined
 
@@ -295,7 +298,7 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
     const entities = context
       ? reads.stream(context, given, (access) => this.streamSource(access))
       : streamEntities(this.homeSource(), this.dataSource.getMetadata(entityClass), given)
-    return readableOf(entities) as EntityStream<Entity>
+    return readableOf(entities, () => context?.access.limits.shardFuse()) as EntityStream<Entity>
   }
 
   private streamSource(access: ShardAccess): StreamSource {
@@ -731,23 +734,31 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
   }
 
   private contextOf(binding: EntityBinding): OperationContext {
+    this.shared ??= this.makeShared()
+    const { openRunner, whole } = this.shared
     return {
       access: this.access(binding.entity.scatter),
       binding,
       hint: this.hint,
-      openRunner: () => this.dataSource.createQueryRunner() as ShardedQueryRunner,
-      whole: {
-        manager: this,
-        find: (target, options) => super.find(target, options),
-        findAndCount: (target, options) => super.findAndCount(target, options),
-        findOne: (target, options) => super.findOne(target, options as FindOneOptions<ObjectLiteral>),
-        count: (target, options) => super.count(target, options),
-        exists: (target, options) => super.exists(target, options),
-        explain: (target, options) =>
-          this.createQueryBuilder(target, this.dataSource.getMetadata(target).name).setFindOptions(options).explain(),
-        aggregate: (method, target, property, where) => super[method](target, property as never, where as never),
-      },
+      openRunner,
+      whole,
     }
+  }
+
+  private makeShared(): Pick<OperationContext, 'openRunner' | 'whole'> {
+    // TypeORM's own reads, which this class overrides.
+    const whole: WholeReads = {
+      manager: this,
+      find: (target, options) => super.find(target, options),
+      findAndCount: (target, options) => super.findAndCount(target, options),
+      findOne: (target, options) => super.findOne(target, options as FindOneOptions<ObjectLiteral>),
+      count: (target, options) => super.count(target, options),
+      exists: (target, options) => super.exists(target, options),
+      explain: (target, options) =>
+        this.createQueryBuilder(target, this.dataSource.getMetadata(target).name).setFindOptions(options).explain(),
+      aggregate: (method, target, property, where) => super[method](target, property as never, where as never),
+    }
+    return { whole, openRunner: () => this.dataSource.createQueryRunner() as ShardedQueryRunner }
   }
 
   private access(defaults: DefaultLimits = this.runtime.limits): ShardAccess {
@@ -793,8 +804,8 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
         writable: true,
         value(this: ShardedEntityManager, ...given: unknown[]): Promise<unknown> {
           const runner = this.queryRunner
-          const work = (): Promise<unknown> => operation.apply(this, given)
-          return runner instanceof ShardedQueryRunner && runner.isInTransaction ? runner.during(work) : work()
+          if (!(runner instanceof ShardedQueryRunner) || !runner.isInTransaction) return operation.apply(this, given)
+          return runner.during(() => operation.apply(this, given))
         },
       })
     }

@@ -35,6 +35,7 @@ import { SavepointTurns } from '../../transactions/savepoint-turns'
 import { type HeldSetting, SessionScript } from '../../transactions/session-script'
 import { UndoLog } from '../../transactions/undo-log'
 import { BoundClient } from '../runners/bound-client'
+import type { Query } from '../runners/own-words-query-runner'
 import { ParticipantQueryRunner } from '../runners/participant-query-runner'
 import { PooledClient } from '../runners/pooled-client'
 import { readableOf } from '../runners/readable-of'
@@ -90,6 +91,8 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
   /** Queries that were asked for and have no answer yet. */
   private running = 0
   private isReleaseDue = false
+  /** It was released while its transaction was open. */
+  private wasReleasedInside = false
   /** The commit or rollback that was asked for last, until the nodes have ended. */
   private lastEnd: Promise<void> | undefined
   private readonly undone = new UndoLog()
@@ -200,7 +203,7 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
 
   /** Statements that name a sharded table are routed and merged; all others are the home node's. */
   override async query(query: string, parameters?: unknown[], useStructuredResult?: boolean): Promise<never> {
-    if (this.isReleased || this.isReleaseDue) throw new QueryRunnerAlreadyReleasedError()
+    this.refuseReleased()
     this.running += 1
     const isOfSession = mayChangeSession(query)
     // The end of a transaction may be one.
@@ -218,13 +221,22 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
 
   during<T>(work: () => Promise<T>): Promise<T> {
     const end = this.pending.begin()
-    return work().finally(end)
+    const working = work()
+    working.then(end, end)
+    return working
   }
 
-  private async answer(query: string, parameters?: unknown[], useStructuredResult?: boolean): Promise<never> {
+  private answer(query: string, parameters?: unknown[], useStructuredResult?: boolean): Promise<never> {
     const engine = this.engine()
-    if (!engine?.mentions(query, Array.isArray(parameters) ? parameters : []))
-      return this.atHomeInTime(query, parameters, useStructuredResult)
+    return engine?.mentions(query, Array.isArray(parameters) ? parameters : [])
+      ? this.overShards(engine, query, parameters, useStructuredResult)
+      : this.atHomeInTime(query, parameters, useStructuredResult)
+  }
+
+  private async overShards(
+    engine: StatementEngine,
+    ...[query, parameters, useStructuredResult]: Query
+  ): Promise<never> {
     if (parameters && !Array.isArray(parameters)) throw new NamedPlaceholdersNotSupportedError()
     const result = await engine.run(query, parameters ?? [], this.statementContext())
     if (result) return (useStructuredResult ? result : result.raw) as never
@@ -329,22 +341,29 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
   /**
    * The transaction that operations on shards are part of; undefined: they have connections of the pools.
    *
-   * @throws ShardedError SESSION_NOT_HELD where those would not have what the session was told
+   * @throws QueryRunnerAlreadyReleasedError; ShardedError SESSION_NOT_HELD where those connections would not have what the
+   *   session was told
    */
   get transaction(): this | undefined {
+    if (this.isReleased) throw new QueryRunnerAlreadyReleasedError()
     if (this.isInTransaction) return this
     checkOutside(this.script)
     return undefined
   }
 
-  /** How one operation of this runner reaches shards. @throws ShardedError SESSION_NOT_HELD */
+  /** How one operation of this runner reaches shards. @throws QueryRunnerAlreadyReleasedError; ShardedError SESSION_NOT_HELD */
   access(limits?: OperationLimits): ShardAccess {
+    this.refuseReleased()
+    return this.accessWithin(limits)
+  }
+
+  private accessWithin(limits: OperationLimits | undefined): ShardAccess {
     return new ShardAccess(this.runtime(), this.transaction, limits, this)
   }
 
   private statementContext(): StatementContext {
     return {
-      access: this.access(this.operationLimits),
+      access: this.accessWithin(this.operationLimits),
       home: (text, values) => this.sendHomeOnce(text, [...values]),
       openRunner: () => this.dataSource.createQueryRunner() as ShardedQueryRunner,
       isExplicit: this.narrowing?.isExplicit ?? false,
@@ -394,13 +413,13 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
   }
 
   /** In a transaction that began on another node, the time is that node's. */
-  private async atHomeInTime(query: string, parameters?: unknown[], useStructuredResult?: boolean): Promise<never> {
+  private atHomeInTime(...[query, parameters, useStructuredResult]: Query): Promise<never> {
     const { home: node } = this.runtime().map
     const mayBeTold = this.isInTransaction && (!parameters || Array.isArray(parameters))
-    const told = mayBeTold ? await this.inTime({ node, text: query, parameters: parameters ?? [] }) : undefined
-    return told
-      ? this.sendHome(told.text, [...told.parameters], useStructuredResult)
-      : this.sendHome(query, parameters, useStructuredResult)
+    const telling = mayBeTold ? this.inTime({ node, text: query, parameters: parameters ?? [] }) : undefined
+    const send = (told?: NodeText) =>
+      this.sendHome(told?.text ?? query, told ? [...told.parameters] : parameters, useStructuredResult)
+    return telling ? telling.then(send) : send()
   }
 
   /**
@@ -445,7 +464,8 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
       return super.stream(query, parameters as never, onEnd as never, onError as never)
     }
     if (this.isReleased) throw new QueryRunnerAlreadyReleasedError()
-    const rows = readableOf(withDriverErrors(engine.stream(query, parameters ?? [], this.statementContext())))
+    const answered = withDriverErrors(engine.stream(query, parameters ?? [], this.statementContext()))
+    const rows = readableOf(answered, () => this.operationLimits?.shardFuse())
     if (onError) rows.on('error', onError)
     // A reader that stops early is at its end too.
     if (onEnd) rows.once('close', onEnd)
@@ -456,12 +476,15 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
    * The home node's connection, kept until `release`: in the turn of a transaction, since it is kept as long. Queries outside of
    * a transaction take it without one, for they always come to an end.
    */
-  override async connect(): Promise<BoundClient> {
+  override connect(): Promise<BoundClient> {
     // Where a shard's runner holds a connection of the home node for this one, it needs none of its own.
     const adopted = this.adopted.size > 0 ? this.adopted.get(this.runtime().map.home) : undefined
-    if (adopted) return new BoundClient(adopted, asWritten, undefined)
-    if (this.shortUses > 0 && !this.isInTransaction) return this.connectHome()
-    if (this.hasTurn || this.databaseConnection) return this.connectHome()
+    if (adopted) return Promise.resolve(new BoundClient(adopted, asWritten, undefined))
+    const needsNoTurn = this.hasTurn || this.databaseConnection || (this.shortUses > 0 && !this.isInTransaction)
+    return needsNoTurn ? this.connectHome() : this.connectInTurn()
+  }
+
+  private async connectInTurn(): Promise<BoundClient> {
     this.hasTurn = true
     try {
       const giveBack = await this.homeTurns.take(this.self)
@@ -478,9 +501,8 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
   }
 
   /** @throws CannotExecuteNotConnectedError if the data source was destroyed while this waited for its turn */
-  private async connectHome(): Promise<BoundClient> {
-    if (!this.driver.master) throw new CannotExecuteNotConnectedError()
-    return super.connect()
+  private connectHome(): Promise<BoundClient> {
+    return this.driver.master ? super.connect() : Promise.reject(new CannotExecuteNotConnectedError())
   }
 
   /**
@@ -528,7 +550,18 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
     return this.start(isolation)
   }
 
+  /** What a transaction's manager is asked for after its end was meant for the transaction, and is not to be written outside of it. */
+  private refuseReleased(): void {
+    if (this.isReleased || this.isReleaseDue) throw new QueryRunnerAlreadyReleasedError()
+  }
+
+  /** To TypeORM, a transaction that is open when its runner is released never ends. */
+  private refuseEndOfReleased(): void {
+    if (this.wasReleasedInside) throw new QueryRunnerAlreadyReleasedError()
+  }
+
   private async start(isolation: string | undefined): Promise<void> {
+    this.refuseReleased()
     if (this.hasFailedCommit) this.settleFailedCommit()
     this.isTransactionActive = true
     try {
@@ -628,6 +661,7 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
   }
 
   private async commit(): Promise<void> {
+    this.refuseEndOfReleased()
     if (!this.isTransactionActive || this.ending) throw new TransactionNotStartedError()
     await this.broadcaster.broadcast('BeforeTransactionCommit')
     if (this.hasFailedCommit) {
@@ -666,6 +700,7 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
   }
 
   private async rollback(): Promise<void> {
+    this.refuseEndOfReleased()
     if (!this.isTransactionActive || this.ending) throw new TransactionNotStartedError()
     await this.broadcaster.broadcast('BeforeTransactionRollback')
     if (this.hasFailedCommit) {
@@ -693,6 +728,7 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
     if (this.isReleaseDue) return this.leaveDriver()
     // One that is under way is not to be disturbed.
     await this.lastEnd
+    this.wasReleasedInside ||= this.isTransactionActive
     if (this.parts.size > 0) this.finish(await this.endParts())
     this.undone.rollback(0)
     const client: BoundClient | undefined = this.databaseConnection

@@ -16,6 +16,9 @@ interface ShardSource {
   readonly shard: Shard
 }
 
+/** The arguments of TypeORM's `query`. */
+export type Query = [query: string, parameters?: unknown[], useStructuredResult?: boolean]
+
 /** A query runner of one shard: what the application's own words name in its statements is bound, read elsewhere, or refused. */
 export class OwnWordsQueryRunner extends PostgresQueryRunner {
   declare readonly manager: EntityManager
@@ -33,9 +36,14 @@ export class OwnWordsQueryRunner extends PostgresQueryRunner {
     return undefined
   }
 
-  override async query(query: string, parameters?: unknown[], useStructuredResult?: boolean): Promise<never> {
+  override query(query: string, parameters?: unknown[], useStructuredResult?: boolean): Promise<never> {
     const { words } = this
-    if (!words || !mayNameOtherTables(query)) return this.send(query, parameters, useStructuredResult)
+    return words && mayNameOtherTables(query)
+      ? this.queryOwnWords(words, query, parameters, useStructuredResult)
+      : this.send(query, parameters, useStructuredResult)
+  }
+
+  private async queryOwnWords(words: OwnWords, ...[query, parameters, useStructuredResult]: Query): Promise<never> {
     if (this.isReleased) throw new QueryRunnerAlreadyReleasedError()
     const statement = this.statement(query, parameters)
     const text = await words.textOn(statement)
@@ -68,9 +76,11 @@ export class OwnWordsQueryRunner extends PostgresQueryRunner {
     return { shard: this.shardSource.shard, text, parameters: Array.isArray(parameters) ? parameters : [] }
   }
 
-  private async send(query: string, parameters?: unknown[], useStructuredResult?: boolean): Promise<never> {
-    const told = (await this.inTime(query, parameters)) ?? { text: query, parameters }
-    return super.query(told.text, told.parameters as never, useStructuredResult as never) as Promise<never>
+  private send(...[query, parameters, useStructuredResult]: Query): Promise<never> {
+    const telling = this.inTime(query, parameters)
+    const send = (told?: NodeText) =>
+      super.query(told?.text ?? query, (told?.parameters ?? parameters) as never, useStructuredResult as never) as never
+    return telling ? telling.then(send) : send()
   }
 
   /** Statements that were bound before have the time of their transaction. */

@@ -2,7 +2,7 @@ import type { QueryResult } from 'pg'
 import type { Fuse } from '../../execution/fuse'
 import type { NodeConnection } from '../../execution/node-connection'
 import type { NodePool } from '../../execution/node-pool'
-import type { GiveBack, Permits } from '../../execution/permits'
+import type { Permits } from '../../execution/permits'
 import { type BindText, BoundClient } from './bound-client'
 
 export interface PooledClientSettings {
@@ -23,27 +23,29 @@ export interface PooledClientSettings {
  * connection nor a permit. What they ask for themselves can so never wait for the operation that told them.
  */
 export class PooledClient {
-  private last: Promise<unknown> | undefined
+  private isBusy = false
+  private readonly waiting: (() => void)[] = []
 
   constructor(private readonly settings: PooledClientSettings) {}
 
   async query(text: string, values?: readonly unknown[]): Promise<QueryResult> {
-    const before = this.last
-    const answer = before ? before.then(() => this.send(text, values)) : this.send(text, values)
-    const ended = answer.then(nothing, nothing)
-    this.last = ended
+    if (this.isBusy) await new Promise<void>((go) => this.waiting.push(go))
+    this.isBusy = true
     try {
-      return await answer
+      const { bind, shard, fuse, held } = this.settings
+      const kept = held && (await held())
+      if (kept) return (await new BoundClient(kept, bind, shard, fuse).query(text, values)) as QueryResult
+      return await this.onOne(text, values)
     } finally {
-      if (this.last === ended) this.last = undefined
+      const next = this.waiting.shift()
+      if (next) next()
+      else this.isBusy = false
     }
   }
 
-  private async send(text: string, values: readonly unknown[] | undefined): Promise<QueryResult> {
-    const { pool, bind, shard, fuse, permits, held } = this.settings
-    const kept = await held?.()
-    if (kept) return new BoundClient(kept, bind, shard, fuse).query(text, values) as Promise<QueryResult>
-    const leave: GiveBack | undefined = await permits?.take(fuse, fuse ? undefined : pool.waitMs)
+  private async onOne(text: string, values: readonly unknown[] | undefined): Promise<QueryResult> {
+    const { pool, bind, shard, fuse, permits } = this.settings
+    const leave = permits && (await permits.take(fuse, fuse ? undefined : pool.waitMs))
     try {
       const lease = await pool.acquire(shard, fuse)
       try {
@@ -57,5 +59,3 @@ export class PooledClient {
     }
   }
 }
-
-const nothing = (): void => undefined

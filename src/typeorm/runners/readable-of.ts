@@ -1,13 +1,34 @@
 import { Readable } from 'node:stream'
+import type { Fuse } from '../../execution/fuse'
 
 /** Streams that nobody has any more, and nobody has closed: their connections go back when they are collected. */
 const dropped = new FinalizationRegistry<AsyncGenerator<unknown>>((rows) => {
   rows.return(undefined).catch(() => undefined)
 })
 
-/** A readable of rows, closed by leaving its loop, by an error, by `destroy()`, and by dropping it. */
-export function readableOf(rows: AsyncGenerator<unknown>): Readable {
-  const readable = Readable.from(rows)
+/**
+ * A readable of rows, closed by leaving its loop, by an error, by `destroy()`, and by dropping it.
+ *
+ * @param limits gives the fuse of its reading, when the first row is asked for; undefined where nothing limits it. When that
+ *   blows, the readable fails, also where all rows are in hand: what a reader gets afterwards would seem to be all in time
+ */
+export function readableOf(rows: AsyncGenerator<unknown>, limits: () => Fuse | undefined): Readable {
+  const limited = async function* () {
+    watch(readable, limits())
+    yield* rows
+  }
+  const readable: Readable = Readable.from(limited())
   dropped.register(readable, rows)
   return readable
+}
+
+function watch(readable: Readable, fuse: Fuse | undefined): void {
+  if (!fuse) return
+  // A signal may live for ever: it is not to keep what nobody reads any more.
+  const watched = new WeakRef(readable)
+  const off = fuse.onBlow(() => watched.deref()?.destroy(fuse.ended.reason as Error))
+  readable.once('close', () => {
+    off()
+    fuse.close()
+  })
 }

@@ -1,3 +1,4 @@
+import type { QueryRunner } from 'typeorm'
 import { Broadcaster } from 'typeorm/subscriber/Broadcaster'
 import type { BroadcasterResult } from 'typeorm/subscriber/BroadcasterResult'
 
@@ -57,16 +58,39 @@ async function failAtRest(given: Given, reason: unknown): Promise<never> {
   throw failure.reason
 }
 
+/** Events that subscribers alone hear of: of queries and transactions. Entities have listeners of their own. */
+const ofSubscribers = /Query|Transaction/
+
+const nothing = Promise.resolve()
+
 /** TypeORM's broadcaster, whose listeners and subscribers come to rest before a failure of one of them goes on. */
 export class RestingBroadcaster extends Broadcaster {
+  private get hasSubscribers(): boolean {
+    // Private to TypeORM, which reads it at each event.
+    const { dataSource } = Reflect.get(this, 'queryRunner') as QueryRunner
+    return dataSource.subscribers.length > 0
+  }
+
   static {
+    const broadcast = Reflect.get(Broadcaster.prototype, 'broadcast') as (...event: unknown[]) => Promise<void>
+    Reflect.defineProperty(RestingBroadcaster.prototype, 'broadcast', {
+      configurable: true,
+      writable: true,
+      // Where nobody listens, a query costs no round of promises.
+      value(this: RestingBroadcaster, event: string, ...about: unknown[]): Promise<void> {
+        if (ofSubscribers.test(event) && !this.hasSubscribers) return nothing
+        return broadcast.call(this, event, ...about)
+      },
+    })
     for (const name of Object.getOwnPropertyNames(Broadcaster.prototype)) {
       if (!/^broadcast.+Event$/.test(name)) continue
       const tell = Reflect.get(Broadcaster.prototype, name) as Tell
+      const needsSubscriber = ofSubscribers.test(name)
       Reflect.defineProperty(RestingBroadcaster.prototype, name, {
         configurable: true,
         writable: true,
         value(this: RestingBroadcaster, result: BroadcasterResult, ...event: unknown[]): void {
+          if (needsSubscriber && !this.hasSubscribers) return
           restTogether(result, () => tell.call(this, result, ...event))
         },
       })

@@ -8,7 +8,7 @@ import { type BindText, BoundClient } from './bound-client'
 import { GuardedBroadcaster } from './guarded-broadcaster'
 import type { KeyGuard } from './key-guard'
 import type { OwnWords } from './own-words'
-import { OwnWordsQueryRunner } from './own-words-query-runner'
+import { OwnWordsQueryRunner, type Query } from './own-words-query-runner'
 import { PooledClient } from './pooled-client'
 import { staysBehind } from './refuse-session'
 import type { ShardTransaction } from './shard-transaction'
@@ -110,9 +110,9 @@ export class ShardQueryRunner extends OwnWordsQueryRunner {
     return new BoundClient(connection, bind, shard.name, settings.fuse)
   }
 
-  override async query(query: string, parameters?: unknown[], useStructuredResult?: boolean): Promise<never> {
-    if (this.keepsConnection && mayChangeSession(query)) await this.markChanged(query, parameters)
-    return super.query(query, parameters, useStructuredResult)
+  override query(...[text, parameters, useStructuredResult]: Query): Promise<never> {
+    const query = () => super.query(text, parameters, useStructuredResult)
+    return this.keepsConnection && mayChangeSession(text) ? this.markChanged(text, parameters).then(query) : query()
   }
 
   override async stream(
@@ -151,11 +151,9 @@ export class ShardQueryRunner extends OwnWordsQueryRunner {
     return this.application.rollbackTransaction()
   }
 
-  override async release(): Promise<void> {
-    try {
-      if (this.applicationRunner && !this.settings.application) await this.applicationRunner.release()
-    } finally {
-      await super.release()
-    }
+  override release(): Promise<void> {
+    const { applicationRunner, settings } = this
+    if (!applicationRunner || settings.application) return super.release()
+    return applicationRunner.release().finally(() => super.release())
   }
 }
