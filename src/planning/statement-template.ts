@@ -85,6 +85,7 @@ export function localise<T>(
   replacements: ReadonlyMap<unknown, (wrapper: TreeObject) => unknown> = new Map(),
 ): T {
   const names = new Map<unknown, string>(uses.map((use) => [use.rangeVar, use.name]))
+  const schemas = new Set(uses.map(({ rangeVar }) => rangeVar.schemaname))
   const target = (object: TreeObject): unknown => {
     const found = object['ResTarget']
     return isTreeObject(found) ? namedTarget(found, (part) => localise(part, uses, replacements)) : undefined
@@ -95,7 +96,7 @@ export function localise<T>(
     const replace = replacements.get(object) ?? replacements.get(object['RangeVar'])
     if (replace) return replace(object)
     const column = object['ColumnRef']
-    if (isTreeObject(column)) return withoutPlaceholder(column)
+    if (isTreeObject(column)) return withoutSchema(column, schemas)
     const name = names.get(object)
     if (name === undefined) return undefined
     return {
@@ -108,11 +109,11 @@ export function localise<T>(
 }
 
 /** `"__shard__"."order"."id"`, and `public.order.id` of a user, is the column of a table that now has an alias. */
-function withoutPlaceholder(column: TreeObject): unknown {
+function withoutSchema(column: TreeObject, schemas: ReadonlySet<string | undefined>): unknown {
   const fields = (column['fields'] ?? []) as Node[]
   const [first] = fields
   if (fields.length < 3 || !first || !('String' in first)) return undefined
-  if (first.String.sval !== placeholderSchema && first.String.sval !== 'public') return undefined
+  if (first.String.sval !== placeholderSchema && !schemas.has(first.String.sval)) return undefined
   return { ColumnRef: { ...column, fields: fields.slice(1) } }
 }
 

@@ -56,8 +56,9 @@ const ofEach = ', of which each shard has one of its own: dataSource.shards(Enti
 /** The name of a sharded table or of a type of one, as the parser gives it. */
 function isName(path: readonly string[], catalog: TableCatalog): boolean {
   const name = path.at(-1) ?? ''
-  if (path.length > 2 || (path.length === 2 && path[0] !== 'public')) return false
-  return catalog.table(undefined, name) !== undefined || catalog.types.has(name)
+  const schema = path.at(-2)
+  if (path.length > 2) return false
+  return catalog.table(schema, name) !== undefined || (catalog.types.has(name) && catalog.isOfSharded(schema))
 }
 
 /** A text that PostgreSQL would read as such a name: without quotes it is folded. */

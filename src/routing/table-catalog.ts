@@ -56,8 +56,15 @@ export interface ShardedTable {
 
 /** Finds the sharded tables that a statement names. */
 export interface TableCatalog {
-  /** @param schema as written; undefined where the name is not qualified */
+  /**
+   * The sharded table that a name means, as on one database: one of another schema, or that is not on the search path, is
+   * not meant.
+   *
+   * @param schema as written; undefined where the name is not qualified
+   */
   table(schema: string | undefined, name: string): ShardedTable | undefined
+  /** Whether a name of this schema may be of a sharded table, or of a type of one. */
+  isOfSharded(schema: string | undefined): boolean
   /** Columns of an unsharded table of the home node, in order; undefined for what is not known. */
   homeColumns(schema: string | undefined, name: string): readonly string[] | undefined
   /** Names of the types (enums) that only sharded tables have: each shard declares them for itself. */

@@ -1,4 +1,4 @@
-import type { DefElem, Node, TransactionStmt, VariableSetStmt } from '@pgsql/types'
+import type { DefElem, Node, RangeVar, TransactionStmt, VariableSetStmt } from '@pgsql/types'
 import { type ConfigCall, configCalls } from './config-call'
 import { sessionFunctions } from './session-functions'
 
@@ -40,6 +40,8 @@ export interface KeptStatement {
   readonly isPreparable: boolean
   /** It sets what other nodes would need to have too, in a way that is not read here. */
   readonly sets: boolean
+  /** The temporary relation that it makes. */
+  readonly makes?: string | undefined
   /** It gives all settings back what a new session has. */
   readonly resetsAll?: boolean
 }
@@ -95,19 +97,23 @@ function utilityStatement(statement: Node): SessionStatement | undefined {
 const kept = (
   what: string,
   { leaks = false, isPreparable = true, sets = false, resetsAll = false } = {},
-): SessionStatement => ({ kind: 'kept', what, leaks, isPreparable, sets, ...(resetsAll && { resetsAll }) })
+): KeptStatement => ({ kind: 'kept', what, leaks, isPreparable, sets, ...(resetsAll && { resetsAll }) })
 
 /** CURSOR_OPT_HOLD of PostgreSQL's parsenodes.h. */
 const isHeld = (options = 0): boolean => (options & 0x20) !== 0
 
 function temporary(statement: Node): SessionStatement | undefined {
-  const isTemporary =
-    ('CreateStmt' in statement && statement.CreateStmt.relation?.relpersistence === 't') ||
-    ('CreateTableAsStmt' in statement && statement.CreateTableAsStmt.into?.rel?.relpersistence === 't') ||
-    ('SelectStmt' in statement && statement.SelectStmt.intoClause?.rel?.relpersistence === 't') ||
-    ('ViewStmt' in statement && statement.ViewStmt.view?.relpersistence === 't') ||
-    ('CreateSeqStmt' in statement && statement.CreateSeqStmt.sequence?.relpersistence === 't')
-  return isTemporary ? kept('CREATE TEMPORARY', { leaks: true, isPreparable: false }) : undefined
+  const made = madeRelation(statement)
+  if (made?.relpersistence !== 't') return undefined
+  return { ...kept('CREATE TEMPORARY', { leaks: true, isPreparable: false }), makes: made.relname }
+}
+
+function madeRelation(statement: Node): RangeVar | undefined {
+  if ('CreateStmt' in statement) return statement.CreateStmt.relation
+  if ('CreateTableAsStmt' in statement) return statement.CreateTableAsStmt.into?.rel
+  if ('SelectStmt' in statement) return statement.SelectStmt.intoClause?.rel
+  if ('ViewStmt' in statement) return statement.ViewStmt.view
+  return 'CreateSeqStmt' in statement ? statement.CreateSeqStmt.sequence : undefined
 }
 
 function transactionControl({

@@ -22,6 +22,13 @@ export function isExactSetting(name: string, value: string | undefined): boolean
   return rule === undefined || (value !== undefined && rule.test(value))
 }
 
+/**
+ * False for what a session that is at work is told, and with which shards cannot be read exactly. The search path as well:
+ * names were read by the one that all sessions began with, and mean other tables in another.
+ */
+export const isExactChange = (name: string, value: string | undefined): boolean =>
+  name.toLowerCase() !== 'search_path' && isExactSetting(name, value)
+
 /** Settings of time, cost and reports: no answer depends on them. */
 const neutral =
   /^(?:\w+_timeout|application_name|client_min_messages|\w*work_mem|hash_mem_multiplier|temp_buffers|synchronous_commit|commit_\w+|enable_\w+|jit\w*|geqo\w*|\w+_cost|\w+_cost_limit|effective_\w+|\w*parallel_\w+|\w+_collapse_limit|plan_cache_mode|log_\w+|track_\w+|tcp_\w+|debug_\w+|trace_\w+|auto_explain\.\w+|default_statistics_target|cursor_tuple_fraction|constraint_exclusion)$/i

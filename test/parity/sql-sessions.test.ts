@@ -163,7 +163,7 @@ describe('session state', () => {
       await target.dataSource.transaction(async (manager) => {
         await manager.query("SET LOCAL TIME ZONE 'Asia/Tokyo'")
         expect(await settingOn(manager, 'TimeZone')).toEqual(['Asia/Tokyo'])
-        await manager.query("SET LOCAL search_path = 'pg_temp', 'public'")
+        await manager.query("SET LOCAL DateStyle = 'ISO', 'DMY'")
         await manager.query('SELECT 1 AS x')
         await manager.query('RESET TimeZone')
         expect(await settingOn(manager, 'TimeZone')).not.toEqual(['Asia/Tokyo'])

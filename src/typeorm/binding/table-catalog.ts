@@ -6,14 +6,21 @@ import type { Locator, ShardedTable, TableCatalog } from '../../routing/table-ca
 import type { EntityBinding } from './entity-binding'
 import { slotColumnsOf } from './slot-columns'
 
+/** In which schema one database would have the sharded tables, and which one names without a schema are looked for in. */
+export interface TableSchemas {
+  readonly sharded: string
+  readonly searched: string
+}
+
 /**
  * The tables of TypeORM's metadata as SQL names them. Sharded tables stand in the placeholder schema; users write their
- * names as in the entities, with no schema or with the one that the entity declares.
+ * names as on one database.
  *
  * @param groupOf the colocation group of a table; undefined for unsharded ones
  */
 export function buildTableCatalog(
   metadatas: readonly EntityMetadata[],
+  schemas: TableSchemas,
   groupOf: (metadata: EntityMetadata) => string | undefined,
   bindingOf: (target: unknown) => EntityBinding | undefined,
   layoutOf: (group: string) => Layout | undefined,
@@ -35,9 +42,9 @@ export function buildTableCatalog(
     const name = metadata.tableName
     if (group === undefined) {
       const columns = storedColumns(metadata).map((column) => column.databaseName)
-      const schema = metadata.schema ?? 'public'
+      const schema = metadata.schema ?? schemas.searched
       home.set(JSON.stringify([schema, name]), columns)
-      if (schema === 'public' || !home.has(name)) home.set(name, columns)
+      if (schema === schemas.searched || !home.has(name)) home.set(name, columns)
       continue
     }
     const known = sharded.get(name)
@@ -45,9 +52,11 @@ export function buildTableCatalog(
     // The children of one table (single table inheritance) share it: its columns are those of all.
     sharded.set(name, known ? { ...known, columns: new Map([...known.columns, ...table.columns]) } : table)
   }
+  const isOfSharded = (schema: string | undefined): boolean =>
+    schema === placeholderSchema || (schema ?? schemas.searched) === schemas.sharded
   return Object.freeze({
-    table: (schema: string | undefined, name: string) =>
-      schema === undefined || schema === placeholderSchema || schema === 'public' ? sharded.get(name) : undefined,
+    table: (schema: string | undefined, name: string) => (isOfSharded(schema) ? sharded.get(name) : undefined),
+    isOfSharded,
     homeColumns: (schema: string | undefined, name: string) =>
       home.get(schema === undefined ? name : JSON.stringify([schema, name])),
     types,

@@ -462,10 +462,12 @@ export class ShardedDataSource extends DataSource {
     this.checkGroups(model)
     const runtime = await this.settledRuntime(model)
     this.built = runtime
+    const { searchSchema: searched } = runtime.pool(runtime.map.home).facts
     this.builtEngine = new StatementEngine(
       runtime,
       buildTableCatalog(
         this.entityMetadatas,
+        { searched, sharded: (this.driver as PostgresDriver).options.schema ?? searched },
         (metadata) => groupOf(metadata, model),
         (target) => runtime.bindingOf(target),
         (group) => runtime.map.groups.get(group)?.[0]?.layout,

@@ -9,7 +9,7 @@ import type {
 } from '../../sql/session-statement'
 import type { TextPart } from '../../sql/session-text'
 import type { HeldSetting, SessionScript } from '../../transactions/session-script'
-import { isExactSetting } from '../../values/exact-setting'
+import { isExactChange } from '../../values/exact-setting'
 import { refuseSession } from '../runners/refuse-session'
 import { type ResolvedConfig, resolveConfig, rowOfConfig, settingOfConfig } from '../runners/resolved-config'
 
@@ -246,7 +246,7 @@ export const settingOf = (text: string, { name, value, isLocal, resets }: Settin
     names: name === undefined ? [] : [name],
     resets,
     isOfSession: !isLocal,
-    isExact: resets || isExactSetting(name ?? '', value),
+    isExact: resets || isExactChange(name ?? '', value),
     isMode: false,
   })
 

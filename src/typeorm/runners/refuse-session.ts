@@ -23,6 +23,11 @@ export function refuseOverShards(parts: readonly TextPart[], catalog: TableCatal
   if (!catalog) return
   for (const { node, session } of parts) {
     if (session?.kind !== 'kept') continue
+    if (session.makes !== undefined && catalog.names.includes(session.makes))
+      throw refuseSession(
+        `${session.what} of the name ${session.makes}`,
+        'the sharded table has that name, and statements mean it; give the temporary one another',
+      )
     const [table] = shardedTables(node, catalog)
     if (table !== undefined)
       throw refuseSession(`${session.what} with the sharded table ${table}`, 'it would happen on every node by itself')

@@ -1,7 +1,7 @@
 import type { ConfigCall, GivenValue } from '../../sql/config-call'
 import { localConfig } from '../../sql/local-setting'
 import type { HeldSetting } from '../../transactions/session-script'
-import { isExactSetting } from '../../values/exact-setting'
+import { isExactChange } from '../../values/exact-setting'
 import { literal } from '../../values/literal'
 import { parameterText } from '../../values/parameter-text'
 
@@ -52,7 +52,7 @@ export const settingOfConfig = ({ name, value, isLocal }: ResolvedConfig): HeldS
     names: [name],
     resets: value === null,
     isOfSession: !isLocal,
-    isExact: value === null || isExactSetting(name, value),
+    isExact: value === null || isExactChange(name, value),
     isMode: false,
   })
 

@@ -47,6 +47,10 @@ export class HeldColumns implements TableCatalog {
     return table && (this.tables.get(table.name) ?? table)
   }
 
+  isOfSharded(schema: string | undefined): boolean {
+    return this.declared.isOfSharded(schema)
+  }
+
   homeColumns(schema: string | undefined, name: string): readonly string[] | undefined {
     const declared = this.declared.homeColumns(schema, name)
     return declared && (this.held.get(homeName(schema, name))?.columns.map((column) => column.name) ?? declared)

@@ -97,7 +97,9 @@ export function wholeText({ parsed, analysis, statement }: ReadStatement, place?
       return tableOn(name, shard)
     })
   }
-  if (analysis.uses.some(({ rangeVar }) => rangeVar.schemaname === 'public')) {
+  if (
+    analysis.uses.some(({ rangeVar: { schemaname } }) => schemaname !== undefined && schemaname !== placeholderSchema)
+  ) {
     // `public.order.id` names the column by a place that the table does not have.
     return templateOf(localise(statement, namedUses(analysis))).text
   }

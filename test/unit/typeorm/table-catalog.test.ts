@@ -32,6 +32,7 @@ describe('the tables that SQL names', () => {
     const metadatas = await new Described({ type: 'postgres', entities: [Visits, Ref, Log] }).metadatasOf()
     const catalog = buildTableCatalog(
       metadatas,
+      { searched: 'public', sharded: 'public' },
       () => undefined,
       () => undefined,
       () => undefined,
