@@ -91,6 +91,8 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
   /** Queries that were asked for and have no answer yet. */
   private running = 0
   private isReleaseDue = false
+  /** By its holder; TypeORM's `isReleased` it is also where the home node's connection has broken, which is said otherwise. */
+  private wasReleased = false
   /** It was released while its transaction was open. */
   private wasReleasedInside = false
   /** The commit or rollback that was asked for last, until the nodes have ended. */
@@ -203,7 +205,7 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
 
   /** Statements that name a sharded table are routed and merged; all others are the home node's. */
   override async query(query: string, parameters?: unknown[], useStructuredResult?: boolean): Promise<never> {
-    this.refuseReleased()
+    if (this.isReleased || this.isReleaseDue) throw new QueryRunnerAlreadyReleasedError()
     this.running += 1
     const isOfSession = mayChangeSession(query)
     // The end of a transaction may be one.
@@ -345,7 +347,7 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
    *   session was told
    */
   get transaction(): this | undefined {
-    if (this.isReleased) throw new QueryRunnerAlreadyReleasedError()
+    if (this.wasReleased) throw new QueryRunnerAlreadyReleasedError()
     if (this.isInTransaction) return this
     checkOutside(this.script)
     return undefined
@@ -552,7 +554,7 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
 
   /** What a transaction's manager is asked for after its end was meant for the transaction, and is not to be written outside of it. */
   private refuseReleased(): void {
-    if (this.isReleased || this.isReleaseDue) throw new QueryRunnerAlreadyReleasedError()
+    if (this.wasReleased || this.isReleaseDue) throw new QueryRunnerAlreadyReleasedError()
   }
 
   /** To TypeORM, a transaction that is open when its runner is released never ends. */
@@ -726,6 +728,7 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
     // A query that was asked for before is answered, as on a connection that goes back to its pool with a query under way.
     this.isReleaseDue = this.running > 0 && !this.isInTransaction
     if (this.isReleaseDue) return this.leaveDriver()
+    this.wasReleased = true
     // One that is under way is not to be disturbed.
     await this.lastEnd
     this.wasReleasedInside ||= this.isTransactionActive

@@ -7,7 +7,8 @@ import { InsertQueryBuilder, type ObjectLiteral } from 'typeorm'
 export class TableInsertQueryBuilder<Entity extends ObjectLiteral> extends InsertQueryBuilder<Entity> {
   override orUpdate(...given: Parameters<InsertQueryBuilder<Entity>['orUpdate']>): this {
     const { mainAlias } = this.expressionMap
-    if (mainAlias?.hasMetadata && mainAlias.name === mainAlias.metadata.tablePath)
+    const isNamed = given[2]?.overwriteCondition?.where !== undefined
+    if (isNamed && mainAlias?.hasMetadata && mainAlias.name === mainAlias.metadata.tablePath)
       mainAlias.name = mainAlias.metadata.tableName
     return super.orUpdate(...given)
   }
