@@ -1,7 +1,16 @@
 import { Client } from 'pg'
 import { Column, Entity, PrimaryColumn } from 'typeorm'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { hash, Sharded, ShardedDataSource, ShardedError, ShardKey, type StatementEvent } from '../../src/index'
+import {
+  hash,
+  type LoadReport,
+  type Shard,
+  Sharded,
+  ShardedDataSource,
+  ShardedError,
+  ShardKey,
+  type StatementEvent,
+} from '../../src/index'
 import { createDatabases } from '../support/databases'
 import type { FreshDatabases } from '../support/fresh-databases'
 
@@ -94,6 +103,50 @@ describe('load', () => {
     expect(await items().count()).toBe(0)
   })
 
+  /** Holds the table of a shard until the work has ended. */
+  const whileLocked = async (shard: Shard, work: () => Promise<void>): Promise<void> => {
+    const blocker = new Client({ connectionString: databases.nodes[shard.node === 'a' ? 0 : 1] ?? '' })
+    await blocker.connect()
+    try {
+      await blocker.query(`BEGIN; LOCK TABLE "${shard.name}"."item" IN ACCESS EXCLUSIVE MODE`)
+      await work()
+    } finally {
+      await blocker.end()
+    }
+  }
+  const firstOf = (node: string): Shard => {
+    const shard = dataSource.shards(Item).find((one) => one.node === node)
+    if (!shard) throw new RangeError(node)
+    return shard
+  }
+  const reportOf = (error: unknown) => (error as ShardedError).details['report'] as LoadReport
+
+  it('names no row of a shard whose COPY was ended because of another', async () => {
+    const refusing = firstOf('b').name
+    const rows = rowsOf(400)
+    const bad = rows.findIndex(({ id }) => id > 200 && shardOf(id) === refusing)
+    rows[bad] = { id: bad + 1, value: 'x' as never }
+    await whileLocked(firstOf('a'), async () => {
+      const error = await errorOf(items().load(rows))
+      expect(error).toMatchObject({ details: { row: bad + 1 }, cause: { driverError: { code: '22P02' } } })
+      expect((error as Error).message).toContain(`at row ${bad + 1}: `)
+      expect(reportOf(error).shards.map(({ shard, row, error: own }) => [shard, row, own !== undefined])).toEqual(
+        shards().map((shard) => (shard === refusing ? [shard, bad + 1, true] : [shard, undefined, false])),
+      )
+    })
+  })
+
+  it('names the row of the cause where several shards refused one', async () => {
+    const [first = ''] = shards()
+    const last = shards().at(-1) ?? ''
+    const idsOf = (shard: string) => rowsOf(100).filter(({ id }) => shardOf(id) === shard)
+    const rows = [...idsOf(last), ...idsOf(first), ...idsOf(last).slice(0, 1), ...idsOf(first).slice(0, 1)]
+    const error = await errorOf(items().load(rows, { batch: 1_000 }))
+    expect(reportOf(error).shards.map(({ row }) => row)).toEqual([rows.length, rows.length - 1])
+    const { row } = (error as ShardedError).details
+    expect(reportOf(error).shards.find((one) => one.row === row)?.error).toBe((error as Error).cause)
+  })
+
   it.each([
     ['without its shard key', { value: 1 }, { code: 'KEY_MISSING' }],
     ['with a key that is none', { id: 'one' as never }, { code: 'KEY_INVALID' }],
@@ -183,27 +236,23 @@ describe('load', () => {
   })
 
   it.each([{}, { batch: 100 }])('reads no further than the servers take: %o', async (options) => {
-    const [url = ''] = databases.nodes
-    const blocker = new Client({ connectionString: url })
-    await blocker.connect()
-    const [shard] = dataSource.shards(Item).filter(({ node }) => node === 'a')
-    await blocker.query(`BEGIN; LOCK TABLE "${shard?.name}"."item" IN ACCESS EXCLUSIVE MODE`)
-    let read = 0
-    function* endless() {
-      for (;;) yield { id: ++read }
-    }
-    const controller = new AbortController()
-    const loading = errorOf(items().load(endless(), { ...options, signal: controller.signal }))
-    const most = 200_000
-    for (let before = -1; before !== read && read < most; ) {
-      before = read
-      await new Promise((resolve) => setTimeout(resolve, 500))
-    }
-    expect(read).toBeLessThan(most)
-    controller.abort()
-    // Cancelled on the server, though the lock is still held.
-    expect(await loading).toMatchObject({ code: 'LOAD_INCOMPLETE' })
-    await blocker.end()
+    await whileLocked(firstOf('a'), async () => {
+      let read = 0
+      function* endless() {
+        for (;;) yield { id: ++read }
+      }
+      const controller = new AbortController()
+      const loading = errorOf(items().load(endless(), { ...options, signal: controller.signal }))
+      const most = 200_000
+      for (let before = -1; before !== read && read < most; ) {
+        before = read
+        await new Promise((resolve) => setTimeout(resolve, 500))
+      }
+      expect(read).toBeLessThan(most)
+      controller.abort()
+      // Cancelled on the server, though the lock is still held.
+      expect(await loading).toMatchObject({ code: 'LOAD_INCOMPLETE' })
+    })
   })
 
   it('gives every connection back, whatever happened', async () => {

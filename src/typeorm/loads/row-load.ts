@@ -144,12 +144,11 @@ export class RowLoad {
     return [...this.tallies.values()].find(({ failed }) => failed)?.failed
   }
 
-  /** The error of a load that did not do all. */
+  /** The error of a load that did not do all: its row is that of the cause, whatever else went wrong. */
   incomplete(cause: unknown, report: LoadReport): ShardedError {
     const { entity } = this.context.binding
     const own = unwrap(cause)
-    const refused = report.shards.find(({ row }) => row !== undefined)?.row
-    const row = this.rejected ?? refused
+    const row = this.rejected ?? report.shards.find(({ error }) => error !== undefined && error === own)?.row
     const isUnknown = own instanceof ShardedError && own.has('outcome-unknown')
     const isNothing = !isUnknown && report.shards.every((shard) => shard.rows === 0)
     const where = row === undefined ? `after row ${this.count}` : `at row ${row}`
@@ -267,6 +266,8 @@ export class RowLoad {
       tally.rows += await this.copy(connection, chunk, places)
     } catch (error) {
       const own = unwrap(error)
+      // What has ended the load is of another shard, or of the caller: its row is none of this chunk.
+      if (fuse.isBlown && own === fuse.ended.reason) return
       tally.failed = { error: own }
       const row = refusedRow(own, chunk, places)
       if (row !== undefined) tally.row = row
