@@ -104,12 +104,12 @@ describe('load', () => {
   })
 
   /** Holds the table of a shard until the work has ended. */
-  const whileLocked = async (shard: Shard, work: () => Promise<void>): Promise<void> => {
+  const whileLocked = async (shard: Shard, work: (blocker: Client) => Promise<void>): Promise<void> => {
     const blocker = new Client({ connectionString: databases.nodes[shard.node === 'a' ? 0 : 1] ?? '' })
     await blocker.connect()
     try {
       await blocker.query(`BEGIN; LOCK TABLE "${shard.name}"."item" IN ACCESS EXCLUSIVE MODE`)
-      await work()
+      await work(blocker)
     } finally {
       await blocker.end()
     }
@@ -145,6 +145,30 @@ describe('load', () => {
     expect(reportOf(error).shards.map(({ row }) => row)).toEqual([rows.length, rows.length - 1])
     const { row } = (error as ShardedError).details
     expect(reportOf(error).shards.find((one) => one.row === row)?.error).toBe((error as Error).cause)
+  })
+
+  it('does not say that nothing was written where a shard may have stored a batch', async () => {
+    const refusing = firstOf('b').name
+    const locked = firstOf('a')
+    const rows = rowsOf(200)
+    const ofRefusing = rows.filter(({ id }) => shardOf(id) === refusing)
+    const input = [...ofRefusing, ...ofRefusing, ...rows.filter(({ id }) => shardOf(id) === locked.name)]
+    await whileLocked(locked, async (blocker) => {
+      const loading = errorOf(items().load(input, { batch: 1_000 }))
+      const end = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE datname = current_database() AND query LIKE 'COPY%' AND wait_event_type = 'Lock'`
+      while ((await blocker.query(end)).rows.length === 0) {
+        await new Promise((resolve) => setTimeout(resolve, 10))
+        // In a transaction the server shows the same sessions again.
+        await blocker.query('SELECT pg_stat_clear_snapshot()')
+      }
+      const error = await loading
+      expect(error).toMatchObject({ labels: ['outcome-unknown'], cause: { driverError: { code: '23505' } } })
+      expect(reportOf(error).shards).toMatchObject([
+        { shard: locked.name, rows: 0, error: { code: 'CONNECTION_LOST' } },
+        { shard: refusing, rows: 0 },
+      ])
+    })
   })
 
   it.each([

@@ -149,7 +149,8 @@ export class RowLoad {
     const { entity } = this.context.binding
     const own = unwrap(cause)
     const row = this.rejected ?? report.shards.find(({ error }) => error !== undefined && error === own)?.row
-    const isUnknown = own instanceof ShardedError && own.has('outcome-unknown')
+    const errors = [own, ...report.shards.map(({ error }) => error)]
+    const isUnknown = errors.some((error) => error instanceof ShardedError && error.has('outcome-unknown'))
     const isNothing = !isUnknown && report.shards.every((shard) => shard.rows === 0)
     const where = row === undefined ? `after row ${this.count}` : `at row ${row}`
     const what = own instanceof Error ? own.message : String(own)
