@@ -74,7 +74,7 @@ export class NodeConnection {
   private pid: number | undefined
   private isBusy = false
   private isReleased = false
-  private readonly atRetirement: (() => void)[] = []
+  private readonly atRetirement = new Set<() => void>()
   private lastUsed = performance.now()
   private readonly held = new HeldStart()
   private readonly waiting: (() => void)[] = []
@@ -119,15 +119,10 @@ export class NodeConnection {
     given.fuse?.check()
     if (values && values.length > maxParameters) throw tooManyParameters(values.length, { node: this.node, shard })
     if (this.isBusy) await this.turn(shard, given.fuse)
-    try {
-      // Who holds it may have given it back at the moment it broke.
-      const { hasEnded, endedBy } = this.session
-      if (hasEnded || endedBy)
-        throw unavailable({ node: this.node, shard }, endedBy ?? new Error('the connection has ended'))
-      if (this.isReleased) throw this.givenBack(shard)
-    } catch (error) {
+    const lost = this.whyLost(shard)
+    if (lost) {
       this.passTurn()
-      throw error
+      throw lost
     }
     const answer = values?.length ? undefined : this.held.answer(text, this.session.inTransaction)
     if (answer) {
@@ -218,9 +213,19 @@ export class NodeConnection {
     return this.isBusy ? 0 : performance.now() - Math.max(this.lastUsed, this.session.lastAnswered)
   }
 
-  /** Calls `done` when the holder gives the connection back. */
-  onRetire(done: () => void): void {
-    this.atRetirement.push(done)
+  /** Why its holder can send nothing on it any more; undefined while that can. */
+  whyLost(shard?: string): ShardedError | undefined {
+    // Who holds it may have given it back at the moment it broke.
+    const { hasEnded, endedBy } = this.session
+    if (hasEnded || endedBy)
+      return unavailable({ node: this.node, shard }, endedBy ?? new Error('the connection has ended'))
+    return this.isReleased ? this.givenBack(shard) : undefined
+  }
+
+  /** Calls `done` when the holder gives the connection back, or has it taken away; the returned function ends that. */
+  onRetire(done: () => void): () => void {
+    this.atRetirement.add(done)
+    return () => void this.atRetirement.delete(done)
   }
 
   /** Breaks the connection: what runs on it fails, and what is asked of it later. */
@@ -242,7 +247,9 @@ export class NodeConnection {
   /** The holder gives the connection back, and may use it no more. @returns false where nobody else may use it either */
   retire(): boolean {
     this.isReleased = true
-    for (const done of this.atRetirement.splice(0)) done()
+    const { atRetirement } = this
+    for (const done of atRetirement) done()
+    atRetirement.clear()
     return this.session.isClean && !this.isChanged
   }
 

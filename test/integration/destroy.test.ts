@@ -27,13 +27,14 @@ describe('destroy() amid operations', () => {
   })
   afterAll(() => databases.drop())
 
-  const open = (poolSize: number): Promise<ShardedDataSource> => {
+  const open = (poolSize: number, destroyMs = 5_000): Promise<ShardedDataSource> => {
     const [a = '', b = ''] = databases.nodes
     return new ShardedDataSource({
       type: 'postgres',
       entities: [Account, Setting],
       nodes: { a: { url: a }, b: { url: b } },
       poolSize,
+      timeouts: { destroyMs },
       synchronize: true,
     }).initialize() as Promise<ShardedDataSource>
   }
@@ -87,5 +88,49 @@ describe('destroy() amid operations', () => {
         `after ${waitMs} ms`,
       ).toEqual([])
     }
+  })
+
+  const endless = (load: (dataSource: ShardedDataSource, rows: AsyncIterable<object>) => Promise<unknown>) => load
+  const loads = [
+    { how: 'at once', load: endless((dataSource, rows) => dataSource.getRepository(Account).load(rows)) },
+    {
+      how: 'in batches',
+      load: endless((dataSource, rows) => dataSource.getRepository(Account).load(rows, { batch: 5 })),
+    },
+    {
+      how: 'in a transaction of the caller',
+      load: endless((dataSource, rows) =>
+        dataSource.transaction((manager) => manager.withRepository(dataSource.getRepository(Account)).load(rows)),
+      ),
+    },
+  ]
+  it.each(
+    loads.flatMap((one) => [
+      { ...one, source: 'slow', silentAfter: Number.POSITIVE_INFINITY },
+      { ...one, source: 'silent', silentAfter: 30 },
+    ]),
+  )('ends a load $how whose input is $source', async ({ load, silentAfter }) => {
+    const dataSource = await open(2, 300)
+    let given = 0
+    async function* accounts() {
+      for (;;) {
+        await (given === silentAfter ? new Promise(() => undefined) : later(2))
+        given += 1
+        yield { name: 'x' }
+      }
+    }
+    const ended = load(dataSource, accounts()).then(
+      () => undefined,
+      (error: unknown) => error,
+    )
+    await later(200)
+    await dataSource.destroy()
+    const error = await Promise.race([ended, later(500)])
+    expect(error).toMatchObject({ code: 'LOAD_INCOMPLETE', cause: { code: 'SHARD_UNAVAILABLE' } })
+    // One may have been asked for already.
+    await later(50)
+    const atEnd = given
+    await later(50)
+    expect(given).toBe(atEnd)
   })
 })

@@ -85,6 +85,8 @@ export class RowLoad {
   private count = 0
   private readonly tallies = new Map<Shard, Tally>()
   private readonly lanes = new Map<string, LoadLane>()
+  /** The connections in use, and how to watch each no more. */
+  private readonly watched = new Map<NodeConnection, () => void>()
   /** Shards of which a batch was not stored at all: what follows is not either. */
   private readonly caughtUp = new Set<Shard>()
   private readonly chunks: LoadChunks
@@ -98,6 +100,17 @@ export class RowLoad {
 
   /** Reads the input to its end and sends it all. @throws what ended it before; `settle` must follow then */
   async feed(rows: AsyncIterable<unknown> | Iterable<unknown>): Promise<void> {
+    try {
+      await this.read(rows)
+      for (const chunk of this.chunks.rest()) await this.push(chunk)
+      await this.rest()
+      this.settings.fuse.check()
+    } finally {
+      for (const off of this.watched.values()) off()
+    }
+  }
+
+  private async read(rows: AsyncIterable<unknown> | Iterable<unknown>): Promise<void> {
     const { fuse } = this.settings
     const defaults = await this.defaults()
     const encode = rowEncoder(this.context.binding, defaults, await this.clocks(defaults))
@@ -109,9 +122,6 @@ export class RowLoad {
     } else {
       for await (const row of readUntil(rows, fuse)) await this.take(row, encode)
     }
-    for (const chunk of this.chunks.rest()) await this.push(chunk)
-    await this.rest()
-    fuse.check()
   }
 
   /** Ends what still runs, and waits until every connection is at rest. */
@@ -161,13 +171,24 @@ export class RowLoad {
     })
   }
 
+  /** A connection that is taken away, as `destroy()` does, ends the load: it may wait for its input, and send nothing that fails. */
+  private async connectionOf(shard: Shard): Promise<NodeConnection> {
+    const connection = await this.settings.connectionOf(shard)
+    if (!this.watched.has(connection)) {
+      const { fuse } = this.settings
+      const off = connection.onRetire(() => fuse.blow(connection.whyLost()))
+      this.watched.set(connection, off)
+    }
+    return connection
+  }
+
   /** The columns that have a default in the database, which knows it better than the entity; the shards' tables are alike. */
   private async defaults(): Promise<ReadonlyMap<string, string>> {
-    const { fuse, connectionOf, shards } = this.settings
+    const { fuse, shards } = this.settings
     const [shard] = shards
     if (!shard) return new Map()
     const { schema, name } = physicalName(this.context.binding.metadata.tableName, shard)
-    const connection = await connectionOf(shard)
+    const connection = await this.connectionOf(shard)
     const { rows } = await connection.query(columnsWithDefault, [schema, name], shard.name, fuse)
     return new Map(rows.map(({ attname, type }: { attname: string; type: string }) => [attname, type]))
   }
@@ -255,13 +276,13 @@ export class RowLoad {
 
   /** Never fails: what goes wrong is kept by its shard. */
   private async send(chunk: LoadChunk): Promise<void> {
-    const { fuse, options, endsAtOnce, connectionOf } = this.settings
+    const { fuse, options, endsAtOnce } = this.settings
     const tally = this.tallies.get(chunk.shard)
     // Rows behind one that failed would leave a hole, which no count of rows tells of.
     if (!tally || tally.failed || fuse.isBlown) return
     let places: readonly number[] | undefined
     try {
-      const connection = await connectionOf(chunk.shard)
+      const connection = await this.connectionOf(chunk.shard)
       places = options.resume ? await this.placesLeft(connection, chunk) : undefined
       tally.skipped += places ? chunk.numbers.length - places.length : 0
       tally.rows += await this.copy(connection, chunk, places)
