@@ -35,6 +35,7 @@ describe('destroy() amid operations', () => {
       nodes: { a: { url: a }, b: { url: b } },
       poolSize,
       timeouts: { destroyMs },
+      cursors: { secret: 'a secret that all processes share' },
       synchronize: true,
     }).initialize() as Promise<ShardedDataSource>
   }
@@ -62,6 +63,8 @@ describe('destroy() amid operations', () => {
     async (dataSource) => {
       for await (const account of dataSource.getRepository(Account).stream({ order: { id: 'ASC' } })) void account
     },
+    (dataSource) => dataSource.getRepository(Account).findPage({ order: { name: 'ASC', id: 'ASC' }, take: 5 }),
+    (dataSource) => dataSource.verifyPlacement(),
   ]
 
   it.each([
