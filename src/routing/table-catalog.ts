@@ -16,6 +16,8 @@ export interface Reference {
   readonly columns: readonly string[]
   readonly table: string
   readonly referenced: readonly string[]
+  /** Those of its columns that hold the shard key of the row referred to; undefined where it is not among them. */
+  readonly keyColumns: readonly string[] | undefined
 }
 
 /** The slot that a value carries; undefined for NULL and for what is no id of ours. */
@@ -35,6 +37,8 @@ export interface ShardedTable {
   readonly group: string
   /** The entity whose rows it holds; for tables without one (junctions), the entity that its key is of. */
   readonly entity: ShardedEntity | undefined
+  /** It holds the rows of an entity; junction and closure tables lie where the rows are that they refer to. */
+  readonly isOwn: boolean
   /** The columns that hold the shard key, in the sharding function's order; none where rows are found by locators only. */
   readonly keyColumns: readonly string[]
   /** Columns that hold ids of `@ShardedId`, the table's own or by a foreign key, and the slot of the row that a value tells. */

@@ -1,4 +1,14 @@
-import { Column, Entity, JoinColumn, ManyToOne, OneToMany, PrimaryColumn, type Relation } from 'typeorm'
+import {
+  Column,
+  Entity,
+  JoinColumn,
+  JoinTable,
+  ManyToMany,
+  ManyToOne,
+  OneToMany,
+  PrimaryColumn,
+  type Relation,
+} from 'typeorm'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { composite, hash, list, Sharded, ShardedDataSource, ShardedId, ShardKey } from '../../src/index'
 import { createDatabases } from '../support/databases'
@@ -34,6 +44,16 @@ class Book {
     { lazy: true },
   )
   pages!: Promise<Page[]>
+  @ManyToMany(() => Tag, { lazy: true })
+  @JoinTable()
+  tags!: Promise<Tag[]>
+}
+
+@Entity()
+@Sharded({ colocatedWith: () => Shelf })
+class Tag {
+  @PrimaryColumn('int') id!: number
+  @ShardKey() @Column('int') shelfId!: number
 }
 
 @Entity()
@@ -53,7 +73,7 @@ class Page {
 const ids = [1, 2, 3, 4, 5, 6]
 
 describe('an entity made by hand, whose primary key does not tell the shard', () => {
-  onEveryTarget({ entities: [Shelf, Book, Page], groups: ['shelf'] }, (target) => {
+  onEveryTarget({ entities: [Shelf, Book, Page, Tag], groups: ['shelf'] }, (target) => {
     const books = () => target.dataSource.getRepository(Book)
     beforeEach(async () => {
       await target.dataSource.manager.insert(
@@ -85,6 +105,28 @@ describe('an entity made by hand, whose primary key does not tell the shard', ()
         const found: Page[] = await relationLoader.load(relation, { id: 10 }, manager.queryRunner)
         expect(found.map(({ id }) => id).toSorted()).toEqual([100, 101])
       })
+    })
+
+    it('is linked to others of its shard, many at once, and refused those of other shards', async () => {
+      const { dataSource } = target
+      const shardOf = (shelf: number) =>
+        dataSource instanceof ShardedDataSource ? dataSource.locate(Shelf, shelf).shard : undefined
+      const tags = Array.from({ length: 300 }, (_, id) => ({ id, shelfId: 1 + (id % 6) }))
+      await dataSource.manager.insert(Tag, tags)
+      const link = (book: number, ids: readonly number[]) =>
+        dataSource.createQueryBuilder().relation(Book, 'tags').of(book).add(ids)
+      const own = tags.filter(({ shelfId }) => shardOf(shelfId) === shardOf(2)).map(({ id }) => id)
+      const others = tags.filter(({ id }) => !own.includes(id)).map(({ id }) => id)
+      await link(20, own)
+      for (const other of others.slice(0, 5))
+        await expect(link(20, [...own, other])).rejects.toMatchObject({
+          code: 'KEY_CONFLICT',
+          details: { table: 'book_tags_tag' },
+        })
+      const linked = await books().create({ id: 20 }).tags
+      expect(linked.map(({ id }) => id).toSorted((a, b) => a - b)).toEqual(own)
+      await expect(link(20, [777])).rejects.toMatchObject({ code: '23503' })
+      await expect(link(777, [1])).rejects.toMatchObject({ code: '23503' })
     })
 
     it('has its relation ids loaded', async () => {

@@ -1,8 +1,9 @@
 import type { EntityMetadata } from 'typeorm'
+import type { ForeignKeyMetadata } from 'typeorm/metadata/ForeignKeyMetadata'
 import type { ShardedEntity } from '../../metadata/sharded-entity'
 import type { Layout } from '../../metadata/sharded-options'
 import { placeholderSchema } from '../../planning/bind-shard-names'
-import type { Locator, ShardedTable, TableCatalog } from '../../routing/table-catalog'
+import type { Locator, Reference, ShardedTable, TableCatalog } from '../../routing/table-catalog'
 import type { EntityBinding } from './entity-binding'
 import { slotColumnsOf } from './slot-columns'
 
@@ -96,8 +97,10 @@ function describeTable(
 ): ShardedTable {
   const binding = bindingOf(metadata.target)
   const own = binding ? binding.keyColumns.map((column) => column.databaseName) : undefined
-  const referenced = own ? undefined : keyByReference(metadata, bindingOf)
-  const keyColumns = own ?? referenced?.columns ?? []
+  const references = metadata.foreignKeys.map((foreignKey) => describeReference(foreignKey, bindingOf))
+  // A junction has no shard key of its own: a foreign key to one is as good.
+  const referenced = own ? undefined : references.find(({ keyColumns }) => keyColumns !== undefined)
+  const keyColumns = own ?? referenced?.keyColumns ?? []
   const entity: ShardedEntity | undefined = binding?.entity ?? referenced?.entity
   const primaryKey = metadata.primaryColumns.map((column) => column.databaseName)
   const locators: Locator[] = [locator(metadata.tableName, primaryKey, primaryKey)]
@@ -109,6 +112,7 @@ function describeTable(
     name: metadata.tableName,
     group,
     entity,
+    isOwn: own !== undefined,
     keyColumns: Object.freeze(keyColumns),
     slotColumns: new Map(
       slotColumnsOf(metadata, (target) => bindingOf(target)?.entity).map(({ column, slotOf }) => [
@@ -118,13 +122,7 @@ function describeTable(
     ),
     idColumn: binding?.id?.column.databaseName,
     locators: Object.freeze(locators),
-    references: Object.freeze(
-      metadata.foreignKeys.map(({ columnNames, referencedColumnNames, referencedEntityMetadata }) => ({
-        columns: columnNames,
-        table: referencedEntityMetadata.tableName,
-        referenced: referencedColumnNames,
-      })),
-    ),
+    references: Object.freeze(references),
     columns: new Map(
       storedColumns(metadata).map((column) => [
         column.databaseName,
@@ -151,16 +149,19 @@ function locator(table: string, columns: readonly string[], referenced: readonly
   })
 }
 
-/** A junction has no shard key of its own: a foreign key to one is as good. */
-function keyByReference(
-  metadata: EntityMetadata,
+function describeReference(
+  { columnNames, referencedColumnNames, referencedEntityMetadata }: ForeignKeyMetadata,
   bindingOf: (target: unknown) => EntityBinding | undefined,
-): { readonly columns: readonly string[]; readonly entity: ShardedEntity } | undefined {
-  for (const { columnNames, referencedColumnNames, referencedEntityMetadata } of metadata.foreignKeys) {
-    const binding = bindingOf(referencedEntityMetadata.target)
-    if (!binding) continue
-    const columns = binding.keyColumns.map((column) => columnNames[referencedColumnNames.indexOf(column.databaseName)])
-    if (columns.every((name) => name !== undefined)) return { columns, entity: binding.entity }
+): Reference & { readonly entity: ShardedEntity | undefined } {
+  const binding = bindingOf(referencedEntityMetadata.target)
+  const key = binding?.keyColumns.flatMap(
+    (column) => columnNames[referencedColumnNames.indexOf(column.databaseName)] ?? [],
+  )
+  return {
+    columns: columnNames,
+    table: referencedEntityMetadata.tableName,
+    referenced: referencedColumnNames,
+    keyColumns: key?.length === binding?.keyColumns.length ? key : undefined,
+    entity: binding?.entity,
   }
-  return undefined
 }

@@ -289,11 +289,11 @@ export class StatementEngine implements StatementWriter {
     parameters: readonly unknown[],
     { moves }: StatementContext,
   ): TableUse | undefined {
-    return keyChangeOf(statement, parameters, ({ entity, name }) => {
-      if (entity?.onKeyChange !== 'move' && !moves) return false
-      // A junction table has the key of an entity, and is not its table.
-      return this.runtime.bindingOf(entity?.target)?.metadata.tableName === name
-    })
+    return keyChangeOf(
+      statement,
+      parameters,
+      ({ entity, isOwn }) => isOwn && (entity?.onKeyChange === 'move' || moves !== undefined),
+    )
   }
 
   /** A parameter may be a name that the catalog is asked for. @throws ShardedError STATEMENT_UNSUPPORTED */

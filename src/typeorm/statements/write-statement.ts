@@ -368,11 +368,15 @@ export function insertedKeys(
   return rows.map((_, row) => ownerOf(entity, keyOfRow(table, inserted, row)))
 }
 
-/** The number of the shard of each row. @throws ShardedError KEY_MISSING, KEY_INVALID, KEY_NOT_OWNED, STATEMENT_UNSUPPORTED */
+/** The number of the shard of each row. @throws ShardedError KEY_MISSING, KEY_INVALID, KEY_NOT_OWNED, KEY_CONFLICT, STATEMENT_UNSUPPORTED */
 async function placesOf(access: ShardAccess, { table }: TableUse, inserted: InsertedRows): Promise<readonly number[]> {
-  const { entity, keyColumns } = table
-  if (!entity || keyColumns.length === 0) return placesByReference(access, table, inserted)
-  return inserted.rows.map((_, row) => ownerOf(entity, keyOfRow(table, inserted, row)))
+  const placeBy = (keyColumns: readonly string[], row: number): number => {
+    const { entity } = table
+    if (!entity) throw new RangeError(`${table.name} has the key of no entity.`)
+    return ownerOf(entity, keyOfRow({ ...table, keyColumns }, inserted, row))
+  }
+  const places = table.keyColumns.length > 0 ? inserted.rows.map((_, row) => placeBy(table.keyColumns, row)) : undefined
+  return places && table.isOwn ? places : placesByReference(access, table, inserted, placeBy)
 }
 
 /** The canonical shard key of a row. @throws ShardedError KEY_MISSING, KEY_INVALID, STATEMENT_UNSUPPORTED */

@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest'
+import { ShardedDataSource } from '../../../src/index'
 import { onEveryTarget } from '../../support/targets'
 import { builders, numbers, sortedIds, sortedNumbers } from './builders'
 import { Category, Customer, Item, Order, Payment, shop } from './shop'
@@ -153,6 +154,34 @@ describe('relation query builders', () => {
         const category = await categories().where("g.customerId = 4 AND g.name = 'home'").getOneOrFail()
         await relation(Category, 'orders').of(category).add(orderId(10))
         expect(await namesOf(10)).toEqual(['home'])
+      })
+      it('links rows of one shard, and says of others that they are apart', async () => {
+        const { dataSource } = target
+        const shardOf = (id: string) =>
+          dataSource instanceof ShardedDataSource ? dataSource.locate(Customer, id).shard : undefined
+        const all = await categories().getMany()
+        const linked: string[] = []
+        await dataSource.transaction(async (manager) => {
+          for (const { customerId, name } of all) {
+            const adding = manager
+              .createQueryBuilder()
+              .relation(Order, 'categories')
+              .of(orderId(8))
+              .add({ customerId, name })
+            if (shardOf(customerId) === shardOf('4')) {
+              await adding
+              linked.push(name)
+            } else await expect(adding).rejects.toMatchObject({ code: 'KEY_CONFLICT' })
+          }
+        })
+        expect(linked.length).toBeGreaterThan(0)
+        expect(await namesOf(8)).toEqual(linked.toSorted())
+      })
+      it('refers to no row', async () => {
+        const none = { customerId: '4', name: 'none' }
+        await expect(relation(Order, 'categories').of(orderId(8)).add(none)).rejects.toMatchObject({ code: '23503' })
+        const home = { customerId: '4', name: 'home' }
+        await expect(relation(Order, 'categories').of(orderId(999)).add(home)).rejects.toMatchObject({ code: '23503' })
       })
       it('adds children to a parent, and removes them', async () => {
         const order = await orders().where('o.number = 7').getOneOrFail()
