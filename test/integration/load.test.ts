@@ -103,6 +103,13 @@ describe('load', () => {
     expect(await items().count()).toBe(0)
   })
 
+  it('takes no value for the number of a line', async () => {
+    for (const text of ['x, line 1', 'x\nCOPY item, line 1, y']) {
+      const error = await errorOf(items().load([...rowsOf(50), { id: 51, value: text as never }]))
+      expect(error).toMatchObject({ details: { row: 51 }, cause: { driverError: { code: '22P02' } } })
+    }
+  })
+
   /** Holds the table of a shard until the work has ended. */
   const whileLocked = async (shard: Shard, work: (blocker: Client) => Promise<void>): Promise<void> => {
     const blocker = new Client({ connectionString: databases.nodes[shard.node === 'a' ? 0 : 1] ?? '' })

@@ -291,7 +291,8 @@ export class RowLoad {
       // What has ended the load is of another shard, or of the caller: its row is none of this chunk.
       if (fuse.isBlown && own === fuse.ended.reason) return
       tally.failed = { error: own }
-      const row = refusedRow(own, chunk, places)
+      const table = physicalName(this.context.binding.metadata.tableName, chunk.shard).name
+      const row = refusedRow(own, chunk, { table, places })
       if (row !== undefined) tally.row = row
       if (endsAtOnce) fuse.blow(own)
       return
@@ -348,13 +349,23 @@ function loadedShard({ name }: Shard, tally: Tally, stage: 'loading' | 'end' | '
   })
 }
 
+/** The line of a COPY in the context of an error; its value follows, which may be any text. */
+const lineOf = (context: string, table: string): number | undefined => {
+  const start = `COPY ${table}, line `
+  const line = context.split('\n').find((one) => one.startsWith(start))
+  return line === undefined ? undefined : Number.parseInt(line.slice(start.length), 10)
+}
+
 /** The number in the input of the row that COPY was at, which its error names by the line. */
-function refusedRow(error: unknown, { numbers }: LoadChunk, places: readonly number[] | undefined): number | undefined {
+function refusedRow(
+  error: unknown,
+  { numbers }: LoadChunk,
+  { table, places }: { readonly table: string; readonly places: readonly number[] | undefined },
+): number | undefined {
   const driverError: unknown = error instanceof QueryFailedError ? error.driverError : undefined
-  const context = isServerRefusal(driverError) ? (driverError.where ?? '') : ''
-  const line = /^COPY .*, line (\d+)/m.exec(context)?.[1]
+  const line = lineOf(isServerRefusal(driverError) ? (driverError.where ?? '') : '', table)
   if (line === undefined) return undefined
-  const index = Number(line) - 1
+  const index = line - 1
   return numbers[places ? (places[index] ?? -1) : index]
 }
 
