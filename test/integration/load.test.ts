@@ -255,6 +255,25 @@ describe('load', () => {
     expect(closed).toBe(true)
   })
 
+  it('ends when its transaction has been idle for too long, though it waits for the input', async () => {
+    const [a = '', b = ''] = databases.nodes
+    const own = new ShardedDataSource({
+      type: 'postgres',
+      entities: [Item, Setting],
+      nodes: { a: { url: a }, b: { url: b } },
+      timeouts: { transactionIdleMs: 200 },
+    })
+    await own.initialize()
+    async function* silent() {
+      yield* rowsOf(10)
+      await new Promise(() => undefined)
+    }
+    const error = await errorOf(own.getRepository(Item).load(silent()))
+    expect(error).toMatchObject({ code: 'LOAD_INCOMPLETE', labels: ['no-writes'], cause: { code: 'TRANSACTION_IDLE' } })
+    expect(await items().count()).toBe(0)
+    await own.destroy()
+  })
+
   it('throws what the input throws, as the cause', async () => {
     // biome-ignore lint/correctness/useYield: it fails before
     async function* broken(): AsyncGenerator<{ id: number }> {
