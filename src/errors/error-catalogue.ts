@@ -45,6 +45,10 @@ export const errorCatalogue = Object.freeze({
     'A sharding function can only place keys whose type it can compare.',
     'Use a column type that the function takes, or another function.',
   ),
+  KEY_COLUMN_INVALID: entry(
+    'A row is placed by the shard key that its object has, so the column has to store just that.',
+    'Mark a column that the application sets and nothing else writes; declare one beside this column for it.',
+  ),
   // keys
   KEY_INVALID: entry('A shard key value must be a value of its column’s type.', 'Pass a value of the column’s type.'),
   KEY_MISSING: entry(

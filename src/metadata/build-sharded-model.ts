@@ -37,7 +37,7 @@ interface GroupOwner {
  * Checks what the decorators said against the entities and freezes it into a model. All refusals are reported at once.
  * With `refusals` the caller throws them, and the model lacks the entities and groups that were refused.
  *
- * @throws ShardedError ENTITY_WITHOUT_SHARD_KEY, KEY_TYPE_UNSUPPORTED, GROUP_CONFLICT, COLOCATION_INVALID,
+ * @throws ShardedError ENTITY_WITHOUT_SHARD_KEY, KEY_COLUMN_INVALID, KEY_TYPE_UNSUPPORTED, GROUP_CONFLICT, COLOCATION_INVALID,
  *   UNIQUE_WITHOUT_SHARD_KEY, SEQUENCE_ON_SHARDED_ENTITY, RELATION_LEAVES_SHARD, NAME_INVALID,
  *   RELATION_UNCHECKED, OPTIONS_INVALID, FUNCTION_INVALID, ID_COLUMN_INVALID; DECLARATIONS_INVALID if there are several
  */
@@ -161,15 +161,24 @@ function keyColumnsOf(storage: ShardArgsStorage, entity: EntityDescription): rea
       },
     )
   }
-  for (const column of keyColumns) {
-    if (column.keyType) continue
-    throw new ShardedError(
-      'KEY_TYPE_UNSUPPORTED',
-      `${entity.name}.${column.propertyPath} of type ${column.type} cannot be a shard key.`,
-      { details: { entity: entity.name, column: column.propertyPath, type: column.type } },
-    )
-  }
+  // A child of single-table inheritance has its columns in its root's table: what is wrong with them is said of the root.
+  if (entity.parent === undefined) for (const column of keyColumns) checkKeyColumn(entity, column)
   return keyColumns
+}
+
+function checkKeyColumn(
+  { name }: EntityDescription,
+  { propertyPath, type, keyType, writtenBy }: ColumnDescription,
+): void {
+  const details = { entity: name, column: propertyPath, type }
+  if (writtenBy !== undefined)
+    throw new ShardedError('KEY_COLUMN_INVALID', `${name}.${propertyPath} cannot be a shard key: ${writtenBy}.`, {
+      details,
+    })
+  if (keyType) return
+  throw new ShardedError('KEY_TYPE_UNSUPPORTED', `${name}.${propertyPath} of type ${type} cannot be a shard key.`, {
+    details,
+  })
 }
 
 /** Follows `colocatedWith` to the entity that has the function; the chain is bounded by the number of entities. */

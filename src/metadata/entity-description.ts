@@ -28,6 +28,8 @@ export interface ColumnDescription {
   /** What its declaration says behind the name of its type. */
   readonly modifiers?: TypeModifiers
   readonly isPrimary: boolean
+  /** Who decides on the stored value in place of the object that is written, as words for an error; undefined: nobody. */
+  readonly writtenBy?: string | undefined
   readonly generation: 'increment' | 'uuid' | 'rowid' | 'identity' | undefined
 }
 

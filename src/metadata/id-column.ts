@@ -28,13 +28,15 @@ export function idColumnOf(
   const [declared, another] = findIdColumns(storage, entity)
   if (!declared) return undefined
   const { column, args } = declared
-  const { propertyPath, keyType, type, isPrimary, relationProperty } = column
+  const { propertyPath, keyType, type, isPrimary, relationProperty, writtenBy } = column
   const { kind } = args
   if (another) throw invalid(entity, another.column, `it is the second one, after ${propertyPath}`)
   if (!shardedIdKinds.includes(kind)) throw invalid(entity, column, `there is no kind ${JSON.stringify(kind)}`)
   // A row is given an id where it has none: of another column it would not be known whether there is a row already.
   if (!isPrimary) throw invalid(entity, column, 'it is no column of the primary key')
   if (relationProperty !== undefined) throw invalid(entity, column, 'it is the join column of a relation')
+  // What is made would not be what is stored.
+  if (writtenBy !== undefined) throw invalid(entity, column, writtenBy)
   if (!keyType || !columnTypes[kind].includes(type))
     throw invalid(
       entity,

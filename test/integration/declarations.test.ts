@@ -1,5 +1,7 @@
 import {
+  ChildEntity,
   Column,
+  DeleteDateColumn,
   Entity,
   Index,
   JoinColumn,
@@ -10,10 +12,26 @@ import {
   PrimaryColumn,
   PrimaryGeneratedColumn,
   type Relation,
+  TableInheritance,
+  Tree,
+  TreeChildren,
+  TreeParent,
   Unique,
+  UpdateDateColumn,
+  VersionColumn,
 } from 'typeorm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type ErrorCode, hash, list, range, Sharded, ShardedDataSource, ShardedError, ShardKey } from '../../src/index'
+import {
+  type ErrorCode,
+  hash,
+  list,
+  range,
+  Sharded,
+  ShardedDataSource,
+  ShardedError,
+  ShardedId,
+  ShardKey,
+} from '../../src/index'
 import { createDatabases } from '../support/databases'
 import type { FreshDatabases } from '../support/fresh-databases'
 
@@ -259,11 +277,82 @@ class JoinedByKey {
   root!: Relation<Root>
 }
 
+@Entity()
+@Sharded(two)
+class LeftOut {
+  @PrimaryColumn('int') id!: number
+  @ShardKey() @Column({ type: 'int', insert: false, default: 3 }) k!: number
+}
+
+@Entity()
+@Sharded(two)
+class Computed {
+  @PrimaryColumn('int') id!: number
+  @ShardKey() @Column({ type: 'int', generatedType: 'STORED', asExpression: 'id % 7' }) k!: number
+}
+
+@Entity()
+@Sharded(two)
+class Versioned {
+  @PrimaryColumn('int') id!: number
+  @ShardKey() @VersionColumn() k!: number
+}
+
+@Entity()
+@Sharded(two)
+class Touched {
+  @PrimaryColumn('int') id!: number
+  @ShardKey() @UpdateDateColumn() k!: Date
+}
+
+@Entity()
+@Sharded(two)
+class Buried {
+  @PrimaryColumn('int') id!: number
+  @ShardKey() @DeleteDateColumn() k!: Date | null
+}
+
+@Entity()
+@Sharded(two)
+@TableInheritance({ column: 'k' })
+class Kind {
+  @PrimaryColumn('int') id!: number
+  @ShardKey() @Column('text') k!: string
+}
+
+@ChildEntity()
+class OneKind extends Kind {}
+
+@Entity()
+@Sharded(two)
+@Tree('materialized-path')
+class Branch {
+  @PrimaryColumn('int') id!: number
+  @ShardKey() mpath!: string
+  @TreeParent() parent!: Branch | null
+  @TreeChildren() children!: Branch[]
+}
+
+@Entity()
+@Sharded(two)
+class IdLeftOut {
+  @ShardKey() @PrimaryColumn('int') k!: number
+  @ShardedId() @PrimaryColumn('bigint', { insert: false }) id!: string
+}
+
 type Case = readonly [ErrorCode, string, readonly (new () => object)[], readonly string[]]
 
 const cases: readonly Case[] = [
   ['ENTITY_WITHOUT_SHARD_KEY', 'without a mark', [Keyless], ['Keyless']],
   ['KEY_TYPE_UNSUPPORTED', 'with a key of json', [JsonKey], ['JsonKey.data', 'jsonb']],
+  ['KEY_COLUMN_INVALID', 'with a key that INSERT leaves out', [LeftOut], ['LeftOut.k', 'insert: false']],
+  ['KEY_COLUMN_INVALID', 'with a computed key', [Computed], ['Computed.k', 'computes']],
+  ['KEY_COLUMN_INVALID', 'by its version', [Versioned], ['Versioned.k', 'each update']],
+  ['KEY_COLUMN_INVALID', 'by the date of its last update', [Touched], ['Touched.k', 'each update']],
+  ['KEY_COLUMN_INVALID', 'by the date of its deletion', [Buried], ['Buried.k', 'softDelete']],
+  ['KEY_COLUMN_INVALID', 'by its discriminator', [Kind, OneKind], ['Kind.k', 'discriminator']],
+  ['KEY_COLUMN_INVALID', 'by its path in a tree', [Branch], ['Branch.mpath', 'tree']],
+  ['ID_COLUMN_INVALID', 'with an id that INSERT leaves out', [IdLeftOut], ['IdLeftOut.id', 'insert: false']],
   ['KEY_TYPE_UNSUPPORTED', 'with a range of booleans', [RangedUuid], ['range']],
   ['GROUP_CONFLICT', 'of a group that another has', [Root, Rival], ['Root', 'Rival', 'root']],
   ['COLOCATION_INVALID', 'colocated by another type', [Root, WrongType], ['WrongType', 'Root', 'integer', 'text']],

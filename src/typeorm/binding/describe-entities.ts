@@ -9,6 +9,7 @@ import type {
 } from '../../metadata/entity-description'
 import type { TypeModifiers } from '../../values/column-type'
 import type { KeyType } from '../../values/key-type'
+import { writtenBy } from './written-by'
 
 /** TypeORM's metadata as the plain data that the checks of the metadata layer read. */
 export function describeEntities(metadatas: readonly EntityMetadata[]): readonly EntityDescription[] {
@@ -49,6 +50,7 @@ function describeColumn(column: ColumnMetadata): ColumnDescription {
     keyType: keyTypeOf(column),
     modifiers: modifiersOf(column),
     isPrimary: column.isPrimary,
+    writtenBy: writtenBy(column),
     generation: column.isGenerated ? (column.generationStrategy ?? 'increment') : undefined,
   }
 }

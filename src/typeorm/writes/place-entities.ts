@@ -126,8 +126,7 @@ function placeOf(
 }
 
 /**
- * What moves where an entity has another shard key than when it was loaded. One whose primary key holds the shard key has no
- * such move: TypeORM takes it for another entity, and would insert a second row.
+ * What moves where an entity has another shard key than when it was loaded.
  *
  * @throws ShardedError KEY_CHANGED where the entity does not allow moves
  */
@@ -138,7 +137,7 @@ function moveOf({ binding, entity }: GraphNode, origin: Origin | undefined): rea
     const now: unknown = column.getEntityValue(entity)
     if (before === now || before === undefined || before === null || now === undefined) continue
     if (now !== null && canonicalValue(binding, index, before) === canonicalValue(binding, index, now)) continue
-    if (now !== null && binding.entity.onKeyChange === 'move' && !binding.entity.primaryKeyHoldsShardKey) {
+    if (now !== null && mayMove(binding)) {
       const after = binding.keyColumns.map((one): unknown => one.getEntityValue(entity))
       return [{ binding, entity, from: origin.shard, before: origin.key, after }]
     }
@@ -152,6 +151,10 @@ function moveOf({ binding, entity }: GraphNode, origin: Origin | undefined): rea
   }
   return []
 }
+
+/** TypeORM takes a new primary key for another entity, and does not write a column with `update: false`. */
+const mayMove = ({ entity, keyColumns }: EntityBinding): boolean =>
+  entity.onKeyChange === 'move' && !entity.primaryKeyHoldsShardKey && keyColumns.every(({ isUpdate }) => isUpdate)
 
 function needsCheck(
   { binding, entity, key }: KeyedNode,
