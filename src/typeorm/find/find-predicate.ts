@@ -69,10 +69,15 @@ function collectNested(collector: Collector, path: string, value: unknown): void
     if (!joinColumn || another) return
     const keyIndex = binding.keyColumns.indexOf(joinColumn)
     const slotColumn = binding.slotColumns.find(({ column }) => column === joinColumn)
+    // TypeORM transforms the values of an operator on a relation in an update, and does not in a find.
+    if (joinColumn.transformer) return
     if (keyIndex >= 0) parts.push(columnPredicate(keyReading(binding, keyIndex, joinColumn), value))
     else if (slotColumn) parts.push(columnPredicate(slotReading(slotColumn), value))
     return
   }
+  // A find has the transformer of the column that is joined, an update that of the join column.
+  if (relation.joinColumns.some(({ transformer, referencedColumn }) => transformer !== referencedColumn?.transformer))
+    return
   collectJoinColumns(collector, relation, value)
   // A joined row of the same group lies on the same shard: what is said of its key holds for this one's shard.
   const inverse = bindingOf(relation.inverseEntityMetadata.target)
@@ -97,36 +102,38 @@ function isRelationObject(column: ColumnMetadata, value: unknown): boolean {
   return column.relationMetadata !== undefined && isPlain(value)
 }
 
-/** What conditions on a column say of the shard key. */
+/** What conditions on a column say of the shard key. Its values are those that the database is given. */
 interface Reading {
+  readonly column: ColumnMetadata
   /** Equality with one of some values. */
-  readonly values: (raws: readonly unknown[]) => Predicate
+  readonly values: (sent: readonly unknown[]) => Predicate
   /** An end without a value is open. */
-  readonly range: (from: RawBound | undefined, to: RawBound | undefined) => Predicate
+  readonly range: (from: SentBound | undefined, to: SentBound | undefined) => Predicate
 }
 
-interface RawBound {
-  readonly raw: unknown
+interface SentBound {
+  readonly sent: unknown
   readonly inclusive: boolean
 }
 
 function keyReading(binding: EntityBinding, index: number, column: ColumnMetadata): Reading {
-  const key = (raw: unknown): string | undefined => {
+  const key = (sent: unknown): string | undefined => {
     const type = binding.entity.keyColumns[index]?.type
-    if (type === undefined || raw === undefined || raw === null || typeof raw === 'function') return undefined
+    if (type === undefined) return undefined
     try {
-      return canonicalKey(transform(column, raw), type)
+      return canonicalKey(sent, type)
     } catch {
       // PostgreSQL will say what is wrong with the value; until then it narrows nothing.
       return undefined
     }
   }
-  const bound = (given: RawBound | undefined): KeyBound | undefined => {
-    const text = given && key(given.raw)
+  const bound = (given: SentBound | undefined): KeyBound | undefined => {
+    const text = given && key(given.sent)
     return text === undefined ? undefined : { key: text, inclusive: given?.inclusive ?? true }
   }
   return {
-    values: (raws) => constraintPredicate(index, valuesConstraint(raws.map(key))),
+    column,
+    values: (sent) => constraintPredicate(index, valuesConstraint(sent.map(key))),
     range: (from, to) => constraintPredicate(index, rangeConstraint(bound(from), bound(to))),
   }
 }
@@ -134,8 +141,9 @@ function keyReading(binding: EntityBinding, index: number, column: ColumnMetadat
 /** Ids tell the slots of their rows; their order is that of their time, which tells nothing. */
 function slotReading({ column, slotOf }: SlotColumn): Reading {
   return {
-    values: (raws) => {
-      const slots = raws.map((raw) => (typeof raw === 'function' ? undefined : slotOf(transform(column, raw))))
+    column,
+    values: (sent) => {
+      const slots = sent.map(slotOf)
       const known = slots.filter((slot) => slot !== undefined)
       return known.length === slots.length ? { kind: 'slots', slots: [...new Set(known)] } : unknownPredicate
     },
@@ -143,39 +151,70 @@ function slotReading({ column, slotOf }: SlotColumn): Reading {
   }
 }
 
-const transform = (column: ColumnMetadata, value: unknown): unknown =>
-  column.transformer ? ApplyValueTransformers.transformTo(column.transformer, value) : value
+/** No value of any column: what the database is given is not known. */
+const notKnown = Symbol('not known')
+
+/** What TypeORM gives the database for a value of a condition. A transformer that fails will fail in TypeORM too. */
+function sentFor({ transformer }: ColumnMetadata, value: unknown): unknown {
+  if (!transformer) return value
+  try {
+    return ApplyValueTransformers.transformTo(transformer, value)
+  } catch {
+    return notKnown
+  }
+}
+
+/** As `sentFor`, of an operator: a list is transformed by its values where each is a parameter (`In`), else as a whole (`Any`). */
+function sentForOperator(column: ColumnMetadata, { value, multipleParameters }: FindOperator<unknown>): unknown {
+  if (!Array.isArray(value)) return sentFor(column, value)
+  return multipleParameters ? value.map((one) => sentFor(column, one)) : sentFor(column, [...value])
+}
+
+/** The operators on values that say something of a key. */
+const readable: ReadonlySet<string> = new Set([
+  'equal',
+  'in',
+  'any',
+  'between',
+  'moreThan',
+  'moreThanOrEqual',
+  'lessThan',
+  'lessThanOrEqual',
+])
 
 function columnPredicate(reading: Reading, value: unknown): Predicate {
-  return value instanceof FindOperator ? operatorPredicate(reading, value) : reading.values([value])
+  return value instanceof FindOperator
+    ? operatorPredicate(reading, value)
+    : reading.values([sentFor(reading.column, value)])
 }
 
 function operatorPredicate(reading: Reading, operator: FindOperator<unknown>): Predicate {
-  const { type, value } = operator
-  if (operator.child && type !== 'equal') return unknownPredicate
+  const { type } = operator
+  // Of an operator in another one TypeORM takes the value, and leaves out what it says of it: Equal(MoreThan(5)) is Equal(5).
+  if (operator.child) return unknownPredicate
+  if (type === 'and' || type === 'or') return combined(reading, type, operator.value)
+  if (!readable.has(type)) return unknownPredicate
   const { values, range } = reading
+  const sent = sentForOperator(reading.column, operator)
   switch (type) {
     case 'equal':
-      return operator.child ? operatorPredicate(reading, operator.child) : values([value])
+      return values([sent])
     case 'in':
     case 'any':
       // NULL in a list equals nothing.
-      return Array.isArray(value) ? values(value.filter((one) => one !== null)) : unknownPredicate
+      return Array.isArray(sent) ? values(sent.filter((one) => one !== null)) : unknownPredicate
     case 'between':
-      return Array.isArray(value)
-        ? range({ raw: value[0], inclusive: true }, { raw: value[1], inclusive: true })
+      return Array.isArray(sent)
+        ? range({ sent: sent[0], inclusive: true }, { sent: sent[1], inclusive: true })
         : unknownPredicate
     case 'moreThan':
-      return range({ raw: value, inclusive: false }, undefined)
+      return range({ sent, inclusive: false }, undefined)
     case 'moreThanOrEqual':
-      return range({ raw: value, inclusive: true }, undefined)
+      return range({ sent, inclusive: true }, undefined)
     case 'lessThan':
-      return range(undefined, { raw: value, inclusive: false })
+      return range(undefined, { sent, inclusive: false })
     case 'lessThanOrEqual':
-      return range(undefined, { raw: value, inclusive: true })
-    case 'and':
-    case 'or':
-      return combined(reading, type, value)
+      return range(undefined, { sent, inclusive: true })
     default:
       return unknownPredicate
   }
