@@ -1,4 +1,5 @@
 import type { ShardedEntity } from '../metadata/sharded-entity'
+import type { ColumnType } from '../values/column-type'
 
 /**
  * Columns whose values tell the shard of a row: rows that agree in locators of one domain lie on one shard. The shard key
@@ -28,6 +29,8 @@ export interface TableColumn {
   readonly isNullable: boolean
   /** Of a column of times, PostgreSQL's short name of its type. */
   readonly timeType: string | undefined
+  /** What tells the value that it stores from the one that it is given; undefined: its type is none of a key. */
+  readonly type: ColumnType | undefined
 }
 
 /** A sharded table as SQL sees it. */

@@ -1,6 +1,7 @@
 import { canonicalKey } from './canonical-key'
 import { canonicalTime } from './canonical-time'
 import type { ColumnType } from './column-type'
+import { type TypedValue, valueToStore } from './converted-value'
 import { cutBlanks } from './cut-blanks'
 import { roundNumeric } from './round-numeric'
 
@@ -25,6 +26,18 @@ export function storedKey(value: unknown, { type, length, precision, scale }: Co
   if (key === undefined) return undefined
   if (type === 'text' && length !== undefined) return cutBlanks(key, length)
   return type === 'numeric' && precision !== undefined ? roundNumeric(key, scale ?? 0) : key
+}
+
+/**
+ * As `storedKey`, for a value whose type a statement says.
+ *
+ * Returns `undefined` where PostgreSQL does not convert the value to the column's type, or where only PostgreSQL knows how, too.
+ *
+ * @throws ShardedError KEY_INVALID
+ */
+export function storedKeyOf(typed: TypedValue, column: ColumnType): string | undefined {
+  const known = valueToStore(typed, column.type)
+  return known && storedKey(known.value, column)
 }
 
 /**

@@ -1,4 +1,4 @@
-import { Column, Entity, PrimaryColumn } from 'typeorm'
+import { Column, Entity, JoinTable, ManyToMany, PrimaryColumn, type Relation } from 'typeorm'
 import { expect, it } from 'vitest'
 import { hash, Sharded, ShardKey } from '../../src/index'
 import { onEveryTarget } from '../support/targets'
@@ -35,7 +35,19 @@ class Leaf {
   value!: number
 }
 
-onEveryTarget({ entities: [Stamp, Leaf], groups: ['stamp', 'leaf'] }, (target) => {
+/** Its columns do not store what they are given. */
+@Entity()
+@Sharded(hash({ shards: 4 }))
+class Rounded {
+  @PrimaryColumn('numeric', { precision: 6, scale: 1 }) id!: string
+  @PrimaryColumn('varchar', { length: 2 }) name!: string
+  @ShardKey() @Column('numeric', { precision: 6, scale: 1 }) weight!: string
+  @ShardKey() @Column('timestamp', { precision: 0 }) at!: Date
+  @Column('int', { default: 0 }) value!: number
+  @ManyToMany(() => Rounded) @JoinTable({ name: 'pair' }) others!: Relation<Rounded>[]
+}
+
+onEveryTarget({ entities: [Stamp, Leaf, Rounded], groups: ['stamp', 'leaf', 'rounded'] }, (target) => {
   const stamps = () => target.dataSource.getRepository(Stamp)
   const rows = async () =>
     (await stamps().find({ order: { id: 'ASC' } })).map(({ id, album, value }) => `${id} ${album} ${value}`)
@@ -141,6 +153,56 @@ onEveryTarget({ entities: [Stamp, Leaf], groups: ['stamp', 'leaf'] }, (target) =
       '2a 3 8',
       '2b 9 7',
     ])
+  })
+
+  it('takes the keys that are stored for the keys of a row', async () => {
+    const rounded = target.dataSource.getRepository(Rounded)
+    const weights = ['1.05', '1.15', '1.25', '2.04999', '-1.05']
+    const given = (value: number) =>
+      weights.map((weight, n) => ({
+        id: `${n}.05`,
+        name: 'ab  ',
+        weight,
+        at: new Date(2024, 0, n + 1, 10, 0, 0, 500),
+        value,
+      }))
+    const values = () => rounded.find({ order: { id: 'ASC' } }).then((found) => found.map(({ value }) => value))
+    await rounded.insert(given(0))
+    await rounded.upsert(given(1), ['id', 'name'])
+    expect(await values()).toEqual([1, 1, 1, 1, 1])
+    for (const row of given(2)) await rounded.upsert(row, ['id', 'name'])
+    expect(await values()).toEqual([2, 2, 2, 2, 2])
+    await rounded.upsert(
+      given(3).map((row) => ({ ...row, id: Number(row.id) as never })),
+      { conflictPaths: ['id', 'name'], skipUpdateIfNoValuesChanged: true },
+    )
+    expect(await values()).toEqual([3, 3, 3, 3, 3])
+    for (const { id, name, weight, at } of given(4))
+      await query(
+        `INSERT INTO rounded (id, name, weight, at, value) VALUES ($1, $2, ${weight}, $3, 4)
+         ON CONFLICT (name, id) DO UPDATE SET weight = excluded.weight, at = excluded.at, value = 4`,
+        [id, name, at],
+      )
+    expect(await values()).toEqual([4, 4, 4, 4, 4])
+    // Of another shard key: one row all the same.
+    await query(
+      `INSERT INTO rounded (id, name, weight, at) VALUES (0.05, 'ab', 9, '2024-02-02'), (1.05, 'ab ', 9, '2024-02-02'),
+         (2.06, 'ab   ', 8, '2024-02-02') ON CONFLICT (id, name) DO UPDATE SET value = 5`,
+    )
+    await query(
+      `INSERT INTO rounded (id, name, weight, at, value) VALUES (7.05, 'cd', 1, '2024-02-02', 7), (7.051, 'cd  ', 2, '2024-02-02', 8)
+         ON CONFLICT DO NOTHING`,
+    )
+    expect(await values()).toEqual([5, 5, 5, 4, 4, 7])
+  })
+
+  it('places a row of a junction beside the rows whose stored keys it is given', async () => {
+    const rounded = target.dataSource.getRepository(Rounded)
+    const at = new Date(2024, 0, 1)
+    await rounded.insert(['1.05', '2.05'].map((id) => ({ id, name: 'ab', weight: '1', at })))
+    await query('INSERT INTO pair VALUES ($1, $2, $3, $4)', ['1.05', 'ab  ', '2.05', 'ab '])
+    const [first] = await rounded.find({ where: { id: '1.1' }, relations: { others: true } })
+    expect(first?.others.map(({ id }) => id)).toEqual(['2.1'])
   })
 
   it('refuses to set another shard key, which one database would', async () => {

@@ -7,7 +7,7 @@ import type {
   OwningSide,
   RelationDescription,
 } from '../../metadata/entity-description'
-import type { TypeModifiers } from '../../values/column-type'
+import type { ColumnType, TypeModifiers } from '../../values/column-type'
 import type { KeyType } from '../../values/key-type'
 import { writtenBy } from './written-by'
 
@@ -136,6 +136,12 @@ const keyTypes: Readonly<Record<string, KeyType>> = {
 export function keyTypeOf(column: ColumnMetadata): KeyType | undefined {
   if (column.isArray || isNondeterministic(column)) return undefined
   return keyTypes[typeName(column)]
+}
+
+/** The full type of a column whose values can be keys. */
+export function columnTypeOf(column: ColumnMetadata): ColumnType | undefined {
+  const type = keyTypeOf(column)
+  return type && { type, ...modifiersOf(column) }
 }
 
 /** A collation of the column's own may hold different texts equal (nondeterministic ICU): one key would have two texts. */

@@ -4,6 +4,7 @@ import type { ShardedEntity } from '../../metadata/sharded-entity'
 import type { Layout } from '../../metadata/sharded-options'
 import { placeholderSchema } from '../../planning/bind-shard-names'
 import type { Locator, Reference, ShardedTable, TableCatalog } from '../../routing/table-catalog'
+import { columnTypeOf } from './describe-entities'
 import type { EntityBinding } from './entity-binding'
 import { slotColumnsOf } from './slot-columns'
 
@@ -126,7 +127,11 @@ function describeTable(
     columns: new Map(
       storedColumns(metadata).map((column) => [
         column.databaseName,
-        { isNullable: column.isNullable, timeType: column.isArray ? undefined : timeTypes.get(column.type) },
+        {
+          isNullable: column.isNullable,
+          timeType: column.isArray ? undefined : timeTypes.get(column.type),
+          type: columnTypeOf(column),
+        },
       ]),
     ),
     primaryKey: Object.freeze(primaryKey),

@@ -4,6 +4,7 @@ import { ShardedError } from '../../errors/sharded-error'
 import { armTag, placeholderSchema } from '../../planning/bind-shard-names'
 import { buildNodeStatements } from '../../planning/scatter-statement'
 import { knownValue } from '../../routing/known-value'
+import { storedValue } from '../../routing/stored-value'
 import type { Reference, ShardedTable } from '../../routing/table-catalog'
 import { quoted } from '../../values/quoted'
 import type { ShardAccess } from '../runners/shard-access'
@@ -45,13 +46,17 @@ export async function placesByReference(
     throw new ShardedError('KEY_MISSING', `${table.name} has no shard key, and refers to no row that has one.`, {
       details: { table: table.name },
     })
-  const rows = inserted.rows.map((_, row) => references.map((reference) => referredBy(reference, inserted, row)))
+  const rows = inserted.rows.map((_, row) =>
+    references.map((reference) => referredBy(table, { reference, inserted, row })),
+  )
   const asked = rows.flat().filter(({ reference }) => reference.keyColumns === undefined)
   const found = await findReferred(access, table.group, asked)
   return rows.map((referred, row) => {
     const places = referred.map(({ reference: { keyColumns }, id }): readonly number[] => {
       if (!keyColumns) return found.get(id) ?? []
-      return keyColumns.some((name) => valueIn(inserted, row, name) == null) ? [] : [placeBy(keyColumns, row)]
+      return keyColumns.some((name) => valueIn(table, { inserted, row }, name) == null)
+        ? []
+        : [placeBy(keyColumns, row)]
     })
     const known = places.filter(({ length }) => length > 0)
     const [first] = known
@@ -62,13 +67,24 @@ export async function placesByReference(
   })
 }
 
-const valueIn = ({ columns, rows, values }: InsertedRows, row: number, name: string): unknown => {
-  const node = rows[row]?.[columns.indexOf(name)]
-  return node && knownValue(node, { parameter: (number) => values[number - 1] })?.value
+interface InsertedRow {
+  readonly inserted: InsertedRows
+  readonly row: number
 }
 
-function referredBy(reference: Reference, inserted: InsertedRows, row: number): Referred {
-  const values = reference.columns.map((name) => valueIn(inserted, row, name))
+/** As the table will hold it. */
+function valueIn(table: ShardedTable, { inserted, row }: InsertedRow, name: string): unknown {
+  const { columns, rows, values } = inserted
+  const node = rows[row]?.[columns.indexOf(name)]
+  const known = node && knownValue(node, { parameter: (number) => values[number - 1] })
+  return known && storedValue(table, name, known)
+}
+
+function referredBy(
+  table: ShardedTable,
+  { reference, ...at }: InsertedRow & { readonly reference: Reference },
+): Referred {
+  const values = reference.columns.map((name) => valueIn(table, at, name))
   return { reference, values, id: JSON.stringify([reference.table, reference.referenced, values.map(String)]) }
 }
 

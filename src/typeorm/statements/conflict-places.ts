@@ -4,6 +4,7 @@ import { buildNodeStatements } from '../../planning/scatter-statement'
 import type { ConflictTarget } from '../../routing/conflict-target'
 import { knownValue } from '../../routing/known-value'
 import { keyText } from '../../routing/route'
+import { storedValue } from '../../routing/stored-value'
 import type { ShardedTable } from '../../routing/table-catalog'
 import type { Shard } from '../../topology/shard'
 import { quoted } from '../../values/quoted'
@@ -87,7 +88,7 @@ function lookedUp({ table, inserted, isMade, places }: ConflictingInsert, row: n
       const value = knownValue(node, { parameter: (number) => values[number - 1] })
       if (!value) throw unsupported(table, `whose ${name} is an expression`)
       if (value.value === null || value.value === undefined) return undefined
-      found.push(value.value)
+      found.push(storedValue(table, name, value))
     }
     return found
   }

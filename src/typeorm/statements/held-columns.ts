@@ -90,7 +90,8 @@ export class HeldColumns implements TableCatalog {
         const columns = await this.ask(shard.node, tableOn(table.name, shard))
         if (!this.note(table.name, columns)) return
         const entries = columns.map(
-          ({ name, isNullable }) => [name, table.columns.get(name) ?? { isNullable, timeType: undefined }] as const,
+          ({ name, isNullable }) =>
+            [name, table.columns.get(name) ?? { isNullable, timeType: undefined, type: undefined }] as const,
         )
         this.tables.set(table.name, Object.freeze({ ...table, columns: new Map(entries) }))
         return

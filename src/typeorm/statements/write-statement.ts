@@ -21,9 +21,8 @@ import type { ShardedTable } from '../../routing/table-catalog'
 import { targetTable } from '../../sql/statement-parts'
 import { namesOf } from '../../sql/tree'
 import type { Shard } from '../../topology/shard'
-import type { ColumnType } from '../../values/column-type'
 import { type TypedValue, valueToStore } from '../../values/converted-value'
-import { keepsValues, storedKey } from '../../values/stored-key'
+import { keepsValues, storedKey, storedKeyOf } from '../../values/stored-key'
 import type { EntityBinding } from '../binding/entity-binding'
 import { refuseLookupConflicts } from '../binding/refuse-lookup-conflicts'
 import { type InsertedRows, placesByReference } from '../reads/places-by-reference'
@@ -175,12 +174,6 @@ function isStoredAs({ entity }: ShardedTable, index: number, value: TypedValue, 
   } catch {
     return false
   }
-}
-
-/** The canonical text of what a column stores for a value of a statement; undefined where that is not known. */
-function storedKeyOf(typed: TypedValue, column: ColumnType): string | undefined {
-  const known = valueToStore(typed, column.type)
-  return known && storedKey(known.value, column)
 }
 
 async function insert(engine: StatementWriter, write: Write, statement: InsertStmt): Promise<QueryResult> {
