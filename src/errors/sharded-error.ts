@@ -23,14 +23,21 @@ export class ShardedError extends Error {
   constructor(
     code: ErrorCode,
     message: string,
-    options: { details?: ErrorDetails; cause?: unknown; labels?: readonly ErrorLabel[] } = {},
+    options: {
+      details?: ErrorDetails
+      cause?: unknown
+      labels?: readonly ErrorLabel[]
+      /** The way out of this case, where that of the code does not help. */
+      fix?: string
+    } = {},
   ) {
     const entry = errorCatalogue[code]
-    super(`${message} ${entry.fix} [${code}]`, 'cause' in options ? { cause: options.cause } : undefined)
+    const fix = options.fix ?? entry.fix
+    super(`${message} ${fix} [${code}]`, 'cause' in options ? { cause: options.cause } : undefined)
     this.name = 'ShardedError'
     this.code = code
     this.why = entry.why
-    this.fix = entry.fix
+    this.fix = fix
     this.labels = Object.freeze([...(options.labels ?? entry.labels)])
     this.details = Object.freeze({ ...options.details })
   }

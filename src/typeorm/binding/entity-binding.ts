@@ -50,9 +50,19 @@ export function requireKey(binding: EntityBinding, object: ObjectLiteral, operat
     `${binding.entity.name}.${operation}: ${missing.join(', ')} of the shard key ${keyText(binding.entity)} is not set.`,
     {
       details: { entity: binding.entity.name, columns: missing, operation },
+      ...(hearsOfInserts(binding) && { fix: setKeyBefore }),
     },
   )
 }
+
+/** The way out where a listener sets the shard key. */
+export const setKeyBefore =
+  'Set the shard key before the write: listeners and subscribers are called when the shard has been chosen.'
+
+/** Whether a listener or a subscriber is called before a row is inserted, and may set its key. */
+export const hearsOfInserts = ({ metadata }: EntityBinding): boolean =>
+  metadata.beforeInsertListeners.length > 0 ||
+  metadata.dataSource.subscribers.some(({ beforeInsert }) => beforeInsert !== undefined)
 
 /** The shard that owns a key. @throws ShardedError KEY_NOT_OWNED */
 export function shardOfKey(binding: EntityBinding, key: readonly string[]): Shard {

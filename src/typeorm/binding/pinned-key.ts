@@ -49,7 +49,10 @@ export function refuseKeyChange(binding: EntityBinding, predicate: Predicate, va
   throw new ShardedError(
     'KEY_CHANGED',
     `An update would set ${keyText(binding.entity)} to ${typeof value === 'function' ? 'an expression' : String(value)}.`,
-    { details: { entity: binding.entity.name, column } },
+    {
+      details: { entity: binding.entity.name, column },
+      ...(value === null && { fix: 'A row has a shard key: set a value.' }),
+    },
   )
 }
 

@@ -166,7 +166,10 @@ function newKeyOf(binding: EntityBinding, values: readonly unknown[]): readonly 
     throw new ShardedError(
       'KEY_MISSING',
       `${binding.entity.name}.move was given no value for ${column.propertyPath} of the shard key ${keyText(binding.entity)}.`,
-      { details: { entity: binding.entity.name, columns: [column.propertyPath], operation: 'move' } },
+      {
+        details: { entity: binding.entity.name, columns: [column.propertyPath], operation: 'move' },
+        fix: 'Give move a value for each column of the shard key.',
+      },
     )
   })
 }

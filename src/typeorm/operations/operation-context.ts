@@ -114,6 +114,7 @@ export function shardOfHint(binding: EntityBinding, value: unknown): Shard {
         `withShardKey was given no value for ${binding.entity.name}.${column.propertyPath}.`,
         {
           details: { entity: binding.entity.name, column: column.propertyPath },
+          fix: 'Give withShardKey a value for each column of the shard key.',
         },
       )
     }

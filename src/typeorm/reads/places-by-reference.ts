@@ -127,6 +127,7 @@ const refersToNone = ({ name, references }: ShardedTable): ShardedError =>
     `A row of ${name} refers to no row of ${references.map(({ table }) => table).join(', ')}, and so has no shard.`,
     {
       details: { table: name, columns: references.flatMap(({ columns }) => columns) },
+      fix: 'Insert the row that it refers to first.',
     },
   )
 

@@ -2,7 +2,14 @@ import type { EntityMetadata, ObjectLiteral } from 'typeorm'
 import { ShardedError } from '../../errors/sharded-error'
 import { keyText } from '../../routing/route'
 import type { Shard } from '../../topology/shard'
-import { type EntityBinding, keyOf, requireKey, shardOfKey } from '../binding/entity-binding'
+import {
+  type EntityBinding,
+  hearsOfInserts,
+  keyOf,
+  requireKey,
+  setKeyBefore,
+  shardOfKey,
+} from '../binding/entity-binding'
 import { checkIdSlot, shardsOfObject } from '../binding/entity-ids'
 import type { ShardTransaction } from './shard-transaction'
 
@@ -88,6 +95,7 @@ export class KeyGuard {
       `${keyText(binding.entity)} = ${key.join(', ')} belongs to shard ${owner.name}, not to ${shard.name}.`,
       {
         details: { entity: binding.entity.name, key, shard: shard.name, owner: owner.name },
+        ...(hearsOfInserts(binding) && { fix: setKeyBefore }),
       },
     )
   }
@@ -110,6 +118,8 @@ export class KeyGuard {
       `${keyText(binding.entity)} is ${before.join(', ')} in the database and ${now.join(', ')} in the entity.`,
       {
         details: { entity: binding.entity.name, before, now },
+        // It was too late for a move when the entity got its key.
+        fix: 'Move the row with repository.move(entity, newKey), and leave its shard key alone in listeners and subscribers.',
       },
     )
   }

@@ -150,9 +150,13 @@ function keyChanged({ entity, name }: ShardedTable, row: number): ShardedError {
   return new ShardedError(
     'KEY_CHANGED',
     `Row ${row + 1} of the INSERT has the primary key of a row with another ${entity ? keyText(entity) : name}, which ON CONFLICT would set.`,
-    { details: { entity: entity?.name ?? name, row } },
+    { details: { entity: entity?.name ?? name, row }, fix: moveFirst },
   )
 }
+
+/** The way out where ON CONFLICT sets a shard key: it moves no row. */
+export const moveFirst =
+  'Move the row first with repository.move(entity, newKey), or leave the shard key out of what ON CONFLICT sets.'
 
 /** A row that is to be updated where it is must still be there when the INSERT comes: it would be inserted on the wrong shard. */
 async function lock(

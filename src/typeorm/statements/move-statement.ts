@@ -138,7 +138,10 @@ async function take(
       throw new ShardedError(
         'KEY_MISSING',
         `An UPDATE would set ${keyColumns[index]} of the shard key ${keyText(binding.entity)} to NULL.`,
-        { details: { entity: binding.entity.name, columns: [keyColumns[index]], operation: 'update' } },
+        {
+          details: { entity: binding.entity.name, columns: [keyColumns[index]], operation: 'update' },
+          fix: 'A row has a shard key: set a value.',
+        },
       )
     })
     const before = keyColumns.map((_, index) => (row[`k${index}`] ?? null) as string | null)

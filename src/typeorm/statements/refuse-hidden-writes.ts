@@ -29,7 +29,7 @@ export function refuseHiddenWrites(
     if (!table || shardsOf(table.group) < 2) return undefined
     if (object === (statement as unknown) && !merge) return undefined
     const part = { ...read, statement: object as unknown as Node }
-    if (update) keyChangeOf(part, parameters, () => false)
+    if (update) keyChangeOf(part, parameters)
     if (merge) refuseMerge(merge as MergeStmt, part, parameters)
     if (!insertion) return undefined
     const shard = place.shards.get(table.group)
@@ -56,7 +56,7 @@ function refuseMerge(
     if (commandType === 'CMD_INSERT') throw misplaced('The INSERT of a MERGE', relation?.relname ?? '')
     if (commandType !== 'CMD_UPDATE') continue
     const update: Node = { UpdateStmt: { ...(relation && { relation }), ...(targetList && { targetList }) } }
-    keyChangeOf({ ...read, statement: update }, parameters, () => false)
+    keyChangeOf({ ...read, statement: update }, parameters)
   }
 }
 

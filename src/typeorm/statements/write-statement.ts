@@ -33,7 +33,7 @@ import type { ShardRuntime } from '../runners/shard-runtime'
 import { withIds } from '../writes/insert-ids'
 import { valuesOrder } from '../writes/values-order'
 import { writeShards } from '../writes/write-shards'
-import { conflictPlaces, looksUp } from './conflict-places'
+import { conflictPlaces, looksUp, moveFirst } from './conflict-places'
 import {
   localisedFor,
   pick,
@@ -109,12 +109,13 @@ function writeHome(
  * The table of an UPDATE that sets a part of the shard key, other than to the value that its own condition demands;
  * undefined where the keys of all rows stay.
  *
+ * @param mayMove whether the UPDATE may move rows of a table; none where it is a part of another statement
  * @throws ShardedError KEY_CHANGED where its entity does not allow that; ID_CHANGED for an id that may be of another slot
  */
 export function keyChangeOf(
   { statement, analysis }: ReadStatement,
   parameters: readonly unknown[],
-  mayMove: (table: ShardedTable) => boolean,
+  mayMove?: (table: ShardedTable) => boolean,
 ): TableUse | undefined {
   if (!('UpdateStmt' in statement)) return undefined
   const use = analysis.uses.find(({ rangeVar }) => rangeVar === statement.UpdateStmt.relation)
@@ -130,8 +131,9 @@ export function keyChangeOf(
     if (index < 0) continue
     const pinned = cluster && pinnedKey(clusterPredicate(cluster, parameters), index)
     if (value && pinned !== undefined && isStoredAs(use.table, index, value, pinned)) continue
-    if (mayMove(use.table)) return use
-    throw keyChanged(use.table, target.ResTarget.name ?? '')
+    if (mayMove?.(use.table)) return use
+    const movesAlone = !mayMove && use.table.entity?.onKeyChange === 'move'
+    throw keyChanged(use.table, target.ResTarget.name ?? '', movesAlone ? moveAlone : undefined)
   }
   return undefined
 }
@@ -154,12 +156,15 @@ const idChanged = ({ entity, name }: Pick<ShardedTable, 'entity' | 'name'>, colu
     details: { entity: entity?.name ?? name, column },
   })
 
-function keyChanged({ entity, name }: ShardedTable, column: string): ShardedError {
+const moveAlone = 'Move the row with repository.move(entity, newKey), or with an UPDATE that is a statement of its own.'
+
+function keyChanged({ entity, name }: ShardedTable, column: string, fix?: string): ShardedError {
   return new ShardedError(
     'KEY_CHANGED',
     `A statement would set ${column} of ${entity?.name ?? name}, a part of the shard key.`,
     {
       details: { entity: entity?.name ?? name, column },
+      ...(fix !== undefined && { fix }),
     },
   )
 }
@@ -461,7 +466,7 @@ export function refuseConflictKeys(
       setsKey = true
       continue
     }
-    throw isId ? idChanged(table, name) : keyChanged(table, name)
+    throw isId ? idChanged(table, name) : keyChanged(table, name, moveFirst)
   }
   return setsKey
 }

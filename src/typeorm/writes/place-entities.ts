@@ -137,7 +137,8 @@ function moveOf({ binding, entity }: GraphNode, origin: Origin | undefined): rea
     const now: unknown = column.getEntityValue(entity)
     if (before === now || before === undefined || before === null || now === undefined) continue
     if (now !== null && canonicalValue(binding, index, before) === canonicalValue(binding, index, now)) continue
-    if (now !== null && mayMove(binding)) {
+    if (now === null) requireKey(binding, entity, 'save')
+    if (binding.entity.onKeyChange === 'move' && savesMove(binding)) {
       const after = binding.keyColumns.map((one): unknown => one.getEntityValue(entity))
       return [{ binding, entity, from: origin.shard, before: origin.key, after }]
     }
@@ -146,15 +147,19 @@ function moveOf({ binding, entity }: GraphNode, origin: Origin | undefined): rea
       `${keyText(binding.entity)} was ${String(before)} when the entity was loaded and is ${String(now)} now.`,
       {
         details: { entity: binding.entity.name, column: column.propertyPath, before, now },
+        ...(!savesMove(binding) && { fix: 'Move the row with repository.move(entity, newKey).' }),
       },
     )
   }
   return []
 }
 
-/** TypeORM takes a new primary key for another entity, and does not write a column with `update: false`. */
-const mayMove = ({ entity, keyColumns }: EntityBinding): boolean =>
-  entity.onKeyChange === 'move' && !entity.primaryKeyHoldsShardKey && keyColumns.every(({ isUpdate }) => isUpdate)
+/**
+ * Whether a save can move a row of the entity, where that is declared. TypeORM takes a new primary key for another entity, and
+ * does not write a column with `update: false`.
+ */
+const savesMove = ({ entity, keyColumns }: EntityBinding): boolean =>
+  !entity.primaryKeyHoldsShardKey && keyColumns.every(({ isUpdate }) => isUpdate)
 
 function needsCheck(
   { binding, entity, key }: KeyedNode,
