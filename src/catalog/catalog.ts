@@ -1,5 +1,5 @@
 import { catalogUnavailable } from './catalog-unavailable'
-import type { GroupPrint } from './group-print'
+import type { GroupPrint, TableKeys } from './group-print'
 import {
   type CatalogNode,
   createCatalog,
@@ -48,6 +48,17 @@ export class Catalog {
         return print ? [[node, print] as const] : []
       }),
     )
+  }
+
+  /** The groups that are stored on any node. */
+  get groups(): ReadonlySet<string> {
+    return new Set([...this.known.values()].flatMap(({ groups }) => [...groups.keys()]))
+  }
+
+  /** The shard keys that any node has stored of a group's tables; undefined: only earlier versions have stored the group, or none. */
+  keysOf(group: string): TableKeys | undefined {
+    const known = [...this.copiesOf(group).values()].flatMap(({ keys }) => (keys ? [keys] : []))
+    return known.length === 0 ? undefined : Object.assign({}, ...known)
   }
 
   /** The node that all stored groups have for their home; undefined where nothing is stored, or they disagree. */

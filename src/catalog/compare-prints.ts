@@ -1,10 +1,13 @@
-import type { GroupPrint } from './group-print'
+import { keepsValues } from '../values/stored-key'
+import type { GroupPrint, KeyPrint } from './group-print'
 
 /** How a stored group and the one that the options make differ. */
 export interface PrintComparison {
   /** What is not as it is stored, as parts of a sentence; empty: every key that had an owner has the same one. */
   readonly differences: readonly string[]
-  /** The options add shards, which take nothing from those that are stored. */
+  /** The tables with another shard key, where nothing else differs: only their rows are concerned. */
+  readonly rekeyed: readonly string[]
+  /** The options add shards, which take nothing from those that are stored, tables, or room to the columns of a shard key. */
   readonly isGrown: boolean
 }
 
@@ -38,18 +41,57 @@ export function comparePrints(
     ]
   })
   const more = shards.length - maxNamed
+  const keys = compareKeys(stored, wanted)
+  const others = [
+    ...swapped(stored, present),
+    ...said('the shard key', stored.keyTypes.join(', '), wanted.keyTypes.join(', ')),
+    ...said('the sharding function', stored.rule, wanted.rule),
+    ...said('the layout', stored.layout, wanted.layout),
+    ...said('the home node', called(stored.home), called(wanted.home)),
+    ...shards.slice(0, maxNamed),
+    ...(more > 0 ? [`and ${more} more of its shards`] : []),
+  ]
   return Object.freeze({
     differences: Object.freeze([
-      ...swapped(stored, present),
-      ...said('the shard key', stored.keyTypes.join(', '), wanted.keyTypes.join(', ')),
-      ...said('the sharding function', stored.rule, wanted.rule),
-      ...said('the layout', stored.layout, wanted.layout),
-      ...said('the home node', called(stored.home), called(wanted.home)),
-      ...shards.slice(0, maxNamed),
-      ...(more > 0 ? [`and ${more} more of its shards`] : []),
+      ...others,
+      ...keys.changed.flatMap(({ table, before, now }) => said(`the shard key of table ${table}`, before, now)),
     ]),
-    isGrown: wanted.shards.length > stored.shards.length,
+    rekeyed: Object.freeze(others.length === 0 ? keys.changed.map(({ table }) => table) : []),
+    isGrown: wanted.shards.length > stored.shards.length || keys.isGrown,
   })
+}
+
+interface KeyComparison {
+  readonly changed: readonly { readonly table: string; readonly before: string; readonly now: string }[]
+  readonly isGrown: boolean
+}
+
+/** Another column, another order, or a type that would round the keys of stored rows places them elsewhere. A type with more room does not. */
+function compareKeys(stored: GroupPrint, { keys = {}, keyTypes }: GroupPrint): KeyComparison {
+  const text = (key: readonly KeyPrint[], types: GroupPrint['keyTypes']): string =>
+    `(${key.map((column, index) => `${column.name} ${types[index]}${modifiersText(column)}`).join(', ')})`
+  const changed: KeyComparison['changed'][number][] = []
+  let isGrown = stored.keys === undefined
+  for (const [table, now] of Object.entries(keys)) {
+    const before = stored.keys?.[table]
+    const [was, is] = [before && text(before, stored.keyTypes), text(now, keyTypes)]
+    if (was === is) continue
+    if (before && was !== undefined && !isKept(before, now, keyTypes)) changed.push({ table, before: was, now: is })
+    else isGrown = true
+  }
+  return { changed, isGrown }
+}
+
+const isKept = (before: readonly KeyPrint[], now: readonly KeyPrint[], types: GroupPrint['keyTypes']): boolean =>
+  before.length === now.length &&
+  before.every((column, index) => {
+    const [same, type] = [now[index], types[index]]
+    return same?.name === column.name && type !== undefined && keepsValues({ ...column, type }, { ...same, type })
+  })
+
+function modifiersText({ length, precision, scale }: KeyPrint): string {
+  const modifiers = [length, precision, scale].filter((one) => one !== undefined)
+  return modifiers.length === 0 ? '' : `(${modifiers.join(', ')})`
 }
 
 /** Letters of a text that a message quotes. */

@@ -2,7 +2,7 @@ import type { Catalog } from './catalog'
 import { comparePrints } from './compare-prints'
 import type { GroupPrint } from './group-print'
 import type { NamedPrint } from './node-catalog'
-import { tableWithRows } from './table-with-rows'
+import { type ShardTables, tableWithRows } from './table-with-rows'
 import { type Mismatch, topologyMismatch } from './topology-mismatch'
 
 /** Times that what other processes have stored in between is read again. */
@@ -30,7 +30,10 @@ export async function settleTopology(
 ): Promise<void> {
   await catalog.create()
   for (let round = 0; round < maxRounds; round++) {
-    const wanted = wantedOf()
+    const wanted = wantedOf().map(({ name, print }) => ({
+      name,
+      print: { ...print, keys: { ...catalog.keysOf(name), ...print.keys } },
+    }))
     const { mismatches, grown, missing } = compareAll(catalog, wanted)
     if (mismatches.length > 0) {
       if (options.replaces === 'none') throw topologyMismatch(mismatches)
@@ -78,8 +81,9 @@ function compareAll(catalog: Catalog, wanted: readonly NamedPrint[]): Compared {
         missing.add(node)
         continue
       }
-      const { differences, isGrown } = comparePrints(copy, print, catalog.names)
-      if (differences.length > 0) mismatches.push({ group: name, node, differences })
+      const { differences, rekeyed, isGrown } = comparePrints(copy, print, catalog.names)
+      if (differences.length > 0)
+        mismatches.push({ group: name, node, differences, ...(rekeyed.length > 0 && { tables: rekeyed }) })
       else if (isGrown) grown.set(node, (grown.get(node) ?? new Set()).add(name))
     }
   }
@@ -93,26 +97,32 @@ async function refuseRows(
   { tablesOf }: SettleOptions,
 ): Promise<void> {
   for (const group of new Set(mismatches.map((one) => one.group))) {
+    const own = mismatches.filter((one) => one.group === group)
+    const rekeyed = own.every(({ tables }) => tables) && new Set(own.flatMap(({ tables = [] }) => tables))
     for (const print of catalog.copiesOf(group).values()) {
-      const full = await firstWithRows(catalog, { group, print, tables: tablesOf(group) })
+      const tables = rekeyed ? [...rekeyed] : tablesOf(group)
+      const full = await firstWithRows(catalog, { group, print, tables, isOnly: rekeyed !== false })
       if (full !== undefined) throw topologyMismatch(mismatches, full)
     }
   }
 }
 
-interface StoredGroup {
-  readonly group: string
+interface StoredGroup extends Pick<ShardTables, 'group' | 'tables' | 'isOnly'> {
   readonly print: GroupPrint
-  readonly tables: readonly string[]
 }
 
-async function firstWithRows(catalog: Catalog, { group, print, tables }: StoredGroup): Promise<string | undefined> {
+async function firstWithRows(
+  catalog: Catalog,
+  { group, print, tables, isOnly }: StoredGroup,
+): Promise<string | undefined> {
   for (const database of new Set(print.shards.map((shard) => shard.database))) {
     const node = catalog.names.get(database)
     if (node === undefined)
       return `Whether its shards on the database ${database} (node ${print.nodes[database] ?? '?'} at that time) hold rows cannot be looked at.`
     const labels = print.shards.flatMap((shard) => (shard.database === database ? [shard.label] : []))
-    const table = await catalog.on(node, (one) => tableWithRows(one, { group, layout: print.layout, labels, tables }))
+    const table = await catalog.on(node, (one) =>
+      tableWithRows(one, { group, layout: print.layout, labels, tables, isOnly }),
+    )
     if (table !== undefined) return `Table ${table} of node ${node} holds rows: they would be lost.`
   }
   return undefined

@@ -5,8 +5,9 @@ export interface ShardTables {
   readonly group: string
   readonly layout: 'schema' | 'table'
   readonly labels: readonly string[]
-  /** The group's tables without suffix, for the layout `table`. */
+  /** The group's tables without suffix. In the layout `schema` all that is in the shards' schemas is theirs, unless only these are meant. */
   readonly tables: readonly string[]
+  readonly isOnly: boolean
 }
 
 /** The first table of these shards that holds a row; undefined: none does. */
@@ -15,8 +16,9 @@ export async function tableWithRows(node: CatalogNode, shards: ShardTables): Pro
     `SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS name
      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
      WHERE c.relkind IN ('r', 'p') AND ${shards.layout === 'schema' ? 'n.nspname = ANY($1::text[])' : "n.nspname = 'public' AND c.relname = ANY($1::text[])"}
+       AND ($2::text[] IS NULL OR c.relname = ANY($2::text[]))
      ORDER BY 1`,
-    [namesOf(shards)],
+    [namesOf(shards), shards.layout === 'schema' && shards.isOnly ? shards.tables : null],
   )
   // Bounded by the catalog: one row a table of the group.
   for (const { name } of rows as { name: string }[]) {

@@ -5,6 +5,8 @@ export interface Mismatch {
   readonly group: string
   readonly node: string
   readonly differences: readonly string[]
+  /** The tables whose rows alone are concerned; undefined: all of the group. */
+  readonly tables?: readonly string[]
 }
 
 /** @param hint what was looked at besides, as a sentence */

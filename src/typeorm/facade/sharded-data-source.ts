@@ -50,6 +50,7 @@ import { Origins } from '../binding/origins'
 import { primaryKeyText } from '../binding/primary-key-text'
 import { slotColumnsOf } from '../binding/slot-columns'
 import { buildTableCatalog } from '../binding/table-catalog'
+import { tableKeys } from '../binding/table-keys'
 import { keyValues } from '../find/with-key'
 import { LookupAdministration } from '../lookups/lookup-administration'
 import type { BuildLookupsOptions, LookupReport } from '../lookups/lookup-maintenance'
@@ -606,11 +607,19 @@ export class ShardedDataSource extends DataSource {
   private async settleTopology(model: ShardedModel, mapOf: () => ShardMap): Promise<void> {
     const { catalog } = this
     if (model.groups.size === 0) return
+    const keys = tableKeys(model, this.entityMetadatas)
     const wanted = () => {
       const { groups, home } = mapOf()
+      const { identities } = catalog
       return [...model.groups.values()].map((group) => ({
         name: group.name,
-        print: groupPrint({ group, shards: groups.get(group.name) ?? [], home, identities: catalog.identities }),
+        print: groupPrint({
+          group,
+          keys: keys.get(group.name) ?? {},
+          shards: groups.get(group.name) ?? [],
+          home,
+          identities,
+        }),
       }))
     }
     await settleTopology(catalog, wanted, {

@@ -213,6 +213,151 @@ describe('the stored topology', () => {
     expect(message).toContain(text)
   })
 
+  describe('of a shard key', () => {
+    /** An item of two numbers, with some of them as its shard key. */
+    const itemBy = (...key: string[]) => {
+      class Item {
+        id!: number
+        tenant!: number
+        area!: number
+      }
+      PrimaryColumn('int')(Item.prototype, 'id')
+      for (const name of ['tenant', 'area']) Column('int')(Item.prototype, name)
+      for (const name of key) ShardKey()(Item.prototype, name)
+      Sharded(hash({ shards: 8 }), { group: 'item' })(Item)
+      Entity('item')(Item)
+      return Item
+    }
+    const rows = () => Array.from({ length: 20 }, (_, id) => ({ id, tenant: id, area: 7 * id + 1 }))
+    const keyless = async () => {
+      for (const index of [0, 1])
+        await onNode(index, `UPDATE sharding_group SET fingerprint = fingerprint - 'keys' WHERE name = 'item'`)
+    }
+    const said = (before: string, now: string) =>
+      `the shard key of table item is (${before}), and (${now}) by the options`
+
+    it.each([
+      [['tenant'], ['area'], said('tenant integer', 'area integer')],
+      [['tenant', 'area'], ['area', 'tenant'], said('tenant integer, area integer', 'area integer, tenant integer')],
+    ])('refuses %j as %j, before anything is made or written', async (before, now, text) => {
+      const one = await first({ entities: [itemBy(...before)] })
+      await one.getRepository('Item').insert(rows())
+      for (const synchronize of [false, true]) {
+        const { code, message } = await refusal({ entities: [itemBy(...now)], synchronize })
+        expect(code).toBe('TOPOLOGY_MISMATCH')
+        expect(message).toContain(`Group "item", as node a has it: ${text}.`)
+      }
+      const again = await start({ entities: [itemBy(...before)] })
+      expect(await again.getRepository('Item').find({ order: { id: 'ASC' } })).toEqual(rows())
+    })
+
+    it('refuses another name of its column, and takes it when the stored keys are taken away', async () => {
+      const named = (name: string) => {
+        @Entity('item')
+        @Sharded(hash({ shards: 8 }), { group: 'item' })
+        class Item {
+          @PrimaryColumn('int')
+          id!: number
+
+          @ShardKey()
+          @Column('int', { name })
+          tenant!: number
+        }
+        return Item
+      }
+      const one = await first({ entities: [named('tenant')] })
+      const ids = Array.from({ length: 20 }, (_, id) => ({ id, tenant: id }))
+      await one.getRepository('Item').insert(ids)
+      for (const { name, node } of one.shards())
+        await onNode(node === 'a' ? 0 : 1, `ALTER TABLE "${name}".item RENAME COLUMN tenant TO client`)
+      const { code, message } = await refusal({ entities: [named('client')] })
+      expect(code).toBe('TOPOLOGY_MISMATCH')
+      expect(message).toContain(said('tenant integer', 'client integer'))
+      await keyless()
+      const two = await start({ entities: [named('client')] })
+      for (const row of ids) expect(await two.getRepository('Item').findBy(row)).toEqual([row])
+    })
+
+    it('takes what an earlier version stored without it, once', async () => {
+      const one = await first({ entities: [itemBy('tenant')] })
+      await one.getRepository('Item').insert(rows())
+      await keyless()
+      await start({ entities: [itemBy('tenant')] })
+      for (const index of [0, 1])
+        expect(await onNode(index, `SELECT fingerprint->'keys' AS keys FROM sharding_group`)).toEqual([
+          { keys: { item: [{ name: 'tenant' }] } },
+        ])
+      expect((await refusal({ entities: [itemBy('area')] })).code).toBe('TOPOLOGY_MISMATCH')
+    })
+
+    it('remembers that of an entity that is gone, and takes more entities', async () => {
+      @Entity('badge')
+      @Sharded({ colocatedWith: () => Member })
+      class BadgeById {
+        @ShardKey()
+        @PrimaryColumn('int')
+        id!: number
+
+        @Column('int')
+        memberId!: number
+      }
+      const one = await first({ entities: [Member, Badge] })
+      await one.getRepository(Badge).save({ memberId: 1 })
+      const without = await start({ entities: [Member] })
+      expect(without.shards(Member)).toHaveLength(4)
+      const { code, message } = await refusal({ entities: [Member, BadgeById] })
+      expect(code).toBe('TOPOLOGY_MISMATCH')
+      expect(message).toContain('the shard key of table badge is (memberId integer), and (id integer) by the options')
+      expect(await (await start()).getRepository(Badge).count()).toBe(1)
+    })
+
+    it('is replaced where its table holds no rows, whatever the others hold', async () => {
+      const byArea: Partial<ShardedDataSourceOptions> = {
+        entities: [Member, itemBy('area')],
+        onTopologyChange: 'replace',
+      }
+      const one = await first({ entities: [Member, itemBy('tenant')] })
+      await one.getRepository(Member).save({ id: 1 })
+      await one.getRepository('Item').insert(rows())
+      expect((await refusal(byArea)).message).toMatch(
+        /Table item_0\d\.item of node [ab] holds rows: they would be lost\./,
+      )
+      await one.getRepository('Item').clear()
+      const two = await start(byArea)
+      await two.getRepository('Item').insert(rows())
+      expect((await two.verifyPlacement())[1]).toMatchObject({ rows: 20, misplaced: 0 })
+      expect((await refusal({ entities: [Member, itemBy('tenant')] })).code).toBe('TOPOLOGY_MISMATCH')
+    })
+
+    it.each([
+      ['numeric', { precision: 8, scale: 2 }, { precision: 8, scale: 1 }, 'price numeric(8, 2)', 'price numeric(8, 1)'],
+      ['timestamp', { precision: 6 }, { precision: 0 }, 'price timestamp(6)', 'price timestamp(0)'],
+      ['varchar', { length: 20 }, { length: 10 }, 'price text(20)', 'price text(10)'],
+    ] as const)(
+      'refuses a %s that would round stored keys, and takes one with more room',
+      async (type, wide, narrow, before, now) => {
+        const priced = (options: object) => {
+          @Entity('item')
+          @Sharded(hash({ shards: 8 }), { group: 'item' })
+          class Item {
+            @PrimaryColumn('int')
+            id!: number
+
+            @ShardKey()
+            @Column({ type, ...options })
+            price!: string
+          }
+          return Item
+        }
+        await first({ entities: [priced(wide)] })
+        const { code, message } = await refusal({ entities: [priced(narrow)], synchronize: true })
+        expect(code).toBe('TOPOLOGY_MISMATCH')
+        expect(message).toContain(said(before, now))
+        await start({ entities: [priced({})] })
+      },
+    )
+  })
+
   it('refuses urls that were swapped, a name that leads to a new database, and two names of one database', async () => {
     await first()
     const swapped = await refusal({ nodes: { a: { url: url(1) }, b: { url: url(0) } } })

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { comparePrints } from '../../../src/catalog/compare-prints'
-import type { GroupPrint } from '../../../src/catalog/group-print'
+import type { GroupPrint, KeyPrint } from '../../../src/catalog/group-print'
 import { formatPrint, parsePrint } from '../../../src/catalog/print-text'
 import { storedPlaces } from '../../../src/catalog/stored-places'
 import { composite } from '../../../src/functions/composite'
@@ -13,6 +13,7 @@ import { time } from '../../../src/functions/time'
 
 const stored: GroupPrint = {
   keyTypes: ['integer'],
+  keys: { item: [{ name: 'tenant' }] },
   rule: 'list',
   layout: 'schema',
   home: 'ida',
@@ -40,9 +41,9 @@ describe('prints of groups', () => {
   it('are equal whatever the order of shards, and where shards are added', () => {
     const [x, y] = stored.shards
     const same = { ...stored, shards: [y, x].flatMap((one) => one ?? []) }
-    expect(comparePrints(stored, same, present)).toEqual({ differences: [], isGrown: false })
+    expect(comparePrints(stored, same, present)).toEqual({ differences: [], rekeyed: [], isGrown: false })
     const more = { ...same, shards: [...same.shards, { label: 'z', database: 'ida', owns: '["3"]' }] }
-    expect(comparePrints(stored, more, present)).toEqual({ differences: [], isGrown: true })
+    expect(comparePrints(stored, more, present)).toEqual({ differences: [], rekeyed: [], isGrown: true })
     expect(comparePrints(more, stored, present).differences).toEqual(['the options lack its shard z'])
   })
 
@@ -59,6 +60,31 @@ describe('prints of groups', () => {
     expect(differences({ shards: stored.shards.map((shard) => ({ ...shard, owns: '["1"]' })) })).toEqual([
       'what shard y owns is ["2"], and ["1"] by the options',
     ])
+  })
+
+  it('differ by the columns of a shard key, their order, and a type that rounds what is stored', () => {
+    const types = ['numeric', 'text'] as const
+    const price = { name: 'price', precision: 8, scale: 2 }
+    const print = (...key: KeyPrint[]): GroupPrint => ({ ...stored, keyTypes: types, keys: { item: key } })
+    const compared = (...key: KeyPrint[]) =>
+      comparePrints(print(price, { name: 'area', length: 5 }), print(...key), present)
+    const differs = (now: string) => ({
+      differences: [`the shard key of table item is (price numeric(8, 2), area text(5)), and (${now}) by the options`],
+      rekeyed: ['item'],
+      isGrown: false,
+    })
+    expect(compared({ name: 'area' }, { name: 'price' })).toEqual(differs('area numeric, price text'))
+    expect(compared(price, { name: 'zone', length: 5 })).toEqual(differs('price numeric(8, 2), zone text(5)'))
+    expect(compared({ ...price, scale: 1 }, { name: 'area' })).toEqual(differs('price numeric(8, 1), area text'))
+    expect(compared({ ...price, scale: 3 }, { name: 'area' })).toEqual({ differences: [], rekeyed: [], isGrown: true })
+  })
+
+  it('take the keys of tables that are new, and all where an earlier version stored none', () => {
+    const { keys, ...before } = stored
+    expect(parsePrint(formatPrint(before))).toEqual(before)
+    expect(comparePrints(before, stored, present)).toEqual({ differences: [], rekeyed: [], isGrown: true })
+    const more = { ...stored, keys: { ...keys, other: [{ name: 'id' }] } }
+    expect(comparePrints(stored, more, present)).toEqual({ differences: [], rekeyed: [], isGrown: true })
   })
 
   it('tell nodes that were swapped from nodes that were renamed', () => {
