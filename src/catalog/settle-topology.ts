@@ -2,6 +2,7 @@ import type { Catalog } from './catalog'
 import { comparePrints } from './compare-prints'
 import type { GroupPrint } from './group-print'
 import type { NamedPrint } from './node-catalog'
+import { refuseMovedTables } from './refuse-moved-tables'
 import { type ShardTables, tableWithRows } from './table-with-rows'
 import { type Mismatch, topologyMismatch } from './topology-mismatch'
 
@@ -35,8 +36,9 @@ export async function settleTopology(
       print: { ...print, keys: { ...catalog.keysOf(name), ...print.keys } },
     }))
     const { mismatches, grown, missing } = compareAll(catalog, wanted)
+    if (mismatches.length > 0 && options.replaces === 'none') throw topologyMismatch(mismatches)
+    if (options.replaces !== 'all') await refuseMovedTables(catalog, wanted)
     if (mismatches.length > 0) {
-      if (options.replaces === 'none') throw topologyMismatch(mismatches)
       if (options.replaces === 'empty') await refuseRows(catalog, mismatches, options)
       const names = new Set(mismatches.map(({ group }) => group))
       await catalog.replace(

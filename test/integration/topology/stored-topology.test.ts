@@ -358,6 +358,109 @@ describe('the stored topology', () => {
     )
   })
 
+  describe.each(['schema', 'table'] as const)('of a table that comes to another group, in the layout %s', (layout) => {
+    const item = (name: string, options: { group?: string } = {}, table = 'item') => {
+      const { [name]: made = class {} } = { [name]: class {} }
+      PrimaryColumn('int')(made.prototype, 'id')
+      ShardKey()(made.prototype, 'id')
+      Sharded(hash({ shards: 4 }), options)(made)
+      Entity(table)(made)
+      return made
+    }
+    const rows = Array.from({ length: 20 }, (_, id) => ({ id }))
+    const filled = async () => {
+      const one = await first({ entities: [item('Item')], layout })
+      await one.getRepository('Item').insert(rows)
+      return one
+    }
+    const refused = async (options: Partial<ShardedDataSourceOptions>) => {
+      for (const synchronize of [false, true]) {
+        const { code, message } = await refusal({ layout, synchronize, ...options })
+        expect(code).toBe('TOPOLOGY_MISMATCH')
+        expect(message).toMatch(
+          /^Group "stock_item", as node [ab] has it: the rows of table item are in shards of group "item", such as "/,
+        )
+      }
+    }
+    const all = (dataSource: ShardedDataSource) => dataSource.getRepository('StockItem').find({ order: { id: 'ASC' } })
+
+    it.each([true, false])(
+      'refuses it while the old one holds its rows, stored with its tables: %s',
+      async (isStored) => {
+        await filled()
+        if (!isStored)
+          for (const index of [0, 1])
+            await onNode(index, `UPDATE sharding_group SET fingerprint = fingerprint - 'keys'`)
+        await refused({ entities: [item('StockItem')] })
+        expect(await onNode(0, `SELECT name FROM sharding_group WHERE name = 'stock_item'`)).toEqual([])
+        expect(await all(await start({ layout, entities: [item('StockItem', { group: 'item' })] }))).toEqual(rows)
+      },
+    )
+
+    it('takes it with another table name', async () => {
+      await filled()
+      const two = await first({ layout, entities: [item('StockItem', {}, 'stock_item')] })
+      expect(await all(two)).toEqual([])
+    })
+
+    it('takes it when the old tables hold no rows', async () => {
+      await (await filled()).getRepository('Item').clear()
+      await start({ layout, entities: [item('StockItem')] })
+    })
+  })
+
+  it('refuses a child that comes to another group, and takes it back', async () => {
+    const group = (name: string) => {
+      const { [name]: made = class {} } = { [name]: class {} }
+      PrimaryColumn('int')(made.prototype, 'id')
+      ShardKey()(made.prototype, 'id')
+      Sharded(hash({ shards: 4 }))(made)
+      Entity()(made)
+      return made
+    }
+    const [left, right] = [group('Left'), group('Right')]
+    const child = (of: typeof left) => {
+      @Entity('child')
+      @Sharded({ colocatedWith: () => of })
+      class Child {
+        @ShardKey()
+        @PrimaryColumn('int')
+        id!: number
+      }
+      return Child
+    }
+    const rows = Array.from({ length: 20 }, (_, id) => ({ id }))
+    const one = await first({ entities: [left, right, child(left)] })
+    await one.getRepository('Child').insert(rows)
+    const moved = { entities: [left, right, child(right)], synchronize: true }
+    const { code, message } = await refusal(moved)
+    expect(code).toBe('TOPOLOGY_MISMATCH')
+    expect(message).toContain('the rows of table child are in shards of group "left"')
+    const back = await start({ entities: [left, right, child(left)] })
+    expect(await back.getRepository('Child').count()).toBe(20)
+  })
+
+  it('takes tables of one name that two applications had before their groups were stored with tables', async () => {
+    @Entity('member')
+    @Sharded(hash({ shards: 2 }), { group: 'other' })
+    class Other {
+      @ShardKey()
+      @PrimaryColumn('int')
+      id!: number
+    }
+    const one = await first({ entities: [Member] })
+    await one.getRepository(Member).save({ id: 1 })
+    for (const index of [0, 1]) await onNode(index, `UPDATE sharding_group SET fingerprint = fingerprint - 'keys'`)
+    expect((await refusal({ entities: [Other] })).code).toBe('TOPOLOGY_MISMATCH')
+    await one.getRepository(Member).clear()
+    const two = await first({ entities: [Other] })
+    await two.getRepository(Other).save({ id: 1 })
+    await one.getRepository(Member).save({ id: 1 })
+    for (const index of [0, 1]) await onNode(index, `UPDATE sharding_group SET fingerprint = fingerprint - 'keys'`)
+    expect(await (await start({ entities: [Other] })).getRepository(Other).count()).toBe(1)
+    expect(await (await start({ entities: [Member] })).getRepository(Member).count()).toBe(1)
+  })
+
   it('refuses urls that were swapped, a name that leads to a new database, and two names of one database', async () => {
     await first()
     const swapped = await refusal({ nodes: { a: { url: url(1) }, b: { url: url(0) } } })
