@@ -2,6 +2,7 @@ import { pushTo } from '../collections/push-to'
 import { ShardedError } from '../errors/sharded-error'
 import type { Row } from '../merging/row'
 import type { NodeStatement } from '../planning/scatter-statement'
+import type { Worker } from './activity'
 import type { Fuse } from './fuse'
 import { NodeCursors, type NodeCursorsSettings } from './node-cursors'
 
@@ -16,7 +17,7 @@ export interface CursorGroupSettings extends NodeCursorsSettings {
   /** Made when the first row is asked for; closed with the group. */
   readonly fuse: () => Fuse
   /** Takes what must be had before any connection; the result gives it back. */
-  readonly enter: (fuse: Fuse) => Promise<() => void>
+  readonly enter: (fuse: Fuse, reader: Worker) => Promise<() => void>
   /** Milliseconds that the reader may leave the group alone. */
   readonly idleMs: number
   /** What a statement's error is to the reader. */
@@ -37,7 +38,7 @@ export interface BatchSource extends AsyncIterableIterator<readonly Row[], undef
  * ended. When one fails, or the limits are reached, all are closed at once, and every source throws that error. Whoever
  * makes a group calls `close` in a `finally`, also where every source was closed: some may never have been begun.
  */
-export class CursorGroup {
+export class CursorGroup implements Worker {
   /** One a statement, in their order; each may be read once. */
   readonly sources: readonly BatchSource[]
   private readonly nodes: readonly NodeCursors[]
@@ -63,6 +64,11 @@ export class CursorGroup {
   /** The reader has taken a row of a batch. */
   touch(): void {
     this.lastRead = performance.now()
+  }
+
+  /** Milliseconds since the reader took a row; 0 while it waits for one. */
+  get idleMs(): number {
+    return this.reads > 0 ? 0 : performance.now() - this.lastRead
   }
 
   /** Closes every cursor and gives every connection back; what still runs is cancelled. Safe to call twice. */
@@ -114,7 +120,7 @@ export class CursorGroup {
     const { idleMs } = this.settings
     if (idleMs === Number.POSITIVE_INFINITY) return
     this.idleTimer = setInterval(() => {
-      if (this.reads > 0 || performance.now() - this.lastRead < idleMs) return
+      if (this.idleMs < idleMs) return
       void this.fail(
         new ShardedError('STREAM_IDLE', `Nobody has read the stream for ${idleMs} ms.`, {
           details: { streamIdleMs: idleMs },
@@ -146,7 +152,7 @@ export class CursorGroup {
     // Also while nobody asks for rows: an abort does not wait for the reader.
     fuse.onBlow(() => void this.close())
     fuse.check()
-    this.leave = await this.settings.enter(fuse)
+    this.leave = await this.settings.enter(fuse, this)
     this.watchIdle()
     for (const node of this.nodes) await node.open(fuse)
     await Promise.all(

@@ -2,6 +2,7 @@ import type { PoolClient, QueryResult, Submittable } from 'pg'
 import { from as copyFrom } from 'pg-copy-streams'
 import { ShardedError } from '../errors/sharded-error'
 import { maxParameters } from '../sql/max-parameters'
+import type { Worker } from './activity'
 import { afterTurning } from './after-turning'
 import { atMost } from './at-most'
 import { connectionBroke, isConnectionError, type Place, unavailable } from './connection-errors'
@@ -67,6 +68,8 @@ export interface ConnectionSettings {
 export class NodeConnection {
   /** Ends statements that wait for a lock too long, where it is set. */
   lockWatch: LockWatch | undefined
+  /** All that works in the transaction that the connection is part of, where that is more than the connection. */
+  activity: Worker | undefined
   /** A statement has written rows since this was last set to false. */
   hasWritten = false
   /** Its session has what the next holder must not have: it is closed when it is given back. */
@@ -211,6 +214,11 @@ export class NodeConnection {
   /** Milliseconds since the last statement ended, or the last part of a stream came; 0 while a statement runs. */
   get idleMs(): number {
     return this.isBusy ? 0 : performance.now() - Math.max(this.lastUsed, this.session.lastAnswered)
+  }
+
+  /** As `idleMs`, for the whole transaction: a node that is quiet while another one works is not idle. */
+  get transactionIdleMs(): number {
+    return Math.min(this.idleMs, this.activity?.idleMs ?? Number.POSITIVE_INFINITY)
   }
 
   /** Why its holder can send nothing on it any more; undefined while that can. */

@@ -282,7 +282,7 @@ export class NodePool {
     idleLook.timer = setInterval(() => {
       for (const lease of this.leases) {
         const { connection } = lease
-        if (connection.inTransaction && connection.idleMs > transactionIdleMs) this.evict(lease, this.idle())
+        if (connection.inTransaction && connection.transactionIdleMs > transactionIdleMs) this.evict(lease, this.idle())
       }
       if (this.leases.size > 0) return
       clearInterval(idleLook.timer)

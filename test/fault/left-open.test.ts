@@ -1,6 +1,6 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import { Raw } from 'typeorm'
+import { In, Raw } from 'typeorm'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { ShardedDataSource, type ShardedDataSourceOptions } from '../../src/index'
 import { errorOf, Item, type OpenNodes, Setting, startTwoNodes, type TwoNodes, until } from './two-nodes'
@@ -109,6 +109,49 @@ describe('a transaction that is left open', () => {
     await open.dataSource.transaction(async (manager) => {
       await manager.findBy(Item, { id: Raw((column) => `${column} + length(pg_sleep(0.2)::text) >= 0`) })
     })
+  })
+
+  it('is idle when nothing is done on any of its nodes', async () => {
+    await start({ timeouts: { transactionIdleMs: 400 } })
+    await fill()
+    const pause = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds))
+    const slow = (id: number) => ({ value: () => `CASE WHEN id = ${id} AND pg_sleep(1) IS NULL THEN 1 ELSE 2 END` })
+    // One node is quiet while statements go to the other, and while one runs there.
+    await open.dataSource.transaction(async (manager) => {
+      await manager.update(Item, { id: 2 }, { value: 1 })
+      for (let count = 0; count < 8; count++) {
+        await manager.update(Item, { id: 1 }, { value: count })
+        await pause(150)
+      }
+      await manager.update(Item, { id: 1 }, slow(1))
+    })
+    // One operation whose part on one node takes longer.
+    expect((await items().update({ id: In([1, 2]) }, slow(1))).affected).toBe(2)
+    // A load gathers rows before it sends them; a stream in a transaction gives out those that it has in hand.
+    const given = async function* () {
+      for (const id of [100, 101, 102, 103, 104, 105]) {
+        await pause(150)
+        yield { id }
+      }
+    }
+    expect((await items().load(given())).rows).toBe(6)
+    const readSlowly = async (rows: AsyncIterable<unknown>): Promise<number> => {
+      let read = 0
+      for await (const _ of rows) if (++read <= 8) await pause(150)
+      return read
+    }
+    const order = { id: 'ASC' } as const
+    expect(
+      await open.dataSource.transaction(async (manager) =>
+        readSlowly(await manager.createQueryBuilder(Item, 'item').orderBy('item.id').stream()),
+      ),
+    ).toBe(5_016)
+    // Outside of a transaction a stream's reader has the bound of streams.
+    const iterator = await readOne(items().stream({ order }))
+    await pause(1_000)
+    let read = 1
+    while (!(await iterator.next()).done) read += 1
+    expect(read).toBe(5_016)
   })
 
   it('keeps others waiting for a connection no longer than connectTimeoutMS', async () => {

@@ -74,6 +74,7 @@ async function loadAtOnce({ context, rows, options, fuse, shards, nodes }: Load)
   })
   try {
     await runner.startTransaction()
+    runner.activity.add(load)
     try {
       fuse.check()
       // Not raced with the fuse: a node that opened after the rollback would stay open.
@@ -96,6 +97,7 @@ async function loadAtOnce({ context, rows, options, fuse, shards, nodes }: Load)
     }
     return load.report('end')
   } finally {
+    runner.activity.leave(load)
     if (!access.transaction) await runner.release()
   }
 }

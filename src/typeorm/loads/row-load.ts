@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { type ObjectLiteral, QueryFailedError } from 'typeorm'
 import { ShardedError } from '../../errors/sharded-error'
+import type { Worker } from '../../execution/activity'
 import type { Fuse } from '../../execution/fuse'
 import type { NodeConnection } from '../../execution/node-connection'
 import { isServerRefusal } from '../../execution/server-refusal'
@@ -79,10 +80,11 @@ function keyOfRow({ binding }: OperationContext, row: ObjectLiteral, ids: GivenI
  * The rows of one `load` on their way: placed, encoded and gathered here, while each node takes one COPY after the other.
  * What waits is bounded: some chunks a node, and what one chunk of each shard holds; the input is read no further until then.
  */
-export class RowLoad {
+export class RowLoad implements Worker {
   /** The row that was not to be sent, by its number in the input. */
   private rejected: number | undefined
   private count = 0
+  private lastTaken = performance.now()
   private readonly tallies = new Map<Shard, Tally>()
   private readonly lanes = new Map<string, LoadLane>()
   /** The connections in use, and how to watch each no more. */
@@ -122,6 +124,11 @@ export class RowLoad {
     } else {
       for await (const row of readUntil(rows, fuse)) await this.take(row, encode)
     }
+  }
+
+  /** Milliseconds since the input gave a row: rows are gathered for a while before they are sent. */
+  get idleMs(): number {
+    return performance.now() - this.lastTaken
   }
 
   /** Ends what still runs, and waits until every connection is at rest. */
@@ -211,6 +218,7 @@ export class RowLoad {
   }
 
   private async take(row: unknown, encode: RowEncoder): Promise<void> {
+    this.lastTaken = performance.now()
     if (this.context.binding.id) await this.giveId(row)
     for (const chunk of this.gather(row, encode)) await this.push(chunk)
     if (this.count % rowsInTurn === 0) await nextTurn()

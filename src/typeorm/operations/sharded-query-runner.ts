@@ -15,6 +15,7 @@ import { validateIsolationLevel } from 'typeorm/driver/validate-isolation-level'
 import type { ReadStream } from 'typeorm/platform/PlatformTools'
 import type { QueryResult } from 'typeorm/query-runner/QueryResult'
 import { ShardedError } from '../../errors/sharded-error'
+import { Activity } from '../../execution/activity'
 import type { Fuse } from '../../execution/fuse'
 import type { NodeConnection } from '../../execution/node-connection'
 import type { NodePool } from '../../execution/node-pool'
@@ -100,6 +101,7 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
   private readonly undone = new UndoLog()
   private readonly savepoints = new SavepointTurns()
   private readonly pending = new PendingWork()
+  readonly activity = new Activity()
   /** What the session was told, which every node of a transaction is told. */
   readonly script = new SessionScript()
   private readonly control = new SessionControl(this)
@@ -806,15 +808,22 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
     const opening = this.openPart(node)
     this.parts.set(node, opening)
     opening.then(
-      (part) => this.watchLocks(part),
+      (part) => this.join(part),
       () => this.parts.delete(node),
     )
     return opening
   }
 
-  /** Over several nodes no server sees who waits for whom. */
-  private watchLocks(part: NodePart): void {
+  private join(part: NodePart): void {
     this.opened.push(part)
+    const { connection } = part.transaction
+    connection.activity = this.activity
+    this.activity.add(connection)
+    this.watchLocks()
+  }
+
+  /** Over several nodes no server sees who waits for whom. */
+  private watchLocks(): void {
     if (this.opened.length < 2) return
     for (const { transaction } of this.opened) {
       transaction.connection.lockWatch = this.runtime().pool(transaction.node).lockWatch
@@ -868,6 +877,8 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
     for (const { transaction, isOwn } of parts) {
       const { connection } = transaction
       connection.lockWatch = undefined
+      connection.activity = undefined
+      this.activity.leave(connection)
       const broken = !connection.isAtRest
       transaction.release(broken)
       if (broken && isOwn) this.closeConnection()

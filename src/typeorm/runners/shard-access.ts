@@ -1,6 +1,7 @@
 import { type EntityManager, QueryFailedError } from 'typeorm'
 import { pushTo } from '../../collections/push-to'
 import { ShardedError } from '../../errors/sharded-error'
+import type { Worker } from '../../execution/activity'
 import { CursorGroup, defaultStreamIdleMs } from '../../execution/cursor-group'
 import type { Fuse } from '../../execution/fuse'
 import type { NodeConnection } from '../../execution/node-connection'
@@ -135,7 +136,7 @@ export class ShardAccess {
       inTransaction: this.transaction !== undefined,
       idleMs: this.runtime.limits.streamIdleMs ?? defaultStreamIdleMs,
       fuse: () => this.limits.streamFuse(limits),
-      enter: (fuse) => this.enterStreams([...new Set(statements.map((one) => one.node))], fuse),
+      enter: (fuse, reader) => this.enterStreams([...new Set(statements.map((one) => one.node))], fuse, reader),
       open: (node, fuse) => this.openHost(node, statements.find((one) => one.node === node)?.shards ?? [], fuse),
       unwrap,
     })
@@ -188,7 +189,7 @@ export class ShardAccess {
   }
 
   /** A stream's permits of all its nodes, or in a transaction its connections. */
-  private async enterStreams(nodes: readonly string[], fuse: Fuse): Promise<() => void> {
+  private async enterStreams(nodes: readonly string[], fuse: Fuse, reader: Worker): Promise<() => void> {
     if (!this.transaction) {
       const pools = nodes.map((node) => this.runtime.pool(node))
       return takePermits(
@@ -197,7 +198,9 @@ export class ShardAccess {
       )
     }
     await this.openNodes(nodes, fuse)
-    return () => undefined
+    const { activity } = this.transaction
+    activity.add(reader)
+    return () => activity.leave(reader)
   }
 
   /**
@@ -258,6 +261,8 @@ export class ShardAccess {
 
   private async openHost(node: string, shards: readonly string[], fuse: Fuse): Promise<CursorHost> {
     const { connection, release } = await this.hold(node, shards, fuse)
+    // The transaction is the stream's own, which has a bound of its own.
+    if (!this.transaction) connection.activity = neverIdle
     return { release, send: (statement, own) => this.send(connection, statement, own) }
   }
 
@@ -294,6 +299,8 @@ export class ShardAccess {
 }
 
 const nothing = (): void => undefined
+
+const neverIdle: Worker = Object.freeze({ idleMs: 0 })
 
 const onlyOf = (shards: readonly string[]): string | undefined => (shards.length === 1 ? shards[0] : undefined)
 

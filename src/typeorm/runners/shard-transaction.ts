@@ -1,5 +1,6 @@
 import type { EntityManager, QueryRunner } from 'typeorm'
 import type { QueryResult } from 'typeorm/query-runner/QueryResult'
+import type { Activity } from '../../execution/activity'
 import type { Fuse } from '../../execution/fuse'
 import type { NodeConnection } from '../../execution/node-connection'
 import type { Shard } from '../../topology/shard'
@@ -45,6 +46,8 @@ export interface ShardTransaction extends QueryRunner {
   atomically<T>(work: () => Promise<T>): Promise<T>
   /** What is to be undone in memory when the present level of the transaction, or one around it, rolls back. */
   onRollback(undo: () => void): void
+  /** What works in it. It is rolled back when nothing does for `timeouts.transactionIdleMs`. */
+  readonly activity: Activity
   /** What its operations are narrowed to. */
   readonly narrowing?: { readonly cacheScope: string | undefined } | undefined
 }
