@@ -1,13 +1,15 @@
-import { Column, Entity, In, MoreThan, PrimaryColumn } from 'typeorm'
+import { AfterLoad, Column, Entity, In, MoreThan, PrimaryColumn, VirtualColumn } from 'typeorm'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import {
   hash,
   maxPageSize,
   type Page,
   type PageOptions,
+  Sharded,
   ShardedDataSource,
   type ShardedDataSourceOptions,
   type ShardedEntityManager,
+  ShardKey,
   type StatementEvent,
 } from '../../src/index'
 import { Account, bank, Entry, ids, Setting, twelveAccounts } from '../parity/bank'
@@ -17,6 +19,8 @@ import type { FreshDatabases } from '../support/fresh-databases'
 const secret = 'sixteen bytes or more'
 const idsOf = (page: Page<{ id: string | number }>): number[] => page.rows.map(({ id }) => Number(id))
 
+const heard: string[] = []
+
 /** Unsharded. */
 @Entity()
 class Measure {
@@ -25,6 +29,30 @@ class Measure {
 
   @Column('double precision')
   value!: number
+
+  @AfterLoad()
+  loaded(): void {
+    heard.push(`measure ${this.id}`)
+  }
+}
+
+@Entity()
+@Sharded(hash({ shards: 4 }))
+class Level {
+  @PrimaryColumn('int')
+  id!: number
+
+  @ShardKey()
+  @Column('int')
+  tenant!: number
+
+  @VirtualColumn({ type: 'int', query: (alias) => `${alias}."id" * 2` })
+  twice!: number
+
+  @AfterLoad()
+  loaded(): void {
+    heard.push(`level ${this.id}`)
+  }
 }
 
 describe('findPage', () => {
@@ -38,7 +66,7 @@ describe('findPage', () => {
     const [a = '', b = ''] = databases.nodes
     const one = await new ShardedDataSource({
       type: 'postgres',
-      entities: [...bank.entities],
+      entities: [...bank.entities, Measure, Level],
       nodes: { a: { url: a }, b: { url: b } },
       groups: { account: { shards: hash({ shards: 4 }) } },
       cursors: { secret },
@@ -103,6 +131,23 @@ describe('findPage', () => {
       last: true,
     })
     expect([idsOf(all), all.hasPreviousPage]).toEqual([[12, 11, 10, 9, 8, 7, 6, 5, 4], false])
+  })
+
+  it('tells listeners of the rows of the page, and not of the one after it', async () => {
+    heard.length = 0
+    const measures = dataSource.getRepository(Measure)
+    await measures.clear()
+    await measures.insert([1, 2, 3].map((id) => ({ id, value: id })))
+    const levels = dataSource.getRepository(Level)
+    await levels.clear()
+    await levels.insert([1, 2, 3].map((id) => ({ id, tenant: id })))
+    expect(idsOf(await measures.findPage({ take: 2 }))).toEqual([1, 2])
+    // The column that a query computes has the page made by SQL.
+    expect(idsOf(await levels.findPage({ take: 2 }))).toEqual([1, 2])
+    expect(
+      idsOf(await levels.onShard(dataSource.locate(Level, 1).shard).findPage({ take: 2, where: { tenant: 1 } })),
+    ).toEqual([1])
+    expect(heard).toEqual(['measure 1', 'measure 2', 'level 1', 'level 2', 'level 1'])
   })
 
   it('orders by the primary key where nothing is asked, and works for unsharded entities', async () => {

@@ -5,7 +5,7 @@ import { ArmQueryBuilder } from '../find/arm-query-builder'
 import { Page } from '../find/page'
 import type { PageRequest } from '../find/page-options'
 import { selectKeys } from '../find/select-keys'
-import { entitiesOf, hydrateEach, keysOf, reloadEach } from '../hydration/hydrate'
+import { entitiesOf, entitiesOfRows, hydrateEach, keysOf, reloadEach } from '../hydration/hydrate'
 import { selectKeysOnly } from './key-columns'
 import { Keyset } from './keyset'
 import { newBuilder, planScatter, runScatter, type ScatterPlan, type ScatterScope } from './scatter-rows'
@@ -73,13 +73,11 @@ export async function pageOfOne(
 ): Promise<Page<ObjectLiteral>> {
   const { find, keyset, strip, isReloaded, builder } = planOfOne(manager.dataSource, metadata, { options, work })
   if (manager.queryRunner) builder.setQueryRunner(manager.queryRunner)
-  if (!isReloaded) {
-    const { raw, entities } = await builder.getRawAndEntities<Row>()
-    return pageFrom({ rows: raw, entities }, { keyset, strip, ...work })
-  }
   const rows = await builder.getRawMany<Row>()
   const wanted = rows.slice(0, work.request.take)
-  const entities = await entitiesOf(manager, metadata, { options: find, keys: keysOf(builder, wanted) })
+  const entities = isReloaded
+    ? await entitiesOf(manager, metadata, { options: find, keys: keysOf(builder, wanted) })
+    : await entitiesOfRows(manager, builder, wanted)
   return pageFrom({ rows, entities }, { keyset, strip, ...work })
 }
 
