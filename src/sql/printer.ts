@@ -6,6 +6,7 @@ import type {
   NullTest,
   RangeTableFunc,
   SelectStmt,
+  TypeName,
   WindowDef,
 } from '@pgsql/types'
 import { Deparser } from 'pgsql-deparser'
@@ -63,6 +64,19 @@ export class Printer extends Deparser {
     return `${printJsonTable(table, this.jsonParts(context))}${alias ?? ''}`
   }
 
+  /** It writes the names of types as words of SQL, which say another type: `bit` is bit(1), and `pg_catalog.bit` any bits. */
+  override TypeName(type: TypeName, context: Context): string {
+    const names = (type.names ?? []).map((name) => ('String' in name ? (name.String.sval ?? '') : ''))
+    const [name = ''] = names.slice(-1)
+    const isWord = names.length === 1 ? typeWords.has(name) : names[0] === 'pg_catalog' && bitTypes.has(name)
+    if (!isWord || type.typmods?.length || type.setof) return super.TypeName(type, context)
+    const bounds = (type.arrayBounds ?? []).map((bound) => {
+      const size = 'Integer' in bound ? (bound.Integer.ival ?? 0) : -1
+      return size < 0 ? '[]' : `[${size}]`
+    })
+    return [...names.slice(0, -1), quoted(name)].join('.') + bounds.join('')
+  }
+
   private jsonParts(context: Context): JsonParts {
     return {
       expression: (node) => this.visit(node, context),
@@ -80,6 +94,31 @@ export class Printer extends Deparser {
     return super.formatOverClause(withQuotedNames(over), context)
   }
 }
+
+/** Types of other names, or of another length, when they are written without quotes. */
+const typeWords: ReadonlySet<string> = new Set([
+  'bigint',
+  'bit',
+  'boolean',
+  'character',
+  'dec',
+  'decimal',
+  'float',
+  'int',
+  'integer',
+  'interval',
+  'json',
+  'national',
+  'nchar',
+  'numeric',
+  'real',
+  'smallint',
+  'time',
+  'timestamp',
+  'varchar',
+])
+
+const bitTypes: ReadonlySet<string> = new Set(['bit', 'varbit'])
 
 const withQuotedNames = ({ name, refname, ...rest }: WindowDef): WindowDef => ({
   ...rest,

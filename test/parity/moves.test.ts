@@ -52,6 +52,15 @@ class Crate {
   @Column('bytea', { nullable: true })
   seal!: Buffer | null
 
+  @Column({ type: 'bit', length: 3, nullable: true })
+  bits!: string | null
+
+  @Column('bit varying', { nullable: true })
+  mask!: string | null
+
+  @Column({ type: 'bit', length: 2, array: true, nullable: true })
+  pairs!: string[] | null
+
   @Column('enum', { enum: ['new', 'used'], default: 'new' })
   state!: 'new' | 'used'
 
@@ -120,13 +129,16 @@ const crate = (id: number, depot: number): Partial<Crate> => ({
   content: { a: [1, null, 'é"\\'], b: null },
   tags: ['a,b', '{"x"}', 'NULL', ''],
   seal: Buffer.from([0, 255, 92, 39]),
+  bits: '101',
+  mask: '0011',
+  pairs: ['10', '01'],
   state: 'used',
   code: 'ab',
 })
 
 const all = (dataSource: DataSource) =>
   dataSource.query(
-    'SELECT id, depot, label, weight, "packedAt"::text, content::text, tags::text, seal::text, state::text, code, doubled, version FROM crate ORDER BY id',
+    'SELECT id, depot, label, weight, "packedAt"::text, content::text, tags::text, seal::text, bits::text, mask::text, pairs::text, state::text, code, doubled, version FROM crate ORDER BY id',
   )
 
 describe('moving a row to another shard key', () => {
@@ -152,6 +164,9 @@ describe('moving a row to another shard key', () => {
           content: '{"a": [1, null, "é\\"\\\\"], "b": null}',
           tags: '{"a,b","{\\"x\\"}","NULL",""}',
           seal: '\\x00ff5c27',
+          bits: '101',
+          mask: '0011',
+          pairs: '{10,01}',
           state: 'used',
           code: 'ab  ',
           doubled: 20 * depot,
