@@ -421,8 +421,8 @@ export const errorCatalogue = Object.freeze({
     'Read details.report for what each shard holds, and details.row for the row that is named; load the same rows again with resume: true.',
   ),
   DUPLICATE_PRIMARY_KEY: entry(
-    'The primary key already exists on another shard; writing would make a second row.',
-    'Load the entity and save the loaded one, or use the shard key it was stored under.',
+    'A row with this primary key is on another shard: a write here would make a second row, or miss that one.',
+    'Load the entity and write the loaded one, or use the shard key it was stored under.',
   ),
 } satisfies Record<string, CatalogueEntry>)
 

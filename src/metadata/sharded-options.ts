@@ -26,9 +26,9 @@ export interface ShardedOptions {
   /** Says that unique constraints without the shard key are meant to hold inside each shard only. Default false. */
   readonly perShardUnique?: boolean
   /**
-   * Whether `save` of an object that was never loaded asks the other shards for its primary key, where the primary key
-   * does not contain the shard key. Default true: one more statement a node. With false, saving a stale object under
-   * another shard key makes a second row.
+   * Whether `save`, `remove`, `softRemove` and `recover` of an object that was never loaded ask all shards for its primary key,
+   * where the primary key does not contain the shard key. Default true: one more statement a node. With false, saving an object
+   * with another shard key than its row's makes a second row, and removing it finds none.
    */
   readonly primaryKeyCheck?: boolean
   /**

@@ -47,7 +47,6 @@ import { canonicalValue, type EntityBinding, shardOfKey } from '../binding/entit
 import { IdMakers } from '../binding/id-makers'
 import { bindLookups } from '../binding/lookups'
 import { Origins } from '../binding/origins'
-import { primaryKeyText } from '../binding/primary-key-text'
 import { slotColumnsOf } from '../binding/slot-columns'
 import { buildTableCatalog } from '../binding/table-catalog'
 import { tableKeys } from '../binding/table-keys'
@@ -56,7 +55,7 @@ import { LookupAdministration } from '../lookups/lookup-administration'
 import type { BuildLookupsOptions, LookupReport } from '../lookups/lookup-maintenance'
 import { createBuilder, type ShardedSelectQueryBuilder } from '../operations/sharded-query-builders'
 import { ShardedQueryRunner } from '../operations/sharded-query-runner'
-import { locateRows } from '../reads/locate-rows'
+import { locateRow } from '../reads/locate-rows'
 import { type PlacementReport, type VerifyPlacementOptions, verifyPlacement } from '../reads/verify-placement'
 import { KeyGuard } from '../runners/key-guard'
 import { pgFacade, shardBinder } from '../runners/pg-facade'
@@ -535,8 +534,8 @@ export class ShardedDataSource extends DataSource {
         bindingOf: (target) => bindings.get(target),
         isLoaded: (entity) => origins.of(entity) !== undefined,
         locate: async (binding, entity, transaction) => {
-          const located = await locateRows(new ShardAccess(this.runtime, transaction), binding, [entity])
-          return located.get(primaryKeyText(binding.metadata, entity))?.shard
+          const located = await locateRow(new ShardAccess(this.runtime, transaction), binding, entity)
+          return located?.shard
         },
       }),
       words: new StatementWords(

@@ -4,11 +4,10 @@ import { keyText } from '../../routing/route'
 import type { Shard } from '../../topology/shard'
 import { canonicalValue, type EntityBinding, keyOf, shardOfKey } from '../binding/entity-binding'
 import { loadedRelation } from '../binding/loaded-relation'
-import { primaryKeyText } from '../binding/primary-key-text'
 import { refuseMovedId } from '../binding/refuse-moved-id'
 import { setKey } from '../binding/set-key'
 import { keyValues } from '../find/with-key'
-import { locateRows } from '../reads/locate-rows'
+import { locateRow } from '../reads/locate-rows'
 import { inSavepoint } from '../runners/in-transaction'
 import type { ShardAccess } from '../runners/shard-access'
 import type { ShardTransaction } from '../runners/shard-transaction'
@@ -76,9 +75,7 @@ async function moveOnce(
     if (updated?.affected) return
     undo()
   }
-  const located = binding.entity.primaryKeyHoldsShardKey
-    ? undefined
-    : (await locateRows(access, binding, [entity])).get(primaryKeyText(metadata, entity))
+  const located = binding.entity.primaryKeyHoldsShardKey ? undefined : await locateRow(access, binding, entity)
   if (!located || located.shard === from || rounds <= 1)
     throw new EntityNotFoundError(metadata.target, metadata.getEntityIdMap(entity))
   await moveOnce(context, transaction, { ...move, from: located.shard, before: located.key ?? before }, rounds - 1)
@@ -143,13 +140,14 @@ function relatedOf(
 async function placeOf(context: OperationContext, access: ShardAccess, entity: ObjectLiteral): Promise<Shard> {
   const { binding } = context
   const { metadata } = binding
-  if (!metadata.hasId(entity)) throw new EntityNotFoundError(metadata.target, metadata.getEntityIdMap(entity))
+  if (!metadata.hasId(entity))
+    throw new EntityNotFoundError(metadata.target, metadata.getEntityIdMap(entity))
   const origin = access.runtime.origins.of(entity)
   if (origin) return origin.shard
   const key = keyOf(binding, entity)
   if (key) return shardOfKey(binding, key)
   checkWidth(context, { name: 'move', writes: true }, binding.shards.length)
-  const located = (await locateRows(access, binding, [entity])).get(primaryKeyText(metadata, entity))
+  const located = await locateRow(access, binding, entity)
   if (located) return located.shard
   throw new EntityNotFoundError(metadata.target, metadata.getEntityIdMap(entity))
 }

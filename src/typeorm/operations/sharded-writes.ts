@@ -19,11 +19,10 @@ import { type EntityBinding, keyOf, requireKey, shardOfKey } from '../binding/en
 import { checkIdSlot } from '../binding/entity-ids'
 import { GivenIds, whenReserved } from '../binding/given-ids'
 import { changesKey, refuseKeyChange } from '../binding/pinned-key'
-import { primaryKeyText } from '../binding/primary-key-text'
 import { findPredicate } from '../find/find-predicate'
 import { conditionReadsTables, valuesReadTables } from '../find/own-sql'
 import { fillKey, keyValues, withKeyPredicate } from '../find/with-key'
-import { locateRows } from '../reads/locate-rows'
+import { locateRow } from '../reads/locate-rows'
 import { showingIn } from '../runners/guarded-broadcaster'
 import { inSavepoint, inTransaction } from '../runners/in-transaction'
 import { mergeDeleteResults, mergeInsertResults, mergeUpdateResults } from '../runners/merge-results'
@@ -526,9 +525,16 @@ async function persistPlaced(
   for (const [shard, list] of groups) {
     for (const entity of list) {
       if (mode === 'remove') access.runtime.origins.forget(entity)
-      else access.runtime.origins.remember(binding, entity, shard)
+      else if (mode === 'save' || isAtHome(binding, entity, shard))
+        access.runtime.origins.remember(binding, entity, shard)
     }
   }
+}
+
+/** False of an object with another shard key than its row's: it does not stand for that row when it is saved. */
+function isAtHome(binding: EntityBinding, entity: ObjectLiteral, shard: Shard): boolean {
+  const key = keyOf(binding, entity)
+  return !key || shardOfKey(binding, key).name === shard.name
 }
 
 /** Rows of a shard that TypeORM is not to see as they are. */
@@ -582,7 +588,7 @@ export async function preload(context: OperationContext, like: ObjectLiteral): P
   const found = key && (await load(shardOfKey(binding, key)))
   if (found || (key && (binding.entity.primaryKeyHoldsShardKey || !binding.entity.primaryKeyCheck))) return found
   if (!key) checkWidth(context, { name: 'preload', writes: false }, binding.shards.length)
-  const located = (await locateRows(access, binding, [like])).get(primaryKeyText(metadata, like))
+  const located = await locateRow(access, binding, like)
   return located && load(located.shard)
 }
 

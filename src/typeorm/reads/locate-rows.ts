@@ -1,6 +1,7 @@
 import type { EntityMetadata, ObjectLiteral } from 'typeorm'
 import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata'
 import { RawSqlResultsToEntityTransformer } from 'typeorm/query-builder/transformer/RawSqlResultsToEntityTransformer'
+import { pushTo } from '../../collections/push-to'
 import { armTag } from '../../planning/bind-shard-names'
 import { buildNodeStatements, type ScatterArm } from '../../planning/scatter-statement'
 import type { Shard } from '../../topology/shard'
@@ -27,18 +28,28 @@ export interface Located {
  * tell their shards, only those are asked.
  * Rows that were soft-deleted count too.
  *
- * @returns by the text of the primary key; of a key on several shards, the first
+ * @returns by the text of the primary key; of a key on several shards, all of them
  */
 export async function locateRows(
   access: ShardAccess,
   binding: EntityBinding,
   objects: readonly ObjectLiteral[],
-): Promise<ReadonlyMap<string, Located>> {
-  const found = new Map<string, Located>()
+): Promise<ReadonlyMap<string, readonly Located[]>> {
+  const found = new Map<string, Located[]>()
   for (let start = 0; start < objects.length; start += chunkSize) {
     await locateChunk(access, binding, objects.slice(start, start + chunkSize), found)
   }
   return found
+}
+
+/** As `locateRows`, for one object; of a key on several shards, any of them. */
+export async function locateRow(
+  access: ShardAccess,
+  binding: EntityBinding,
+  object: ObjectLiteral,
+): Promise<Located | undefined> {
+  const located = await locateRows(access, binding, [object])
+  return located.get(primaryKeyText(binding.metadata, object))?.[0]
 }
 
 /** The shards that can hold rows of these objects: all, but where every id tells its own. */
@@ -68,7 +79,7 @@ async function locateChunk(
   access: ShardAccess,
   binding: EntityBinding,
   objects: readonly ObjectLiteral[],
-  found: Map<string, Located>,
+  found: Map<string, Located[]>,
 ): Promise<void> {
   const { metadata } = binding
   const shards = candidates(binding, objects)
@@ -108,8 +119,7 @@ async function locateChunk(
       expressionMap.mainAlias,
     )
     if (!entity) continue
-    const text = primaryKeyText(metadata, entity)
-    if (!found.has(text))
-      found.set(text, { shard: shardAt(binding, Number(row['__arm'])), key: keyOf(binding, entity) })
+    const place = { shard: shardAt(binding, Number(row['__arm'])), key: keyOf(binding, entity) }
+    pushTo(found, primaryKeyText(metadata, entity), place)
   }
 }

@@ -8,7 +8,7 @@ import { checkIdSlot, shardsOfObject, slotOfObject } from '../binding/entity-ids
 import { type GivenIds, whenReserved } from '../binding/given-ids'
 import type { Origin } from '../binding/origins'
 import { primaryKeyText } from '../binding/primary-key-text'
-import { locateRows } from '../reads/locate-rows'
+import { type Located, locateRows } from '../reads/locate-rows'
 import type { ShardAccess } from '../runners/shard-access'
 import type { RowMove } from './carry-row'
 import { type BindingOf, type GraphNode, type KeyedNode, type PersistMode, walkGraph } from './entity-graph'
@@ -34,9 +34,9 @@ export interface PlaceOptions {
 }
 
 /**
- * Finds the shard of each entity to be saved or removed: the one it came from, else that of its shard key, else (a
- * partial object with a primary key) the one that holds its row. Refuses a changed shard key and, by `primaryKeyCheck`,
- * an object whose primary key lives under another shard key.
+ * Finds the shard of each entity to be saved or removed: the one it came from, else the one that holds the row of its primary
+ * key, else that of its shard key. With `primaryKeyCheck: false` an object that has its shard key is not looked up.
+ * Refuses a changed shard key, and an object that is to be written on another shard than its row's.
  *
  * @throws ShardedError KEY_MISSING, KEY_INVALID, KEY_NOT_OWNED, KEY_CHANGED, KEY_CONFLICT, CROSS_SHARD_RELATION,
  *   DUPLICATE_PRIMARY_KEY, ID_OF_ANOTHER_SLOT and what making ids throws
@@ -49,16 +49,16 @@ export async function placeEntities(
 ): Promise<readonly PlacedEntity[]> {
   const shards: (Shard | undefined)[] = []
   const moves: (readonly RowMove[])[] = []
-  const unplaced: ObjectLiteral[] = []
-  const unchecked: KeyedNode[] = []
+  const lookedUp = new Map<ObjectLiteral, EntityBinding>()
   const { mode, bindingOf, given } = options
   const graphs = await whenReserved(() => entities.map((entity) => walkGraph(binding, entity, mode, bindingOf, given)))
   for (const [index, entity] of entities.entries()) {
     const changed: RowMove[] = []
-    for (const node of mode === 'save' ? (graphs[index] ?? []) : []) {
+    for (const node of graphs[index] ?? []) {
       const origin = access.runtime.origins.of(node.entity)
+      if (needsLookup(node, origin, options)) lookedUp.set(node.entity, node.binding)
+      if (mode !== 'save') continue
       changed.push(...moveOf(node, origin))
-      if (needsCheck(node, origin, options)) unchecked.push(node)
       if (node.key && !origin) checkIdSlot(node.binding, node.entity, node.key)
       given.expect(node.binding, node.entity)
     }
@@ -68,23 +68,28 @@ export async function placeEntities(
       ? shardOfKey(binding, requireKey(binding, entity, 'save'))
       : placeOf(access, binding, entity, options)
     shards.push(shard)
-    if (!shard) unplaced.push(entity)
+    if (!shard) lookedUp.set(entity, binding)
   }
   refuseTwins(moves.flat(), graphs.flat())
-  if (unplaced.length > 0) options.onScatter()
-  const located = await locateRows(access, binding, unplaced)
-  await checkPrimaryKeys(access, unchecked)
+  if (shards.includes(undefined)) options.onScatter()
+  const located = await locateObjects(access, lookedUp)
   return entities.flatMap((entity, index): PlacedEntity[] => {
-    const shard = shards[index] ?? located.get(primaryKeyText(binding.metadata, entity))?.shard
     const own = moves[index] ?? []
     const graph = graphs[index] ?? []
-    if (shard) return [{ entity, shard, graph, ...(own.length > 0 && { moves: own }) }]
-    if (options.mode === 'save') requireKey(binding, entity, options.mode)
+    const wanted = shards[index]
+    const found = access.runtime.origins.of(entity) ? undefined : rowOn(wanted, located.get(entity))
+    if (mode === 'save' && !wanted && !found) requireKey(binding, entity, mode)
     // TypeORM removes a row that is not there without complaint: any shard says so.
-    const [first] = binding.shards
-    return first ? [{ entity, shard: first, graph }] : []
+    const shard = found?.shard ?? wanted ?? binding.shards[0]
+    if (!shard) return []
+    for (const node of graph) checkRow(node, rowOn(shard, located.get(node.entity)), shard, mode)
+    return [{ entity, shard, graph, ...(own.length > 0 && { moves: own }) }]
   })
 }
+
+/** Of rows with one primary key, the one on a shard, or else the first. */
+const rowOn = (shard: Shard | undefined, rows: readonly Located[] = []): Located | undefined =>
+  rows.find((row) => row.shard.name === shard?.name) ?? rows[0]
 
 /** An object for a row that another object of the call moves would be placed by where the row was, and make a second one. */
 function refuseTwins(moves: readonly RowMove[], nodes: readonly GraphNode[]): void {
@@ -161,36 +166,50 @@ function moveOf({ binding, entity }: GraphNode, origin: Origin | undefined): rea
 const savesMove = ({ entity, keyColumns }: EntityBinding): boolean =>
   !entity.primaryKeyHoldsShardKey && keyColumns.every(({ isUpdate }) => isUpdate)
 
-function needsCheck(
+/** Whether the row of an object may be on another shard than its shard key says, or what it hangs on. */
+function needsLookup(
   { binding, entity, key }: KeyedNode,
   origin: Origin | undefined,
-  { listeners }: PlaceOptions,
+  { mode, listeners }: PlaceOptions,
 ): boolean {
   if (binding.entity.primaryKeyHoldsShardKey || !binding.metadata.hasId(entity)) return false
-  if (key === undefined) return false
-  if (origin) return !listeners && origin.key.some((part) => part === undefined)
-  // An id that carries the slot of the key is on no other shard.
-  if (slotOfObject(binding, entity) !== undefined) return false
+  if (origin) return mode === 'save' && !listeners && origin.key.some((part) => part === undefined)
+  // An id that carries the slot of the key, as a save demands, is on no other shard.
+  if (mode === 'save' && key && slotOfObject(binding, entity) !== undefined) return false
   return binding.entity.primaryKeyCheck
 }
 
-async function checkPrimaryKeys(access: ShardAccess, nodes: readonly KeyedNode[]): Promise<void> {
-  const byBinding = new Map<EntityBinding, KeyedNode[]>()
-  for (const node of nodes) pushTo(byBinding, node.binding, node)
+/** The rows that have the primary keys of these objects, by the object. */
+async function locateObjects(
+  access: ShardAccess,
+  objects: ReadonlyMap<ObjectLiteral, EntityBinding>,
+): Promise<ReadonlyMap<ObjectLiteral, readonly Located[]>> {
+  const byBinding = new Map<EntityBinding, ObjectLiteral[]>()
+  for (const [object, binding] of objects) pushTo(byBinding, binding, object)
+  const found = new Map<ObjectLiteral, readonly Located[]>()
   for (const [binding, own] of byBinding) {
-    const located = await locateRows(
-      access,
-      binding,
-      own.map((node) => node.entity),
-    )
-    for (const { entity, key } of own) {
-      const found = located.get(primaryKeyText(binding.metadata, entity))
-      if (!found?.key || !key || found.key.every((part, index) => part === key[index])) continue
-      throw new ShardedError(
-        'DUPLICATE_PRIMARY_KEY',
-        `${binding.entity.name} with this primary key has ${keyText(binding.entity)} = ${found.key.join(', ')} on shard ${found.shard.name}, not ${key.join(', ')}.`,
-        { details: { entity: binding.entity.name, shard: found.shard.name, key: found.key, given: key } },
-      )
-    }
+    const located = await locateRows(access, binding, own)
+    for (const object of own) found.set(object, located.get(primaryKeyText(binding.metadata, object)) ?? [])
   }
+  return found
+}
+
+/**
+ * Sees that TypeORM meets the row of an object on the shard where it writes the object. Keys are compared as JavaScript has them,
+ * of the row too: that may be less exact than what is stored (a Date has no microseconds), and is what TypeORM compares.
+ *
+ * @throws ShardedError DUPLICATE_PRIMARY_KEY
+ */
+function checkRow({ binding, key }: KeyedNode, row: Located | undefined, shard: Shard, mode: PersistMode): void {
+  if (!row) return
+  const isHere = row.shard.name === shard.name
+  const isSameKey = !row.key || !key || row.key.every((part, index) => part === key[index])
+  if (isHere && (isSameKey || mode !== 'save')) return
+  const { name } = binding.entity
+  const given = isSameKey ? `not ${shard.name}` : `not ${key?.join(', ')}`
+  throw new ShardedError(
+    'DUPLICATE_PRIMARY_KEY',
+    `${name} with this primary key has ${keyText(binding.entity)} = ${row.key?.join(', ')} on shard ${row.shard.name}, ${given}.`,
+    { details: { entity: name, shard: row.shard.name, key: row.key, given: key } },
+  )
 }

@@ -1,7 +1,7 @@
 import { ShardedError } from '../../errors/sharded-error'
 import type { Shard } from '../../topology/shard'
 import { primaryKeyText } from '../binding/primary-key-text'
-import { locateRows } from '../reads/locate-rows'
+import { locateRow } from '../reads/locate-rows'
 import type { ShardAccess } from '../runners/shard-access'
 import type { ShardTransaction } from '../runners/shard-transaction'
 import type { ShownRow } from '../runners/shown-row'
@@ -36,7 +36,7 @@ async function follow(
 ): Promise<void> {
   if (await carryRow(transaction, move, { children: false })) return
   const { binding, entity } = move
-  const located = (await locateRows(access, binding, [entity])).get(primaryKeyText(binding.metadata, entity))
+  const located = await locateRow(access, binding, entity)
   if (!located) return
   if (rounds > 1) return follow(access, transaction, { ...move, from: located.shard }, rounds - 1)
   throw new ShardedError('ROW_MOVED', `A row of ${binding.entity.name} was moved while it was saved.`, {
