@@ -58,11 +58,21 @@ class Part extends Thing {
   owned!: Relation<Owned>
 }
 
+/** Its primary key may be an empty text. */
+@Entity()
+@Sharded(hash({ shards: 16 }))
+class Named {
+  @PrimaryColumn('text') id!: string
+  @ShardKey() @Column('int') key!: number
+  @Column('text', { default: '' }) note!: string
+  @DeleteDateColumn() gone!: Date | null
+}
+
 const ids = [1, 2, 3, 4, 5, 6, 7, 8]
 
 describe('objects that were never loaded', () => {
-  const entities = [Moment, Amount, Owned, Part]
-  onEveryTarget({ entities, groups: ['moment', 'amount', 'owned'] }, (target) => {
+  const entities = [Moment, Amount, Owned, Part, Named]
+  onEveryTarget({ entities, groups: ['moment', 'amount', 'owned', 'named'] }, (target) => {
     describe.each([
       ['microseconds in a Date', Moment, (id: number) => `2024-01-01 00:00:00.${123450 + id}+00`],
       ['digits in a number', Amount, (id: number) => `${id}.10000000000000000000001`],
@@ -154,6 +164,27 @@ describe('objects that were never loaded', () => {
         const home = dataSource.locate(Owned, key).shard
         return [...Array(100).keys()].find((other) => dataSource.locate(Owned, other).shard !== home)
       }
+    })
+
+    it('may have an empty text in the primary key', async () => {
+      const named = () => target.dataSource.getRepository(Named)
+      await named().insert([
+        { id: '', key: 3 },
+        { id: 'a', key: 4 },
+      ])
+      expect(await named().preload({ id: '', note: 'p' })).toMatchObject({ key: 3, note: 'p' })
+      expect(await named().preload({ id: '', key: 3, note: 'p' })).toMatchObject({ key: 3, note: 'p' })
+      await named().save({ id: '', note: 's' })
+      expect(await named().find({ order: { id: 'ASC' } })).toMatchObject([
+        { id: '', key: 3, note: 's' },
+        { id: 'a', key: 4, note: '' },
+      ])
+      await named().softRemove({ id: '' })
+      expect(await named().count()).toBe(1)
+      await named().recover({ id: '' })
+      expect(await named().count()).toBe(2)
+      await named().remove({ id: '' } as Named)
+      expect(await named().find()).toMatchObject([{ id: 'a' }])
     })
   })
 })

@@ -245,7 +245,7 @@ export class RowLoad implements Worker {
     const { context } = this
     const { binding } = context
     checkRow(context, row)
-    if (this.settings.options.resume && !binding.metadata.hasId(row)) throw withoutId(binding.entity.name)
+    if (this.settings.options.resume && !binding.metadata.hasAllPrimaryKeys(row)) throw withoutId(binding.entity.name)
     const key = keyOfRow(context, row, new GivenIds())
     const shard = shardOfKey(binding, key)
     checkHintedPlace(context, shard)

@@ -140,7 +140,7 @@ function relatedOf(
 async function placeOf(context: OperationContext, access: ShardAccess, entity: ObjectLiteral): Promise<Shard> {
   const { binding } = context
   const { metadata } = binding
-  if (!metadata.hasId(entity))
+  if (!metadata.hasAllPrimaryKeys(entity))
     throw new EntityNotFoundError(metadata.target, metadata.getEntityIdMap(entity))
   const origin = access.runtime.origins.of(entity)
   if (origin) return origin.shard

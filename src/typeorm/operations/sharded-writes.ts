@@ -573,7 +573,7 @@ export async function preload(context: OperationContext, like: ObjectLiteral): P
   const { metadata } = binding
   const [first] = binding.shards
   // Without a primary key TypeORM refuses, before it asks any database.
-  if (first && !metadata.hasId(like))
+  if (first && !metadata.hasAllPrimaryKeys(like))
     return access.onShard(first, (manager) => manager.preload(metadata.target as never, like as never))
   const load = (shard: Shard) =>
     access.onShard(shard, async (manager) => {

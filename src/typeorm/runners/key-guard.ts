@@ -64,7 +64,7 @@ export class KeyGuard {
   isStale(metadata: EntityMetadata, entity: ObjectLiteral): boolean {
     const binding = this.bindingOf(metadata.target)
     if (!binding?.entity.primaryKeyCheck || binding.entity.primaryKeyHoldsShardKey) return false
-    return this.rows.isLoaded(entity) && metadata.hasId(entity)
+    return this.rows.isLoaded(entity) && metadata.hasAllPrimaryKeys(entity)
   }
 
   /** Whether rows of an entity come and go while it is saved, so that an update has to hold on to its row first. */

@@ -118,7 +118,7 @@ export function generateKey(binding: EntityBinding, entity: ObjectLiteral, given
   for (const column of keyColumns) {
     if (!column.isGenerated || column.generationStrategy !== 'uuid' || column.getEntityValue(entity) !== undefined)
       continue
-    if (!column.isPrimary && metadata.hasId(entity)) continue
+    if (!column.isPrimary && metadata.hasAllPrimaryKeys(entity)) continue
     given.giveUuid(column, entity)
   }
 }

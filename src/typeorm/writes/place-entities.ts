@@ -98,7 +98,7 @@ function refuseTwins(moves: readonly RowMove[], nodes: readonly GraphNode[]): vo
     `${binding.entity.name} ${primaryKeyText(binding.metadata, entity)}`
   const moved = new Map(moves.map((move) => [textOf(move), move]))
   for (const node of nodes) {
-    const move = node.binding.metadata.hasId(node.entity) ? moved.get(textOf(node)) : undefined
+    const move = node.binding.metadata.hasAllPrimaryKeys(node.entity) ? moved.get(textOf(node)) : undefined
     if (!move || move.entity === node.entity) continue
     const { entity, metadata } = node.binding
     throw new ShardedError(
@@ -125,7 +125,7 @@ function placeOf(
   if (origin) return origin.shard
   const [byId, another] = shardsOfObject(binding, entity) ?? []
   if (byId && !another) return byId
-  if (binding.metadata.hasId(entity)) return undefined
+  if (binding.metadata.hasAllPrimaryKeys(entity)) return undefined
   requireKey(binding, entity, mode)
   return undefined
 }
@@ -172,7 +172,7 @@ function needsLookup(
   origin: Origin | undefined,
   { mode, listeners }: PlaceOptions,
 ): boolean {
-  if (binding.entity.primaryKeyHoldsShardKey || !binding.metadata.hasId(entity)) return false
+  if (binding.entity.primaryKeyHoldsShardKey || !binding.metadata.hasAllPrimaryKeys(entity)) return false
   if (origin) return mode === 'save' && !listeners && origin.key.some((part) => part === undefined)
   // An id that carries the slot of the key, as a save demands, is on no other shard.
   if (mode === 'save' && key && slotOfObject(binding, entity) !== undefined) return false
