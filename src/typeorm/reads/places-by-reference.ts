@@ -4,8 +4,8 @@ import { ShardedError } from '../../errors/sharded-error'
 import { armTag, placeholderSchema } from '../../planning/bind-shard-names'
 import { buildNodeStatements } from '../../planning/scatter-statement'
 import { knownValue } from '../../routing/known-value'
-import { storedValue } from '../../routing/stored-value'
 import type { Reference, ShardedTable } from '../../routing/table-catalog'
+import { valueToFind } from '../../routing/value-to-find'
 import { quoted } from '../../values/quoted'
 import type { ShardAccess } from '../runners/shard-access'
 import { maxArms } from './scatter-rows'
@@ -77,7 +77,7 @@ function valueIn(table: ShardedTable, { inserted, row }: InsertedRow, name: stri
   const { columns, rows, values } = inserted
   const node = rows[row]?.[columns.indexOf(name)]
   const known = node && knownValue(node, { parameter: (number) => values[number - 1] })
-  return known && storedValue(table, name, known)
+  return known && valueToFind(table, name, known)
 }
 
 function referredBy(

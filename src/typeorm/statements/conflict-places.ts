@@ -4,8 +4,8 @@ import { buildNodeStatements } from '../../planning/scatter-statement'
 import type { ConflictTarget } from '../../routing/conflict-target'
 import { knownValue } from '../../routing/known-value'
 import { keyText } from '../../routing/route'
-import { storedValue } from '../../routing/stored-value'
 import type { ShardedTable } from '../../routing/table-catalog'
+import { valueToFind } from '../../routing/value-to-find'
 import type { Shard } from '../../topology/shard'
 import { quoted } from '../../values/quoted'
 import type { InsertedRows } from '../reads/places-by-reference'
@@ -88,7 +88,7 @@ function lookedUp({ table, inserted, isMade, places }: ConflictingInsert, row: n
       const value = knownValue(node, { parameter: (number) => values[number - 1] })
       if (!value) throw unsupported(table, `whose ${name} is an expression`)
       if (value.value === null || value.value === undefined) return undefined
-      found.push(storedValue(table, name, value))
+      found.push(valueToFind(table, name, value))
     }
     return found
   }
