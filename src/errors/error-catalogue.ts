@@ -98,8 +98,8 @@ export const errorCatalogue = Object.freeze({
     'Set it with SET LOCAL or set_config(…, true) in the transaction that needs it, to a value that every node takes.',
   ),
   PLAN_STALE: entry(
-    'A prepared statement is of the tables and types that it was planned for, and of its session; the server has ended the transaction instead.',
-    'Roll back and repeat the transaction: statements are planned anew from now on.',
+    'A prepared statement, or a plan over shards, is of the tables and types that it was made for, and of its session; they have changed, or differ between shards.',
+    'Repeat the transaction, or the call: statements are planned anew from now on. While shards are altered one after the other, wait until all are.',
     'retryable',
     'no-writes',
   ),

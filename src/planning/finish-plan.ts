@@ -23,9 +23,11 @@ import { type AggregateNode, withParts } from './aggregate-parts'
 import { isConstantLink } from './constant-link'
 import { type PartialAggregate, partialAggregate } from './partial-aggregate'
 import { type ArmTemplate, constantOutput, expandedTargets, sortTerm } from './rows-plan'
-import { refuseNameless, type ShippedRows, shippedText, withShippedRows } from './shipped-rows'
+import type { HeldTable } from './schema-check'
+import { refuseNameless, type ShippedRows, withShippedRows } from './shipped-rows'
 import type { ValueType } from './sort-form'
 import { type Template, templateOf } from './statement-template'
+import { textOutputs } from './text-query'
 
 /**
  * A query that PostgreSQL finishes on one node: the shards give partial rows, which go back to one node as arrays, and the
@@ -168,12 +170,12 @@ export function refuseFinishedLock({ lockingClause = [] }: SelectStmt): void {
   )
 }
 
-/** @param types of the columns that the shards give */
+/** @param types of the columns that the shards give @param tables of which the query names all columns */
 export function finishPlan(
   draft: FinishDraft,
   inner: Template,
   types: readonly ValueType[],
-  rowsOfParts: readonly ShippedRows[],
+  { rowsOfParts, tables }: { readonly rowsOfParts: readonly ShippedRows[]; readonly tables: readonly HeldTable[] },
 ): FinishPlan {
   const names = Array.from({ length: draft.width }, (_, index) => `c${index}`)
   for (const type of types) refuseNameless(type)
@@ -187,7 +189,7 @@ export function finishPlan(
   return Object.freeze({
     kind: 'finish',
     arm: {
-      before: `SELECT ${names.map((name, index) => `${shippedText(`q.${name}`, types[index])} AS ${name}`).join(', ')} FROM (${inner.text}`,
+      before: `SELECT ${textOutputs(names, types, tables)} FROM (${inner.text}`,
       after: `) AS q(${names.join(', ')})`,
       parameters: inner.parameters,
     },

@@ -13,6 +13,7 @@ import { treeText } from '../sql/tree'
 import { quoted } from '../values/quoted'
 import { armTag } from './bind-shard-names'
 import type { NodeSortFacts } from './node-sort-facts'
+import { checked, type HeldTable } from './schema-check'
 import { type ShippedColumn, shippedText } from './shipped-rows'
 import { type SortForm, sortForm, type ValueType } from './sort-form'
 import type { Template } from './statement-template'
@@ -113,12 +114,16 @@ function writtenTerm(expression: Node, targetList: Node[]): Node {
   return integerConstant(outputWritten(expression, { targetList }))
 }
 
-/** @param types of the columns of the draft's query */
-export function rowsPlan(
-  draft: RowsDraft,
-  template: Template,
-  { types, facts, asText }: { types: readonly ValueType[]; facts: readonly NodeSortFacts[]; asText: boolean },
-): RowsPlan {
+interface PlanFacts {
+  /** Of the columns of the draft's query. */
+  readonly types: readonly ValueType[]
+  readonly facts: readonly NodeSortFacts[]
+  readonly asText: boolean
+  /** Those of which it names all columns. */
+  readonly tables: readonly HeldTable[]
+}
+
+export function rowsPlan(draft: RowsDraft, template: Template, { types, facts, asText, tables }: PlanFacts): RowsPlan {
   const { outputs, sorts } = draft
   const order = sorts.map((sort, index): RowsOrder => {
     const type = types[outputs.length + index] ?? unknownType
@@ -142,7 +147,7 @@ export function rowsPlan(
   })
   return Object.freeze({
     kind: 'rows',
-    arm: wrapArm(template, draft, order, types, asText),
+    arm: wrapArm(template, draft, order, { types, asText, tables }),
     outputs: outputs.map((name, index) => ({ name, type: types[index] ?? unknownType })),
     order,
     limit: draft.limit,
@@ -160,8 +165,7 @@ function wrapArm(
   arm: Template,
   { outputs }: RowsDraft,
   order: readonly RowsOrder[],
-  types: readonly ValueType[],
-  asText: boolean,
+  { types, asText, tables }: Omit<PlanFacts, 'facts'>,
 ): ArmTemplate {
   const columns = [...outputs.map((_, index) => `c${index}`), ...order.map((_, index) => `o${index}`)]
   const selected = outputs.map((name, index) => {
@@ -177,8 +181,15 @@ function wrapArm(
     if (form.nodeOrder) selected.push(`${form.nodeOrder(value)} AS "__rn${index}"`)
     if (form.witness) selected.push(`${form.witness.sql(value)} AS "${witness}"`)
   }
+  // What goes to the driver as it is tells its own type.
+  const isTyped = (index: number) => asText || types[index]?.kind === 'enum'
+  const expressions = [
+    ...outputs.flatMap((_, index) => (isTyped(index) ? [[`q.c${index}`, types[index]] as const] : [])),
+    ...order.map(({ type }, index) => [`q.o${index}`, type] as const),
+  ]
+  const tag = checked(armTag, 'integer', { expressions, tables })
   return Object.freeze({
-    before: `SELECT ${[...selected, `${armTag} AS "__arm"`].join(', ')} FROM (${arm.text}`,
+    before: `SELECT ${[...selected, `${tag} AS "__arm"`].join(', ')} FROM (${arm.text}`,
     after: `) AS q${columns.length > 0 ? `(${columns.join(', ')})` : ''}`,
     parameters: arm.parameters,
   })

@@ -2,6 +2,7 @@ import { ShardedError } from '../errors/sharded-error'
 import { literal } from '../values/literal'
 import { quoted } from '../values/quoted'
 import { placeholderSchema } from './bind-shard-names'
+import { type HeldTable, tableChecks } from './schema-check'
 import type { ValueType } from './sort-form'
 import type { Template } from './statement-template'
 
@@ -21,9 +22,17 @@ export interface ShippedColumn {
   readonly base?: { readonly table: string; readonly column: string } | undefined
 }
 
-/** Puts shipped rows before a statement: `WITH "__m0__"(…) AS (SELECT u.v0::integer … FROM unnest($2::text[], …) AS u(v0, …)) …`. */
-export function withShippedRows(template: Template, shipped: readonly ShippedRows[]): Template {
-  if (shipped.length === 0) return template
+/**
+ * Puts shipped rows before a statement: `WITH "__m0__"(…) AS (SELECT u.v0::integer … FROM unnest($2::text[], …) AS u(v0, …)) …`.
+ *
+ * @param tables of which it names all columns, to be checked
+ */
+export function withShippedRows(
+  template: Template,
+  shipped: readonly ShippedRows[],
+  tables: readonly HeldTable[] = [],
+): Template {
+  if (shipped.length === 0 && tables.length === 0) return template
   const parameters = [...template.parameters]
   const ctes = shipped.map(({ cte, columns, firstParameter }) => {
     const arrays = columns.map((_, index) => {
@@ -34,9 +43,10 @@ export function withShippedRows(template: Template, shipped: readonly ShippedRow
     const names = columns.map(({ name }) => quoted(name))
     return `"${cte}"(${names.join(', ')}) AS (SELECT ${values.join(', ')} FROM unnest(${arrays.join(', ')}) AS u(${columns.map((_, index) => `v${index}`).join(', ')}))`
   })
+  const all = [...tableChecks(tables), ...ctes]
   const [opening = ''] = /^WITH (?:RECURSIVE )?/.exec(template.text) ?? []
   const rest = template.text.slice(opening.length)
-  const text = opening === '' ? `WITH ${ctes.join(', ')} ${rest}` : `${opening}${ctes.join(', ')}, ${rest}`
+  const text = opening === '' ? `WITH ${all.join(', ')} ${rest}` : `${opening}${all.join(', ')}, ${rest}`
   return Object.freeze({ text, parameters: Object.freeze(parameters) })
 }
 

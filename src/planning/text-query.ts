@@ -1,3 +1,4 @@
+import { checked, type HeldTable } from './schema-check'
 import { type ShippedColumn, shippedText } from './shipped-rows'
 import type { ValueType } from './sort-form'
 
@@ -10,9 +11,22 @@ export const columnsOf = (names: readonly string[], types: readonly ValueType[])
 /** What the columns are called in a query of texts. */
 export const textNames = (width: number): readonly string[] => Array.from({ length: width }, (_, index) => `c${index}`)
 
-/** A query whose columns are `c0 …` as texts. */
-export function textsOf(text: string, types: readonly ValueType[]): string {
+/** A query whose columns are `c0 …` as texts. @param tables of which it names all columns */
+export function textsOf(text: string, types: readonly ValueType[], tables: readonly HeldTable[] = []): string {
   const names = textNames(types.length)
-  const values = names.map((name, index) => `${shippedText(`q.${name}`, types[index])} AS ${name}`)
-  return `SELECT ${values.join(', ')} FROM (${text}) AS q(${names.join(', ')})`
+  return `SELECT ${textOutputs(names, types, tables)} FROM (${text}) AS q(${names.join(', ')})`
+}
+
+/** The columns of `q` as texts, with a check of what is known of them. */
+export function textOutputs(
+  names: readonly string[],
+  types: readonly (ValueType | undefined)[],
+  tables: readonly HeldTable[],
+): string {
+  const expressions = names.map((name, index) => [`q.${name}`, types[index]] as const)
+  const values = expressions.map(([sql, type], index) => {
+    const text = shippedText(sql, type)
+    return `${index === 0 ? checked(text, 'text', { expressions, tables }) : text} AS ${names[index]}`
+  })
+  return values.join(', ')
 }

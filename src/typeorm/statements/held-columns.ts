@@ -1,5 +1,6 @@
 import type { Node, RangeVar } from '@pgsql/types'
-import { tableOn } from '../../planning/bind-shard-names'
+import { placeholderSchema, tableOn } from '../../planning/bind-shard-names'
+import type { HeldTable } from '../../planning/schema-check'
 import type { ShardedTable, TableCatalog } from '../../routing/table-catalog'
 import { type TreeObject, visit } from '../../sql/tree'
 import { quoted } from '../../values/quoted'
@@ -66,6 +67,32 @@ export class HeldColumns implements TableCatalog {
         await this.fresh(name, async () => void this.note(name, await this.ask(this.runtime.map.home, name)))
       }
     }
+  }
+
+  /** Those of some tables whose columns were asked for: of a group of shards, or with undefined of the home node. */
+  of(tables: readonly RangeVar[], group: string | undefined): readonly HeldTable[] {
+    const all = tables.flatMap(({ schemaname, relname = '' }) => {
+      const table = this.declared.table(schemaname, relname)
+      const isAsked = table ? table.group === group : group === undefined
+      const key = table ? table.name : homeName(schemaname, relname)
+      const width = isAsked ? this.held.get(key)?.columns.length : undefined
+      const name = table ? `"${placeholderSchema}".${quoted(table.name)}` : key
+      return width === undefined ? [] : [{ name, width }]
+    })
+    return [...new Map(all.map((table) => [table.name, table])).values()]
+  }
+
+  /** Asks anew for the columns of tables. @returns whether they are others than those known */
+  async refresh(tables: readonly RangeVar[]): Promise<boolean> {
+    const { version } = this
+    for (const { schemaname, relname = '' } of tables) {
+      const name = this.declared.table(schemaname, relname)?.name ?? homeName(schemaname, relname)
+      const known = this.held.get(name)
+      if (known) this.held.set(name, { ...known, askedAt: 0 })
+    }
+    await this.learn(tables)
+    await Promise.all(this.asked.values())
+    return this.version !== version
   }
 
   private async fresh(name: string, ask: () => Promise<void>): Promise<void> {

@@ -8,6 +8,7 @@ import { FunctionCatalog } from '../../execution/function-catalog'
 import { mayWriteRows } from '../../execution/is-read'
 import { mergeInOrder } from '../../execution/merge-in-order'
 import type { MergeTerm } from '../../execution/merge-term'
+import { sqlState } from '../../execution/sql-state'
 import type { Row } from '../../merging/row'
 import { bindShardNames, placeholderSchema } from '../../planning/bind-shard-names'
 import {
@@ -25,6 +26,7 @@ import { outputNames, withBases } from '../../planning/output-columns'
 import { replacementOf } from '../../planning/replace-detached'
 import { draftRows, expandedTargets, type RowsPlan, rowsPlan } from '../../planning/rows-plan'
 import type { NodeStatement } from '../../planning/scatter-statement'
+import { type HeldTable, isFailedCheck } from '../../planning/schema-check'
 import { type Answer, shipAnswer, tableNamed } from '../../planning/ship-answer'
 import { type ShippedColumn, type ShippedRows, withShippedRows } from '../../planning/shipped-rows'
 import { shippedSide } from '../../planning/shipped-side'
@@ -91,6 +93,15 @@ type Planned =
   | { readonly plan: Plan; readonly onShards: ShardsRun; readonly run: () => Promise<Answer> }
   | { readonly plan: undefined; readonly run: () => Promise<Answer> }
 
+/**
+ * SQLSTATEs of a statement that is no longer right for its tables: an undefined column, function, table or type, another number of
+ * columns, types that do not go together. PostgreSQL tells them before it reads a row.
+ */
+const namesUnknown: ReadonlySet<string> = new Set(['42703', '42883', '42P01', '42704', '42601', '42804', '42846'])
+
+/** Types and plans are made anew after this: of a collation that was changed, no statement tells. */
+const maxTypesAgeMs = 600_000
+
 /** Letters of the texts whose columns' types are remembered. */
 const maxDescribedLetters = 4_000_000
 
@@ -119,10 +130,7 @@ const timeWords =
  * there, and puts the answers together. TypeORM's query builders and users' raw SQL come this way.
  */
 export class StatementEngine implements StatementWriter {
-  private readonly read = new WeakMap<
-    ParsedStatement,
-    { readonly read: ReadStatement; readonly byPlace: readonly RangeVar[]; readonly version: number }
-  >()
+  private readonly read = new WeakMap<ParsedStatement, { readonly read: ReadStatement; readonly version: number }>()
   private readonly plans = new RememberedOf<ParsedStatement, Promise<Plan>>({ maxWeight: maxPlansOfText })
   private readonly types = new Remembered<Promise<readonly ValueType[]>>({
     maxWeight: maxDescribedLetters,
@@ -135,6 +143,8 @@ export class StatementEngine implements StatementWriter {
   private readonly hasTime = ofText((text) => timeWords.test(text) || this.clocks.mayTake(text))
   private readonly functions: FunctionCatalog
   private readonly columns: HeldColumns
+  private forgotten = 0
+  private forgottenAt = Date.now()
 
   constructor(
     readonly runtime: ShardRuntime,
@@ -165,6 +175,14 @@ export class StatementEngine implements StatementWriter {
    * SCATTER_FORBIDDEN, SCATTER_TOO_WIDE; for writes also KEY_MISSING, KEY_CHANGED, PARTIAL_COMMIT
    */
   async run(text: string, parameters: readonly unknown[], given: StatementContext): Promise<QueryResult | undefined> {
+    return this.asKnown(text, given, () => this.runAsKnown(text, parameters, given))
+  }
+
+  private async runAsKnown(
+    text: string,
+    parameters: readonly unknown[],
+    given: StatementContext,
+  ): Promise<QueryResult | undefined> {
     const resolved = await this.resolve(text, parameters, given)
     switch (resolved.kind) {
       case 'home':
@@ -191,6 +209,26 @@ export class StatementEngine implements StatementWriter {
     parameters: readonly unknown[],
     given: StatementContext,
   ): AsyncGenerator<Row, void, undefined> {
+    const { rows, first } = await this.asKnown(text, given, async () => {
+      const opened = this.streamAsKnown(text, parameters, given)
+      return { rows: opened, first: await opened.next() }
+    })
+    try {
+      if (first.done) return
+      yield first.value
+      yield* rows
+    } catch (error) {
+      this.tellOutdated(error, text)
+    } finally {
+      await rows.return()
+    }
+  }
+
+  private async *streamAsKnown(
+    text: string,
+    parameters: readonly unknown[],
+    given: StatementContext,
+  ): AsyncGenerator<Row, void, undefined> {
     const resolved = await this.resolve(text, parameters, given)
     switch (resolved.kind) {
       case 'home':
@@ -209,6 +247,7 @@ export class StatementEngine implements StatementWriter {
 
   /** What running, streaming and explaining a statement all begin with: where it goes. @throws what `run` refuses */
   async resolve(text: string, parameters: readonly unknown[], given: StatementContext): Promise<Resolved> {
+    if (Date.now() - this.forgottenAt > maxTypesAgeMs) this.forget()
     const statement = await this.understand(text)
     this.refuseCatalog(text, parameters)
     if (!statement) return { kind: 'home' }
@@ -280,7 +319,7 @@ export class StatementEngine implements StatementWriter {
    * @throws ShardedError NOT_SHARDED, STATEMENT_UNSUPPORTED, and what `run` refuses
    */
   explain(text: string, parameters: readonly unknown[], context: StatementContext): Promise<Explanation> {
-    return explainStatement(this, { text, parameters, context })
+    return this.asKnown(text, context, () => explainStatement(this, { text, parameters, context }))
   }
 
   /** The table whose rows an UPDATE may move to other shards. @throws ShardedError KEY_CHANGED where they may not move */
@@ -303,9 +342,56 @@ export class StatementEngine implements StatementWriter {
     if (statement) refuseCatalogNames(catalogProblem(statement, this.catalog, parameters), text)
   }
 
+  /**
+   * Works with what is known of columns and types, and once more where that is outdated.
+   *
+   * @throws ShardedError PLAN_STALE in a transaction, and where the shards of a table differ
+   */
+  private async asKnown<T>(text: string, given: StatementContext, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work()
+    } catch (error) {
+      await this.forgetOutdated(error, text, given)
+      return work().catch((again: unknown) => this.tellOutdated(again, text))
+    }
+  }
+
+  /**
+   * After the failure of a statement that was made of columns and types which are no longer those of its tables: all types and
+   * plans that are remembered may be so. A mistake of the statement's own forgets nothing.
+   *
+   * @throws ShardedError PLAN_STALE in a transaction, which the server has aborted; the error where it has another cause
+   */
+  private async forgetOutdated(error: unknown, text: string, { access }: StatementContext): Promise<void> {
+    const isRefusal = error instanceof ShardedError
+    if (isRefusal ? error.code !== 'STATEMENT_UNSUPPORTED' : !namesUnknown.has(sqlState(error) ?? '')) throw error
+    const parsed = parseStatement(text)
+    const read = parsed && this.read.get(parsed)?.read
+    const tables = read ? [...read.byPlace, ...read.analysis.homeTables] : []
+    const hasNews = await this.columns.refresh(tables).catch(() => false)
+    if (!hasNews && !isFailedCheck(error, text)) throw error
+    this.forget()
+    if (access.transaction && !isRefusal) throw planStale(text, error)
+  }
+
+  /** Where shards are altered one after the other, their tables differ for a while. */
+  private tellOutdated(error: unknown, text: string): never {
+    throw isFailedCheck(error, text) ? planStale(text, error) : error
+  }
+
+  private forget(): void {
+    this.types.clear()
+    this.forgotten += 1
+    this.forgottenAt = Date.now()
+  }
+
+  heldTables({ byPlace }: Pick<ReadStatement, 'byPlace'>, group: string | undefined): readonly HeldTable[] {
+    return byPlace.length === 0 ? [] : this.columns.of(byPlace, group)
+  }
+
   /** Grows when something new is known of functions or tables. */
   private get version(): number {
-    return this.functions.version + this.columns.version
+    return this.functions.version + this.columns.version + this.forgotten
   }
 
   /** What was read of a text, where nothing new was heard of functions and tables since. */
@@ -330,7 +416,7 @@ export class StatementEngine implements StatementWriter {
     await loadParser()
     const parsed = parseStatement(text)
     if (!parsed) return undefined
-    const byPlace = this.read.get(parsed)?.byPlace
+    const byPlace = this.read.get(parsed)?.read.byPlace
     if (byPlace) await this.columns.learn(byPlace)
     const known = this.known(parsed)
     if (known) return isOfShards(known) ? known : undefined
@@ -345,11 +431,12 @@ export class StatementEngine implements StatementWriter {
       })
     }
     const refused = catalogProblem(statement, this.catalog)
-    const read = {
+    const read: ReadStatement = {
       parsed,
       statement,
       analysis,
       refused,
+      byPlace: tablesByPlace(statement),
       parameterCount: parametersOf(statement).at(-1) ?? 0,
       carried: carriedCalls(statement, this.functions, { parameters: [], tables: tablesOf(analysis) }),
       sequence: {
@@ -357,7 +444,7 @@ export class StatementEngine implements StatementWriter {
         beside: sequenceCall(statement, this.functions, new Set<unknown>(analysis.detached.map(({ node }) => node))),
       },
     }
-    this.read.set(parsed, { read, byPlace: tablesByPlace(statement), version: this.version })
+    this.read.set(parsed, { read, version: this.version })
     return isOfShards(read) ? read : undefined
   }
 
@@ -610,6 +697,7 @@ export class StatementEngine implements StatementWriter {
             asText,
             context,
             shard: this.shardAtHome(analysis),
+            byPlace: run.byPlace,
           }),
       }
     }
@@ -621,7 +709,7 @@ export class StatementEngine implements StatementWriter {
     const make = () => this.plan(onShards, local(), shipped)
     // A plan holds the names of the first shard's types, and how the nodes asked sort.
     const nodes = [...new Set(onShards.shards.map(({ node }) => node))]
-    const key = JSON.stringify([asText, first.name, nodes, split, this.version])
+    const key = JSON.stringify([asText, first.name, nodes, split, this.heldTables(run, first.group), this.version])
     const plan = shipped.length > 0 ? await make() : await this.remembered(run.parsed, key, make)
     // After the plan: what PostgreSQL itself refuses is its to tell.
     if (others.length > 0 && context.access.transaction && passesOver(select))
@@ -647,6 +735,7 @@ export class StatementEngine implements StatementWriter {
     const { analysis, shards, values, context, asText } = run
     const { functions } = this
     const on = { shard: shards[0], values, context }
+    const tables = this.heldTables(run, shards[0].group)
     if (analysis.isGroupedLocally && select.limitOption !== 'LIMIT_OPTION_WITH_TIES') {
       const draft = draftRows(select, analysis, functions)
       // A mistake that the query made of it would hide is PostgreSQL's to tell.
@@ -654,14 +743,14 @@ export class StatementEngine implements StatementWriter {
         await this.describe(withShippedRows(templateOf({ SelectStmt: select }), shipped), draft.outputs.length, on)
       const template = withShippedRows(templateOf({ SelectStmt: draft.select }), shipped)
       const types = await this.describe(template, draft.outputs.length + draft.sorts.length, on)
-      return rowsPlan(draft, template, { types, facts: await this.factsOf(shards, types), asText })
+      return rowsPlan(draft, template, { types, facts: await this.factsOf(shards, types), asText, tables })
     }
     const draft = draftFinish(select, analysis.scope, functions)
     // A mistake in the query is PostgreSQL's to tell, also where the halves of it would hide it.
     await this.describe(withShippedRows(templateOf({ SelectStmt: select }), shipped), draft.outputs.length, on)
     refuseFinishedLock(select)
     const template = withShippedRows(templateOf({ SelectStmt: draft.inner }), shipped)
-    return finishPlan(draft, template, await this.describe(template, draft.width, on), shipped)
+    return finishPlan(draft, template, await this.describe(template, draft.width, on), { rowsOfParts: shipped, tables })
   }
 
   /** The types of a query's columns, asked once a text: of a shard, or of the home node. */
@@ -812,6 +901,7 @@ export class StatementEngine implements StatementWriter {
       asText,
       context,
       shard: this.shardAtHome(run.analysis),
+      byPlace: [],
     })
     // An enum is found again by the column that it was on any side: all have one type.
     const baseAt = (index: number) => sides.map((one) => one[index]?.base).find((base) => base !== undefined)
@@ -827,6 +917,7 @@ export class StatementEngine implements StatementWriter {
       asText,
       context,
       shard,
+      byPlace,
     }: {
       readonly names: readonly string[]
       readonly values: readonly unknown[]
@@ -834,6 +925,7 @@ export class StatementEngine implements StatementWriter {
       readonly context: StatementContext
       /** Where it runs instead, if it needs the types of a shard. */
       readonly shard: Shard | undefined
+      readonly byPlace: readonly RangeVar[]
     },
   ): Promise<Answer> {
     const needsTypes = template.text.includes(`"${placeholderSchema}"`)
@@ -849,7 +941,8 @@ export class StatementEngine implements StatementWriter {
       on ? this.askShard(on, text, parameters, context) : askHome(text, parameters, context)
     if (!asText) return { rows: await ask(template.text), columns: [] }
     const types = await this.describe(template, names.length, { shard: on, values, context })
-    return { rows: await ask(textsOf(template.text, types)), columns: columnsOf(names, types) }
+    const tables = this.heldTables({ byPlace }, undefined)
+    return { rows: await ask(textsOf(template.text, types, tables)), columns: columnsOf(names, types) }
   }
 
   /** Runs what is detached, so that its rows can stand in its place. */
@@ -915,7 +1008,9 @@ export class StatementEngine implements StatementWriter {
       limitCount: integerConstant(rowBudget + 1),
       limitOption: 'LIMIT_OPTION_COUNT' as const,
     }
-    const answer = await this.asTexts(selectNode({ targetList, fromClause: [{ RangeVar: table }], ...page }), run)
+    const answer = await this.asTexts(selectNode({ targetList, fromClause: [{ RangeVar: table }], ...page }), run, [
+      table,
+    ])
     if (answer.rows.length > rowBudget)
       throw new ShardedError(
         'ROW_BUDGET_EXCEEDED',
@@ -928,20 +1023,26 @@ export class StatementEngine implements StatementWriter {
   }
 
   /** Runs a query for its rows as texts, with their names and types. */
-  private async asTexts(written: SelectStmt, { parameters, context: given }: Omit<Run, 'asText'>): Promise<Answer> {
+  private async asTexts(
+    written: SelectStmt,
+    { parameters, context: given }: Omit<Run, 'asText'>,
+    byPlace = tablesByPlace({ SelectStmt: written }),
+  ): Promise<Answer> {
     const select = await this.withoutStar(written)
     const template = templateOf({ SelectStmt: select })
     const values = pick(template.parameters, parameters)
     const numbered = values.map((_, index) => index + 1)
-    const read = await this.understand(template.text)
-    if (!read) {
+    const understood = await this.understand(template.text)
+    if (!understood) {
       const { analysis } = await this.analysed({ SelectStmt: select })
       const names = outputNames(leftmost(select), analysis)
       return this.atHome(
         { text: template.text, parameters: numbered },
-        { names, values, asText: true, context: given, shard: undefined },
+        { names, values, asText: true, context: given, shard: undefined, byPlace },
       )
     }
+    // Where a `*` was written out, the names stand for it.
+    const read = { ...understood, byPlace }
     const context = await this.lookedUp(read, values, given)
     const place = this.onePlace(read, values, context)
     const answer = place
@@ -968,7 +1069,8 @@ export class StatementEngine implements StatementWriter {
     const names = outputNames(leftmost(selectOf(read.statement)), read.analysis)
     const whole: Template = { text: wholeText(read, place), parameters: values.map((_, index) => index + 1) }
     const types = await this.describe(whole, names.length, { shard: place.shard, values, context })
-    const rows = await this.askShard(place.shard, textsOf(whole.text, types), values, context)
+    const tables = this.heldTables(read, place.shard.group)
+    const rows = await this.askShard(place.shard, textsOf(whole.text, types, tables), values, context)
     return { rows, columns: columnsOf(names, types) }
   }
 }
@@ -977,6 +1079,13 @@ const homeFirst = ({ map, nodes }: ShardRuntime): readonly string[] => [
   map.home,
   ...nodes.filter((node) => node !== map.home),
 ]
+
+const planStale = (text: string, cause: unknown): ShardedError =>
+  new ShardedError(
+    'PLAN_STALE',
+    `The tables of a statement are no longer what it was planned for, or not the same on all shards: ${String(cause)}.`,
+    { details: { statement: text.slice(0, 500) }, cause },
+  )
 
 function refuseCatalogNames(problem: CatalogProblem | undefined, text: string): void {
   if (!problem) return

@@ -1,4 +1,4 @@
-import type { Node } from '@pgsql/types'
+import type { Node, RangeVar } from '@pgsql/types'
 import type { EntityManager } from 'typeorm'
 import type { QueryResult } from 'typeorm/query-runner/QueryResult'
 import { ShardedError } from '../../errors/sharded-error'
@@ -53,6 +53,8 @@ export interface ReadStatement {
   readonly analysis: StatementAnalysis
   /** What it says of sharded tables other than by their rows: it is then not run. */
   readonly refused: CatalogProblem | undefined
+  /** Tables whose columns it means by their places, as a `*` does. */
+  readonly byPlace: readonly RangeVar[]
   /** The highest number of a parameter in it: how many it takes. */
   readonly parameterCount: number
   /** What has one value for all shards. */

@@ -5,6 +5,7 @@ import { ShardedError } from '../../errors/sharded-error'
 import { placeholderSchema } from '../../planning/bind-shard-names'
 import { takePlace, withRowPlaces } from '../../planning/row-places'
 import { expandedTargets } from '../../planning/rows-plan'
+import type { HeldTable } from '../../planning/schema-check'
 import { withShippedRows } from '../../planning/shipped-rows'
 import { splitLists } from '../../planning/split-lists'
 import { templateOf } from '../../planning/statement-template'
@@ -51,6 +52,8 @@ export interface StatementWriter {
   readonly runtime: ShardRuntime
   substitute(run: Write): Promise<Substitutes>
   allowedShards(cluster: Cluster, run: Pick<Write, 'parameters' | 'context'>, writes: boolean): readonly Shard[]
+  /** Tables of a group whose columns a statement names because a `*` means them. */
+  heldTables(read: Pick<ReadStatement, 'byPlace'>, group: string | undefined): readonly HeldTable[]
 }
 
 export interface Write extends ReadStatement {
@@ -541,7 +544,7 @@ async function insertFromQuery(
   })
   const named = namedColumns(insertion, select, columns, analysis)
   const local = localisedFor(named, { analysis, group: use.table.group }, replacements)
-  const template = withShippedRows(templateOf(local), shipped)
+  const template = withShippedRows(templateOf(local), shipped, engine.heldTables(read, use.table.group))
   const results = await writeShards(
     context.access,
     shards.map((shard) => ({
