@@ -22,15 +22,18 @@ export const refuseSession = (what: string, why: string): ShardedError =>
 export function refuseOverShards(parts: readonly TextPart[], catalog: TableCatalog | undefined): void {
   if (!catalog) return
   for (const { node, session } of parts) {
-    if (session?.kind !== 'kept') continue
-    if (session.makes !== undefined && catalog.names.includes(session.makes))
+    const made = session?.kind === 'kept' ? session.makes : undefined
+    if (made !== undefined && catalog.names.includes(made))
       throw refuseSession(
-        `${session.what} of the name ${session.makes}`,
+        `CREATE TEMPORARY of the name ${made}`,
         'the sharded table has that name, and statements mean it; give the temporary one another',
       )
+    // The value of a setting may be a subquery.
+    const what = session?.kind === 'config' ? 'set_config()' : session?.kind === 'kept' ? session.what : undefined
+    if (what === undefined) continue
     const [table] = shardedTables(node, catalog)
     if (table !== undefined)
-      throw refuseSession(`${session.what} with the sharded table ${table}`, 'it would happen on every node by itself')
+      throw refuseSession(`${what} with the sharded table ${table}`, 'it would happen on every node by itself')
   }
 }
 

@@ -85,6 +85,10 @@ describe('session state over two nodes', () => {
     ['CREATE TEMP TABLE t AS SELECT * FROM account', 'CREATE TEMPORARY with the sharded table account'],
     ['SELECT pg_advisory_xact_lock(balance) FROM account', 'pg_advisory_xact_lock() with the sharded table account'],
     ["SELECT set_config('app.x', owner, true) FROM account", 'set_config() with the sharded table account'],
+    [
+      "SELECT set_config('app.x', (SELECT owner FROM account WHERE id = '1'), true)",
+      'set_config() with the sharded table account',
+    ],
   ])('%s cannot hold on several nodes', async (text, statement) => {
     await byRunner(async (runner) => {
       await runner.startTransaction()
