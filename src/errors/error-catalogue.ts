@@ -236,7 +236,7 @@ export const errorCatalogue = Object.freeze({
   ),
   MERGE_ORDER: entry(
     'A source was not sorted as its order says; merging it would give a wrong order.',
-    'Check that all nodes have the same collations and column types.',
+    'Check that all nodes have the same collations and column types; where the message names types of values, check the parsers given to pg.',
   ),
   COLLATION_DIFFERS: entry(
     'Nodes that sort text differently cannot be merged in order.',

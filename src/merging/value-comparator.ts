@@ -10,9 +10,11 @@ export type ValueComparator = (a: unknown, b: unknown) => number
 export type DirectSortKind = Exclude<SortKind, 'ranked'>
 
 const refuse = (kind: SortKind, a: unknown, b: unknown): ShardedError =>
-  new ShardedError('MERGE_ORDER', `Values of the types ${typeof a} and ${typeof b} cannot be compared as ${kind}.`, {
-    details: { kind },
-  })
+  new ShardedError(
+    'MERGE_ORDER',
+    `Values of the types ${typeof a} and ${typeof b} cannot be compared as ${kind}: a parser that the application gave to pg (pg.types.setTypeParser) makes something else of them. Sort by the column cast to another type, as numeric.`,
+    { details: { kind } },
+  )
 
 /** Texts of int8 as PostgreSQL writes them, without leading zeros: sign, length, digits. */
 const compareIntegerTexts = (a: string, b: string): number => {
