@@ -193,6 +193,41 @@ describe('what is known of tables', () => {
     await compare(ofPlaces)
   })
 
+  it('is seen at once by the transaction that has changed an unsharded table', async () => {
+    const text = ofPlaces[1] ?? ''
+    await compare([text])
+    const change = (dataSource: DataSource) =>
+      dataSource.transaction(async (manager) => {
+        await manager.query('ALTER TABLE place ALTER d TYPE timestamp')
+        await manager.query(`UPDATE place SET d = d + id * interval '1 hour'`)
+        return manager.query(text)
+      })
+    expect(await change(sharded)).toEqual(await change(plain))
+    await compare([text])
+  })
+
+  it('is refused to the transaction that has added a column', async () => {
+    const join = (columns: string) => `SELECT ${columns} FROM reading r JOIN place p ON p.id = r.id ORDER BY r.id`
+    await compare([join('p.*')])
+    const added = (text: string) => (dataSource: DataSource) =>
+      dataSource.transaction(async (manager) => {
+        await manager.query('ALTER TABLE place ADD COLUMN extra int DEFAULT 4')
+        return manager.query(text)
+      })
+    await expect(added(join('p.*'))(sharded)).rejects.toMatchObject({ code: 'PLAN_STALE' })
+    await compare([join('p.*')])
+  })
+
+  it('follows columns of unsharded tables that are named', async () => {
+    const named = 'SELECT r.id, p.n FROM reading r JOIN place p ON p.id = r.id ORDER BY r.id'
+    const added = 'SELECT r.id, p.extra FROM reading r JOIN place p ON p.id = r.id ORDER BY r.id'
+    await compare([named, added])
+    await alterByOthers('place', 'ADD COLUMN extra int DEFAULT 4')
+    await compare([named, added])
+    await alterByOthers('place', 'DROP COLUMN d')
+    await compare([named, added])
+  })
+
   it('is what inserts mean that name no columns', async () => {
     const copy = 'INSERT INTO copied SELECT * FROM (SELECT id, n FROM copied) x ON CONFLICT DO NOTHING'
     const insert = (id: number, more = '') =>

@@ -74,6 +74,9 @@ export interface StatementNarrowing {
   readonly limits: ScatterLimits | undefined
 }
 
+/** What it misses is noticed by the statements that were planned before. */
+const changesSchema = /^\s*(?:alter|create|drop|do)\b/i
+
 /**
  * The query runner of a sharded data source. Its own connection is the home node's, for unsharded entities; in a
  * transaction it opens each node when it is first touched, one connection and one PostgreSQL transaction a node, and
@@ -423,7 +426,13 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
     const telling = mayBeTold ? this.inTime({ node, text: query, parameters: parameters ?? [] }) : undefined
     const send = (told?: NodeText) =>
       this.sendHome(told?.text ?? query, told ? [...told.parameters] : parameters, useStructuredResult)
-    return telling ? telling.then(send) : send()
+    const sent = telling ? telling.then(send) : send()
+    if (!changesSchema.test(query)) return sent
+    // The transaction that it stands in is to see it at once.
+    return sent.then((result) => {
+      this.engine()?.schemaChanged()
+      return result
+    })
   }
 
   /**

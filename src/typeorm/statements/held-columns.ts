@@ -13,7 +13,8 @@ interface HeldColumn {
 
 interface Held {
   readonly columns: readonly HeldColumn[]
-  readonly askedAt: number
+  /** Undefined where they may be others by now. */
+  readonly askedAt: number | undefined
 }
 
 /** Columns that were asked for longer ago are asked for again, while those known are used. */
@@ -69,6 +70,11 @@ export class HeldColumns implements TableCatalog {
     }
   }
 
+  /** The tables are asked again before their columns are next meant by their places. */
+  doubt(): void {
+    for (const name of this.held.keys()) this.doubtOne(name)
+  }
+
   /** Those of some tables whose columns were asked for: of a group of shards, or with undefined of the home node. */
   of(tables: readonly RangeVar[], group: string | undefined): readonly HeldTable[] {
     const all = tables.flatMap(({ schemaname, relname = '' }) => {
@@ -86,24 +92,27 @@ export class HeldColumns implements TableCatalog {
   async refresh(tables: readonly RangeVar[]): Promise<boolean> {
     const { version } = this
     for (const { schemaname, relname = '' } of tables) {
-      const name = this.declared.table(schemaname, relname)?.name ?? homeName(schemaname, relname)
-      const known = this.held.get(name)
-      if (known) this.held.set(name, { ...known, askedAt: 0 })
+      this.doubtOne(this.declared.table(schemaname, relname)?.name ?? homeName(schemaname, relname))
     }
     await this.learn(tables)
-    await Promise.all(this.asked.values())
     return this.version !== version
+  }
+
+  private doubtOne(name: string): void {
+    const known = this.held.get(name)
+    if (known) this.held.set(name, { ...known, askedAt: undefined })
   }
 
   private async fresh(name: string, ask: () => Promise<void>): Promise<void> {
     const known = this.held.get(name)
-    if (known && Date.now() - known.askedAt < maxAgeMs) return
+    const askedAt = known?.askedAt
+    if (askedAt !== undefined && Date.now() - askedAt < maxAgeMs) return
     let asking = this.asked.get(name)
     if (!asking) {
       asking = ask().finally(() => this.asked.delete(name))
       this.asked.set(name, asking)
     }
-    if (!known) return asking
+    if (askedAt === undefined) return asking
     // A node that does not answer holds up nothing that is known.
     asking.catch(() => undefined)
   }

@@ -379,6 +379,12 @@ export class StatementEngine implements StatementWriter {
     throw isFailedCheck(error, text) ? planStale(text, error) : error
   }
 
+  /** Tells that a table may have been altered: columns and types are asked for anew. */
+  schemaChanged(): void {
+    this.columns.doubt()
+    this.forget()
+  }
+
   private forget(): void {
     this.types.clear()
     this.forgotten += 1
