@@ -31,6 +31,8 @@ export interface TableColumn {
   readonly timeType: string | undefined
   /** What tells the value that it stores from the one that it is given; undefined: its type is none of a key. */
   readonly type: ColumnType | undefined
+  /** Of a column of arrays, the type of their elements in SQL. */
+  readonly elementType?: string | undefined
 }
 
 /** A sharded table as SQL sees it. */

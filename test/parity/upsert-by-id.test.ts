@@ -1,6 +1,6 @@
 import { Column, Entity, JoinTable, ManyToMany, PrimaryColumn, type Relation } from 'typeorm'
 import { expect, it } from 'vitest'
-import { hash, Sharded, ShardKey } from '../../src/index'
+import { hash, Sharded, ShardedDataSource, ShardKey } from '../../src/index'
 import { onEveryTarget } from '../support/targets'
 
 /** Its primary key tells nothing of where it is. */
@@ -47,7 +47,40 @@ class Rounded {
   @ManyToMany(() => Rounded) @JoinTable({ name: 'pair' }) others!: Relation<Rounded>[]
 }
 
-onEveryTarget({ entities: [Stamp, Leaf, Rounded], groups: ['stamp', 'leaf', 'rounded'] }, (target) => {
+/** Its primary key is of types that are written in many ways. */
+@Entity()
+@Sharded(hash({ shards: 4 }))
+class Odd {
+  @PrimaryColumn('int', { array: true })
+  path!: number[]
+
+  @PrimaryColumn('bytea')
+  bytes!: Buffer
+
+  @PrimaryColumn('timestamptz')
+  at!: Date
+
+  @PrimaryColumn('enum', { enum: ['new', "it's"] })
+  state!: string
+
+  @PrimaryColumn('character', { length: 3 })
+  code!: string
+
+  @PrimaryColumn('jsonb')
+  extra!: object
+
+  @PrimaryColumn('bit varying')
+  bits!: string
+
+  @ShardKey()
+  @Column('numeric')
+  amount!: string
+
+  @Column('int', { default: 0 })
+  value!: number
+}
+
+onEveryTarget({ entities: [Stamp, Leaf, Odd, Rounded], groups: ['stamp', 'leaf', 'odd', 'rounded'] }, (target) => {
   const stamps = () => target.dataSource.getRepository(Stamp)
   const rows = async () =>
     (await stamps().find({ order: { id: 'ASC' } })).map(({ id, album, value }) => `${id} ${album} ${value}`)
@@ -124,6 +157,61 @@ onEveryTarget({ entities: [Stamp, Leaf, Rounded], groups: ['stamp', 'leaf', 'rou
       ),
     ).rejects.toMatchObject({ driverError: { code: '21000' } })
     expect(await rows()).toEqual(['1 1 1'])
+  })
+
+  it('finds rows by primary keys of all types', async () => {
+    const odds = target.dataSource.getRepository(Odd)
+    const odd = (n: number, value: number) => ({
+      path: n % 2 ? [n, 2] : [],
+      bytes: Buffer.from([0, 92, 39, n]),
+      at: new Date(1_700_000_000_123 + n),
+      state: n % 3 ? "it's" : 'new',
+      code: n % 2 ? 'a' : '"b,',
+      extra: { a: [n, null, '{"'] },
+      bits: '01'.repeat(n),
+      amount: `${n}.5`,
+      value,
+    })
+    await odds.insert([1, 2, 3, 4].map((n) => odd(n, n)))
+    const keys = ['path', 'bytes', 'at', 'state', 'code', 'extra', 'bits'] as const
+    await odds.upsert(
+      [2, 3, 4, 5].map((n) => odd(n, 10 * n)),
+      [...keys],
+    )
+    await odds
+      .createQueryBuilder()
+      .insert()
+      .values([3, 4, 6].map((n) => ({ ...odd(n, 100 * n), amount: '77' })))
+      .orIgnore()
+      .execute()
+    expect((await odds.find({ order: { value: 'ASC' } })).map(({ value, amount }) => `${value} ${amount}`)).toEqual([
+      '1 1.5',
+      '20 2.5',
+      '30 3.5',
+      '40 4.5',
+      '50 5.5',
+      '600 77',
+    ])
+  })
+
+  it('asks for many rows by a statement that is as long as for few', async () => {
+    const longest = async (count: number): Promise<number> => {
+      let length = 0
+      const { dataSource } = target
+      const end =
+        dataSource instanceof ShardedDataSource &&
+        dataSource.onStatement(({ text }) => {
+          if (/^\W*SELECT/.test(text)) length = Math.max(length, text.length)
+        })
+      await stamps().upsert(
+        Array.from({ length: count }, (_, id) => ({ id, album: id })),
+        ['id'],
+      )
+      if (end) end()
+      return length
+    }
+    expect(await longest(1_000)).toBe(await longest(10))
+    expect(await stamps().count()).toBe(1_000)
   })
 
   it('sees what its own transaction has written', async () => {

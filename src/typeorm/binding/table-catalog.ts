@@ -4,7 +4,7 @@ import type { ShardedEntity } from '../../metadata/sharded-entity'
 import type { Layout } from '../../metadata/sharded-options'
 import { placeholderSchema } from '../../planning/bind-shard-names'
 import type { Locator, Reference, ShardedTable, TableCatalog } from '../../routing/table-catalog'
-import { columnTypeOf } from './describe-entities'
+import { columnTypeOf, typeName } from './describe-entities'
 import type { EntityBinding } from './entity-binding'
 import { slotColumnsOf } from './slot-columns'
 
@@ -131,6 +131,7 @@ function describeTable(
           isNullable: column.isNullable,
           timeType: column.isArray ? undefined : timeTypes.get(column.type),
           type: columnTypeOf(column),
+          elementType: column.isArray ? typeName(column) : undefined,
         },
       ]),
     ),
