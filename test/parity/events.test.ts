@@ -211,6 +211,18 @@ describe('listeners and subscribers', () => {
       expect(take()).toEqual(['subscriber afterRemove ', 'subscriber beforeRemove '])
     })
 
+    it('do not hear of changes that are rolled back', async () => {
+      const saved = await tickets().save(five())
+      seen.length = 0
+      // PostgreSQL has no text with a zero byte.
+      for (const one of saved) one.title = one.id === '3' ? '\0' : 'changed'
+      await expect(tickets().save(saved)).rejects.toMatchObject({ code: '22021' })
+      expect(take().filter((one) => !one.includes('afterLoad'))).toEqual(
+        expected('listener beforeUpdate', 'subscriber beforeUpdate'),
+      )
+      expect(await tickets().countBy({ title: 'changed' })).toBe(0)
+    })
+
     it('undo a save by throwing', async () => {
       const bad = tickets().create({ id: '6', title: 'x' })
       bad.beforeInsert = () => {

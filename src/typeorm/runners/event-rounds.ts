@@ -89,8 +89,9 @@ export class EventRounds {
 
   /** The member that comes last tells of all its changes at once: they are told of after that. */
   private proceed(): void {
-    const { round, live } = this
-    if (round.isDue || round.arrived.size === 0 || round.arrived.size < live.size) return
+    const { round, live, failure } = this
+    // The others are not told that they have succeeded: all is rolled back.
+    if (failure || round.isDue || round.arrived.size === 0 || round.arrived.size < live.size) return
     round.isDue = true
     queueMicrotask(() => void this.run(round))
   }
