@@ -39,7 +39,7 @@ const bindCustom = (
     )
   }
   const owner: BoundFunction['owner'] = (key) => {
-    const name = shardOf(...key)
+    const name = answerOf('shardOf', key, () => shardOf(...key))
     return name === undefined ? undefined : indexOf(name)
   }
   const pruneRange = types.length === 1 && ordersAsDatabase(type) ? prune : undefined
@@ -52,7 +52,13 @@ const bindCustom = (
       const [constraint] = constraints
       if (pruneRange === undefined || constraint?.kind !== 'range') return 'all'
       const { kind: _, ...bounds } = constraint
-      return shardIndexes(pruneRange(bounds).map(indexOf))
+      return shardIndexes(
+        answerOf(
+          'prune',
+          [bounds.from?.key, bounds.to?.key].filter((key) => key !== undefined),
+          () => pruneRange(bounds),
+        ).map(indexOf),
+      )
     },
     // What a function of the user's does with another list of shards is not known: every label is a part of the rule.
     print: Object.freeze({
@@ -63,10 +69,23 @@ const bindCustom = (
   })
 }
 
+/** What a function of the user's answers: an error of its own is not to be taken for one of the database. */
+function answerOf<T>(name: 'shardOf' | 'prune', key: readonly unknown[], ask: () => T): T {
+  try {
+    return ask()
+  } catch (cause) {
+    throw new ShardedError('KEY_NOT_OWNED', `${name} of custom(…) failed for ${key.join(', ')}: ${String(cause)}.`, {
+      details: { key, function: name },
+      cause,
+    })
+  }
+}
+
 /**
  * Places keys by a function of yours. It must give the same shard for the same key at all times and in all processes.
  *
- * @throws ShardedError FUNCTION_INVALID; SHARD_UNKNOWN when `shardOf` answers with a name that `shards` lacks
+ * @throws ShardedError FUNCTION_INVALID; later SHARD_UNKNOWN when `shardOf` answers with a name that `shards` lacks, KEY_NOT_OWNED
+ *   when it throws
  * @example
  * custom({ shards: ['even', 'odd'], shardOf: (id) => (BigInt(id) % 2n === 0n ? 'even' : 'odd') })
  */

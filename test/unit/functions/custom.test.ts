@@ -29,6 +29,22 @@ test('a name that is not declared is an error', () => {
   expect(() => bound.prune([{ kind: 'range' }])).toThrow(expect.objectContaining({ code: 'SHARD_UNKNOWN' }))
 })
 
+test('an error of the function is an error of the key', () => {
+  const cause = new RangeError('too great')
+  const fail = () => {
+    throw cause
+  }
+  const bound = custom({ shards: ['a'], shardOf: fail, prune: fail }).bind(['integer'])
+  const failure = { code: 'KEY_NOT_OWNED', cause, message: expect.stringContaining('RangeError: too great') as string }
+  expect(() => bound.owner(['1'])).toThrow(
+    expect.objectContaining({ ...failure, details: { key: ['1'], function: 'shardOf' } }),
+  )
+  expect(() => bound.prune([{ kind: 'values', keys: ['1'] }])).toThrow(expect.objectContaining(failure))
+  expect(() => bound.prune([{ kind: 'range', from: { key: '5', inclusive: true } }])).toThrow(
+    expect.objectContaining({ ...failure, details: { key: ['5'], function: 'prune' } }),
+  )
+})
+
 test('prunes ranges where the function can and the type has one order', () => {
   const prune = vi.fn(() => ['b', 'a', 'b'])
   const fn = custom({ shards: ['a', 'b', 'c'], shardOf: () => 'a', prune })
