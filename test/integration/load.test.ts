@@ -14,12 +14,23 @@ import {
 import { createDatabases } from '../support/databases'
 import type { FreshDatabases } from '../support/fresh-databases'
 
+class Size {
+  @Column('int', { default: 1 }) width!: number
+}
+
 @Entity()
 @Sharded(hash({ shards: 4 }))
 class Item {
   @ShardKey() @PrimaryColumn('int') id!: number
   @Column('int', { default: 5 }) value!: number
   @Column('text', { nullable: true }) note!: string | null
+}
+
+@Entity()
+@Sharded(hash({ shards: 2 }))
+class Board {
+  @ShardKey() @PrimaryColumn('int') id!: number
+  @Column(() => Size) size!: Size
 }
 
 @Entity()
@@ -52,7 +63,7 @@ describe('load', () => {
     const [a = '', b = ''] = databases.nodes
     dataSource = new ShardedDataSource({
       type: 'postgres',
-      entities: [Item, Setting],
+      entities: [Item, Board, Setting],
       nodes: { a: { url: a }, b: { url: b } },
       // A connection that is not given back is missed at once.
       poolSize: 2,
@@ -191,6 +202,17 @@ describe('load', () => {
     const error = await errorOf(items().load([...rowsOf(100), row, ...rowsOf(10, 200)]))
     expect(error).toMatchObject({ code: 'LOAD_INCOMPLETE', labels: ['no-writes'], details: { row: 101 }, cause })
     expect(await items().count()).toBe(0)
+  })
+
+  it('refuses an embedded that is no object, and takes none', async () => {
+    const boards = dataSource.getRepository(Board)
+    expect(await errorOf(boards.load([{ id: 1 }, { id: 2, size: 'wide' as never }]))).toMatchObject({
+      code: 'LOAD_INCOMPLETE',
+      details: { row: 2 },
+      cause: { code: 'LOAD_ROW_INVALID', details: { column: 'size', type: 'string' } },
+    })
+    await boards.load([{ id: 1 }, { id: 2, size: null as never }, { id: 3, size: { width: 3 } }])
+    expect((await boards.find({ order: { id: 'ASC' } })).map(({ size }) => size.width)).toEqual([1, 1, 3])
   })
 
   it('in batches keeps what is durable, and goes on where a shard refuses', async () => {

@@ -39,7 +39,13 @@ export function rowEncoder(
     hasDefault: defaults.has(column.databaseName) && !values.has(column.databaseName),
     absent: values.has(column.databaseName) ? copyField(values.get(column.databaseName) ?? '') : copyNull,
   }))
+  // TypeORM reads the columns of an embedded as those of its object: of anything else all would be left out.
+  const embedded = metadata.allEmbeddeds.map(({ propertyPath }) => ({ propertyPath, names: propertyPath.split('.') }))
   return (row) => {
+    for (const { propertyPath, names } of embedded) {
+      const value = names.reduce<unknown>((object, name) => (object as ObjectLiteral | null | undefined)?.[name], row)
+      if (value != null && typeof value !== 'object') throw unfit(entity.name, { propertyPath }, value)
+    }
     for (const column of computed) {
       const value: unknown = column.getEntityValue(row)
       if (value !== undefined) throw unfit(entity.name, column, value)
@@ -84,7 +90,7 @@ const isModern = (date: Date): boolean => date.getTime() >= modernFrom && date.g
 /** PostGIS has functions for what TypeORM stores, which COPY does not call. */
 const isSpatial = ({ type }: ColumnMetadata): boolean => type === 'geometry' || type === 'geography'
 
-function unfit(entity: string, column: ColumnMetadata, value: unknown): ShardedError {
+function unfit(entity: string, column: Pick<ColumnMetadata, 'propertyPath'>, value: unknown): ShardedError {
   const type = value instanceof Object ? value.constructor.name : typeof value
   const what = typeof value === 'function' ? 'an expression' : `this ${type}`
   return new ShardedError('LOAD_ROW_INVALID', `${entity}.load: ${column.propertyPath} cannot be ${what}.`, {
