@@ -339,6 +339,40 @@ class IdLeftOut {
   @ShardKey() @PrimaryColumn('int') k!: number
   @ShardedId() @PrimaryColumn('bigint', { insert: false }) id!: string
 }
+@Entity('root')
+@Sharded(list({ shards: { low: [1], high: [2] } }))
+class Namesake {
+  @ShardKey() @PrimaryColumn('int') id!: number
+}
+
+@Entity('namesake')
+@Sharded(list({ shards: { low: [1], high: [2] } }), { group: 'namesake' })
+class Renamed {
+  @ShardKey() @PrimaryColumn('int') id!: number
+}
+
+@Entity('unchecked')
+@Sharded({ colocatedWith: () => Root })
+class OtherKey {
+  @ShardKey() @PrimaryColumn('int') id!: number
+}
+
+@Entity('unchecked')
+@Sharded({ colocatedWith: () => Root })
+class SameKey {
+  @PrimaryColumn('int') id!: number
+  @ShardKey() @Column('int') k!: number
+}
+
+@Entity('unchecked')
+@Sharded({ colocatedWith: () => Root })
+class SameKeyToo {
+  @PrimaryColumn('int') id!: number
+  @ShardKey() @Column('int') k!: number
+}
+
+const layouts = ['schema', 'table'] as const
+type Layout = (typeof layouts)[number]
 
 type Case = readonly [ErrorCode, string, readonly (new () => object)[], readonly string[]]
 
@@ -375,6 +409,18 @@ const cases: readonly Case[] = [
   ['NAME_INVALID', 'in a schema of its own', [OwnSchema], ['OwnSchema', 'own']],
   ['NAME_INVALID', 'with too long a name', [LongName], ['63']],
   ['NAME_INVALID', 'whose schemas PostgreSQL would refuse', [PgStat], ['pg_stat_00', 'app_pg_stat', 'option group']],
+  [
+    'NAME_INVALID',
+    'with the table of another group',
+    [Root, Namesake],
+    ['"root"', 'Namesake', '"namesake"', '@Entity'],
+  ],
+  [
+    'COLOCATION_INVALID',
+    'with a table that has another key',
+    [Root, SameKey, OtherKey],
+    ['"unchecked"', '(k)', '(id)'],
+  ],
   ['FUNCTION_INVALID', 'with more key columns than its function takes', [TwoColumns], ['TwoColumns', 'range']],
 ]
 
@@ -385,20 +431,48 @@ describe('an entity', () => {
   })
   afterAll(() => databases.drop())
 
-  const open = (entities: readonly (new () => object)[]) =>
+  const open = (entities: readonly (new () => object)[], layout: Layout = 'schema') =>
     new ShardedDataSource({
       type: 'postgres',
+      layout,
       entities: [...entities],
       nodes: { a: { url: databases.nodes[0] ?? '' } },
     })
 
   it.each(cases)('is refused with %s: %s', async (code, _, entities, names) => {
-    const dataSource = open(entities)
-    const error: unknown = await dataSource.initialize().catch((thrown: unknown) => thrown)
-    if (!(error instanceof ShardedError)) throw error
-    expect(error.code).toBe(code)
-    for (const name of [...names, error.fix, `[${code}]`]) expect(error.message).toContain(name)
-    expect(dataSource.isInitialized).toBe(false)
+    for (const layout of entities.includes(Namesake) ? layouts : layouts.slice(0, 1)) {
+      const dataSource = open(entities, layout)
+      const error: unknown = await dataSource.initialize().catch((thrown: unknown) => thrown)
+      if (!(error instanceof ShardedError)) throw error
+      expect(error.code).toBe(code)
+      for (const name of [...names, error.fix, `[${code}]`]) expect(error.message).toContain(name)
+      expect(dataSource.isInitialized).toBe(false)
+    }
+  })
+
+  it.each(layouts)('of another group has a table name of its own, in the layout %s', async (layout) => {
+    const dataSource = await open([Root, Renamed], layout).initialize()
+    await dataSource.synchronize()
+    await dataSource.getRepository(Root).insert([{ id: 1 }, { id: 2 }, { id: 3 }])
+    await dataSource.getRepository(Renamed).insert([{ id: 1 }, { id: 2 }])
+    for (const [entity, count] of [
+      [Root, 3],
+      [Renamed, 2],
+    ] as const) {
+      expect(await dataSource.getRepository(entity).count()).toBe(count)
+      expect(await dataSource.getRepository(entity).createQueryBuilder().getCount()).toBe(count)
+    }
+    await dataSource.dropDatabase()
+    await dataSource.destroy()
+  })
+
+  it('may share a table with one of its group that has the same key', async () => {
+    const dataSource = await open([Root, SameKey, SameKeyToo]).initialize()
+    await dataSource.synchronize()
+    await dataSource.getRepository(SameKey).insert({ id: 1, k: 2 })
+    expect(await dataSource.getRepository(SameKeyToo).find()).toEqual([{ id: 1, k: 2 }])
+    await dataSource.dropDatabase()
+    await dataSource.destroy()
   })
 
   it('may leave out the foreign key where the shard key is joined', async () => {

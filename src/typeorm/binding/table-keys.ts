@@ -1,6 +1,6 @@
 import type { EntityMetadata } from 'typeorm'
 import type { KeyPrint, TableKeys } from '../../catalog/group-print'
-import type { ShardedModel } from '../../metadata/sharded-entity'
+import type { ShardedEntity, ShardedModel } from '../../metadata/sharded-entity'
 
 /** The shard keys of each group's tables, as the databases name their columns. */
 export function tableKeys(
@@ -14,14 +14,22 @@ export function tableKeys(
     if (!entity || metadata.tableType === 'entity-child') continue
     const tables = groups.get(entity.group) ?? {}
     groups.set(entity.group, tables)
-    tables[metadata.tableName] = Object.freeze(
-      entity.keyColumns.map(({ propertyPath, type: _, ...modifiers }) =>
-        Object.freeze({
-          name: metadata.findColumnWithPropertyPath(propertyPath)?.databaseName ?? propertyPath,
-          ...modifiers,
-        }),
-      ),
-    )
+    tables[metadata.tableName] = keyOf(metadata, entity)
   }
   return groups
+}
+
+/** The shard key of an entity's table. */
+export function keyOf(
+  metadata: EntityMetadata,
+  { keyColumns }: Pick<ShardedEntity, 'keyColumns'>,
+): readonly KeyPrint[] {
+  return Object.freeze(
+    keyColumns.map(({ propertyPath, type: _, ...modifiers }) =>
+      Object.freeze({
+        name: metadata.findColumnWithPropertyPath(propertyPath)?.databaseName ?? propertyPath,
+        ...modifiers,
+      }),
+    ),
+  )
 }

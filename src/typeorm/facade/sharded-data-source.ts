@@ -41,6 +41,7 @@ import { TwoPhase } from '../../transactions/two-phase'
 import { quoted } from '../../values/quoted'
 import { bindMetadata, markGenerated } from '../binding/bind-metadata'
 import { checkPhysicalNames } from '../binding/check-physical-names'
+import { checkSharedTables } from '../binding/check-shared-tables'
 import { colocationGroup } from '../binding/colocation-group'
 import { describeEntities } from '../binding/describe-entities'
 import { canonicalValue, type EntityBinding, shardOfKey } from '../binding/entity-binding'
@@ -460,6 +461,7 @@ export class ShardedDataSource extends DataSource {
       (metadata) => ({ schema: placeholderSchema, name: metadata.tableName }),
     )
     this.checkGroups(model)
+    checkSharedTables(this.entityMetadatas, model, (metadata) => groupOf(metadata, model))
     const runtime = await this.settledRuntime(model)
     this.built = runtime
     const { searchSchema: searched } = runtime.pool(runtime.map.home).facts
