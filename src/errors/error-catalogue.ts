@@ -145,6 +145,10 @@ export const errorCatalogue = Object.freeze({
     'synchronize() and dropDatabase() change and drop only what they made for shards, which carries a mark in its comment.',
     'Rename what is yours, or give the group another name. If it is a shard’s (made by an earlier version, or restored without comments), set adoptShards: true for one synchronize(), or write the mark into the comment.',
   ),
+  SCHEMA_INCOMPLETE: entry(
+    'The schema of each shard is changed in a transaction of its own: shards that were changed before another one failed stay changed.',
+    'Mend what the cause says on that shard, and repeat the call: it leaves alone what is done.',
+  ),
   NAME_INVALID: entry(
     'PostgreSQL cuts names at 63 bytes, keeps some for itself, and two tables cannot share one.',
     'Shorten or change the name.',

@@ -1,8 +1,30 @@
 import 'reflect-metadata'
 import { Client } from 'pg'
-import { Column, type DataSource, Entity, Index, ManyToOne, OneToMany, PrimaryColumn, type Relation } from 'typeorm'
+import {
+  Check,
+  Column,
+  type DataSource,
+  Entity,
+  Index,
+  ManyToOne,
+  MoreThan,
+  OneToMany,
+  PrimaryColumn,
+  QueryFailedError,
+  type Relation,
+} from 'typeorm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { hash, Sharded, ShardedDataSource, type ShardedDataSourceOptions, ShardKey } from '../../src'
+import {
+  hash,
+  range,
+  type Shard,
+  Sharded,
+  ShardedDataSource,
+  type ShardedDataSourceOptions,
+  ShardedError,
+  ShardKey,
+} from '../../src'
+import type { SchemaPlace } from '../../src/typeorm/schema/schema-progress'
 import { createDatabases } from '../support/databases'
 
 @Entity()
@@ -107,6 +129,76 @@ describe.each(['schema', 'table'] as const)('the schema of shards, layout %s', (
     expect(await tables()).toEqual(before.filter((name) => !gone.includes(name)))
     await mine.shard('hall_02').synchronize()
     expect(await tables()).toEqual(before)
+  })
+
+  it('says which shard failed to be changed and which ones were, and goes on when the shard is mended', async () => {
+    const things = (check?: string) => {
+      @Entity('thing')
+      @Sharded(range({ shards: { a: [null, 10], b: [10, 20], c: [20, 30], d: [30, null] } }), {
+        group: 'thing',
+      })
+      class Thing {
+        @ShardKey() @PrimaryColumn('int') id!: number
+        @Column('int') n!: number
+      }
+      if (check !== undefined) Check('thing_check', check)(Thing)
+      return Thing
+    }
+    const one = await dataSource([things(), Plain])
+    await one.synchronize()
+    await one.getRepository('Thing').insert([5, 15, 25, 35].map((id) => ({ id, n: id === 25 ? -1 : 1 })))
+    const two = await dataSource([things('n > 0'), Plain])
+    const [failing] = two.shards().filter(({ label }) => label === 'c')
+    const error: unknown = await two.synchronize().catch((thrown: unknown) => thrown)
+    if (!(error instanceof ShardedError)) throw error
+    expect(error.code).toBe('SCHEMA_INCOMPLETE')
+    expect(error.cause).toBeInstanceOf(QueryFailedError)
+    expect(error.cause).toMatchObject({ code: '23514' })
+    expect(error.message).toContain(`synchronize() failed on shard thing_c of node ${failing?.node}: check constraint`)
+    expect(error.details).toMatchObject({ node: failing?.node, shard: 'thing_c' })
+    // Those of the other node are all done; those of the same node, up to the one that failed.
+    const order = two.shards()
+    const isDone = ({ node, label }: Shard) => node !== failing?.node || label < 'c'
+    const done = order.filter(isDone).map(({ node, name }) => ({ node, shard: name }))
+    const { done: reported } = error.details as { done: readonly SchemaPlace[] }
+    expect(new Set(reported)).toEqual(new Set([{ node: two.shardMap.home, shard: undefined }, ...done]))
+    const checked = async () => {
+      const found: string[] = []
+      for (const { name } of order) {
+        const failed = await two
+          .shard(name)
+          .getRepository('Thing')
+          .update({ id: MoreThan(0) }, { n: -2 })
+          .then(
+            () => false,
+            () => true,
+          )
+        if (failed) found.push(name)
+      }
+      return found
+    }
+    expect(await checked()).toEqual(done.map(({ shard }) => shard))
+    await two.getRepository('Thing').update({ id: MoreThan(0) }, { n: 1 })
+    await two.synchronize()
+    expect(await checked()).toEqual(order.map(({ name }) => name))
+    await two.dropDatabase()
+  })
+
+  it('throws the error itself where nothing is sharded', async () => {
+    const wide = (n: boolean) => {
+      class Wide {
+        id!: number
+      }
+      PrimaryColumn('int')(Wide.prototype, 'id')
+      if (n) Column('int')(Wide.prototype, 'n')
+      Entity('wide')(Wide)
+      return Wide
+    }
+    const one = await dataSource([wide(false)])
+    await one.synchronize()
+    await one.getRepository('Wide').insert({ id: 1 })
+    await expect((await dataSource([wide(true)])).synchronize()).rejects.toBeInstanceOf(QueryFailedError)
+    await one.dropDatabase()
   })
 
   it('orders by a to-many relation over shards, as of pairs', async () => {

@@ -69,6 +69,7 @@ import { ShardedResultCache } from '../runners/sharded-result-cache'
 import { refuseForeignObjects } from '../schema/refuse-foreign-objects'
 import { SchemaDataSource } from '../schema/schema-data-source'
 import { schemaMetadata } from '../schema/schema-metadata'
+import { SchemaProgress } from '../schema/schema-progress'
 import { shardObjects } from '../schema/shard-objects'
 import { type SchemaLog, ShardedSchemaBuilder } from '../schema/sharded-schema-builder'
 import { ClockDefaults } from '../statements/clock-defaults'
@@ -285,7 +286,7 @@ export class ShardedDataSource extends DataSource {
   /**
    * Brings the schema of every shard, and of the home node's own tables, in line with the entities.
    *
-   * @throws ShardedError OBJECT_NOT_OURS
+   * @throws ShardedError OBJECT_NOT_OURS, TOPOLOGY_MISMATCH, SCHEMA_INCOMPLETE
    */
   override async synchronize(dropBeforeSync = false): Promise<void> {
     if (!this.isInitialized) throw new CannotExecuteNotConnectedError()
@@ -294,16 +295,22 @@ export class ShardedDataSource extends DataSource {
     // Other processes may have dropped it meanwhile, with the tables.
     await this.catalog.read()
     await this.settleTopology(this.model, () => this.runtime.map)
-    await this.eachSchema((schema, shard) => this.synchronizeSchema(schema, shard, dropBeforeSync))
+    await this.changeEachSchema('synchronize()', (schema, shard) =>
+      this.synchronizeSchema(schema, shard, dropBeforeSync),
+    )
     await this.lookups.settle()
   }
 
-  /** Drops every shard, and the home node's own tables of this data source's entities; nothing else. */
+  /**
+   * Drops every shard, and the home node's own tables of this data source's entities; nothing else.
+   *
+   * @throws ShardedError OBJECT_NOT_OURS, SCHEMA_INCOMPLETE
+   */
   override async dropDatabase(): Promise<void> {
     if (!this.isInitialized) throw new CannotExecuteNotConnectedError()
     await this.refuseForeignObjects()
     await this.lookups.dropStates()
-    await this.eachSchema((schema, shard) => this.dropSchema(schema, shard))
+    await this.changeEachSchema('dropDatabase()', (schema, shard) => this.dropSchema(schema, shard))
     await this.catalog.forget([...this.model.groups.keys()])
   }
 
@@ -733,15 +740,24 @@ export class ShardedDataSource extends DataSource {
   }
 
   /** Nodes at once, the schemas of a node in turn: what they create (extensions, types) would collide. */
-  private async eachSchema(work: SchemaWork): Promise<void> {
+  private async eachSchema(work: SchemaWork, progress: SchemaProgress = new SchemaProgress()): Promise<void> {
     const { map } = this.runtime
     const { model } = this
-    await this.eachNode(async ({ name }) => {
-      if (name === map.home) await this.onSchema(name, model, undefined, work)
-      for (const shard of map.shards.values()) {
-        if (shard.node === name) await this.onSchema(name, model, shard, work)
-      }
+    await this.eachNode(async ({ name: node }) => {
+      const shards = [...map.shards.values()].filter((shard) => shard.node === node)
+      for (const shard of node === map.home ? [undefined, ...shards] : shards)
+        await progress.follow({ node, shard: shard?.name }, () => this.onSchema(node, model, shard, work))
     })
+  }
+
+  /** @throws ShardedError SCHEMA_INCOMPLETE where one schema of several fails */
+  private async changeEachSchema(call: string, work: SchemaWork): Promise<void> {
+    const progress = new SchemaProgress()
+    try {
+      await this.eachSchema(work, progress)
+    } catch (error) {
+      throw this.runtime.hasShardedEntities ? progress.failureOf(call, error) : error
+    }
   }
 
   private onSchema(node: string, model: ShardedModel, shard: Shard | undefined, work: SchemaWork): Promise<void> {
