@@ -74,10 +74,9 @@ function compareKeys(stored: GroupPrint, { keys = {}, keyTypes }: GroupPrint): K
   let isGrown = stored.keys === undefined
   for (const [table, now] of Object.entries(keys)) {
     const before = stored.keys?.[table]
-    const [was, is] = [before && text(before, stored.keyTypes), text(now, keyTypes)]
-    if (was === is) continue
-    if (before && was !== undefined && !isKept(before, now, keyTypes)) changed.push({ table, before: was, now: is })
-    else isGrown = true
+    if (before && !isKept(before, now, keyTypes))
+      changed.push({ table, before: text(before, stored.keyTypes), now: text(now, keyTypes) })
+    else if (!before || !isKept(now, before, keyTypes)) isGrown = true
   }
   return { changed, isGrown }
 }

@@ -76,6 +76,8 @@ describe('prints of groups', () => {
     expect(compared({ name: 'area' }, { name: 'price' })).toEqual(differs('area numeric, price text'))
     expect(compared(price, { name: 'zone', length: 5 })).toEqual(differs('price numeric(8, 2), zone text(5)'))
     expect(compared({ ...price, scale: 1 }, { name: 'area' })).toEqual(differs('price numeric(8, 1), area text'))
+    const same = { differences: [], rekeyed: [], isGrown: false }
+    expect(compared({ ...price, precision: 9 }, { name: 'area', length: 5 })).toEqual(same)
     expect(compared({ ...price, scale: 3 }, { name: 'area' })).toEqual({ differences: [], rekeyed: [], isGrown: true })
   })
 
