@@ -1,6 +1,7 @@
 import { Refusals } from '../errors/refusals'
 import { ShardedError } from '../errors/sharded-error'
 import type { ShardingFunction } from '../functions/sharding-function'
+import { refuseCrossedJoin } from './crossed-join'
 import type { ColumnDescription, EntityDescription } from './entity-description'
 import { findKeyColumns, findShardedArgs } from './find-declaration'
 import { idColumnOf, refuseIdColumns } from './id-column'
@@ -70,8 +71,10 @@ export function buildShardedModel(
   for (const one of declared.values()) {
     const colocated = (target: EntityTarget) =>
       groupOf.get(target) === groupOf.get(one.entity.target) ? declared.get(target) : undefined
-    for (const relation of one.entity.relations)
+    for (const relation of one.entity.relations) {
+      refusals.attempt(() => refuseCrossedJoin(one, relation, colocated))
       refusals.attempt(() => refuseUncheckedRelation(one, relation, colocated))
+    }
   }
   if (!defaults.refusals) refusals.throwAny()
   return Object.freeze({ entities: model, groups })

@@ -94,6 +94,27 @@ class WrongType {
 }
 
 @Entity()
+@Sharded(two)
+class Block {
+  @ShardKey() @PrimaryColumn('int') town!: number
+  @ShardKey() @PrimaryColumn('int') area!: number
+}
+
+@Entity()
+@Sharded({ colocatedWith: () => Block })
+class Flat {
+  @PrimaryColumn('int') id!: number
+  @ShardKey() @Column('int') area!: number
+  @ShardKey() @Column('int') town!: number
+  @ManyToOne(() => Block)
+  @JoinColumn([
+    { name: 'town', referencedColumnName: 'town' },
+    { name: 'area', referencedColumnName: 'area' },
+  ])
+  block!: Relation<Block>
+}
+
+@Entity()
 @Sharded({ colocatedWith: () => Plain })
 class Lost {
   @ShardKey()
@@ -392,6 +413,12 @@ const cases: readonly Case[] = [
   ['COLOCATION_INVALID', 'colocated by another type', [Root, WrongType], ['WrongType', 'Root', 'integer', 'text']],
   ['COLOCATION_INVALID', 'colocated with an unsharded one', [Plain, Lost], ['Lost']],
   ['COLOCATION_INVALID', 'colocated in a circle', [Hen, Egg], ['circle']],
+  [
+    'COLOCATION_INVALID',
+    'joined by its key in another order',
+    [Block, Flat],
+    ['Flat.block', 'area, town', 'town, area'],
+  ],
   ['UNIQUE_WITHOUT_SHARD_KEY', 'unique without the key', [UniqueName], ['UniqueName', 'name', 'id']],
   ['UNIQUE_WITHOUT_SHARD_KEY', 'with a unique index without the key', [UniqueIndex], ['UniqueIndex', 'name']],
   ['SEQUENCE_ON_SHARDED_ENTITY', 'numbered by a sequence', [Serial], ['Serial.id', 'increment']],
