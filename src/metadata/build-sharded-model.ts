@@ -11,6 +11,7 @@ import type { KeyColumn, ShardedEntity, ShardedModel, ShardGroup } from './shard
 import type { Layout, ScatterOptions } from './sharded-options'
 import { snakeCase } from './snake-case'
 import { refuseUncheckedRelation } from './unchecked-relation'
+import { refuseUnkeptKey } from './unkept-key'
 
 /** What the data source's options add to the decorators. */
 export interface ModelDefaults {
@@ -74,6 +75,7 @@ export function buildShardedModel(
     for (const relation of one.entity.relations) {
       refusals.attempt(() => refuseCrossedJoin(one, relation, colocated))
       refusals.attempt(() => refuseUncheckedRelation(one, relation, colocated))
+      refusals.attempt(() => refuseUnkeptKey(one, relation))
     }
   }
   if (!defaults.refusals) refusals.throwAny()

@@ -30,6 +30,7 @@ export interface ColumnDescription {
   readonly isPrimary: boolean
   /** Who decides on the stored value in place of the object that is written, as words for an error; undefined: nobody. */
   readonly writtenBy?: string | undefined
+  readonly isNullable?: boolean
   readonly generation: 'increment' | 'uuid' | 'rowid' | 'identity' | undefined
 }
 
@@ -44,6 +45,8 @@ export interface OwningSide {
   readonly isChecked: boolean
   /** Properties of the foreign key, and those of the other entity that they refer to; none for a many-to-many. */
   readonly joins: readonly { readonly own: string; readonly referenced: string }[]
+  /** What the database does to the foreign key when what it refers to is deleted or changed. */
+  readonly actions?: readonly string[]
 }
 
 export interface RelationDescription {

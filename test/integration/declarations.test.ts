@@ -115,6 +115,24 @@ class Flat {
 }
 
 @Entity()
+@Sharded({ colocatedWith: () => Root })
+class Orphan {
+  @PrimaryColumn('int') id!: number
+  @ShardKey() @Column('int', { nullable: true }) rootId!: number | null
+  @ManyToOne(() => Root, { onDelete: 'SET NULL' })
+  root!: Relation<Root> | null
+}
+
+@Entity()
+@Sharded({ colocatedWith: () => Root })
+class Adopted {
+  @PrimaryColumn('int') id!: number
+  @ShardKey() @Column('int', { default: 0 }) rootId!: number
+  @ManyToOne(() => Root, { onUpdate: 'SET DEFAULT' as never })
+  root!: Relation<Root>
+}
+
+@Entity()
 @Sharded({ colocatedWith: () => Plain })
 class Lost {
   @ShardKey()
@@ -419,6 +437,13 @@ const cases: readonly Case[] = [
     [Block, Flat],
     ['Flat.block', 'area, town', 'town, area'],
   ],
+  [
+    'KEY_COLUMN_INVALID',
+    'whose key the database sets to NULL',
+    [Root, Orphan],
+    ['Orphan.rootId', 'ON DELETE SET NULL'],
+  ],
+  ['KEY_COLUMN_INVALID', 'whose key has its default', [Root, Adopted], ['Adopted.rootId', 'ON UPDATE SET DEFAULT']],
   ['UNIQUE_WITHOUT_SHARD_KEY', 'unique without the key', [UniqueName], ['UniqueName', 'name', 'id']],
   ['UNIQUE_WITHOUT_SHARD_KEY', 'with a unique index without the key', [UniqueIndex], ['UniqueIndex', 'name']],
   ['SEQUENCE_ON_SHARDED_ENTITY', 'numbered by a sequence', [Serial], ['Serial.id', 'increment']],

@@ -51,6 +51,7 @@ function describeColumn(column: ColumnMetadata): ColumnDescription {
     modifiers: modifiersOf(column),
     isPrimary: column.isPrimary,
     writtenBy: writtenBy(column),
+    isNullable: column.isNullable,
     generation: column.isGenerated ? (column.generationStrategy ?? 'increment') : undefined,
   }
 }
@@ -67,7 +68,8 @@ function describeRelation(relation: RelationMetadata): RelationDescription {
   }
 }
 
-function owningSideOf({ createForeignKeyConstraints, isManyToMany, joinColumns }: RelationMetadata): OwningSide {
+function owningSideOf(relation: RelationMetadata): OwningSide {
+  const { createForeignKeyConstraints, isManyToMany, joinColumns, onDelete, onUpdate } = relation
   return {
     isChecked: createForeignKeyConstraints,
     joins: isManyToMany
@@ -75,6 +77,7 @@ function owningSideOf({ createForeignKeyConstraints, isManyToMany, joinColumns }
       : joinColumns.flatMap(({ propertyPath: own, referencedColumn }) =>
           referencedColumn ? [{ own, referenced: referencedColumn.propertyPath }] : [],
         ),
+    actions: [...(onDelete ? [`ON DELETE ${onDelete}`] : []), ...(onUpdate ? [`ON UPDATE ${onUpdate}`] : [])],
   }
 }
 

@@ -32,6 +32,7 @@ import type { ShownRow } from '../runners/shown-row'
 import { type Criteria, criteriaWhere, narrowCriteria } from '../writes/criteria'
 import { begins, deferred } from '../writes/deferred-transaction'
 import { generateKey, type PersistMode } from '../writes/entity-graph'
+import { mayEmptyKeys } from '../writes/may-empty-keys'
 import { type PlacedEntity, placeEntities } from '../writes/place-entities'
 import { carryChanged, movesTo, shownBefore } from '../writes/save-moved'
 import { saveOrder, upsertOrder } from '../writes/save-order'
@@ -510,8 +511,11 @@ async function persistPlaced(
       await withData(transaction, () => writeShards(inner, writes, context.openRunner, together))
     })
   } else if (access.transaction) {
-    const { transaction } = access
-    await withData(transaction, () => writeShards(access, writes, context.openRunner, together))
+    // What is refused only when other statements of it are sent is undone as a whole.
+    const run = placed.some(({ graph }) => mayEmptyKeys(graph)) ? inSavepoint : inTransaction
+    await run(access, context.openRunner, (inner, transaction) =>
+      withData(transaction, () => writeShards(inner, writes, context.openRunner, together)),
+    )
   } else if (writes.length > 1 || access.runtime.lookups.maintains(binding.entity.group)) {
     // One database needs no transaction for what is one statement there: its rows are written all or not at all.
     const open = options?.transaction === false ? quietly(context.openRunner) : deferred(context.openRunner)

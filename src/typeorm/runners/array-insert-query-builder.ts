@@ -4,13 +4,16 @@ import {
   type InsertResult,
   type ObjectLiteral,
   SelectQueryBuilder,
+  UpdateQueryBuilder,
 } from 'typeorm'
 import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata'
+import type { Shard } from '../../topology/shard'
 import { typeName } from '../binding/describe-entities'
 import type { EntityBinding } from '../binding/entity-binding'
 import { type ColumnArray, columnArrays } from './column-arrays'
 import { keepingIn } from './guarded-broadcaster'
 import { insertBatches } from './insert-batches'
+import type { KeyGuard } from './key-guard'
 import { makeIds } from './make-ids'
 import { mergeInsertResults } from './merge-results'
 import { TableInsertQueryBuilder } from './table-insert-query-builder'
@@ -106,8 +109,26 @@ class ArrayInsertQueryBuilder<Entity extends ObjectLiteral> extends TableInsertQ
   }
 }
 
+/** TypeORM's update, with a last look at the shard key: of rows that it takes off a relation no event says what becomes of them. */
+class GuardedUpdateQueryBuilder<Entity extends ObjectLiteral> extends UpdateQueryBuilder<Entity> {
+  protected override createUpdateExpression(): string {
+    const { mainAlias } = this.expressionMap
+    if (mainAlias?.hasMetadata && isBound(this.dataSource)) {
+      const { metadata } = mainAlias
+      const values = Object.fromEntries(Object.entries(this.getValueSet()).filter(([, value]) => value !== undefined))
+      const columns = this.createPropertyPath(metadata, values).flatMap((path) =>
+        metadata.findColumnsWithPropertyPath(path),
+      )
+      this.dataSource.guard.checkSet(this.dataSource.shard, metadata, { values, columns })
+    }
+    return super.createUpdateExpression()
+  }
+}
+
 /** A shard's data source, which knows what of its entities is sharded how. */
 interface BoundDataSource {
+  readonly shard: Shard
+  readonly guard: KeyGuard
   bindingOf(target: unknown): EntityBinding | undefined
 }
 
@@ -117,5 +138,9 @@ const isBound = (dataSource: DataSource): dataSource is DataSource & BoundDataSo
 export class ShardQueryBuilder extends SelectQueryBuilder<ObjectLiteral> {
   override insert(): InsertQueryBuilder<ObjectLiteral> {
     return new ArrayInsertQueryBuilder<ObjectLiteral>(super.insert())
+  }
+
+  override update(...given: never[]): UpdateQueryBuilder<never> {
+    return new GuardedUpdateQueryBuilder<never>(super.update(...(given as [never, never])))
   }
 }

@@ -1,4 +1,5 @@
 import type { EntityMetadata, ObjectLiteral } from 'typeorm'
+import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata'
 import { ShardedError } from '../../errors/sharded-error'
 import { keyText } from '../../routing/route'
 import type { Shard } from '../../topology/shard'
@@ -24,6 +25,12 @@ export interface GuardedRows {
     entity: ObjectLiteral,
     transaction: ShardTransaction | undefined,
   ): Promise<Shard | undefined>
+}
+
+/** What an UPDATE sets. */
+interface SetColumns {
+  readonly values: ObjectLiteral
+  readonly columns: readonly ColumnMetadata[]
 }
 
 interface GuardedEntity {
@@ -100,6 +107,32 @@ export class KeyGuard {
     )
   }
 
+  /**
+   * An UPDATE leaves its rows where they are. It is TypeORM's own, which also takes rows off a relation (`orphanedRowAction`), or one
+   * of a shard's own data source. NULL for a column that is NOT NULL the database refuses, as one database does.
+   *
+   * @throws ShardedError KEY_MISSING, KEY_CHANGED
+   */
+  checkSet(shard: Shard, { target }: EntityMetadata, { values, columns }: SetColumns): void {
+    const binding = this.bindingOf(target)
+    const setKey = binding?.keyColumns.filter((column) => columns.includes(column)) ?? []
+    if (!binding || setKey.length === 0) return
+    const { name } = binding.entity
+    const empty = setKey.find((column) => column.isNullable && (column.getEntityValue(values) ?? null) === null)
+    if (empty) {
+      throw new ShardedError('KEY_MISSING', `An update would set ${name}.${empty.propertyPath} to NULL.`, {
+        details: { entity: name, columns: [empty.propertyPath], operation: 'update' },
+      })
+    }
+    const key = keyOf(binding, values)
+    if (!key || shardOfKey(binding, key).name === shard.name) return
+    throw new ShardedError(
+      'KEY_CHANGED',
+      `An update would set ${keyText(binding.entity)} to ${key.join(', ')} on shard ${shard.name}.`,
+      { details: { entity: name, now: key, shard: shard.name } },
+    )
+  }
+
   /** A row that has moved here keeps to this shard: to TypeORM its key changes now. @throws ShardedError KEY_CHANGED */
   checkUpdate(
     shard: Shard,
@@ -111,11 +144,11 @@ export class KeyGuard {
     if (!binding || !entity || !databaseEntity) return
     const before = keyOf(binding, databaseEntity)
     const now = keyOf(binding, entity)
-    if (!before || !now || before.every((part, index) => part === now[index])) return
-    if (binding.entity.onKeyChange === 'move' && shardOfKey(binding, now).name === shard.name) return
+    if (!now || before?.every((part, index) => part === now[index])) return
+    if ((!before || binding.entity.onKeyChange === 'move') && shardOfKey(binding, now).name === shard.name) return
     throw new ShardedError(
       'KEY_CHANGED',
-      `${keyText(binding.entity)} is ${before.join(', ')} in the database and ${now.join(', ')} in the entity.`,
+      `${keyText(binding.entity)} is ${before?.join(', ') ?? 'NULL'} in the database and ${now.join(', ')} in the entity.`,
       {
         details: { entity: binding.entity.name, before, now },
         // It was too late for a move when the entity got its key.

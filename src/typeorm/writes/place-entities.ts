@@ -1,4 +1,5 @@
 import type { ObjectLiteral } from 'typeorm'
+import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata'
 import { pushTo } from '../../collections/push-to'
 import { ShardedError } from '../../errors/sharded-error'
 import { keyText } from '../../routing/route'
@@ -139,6 +140,7 @@ function moveOf({ binding, entity }: GraphNode, origin: Origin | undefined): rea
   if (!origin) return []
   for (const [index, column] of binding.keyColumns.entries()) {
     const before = origin.key[index]
+    if (before !== undefined && before !== null && isEmptied(binding, column, entity)) refuseEmptied(binding, column)
     const now: unknown = column.getEntityValue(entity)
     if (before === now || before === undefined || before === null || now === undefined) continue
     if (now !== null && canonicalValue(binding, index, before) === canonicalValue(binding, index, now)) continue
@@ -165,6 +167,25 @@ function moveOf({ binding, entity }: GraphNode, origin: Origin | undefined): rea
  */
 const savesMove = ({ entity, keyColumns }: EntityBinding): boolean =>
   !entity.primaryKeyHoldsShardKey && keyColumns.every(({ isUpdate }) => isUpdate)
+
+/** Whether a key column is the join column of a relation that is null now: TypeORM then writes NULL, whatever the column's property has. */
+function isEmptied(
+  { keyColumns }: EntityBinding,
+  { relationMetadata }: ColumnMetadata,
+  entity: ObjectLiteral,
+): boolean {
+  // A relation that joins by more may have been null all the time, and says nothing of the key.
+  const isOfKey = relationMetadata?.joinColumns.every((column) => keyColumns.includes(column))
+  return isOfKey === true && relationMetadata?.getEntityValue(entity) === null
+}
+
+function refuseEmptied({ entity }: EntityBinding, { relationMetadata, propertyPath }: ColumnMetadata): never {
+  throw new ShardedError(
+    'KEY_MISSING',
+    `${entity.name}.${relationMetadata?.propertyPath} is null, which would set ${propertyPath} of the shard key ${keyText(entity)} to NULL.`,
+    { details: { entity: entity.name, columns: [propertyPath], operation: 'save' } },
+  )
+}
 
 /** Whether the row of an object may be on another shard than its shard key says, or what it hangs on. */
 function needsLookup(
