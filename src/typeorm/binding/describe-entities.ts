@@ -82,7 +82,7 @@ function owningSideOf(relation: RelationMetadata): OwningSide {
 }
 
 /** What TypeORM writes behind the name of a column's type when it creates the column. */
-function modifiersOf(column: ColumnMetadata): TypeModifiers {
+export function modifiersOf(column: ColumnMetadata): TypeModifiers {
   const precision = column.precision ?? undefined
   switch (typeName(column)) {
     case 'character varying':

@@ -67,6 +67,7 @@ import { type ShardHandle, ShardRuntime, type TransactionSettings } from '../run
 import { ShardedRelationLoader } from '../runners/sharded-relation-loader'
 import { ShardedResultCache } from '../runners/sharded-result-cache'
 import { refuseForeignObjects } from '../schema/refuse-foreign-objects'
+import { refuseKeyRewrite } from '../schema/refuse-key-rewrite'
 import { SchemaDataSource } from '../schema/schema-data-source'
 import { schemaMetadata } from '../schema/schema-metadata'
 import { SchemaProgress } from '../schema/schema-progress'
@@ -295,6 +296,7 @@ export class ShardedDataSource extends DataSource {
     // Other processes may have dropped it meanwhile, with the tables.
     await this.catalog.read()
     await this.settleTopology(this.model, () => this.runtime.map)
+    if (!dropBeforeSync) await this.refuseKeyRewrite()
     await this.changeEachSchema('synchronize()', (schema, shard) =>
       this.synchronizeSchema(schema, shard, dropBeforeSync),
     )
@@ -552,7 +554,10 @@ export class ShardedDataSource extends DataSource {
         () => this.createQueryRunner() as ShardedQueryRunner,
       ),
       synchronizeShard: (shard: Shard, drop: boolean) =>
-        this.onShardSchema(shard, (schema) => this.synchronizeSchema(schema, shard, drop)),
+        this.onShardSchema(shard, async (schema) => {
+          if (!drop) await this.refuseKeyRewrite(shard)
+          await this.synchronizeSchema(schema, shard, drop)
+        }),
       dropShard: (shard: Shard) => this.onShardSchema(shard, (schema) => this.dropSchema(schema, shard)),
     }
     for (const shard of map.shards.values()) {
@@ -785,6 +790,16 @@ export class ShardedDataSource extends DataSource {
       if (shards.length === 0) return
       const objects = shards.map((shard) => shardObjects(shard, tablesOf(shard.group), lookups))
       await refuseForeignObjects(pool, objects, this.sharding.adoptShards ?? false)
+    })
+  }
+
+  /** All nodes are looked at before one is changed. @throws ShardedError TOPOLOGY_MISMATCH */
+  private async refuseKeyRewrite(only?: Shard): Promise<void> {
+    const { map } = this.runtime
+    const bindings = this.entityMetadatas.flatMap(({ target }) => this.runtime.bindingOf(target) ?? [])
+    await this.eachNode(async (pool) => {
+      const shards = (only ? [only] : [...map.shards.values()]).filter(({ node }) => node === pool.name)
+      if (shards.length > 0) await refuseKeyRewrite(pool, shards, bindings)
     })
   }
 
