@@ -295,8 +295,8 @@ export class ShardedDataSource extends DataSource {
     if (dropBeforeSync) await this.lookups.dropStates()
     // Other processes may have dropped it meanwhile, with the tables.
     await this.catalog.read()
+    if (!dropBeforeSync) await this.refuseKeyRewrite(this.runtime)
     await this.settleTopology(this.model, () => this.runtime.map)
-    if (!dropBeforeSync) await this.refuseKeyRewrite()
     await this.changeEachSchema('synchronize()', (schema, shard) =>
       this.synchronizeSchema(schema, shard, dropBeforeSync),
     )
@@ -514,6 +514,9 @@ export class ShardedDataSource extends DataSource {
   /** What is stored was checked before; and where another process stores its topology first, the runtime is of that. */
   private async settledRuntime(model: LookupModel): Promise<ShardRuntime> {
     const runtime = this.buildRuntime(model, this.buildMap(model))
+    const { synchronize, dropSchema } = this.options
+    // Before the keys are stored: who is refused goes back to the options of before.
+    if (synchronize && !dropSchema) await this.refuseKeyRewrite(runtime)
     await this.settleTopology(model, () => this.buildMap(model))
     const settled = this.buildMap(model)
     return hasSamePlaces(runtime.map, settled) ? runtime : this.buildRuntime(model, settled)
@@ -555,7 +558,7 @@ export class ShardedDataSource extends DataSource {
       ),
       synchronizeShard: (shard: Shard, drop: boolean) =>
         this.onShardSchema(shard, async (schema) => {
-          if (!drop) await this.refuseKeyRewrite(shard)
+          if (!drop) await this.refuseKeyRewrite(this.runtime, shard)
           await this.synchronizeSchema(schema, shard, drop)
         }),
       dropShard: (shard: Shard) => this.onShardSchema(shard, (schema) => this.dropSchema(schema, shard)),
@@ -794,9 +797,9 @@ export class ShardedDataSource extends DataSource {
   }
 
   /** All nodes are looked at before one is changed. @throws ShardedError TOPOLOGY_MISMATCH */
-  private async refuseKeyRewrite(only?: Shard): Promise<void> {
-    const { map } = this.runtime
-    const bindings = this.entityMetadatas.flatMap(({ target }) => this.runtime.bindingOf(target) ?? [])
+  private async refuseKeyRewrite(runtime: ShardRuntime, only?: Shard): Promise<void> {
+    const { map } = runtime
+    const bindings = this.entityMetadatas.flatMap(({ target }) => runtime.bindingOf(target) ?? [])
     await this.eachNode(async (pool) => {
       const shards = (only ? [only] : [...map.shards.values()]).filter(({ node }) => node === pool.name)
       if (shards.length > 0) await refuseKeyRewrite(pool, shards, bindings)
