@@ -117,10 +117,14 @@ function withoutSchema(column: TreeObject, schemas: ReadonlySet<string | undefin
   return { ColumnRef: { ...column, fields: fields.slice(1) } }
 }
 
+const noSchemas: ReadonlySet<string> = new Set()
+
 /** Prints a localised tree, with its parameters numbered from 1. @throws ShardedError STATEMENT_UNSUPPORTED */
 export function templateOf(statement: Node): Template {
   const parameters = parametersOf(statement)
   const numbered = replaceNodes(statement, (object) => {
+    const column = object['ColumnRef']
+    if (isTreeObject(column)) return withoutSchema(column, noSchemas)
     const found = object['ParamRef']
     return isTreeObject(found)
       ? { ParamRef: { number: parameters.indexOf(Number(found['number'] ?? 0)) + 1 } }

@@ -288,6 +288,22 @@ describe('the time of rows that one transaction writes', () => {
       expect(row).toEqual({ given: 4, times: 2 })
     })
 
+    it('is one for upserts that skip rows which would not change', async () => {
+      const visits = many().map(({ id }) => ({ id, name: 'x' }))
+      await target.dataSource.transaction(async (manager) => {
+        for (const name of ['x', 'x', 'y'])
+          for (const visit of visits)
+            await manager.upsert(
+              Visit,
+              { ...visit, name },
+              { conflictPaths: ['id'], skipUpdateIfNoValuesChanged: true },
+            )
+      })
+      const found = await target.dataSource.manager.find(Visit)
+      expect(found.map(({ name }) => name)).toEqual(visits.map(() => 'y'))
+      expect(new Set(found.map(({ updatedAt }) => updatedAt.getTime())).size).toBe(1)
+    })
+
     it('is that of the zone that the transaction set', async () => {
       await target.dataSource.transaction(async (manager) => {
         await manager.query(`SET LOCAL TimeZone = 'Asia/Kathmandu'`)

@@ -140,6 +140,14 @@ describe('SQL in the words of the application', () => {
       Array.from({ length: to - from }, (_, index) => from + index)
 
     describe('in values', () => {
+      it('is refused with a page that PostgreSQL refuses', async () => {
+        const far = target.dataSource.getRepository(Far)
+        for (const page of [{ take: -1 }, { skip: -1 }])
+          await expect(far.find({ order: { id: 'ASC' }, ...page })).rejects.toMatchObject({
+            driverError: { code: 'take' in page ? '2201W' : '2201X' },
+          })
+      })
+
       it('counts all rows in an update of all shards', async () => {
         const found = await undone(async (manager) => {
           const { affected } = await manager.update(

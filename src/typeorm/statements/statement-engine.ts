@@ -102,6 +102,8 @@ const namesUnknown: ReadonlySet<string> = new Set(['42703', '42883', '42P01', '4
 /** Types and plans are made anew after this: of a collation that was changed, no statement tells. */
 const maxTypesAgeMs = 600_000
 
+const limitOption = 'LIMIT_OPTION_COUNT' as const
+
 /** Letters of the texts whose columns' types are remembered. */
 const maxDescribedLetters = 4_000_000
 
@@ -846,8 +848,13 @@ export class StatementEngine implements StatementWriter {
     return { rows, columns: columnsOf(plan.outputs, types) }
   }
 
-  private async onFirst(run: ShardsRun): Promise<Answer> {
-    const rows = rowsOf(await this.onShard(run.context.access, run.shards[0], wholeText(run), run.parameters))
+  /** A page that PostgreSQL refuses before it reads a row: it says what is wrong with it, whatever the rows. */
+  private async onFirst({ statement, shards, parameters, context }: ShardsRun): Promise<Answer> {
+    const { limitCount, limitOffset } = selectOf(statement)
+    const page = { ...(limitCount && { limitCount }), ...(limitOffset && { limitOffset }), limitOption }
+    const targetList = [targetNode(integerConstant(1), 'one')]
+    const template = templateOf({ SelectStmt: selectNode({ targetList, ...page }) })
+    const rows = await this.askShard(shards[0], template.text, pick(template.parameters, parameters), context)
     return { rows, columns: [] }
   }
 
