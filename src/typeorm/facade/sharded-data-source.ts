@@ -291,7 +291,7 @@ export class ShardedDataSource extends DataSource {
    */
   override async synchronize(dropBeforeSync = false): Promise<void> {
     if (!this.isInitialized) throw new CannotExecuteNotConnectedError()
-    await this.refuseForeignObjects()
+    await this.refuseForeignObjects(this.runtime)
     if (dropBeforeSync) await this.lookups.dropStates()
     // Other processes may have dropped it meanwhile, with the tables.
     await this.catalog.read()
@@ -310,7 +310,7 @@ export class ShardedDataSource extends DataSource {
    */
   override async dropDatabase(): Promise<void> {
     if (!this.isInitialized) throw new CannotExecuteNotConnectedError()
-    await this.refuseForeignObjects()
+    await this.refuseForeignObjects(this.runtime)
     await this.lookups.dropStates()
     await this.changeEachSchema('dropDatabase()', (schema, shard) => this.dropSchema(schema, shard))
     await this.catalog.forget([...this.model.groups.keys()])
@@ -325,7 +325,7 @@ export class ShardedDataSource extends DataSource {
    * await dataSource.buildLookups({ onProgress: ({ lookup, shardsDone, shards }) => console.log(lookup, shardsDone, shards) })
    */
   async buildLookups(options: BuildLookupsOptions = {}): Promise<void> {
-    if (this.runtime.lookups.all.length > 0) await this.refuseForeignObjects()
+    if (this.runtime.lookups.all.length > 0) await this.refuseForeignObjects(this.runtime)
     await this.lookups.build(options)
   }
 
@@ -516,7 +516,14 @@ export class ShardedDataSource extends DataSource {
     const runtime = this.buildRuntime(model, this.buildMap(model))
     const { synchronize, dropSchema } = this.options
     // Before the keys are stored: who is refused goes back to the options of before.
-    if (synchronize && !dropSchema) await this.refuseKeyRewrite(runtime)
+    if (synchronize && !dropSchema) {
+      // What is not ours is refused by the schema work itself.
+      const isOurs = await this.refuseForeignObjects(runtime).then(
+        () => true,
+        () => false,
+      )
+      if (isOurs) await this.refuseKeyRewrite(runtime)
+    }
     await this.settleTopology(model, () => this.buildMap(model))
     const settled = this.buildMap(model)
     return hasSamePlaces(runtime.map, settled) ? runtime : this.buildRuntime(model, settled)
@@ -779,14 +786,13 @@ export class ShardedDataSource extends DataSource {
   }
 
   private async onShardSchema(shard: Shard, work: SchemaWork): Promise<void> {
-    await this.refuseForeignObjects(shard)
+    await this.refuseForeignObjects(this.runtime, shard)
     await this.onSchema(shard.node, this.model, shard, work)
   }
 
   /** All nodes are looked at before one is changed. @throws ShardedError OBJECT_NOT_OURS */
-  private async refuseForeignObjects(only?: Shard): Promise<void> {
+  private async refuseForeignObjects({ map, lookups }: ShardRuntime, only?: Shard): Promise<void> {
     const { model } = this
-    const { map, lookups } = this.runtime
     const tablesOf = (group: string) => this.entityMetadatas.filter((metadata) => groupOf(metadata, model) === group)
     await this.eachNode(async (pool) => {
       const shards = (only ? [only] : [...map.shards.values()]).filter(({ node }) => node === pool.name)
