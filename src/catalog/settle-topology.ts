@@ -14,6 +14,8 @@ export interface SettleOptions {
   readonly replaces: 'none' | 'empty' | 'all'
   /** The tables of a group, without the suffix of a shard. */
   readonly tablesOf: (group: string) => readonly string[]
+  /** Is asked before more is stored of a group that is known: what it throws leaves the stored one as it is. */
+  readonly beforeGrowth?: (() => Promise<void>) | undefined
 }
 
 /**
@@ -49,6 +51,7 @@ export async function settleTopology(
     } else if (grown.size === 0 && missing.size === 0) {
       return
     } else {
+      if (grown.size > 0) await options.beforeGrowth?.()
       const { decider } = catalog
       const isFirst = grown.has(decider) || missing.has(decider)
       const isTaken = (node: string): boolean => (node === decider) === isFirst

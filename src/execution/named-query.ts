@@ -55,7 +55,7 @@ export class NamedQuery extends PgQuery {
     this.name = statement?.name
   }
 
-  override prepare(_connection: Wire): void {
+  override prepare(): void {
     const { start, at } = this
     const { sender } = at.messages
     try {

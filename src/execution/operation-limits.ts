@@ -45,8 +45,13 @@ export class OperationLimits {
 
   /** For TypeORM's own operation on one shard; undefined where the caller gave no limits. */
   shardFuse(): Fuse | undefined {
+    return this.isGiven ? this.fuse({}) : undefined
+  }
+
+  /** The caller gave limits. */
+  get isGiven(): boolean {
     const { signal, deadlineMs, rowBudget } = this.given
-    return signal || deadlineMs !== undefined || rowBudget !== undefined ? this.fuse({}) : undefined
+    return signal !== undefined || deadlineMs !== undefined || rowBudget !== undefined
   }
 
   private fuse(own: ScatterLimits, defaults?: DefaultLimits): Fuse {

@@ -515,16 +515,12 @@ export class ShardedDataSource extends DataSource {
   private async settledRuntime(model: LookupModel): Promise<ShardRuntime> {
     const runtime = this.buildRuntime(model, this.buildMap(model))
     const { synchronize, dropSchema } = this.options
-    // Before the keys are stored: who is refused goes back to the options of before.
-    if (synchronize && !dropSchema) {
-      // What is not ours is refused by the schema work itself.
-      const isOurs = await this.refuseForeignObjects(runtime).then(
-        () => true,
-        () => false,
-      )
-      if (isOurs) await this.refuseKeyRewrite(runtime)
+    // What schema work will refuse is not stored: who is refused goes back to the options of before.
+    const refuse = async (): Promise<void> => {
+      await this.refuseForeignObjects(runtime)
+      await this.refuseKeyRewrite(runtime)
     }
-    await this.settleTopology(model, () => this.buildMap(model))
+    await this.settleTopology(model, () => this.buildMap(model), synchronize && !dropSchema ? refuse : undefined)
     const settled = this.buildMap(model)
     return hasSamePlaces(runtime.map, settled) ? runtime : this.buildRuntime(model, settled)
   }
@@ -627,7 +623,11 @@ export class ShardedDataSource extends DataSource {
   }
 
   /** Nothing is read or written before the databases were asked whether the options are those that they know. */
-  private async settleTopology(model: ShardedModel, mapOf: () => ShardMap): Promise<void> {
+  private async settleTopology(
+    model: ShardedModel,
+    mapOf: () => ShardMap,
+    beforeGrowth?: () => Promise<void>,
+  ): Promise<void> {
     const { catalog } = this
     if (model.groups.size === 0) return
     const keys = tableKeys(model, this.entityMetadatas)
@@ -646,6 +646,7 @@ export class ShardedDataSource extends DataSource {
       }))
     }
     await settleTopology(catalog, wanted, {
+      beforeGrowth,
       replaces: replacesOf(this.sharding),
       tablesOf: (group) =>
         this.entityMetadatas.flatMap((metadata) => (groupOf(metadata, model) === group ? [metadata.tableName] : [])),

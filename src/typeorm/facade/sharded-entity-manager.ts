@@ -298,7 +298,7 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
     const entities = context
       ? reads.stream(context, given, (access) => this.streamSource(access))
       : streamEntities(this.homeSource(), this.dataSource.getMetadata(entityClass), given)
-    return readableOf(entities, () => context?.access.limits.shardFuse()) as EntityStream<Entity>
+    return readableOf(entities, context?.access.limits) as EntityStream<Entity>
   }
 
   private streamSource(access: ShardAccess): StreamSource {

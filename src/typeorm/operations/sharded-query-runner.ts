@@ -478,7 +478,7 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
     }
     if (this.isReleased) throw new QueryRunnerAlreadyReleasedError()
     const answered = withDriverErrors(engine.stream(query, parameters ?? [], this.statementContext()))
-    const rows = readableOf(answered, () => this.operationLimits?.shardFuse())
+    const rows = readableOf(answered, this.operationLimits)
     if (onError) rows.on('error', onError)
     // A reader that stops early is at its end too.
     if (onEnd) rows.once('close', onEnd)

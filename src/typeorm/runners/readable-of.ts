@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream'
 import type { Fuse } from '../../execution/fuse'
+import type { OperationLimits } from '../../execution/operation-limits'
 
 /** Streams that nobody has any more, and nobody has closed: their connections go back when they are collected. */
 const dropped = new FinalizationRegistry<AsyncGenerator<unknown>>((rows) => {
@@ -9,15 +10,16 @@ const dropped = new FinalizationRegistry<AsyncGenerator<unknown>>((rows) => {
 /**
  * A readable of rows, closed by leaving its loop, by an error, by `destroy()`, and by dropping it.
  *
- * @param limits gives the fuse of its reading, when the first row is asked for; undefined where nothing limits it. When that
- *   blows, the readable fails, also where all rows are in hand: what a reader gets afterwards would seem to be all in time
+ * @param limits of its reading, which begins when the first row is asked for. When those of the caller are reached, the
+ *   readable fails, also where all rows are in hand: what a reader gets afterwards would seem to be all in time
  */
-export function readableOf(rows: AsyncGenerator<unknown>, limits: () => Fuse | undefined): Readable {
+export function readableOf(rows: AsyncGenerator<unknown>, limits: OperationLimits | undefined): Readable {
   const limited = async function* () {
-    watch(readable, limits())
+    watch(readable, limits?.shardFuse())
     yield* rows
   }
-  const readable: Readable = Readable.from(limited())
+  // A generator around another one costs each row a turn.
+  const readable: Readable = Readable.from(limits?.isGiven ? limited() : rows)
   dropped.register(readable, rows)
   return readable
 }

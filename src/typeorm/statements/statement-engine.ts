@@ -1019,7 +1019,7 @@ export class StatementEngine implements StatementWriter {
     // One more tells that there are too many. What no integer of SQL can count is no bound.
     const page = rowBudget < 2 ** 31 - 1 && {
       limitCount: integerConstant(rowBudget + 1),
-      limitOption: 'LIMIT_OPTION_COUNT' as const,
+      limitOption,
     }
     const answer = await this.asTexts(selectNode({ targetList, fromClause: [{ RangeVar: table }], ...page }), run, [
       table,
