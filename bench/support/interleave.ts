@@ -4,7 +4,7 @@ import type { Measure, Target } from './bench'
 import { medianOf, spreadOf } from './statistics'
 
 setFlagsFromString('--expose-gc')
-const collectGarbage: () => void = runInNewContext('gc')
+const collect: (options?: { readonly type: 'minor' }) => void = runInNewContext('gc')
 
 /** One side of a comparison: the same work in each round; `round` is there for work that needs new rows. */
 export type Side = (round: number) => Promise<void>
@@ -16,7 +16,9 @@ export interface Rounds {
 
 /**
  * Times both sides in turns: A B, B A, A B … A neighbour that takes the machine for a second then slows both, and the
- * ratio of a round stays fair. Garbage is collected before each side, so that none pays for the other's.
+ * ratio of a round stays fair. Young garbage is collected before each side, so that none pays for the other's. A whole
+ * collection would drop the hidden classes that no object has just then, and the machine code made for them: the round would
+ * tell how fast V8 compiles, three times as long as the work, and not what a server does in its second minute.
  */
 export const interleave = async (sides: readonly [Side, Side], { rounds, warmups }: Rounds): Promise<Times> => {
   const elapsed: Pair[] = []
@@ -25,7 +27,7 @@ export const interleave = async (sides: readonly [Side, Side], { rounds, warmups
     const time: [number, number] = [0, 0]
     const used: [number, number] = [0, 0]
     for (const side of round % 2 === 0 ? ([0, 1] as const) : ([1, 0] as const)) {
-      collectGarbage()
+      collect({ type: 'minor' })
       const cpuBefore = process.cpuUsage()
       const started = performance.now()
       await sides[side](round)
@@ -141,7 +143,7 @@ export const microseconds = (
 
 /** Bytes of live objects. */
 export const heapInUse = (): number => {
-  collectGarbage()
-  collectGarbage()
+  collect()
+  collect()
   return process.memoryUsage().heapUsed
 }
