@@ -1,4 +1,5 @@
 import { Client, Pool, type PoolClient, type PoolConfig, type QueryResult, types } from 'pg'
+import { Bag, type Bagged, nowhere } from '../collections/bag'
 import { ShardedError } from '../errors/sharded-error'
 import { collationKey } from '../planning/collation-name'
 import type { NodeSortFacts } from '../planning/node-sort-facts'
@@ -120,8 +121,8 @@ export class NodePool {
   private readonly connections: Permits
   private readonly reserved: Permits
   /** Refuses each caller that pg's pool has not answered yet: the pool never answers those that it queues when it ends. */
-  private readonly connecting = new Set<(reason: Error) => void>()
-  private readonly leases = new Set<Lease>()
+  private readonly connecting = new Bag<Bagged & { refuse(reason: Error): void }>()
+  private readonly leases = new Bag<Lease & Bagged>()
   private readonly sessions = new Set<Session>()
   private readonly watch: SilenceWatch
   private readonly destroyMs: number
@@ -221,25 +222,28 @@ export class NodePool {
         isAbandoned = true
         reject(reason)
       }
-      const refuse = (reason: Error): void => {
-        abandon(unavailable({ node: this.name, shard }, reason))
-        giveBack()
+      const asked = {
+        place: nowhere,
+        refuse: (reason: Error): void => {
+          abandon(unavailable({ node: this.name, shard }, reason))
+          giveBack()
+        },
       }
       const off = fuse?.onBlow(() => abandon(fuse.ended))
-      this.connecting.add(refuse)
+      this.connecting.add(asked)
       const connect = (taken: Parameters<Pool['connect']>[0]): void => {
         try {
           this.pool.connect(taken)
         } catch (error) {
           // pg reads the options when it makes a client.
-          this.connecting.delete(refuse)
+          this.connecting.delete(asked)
           giveBack()
           reject(badConnectionOptions(this.name, error))
         }
       }
       connect((error, client, release) => {
         off?.()
-        this.connecting.delete(refuse)
+        this.connecting.delete(asked)
         if (error || !client) {
           giveBack()
           reject(unavailable({ node: this.name, shard }, error))
@@ -254,7 +258,8 @@ export class NodePool {
   private lease(client: PoolClient, release: Lease['release'], giveBack: GiveBack): Lease {
     const connection = new NodeConnection(client, this.settings, this.name)
     const { leases } = this
-    const lease: Lease = {
+    const lease: Lease & Bagged = {
+      place: nowhere,
       connection,
       release: (error) => {
         // Once: what ends late must not give back what another has by now.
@@ -280,7 +285,7 @@ export class NodePool {
     const { transactionIdleMs, idleLook } = this
     if (idleLook.timer || transactionIdleMs === Number.POSITIVE_INFINITY) return
     idleLook.timer = setInterval(() => {
-      for (const lease of this.leases) {
+      for (const lease of this.leases.all()) {
         const { connection } = lease
         if (connection.inTransaction && connection.transactionIdleMs > transactionIdleMs) this.evict(lease, this.idle())
       }
@@ -378,9 +383,9 @@ export class NodePool {
     this.ended = true
     const ended = Promise.all([this.pool.end(), this.reserve.end()])
     const reason = new Error('the data source was destroyed')
-    for (const refuse of this.connecting) refuse(reason)
+    for (const asked of this.connecting.all()) asked.refuse(reason)
     const off = afterTurning(this.destroyMs, () => {
-      for (const lease of this.leases) this.evict(lease, reason)
+      for (const lease of this.leases.all()) this.evict(lease, reason)
       this.watch.stop(reason)
     })
     await ended

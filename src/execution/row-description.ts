@@ -6,21 +6,17 @@ type TypeParser = (value: string) => unknown
 export interface RowDescription {
   /** What pg makes of it for a result: fields, parsers, an empty row. */
   readonly shape: object
-  readonly fields: QueryResult['fields']
-  readonly parsers: readonly TypeParser[]
+  /** By the types of its columns. */
+  readonly parsers: readonly (readonly [type: number, parser: TypeParser])[]
 }
 
 /** What is to be remembered of the answer of a named statement. */
 export function descriptionOf(result: QueryResult, client: PoolClient): RowDescription {
   const { rows: _rows, command: _command, rowCount: _count, oid: _oid, ...shape } = result
-  return { shape, fields: result.fields, parsers: result.fields.map((field) => parserOf(field, client)) }
+  const types = [...new Set(result.fields.map(({ dataTypeID }) => dataTypeID))]
+  return { shape, parsers: types.map((type) => [type, client.getTypeParser(type, 'text')]) }
 }
 
 /** False once somebody has set another parser for a type: pg asks for them anew each time. */
-export function isCurrent({ fields, parsers }: RowDescription, client: PoolClient): boolean {
-  for (const [index, field] of fields.entries()) if (parserOf(field, client) !== parsers[index]) return false
-  return true
-}
-
-const parserOf = ({ dataTypeID }: QueryResult['fields'][number], client: PoolClient): TypeParser =>
-  client.getTypeParser(dataTypeID, 'text')
+export const isCurrent = ({ parsers }: RowDescription, client: PoolClient): boolean =>
+  parsers.every(([type, parser]) => client.getTypeParser(type, 'text') === parser)

@@ -1,5 +1,7 @@
 /** What waits for an answer of a node. */
 export interface Waiting {
+  /** The watch's own: the tick in which its wait began; undefined while it does not wait. */
+  waitsSince?: number | undefined
   /** Breaks the connection, so that the wait fails. */
   destroy(reason: Error): void
 }
@@ -18,8 +20,8 @@ const ticksToAsk = ticksOfBound / 2
 export class SilenceWatch {
   /** Why the node is not to be waited for; undefined as long as it answers. */
   silence: Error | undefined
-  /** What waits, in the order of its beginning, and the tick of that. */
-  private readonly waiting = new Map<Waiting, number>()
+  /** What waits, or has waited since the timer last looked: a session waits a thousand times between two looks. */
+  private readonly waiting = new Set<Waiting>()
   private tick = 0
   private heardAt = 0
   private question: { readonly at: number } | undefined
@@ -35,13 +37,16 @@ export class SilenceWatch {
   /** A message was sent that the node is to answer. */
   begin(one: Waiting): void {
     if (this.silenceMs === Number.POSITIVE_INFINITY) return
-    this.waiting.set(one, this.tick)
+    one.waitsSince = this.tick
+    this.waiting.add(one)
     this.timer ??= this.next()
   }
 
   /** The wait is over. */
   end(one: Waiting, isAnswered: boolean): void {
-    if (this.waiting.delete(one) && isAnswered) this.heardAt = this.tick
+    if (one.waitsSince === undefined) return
+    one.waitsSince = undefined
+    if (isAnswered) this.heardAt = this.tick
   }
 
   /** Breaks every wait, and watches no more. */
@@ -57,7 +62,7 @@ export class SilenceWatch {
 
   private look(): void {
     this.tick += 1
-    const [oldest = this.tick] = this.waiting.values()
+    const oldest = this.oldestWait()
     if (this.question && this.isPast(this.question.at)) {
       this.question = undefined
       this.fallSilent()
@@ -65,6 +70,16 @@ export class SilenceWatch {
     if (this.silence || (this.isPast(oldest) && this.isPast(this.heardAt))) this.askOnce()
     // Without a wait there is nothing to notice.
     this.timer = !this.isEnded && (this.silence || this.waiting.size > 0) ? this.next() : undefined
+  }
+
+  /** The tick in which the longest wait began, or this one. What waits no more is forgotten. */
+  private oldestWait(): number {
+    let oldest = this.tick
+    for (const one of this.waiting) {
+      if (one.waitsSince === undefined) this.waiting.delete(one)
+      else oldest = Math.min(oldest, one.waitsSince)
+    }
+    return oldest
   }
 
   private isPast(tick: number): boolean {
@@ -92,8 +107,11 @@ export class SilenceWatch {
   }
 
   private breakAll(reason: Error): void {
-    const waiting = [...this.waiting.keys()]
+    const waiting = [...this.waiting].filter(({ waitsSince }) => waitsSince !== undefined)
     this.waiting.clear()
-    for (const one of waiting) one.destroy(reason)
+    for (const one of waiting) {
+      one.waitsSince = undefined
+      one.destroy(reason)
+    }
   }
 }

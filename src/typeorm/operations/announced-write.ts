@@ -1,6 +1,7 @@
 import type { EntityManager, EntityMetadata, ObjectLiteral } from 'typeorm'
 import type { Broadcaster } from 'typeorm/subscriber/Broadcaster'
 import { BroadcasterResult } from 'typeorm/subscriber/BroadcasterResult'
+import { copyWith } from '../../collections/copy-with'
 import type { WriteOrder } from '../../lookups/write-order'
 import { tellingBy } from '../runners/guarded-broadcaster'
 import { type ShardWrite, writeShards } from '../writes/write-shards'
@@ -67,7 +68,7 @@ async function tell(
 }
 
 /** A shard's part of the write, which tells nobody. */
-const toldHere = <T>({ work, ...write }: ShardWrite<T>): ShardWrite<T> => ({
-  ...write,
-  work: (manager: EntityManager) => tellingBy(manager.queryRunner, 'not-here', () => work(manager)),
-})
+const toldHere = <T>(write: ShardWrite<T>): ShardWrite<T> =>
+  copyWith(write, {
+    work: (manager: EntityManager) => tellingBy(manager.queryRunner, 'not-here', () => write.work(manager)),
+  })

@@ -1,4 +1,5 @@
 import type { EntityManager, EntityMetadata, FindManyOptions, ObjectLiteral } from 'typeorm'
+import { copyWith } from '../../collections/copy-with'
 import { ShardedError } from '../../errors/sharded-error'
 import { bindShardNames } from '../../planning/bind-shard-names'
 import { type Explanation, explain } from '../../planning/explanation'
@@ -84,18 +85,18 @@ export function findAndCount(context: OperationContext, options: Options): Promi
 export function findOne(context: OperationContext, given: Options): Promise<ObjectLiteral | null> {
   const { target } = context.binding.metadata
   // TypeORM makes a copy here, as in no other read: what is inherited it does not have.
-  const options = { ...given }
+  const options: Options = copyWith(given, { take: 1 })
   return read<ObjectLiteral | null>(context, options, {
     name: 'findOne',
     single: async (manager, routed) => {
-      const found = await rememberedFind(context.binding, manager, { ...routed, take: 1 })
+      const found = await rememberedFind(context.binding, manager, routed)
       if (found) return found[0] ?? null
       // An absent condition is TypeORM's error of findOne; findOneBy allows it, and takes the first row.
-      return manager.findOne<ObjectLiteral>(target as never, { ...routed, where: routed.where ?? {} })
+      return manager.findOne<ObjectLiteral>(target as never, copyWith(routed, { where: routed.where ?? {} }))
     },
-    scatter: async (scatter, routed) => (await scatterFind(scatter, { ...routed, take: 1 }))[0] ?? null,
-    page: ({ skip }) => ({ skip, take: 1 }),
-    whole: (reads, routed) => reads.findOne(target, { ...routed, where: routed.where ?? {} }),
+    scatter: async (scatter, routed) => (await scatterFind(scatter, routed))[0] ?? null,
+    page: (routed) => routed,
+    whole: (reads, routed) => reads.findOne(target, copyWith(routed, { where: routed.where ?? {} })),
     entities: (result) => [result],
   })
 }
@@ -200,7 +201,7 @@ async function read<T>(context: OperationContext, given: Options, forms: ReadFor
   const leaves = goesHome(context, options)
   if (leaves && !forms.whole) checkLocal(context, options)
   const { shards, where } = await routeOperation(context, { name: forms.name, writes: false }, options.where)
-  const routed = where === options.where ? options : { ...options, where: where as never }
+  const routed = where === options.where ? options : copyWith(options, { where: where as never })
   const [first, another] = shards
   const { whole } = forms
   if (whole && (leaves || (another && forms.needsWhole) || isWhole(context, routed, shards)))

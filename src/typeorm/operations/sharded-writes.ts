@@ -34,7 +34,7 @@ import { begins, deferred } from '../writes/deferred-transaction'
 import { generateKey, type PersistMode } from '../writes/entity-graph'
 import { mayEmptyKeys } from '../writes/may-empty-keys'
 import { type PlacedEntity, placeEntities } from '../writes/place-entities'
-import { carryChanged, movesTo, shownBefore } from '../writes/save-moved'
+import { carryChanged, shownBefore } from '../writes/save-moved'
 import { saveOrder, upsertOrder } from '../writes/save-order'
 import { shownWithoutId } from '../writes/shown-without-id'
 import { type ShardWrite, writeShards } from '../writes/write-shards'
@@ -479,10 +479,10 @@ async function persistPlaced(
     onScatter: () => checkWidth(context, { name: mode, writes: true }, binding.shards.length),
     listeners: options?.listeners !== false,
   })
-  const groups = new Map<Shard, ObjectLiteral[]>()
-  for (const { entity, shard } of placed) {
-    checkHintedPlace(context, shard)
-    pushTo(groups, shard, entity)
+  const groups = new Map<Shard, PlacedEntity[]>()
+  for (const one of placed) {
+    checkHintedPlace(context, one.shard)
+    pushTo(groups, one.shard, one)
   }
   const { target } = binding.metadata
   const isUntold = options?.listeners === false
@@ -490,12 +490,12 @@ async function persistPlaced(
   // Of an operation over several shards the data is the transaction's, and not each shard's to set and take away.
   const { data, ...shared } = options ?? {}
   const own = isOneShard ? options : shared
-  const writes = [...groups].map(([shard, list]) => ({
+  const writes = [...groups].map(([shard, here]) => ({
     shard,
-    untold: isUntold ? placed.flatMap((one) => (one.shard === shard ? one.graph : [])) : [],
+    untold: isUntold ? here.flatMap(({ graph }) => graph) : [],
     work: (manager: EntityManager): Promise<unknown> =>
-      showingIn(manager.queryRunner, shownTo(placed, shard, given), () =>
-        persistOn(manager, mode, [target, list, own]),
+      showingIn(manager.queryRunner, shownTo(here, given), () =>
+        persistOn(manager, mode, [target, here.map(({ entity }) => entity), own]),
       ),
   }))
   const moves = placed.flatMap((one) => one.moves ?? [])
@@ -526,8 +526,8 @@ async function persistPlaced(
   } else {
     await writeShards(access, writes, context.openRunner)
   }
-  for (const [shard, list] of groups) {
-    for (const entity of list) {
+  for (const [shard, here] of groups) {
+    for (const { entity } of here) {
       if (mode === 'remove') access.runtime.origins.forget(entity)
       else if (mode === 'save' || isAtHome(binding, entity, shard))
         access.runtime.origins.remember(binding, entity, shard)
@@ -541,14 +541,9 @@ function isAtHome(binding: EntityBinding, entity: ObjectLiteral, shard: Shard): 
   return !key || shardOfKey(binding, key).name === shard.name
 }
 
-/** Rows of a shard that TypeORM is not to see as they are. */
-const shownTo = (placed: readonly PlacedEntity[], shard: Shard, given: GivenIds): readonly ShownRow[] => [
-  ...shownBefore(movesTo(placed, shard)),
-  ...shownWithoutId(
-    placed.flatMap((one) => (one.shard === shard ? one.graph : [])),
-    given,
-  ),
-]
+/** Rows of the shard where these are placed that TypeORM is not to see as they are. */
+const shownTo = (placed: readonly PlacedEntity[], given: GivenIds): readonly ShownRow[] =>
+  placed.flatMap(({ graph, moves = [] }) => [...shownBefore(moves), ...shownWithoutId(graph, given)])
 
 /** As one database tells of them: what was given, and then what is reached from each. */
 function inTurn(placed: readonly PlacedEntity[]): readonly ObjectLiteral[] {

@@ -60,13 +60,16 @@ function writeConstant(value: unknown): string | undefined {
   if (value === null) return 'null'
   if (!Array.isArray(value) && !isLiteral(value)) return undefined
   let text = Array.isArray(value) ? '[' : '{'
-  for (const [name, part] of Object.entries(value)) {
-    const written = writeConstant(part)
+  for (const name of Object.keys(value)) {
+    const written = writeConstant((value as ObjectLiteral)[name])
     if (written === undefined) return undefined
-    text += `${JSON.stringify(name)}:${written},`
+    text += named(name, written)
   }
   return `${text}}`
 }
+
+/** Whatever the name holds: its length says where it ends. */
+const named = (name: string, written: string): string => `${name.length} ${name}:${written},`
 
 function writeCondition(binding: EntityBinding, where: unknown, prefix: string, values: unknown[]): string | undefined {
   if (!isPlain(where)) return undefined
@@ -81,7 +84,7 @@ function writeCondition(binding: EntityBinding, where: unknown, prefix: string, 
         ? writeValue(value, values)
         : undefined
     if (written === undefined) return undefined
-    text += `${JSON.stringify(name)}:${written},`
+    text += named(name, written)
   }
   return `${text}}`
 }

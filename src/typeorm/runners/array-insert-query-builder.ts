@@ -115,11 +115,15 @@ class GuardedUpdateQueryBuilder<Entity extends ObjectLiteral> extends UpdateQuer
     const { mainAlias } = this.expressionMap
     if (mainAlias?.hasMetadata && isBound(this.dataSource)) {
       const { metadata } = mainAlias
-      const values = Object.fromEntries(Object.entries(this.getValueSet()).filter(([, value]) => value !== undefined))
-      const columns = this.createPropertyPath(metadata, values).flatMap((path) =>
-        metadata.findColumnsWithPropertyPath(path),
-      )
-      this.dataSource.guard.checkSet(this.dataSource.shard, metadata, { values, columns })
+      const { guard, shard } = this.dataSource
+      const given = this.getValueSet()
+      if (guard.maySetKey(metadata, given)) {
+        const values = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
+        const columns = this.createPropertyPath(metadata, values).flatMap((path) =>
+          metadata.findColumnsWithPropertyPath(path),
+        )
+        guard.checkSet(shard, metadata, { values, columns })
+      }
     }
     return super.createUpdateExpression()
   }

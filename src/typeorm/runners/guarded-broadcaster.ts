@@ -192,6 +192,12 @@ export class GuardedBroadcaster extends ApplicationBroadcaster {
         return Promise.reject(error)
       }
     }
+    if (typeof telling === 'string' && !this.isHeard(metadata[`before${kind}Listeners`])) {
+      const checked = finishAfter([])
+      checked?.catch(() => undefined)
+      if (checked) restTogether(result, () => result.promises.push(checked))
+      return
+    }
     const tellAll = (own: BroadcasterResult): void => {
       const before = own.promises.length
       if (telling !== 'not-here') tell(own)

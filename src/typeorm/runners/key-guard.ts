@@ -12,6 +12,7 @@ import {
   shardOfKey,
 } from '../binding/entity-binding'
 import { checkIdSlot, shardsOfObject } from '../binding/entity-ids'
+import { namesKey } from '../binding/names-key'
 import type { ShardTransaction } from './shard-transaction'
 
 /** What the guard has to know of rows. */
@@ -105,6 +106,12 @@ export class KeyGuard {
         ...(hearsOfInserts(binding) && { fix: setKeyBefore }),
       },
     )
+  }
+
+  /** Whether an UPDATE with these values may set a part of the shard key: what names it is looked at without its columns. */
+  maySetKey({ target }: EntityMetadata, values: ObjectLiteral): boolean {
+    const binding = this.bindingOf(target)
+    return binding !== undefined && namesKey(binding, values)
   }
 
   /**

@@ -73,7 +73,7 @@ export class OwnWordsQueryRunner extends PostgresQueryRunner {
   }
 
   private statement(text: string, parameters: unknown): ShardStatement {
-    return { shard: this.shardSource.shard, text, parameters: Array.isArray(parameters) ? parameters : [] }
+    return { shard: this.shardSource.shard, text, parameters: listOf(parameters) }
   }
 
   private send(...[query, parameters, useStructuredResult]: Query): Promise<never> {
@@ -86,6 +86,8 @@ export class OwnWordsQueryRunner extends PostgresQueryRunner {
   /** Statements that were bound before have the time of their transaction. */
   private inTime(text: string, parameters: unknown): Promise<NodeText | undefined> | undefined {
     if (!this.words || !this.transaction) return undefined
-    return this.transaction.inTime({ node: this.shardSource.shard.node, ...this.statement(text, parameters) })
+    return this.transaction.inTime({ node: this.shardSource.shard.node, text, parameters: listOf(parameters) })
   }
 }
+
+const listOf = (parameters: unknown): readonly unknown[] => (Array.isArray(parameters) ? parameters : [])

@@ -1,4 +1,4 @@
-import type { QueryRunner } from 'typeorm'
+import type { EntityMetadata, QueryRunner } from 'typeorm'
 import { Broadcaster } from 'typeorm/subscriber/Broadcaster'
 import type { BroadcasterResult } from 'typeorm/subscriber/BroadcasterResult'
 
@@ -61,10 +61,25 @@ async function failAtRest(given: Given, reason: unknown): Promise<never> {
 /** Events that subscribers alone hear of: of queries and transactions. Entities have listeners of their own. */
 const ofSubscribers = /Query|Transaction/
 
+type ListenersOfChange = `${'before' | 'after'}${'Insert' | 'Update' | 'Remove' | 'SoftRemove' | 'Recover'}Listeners`
+
+/** Where TypeORM's metadata have the listeners of a change. A load is told to those of related entities too. */
+const listenersOf = (name: string): ListenersOfChange | undefined => {
+  const change = /^broadcast(Before|After)((?:Soft)?(?:Insert|Update|Remove|Recover))Event$/.exec(name)
+  return change
+    ? (`${change[1] === 'Before' ? 'before' : 'after'}${change[2]}Listeners` as ListenersOfChange)
+    : undefined
+}
+
 const nothing = Promise.resolve()
 
 /** TypeORM's broadcaster, whose listeners and subscribers come to rest before a failure of one of them goes on. */
 export class RestingBroadcaster extends Broadcaster {
+  /** Whether there is anybody to tell of an event: an entity has listeners of it, or the data source subscribers. */
+  protected isHeard(listeners: readonly unknown[] | undefined): boolean {
+    return (listeners !== undefined && listeners.length > 0) || this.hasSubscribers
+  }
+
   private get hasSubscribers(): boolean {
     // Private to TypeORM, which reads it at each event.
     const { dataSource } = Reflect.get(this, 'queryRunner') as QueryRunner
@@ -86,11 +101,13 @@ export class RestingBroadcaster extends Broadcaster {
       if (!/^broadcast.+Event$/.test(name)) continue
       const tell = Reflect.get(Broadcaster.prototype, name) as Tell
       const needsSubscriber = ofSubscribers.test(name)
+      const listeners = listenersOf(name)
       Reflect.defineProperty(RestingBroadcaster.prototype, name, {
         configurable: true,
         writable: true,
         value(this: RestingBroadcaster, result: BroadcasterResult, ...event: unknown[]): void {
           if (needsSubscriber && !this.hasSubscribers) return
+          if (listeners && !this.isHeard((event[0] as EntityMetadata)[listeners])) return
           restTogether(result, () => tell.call(this, result, ...event))
         },
       })

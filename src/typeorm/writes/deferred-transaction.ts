@@ -1,5 +1,6 @@
 import type { EntityManager } from 'typeorm'
 import { BroadcasterResult } from 'typeorm/subscriber/BroadcasterResult'
+import { copyWith } from '../../collections/copy-with'
 import { ParticipantQueryRunner } from '../runners/participant-query-runner'
 import { RestingBroadcaster } from '../runners/resting-broadcaster'
 import type { ShardTransaction } from '../runners/shard-transaction'
@@ -61,5 +62,5 @@ export function begins<T>({ broadcaster }: ShardTransaction, write: ShardWrite<T
     if (queryRunner instanceof ParticipantQueryRunner) queryRunner.onStart(() => broadcaster.begin())
     return write.work(manager)
   }
-  return { ...write, work }
+  return copyWith(write, { work })
 }

@@ -47,9 +47,10 @@ export function walkGraph(
         if (one.relation.isOwning) passKey(valuesOf(one.node.binding, one.node.entity), at, entity)
     }
     const key = keyOf(at, entity) ?? above.key
+    nodes.push({ binding: at, entity, key })
+    if (related.length === 0) return
     // Of a child that has its key from a join column, TypeORM only knows it later: its own children have it from above.
     const values = valuesOf(at, entity).map((value, index) => value ?? above.values[index])
-    nodes.push({ binding: at, entity, key })
     for (const { relation, node, cascades } of related) {
       if (mode === 'save') passKey(values, node.binding, node.entity, relation)
       checkSameKey({ binding: at, entity }, node, relation)

@@ -1,5 +1,4 @@
 import { ShardedError } from '../../errors/sharded-error'
-import type { Shard } from '../../topology/shard'
 import { primaryKeyText } from '../binding/primary-key-text'
 import { locateRow } from '../reads/locate-rows'
 import type { ShardAccess } from '../runners/shard-access'
@@ -54,9 +53,3 @@ const beforeOf = ({ binding, entity, before }: RowMove): ShownRow => ({
     for (const [index, column] of binding.keyColumns.entries()) column.setEntityValue(row, before[index])
   },
 })
-
-/** Those of the moves that end on a shard. */
-export const movesTo = (
-  placed: readonly { readonly shard: Shard; readonly moves?: readonly RowMove[] }[],
-  shard: Shard,
-): readonly RowMove[] => placed.flatMap((one) => (one.shard === shard ? (one.moves ?? []) : []))

@@ -1,4 +1,5 @@
 import type { EntityManager, ObjectLiteral } from 'typeorm'
+import { copyWith } from '../../collections/copy-with'
 import { pushTo } from '../../collections/push-to'
 
 import { ShardedError } from '../../errors/sharded-error'
@@ -77,9 +78,9 @@ async function runAll<T>(
   writes: readonly ShardWrite<T>[],
   { unfilled, order, entities }: RunAll,
 ): Promise<readonly T[]> {
-  const keeping = writes.map(({ work, ...write }): ShardWrite<T> => {
-    const kept = (manager: EntityManager) => keepingIn(manager.queryRunner, unfilled, () => work(manager))
-    return { ...write, work: kept }
+  const keeping = writes.map((write): ShardWrite<T> => {
+    const work = (manager: EntityManager) => keepingIn(manager.queryRunner, unfilled, () => write.work(manager))
+    return copyWith(write, { work })
   })
   const results = await (entities && isHeard(access, writes)
     ? runInRounds(access, keeping, entities())
@@ -124,7 +125,7 @@ async function runInRounds<T>(
 ): Promise<readonly T[]> {
   const places = new Map(entities.map((entity, place) => [entity, place]))
   const rounds = new EventRounds((entity) => places.get(entity) ?? places.size)
-  const parts = writes.map((write) => ({ ...write, member: rounds.join() }))
+  const parts = writes.map((write) => copyWith(write, { member: rounds.join() }))
   let first: { readonly reason: unknown } | undefined
   const run = async ({ shard, work, member }: (typeof parts)[number]): Promise<T> => {
     try {
