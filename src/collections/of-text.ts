@@ -1,4 +1,4 @@
-import { Remembered } from './remembered'
+import { LRUCache } from 'lru-cache'
 
 /** Longer texts are looked at each time: they are of bulk statements, which rarely come back. */
 const maxLetters = 4_000
@@ -12,7 +12,7 @@ const maxTexts = 1_000
  * @example const readsTables = ofText((text) => /\bfrom\b/i.test(text))
  */
 export function ofText(answer: (text: string) => boolean): (text: string) => boolean {
-  const remembered = new Remembered<boolean>({ maxWeight: maxTexts })
+  const remembered = new LRUCache<string, boolean>({ max: maxTexts })
   return (text) => {
     if (text.length > maxLetters) return answer(text)
     const known = remembered.get(text)

@@ -1,6 +1,6 @@
+import { LRUCache } from 'lru-cache'
 import { pushAll } from '../collections/push-all'
 import { pushTo } from '../collections/push-to'
-import { Remembered } from '../collections/remembered'
 import { maxParameters } from '../sql/max-parameters'
 import type { Shard } from '../topology/shard'
 import { bindShardNames } from './bind-shard-names'
@@ -110,9 +110,9 @@ interface UnitedTemplate {
 /** Letters of remembered texts, keys included, at most: one of eight arms has some ten thousand. */
 const maxRemembered = 4_000_000
 
-const remembered = new Remembered<UnitedTemplate>({
-  maxWeight: maxRemembered,
-  weightOf: ({ text }, key) => text.length + key.length,
+const remembered = new LRUCache<string, UnitedTemplate>({
+  maxSize: maxRemembered,
+  sizeCalculation: ({ text }, key) => text.length + key.length,
 })
 
 /** One template over the same shards gives the same text: to make it anew costs more than to find it. */

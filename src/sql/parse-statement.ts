@@ -1,6 +1,6 @@
 import type { Node } from '@pgsql/types'
 import { hasSqlDetails, loadModule, parseSync } from 'libpg-query'
-import { Remembered } from '../collections/remembered'
+import { LRUCache } from 'lru-cache'
 import { ShardedError } from '../errors/sharded-error'
 import { isTreeObject, visit } from './tree'
 
@@ -18,9 +18,9 @@ const maxRememberedLength = 20_000
 /** What a tree weighs beside its text. */
 const lettersOfTree = 1_000
 
-const remembered = new Remembered<ParsedStatement>({
-  maxWeight: maxRememberedLetters,
-  weightOf: ({ text }) => text.length + lettersOfTree,
+const remembered = new LRUCache<string, ParsedStatement>({
+  maxSize: maxRememberedLetters,
+  sizeCalculation: ({ text }) => text.length + lettersOfTree,
 })
 let loading: Promise<void> | undefined
 

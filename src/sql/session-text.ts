@@ -1,7 +1,7 @@
 import type { Node } from '@pgsql/types'
 import { hasSqlDetails, parseSync } from 'libpg-query'
+import { LRUCache } from 'lru-cache'
 import { ofText } from '../collections/of-text'
-import { Remembered } from '../collections/remembered'
 import { mayCallSessionFunction } from './session-functions'
 import { type SessionStatement, sessionStatement } from './session-statement'
 
@@ -17,7 +17,7 @@ export interface TextPart {
 const maxRemembered = 500
 const maxRememberedLength = 20_000
 
-const remembered = new Remembered<readonly TextPart[] | 'other'>({ maxWeight: maxRemembered })
+const remembered = new LRUCache<string, readonly TextPart[] | 'other'>({ max: maxRemembered })
 
 const firstWord =
   /^(?:\s|\/\*[\s\S]*?\*\/|--[^\n]*(?:\n|$)|;)*(?:begin|start|commit|end|abort|rollback|savepoint|release|set|reset|prepare|execute|deallocate|discard|declare|listen|unlisten|notify|load|create\s[^(]*\btemp(?:orary)?)\b/i

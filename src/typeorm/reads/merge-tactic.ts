@@ -1,3 +1,5 @@
+import { LRUCache } from 'lru-cache'
+import { CachesOf } from '../../collections/caches-of'
 import type { EntityBinding } from '../binding/entity-binding'
 
 /**
@@ -31,15 +33,15 @@ interface Experience {
   cost: number
 }
 
-const experiences = new WeakMap<EntityBinding, Map<string, Experience>>()
+const experiences = new CachesOf<EntityBinding, Experience>(() => new LRUCache({ max: maxRemembered }))
 
 /** The tactic for an order of an entity. @param order any text that names it */
 export const tacticFor = (binding: EntityBinding, order: string): MergeTactic =>
-  experiences.get(binding)?.get(order)?.tactic ?? 'glance'
+  experiences.of(binding).get(order)?.tactic ?? 'glance'
 
 /** A glance told a page of this order. */
 export function glanceServed(binding: EntityBinding, order: string): void {
-  const experience = experiences.get(binding)?.get(order)
+  const experience = experiences.of(binding).get(order)
   if (experience && experience.cost > 0) experience.cost -= 1
 }
 
@@ -56,11 +58,9 @@ export function tacticFailed(binding: EntityBinding, order: string, tactic: 'gla
 }
 
 function experienceOf(binding: EntityBinding, order: string): Experience {
-  const orders = experiences.get(binding) ?? new Map<string, Experience>()
-  experiences.set(binding, orders)
+  const orders = experiences.of(binding)
   const known = orders.get(order)
   if (known) return known
-  if (orders.size >= maxRemembered) orders.clear()
   const made: Experience = { tactic: 'glance', cost: 0 }
   orders.set(order, made)
   return made

@@ -1,9 +1,10 @@
+import { LRUCache } from 'lru-cache'
 import type { EntityManager, ObjectLiteral } from 'typeorm'
 import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver'
 import type { Alias } from 'typeorm/query-builder/Alias'
 import type { QueryExpressionMap } from 'typeorm/query-builder/QueryExpressionMap'
 import { RawSqlResultsToEntityTransformer } from 'typeorm/query-builder/transformer/RawSqlResultsToEntityTransformer'
-import { RememberedOf } from '../../collections/remembered'
+import { CachesOf } from '../../collections/caches-of'
 import type { EntityBinding } from '../binding/entity-binding'
 import { type FindShape, fillSlots, findShape } from './find-shape'
 import type { FindOptions } from './scatter-rows'
@@ -23,10 +24,13 @@ const maxLetters = 4_000_000
 /** What a statement weighs besides its text. */
 const lettersOfMap = 10_000
 
-const remembered = new RememberedOf<EntityBinding, RememberedStatement | 'joined'>({
-  maxWeight: maxLetters,
-  weightOf: (made, key) => key.length + (made === 'joined' ? 0 : made.text.length + lettersOfMap),
-})
+const remembered = new CachesOf<EntityBinding, RememberedStatement | 'joined'>(
+  () =>
+    new LRUCache({
+      maxSize: maxLetters,
+      sizeCalculation: (made, key) => key.length + (made === 'joined' ? 0 : made.text.length + lettersOfMap),
+    }),
+)
 
 /**
  * TypeORM's `find` on one shard by the SQL that it made for a find of the same shape, with the values of this one: making

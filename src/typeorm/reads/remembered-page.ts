@@ -1,4 +1,5 @@
-import { RememberedOf } from '../../collections/remembered'
+import { LRUCache } from 'lru-cache'
+import { CachesOf } from '../../collections/caches-of'
 import type { NodeSortFacts } from '../../planning/node-sort-facts'
 import type { NodeStatement } from '../../planning/scatter-statement'
 import type { EntityBinding } from '../binding/entity-binding'
@@ -27,10 +28,14 @@ const maxLetters = 4_000_000
 /** What a find weighs that is known to be planned anew each time: it has another rung than the merge. */
 const lettersOfNothing = 100
 
-const remembered = new RememberedOf<EntityBinding, RememberedMerge | 'planned each time'>({
-  maxWeight: maxLetters,
-  weightOf: (plan, key) => key.length + (plan === 'planned each time' ? lettersOfNothing : lettersOf(plan.scatter)),
-})
+const remembered = new CachesOf<EntityBinding, RememberedMerge | 'planned each time'>(
+  () =>
+    new LRUCache({
+      maxSize: maxLetters,
+      sizeCalculation: (plan, key) =>
+        key.length + (plan === 'planned each time' ? lettersOfNothing : lettersOf(plan.scatter)),
+    }),
+)
 
 /**
  * As `planPage`; but where a find of the same shape over the same shards was planned before, its statements are used again

@@ -1,4 +1,4 @@
-import { Remembered } from '../../collections/remembered'
+import { LRUCache } from 'lru-cache'
 import type { NodePool } from '../../execution/node-pool'
 import { bindShardNames } from '../../planning/bind-shard-names'
 import type { Shard } from '../../topology/shard'
@@ -52,9 +52,10 @@ const maxRememberedLength = 4_096
 
 /** Binds texts to one of so many shards, remembering those of ordinary length: TypeORM makes the same few texts again and again. */
 export function shardBinder(shard: Shard, shards: number): BindText {
-  const known = new Remembered<string>({
-    maxWeight: maxLetters / shards,
-    weightOf: (bound, text) => bound.length + text.length,
+  const known = new LRUCache<string, string>({
+    maxSize: Math.ceil(maxLetters / shards),
+    // A text may be empty, and a weight may not be 0.
+    sizeCalculation: (bound, text) => 1 + bound.length + text.length,
   })
   return (text) => {
     const found = known.get(text)

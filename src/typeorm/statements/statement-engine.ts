@@ -1,8 +1,9 @@
 import type { Node, RangeVar, SelectStmt } from '@pgsql/types'
+import { LRUCache } from 'lru-cache'
 import type { EntityManager } from 'typeorm'
 import { QueryResult } from 'typeorm/query-runner/QueryResult'
+import { CachesOf } from '../../collections/caches-of'
 import { ofText } from '../../collections/of-text'
-import { Remembered, RememberedOf } from '../../collections/remembered'
 import { ShardedError } from '../../errors/sharded-error'
 import { FunctionCatalog } from '../../execution/function-catalog'
 import { mayWriteRows } from '../../execution/is-read'
@@ -133,10 +134,10 @@ const timeWords =
  */
 export class StatementEngine implements StatementWriter {
   private readonly read = new WeakMap<ParsedStatement, { readonly read: ReadStatement; readonly version: number }>()
-  private readonly plans = new RememberedOf<ParsedStatement, Promise<Plan>>({ maxWeight: maxPlansOfText })
-  private readonly types = new Remembered<Promise<readonly ValueType[]>>({
-    maxWeight: maxDescribedLetters,
-    weightOf: (_, key) => key.length,
+  private readonly plans = new CachesOf<ParsedStatement, Promise<Plan>>(() => new LRUCache({ max: maxPlansOfText }))
+  private readonly types = new LRUCache<string, Promise<readonly ValueType[]>>({
+    maxSize: maxDescribedLetters,
+    sizeCalculation: (_, key) => key.length,
   })
   private readonly carriedTexts = new WeakMap<Node, { readonly types: string; readonly template: Template }>()
   private readonly timed = new WeakMap<ParsedStatement, { readonly statement: TimedStatement | undefined }>()
