@@ -21,6 +21,19 @@ export interface KeyedNode extends GraphNode {
   readonly key: readonly string[] | undefined
 }
 
+/** An object that a save ties to another one, and does not write: by an UPDATE of its join columns where its primary key is. */
+export interface LinkedNode extends KeyedNode {
+  /** Of the entity that it is tied to. */
+  readonly relation: RelationMetadata
+  /** The shard key of that, in the order of this one's key columns. */
+  readonly values: readonly unknown[]
+}
+
+export interface Graph {
+  readonly nodes: readonly KeyedNode[]
+  readonly links: readonly LinkedNode[]
+}
+
 /**
  * Walks an entity and the related ones that TypeORM would write with it. On the way children get the shard key of their
  * parents, and keys that are generated ids are given, so that every node has a shard before anything is sent.
@@ -34,8 +47,9 @@ export function walkGraph(
   mode: PersistMode,
   bindingOf: BindingOf,
   given: GivenIds,
-): readonly KeyedNode[] {
+): Graph {
   const nodes: KeyedNode[] = []
+  const links: LinkedNode[] = []
   const seen = new Set<ObjectLiteral>()
   const visit = (at: EntityBinding, entity: ObjectLiteral, above: Inherited) => {
     if (seen.has(entity)) return
@@ -55,11 +69,15 @@ export function walkGraph(
       if (mode === 'save') passKey(values, node.binding, node.entity, relation)
       checkSameKey({ binding: at, entity }, node, relation)
       if (cascades) visit(node.binding, node.entity, { key, values })
+      else if (mode === 'save' && writesLink(relation)) links.push({ ...node, key, relation, values })
     }
   }
   visit(binding, root, { key: undefined, values: [] })
-  return nodes
+  return { nodes, links: links.filter(({ entity }) => !seen.has(entity)) }
 }
+
+/** Whether a save of the entity writes the join columns of what is related to it. */
+const writesLink = ({ isOneToMany, isOneToOneNotOwner }: RelationMetadata): boolean => isOneToMany || isOneToOneNotOwner
 
 /** The shard key of the entity that another one hangs on: its canonical texts, and the values themselves. */
 interface Inherited {

@@ -12,7 +12,14 @@ import { primaryKeyText } from '../binding/primary-key-text'
 import { type Located, locateRows } from '../reads/locate-rows'
 import type { ShardAccess } from '../runners/shard-access'
 import type { RowMove } from './carry-row'
-import { type BindingOf, type GraphNode, type KeyedNode, type PersistMode, walkGraph } from './entity-graph'
+import {
+  type BindingOf,
+  type GraphNode,
+  type KeyedNode,
+  type LinkedNode,
+  type PersistMode,
+  walkGraph,
+} from './entity-graph'
 
 export interface PlacedEntity {
   readonly entity: ObjectLiteral
@@ -55,7 +62,7 @@ export async function placeEntities(
   const graphs = await whenReserved(() => entities.map((entity) => walkGraph(binding, entity, mode, bindingOf, given)))
   for (const [index, entity] of entities.entries()) {
     const changed: RowMove[] = []
-    for (const node of graphs[index] ?? []) {
+    for (const node of graphs[index]?.nodes ?? []) {
       const origin = access.runtime.origins.of(node.entity)
       if (needsLookup(node, origin, options)) lookedUp.set(node.entity, node.binding)
       if (mode !== 'save') continue
@@ -63,6 +70,8 @@ export async function placeEntities(
       if (node.key && !origin) checkIdSlot(node.binding, node.entity, node.key)
       given.expect(node.binding, node.entity)
     }
+    for (const link of graphs[index]?.links ?? [])
+      if (!access.runtime.origins.of(link.entity) && linkNeedsLookup(link)) lookedUp.set(link.entity, link.binding)
     moves.push(changed)
     const isMoved = changed.some((move) => move.entity === entity)
     const shard = isMoved
@@ -71,12 +80,10 @@ export async function placeEntities(
     shards.push(shard)
     if (!shard) lookedUp.set(entity, binding)
   }
-  refuseTwins(moves.flat(), graphs.flat())
   if (shards.includes(undefined)) options.onScatter()
   const located = await locateObjects(access, lookedUp)
-  return entities.flatMap((entity, index): PlacedEntity[] => {
-    const own = moves[index] ?? []
-    const graph = graphs[index] ?? []
+  const placed = entities.flatMap((entity, index): PlacedEntity[] => {
+    const { nodes: graph = [], links = [] } = graphs[index] ?? {}
     const wanted = shards[index]
     const found = access.runtime.origins.of(entity) ? undefined : rowOn(wanted, located.get(entity))
     if (mode === 'save' && !wanted && !found) requireKey(binding, entity, mode)
@@ -84,8 +91,55 @@ export async function placeEntities(
     const shard = found?.shard ?? wanted ?? binding.shards[0]
     if (!shard) return []
     for (const node of graph) checkRow(node, rowOn(shard, located.get(node.entity)), shard, mode)
+    const tied = links.flatMap((link) => {
+      const origin = access.runtime.origins.of(link.entity)
+      return moveOfLink(link, origin ? rowOf(link, origin) : rowOn(shard, located.get(link.entity)), shard)
+    })
+    const own = [...(moves[index] ?? []), ...tied]
     return [{ entity, shard, graph, ...(own.length > 0 && { moves: own }) }]
   })
+  refuseTwins(
+    placed.flatMap((one) => one.moves ?? []),
+    placed.flatMap(({ graph }) => graph),
+  )
+  return placed
+}
+
+/** The row of an object that was loaded, where its whole shard key was. */
+function rowOf({ binding }: GraphNode, { shard, key }: Origin): Located {
+  const isWhole = key.every((part) => part !== undefined && part !== null)
+  return { shard, key: isWhole ? key.map((part, index) => canonicalValue(binding, index, part)) : undefined }
+}
+
+/**
+ * What moves where an object is tied to one with another shard key: TypeORM sets its join columns by its primary key, and on
+ * this shard would meet no row.
+ *
+ * @throws ShardedError KEY_CHANGED where the entity does not allow moves; KEY_CONFLICT where the join columns are not the key,
+ *   and so leave the row on a shard where it cannot refer to the other one
+ */
+function moveOfLink(link: LinkedNode, row: Located | undefined, shard: Shard): readonly RowMove[] {
+  if (!row || row.shard.name === shard.name) return []
+  const { binding, entity, relation, values, key } = link
+  const { name } = binding.entity
+  const joined = relation.inverseRelation?.joinColumns ?? []
+  if (!binding.keyColumns.every((column) => joined.includes(column))) {
+    throw new ShardedError(
+      'KEY_CONFLICT',
+      `${relation.entityMetadata.name}.${relation.propertyPath}: ${relation.entityMetadata.name} has shard key ${key?.join(', ')}, the row of ${name} has ${row.key?.join(', ')}.`,
+      { details: { entity: name, relation: relation.propertyPath, keys: [key, row.key] } },
+    )
+  }
+  if (binding.entity.onKeyChange === 'move' && savesMove(binding))
+    return [{ binding, entity, from: row.shard, before: row.key ?? [], after: values }]
+  throw new ShardedError(
+    'KEY_CHANGED',
+    `${keyText(binding.entity)} is ${row.key?.join(', ')} in the database, and ${relation.entityMetadata.name}.${relation.propertyPath} would set it to ${key?.join(', ')}.`,
+    {
+      details: { entity: name, relation: relation.propertyPath, before: row.key, now: key },
+      ...(!savesMove(binding) && { fix: 'Move the row with repository.move(entity, newKey).' }),
+    },
+  )
 }
 
 /** Of rows with one primary key, the one on a shard, or else the first. */
@@ -198,6 +252,13 @@ function needsLookup(
   // An id that carries the slot of the key, as a save demands, is on no other shard.
   if (mode === 'save' && key && slotOfObject(binding, entity) !== undefined) return false
   return binding.entity.primaryKeyCheck
+}
+
+/** Likewise of an object that is only tied to another one. Often it has nothing but its primary key. */
+function linkNeedsLookup({ binding, entity }: LinkedNode): boolean {
+  const { primaryKeyHoldsShardKey, primaryKeyCheck } = binding.entity
+  if (primaryKeyHoldsShardKey || !binding.metadata.hasAllPrimaryKeys(entity)) return false
+  return primaryKeyCheck || keyOf(binding, entity) === undefined
 }
 
 /** The rows that have the primary keys of these objects, by the object. */
