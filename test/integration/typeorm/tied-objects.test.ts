@@ -78,7 +78,33 @@ class Root {
   trunk!: Relation<Trunk>
 }
 
-const entities = [Trunk, Leaf, Fixed, Root]
+@Entity()
+@Sharded(hash({ shards: 4 }))
+class Shop {
+  @PrimaryColumn('int') id!: number
+  @ShardKey() @Column('int') tenantId!: number
+  @OneToMany(
+    () => Thing,
+    (thing) => thing.shop,
+  )
+  things!: Relation<Thing>[]
+}
+
+/** Has its shard key beside the column that refers to its shop. */
+@Entity()
+@Sharded({ colocatedWith: () => Shop })
+class Thing {
+  @PrimaryColumn('int') id!: number
+  @ShardKey() @Column('int') tenantId!: number
+  @ManyToOne(
+    () => Shop,
+    (shop) => shop.things,
+    { orphanedRowAction: 'disable' },
+  )
+  shop!: Relation<Shop> | null
+}
+
+const entities = [Trunk, Leaf, Fixed, Root, Shop, Thing]
 const ids = [1, 2, 3, 4, 5, 6, 7, 8]
 
 describe('an object that is tied to another one by its primary key alone, without a cascade', () => {
@@ -115,7 +141,7 @@ describe('an object that is tied to another one by its primary key alone, withou
   const both = async (work: (dataSource: DataSource) => Promise<unknown>): Promise<void> => {
     for (const dataSource of [plain, ours]) await work(dataSource)
     expect(await rows(ours)).toEqual(await rows(plain))
-    expect(await ours.verifyPlacement()).toMatchObject([{}, {}, {}, {}].map(() => ({ misplaced: 0 })))
+    expect(await ours.verifyPlacement()).toMatchObject(entities.map(() => ({ misplaced: 0 })))
   }
 
   it('moves to the other one where its entity allows that', async () => {
@@ -167,5 +193,22 @@ describe('an object that is tied to another one by its primary key alone, withou
 
   it('stays as it is where there is no such row, or it is there already', async () => {
     await both((dataSource) => dataSource.manager.save(Trunk, { id: 1, leaves: [{ id: 11 }, { id: 99 }] }))
+  })
+
+  it('is refused where the columns that refer are not the key, and leave the row on another shard', async () => {
+    const { manager } = ours
+    await manager.save(Shop, { id: 1, tenantId: 1 })
+    await manager.insert(
+      Thing,
+      ids.map((id) => ({ id, tenantId: id })),
+    )
+    const { shard } = ours.locate(Shop, 1)
+    const other = ids.find((id) => ours.locate(Shop, id).shard !== shard)
+    await expect(manager.save(Shop, { id: 1, tenantId: 1, things: [{ id: other }] })).rejects.toMatchObject({
+      code: 'KEY_CONFLICT',
+      details: { entity: 'Thing', relation: 'things', keys: [['1'], [String(other)]] },
+    })
+    await manager.save(Shop, { id: 1, tenantId: 1, things: [{ id: 1 }] })
+    expect(await manager.find(Thing, { where: { shop: { id: 1 } } })).toMatchObject([{ id: 1, tenantId: 1 }])
   })
 })
