@@ -7,7 +7,12 @@ import type { WriteOrder } from './write-order'
  * Whether one database writes the row of a gain before that of a loss; `'unknown'` where it has an order and the rows' places in
  * it are not known.
  */
-export type ComesSooner = (gain: CapturedChange, loss: CapturedChange) => boolean | 'unknown'
+export type ComesSooner = (
+  gain: CapturedChange,
+  loss: CapturedChange,
+  /** The row of the loss is written more than once, and this is where it is written last. */
+  options?: { readonly isLast: boolean },
+) => boolean | 'unknown'
 
 /** Inserts, updates, deletes: `save` makes them in this order. */
 type Kind = 0 | 1 | 2
@@ -26,11 +31,14 @@ export function comesSooner(
     const [only, another] = events.get(row) ?? []
     return another !== undefined || only === 'UPDATE' ? 1 : only === 'INSERT' ? 0 : 2
   }
-  return (gain, loss) => {
+  return (gain, loss, { isLast } = { isLast: false }) => {
     const [one, other] = [rowText(gain), rowText(loss)]
     const kinds = order?.isByKind ? kindOf(one) - kindOf(other) : 0
     if (kinds !== 0) return kinds < 0
-    const [place, otherPlace] = [one, other].map((row) => order?.placeOf(table.source.table, row))
+    const place = order?.placeOf(table.source.table, one)
+    const otherPlace = isLast
+      ? order?.lastPlaceOf(table.source.table, other)
+      : order?.placeOf(table.source.table, other)
     if (place !== undefined && otherPlace !== undefined) return place < otherPlace
     if (order && !order.isByKind) return 'unknown'
     return gain.source === loss.source && gain.statement < loss.statement

@@ -20,11 +20,14 @@ interface Net {
   readonly entry: LookupEntry
   /** Gains less losses: a row that changed twice is where it ended. */
   balance: number
+  /** The first of its changes. */
   readonly change: CapturedChange
+  last: CapturedChange
 }
 
 /**
- * Makes of the captured changes of one lookup what is to be written. What was gained and lost again leaves no trace.
+ * Makes of the captured changes of one lookup what is to be written. What was gained and lost again by later statements leaves no
+ * trace, but of a value that has to be unique: another row may have it, which is a violation also for a moment.
  * Losses come first, so that a value may go from one row to another; but PostgreSQL looks at a unique constraint with each
  * row, so a value that was gained before it was lost (a swap, always) must be a violation here too.
  *
@@ -34,23 +37,45 @@ export function lookupWrites(table: LookupTable, changes: readonly CapturedChang
   const nets = new Map<string, Net>()
   for (const change of changes) {
     const text = JSON.stringify(change.entry)
-    const known = nets.get(text) ?? { entry: change.entry, balance: 0, change }
+    const known = nets.get(text) ?? { entry: change.entry, balance: 0, change, last: change }
     known.balance += change.isGain ? 1 : -1
+    known.last = change
     nets.set(text, known)
   }
   const all = [...nets.values()]
   const gains = all.filter(({ balance }) => balance > 0)
   const losses = all.filter(({ balance }) => balance < 0)
+  const isSooner = comesSooner(table, changes, order)
+  const moments = table.isUnique ? momentsOf(table, { all, gains, isSooner }) : []
   const { late, unordered } = table.isUnique
-    ? lateLosses(table, { gains, losses, isSooner: comesSooner(table, changes, order) })
+    ? lateLosses(table, { gains: [...moments, ...gains], losses, isSooner })
     : none
   return Object.freeze({
     losses: losses.filter((one) => !late.has(one)).map(({ entry }) => entry),
-    gains: gains.map(({ entry }) => entry),
-    lateLosses: [...late].map(({ entry }) => entry),
+    gains: [...gains, ...moments].map(({ entry }) => entry),
+    lateLosses: [...late, ...moments].map(({ entry }) => entry),
     unordered: [...unordered].map(({ entry }) => entry),
   })
 }
+
+/** Entries that came by one statement and went by a later one, unless another row took the value after that. */
+function momentsOf(
+  table: LookupTable,
+  { all, gains, isSooner }: Pick<Exchange, 'gains' | 'isSooner'> & { readonly all: readonly Net[] },
+): readonly Net[] {
+  const moments = all.filter(({ balance, change, last }) => balance === 0 && change.isGain && isLater(last, change))
+  if (moments.length === 0) return moments
+  const valueText = ({ entry }: Net): string => JSON.stringify(valuesOf(table, entry))
+  const gainOf = new Map(gains.map((gain) => [valueText(gain), gain]))
+  return moments.filter((moment) => {
+    const rival = gainOf.get(valueText(moment))
+    return !rival || isSooner(rival.change, moment.last, { isLast: true }) === true
+  })
+}
+
+/** Two statements have an order on one shard. */
+const isLater = (one: CapturedChange, other: CapturedChange): boolean =>
+  one.source === other.source && one.statement > other.statement
 
 interface LateLosses {
   readonly late: ReadonlySet<Net>

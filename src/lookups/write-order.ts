@@ -10,6 +10,8 @@ export interface WriteOrder {
    * @returns undefined for a row that is not known
    */
   placeOf(table: string, primaryKey: string): number | undefined
+  /** As `placeOf`, of a row that is written more than once: where it is written last. */
+  lastPlaceOf(table: string, primaryKey: string): number | undefined
 }
 
 /** Gives the rows their places, in the order given; not before one is asked for, which hardly ever happens. */
@@ -17,20 +19,29 @@ export function orderOfRows(
   isByKind: boolean,
   rows: () => Iterable<{ readonly table: string; readonly primaryKey: string }>,
 ): WriteOrder {
-  let places: Map<string, number> | undefined
-  const numbered = (): Map<string, number> => {
-    const made = new Map<string, number>()
+  let places: Map<string, Places> | undefined
+  const numbered = (): Map<string, Places> => {
+    const made = new Map<string, Places>()
+    let place = 0
     for (const { table, primaryKey } of rows()) {
       const text = `${table}\0${primaryKey}`
-      if (!made.has(text)) made.set(text, made.size)
+      made.set(text, { first: made.get(text)?.first ?? place, last: place })
+      place += 1
     }
     return made
   }
+  const placesOf = (table: string, primaryKey: string): Places | undefined => {
+    places ??= numbered()
+    return places.get(`${table}\0${primaryKey}`)
+  }
   return Object.freeze({
     isByKind,
-    placeOf: (table: string, primaryKey: string) => {
-      places ??= numbered()
-      return places.get(`${table}\0${primaryKey}`)
-    },
+    placeOf: (table: string, primaryKey: string) => placesOf(table, primaryKey)?.first,
+    lastPlaceOf: (table: string, primaryKey: string) => placesOf(table, primaryKey)?.last,
   })
+}
+
+interface Places {
+  readonly first: number
+  readonly last: number
 }

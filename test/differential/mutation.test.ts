@@ -137,7 +137,9 @@ vi.mock('../../src/lookups/write-order', async (load) => {
     ...actual,
     orderOfRows: (...args: Parameters<typeof actual.orderOfRows>) => {
       const order = actual.orderOfRows(...args)
-      return broken.piece === 'order' ? { isByKind: false, placeOf: () => undefined } : order
+      return broken.piece === 'order'
+        ? { isByKind: false, placeOf: () => undefined, lastPlaceOf: () => undefined }
+        : order
     },
   }
 })

@@ -45,8 +45,36 @@ describe('lookupWrites', () => {
   })
 
   it('forgets what was gained and lost again', () => {
-    expect(written('-a1', '+b1', '-b1', '+c1')).toEqual({ losses: 'a1', gains: 'c1', late: '' })
-    expect(written('-a1', '+b1', '-b1', '+a1')).toEqual({ losses: '', gains: '', late: '' })
+    expect(written('-a1', '+b1:1', '-b1:1', '+c1')).toEqual({ losses: 'a1', gains: 'c1', late: '' })
+    expect(written('-a1', '+b1:1', '-b1:1', '+a1')).toEqual({ losses: '', gains: '', late: '' })
+    const { losses, gains, lateLosses } = lookupWrites(
+      { ...table, isUnique: false },
+      changes('-a1', '+b1', '-b1', '+c1'),
+    )
+    expect([losses, gains, lateLosses]).toEqual([[['a', '1']], [['c', '1']], []])
+  })
+
+  it('looks whether another row has what a row had for a moment', () => {
+    expect(written('-a1', '+b1', '-b1', '+c1')).toEqual({ losses: 'a1', gains: 'c1 b1', late: 'b1' })
+    // Let go before, by another row; and after.
+    expect(written('-b2', '+b1', '-b1')).toEqual({ losses: 'b2', gains: 'b1', late: 'b1' })
+    expect(written('+b1', '-b1', '-b2')).toEqual({ losses: '', gains: 'b1', late: 'b2 b1' })
+    // Taken by another row before it is let go; and after.
+    expect(written('+b1', '+b2', '-b1')).toEqual({ losses: '', gains: 'b2 b1', late: 'b1' })
+    expect(written('+b1', '-b1', '+b2')).toEqual({ losses: '', gains: 'b2', late: '' })
+    // What a row gives up and takes back.
+    expect(written('-b1', '+b1')).toEqual({ losses: '', gains: '', late: '' })
+  })
+
+  it('compares a row that is written twice with one of another shard by their places', () => {
+    const twice = (...ids: readonly string[]) => {
+      const order = orderOfRows(true, () => ids.map((id) => ({ table: 'user', primaryKey: id })))
+      const { gains, lateLosses } = lookupWrites(table, changes('+b1@s:1', '-b1@s:2', '+b2@t:1'), order)
+      return [gains, lateLosses].map((list) => list.map((entry) => entry.join('')).join(' '))
+    }
+    expect(twice('1', '2', '1')).toEqual(['b2 b1', 'b1'])
+    expect(twice('2', '1', '1')).toEqual(['b2 b1', 'b1'])
+    expect(twice('1', '1', '2')).toEqual(['b2', ''])
   })
 
   it('lets a value go from one row to another that takes it later', () => {
