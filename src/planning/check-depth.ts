@@ -4,6 +4,7 @@ export interface PageDepth {
   /** Whom the error names. */
   readonly entity: string
   readonly offset: number
+  /** Undefined or 0: none. All rows come here then, wherever the page begins. */
   readonly limit: number | undefined
   /** Statements that each may give all rows up to the end of the page. */
   readonly statements: number
@@ -18,7 +19,7 @@ export interface PageDepth {
  * @throws ShardedError PAGE_TOO_DEEP
  */
 export function checkDepth({ entity, offset, limit, statements, rowBudget }: PageDepth): void {
-  if (limit === undefined || offset === 0) return
+  if (!limit || offset === 0) return
   const rows = statements * (offset + limit)
   if (rows <= rowBudget) return
   throw new ShardedError(

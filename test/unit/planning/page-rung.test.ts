@@ -54,7 +54,12 @@ describe('a page that is too deep to be merged here', () => {
   })
 
   it('is not refused within it, without an offset, or without a limit that tells', () => {
-    for (const given of [{ rowBudget: 1_000 }, { rowBudget: 10, offset: 0 }, { rowBudget: 10, limit: undefined }])
+    for (const given of [
+      { rowBudget: 1_000 },
+      { rowBudget: 10, offset: 0 },
+      { rowBudget: 10, limit: undefined },
+      { rowBudget: 10, limit: 0 },
+    ])
       expect(() => checkDepth({ ...page, ...given })).not.toThrow()
   })
 })
