@@ -6,18 +6,20 @@ type Select = FindManyOptions<ObjectLiteral>['select']
 /** A select with the primary key in it, and how to take from an entity the parts of the key that were not asked for. */
 export interface KeysSelected {
   readonly select: Select
-  readonly strip: (entity: ObjectLiteral) => void
+  /** @returns false where TypeORM would have made no entity: all that was asked for is null */
+  readonly strip: (entity: ObjectLiteral) => boolean
 }
 
 /** Rows are told apart by their keys, so that they are needed even where the caller does not ask for them. */
 export function selectKeys(metadata: EntityMetadata, select: Select): KeysSelected {
   const { primaryColumns } = metadata
-  if (!isPlain(select) || !selectsColumns(metadata, select)) return { select, strip: () => undefined }
+  if (!isPlain(select) || !selectsColumns(metadata, select)) return { select, strip: () => true }
   const missing = primaryColumns.map((column) => column.propertyPath.split('.')).filter((path) => !isIn(select, path))
   return {
     select: missing.reduce<ObjectLiteral>(withPath, select),
     strip: (entity) => {
       for (const path of missing) without(entity, path)
+      return missing.length === 0 || hasData(metadata, entity)
     },
   }
 }
@@ -41,6 +43,11 @@ function withPath(select: ObjectLiteral, [name = '', ...rest]: readonly string[]
   const inner: unknown = select[name]
   return { ...select, [name]: rest.length === 0 ? true : withPath(isPlain(inner) ? inner : {}, rest) }
 }
+
+/** A relation that was joined is data, also where it leads to nothing. */
+const hasData = ({ columns, relations }: EntityMetadata, entity: ObjectLiteral): boolean =>
+  columns.some((column) => (column.getEntityValue(entity) ?? null) !== null) ||
+  relations.some(({ propertyName }) => Object.hasOwn(entity, propertyName))
 
 /** An embedded object that has nothing else left goes too. */
 function without(object: ObjectLiteral, [name = '', ...rest]: readonly string[]): void {

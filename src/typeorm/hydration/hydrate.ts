@@ -77,16 +77,24 @@ interface Reload {
  * Loads the entities of a page of primary keys with all that the find options ask for, one find a shard.
  * Rows that went away between the two are left out, as if the find had come later.
  */
-export async function reload(access: ShardAccess, binding: EntityBinding, page: Reload): Promise<ObjectLiteral[]> {
-  return (await reloadEach(access, binding, page)).filter((entity) => entity !== undefined)
+export async function reload(access: ShardAccess, binding: EntityBinding, page: Reload): Promise<Loaded> {
+  const { places, isWhole } = await reloadEach(access, binding, page)
+  return { entities: places.filter((entity) => entity !== undefined), isWhole }
 }
 
-/** As `reload`, with a gap at the place of a row that went away. */
+interface Loaded {
+  readonly entities: ObjectLiteral[]
+  /** No row went away. */
+  readonly isWhole: boolean
+}
+
+/** As `reload`, with a gap at the place of a row that went away, or of which TypeORM makes no entity. */
 export async function reloadEach(
   access: ShardAccess,
   binding: EntityBinding,
   { builder, rows, options, isPaged }: Reload,
-): Promise<(ObjectLiteral | undefined)[]> {
+): Promise<{ readonly places: (ObjectLiteral | undefined)[]; readonly isWhole: boolean }> {
+  let isWhole = true
   const page: (ObjectLiteral | undefined)[] = rows.map(() => undefined)
   const { strip } = selectKeys(binding.metadata, options.select)
   // By joins TypeORM tells of the whole entity when it has all; by queries of each part as it comes, which cannot wait.
@@ -99,8 +107,8 @@ export async function reloadEach(
     const byKey = new Map(entities.map((entity) => [primaryKeyText(binding.metadata, entity), entity]))
     for (const [index, key] of keys.entries()) {
       const entity = byKey.get(primaryKeyText(binding.metadata, key))
-      if (!entity) continue
-      strip(entity)
+      if (!entity) isWhole = false
+      if (!entity || !strip(entity)) continue
       page[places[index] ?? page.length] = entity
       access.runtime.origins.remember(binding, entity, shard)
     }
@@ -110,7 +118,7 @@ export async function reloadEach(
   const failed = settled.find((one) => one.status === 'rejected')
   if (failed) throw failed.reason
   if (isToldLater) await broadcastLoad(access, binding, page)
-  return page
+  return { places: page, isWhole }
 }
 
 const isJoined = (access: ShardAccess, { shards: [shard] }: EntityBinding, options: FindManyOptions<ObjectLiteral>) =>

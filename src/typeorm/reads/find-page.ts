@@ -113,7 +113,7 @@ export async function pageOverShards(
   const wanted = rows.slice(0, work.request.take)
   const { builder } = scatter
   const entities = isReloaded
-    ? await reloadEach(access, binding, { builder, rows: wanted, options: find, isPaged: true })
+    ? (await reloadEach(access, binding, { builder, rows: wanted, options: find, isPaged: true })).places
     : await hydrateEach(access, binding, builder, wanted)
   return pageFrom({ rows, entities }, { keyset, strip, ...work })
 }

@@ -38,10 +38,9 @@ async function findPage(read: ScatterRead, options: Options) {
   const { access, binding } = read
   const { page, rows } = rememberedPage(read, options)
   const found = await rows()
-  const entities = found.isKeys
-    ? await reload(access, binding, { ...found, options, isPaged: page.isPaged })
-    : await hydrate(access, binding, found.builder, found.rows)
-  return { entities, isWhole: entities.length === found.rows.length }
+  if (found.isKeys) return reload(access, binding, { ...found, options, isPaged: page.isPaged })
+  // Of a row in which all that is selected is null TypeORM makes no entity, and counts none.
+  return { entities: await hydrate(access, binding, found.builder, found.rows), isWhole: true }
 }
 
 /** `count` over several shards: the sum of the shards' counts, where no two shards can count the same thing. */
