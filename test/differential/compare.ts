@@ -19,7 +19,7 @@ const comparisonOf = (operation: Operation): Comparison => ('compare' in operati
 
 /** Undefined where the outcomes agree, else what differs. */
 export function difference(compare: Comparison, oracle: Outcome, sharded: Outcome): string | undefined {
-  if (areViolations(oracle, sharded)) return undefined
+  if (areViolations(oracle, sharded) || areTooLate(oracle, sharded)) return undefined
   if (oracle.error || sharded.error) return unequal('error', oracle.error, sharded.error)
   if (compare === 'exact') return unequal('value', oracle.value, sharded.value)
   if (compare === 'one-of-many') return unequal('shape', shapeOf(oracle.value), shapeOf(sharded.value))
@@ -38,6 +38,10 @@ function areViolations(oracle: Outcome, sharded: Outcome): boolean {
   const codes = [oracle, sharded].map(({ error }) => (error?.name === 'QueryFailedError' ? (error.code ?? '') : ''))
   return codes.every((code) => code.startsWith('23') || (/^2[12]/.test(code) && codes.includes('23505')))
 }
+
+/** A SET TRANSACTION may be too late in two ways, of which either may be told: after a query, and after a savepoint. */
+const areTooLate = (...outcomes: readonly Outcome[]): boolean =>
+  outcomes.every(({ error }) => error?.code === '25001' && error.message.startsWith('SET TRANSACTION'))
 
 function differenceOfRows(
   { sortedBy, isPaged }: Exclude<Comparison, string | RawComparison>,

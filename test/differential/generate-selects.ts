@@ -205,7 +205,9 @@ function bySets(rng: Rng, base: Base): SelectModel {
   const which: Expression = { sql: `GROUPING( ${groups.map(({ sql }) => sql).join(', ')} )`, of: [] }
   const aggregates = times(1 + rng.int(2), () => aggregateOf(rng, anySource(rng, base)))
   const selects = [...groups, which, ...aggregates]
-  const isOrdered = isSure && rng.oneIn(2)
+  // PostgreSQL 18 takes a column under two collations for one where it sorts grouping sets: its rows come in no order.
+  const columns = groups.map(({ sql }) => sql.replace(/ COLLATE "[^"]+"/, ''))
+  const isOrdered = isSure && rng.oneIn(2) && new Set(columns).size === columns.length
   return {
     ...base,
     ...nothing,

@@ -204,7 +204,7 @@ describe('an object that is tied to another one by its primary key alone, withou
     )
     const { shard } = ours.locate(Shop, 1)
     const other = ids.find((id) => ours.locate(Shop, id).shard !== shard)
-    await expect(manager.save(Shop, { id: 1, tenantId: 1, things: [{ id: other }] })).rejects.toMatchObject({
+    await expect(manager.save(Shop, { id: 1, tenantId: 1, things: [{ id: other ?? 0 }] })).rejects.toMatchObject({
       code: 'KEY_CONFLICT',
       details: { entity: 'Thing', relation: 'things', keys: [['1'], [String(other)]] },
     })
