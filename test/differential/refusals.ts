@@ -37,7 +37,10 @@ const allowed: Readonly<Record<string, { readonly codes: readonly ErrorCode[]; r
  * SQL that TypeORM gets wrong on one database: it pages over joins with the names of columns that it did not select.
  * The scatter does not go that way, and answers.
  */
-const oracleMistakes: readonly RegExp[] = [/^column distinctAlias\.\w+ does not exist$/]
+const oracleMistakes: readonly RegExp[] = [
+  /^column distinctAlias\.\w+ does not exist$/,
+  /^column reference "\w+__\w+" is ambiguous$/,
+]
 
 export const isOracleMistake = ({ error }: Outcome): boolean =>
   error !== undefined && oracleMistakes.some((mistake) => mistake.test(error.message))
