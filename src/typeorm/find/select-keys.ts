@@ -44,10 +44,17 @@ function withPath(select: ObjectLiteral, [name = '', ...rest]: readonly string[]
   return { ...select, [name]: rest.length === 0 ? true : withPath(isPlain(inner) ? inner : {}, rest) }
 }
 
-/** A relation that was joined is data, also where it leads to nothing. */
-const hasData = ({ columns, relations }: EntityMetadata, entity: ObjectLiteral): boolean =>
-  columns.some((column) => (column.getEntityValue(entity) ?? null) !== null) ||
-  relations.some(({ propertyName }) => Object.hasOwn(entity, propertyName))
+/** To TypeORM, the columns of the entity itself decide, whatever relations were loaded. */
+const hasData = ({ columns }: EntityMetadata, entity: ObjectLiteral): boolean =>
+  columns.some(
+    ({ isVirtual, isVirtualProperty, propertyPath }) =>
+      !isVirtual && !isVirtualProperty && (valueAt(entity, propertyPath.split('.')) ?? null) !== null,
+  )
+
+const valueAt = (object: unknown, [name = '', ...rest]: readonly string[]): unknown => {
+  const value = isPlain(object) ? object[name] : undefined
+  return rest.length === 0 ? value : valueAt(value, rest)
+}
 
 /** An embedded object that has nothing else left goes too. */
 function without(object: ObjectLiteral, [name = '', ...rest]: readonly string[]): void {
