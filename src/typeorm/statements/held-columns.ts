@@ -88,14 +88,25 @@ export class HeldColumns implements TableCatalog {
     return [...new Map(all.map((table) => [table.name, table])).values()]
   }
 
-  /** Asks anew for the columns of tables. @returns whether they are others than those known */
+  /** Asks anew for the columns of tables. @returns whether they are others than those that statements were made of */
   async refresh(tables: readonly RangeVar[]): Promise<boolean> {
-    const { version } = this
+    const before = this.usedOf(tables)
     for (const { schemaname, relname = '' } of tables) {
       this.doubtOne(this.declared.table(schemaname, relname)?.name ?? homeName(schemaname, relname))
     }
     await this.learn(tables)
-    return this.version !== version
+    return this.usedOf(tables) !== before
+  }
+
+  /** What statements are made of: of a table that was never asked for, that is what entities declare. */
+  private usedOf(tables: readonly RangeVar[]): string {
+    return JSON.stringify(
+      tables.map(({ schemaname, relname = '' }) => {
+        const table = this.table(schemaname, relname)
+        if (!table) return this.homeColumns(schemaname, relname)
+        return [...table.columns].map(([name, { isNullable }]) => [name, isNullable])
+      }),
+    )
   }
 
   private doubtOne(name: string): void {
