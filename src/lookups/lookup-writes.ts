@@ -35,7 +35,8 @@ interface Net {
  */
 export function lookupWrites(table: LookupTable, changes: readonly CapturedChange[], order?: WriteOrder): LookupWrites {
   const nets = new Map<string, Net>()
-  for (const change of changes) {
+  // The database gives them in no order.
+  for (const change of [...changes].sort((a, b) => a.statement - b.statement)) {
     const text = JSON.stringify(change.entry)
     const known = nets.get(text) ?? { entry: change.entry, balance: 0, change, last: change }
     known.balance += change.isGain ? 1 : -1
@@ -65,13 +66,14 @@ function momentsOf(
 ): readonly Net[] {
   const moments = all.filter(({ balance, change, last }) => balance === 0 && change.isGain && isLater(last, change))
   if (moments.length === 0) return moments
-  const valueText = ({ entry }: Net): string => JSON.stringify(valuesOf(table, entry))
-  const gainOf = new Map(gains.map((gain) => [valueText(gain), gain]))
+  const gainOf = new Map(gains.map((gain) => [valueText(table, gain), gain]))
   return moments.filter((moment) => {
-    const rival = gainOf.get(valueText(moment))
+    const rival = gainOf.get(valueText(table, moment))
     return !rival || isSooner(rival.change, moment.last, { isLast: true }) === true
   })
 }
+
+const valueText = (table: LookupTable, { entry }: Net): string => JSON.stringify(valuesOf(table, entry))
 
 /** Two statements have an order on one shard. */
 const isLater = (one: CapturedChange, other: CapturedChange): boolean =>
@@ -95,12 +97,11 @@ function lateLosses(table: LookupTable, { gains, losses, isSooner }: Exchange): 
   const late = new Set<Net>()
   const unordered = new Set<Net>()
   const rowOf = ({ entry }: Net): string => JSON.stringify(primaryKeyOfEntry(table, entry))
-  const valueText = ({ entry }: Net): string => JSON.stringify(valuesOf(table, entry))
-  const lossOf = new Map(losses.map((loss) => [valueText(loss), loss]))
+  const lossOf = new Map(losses.map((loss) => [valueText(table, loss), loss]))
   const gainOf = new Map(gains.map((gain) => [rowOf(gain), gain]))
   /** The loss that must come before a row's gain: of the same value, by another row. */
   const before = (gain: Net): Net | undefined => {
-    const loss = lossOf.get(valueText(gain))
+    const loss = lossOf.get(valueText(table, gain))
     return loss && rowOf(loss) !== rowOf(gain) ? loss : undefined
   }
   for (const gain of gains) {

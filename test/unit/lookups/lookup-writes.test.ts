@@ -66,6 +66,11 @@ describe('lookupWrites', () => {
     expect(written('-b1', '+b1')).toEqual({ losses: '', gains: '', late: '' })
   })
 
+  it('takes changes in the order of their statements, in whatever order they come', () => {
+    expect(written('-b1:2', '+b1:1')).toEqual({ losses: '', gains: 'b1', late: 'b1' })
+    expect(written('+b1:2', '-b1:1')).toEqual({ losses: '', gains: '', late: '' })
+  })
+
   it('compares a row that is written twice with one of another shard by their places', () => {
     const twice = (...ids: readonly string[]) => {
       const order = orderOfRows(true, () => ids.map((id) => ({ table: 'user', primaryKey: id })))
