@@ -192,6 +192,7 @@ export class GuardedBroadcaster extends ApplicationBroadcaster {
         return Promise.reject(error)
       }
     }
+    // Nobody is told, and so nobody waited for: the guard alone looks.
     if (typeof telling === 'string' && !this.isHeard(metadata[`before${kind}Listeners`])) {
       const checked = finishAfter([])
       checked?.catch(() => undefined)

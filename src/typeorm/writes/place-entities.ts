@@ -98,10 +98,7 @@ export async function placeEntities(
     const own = [...(moves[index] ?? []), ...tied]
     return [{ entity, shard, graph, ...(own.length > 0 && { moves: own }) }]
   })
-  refuseTwins(
-    placed.flatMap((one) => one.moves ?? []),
-    placed.flatMap(({ graph }) => graph),
-  )
+  refuseTwins(placed)
   return placed
 }
 
@@ -130,14 +127,13 @@ function moveOfLink(link: LinkedNode, row: Located | undefined, shard: Shard): r
       { details: { entity: name, relation: relation.propertyPath, keys: [key, row.key] } },
     )
   }
-  if (binding.entity.onKeyChange === 'move' && savesMove(binding))
-    return [{ binding, entity, from: row.shard, before: row.key ?? [], after: values }]
+  if (isMovedBySave(binding)) return [{ binding, entity, from: row.shard, before: row.key ?? [], after: values }]
   throw new ShardedError(
     'KEY_CHANGED',
     `${keyText(binding.entity)} is ${row.key?.join(', ')} in the database, and ${relation.entityMetadata.name}.${relation.propertyPath} would set it to ${key?.join(', ')}.`,
     {
       details: { entity: name, relation: relation.propertyPath, before: row.key, now: key },
-      ...(!savesMove(binding) && { fix: 'Move the row with repository.move(entity, newKey).' }),
+      ...wayOutOf(binding),
     },
   )
 }
@@ -147,12 +143,13 @@ const rowOn = (shard: Shard | undefined, rows: readonly Located[] = []): Located
   rows.find((row) => row.shard.name === shard?.name) ?? rows[0]
 
 /** An object for a row that another object of the call moves would be placed by where the row was, and make a second one. */
-function refuseTwins(moves: readonly RowMove[], nodes: readonly GraphNode[]): void {
+function refuseTwins(placed: readonly PlacedEntity[]): void {
+  const moves = placed.flatMap((one) => one.moves ?? [])
   if (moves.length === 0) return
   const textOf = ({ binding, entity }: Pick<GraphNode, 'binding' | 'entity'>) =>
     `${binding.entity.name} ${primaryKeyText(binding.metadata, entity)}`
   const moved = new Map(moves.map((move) => [textOf(move), move]))
-  for (const node of nodes) {
+  for (const node of placed.flatMap(({ graph }) => graph)) {
     const move = node.binding.metadata.hasAllPrimaryKeys(node.entity) ? moved.get(textOf(node)) : undefined
     if (!move || move.entity === node.entity) continue
     const { entity, metadata } = node.binding
@@ -199,7 +196,7 @@ function moveOf({ binding, entity }: GraphNode, origin: Origin | undefined): rea
     if (before === now || before === undefined || before === null || now === undefined) continue
     if (now !== null && canonicalValue(binding, index, before) === canonicalValue(binding, index, now)) continue
     if (now === null) requireKey(binding, entity, 'save')
-    if (binding.entity.onKeyChange === 'move' && savesMove(binding)) {
+    if (isMovedBySave(binding)) {
       const after = binding.keyColumns.map((one): unknown => one.getEntityValue(entity))
       return [{ binding, entity, from: origin.shard, before: origin.key, after }]
     }
@@ -208,7 +205,7 @@ function moveOf({ binding, entity }: GraphNode, origin: Origin | undefined): rea
       `${keyText(binding.entity)} was ${String(before)} when the entity was loaded and is ${String(now)} now.`,
       {
         details: { entity: binding.entity.name, column: column.propertyPath, before, now },
-        ...(!savesMove(binding) && { fix: 'Move the row with repository.move(entity, newKey).' }),
+        ...wayOutOf(binding),
       },
     )
   }
@@ -221,6 +218,12 @@ function moveOf({ binding, entity }: GraphNode, origin: Origin | undefined): rea
  */
 const savesMove = ({ entity, keyColumns }: EntityBinding): boolean =>
   !entity.primaryKeyHoldsShardKey && keyColumns.every(({ isUpdate }) => isUpdate)
+
+const isMovedBySave = (binding: EntityBinding): boolean => binding.entity.onKeyChange === 'move' && savesMove(binding)
+
+/** Of a refused key, where to declare that saves move is none. */
+const wayOutOf = (binding: EntityBinding): { readonly fix?: string } =>
+  savesMove(binding) ? {} : { fix: 'Move the row with repository.move(entity, newKey).' }
 
 /** Whether a key column is the join column of a relation that is null now: TypeORM then writes NULL, whatever the column's property has. */
 function isEmptied(
