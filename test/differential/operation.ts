@@ -154,8 +154,13 @@ export function isRead(operation: Operation): boolean {
   return (operation.do === 'build' || operation.do === 'sql') && !operation.isWrite
 }
 
+/** A page past all rows that there can be. */
+const isDeep = (options: unknown): boolean =>
+  typeof options === 'object' && options !== null && 'skip' in options && Number(options.skip) >= 1e18
+
 /** The name under which refusals and figures are kept. */
 export function nameOfOperation(operation: Operation): string {
   if (operation.do === 'build') return `builder.${operation.method}`
+  if (operation.do === 'call' && isDeep(operation.args[0])) return `${operation.method}.deep`
   return operation.do === 'made' ? `made.${operation.method}` : operation.method
 }

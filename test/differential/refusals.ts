@@ -7,8 +7,8 @@ import type { Outcome } from './outcome'
  */
 const allowed: Readonly<Record<string, { readonly codes: readonly ErrorCode[]; readonly percent: number }>> = {
   // A page at 10^18, in an order whose rows cannot be counted: they would all have to come here.
-  find: { codes: ['PAGE_TOO_DEEP'], percent: 1 },
-  findAndCount: { codes: ['PAGE_TOO_DEEP'], percent: 1 },
+  'find.deep': { codes: ['PAGE_TOO_DEEP'], percent: 50 },
+  'findAndCount.deep': { codes: ['PAGE_TOO_DEEP'], percent: 50 },
   save: {
     codes: ['KEY_MISSING', 'KEY_CHANGED', 'KEY_CONFLICT', 'DUPLICATE_PRIMARY_KEY', 'ID_OF_ANOTHER_SLOT'],
     percent: 12,
