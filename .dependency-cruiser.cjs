@@ -7,12 +7,13 @@ const layers = [
   ['errors', 'collections'],
   ['values'],
   ['topology', 'functions', 'ids', 'merging', 'sql'],
-  ['metadata'],
+  ['model'],
   ['routing'],
   ['planning'],
   ['lookups'],
-  ['execution', 'replicas'],
+  ['endpoints'],
   ['catalog'],
+  ['execution'],
   ['transactions'],
   ['typeorm'],
   // The control plane stands on the request path; the request path never imports it.
@@ -95,11 +96,10 @@ module.exports = {
       to: { path: npmPackage('typeorm') },
     },
     {
-      name: 'pg-outside-execution',
-      comment:
-        'Connections are opened in execution/ and typeorm/ only. parameter-text.ts opens none: it asks pg what it sends.',
+      name: 'pg-outside-endpoints',
+      comment: 'endpoints/ is the only home of pg. parameter-text.ts opens no connection: it asks pg what it sends.',
       severity: 'error',
-      from: { path: '^src/', pathNot: [inside(['execution', 'typeorm']), '^src/values/parameter-text.ts$'] },
+      from: { path: '^src/', pathNot: [inside(['endpoints']), '^src/values/parameter-text.ts$'] },
       to: { path: npmPackage('pg') },
     },
     {

@@ -1,5 +1,5 @@
+import { refusesCreation } from '../endpoints/sql-state'
 import { ShardedError } from '../errors/sharded-error'
-import { refusesCreation } from '../execution/sql-state'
 
 /** Names the node where its role may not use the catalog; any other error is thrown as it is. */
 export function catalogUnavailable(node: string, error: unknown): unknown {

@@ -1,5 +1,5 @@
 import type { FunctionPrint } from '../functions/sharding-function'
-import type { ShardGroup } from '../metadata/sharded-entity'
+import type { ShardGroup } from '../model/sharded-entity'
 import type { Shard } from '../topology/shard'
 import type { TypeModifiers } from '../values/column-type'
 import type { KeyType } from '../values/key-type'

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto'
-import type { NodePool } from '../execution/node-pool'
-import { createOnce } from '../execution/own-table'
-import type { ProbedNode } from '../execution/probe-session'
-import { sqlState, undefinedTable } from '../execution/sql-state'
+import type { NodePool } from '../endpoints/node-pool'
+import type { ProbedNode } from '../endpoints/probe-session'
+import { sqlState, undefinedTable } from '../endpoints/sql-state'
 import { quoted } from '../values/quoted'
 import type { GroupPrint } from './group-print'
+import { createOnce } from './own-table'
 import { formatPrint, parsePrint } from './print-text'
 
 export type CatalogNode = Pick<NodePool, 'name' | 'facts' | 'query'>

@@ -1,4 +1,4 @@
-import type { ShardGroup } from '../metadata/sharded-entity'
+import type { ShardGroup } from '../model/sharded-entity'
 import type { GroupPrint } from './group-print'
 
 /**

@@ -1,10 +1,10 @@
 import { pushTo } from '../collections/push-to'
+import type { Worker } from '../endpoints/activity'
+import type { Cancellation } from '../endpoints/cancellation'
+import { NodeCursors, type NodeCursorsSettings } from '../endpoints/node-cursors'
 import { ShardedError } from '../errors/sharded-error'
 import type { Row } from '../merging/row'
 import type { NodeStatement } from '../planning/scatter-statement'
-import type { Worker } from './activity'
-import type { Fuse } from './fuse'
-import { NodeCursors, type NodeCursorsSettings } from './node-cursors'
 
 /** An hour: longer than a reader takes for one row, shorter than a lost one may hold a snapshot. */
 export const defaultStreamIdleMs = 3_600_000
@@ -15,9 +15,9 @@ const idleLooks = 4
 export interface CursorGroupSettings extends NodeCursorsSettings {
   readonly statements: readonly NodeStatement[]
   /** Made when the first row is asked for; closed with the group. */
-  readonly fuse: () => Fuse
+  readonly cancellation: () => Cancellation
   /** Takes what must be had before any connection; the result gives it back. */
-  readonly enter: (fuse: Fuse, reader: Worker) => Promise<() => void>
+  readonly enter: (cancellation: Cancellation, reader: Worker) => Promise<() => void>
   /** Milliseconds that the reader may leave the group alone. */
   readonly idleMs: number
   /** What a statement's error is to the reader. */
@@ -42,7 +42,7 @@ export class CursorGroup implements Worker {
   /** One a statement, in their order; each may be read once. */
   readonly sources: readonly BatchSource[]
   private readonly nodes: readonly NodeCursors[]
-  private fuse: Fuse | undefined
+  private cancellation: Cancellation | undefined
   private opening: Promise<void> | undefined
   private leave: (() => void) | undefined
   private closing: Promise<void> | undefined
@@ -96,19 +96,20 @@ export class CursorGroup implements Worker {
   private async next(statement: NodeStatement): Promise<readonly Row[]> {
     this.reads += 1
     try {
-      this.fuse?.check()
+      this.cancellation?.throwIfCancelled()
       if (this.closing) return []
       this.opening ??= this.openAll()
       await this.opening
-      this.fuse?.check()
+      this.cancellation?.throwIfCancelled()
       const rows = await this.nodeOf(statement).next(statement)
-      if (this.fuse?.countsRows && !this.fuse.countRows(rows.length)) this.fuse.check()
+      if (this.cancellation?.countsRows && !this.cancellation.countRows(rows.length))
+        this.cancellation.throwIfCancelled()
       await this.closeIfOver()
       return rows
     } catch (error) {
-      if (this.closing && !this.fuse?.isBlown) return []
+      if (this.closing && !this.cancellation?.isCancelled) return []
       await this.fail(error)
-      throw this.settings.unwrap(this.fuse?.ended ?? error)
+      throw this.settings.unwrap(this.cancellation?.ended ?? error)
     } finally {
       this.reads -= 1
       this.touch()
@@ -147,14 +148,14 @@ export class CursorGroup implements Worker {
   }
 
   private async openAll(): Promise<void> {
-    const fuse = this.settings.fuse()
-    this.fuse = fuse
+    const cancellation = this.settings.cancellation()
+    this.cancellation = cancellation
     // Also while nobody asks for rows: an abort does not wait for the reader.
-    fuse.onBlow(() => void this.close())
-    fuse.check()
-    this.leave = await this.settings.enter(fuse, this)
+    cancellation.onCancel(() => void this.close())
+    cancellation.throwIfCancelled()
+    this.leave = await this.settings.enter(cancellation, this)
     this.watchIdle()
-    for (const node of this.nodes) await node.open(fuse)
+    for (const node of this.nodes) await node.open(cancellation)
     await Promise.all(
       this.nodes.map((node) =>
         node.declare().catch((error: unknown) => {
@@ -167,23 +168,23 @@ export class CursorGroup implements Worker {
 
   /** Ends the group with its first error. */
   private fail(error: unknown): Promise<void> {
-    this.fuse?.blow(this.settings.unwrap(error))
+    this.cancellation?.cancel(this.settings.unwrap(error))
     return this.close()
   }
 
   private async closeAll(): Promise<void> {
     clearInterval(this.idleTimer)
     if (!this.opening) return
-    const isFailed = this.fuse?.isBlown === true
+    const isFailed = this.cancellation?.isCancelled === true
     for (const node of this.nodes) {
       if (isFailed) node.cancel()
-      else if (!node.isOpen) this.fuse?.blow(new Error('The stream was closed.'))
+      else if (!node.isOpen) this.cancellation?.cancel(new Error('The stream was closed.'))
     }
     await this.opening.catch(() => undefined)
     clearInterval(this.idleTimer)
     // What failed in closing was thrown to the reader of the last row, or has no reader.
     await Promise.allSettled(this.nodes.map((node) => node.close()))
     this.leave?.()
-    this.fuse?.close()
+    this.cancellation?.close()
   }
 }

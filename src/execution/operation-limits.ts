@@ -1,5 +1,5 @@
-import { defaultDeadlineMs, defaultRowBudget } from '../metadata/limits'
-import { Fuse } from './fuse'
+import { Cancellation } from '../endpoints/cancellation'
+import { defaultDeadlineMs, defaultRowBudget } from '../model/limits'
 import type { ScatterLimits } from './scatter-limits'
 
 /** What bounds a scatter of which the caller says nothing: the options `scatter` of the entity or data source. */
@@ -34,18 +34,18 @@ export class OperationLimits {
   }
 
   /** For statements to several shards, whose rows are held in memory. */
-  scatterFuse(own: ScatterLimits = {}): Fuse {
-    return this.fuse(own, this.defaults)
+  scatterCancellation(own: ScatterLimits = {}): Cancellation {
+    return this.cancellation(own, this.defaults)
   }
 
   /** For rows that are read as they are needed: their number and time are their reader's. */
-  streamFuse(own: ScatterLimits = {}): Fuse {
-    return this.fuse(own)
+  streamCancellation(own: ScatterLimits = {}): Cancellation {
+    return this.cancellation(own)
   }
 
   /** For TypeORM's own operation on one shard; undefined where the caller gave no limits. */
-  shardFuse(): Fuse | undefined {
-    return this.isGiven ? this.fuse({}) : undefined
+  shardCancellation(): Cancellation | undefined {
+    return this.isGiven ? this.cancellation({}) : undefined
   }
 
   /** The caller gave limits. */
@@ -54,10 +54,10 @@ export class OperationLimits {
     return signal !== undefined || deadlineMs !== undefined || rowBudget !== undefined
   }
 
-  private fuse(own: ScatterLimits, defaults?: DefaultLimits): Fuse {
+  private cancellation(own: ScatterLimits, defaults?: DefaultLimits): Cancellation {
     const { given, startedAt } = this
     const deadlineMs = own.deadlineMs ?? given.deadlineMs ?? defaults?.deadlineMs ?? Number.POSITIVE_INFINITY
-    return new Fuse({
+    return new Cancellation({
       signals: [given.signal, own.signal].filter((signal) => signal !== undefined),
       deadline: { at: startedAt + deadlineMs, deadlineMs },
       rowBudget: own.rowBudget ?? given.rowBudget ?? defaults?.rowBudget,

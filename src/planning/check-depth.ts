@@ -14,7 +14,7 @@ export interface PageDepth {
 
 /**
  * Refuses a page whose rows before it would all have to come here to be left out, where those may be more than the row
- * budget: at plan time, before anything is sent. The rungs that count what is before a page are never refused.
+ * budget: at plan time, before anything is sent. The strategies that count what is before a page are never refused.
  *
  * @throws ShardedError PAGE_TOO_DEEP
  */

@@ -1,4 +1,4 @@
-import type { RungChoice } from './page-rung'
+import type { PageStrategyChoice } from './page-strategy'
 import type { NodeStatement } from './scatter-statement'
 
 /** The plan of one operation, as frozen data and as text. */
@@ -9,7 +9,7 @@ export interface Explanation {
   /** Why these shards. */
   readonly reason: string
   /** How the rows of the page are found, and why so: of finds. */
-  readonly page?: RungChoice
+  readonly page?: PageStrategyChoice
   /** What is sent first; where the answers decide what follows, `steps` says so. */
   readonly statements: readonly NodeStatement[]
   /** What is done with the statements' rows here, in order. */
@@ -25,7 +25,7 @@ export function explain(plan: Omit<Explanation, 'text'>): Explanation {
     `${plan.operation} ${plan.entity}`,
     `route: ${shards}`,
     `  because ${plan.reason}`,
-    ...(plan.page ? [`page: ${plan.page.rung}`, `  because ${plan.page.reason}`] : []),
+    ...(plan.page ? [`page: ${plan.page.strategy}`, `  because ${plan.page.reason}`] : []),
     ...plan.statements.map(
       (one) => `node ${one.node} [${one.shards.length} shard(s)]: ${one.text}${parametersText(one.parameters)}`,
     ),

@@ -1,6 +1,6 @@
 import type { Node } from '@pgsql/types'
 import type { ShardIndexes } from '../functions/sharding-function'
-import type { ShardedEntity } from '../metadata/sharded-entity'
+import type { ShardedEntity } from '../model/sharded-entity'
 import { type KeyList, type KeyOrSlot, type KeyReader, keyListOf, keyPredicate } from './key-atoms'
 import type { Predicate } from './predicate'
 import { type Route, routePredicate } from './route'

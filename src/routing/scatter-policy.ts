@@ -1,5 +1,5 @@
 import { ShardedError } from '../errors/sharded-error'
-import type { ShardedEntity } from '../metadata/sharded-entity'
+import type { ShardedEntity } from '../model/sharded-entity'
 import { keyText } from './route'
 
 /**

@@ -1,4 +1,4 @@
-import type { ShardedEntity } from '../metadata/sharded-entity'
+import type { ShardedEntity } from '../model/sharded-entity'
 import type { ColumnType } from '../values/column-type'
 
 /**

@@ -1,4 +1,4 @@
-import type { StatementResult } from '../execution/statement-result'
+import type { StatementResult } from '../endpoints/statement-result'
 
 /**
  * Goes before what we do in a caller's transaction, in the same message. A caller may have taken another role in it (row

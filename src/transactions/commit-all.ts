@@ -35,7 +35,7 @@ export async function commitAll(participants: readonly Participant[]): Promise<v
 
 /** Rolls back what is still open. A rollback that fails changes nothing: its connection is closed, which is one too. */
 export async function rollBackAll(participants: readonly Participant[]): Promise<void> {
-  await Promise.allSettled(participants.map((one) => within((fuse) => one.rollback(fuse))))
+  await Promise.allSettled(participants.map((one) => within((cancellation) => one.rollback(cancellation))))
 }
 
 /** Whether an error leaves open what became of a commit. */

@@ -1,7 +1,7 @@
+import { isServerRefusal } from '../endpoints/server-refusal'
+import { sqlState } from '../endpoints/sql-state'
 import type { ErrorCode } from '../errors/error-catalogue'
 import { ShardedError } from '../errors/sharded-error'
-import { isServerRefusal } from '../execution/server-refusal'
-import { sqlState } from '../execution/sql-state'
 
 /** SQLSTATEs that the steps of a commit in two phases meet where the node is not set up for it, and what the text of each says. */
 const refusals: readonly { readonly state: string; readonly text: RegExp; readonly code: ErrorCode }[] = [

@@ -28,7 +28,7 @@ export async function commitTransaction(participants: readonly Participant[], tw
   const { readers, writers } = await split(participants)
   for (const reader of readers) {
     try {
-      await within((fuse) => reader.commit(fuse))
+      await within((cancellation) => reader.commit(cancellation))
     } catch (error) {
       await rollBackAll([...readers, ...writers].filter((one) => one.isOpen))
       throw isUnknown(error) ? new TransactionAbortedError(reader.node, { cause: error, retryable: true }) : error
@@ -44,7 +44,9 @@ interface Sides {
 
 async function split(participants: readonly Participant[]): Promise<Sides> {
   try {
-    const haveWritten = await Promise.all(participants.map((one) => within((fuse) => one.hasWritten(fuse))))
+    const haveWritten = await Promise.all(
+      participants.map((one) => within((cancellation) => one.hasWritten(cancellation))),
+    )
     return {
       readers: participants.filter((_, index) => !haveWritten[index]),
       // The first decides.

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto'
+import { OperationEnded } from '../endpoints/operation-ended'
+import { isServerRefusal } from '../endpoints/server-refusal'
+import { sqlState } from '../endpoints/sql-state'
+import type { StatementResult } from '../endpoints/statement-result'
 import { CommitOutcomeUnknownError, PartialCommitError, TransactionAbortedError } from '../errors/transaction-errors'
-import { OperationEnded } from '../execution/operation-ended'
-import { isServerRefusal } from '../execution/server-refusal'
-import { sqlState } from '../execution/sql-state'
-import type { StatementResult } from '../execution/statement-result'
 import { asLogin, lastOf } from './as-login'
 import { nextState, type ProtocolEvent, type ProtocolState } from './commit-protocol'
 import { commitRefusal } from './commit-refusal'
@@ -88,7 +88,7 @@ class TwoPhaseCommit {
 
   private async record(): Promise<ProtocolEvent> {
     const participants = this.others.map(({ node }) => this.context.log(node).identity)
-    await this.log.record((text) => within((fuse) => this.decider.query(text, undefined, fuse)), {
+    await this.log.record((text) => within((cancellation) => this.decider.query(text, undefined, cancellation)), {
       transaction: this.transaction,
       participants,
     })
@@ -99,7 +99,7 @@ class TwoPhaseCommit {
   private async prepare(participant: Participant): Promise<ProtocolEvent> {
     await this.context.reach('commit:before-prepare', participant.node)
     const text = `${asLogin} ${askXid} PREPARE TRANSACTION '${this.idOf(participant)}'`
-    const answers = await within((fuse) => participant.query(text, undefined, fuse))
+    const answers = await within((cancellation) => participant.query(text, undefined, cancellation))
     // Where a statement had failed, the server rolls back and says so.
     if (lastOf(answers).command !== 'PREPARE') throw new TransactionAbortedError(participant.node)
     this.prepared.set(participant, xidIn(answers))
@@ -109,7 +109,7 @@ class TwoPhaseCommit {
 
   private async decide(): Promise<ProtocolEvent> {
     await this.context.reach('commit:before-decision', this.decider.node)
-    const isCommitted = await within((fuse) => this.decider.commit(fuse))
+    const isCommitted = await within((cancellation) => this.decider.commit(cancellation))
     if (!isCommitted) throw new TransactionAbortedError(this.decider.node)
     await this.context.reach('commit:after-decision', this.decider.node)
     return 'done'
@@ -150,7 +150,7 @@ class TwoPhaseCommit {
     // A connection in doubt is closed by its holder, which ends a transaction that is still open there.
     const open = [this.decider, ...this.others].filter((one) => one.isOpen && !this.doubtful.has(one))
     const rollbacks = open.map((one) =>
-      within((fuse) => one.rollback(fuse)).then(
+      within((cancellation) => one.rollback(cancellation)).then(
         (): ProtocolEvent => 'done',
         (): ProtocolEvent => 'lost',
       ),
@@ -167,7 +167,9 @@ class TwoPhaseCommit {
     const text = `${verb} PREPARED '${this.idOf(participant)}'`
     if (verb === 'COMMIT') await this.context.reach('commit:before-finish', node)
     const ways = [
-      ...(this.prepared.has(participant) ? [() => within((fuse) => participant.query(text, undefined, fuse))] : []),
+      ...(this.prepared.has(participant)
+        ? [() => within((cancellation) => participant.query(text, undefined, cancellation))]
+        : []),
       () => this.context.log(node).query(text),
     ]
     for (const way of ways) {

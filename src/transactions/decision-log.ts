@@ -1,9 +1,9 @@
 import { createIdentity } from '../catalog/node-catalog'
-import type { Fuse } from '../execution/fuse'
-import type { NodePool } from '../execution/node-pool'
-import { createOnce } from '../execution/own-table'
-import { sqlState, undefinedTable } from '../execution/sql-state'
-import type { StatementResult } from '../execution/statement-result'
+import { createOnce } from '../catalog/own-table'
+import type { Cancellation } from '../endpoints/cancellation'
+import type { NodePool } from '../endpoints/node-pool'
+import { sqlState, undefinedTable } from '../endpoints/sql-state'
+import type { StatementResult } from '../endpoints/statement-result'
 import { quoted } from '../values/quoted'
 import { asLogin } from './as-login'
 import { type PreparedId, parsePreparedId, preparedIdPrefix } from './prepared-id'
@@ -101,12 +101,13 @@ export class DecisionLog {
    * @returns undefined where it has not ended in time
    */
   async hasDecided(transaction: string): Promise<boolean | undefined> {
-    return within((fuse) => this.ask(transaction, fuse), questionDeadlineMs)
+    return within((cancellation) => this.ask(transaction, cancellation), questionDeadlineMs)
   }
 
-  private async ask(transaction: string, fuse: Fuse): Promise<boolean | undefined> {
-    const lease = await this.pool.acquire(undefined, fuse)
-    const send = (text: string, values?: readonly unknown[]) => lease.connection.query(text, values, undefined, fuse)
+  private async ask(transaction: string, cancellation: Cancellation): Promise<boolean | undefined> {
+    const lease = await this.pool.acquire(undefined, cancellation)
+    const send = (text: string, values?: readonly unknown[]) =>
+      lease.connection.query(text, values, undefined, cancellation)
     try {
       await send('BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE')
       await send(`SET LOCAL lock_timeout = ${probeWaitMs}`)
@@ -153,7 +154,7 @@ export class DecisionLog {
 
   /** A statement on a connection of its own; a node that is silent fails it. */
   query(text: string, values?: readonly unknown[]): Promise<StatementResult> {
-    return within((fuse) => this.pool.query(text, values, fuse), questionDeadlineMs)
+    return within((cancellation) => this.pool.query(text, values, cancellation), questionDeadlineMs)
   }
 
   /** Deletes decision rows. */

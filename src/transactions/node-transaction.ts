@@ -1,9 +1,9 @@
+import type { Cancellation } from '../endpoints/cancellation'
+import type { NodeConnection } from '../endpoints/node-connection'
+import type { Lease, NodePool } from '../endpoints/node-pool'
+import { isServerRefusal } from '../endpoints/server-refusal'
+import type { StatementResult } from '../endpoints/statement-result'
 import { ShardedError } from '../errors/sharded-error'
-import type { Fuse } from '../execution/fuse'
-import type { NodeConnection } from '../execution/node-connection'
-import type { Lease, NodePool } from '../execution/node-pool'
-import { isServerRefusal } from '../execution/server-refusal'
-import type { StatementResult } from '../execution/statement-result'
 import { savepointName } from './session-script'
 
 export interface TransactionSettings {
@@ -103,26 +103,30 @@ export class NodeTransaction {
   }
 
   /** False where the server answered COMMIT with a rollback, since an earlier statement had failed. */
-  async commit(fuse?: Fuse): Promise<boolean> {
-    const { command } = await this.query('COMMIT', undefined, fuse)
+  async commit(cancellation?: Cancellation): Promise<boolean> {
+    const { command } = await this.query('COMMIT', undefined, cancellation)
     return command === 'COMMIT'
   }
 
   /** A statement of the transaction; of the session, once that has ended. */
-  query(text: string, values?: readonly unknown[], fuse?: Fuse): Promise<StatementResult> {
-    return this.connection.query(text, values, undefined, fuse)
+  query(text: string, values?: readonly unknown[], cancellation?: Cancellation): Promise<StatementResult> {
+    return this.connection.query(text, values, undefined, cancellation)
   }
 
   /** Whether there is anything to commit: PostgreSQL gives a transaction its id at its first write, or lock of a row. */
-  async hasWritten(fuse?: Fuse): Promise<boolean> {
+  async hasWritten(cancellation?: Cancellation): Promise<boolean> {
     if (this.connection.hasWritten) return true
     if (this.connection.hasSentNothing) return false
-    const { rows } = await this.query('SELECT pg_current_xact_id_if_assigned() IS NOT NULL AS written', undefined, fuse)
+    const { rows } = await this.query(
+      'SELECT pg_current_xact_id_if_assigned() IS NOT NULL AS written',
+      undefined,
+      cancellation,
+    )
     return rows[0]?.written === true
   }
 
-  async rollback(fuse?: Fuse): Promise<void> {
-    await this.query('ROLLBACK', undefined, fuse)
+  async rollback(cancellation?: Cancellation): Promise<void> {
+    await this.query('ROLLBACK', undefined, cancellation)
   }
 
   /** Gives the connection back; `broken` closes it, so that no half-finished session reaches the next user. */

@@ -1,5 +1,5 @@
-import type { Fuse } from '../execution/fuse'
-import type { StatementResult } from '../execution/statement-result'
+import type { Cancellation } from '../endpoints/cancellation'
+import type { StatementResult } from '../endpoints/statement-result'
 
 /** One node's part of a transaction, as commit needs it. */
 export interface Participant {
@@ -15,12 +15,12 @@ export interface Participant {
   /** Its connection is gone. */
   readonly hasEnded: boolean
   /** Whether the server has given it a transaction id: without one there is nothing to commit. */
-  hasWritten(fuse?: Fuse): Promise<boolean>
+  hasWritten(cancellation?: Cancellation): Promise<boolean>
   /** Resolves to false where the server rolled back instead. */
-  commit(fuse?: Fuse): Promise<boolean>
-  rollback(fuse?: Fuse): Promise<void>
+  commit(cancellation?: Cancellation): Promise<boolean>
+  rollback(cancellation?: Cancellation): Promise<void>
   /** A statement on its connection, in its transaction until that ends. */
-  query(text: string, values?: readonly unknown[], fuse?: Fuse): Promise<StatementResult>
+  query(text: string, values?: readonly unknown[], cancellation?: Cancellation): Promise<StatementResult>
 }
 
 /** The shards of participants; a node by its name, where no shard of it took part. */

@@ -1,4 +1,4 @@
-import { atMost } from '../execution/at-most'
+import { atMost } from '../endpoints/at-most'
 
 /** What waits for pending work goes on after so many milliseconds: a subscriber may wait for the end of the transaction that it is in. */
 const longestWaitMs = 30_000

@@ -1,4 +1,4 @@
-import { sqlState } from '../execution/sql-state'
+import { sqlState } from '../endpoints/sql-state'
 import type { CommitContext } from './commit-two-phase'
 import { type Decision, type DecisionLog, keepDecisionMs, type PreparedTransaction } from './decision-log'
 

@@ -1,6 +1,6 @@
+import type { NodePool } from '../endpoints/node-pool'
+import { refusesCreation } from '../endpoints/sql-state'
 import { ShardedError } from '../errors/sharded-error'
-import type { NodePool } from '../execution/node-pool'
-import { refusesCreation } from '../execution/sql-state'
 import type { CommitContext } from './commit-two-phase'
 import type { ControlPoint, ControlPoints } from './control-point'
 import { DecisionLog } from './decision-log'

@@ -1,14 +1,17 @@
-import { Fuse } from '../execution/fuse'
+import { Cancellation } from '../endpoints/cancellation'
 
 /** A node that does not answer a step of a commit for so long, in milliseconds, is taken for lost. */
 const stepDeadlineMs = 30_000
 
 /** Bounds a step of a commit: a statement that its server does not answer is ended, and its connection closed where that fails. */
-export async function within<T>(work: (fuse: Fuse) => Promise<T>, deadlineMs = stepDeadlineMs): Promise<T> {
-  const fuse = new Fuse({ deadline: { at: performance.now() + deadlineMs, deadlineMs } })
+export async function within<T>(
+  work: (cancellation: Cancellation) => Promise<T>,
+  deadlineMs = stepDeadlineMs,
+): Promise<T> {
+  const cancellation = new Cancellation({ deadline: { at: performance.now() + deadlineMs, deadlineMs } })
   try {
-    return await work(fuse)
+    return await work(cancellation)
   } finally {
-    fuse.close()
+    cancellation.close()
   }
 }

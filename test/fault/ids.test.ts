@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { NodePool } from '../../src/execution/node-pool'
-import { WorkerIds } from '../../src/execution/worker-ids'
+import { WorkerIds } from '../../src/catalog/worker-ids'
+import { NodePool } from '../../src/endpoints/node-pool'
 import { idLayouts } from '../../src/ids/id-layout'
 import { nextId } from '../../src/ids/id-maker'
 import { type Cluster, startCluster } from '../support/cluster'

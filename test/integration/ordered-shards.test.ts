@@ -175,7 +175,7 @@ describe('pages of shards', () => {
   it('skip whole months by their counts', async () => {
     const options: FindManyOptions<Reading> = { order: { at: 'ASC', id: 'ASC' }, skip: 1_205, take: 10 }
     expect((await readings().explain(options)).page).toEqual({
-      rung: 'ordered-shards',
+      strategy: 'ordered-shards',
       reason: 'the shards follow each other in the order of at',
     })
     const found = await agree(options)
@@ -201,7 +201,7 @@ describe('pages of shards', () => {
     }
     for (const direction of ['ASC', 'DESC'] as const) {
       const byWord: FindManyOptions<Word> = { order: { word: direction }, take: 5 }
-      expect((await sharded.getRepository(Word).explain(byWord)).page?.rung).toBe('ordered-shards')
+      expect((await sharded.getRepository(Word).explain(byWord)).page?.strategy).toBe('ordered-shards')
       expect(await sharded.getRepository(Word).find(byWord)).toEqual(await plain.getRepository(Word).find(byWord))
       const byName: FindManyOptions<Name> = { order: { name: direction }, take: 5 }
       expect(await sharded.getRepository(Name).find(byName)).toEqual(await plain.getRepository(Name).find(byName))
@@ -243,7 +243,7 @@ describe('pages of shards', () => {
   it('hydrate the entities of the page and no others', async () => {
     const options: FindManyOptions<Owner> = { order: { rank: 'DESC', id: 'ASC' }, skip: deep, take: 20 }
     const explained = await sharded.getRepository(Owner).explain(options)
-    expect(explained.page?.rung).toBe('pivot-counting')
+    expect(explained.page?.strategy).toBe('pivot-counting')
     expect(explained.text).toContain('page: pivot-counting\n')
     expect(explained.statements).toHaveLength(2)
     expect(explained.statements.every(({ text }) => text.includes('OFFSET 500'))).toBe(true)
@@ -265,7 +265,7 @@ describe('pages of shards', () => {
         skip: deep,
         take: 15,
       }
-      expect((await sharded.getRepository(Owner).explain(options)).page?.rung).toBe('pivot-counting')
+      expect((await sharded.getRepository(Owner).explain(options)).page?.strategy).toBe('pivot-counting')
       expect(await sharded.getRepository(Owner).find(options)).toEqual(await plain.getRepository(Owner).find(options))
     }
   })
@@ -277,12 +277,12 @@ describe('pages of shards', () => {
       skip: 2_500,
       take: 10,
     }
-    expect((await sharded.getRepository(Thing).explain(byRelation)).page?.rung).toBe('merge')
+    expect((await sharded.getRepository(Thing).explain(byRelation)).page?.strategy).toBe('merge')
     expect(await sharded.getRepository(Thing).find(byRelation)).toEqual(
       await plain.getRepository(Thing).find(byRelation),
     )
     const middling: FindManyOptions<Owner> = { order: { rank: 'ASC', id: 'ASC' }, skip: 1_500, take: 10 }
-    expect((await sharded.getRepository(Owner).explain(middling)).page?.rung).toBe('keys-first')
+    expect((await sharded.getRepository(Owner).explain(middling)).page?.strategy).toBe('keys-first')
     events.length = 0
     expect(await sharded.getRepository(Owner).find(middling)).toEqual(await plain.getRepository(Owner).find(middling))
     expect(events).toHaveLength(4)
@@ -293,7 +293,7 @@ describe('pages of shards', () => {
     const seen = new Set<number>()
     for (let skip = 1_001; skip < ownerCount + 500; skip += 500)
       for (const { id } of await owners.find({ skip, take: 500 })) seen.add(id)
-    expect((await owners.explain({ skip: 1_001, take: 1 })).page?.rung).toBe('ordered-shards')
+    expect((await owners.explain({ skip: 1_001, take: 1 })).page?.strategy).toBe('ordered-shards')
     expect(seen.size).toBe(ownerCount - 1_001)
   })
 

@@ -1,6 +1,6 @@
 import type { QueryFailedError } from 'typeorm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { sqlState } from '../../src/execution/sql-state'
+import { sqlState } from '../../src/endpoints/sql-state'
 import type { ShardedDataSource, ShardedRepository } from '../../src/index'
 import { Customer, Item, Order, Setting, shop } from '../parity/query-builder/shop'
 import { openShop } from '../parity/query-builder/shop-rows'

@@ -109,9 +109,9 @@ export class Leaf {
 export class Shape {
   @ShardKey() @PrimaryColumn('int') id!: number
   @Column() colour!: string
-  @ManyToMany(() => Stamp, { cascade: true })
+  @ManyToMany(() => PrivateField, { cascade: true })
   @JoinTable({ name: 'shape_stamp' })
-  stamps!: Relation<Stamp>[]
+  stamps!: Relation<PrivateField>[]
 }
 
 @ChildEntity()
@@ -126,13 +126,13 @@ export class Square extends Shape {
 
 @Entity()
 @Sharded({ colocatedWith: () => Shape })
-export class Stamp {
+export class PrivateField {
   @ShardKey() @PrimaryColumn('int') shapeId!: number
   @PrimaryColumn('int') n!: number
 }
 
 export const bulk = {
-  entities: [Wide, Seed, Leaf, Shape, Circle, Square, Stamp],
+  entities: [Wide, Seed, Leaf, Shape, Circle, Square, PrivateField],
   groups: ['wide', 'seed', 'shape'],
 } as const
 

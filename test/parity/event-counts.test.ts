@@ -123,9 +123,9 @@ describe('events of an operation', () => {
 
     it('save without listeners: the transaction only', async () => {
       const entities = coins().create(six())
-      const quietly = () => heard(() => coins().save(entities, { listeners: false }))
-      expect(await quietly()).toEqual([...started, ...committed])
-      expect(await quietly()).toEqual([])
+      const withoutTransactionEvents = () => heard(() => coins().save(entities, { listeners: false }))
+      expect(await withoutTransactionEvents()).toEqual([...started, ...committed])
+      expect(await withoutTransactionEvents()).toEqual([])
     })
 
     it('save that fails: the rollback', async () => {

@@ -1,6 +1,6 @@
 import type { DataSource, EntityMetadata } from 'typeorm'
 import { hash } from '../../src/index'
-import type { ShardArgsStorage, ShardedArgs, ShardKeyArgs } from '../../src/metadata/shard-args-storage'
+import type { ShardArgsStorage, ShardedArgs, ShardKeyArgs } from '../../src/model/shard-args-storage'
 
 const keyTypes: ReadonlySet<unknown> = new Set([Number, String, 'int', 'integer', 'bigint', 'varchar', 'text', 'uuid'])
 

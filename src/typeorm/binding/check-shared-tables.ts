@@ -1,7 +1,7 @@
 import type { EntityMetadata } from 'typeorm'
 import { Refusals } from '../../errors/refusals'
 import { ShardedError } from '../../errors/sharded-error'
-import type { ShardedModel } from '../../metadata/sharded-entity'
+import type { ShardedModel } from '../../model/sharded-entity'
 import { keyOf } from './table-keys'
 
 /**

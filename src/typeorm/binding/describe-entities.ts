@@ -6,7 +6,7 @@ import type {
   EntityDescription,
   OwningSide,
   RelationDescription,
-} from '../../metadata/entity-description'
+} from '../../model/entity-description'
 import type { ColumnType, TypeModifiers } from '../../values/column-type'
 import type { KeyType } from '../../values/key-type'
 import { writtenBy } from './written-by'

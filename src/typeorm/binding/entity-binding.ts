@@ -1,7 +1,7 @@
 import type { EntityMetadata, ObjectLiteral } from 'typeorm'
 import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata'
 import { ShardedError } from '../../errors/sharded-error'
-import type { ShardedEntity } from '../../metadata/sharded-entity'
+import type { ShardedEntity } from '../../model/sharded-entity'
 import { keyText, ownerOf } from '../../routing/route'
 import type { Shard } from '../../topology/shard'
 import { storedKey } from '../../values/stored-key'

@@ -1,6 +1,6 @@
 import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata'
 import type { IdMaker } from '../../ids/id-maker'
-import type { IdColumn } from '../../metadata/sharded-entity'
+import type { IdColumn } from '../../model/sharded-entity'
 
 /** The ids of an entity, where the model, TypeORM's metadata and what makes them meet. */
 export interface EntityId extends IdColumn {

@@ -1,7 +1,7 @@
 import type { EntityMetadata } from 'typeorm'
 import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata'
 import { slotOfId } from '../../ids/decode-sharded-id'
-import type { IdColumn, ShardedEntity } from '../../metadata/sharded-entity'
+import type { IdColumn, ShardedEntity } from '../../model/sharded-entity'
 import type { SlotReader } from '../../routing/table-catalog'
 import { canonicalKey } from '../../values/canonical-key'
 

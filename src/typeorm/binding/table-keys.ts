@@ -1,6 +1,6 @@
 import type { EntityMetadata } from 'typeorm'
 import type { KeyPrint, TableKeys } from '../../catalog/group-print'
-import type { ShardedEntity, ShardedModel } from '../../metadata/sharded-entity'
+import type { ShardedEntity, ShardedModel } from '../../model/sharded-entity'
 
 /** The shard keys of each group's tables, as the databases name their columns. */
 export function tableKeys(

@@ -1,7 +1,7 @@
 import type { ConnectionOptions } from 'node:tls'
 import type { PostgresDataSourceOptions } from 'typeorm/driver/postgres/PostgresDataSourceOptions'
 import type { ShardingFunction } from '../../functions/sharding-function'
-import type { Layout, ScatterOptions } from '../../metadata/sharded-options'
+import type { Layout, ScatterOptions } from '../../model/sharded-options'
 import type { TransactionMode } from '../../transactions/transaction-mode'
 import type { CurrentManager } from './current-manager'
 

@@ -12,23 +12,23 @@ import {
 import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver'
 import { Catalog } from '../../catalog/catalog'
 import { groupPrint } from '../../catalog/group-print'
-import { settleTopology } from '../../catalog/settle-topology'
+import { reconcileTopology } from '../../catalog/reconcile-topology'
 import { storedPlaces } from '../../catalog/stored-places'
+import { atMost } from '../../endpoints/at-most'
+import { defaultDestroyMs, NodePool } from '../../endpoints/node-pool'
+import type { StatementListener } from '../../endpoints/statement-event'
+import { TurnWaits } from '../../endpoints/transaction-turns'
 import { Refusals } from '../../errors/refusals'
 import { ShardedError } from '../../errors/sharded-error'
-import { atMost } from '../../execution/at-most'
-import { defaultDestroyMs, NodePool } from '../../execution/node-pool'
-import type { StatementListener } from '../../execution/statement-event'
-import { TurnWaits } from '../../execution/transaction-turns'
 import { loadHash } from '../../functions/hash-slot'
 import type { CursorSigner } from '../../merging/cursor'
-import { buildShardedModel } from '../../metadata/build-sharded-model'
-import { longestTimerMs } from '../../metadata/limits'
-import type { LookupModel } from '../../metadata/lookup'
-import { lookupArgsStorage } from '../../metadata/lookup-args-storage'
-import { shardArgsStorage } from '../../metadata/shard-args-storage'
-import type { ShardedEntity, ShardedModel } from '../../metadata/sharded-entity'
-import { withLookups } from '../../metadata/with-lookups'
+import { buildShardedModel } from '../../model/build-sharded-model'
+import { longestTimerMs } from '../../model/limits'
+import type { LookupModel } from '../../model/lookup'
+import { lookupArgsStorage } from '../../model/lookup-args-storage'
+import { shardArgsStorage } from '../../model/shard-args-storage'
+import type { ShardedEntity, ShardedModel } from '../../model/sharded-entity'
+import { withLookups } from '../../model/with-lookups'
 import { placeholderSchema } from '../../planning/bind-shard-names'
 import { defaultCollation } from '../../planning/collation-name'
 import { collationReport } from '../../planning/collation-report'
@@ -45,9 +45,9 @@ import { checkSharedTables } from '../binding/check-shared-tables'
 import { colocationGroup } from '../binding/colocation-group'
 import { describeEntities } from '../binding/describe-entities'
 import { canonicalValue, type EntityBinding, shardOfKey } from '../binding/entity-binding'
+import { EntityShards } from '../binding/entity-shards'
 import { IdMakers } from '../binding/id-makers'
 import { bindLookups } from '../binding/lookups'
-import { Origins } from '../binding/origins'
 import { slotColumnsOf } from '../binding/slot-columns'
 import { buildTableCatalog } from '../binding/table-catalog'
 import { tableKeys } from '../binding/table-keys'
@@ -296,7 +296,7 @@ export class ShardedDataSource extends DataSource {
     // Other processes may have dropped it meanwhile, with the tables.
     await this.catalog.read()
     if (!dropBeforeSync) await this.refuseKeyRewrite(this.runtime)
-    await this.settleTopology(this.model, () => this.runtime.map)
+    await this.reconcileTopology(this.model, () => this.runtime.map)
     await this.changeEachSchema('synchronize()', (schema, shard) =>
       this.synchronizeSchema(schema, shard, dropBeforeSync),
     )
@@ -520,7 +520,7 @@ export class ShardedDataSource extends DataSource {
       await this.refuseForeignObjects(runtime)
       await this.refuseKeyRewrite(runtime)
     }
-    await this.settleTopology(model, () => this.buildMap(model), synchronize && !dropSchema ? refuse : undefined)
+    await this.reconcileTopology(model, () => this.buildMap(model), synchronize && !dropSchema ? refuse : undefined)
     const settled = this.buildMap(model)
     return hasSamePlaces(runtime.map, settled) ? runtime : this.buildRuntime(model, settled)
   }
@@ -541,7 +541,7 @@ export class ShardedDataSource extends DataSource {
     this.ids = ids
     for (const entity of model.entities.values())
       bindings.set(entity.target, this.bindEntity(entity, { map, model, ids }))
-    const origins = new Origins((target) => bindings.get(target))
+    const entityShards = new EntityShards((target) => bindings.get(target))
     const handles = new Map<string, ShardHandle>()
     const template = {
       dataSource: this,
@@ -549,7 +549,7 @@ export class ShardedDataSource extends DataSource {
       openRunner: () => this.createQueryRunner() as ShardedQueryRunner,
       guard: new KeyGuard({
         bindingOf: (target) => bindings.get(target),
-        isLoaded: (entity) => origins.of(entity) !== undefined,
+        isLoaded: (entity) => entityShards.of(entity) !== undefined,
         locate: async (binding, entity, transaction) => {
           const located = await locateRow(new ShardAccess(this.runtime, transaction), binding, entity)
           return located?.shard
@@ -584,7 +584,7 @@ export class ShardedDataSource extends DataSource {
     })
     const transactions = { ...this.transactions, points: this.controlPoints }
     const limits = limitsOf(this.sharding)
-    return new ShardRuntime(map, this.pools, handles, bindings, origins, warn, limits, transactions, lookups)
+    return new ShardRuntime(map, this.pools, handles, bindings, entityShards, warn, limits, transactions, lookups)
   }
 
   private model: ShardedModel = { entities: new Map(), groups: new Map() }
@@ -623,7 +623,7 @@ export class ShardedDataSource extends DataSource {
   }
 
   /** Nothing is read or written before the databases were asked whether the options are those that they know. */
-  private async settleTopology(
+  private async reconcileTopology(
     model: ShardedModel,
     mapOf: () => ShardMap,
     beforeGrowth?: () => Promise<void>,
@@ -645,7 +645,7 @@ export class ShardedDataSource extends DataSource {
         }),
       }))
     }
-    await settleTopology(catalog, wanted, {
+    await reconcileTopology(catalog, wanted, {
       beforeGrowth,
       replaces: replacesOf(this.sharding),
       tablesOf: (group) =>

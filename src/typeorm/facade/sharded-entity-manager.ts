@@ -28,7 +28,7 @@ import { type DefaultLimits, OperationLimits } from '../../execution/operation-l
 import type { ScatterLimits } from '../../execution/scatter-limits'
 import type { CursorSigner } from '../../merging/cursor'
 import type { Row } from '../../merging/row'
-import { checkLimits } from '../../metadata/limits'
+import { checkLimits } from '../../model/limits'
 import type { Explanation } from '../../planning/explanation'
 import type { EntityBinding } from '../binding/entity-binding'
 import type { Page } from '../find/page'

@@ -40,14 +40,14 @@ export async function hydrateEach(
   builder: ArmQueryBuilder<ObjectLiteral>,
   rows: readonly Row[],
 ): Promise<(ObjectLiteral | undefined)[]> {
-  const { origins } = access.runtime
+  const { entityShards } = access.runtime
   // All at once where every row is an entity of its own; two shards may hold one primary key, which it would make one.
   const all = transform(access, builder, [...rows])
   const isRowByRow = all.length === rows.length
   const isHeard = isLoadHeard(access, binding)
   if (isRowByRow && !isHeard) {
     for (const [place, entity] of all.entries())
-      origins.remember(binding, entity, shardAt(binding, Number(rows[place]?.['__arm'])))
+      entityShards.remember(binding, entity, shardAt(binding, Number(rows[place]?.['__arm'])))
     return all
   }
   const page: (ObjectLiteral | undefined)[] = rows.map(() => undefined)
@@ -56,7 +56,7 @@ export async function hydrateEach(
     for (const [index, entity] of entities.entries()) {
       if (!entity) continue
       page[places[index] ?? page.length] = entity
-      origins.remember(binding, entity, shard)
+      entityShards.remember(binding, entity, shard)
     }
   }
   if (isHeard) await broadcastLoad(access, binding, page)
@@ -110,7 +110,7 @@ export async function reloadEach(
       if (!entity) isWhole = false
       if (!entity || !strip(entity)) continue
       page[places[index] ?? page.length] = entity
-      access.runtime.origins.remember(binding, entity, shard)
+      access.runtime.entityShards.remember(binding, entity, shard)
     }
   }
   // All have to come to rest, and their connections with them, before one's error is thrown.

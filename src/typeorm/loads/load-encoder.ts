@@ -1,7 +1,7 @@
 import type { ObjectLiteral } from 'typeorm'
 import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata'
 import { ShardedError } from '../../errors/sharded-error'
-import { copyField, copyNull } from '../../execution/copy-field'
+import { copyField, copyNull } from '../../values/copy-field'
 import { parameterText } from '../../values/parameter-text'
 import { typeName } from '../binding/describe-entities'
 import type { EntityBinding } from '../binding/entity-binding'

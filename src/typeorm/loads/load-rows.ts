@@ -1,6 +1,6 @@
+import type { Cancellation } from '../../endpoints/cancellation'
+import type { Lease } from '../../endpoints/node-pool'
 import { ShardedError } from '../../errors/sharded-error'
-import type { Fuse } from '../../execution/fuse'
-import type { Lease } from '../../execution/node-pool'
 import type { Row } from '../../merging/row'
 import type { Shard } from '../../topology/shard'
 import { maintainLookups } from '../lookups/maintain-lookups'
@@ -15,7 +15,7 @@ interface Load {
   readonly context: OperationContext
   readonly rows: Rows
   readonly options: LoadOptions
-  readonly fuse: Fuse
+  readonly cancellation: Cancellation
   /** Those that rows may go to. */
   readonly shards: readonly Shard[]
   /** In the order of their names, as everywhere: two loads never wait for each other's connections. */
@@ -42,25 +42,25 @@ export async function loadRows(context: OperationContext, rows: Rows, given: Loa
       { details: { entity: name, option: 'batch' } },
     )
   }
-  const fuse = access.limits.streamFuse(options.signal ? { signal: options.signal } : {})
+  const cancellation = access.limits.streamCancellation(options.signal ? { signal: options.signal } : {})
   const shards = shardsOf(context)
   const nodes = [...new Set(shards.map(({ node }) => node))].sort()
   try {
-    const load = { context, rows, options, fuse, shards, nodes }
+    const load = { context, rows, options, cancellation, shards, nodes }
     return await (options.batch === undefined ? loadAtOnce(load) : loadInBatches(load))
   } finally {
-    fuse.close()
+    cancellation.close()
   }
 }
 
 /** One transaction over the shards, committed as every write is; inside one of the caller's, a savepoint of that. */
-async function loadAtOnce({ context, rows, options, fuse, shards, nodes }: Load): Promise<LoadReport> {
+async function loadAtOnce({ context, rows, options, cancellation, shards, nodes }: Load): Promise<LoadReport> {
   const { access } = context
   const runner = access.transaction ?? context.openRunner()
   const enterRows = () => maintainLookups(new ShardAccess(access.runtime, runner, access.limits.ofCaller), shards)
   const load = new RowLoad(context, {
     options,
-    fuse,
+    cancellation,
     shards,
     endsAtOnce: true,
     connectionOf: (shard) => runner.connectionFor(shard),
@@ -76,8 +76,8 @@ async function loadAtOnce({ context, rows, options, fuse, shards, nodes }: Load)
     await runner.startTransaction()
     runner.activity.add(load)
     try {
-      fuse.check()
-      // Not raced with the fuse: a node that opened after the rollback would stay open.
+      cancellation.throwIfCancelled()
+      // Not raced with the cancellation: a node that opened after the rollback would stay open.
       await runner.openNodes(nodes)
       await load.feed(rows)
       if (!load.failure) await enterRows()
@@ -103,19 +103,19 @@ async function loadAtOnce({ context, rows, options, fuse, shards, nodes }: Load)
 }
 
 /** Each batch is durable by itself. A node that fails, or a batch that is refused, ends its shards' part only. */
-async function loadInBatches({ context, rows, options, fuse, shards, nodes }: Load): Promise<LoadReport> {
+async function loadInBatches({ context, rows, options, cancellation, shards, nodes }: Load): Promise<LoadReport> {
   const { runtime } = context.access
   const leases = new Map<string, Promise<Lease>>()
   const load = new RowLoad(context, {
     options,
-    fuse,
+    cancellation,
     shards,
     endsAtOnce: false,
     connectionOf: async ({ node }) => (await (leases.get(node) ?? Promise.reject(new RangeError(node)))).connection,
   })
   try {
     for (const node of nodes) {
-      const lease = runtime.pool(node).acquire(undefined, fuse)
+      const lease = runtime.pool(node).acquire(undefined, cancellation)
       leases.set(node, lease)
       // Its shards will say so, when they are written.
       await lease.catch(() => undefined)

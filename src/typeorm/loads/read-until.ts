@@ -1,18 +1,21 @@
-import type { Fuse } from '../../execution/fuse'
+import type { Cancellation } from '../../endpoints/cancellation'
 
 /**
- * The items of an input, until a fuse blows, also while the next one is waited for. Leaving the loop closes the input; one
+ * The items of an input until a cancellation, also while the next one is waited for. Leaving the loop closes the input; one
  * that still waits for its next item is not waited for.
  *
  * @throws OperationEnded
  */
-export async function* readUntil<T>(items: AsyncIterable<T>, fuse: Fuse): AsyncGenerator<T, void, undefined> {
+export async function* readUntil<T>(
+  items: AsyncIterable<T>,
+  cancellation: Cancellation,
+): AsyncGenerator<T, void, undefined> {
   const iterator = items[Symbol.asyncIterator]()
   let stop: (error: unknown) => void = () => undefined
-  const off = fuse.onBlow(() => stop(fuse.ended))
+  const off = cancellation.onCancel(() => stop(cancellation.ended))
   try {
     for (;;) {
-      fuse.check()
+      cancellation.throwIfCancelled()
       const next = await new Promise<IteratorResult<T>>((resolve, reject) => {
         stop = reject
         iterator.next().then(resolve, reject)

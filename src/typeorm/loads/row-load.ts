@@ -1,10 +1,11 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { type ObjectLiteral, QueryFailedError } from 'typeorm'
+import type { Worker } from '../../endpoints/activity'
+import { BoundClient } from '../../endpoints/bound-client'
+import type { Cancellation } from '../../endpoints/cancellation'
+import type { NodeConnection } from '../../endpoints/node-connection'
+import { isServerRefusal } from '../../endpoints/server-refusal'
 import { ShardedError } from '../../errors/sharded-error'
-import type { Worker } from '../../execution/activity'
-import type { Fuse } from '../../execution/fuse'
-import type { NodeConnection } from '../../execution/node-connection'
-import { isServerRefusal } from '../../execution/server-refusal'
 import type { Row } from '../../merging/row'
 import { physicalName } from '../../planning/bind-shard-names'
 import type { Shard } from '../../topology/shard'
@@ -16,14 +17,13 @@ import { primaryKeyText } from '../binding/primary-key-text'
 import { storedKeys } from '../binding/stored-keys'
 import { fillKey, keyValues } from '../find/with-key'
 import { checkHintedPlace, type OperationContext } from '../operations/operation-context'
-import { BoundClient } from '../runners/bound-client'
 import { unwrap } from '../runners/shard-access'
 import { ShardQueryRunner } from '../runners/shard-query-runner'
 import { generateKey } from '../writes/entity-graph'
 import { type LoadChunk, LoadChunks } from './load-chunks'
 import { type RowEncoder, rowEncoder } from './load-encoder'
-import { LoadLane } from './load-lane'
 import type { LoadedShard, LoadOptions, LoadReport } from './load-options'
+import { LoadWorker } from './load-worker'
 import { readUntil } from './read-until'
 
 /** What became of the rows of one shard so far. */
@@ -54,7 +54,7 @@ export type ConnectionOf = (shard: Shard) => Promise<NodeConnection>
 interface RowLoadSettings {
   readonly options: LoadOptions
   readonly connectionOf: ConnectionOf
-  readonly fuse: Fuse
+  readonly cancellation: Cancellation
   /** Those that rows may go to. */
   readonly shards: readonly Shard[]
   /** A shard that fails ends the load; else the others go on. */
@@ -86,7 +86,7 @@ export class RowLoad implements Worker {
   private count = 0
   private lastTaken = performance.now()
   private readonly tallies = new Map<Shard, Tally>()
-  private readonly lanes = new Map<string, LoadLane>()
+  private readonly workers = new Map<string, LoadWorker>()
   /** The connections in use, and how to watch each no more. */
   private readonly watched = new Map<NodeConnection, () => void>()
   /** Shards of which a batch was not stored at all: what follows is not either. */
@@ -106,23 +106,23 @@ export class RowLoad implements Worker {
       await this.read(rows)
       for (const chunk of this.chunks.rest()) await this.push(chunk)
       await this.rest()
-      this.settings.fuse.check()
+      this.settings.cancellation.throwIfCancelled()
     } finally {
       for (const off of this.watched.values()) off()
     }
   }
 
   private async read(rows: AsyncIterable<unknown> | Iterable<unknown>): Promise<void> {
-    const { fuse } = this.settings
+    const { cancellation } = this.settings
     const defaults = await this.defaults()
     const encode = rowEncoder(this.context.binding, defaults, await this.clocks(defaults))
     if (Symbol.iterator in rows) {
       for (const row of rows) {
-        fuse.check()
+        cancellation.throwIfCancelled()
         await this.take(row, encode)
       }
     } else {
-      for await (const row of readUntil(rows, fuse)) await this.take(row, encode)
+      for await (const row of readUntil(rows, cancellation)) await this.take(row, encode)
     }
   }
 
@@ -133,7 +133,7 @@ export class RowLoad implements Worker {
 
   /** Ends what still runs, and waits until every connection is at rest. */
   async settle(error: unknown): Promise<void> {
-    this.settings.fuse.blow(unwrap(error))
+    this.settings.cancellation.cancel(unwrap(error))
     await this.rest()
   }
 
@@ -182,8 +182,8 @@ export class RowLoad implements Worker {
   private async connectionOf(shard: Shard): Promise<NodeConnection> {
     const connection = await this.settings.connectionOf(shard)
     if (!this.watched.has(connection)) {
-      const { fuse } = this.settings
-      const off = connection.onRetire(() => fuse.blow(connection.whyLost()))
+      const { cancellation } = this.settings
+      const off = connection.onRetire(() => cancellation.cancel(connection.whyLost()))
       this.watched.set(connection, off)
     }
     return connection
@@ -191,12 +191,12 @@ export class RowLoad implements Worker {
 
   /** The columns that have a default in the database, which knows it better than the entity; the shards' tables are alike. */
   private async defaults(): Promise<ReadonlyMap<string, string>> {
-    const { fuse, shards } = this.settings
+    const { cancellation, shards } = this.settings
     const [shard] = shards
     if (!shard) return new Map()
     const { schema, name } = physicalName(this.context.binding.metadata.tableName, shard)
     const connection = await this.connectionOf(shard)
-    const { rows } = await connection.query(columnsWithDefault, [schema, name], shard.name, fuse)
+    const { rows } = await connection.query(columnsWithDefault, [schema, name], shard.name, cancellation)
     return new Map(rows.map(({ attname, type }: { attname: string; type: string }) => [attname, type]))
   }
 
@@ -224,7 +224,7 @@ export class RowLoad implements Worker {
     if (this.count % rowsInTurn === 0) await nextTurn()
     if (this.settings.pause && this.count % rowsBetweenPauses === 0) {
       await this.rest()
-      this.settings.fuse.check()
+      this.settings.cancellation.throwIfCancelled()
       await this.settings.pause()
     }
   }
@@ -273,21 +273,21 @@ export class RowLoad implements Worker {
 
   private async push(chunk: LoadChunk): Promise<void> {
     const { node } = chunk.shard
-    const lane = this.lanes.get(node) ?? new LoadLane()
-    this.lanes.set(node, lane)
-    await lane.push(() => this.send(chunk))
+    const worker = this.workers.get(node) ?? new LoadWorker()
+    this.workers.set(node, worker)
+    await worker.push(() => this.send(chunk))
   }
 
   private async rest(): Promise<void> {
-    await Promise.all([...this.lanes.values()].map((lane) => lane.rest()))
+    await Promise.all([...this.workers.values()].map((worker) => worker.rest()))
   }
 
   /** Never fails: what goes wrong is kept by its shard. */
   private async send(chunk: LoadChunk): Promise<void> {
-    const { fuse, options, endsAtOnce } = this.settings
+    const { cancellation, options, endsAtOnce } = this.settings
     const tally = this.tallies.get(chunk.shard)
     // Rows behind one that failed would leave a hole, which no count of rows tells of.
-    if (!tally || tally.failed || fuse.isBlown) return
+    if (!tally || tally.failed || cancellation.isCancelled) return
     let places: readonly number[] | undefined
     try {
       const connection = await this.connectionOf(chunk.shard)
@@ -297,18 +297,18 @@ export class RowLoad implements Worker {
     } catch (error) {
       const own = unwrap(error)
       // What has ended the load is of another shard, or of the caller: its row is none of this chunk.
-      if (fuse.isBlown && own === fuse.ended.reason) return
+      if (cancellation.isCancelled && own === cancellation.ended.reason) return
       tally.failed = { error: own }
       const table = physicalName(this.context.binding.metadata.tableName, chunk.shard).name
       const row = refusedRow(own, chunk, { table, places })
       if (row !== undefined) tally.row = row
-      if (endsAtOnce) fuse.blow(own)
+      if (endsAtOnce) cancellation.cancel(own)
       return
     }
     try {
       options.onProgress?.(this.report('loading'))
     } catch (error) {
-      fuse.blow(error)
+      cancellation.cancel(error)
     }
   }
 
@@ -321,7 +321,7 @@ export class RowLoad implements Worker {
     const names = chunk.columns.map(({ databaseName }) => driver.escape(databaseName))
     const text = bind(`COPY ${table.join('.')} (${names.join(', ')}) FROM STDIN`)
     try {
-      return await connection.copy(text, chunk.lines(places), chunk.shard.name, this.settings.fuse)
+      return await connection.copy(text, chunk.lines(places), chunk.shard.name, this.settings.cancellation)
     } catch (error) {
       throw error instanceof Error ? new QueryFailedError(text, [], error) : error
     }
@@ -332,7 +332,7 @@ export class RowLoad implements Worker {
     if (this.caughtUp.has(chunk.shard)) return undefined
     const { access, binding } = this.context
     const { dataSource, bind } = access.runtime.handle(chunk.shard)
-    const client = new BoundClient(connection, bind, chunk.shard.name, this.settings.fuse)
+    const client = new BoundClient(connection, bind, chunk.shard.name, this.settings.cancellation)
     const runner = new ShardQueryRunner(dataSource, { client, hasOwnWords: false })
     const stored = await storedKeys(runner.manager, binding.metadata, chunk.rows).finally(() => runner.release())
     if (stored.size === 0) this.caughtUp.add(chunk.shard)

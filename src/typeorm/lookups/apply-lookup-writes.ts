@@ -1,5 +1,5 @@
 import { QueryFailedError } from 'typeorm'
-import { sqlState } from '../../execution/sql-state'
+import { sqlState } from '../../endpoints/sql-state'
 import { deleteEntries, insertEntries, mergeEntries } from '../../lookups/lookup-sql'
 import { constraintOn, type LookupEntry } from '../../lookups/lookup-table'
 import type { LookupWrites } from '../../lookups/lookup-writes'

@@ -10,7 +10,7 @@ import { drainCaptured } from './drain-lookups'
 import { differenceOf, enterEntries } from './enter-entries'
 import { type BuildLookupsOptions, entriesIn, type LookupMaintenance, maxListed, pageRows } from './lookup-maintenance'
 import type { LookupState } from './lookup-states'
-import { loadReady } from './settle-lookups'
+import { loadReady } from './record-lookups'
 
 /**
  * Enters the rows that were there before their lookups, and then has reads use these. Page by page of the primary key, each

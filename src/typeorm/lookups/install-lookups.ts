@@ -1,4 +1,4 @@
-import type { NodePool } from '../../execution/node-pool'
+import type { NodePool } from '../../endpoints/node-pool'
 import { askTriggers, captureTriggers, createCapture, dropCapture, dropTriggers } from '../../lookups/capture-sql'
 import { createLookup, dropLookup } from '../../lookups/lookup-sql'
 import { definitionOf } from '../../lookups/lookup-table'

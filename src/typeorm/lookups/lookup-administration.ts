@@ -1,4 +1,4 @@
-import type { NodePool } from '../../execution/node-pool'
+import type { NodePool } from '../../endpoints/node-pool'
 import type { Shard } from '../../topology/shard'
 import type { ShardRuntime } from '../runners/shard-runtime'
 import { buildLookups } from './build-lookups'
@@ -6,7 +6,7 @@ import { drainCaptured } from './drain-lookups'
 import { installLookups, uninstallLookups } from './install-lookups'
 import type { BuildLookupsOptions, LookupMaintenance, LookupReport } from './lookup-maintenance'
 import { LookupStates } from './lookup-states'
-import { askReady, loadReady, settleLookups } from './settle-lookups'
+import { askReady, loadReady, recordLookups } from './record-lookups'
 import { repairLookups, verifyLookups } from './verify-lookups'
 
 interface AdministrationSettings extends Pick<LookupMaintenance, 'openRunner'> {
@@ -54,7 +54,7 @@ export class LookupAdministration {
 
   /** After the tables are there: what is new and has nothing to find is complete. */
   async settle(): Promise<void> {
-    if (this.isNeeded) await settleLookups(this.settings.runtime, this.maintenance.states)
+    if (this.isNeeded) await recordLookups(this.settings.runtime, this.maintenance.states)
   }
 
   /** Forgets which lookups are complete: their tables are about to go. */

@@ -1,5 +1,5 @@
 import { pushTo } from '../../collections/push-to'
-import { sqlState, undefinedTable } from '../../execution/sql-state'
+import { sqlState, undefinedTable } from '../../endpoints/sql-state'
 import { findKeys } from '../../lookups/lookup-sql'
 import { knownTuples } from '../../routing/known-tuples'
 import type { Predicate } from '../../routing/predicate'

@@ -1,6 +1,6 @@
 import { pushTo } from '../../collections/push-to'
+import { sqlState, undefinedTable } from '../../endpoints/sql-state'
 import { ShardedError } from '../../errors/sharded-error'
-import { sqlState, undefinedTable } from '../../execution/sql-state'
 import { takeCaptured } from '../../lookups/capture-sql'
 import type { CapturedChange } from '../../lookups/captured-change'
 import { valuesOf } from '../../lookups/lookup-table'

@@ -83,24 +83,24 @@ async function moveOnce(
 
 /** The entity, and with its children those that are loaded, stand for the row in its new place until a rollback. */
 function remember({ binding, access }: OperationContext, transaction: ShardTransaction, move: Move): () => void {
-  const { origins } = access.runtime
+  const { entityShards } = access.runtime
   const oldKey = move.before.map((value, index) => canonicalOf(binding, index, value))
   const seen = new Set<ObjectLiteral>()
   const steps: (() => void)[] = []
   const visit = (at: EntityBinding, entity: ObjectLiteral): void => {
     if (seen.has(entity)) return
     seen.add(entity)
-    const origin = origins.of(entity)
+    const origin = entityShards.of(entity)
     // The related objects are looked at before the key that they may hold is taken off.
     const related = move.children ? relatedOf(at, entity, (target) => access.runtime.bindingOf(target)) : []
     const kept = rowValues(at, entity)
     const undo = setKey(at, entity, move.after)
-    origins.set(entity, { shard: move.to, key: move.after })
+    entityShards.set(entity, { shard: move.to, key: move.after })
     steps.push(() => {
       undo()
       kept()
-      if (origin) origins.set(entity, origin)
-      else origins.forget(entity)
+      if (origin) entityShards.set(entity, origin)
+      else entityShards.forget(entity)
     })
     for (const one of related)
       if (keyOf(one.binding, one.entity)?.every((part, index) => part === oldKey[index])) visit(one.binding, one.entity)
@@ -142,7 +142,7 @@ async function placeOf(context: OperationContext, access: ShardAccess, entity: O
   const { metadata } = binding
   if (!metadata.hasAllPrimaryKeys(entity))
     throw new EntityNotFoundError(metadata.target, metadata.getEntityIdMap(entity))
-  const origin = access.runtime.origins.of(entity)
+  const origin = access.runtime.entityShards.of(entity)
   if (origin) return origin.shard
   const key = keyOf(binding, entity)
   if (key) return shardOfKey(binding, key)
@@ -153,7 +153,7 @@ async function placeOf(context: OperationContext, access: ShardAccess, entity: O
 }
 
 function keyBefore(binding: EntityBinding, access: ShardAccess, entity: ObjectLiteral): readonly unknown[] {
-  const origin = access.runtime.origins.of(entity)
+  const origin = access.runtime.entityShards.of(entity)
   return binding.keyColumns.map((column, index): unknown => origin?.key[index] ?? column.getEntityValue(entity))
 }
 

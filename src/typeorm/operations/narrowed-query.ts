@@ -1,6 +1,6 @@
 import type { DataSource, ObjectLiteral, QueryRunner } from 'typeorm'
+import { mayWriteRows } from '../../endpoints/is-read'
 import { ShardedError } from '../../errors/sharded-error'
-import { mayWriteRows } from '../../execution/is-read'
 import type { OperationLimits } from '../../execution/operation-limits'
 import type { ScatterLimits } from '../../execution/scatter-limits'
 import type { Shard } from '../../topology/shard'

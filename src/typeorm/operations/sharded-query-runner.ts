@@ -14,15 +14,17 @@ import type { IsolationLevel } from 'typeorm/driver/types/IsolationLevel'
 import { validateIsolationLevel } from 'typeorm/driver/validate-isolation-level'
 import type { ReadStream } from 'typeorm/platform/PlatformTools'
 import type { QueryResult } from 'typeorm/query-runner/QueryResult'
+import { Activity } from '../../endpoints/activity'
+import { BoundClient } from '../../endpoints/bound-client'
+import type { Cancellation } from '../../endpoints/cancellation'
+import type { NodeConnection } from '../../endpoints/node-connection'
+import type { NodePool } from '../../endpoints/node-pool'
+import { PooledClient } from '../../endpoints/pooled-client'
+import { isServerRefusal } from '../../endpoints/server-refusal'
+import type { TransactionTurns } from '../../endpoints/transaction-turns'
 import { ShardedError } from '../../errors/sharded-error'
-import { Activity } from '../../execution/activity'
-import type { Fuse } from '../../execution/fuse'
-import type { NodeConnection } from '../../execution/node-connection'
-import type { NodePool } from '../../execution/node-pool'
 import { OperationLimits } from '../../execution/operation-limits'
 import type { ScatterLimits } from '../../execution/scatter-limits'
-import { isServerRefusal } from '../../execution/server-refusal'
-import type { TransactionTurns } from '../../execution/transaction-turns'
 import type { Explanation } from '../../planning/explanation'
 import { loadParser } from '../../sql/parse-statement'
 import type { KeptStatement } from '../../sql/session-statement'
@@ -35,10 +37,8 @@ import { PendingWork } from '../../transactions/pending-work'
 import { SavepointTurns } from '../../transactions/savepoint-turns'
 import { type HeldSetting, SessionScript } from '../../transactions/session-script'
 import { UndoLog } from '../../transactions/undo-log'
-import { BoundClient } from '../runners/bound-client'
 import type { Query } from '../runners/own-words-query-runner'
 import { ParticipantQueryRunner } from '../runners/participant-query-runner'
-import { PooledClient } from '../runners/pooled-client'
 import { readableOf } from '../runners/readable-of'
 import { refuseOverShards, refuseSession } from '../runners/refuse-session'
 import { RestingBroadcaster } from '../runners/resting-broadcaster'
@@ -165,11 +165,11 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
     return this.runnerOf(await this.openNode(shard.node), shard).manager
   }
 
-  async openParticipant(shard: Shard, fuse?: Fuse): Promise<ParticipantQueryRunner> {
+  async openParticipant(shard: Shard, cancellation?: Cancellation): Promise<ParticipantQueryRunner> {
     this.admit(shard)
     const part = await this.openNode(shard.node)
     part.shards.add(shard.name)
-    return this.newRunner(part, shard, fuse)
+    return this.newRunner(part, shard, cancellation)
   }
 
   /** The connection of a shard's node inside this transaction. */
@@ -383,8 +383,8 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
   }
 
   private async sendHome(query: string, parameters?: unknown[], useStructuredResult?: boolean): Promise<never> {
-    const fuse = this.operationLimits?.shardFuse()
-    if (fuse) return this.atHomeApart(fuse, query, parameters, useStructuredResult)
+    const cancellation = this.operationLimits?.shardCancellation()
+    if (cancellation) return this.atHomeApart(cancellation, query, parameters, useStructuredResult)
     if (this.isInTransaction) await this.openNode(this.runtime().map.home)
     this.shortUses += 1
     try {
@@ -401,7 +401,7 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
    */
   private async sendHomeOnce(query: string, parameters: unknown[]): Promise<QueryResult> {
     if (this.isInTransaction || mayCallSequence(query)) return this.sendHome(query, parameters, true)
-    return this.atHomeApart(this.operationLimits?.shardFuse(), query, parameters, true)
+    return this.atHomeApart(this.operationLimits?.shardCancellation(), query, parameters, true)
   }
 
   async heldConnection(node: string): Promise<NodeConnection | undefined> {
@@ -436,23 +436,26 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
   }
 
   /**
-   * TypeORM's query on a client of its own. The fuse ends its statement, and it holds a connection only while it sends. Where
+   * TypeORM's query on a client of its own. The cancellation ends its statement, and it holds a connection only while it sends. Where
    * the runner keeps a connection, the client speaks on that: its session has what it was told.
    */
-  private async atHomeApart(fuse: Fuse | undefined, ...query: [string, unknown[]?, boolean?]): Promise<never> {
+  private async atHomeApart(
+    cancellation: Cancellation | undefined,
+    ...query: [string, unknown[]?, boolean?]
+  ): Promise<never> {
     const { map } = this.runtime()
     try {
-      fuse?.check()
-      const connection = await within(fuse, this.ownConnection(map.home))
+      cancellation?.throwIfCancelled()
+      const connection = await within(cancellation, this.ownConnection(map.home))
       const client = connection
-        ? new BoundClient(connection, asWritten, undefined, fuse)
-        : new PooledClient({ pool: this.homePool(), bind: asWritten, shard: undefined, fuse })
+        ? new BoundClient(connection, asWritten, undefined, cancellation)
+        : new PooledClient({ pool: this.homePool(), bind: asWritten, shard: undefined, cancellation })
       const apart = Object.create(this, { connect: { value: async () => client } }) as this
       return (await super.query.apply(apart, query as never)) as never
     } catch (error) {
       throw unwrap(error)
     } finally {
-      fuse?.close()
+      cancellation?.close()
     }
   }
 
@@ -772,11 +775,11 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
     return runner
   }
 
-  private newRunner({ transaction }: NodePart, shard: Shard, fuse?: Fuse): ParticipantQueryRunner {
+  private newRunner({ transaction }: NodePart, shard: Shard, cancellation?: Cancellation): ParticipantQueryRunner {
     const { dataSource, bind } = this.runtime().handle(shard)
     return new ParticipantQueryRunner(
       dataSource,
-      new BoundClient(transaction.connection, bind, shard.name, fuse),
+      new BoundClient(transaction.connection, bind, shard.name, cancellation),
       this.self,
     )
   }
@@ -911,7 +914,8 @@ const levelName = (depth: number): string => `typeorm_${depth}`
 
 const asWritten = (text: string): string => text
 
-const within = <T>(fuse: Fuse | undefined, work: Promise<T>): Promise<T> => fuse?.race(work) ?? work
+const within = <T>(cancellation: Cancellation | undefined, work: Promise<T>): Promise<T> =>
+  cancellation?.race(work) ?? work
 
 /** Defaults of columns call sequences in an INSERT. */
 const mayCallSequence = (text: string): boolean => /\b(?:insert|merge|nextval|currval|lastval|setval)\b/i.test(text)
@@ -948,9 +952,9 @@ function participantOf({ transaction, shards }: NodePart, mustDecide: boolean): 
     get hasEnded() {
       return connection.hasEnded
     },
-    hasWritten: (fuse) => transaction.hasWritten(fuse),
-    commit: (fuse) => transaction.commit(fuse),
-    rollback: (fuse) => transaction.rollback(fuse),
+    hasWritten: (cancellation) => transaction.hasWritten(cancellation),
+    commit: (cancellation) => transaction.commit(cancellation),
+    rollback: (cancellation) => transaction.rollback(cancellation),
     query: (...statement) => transaction.query(...statement),
   }
 }

@@ -219,7 +219,7 @@ function remember(
   entities: readonly (ObjectLiteral | null)[],
   shard: Shard,
 ): void {
-  for (const entity of entities) if (entity) access.runtime.origins.remember(binding, entity, shard)
+  for (const entity of entities) if (entity) access.runtime.entityShards.remember(binding, entity, shard)
 }
 
 /** @returns true if a relation leads to an unsharded entity @throws ShardedError CROSS_SHARD_RELATION */

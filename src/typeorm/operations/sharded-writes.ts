@@ -25,18 +25,18 @@ import { fillKey, keyValues, withKeyPredicate } from '../find/with-key'
 import { locateRow } from '../reads/locate-rows'
 import { showingIn } from '../runners/guarded-broadcaster'
 import { inSavepoint, inTransaction } from '../runners/in-transaction'
+import type { LoadOverride } from '../runners/load-override'
 import { mergeDeleteResults, mergeInsertResults, mergeUpdateResults } from '../runners/merge-results'
-import { quietly } from '../runners/quiet-transaction'
 import type { ShardTransaction } from '../runners/shard-transaction'
-import type { ShownRow } from '../runners/shown-row'
+import { withoutTransactionEvents } from '../runners/without-transaction-events'
 import { type Criteria, criteriaWhere, narrowCriteria } from '../writes/criteria'
 import { begins, deferred } from '../writes/deferred-transaction'
 import { generateKey, type PersistMode } from '../writes/entity-graph'
+import { loadedWithoutId } from '../writes/loaded-without-id'
 import { mayEmptyKeys } from '../writes/may-empty-keys'
 import { type PlacedEntity, placeEntities } from '../writes/place-entities'
 import { carryChanged, shownBefore } from '../writes/save-moved'
 import { saveOrder, upsertOrder } from '../writes/save-order'
-import { shownWithoutId } from '../writes/shown-without-id'
 import { type ShardWrite, writeShards } from '../writes/write-shards'
 import { type AnnouncedOptions, type Announcement, announcedWrite, type CriteriaAnnouncement } from './announced-write'
 import { checkHintedPlace, checkWidth, hintedShard, type OperationContext, routeOperation } from './operation-context'
@@ -518,7 +518,8 @@ async function persistPlaced(
     )
   } else if (writes.length > 1 || access.runtime.lookups.maintains(binding.entity.group)) {
     // One database needs no transaction for what is one statement there: its rows are written all or not at all.
-    const open = options?.transaction === false ? quietly(context.openRunner) : deferred(context.openRunner)
+    const open =
+      options?.transaction === false ? withoutTransactionEvents(context.openRunner) : deferred(context.openRunner)
     await inTransaction(access, open, (inner, transaction) => {
       const begun = writes.map((write) => begins(transaction, write))
       return withData(transaction, () => writeShards(inner, begun, context.openRunner, together))
@@ -528,9 +529,9 @@ async function persistPlaced(
   }
   for (const [shard, here] of groups) {
     for (const { entity } of here) {
-      if (mode === 'remove') access.runtime.origins.forget(entity)
+      if (mode === 'remove') access.runtime.entityShards.forget(entity)
       else if (mode === 'save' || isAtHome(binding, entity, shard))
-        access.runtime.origins.remember(binding, entity, shard)
+        access.runtime.entityShards.remember(binding, entity, shard)
     }
   }
 }
@@ -542,8 +543,8 @@ function isAtHome(binding: EntityBinding, entity: ObjectLiteral, shard: Shard): 
 }
 
 /** Rows of the shard where these are placed that TypeORM is not to see as they are. */
-const shownTo = (placed: readonly PlacedEntity[], given: GivenIds): readonly ShownRow[] =>
-  placed.flatMap(({ graph, moves = [] }) => [...shownBefore(moves), ...shownWithoutId(graph, given)])
+const shownTo = (placed: readonly PlacedEntity[], given: GivenIds): readonly LoadOverride[] =>
+  placed.flatMap(({ graph, moves = [] }) => [...shownBefore(moves), ...loadedWithoutId(graph, given)])
 
 /** As one database tells of them: what was given, and then what is reached from each. */
 function inTurn(placed: readonly PlacedEntity[]): readonly ObjectLiteral[] {
@@ -580,7 +581,7 @@ export async function preload(context: OperationContext, like: ObjectLiteral): P
         like,
         metadata,
       )
-      if (entity) access.runtime.origins.remember(binding, entity, shard)
+      if (entity) access.runtime.entityShards.remember(binding, entity, shard)
       return entity && manager.merge(metadata.target as never, entity as never, like as never)
     })
   const key = keyOf(binding, like)

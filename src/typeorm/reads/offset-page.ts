@@ -3,14 +3,14 @@ import { answerQuestions } from '../../planning/answer-questions'
 import { checkDepth } from '../../planning/check-depth'
 import { visitOrdered } from '../../planning/ordered-shards'
 import {
-  chooseRung,
+  choosePageStrategy,
   keysFirstOffset,
   maxPivotRounds,
   maxVisitWidth,
+  type PageStrategyChoice,
   pivotOffset,
   pivotReach,
-  type RungChoice,
-} from '../../planning/page-rung'
+} from '../../planning/page-strategy'
 import { type PivotOutcome, searchPivot } from '../../planning/pivot-search'
 import type { NodeStatement } from '../../planning/scatter-statement'
 import type { ArmQueryBuilder } from '../find/arm-query-builder'
@@ -33,25 +33,25 @@ import {
 import { shardOrder } from './shard-order'
 import { ShardWindows } from './shard-windows'
 
-/** How a page is found: the rung of the ladder, and what it starts with. */
-export interface PagePlan extends RungChoice {
+/** How a page is found: its strategy, and the plan that carries it out. */
+export interface PagePlan extends PageStrategyChoice {
   readonly page: Page
   /** Of the find as it was asked for. */
   readonly builder: ArmQueryBuilder<ObjectLiteral>
-  /** What is sent first; on the rungs that merge, all that is sent for the rows. */
+  /** What is sent first; for strategies that merge, all that is sent for the rows. */
   readonly statements: () => readonly NodeStatement[]
-  /** The whole merge, where that is the rung. */
+  /** The whole merge, where that is the strategy. */
   readonly scatter: ScatterPlan | undefined
   readonly rows: () => Promise<FoundPage>
 }
 
-/** Chooses the rung of a find over several shards, and plans it. */
+/** Chooses the strategy of a find over several shards, and plans it. */
 export function planPage(scope: ScatterScope, options: FindOptions): PagePlan {
   const builder = newBuilder(scope, options)
   const page = pageOf(builder)
   const order = page.limit ? shardOrder(scope, builder) : undefined
   const keyed = page.offset >= pivotOffset ? keyOptions(scope, options) : undefined
-  const choice = chooseRung({
+  const choice = choosePageStrategy({
     statements: new Set(scope.shards.map((shard) => shard.node)).size,
     offset: page.offset,
     limit: page.limit,
@@ -61,7 +61,7 @@ export function planPage(scope: ScatterScope, options: FindOptions): PagePlan {
     hasKeysOnly: builder.needsReload,
   })
   const common = { ...choice, page, builder, scatter: undefined }
-  switch (choice.rung) {
+  switch (choice.strategy) {
     case 'ordered-shards': {
       const windows = new ShardWindows(scope, options)
       const shards = order?.shards ?? scope.shards.map((shard) => shard.index)
@@ -99,12 +99,12 @@ export function planPage(scope: ScatterScope, options: FindOptions): PagePlan {
 const pageOfVisit = ({ offset, limit = 0 }: Page) => ({ offset, limit })
 
 /** What is done here with the answers, in order. */
-export function stepsOf({ rung, page, scatter, builder, statements }: PagePlan): readonly string[] {
+export function stepsOf({ strategy, page, scatter, builder, statements }: PagePlan): readonly string[] {
   const { offset, limit } = page
   const load = builder.needsReload
     ? 'load the entities of the page by primary key, one find a shard'
     : 'make entities of the page'
-  switch (rung) {
+  switch (strategy) {
     case 'ordered-shards':
       return [
         ...(offset > keysFirstOffset ? ['skip whole shards by their counts, with more shards counted as needed'] : []),
@@ -129,7 +129,7 @@ export function stepsOf({ rung, page, scatter, builder, statements }: PagePlan):
   const steps: string[] = []
   if (sent.length > 1)
     steps.push(
-      order.length > 0 || rung === 'keys-first'
+      order.length > 0 || strategy === 'keys-first'
         ? `merge ${sent.length} sorted answers`
         : `append ${sent.length} answers in the order of the shards`,
     )
@@ -138,7 +138,7 @@ export function stepsOf({ rung, page, scatter, builder, statements }: PagePlan):
   const skip = scatter?.skip ?? offset
   if (skip > 0) steps.push(`skip ${skip} rows`)
   if (limit !== undefined) steps.push(`take ${limit} rows`)
-  if (rung === 'keys-first') steps.push('fetch the rows of the page by primary key, one statement a node')
+  if (strategy === 'keys-first') steps.push('fetch the rows of the page by primary key, one statement a node')
   return [...steps, load]
 }
 

@@ -2,7 +2,7 @@ import type { EntityManager, FindManyOptions, ObjectLiteral } from 'typeorm'
 import { ShardedError } from '../../errors/sharded-error'
 import { combineAverage, combineCounts, combineExtreme, combineSum } from '../../merging/combine-aggregate'
 import { type Explanation, explain } from '../../planning/explanation'
-import { passThrough } from '../../planning/page-rung'
+import { passThrough } from '../../planning/page-strategy'
 import type { NodeStatement } from '../../planning/scatter-statement'
 import type { Shard } from '../../topology/shard'
 import type { EntityBinding } from '../binding/entity-binding'
@@ -166,7 +166,7 @@ export function explainFind(read: ScatterRead, options: Options, reason: string)
     operation: 'find',
     shards: Object.freeze(shards.map((shard) => shard.name)),
     reason,
-    page: plan ? Object.freeze({ rung: plan.rung, reason: plan.reason }) : passThrough,
+    page: plan ? Object.freeze({ strategy: plan.strategy, reason: plan.reason }) : passThrough,
     statements: plan ? plan.statements() : Object.freeze(only ? [singleStatement(access, binding, only, options)] : []),
     steps: Object.freeze(plan ? stepsOf(plan) : []),
   })

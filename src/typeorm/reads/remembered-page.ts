@@ -25,7 +25,7 @@ interface RememberedMerge {
 /** Letters of the remembered plans of an entity, at most: a merge of 16 shards has some twenty thousand. */
 const maxLetters = 4_000_000
 
-/** What a find weighs that is known to be planned anew each time: it has another rung than the merge. */
+/** What a find weighs that is known to be planned anew each time: it has another strategy than the merge. */
 const lettersOfNothing = 100
 
 const remembered = new CachesOf<EntityBinding, RememberedMerge | 'planned each time'>(

@@ -16,8 +16,8 @@ import { insertBatches } from './insert-batches'
 import type { KeyGuard } from './key-guard'
 import { makeIds } from './make-ids'
 import { mergeInsertResults } from './merge-results'
+import { ObjectSnapshots } from './object-snapshots'
 import { TableInsertQueryBuilder } from './table-insert-query-builder'
-import { Unfilled } from './unfilled'
 
 /**
  * TypeORM's insert of several rows with one array parameter a column in place of one parameter a cell: the text is short,
@@ -38,7 +38,7 @@ class ArrayInsertQueryBuilder<Entity extends ObjectLiteral> extends TableInsertQ
     const runner = this.obtainQueryRunner()
     const opened = !runner.isTransactionActive
     this.queryRunner = runner
-    const unfilled = new Unfilled()
+    const snapshots = new ObjectSnapshots()
     try {
       if (opened) await runner.startTransaction()
       const parts: { readonly places: readonly number[]; readonly result: InsertResult }[] = []
@@ -46,12 +46,12 @@ class ArrayInsertQueryBuilder<Entity extends ObjectLiteral> extends TableInsertQ
       for (const rows of batches) {
         map.valuesSet = [...rows]
         const work = () => super.execute()
-        parts.push({ places: rows.map(() => place++), result: await keepingIn(runner, unfilled, work) })
+        parts.push({ places: rows.map(() => place++), result: await keepingIn(runner, snapshots, work) })
       }
       if (opened) await runner.commitTransaction()
       return mergeInsertResults(parts)
     } catch (error) {
-      unfilled.restore()
+      snapshots.restore()
       // As TypeORM does: what went wrong first is what the caller has to know.
       if (opened && runner.isTransactionActive) await runner.rollbackTransaction().catch(() => undefined)
       throw error

@@ -8,10 +8,10 @@ import { primaryKeyText } from '../binding/primary-key-text'
 import { ApplicationBroadcaster, type EventHost } from './application-broadcaster'
 import type { ChangeEvent, ChangeKind, RoundMember } from './event-rounds'
 import type { KeyGuard } from './key-guard'
+import type { LoadOverride } from './load-override'
+import type { ObjectSnapshots } from './object-snapshots'
 import { restTogether } from './resting-broadcaster'
 import type { ShardTransaction } from './shard-transaction'
-import type { ShownRow } from './shown-row'
-import type { Unfilled } from './unfilled'
 
 /** Who tells listeners and subscribers of what a shard writes: its runner at once, the rounds of an operation, or others. */
 export type Telling = 'at-once' | 'not-here' | RoundMember
@@ -33,8 +33,8 @@ interface Change {
  * TypeORM computes every change anew after a subscriber had its turn, and sends it the events of every query and load.
  */
 export class GuardedBroadcaster extends ApplicationBroadcaster {
-  private shown: readonly ShownRow[] = []
-  private unfilled: readonly Unfilled[] = []
+  private shown: readonly LoadOverride[] = []
+  private snapshots: readonly ObjectSnapshots[] = []
   private telling: Telling = 'at-once'
 
   constructor(
@@ -46,7 +46,7 @@ export class GuardedBroadcaster extends ApplicationBroadcaster {
   }
 
   /** While the work runs, its first load of each of these rows shows the row otherwise than it is. */
-  async showing<T>(rows: readonly ShownRow[], work: () => Promise<T>): Promise<T> {
+  async showing<T>(rows: readonly LoadOverride[], work: () => Promise<T>): Promise<T> {
     const { shown: before } = this
     this.shown = rows
     try {
@@ -57,13 +57,13 @@ export class GuardedBroadcaster extends ApplicationBroadcaster {
   }
 
   /** Keeps what is written while the work runs as it is when all listeners had their turn. */
-  async keeping<T>(unfilled: Unfilled, work: () => Promise<T>): Promise<T> {
-    const { unfilled: before } = this
-    this.unfilled = [...before, unfilled]
+  async keeping<T>(snapshots: ObjectSnapshots, work: () => Promise<T>): Promise<T> {
+    const { snapshots: before } = this
+    this.snapshots = [...before, snapshots]
     try {
       return await work()
     } finally {
-      this.unfilled = before
+      this.snapshots = before
     }
   }
 
@@ -178,9 +178,9 @@ export class GuardedBroadcaster extends ApplicationBroadcaster {
     { result, metadata, entity }: Change,
     { tell, check }: { tell: ChangeEvent['tell']; check?: () => Promise<void> | undefined },
   ): void {
-    const { unfilled, telling } = this
+    const { snapshots, telling } = this
     const finish = (): Promise<void> | undefined => {
-      if (entity) for (const one of unfilled) one.keep(entity, metadata)
+      if (entity) for (const one of snapshots) one.keep(entity, metadata)
       return check?.()
     }
     /** What it throws is what it returns: to throw would leave what others have promised of earlier changes to nobody. */
@@ -243,7 +243,7 @@ function isWhole({ columns }: EntityMetadata, entity: ObjectLiteral): boolean {
 /** Runs a save on a shard's query runner that is to see these rows as they are shown. */
 export function showingIn<T>(
   runner: Pick<QueryRunner, 'broadcaster'> | undefined,
-  rows: readonly ShownRow[],
+  rows: readonly LoadOverride[],
   work: () => Promise<T>,
 ): Promise<T> {
   const { broadcaster } = runner ?? {}
@@ -253,11 +253,11 @@ export function showingIn<T>(
 /** Runs work on a shard's query runner; keeps the objects that it writes as they are when all listeners had their turn. */
 export function keepingIn<T>(
   runner: Pick<QueryRunner, 'broadcaster'> | undefined,
-  unfilled: Unfilled,
+  snapshots: ObjectSnapshots,
   work: () => Promise<T>,
 ): Promise<T> {
   const { broadcaster } = runner ?? {}
-  return broadcaster instanceof GuardedBroadcaster ? broadcaster.keeping(unfilled, work) : work()
+  return broadcaster instanceof GuardedBroadcaster ? broadcaster.keeping(snapshots, work) : work()
 }
 
 /** Runs work on a shard's query runner, of whose changes others tell, or tell in rounds. */

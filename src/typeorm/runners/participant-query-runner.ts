@@ -1,5 +1,5 @@
 import type { IsolationLevel } from 'typeorm/driver/types/IsolationLevel'
-import type { BoundClient } from './bound-client'
+import type { BoundClient } from '../../endpoints/bound-client'
 import { ShardQueryRunner, type ShardSource } from './shard-query-runner'
 import type { ShardTransaction } from './shard-transaction'
 

@@ -1,8 +1,8 @@
 import { LRUCache } from 'lru-cache'
-import type { NodePool } from '../../execution/node-pool'
+import { type BindText, BoundClient } from '../../endpoints/bound-client'
+import type { NodePool } from '../../endpoints/node-pool'
 import { bindShardNames } from '../../planning/bind-shard-names'
 import type { Shard } from '../../topology/shard'
-import { type BindText, BoundClient } from './bound-client'
 
 type ConnectCallback = (error: unknown, client?: BoundClient, release?: (error?: Error | boolean) => void) => void
 

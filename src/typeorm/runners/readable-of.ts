@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream'
-import type { Fuse } from '../../execution/fuse'
+import type { Cancellation } from '../../endpoints/cancellation'
 import type { OperationLimits } from '../../execution/operation-limits'
 
 /** Streams that nobody has any more, and nobody has closed: their connections go back when they are collected. */
@@ -15,7 +15,7 @@ const dropped = new FinalizationRegistry<AsyncGenerator<unknown>>((rows) => {
  */
 export function readableOf(rows: AsyncGenerator<unknown>, limits: OperationLimits | undefined): Readable {
   const limited = async function* () {
-    watch(readable, limits?.shardFuse())
+    watch(readable, limits?.shardCancellation())
     yield* rows
   }
   // A generator around another one costs each row a turn.
@@ -24,13 +24,13 @@ export function readableOf(rows: AsyncGenerator<unknown>, limits: OperationLimit
   return readable
 }
 
-function watch(readable: Readable, fuse: Fuse | undefined): void {
-  if (!fuse) return
+function watch(readable: Readable, cancellation: Cancellation | undefined): void {
+  if (!cancellation) return
   // A signal may live for ever: it is not to keep what nobody reads any more.
   const watched = new WeakRef(readable)
-  const off = fuse.onBlow(() => watched.deref()?.destroy(fuse.ended.reason as Error))
+  const off = cancellation.onCancel(() => watched.deref()?.destroy(cancellation.ended.reason as Error))
   readable.once('close', () => {
     off()
-    fuse.close()
+    cancellation.close()
   })
 }

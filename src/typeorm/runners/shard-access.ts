@@ -1,19 +1,19 @@
 import { type EntityManager, QueryFailedError } from 'typeorm'
 import { pushTo } from '../../collections/push-to'
+import type { Worker } from '../../endpoints/activity'
+import { BoundClient } from '../../endpoints/bound-client'
+import type { Cancellation } from '../../endpoints/cancellation'
+import type { NodeConnection } from '../../endpoints/node-connection'
+import type { CursorHost } from '../../endpoints/node-cursors'
+import { OperationEnded } from '../../endpoints/operation-ended'
+import { type Permits, takePermits } from '../../endpoints/permits'
 import { ShardedError } from '../../errors/sharded-error'
-import type { Worker } from '../../execution/activity'
 import { CursorGroup, defaultStreamIdleMs } from '../../execution/cursor-group'
-import type { Fuse } from '../../execution/fuse'
-import type { NodeConnection } from '../../execution/node-connection'
-import type { CursorHost } from '../../execution/node-cursors'
-import { OperationEnded } from '../../execution/operation-ended'
 import { OperationLimits } from '../../execution/operation-limits'
-import { type Permits, takePermits } from '../../execution/permits'
 import type { ScatterLimits } from '../../execution/scatter-limits'
 import type { Row } from '../../merging/row'
 import type { NodeStatement } from '../../planning/scatter-statement'
 import type { Shard } from '../../topology/shard'
-import { BoundClient } from './bound-client'
 import { ParticipantQueryRunner } from './participant-query-runner'
 import { ShardQueryRunner } from './shard-query-runner'
 import type { ShardRuntime } from './shard-runtime'
@@ -24,14 +24,14 @@ type Statement = Pick<NodeStatement, 'shards' | 'text' | 'parameters'>
 /** Statements that are needed no more have so long to end by themselves: a cancel request is a connection more. */
 const unneededGraceMs = 20
 
-/** Why a fuse blows when an operation knows its answer. */
+/** The reason of a cancellation when the operation has its answer. */
 const unneeded = Symbol('unneeded')
 
 /** The statements of a scatter while they run. */
 interface Scatter {
   readonly statements: readonly NodeStatement[]
   readonly answers: (readonly Row[])[]
-  readonly fuse: Fuse
+  readonly cancellation: Cancellation
   readonly heard: (rows: readonly Row[]) => void
 }
 
@@ -55,15 +55,15 @@ export class ShardAccess {
 
   /** Runs TypeORM's own operation on one shard. @throws DEADLINE_EXCEEDED, ROW_BUDGET_EXCEEDED, the reason of an abort */
   async onShard<T>(shard: Shard, work: (manager: EntityManager) => Promise<T>, permits?: Permits): Promise<T> {
-    const fuse = this.limits.shardFuse()
+    const cancellation = this.limits.shardCancellation()
     try {
-      fuse?.check()
-      if (fuse && this.transaction) return await this.apart(this.transaction, shard, work, fuse)
+      cancellation?.throwIfCancelled()
+      if (cancellation && this.transaction) return await this.apart(this.transaction, shard, work, cancellation)
       if (this.transaction) return await work(await this.transaction.participant(shard))
       const runner = this.runtime.handle(shard).dataSource.operationRunner({
-        fuse,
+        cancellation,
         permits,
-        held: this.holder && (() => this.held(shard.node, fuse)),
+        held: this.holder && (() => this.held(shard.node, cancellation)),
       })
       try {
         return await work(runner.manager)
@@ -73,7 +73,7 @@ export class ShardAccess {
     } catch (error) {
       throw unwrap(error)
     } finally {
-      fuse?.close()
+      cancellation?.close()
     }
   }
 
@@ -92,28 +92,30 @@ export class ShardAccess {
     limits?: ScatterLimits,
     isEnough: (rows: readonly Row[]) => boolean = () => false,
   ): Promise<readonly (readonly Row[])[]> {
-    const fuse = this.limits.scatterFuse(limits)
+    const cancellation = this.limits.scatterCancellation(limits)
     try {
-      fuse.check()
+      cancellation.throwIfCancelled()
       const byNode = new Map<string, number[]>()
       for (const [index, { node }] of statements.entries()) pushTo(byNode, node, index)
-      if (this.transaction) await this.openNodes([...byNode.keys()], fuse)
+      if (this.transaction) await this.openNodes([...byNode.keys()], cancellation)
       let grace: NodeJS.Timeout | undefined
       try {
         const answers: (readonly Row[])[] = statements.map(() => [])
         const heard = (rows: readonly Row[]): void => {
-          if (!this.transaction && isEnough(rows)) grace ??= setTimeout(() => fuse.blow(unneeded), unneededGraceMs)
+          if (!this.transaction && isEnough(rows))
+            grace ??= setTimeout(() => cancellation.cancel(unneeded), unneededGraceMs)
         }
         const nodes = [...byNode].map(async ([node, indexes]) => {
           try {
-            await this.onNode(node, indexes, { statements, answers, fuse, heard })
+            await this.onNode(node, indexes, { statements, answers, cancellation, heard })
           } catch (error) {
-            fuse.blow(unwrap(error))
+            cancellation.cancel(unwrap(error))
             throw error
           }
         })
         const settled = await Promise.allSettled(nodes)
-        if (settled.some((one) => one.status === 'rejected') && fuse.ended.reason !== unneeded) throw fuse.ended
+        if (settled.some((one) => one.status === 'rejected') && cancellation.ended.reason !== unneeded)
+          throw cancellation.ended
         return answers
       } finally {
         clearTimeout(grace)
@@ -121,7 +123,7 @@ export class ShardAccess {
     } catch (error) {
       throw unwrap(error)
     } finally {
-      fuse.close()
+      cancellation.close()
     }
   }
 
@@ -135,9 +137,11 @@ export class ShardAccess {
       batchRows: limits.batchRows,
       inTransaction: this.transaction !== undefined,
       idleMs: this.runtime.limits.streamIdleMs ?? defaultStreamIdleMs,
-      fuse: () => this.limits.streamFuse(limits),
-      enter: (fuse, reader) => this.enterStreams([...new Set(statements.map((one) => one.node))], fuse, reader),
-      open: (node, fuse) => this.openHost(node, statements.find((one) => one.node === node)?.shards ?? [], fuse),
+      cancellation: () => this.limits.streamCancellation(limits),
+      enter: (cancellation, reader) =>
+        this.enterStreams([...new Set(statements.map((one) => one.node))], cancellation, reader),
+      open: (node, cancellation) =>
+        this.openHost(node, statements.find((one) => one.node === node)?.shards ?? [], cancellation),
       unwrap,
     })
   }
@@ -146,13 +150,13 @@ export class ShardAccess {
   async onShardApart<T>(shard: Shard, work: (manager: EntityManager) => Promise<T>): Promise<T> {
     const { transaction } = this
     if (!transaction) return this.onShard(shard, work)
-    const fuse = this.limits.shardFuse()
+    const cancellation = this.limits.shardCancellation()
     try {
-      return await this.apart(transaction, shard, work, fuse)
+      return await this.apart(transaction, shard, work, cancellation)
     } catch (error) {
       throw unwrap(error)
     } finally {
-      fuse?.close()
+      cancellation?.close()
     }
   }
 
@@ -177,10 +181,10 @@ export class ShardAccess {
     transaction: ShardTransaction,
     shard: Shard,
     work: (manager: EntityManager) => Promise<T>,
-    fuse: Fuse | undefined,
+    cancellation: Cancellation | undefined,
   ): Promise<T> {
-    const opening = transaction.openParticipant(shard, fuse)
-    const runner = await (fuse?.race(opening) ?? opening)
+    const opening = transaction.openParticipant(shard, cancellation)
+    const runner = await (cancellation?.race(opening) ?? opening)
     try {
       return await work(runner.manager)
     } finally {
@@ -189,15 +193,19 @@ export class ShardAccess {
   }
 
   /** A stream's permits of all its nodes, or in a transaction its connections. */
-  private async enterStreams(nodes: readonly string[], fuse: Fuse, reader: Worker): Promise<() => void> {
+  private async enterStreams(
+    nodes: readonly string[],
+    cancellation: Cancellation,
+    reader: Worker,
+  ): Promise<() => void> {
     if (!this.transaction) {
       const pools = nodes.map((node) => this.runtime.pool(node))
       return takePermits(
         pools.map((pool) => ({ name: pool.name, permits: pool.streams })),
-        fuse,
+        cancellation,
       )
     }
-    await this.openNodes(nodes, fuse)
+    await this.openNodes(nodes, cancellation)
     const { activity } = this.transaction
     activity.add(reader)
     return () => activity.leave(reader)
@@ -207,22 +215,22 @@ export class ShardAccess {
    * In one order everywhere, as writes do: two transactions never wait for each other's connections. A permit is for who holds no
    * connection yet: to wait for one here would be to wait for those who wait for this connection.
    */
-  private async openNodes(nodes: readonly string[], fuse: Fuse): Promise<void> {
-    await fuse.race(this.transaction?.openNodes([...nodes].sort()) ?? Promise.resolve())
+  private async openNodes(nodes: readonly string[], cancellation: Cancellation): Promise<void> {
+    await cancellation.race(this.transaction?.openNodes([...nodes].sort()) ?? Promise.resolve())
   }
 
   private async onNode(
     node: string,
     indexes: readonly number[],
-    { statements, answers, fuse, heard }: Scatter,
+    { statements, answers, cancellation, heard }: Scatter,
   ): Promise<void> {
     const [first = 0] = indexes
-    const hold = await this.holdInTurn(node, statements[first]?.shards ?? [], fuse)
+    const hold = await this.holdInTurn(node, statements[first]?.shards ?? [], cancellation)
     try {
       for (const index of indexes) {
         const statement = statements[index]
         if (!statement) continue
-        const rows = await this.send(hold.connection, statement, fuse)
+        const rows = await this.send(hold.connection, statement, cancellation)
         answers[index] = rows
         heard(rows)
       }
@@ -232,14 +240,14 @@ export class ShardAccess {
   }
 
   /** For a scatter. It takes a turn where it takes a connection: a wait for both with one in hand may have no end. */
-  private async holdInTurn(node: string, shards: readonly string[], fuse: Fuse): Promise<NodeHold> {
-    if (this.transaction) return this.hold(node, shards, fuse)
-    const held = await this.held(node, fuse)
+  private async holdInTurn(node: string, shards: readonly string[], cancellation: Cancellation): Promise<NodeHold> {
+    if (this.transaction) return this.hold(node, shards, cancellation)
+    const held = await this.held(node, cancellation)
     if (held) return { connection: held, release: nothing }
     // A turn of this node only: a node that does not answer must not keep the turns of those that do.
-    const leave = await this.runtime.pool(node).scatters.take(fuse)
+    const leave = await this.runtime.pool(node).scatters.take(cancellation)
     try {
-      const { connection, release } = await this.hold(node, shards, fuse)
+      const { connection, release } = await this.hold(node, shards, cancellation)
       return {
         connection,
         release: () => {
@@ -254,35 +262,35 @@ export class ShardAccess {
   }
 
   /** The connection of a node that the caller's runner keeps. */
-  private async held(node: string, fuse: Fuse | undefined): Promise<NodeConnection | undefined> {
+  private async held(node: string, cancellation: Cancellation | undefined): Promise<NodeConnection | undefined> {
     const held = this.holder?.heldConnection(node)
-    return held && (fuse?.race(held) ?? held)
+    return held && (cancellation?.race(held) ?? held)
   }
 
-  private async openHost(node: string, shards: readonly string[], fuse: Fuse): Promise<CursorHost> {
-    const { connection, release } = await this.hold(node, shards, fuse)
+  private async openHost(node: string, shards: readonly string[], cancellation: Cancellation): Promise<CursorHost> {
+    const { connection, release } = await this.hold(node, shards, cancellation)
     // The transaction is the stream's own, which has a bound of its own.
     if (!this.transaction) connection.activity = neverIdle
     return { release, send: (statement, own) => this.send(connection, statement, own) }
   }
 
-  private async hold(node: string, shards: readonly string[], fuse: Fuse): Promise<NodeHold> {
+  private async hold(node: string, shards: readonly string[], cancellation: Cancellation): Promise<NodeHold> {
     if (this.transaction) {
       const [name = ''] = shards
-      const connection = await fuse.race(this.transaction.connectionFor(this.runtime.handle({ name }).shard))
+      const connection = await cancellation.race(this.transaction.connectionFor(this.runtime.handle({ name }).shard))
       return { connection, release: nothing }
     }
-    return this.runtime.pool(node).acquire(onlyOf(shards), fuse)
+    return this.runtime.pool(node).acquire(onlyOf(shards), cancellation)
   }
 
   /** By a query runner, so that TypeORM logs it, tells its subscribers and makes its errors. */
   private async send(
     connection: NodeConnection,
     { shards, text, parameters }: Statement,
-    fuse: Fuse | undefined,
+    cancellation: Cancellation | undefined,
   ): Promise<readonly Row[]> {
     const [name = ''] = shards
-    const client = new BoundClient(connection, (bound) => bound, onlyOf(shards), fuse)
+    const client = new BoundClient(connection, (bound) => bound, onlyOf(shards), cancellation)
     const { dataSource, shard } = this.runtime.handle({ name })
     if (this.transaction) {
       const told = (await this.transaction.inTime({ node: shard.node, text, parameters })) ?? { text, parameters }

@@ -8,16 +8,16 @@ import {
   type SelectQueryBuilder,
 } from 'typeorm'
 import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver'
-import type { NodePool } from '../../execution/node-pool'
+import type { BindText } from '../../endpoints/bound-client'
+import type { NodePool } from '../../endpoints/node-pool'
+import { PooledClient, type PooledClientSettings } from '../../endpoints/pooled-client'
 import type { Shard } from '../../topology/shard'
 import type { EntityBinding } from '../binding/entity-binding'
 import { ApplicationLogger } from './application-logger'
 import { ShardQueryBuilder } from './array-insert-query-builder'
-import type { BindText } from './bound-client'
 import type { KeyGuard } from './key-guard'
 import type { OwnWords } from './own-words'
 import { FacadePool, pgFacade } from './pg-facade'
-import { PooledClient, type PooledClientSettings } from './pooled-client'
 import { refuseSessionOf } from './refuse-session'
 import { ShardQueryRunner, type ShardSource } from './shard-query-runner'
 import type { ShardTransaction } from './shard-transaction'
@@ -119,10 +119,10 @@ export class ShardDataSource extends DataSource implements ShardSource {
   }
 
   /** A query runner for one operation, which holds a connection only while it sends a statement, or is in a transaction. */
-  operationRunner(limits: Pick<PooledClientSettings, 'fuse' | 'permits' | 'held'> = {}): ShardQueryRunner {
+  operationRunner(limits: Pick<PooledClientSettings, 'cancellation' | 'permits' | 'held'> = {}): ShardQueryRunner {
     const { bind, shard } = this
     const client = new PooledClient({ pool: this.pool(), bind, shard: shard.name, ...limits })
-    return new ShardQueryRunner(this, { client, fuse: limits.fuse })
+    return new ShardQueryRunner(this, { client, cancellation: limits.cancellation })
   }
 
   /** A manager of this shard inside a transaction, which opens the shard's node when it is first used. */

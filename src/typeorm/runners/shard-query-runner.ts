@@ -1,15 +1,15 @@
 import { type DataSource, type EntityManager, QueryRunnerAlreadyReleasedError, type ReplicationMode } from 'typeorm'
 import type { IsolationLevel } from 'typeorm/driver/types/IsolationLevel'
 import type { ReadStream } from 'typeorm/platform/PlatformTools'
-import type { Fuse } from '../../execution/fuse'
+import { type BindText, BoundClient } from '../../endpoints/bound-client'
+import type { Cancellation } from '../../endpoints/cancellation'
+import { PooledClient } from '../../endpoints/pooled-client'
 import { mayChangeSession } from '../../sql/session-text'
 import type { Shard } from '../../topology/shard'
-import { type BindText, BoundClient } from './bound-client'
 import { GuardedBroadcaster } from './guarded-broadcaster'
 import type { KeyGuard } from './key-guard'
 import type { OwnWords } from './own-words'
 import { OwnWordsQueryRunner, type Query } from './own-words-query-runner'
-import { PooledClient } from './pooled-client'
 import { staysBehind } from './refuse-session'
 import type { ShardTransaction } from './shard-transaction'
 
@@ -29,7 +29,7 @@ export interface ShardQueryRunnerSettings {
   readonly client?: PooledClient | BoundClient | undefined
   /** The application's runner that it is a part of. Without one it opens its own, when that is needed. */
   readonly application?: ShardTransaction
-  readonly fuse?: Fuse | undefined
+  readonly cancellation?: Cancellation | undefined
   /** The application's own words may stand in its statements, and are looked at: see `OwnWords`. Default: true. */
   readonly hasOwnWords?: boolean
 }
@@ -106,8 +106,8 @@ export class ShardQueryRunner extends OwnWordsQueryRunner {
     }
     const { shard, bind } = this.source
     const opening = transaction.connectionFor(shard)
-    const connection = await (settings.fuse?.race(opening) ?? opening)
-    return new BoundClient(connection, bind, shard.name, settings.fuse)
+    const connection = await (settings.cancellation?.race(opening) ?? opening)
+    return new BoundClient(connection, bind, shard.name, settings.cancellation)
   }
 
   override query(...[text, parameters, useStructuredResult]: Query): Promise<never> {
@@ -143,7 +143,7 @@ export class ShardQueryRunner extends OwnWordsQueryRunner {
   }
 
   override async commitTransaction(): Promise<void> {
-    this.settings.fuse?.check()
+    this.settings.cancellation?.throwIfCancelled()
     return this.application.commitTransaction()
   }
 

@@ -1,6 +1,7 @@
 import type { EntityManager } from 'typeorm'
+import type { BindText } from '../../endpoints/bound-client'
+import type { NodePool } from '../../endpoints/node-pool'
 import { ShardedError } from '../../errors/sharded-error'
-import type { NodePool } from '../../execution/node-pool'
 import type { DefaultLimits } from '../../execution/operation-limits'
 import type { Shard } from '../../topology/shard'
 import type { ShardMap } from '../../topology/shard-map'
@@ -8,9 +9,8 @@ import type { ControlPoints } from '../../transactions/control-point'
 import type { TransactionMode } from '../../transactions/transaction-mode'
 import type { TwoPhase } from '../../transactions/two-phase'
 import type { EntityBinding } from '../binding/entity-binding'
+import type { EntityShards } from '../binding/entity-shards'
 import { Lookups } from '../binding/lookups'
-import type { Origins } from '../binding/origins'
-import type { BindText } from './bound-client'
 import type { ShardDataSource } from './shard-data-source'
 
 /** A shard's data source, and how its statements are bound. */
@@ -34,7 +34,7 @@ export class ShardRuntime {
     private readonly pools: ReadonlyMap<string, NodePool>,
     private readonly handles: ReadonlyMap<string, ShardHandle>,
     private readonly bindings: ReadonlyMap<unknown, EntityBinding>,
-    readonly origins: Origins,
+    readonly entityShards: EntityShards,
     readonly warn: (text: string) => void,
     /** What bounds a scatter that is of no one entity. */
     readonly limits: DefaultLimits,

@@ -1,8 +1,8 @@
 import type { EntityManager, QueryRunner } from 'typeorm'
 import type { QueryResult } from 'typeorm/query-runner/QueryResult'
-import type { Activity } from '../../execution/activity'
-import type { Fuse } from '../../execution/fuse'
-import type { NodeConnection } from '../../execution/node-connection'
+import type { Activity } from '../../endpoints/activity'
+import type { Cancellation } from '../../endpoints/cancellation'
+import type { NodeConnection } from '../../endpoints/node-connection'
 import type { Shard } from '../../topology/shard'
 import type { RowMoves } from './row-moves'
 import type { ShardStatement } from './shard-statement'
@@ -17,7 +17,7 @@ export interface ShardTransaction extends QueryRunner {
   /** The entity manager of a shard inside this transaction. */
   participant(shard: Shard): Promise<EntityManager>
   /** A shard's query runner inside this transaction that nobody else works with; within the limits of one operation. */
-  openParticipant(shard: Shard, fuse?: Fuse): Promise<Participation>
+  openParticipant(shard: Shard, cancellation?: Cancellation): Promise<Participation>
   /** The connection of a shard's node inside this transaction. */
   connectionFor(shard: Shard): Promise<NodeConnection>
   /**

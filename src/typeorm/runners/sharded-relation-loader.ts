@@ -33,7 +33,9 @@ export class ShardedRelationLoader extends RelationLoader {
     const [entity = {}, another] = Array.isArray(entityOrEntities) ? entityOrEntities : [entityOrEntities]
     const [builder] = rest
     const shard =
-      binding && !builder && !another ? (runtime.origins.of(entity)?.shard ?? onlyShardOf(binding, entity)) : undefined
+      binding && !builder && !another
+        ? (runtime.entityShards.of(entity)?.shard ?? onlyShardOf(binding, entity))
+        : undefined
     // TypeORM loads by SQL, which finds its shards itself.
     if (!shard) return super.load(relation, entityOrEntities, applicationOf(queryRunner), ...rest) as Promise<never[]>
     const application = applicationOf(queryRunner)
@@ -43,7 +45,7 @@ export class ShardedRelationLoader extends RelationLoader {
       dataSource.relationLoader.load(relation, entityOrEntities, runner, ...rest),
     )
     const inverse = runtime.bindingOf(relation.inverseEntityMetadata.target)
-    if (inverse) for (const one of loaded) runtime.origins.remember(inverse, one, shard)
+    if (inverse) for (const one of loaded) runtime.entityShards.remember(inverse, one, shard)
     return loaded as never[]
   }
 }

@@ -1,5 +1,5 @@
+import type { NodePool } from '../../endpoints/node-pool'
 import { ShardedError } from '../../errors/sharded-error'
-import type { NodePool } from '../../execution/node-pool'
 import { isMarked, shardMark } from '../../planning/shard-mark'
 import { quoted } from '../../values/quoted'
 import type { ShardObjects, ShardTable } from './shard-objects'

@@ -15,14 +15,14 @@ import { canonicalColumnKey, type EntityBinding, shardOfKey } from '../binding/e
 import { refuseMovedRow } from '../binding/refuse-moved-id'
 import { maintainLookups } from '../lookups/maintain-lookups'
 import { inSavepoint, inTransaction } from '../runners/in-transaction'
-import { quietly } from '../runners/quiet-transaction'
-import { addressesOf, type CarriedRow, carriedRow, checkSize, RowCarrier } from './row-carrier'
+import { withoutTransactionEvents } from '../runners/without-transaction-events'
+import { addressesOf, carriedRow, checkSize, type MovingRow, RowMover } from './row-mover'
 import { localisedFor, pick, refuseProblems, rowsOf } from './statement-run'
 import { takeChildren } from './take-children'
 import { type StatementWriter, together, type Write } from './write-statement'
 
 /** A row of an UPDATE, locked on its shard: what it will be, and where. */
-interface TakenRow extends CarriedRow {
+interface TakenRow extends MovingRow {
   readonly from: Shard
   readonly to: Shard
   readonly before: readonly (string | null)[]
@@ -48,20 +48,20 @@ export async function moveStatement(engine: StatementWriter, write: Write, use: 
   const shards = engine.allowedShards(analysis.main, write, true)
   // Rows that a caller moves are moved in a savepoint of his.
   const run = context.moves ? inTransaction : inSavepoint
-  return run(context.access, quietly(context.openRunner), async (access, transaction) => {
+  return run(context.access, withoutTransactionEvents(context.openRunner), async (access, transaction) => {
     // In one order everywhere, so that two writes never wait for each other's connections.
     const nodes = [...shards, ...targetsOf(binding, update, parameters)].map(({ node }) => node)
     await transaction.openNodes([...new Set(nodes)].sort())
-    const carrier = new RowCarrier(access)
+    const mover = new RowMover(access)
     const rows: TakenRow[] = []
     const columns = new Map<Shard, readonly TableColumn[]>()
     for (const shard of shards) {
       // What is set to its default is left to the default.
-      const own = (await carrier.columns(shard, use.table.name)).filter(
+      const own = (await mover.columns(shard, use.table.name)).filter(
         ({ name }) => !update.sets.has(name) || update.sets.get(name) !== undefined,
       )
       columns.set(shard, own)
-      rows.push(...(await take(carrier, { binding, use, update, shard, columns: own, parameters })))
+      rows.push(...(await take(mover, { binding, use, update, shard, columns: own, parameters })))
       checkSize(use.table.name, rows.length)
     }
     const withChildren = context.moves?.children ?? false
@@ -71,7 +71,7 @@ export async function moveStatement(engine: StatementWriter, write: Write, use: 
       const tables = groupTables(binding, (target) => engine.runtime.bindingOf(target))
       for (const row of leaving) {
         const root = { table: use.table.name, row, key: row }
-        children.push({ row, taken: await takeChildren(carrier, row.from, tables, root) })
+        children.push({ row, taken: await takeChildren(mover, row.from, tables, root) })
       }
     }
     // Values are texts of the database here, which no transformer has to make.
@@ -84,25 +84,25 @@ export async function moveStatement(engine: StatementWriter, write: Write, use: 
       }
     }
     for (const { row, taken } of children)
-      for (const { table, rows: own } of [...taken].reverse()) await carrier.remove(row.from, table, own)
-    for (const [shard, own] of byShard(leaving, 'from')) await carrier.remove(shard, use.table.name, own)
+      for (const { table, rows: own } of [...taken].reverse()) await mover.remove(row.from, table, own)
+    for (const [shard, own] of byShard(leaving, 'from')) await mover.remove(shard, use.table.name, own)
     const results: (readonly Row[])[] = []
     const staying = rows.filter((row) => !leaving.includes(row))
     for (const [shard, own] of byShard(staying, 'from')) {
       const template = updateTemplate(use.table.name, update, parameters.length)
       const values = pick(template.parameters, [...parameters, ...addressesOf(own)])
-      results.push(rowsOf(await carrier.run(shard, template.text, values)))
+      results.push(rowsOf(await mover.run(shard, template.text, values)))
     }
     for (const [to, arriving] of byShard(leaving, 'to')) {
       for (const [from, own] of byShard(arriving, 'from')) {
         const options = { rows: own, from, columns: columns.get(from) ?? [], update, parameters }
-        results.push(await carrier.put(to, use.table.name, options))
+        results.push(await mover.put(to, use.table.name, options))
       }
     }
     for (const { row, taken } of children) {
       for (const { table, rows: own } of taken) {
-        const ownColumns = await carrier.columns(row.from, table)
-        await carrier.put(row.to, table, { rows: own, from: row.from, columns: ownColumns })
+        const ownColumns = await mover.columns(row.from, table)
+        await mover.put(row.to, table, { rows: own, from: row.from, columns: ownColumns })
       }
     }
     await maintainLookups(access, [...shards, ...rows.map(({ to }) => to)])
@@ -124,11 +124,11 @@ interface TakeOptions {
 }
 
 async function take(
-  carrier: RowCarrier,
+  mover: RowMover,
   { binding, use, update, shard, columns, parameters }: TakeOptions,
 ): Promise<readonly TakenRow[]> {
   const template = takeTemplate(use.table, update, columns)
-  const found = await carrier.query(shard, template.text, pick(template.parameters, parameters))
+  const found = await mover.query(shard, template.text, pick(template.parameters, parameters))
   return found.map((row) => {
     const carried = carriedRow(row, columns.length)
     const { keyColumns } = use.table

@@ -3,7 +3,7 @@ import type { Shard } from '../../topology/shard'
 import { canonicalKey } from '../../values/canonical-key'
 import type { KeyType } from '../../values/key-type'
 import type { GroupTables } from '../binding/child-links'
-import { addressesOf, type CarriedRow, carriedRow, checkSize, maxMovedRows, type RowCarrier } from './row-carrier'
+import { addressesOf, carriedRow, checkSize, type MovingRow, maxMovedRows, type RowMover } from './row-mover'
 
 /** The shard key of what moves, as texts. */
 export interface MovedKey {
@@ -14,7 +14,7 @@ export interface MovedKey {
 /** The rows of one table that move with a row; parents' tables come before their children's. */
 export interface TakenTable {
   readonly table: string
-  readonly rows: readonly CarriedRow[]
+  readonly rows: readonly MovingRow[]
 }
 
 /**
@@ -24,21 +24,18 @@ export interface TakenTable {
  * @throws ShardedError MOVE_TOO_LARGE
  */
 export async function takeChildren(
-  carrier: RowCarrier,
+  mover: RowMover,
   shard: Shard,
   { links, keyColumns, keyTypes }: GroupTables,
-  root: { readonly table: string; readonly row: CarriedRow; readonly key: MovedKey },
+  root: { readonly table: string; readonly row: MovingRow; readonly key: MovedKey },
 ): Promise<readonly TakenTable[]> {
-  const taken = new Map<string, Map<string, CarriedRow>>()
+  const taken = new Map<string, Map<string, MovingRow>>()
   const queue: TakenTable[] = [{ table: root.table, rows: [root.row] }]
   const seen = new Set([addressText(root.row)])
   for (let next = queue.shift(); next; next = queue.shift()) {
     for (const link of links.filter(({ parent }) => parent === next.table)) {
-      const columns = await carrier.columns(shard, link.table)
-      const found = await carrier.query(shard, childrenText(link, columns), [
-        ...addressesOf(next.rows),
-        maxMovedRows + 1,
-      ])
+      const columns = await mover.columns(shard, link.table)
+      const found = await mover.query(shard, childrenText(link, columns), [...addressesOf(next.rows), maxMovedRows + 1])
       checkSize(root.table, seen.size + found.length)
       const parts = keyColumns.get(link.table)
       const rows = found
@@ -54,7 +51,7 @@ export async function takeChildren(
         })
       if (rows.length === 0) continue
       for (const row of rows) seen.add(addressText(row))
-      const own = taken.get(link.table) ?? new Map<string, CarriedRow>()
+      const own = taken.get(link.table) ?? new Map<string, MovingRow>()
       taken.set(link.table, own)
       for (const row of rows) own.set(addressText(row), row)
       queue.push({ table: link.table, rows })
@@ -73,7 +70,7 @@ function isEqual(a: string | null, b: string | null | undefined, type: KeyType |
   return canonicalKey(a, type) === canonicalKey(b, type)
 }
 
-const addressText = ({ oid, tid }: CarriedRow): string => `${oid} ${tid}`
+const addressText = ({ oid, tid }: MovingRow): string => `${oid} ${tid}`
 
 /** Tables so that what is referred to comes first; of a circle of tables, the first. */
 function parentsFirst(tables: readonly string[], links: GroupTables['links']): readonly string[] {

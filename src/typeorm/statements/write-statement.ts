@@ -28,9 +28,9 @@ import type { EntityBinding } from '../binding/entity-binding'
 import { refuseLookupConflicts } from '../binding/refuse-lookup-conflicts'
 import { type InsertedRows, placesByReference } from '../reads/places-by-reference'
 import { inTransaction } from '../runners/in-transaction'
-import { quietly } from '../runners/quiet-transaction'
 import type { ShardAccess } from '../runners/shard-access'
 import type { ShardRuntime } from '../runners/shard-runtime'
+import { withoutTransactionEvents } from '../runners/without-transaction-events'
 import { withIds } from '../writes/insert-ids'
 import { valuesOrder } from '../writes/values-order'
 import { writeShards } from '../writes/write-shards'
@@ -228,7 +228,7 @@ async function insert(engine: StatementWriter, write: Write, statement: InsertSt
   const isLookedUp = conflicting !== undefined && looksUp(conflicting)
   if (isLookedUp && context.access.transaction === undefined) {
     // What is found on other shards is to be so when the rows are inserted.
-    return inTransaction(context.access, quietly(context.openRunner), (access) =>
+    return inTransaction(context.access, withoutTransactionEvents(context.openRunner), (access) =>
       insert(engine, { ...write, context: { ...context, access } }, statement),
     )
   }

@@ -6,8 +6,8 @@ import { keyText } from '../../routing/route'
 import type { Shard } from '../../topology/shard'
 import { canonicalValue, type EntityBinding, keyOf, requireKey, shardOfKey } from '../binding/entity-binding'
 import { checkIdSlot, shardsOfObject, slotOfObject } from '../binding/entity-ids'
+import type { LoadedFrom } from '../binding/entity-shards'
 import { type GivenIds, whenReserved } from '../binding/given-ids'
-import type { Origin } from '../binding/origins'
 import { primaryKeyText } from '../binding/primary-key-text'
 import { type Located, locateRows } from '../reads/locate-rows'
 import type { ShardAccess } from '../runners/shard-access'
@@ -63,7 +63,7 @@ export async function placeEntities(
   for (const [index, entity] of entities.entries()) {
     const changed: RowMove[] = []
     for (const node of graphs[index]?.nodes ?? []) {
-      const origin = access.runtime.origins.of(node.entity)
+      const origin = access.runtime.entityShards.of(node.entity)
       if (needsLookup(node, origin, options)) lookedUp.set(node.entity, node.binding)
       if (mode !== 'save') continue
       changed.push(...moveOf(node, origin))
@@ -71,7 +71,7 @@ export async function placeEntities(
       given.expect(node.binding, node.entity)
     }
     for (const link of graphs[index]?.links ?? [])
-      if (!access.runtime.origins.of(link.entity) && linkNeedsLookup(link)) lookedUp.set(link.entity, link.binding)
+      if (!access.runtime.entityShards.of(link.entity) && linkNeedsLookup(link)) lookedUp.set(link.entity, link.binding)
     moves.push(changed)
     const isMoved = changed.some((move) => move.entity === entity)
     const shard = isMoved
@@ -85,14 +85,14 @@ export async function placeEntities(
   const placed = entities.flatMap((entity, index): PlacedEntity[] => {
     const { nodes: graph = [], links = [] } = graphs[index] ?? {}
     const wanted = shards[index]
-    const found = access.runtime.origins.of(entity) ? undefined : rowOn(wanted, located.get(entity))
+    const found = access.runtime.entityShards.of(entity) ? undefined : rowOn(wanted, located.get(entity))
     if (mode === 'save' && !wanted && !found) requireKey(binding, entity, mode)
     // TypeORM removes a row that is not there without complaint: any shard says so.
     const shard = found?.shard ?? wanted ?? binding.shards[0]
     if (!shard) return []
     for (const node of graph) checkRow(node, rowOn(shard, located.get(node.entity)), shard, mode)
     const tied = links.flatMap((link) => {
-      const origin = access.runtime.origins.of(link.entity)
+      const origin = access.runtime.entityShards.of(link.entity)
       return moveOfLink(link, origin ? rowOf(link, origin) : rowOn(shard, located.get(link.entity)), shard)
     })
     const own = [...(moves[index] ?? []), ...tied]
@@ -103,7 +103,7 @@ export async function placeEntities(
 }
 
 /** The row of an object that was loaded, where its whole shard key was. */
-function rowOf({ binding }: GraphNode, { shard, key }: Origin): Located {
+function rowOf({ binding }: GraphNode, { shard, key }: LoadedFrom): Located {
   const isWhole = key.every((part) => part !== undefined && part !== null)
   return { shard, key: isWhole ? key.map((part, index) => canonicalValue(binding, index, part)) : undefined }
 }
@@ -170,7 +170,7 @@ function placeOf(
   for (const column of binding.keyColumns) {
     if (mode === 'save' && column.getEntityValue(entity) === null) requireKey(binding, entity, mode)
   }
-  const origin = access.runtime.origins.of(entity)
+  const origin = access.runtime.entityShards.of(entity)
   if (origin && (mode === 'save' || !binding.entity.primaryKeyHoldsShardKey)) return origin.shard
   const key = keyOf(binding, entity)
   if (key) return shardOfKey(binding, key)
@@ -187,7 +187,7 @@ function placeOf(
  *
  * @throws ShardedError KEY_CHANGED where the entity does not allow moves
  */
-function moveOf({ binding, entity }: GraphNode, origin: Origin | undefined): readonly RowMove[] {
+function moveOf({ binding, entity }: GraphNode, origin: LoadedFrom | undefined): readonly RowMove[] {
   if (!origin) return []
   for (const [index, column] of binding.keyColumns.entries()) {
     const before = origin.key[index]
@@ -247,7 +247,7 @@ function refuseEmptied({ entity }: EntityBinding, { relationMetadata, propertyPa
 /** Whether the row of an object may be on another shard than its shard key says, or what it hangs on. */
 function needsLookup(
   { binding, entity, key }: KeyedNode,
-  origin: Origin | undefined,
+  origin: LoadedFrom | undefined,
   { mode, listeners }: PlaceOptions,
 ): boolean {
   if (binding.entity.primaryKeyHoldsShardKey || !binding.metadata.hasAllPrimaryKeys(entity)) return false

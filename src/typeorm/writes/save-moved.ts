@@ -1,9 +1,9 @@
 import { ShardedError } from '../../errors/sharded-error'
 import { primaryKeyText } from '../binding/primary-key-text'
 import { locateRow } from '../reads/locate-rows'
+import type { LoadOverride } from '../runners/load-override'
 import type { ShardAccess } from '../runners/shard-access'
 import type { ShardTransaction } from '../runners/shard-transaction'
-import type { ShownRow } from '../runners/shown-row'
 import { carryRow, maxRounds, type RowMove } from './carry-row'
 
 /**
@@ -17,11 +17,11 @@ export async function carryChanged(
   transaction: ShardTransaction,
   moves: readonly RowMove[],
 ): Promise<void> {
-  const { origins } = access.runtime
+  const { entityShards } = access.runtime
   for (const move of moves) {
-    const origin = origins.of(move.entity)
+    const origin = entityShards.of(move.entity)
     transaction.onRollback(() => {
-      if (origin) origins.set(move.entity, origin)
+      if (origin) entityShards.set(move.entity, origin)
     })
     await follow(access, transaction, move, maxRounds)
   }
@@ -44,9 +44,9 @@ async function follow(
 }
 
 /** Rows that have moved, to be shown with the keys that they had: TypeORM loads them to compare, and to it the save changes the keys. */
-export const shownBefore = (moves: readonly RowMove[]): readonly ShownRow[] => moves.map(beforeOf)
+export const shownBefore = (moves: readonly RowMove[]): readonly LoadOverride[] => moves.map(beforeOf)
 
-const beforeOf = ({ binding, entity, before }: RowMove): ShownRow => ({
+const beforeOf = ({ binding, entity, before }: RowMove): LoadOverride => ({
   target: binding.metadata.target,
   primaryKey: primaryKeyText(binding.metadata, entity),
   show: (row) => {

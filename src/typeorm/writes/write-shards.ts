@@ -1,19 +1,18 @@
 import type { EntityManager, ObjectLiteral } from 'typeorm'
 import { copyWith } from '../../collections/copy-with'
 import { pushTo } from '../../collections/push-to'
-
+import { failedTransaction, sqlState } from '../../endpoints/sql-state'
 import { ShardedError } from '../../errors/sharded-error'
-import { failedTransaction, sqlState } from '../../execution/sql-state'
 import type { WriteOrder } from '../../lookups/write-order'
 import type { Shard } from '../../topology/shard'
 import { maintainLookups } from '../lookups/maintain-lookups'
 import { EventRounds } from '../runners/event-rounds'
 import { keepingIn, tellingBy } from '../runners/guarded-broadcaster'
 import { inSavepoint, inTransaction } from '../runners/in-transaction'
-import { quietly } from '../runners/quiet-transaction'
+import { ObjectSnapshots } from '../runners/object-snapshots'
 import type { ShardAccess } from '../runners/shard-access'
 import type { ShardTransaction } from '../runners/shard-transaction'
-import { Unfilled } from '../runners/unfilled'
+import { withoutTransactionEvents } from '../runners/without-transaction-events'
 import type { GraphNode } from './entity-graph'
 
 /** One shard's part of a write. */
@@ -53,33 +52,33 @@ export async function writeShards<T>(
   const nodes = [...new Set(writes.map((write) => write.shard.node))].sort()
   // What is refused only after it was written has to be undone, also in a transaction of the caller.
   const run = order && !order.isByKind && isMaintained ? inSavepoint : inTransaction
-  const unfilled = new Unfilled()
+  const snapshots = new ObjectSnapshots()
   for (const { untold = [] } of writes)
-    for (const { entity, binding } of untold) unfilled.keep(entity, binding.metadata)
+    for (const { entity, binding } of untold) snapshots.keep(entity, binding.metadata)
   try {
-    return await run(access, quietly(openRunner), async (inner, transaction) => {
+    return await run(access, withoutTransactionEvents(openRunner), async (inner, transaction) => {
       // In one order everywhere, so that two writes never wait for each other's connections.
       await transaction.openNodes(nodes)
-      return runAll(inner, writes, { unfilled, order, entities })
+      return runAll(inner, writes, { snapshots, order, entities })
     })
   } catch (error) {
     // Some of the rows are there then.
-    if (!(error instanceof ShardedError && error.code === 'PARTIAL_COMMIT')) unfilled.restore()
+    if (!(error instanceof ShardedError && error.code === 'PARTIAL_COMMIT')) snapshots.restore()
     throw error
   }
 }
 
 interface RunAll extends WriteShardsOptions {
-  readonly unfilled: Unfilled
+  readonly snapshots: ObjectSnapshots
 }
 
 async function runAll<T>(
   access: ShardAccess,
   writes: readonly ShardWrite<T>[],
-  { unfilled, order, entities }: RunAll,
+  { snapshots, order, entities }: RunAll,
 ): Promise<readonly T[]> {
   const keeping = writes.map((write): ShardWrite<T> => {
-    const work = (manager: EntityManager) => keepingIn(manager.queryRunner, unfilled, () => write.work(manager))
+    const work = (manager: EntityManager) => keepingIn(manager.queryRunner, snapshots, () => write.work(manager))
     return copyWith(write, { work })
   })
   const results = await (entities && isHeard(access, writes)

@@ -65,15 +65,15 @@ export class Card {
   account!: number
 
   @OneToMany(
-    () => Stamp,
+    () => PrivateField,
     (stamp) => stamp.card,
   )
-  stamps!: Relation<Stamp>[]
+  stamps!: Relation<PrivateField>[]
 }
 
 @Entity()
 @Sharded({ colocatedWith: () => Account })
-export class Stamp {
+export class PrivateField {
   @PrimaryColumn('int')
   id!: number
 
@@ -122,7 +122,7 @@ export type Urls = readonly [string, string]
 
 export const bankOptions = ([left, right]: Urls): ShardedDataSourceOptions => ({
   type: 'postgres',
-  entities: [Account, Entry, Card, Stamp, Member],
+  entities: [Account, Entry, Card, PrivateField, Member],
   nodes: { left: { url: left, poolSize: 6 }, right: { url: right, poolSize: 6 } },
   transactions: 'two-phase',
   connectTimeoutMS: 3_000,
@@ -141,7 +141,7 @@ export async function openBank(urls: Urls): Promise<ShardedDataSource> {
   const stamps = cards.flatMap(({ id, account }) =>
     Array.from({ length: stampsOfCard }, (_, n) => ({ id: id * stampsOfCard + n, account, cardId: id })),
   )
-  await dataSource.getRepository(Stamp).insert(stamps)
+  await dataSource.getRepository(PrivateField).insert(stamps)
   for (const { name } of dataSource.shards(Entry)) {
     await dataSource.shard(name).query(`
       CREATE FUNCTION "${name}".refuse() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -2,9 +2,9 @@ import type { EventEmitter } from 'node:events'
 import { Client, type PoolClient } from 'pg'
 import QueryStream from 'pg-query-stream'
 import { afterAll, beforeAll, describe, expect, it, onTestFailed, vi } from 'vitest'
-import { Fuse } from '../../../src/execution/fuse'
-import type { NodeConnection } from '../../../src/execution/node-connection'
-import { NodePool } from '../../../src/execution/node-pool'
+import { Cancellation } from '../../../src/endpoints/cancellation'
+import type { NodeConnection } from '../../../src/endpoints/node-connection'
+import { NodePool } from '../../../src/endpoints/node-pool'
 import { NodeTransaction } from '../../../src/transactions/node-transaction'
 import { createDatabases } from '../../support/databases'
 import type { FreshDatabases } from '../../support/fresh-databases'
@@ -302,10 +302,10 @@ describe('NodeConnection', () => {
       const { connection, release } = await acquire()
       const query = ask(connection)
       await query('START TRANSACTION')
-      const fuse = new Fuse()
-      const slow = connection.query('SELECT pg_sleep($1)', [600], undefined, fuse)
+      const cancellation = new Cancellation()
+      const slow = connection.query('SELECT pg_sleep($1)', [600], undefined, cancellation)
       await seen('SELECT pg_sleep($1)')
-      fuse.blow('enough')
+      cancellation.cancel('enough')
       await expect(slow).rejects.toMatchObject({ reason: 'enough' })
       expect(connection.isTransactionFailed).toBe(true)
       await query('ROLLBACK')
@@ -345,12 +345,12 @@ describe('NodeConnection', () => {
     const stop = pool.onStatement(({ text, failed, cancelled }) => events.push({ text, failed, cancelled }))
     const { connection, release } = await pool.acquire()
     const { rows } = await connection.query('SELECT pg_backend_pid() AS pid', undefined, undefined)
-    const fuse = new Fuse()
-    const slow = connection.query('SELECT pg_sleep(600)', undefined, undefined, fuse)
-    const queued = connection.query('SELECT 2', undefined, undefined, fuse)
+    const cancellation = new Cancellation()
+    const slow = connection.query('SELECT pg_sleep(600)', undefined, undefined, cancellation)
+    const queued = connection.query('SELECT 2', undefined, undefined, cancellation)
     const other = connection.query('SELECT 3 AS value', undefined, undefined)
     await seen('SELECT pg_sleep(600)')
-    fuse.blow('enough')
+    cancellation.cancel('enough')
     expect(await Promise.allSettled([slow, queued])).toMatchObject([
       { status: 'rejected', reason: { reason: 'enough' } },
       { status: 'rejected', reason: { reason: 'enough' } },
@@ -371,9 +371,11 @@ describe('NodeConnection', () => {
   it('lets no late cancel request hit the next statement', async () => {
     const { connection, release } = await pool.acquire()
     for (let round = 0; round < 150; round++) {
-      const fuse = new Fuse()
-      const first = connection.query('SELECT pg_sleep(0.001)', undefined, undefined, fuse).catch(() => undefined)
-      const timer = setTimeout(() => fuse.blow('race'), round % 4)
+      const cancellation = new Cancellation()
+      const first = connection
+        .query('SELECT pg_sleep(0.001)', undefined, undefined, cancellation)
+        .catch(() => undefined)
+      const timer = setTimeout(() => cancellation.cancel('race'), round % 4)
       await first
       // It would fail with 57014, query_canceled.
       await connection.query('SELECT pg_sleep(0.004)', undefined, undefined)
@@ -385,12 +387,12 @@ describe('NodeConnection', () => {
 
   it('lets rows go beyond the budget and has the server stop', async () => {
     const { connection, release } = await pool.acquire()
-    const fuse = new Fuse({ rowBudget: 1_000 })
+    const cancellation = new Cancellation({ rowBudget: 1_000 })
     const endless = connection.query(
       `SELECT generate_series(1, 1e15::bigint), repeat('x', 1000)`,
       undefined,
       undefined,
-      fuse,
+      cancellation,
     )
     await expect(endless).rejects.toMatchObject({
       reason: { code: 'ROW_BUDGET_EXCEEDED', details: { rowBudget: 1_000 } },
@@ -429,9 +431,9 @@ describe('NodeConnection', () => {
 
   it('is not waited for by an operation that has ended, and goes back when it comes', async () => {
     const held = await pool.acquire()
-    const fuse = new Fuse()
-    const waits = pool.acquire(undefined, fuse)
-    fuse.blow('enough')
+    const cancellation = new Cancellation()
+    const waits = pool.acquire(undefined, cancellation)
+    cancellation.cancel('enough')
     await expect(waits).rejects.toMatchObject({ reason: 'enough' })
     held.release()
     expect((await pool.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }])

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { NodePool } from '../../../src/execution/node-pool'
+import { NodePool } from '../../../src/endpoints/node-pool'
 import { createDatabases } from '../../support/databases'
 import type { FreshDatabases } from '../../support/fresh-databases'
 

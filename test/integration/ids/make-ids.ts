@@ -1,5 +1,5 @@
-import { NodePool } from '../../../src/execution/node-pool'
-import { WorkerIds } from '../../../src/execution/worker-ids'
+import { WorkerIds } from '../../../src/catalog/worker-ids'
+import { NodePool } from '../../../src/endpoints/node-pool'
 import { idLayouts } from '../../../src/ids/id-layout'
 import { nextId } from '../../../src/ids/id-maker'
 

@@ -1,5 +1,5 @@
 import type { ShardingFunction } from '../../../src/functions/sharding-function'
-import type { ShardedEntity } from '../../../src/metadata/sharded-entity'
+import type { ShardedEntity } from '../../../src/model/sharded-entity'
 import { canonicalKey } from '../../../src/values/canonical-key'
 import type { KeyType } from '../../../src/values/key-type'
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { connectionBroke } from '../../../src/execution/connection-errors'
+import { connectionBroke } from '../../../src/endpoints/connection-errors'
 import { commitTransaction } from '../../../src/transactions/commit-transaction'
 import type { Participant } from '../../../src/transactions/participant'
 

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { Permits } from '../../../src/execution/permits'
+import { Permits } from '../../../src/endpoints/permits'
 import type { LookupBinding } from '../../../src/typeorm/binding/lookup-binding'
 import { Lookups } from '../../../src/typeorm/binding/lookups'
 

@@ -1,0 +1,78 @@
+import type { PoolClient } from 'pg'
+import { ShardedError } from '../errors/sharded-error'
+import type { Cancellation } from './cancellation'
+
+/** So much earlier or later than asked for: of two that wait for each other, one shall go first. */
+const jitter = 0.25
+
+/** Letters of a statement in a message. */
+const maxStatement = 200
+
+/** A session that another one waits for, as its server sees it; other users' statements only where the role may see them. */
+export interface Blocker {
+  readonly pid: number
+  readonly application: string | null
+  readonly address: string | null
+  readonly state: string | null
+  readonly statement: string | null
+  readonly transactionSeconds: number | null
+}
+
+/**
+ * Ends statements that wait for a lock too long. PostgreSQL sees a deadlock inside one server; transactions that hold locks
+ * on several and wait for each other there are seen by none of them, and would wait for ever.
+ */
+export class LockWatch {
+  constructor(
+    private readonly node: string,
+    private readonly afterMs: number,
+    /** Sends a query to the node, on another connection than the one that waits. */
+    private readonly ask: (query: string, values: readonly unknown[]) => Promise<{ readonly rows: Blocker[] }>,
+  ) {}
+
+  /** Cancels when the statement has waited so long, and still does. The returned function ends the watch. */
+  over(pid: number | null, text: string, cancellation: Cancellation): () => void {
+    let timer: NodeJS.Timeout | undefined
+    let isOver = false
+    const arm = (): void => {
+      timer = setTimeout(() => void look(), this.afterMs * (1 - jitter + 2 * jitter * Math.random()))
+    }
+    const look = async (): Promise<void> => {
+      // A server that cannot be asked says nothing of locks: the statement's own fate will tell.
+      const blockers = await this.ask(blockersQuery, [pid]).then(
+        ({ rows }) => rows,
+        () => [],
+      )
+      if (isOver) return
+      if (blockers.length > 0) cancellation.cancel(this.timedOut(pid, text, blockers))
+      else arm()
+    }
+    arm()
+    return () => {
+      isOver = true
+      clearTimeout(timer)
+    }
+  }
+
+  private timedOut(pid: number | null, text: string, blockers: readonly Blocker[]): ShardedError {
+    const { node, afterMs } = this
+    const statement = text.slice(0, maxStatement)
+    const sides = blockers.map(
+      (one) =>
+        `session ${one.pid}${one.application ? ` of ${one.application}` : ''} (${one.state ?? 'unknown'}${one.statement ? `: ${one.statement}` : ''})`,
+    )
+    return new ShardedError(
+      'LOCK_TIMEOUT',
+      `On node ${node}, session ${pid} (${statement}) waited ${afterMs} ms for ${sides.join(', ')}.`,
+      { details: { node, pid, statement, blockers } },
+    )
+  }
+}
+
+/** What every client of pg knows of its session, and @types/pg leaves out. Of a pooler it is not the server's. */
+export const pidOf = (client: PoolClient): number | null =>
+  (client as unknown as { readonly processID: number | null }).processID
+
+const blockersQuery = `SELECT pid, nullif(application_name, '') AS application, host(client_addr) AS address, state,
+    left(query, ${maxStatement}) AS statement, extract(epoch FROM clock_timestamp() - xact_start)::float8 AS "transactionSeconds"
+  FROM pg_stat_activity WHERE pid = ANY (pg_blocking_pids($1)) ORDER BY pid`

@@ -1,0 +1,81 @@
+/** How the rows of a page are found, from the cheapest way up. */
+export type PageStrategy =
+  /** One shard: its own statement, unchanged. */
+  | 'pass-through'
+  /** The shards follow each other in the order: they are visited one after the other, and skipped by their counts. */
+  | 'ordered-shards'
+  /** All shards stand on one node: its statement merges and skips by itself. */
+  | 'one-node'
+  /** Every node sends the rows up to the end of the page; they are merged, and skipped, here. */
+  | 'merge'
+  /** The start of the page is found by counting; keys follow from there, then the rows of the page. */
+  | 'pivot-counting'
+  /** Every node sends the keys up to the end of the page; then the rows of the page are fetched. */
+  | 'keys-first'
+
+export interface PageStrategyChoice {
+  readonly strategy: PageStrategy
+  readonly reason: string
+}
+
+export interface PageFacts {
+  /** Statements that a scatter over the shards takes. */
+  readonly statements: number
+  readonly offset: number
+  readonly limit: number | undefined
+  readonly isOrdered: boolean
+  /** Says how the shards follow each other in the order of the page; undefined: they do not. */
+  readonly shardOrder: string | undefined
+  /** Why the start of the page cannot be found by counting; undefined: it can. */
+  readonly notCountable: string | undefined
+  /** Rows as they are merged are not what the page is made of: entities are loaded by their keys anyway. */
+  readonly hasKeysOnly: boolean
+}
+
+/**
+ * From this offset on, keys are fetched first and then the rows of the page, if those are fewer than the rows before
+ * them. Below, the second round trip costs more than whole rows do.
+ */
+export const keysFirstOffset = 1_000
+
+/**
+ * From this offset on, the start of the page is found by counting. Measured over 16 shards on two nodes, it is then not
+ * slower than keys first: with an index on the order each round costs a few milliseconds, without one a sequential scan,
+ * and sending the keys takes a scan as well.
+ */
+export const pivotOffset = 2_000
+
+/**
+ * Rows before the page that the search for its start leaves to the merge: merging them costs less than another round.
+ * A fiftieth of the offset, since one round finds the start to about the square root of it, and without an index each
+ * round is a scan; at least 1,000, which are merged in milliseconds; at most 10,000, so that memory has a bound.
+ */
+export const pivotReach = (offset: number): number => Math.min(10_000, Math.max(1_000, Math.floor(offset / 50)))
+
+/** Rounds of the search; each halves, or nearly so, what is left: rows that others write meanwhile are why there is a bound. */
+export const maxPivotRounds = 32
+
+/** Shards that are asked at once at most, where they are visited one after the other. */
+export const maxVisitWidth = 64
+
+/** Chooses the strategy of a page of several shards. Pure: `explain` shows what it says. */
+export function choosePageStrategy(facts: PageFacts): PageStrategyChoice {
+  const { offset, limit } = facts
+  if (limit === undefined || limit === 0) return choice('merge', 'there is no limit that would leave rows out')
+  if (facts.shardOrder !== undefined) return choice('ordered-shards', facts.shardOrder)
+  if (facts.statements === 1) return choice('one-node', 'one node merges all of the shards')
+  if (!facts.isOrdered && offset >= keysFirstOffset)
+    return choice('ordered-shards', 'without an order the shards follow each other')
+  if (offset >= pivotOffset && facts.notCountable === undefined)
+    return choice('pivot-counting', `the offset is ${pivotOffset} or more`)
+  if (offset >= keysFirstOffset && !facts.hasKeysOnly && limit < offset) {
+    const why = offset >= pivotOffset ? `, and ${facts.notCountable}` : ''
+    return choice('keys-first', `the offset is ${keysFirstOffset} or more${why}`)
+  }
+  return choice('merge', offset === 0 ? 'the page is the first one' : `the offset is less than ${keysFirstOffset}`)
+}
+
+const choice = (strategy: PageStrategy, reason: string): PageStrategyChoice => Object.freeze({ strategy, reason })
+
+/** The strategy of every find of one shard. */
+export const passThrough: PageStrategyChoice = choice('pass-through', 'there is one shard')
