@@ -109,9 +109,9 @@ export class Leaf {
 export class Shape {
   @ShardKey() @PrimaryColumn('int') id!: number
   @Column() colour!: string
-  @ManyToMany(() => PrivateField, { cascade: true })
+  @ManyToMany(() => Stamp, { cascade: true })
   @JoinTable({ name: 'shape_stamp' })
-  stamps!: Relation<PrivateField>[]
+  stamps!: Relation<Stamp>[]
 }
 
 @ChildEntity()
@@ -126,13 +126,13 @@ export class Square extends Shape {
 
 @Entity()
 @Sharded({ colocatedWith: () => Shape })
-export class PrivateField {
+export class Stamp {
   @ShardKey() @PrimaryColumn('int') shapeId!: number
   @PrimaryColumn('int') n!: number
 }
 
 export const bulk = {
-  entities: [Wide, Seed, Leaf, Shape, Circle, Square, PrivateField],
+  entities: [Wide, Seed, Leaf, Shape, Circle, Square, Stamp],
   groups: ['wide', 'seed', 'shape'],
 } as const
 

@@ -2,7 +2,7 @@ import { type DataSource, type DeepPartial, QueryFailedError } from 'typeorm'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { ShardedDataSource, type StatementEvent } from '../../src/index'
 import { type OpenTargets, openEveryTarget } from '../support/targets'
-import { bulk, Circle, Leaf, PrivateField, rowsOf, Seed, Shape, Square, Wide, wideOf } from './bulk-entities'
+import { bulk, Circle, Leaf, rowsOf, Seed, Shape, Square, Stamp, Wide, wideOf } from './bulk-entities'
 import { comparable, deleteRows, storedRows } from './stored-rows'
 
 describe('inserts of several rows, as one database has them', () => {
@@ -199,8 +199,8 @@ describe('inserts of several rows, as one database has them', () => {
     const [one] = targets.sharded
     const rows = rowsOf(70_000, (n) => ({ shapeId: n, n: 1 }))
     // The last row of the second statement breaks the key: the first is taken back.
-    const failing = one?.dataSource.getRepository(PrivateField).insert([...rows, { shapeId: 70_000, n: 1 }])
+    const failing = one?.dataSource.getRepository(Stamp).insert([...rows, { shapeId: 70_000, n: 1 }])
     await expect(failing).rejects.toMatchObject({ driverError: { code: '23505' } })
-    expect(await one?.dataSource.getRepository(PrivateField).count()).toBe(0)
+    expect(await one?.dataSource.getRepository(Stamp).count()).toBe(0)
   }, 120_000)
 })

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import type { DataSource } from 'typeorm'
 import { ShardedDataSource } from '../../src/index'
-import { Leaf, PrivateField, Seed, Shape, Wide } from './bulk-entities'
+import { Leaf, Seed, Shape, Stamp, Wide } from './bulk-entities'
 
 const uuids = /[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}/g
 const year = new Date().getUTCFullYear()
@@ -33,6 +33,6 @@ export async function storedRows(dataSource: DataSource): Promise<readonly strin
 }
 
 export async function deleteRows(dataSource: DataSource): Promise<void> {
-  for (const entity of [Leaf, Wide, Seed, PrivateField, Shape])
+  for (const entity of [Leaf, Wide, Seed, Stamp, Shape])
     await dataSource.query(`DELETE FROM "${dataSource.getMetadata(entity).tableName}"`)
 }

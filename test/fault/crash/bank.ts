@@ -65,15 +65,15 @@ export class Card {
   account!: number
 
   @OneToMany(
-    () => PrivateField,
+    () => Stamp,
     (stamp) => stamp.card,
   )
-  stamps!: Relation<PrivateField>[]
+  stamps!: Relation<Stamp>[]
 }
 
 @Entity()
 @Sharded({ colocatedWith: () => Account })
-export class PrivateField {
+export class Stamp {
   @PrimaryColumn('int')
   id!: number
 
@@ -122,7 +122,7 @@ export type Urls = readonly [string, string]
 
 export const bankOptions = ([left, right]: Urls): ShardedDataSourceOptions => ({
   type: 'postgres',
-  entities: [Account, Entry, Card, PrivateField, Member],
+  entities: [Account, Entry, Card, Stamp, Member],
   nodes: { left: { url: left, poolSize: 6 }, right: { url: right, poolSize: 6 } },
   transactions: 'two-phase',
   connectTimeoutMS: 3_000,
@@ -141,7 +141,7 @@ export async function openBank(urls: Urls): Promise<ShardedDataSource> {
   const stamps = cards.flatMap(({ id, account }) =>
     Array.from({ length: stampsOfCard }, (_, n) => ({ id: id * stampsOfCard + n, account, cardId: id })),
   )
-  await dataSource.getRepository(PrivateField).insert(stamps)
+  await dataSource.getRepository(Stamp).insert(stamps)
   for (const { name } of dataSource.shards(Entry)) {
     await dataSource.shard(name).query(`
       CREATE FUNCTION "${name}".refuse() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -49,7 +49,7 @@ class Tick {
 @Entity()
 @Sharded(by, { onKeyChange: 'move' })
 @Unique(['id', 'k'])
-class PrivateField {
+class Stamp {
   @PrimaryColumn('uuid') id!: string
   @ShardKey() @Column({ type: 'timestamptz', precision: 2 }) k!: Date
 }
@@ -91,7 +91,7 @@ class Visit {
   @ShardKey() @Column('timestamp') k!: Date
 }
 
-const entities = [Name, LongName, Price, ExactPrice, Tick, PrivateField, Code, Word, Numbered, Diary, Visit]
+const entities = [Name, LongName, Price, ExactPrice, Tick, Stamp, Code, Word, Numbered, Diary, Visit]
 
 describe('rows whose key PostgreSQL stores otherwise than it was given', () => {
   let databases: Awaited<ReturnType<typeof createDatabases>>
@@ -151,11 +151,7 @@ describe('rows whose key PostgreSQL stores otherwise than it was given', () => {
         '1969-01-01T00:00:00.501Z',
       ].map((text) => new Date(text)),
     ],
-    [
-      'timestamptz(2)',
-      PrivateField,
-      ['2024-02-29T23:59:59.995Z', '1999-12-31T23:59:59.995Z'].map((text) => new Date(text)),
-    ],
+    ['timestamptz(2)', Stamp, ['2024-02-29T23:59:59.995Z', '1999-12-31T23:59:59.995Z'].map((text) => new Date(text))],
     ['char(4)', Code, ['ab', 'ab   ', 'abcd    ', '']],
   ]
 
