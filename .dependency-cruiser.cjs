@@ -9,6 +9,7 @@ const layers = [
   ['topology', 'functions', 'ids', 'merging', 'sql'],
   ['model'],
   ['routing'],
+  ['query'],
   ['planning'],
   ['lookups'],
   ['endpoints'],

@@ -3,8 +3,9 @@ import { compareRows, type RowComparator } from '../merging/comparator'
 import { distinctValues } from '../merging/distinct-values'
 import type { Row } from '../merging/row'
 import { outOfOrder, Tournament } from '../merging/tournament'
+import type { OrderTerm } from '../query/order-term'
 import type { BatchSource } from './cursor-group'
-import { isAsAssumed, type MergeTerm, testimonies } from './merge-term'
+import { isAsAssumed, testimonies } from './merge-witness'
 import { type AskDatabase, createRanker, type Ranker } from './rank-values'
 
 /** One source, and what is held of it: a batch and the row before it. */
@@ -29,11 +30,11 @@ interface Held {
  */
 export async function* mergeBatches(
   sources: readonly BatchSource[],
-  terms: readonly MergeTerm[],
+  terms: readonly OrderTerm[],
   ask: AskDatabase,
   onRow?: () => void,
 ): AsyncGenerator<Row, void, undefined> {
-  const rankers = terms.map(({ merge, rankBy }) => (merge.kind === 'ranked' ? createRanker(ask, rankBy) : undefined))
+  const rankers = terms.map(({ kind, form }) => (kind === 'ranked' ? createRanker(ask, form.rankBy) : undefined))
   let open: Held[] = sources.map((source, number) => ({ source, number, rows: [], lead: undefined }))
   for (;;) {
     await Promise.all(open.map(refill))
@@ -86,21 +87,18 @@ async function refill(held: Held): Promise<void> {
 
 async function comparatorOf(
   open: readonly Held[],
-  terms: readonly MergeTerm[],
+  terms: readonly OrderTerm[],
   rankers: readonly (Ranker | undefined)[],
 ): Promise<RowComparator> {
   const inHand = open.map(({ lead, rows }) => ({ rows: lead ? [lead, ...rows] : rows }))
   const ranks = await Promise.all(
-    terms.map(({ merge }, index) => rankers[index]?.rank(distinctValues(inHand, merge.column))),
+    terms.map(({ column }, index) => rankers[index]?.rank(distinctValues(inHand, column))),
   )
-  return compareRows(
-    terms.map((term) => term.merge),
-    ranks,
-  )
+  return compareRows(terms, ranks)
 }
 
 /** @throws ShardedError MERGE_ORDER */
-function checkWitness(open: readonly Held[], term: MergeTerm): void {
+function checkWitness(open: readonly Held[], term: OrderTerm): void {
   const found = testimonies(open, term)
   if (found.size <= 1 && [...found].every((one) => isAsAssumed(term, one))) return
   throw new ShardedError('MERGE_ORDER', `${term.name} was sorted by ${[...found].map(String).join(' and ')}.`, {

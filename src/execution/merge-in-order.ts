@@ -3,25 +3,13 @@ import { compareRows } from '../merging/comparator'
 import { distinctValues } from '../merging/distinct-values'
 import { mergeSorted } from '../merging/merge-sorted'
 import type { Row } from '../merging/row'
-import type { SortWitness, ValueType } from '../planning/sort-form'
-import { isAsAssumed, type MergeSources, type MergeTerm, testimonies } from './merge-term'
+import type { OrderTerm } from '../query/order-term'
+import type { SortWitness } from '../query/sort-form'
+import { asTheCatalogSays, type OrderQuestions, termFor } from './actual-order'
+import { isAsAssumed, type MergeSources, testimonies } from './merge-witness'
 import { type AskDatabase, maxRankedValues, rankValues } from './rank-values'
 
-/** How a merge learns what its plan did not know. */
-export interface MergeHelp<Term extends MergeTerm> {
-  /** Sends a statement to a node of the scatter, always the same one. */
-  readonly ask: AskDatabase
-  /**
-   * The term as it has to be for another type than was assumed; undefined where what the rows carry does not tell the
-   * order of that type.
-   * @throws ShardedError COLLATION_DIFFERS, ORDER_UNSUPPORTED
-   */
-  readonly termFor: (term: Term, type: ValueType) => Promise<Term | undefined>
-  /** The type that the term's expression has in the database; undefined where it cannot be told. */
-  readonly actualType: (term: Term) => Promise<ValueType | undefined>
-}
-
-interface Page {
+interface Cut {
   readonly offset: number
   readonly limit: number | undefined
 }
@@ -34,64 +22,51 @@ interface Page {
  *
  * @throws ShardedError MERGE_ORDER where the sources fit no order; COLLATION_DIFFERS where they were sorted by different ones
  */
-export async function mergeInOrder<Term extends MergeTerm>(
+export async function mergeInOrder(
   answers: readonly (readonly Row[])[],
-  terms: readonly Term[],
-  page: Page,
-  help: MergeHelp<Term>,
+  terms: readonly OrderTerm[],
+  cut: Cut,
+  questions: OrderQuestions,
 ): Promise<readonly Row[]> {
   const sources = answers.filter((rows) => rows.length > 0).map((rows) => ({ rows }))
-  const end = page.limit === undefined ? undefined : page.offset + page.limit
-  const seen = await Promise.all(terms.map((term) => believeWitness(sources, term, help)))
+  const end = cut.limit === undefined ? undefined : cut.offset + cut.limit
+  const seen = await Promise.all(terms.map((term) => believeWitness(sources, term, questions)))
   const [only, another] = sources
-  if (!another) return only?.rows.slice(page.offset, end) ?? []
+  if (!another) return only?.rows.slice(cut.offset, end) ?? []
   try {
-    return await merge(sources, seen, page, help.ask)
+    return await merge(sources, seen, cut, questions.ask)
   } catch (error) {
     if (!(error instanceof ShardedError) || error.code !== 'MERGE_ORDER') throw error
-    const actual = await Promise.all(seen.map((term) => asTheCatalogSays(term, help)))
+    const actual = await Promise.all(seen.map((term) => asTheCatalogSays(questions, term)))
     if (actual.every((term, index) => term === seen[index])) throw error
-    return merge(sources, actual, page, help.ask)
+    return merge(sources, actual, cut, questions.ask)
   }
 }
 
-async function merge(sources: MergeSources, terms: readonly MergeTerm[], page: Page, ask: AskDatabase): Promise<Row[]> {
+async function merge(sources: MergeSources, terms: readonly OrderTerm[], cut: Cut, ask: AskDatabase): Promise<Row[]> {
   const ranks = await Promise.all(
-    terms.map(({ merge: { kind, column }, rankBy }) =>
-      kind === 'ranked' ? rankValues(ask, rankBy, distinctValues(sources, column, maxRankedValues)) : undefined,
+    terms.map(({ kind, column, form }) =>
+      kind === 'ranked' ? rankValues(ask, form.rankBy, distinctValues(sources, column, maxRankedValues)) : undefined,
     ),
   )
-  const compare = compareRows(
-    terms.map((term) => term.merge),
-    ranks,
-  )
-  return mergeSorted({ sources, compare, offset: page.offset, limit: page.limit, verify: 'all' })
+  const compare = compareRows(terms, ranks)
+  return mergeSorted({ sources, compare, offset: cut.offset, limit: cut.limit, verify: 'all' })
 }
 
 /** The term by the collation that the rows were sorted by, which need not be the declared one. */
-async function believeWitness<Term extends MergeTerm>(
-  sources: MergeSources,
-  term: Term,
-  help: MergeHelp<Term>,
-): Promise<Term> {
+async function believeWitness(sources: MergeSources, term: OrderTerm, questions: OrderQuestions): Promise<OrderTerm> {
   const found = testimonies(sources, term)
-  if (term.witness && found.size > 1) throw disagreeing(term, term.witness.of, [...found].map(String))
+  if (term.form.witness && found.size > 1) throw disagreeing(term, term.form.witness.of, [...found].map(String))
   const [collation] = found
   if (typeof collation !== 'string' || isAsAssumed(term, collation) || sources.length < 2) return term
-  const believed = await help.termFor(term, { ...term.type, collation })
+  const believed = await termFor(questions, term, { ...term.type, collation })
   if (believed) return believed
   throw new ShardedError('MERGE_ORDER', `${term.name} sorts by ${collation}, not by ${term.type.collation}.`, {
     details: { order: term.name, collation },
   })
 }
 
-async function asTheCatalogSays<Term extends MergeTerm>(term: Term, help: MergeHelp<Term>): Promise<Term> {
-  const actual = await help.actualType(term)
-  if (!actual || (actual.name === term.type.name && actual.kind === term.type.kind)) return term
-  return (await help.termFor(term, actual)) ?? term
-}
-
-function disagreeing({ name }: MergeTerm, of: SortWitness['of'], found: readonly string[]): ShardedError {
+function disagreeing({ name }: OrderTerm, of: SortWitness['of'], found: readonly string[]): ShardedError {
   const text = found.join(' and ')
   return of === 'collation'
     ? new ShardedError('COLLATION_DIFFERS', `${name} has not one collation on all shards, but ${text}.`, {

@@ -1,6 +1,6 @@
-import type { ValueType } from './sort-form'
+import type { ValueType } from '../query/sort-form'
+import { typeKind } from '../query/type-kind'
 import type { Template } from './statement-template'
-import { typeKind } from './type-kind'
 
 /**
  * A statement that asks for the types and collations of a query's columns, without reading a row: the query gives none,

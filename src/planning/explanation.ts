@@ -1,4 +1,5 @@
 import type { PageStrategyChoice } from './page-strategy'
+import type { EntitiesPlan, ReadPlan } from './read-plan'
 import type { NodeStatement } from './scatter-statement'
 
 /** The plan of one operation, as frozen data and as text. */
@@ -10,6 +11,8 @@ export interface Explanation {
   readonly reason: string
   /** How the rows of the page are found, and why so: of finds. */
   readonly page?: PageStrategyChoice
+  /** The plan that runs, as data; undefined for a statement whose parts decide what follows. */
+  readonly plan?: EntitiesPlan | ReadPlan
   /** What is sent first; where the answers decide what follows, `steps` says so. */
   readonly statements: readonly NodeStatement[]
   /** What is done with the statements' rows here, in order. */

@@ -1,21 +1,7 @@
+import type { PivotColumn, PivotTerm } from '../query/key-source'
+
 /** The value of an order term as the database writes it in text; null is NULL. */
 export type PivotValue = string | null
-
-/** What the search for a page's start has to know of one term of a total order. */
-export interface PivotTerm {
-  readonly descending: boolean
-  /** Where NULLs stand in the output, whatever the direction. */
-  readonly nullsFirst: boolean
-  readonly nullable: boolean
-}
-
-/** An order term in SQL: both sides of a comparison. */
-export interface PivotColumn extends PivotTerm {
-  /** The column, qualified and quoted; where a type is each shard's own, something that sorts like it. */
-  readonly expression: string
-  /** The type that a pivot's text is cast to, so that the database compares and an index serves. */
-  readonly castTo: string
-}
 
 /**
  * Rows that are equal in the leading terms of the order and, in the next one, within bounds or NULL.

@@ -1,6 +1,6 @@
 import type { SelectStmt } from '@pgsql/types'
 import type { StatementAnalysis } from '../routing/statement-analysis'
-import { expandedTargets } from './rows-plan'
+import { expandedTargets } from './rows-template'
 import type { ShippedColumn } from './shipped-rows'
 
 /** The names of a query's columns. */

@@ -1,8 +1,8 @@
 import type { FuncCall, Node } from '@pgsql/types'
+import type { ValueType } from '../query/sort-form'
 import { candidates, type KnownFunctions } from '../routing/known-functions'
 import { functionNode, integerConstant, operatorNode, typeCast } from '../sql/nodes'
 import { namesOf, type TreeObject } from '../sql/tree'
-import type { ValueType } from './sort-form'
 
 /** An aggregate in two halves: what every shard computes, and how the results are put together. */
 export interface PartialAggregate {

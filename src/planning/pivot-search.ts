@@ -1,4 +1,5 @@
-import { type KeyRange, type LowerBound, type PivotTerm, type PivotValue, rangesFrom } from './key-range'
+import type { PivotTerm } from '../query/key-source'
+import { type KeyRange, type LowerBound, type PivotValue, rangesFrom } from './key-range'
 import { type Candidate, pickPivots } from './pick-pivots'
 
 /** Asks each shard for the value of the range's next term at a place of the range, counted from 0. */

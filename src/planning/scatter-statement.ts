@@ -1,23 +1,13 @@
 import { LRUCache } from 'lru-cache'
 import { pushAll } from '../collections/push-all'
 import { pushTo } from '../collections/push-to'
+import type { Arm, ArmSource } from '../query/arm-source'
+import type { ArmOrder } from '../query/order-term'
 import { maxParameters } from '../sql/max-parameters'
-import type { Shard } from '../topology/shard'
 import { bindShardNames } from './bind-shard-names'
 
-/** One shard's part of a scatter: a statement that still has the placeholder schema. */
-export interface ScatterArm {
-  readonly shard: Shard
-  readonly text: string
-  readonly parameters: readonly unknown[]
-}
-
-/** One output column by which the arms of a node are merged in the database. */
-export interface ArmOrder {
-  readonly column: string
-  readonly descending: boolean
-  readonly nullsFirst: boolean
-}
+/** The most arms in one statement; a node with more shards in the route gets several statements. */
+export const maxArms = 128
 
 export interface ScatterShape {
   readonly order: readonly ArmOrder[]
@@ -27,8 +17,8 @@ export interface ScatterShape {
   readonly offset?: number
   /** All arms have equal parameters of equal types, so that one list serves them all. */
   readonly sharedParameters: boolean
-  /** The most arms in one text. */
-  readonly maxArms: number
+  /** The most arms in one text; default `maxArms`. */
+  readonly maxArms?: number
 }
 
 /** What is sent to one node: frozen, printable. */
@@ -43,8 +33,8 @@ export interface NodeStatement {
  * One statement a node: `(arm) UNION ALL (arm) … ORDER BY … LIMIT k`. Each arm keeps its own ORDER BY and LIMIT, so that
  * PostgreSQL reads k rows of each and merges. A node with more than `maxArms` shards gets several statements.
  */
-export function buildNodeStatements(arms: readonly ScatterArm[], shape: ScatterShape): readonly NodeStatement[] {
-  const byNode = new Map<string, ScatterArm[]>()
+export function buildNodeStatements(arms: readonly Arm[], shape: ScatterShape): readonly NodeStatement[] {
+  const byNode = new Map<string, Arm[]>()
   for (const arm of arms) pushTo(byNode, arm.shard.node, arm)
   const statements: NodeStatement[] = []
   const all = Array.from(byNode, ([node, nodeArms]) =>
@@ -55,16 +45,23 @@ export function buildNodeStatements(arms: readonly ScatterArm[], shape: ScatterS
   return Object.freeze(statements)
 }
 
+/** As `buildNodeStatements`, of all arms of a source. */
+export const routeArms = (
+  { arms, sharedParameters }: ArmSource,
+  shape: Omit<ScatterShape, 'sharedParameters' | 'maxArms'> = { order: [], limit: undefined },
+): readonly NodeStatement[] =>
+  buildNodeStatements(arms, { order: shape.order, limit: shape.limit, offset: shape.offset ?? 0, sharedParameters })
+
 /** True where the offset of the shape is in the statement, and so not left to whoever reads the rows. */
 export const skipsByItself = (statements: readonly NodeStatement[]): boolean =>
   statements.length === 1 && (statements[0]?.shards.length ?? 0) > 1
 
-function* chunks(arms: readonly ScatterArm[], shape: ScatterShape): Generator<readonly ScatterArm[]> {
-  let chunk: ScatterArm[] = []
+function* chunks(arms: readonly Arm[], shape: ScatterShape): Generator<readonly Arm[]> {
+  let chunk: Arm[] = []
   let parameters = 0
   for (const arm of arms) {
     const more = shape.sharedParameters ? 0 : arm.parameters.length
-    if (chunk.length > 0 && (chunk.length === shape.maxArms || parameters + more > maxParameters)) {
+    if (chunk.length > 0 && (chunk.length === (shape.maxArms ?? maxArms) || parameters + more > maxParameters)) {
       yield chunk
       chunk = []
       parameters = 0
@@ -75,7 +72,7 @@ function* chunks(arms: readonly ScatterArm[], shape: ScatterShape): Generator<re
   if (chunk.length > 0) yield chunk
 }
 
-function buildStatement(node: string, arms: readonly ScatterArm[], shape: ScatterShape): NodeStatement {
+function buildStatement(node: string, arms: readonly Arm[], shape: ScatterShape): NodeStatement {
   const [first] = arms
   if (first && shape.sharedParameters && arms.every(({ text }) => text === first.text))
     return Object.freeze({
@@ -118,7 +115,7 @@ const remembered = new LRUCache<string, UnitedTemplate>({
 /** One template over the same shards gives the same text: to make it anew costs more than to find it. */
 function uniteTemplate(
   template: string,
-  { node, arms, shape }: { readonly node: string; readonly arms: readonly ScatterArm[]; readonly shape: ScatterShape },
+  { node, arms, shape }: { readonly node: string; readonly arms: readonly Arm[]; readonly shape: ScatterShape },
 ): UnitedTemplate {
   const places = arms.map(({ shard }) => `${shard.name} ${shard.layout} ${shard.label} ${shard.index}`)
   const end = endOf(shape)

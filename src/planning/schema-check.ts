@@ -1,4 +1,4 @@
-import type { ValueType } from './sort-form'
+import type { ValueType } from '../query/sort-form'
 
 /** A table of which a statement was made with all its columns. */
 export interface HeldTable {

@@ -1,9 +1,9 @@
 import { ShardedError } from '../errors/sharded-error'
+import type { ValueType } from '../query/sort-form'
 import { literal } from '../values/literal'
 import { quoted } from '../values/quoted'
 import { placeholderSchema } from './bind-shard-names'
 import { type HeldTable, tableChecks } from './schema-check'
-import type { ValueType } from './sort-form'
 import type { Template } from './statement-template'
 
 /** Rows that stand in a statement as a CTE: they were read elsewhere and come back as one array of texts a column. */

@@ -1,6 +1,6 @@
+import type { ValueType } from '../query/sort-form'
 import { checked, type HeldTable } from './schema-check'
 import { type ShippedColumn, shippedText } from './shipped-rows'
-import type { ValueType } from './sort-form'
 
 export const columnsOf = (names: readonly string[], types: readonly ValueType[]): readonly ShippedColumn[] =>
   names.flatMap((name, index) => {

@@ -81,8 +81,8 @@ vi.mock('../../src/merging/combine-aggregate', async (load) => {
   }
 })
 
-vi.mock('../../src/planning/finish-plan', async (load) => {
-  const actual = await load<typeof import('../../src/planning/finish-plan')>()
+vi.mock('../../src/planning/finish-template', async (load) => {
+  const actual = await load<typeof import('../../src/planning/finish-template')>()
   return {
     ...actual,
     draftFinish: (...args: Parameters<typeof actual.draftFinish>) => {
@@ -96,8 +96,8 @@ vi.mock('../../src/planning/finish-plan', async (load) => {
       }
       return { ...draft, outer }
     },
-    finishPlan: (...args: Parameters<typeof actual.finishPlan>) => {
-      const plan = actual.finishPlan(...args)
+    finishTemplate: (...args: Parameters<typeof actual.finishTemplate>) => {
+      const plan = actual.finishTemplate(...args)
       if (broken.piece !== 'group' || !/group/.test(plan.step)) return plan
       return { ...plan, final: { ...plan.final, text: `SELECT * FROM (${plan.final.text}) AS q OFFSET 1` } }
     },

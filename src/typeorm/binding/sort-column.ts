@@ -1,8 +1,8 @@
 import type { EntityMetadata } from 'typeorm'
 import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata'
-import { defaultCollation } from '../../planning/collation-name'
-import type { NodeSortFacts } from '../../planning/node-sort-facts'
-import { type OrderSubject, type SortForm, sortForm, type ValueType } from '../../planning/sort-form'
+import { defaultCollation } from '../../query/collation-name'
+import type { NodeSortFacts } from '../../query/node-sort-facts'
+import { type OrderSubject, type SortForm, sortForm, type ValueType } from '../../query/sort-form'
 import { quoted } from '../../values/quoted'
 import { typeName } from './describe-entities'
 

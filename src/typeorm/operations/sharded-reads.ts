@@ -12,11 +12,11 @@ import { needsParsing, needsWhole, type WholeReads } from '../find/whole-reads'
 import { isRefusedPage, type WrittenPage } from '../reads/builder-page'
 import { explainPage } from '../reads/explain-page'
 import { type PageWork, pageOfOne, pageOverShards } from '../reads/find-page'
+import type { ReadScope } from '../reads/find-query'
 import {
   type AggregateFunction,
   countsAreDisjoint,
   explainFind,
-  type ScatterRead,
   scatterAggregate,
   scatterCount,
   scatterExists,
@@ -35,7 +35,7 @@ export type Options = FindManyOptions<ObjectLiteral>
 interface ReadForms<T> {
   readonly name: string
   readonly single: (manager: EntityManager, options: Options) => Promise<T>
-  readonly scatter: (read: ScatterRead, options: Options) => Promise<T>
+  readonly scatter: (read: ReadScope, options: Options) => Promise<T>
   /** TypeORM's own over all shards, where it has this read. */
   readonly whole?: (reads: WholeReads, options: Options) => Promise<T>
   /** Besides what all reads leave to TypeORM. */

@@ -1,15 +1,7 @@
 import type { FindManyOptions, ObjectLiteral } from 'typeorm'
-import { isPageNumber, limitNumber, pageNumber } from '../../planning/page-number'
+import type { Page } from '../../query/page'
+import { isPageNumber, limitNumber, pageNumber } from '../../query/page-number'
 import type { ArmQueryBuilder } from '../find/arm-query-builder'
-
-/** `skip` and `take`, as TypeORM takes them. */
-export interface Page {
-  readonly isPaged: boolean
-  readonly offset: number
-  readonly limit: number | undefined
-  /** The end of the page: offset + limit. */
-  readonly end: number | undefined
-}
 
 /** OFFSET and LIMIT of a find, as they are given. */
 export interface WrittenPage {
@@ -24,12 +16,12 @@ export function writtenPage(builder: ArmQueryBuilder<ObjectLiteral>): WrittenPag
 }
 
 /** The page of a find, in whole rows; see `isRefusedPage` for those that PostgreSQL refuses. */
-export function pageOf(builder: ArmQueryBuilder<ObjectLiteral>): Page {
+export function pageOf(builder: ArmQueryBuilder<ObjectLiteral>): { readonly page: Page; readonly isPaged: boolean } {
   const { skip, take } = writtenPage(builder)
   const offset = pageNumber(skip ?? 0)
   const limit = limitNumber(take)
   const end = limit === undefined ? undefined : offset + limit
-  return { isPaged: skip !== undefined || take !== undefined, offset, limit, end }
+  return { page: { offset, limit, end }, isPaged: skip !== undefined || take !== undefined }
 }
 
 /** PostgreSQL refuses such a page, of any rows: one shard is enough to hear its error. */

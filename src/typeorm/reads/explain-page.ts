@@ -1,10 +1,12 @@
 import type { FindManyOptions, ObjectLiteral } from 'typeorm'
+import { explainPlan } from '../../planning/explain-plan'
 import { type Explanation, explain } from '../../planning/explanation'
+import { route } from '../../planning/read-plan'
 import type { NodeStatement } from '../../planning/scatter-statement'
 import type { Shard } from '../../topology/shard'
 import { statementOn } from '../runners/statement-on'
 import { type PageWork, planOfOne, planOverShards } from './find-page'
-import type { ScatterScope } from './scatter-rows'
+import type { ReadScope } from './find-query'
 
 type Options = FindManyOptions<ObjectLiteral>
 
@@ -16,7 +18,7 @@ interface PageQuestion {
 }
 
 /** The plan of a page, without running it. @throws ShardedError CURSOR_INVALID, ORDER_UNSUPPORTED, COLLATION_DIFFERS */
-export function explainPage(scope: ScatterScope, { options, work, reason }: PageQuestion): Explanation {
+export function explainPage(scope: ReadScope, { options, work, reason }: PageQuestion): Explanation {
   const { shards, binding } = scope
   const [only, another] = shards
   const about = {
@@ -27,15 +29,20 @@ export function explainPage(scope: ScatterScope, { options, work, reason }: Page
   }
   if (only && !another) {
     const { statement, isReloaded } = ofOne(scope, only, { options, work })
-    return explain({ ...about, statements: [statement], steps: pageSteps(work, 1, isReloaded) })
+    return explain({
+      ...about,
+      plan: route([statement]),
+      statements: [statement],
+      steps: pageSteps(work, 1, isReloaded),
+    })
   }
-  const { scatter, isReloaded } = planOverShards(scope, options, work)
-  const { statements } = scatter
-  return explain({ ...about, statements, steps: pageSteps(work, statements.length, isReloaded) })
+  const { plan, isReloaded } = planOverShards(scope, options, work)
+  const { statements } = explainPlan(plan)
+  return explain({ ...about, plan, statements, steps: pageSteps(work, statements.length, isReloaded) })
 }
 
 function ofOne(
-  { access, binding }: ScatterScope,
+  { access, binding }: ReadScope,
   shard: Shard,
   asked: Pick<PageQuestion, 'options' | 'work'>,
 ): { readonly statement: NodeStatement; readonly isReloaded: boolean } {

@@ -1,14 +1,20 @@
 import type { DataSource, EntityManager, EntityMetadata, FindManyOptions, ObjectLiteral } from 'typeorm'
+import { executeRead } from '../../execution/execute-read'
 import type { CursorSigner } from '../../merging/cursor'
 import type { Row } from '../../merging/row'
+import { planSorted } from '../../planning/plan-page'
+import type { ReadPlan } from '../../planning/read-plan'
 import { ArmQueryBuilder } from '../find/arm-query-builder'
 import { Page } from '../find/page'
 import type { PageRequest } from '../find/page-options'
 import { selectKeys } from '../find/select-keys'
 import { entitiesOf, entitiesOfRows, hydrateEach, keysOf, reloadEach } from '../hydration/hydrate'
+import { FindArms } from './find-arms'
+import type { ReadScope } from './find-query'
+import { newBuilder } from './find-scope'
 import { selectKeysOnly } from './key-columns'
 import { Keyset } from './keyset'
-import { newBuilder, planScatter, runScatter, type ScatterPlan, type ScatterScope } from './scatter-rows'
+import { readHost } from './read-host'
 
 type Options = FindManyOptions<ObjectLiteral>
 
@@ -38,7 +44,9 @@ interface PlanOfOne extends PagePlan {
 }
 
 interface PlanOverShards extends PagePlan {
-  readonly scatter: ScatterPlan
+  readonly plan: ReadPlan
+  /** By which TypeORM makes entities of the rows, or of their primary keys. */
+  readonly builder: ArmQueryBuilder<ObjectLiteral>
 }
 
 /**
@@ -87,31 +95,28 @@ export async function pageOfOne(
  *
  * @throws ShardedError CURSOR_INVALID, ORDER_UNSUPPORTED, COLLATION_DIFFERS
  */
-export function planOverShards(scope: ScatterScope, options: Options, work: PageWork): PlanOverShards {
+export function planOverShards(scope: ReadScope, options: Options, work: PageWork): PlanOverShards {
   const { select, strip } = selectKeys(scope.binding.metadata, options.select)
   const find = { ...withSelect(options, select), take: work.request.take + 1 }
   const template = newBuilder(scope, find)
   const keyset = Keyset.of(template, work.request)
   const position = positionIn(keyset, work)
-  const placement = {
+  const arms = new FindArms(scope, find, template, true, {
     place: (builder: ArmQueryBuilder<ObjectLiteral>) => keyset.place(builder, position),
     select: (builder: ArmQueryBuilder<ObjectLiteral>) => keyset.select(builder),
-  }
-  const scatter = planScatter(scope, find, { placement })
-  return { find, keyset, strip, isReloaded: template.needsReload, scatter }
+  })
+  const { source, order } = arms.sorted()
+  const page = { offset: 0, limit: find.take, end: find.take }
+  const plan = planSorted({ source, order }, page, scope.shards)
+  return { find, keyset, strip, isReloaded: template.needsReload, plan, builder: arms.hydrator }
 }
 
 /** A page over several shards. @throws ShardedError CURSOR_INVALID, ORDER_UNSUPPORTED, COLLATION_DIFFERS */
-export async function pageOverShards(
-  scope: ScatterScope,
-  options: Options,
-  work: PageWork,
-): Promise<Page<ObjectLiteral>> {
+export async function pageOverShards(scope: ReadScope, options: Options, work: PageWork): Promise<Page<ObjectLiteral>> {
   const { access, binding } = scope
-  const { find, keyset, strip, isReloaded, scatter } = planOverShards(scope, options, work)
-  const rows = await runScatter(scope, scatter)
+  const { find, keyset, strip, isReloaded, plan, builder } = planOverShards(scope, options, work)
+  const rows = await executeRead(plan, readHost(access))
   const wanted = rows.slice(0, work.request.take)
-  const { builder } = scatter
   const entities = isReloaded
     ? (await reloadEach(access, binding, { builder, rows: wanted, options: find, isPaged: true })).places
     : await hydrateEach(access, binding, builder, wanted)

@@ -3,7 +3,7 @@ import { pushAll } from '../../collections/push-all'
 import type { EntityBinding } from '../binding/entity-binding'
 import { isPlain } from '../find/find-predicate'
 import { isLiteral } from '../find/literal-options'
-import type { FindOptions } from './scatter-rows'
+import type { FindOptions } from './find-scope'
 
 /** The place of a value in what was planned for a shape of find options. */
 export class Slot {

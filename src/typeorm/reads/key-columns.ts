@@ -1,7 +1,7 @@
 import type { ObjectLiteral } from 'typeorm'
 import type { EntityBinding } from '../binding/entity-binding'
 import type { ArmQueryBuilder } from '../find/arm-query-builder'
-import { countableColumn } from './pivot-columns'
+import { countableColumn } from './countable-column'
 
 type Builder = ArmQueryBuilder<ObjectLiteral>
 

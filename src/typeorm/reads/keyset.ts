@@ -7,7 +7,7 @@ import { type KeysetTerm, keysetCondition } from '../../planning/keyset-conditio
 import { typeName } from '../binding/describe-entities'
 import { type PositionColumn, positionColumn } from '../binding/position-column'
 import type { ArmQueryBuilder } from '../find/arm-query-builder'
-import { type SortedColumn, wantedOrder } from './scatter-order'
+import { type SortedColumn, wantedOrder } from './find-order'
 
 type Builder = ArmQueryBuilder<ObjectLiteral>
 

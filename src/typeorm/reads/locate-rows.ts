@@ -3,7 +3,8 @@ import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata'
 import { RawSqlResultsToEntityTransformer } from 'typeorm/query-builder/transformer/RawSqlResultsToEntityTransformer'
 import { pushTo } from '../../collections/push-to'
 import { armTag } from '../../planning/bind-shard-names'
-import { buildNodeStatements, type ScatterArm } from '../../planning/scatter-statement'
+import { buildNodeStatements } from '../../planning/scatter-statement'
+import type { Arm } from '../../query/arm-source'
 import type { Shard } from '../../topology/shard'
 import { typeName } from '../binding/describe-entities'
 import { type EntityBinding, keyOf, shardAt } from '../binding/entity-binding'
@@ -12,7 +13,6 @@ import { primaryKeyText } from '../binding/primary-key-text'
 import { hasPerShardTypes } from '../binding/sort-column'
 import { ArmQueryBuilder } from '../find/arm-query-builder'
 import type { ShardAccess } from '../runners/shard-access'
-import { maxArms } from './scatter-rows'
 
 /** Primary keys in one look-up, below the protocol's limit on parameters. */
 const chunkSize = 5_000
@@ -100,14 +100,13 @@ async function locateChunk(
     builder.whereInIds(objects.map((object) => metadata.getEntityIdMap(object)))
   }
   const statement = builder.statement()
-  const arms = shards.map((shard): ScatterArm => ({ shard, ...statement }))
+  const arms = shards.map((shard): Arm => ({ shard, ...statement }))
   const rows = (
     await access.query(
       buildNodeStatements(arms, {
         order: [],
         limit: undefined,
         sharedParameters: !hasPerShardTypes(metadata),
-        maxArms,
       }),
     )
   ).flat()

@@ -8,7 +8,6 @@ import type { Reference, ShardedTable } from '../../routing/table-catalog'
 import { valueToFind } from '../../routing/value-to-find'
 import { quoted } from '../../values/quoted'
 import type { ShardAccess } from '../runners/shard-access'
-import { maxArms } from './scatter-rows'
 
 /** The rows of VALUES, by the names of their columns. */
 export interface InsertedRows {
@@ -102,7 +101,7 @@ async function findReferred(
     const { text, parameters } = questionOf(some)
     const statements = buildNodeStatements(
       shards.map((shard) => ({ shard, text, parameters })),
-      { order: [], limit: undefined, sharedParameters: true, maxArms },
+      { order: [], limit: undefined, sharedParameters: true },
     )
     for (const row of (await access.query(statements)).flat())
       pushTo(found, some[Number(row['__row'])]?.id ?? '', Number(row['__arm']))

@@ -1,9 +1,12 @@
 import type { EntityManager, FindManyOptions, ObjectLiteral } from 'typeorm'
 import { ShardedError } from '../../errors/sharded-error'
+import { executeRead } from '../../execution/execute-read'
 import { combineAverage, combineCounts, combineExtreme, combineSum } from '../../merging/combine-aggregate'
+import { explainEntities } from '../../planning/explain-plan'
 import { type Explanation, explain } from '../../planning/explanation'
 import { passThrough } from '../../planning/page-strategy'
-import type { NodeStatement } from '../../planning/scatter-statement'
+import { route } from '../../planning/read-plan'
+import { type NodeStatement, routeArms } from '../../planning/scatter-statement'
 import type { Shard } from '../../topology/shard'
 import type { EntityBinding } from '../binding/entity-binding'
 import { numberKind } from '../binding/sort-column'
@@ -11,22 +14,21 @@ import type { ArmQueryBuilder } from '../find/arm-query-builder'
 import { hydrate, reload } from '../hydration/hydrate'
 import type { ShardAccess } from '../runners/shard-access'
 import { statementOn } from '../runners/statement-on'
-import { planPage, stepsOf } from './offset-page'
-import { rememberedPage } from './remembered-page'
-import { newBuilder, planArms, type ScatterScope } from './scatter-rows'
+import type { ReadScope } from './find-query'
+import { newBuilder } from './find-scope'
+import { planFind } from './plan-find'
+import { readHost } from './read-host'
+import { shardArmsLater } from './shard-arms'
 
 type Options = FindManyOptions<ObjectLiteral>
 
-/** A read over several shards; all of it for one entity and one route. */
-export type ScatterRead = ScatterScope
-
 /** `find` over several shards. */
-export async function scatterFind(read: ScatterRead, options: Options): Promise<ObjectLiteral[]> {
+export async function scatterFind(read: ReadScope, options: Options): Promise<ObjectLiteral[]> {
   return (await findPage(read, options)).entities
 }
 
 /** `findAndCount` over several shards; like TypeORM it counts only where the page does not tell. */
-export async function scatterFindAndCount(read: ScatterRead, options: Options): Promise<[ObjectLiteral[], number]> {
+export async function scatterFindAndCount(read: ReadScope, options: Options): Promise<[ObjectLiteral[], number]> {
   const { entities, isWhole } = await findPage(read, options)
   const counter = newBuilder(read, options) as unknown as { lazyCount(result: object): number | undefined }
   // Rows that went away between their keys and themselves make a page short that is not the last.
@@ -34,17 +36,26 @@ export async function scatterFindAndCount(read: ScatterRead, options: Options): 
   return [entities, known ?? (await scatterCount(read, options))]
 }
 
-async function findPage(read: ScatterRead, options: Options) {
+async function findPage(read: ReadScope, options: Options) {
   const { access, binding } = read
-  const { page, rows } = rememberedPage(read, options)
-  const found = await rows()
-  if (found.isKeys) return reload(access, binding, { ...found, options, isPaged: page.isPaged })
+  const { plan, builder, isPaged } = planFind(read, options)
+  const rows = await executeRead(plan.source, readHost(access))
+  if (plan.load === 'by-key') return reload(access, binding, { builder, rows, options, isPaged })
   // Of a row in which all that is selected is null TypeORM makes no entity, and counts none.
-  return { entities: await hydrate(access, binding, found.builder, found.rows), isWhole: true }
+  return { entities: await hydrate(access, binding, builder, rows), isWhole: true }
+}
+
+/** One statement a node for each shard's part, of a kind that TypeORM makes (count, exists, an aggregate). */
+async function planArms(
+  read: ReadScope,
+  { options, limit }: { options: Options; limit?: number },
+  make: Parameters<typeof shardArmsLater>[2],
+): Promise<readonly NodeStatement[]> {
+  return routeArms(await shardArmsLater(read, options, make), { order: [], limit })
 }
 
 /** `count` over several shards: the sum of the shards' counts, where no two shards can count the same thing. */
-export async function scatterCount(read: ScatterRead, options: Options): Promise<number> {
+export async function scatterCount(read: ReadScope, options: Options): Promise<number> {
   const statements = await planArms(read, { options }, (builder) => builder.countStatement())
   const rows = (await read.access.query(statements)).flat()
   return Number(combineCounts(rows.map((row) => String(row['cnt'] ?? 0))))
@@ -62,7 +73,7 @@ export function countsAreDisjoint({ entity, metadata }: EntityBinding, select: O
 }
 
 /** `exists` over several shards: each node stops at its first row, and all when one has found it. */
-export async function scatterExists(read: ScatterRead, options: Options): Promise<boolean> {
+export async function scatterExists(read: ReadScope, options: Options): Promise<boolean> {
   const statements = await planArms(read, { options, limit: 1 }, (builder) => builder.existsStatement())
   const isFound = (rows: readonly unknown[]): boolean => rows.length > 0
   return (await read.access.query(statements, undefined, isFound)).some(isFound)
@@ -72,7 +83,7 @@ export type AggregateFunction = 'SUM' | 'AVG' | 'MIN' | 'MAX'
 
 /** `sum`, `average`, `minimum`, `maximum` over several shards, in the arithmetic of PostgreSQL. */
 export async function scatterAggregate(
-  read: ScatterRead,
+  read: ReadScope,
   { fn, propertyPath, where }: { fn: AggregateFunction; propertyPath: string; where: Options['where'] },
 ): Promise<number | null> {
   const { access, binding, shards } = read
@@ -156,20 +167,21 @@ async function finishAverage(
 }
 
 /** The plan of a find, without running it. */
-export function explainFind(read: ScatterRead, options: Options, reason: string): Explanation {
+export function explainFind(read: ReadScope, options: Options, reason: string): Explanation {
   const { access, binding, shards } = read
   const [only, another] = shards
-  const isSingle = only !== undefined && another === undefined
-  const plan = isSingle ? undefined : planPage(read, options)
-  return explain({
+  const about = {
     entity: binding.entity.name,
     operation: 'find',
     shards: Object.freeze(shards.map((shard) => shard.name)),
     reason,
-    page: plan ? Object.freeze({ strategy: plan.strategy, reason: plan.reason }) : passThrough,
-    statements: plan ? plan.statements() : Object.freeze(only ? [singleStatement(access, binding, only, options)] : []),
-    steps: Object.freeze(plan ? stepsOf(plan) : []),
-  })
+  }
+  if (only && !another) {
+    const statements = Object.freeze([singleStatement(access, binding, only, options)])
+    return explain({ ...about, page: passThrough, plan: route(statements), statements, steps: [] })
+  }
+  const { plan } = planFind(read, options)
+  return explain({ ...about, page: plan.page, plan, ...explainEntities(plan) })
 }
 
 function singleStatement(

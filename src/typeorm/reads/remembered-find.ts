@@ -6,8 +6,8 @@ import type { QueryExpressionMap } from 'typeorm/query-builder/QueryExpressionMa
 import { RawSqlResultsToEntityTransformer } from 'typeorm/query-builder/transformer/RawSqlResultsToEntityTransformer'
 import { CachesOf } from '../../collections/caches-of'
 import type { EntityBinding } from '../binding/entity-binding'
+import type { FindOptions } from './find-scope'
 import { type FindShape, fillSlots, findShape } from './find-shape'
-import type { FindOptions } from './scatter-rows'
 
 /** The statement that TypeORM makes of a shape of find options, with the placeholder schema: the same for all shards. */
 interface RememberedStatement {

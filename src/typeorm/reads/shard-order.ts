@@ -1,16 +1,10 @@
 import type { ObjectLiteral } from 'typeorm'
+import type { ShardOrder } from '../../query/page-query'
 import { ordersAsDatabase } from '../../values/compare-keys'
 import type { EntityBinding } from '../binding/entity-binding'
 import { declaredType, sortColumn } from '../binding/sort-column'
 import type { ArmQueryBuilder } from '../find/arm-query-builder'
-import { factsOf, type ScatterScope } from './scatter-rows'
-
-/** Shards whose rows follow each other in the order of a find. */
-export interface ShardOrder {
-  /** Indexes of the shards of the route. */
-  readonly shards: readonly number[]
-  readonly reason: string
-}
+import { type FindScope, factsOf } from './find-scope'
 
 /**
  * The order of the shards under the builder's order, where its first term is the shard key and each shard owns one
@@ -18,7 +12,7 @@ export interface ShardOrder {
  *
  * @returns undefined where the shards' rows interleave
  */
-export function shardOrder(scope: ScatterScope, builder: ArmQueryBuilder<ObjectLiteral>): ShardOrder | undefined {
+export function shardOrder(scope: FindScope, builder: ArmQueryBuilder<ObjectLiteral>): ShardOrder | undefined {
   const { binding, shards } = scope
   const inOrder = binding.entity.fn.shardsInKeyOrder
   const [column, another] = binding.keyColumns
@@ -36,7 +30,7 @@ export function shardOrder(scope: ScatterScope, builder: ArmQueryBuilder<ObjectL
 }
 
 /** True where the database sorts the key column as the sharding function orders its keys. */
-function sortsByKey(scope: ScatterScope, { entity, keyColumns }: EntityBinding): boolean {
+function sortsByKey(scope: FindScope, { entity, keyColumns }: EntityBinding): boolean {
   const [column] = keyColumns
   const type = entity.keyColumns[0]?.type
   if (!column || !type) return false

@@ -2,12 +2,12 @@ import type { Readable } from 'node:stream'
 import type { EntityManager, EntityMetadata, FindManyOptions, ObjectLiteral } from 'typeorm'
 import { ShardedError } from '../../errors/sharded-error'
 import type { Row } from '../../merging/row'
-import type { NodeSortFacts } from '../../planning/node-sort-facts'
+import type { NodeSortFacts } from '../../query/node-sort-facts'
 import { ArmQueryBuilder } from '../find/arm-query-builder'
 import { entitiesOf, entitiesOfRows, keysOf } from '../hydration/hydrate'
 import { writtenPage } from './builder-page'
+import { addSortColumns, sortArms } from './find-order'
 import { selectKeysOnly } from './key-columns'
-import { addHiddenOrder } from './scatter-order'
 
 type Options = FindManyOptions<ObjectLiteral>
 
@@ -52,7 +52,7 @@ export async function* streamEntities(
   if (needsReload) {
     const { skip, take } = writtenPage(builder)
     selectKeysOnly(builder, { metadata })
-    addHiddenOrder(builder, { facts: facts(), ties: 'any' })
+    sortArms(builder, addSortColumns(builder, { facts: facts(), ties: 'any' }))
     builder.skip(undefined).take(undefined).offset(skip).limit(take)
   }
   const load = (rows: readonly Row[]) =>

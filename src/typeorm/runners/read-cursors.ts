@@ -1,8 +1,8 @@
 import { mergeBatches } from '../../execution/merge-batches'
-import type { MergeTerm } from '../../execution/merge-term'
 import type { AskDatabase } from '../../execution/rank-values'
 import type { Row } from '../../merging/row'
 import type { NodeStatement } from '../../planning/scatter-statement'
+import type { OrderTerm } from '../../query/order-term'
 import type { ShardAccess } from './shard-access'
 
 /** The rows of statements, one statement after the other. All cursors are closed however the reading ends. */
@@ -26,7 +26,7 @@ export async function* readInTurn(access: ShardAccess, statements: readonly Node
 export async function* readMerged(
   access: ShardAccess,
   statements: readonly NodeStatement[],
-  terms: readonly MergeTerm[],
+  terms: readonly OrderTerm[],
   ask: AskDatabase,
 ): AsyncGenerator<Row> {
   const group = access.cursors(statements)

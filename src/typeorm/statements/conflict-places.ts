@@ -10,7 +10,6 @@ import type { Shard } from '../../topology/shard'
 import { parameterText } from '../../values/parameter-text'
 import { quoted } from '../../values/quoted'
 import type { InsertedRows } from '../reads/places-by-reference'
-import { maxArms } from '../reads/scatter-rows'
 import { askShards } from '../runners/ask-shards'
 import type { ShardAccess } from '../runners/shard-access'
 
@@ -151,7 +150,7 @@ async function locate(
   const answers = await access.query(
     buildNodeStatements(
       shards.map((shard) => ({ shard, text, parameters })),
-      { order: [], limit: undefined, sharedParameters: !hasOwnTypes, maxArms },
+      { order: [], limit: undefined, sharedParameters: !hasOwnTypes },
     ),
   )
   return answers.flat().map((row) => ({

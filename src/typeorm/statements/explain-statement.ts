@@ -2,18 +2,15 @@ import type { SelectStmt } from '@pgsql/types'
 import { ShardedError } from '../../errors/sharded-error'
 import { bindShardNames } from '../../planning/bind-shard-names'
 import { detachedSelect } from '../../planning/detached-select'
+import { explainPlan } from '../../planning/explain-plan'
 import { type Explanation, explain } from '../../planning/explanation'
-import type { FinishPlan } from '../../planning/finish-plan'
-import type { RowsPlan } from '../../planning/rows-plan'
-import type { NodeStatement } from '../../planning/scatter-statement'
+import { type ReadPlan, route } from '../../planning/read-plan'
 import { templateOf } from '../../planning/statement-template'
 import { routeCluster } from '../../routing/route-cluster'
 import type { TableUse } from '../../routing/scope'
 import type { Cluster, StatementAnalysis } from '../../routing/statement-analysis'
 import type { Shard } from '../../topology/shard'
 import type { ShardRuntime } from '../runners/shard-runtime'
-import { arms, nodeOrder } from './statement-arms'
-import { armPageOf, statementPage } from './statement-page'
 import {
   type Place,
   pick,
@@ -31,9 +28,7 @@ export interface StatementPlanner {
   readonly runtime: ShardRuntime
   understand(text: string): Promise<ReadStatement | undefined>
   resolve(text: string, parameters: readonly unknown[], context: StatementContext): Promise<Resolved>
-  planned(
-    run: Run,
-  ): Promise<{ readonly plan: RowsPlan | FinishPlan; readonly onShards: ShardsRun } | { readonly plan: undefined }>
+  planned(run: Run): Promise<{ readonly plan: ReadPlan; readonly onShards: ShardsRun } | { readonly plan: undefined }>
   allowedShards(cluster: Cluster, run: Pick<Run, 'parameters' | 'context'>, writes: boolean): readonly Shard[]
 }
 
@@ -76,7 +71,7 @@ export async function explainStatement(
     const [cluster] = analysis.clusters
     const reason = cluster ? reasonOf(engine, cluster, run) : ''
     const statements = [{ node: shard.node, shards, text: bound, parameters: run.parameters }]
-    return explain({ ...about, shards, reason, statements, steps: [] })
+    return explain({ ...about, shards, reason, plan: route(statements), statements, steps: [] })
   }
   if (!('SelectStmt' in statement))
     throw new ShardedError('STATEMENT_UNSUPPORTED', 'Of statements over several shards only queries are explained.', {
@@ -90,19 +85,12 @@ export async function explainStatement(
   const planned = await engine.planned({ ...run, asText: false })
   if (planned.plan === undefined || !analysis.main) throw new RangeError('A query over shards has a plan.')
   const { plan, onShards } = planned
-  const { offset, limit, end } =
-    (await statementPage(plan.kind === 'rows' ? plan : armPageOf(plan), onShards)) ?? noPage
-  const statements =
-    plan.kind === 'rows'
-      ? arms(plan.arm, onShards, { limit: end, order: nodeOrder(plan) })
-      : arms(plan.arm, onShards, { limit: end, order: [], isMerged: false })
   return explain({
     ...about,
     shards: onShards.shards.map(({ name }) => name),
     reason: reasonOf(engine, analysis.main, run),
-    statements,
-    steps:
-      plan.kind === 'rows' ? rowsSteps({ plan, statements, offset, limit }) : finishSteps(plan, onShards.shards[0]),
+    plan,
+    ...explainPlan(plan),
   })
 }
 
@@ -145,8 +133,6 @@ interface ExplainedParts {
   readonly main: { readonly shards: readonly string[]; readonly reason: string } | undefined
 }
 
-const noPage = { offset: 0, limit: undefined, end: undefined } as const
-
 /** The sharded tables of a statement, by their entities' names. */
 const entityNames = ({ uses }: StatementAnalysis): string =>
   [...new Set(uses.map(({ table }) => table.entity?.name ?? table.name))].join(', ')
@@ -154,34 +140,6 @@ const entityNames = ({ uses }: StatementAnalysis): string =>
 /** The queries of a set operation, from left to right. */
 const sidesOf = (select: SelectStmt): readonly SelectStmt[] =>
   select.larg && select.rarg ? [...sidesOf(select.larg), ...sidesOf(select.rarg)] : [select]
-
-function rowsSteps({
-  plan,
-  statements,
-  offset,
-  limit,
-}: {
-  readonly plan: RowsPlan
-  readonly statements: readonly NodeStatement[]
-  readonly offset: number
-  readonly limit: number | undefined
-}): readonly string[] {
-  const steps: string[] = []
-  if (statements.length > 1)
-    steps.push(
-      plan.order.length > 0
-        ? `merge ${statements.length} sorted answers`
-        : `append ${statements.length} answers in the order of the shards`,
-    )
-  if (offset > 0) steps.push(`skip ${offset} rows`)
-  if (limit !== undefined) steps.push(`take ${limit} rows`)
-  return steps
-}
-
-const finishSteps = ({ step, final }: FinishPlan, { node }: Shard): readonly string[] => [
-  step,
-  `ask node ${node}: ${final.text}`,
-]
 
 function explainParts(
   about: { readonly entity: string; readonly operation: string },

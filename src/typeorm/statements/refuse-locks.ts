@@ -1,8 +1,8 @@
 import type { SelectStmt } from '@pgsql/types'
 import { ShardedError } from '../../errors/sharded-error'
+import type { Page } from '../../query/page'
 import type { StatementAnalysis } from '../../routing/statement-analysis'
 import { someNode } from '../../sql/tree'
-import type { StatementPage } from './statement-page'
 
 /** Whether a query passes over rows that others have locked. */
 export const passesOver = ({ lockingClause = [] }: SelectStmt): boolean =>
@@ -15,7 +15,7 @@ export const passesOver = ({ lockingClause = [] }: SelectStmt): boolean =>
  * @param page of a query that passes over locked rows; undefined where PostgreSQL refuses it
  * @throws ShardedError STATEMENT_UNSUPPORTED
  */
-export function refuseLockedPage(page: StatementPage | undefined): void {
+export function refuseLockedPage(page: Page | undefined): void {
   if (!page || page.end === 0 || (page.offset === 0 && page.limit === undefined)) return
   throw new ShardedError(
     'STATEMENT_UNSUPPORTED',

@@ -1,63 +1,72 @@
-import type { MergeTerm } from '../../execution/merge-term'
-import type { Row } from '../../merging/row'
-import { type ArmTemplate, armText, type RowsPlan } from '../../planning/rows-plan'
-import { type ArmOrder, buildNodeStatements, type NodeStatement } from '../../planning/scatter-statement'
+import { bindShardNames } from '../../planning/bind-shard-names'
+import type { FinishTemplate } from '../../planning/finish-template'
+import {
+  type AppendPlan,
+  ColumnArray,
+  type MergePlan,
+  type ReadPlan,
+  type RoutePlan,
+  route,
+} from '../../planning/read-plan'
+import { type ArmTemplate, armText, type RowsTemplate } from '../../planning/rows-template'
+import { routeArms } from '../../planning/scatter-statement'
+import { textNames } from '../../planning/text-query'
+import type { ArmSource } from '../../query/arm-source'
+import { armOrder } from '../../query/order-term'
+import type { Page } from '../../query/page'
 import type { Shard } from '../../topology/shard'
-import { maxArms } from '../reads/scatter-rows'
 import { pick, type ShardsRun } from './statement-run'
 
-/** The statements of a query on its shards: one a node, of an arm for each shard. */
-export function arms(
+/** The arms of a query on its shards, with the values of one run. */
+function armSource(
   arm: ArmTemplate,
   { shards, values, valuesOn, analysis }: ShardsRun,
-  {
-    limit,
-    order,
-    isMerged = true,
-  }: {
-    readonly limit: number | undefined
-    readonly order: readonly ArmOrder[]
-    /** The arms of a node are one ordered answer; else each gives its own rows, and none may be cut away. */
-    readonly isMerged?: boolean
-  },
-): readonly NodeStatement[] {
+  limit: number | undefined,
+): ArmSource {
   const text = armText(arm, limit)
   const parameters = pick(arm.parameters, values)
   const parametersOn = (shard: Shard) => (valuesOn ? pick(arm.parameters, valuesOn(shard)) : parameters)
-  return buildNodeStatements(
-    shards.map((shard) => ({ shard, text, parameters: parametersOn(shard) })),
-    {
-      order,
-      limit: isMerged ? limit : undefined,
-      sharedParameters: parameters.length === 0 || (!valuesOn && !analysis.uses.some(({ table }) => table.hasOwnTypes)),
-      maxArms,
-    },
-  )
+  return {
+    arms: shards.map((shard) => ({ shard, text, parameters: parametersOn(shard) })),
+    sharedParameters: parameters.length === 0 || (!valuesOn && !analysis.uses.some(({ table }) => table.hasOwnTypes)),
+  }
 }
 
-/** How a node merges its arms. */
-export const nodeOrder = ({ order }: RowsPlan): readonly ArmOrder[] =>
-  order.map(({ nodeColumn, descending, nullsFirst }) => ({ column: nodeColumn, descending, nullsFirst }))
+/** The plan of a query whose answer is the shards' answers put together, for one run and page. */
+export function rowsPlan(template: RowsTemplate, run: ShardsRun, { offset, limit, end }: Page): ReadPlan {
+  const { order, outputs } = template
+  const statements = routeArms(armSource(template.arm, run, end), { order: order.map(armOrder), limit: end })
+  const cut = { source: route(statements), offset, limit }
+  const [shard] = run.shards
+  const source: AppendPlan | MergePlan =
+    order.length === 0 ? { kind: 'append', ...cut } : { kind: 'merge', ...cut, order, shard }
+  return Object.freeze({
+    kind: 'project',
+    source: Object.freeze(source),
+    columns: run.asText ? textNames(outputs.length) : outputs.map(({ name }) => name),
+  })
+}
 
-/** How the answers of nodes are merged. */
-export const mergeTerm = ({
-  name,
-  type,
-  form,
-  column,
-  descending,
-  nullsFirst,
-  witness,
-}: RowsPlan['order'][number]): MergeTerm => ({
-  merge: { column, kind: form.kind, descending, nullsFirst },
-  rankBy: form.rankBy,
-  name,
-  type,
-  witness: form.witness && witness !== undefined ? { column: witness, of: form.witness.of } : undefined,
-})
+/** The rows of the shards' half. Each arm gives its own rows: none may be cut away. */
+export const partsOf = ({ arm }: FinishTemplate, run: ShardsRun, { end }: Page): RoutePlan =>
+  route(routeArms(armSource(arm, run, end)))
 
-/** Without an order, the shards' rows follow each other. */
-export function inShardOrder(sources: readonly (readonly Row[])[]): readonly Row[] {
-  const [only = [], another] = sources
-  return another ? sources.flat().sort((a, b) => Number(a['__arm']) - Number(b['__arm'])) : only
+/**
+ * The plan of a query that PostgreSQL finishes on one node, for one run and page.
+ *
+ * @param text the outer half, with the placeholder schema
+ */
+export function finishPlan(template: FinishTemplate, run: ShardsRun, page: Page, text: string): ReadPlan {
+  const { final, firstArray, step } = template
+  const [shard] = run.shards
+  const parameters = final.parameters.map((number) =>
+    number < firstArray ? run.values[number - 1] : new ColumnArray(`c${number - firstArray}`),
+  )
+  const statement = Object.freeze({
+    node: shard.node,
+    shards: Object.freeze([shard.name]),
+    text: bindShardNames(text, shard),
+    parameters: Object.freeze(parameters),
+  })
+  return Object.freeze({ kind: 'finish', source: partsOf(template, run, page), statement, step })
 }

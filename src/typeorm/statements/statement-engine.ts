@@ -7,9 +7,8 @@ import { ofText } from '../../collections/of-text'
 import { mayWriteRows } from '../../endpoints/is-read'
 import { sqlState } from '../../endpoints/sql-state'
 import { ShardedError } from '../../errors/sharded-error'
+import { executeRead } from '../../execution/execute-read'
 import { FunctionCatalog } from '../../execution/function-catalog'
-import { mergeInOrder } from '../../execution/merge-in-order'
-import type { MergeTerm } from '../../execution/merge-term'
 import type { Row } from '../../merging/row'
 import { bindShardNames, placeholderSchema } from '../../planning/bind-shard-names'
 import {
@@ -22,21 +21,21 @@ import {
 import { describeQuery, typesOf } from '../../planning/describe-query'
 import { detachedSelect } from '../../planning/detached-select'
 import type { Explanation } from '../../planning/explanation'
-import { draftFinish, type FinishPlan, finishPlan, refuseFinishedLock } from '../../planning/finish-plan'
+import { draftFinish, type FinishTemplate, finishTemplate, refuseFinishedLock } from '../../planning/finish-template'
 import { outputNames, withBases } from '../../planning/output-columns'
+import { type ReadPlan, route } from '../../planning/read-plan'
 import { replacementOf } from '../../planning/replace-detached'
-import { draftRows, expandedTargets, type RowsPlan, rowsPlan } from '../../planning/rows-plan'
-import type { NodeStatement } from '../../planning/scatter-statement'
+import { draftRows, expandedTargets, type RowsTemplate, rowsTemplate } from '../../planning/rows-template'
 import { type HeldTable, isFailedCheck } from '../../planning/schema-check'
 import { type Answer, shipAnswer, tableNamed } from '../../planning/ship-answer'
 import { type ShippedColumn, type ShippedRows, withShippedRows } from '../../planning/shipped-rows'
 import { shippedSide } from '../../planning/shipped-side'
-import { sortForm, type ValueType } from '../../planning/sort-form'
 import { splitLists } from '../../planning/split-lists'
 import { hasMistake } from '../../planning/statement-mistake'
 import { localise, type Template, templateOf } from '../../planning/statement-template'
 import { hasSuspiciousOrder } from '../../planning/suspicious-order'
-import { columnsOf, textNames, textsOf } from '../../planning/text-query'
+import { columnsOf, textsOf } from '../../planning/text-query'
+import type { ValueType } from '../../query/sort-form'
 import { type CarriedCalls, carriedCalls } from '../../routing/carried-calls'
 import { type CatalogProblem, catalogProblem, mayAskCatalog } from '../../routing/catalog-names'
 import { functionNames, noFunctions } from '../../routing/known-functions'
@@ -56,7 +55,9 @@ import { withCtes } from '../../sql/with-ctes'
 import { withStarNames } from '../../sql/with-star-names'
 import type { Shard } from '../../topology/shard'
 import { inBoth } from '../lookups/lookup-route'
-import { readInTurn, readMerged } from '../runners/read-cursors'
+import { readHost } from '../reads/read-host'
+import { streamRead } from '../reads/stream-read'
+import { readInTurn } from '../runners/read-cursors'
 import type { ShardAccess } from '../runners/shard-access'
 import type { ShardRuntime } from '../runners/shard-runtime'
 import type { NodeText } from '../runners/shard-transaction'
@@ -68,7 +69,7 @@ import { lookUpClusters } from './look-up-clusters'
 import { moveStatement } from './move-statement'
 import { refuseHiddenWrites } from './refuse-hidden-writes'
 import { passesOver, refuseEarlyLocks, refuseLockedPage } from './refuse-locks'
-import { arms, inShardOrder, mergeTerm, nodeOrder } from './statement-arms'
+import { finishPlan, rowsPlan } from './statement-arms'
 import { armPageOf, statementPage, writtenPage } from './statement-page'
 import {
   askHome,
@@ -88,10 +89,11 @@ import {
 } from './statement-run'
 import { keyChangeOf, type StatementWriter, type Write, writeStatement } from './write-statement'
 
-type Plan = RowsPlan | FinishPlan
+type QueryTemplate = RowsTemplate | FinishTemplate
 
 type Planned =
-  | { readonly plan: Plan; readonly onShards: ShardsRun; readonly run: () => Promise<Answer> }
+  /** The plan gives the rows of the answer, and the columns what they are called. */
+  | { readonly plan: ReadPlan; readonly onShards: ShardsRun; readonly columns: Answer['columns'] }
   | { readonly plan: undefined; readonly run: () => Promise<Answer> }
 
 /**
@@ -134,7 +136,9 @@ const timeWords =
  */
 export class StatementEngine implements StatementWriter {
   private readonly read = new WeakMap<ParsedStatement, { readonly read: ReadStatement; readonly version: number }>()
-  private readonly plans = new CachesOf<ParsedStatement, Promise<Plan>>(() => new LRUCache({ max: maxPlansOfText }))
+  private readonly plans = new CachesOf<ParsedStatement, Promise<QueryTemplate>>(
+    () => new LRUCache({ max: maxPlansOfText }),
+  )
   private readonly types = new LRUCache<string, Promise<readonly ValueType[]>>({
     maxSize: maxDescribedLetters,
     sizeCalculation: (_, key) => key.length,
@@ -287,33 +291,8 @@ export class StatementEngine implements StatementWriter {
       return
     }
     const planned = await this.planned({ ...run, asText: false })
-    if (planned.plan === undefined || planned.plan.kind !== 'rows') {
-      yield* (await planned.run()).rows
-      return
-    }
-    yield* this.streamRows(planned.plan, planned.onShards)
-  }
-
-  private async *streamRows(plan: RowsPlan, run: ShardsRun): AsyncGenerator<Row, void, undefined> {
-    const page = await statementPage(plan, run)
-    if (!page) {
-      yield* (await this.onFirst(run)).rows
-      return
-    }
-    const statements = arms(plan.arm, run, { limit: page.end, order: nodeOrder(plan) })
-    const { ask } = this.help(statements, run)
-    const names = plan.outputs.map(({ name }) => name)
-    const { access } = run.context
-    const rows =
-      plan.order.length > 0
-        ? readMerged(access, statements, plan.order.map(mergeTerm), ask)
-        : readInTurn(access, statements)
-    let position = 0
-    for await (const row of rows) {
-      if (position >= page.offset) yield onlyColumns(row, names)
-      position += 1
-      if (page.end !== undefined && position >= page.end) return
-    }
+    if (planned.plan) yield* streamRead(planned.plan, run.context.access)
+    else yield* (await planned.run()).rows
   }
 
   /**
@@ -682,7 +661,9 @@ export class StatementEngine implements StatementWriter {
   }
 
   private async select(run: Run): Promise<Answer> {
-    return (await this.planned(run)).run()
+    const planned = await this.planned(run)
+    if (!planned.plan) return planned.run()
+    return { rows: await executeRead(planned.plan, readHost(run.context.access)), columns: planned.columns }
   }
 
   /** A query with its plan, ready to run; without a plan where no shard has a part in it but for its subqueries. */
@@ -723,14 +704,14 @@ export class StatementEngine implements StatementWriter {
     // After the plan: what PostgreSQL itself refuses is its to tell.
     if (others.length > 0 && context.access.transaction && passesOver(select))
       refuseLockedPage(await statementPage(writtenPage(local()), onShards))
-    return {
-      plan,
-      onShards,
-      run: () => (plan.kind === 'rows' ? this.rows(plan, onShards) : this.finish(plan, onShards)),
-    }
+    return { onShards, ...(await this.readPlan(plan, onShards)) }
   }
 
-  private async remembered(parsed: ParsedStatement, key: string, make: () => Promise<Plan>): Promise<Plan> {
+  private async remembered(
+    parsed: ParsedStatement,
+    key: string,
+    make: () => Promise<QueryTemplate>,
+  ): Promise<QueryTemplate> {
     const plans = this.plans.of(parsed)
     const known = plans.get(key)
     if (known) return known
@@ -740,7 +721,7 @@ export class StatementEngine implements StatementWriter {
     return plan
   }
 
-  private async plan(run: ShardsRun, select: SelectStmt, shipped: readonly ShippedRows[]): Promise<Plan> {
+  private async plan(run: ShardsRun, select: SelectStmt, shipped: readonly ShippedRows[]): Promise<QueryTemplate> {
     const { analysis, shards, values, context, asText } = run
     const { functions } = this
     const on = { shard: shards[0], values, context }
@@ -752,14 +733,17 @@ export class StatementEngine implements StatementWriter {
         await this.describe(withShippedRows(templateOf({ SelectStmt: select }), shipped), draft.outputs.length, on)
       const template = withShippedRows(templateOf({ SelectStmt: draft.select }), shipped)
       const types = await this.describe(template, draft.outputs.length + draft.sorts.length, on)
-      return rowsPlan(draft, template, { types, facts: await this.factsOf(shards, types), asText, tables })
+      return rowsTemplate(draft, template, { types, facts: await this.factsOf(shards, types), asText, tables })
     }
     const draft = draftFinish(select, analysis.scope, functions)
     // A mistake in the query is PostgreSQL's to tell, also where the halves of it would hide it.
     await this.describe(withShippedRows(templateOf({ SelectStmt: select }), shipped), draft.outputs.length, on)
     refuseFinishedLock(select)
     const template = withShippedRows(templateOf({ SelectStmt: draft.inner }), shipped)
-    return finishPlan(draft, template, await this.describe(template, draft.width, on), { rowsOfParts: shipped, tables })
+    return finishTemplate(draft, template, await this.describe(template, draft.width, on), {
+      rowsOfParts: shipped,
+      tables,
+    })
   }
 
   /** The types of a query's columns, asked once a text: of a shard, or of the home node. */
@@ -817,63 +801,31 @@ export class StatementEngine implements StatementWriter {
     return Promise.all(nodes.map((node) => this.runtime.pool(node).sortFactsWith(collations)))
   }
 
-  private async rows(plan: RowsPlan, run: ShardsRun): Promise<Answer> {
-    const page = await statementPage(plan, run)
-    if (!page) return this.onFirst(run)
-    const { offset, limit, end } = page
-    const statements = arms(plan.arm, run, { limit: end, order: nodeOrder(plan) })
-    const sources = await run.context.access.query(statements)
-    const rows =
-      plan.order.length > 0
-        ? await mergeInOrder(sources, plan.order.map(mergeTerm), { offset, limit }, this.help(statements, run))
-        : inShardOrder(sources).slice(offset, end)
-    const names = run.asText ? textNames(plan.outputs.length) : plan.outputs.map(({ name }) => name)
-    return { rows: rows.map((row) => onlyColumns(row, names)), columns: plan.outputs }
+  /** The plan of a query with the values of one run, and what its columns are called. */
+  private async readPlan(
+    template: QueryTemplate,
+    run: ShardsRun,
+  ): Promise<{ readonly plan: ReadPlan; readonly columns: Answer['columns'] }> {
+    const page = await statementPage(template.kind === 'rows' ? template : armPageOf(template), run)
+    if (!page) return { plan: this.refusedPage(run), columns: [] }
+    if (template.kind === 'rows') return { plan: rowsPlan(template, run, page), columns: template.outputs }
+    const { final, outputs, firstArray } = template
+    if (!run.asText) return { plan: finishPlan(template, run, page, final.text), columns: [] }
+    const none = final.parameters.map((number) => (number < firstArray ? run.values[number - 1] : []))
+    const typed: Template = { text: final.text, parameters: none.map((_, index) => index + 1) }
+    const on = { shard: run.shards[0], values: none, context: run.context }
+    const types = await this.describe(typed, outputs.length, on)
+    return { plan: finishPlan(template, run, page, textsOf(final.text, types)), columns: columnsOf(outputs, types) }
   }
 
-  private async finish(plan: FinishPlan, run: ShardsRun): Promise<Answer> {
-    const page = await statementPage(armPageOf(plan), run)
-    if (!page) return this.onFirst(run)
-    const { shards, values, context, asText } = run
-    const parts = (
-      await context.access.query(arms(plan.arm, run, { limit: page.end, order: [], isMerged: false }))
-    ).flat()
-    const value = (array: (index: number) => unknown) => (number: number) =>
-      number < plan.firstArray ? values[number - 1] : array(number - plan.firstArray)
-    const all = plan.final.parameters.map(value((index) => parts.map((row) => row[`c${index}`])))
-    if (!asText) return { rows: await this.askShard(shards[0], plan.final.text, all, context), columns: [] }
-    const none = plan.final.parameters.map(value(() => []))
-    const typed: Template = { text: plan.final.text, parameters: none.map((_, index) => index + 1) }
-    const types = await this.describe(typed, plan.outputs.length, { shard: shards[0], values: none, context })
-    const rows = await this.askShard(shards[0], textsOf(plan.final.text, types), all, context)
-    return { rows, columns: columnsOf(plan.outputs, types) }
-  }
-
-  /** A page that PostgreSQL refuses before it reads a row: it says what is wrong with it, whatever the rows. */
-  private async onFirst({ statement, shards, parameters, context }: ShardsRun): Promise<Answer> {
+  /** A page that PostgreSQL refuses before it reads a row: the first shard says what is wrong with it, whatever the rows. */
+  private refusedPage({ statement, shards: [shard], parameters }: ShardsRun): ReadPlan {
     const { limitCount, limitOffset } = selectOf(statement)
     const page = { ...(limitCount && { limitCount }), ...(limitOffset && { limitOffset }), limitOption }
     const targetList = [targetNode(integerConstant(1), 'one')]
     const template = templateOf({ SelectStmt: selectNode({ targetList, ...page }) })
-    const rows = await this.askShard(shards[0], template.text, pick(template.parameters, parameters), context)
-    return { rows, columns: [] }
-  }
-
-  private help(statements: readonly NodeStatement[], { shards, context }: ShardsRun) {
-    const { node = '', shards: names = [] } = statements[0] ?? {}
-    return {
-      ask: async (text: string, parameters: readonly unknown[]) => {
-        const [rows = []] = await context.access.query([{ node, shards: names, text, parameters }])
-        return rows
-      },
-      // Types and collations were asked for: only what rows bear witness of can differ.
-      termFor: async (term: MergeTerm, type: ValueType): Promise<MergeTerm> => {
-        const facts = await this.factsOf(shards, [type])
-        const { rankBy } = sortForm(type, facts, { name: term.name, details: { order: term.name } })
-        return { ...term, type, rankBy, merge: { ...term.merge, kind: 'ranked' } }
-      },
-      actualType: async () => undefined,
-    }
+    const text = bindShardNames(template.text, shard)
+    return route([{ node: shard.node, shards: [shard.name], text, parameters: pick(template.parameters, parameters) }])
   }
 
   /** UNION, INTERSECT, EXCEPT: each side is read on its own, and the home node puts them together. */
@@ -1112,12 +1064,6 @@ const isOfShards = ({ analysis, refused }: ReadStatement): boolean => analysis.u
 
 /** TypeORM's own name of a table, rather than the application's. */
 const isTemplated = ({ rangeVar }: TableUse): boolean => rangeVar.schemaname === placeholderSchema
-
-function onlyColumns(row: Row, names: readonly string[]): Row {
-  const result: Record<string, unknown> = {}
-  for (const name of names) result[name] = row[name]
-  return result
-}
 
 function selected(rows: readonly Row[]): QueryResult {
   const result = new QueryResult()

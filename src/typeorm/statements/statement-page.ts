@@ -1,8 +1,9 @@
 import type { Node, SelectStmt } from '@pgsql/types'
-import type { FinishPlan } from '../../planning/finish-plan'
-import { isPageNumber, limitNumber, pageNumber } from '../../planning/page-number'
+import type { FinishTemplate } from '../../planning/finish-template'
 import { withShippedRows } from '../../planning/shipped-rows'
 import { templateOf } from '../../planning/statement-template'
+import type { Page } from '../../query/page'
+import { isPageNumber, limitNumber, pageNumber } from '../../query/page-number'
 import { knownValue } from '../../routing/known-value'
 import { selectNode, targetNode, typeCast } from '../../sql/nodes'
 import { askHome, pick, type ShardsRun } from './statement-run'
@@ -13,15 +14,9 @@ interface WrittenPage {
   readonly offset: Node | undefined
 }
 
-/** The rows that a statement asks for. */
-export interface StatementPage {
-  readonly offset: number
-  readonly limit: number | undefined
-  readonly end: number | undefined
-}
-
 /** What each shard of a query that is finished elsewhere may be asked for. */
-export const armPageOf = ({ armPage }: FinishPlan): WrittenPage => armPage ?? { limit: undefined, offset: undefined }
+export const armPageOf = ({ armPage }: FinishTemplate): WrittenPage =>
+  armPage ?? { limit: undefined, offset: undefined }
 
 export const writtenPage = ({ limitCount, limitOffset }: SelectStmt): WrittenPage => ({
   limit: limitCount,
@@ -29,7 +24,7 @@ export const writtenPage = ({ limitCount, limitOffset }: SelectStmt): WrittenPag
 })
 
 /** LIMIT and OFFSET as numbers; undefined where PostgreSQL itself refuses one: below zero, or past its bigint. */
-export async function statementPage(written: WrittenPage, run: PageRun): Promise<StatementPage | undefined> {
+export async function statementPage(written: WrittenPage, run: PageRun): Promise<Page | undefined> {
   const rows = await numberOf(written.limit, run)
   const before = (await numberOf(written.offset, run)) ?? 0
   if (!isPageNumber(before) || !isPageNumber(rows ?? 0)) return undefined

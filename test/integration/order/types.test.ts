@@ -3,10 +3,10 @@ import { Client } from 'pg'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { NodePool } from '../../../src/endpoints/node-pool'
 import { mergeInOrder } from '../../../src/execution/merge-in-order'
-import type { MergeTerm } from '../../../src/execution/merge-term'
 import type { Row } from '../../../src/merging/row'
-import type { NodeSortFacts } from '../../../src/planning/node-sort-facts'
-import { type SortForm, sortForm, type ValueType } from '../../../src/planning/sort-form'
+import type { NodeSortFacts } from '../../../src/query/node-sort-facts'
+import type { OrderTerm } from '../../../src/query/order-term'
+import { type SortForm, sortForm, type ValueType } from '../../../src/query/sort-form'
 import { freshDatabases } from '../../support/fresh-databases'
 import { libcCollations } from '../../support/locales'
 import { collatedTypes, collatedValues, typedValues } from './typed-values'
@@ -87,23 +87,32 @@ describe('every type, merged of three sources, is in the order of one database',
     const form = sortForm(type, facts)
     const order = `${descending ? 'DESC' : 'ASC'} NULLS ${nullsFirst ? 'FIRST' : 'LAST'}`
     const { arms, expected } = await sources(type, form, values, order)
-    const term: MergeTerm = {
-      merge: { column: 'k', kind: form.kind, descending, nullsFirst },
-      rankBy: form.rankBy,
+    const term: OrderTerm = {
+      column: 'k',
+      nodeColumn: 'k',
+      kind: form.kind,
+      descending,
+      nullsFirst,
+      form,
       name: type.name,
+      details: {},
       type,
-      witness: form.witness && { column: 'w', of: form.witness.of },
+      witness: form.witness && 'w',
     }
-    const id: MergeTerm = {
-      merge: { column: 'id', kind: 'integer', descending: false, nullsFirst: false },
-      rankBy: 'v',
+    const id: OrderTerm = {
+      ...term,
+      column: 'id',
+      kind: 'integer',
+      descending: false,
+      nullsFirst: false,
+      form: { kind: 'integer', rankBy: 'v' },
       name: 'id',
       type: { name: 'integer', kind: 'base', collation: undefined },
       witness: undefined,
     }
-    const never = () => Promise.reject(new Error('The form was not right at once.'))
-    const help = { ask, termFor: never, actualType: never }
-    const merged = await mergeInOrder(arms, [term, id], { offset: 0, limit: undefined }, help)
+    const factsWith = () => Promise.reject(new Error('The form was not right at once.'))
+    const shard = { name: 'a', group: 'a', label: 'a', index: 0, node: 'n', layout: 'schema' } as const
+    const merged = await mergeInOrder(arms, [term, id], { offset: 0, limit: undefined }, { ask, shard, factsWith })
     expect(merged.map((row) => row['id'])).toEqual(expected)
   }
 

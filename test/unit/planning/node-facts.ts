@@ -1,4 +1,4 @@
-import type { CollationFacts, NodeSortFacts } from '../../../src/planning/node-sort-facts'
+import type { CollationFacts, NodeSortFacts } from '../../../src/query/node-sort-facts'
 
 export const collation = (more: Partial<CollationFacts> = {}): CollationFacts => ({
   provider: 'icu',

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { KeyRange, PivotTerm, PivotValue } from '../../../src/planning/key-range'
+import type { KeyRange, PivotValue } from '../../../src/planning/key-range'
 import {
   type PivotAnswer,
   type PivotOutcome,
@@ -8,6 +8,7 @@ import {
   type RangeCount,
   searchPivot,
 } from '../../../src/planning/pivot-search'
+import type { PivotTerm } from '../../../src/query/key-source'
 
 /** A row is the values of its order terms; texts of numbers, compared as numbers. */
 type Tuple = readonly PivotValue[]

@@ -1,0 +1,26 @@
+import type { Row } from '../merging/row'
+import { type Arm, armsOf } from '../query/arm-source'
+import { KeyList } from '../query/key-list'
+import type { LoadByKeyPlan } from './read-plan'
+import { rowsByArm } from './rows-by-arm'
+import { buildNodeStatements, type NodeStatement } from './scatter-statement'
+
+/** The statements that fetch the rows of some keys: one a node, of the shards that have any of them. */
+export function loadStatements({ arms }: LoadByKeyPlan, keys: readonly Row[]): readonly NodeStatement[] {
+  const byArm = rowsByArm(keys)
+  const loaded = armsOf(arms, byArm.keys()).map((arm): Arm => {
+    const own = byArm.get(arm.shard.index) ?? []
+    const parameters = arm.parameters.map((value) =>
+      value instanceof KeyList ? own.map((row) => row[`__p${value.column}`]) : value,
+    )
+    return { ...arm, parameters }
+  })
+  return buildNodeStatements(loaded, { order: [], limit: undefined, sharedParameters: false })
+}
+
+/** What tells a row: its shard and its primary key. */
+export function identityOf(row: Row): string {
+  const parts: unknown[] = [row['__arm']]
+  for (let index = 0; row[`__p${index}`] !== undefined; index++) parts.push(row[`__p${index}`])
+  return JSON.stringify(parts)
+}

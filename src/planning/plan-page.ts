@@ -1,0 +1,186 @@
+import { mapArms } from '../query/arm-source'
+import type { KeySource } from '../query/key-source'
+import { armOrder } from '../query/order-term'
+import type { Page } from '../query/page'
+import type { PageQuery, SortedArms } from '../query/page-query'
+import type { Shard } from '../topology/shard'
+import { checkDepth } from './check-depth'
+import { mergedKeys } from './key-statements'
+import {
+  choosePageStrategy,
+  keysFirstOffset,
+  maxPivotRounds,
+  maxVisitWidth,
+  type PageStrategyChoice,
+  pivotOffset,
+  pivotReach,
+} from './page-strategy'
+import {
+  type AppendPlan,
+  deferred,
+  type EntitiesPlan,
+  type LoadByKeyPlan,
+  type MergePlan,
+  type ReadPlan,
+  route,
+  type SharesPlan,
+} from './read-plan'
+import { routeArms, skipsByItself } from './scatter-statement'
+import { shareOf } from './share-of-page'
+
+/** Pages that end further down are sorted by the databases in whole: their shares are most of the page anyway. */
+export const deepestShares = 1_000
+
+/**
+ * Plans a page of entities over several shards: chooses the strategy, and makes the plan of it. The plan depends on the query
+ * alone; the same query is always answered by the same statements.
+ *
+ * @throws ShardedError PAGE_TOO_DEEP
+ */
+export function planPage(query: PageQuery): EntitiesPlan {
+  const { page, arms } = query
+  const keys = page.offset >= pivotOffset ? arms.keys() : undefined
+  const isOrdered = query.isOrdered
+  const choice = choosePageStrategy({
+    statements: new Set(query.shards.map((shard) => shard.node)).size,
+    offset: page.offset,
+    limit: page.limit,
+    isOrdered,
+    shardOrder: page.limit ? query.shardOrder?.reason : undefined,
+    notCountable: whyNotCountable(keys),
+    hasKeysOnly: query.givesKeys,
+  })
+  return Object.freeze({
+    kind: 'entities',
+    entity: query.entity,
+    page: choice,
+    source: planRows(query, choice),
+    load: query.givesKeys ? 'by-key' : 'rows',
+  })
+}
+
+const whyNotCountable = (keys: KeySource | string | undefined): string | undefined =>
+  typeof keys === 'string' ? keys : keys?.notCountable
+
+function planRows(query: PageQuery, { strategy }: PageStrategyChoice): ReadPlan {
+  switch (strategy) {
+    case 'ordered-shards':
+      return planVisit(query)
+    case 'pivot-counting':
+      return planSeek(query)
+    case 'keys-first':
+      return loaded(query, planKeys(query))
+    default:
+      return planShares(query) ?? planMerge(query)
+  }
+}
+
+function planVisit({ arms, page, shards: route, shardOrder }: PageQuery): ReadPlan {
+  const { offset, limit = 0 } = page
+  const { source, order } = arms.sorted()
+  const shards = shardOrder?.shards ?? route.map((shard) => shard.index)
+  return Object.freeze({
+    kind: 'visit',
+    rows: source,
+    counted: offset > keysFirstOffset ? arms.counted() : undefined,
+    visit: { shards, offset, limit, reach: keysFirstOffset, maxWidth: maxVisitWidth },
+    key: order[0],
+    offset,
+    limit,
+  })
+}
+
+function planSeek(query: PageQuery): ReadPlan {
+  const { arms, page, shards } = query
+  const keys = arms.keys()
+  if (typeof keys === 'string') throw new RangeError(keys)
+  const { offset, limit = 0 } = page
+  const plan: ReadPlan = Object.freeze({
+    kind: 'seek',
+    keys,
+    search: {
+      offset,
+      shards: shards.map((shard) => shard.index),
+      terms: keys.columns,
+      reach: pivotReach(offset),
+      maxRounds: maxPivotRounds,
+    },
+    offset,
+    limit,
+    shard: firstOf(shards),
+    otherwise: deferred(() => planKeys(query)),
+  })
+  return query.givesKeys ? plan : loaded(query, plan)
+}
+
+/** The keys of every node up to the end of the page, merged. @throws ShardedError PAGE_TOO_DEEP */
+function planKeys(query: PageQuery): ReadPlan {
+  const { arms, page, shards } = query
+  const keys = arms.keys()
+  if (typeof keys === 'string') throw new RangeError(keys)
+  const { offset, limit = 0 } = page
+  const plan = mergedKeys(keys, undefined, { offset, limit, shard: firstOf(shards) })
+  checkPageDepth(query, plan.source.statements.length)
+  return plan
+}
+
+const loaded = ({ arms }: PageQuery, keys: ReadPlan): LoadByKeyPlan =>
+  Object.freeze({ kind: 'load-by-key', keys, arms: arms.loaded() })
+
+/** Merges rows that the nodes sort in whole. @throws ShardedError PAGE_TOO_DEEP */
+function planMerge(query: PageQuery): ReadPlan {
+  const plan = planSorted(query.arms.sorted(), query.page, query.shards)
+  if (plan.offset > 0) checkPageDepth(query, plan.source.statements.length)
+  return plan
+}
+
+/** The rows of a page that every node sorts in whole: one statement a node, merged; or appended, where there is no order. */
+export function planSorted(
+  arms: SortedArms,
+  { offset, limit, end }: Page,
+  shards: readonly Shard[],
+): MergePlan | AppendPlan {
+  const { order } = arms
+  const statements = routeArms(limited(arms, end), { order: order.map(armOrder), limit: end, offset })
+  const cut = { source: route(statements), offset: skipsByItself(statements) ? 0 : offset, limit }
+  return order.length === 0
+    ? Object.freeze({ kind: 'append', ...cut })
+    : Object.freeze({ kind: 'merge', ...cut, order, shard: firstOf(shards) })
+}
+
+/** undefined where each node is to sort its rows in whole. */
+function planShares(query: PageQuery): SharesPlan | undefined {
+  const { page, shards, arms, isOrdered, givesKeys } = query
+  const { end, limit } = page
+  if (!isOrdered || givesKeys || limit === undefined || end === undefined || end < 1 || end > deepestShares)
+    return undefined
+  // What a node skips by itself it has to have sorted in whole.
+  if (page.offset > 0 && new Set(shards.map((shard) => shard.node)).size === 1) return undefined
+  const shared = arms.shares()
+  if (!shared) return undefined
+  const asked = shareOf(end, shards)
+  const order = shared.order.filter(({ isTiebreak }) => !isTiebreak)
+  const statements = routeArms(limited(shared, asked), { order: order.map(armOrder), limit: asked })
+  if (page.offset > 0) checkPageDepth(query, statements.length)
+  return Object.freeze({
+    kind: 'shares',
+    source: route(statements),
+    order: shared.order,
+    asked,
+    offset: page.offset,
+    limit,
+    otherwise: deferred(() => planMerge(query)),
+  })
+}
+
+const limited = ({ source }: SortedArms, limit: number | undefined) =>
+  limit === undefined ? source : mapArms(source, ({ text }) => ({ text: `${text} LIMIT ${limit}` }))
+
+const firstOf = ([first]: readonly Shard[]): Shard => {
+  if (!first) throw new RangeError('A read has at least one shard.')
+  return first
+}
+
+function checkPageDepth({ entity, page: { offset, limit }, rowBudget }: PageQuery, statements: number): void {
+  checkDepth({ entity, offset, limit, statements, rowBudget })
+}

@@ -1,0 +1,107 @@
+import 'reflect-metadata'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import * as typeorm from 'typeorm'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { ShardedError } from '../../src/errors/sharded-error'
+import { loadHash } from '../../src/functions/hash-slot'
+import { planPage } from '../../src/planning/plan-page'
+import { routePredicate } from '../../src/routing/route'
+import { findPredicate } from '../../src/typeorm/find/find-predicate'
+import { findQuery } from '../../src/typeorm/reads/find-query'
+import type { FindOptions } from '../../src/typeorm/reads/find-scope'
+import { specEntities } from './support/entities'
+import { type OfflineWorld, offlineWorld } from './support/offline-world'
+import { printPlan } from './support/print-plan'
+
+/** One find, and all of its plan. `UPDATE_SPECS=1` writes the plans anew: read the difference before you keep it. */
+interface Case {
+  readonly entity: string
+  readonly find: Readonly<Record<string, unknown>>
+  readonly rowBudget?: number
+  readonly expect?: unknown
+}
+
+/** `{ "In": [[1, 2]] }` is `In([1, 2])`: find operators by their names. */
+const operators: Readonly<Record<string, (...args: never[]) => unknown>> = {
+  ...Object.fromEntries(
+    [
+      'In',
+      'Not',
+      'LessThan',
+      'MoreThan',
+      'LessThanOrEqual',
+      'MoreThanOrEqual',
+      'Between',
+      'Like',
+      'ILike',
+      'IsNull',
+      'Equal',
+      'Any',
+      'Or',
+      'And',
+      'Raw',
+    ].map((name) => [name, Reflect.get(typeorm, name) as (...args: never[]) => unknown]),
+  ),
+  Date: (text: never) => new Date(text),
+}
+
+function decoded(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(decoded)
+  if (value === null || typeof value !== 'object') return value
+  const [[name = '', args] = [], another] = Object.entries(value)
+  const operator = another ? undefined : operators[name]
+  if (operator) return operator(...((args as unknown[]).map(decoded) as never[]))
+  return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, decoded(one)]))
+}
+
+function planned(world: OfflineWorld, { entity, find, rowBudget = 100_000 }: Case): unknown {
+  const binding = world.bindingOf(specEntities.find(({ name }) => name === entity))
+  if (!binding) throw new RangeError(`There is no entity ${entity}.`)
+  const options = decoded(find) as FindOptions
+  try {
+    const predicate = findPredicate(binding, options.where, world.bindingOf)
+    const { shards, reason } = routePredicate(binding.entity, predicate, binding.shards.length)
+    const names = shards.map((index) => binding.shards[index]?.name)
+    const route = { shards: names.length === binding.shards.length ? 'all' : names, reason }
+    if (shards.length === 1) return { route }
+    const { page, load, source } = planPage(findQuery(world.scope(binding, shards), options, rowBudget))
+    return { route, strategy: page.strategy, why: page.reason, load, plan: printPlan(source) }
+  } catch (error) {
+    if (!(error instanceof ShardedError)) throw error
+    return { error: error.code, message: error.message }
+  }
+}
+
+/** What is asked in one line, and its plan below. */
+const writtenCase = ({ expect: plan, ...asked }: Case): string =>
+  `${JSON.stringify(asked).slice(0, -1)}, "expect": ${JSON.stringify(plan, null, 1)}}`
+
+const folder = join(__dirname, 'planning')
+const files = readdirSync(folder).filter((name) => name.endsWith('.json'))
+const isUpdate = process.env['UPDATE_SPECS'] === '1'
+
+let world: OfflineWorld
+beforeAll(async () => {
+  await loadHash()
+  world = await offlineWorld(specEntities)
+})
+
+it('has cases', () => expect(files).not.toEqual([]))
+
+describe.each(files)('plans as specified: %s', (file) => {
+  const path = join(folder, file)
+  const cases: readonly Case[] = JSON.parse(readFileSync(path, 'utf8'))
+
+  it.runIf(isUpdate)('are written anew', () => {
+    const written = cases.map((one) => writtenCase({ ...one, expect: planned(world, one) }))
+    writeFileSync(path, `[\n${written.join(',\n')}\n]\n`)
+  })
+
+  it.skipIf(isUpdate).each(cases.map((one) => [`${one.entity} ${JSON.stringify(one.find)}`, one] as const))(
+    '%s',
+    (_, one) => {
+      expect(JSON.parse(JSON.stringify(planned(world, one)))).toEqual(one.expect)
+    },
+  )
+})
