@@ -13,7 +13,7 @@ import type { FreshDatabases } from '../support/fresh-databases'
 class Row {
   @ShardKey() @PrimaryColumn('int') id!: number
   @Column('int', { nullable: true }) rank!: number | null
-  @Column('text', { collation: 'C' }) code!: string
+  @Column({ type: 'text', collation: 'C' }) code!: string
   @Column('text') name!: string
   @Column('jsonb') extra!: object
 }

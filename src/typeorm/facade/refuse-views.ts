@@ -14,7 +14,7 @@ export async function refuseViews(
 ): Promise<void> {
   for (const { name, expression } of views) {
     const text = typeof expression === 'function' ? expression(dataSource).getQuery() : expression
-    const read = text !== undefined && engine.mentions(text) ? await engine.understand(text) : undefined
+    const read = text !== undefined && engine.reader.mentions(text) ? await engine.understand(text) : undefined
     if (!read) continue
     const tables = [...new Set(read.analysis.uses.map(({ table }) => table.name))]
     refusals.attempt(() => {

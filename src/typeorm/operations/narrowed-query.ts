@@ -56,7 +56,7 @@ async function hintedQuery<T>(
   if (!hint || hint.kind === 'across' || isNamed)
     return dataSource.query(query, parameters as never, narrow(runner, { isExplicit: hint?.kind === 'across' }))
   const { engine } = dataSource
-  const read = engine.mentions(query) ? await engine.understand(query) : undefined
+  const read = engine.reader.mentions(query) ? await engine.understand(query) : undefined
   if (read && read.analysis.uses.length > 0) {
     const {
       text,

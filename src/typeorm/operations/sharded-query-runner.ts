@@ -194,8 +194,8 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
     const engine = this.engine()
     // A transaction on one node has that node's time anyway.
     if (this.opened.length < 2 && this.firstNode === statement.node) return undefined
-    return engine?.mayTellTime(statement.text)
-      ? engine.withTransactionTime(statement, this.statementContext())
+    return engine?.carried.mayTellTime(statement.text)
+      ? engine.carried.withTransactionTime(statement, this.statementContext())
       : undefined
   }
 
@@ -235,7 +235,7 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
 
   private answer(query: string, parameters?: unknown[], useStructuredResult?: boolean): Promise<never> {
     const engine = this.engine()
-    return engine?.mentions(query, Array.isArray(parameters) ? parameters : [])
+    return engine?.reader.mentions(query, Array.isArray(parameters) ? parameters : [])
       ? this.overShards(engine, query, parameters, useStructuredResult)
       : this.atHomeInTime(query, parameters, useStructuredResult)
   }
@@ -257,7 +257,7 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
     if (!parts) return undefined
     if (this.isReleased) throw new QueryRunnerAlreadyReleasedError()
     if (parameters && !Array.isArray(parameters)) throw new NamedPlaceholdersNotSupportedError()
-    const catalog = this.engine()?.catalog
+    const catalog = this.engine()?.reader.catalog
     refuseOverShards(parts, catalog)
     const [part, another] = parts
     if (part && !another) return this.control.run({ ...part, text: query }, parameters ?? [])
@@ -280,7 +280,7 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
     const home = names.filter((name) => !this.shardTable(name))
     const tables = tableNames && home.length === 0 ? [] : await super.loadTables(tableNames && home)
     const { access } = this.statementContext()
-    const catalog = this.engine()?.catalog
+    const catalog = this.engine()?.reader.catalog
     for (const sharded of names.flatMap((name) => this.shardTable(name) ?? [])) {
       const isOfGroup = (name: string) => catalog?.table(undefined, name)?.group === sharded.table.group
       const { searchSchema: schema } = this.runtime().pool(this.runtime().map.home).facts
@@ -292,7 +292,7 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
 
   private shardTable(tableOrName: Table | string) {
     const { schema, tableName } = this.driver.parseTableName(tableOrName)
-    const table = this.engine()?.catalog.table(schema, tableName)
+    const table = this.engine()?.reader.catalog.table(schema, tableName)
     return table && { table, shards: this.runtime().map.groups.get(table.group) ?? [] }
   }
 
@@ -341,7 +341,7 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
   /** How a query over shards would be answered. @throws ShardedError NOT_SHARDED, and what `query` refuses */
   async explain(query: string, parameters: readonly unknown[] = []): Promise<Explanation> {
     const engine = this.engine()
-    if (!engine?.mentions(query)) throw new ShardedError('NOT_SHARDED', 'The query names no sharded table.', {})
+    if (!engine?.reader.mentions(query)) throw new ShardedError('NOT_SHARDED', 'The query names no sharded table.', {})
     return engine.explain(query, parameters, this.statementContext())
   }
 
@@ -430,7 +430,7 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
     if (!changesSchema.test(query)) return sent
     // The transaction that it stands in is to see it at once.
     return sent.then((result) => {
-      this.engine()?.schemaChanged()
+      this.engine()?.reader.schemaChanged()
       return result
     })
   }
@@ -473,7 +473,7 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
       if (what)
         throw refuseSession(`A stream of ${what.text.slice(0, 50)}`, 'statements about the session are sent by query()')
     }
-    if (!engine?.mentions(query)) {
+    if (!engine?.reader.mentions(query)) {
       if (this.operationLimits)
         throw new ShardedError('LIMITS_UNSUPPORTED', 'withLimits does not reach a stream of unsharded tables.', {})
       if (this.isInTransaction) await this.openNode(this.runtime().map.home)

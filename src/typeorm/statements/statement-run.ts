@@ -3,7 +3,7 @@ import type { EntityManager } from 'typeorm'
 import type { QueryResult } from 'typeorm/query-runner/QueryResult'
 import { ShardedError } from '../../errors/sharded-error'
 import type { Row } from '../../merging/row'
-import { placeholderSchema, tableOn } from '../../planning/bind-shard-names'
+import { bindShardNames, placeholderSchema, tableOn } from '../../planning/bind-shard-names'
 import type { ShippedRows } from '../../planning/shipped-rows'
 import type { SplitLists } from '../../planning/split-lists'
 import { localise, type NamedTable, templateOf, templateText } from '../../planning/statement-template'
@@ -174,6 +174,19 @@ export async function queryOn(
   } finally {
     await runner.release()
   }
+}
+
+/** Asks the node of a shard. @param text with the placeholder schema */
+export async function askShard(
+  shard: Shard,
+  text: string,
+  parameters: readonly unknown[],
+  { access }: StatementContext,
+): Promise<readonly Row[]> {
+  const [rows = []] = await access.query([
+    { node: shard.node, shards: [shard.name], text: bindShardNames(text, shard), parameters },
+  ])
+  return rows
 }
 
 /** Asks the home node. */

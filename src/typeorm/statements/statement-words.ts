@@ -17,7 +17,7 @@ export class StatementWords implements OwnWords {
 
   async textOn({ shard, text, parameters }: ShardStatement): Promise<string | undefined> {
     const engine = this.engine()
-    const read = engine.mentions(text) ? await engine.understand(text) : undefined
+    const read = engine.reader.mentions(text) ? await engine.understand(text) : undefined
     if (!read) return text
     if (read.refused?.isChange)
       throw new ShardedError('STATEMENT_UNSUPPORTED', read.refused.text, {
@@ -28,7 +28,7 @@ export class StatementWords implements OwnWords {
     const { uses } = read.analysis
     // A table of no entity may be one that the application keeps on every node.
     const homeTables = read.analysis.homeTables.filter(
-      ({ schemaname, relname = '' }) => engine.catalog.homeColumns(schemaname, relname) !== undefined,
+      ({ schemaname, relname = '' }) => engine.reader.catalog.homeColumns(schemaname, relname) !== undefined,
     )
     const isOwn = uses.map(({ rangeVar }) => rangeVar.schemaname !== placeholderSchema)
     if (!isOwn.includes(true) && homeTables.length === 0) return text
@@ -38,7 +38,7 @@ export class StatementWords implements OwnWords {
         { shard, text, parameters },
       )
     const known = { ...read, analysis: { ...read.analysis, homeTables } }
-    const place = engine.placeOf(known, parameters, { own: shard })
+    const place = engine.places.placeOf(known, parameters, { own: shard })
     return place?.shards.get(shard.group) === shard ? wholeText(read, place) : undefined
   }
 

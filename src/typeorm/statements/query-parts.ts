@@ -1,0 +1,265 @@
+import type { RangeVar, SelectStmt } from '@pgsql/types'
+import { ShardedError } from '../../errors/sharded-error'
+import { placeholderSchema } from '../../planning/bind-shard-names'
+import { detachedSelect } from '../../planning/detached-select'
+import { outputNames, withBases } from '../../planning/output-columns'
+import { replacementOf } from '../../planning/replace-detached'
+import { expandedTargets } from '../../planning/rows-template'
+import { type Answer, shipAnswer, tableNamed } from '../../planning/ship-answer'
+import { type ShippedColumn, type ShippedRows, withShippedRows } from '../../planning/shipped-rows'
+import { shippedSide } from '../../planning/shipped-side'
+import { localise, type Template, templateOf } from '../../planning/statement-template'
+import { columnsOf, textsOf } from '../../planning/text-query'
+import type { StatementAnalysis } from '../../routing/statement-analysis'
+import { hasVolatile } from '../../routing/volatile-calls'
+import { hasStar } from '../../sql/is-star'
+import { columnNode, integerConstant, selectNode, targetNode } from '../../sql/nodes'
+import { leftmost, selectOf, targetTable } from '../../sql/statement-parts'
+import { someNode, type TreeObject, treeText } from '../../sql/tree'
+import { withCtes } from '../../sql/with-ctes'
+import type { Shard } from '../../topology/shard'
+import type { ShardRuntime } from '../runners/shard-runtime'
+import type { ColumnTypes } from './column-types'
+import { tablesByPlace } from './held-columns'
+import { refuseEarlyLocks } from './refuse-locks'
+import type { StatementPlaces } from './statement-places'
+import type { StatementReader } from './statement-reader'
+import {
+  askHome,
+  askShard,
+  type Place,
+  pick,
+  type ReadStatement,
+  type Run,
+  refuseFarSequence,
+  type StatementContext,
+  type Substitutes,
+  wholeText,
+} from './statement-run'
+
+const limitOption = 'LIMIT_OPTION_COUNT' as const
+
+interface Given {
+  readonly runtime: ShardRuntime
+  readonly reader: StatementReader
+  readonly places: StatementPlaces
+  readonly types: ColumnTypes
+  /** Answers a query over shards. */
+  readonly select: (run: Run) => Promise<Answer>
+}
+
+/** The parts of a statement that run by themselves: subqueries, sides of set operations, rows of unsharded tables. */
+export class QueryParts {
+  constructor(private readonly given: Given) {}
+
+  /** UNION, INTERSECT, EXCEPT: each side is read on its own, and the home node puts them together. */
+  async setOperation(run: Run, whole: SelectStmt): Promise<Answer> {
+    const { parameters, context, asText } = run
+    const shipped: ShippedRows[] = []
+    const values = [...parameters]
+    const { withClause } = whole
+    if (hasVolatile(withClause, this.given.reader.functions))
+      throw new ShardedError(
+        'STATEMENT_UNSUPPORTED',
+        'A WITH that calls a volatile function is read by both sides of a set operation, which run apart.',
+        {},
+      )
+    const sides: (readonly ShippedColumn[])[] = []
+    const side = async (select: SelectStmt | undefined): Promise<SelectStmt> => {
+      if (!select) throw new RangeError('A set operation has two sides.')
+      const isSideOfMore =
+        select.larg && !select.limitCount && !select.limitOffset && !select.sortClause && !select.withClause
+      if (isSideOfMore) return { ...select, larg: await side(select.larg), rarg: await side(select.rarg) }
+      const { rows, columns } = await this.asTexts(withClause ? withCtes(select, withClause) : select, run)
+      sides.push(columns)
+      const numbered = columns.map((column, index) => ({ ...column, name: `c${index}` }))
+      return shippedSide(shipAnswer(shipped, values, { rows, columns: numbered }), select, columns)
+    }
+    const { withClause: _with, limitCount, limitOffset, ...rest } = whole
+    const page = { ...(limitCount && { limitCount }), ...(limitOffset && { limitOffset }) }
+    const asked = run.analysis.detached.filter(({ node }) => someNode(page, (object) => object === node))
+    const replacements = await this.readDetached(asked, run, { shipped, values })
+    const outer: SelectStmt = {
+      ...rest,
+      ...localise(page, [], replacements),
+      larg: await side(whole.larg),
+      rarg: await side(whole.rarg),
+    }
+    const answer = await this.atHome(withShippedRows(templateOf({ SelectStmt: outer }), shipped), {
+      names: sides[0]?.map(({ name }) => name) ?? [],
+      values,
+      asText,
+      context,
+      shard: this.given.places.shardAtHome(run.analysis),
+      byPlace: [],
+    })
+    // An enum is found again by the column that it was on any side: all have one type.
+    const baseAt = (index: number) => sides.map((one) => one[index]?.base).find((base) => base !== undefined)
+    return { ...answer, columns: answer.columns.map((column, index) => ({ ...column, base: baseAt(index) })) }
+  }
+
+  /** Runs a query without sharded tables on the home node. */
+  async atHome(
+    template: Template,
+    {
+      names,
+      values,
+      asText,
+      context,
+      shard,
+      byPlace,
+    }: {
+      readonly names: readonly string[]
+      readonly values: readonly unknown[]
+      readonly asText: boolean
+      readonly context: StatementContext
+      /** Where it runs instead, if it needs the types of a shard. */
+      readonly shard: Shard | undefined
+      readonly byPlace: readonly RangeVar[]
+    },
+  ): Promise<Answer> {
+    const needsTypes = template.text.includes(`"${placeholderSchema}"`)
+    if (needsTypes && !shard)
+      throw new ShardedError(
+        'STATEMENT_UNSUPPORTED',
+        'An unsharded table stands beside a value of a type (an enum) that only shards have, and its node has no shard. Cast the value to text.',
+        {},
+      )
+    const on = needsTypes ? shard : undefined
+    const parameters = pick(template.parameters, values)
+    const ask = (text: string) => (on ? askShard(on, text, parameters, context) : askHome(text, parameters, context))
+    if (!asText) return { rows: await ask(template.text), columns: [] }
+    const types = await this.given.types.describe(template, names.length, { shard: on, values, context })
+    const tables = this.given.reader.heldTables({ byPlace }, undefined)
+    return { rows: await ask(textsOf(template.text, types, tables)), columns: columnsOf(names, types) }
+  }
+
+  /** Runs what is detached, so that its rows can stand in its place. */
+  async substitute(run: Omit<Run, 'asText'>): Promise<Substitutes> {
+    const { analysis, statement, parameters } = run
+    const shipped: ShippedRows[] = []
+    const values = [...parameters]
+    if (!('SelectStmt' in statement) && !run.context.access.transaction) refuseEarlyLocks(analysis)
+    const replacements = await this.readDetached(analysis.detached, run, { shipped, values })
+    if (!analysis.main) return { shipped, values, replacements }
+    for (const rangeVar of analysis.homeTables) {
+      if (rangeVar === targetTable(statement)) continue
+      const cte = shipAnswer(shipped, values, await this.homeRows(rangeVar, run))
+      const alias = rangeVar.alias ?? { aliasname: rangeVar.relname ?? '' }
+      replacements.set(rangeVar, () => ({ RangeVar: { ...tableNamed(cte), alias } }))
+    }
+    return { shipped, values, replacements }
+  }
+
+  /**
+   * Runs detached parts, those that say the same once: a term of GROUP BY is then still that of the output.
+   *
+   * @returns what stands in their places, over the rows that are noted in `shipped` and `values`
+   */
+  private async readDetached(
+    parts: StatementAnalysis['detached'],
+    run: Omit<Run, 'asText'>,
+    { shipped, values }: { readonly shipped: ShippedRows[]; readonly values: unknown[] },
+  ): Promise<Map<unknown, (wrapper: TreeObject) => unknown>> {
+    const replacements = new Map<unknown, (wrapper: TreeObject) => unknown>()
+    const known = new Map<string, unknown>()
+    for (const part of parts) {
+      if (replacements.has(part.node)) continue
+      const select = detachedSelect(part)
+      const isShared = !part.carried && !hasVolatile(select, this.given.reader.functions)
+      const text = isShared ? `${part.kind} ${treeText(select)}` : undefined
+      const replaced =
+        (text !== undefined && known.get(text)) ||
+        replacementOf(part, await this.asTexts(select, run), (own) => shipAnswer(shipped, values, own))
+      if (text !== undefined) known.set(text, replaced)
+      replacements.set(part.node, () => replaced)
+    }
+    return replacements
+  }
+
+  /** The rows of an unsharded table, for shards that do not have it. */
+  private async homeRows(rangeVar: RangeVar, run: Omit<Run, 'asText'>): Promise<Answer> {
+    const { schemaname, relname = '' } = rangeVar
+    const columns = this.given.reader.columns.homeColumns(schemaname, relname)
+    if (!columns)
+      throw new ShardedError(
+        'JOIN_NOT_LOCAL',
+        `The table ${relname} is of no entity, so that its columns are not known.`,
+        {
+          details: { table: relname },
+        },
+      )
+    const { alias: _alias, ...table } = rangeVar
+    const targetList = columns.map((name) => targetNode(columnNode(name), name))
+    const { rowBudget } = run.context.access.limits
+    // One more tells that there are too many. What no integer of SQL can count is no bound.
+    const page = rowBudget < 2 ** 31 - 1 && {
+      limitCount: integerConstant(rowBudget + 1),
+      limitOption,
+    }
+    const answer = await this.asTexts(selectNode({ targetList, fromClause: [{ RangeVar: table }], ...page }), run, [
+      table,
+    ])
+    if (answer.rows.length > rowBudget)
+      throw new ShardedError(
+        'ROW_BUDGET_EXCEEDED',
+        `The table ${relname} gave more rows than rowBudget, ${rowBudget}.`,
+        {
+          details: { table: relname, rowBudget },
+        },
+      )
+    return answer
+  }
+
+  /** Runs a query for its rows as texts, with their names and types. */
+  private async asTexts(
+    written: SelectStmt,
+    { parameters, context: given }: Omit<Run, 'asText'>,
+    byPlace = tablesByPlace({ SelectStmt: written }),
+  ): Promise<Answer> {
+    const select = await this.withoutStar(written)
+    const template = templateOf({ SelectStmt: select })
+    const values = pick(template.parameters, parameters)
+    const numbered = values.map((_, index) => index + 1)
+    const understood = await this.given.reader.understand(template.text)
+    if (!understood) {
+      const { analysis } = await this.given.reader.analysed({ SelectStmt: select })
+      const names = outputNames(leftmost(select), analysis)
+      return this.atHome(
+        { text: template.text, parameters: numbered },
+        { names, values, asText: true, context: given, shard: undefined, byPlace },
+      )
+    }
+    // Where a `*` was written out, the names stand for it.
+    const read = { ...understood, byPlace }
+    const context = await this.given.places.lookedUp(read, values, given)
+    const place = this.given.places.onePlace(read, values, context)
+    const answer = place
+      ? await this.textsAt(place, read, values, context)
+      : await this.given.select({ ...read, parameters: values, context, asText: true })
+    return { rows: answer.rows, columns: withBases(answer.columns, leftmost(selectOf(read.statement)), read.analysis) }
+  }
+
+  /** The names that are noted of a `*` are those of the columns that are read, in their order. */
+  private async withoutStar(written: SelectStmt): Promise<SelectStmt> {
+    if (!hasStar(written)) return written
+    const { statement, analysis } = await this.given.reader.analysed({ SelectStmt: written })
+    const select = selectOf(statement)
+    return { ...select, targetList: expandedTargets(select, analysis.scope) }
+  }
+
+  private async textsAt(
+    place: Place,
+    read: ReadStatement,
+    values: readonly unknown[],
+    context: StatementContext,
+  ): Promise<Answer> {
+    refuseFarSequence(read.sequence.anywhere, [place.shard.node], this.given.runtime.map.home)
+    const names = outputNames(leftmost(selectOf(read.statement)), read.analysis)
+    const whole: Template = { text: wholeText(read, place), parameters: values.map((_, index) => index + 1) }
+    const types = await this.given.types.describe(whole, names.length, { shard: place.shard, values, context })
+    const tables = this.given.reader.heldTables(read, place.shard.group)
+    const rows = await askShard(place.shard, textsOf(whole.text, types, tables), values, context)
+    return { rows, columns: columnsOf(names, types) }
+  }
+}

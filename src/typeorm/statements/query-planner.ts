@@ -1,0 +1,187 @@
+import type { SelectStmt } from '@pgsql/types'
+import { LRUCache } from 'lru-cache'
+import { CachesOf } from '../../collections/caches-of'
+import { executeRead } from '../../execution/execute-read'
+import { bindShardNames } from '../../planning/bind-shard-names'
+import { draftFinish, type FinishTemplate, finishTemplate, refuseFinishedLock } from '../../planning/finish-template'
+import { outputNames } from '../../planning/output-columns'
+import { type ReadPlan, route } from '../../planning/read-plan'
+import { draftRows, type RowsTemplate, rowsTemplate } from '../../planning/rows-template'
+import type { Answer } from '../../planning/ship-answer'
+import { type ShippedRows, withShippedRows } from '../../planning/shipped-rows'
+import { splitLists } from '../../planning/split-lists'
+import { type Template, templateOf } from '../../planning/statement-template'
+import { hasSuspiciousOrder } from '../../planning/suspicious-order'
+import { columnsOf, textsOf } from '../../planning/text-query'
+import type { ValueType } from '../../query/sort-form'
+import { integerConstant, selectNode, targetNode } from '../../sql/nodes'
+import type { ParsedStatement } from '../../sql/parse-statement'
+import { selectOf } from '../../sql/statement-parts'
+import type { Shard } from '../../topology/shard'
+import { readHost } from '../reads/read-host'
+import type { ShardRuntime } from '../runners/shard-runtime'
+import type { ColumnTypes } from './column-types'
+import { QueryParts } from './query-parts'
+import { passesOver, refuseLockedPage } from './refuse-locks'
+import { finishPlan, rowsPlan } from './statement-arms'
+import { armPageOf, statementPage, writtenPage } from './statement-page'
+import type { StatementPlaces } from './statement-places'
+import type { StatementReader } from './statement-reader'
+import { localisedFor, pick, type Run, refuseProblems, type ShardsRun } from './statement-run'
+
+type QueryTemplate = RowsTemplate | FinishTemplate
+
+type Planned =
+  /** The plan gives the rows of the answer, and the columns what they are called. */
+  | { readonly plan: ReadPlan; readonly onShards: ShardsRun; readonly columns: Answer['columns'] }
+  | { readonly plan: undefined; readonly run: () => Promise<Answer> }
+const limitOption = 'LIMIT_OPTION_COUNT' as const
+/** Plans of one text: for each first shard, and each set of nodes, another one. They go with the text. */
+const maxPlansOfText = 64
+
+/** Plans queries over shards. */
+export class QueryPlanner {
+  private readonly plans = new CachesOf<ParsedStatement, Promise<QueryTemplate>>(
+    () => new LRUCache({ max: maxPlansOfText }),
+  )
+  readonly parts: QueryParts
+
+  constructor(
+    private readonly runtime: ShardRuntime,
+    private readonly reader: StatementReader,
+    private readonly places: StatementPlaces,
+    private readonly types: ColumnTypes,
+  ) {
+    this.parts = new QueryParts({ runtime, reader, places, types, select: (run) => this.select(run) })
+  }
+
+  async select(run: Run): Promise<Answer> {
+    const planned = await this.planned(run)
+    if (!planned.plan) return planned.run()
+    return { rows: await executeRead(planned.plan, readHost(run.context.access)), columns: planned.columns }
+  }
+
+  /** A query with its plan, ready to run; without a plan where no shard has a part in it but for its subqueries. */
+  async planned(run: Run): Promise<Planned> {
+    const { analysis, statement, asText, context } = run
+    const select = selectOf(statement)
+    if (select.larg) return { plan: undefined, run: () => this.parts.setOperation(run, select) }
+    refuseProblems(analysis)
+    const substitutes = await this.parts.substitute(run)
+    const { shipped } = substitutes
+    if (!analysis.main) {
+      const local = localisedFor(select, { analysis, group: undefined }, substitutes.replacements)
+      const names = outputNames(local, analysis)
+      const template = withShippedRows(templateOf({ SelectStmt: local }), shipped)
+      return {
+        plan: undefined,
+        run: () =>
+          this.parts.atHome(template, {
+            names,
+            values: substitutes.values,
+            asText,
+            context,
+            shard: this.places.shardAtHome(analysis),
+            byPlace: run.byPlace,
+          }),
+      }
+    }
+    const [first, ...others] = this.places.allowedShards(analysis.main, run, false)
+    if (!first) throw new RangeError('A statement has at least one shard.')
+    const { values, valuesOn, replacements, split } = splitLists(analysis.main, { ...run, ...substitutes })
+    const onShards: ShardsRun = { ...run, values, valuesOn, shipped, shards: [first, ...others] }
+    const local = () => localisedFor(select, { analysis, group: first.group }, replacements)
+    const make = () => this.plan(onShards, local(), shipped)
+    // A plan holds the names of the first shard's types, and how the nodes asked sort.
+    const nodes = [...new Set(onShards.shards.map(({ node }) => node))]
+    const key = JSON.stringify([
+      asText,
+      first.name,
+      nodes,
+      split,
+      this.reader.heldTables(run, first.group),
+      this.reader.version,
+    ])
+    const plan = shipped.length > 0 ? await make() : await this.remembered(run.parsed, key, make)
+    // After the plan: what PostgreSQL itself refuses is its to tell.
+    if (others.length > 0 && context.access.transaction && passesOver(select))
+      refuseLockedPage(await statementPage(writtenPage(local()), onShards))
+    return { onShards, ...(await this.readPlan(plan, onShards)) }
+  }
+
+  private async remembered(
+    parsed: ParsedStatement,
+    key: string,
+    make: () => Promise<QueryTemplate>,
+  ): Promise<QueryTemplate> {
+    const plans = this.plans.of(parsed)
+    const known = plans.get(key)
+    if (known) return known
+    const plan = make()
+    plans.set(key, plan)
+    plan.catch(() => plans.delete(key))
+    return plan
+  }
+
+  private async plan(run: ShardsRun, select: SelectStmt, shipped: readonly ShippedRows[]): Promise<QueryTemplate> {
+    const { analysis, shards, values, context, asText } = run
+    const { functions } = this.reader
+    const on = { shard: shards[0], values, context }
+    const tables = this.reader.heldTables(run, shards[0].group)
+    if (analysis.isGroupedLocally && select.limitOption !== 'LIMIT_OPTION_WITH_TIES') {
+      const draft = draftRows(select, analysis, functions)
+      // A mistake that the query made of it would hide is PostgreSQL's to tell.
+      if (hasSuspiciousOrder(select))
+        await this.types.describe(
+          withShippedRows(templateOf({ SelectStmt: select }), shipped),
+          draft.outputs.length,
+          on,
+        )
+      const template = withShippedRows(templateOf({ SelectStmt: draft.select }), shipped)
+      const types = await this.types.describe(template, draft.outputs.length + draft.sorts.length, on)
+      return rowsTemplate(draft, template, { types, facts: await this.factsOf(shards, types), asText, tables })
+    }
+    const draft = draftFinish(select, analysis.scope, functions)
+    // A mistake in the query is PostgreSQL's to tell, also where the halves of it would hide it.
+    await this.types.describe(withShippedRows(templateOf({ SelectStmt: select }), shipped), draft.outputs.length, on)
+    refuseFinishedLock(select)
+    const template = withShippedRows(templateOf({ SelectStmt: draft.inner }), shipped)
+    return finishTemplate(draft, template, await this.types.describe(template, draft.width, on), {
+      rowsOfParts: shipped,
+      tables,
+    })
+  }
+
+  private factsOf(shards: readonly Shard[], types: readonly ValueType[]) {
+    const collations = types.flatMap(({ collation }) => (collation === undefined ? [] : [collation]))
+    const nodes = [...new Set(shards.map((shard) => shard.node))]
+    return Promise.all(nodes.map((node) => this.runtime.pool(node).sortFactsWith(collations)))
+  }
+
+  /** The plan of a query with the values of one run, and what its columns are called. */
+  private async readPlan(
+    template: QueryTemplate,
+    run: ShardsRun,
+  ): Promise<{ readonly plan: ReadPlan; readonly columns: Answer['columns'] }> {
+    const page = await statementPage(template.kind === 'rows' ? template : armPageOf(template), run)
+    if (!page) return { plan: this.refusedPage(run), columns: [] }
+    if (template.kind === 'rows') return { plan: rowsPlan(template, run, page), columns: template.outputs }
+    const { final, outputs, firstArray } = template
+    if (!run.asText) return { plan: finishPlan(template, run, page, final.text), columns: [] }
+    const none = final.parameters.map((number) => (number < firstArray ? run.values[number - 1] : []))
+    const typed: Template = { text: final.text, parameters: none.map((_, index) => index + 1) }
+    const on = { shard: run.shards[0], values: none, context: run.context }
+    const types = await this.types.describe(typed, outputs.length, on)
+    return { plan: finishPlan(template, run, page, textsOf(final.text, types)), columns: columnsOf(outputs, types) }
+  }
+
+  /** A page that PostgreSQL refuses before it reads a row: the first shard says what is wrong with it, whatever the rows. */
+  private refusedPage({ statement, shards: [shard], parameters }: ShardsRun): ReadPlan {
+    const { limitCount, limitOffset } = selectOf(statement)
+    const page = { ...(limitCount && { limitCount }), ...(limitOffset && { limitOffset }), limitOption }
+    const targetList = [targetNode(integerConstant(1), 'one')]
+    const template = templateOf({ SelectStmt: selectNode({ targetList, ...page }) })
+    const text = bindShardNames(template.text, shard)
+    return route([{ node: shard.node, shards: [shard.name], text, parameters: pick(template.parameters, parameters) }])
+  }
+}

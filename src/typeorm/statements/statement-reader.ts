@@ -1,0 +1,211 @@
+import type { Node } from '@pgsql/types'
+import { ofText } from '../../collections/of-text'
+import { sqlState } from '../../endpoints/sql-state'
+import { ShardedError } from '../../errors/sharded-error'
+import { FunctionCatalog } from '../../execution/function-catalog'
+import { type HeldTable, isFailedCheck } from '../../planning/schema-check'
+import { carriedCalls } from '../../routing/carried-calls'
+import { catalogProblem, mayAskCatalog } from '../../routing/catalog-names'
+import { functionNames, noFunctions } from '../../routing/known-functions'
+import { analyseStatement, type StatementAnalysis } from '../../routing/statement-analysis'
+import type { TableCatalog } from '../../routing/table-catalog'
+import { sequenceCall } from '../../routing/volatile-calls'
+import { loadParser, type ParsedStatement, parseStatement } from '../../sql/parse-statement'
+import { parametersOf } from '../../sql/tree'
+import { withStarNames } from '../../sql/with-star-names'
+import type { ShardRuntime } from '../runners/shard-runtime'
+import type { ColumnTypes } from './column-types'
+import { HeldColumns, tablesByPlace } from './held-columns'
+import type { StatementPlaces } from './statement-places'
+import type { ReadStatement, StatementContext } from './statement-run'
+
+/**
+ * SQLSTATEs of a statement that is no longer right for its tables: an undefined column, function, table or type, another number of
+ * columns, types that do not go together. PostgreSQL tells them before it reads a row.
+ */
+const namesUnknown: ReadonlySet<string> = new Set(['42703', '42883', '42P01', '42704', '42601', '42804', '42846'])
+
+/** Types and plans are made anew after this: of a collation that was changed, no statement tells. */
+const maxTypesAgeMs = 600_000
+
+/**
+ * Reads statements, and remembers what was read of a text while what is known of functions, columns and types holds. Work with
+ * what is known goes through `asKnown`, which reads anew where tables were altered.
+ */
+export class StatementReader {
+  readonly functions: FunctionCatalog
+  readonly columns: HeldColumns
+  private readonly read = new WeakMap<ParsedStatement, { readonly read: ReadStatement; readonly version: number }>()
+  private readonly names: RegExp
+  private readonly hasName = ofText((text) => this.names.test(text))
+  private forgotten = 0
+  private forgottenAt = Date.now()
+
+  constructor(
+    runtime: ShardRuntime,
+    readonly catalog: TableCatalog,
+    private readonly places: StatementPlaces,
+    private readonly types: ColumnTypes,
+  ) {
+    this.functions = new FunctionCatalog(
+      new Map(homeFirst(runtime).map((node) => [node, runtime.pool(node).facts.version])),
+      async (node, text, values) => runtime.pool(node).background.query(text, values),
+    )
+    this.columns = new HeldColumns(catalog, runtime)
+    const names = [...catalog.names, ...catalog.types].map((name) => name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'))
+    this.names = new RegExp(`"__shard__"|(?<![\\p{L}\\p{N}_$])(?:${names.join('|')})(?![\\p{L}\\p{N}_$])`, 'iu')
+  }
+
+  /** False only for texts that certainly name no sharded table: they need not be parsed. */
+  mentions(text: string, parameters: readonly unknown[] = []): boolean {
+    if (this.catalog.names.length === 0) return false
+    const isName = (value: unknown) => typeof value === 'string' && this.names.test(value)
+    return this.hasName(text) || (mayAskCatalog(text) && parameters.some(isName))
+  }
+
+  /** Reads a text. @returns undefined where it is no SQL, or names no sharded table */
+  async understand(text: string): Promise<ReadStatement | undefined> {
+    await loadParser()
+    const parsed = parseStatement(text)
+    if (!parsed) return undefined
+    const byPlace = this.read.get(parsed)?.read.byPlace
+    if (byPlace) await this.columns.learn(byPlace)
+    const known = this.known(parsed)
+    if (known) return isOfShards(known) ? known : undefined
+    const [written, another] = parsed.statements
+    if (!written) return undefined
+    const { statement, analysis } = await this.analysed(written)
+    if (another) {
+      if (!parsed.statements.some((one) => analyseStatement(one, this.catalog, noFunctions).uses.length > 0))
+        return undefined
+      throw new ShardedError('STATEMENT_UNSUPPORTED', 'Several statements stand in one text.', {
+        details: { statement: text.slice(0, 500) },
+      })
+    }
+    const refused = catalogProblem(statement, this.catalog)
+    const read: ReadStatement = {
+      parsed,
+      statement,
+      analysis,
+      refused,
+      byPlace: tablesByPlace(statement),
+      parameterCount: parametersOf(statement).at(-1) ?? 0,
+      carried: carriedCalls(statement, this.functions, { parameters: [], tables: tablesOf(analysis) }),
+      sequence: {
+        anywhere: sequenceCall(statement, this.functions),
+        beside: sequenceCall(statement, this.functions, new Set<unknown>(analysis.detached.map(({ node }) => node))),
+      },
+    }
+    this.read.set(parsed, { read, version: this.version })
+    return isOfShards(read) ? read : undefined
+  }
+
+  /**
+   * Reads a statement with what is known of its functions and of the columns of its tables; its outputs say the names that they
+   * have from the `*` of a subquery.
+   */
+  async analysed(written: Node): Promise<Pick<ReadStatement, 'statement' | 'analysis'>> {
+    await this.functions.ofAny()
+    await this.functions.lookFor(functionNames(written))
+    await this.columns.learn(tablesByPlace(written))
+    const analysis = analyseStatement(written, this.columns, this.functions)
+    if (analysis.starNames.size === 0 || !('SelectStmt' in written)) return { statement: written, analysis }
+    const statement = withStarNames(written, (select) => analysis.starNames.get(select))
+    return { statement, analysis: analyseStatement(statement, this.columns, this.functions) }
+  }
+
+  /** Hears of functions from all nodes that a statement runs on. @returns false where the statement has to be read again */
+  async hearsAll(
+    { parsed, analysis }: ReadStatement,
+    parameters: readonly unknown[],
+    context: StatementContext,
+  ): Promise<boolean> {
+    const shards = analysis.clusters.flatMap((cluster) => this.places.shardsOf(cluster, parameters, context))
+    await this.functions.of([...new Set(shards.map(({ node }) => node))])
+    return this.known(parsed) !== undefined
+  }
+
+  /** What was read of a text, where nothing new was heard of functions and tables since. */
+  private known(parsed: ParsedStatement): ReadStatement | undefined {
+    const known = this.read.get(parsed)
+    return known?.version === this.version ? known.read : undefined
+  }
+
+  /** Grows when something new is known of functions or tables. */
+  get version(): number {
+    return this.functions.version + this.columns.version + this.forgotten
+  }
+
+  heldTables({ byPlace }: Pick<ReadStatement, 'byPlace'>, group: string | undefined): readonly HeldTable[] {
+    return byPlace.length === 0 ? [] : this.columns.of(byPlace, group)
+  }
+
+  /**
+   * Works with what is known of columns and types, and once more where that is outdated.
+   *
+   * @throws ShardedError PLAN_STALE in a transaction, and where the shards of a table differ
+   */
+  async asKnown<T>(text: string, given: StatementContext, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work()
+    } catch (error) {
+      await this.forgetOutdated(error, text, given)
+      return work().catch((again: unknown) => this.tellOutdated(again, text))
+    }
+  }
+
+  /**
+   * After the failure of a statement that was made of columns and types which are no longer those of its tables: all types and
+   * plans that are remembered may be so. A mistake of the statement's own forgets nothing.
+   *
+   * @throws ShardedError PLAN_STALE in a transaction, which the server has aborted; the error where it has another cause
+   */
+  private async forgetOutdated(error: unknown, text: string, { access }: StatementContext): Promise<void> {
+    const isRefusal = error instanceof ShardedError
+    if (isRefusal ? error.code !== 'STATEMENT_UNSUPPORTED' : !namesUnknown.has(sqlState(error) ?? '')) throw error
+    const parsed = parseStatement(text)
+    const read = parsed && this.read.get(parsed)?.read
+    const tables = read ? [...read.byPlace, ...read.analysis.homeTables] : []
+    const hasNews = await this.columns.refresh(tables).catch(() => false)
+    if (!hasNews && !isFailedCheck(error, text)) throw error
+    this.forget()
+    if (access.transaction && !isRefusal) throw planStale(text, error)
+  }
+
+  /** Where shards are altered one after the other, their tables differ for a while. */
+  tellOutdated(error: unknown, text: string): never {
+    throw isFailedCheck(error, text) ? planStale(text, error) : error
+  }
+
+  /** Tells that a table may have been altered: columns and types are asked for anew. */
+  schemaChanged(): void {
+    this.columns.doubt()
+    this.forget()
+  }
+
+  private forget(): void {
+    this.types.clear()
+    this.forgotten += 1
+    this.forgottenAt = Date.now()
+  }
+
+  /** Forgets types and plans that are old: of a collation that was changed, no statement tells. */
+  forgetOld(): void {
+    if (Date.now() - this.forgottenAt > maxTypesAgeMs) this.forget()
+  }
+}
+
+const homeFirst = ({ map, nodes }: ShardRuntime): readonly string[] => [
+  map.home,
+  ...nodes.filter((node) => node !== map.home),
+]
+
+const planStale = (text: string, cause: unknown): ShardedError =>
+  new ShardedError(
+    'PLAN_STALE',
+    `The tables of a statement are no longer what it was planned for, or not the same on all shards: ${String(cause)}.`,
+    { details: { statement: text.slice(0, 500) }, cause },
+  )
+const isOfShards = ({ analysis, refused }: ReadStatement): boolean => analysis.uses.length > 0 || refused !== undefined
+
+export const tablesOf = ({ uses }: StatementAnalysis) => [...new Set(uses.map(({ table }) => table))]
