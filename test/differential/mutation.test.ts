@@ -70,8 +70,8 @@ vi.mock('../../src/typeorm/runners/merge-results', async (load) => {
   }
 })
 
-vi.mock('../../src/merging/combine-aggregate', async (load) => {
-  const actual = await load<typeof import('../../src/merging/combine-aggregate')>()
+vi.mock('../../src/merging/combine-counts', async (load) => {
+  const actual = await load<typeof import('../../src/merging/combine-counts')>()
   return {
     ...actual,
     combineCounts: (...args: Parameters<typeof actual.combineCounts>) => {

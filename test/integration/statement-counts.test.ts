@@ -137,7 +137,6 @@ describe.each(['schema', 'table'] as const)('statements in the layout %s', (layo
     ['an ordered page', () => accounts().find({ order: { owner: 'DESC', balance: 'ASC' }, skip: 2, take: 4 })],
     ['count', () => accounts().count()],
     ['exists', () => accounts().existsBy({ owner: 'nobody' })],
-    ['sum', () => accounts().sum('balance')],
     ['minimum', () => accounts().minimum('balance')],
     ['findOne', () => accounts().findOneBy({ owner: 'c' })],
     ['find by a range', () => accounts().findBy({ balance: MoreThan(50) })],
@@ -145,6 +144,17 @@ describe.each(['schema', 'table'] as const)('statements in the layout %s', (layo
     await work()
     expect(perNode()).toEqual({ a: 1, b: 1 })
     expect(events.every(({ text }) => text.includes('UNION ALL'))).toBe(true)
+  })
+
+  it.each([
+    ['sum', () => accounts().sum('balance')],
+    ['average', () => accounts().average('balance')],
+  ] as const)('of %s over shards are one a node, and one that adds', async (_, work) => {
+    await work()
+    const [last, ...others] = [...events].reverse()
+    expect(others.map(({ node }) => node).sort()).toEqual(['a', 'b'])
+    expect(others.every(({ text }) => text.includes('UNION ALL'))).toBe(true)
+    expect(last?.text).toContain('unnest')
   })
 
   it('of an IN list go to the owners only, each with its own values', async () => {

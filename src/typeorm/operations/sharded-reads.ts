@@ -3,6 +3,7 @@ import { copyWith } from '../../collections/copy-with'
 import { ShardedError } from '../../errors/sharded-error'
 import { bindShardNames } from '../../planning/bind-shard-names'
 import { type Explanation, explain } from '../../planning/explanation'
+import type { AggregateFunction } from '../../planning/finish-aggregate'
 import type { Shard } from '../../topology/shard'
 import { numberKind } from '../binding/sort-column'
 import { checkRelations } from '../find/check-relations'
@@ -14,7 +15,6 @@ import { explainPage } from '../reads/explain-page'
 import { type PageWork, pageOfOne, pageOverShards } from '../reads/find-page'
 import type { ReadScope } from '../reads/find-query'
 import {
-  type AggregateFunction,
   countsAreDisjoint,
   explainFind,
   scatterAggregate,

@@ -1,15 +1,18 @@
 import type { EntityManager, FindManyOptions, ObjectLiteral } from 'typeorm'
+import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata'
 import { ShardedError } from '../../errors/sharded-error'
 import { executeRead } from '../../execution/execute-read'
-import { combineAverage, combineCounts, combineExtreme, combineSum } from '../../merging/combine-aggregate'
+import { combineCounts } from '../../merging/combine-counts'
+import { combineExtreme } from '../../merging/combine-extreme'
 import { explainEntities } from '../../planning/explain-plan'
 import { type Explanation, explain } from '../../planning/explanation'
+import { type AggregateFunction, type AggregateType, finishAggregate } from '../../planning/finish-aggregate'
 import { passThrough } from '../../planning/page-strategy'
 import { route } from '../../planning/read-plan'
 import { type NodeStatement, routeArms } from '../../planning/scatter-statement'
 import type { Shard } from '../../topology/shard'
 import type { EntityBinding } from '../binding/entity-binding'
-import { numberKind } from '../binding/sort-column'
+import { declaredType, numberKind } from '../binding/sort-column'
 import type { ArmQueryBuilder } from '../find/arm-query-builder'
 import { hydrate, reload } from '../hydration/hydrate'
 import type { ShardAccess } from '../runners/shard-access'
@@ -79,9 +82,7 @@ export async function scatterExists(read: ReadScope, options: Options): Promise<
   return (await read.access.query(statements, undefined, isFound)).some(isFound)
 }
 
-export type AggregateFunction = 'SUM' | 'AVG' | 'MIN' | 'MAX'
-
-/** `sum`, `average`, `minimum`, `maximum` over several shards, in the arithmetic of PostgreSQL. */
+/** `sum`, `average`, `minimum`, `maximum` over several shards: PostgreSQL adds and divides, on one node. */
 export async function scatterAggregate(
   read: ReadScope,
   { fn, propertyPath, where }: { fn: AggregateFunction; propertyPath: string; where: Options['where'] },
@@ -90,27 +91,33 @@ export async function scatterAggregate(
   const { metadata, entity } = binding
   const column = metadata.columns.find((one) => one.propertyPath === propertyPath)
   if (!column) throw new RangeError(`${entity.name} has no column ${propertyPath}`)
-  const kind = numberKind(column)
-  if (!kind) throw notANumber(entity.name, propertyPath, fn)
+  const type = aggregateType(column, fn)
+  const [shard] = shards
+  if (!type || !shard) throw notANumber(entity.name, propertyPath, fn)
   const make = (builder: ArmQueryBuilder<ObjectLiteral>) => {
     const expression = `${builder.escape(builder.alias)}.${builder.escape(column.databaseName)}`
     builder.setOption('disable-global-order')
-    const wide = kind === 'float' && fn === 'AVG' ? `${expression}::float8` : expression
-    builder.select(fn === 'AVG' ? `SUM(${wide})::text` : `${fn}(${expression})::text`, 'value')
+    builder.select(fn === 'AVG' ? `SUM(${expression}::${type})::text` : `${fn}(${expression})::text`, 'value')
     if (fn === 'AVG') builder.addSelect(`COUNT(${expression})::text`, 'count')
     return builder.statement()
   }
   const statements = await planArms(read, { options: where === undefined ? {} : { where } }, make)
-  const rows = (await access.query(statements)).flat()
-  const values = rows.map((row) => (row['value'] === null ? null : String(row['value'])))
-  if (fn === 'AVG')
-    return finishAverage(
-      access,
-      shards,
-      kind,
-      rows.map((row, index) => ({ sum: values[index] ?? null, count: String(row['count']) })),
-    )
-  return finish(fn, kind, values)
+  const value =
+    fn === 'SUM' || fn === 'AVG'
+      ? (await executeRead(finishAggregate(route(statements), { fn, type, shard }), readHost(access)))[0]?.['value']
+      : combineExtreme(await valuesOf(access, statements), fn, 'numeric')
+  // As TypeORM reads it; its parseFloat makes 0 of -0.
+  return value == null ? null : Number.parseFloat(String(value)) + 0
+}
+
+const valuesOf = async (access: ShardAccess, statements: readonly NodeStatement[]) =>
+  (await access.query(statements)).flat().map((row) => (row['value'] === null ? null : String(row['value'])))
+
+/** An average of `real` is one of double precision, as in PostgreSQL. */
+function aggregateType(column: ColumnMetadata, fn: AggregateFunction): AggregateType | undefined {
+  const kind = numberKind(column)
+  if (kind !== 'float') return kind && 'numeric'
+  return fn === 'AVG' || declaredType(column).name !== 'real' ? 'double precision' : 'real'
 }
 
 function notANumber(entity: string, propertyPath: string, fn: string): ShardedError {
@@ -121,49 +128,6 @@ function notANumber(entity: string, propertyPath: string, fn: string): ShardedEr
       details: { entity, column: propertyPath },
     },
   )
-}
-
-function finish(
-  fn: 'SUM' | 'MIN' | 'MAX',
-  kind: 'integer' | 'numeric' | 'float',
-  values: readonly (string | null)[],
-): number | null {
-  if (kind === 'float') {
-    const numbers = values.map((value) => (value === null ? null : Number(value)))
-    const result = fn === 'SUM' ? combineSum(numbers, 'float') : combineExtreme(numbers, fn, 'float')
-    return parsed(result)
-  }
-  const text = fn === 'SUM' ? combineSum(values, 'exact') : combineExtreme(values, fn, 'numeric')
-  return text === null ? null : Number.parseFloat(text)
-}
-
-/** TypeORM's parseFloat makes 0 of -0. */
-const parsed = (value: number | null): number | null => (value === null ? null : value + 0)
-
-async function finishAverage(
-  access: ShardAccess,
-  shards: readonly Shard[],
-  kind: 'integer' | 'numeric' | 'float',
-  parts: readonly { readonly sum: string | null; readonly count: string }[],
-): Promise<number | null> {
-  if (kind === 'float')
-    return parsed(combineAverage(parts.map(({ sum, count }) => ({ sum: sum === null ? null : Number(sum), count }))))
-  const sum = combineSum(
-    parts.map((part) => part.sum),
-    'exact',
-  )
-  const [first] = shards
-  if (sum === null || !first) return null
-  // PostgreSQL's own division: its scale and rounding are its own.
-  const count = String(combineCounts(parts.map((part) => part.count)))
-  const statement = {
-    node: first.node,
-    shards: [first.name],
-    text: 'SELECT ($1::numeric / $2::numeric)::text AS value',
-    parameters: [sum, count],
-  }
-  const [rows = []] = await access.query([statement])
-  return Number.parseFloat(String(rows[0]?.['value']))
 }
 
 /** The plan of a find, without running it. */
