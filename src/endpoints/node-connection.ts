@@ -1,5 +1,4 @@
 import type { PoolClient, QueryResult, Submittable } from 'pg'
-import { from as copyFrom } from 'pg-copy-streams'
 import { ShardedError } from '../errors/sharded-error'
 import { maxParameters } from '../sql/max-parameters'
 import type { Worker } from './activity'
@@ -407,6 +406,8 @@ export class NodeConnection {
   }
 
   private sendCopy(text: string, rows: Buffer): Promise<QueryResult> {
+    // Loaded when it is used: only bulk loads copy.
+    const { from: copyFrom }: typeof import('pg-copy-streams') = require('pg-copy-streams')
     return new Promise((resolve, reject) => {
       const stream = copyFrom(text)
       stream.on('error', (error) => {

@@ -1,7 +1,6 @@
 import type { Node } from '@pgsql/types'
-import { hasSqlDetails, loadModule, parseSync } from 'libpg-query'
 import { LRUCache } from 'lru-cache'
-import { ShardedError } from '../errors/sharded-error'
+import { parse } from './parser'
 import { isTreeObject, visit } from './tree'
 
 /** A statement as PostgreSQL's own parser reads it. Frozen by agreement: whoever changes a tree copies it first. */
@@ -22,30 +21,16 @@ const remembered = new LRUCache<string, ParsedStatement>({
   maxSize: maxRememberedLetters,
   sizeCalculation: ({ text }) => text.length + lettersOfTree,
 })
-let loading: Promise<void> | undefined
 
 /**
- * Loads the parser (WebAssembly, some megabytes) once a process; `parseStatement` needs it.
- *
- * @throws ShardedError PARSER_UNAVAILABLE where its file is missing, as in a bundle that holds the JavaScript alone
- */
-export function loadParser(): Promise<void> {
-  loading ??= loadModule().catch((cause: unknown) => {
-    loading = undefined
-    throw new ShardedError('PARSER_UNAVAILABLE', `PostgreSQL’s parser cannot be loaded: ${String(cause)}.`, { cause })
-  })
-  return loading
-}
-
-/**
- * Parses a text with the grammar of PostgreSQL 18, remembering texts of ordinary length.
+ * Parses a text, remembering texts of ordinary length. The parser must be loaded.
  *
  * @returns undefined where the text is no SQL: the server then says what is wrong with it, as it would without us
  */
 export function parseStatement(text: string): ParsedStatement | undefined {
   const known = remembered.get(text)
   if (known) return known
-  const parsed = parse(text)
+  const parsed = treeOf(text)
   if (parsed && text.length <= maxRememberedLength) remembered.set(text, parsed)
   return parsed
 }
@@ -64,13 +49,9 @@ function shareAssignments(tree: unknown): void {
   })
 }
 
-function parse(text: string): ParsedStatement | undefined {
-  try {
-    const { stmts = [] } = parseSync(text)
-    shareAssignments(stmts)
-    return Object.freeze({ text, statements: Object.freeze(stmts.flatMap(({ stmt }) => (stmt ? [stmt] : []))) })
-  } catch (error) {
-    if (hasSqlDetails(error)) return undefined
-    throw error
-  }
+function treeOf(text: string): ParsedStatement | undefined {
+  const statements = parse(text)
+  if (!statements) return undefined
+  shareAssignments(statements)
+  return Object.freeze({ text, statements: Object.freeze(statements.flatMap(({ stmt }) => (stmt ? [stmt] : []))) })
 }

@@ -1,8 +1,17 @@
 import type { Node } from '@pgsql/types'
+import type { Deparser } from 'pgsql-deparser'
 import { ShardedError } from '../errors/sharded-error'
 import { type ParsedStatement, parseStatement } from './parse-statement'
-import { Printer } from './printer'
+import { printerOn } from './printer'
 import { isTreeObject, treeText } from './tree'
+
+let printer: typeof Deparser | undefined
+
+/** Loaded when it is used: it is half a megabyte, and a statement of one shard is never printed. */
+function loadPrinter(): typeof Deparser {
+  const { Deparser: Library }: typeof import('pgsql-deparser') = require('pgsql-deparser')
+  return printerOn(Library)
+}
 
 /**
  * Prints a syntax tree as SQL. What is printed is parsed again and must say the same: a printer that lost a word would
@@ -19,8 +28,9 @@ export function printStatement(statement: Node): ParsedStatement {
 }
 
 function printed(statement: Node): string {
+  printer ??= loadPrinter()
   try {
-    return new Printer(statement, { pretty: false }).deparseQuery()
+    return new printer(statement, { pretty: false }).deparseQuery()
   } catch (error) {
     // The library knows no printer of some node, and names it.
     throw unprintable(/node type:?\s*(\w+)/i.exec(String(error))?.[1], { reason: String(error) })

@@ -1,7 +1,7 @@
 import type { Node } from '@pgsql/types'
-import { hasSqlDetails, parseSync } from 'libpg-query'
 import { LRUCache } from 'lru-cache'
 import { ofText } from '../collections/of-text'
+import { parse } from './parser'
 import { mayCallSessionFunction } from './session-functions'
 import { type SessionStatement, sessionStatement } from './session-statement'
 
@@ -45,18 +45,12 @@ export function sessionText(text: string): readonly TextPart[] | undefined {
 }
 
 function partsOf(text: string): readonly TextPart[] {
-  try {
-    const { stmts = [] } = parseSync(text)
-    // The parser counts bytes, and gives the last statement no length.
-    const bytes = Buffer.from(text)
-    const parts = stmts.flatMap(({ stmt, stmt_location: start = 0, stmt_len: length }) => {
-      if (!stmt) return []
-      const end = length === undefined ? bytes.length : start + length
-      return [{ text: bytes.toString('utf8', start, end), node: stmt, session: sessionStatement(stmt) }]
-    })
-    return Object.freeze(parts)
-  } catch (error) {
-    if (hasSqlDetails(error)) return []
-    throw error
-  }
+  // The parser counts bytes, and gives the last statement no length.
+  const bytes = Buffer.from(text)
+  const parts = (parse(text) ?? []).flatMap(({ stmt, stmt_location: start = 0, stmt_len: length }) => {
+    if (!stmt) return []
+    const end = length === undefined ? bytes.length : start + length
+    return [{ text: bytes.toString('utf8', start, end), node: stmt, session: sessionStatement(stmt) }]
+  })
+  return Object.freeze(parts)
 }

@@ -3,7 +3,8 @@ import type { EntityMetadata } from 'typeorm'
 import { carriedCalls } from '../../routing/carried-calls'
 import { settledFunctions, transactionClock } from '../../routing/distribution/function-lists'
 import { nameOfCall, noFunctions } from '../../routing/known-functions'
-import { loadParser, parseStatement } from '../../sql/parse-statement'
+import { parseStatement } from '../../sql/parse-statement'
+import { loadParser } from '../../sql/parser'
 import { isTreeObject, someNode } from '../../sql/tree'
 
 /** Without one of these words a default says nothing of the time or the user. */

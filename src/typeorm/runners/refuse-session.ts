@@ -1,6 +1,6 @@
 import { ShardedError } from '../../errors/sharded-error'
 import type { TableCatalog } from '../../routing/table-catalog'
-import { loadParser } from '../../sql/parse-statement'
+import { loadParser } from '../../sql/parser'
 import type { EndStatement, SessionStatement } from '../../sql/session-statement'
 import { mayChangeSession, sessionText, type TextPart } from '../../sql/session-text'
 import { isTreeObject, visit } from '../../sql/tree'

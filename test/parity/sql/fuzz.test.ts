@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { distributionTable } from '../../../src/routing/distribution/distribution-table'
-import { loadParser, parseStatement } from '../../../src/sql/parse-statement'
+import { parseStatement } from '../../../src/sql/parse-statement'
+import { loadParser } from '../../../src/sql/parser'
 import { createRng } from '../../differential/rng'
 import { clauses, expressions, positions, writes } from './fuzz-grammar'
 import { type Answer, answer, openSides, rolledBack } from './sides'

@@ -1,7 +1,8 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { templateOf } from '../../../src/planning/statement-template'
 import { withWrittenDefaults } from '../../../src/planning/written-defaults'
-import { loadParser, parseStatement } from '../../../src/sql/parse-statement'
+import { parseStatement } from '../../../src/sql/parse-statement'
+import { loadParser } from '../../../src/sql/parser'
 import { clockExpression } from '../../../src/typeorm/binding/clock-defaults'
 
 const statementOf = (text: string) => {

@@ -6,7 +6,8 @@ import { sqlReferenceProblems } from '../../../scripts/sql-reference'
 import { distributionTable } from '../../../src/routing/distribution/distribution-table'
 import { distributionProblems } from '../../../src/routing/distribution/prove-distribution'
 import { noFunctions } from '../../../src/routing/known-functions'
-import { loadParser, parseStatement } from '../../../src/sql/parse-statement'
+import { parseStatement } from '../../../src/sql/parse-statement'
+import { loadParser } from '../../../src/sql/parser'
 
 const root = join(__dirname, '..', '..', '..')
 
