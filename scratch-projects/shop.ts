@@ -50,8 +50,14 @@ export async function useShop(
     .select('sum(p.total)::int', 'sum')
     .where({ total: MoreThan(10) })
     .getRawOne<{ sum: number }>()
-  const refused: unknown = await customers.insert({ name: 'nobody' }).catch((error: unknown) => error)
-  if (!(refused instanceof ShardedError) || refused.code !== 'KEY_MISSING') throw refused
+  const refused = await Promise.allSettled([
+    customers.insert({ name: 'nobody' }),
+    dataSource.query(`INSERT INTO customer (name) VALUES ('nobody')`),
+  ])
+  for (const outcome of refused) {
+    const error: unknown = outcome.status === 'rejected' ? outcome.reason : outcome.value
+    if (!(error instanceof ShardedError) || error.code !== 'KEY_MISSING') throw error
+  }
   return { names: found.map(({ name }) => name), sum: sum?.sum ?? 0 }
 }
 

@@ -27,6 +27,7 @@ const pages = (): readonly string[] => {
 
 const compilerOptions = {
   noEmit: false,
+  allowImportingTsExtensions: false,
   rootDir: '.',
   outDir: 'out',
   sourceMap: true,

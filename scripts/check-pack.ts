@@ -93,6 +93,7 @@ ${assertError}
 const files = Object.keys(require.cache)
 for (const name of ['libpg-query', 'pgsql-deparser', 'pg-copy-streams', 'xxhash-wasm'])
   assert(!files.some((file) => file.includes('/node_modules/' + name + '/')), name + ' is loaded before it is used')
+assert(!files.some((file) => file.endsWith('/dist/statement-engine.js')), 'The engine is loaded before it is used')
 import('typeorm-sharded').then((imported) => {
   for (const name of Object.keys(required)) assert.equal(imported[name], required[name], name)
   console.log('require: ' + Object.keys(required).length + ' names, the same objects as by import()')

@@ -1,7 +1,7 @@
 import type { DataSource, EntityMetadata } from 'typeorm'
 import type { Refusals } from '../../errors/refusals'
 import { ShardedError } from '../../errors/sharded-error'
-import type { StatementEngine } from '../statements/statement-engine'
+import type { Statements } from '../statements/statements'
 
 /**
  * Looks at the views of the home node: PostgreSQL makes a view of tables of its own database, and rows of shards are not all
@@ -10,11 +10,11 @@ import type { StatementEngine } from '../statements/statement-engine'
 export async function refuseViews(
   dataSource: DataSource,
   views: readonly EntityMetadata[],
-  { engine, refusals }: { readonly engine: StatementEngine; readonly refusals: Refusals },
+  { statements, refusals }: { readonly statements: Statements; readonly refusals: Refusals },
 ): Promise<void> {
   for (const { name, expression } of views) {
     const text = typeof expression === 'function' ? expression(dataSource).getQuery() : expression
-    const read = text !== undefined && engine.reader.mentions(text) ? await engine.understand(text) : undefined
+    const read = text === undefined ? undefined : await statements.understand(text)
     if (!read) continue
     const tables = [...new Set(read.analysis.uses.map(({ table }) => table.name))]
     refusals.attempt(() => {

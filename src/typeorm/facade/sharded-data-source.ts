@@ -74,8 +74,8 @@ import { SchemaProgress } from '../schema/schema-progress'
 import { shardObjects } from '../schema/shard-objects'
 import { type SchemaLog, ShardedSchemaBuilder } from '../schema/sharded-schema-builder'
 import { ClockDefaults } from '../statements/clock-defaults'
-import { StatementEngine } from '../statements/statement-engine'
 import { StatementWords } from '../statements/statement-words'
+import { Statements } from '../statements/statements'
 import { currentRunnerOf } from './current-manager'
 import { type NodeSessions, openSessions } from './open-sessions'
 import { refuseViews } from './refuse-views'
@@ -126,7 +126,7 @@ export class ShardedDataSource extends DataSource {
   private readonly controlPoints: ControlPoints = new ControlPoints((text) => this.logger.log('warn', text))
   private transactions: TransactionSettings = { mode: 'best-effort', twoPhase: undefined }
   private built: ShardRuntime | undefined
-  private builtEngine: StatementEngine | undefined
+  private builtStatements: Statements | undefined
   private ids: IdMakers | undefined
   private openCatalog: Catalog | undefined
 
@@ -185,9 +185,9 @@ export class ShardedDataSource extends DataSource {
     return this.built ?? notConnected()
   }
 
-  /** Runs statements over the shards; for this package's own parts. */
-  get engine(): StatementEngine {
-    return this.builtEngine ?? notConnected()
+  /** What runs statements over the shards; for this package's own parts. */
+  get statements(): Statements {
+    return this.builtStatements ?? notConnected()
   }
 
   /** The shards of all entities, or of one entity's colocation group, in order. @throws ShardedError NOT_SHARDED */
@@ -444,7 +444,7 @@ export class ShardedDataSource extends DataSource {
       () => this.runtime,
       this.driver as PostgresDriver,
       mode,
-      () => this.builtEngine,
+      () => this.builtStatements,
     )
     this.createEntityManager(runner)
     return runner
@@ -474,7 +474,7 @@ export class ShardedDataSource extends DataSource {
     const runtime = await this.settledRuntime(model)
     this.built = runtime
     const { searchSchema: searched } = runtime.pool(runtime.map.home).facts
-    this.builtEngine = new StatementEngine(
+    this.builtStatements = new Statements(
       runtime,
       buildTableCatalog(
         this.entityMetadatas,
@@ -488,7 +488,7 @@ export class ShardedDataSource extends DataSource {
     const views = this.entityMetadatas.filter(
       ({ tableType, target }) => tableType === 'view' && !runtime.bindingOf(target),
     )
-    await refuseViews(this, views, { engine: this.builtEngine, refusals })
+    await refuseViews(this, views, { statements: this.builtStatements, refusals })
     refusals.throwAny()
     await this.loadCollations()
     await this.ids?.open()
@@ -556,7 +556,7 @@ export class ShardedDataSource extends DataSource {
         },
       }),
       words: new StatementWords(
-        () => this.engine,
+        () => this.statements,
         () => this.createQueryRunner() as ShardedQueryRunner,
       ),
       synchronizeShard: (shard: Shard, drop: boolean) =>
@@ -740,7 +740,7 @@ export class ShardedDataSource extends DataSource {
     const pools = [...this.pools.values()]
     this.pools = new Map()
     this.built = undefined
-    this.builtEngine = undefined
+    this.builtStatements = undefined
     await Promise.all(pools.map((pool) => pool.end()))
   }
 

@@ -52,7 +52,7 @@ import { readableOf } from '../runners/readable-of'
 import { ShardAccess } from '../runners/shard-access'
 import type { ShardRuntime } from '../runners/shard-runtime'
 import { withQueryErrors } from '../runners/with-query-errors'
-import type { StatementEngine } from '../statements/statement-engine'
+import type { Statements } from '../statements/statements'
 import type { PersistMode } from '../writes/entity-graph'
 import { followCurrent } from './current-manager'
 import type { RoutingManager } from './routing-manager'
@@ -61,7 +61,7 @@ import { ShardedRepository } from './sharded-repository'
 /** The data source as a manager needs it. */
 interface RoutedDataSource extends DataSource {
   readonly runtime: ShardRuntime
-  readonly engine: StatementEngine
+  readonly statements: Statements
   createQueryBuilder<Entity extends ObjectLiteral>(
     entityClass: EntityTarget<Entity>,
     alias: string,
@@ -302,7 +302,7 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
   }
 
   private streamSource(access: ShardAccess): StreamSource {
-    const { engine, runtime } = this.dataSource
+    const { statements, runtime } = this.dataSource
     const openRunner = () => this.dataSource.createQueryRunner() as ShardedQueryRunner
     const home = async (text: string, parameters: readonly unknown[]): Promise<QueryResult> => {
       const runner = this.queryRunner ?? this.dataSource.createQueryRunner('slave')
@@ -316,7 +316,9 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
       manager: this,
       facts: () => runtime.nodes.map((node) => runtime.pool(node).sortFacts),
       // The policy was asked when the operation was routed.
-      rows: (text, parameters) => engine.stream(text, parameters, { access, home, openRunner, isExplicit: true }),
+      rows: async function* (text, parameters) {
+        yield* (await statements.engine()).stream(text, parameters, { access, home, openRunner, isExplicit: true })
+      },
     }
   }
 

@@ -5,14 +5,14 @@ import type { OperationLimits } from '../../execution/operation-limits'
 import type { ScatterLimits } from '../../execution/scatter-limits'
 import type { Shard } from '../../topology/shard'
 import { refuseSessionOf } from '../runners/refuse-session'
-import type { StatementEngine } from '../statements/statement-engine'
+import type { Statements } from '../statements/statements'
 import type { Hint } from './hint'
 import { hintStatement } from './hint-statement'
 import type { ShardedQueryRunner } from './sharded-query-runner'
 
 /** Raw SQL as a caller gives it, and what a manager narrows it to. */
 export interface NarrowedQuery {
-  readonly dataSource: DataSource & { readonly engine: StatementEngine }
+  readonly dataSource: DataSource & { readonly statements: Statements }
   readonly queryRunner: QueryRunner | undefined
   readonly limits: ScatterLimits | undefined
   /** The same, as they count from the call. */
@@ -55,14 +55,14 @@ async function hintedQuery<T>(
   const isNamed = parameters !== undefined && !Array.isArray(parameters)
   if (!hint || hint.kind === 'across' || isNamed)
     return dataSource.query(query, parameters as never, narrow(runner, { isExplicit: hint?.kind === 'across' }))
-  const { engine } = dataSource
-  const read = engine.reader.mentions(query) ? await engine.understand(query) : undefined
+  const { statements } = dataSource
+  const read = await statements.understand(query)
   if (read && read.analysis.uses.length > 0) {
     const {
       text,
       parameters: values,
       pinned,
-    } = hintStatement(engine.runtime, hint, { read, parameters: parameters ?? [] })
+    } = hintStatement(statements.runtime, hint, { read, parameters: parameters ?? [] })
     return dataSource.query(text, [...values], narrow(runner, { pinned }))
   }
   if (hint.kind === 'shard') {

@@ -47,8 +47,8 @@ import { ShardAccess, unwrap } from '../runners/shard-access'
 import type { ShardRuntime } from '../runners/shard-runtime'
 import type { ShardStatement } from '../runners/shard-statement'
 import type { MovingStatement, NodeText } from '../runners/shard-transaction'
-import type { StatementEngine } from '../statements/statement-engine'
 import type { StatementContext } from '../statements/statement-run'
+import type { Statements } from '../statements/statements'
 import { checkInside, checkOutside } from './check-session'
 import { runSessionText } from './run-session-text'
 import { SessionControl, type SessionHost, type Telling } from './session-control'
@@ -134,7 +134,7 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
     private readonly runtime: () => ShardRuntime,
     driver: PostgresDriver,
     mode: ReplicationMode,
-    private readonly engine: () => StatementEngine | undefined,
+    private readonly statements: () => Statements | undefined,
   ) {
     super(driver, mode)
     this.broadcaster = new RestingBroadcaster(this)
@@ -191,12 +191,12 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
   }
 
   inTime(statement: NodeText): Promise<NodeText | undefined> | undefined {
-    const engine = this.engine()
+    const statements = this.statements()
     // A transaction on one node has that node's time anyway.
     if (this.opened.length < 2 && this.firstNode === statement.node) return undefined
-    return engine?.carried.mayTellTime(statement.text)
-      ? engine.carried.withTransactionTime(statement, this.statementContext())
-      : undefined
+    if (!statements?.mayTellTime(statement.text)) return undefined
+    const context = this.statementContext()
+    return statements.engine().then((engine) => engine.carried.withTransactionTime(statement, context))
   }
 
   adopt(node: string, connection: NodeConnection): void {
@@ -234,18 +234,17 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
   }
 
   private answer(query: string, parameters?: unknown[], useStructuredResult?: boolean): Promise<never> {
-    const engine = this.engine()
-    return engine?.reader.mentions(query, Array.isArray(parameters) ? parameters : [])
-      ? this.overShards(engine, query, parameters, useStructuredResult)
+    const statements = this.statements()
+    return statements?.mentions(query, Array.isArray(parameters) ? parameters : [])
+      ? this.overShards(statements, query, parameters, useStructuredResult)
       : this.atHomeInTime(query, parameters, useStructuredResult)
   }
 
-  private async overShards(
-    engine: StatementEngine,
-    ...[query, parameters, useStructuredResult]: Query
-  ): Promise<never> {
+  private async overShards(statements: Statements, ...[query, parameters, useStructuredResult]: Query): Promise<never> {
     if (parameters && !Array.isArray(parameters)) throw new NamedPlaceholdersNotSupportedError()
-    const result = await engine.run(query, parameters ?? [], this.statementContext())
+    const context = this.statementContext()
+    const engine = await statements.engine()
+    const result = await engine.run(query, parameters ?? [], context)
     if (result) return (useStructuredResult ? result : result.raw) as never
     return this.atHomeInTime(query, parameters, useStructuredResult)
   }
@@ -257,7 +256,7 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
     if (!parts) return undefined
     if (this.isReleased) throw new QueryRunnerAlreadyReleasedError()
     if (parameters && !Array.isArray(parameters)) throw new NamedPlaceholdersNotSupportedError()
-    const catalog = this.engine()?.reader.catalog
+    const catalog = this.statements()?.catalog
     refuseOverShards(parts, catalog)
     const [part, another] = parts
     if (part && !another) return this.control.run({ ...part, text: query }, parameters ?? [])
@@ -280,7 +279,7 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
     const home = names.filter((name) => !this.shardTable(name))
     const tables = tableNames && home.length === 0 ? [] : await super.loadTables(tableNames && home)
     const { access } = this.statementContext()
-    const catalog = this.engine()?.reader.catalog
+    const catalog = this.statements()?.catalog
     for (const sharded of names.flatMap((name) => this.shardTable(name) ?? [])) {
       const isOfGroup = (name: string) => catalog?.table(undefined, name)?.group === sharded.table.group
       const { searchSchema: schema } = this.runtime().pool(this.runtime().map.home).facts
@@ -292,19 +291,21 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
 
   private shardTable(tableOrName: Table | string) {
     const { schema, tableName } = this.driver.parseTableName(tableOrName)
-    const table = this.engine()?.reader.catalog.table(schema, tableName)
+    const table = this.statements()?.catalog.table(schema, tableName)
     return table && { table, shards: this.runtime().map.groups.get(table.group) ?? [] }
   }
 
   async moveRows({ from, text, parameters }: MovingStatement, moves: RowMoves): Promise<number> {
     const context = { ...this.statementContext(), isExplicit: true, pinned: from, moves }
-    return (await this.engine()?.run(text, parameters, context))?.affected ?? 0
+    const engine = await this.statements()?.engine()
+    return (await engine?.run(text, parameters, context))?.affected ?? 0
   }
 
   async readOverShards({ shard, text, parameters }: ShardStatement): Promise<QueryResult> {
     // The policy was asked when the operation was routed.
     const context = { ...this.statementContext(), isExplicit: true, pinned: undefined, own: shard }
-    const result = await this.engine()?.run(text, parameters, context)
+    const engine = await this.statements()?.engine()
+    const result = await engine?.run(text, parameters, context)
     if (result) return result
     throw new RangeError('A statement for a shard names a table of it.')
   }
@@ -340,9 +341,10 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
 
   /** How a query over shards would be answered. @throws ShardedError NOT_SHARDED, and what `query` refuses */
   async explain(query: string, parameters: readonly unknown[] = []): Promise<Explanation> {
-    const engine = this.engine()
-    if (!engine?.reader.mentions(query)) throw new ShardedError('NOT_SHARDED', 'The query names no sharded table.', {})
-    return engine.explain(query, parameters, this.statementContext())
+    const statements = this.statements()
+    if (!statements?.mentions(query)) throw new ShardedError('NOT_SHARDED', 'The query names no sharded table.', {})
+    const context = this.statementContext()
+    return (await statements.engine()).explain(query, parameters, context)
   }
 
   /**
@@ -430,7 +432,7 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
     if (!changesSchema.test(query)) return sent
     // The transaction that it stands in is to see it at once.
     return sent.then((result) => {
-      this.engine()?.reader.schemaChanged()
+      this.statements()?.schemaChanged()
       return result
     })
   }
@@ -466,21 +468,23 @@ export class ShardedQueryRunner extends PostgresQueryRunner implements SessionHo
     onEnd?: () => unknown,
     onError?: (error: Error) => unknown,
   ): Promise<ReadStream> {
-    const engine = this.engine()
+    const statements = this.statements()
     if (mayChangeSession(query)) {
       await loadParser()
       const what = sessionText(query)?.find(({ session }) => session)
       if (what)
         throw refuseSession(`A stream of ${what.text.slice(0, 50)}`, 'statements about the session are sent by query()')
     }
-    if (!engine?.reader.mentions(query)) {
+    if (!statements?.mentions(query)) {
       if (this.operationLimits)
         throw new ShardedError('LIMITS_UNSUPPORTED', 'withLimits does not reach a stream of unsharded tables.', {})
       if (this.isInTransaction) await this.openNode(this.runtime().map.home)
       return super.stream(query, parameters as never, onEnd as never, onError as never)
     }
     if (this.isReleased) throw new QueryRunnerAlreadyReleasedError()
-    const answered = withDriverErrors(engine.stream(query, parameters ?? [], this.statementContext()))
+    const context = this.statementContext()
+    const engine = await statements.engine()
+    const answered = withDriverErrors(engine.stream(query, parameters ?? [], context))
     const rows = readableOf(answered, this.operationLimits)
     if (onError) rows.on('error', onError)
     // A reader that stops early is at its end too.

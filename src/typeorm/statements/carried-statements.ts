@@ -1,5 +1,4 @@
 import type { Node } from '@pgsql/types'
-import { ofText } from '../../collections/of-text'
 import type { Row } from '../../merging/row'
 import {
   type CarriedValue,
@@ -35,15 +34,10 @@ interface Carrying {
 /** A statement of one node that has a clock. */
 type TimedStatement = Pick<Carrying, 'statement' | 'carried'> & { readonly parameterCount: number }
 
-/** Without one of these words a statement says nothing of the time. */
-const timeWords =
-  /\b(?:now|current_date|current_time|current_timestamp|localtime|localtimestamp|transaction_timestamp|age|today|tomorrow|yesterday)\b/i
-
 /** Statements with values in the places of what one database would say once: the time, the user. */
 export class CarriedStatements {
   private readonly carriedTexts = new WeakMap<Node, { readonly types: string; readonly template: Template }>()
   private readonly timed = new WeakMap<ParsedStatement, { readonly statement: TimedStatement | undefined }>()
-  private readonly hasTime = ofText((text) => timeWords.test(text) || this.clocks.mayTake(text))
 
   constructor(
     private readonly reader: StatementReader,
@@ -71,11 +65,6 @@ export class CarriedStatements {
     const node = transaction?.firstNode ?? place?.shard.node ?? this.places.someShard(analysis)?.node
     if (node === undefined || node === place?.shard.node || (place && !transaction)) return undefined
     return this.carriedFrom(node, { statement: statement.statement, carried, parameters, context, isSaid })
-  }
-
-  /** False only for texts that certainly say nothing of the time, and take no default that does. */
-  mayTellTime(text: string): boolean {
-    return this.hasTime(text)
   }
 
   /**

@@ -1,11 +1,10 @@
 import type { Node } from '@pgsql/types'
-import { ofText } from '../../collections/of-text'
 import { sqlState } from '../../endpoints/sql-state'
 import { ShardedError } from '../../errors/sharded-error'
 import { FunctionCatalog } from '../../execution/function-catalog'
 import { type HeldTable, isFailedCheck } from '../../planning/schema-check'
 import { carriedCalls } from '../../routing/carried-calls'
-import { catalogProblem, mayAskCatalog } from '../../routing/catalog-names'
+import { catalogProblem } from '../../routing/catalog-names'
 import { functionNames, noFunctions } from '../../routing/known-functions'
 import { analyseStatement, type StatementAnalysis } from '../../routing/statement-analysis'
 import type { TableCatalog } from '../../routing/table-catalog'
@@ -37,8 +36,6 @@ export class StatementReader {
   readonly functions: FunctionCatalog
   readonly columns: HeldColumns
   private readonly read = new WeakMap<ParsedStatement, { readonly read: ReadStatement; readonly version: number }>()
-  private readonly names: RegExp
-  private readonly hasName = ofText((text) => this.names.test(text))
   private forgotten = 0
   private forgottenAt = Date.now()
 
@@ -53,15 +50,6 @@ export class StatementReader {
       async (node, text, values) => runtime.pool(node).background.query(text, values),
     )
     this.columns = new HeldColumns(catalog, runtime)
-    const names = [...catalog.names, ...catalog.types].map((name) => name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'))
-    this.names = new RegExp(`"__shard__"|(?<![\\p{L}\\p{N}_$])(?:${names.join('|')})(?![\\p{L}\\p{N}_$])`, 'iu')
-  }
-
-  /** False only for texts that certainly name no sharded table: they need not be parsed. */
-  mentions(text: string, parameters: readonly unknown[] = []): boolean {
-    if (this.catalog.names.length === 0) return false
-    const isName = (value: unknown) => typeof value === 'string' && this.names.test(value)
-    return this.hasName(text) || (mayAskCatalog(text) && parameters.some(isName))
   }
 
   /** Reads a text. @returns undefined where it is no SQL, or names no sharded table */

@@ -5,19 +5,19 @@ import { targetTable } from '../../sql/statement-parts'
 import type { OwnWords } from '../runners/own-words'
 import type { ShardStatement } from '../runners/shard-statement'
 import type { ShardTransaction } from '../runners/shard-transaction'
-import type { StatementEngine } from './statement-engine'
 import { wholeText } from './statement-run'
+import type { Statements } from './statements'
 
 /** Reads what the application's own words name in the statements of shards, as the engine reads statements over shards. */
 export class StatementWords implements OwnWords {
   constructor(
-    private readonly engine: () => StatementEngine,
+    private readonly statements: () => Statements,
     private readonly openRunner: () => ShardTransaction,
   ) {}
 
   async textOn({ shard, text, parameters }: ShardStatement): Promise<string | undefined> {
-    const engine = this.engine()
-    const read = engine.reader.mentions(text) ? await engine.understand(text) : undefined
+    const statements = this.statements()
+    const read = await statements.understand(text)
     if (!read) return text
     if (read.refused?.isChange)
       throw new ShardedError('STATEMENT_UNSUPPORTED', read.refused.text, {
@@ -28,7 +28,7 @@ export class StatementWords implements OwnWords {
     const { uses } = read.analysis
     // A table of no entity may be one that the application keeps on every node.
     const homeTables = read.analysis.homeTables.filter(
-      ({ schemaname, relname = '' }) => engine.reader.catalog.homeColumns(schemaname, relname) !== undefined,
+      ({ schemaname, relname = '' }) => statements.catalog.homeColumns(schemaname, relname) !== undefined,
     )
     const isOwn = uses.map(({ rangeVar }) => rangeVar.schemaname !== placeholderSchema)
     if (!isOwn.includes(true) && homeTables.length === 0) return text
@@ -38,13 +38,14 @@ export class StatementWords implements OwnWords {
         { shard, text, parameters },
       )
     const known = { ...read, analysis: { ...read.analysis, homeTables } }
+    const engine = await statements.engine()
     const place = engine.places.placeOf(known, parameters, { own: shard })
     return place?.shards.get(shard.group) === shard ? wholeText(read, place) : undefined
   }
 
   async overShards(statement: ShardStatement, transaction: ShardTransaction | undefined): Promise<QueryResult> {
     const { text, shard } = statement
-    const read = await this.engine().understand(text)
+    const read = await this.statements().understand(text)
     const written = read && targetTable(read.statement)
     if (written)
       throw new ShardedError(

@@ -108,9 +108,9 @@ function memberOf(thing: object, name: string): unknown {
 /** Of this package's own parts, none of which TypeORM's types name, and of what the types of TypeORM keep private. */
 const ours = new Set([
   'runtime',
-  'engine',
+  'statements',
   'built',
-  'builtEngine',
+  'builtStatements',
   'parts',
   'opened',
   'adopted',

@@ -2,14 +2,14 @@ import 'reflect-metadata'
 import { Column, Entity, PrimaryColumn } from 'typeorm'
 import { hash, Sharded, ShardedDataSource, ShardKey } from '../../../src/index'
 
-/** What a process has loaded of the libraries that not every process needs, after each step of an application. */
-export type LoadedLibraries = Readonly<Record<'require' | 'find' | 'query' | 'load', readonly string[]>>
+/** What a process has loaded of what not every process needs, after each step of an application. */
+export type LoadedParts = Readonly<Record<'require' | 'find' | 'query' | 'load', readonly string[]>>
 
-const libraries = ['libpg-query', 'pg-copy-streams', 'pgsql-deparser', 'xxhash-wasm']
+const parts = ['libpg-query', 'pg-copy-streams', 'pgsql-deparser', 'statement-engine', 'xxhash-wasm']
 
 const loaded = (): readonly string[] => {
   const files = Object.keys(require.cache)
-  return libraries.filter((name) => files.some((file) => file.includes(`/node_modules/${name}/`)))
+  return parts.filter((name) => files.some((file) => new RegExp(`/node_modules/${name}/|/${name}\\.ts$`).test(file)))
 }
 
 @Entity()
@@ -20,7 +20,7 @@ class Item {
 }
 
 // A process of its own: `fork` this file with the URLs of two nodes.
-const main = async ([a = '', b = '']: readonly string[]): Promise<LoadedLibraries> => {
+const main = async ([a = '', b = '']: readonly string[]): Promise<LoadedParts> => {
   const afterRequire = loaded()
   const dataSource = await new ShardedDataSource({
     type: 'postgres',
