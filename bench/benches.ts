@@ -4,6 +4,7 @@ import { insert } from './insert.bench'
 import { keyToShard } from './key-to-shard.bench'
 import { load } from './load.bench'
 import { pointRead } from './point-read.bench'
+import { requireBench } from './require.bench'
 import { routing } from './routing.bench'
 import { save } from './save.bench'
 import { shardedIds } from './sharded-ids.bench'
@@ -30,4 +31,5 @@ export const benches: readonly Bench[] = [
   aggregate,
   stream,
   start,
+  requireBench,
 ]
