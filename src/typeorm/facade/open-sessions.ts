@@ -1,4 +1,3 @@
-import pLimit from 'p-limit'
 import { homeOf } from '../../catalog/catalog'
 import { type NodeCatalog, readNodeCatalog } from '../../catalog/node-catalog'
 import { commonSettings, differencesOf, type NodeSession, type Pooling, pinsOf } from '../../endpoints/node-session'
@@ -6,11 +5,9 @@ import type { PoolConfig } from '../../endpoints/pool-config'
 import { type ProbedNode, probeSession } from '../../endpoints/probe-session'
 import { withStartupSettings, withStatedSettings } from '../../endpoints/session-config'
 import { ShardedError } from '../../errors/sharded-error'
+import { nodesAtOnce } from './nodes-at-once'
 import { poolConfigOf } from './resolve-options'
 import type { ShardedDataSourceOptions } from './sharded-data-source-options'
-
-/** Nodes that are asked at once. */
-const nodesAtOnce = 16
 
 /** How the connections of a node are opened, so that the sessions of all nodes are alike. */
 export interface NodeSessions {
@@ -29,7 +26,7 @@ export async function openSessions(
   warn: (text: string) => void,
 ): Promise<ReadonlyMap<string, NodeSessions>> {
   const { session: named = {} } = options
-  const limit = pLimit(nodesAtOnce)
+  const limit = nodesAtOnce()
   const names = Object.keys(named).map((name) => name.toLowerCase())
   const configs = new Map(Object.entries(options.nodes).map(([name, node]) => [name, poolConfigOf(options, node)]))
   const stored = new Map<string, NodeCatalog>()

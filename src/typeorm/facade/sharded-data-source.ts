@@ -1,4 +1,3 @@
-import pLimit from 'p-limit'
 import {
   CannotConnectAlreadyConnectedError,
   CannotExecuteNotConnectedError,
@@ -77,6 +76,7 @@ import { ClockDefaults } from '../statements/clock-defaults'
 import { StatementWords } from '../statements/statement-words'
 import { Statements } from '../statements/statements'
 import { currentRunnerOf } from './current-manager'
+import { nodesAtOnce } from './nodes-at-once'
 import { type NodeSessions, openSessions } from './open-sessions'
 import { refuseViews } from './refuse-views'
 import {
@@ -91,9 +91,6 @@ import {
 import type { ShardedDataSourceOptions } from './sharded-data-source-options'
 import { ShardedEntityManager } from './sharded-entity-manager'
 import type { ShardedRepository } from './sharded-repository'
-
-/** Nodes that are connected to, or synchronised, at once. */
-const nodesAtOnce = 16
 
 type SchemaWork = (schema: SchemaDataSource, shard: Shard | undefined) => Promise<void>
 
@@ -749,7 +746,7 @@ export class ShardedDataSource extends DataSource {
   }
 
   private async eachNode(work: (pool: NodePool) => Promise<unknown>): Promise<void> {
-    const limit = pLimit(nodesAtOnce)
+    const limit = nodesAtOnce()
     const settled = await Promise.allSettled([...this.pools.values()].map((pool) => limit(() => work(pool))))
     const failed = settled.find((one) => one.status === 'rejected')
     if (failed) throw failed.reason
