@@ -7,8 +7,8 @@ export const placeholderSchema = '__shard__'
 /** A pseudo table of the placeholder schema: bound to the index of the shard, it tags the rows of a scatter. */
 export const armTag = `"${placeholderSchema}"."__arm__"`
 
-/** What may hold any character, and names no table: strings of all kinds, comments (one within another too), other names. */
-const passed = [
+/** What may hold any character, and is no part of the SQL around it: strings of all kinds, comments (one within another too), names. */
+export const passedOver = [
   String.raw`(?<![\p{L}\p{N}_$])[eE]'(?:[^'\\]+|''|\\[\s\S])*'`,
   // With a doubled quote it is two of them.
   "'[^']*'",
@@ -16,10 +16,10 @@ const passed = [
   String.raw`--[^\r\n]*`,
   String.raw`\/\*(?:\/\*[\s\S]*?\*\/|[\s\S])*?\*\/`,
   '"(?:[^"]|"")*"',
-]
+].join('|')
 
 /** Only the placeholder's qualified names are bound. */
-const placeholder = new RegExp(`"__shard__"\\."((?:[^"]|"")+)"|${passed.join('|')}`, 'gu')
+const placeholder = new RegExp(`"__shard__"\\."((?:[^"]|"")+)"|${passedOver}`, 'gu')
 
 /** The table of an UPDATE or DELETE without an alias. */
 const written =

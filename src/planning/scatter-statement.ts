@@ -4,7 +4,7 @@ import { pushTo } from '../collections/push-to'
 import type { Arm, ArmSource } from '../query/arm-source'
 import type { ArmOrder } from '../query/order-term'
 import { maxParameters } from '../sql/max-parameters'
-import { bindShardNames } from './bind-shard-names'
+import { bindShardNames, passedOver } from './bind-shard-names'
 
 /** The most arms in one statement; a node with more shards in the route gets several statements. */
 export const maxArms = 128
@@ -148,7 +148,7 @@ function endOf({ order, limit, offset = 0 }: ScatterShape): string {
   ].join('')
 }
 
-const parameter = /'(?:[^']|'')*'|"(?:[^"]|"")*"|\/\*[\s\S]*?\*\/|\$(\d+)/g
+const parameter = new RegExp(String.raw`(?<![\p{L}\p{N}_$])\$(\d+)|${passedOver}`, 'gu')
 
 /** Shifts `$1, $2 …` by `offset`, leaving literals, identifiers and comments as they are. */
 export function renumberParameters(text: string, offset: number): string {

@@ -43,6 +43,10 @@ describe('renumberParameters', () => {
     ['$1 = $2 AND $10', 3, '$4 = $5 AND $13'],
     [`'$1' "$1" /* $1 */ $1`, 1, `'$1' "$1" /* $1 */ $2`],
     [`'it''s $1' $1`, 2, `'it''s $1' $3`],
+    [String.raw`E'it\'s $1' $1`, 2, String.raw`E'it\'s $1' $3`],
+    ['$q$ $1 $q$ || $1', 2, '$q$ $1 $q$ || $3'],
+    ['a$1 = $1 -- $1\n', 2, 'a$1 = $3 -- $1\n'],
+    ['/* /* $1 */ $1 */ $1', 2, '/* /* $1 */ $1 */ $3'],
     ['$1', 0, '$1'],
   ])('of %s by %i', (text, offset, expected) => {
     expect(renumberParameters(text, offset)).toBe(expected)
