@@ -6,6 +6,7 @@ import { placeholderSchema } from '../../planning/bind-shard-names'
 import type { Locator, Reference, ShardedTable, TableCatalog } from '../../routing/table-catalog'
 import { columnTypeOf, typeName } from './describe-entities'
 import type { EntityBinding } from './entity-binding'
+import { hasOwnTypes } from './own-types'
 import { slotColumnsOf } from './slot-columns'
 
 /** In which schema one database would have the sharded tables, and which one names without a schema are looked for in. */
@@ -136,7 +137,7 @@ function describeTable(
       ]),
     ),
     primaryKey: Object.freeze(primaryKey),
-    hasOwnTypes: metadata.columns.some((column) => column.type === 'enum' || column.type === 'simple-enum'),
+    hasOwnTypes: hasOwnTypes(metadata),
     uuidDefaults: new Set(
       metadata.columns
         .filter((column) => column.isGenerated && column.generationStrategy === 'uuid')
