@@ -1,0 +1,246 @@
+import type { Node } from '@pgsql/types'
+import { LRUCache } from 'lru-cache'
+import { pushAll } from '../collections/push-all'
+import { pushTo } from '../collections/push-to'
+import type { Row } from '../merging/row'
+import { maxParameters } from '../sql/max-parameters'
+import { outputName } from '../sql/output-name'
+import { type ParsedStatement, parseStatement } from '../sql/parse-statement'
+import { isTreeObject, namesOf, someNode, type TreeObject, visit } from '../sql/tree'
+import { quoted } from '../values/quoted'
+import { bindShardNames, placeholderSchema } from './bind-shard-names'
+import { type NodeStatement, renumberParameters, type ScatterArm } from './scatter-statement'
+
+type Command = 'UPDATE' | 'DELETE'
+
+/** What a shard's statement gives: the number of its rows, or the rows of its RETURNING, by these names. */
+interface ShardForm {
+  readonly command: Command
+  readonly returning: readonly string[] | undefined
+}
+
+/** What is sent to one node for one of its shards, or for several at once: frozen, printable. */
+export interface NodeWrite extends NodeStatement {
+  /** What the statement answers with for each of its shards. undefined: it is one shard's own statement. */
+  readonly united: ShardForm | undefined
+}
+
+export interface NodeWriteShape {
+  /** A table of the statement has a column whose type (an enum) each shard declares for itself. */
+  readonly hasOwnTypes: boolean
+  /** The most shards in one text. */
+  readonly maxArms: number
+}
+
+/** A shard's part of the answer, as the server would have given it to the shard's own statement. */
+export interface ShardAnswer {
+  readonly command: Command
+  readonly rowCount: number
+  readonly rows: readonly Row[]
+}
+
+/**
+ * The statements of a write, in the order of its shards: one a node, of data-modifying queries of a WITH. A statement that
+ * is not proven to do the same in a WITH stays one a shard.
+ *
+ * All queries of one statement see one snapshot. No shard's query sees what another's has written, and none needs to: each
+ * writes and reads the tables of its own shard. Triggers that fire after rows or statements, foreign keys among them, fire
+ * when all queries have run. That is the order in which they fire on one database.
+ */
+export function nodeWrites(arms: readonly ScatterArm[], shape: NodeWriteShape): readonly NodeWrite[] {
+  const byNode = new Map<string, ScatterArm[]>()
+  for (const arm of arms) pushTo(byNode, arm.shard.node, arm)
+  return Object.freeze([...byNode.values()].flatMap((nodeArms) => [...chunks(nodeArms, shape)].map(buildWrite)))
+}
+
+interface Chunk {
+  readonly arms: readonly [ScatterArm, ...ScatterArm[]]
+  readonly form: ShardForm | undefined
+}
+
+/** Neighbours of one form, as many as one statement takes. */
+function* chunks(arms: readonly ScatterArm[], { hasOwnTypes, maxArms }: NodeWriteShape): Generator<Chunk> {
+  let chunk: [ScatterArm, ...ScatterArm[]] | undefined
+  let form: ShardForm | undefined
+  let parameters = 0
+  for (const arm of arms) {
+    const own = formOf(arm.text, hasOwnTypes)
+    const count = parameters + arm.parameters.length
+    if (chunk && form && isAlike(form, own) && chunk.length < maxArms && count <= maxParameters) {
+      chunk.push(arm)
+      parameters = count
+      continue
+    }
+    if (chunk) yield { arms: chunk, form }
+    chunk = [arm]
+    form = own
+    parameters = arm.parameters.length
+  }
+  if (chunk) yield { arms: chunk, form }
+}
+
+const isAlike = (form: ShardForm, other: ShardForm | undefined): boolean =>
+  form.command === other?.command && JSON.stringify(form.returning) === JSON.stringify(other.returning)
+
+const forms = new WeakMap<ParsedStatement, { readonly form: ShardForm | undefined }>()
+
+/** The form of a shard's statement that may go with those of others; undefined where that is not proven. */
+function formOf(text: string, hasOwnTypes: boolean): ShardForm | undefined {
+  const parsed = parseStatement(text)
+  if (!parsed) return undefined
+  const known = forms.get(parsed) ?? { form: provenForm(parsed) }
+  forms.set(parsed, known)
+  // A UNION of two shards' enums has no type.
+  return known.form?.returning && hasOwnTypes ? undefined : known.form
+}
+
+function provenForm({ text, statements }: ParsedStatement): ShardForm | undefined {
+  const [statement, another] = statements
+  // A semicolon would end the query of the WITH. A name of ours would mean another query.
+  if (!statement || another || text.includes(';') || reservedName.test(text)) return undefined
+  const command = 'UpdateStmt' in statement ? 'UPDATE' : 'DeleteStmt' in statement ? 'DELETE' : undefined
+  const body = bodyOf(statement)
+  if (!command || !body || someNode(body, isTopLevelOnly)) return undefined
+  const { returningClause } = body
+  if (!isTreeObject(returningClause)) return Object.freeze({ command, returning: undefined })
+  const returning = provenNames(body, returningClause)
+  return returning && Object.freeze({ command, returning: Object.freeze(returning) })
+}
+
+function bodyOf(statement: Node): TreeObject | undefined {
+  const body = 'UpdateStmt' in statement ? statement.UpdateStmt : 'DeleteStmt' in statement && statement.DeleteStmt
+  return isTreeObject(body) ? body : undefined
+}
+
+/** What PostgreSQL takes only at the top of a statement: queries of a WITH that write, and the row of a cursor. */
+const isTopLevelOnly = (object: TreeObject): boolean => topLevelOnly.some((name) => object[name] !== undefined)
+
+const topLevelOnly = ['InsertStmt', 'UpdateStmt', 'DeleteStmt', 'MergeStmt', 'CurrentOfExpr']
+
+/**
+ * The names of the columns of a RETURNING that has the same columns on all shards: no `*`, whose width is the table's; no
+ * whole row and no cast to a type of the shard, whose types are each shard's own; no call at the top, which may give what is
+ * no value of a column (void).
+ */
+function provenNames(body: TreeObject, returningClause: TreeObject): readonly string[] | undefined {
+  const targets = (returningClause['exprs'] ?? []) as readonly Node[]
+  const rows = rowNames(body)
+  const isShardsOwn = (object: TreeObject): boolean => {
+    if (object['A_Star'] !== undefined) return true
+    const type = object['TypeName'] ?? object['typeName']
+    if (isTreeObject(type) && namesOf((type['names'] ?? []) as Node[])?.[0] === placeholderSchema) return true
+    const column = object['ColumnRef']
+    const [name, ...more] = (isTreeObject(column) && namesOf((column['fields'] ?? []) as Node[])) || []
+    return name !== undefined && more.length === 0 && rows.has(name)
+  }
+  const isCall = (node: Node): boolean =>
+    'ResTarget' in node && node.ResTarget.val !== undefined && 'FuncCall' in node.ResTarget.val
+  if (targets.some(isCall) || someNode(body, isOwnType) || someNode(targets, isShardsOwn)) return undefined
+  const names = targets.map((node) =>
+    'ResTarget' in node ? (node.ResTarget.name ?? outputName(node.ResTarget.val)) : '',
+  )
+  return new Set(names).size === names.length ? names : undefined
+}
+
+const isOwnType = ({ names }: TreeObject): boolean =>
+  Array.isArray(names) && namesOf(names as Node[])?.[0] === placeholderSchema
+
+/** All that may stand for a whole row: names and aliases of tables, `old` and `new`. */
+function rowNames(body: TreeObject): ReadonlySet<string> {
+  const names = new Set(['old', 'new'])
+  visit(body, ({ relname, aliasname, option, value }) => {
+    const isOption = typeof option === 'string' && option.startsWith('RETURNING_OPTION')
+    for (const name of [relname, aliasname, isOption && value]) if (typeof name === 'string') names.add(name)
+    return undefined
+  })
+  return names
+}
+
+/** Letters of remembered texts, keys included, at most. */
+const maxRemembered = 4_000_000
+
+const remembered = new LRUCache<string, string>({
+  maxSize: maxRemembered,
+  sizeCalculation: (text, key) => text.length + key.length,
+})
+
+function buildWrite({ arms, form }: Chunk): NodeWrite {
+  const [{ shard, text, parameters }, another] = arms
+  const base = { node: shard.node, shards: Object.freeze(arms.map((arm) => arm.shard.name)) }
+  if (!another || !form)
+    return Object.freeze({
+      ...base,
+      text: bindShardNames(text, shard),
+      parameters: Object.freeze([...parameters]),
+      united: undefined,
+    })
+  const all: unknown[] = []
+  for (const arm of arms) pushAll(all, arm.parameters)
+  return Object.freeze({ ...base, text: textOf(arms, form), parameters: Object.freeze(all), united: form })
+}
+
+/** One template over the same shards gives the same text: to make it anew costs more than to find it. */
+function textOf(arms: Chunk['arms'], form: ShardForm): string {
+  const [{ text: template }] = arms
+  if (arms.some(({ text }) => text !== template)) return unite(arms, form)
+  const places = arms.map(({ shard }) => `${shard.node} ${shard.name} ${shard.layout} ${shard.label} ${shard.index}`)
+  const key = [...places, template].join('\n')
+  const known = remembered.get(key)
+  if (known !== undefined) return known
+  const text = unite(arms, form)
+  remembered.set(key, text)
+  return text
+}
+
+const nameOf = (index: number): string => `"__w${index}__"`
+const reservedName = /__(?:w\d+|same)__/
+
+/** Each shard's parameters are its own: a parameter may have the type of a shard. */
+function unite(arms: Chunk['arms'], { returning }: ShardForm): string {
+  let offset = 0
+  const queries = arms.map(({ text, shard, parameters }, index) => {
+    const query = renumberParameters(bindShardNames(text, shard), offset)
+    offset += parameters.length
+    // A comment may stand at the end.
+    return `${nameOf(index)} AS (${query}${returning ? '' : '\nRETURNING 1'}\n)`
+  })
+  if (!returning) {
+    const counts = arms.map((_, index) => `(SELECT count(*) FROM ${nameOf(index)}) AS "n${index}"`)
+    return `WITH ${queries.join(', ')} SELECT ${counts.join(', ')}`
+  }
+  const rows = arms.map((_, index) => `SELECT ${index} AS "__arm__", * FROM ${nameOf(index)}`)
+  return `WITH ${[...queries, sameTypes(arms.length, returning)].join(', ')} ${rows.join(' UNION ALL ')}`
+}
+
+/**
+ * A query that nothing names: PostgreSQL parses it, and does not run it. It fails where a shard's column has another type
+ * than that of the first, as while shards are altered one after the other: the UNION would change the values. See `checked`.
+ */
+function sameTypes(count: number, names: readonly string[]): string {
+  const queries = Array.from({ length: count }, (_, index) => nameOf(index))
+  const [first = '', ...others] = queries
+  const checks = others.flatMap((query) =>
+    names.map((name) => `pg_catalog.array_ne(ARRAY[${first}.${quoted(name)}], ARRAY[${query}.${quoted(name)}])`),
+  )
+  return `"__same__" AS (SELECT 1 FROM ${queries.join(', ')} WHERE ${checks.join(' OR ')})`
+}
+
+/** The answers of a united statement's shards, in their order. */
+export function answersOf(
+  shards: readonly string[],
+  form: ShardForm,
+  answered: readonly Row[],
+): readonly ShardAnswer[] {
+  const { command, returning } = form
+  if (!returning) {
+    const [counts = {}] = answered
+    return shards.map((_, index) => ({ command, rowCount: Number(counts[`n${index}`]), rows: [] }))
+  }
+  const rows = shards.map((): Row[] => [])
+  for (const { __arm__: arm, ...row } of answered) {
+    const own = rows[Number(arm)]
+    if (!own) throw new RangeError(`A row of a write says that it is of shard ${String(arm)}.`)
+    own.push(row)
+  }
+  return rows.map((own) => ({ command, rowCount: own.length, rows: own }))
+}
