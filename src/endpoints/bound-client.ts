@@ -18,7 +18,7 @@ export class BoundClient {
     readonly connection: NodeConnection,
     private readonly bind: BindText,
     private readonly shard: string | undefined,
-    private readonly cancellation?: Cancellation,
+    readonly cancellation?: Cancellation,
   ) {}
 
   query(text: string | BindableStream, values?: readonly unknown[] | QueryCallback, callback?: QueryCallback): unknown {

@@ -3,13 +3,14 @@ import { LRUCache } from 'lru-cache'
 import { pushAll } from '../collections/push-all'
 import { pushTo } from '../collections/push-to'
 import type { Row } from '../merging/row'
+import type { Arm } from '../query/arm-source'
 import { maxParameters } from '../sql/max-parameters'
 import { outputName } from '../sql/output-name'
 import { type ParsedStatement, parseStatement } from '../sql/parse-statement'
 import { isTreeObject, namesOf, someNode, type TreeObject, visit } from '../sql/tree'
 import { quoted } from '../values/quoted'
 import { bindShardNames, placeholderSchema } from './bind-shard-names'
-import { type NodeStatement, renumberParameters, type ScatterArm } from './scatter-statement'
+import { type NodeStatement, renumberParameters } from './scatter-statement'
 
 type Command = 'UPDATE' | 'DELETE'
 
@@ -47,20 +48,20 @@ export interface ShardAnswer {
  * writes and reads the tables of its own shard. Triggers that fire after rows or statements, foreign keys among them, fire
  * when all queries have run. That is the order in which they fire on one database.
  */
-export function nodeWrites(arms: readonly ScatterArm[], shape: NodeWriteShape): readonly NodeWrite[] {
-  const byNode = new Map<string, ScatterArm[]>()
+export function nodeWrites(arms: readonly Arm[], shape: NodeWriteShape): readonly NodeWrite[] {
+  const byNode = new Map<string, Arm[]>()
   for (const arm of arms) pushTo(byNode, arm.shard.node, arm)
   return Object.freeze([...byNode.values()].flatMap((nodeArms) => [...chunks(nodeArms, shape)].map(buildWrite)))
 }
 
 interface Chunk {
-  readonly arms: readonly [ScatterArm, ...ScatterArm[]]
+  readonly arms: readonly [Arm, ...Arm[]]
   readonly form: ShardForm | undefined
 }
 
 /** Neighbours of one form, as many as one statement takes. */
-function* chunks(arms: readonly ScatterArm[], { hasOwnTypes, maxArms }: NodeWriteShape): Generator<Chunk> {
-  let chunk: [ScatterArm, ...ScatterArm[]] | undefined
+function* chunks(arms: readonly Arm[], { hasOwnTypes, maxArms }: NodeWriteShape): Generator<Chunk> {
+  let chunk: [Arm, ...Arm[]] | undefined
   let form: ShardForm | undefined
   let parameters = 0
   for (const arm of arms) {

@@ -205,6 +205,47 @@ describe.each(['schema', 'table'] as const)('statements in the layout %s', (layo
     }
   })
 
+  const writes: readonly (readonly [string, number, (of: Repositories) => Promise<unknown>])[] = [
+    ['update', 1, (of) => of(Account).update({ balance: MoreThan(0) }, { state: 'a' })],
+    ['updateAll', 1, (of) => of(Account).updateAll({ state: 'b' })],
+    ['update by a list of keys', 1, (of) => of(Account).update({ id: In([...ids]) }, { state: 'c' })],
+    ['update by ids', 1, (of) => of(Account).update([...ids], { state: 'd' })],
+    ['increment', 1, (of) => of(Account).increment({ balance: MoreThan(0) }, 'balance', 1)],
+    ['decrement', 1, (of) => of(Account).decrement({ balance: MoreThan(0) }, 'balance', 1)],
+    ['softDelete', 1, (of) => of(Account).softDelete({ balance: MoreThan(0) })],
+    ['restore', 1, (of) => of(Account).restore({ balance: MoreThan(0) })],
+    [
+      'update that gives rows',
+      1,
+      (of) => of(Account).update({ balance: MoreThan(0) }, { state: 'e' }, { returning: ['id'] }),
+    ],
+    [
+      'builder',
+      1,
+      (of) => of(Account).createQueryBuilder().update().set({ state: 'f' }).where('balance > 0').execute(),
+    ],
+    ['UPDATE', 1, (of) => of(Account).query('UPDATE account SET state = $1 WHERE balance > $2 RETURNING id', ['g', 0])],
+    ['UPDATE of a list', 1, (of) => of(Account).query('UPDATE account SET state = $1 WHERE id = ANY($2)', ['g', ids])],
+    ['UPDATE that says FROM', 1, (of) => of(Account).query(`UPDATE account SET state = 'away from here'`)],
+    ['UPDATE that gives whole rows', 2, (of) => of(Account).query('UPDATE account SET balance = 1 RETURNING *')],
+    ['delete', 1, (of) => of(Entry).delete({ amount: MoreThan(0) })],
+    ['deleteAll', 1, (of) => of(Entry).deleteAll()],
+    ['DELETE', 1, (of) => of(Entry).query('DELETE FROM entry WHERE amount > 0')],
+  ]
+  it.each(writes)('of %s over shards are %i a node', async (_, count, work) => {
+    await sharded.getRepository(Entry).save(ids.map((accountId) => ({ accountId, amount: 1 })))
+    events.length = 0
+    await work((target) => sharded.getRepository(target))
+    for (const node of ['a', 'b']) {
+      const texts = events.filter((event) => event.node === node).map(({ text }) => text)
+      const own = texts.filter((text) => /^(?:UPDATE|DELETE|WITH)\b/.test(text))
+      expect(own).toHaveLength(count)
+      expect(own.every((text) => text.includes('"__w1__" AS (') === (count === 1))).toBe(true)
+      // The start, and what a commit in two phases sends: nothing asks whether anything was written.
+      expect(texts.filter((text) => !own.includes(text) && !/\bnow\(\)|current_timestamp/i.test(text))).toHaveLength(3)
+    }
+  })
+
   it('of a write over nodes ask for the time once, where a column takes it', async () => {
     const timesAsked = () => events.filter(({ text }) => text.includes('now()')).map(({ node, text }) => [node, text])
     const once = [['a', `SELECT to_json(now()) #>> '{}' AS time`]]

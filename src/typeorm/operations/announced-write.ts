@@ -4,7 +4,7 @@ import { BroadcasterResult } from 'typeorm/subscriber/BroadcasterResult'
 import { copyWith } from '../../collections/copy-with'
 import type { WriteOrder } from '../../lookups/write-order'
 import { tellingBy } from '../runners/guarded-broadcaster'
-import { type ShardWrite, writeShards } from '../writes/write-shards'
+import { type ShardWrite, type Together, writeShards } from '../writes/write-shards'
 import type { OperationContext } from './operation-context'
 
 /** What listeners and subscribers hear of a write by condition. */
@@ -25,6 +25,8 @@ export interface AnnouncedOptions {
   readonly order?: WriteOrder | undefined
   /** Called when the rows are written, before anybody hears of that. */
   readonly onWritten?: (() => void) | undefined
+  /** Each shard's work is one statement: see `WriteShardsOptions`. */
+  readonly together?: Together | undefined
 }
 
 export type Announcement = CriteriaAnnouncement | InsertAnnouncement
@@ -40,12 +42,12 @@ export async function announcedWrite<T>(
   { access, binding, openRunner }: OperationContext,
   announcement: Announcement,
   writes: readonly ShardWrite<T>[],
-  { order, onWritten }: AnnouncedOptions = {},
+  { order, onWritten, together }: AnnouncedOptions = {},
 ): Promise<readonly T[]> {
   const runner = access.transaction ?? openRunner()
   try {
     await tell(runner.broadcaster, 'Before', binding.metadata, announcement)
-    const results = await writeShards(access, writes.map(toldHere), openRunner, { order })
+    const results = await writeShards(access, writes.map(toldHere), openRunner, { order, together })
     onWritten?.()
     await tell(runner.broadcaster, 'After', binding.metadata, announcement)
     return results

@@ -18,6 +18,7 @@ import type { Shard } from '../../topology/shard'
 import { type EntityBinding, keyOf, requireKey, shardOfKey } from '../binding/entity-binding'
 import { checkIdSlot } from '../binding/entity-ids'
 import { GivenIds, whenReserved } from '../binding/given-ids'
+import { hasOwnTypes } from '../binding/own-types'
 import { changesKey, refuseKeyChange } from '../binding/pinned-key'
 import { findPredicate } from '../find/find-predicate'
 import { conditionReadsTables, valuesReadTables } from '../find/own-sql'
@@ -37,7 +38,7 @@ import { mayEmptyKeys } from '../writes/may-empty-keys'
 import { type PlacedEntity, placeEntities } from '../writes/place-entities'
 import { carryChanged, shownBefore } from '../writes/save-moved'
 import { saveOrder, upsertOrder } from '../writes/save-order'
-import { type ShardWrite, writeShards } from '../writes/write-shards'
+import { type ShardWrite, type Together, writeShards } from '../writes/write-shards'
 import { type AnnouncedOptions, type Announcement, announcedWrite, type CriteriaAnnouncement } from './announced-write'
 import { checkHintedPlace, checkWidth, hintedShard, type OperationContext, routeOperation } from './operation-context'
 
@@ -68,13 +69,19 @@ async function writeByCriteria<T>(
     const write = { shard: only, work: (manager: EntityManager) => work(manager, routed.criteria) }
     return writeAnnounced(context, { event, ...(values && { values }) }, [write])
   }
-  const narrow = narrowCriteria(binding, routed, (target) => access.runtime.bindingOf(target))
+  const narrowed = narrowCriteria(binding, routed, (target) => access.runtime.bindingOf(target))
   return writeAnnounced(
     context,
     { event, ...(values && { values }) },
-    shards.map((shard) => ({ shard, work: (manager: EntityManager) => work(manager, narrow(shard.index)) })),
+    shards.map((shard) => ({ shard, work: (manager: EntityManager) => work(manager, narrowed.on(shard.index)) })),
+    { together: togetherOf(binding, narrowed.isAlike) },
   )
 }
+
+const togetherOf = ({ metadata }: EntityBinding, isAlike: boolean): Together => ({
+  hasOwnTypes: hasOwnTypes(metadata),
+  isAlike,
+})
 
 export async function update(
   context: OperationContext,
@@ -154,7 +161,9 @@ async function writeEverywhere<T>(
   const shards = hint?.kind === 'shard' ? [hintedShard(binding, hint.shard)] : binding.shards
   checkWidth(context, { name, writes: true }, shards.length)
   const writes = shards.map((shard) => ({ shard, work }))
-  return announcement ? writeAnnounced(context, announcement, writes) : writeShards(access, writes, context.openRunner)
+  return announcement
+    ? writeAnnounced(context, announcement, writes, { together: togetherOf(binding, true) })
+    : writeShards(access, writes, context.openRunner)
 }
 
 /**

@@ -2,6 +2,7 @@ import type { Node } from '@pgsql/types'
 import { sqlState } from '../../endpoints/sql-state'
 import { ShardedError } from '../../errors/sharded-error'
 import { FunctionCatalog } from '../../execution/function-catalog'
+import { planStale } from '../../planning/plan-stale'
 import { type HeldTable, isFailedCheck } from '../../planning/schema-check'
 import { carriedCalls } from '../../routing/carried-calls'
 import { catalogProblem } from '../../routing/catalog-names'
@@ -189,12 +190,6 @@ const homeFirst = ({ map, nodes }: ShardRuntime): readonly string[] => [
   ...nodes.filter((node) => node !== map.home),
 ]
 
-const planStale = (text: string, cause: unknown): ShardedError =>
-  new ShardedError(
-    'PLAN_STALE',
-    `The tables of a statement are no longer what it was planned for, or not the same on all shards: ${String(cause)}.`,
-    { details: { statement: text.slice(0, 500) }, cause },
-  )
 const isOfShards = ({ analysis, refused }: ReadStatement): boolean => analysis.uses.length > 0 || refused !== undefined
 
 export const tablesOf = ({ uses }: StatementAnalysis) => [...new Set(uses.map(({ table }) => table))]

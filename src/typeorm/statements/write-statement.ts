@@ -88,6 +88,7 @@ export async function writeStatement(engine: StatementWriter, write: Write): Pro
         queryOn(manager, template.text, pick(template.parameters, valuesOn ? valuesOn(shard) : values)),
     })),
     context.openRunner,
+    { together: { hasOwnTypes: analysis.uses.some(({ table }) => table.hasOwnTypes), isAlike: !valuesOn } },
   )
   return together(results, false)
 }

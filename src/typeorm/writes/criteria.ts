@@ -22,16 +22,21 @@ export function criteriaWhere({ metadata }: EntityBinding, { criteria, isPrimiti
     .reduceRight<unknown>((inner, name): ObjectLiteral => ({ [name]: inner }), condition)
 }
 
+/** The criteria of each shard. */
+export interface ShardCriteria {
+  /** All shards have the same. */
+  readonly isAlike: boolean
+  on(shard: number): unknown
+}
+
 /** What each shard gets: its own ids and values of the shard key, and a copy that TypeORM may change. */
 export function narrowCriteria(
   binding: EntityBinding,
   { criteria, isPrimitive }: Criteria,
   bindingOf: BindingOf,
-): (shard: number) => unknown {
-  if (!isPrimitive) {
-    const narrow = narrowWhere(binding, criteria, bindingOf)
-    return (shard) => (narrow ? narrow(shard) : cloneWhere(criteria))
-  }
-  const narrow = narrowWhere(binding, criteriaWhere(binding, { criteria, isPrimitive }), bindingOf)
-  return narrow ?? (() => criteria)
+): ShardCriteria {
+  const where = isPrimitive ? criteriaWhere(binding, { criteria, isPrimitive }) : criteria
+  const narrow = narrowWhere(binding, where, bindingOf)
+  if (narrow) return { isAlike: false, on: narrow }
+  return { isAlike: true, on: () => (isPrimitive ? criteria : cloneWhere(criteria)) }
 }

@@ -1,18 +1,23 @@
 import type { EntityManager, ObjectLiteral } from 'typeorm'
 import { copyWith } from '../../collections/copy-with'
 import { pushTo } from '../../collections/push-to'
-import { failedTransaction, sqlState } from '../../endpoints/sql-state'
 import { ShardedError } from '../../errors/sharded-error'
 import type { WriteOrder } from '../../lookups/write-order'
+import { type NodeWriteShape, nodeWrites } from '../../planning/node-write'
+import { maxArms } from '../../planning/scatter-statement'
 import type { Shard } from '../../topology/shard'
 import { maintainLookups } from '../lookups/maintain-lookups'
+import { causeOf } from '../runners/cause-of'
 import { EventRounds } from '../runners/event-rounds'
 import { keepingIn, tellingBy } from '../runners/guarded-broadcaster'
 import { inSavepoint, inTransaction } from '../runners/in-transaction'
 import { ObjectSnapshots } from '../runners/object-snapshots'
+import { inRound } from '../runners/participant-query-runner'
 import type { ShardAccess } from '../runners/shard-access'
 import type { ShardTransaction } from '../runners/shard-transaction'
+import { StatementOfOneShard } from '../runners/statement-of-one-shard'
 import { withoutTransactionEvents } from '../runners/without-transaction-events'
+import { WriteRound } from '../runners/write-round'
 import type { GraphNode } from './entity-graph'
 
 /** One shard's part of a write. */
@@ -26,24 +31,33 @@ export interface ShardWrite<T> {
 export interface WriteShardsOptions {
   readonly order?: WriteOrder | undefined
   readonly entities?: (() => readonly ObjectLiteral[]) | undefined
+  /** Each shard's work is one statement, which may go to its node with those of other shards. */
+  readonly together?: Together | undefined
+}
+
+/** What is to be known of statements that may go together. */
+export interface Together extends Pick<NodeWriteShape, 'hasOwnTypes'> {
+  /** The works are one and the same for all shards: it is then done once, and gives one result. */
+  readonly isAlike: boolean
 }
 
 /**
  * Runs a write on its shards. On one shard it is TypeORM's own operation, as it is. On several, it runs in one
  * transaction a node, all committed only after all have succeeded: nodes at once, the shards of a node in turn, since
- * they share its connection. Inside a transaction of the caller it joins that. Where entities of the group have lookups, one
+ * they share its connection, or by one statement. Inside a transaction of the caller it joins that. Where entities of the group have lookups, one
  * shard is written in a transaction too, and the lookups with it. Where it fails, objects are what they were before.
  *
  * @param options.order of the rows on one database, where the operation has one
+ * @param options.together where the work of each shard is one UPDATE or DELETE
  * @param options.entities all that the operation changes, in the order in which one database would tell of them
- * @returns the results in the order of `writes`
+ * @returns the results in the order of `writes`, or one for all that are alike
  * @throws ShardedError PARTIAL_COMMIT, LOOKUP_ORDER_UNKNOWN; QueryFailedError of a `@GlobalUnique`; else the first error, after everything is rolled back
  */
 export async function writeShards<T>(
   access: ShardAccess,
   writes: readonly ShardWrite<T>[],
   openRunner: () => ShardTransaction,
-  { order, entities }: WriteShardsOptions = {},
+  { order, entities, together }: WriteShardsOptions = {},
 ): Promise<readonly T[]> {
   const [only, another] = writes
   const { lookups } = access.runtime
@@ -59,7 +73,7 @@ export async function writeShards<T>(
     return await run(access, withoutTransactionEvents(openRunner), async (inner, transaction) => {
       // In one order everywhere, so that two writes never wait for each other's connections.
       await transaction.openNodes(nodes)
-      return runAll(inner, writes, { snapshots, order, entities })
+      return runAll(inner, writes, { snapshots, order, entities, together })
     })
   } catch (error) {
     // Some of the rows are there then.
@@ -75,15 +89,13 @@ interface RunAll extends WriteShardsOptions {
 async function runAll<T>(
   access: ShardAccess,
   writes: readonly ShardWrite<T>[],
-  { snapshots, order, entities }: RunAll,
+  { snapshots, order, entities, together }: RunAll,
 ): Promise<readonly T[]> {
   const keeping = writes.map((write): ShardWrite<T> => {
     const work = (manager: EntityManager) => keepingIn(manager.queryRunner, snapshots, () => write.work(manager))
     return copyWith(write, { work })
   })
-  const results = await (entities && isHeard(access, writes)
-    ? runInRounds(access, keeping, entities())
-    : runByNode(access, keeping))
+  const results = await runAsOne(access, keeping, { entities, together })
   await maintainLookups(
     access,
     writes.map(({ shard }) => shard),
@@ -92,14 +104,19 @@ async function runAll<T>(
   return results
 }
 
+function runAsOne<T>(
+  access: ShardAccess,
+  writes: readonly ShardWrite<T>[],
+  { entities, together }: Pick<WriteShardsOptions, 'entities' | 'together'>,
+): Promise<readonly T[]> {
+  if (entities && isHeard(access, writes)) return runInRounds(access, writes, entities())
+  const { transaction } = access
+  if (together && transaction && writes.length > 1) return runTogether(access, writes, { ...together, transaction })
+  return runByNode(access, writes)
+}
+
 const isHeard = ({ runtime }: ShardAccess, [first, another]: readonly ShardWrite<unknown>[]): boolean =>
   first !== undefined && another !== undefined && runtime.handle(first.shard).dataSource.subscribers.length > 0
-
-/** A write may read on nodes where another has failed, which answer no more than that their transaction has. */
-function causeOf(settled: readonly PromiseSettledResult<unknown>[]): PromiseRejectedResult | undefined {
-  const failed = settled.filter((one) => one.status === 'rejected')
-  return failed.find(({ reason }) => sqlState(reason) !== failedTransaction) ?? failed[0]
-}
 
 /** Nodes at once, the shards of a node in turn. */
 async function runByNode<T>(access: ShardAccess, writes: readonly ShardWrite<T>[]): Promise<readonly T[]> {
@@ -116,6 +133,35 @@ async function runByNode<T>(access: ShardAccess, writes: readonly ShardWrite<T>[
   return writes.map((write) => results.get(write) as T)
 }
 
+/** Statements that go to their nodes together: see `WriteRound`. */
+async function runTogether<T>(
+  access: ShardAccess,
+  writes: readonly ShardWrite<T>[],
+  { hasOwnTypes, isAlike, transaction }: Together & { readonly transaction: ShardTransaction },
+): Promise<readonly T[]> {
+  const runParts = (parts: readonly (ShardWrite<T> & { readonly shards: readonly Shard[] })[]) => {
+    const round = new WriteRound({
+      transaction,
+      connectionOf: (name) => transaction.connectionFor(access.runtime.handle({ name }).shard),
+      plan: (arms) => nodeWrites(arms, { hasOwnTypes, maxArms }),
+    })
+    return runMembers(
+      access,
+      parts.map((part) => copyWith(part, { member: round.join(part.shards) })),
+      inRound,
+    )
+  }
+  const [first] = writes
+  if (isAlike && first) {
+    try {
+      return await runParts([copyWith(first, { shards: writes.map(({ shard }) => shard) })])
+    } catch (error) {
+      if (!(error instanceof StatementOfOneShard)) throw error
+    }
+  }
+  return runParts(writes.map((write) => copyWith(write, { shards: [write.shard] })))
+}
+
 /** All shards at once, step by step, so that subscribers hear of one operation: see `EventRounds`. */
 async function runInRounds<T>(
   access: ShardAccess,
@@ -124,12 +170,29 @@ async function runInRounds<T>(
 ): Promise<readonly T[]> {
   const places = new Map(entities.map((entity, place) => [entity, place]))
   const rounds = new EventRounds((entity) => places.get(entity) ?? places.size)
-  const parts = writes.map((write) => copyWith(write, { member: rounds.join() }))
+  return runMembers(
+    access,
+    writes.map((write) => copyWith(write, { member: rounds.join() })),
+    tellingBy,
+  )
+}
+
+interface Member {
+  end(error?: { readonly reason: unknown }): void
+}
+
+/** Works of one round, all at once: each joined it before, and leaves it at its end. */
+async function runMembers<T, M extends Member>(
+  access: ShardAccess,
+  parts: readonly (ShardWrite<T> & { readonly member: M })[],
+  within: (runner: EntityManager['queryRunner'], member: M, work: () => Promise<T>) => Promise<T>,
+): Promise<readonly T[]> {
   let first: { readonly reason: unknown } | undefined
   const run = async ({ shard, work, member }: (typeof parts)[number]): Promise<T> => {
     try {
-      const telling = (manager: EntityManager) => tellingBy(manager.queryRunner, member, () => work(manager))
-      const result = await access.onShardApart(shard, telling)
+      const result = await access.onShardApart(shard, (manager) =>
+        within(manager.queryRunner, member, () => work(manager)),
+      )
       member.end()
       return result
     } catch (reason) {

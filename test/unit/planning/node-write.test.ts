@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { answersOf, nodeWrites } from '../../../src/planning/node-write'
-import type { ScatterArm } from '../../../src/planning/scatter-statement'
-import { loadParser } from '../../../src/sql/parse-statement'
+import type { Arm } from '../../../src/query/arm-source'
+import { loadParser } from '../../../src/sql/parser'
 import type { Shard } from '../../../src/topology/shard'
 
 const shard = (index: number, layout: Shard['layout'] = 'schema', node = index % 2 ? 'b' : 'a'): Shard => ({
@@ -16,7 +16,7 @@ const shard = (index: number, layout: Shard['layout'] = 'schema', node = index %
 const shape = { hasOwnTypes: false, maxArms: 128 }
 const update = 'UPDATE "__shard__"."t" SET "n" = $1 WHERE "x" = $2'
 const remove = 'DELETE FROM "__shard__"."t" WHERE "x" = $1'
-const on = (text: string, parameters: readonly unknown[], ...shards: readonly Shard[]): readonly ScatterArm[] =>
+const on = (text: string, parameters: readonly unknown[], ...shards: readonly Shard[]): readonly Arm[] =>
   shards.map((one) => ({ shard: one, text, parameters }))
 const sameNode = (count: number, layout?: Shard['layout']): readonly Shard[] =>
   Array.from({ length: count }, (_, index) => shard(index, layout, 'a'))
