@@ -14,6 +14,7 @@ import type { Bench } from './support/bench'
 import { top } from './top.bench'
 import { transaction } from './transaction.bench'
 import { unsharded } from './unsharded.bench'
+import { writeByCondition } from './write-by-condition.bench'
 
 /** All benches, in the order of the report. */
 export const benches: readonly Bench[] = [
@@ -27,6 +28,7 @@ export const benches: readonly Bench[] = [
   save,
   insert,
   transaction,
+  writeByCondition,
   load,
   aggregate,
   stream,
