@@ -1,24 +1,13 @@
-import type { Node } from '@pgsql/types'
 import { LRUCache } from 'lru-cache'
 import { pushAll } from '../collections/push-all'
 import { pushTo } from '../collections/push-to'
 import type { Row } from '../merging/row'
 import type { Arm } from '../query/arm-source'
 import { maxParameters } from '../sql/max-parameters'
-import { outputName } from '../sql/output-name'
-import { type ParsedStatement, parseStatement } from '../sql/parse-statement'
-import { isTreeObject, namesOf, someNode, type TreeObject, visit } from '../sql/tree'
 import { quoted } from '../values/quoted'
-import { bindShardNames, placeholderSchema } from './bind-shard-names'
+import { bindShardNames } from './bind-shard-names'
 import { type NodeStatement, renumberParameters } from './scatter-statement'
-
-type Command = 'UPDATE' | 'DELETE'
-
-/** What a shard's statement gives: the number of its rows, or the rows of its RETURNING, by these names. */
-interface ShardForm {
-  readonly command: Command
-  readonly returning: readonly string[] | undefined
-}
+import { type ProofFacts, type ShardForm, unitedForm } from './united-form'
 
 /** What is sent to one node for one of its shards, or for several at once: frozen, printable. */
 export interface NodeWrite extends NodeStatement {
@@ -26,16 +15,14 @@ export interface NodeWrite extends NodeStatement {
   readonly united: ShardForm | undefined
 }
 
-export interface NodeWriteShape {
-  /** A table of the statement has a column whose type (an enum) each shard declares for itself. */
-  readonly hasOwnTypes: boolean
+export interface NodeWriteShape extends ProofFacts {
   /** The most shards in one text. */
   readonly maxArms: number
 }
 
 /** A shard's part of the answer, as the server would have given it to the shard's own statement. */
 export interface ShardAnswer {
-  readonly command: Command
+  readonly command: ShardForm['command']
   readonly rowCount: number
   readonly rows: readonly Row[]
 }
@@ -60,14 +47,14 @@ interface Chunk {
 }
 
 /** Neighbours of one form, as many as one statement takes. */
-function* chunks(arms: readonly Arm[], { hasOwnTypes, maxArms }: NodeWriteShape): Generator<Chunk> {
+function* chunks(arms: readonly Arm[], shape: NodeWriteShape): Generator<Chunk> {
   let chunk: [Arm, ...Arm[]] | undefined
   let form: ShardForm | undefined
   let parameters = 0
   for (const arm of arms) {
-    const own = formOf(arm.text, hasOwnTypes)
+    const own = unitedForm(arm, shape)
     const count = parameters + arm.parameters.length
-    if (chunk && form && isAlike(form, own) && chunk.length < maxArms && count <= maxParameters) {
+    if (chunk && form && isAlike(form, own) && chunk.length < shape.maxArms && count <= maxParameters) {
       chunk.push(arm)
       parameters = count
       continue
@@ -82,80 +69,6 @@ function* chunks(arms: readonly Arm[], { hasOwnTypes, maxArms }: NodeWriteShape)
 
 const isAlike = (form: ShardForm, other: ShardForm | undefined): boolean =>
   form.command === other?.command && JSON.stringify(form.returning) === JSON.stringify(other.returning)
-
-const forms = new WeakMap<ParsedStatement, { readonly form: ShardForm | undefined }>()
-
-/** The form of a shard's statement that may go with those of others; undefined where that is not proven. */
-function formOf(text: string, hasOwnTypes: boolean): ShardForm | undefined {
-  const parsed = parseStatement(text)
-  if (!parsed) return undefined
-  const known = forms.get(parsed) ?? { form: provenForm(parsed) }
-  forms.set(parsed, known)
-  // A UNION of two shards' enums has no type.
-  return known.form?.returning && hasOwnTypes ? undefined : known.form
-}
-
-function provenForm({ text, statements }: ParsedStatement): ShardForm | undefined {
-  const [statement, another] = statements
-  // A semicolon would end the query of the WITH. A name of ours would mean another query.
-  if (!statement || another || text.includes(';') || reservedName.test(text)) return undefined
-  const command = 'UpdateStmt' in statement ? 'UPDATE' : 'DeleteStmt' in statement ? 'DELETE' : undefined
-  const body = bodyOf(statement)
-  if (!command || !body || someNode(body, isTopLevelOnly)) return undefined
-  const { returningClause } = body
-  if (!isTreeObject(returningClause)) return Object.freeze({ command, returning: undefined })
-  const returning = provenNames(body, returningClause)
-  return returning && Object.freeze({ command, returning: Object.freeze(returning) })
-}
-
-function bodyOf(statement: Node): TreeObject | undefined {
-  const body = 'UpdateStmt' in statement ? statement.UpdateStmt : 'DeleteStmt' in statement && statement.DeleteStmt
-  return isTreeObject(body) ? body : undefined
-}
-
-/** What PostgreSQL takes only at the top of a statement: queries of a WITH that write, and the row of a cursor. */
-const isTopLevelOnly = (object: TreeObject): boolean => topLevelOnly.some((name) => object[name] !== undefined)
-
-const topLevelOnly = ['InsertStmt', 'UpdateStmt', 'DeleteStmt', 'MergeStmt', 'CurrentOfExpr']
-
-/**
- * The names of the columns of a RETURNING that has the same columns on all shards: no `*`, whose width is the table's; no
- * whole row and no cast to a type of the shard, whose types are each shard's own; no call at the top, which may give what is
- * no value of a column (void).
- */
-function provenNames(body: TreeObject, returningClause: TreeObject): readonly string[] | undefined {
-  const targets = (returningClause['exprs'] ?? []) as readonly Node[]
-  const rows = rowNames(body)
-  const isShardsOwn = (object: TreeObject): boolean => {
-    if (object['A_Star'] !== undefined) return true
-    const type = object['TypeName'] ?? object['typeName']
-    if (isTreeObject(type) && namesOf((type['names'] ?? []) as Node[])?.[0] === placeholderSchema) return true
-    const column = object['ColumnRef']
-    const [name, ...more] = (isTreeObject(column) && namesOf((column['fields'] ?? []) as Node[])) || []
-    return name !== undefined && more.length === 0 && rows.has(name)
-  }
-  const isCall = (node: Node): boolean =>
-    'ResTarget' in node && node.ResTarget.val !== undefined && 'FuncCall' in node.ResTarget.val
-  if (targets.some(isCall) || someNode(body, isOwnType) || someNode(targets, isShardsOwn)) return undefined
-  const names = targets.map((node) =>
-    'ResTarget' in node ? (node.ResTarget.name ?? outputName(node.ResTarget.val)) : '',
-  )
-  return new Set(names).size === names.length ? names : undefined
-}
-
-const isOwnType = ({ names }: TreeObject): boolean =>
-  Array.isArray(names) && namesOf(names as Node[])?.[0] === placeholderSchema
-
-/** All that may stand for a whole row: names and aliases of tables, `old` and `new`. */
-function rowNames(body: TreeObject): ReadonlySet<string> {
-  const names = new Set(['old', 'new'])
-  visit(body, ({ relname, aliasname, option, value }) => {
-    const isOption = typeof option === 'string' && option.startsWith('RETURNING_OPTION')
-    for (const name of [relname, aliasname, isOption && value]) if (typeof name === 'string') names.add(name)
-    return undefined
-  })
-  return names
-}
 
 /** Letters of remembered texts, keys included, at most. */
 const maxRemembered = 4_000_000
@@ -186,15 +99,14 @@ function textOf(arms: Chunk['arms'], form: ShardForm): string {
   if (arms.some(({ text }) => text !== template)) return unite(arms, form)
   const places = arms.map(({ shard }) => `${shard.node} ${shard.name} ${shard.layout} ${shard.label} ${shard.index}`)
   const key = [...places, template].join('\n')
-  const known = remembered.get(key)
-  if (known !== undefined) return known
+  const found = remembered.get(key)
+  if (found !== undefined) return found
   const text = unite(arms, form)
   remembered.set(key, text)
   return text
 }
 
 const nameOf = (index: number): string => `"__w${index}__"`
-const reservedName = /__(?:w\d+|same)__/
 
 /** Each shard's parameters are its own: a parameter may have the type of a shard. */
 function unite(arms: Chunk['arms'], { returning }: ShardForm): string {

@@ -280,6 +280,27 @@ describe('writes on several shards of a node', () => {
     }
   })
 
+  it('keep rules, which PostgreSQL does not take in a WITH', async () => {
+    const onTrees = async (make: (table: string) => string): Promise<void> => {
+      for (const { dataSource } of sides)
+        await withClients(dataSource, async (client) => {
+          for (const table of await tablesOn(client, 'tree')) await client.query(make(table))
+        })
+    }
+    await onTrees(
+      (table) => `CREATE RULE noted AS ON UPDATE TO ${table} DO ALSO INSERT INTO note VALUES ('rule ' || OLD.id)`,
+    )
+    try {
+      // A rule that was made since the last write is met once.
+      const ruled = statement('UPDATE tree SET note = $1 WHERE n > $2', ['r', 100])
+      for (const { dataSource } of sides) await ruled(dataSource).catch(() => undefined)
+      for (const { dataSource } of sides) await withClients(dataSource, (client) => client.query('TRUNCATE note'))
+      expect((await expectAlike(ruled))['notes']).toHaveLength(14)
+    } finally {
+      await onTrees((table) => `DROP RULE noted ON ${table}`)
+    }
+  })
+
   it('check deferred constraints at the end of the transaction', async () => {
     const linked = (then: string) => (dataSource: DataSource) =>
       dataSource.transaction(async (manager) => {

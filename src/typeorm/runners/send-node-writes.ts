@@ -13,6 +13,8 @@ interface WriteConnections {
   /** The connection of a shard's node. The shard is then part of the transaction. */
   readonly connectionOf: (shard: string) => Promise<NodeConnection>
   readonly cancellationOf: (shard: string) => Cancellation | undefined
+  /** Told of a node that has refused a united statement as not supported. */
+  readonly onUnsupported: (node: string) => void
 }
 
 interface SentWrites {
@@ -44,6 +46,7 @@ export async function sendNodeWrites(writes: readonly NodeWrite[], connections: 
         for (const [index, answer] of answers.entries()) results.set(write.shards[index] ?? '', answer)
       } catch (error) {
         failures.set(error, write.shards)
+        if (write.united && sqlState(error) === unsupported) connections.onUnsupported(write.node)
         throw error
       }
     }
@@ -76,6 +79,9 @@ async function send(
     throw error
   }
 }
+
+/** SQLSTATE of a feature that is not supported, as a rule in a WITH. */
+const unsupported = '0A000'
 
 /** SQLSTATE of a write in a transaction that only reads. Its message names the command, and the whole is a SELECT. */
 const readOnly = '25006'

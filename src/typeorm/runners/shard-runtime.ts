@@ -3,6 +3,7 @@ import type { BindText } from '../../endpoints/bound-client'
 import type { NodePool } from '../../endpoints/node-pool'
 import { ShardedError } from '../../errors/sharded-error'
 import type { DefaultLimits } from '../../execution/operation-limits'
+import { RuleCatalog } from '../../execution/rule-catalog'
 import type { Shard } from '../../topology/shard'
 import type { ShardMap } from '../../topology/shard-map'
 import type { ControlPoints } from '../../transactions/control-point'
@@ -29,6 +30,9 @@ export interface TransactionSettings {
 
 /** All that an initialised data source has: the topology, the pools, the shards' data sources, the sharded entities. */
 export class ShardRuntime {
+  /** Which tables of shards have rules. */
+  readonly rules = new RuleCatalog((node, text) => this.pool(node).background.query(text))
+
   constructor(
     readonly map: ShardMap,
     private readonly pools: ReadonlyMap<string, NodePool>,

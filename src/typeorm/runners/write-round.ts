@@ -31,6 +31,8 @@ interface RoundSettings {
   readonly transaction: Pick<ShardTransaction, 'inTime'>
   /** The connection of the node of a shard, by the shard's name. */
   readonly connectionOf: (shard: string) => Promise<NodeConnection>
+  /** Told of a node that has refused a united statement as not supported. */
+  readonly onUnsupported: (node: string) => void
   /** What is sent for the statements of shards, in their order. */
   readonly plan: (arms: readonly Arm[]) => readonly NodeWrite[]
 }
@@ -95,7 +97,7 @@ export class WriteRound {
     for (const arrival of arrivals) for (const { name } of arrival.part.shards) byShard.set(name, arrival)
     const arms = (await Promise.all(arrivals.map((arrival) => this.armsOf(arrival)))).flat()
     const sent = await sendNodeWrites(this.settings.plan(arms), {
-      connectionOf: (name) => this.settings.connectionOf(name),
+      ...this.settings,
       cancellationOf: (name) => byShard.get(name)?.own.cancellation,
     })
     // The parts of the statement that failed are told first: what comes first is what went wrong.

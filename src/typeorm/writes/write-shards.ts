@@ -3,8 +3,9 @@ import { copyWith } from '../../collections/copy-with'
 import { pushTo } from '../../collections/push-to'
 import { ShardedError } from '../../errors/sharded-error'
 import type { WriteOrder } from '../../lookups/write-order'
-import { type NodeWriteShape, nodeWrites } from '../../planning/node-write'
+import { nodeWrites } from '../../planning/node-write'
 import { maxArms } from '../../planning/scatter-statement'
+import type { ProofFacts } from '../../planning/united-form'
 import type { Shard } from '../../topology/shard'
 import { maintainLookups } from '../lookups/maintain-lookups'
 import { causeOf } from '../runners/cause-of'
@@ -36,7 +37,7 @@ export interface WriteShardsOptions {
 }
 
 /** What is to be known of statements that may go together. */
-export interface Together extends Pick<NodeWriteShape, 'hasOwnTypes'> {
+export interface Together extends Pick<ProofFacts, 'hasOwnTypes'> {
   /** The works are one and the same for all shards: it is then done once, and gives one result. */
   readonly isAlike: boolean
 }
@@ -139,11 +140,14 @@ async function runTogether<T>(
   writes: readonly ShardWrite<T>[],
   { hasOwnTypes, isAlike, transaction }: Together & { readonly transaction: ShardTransaction },
 ): Promise<readonly T[]> {
+  const { runtime } = access
+  const hasRules = await runtime.rules.of([...new Set(writes.map(({ shard }) => shard.node))])
   const runParts = (parts: readonly (ShardWrite<T> & { readonly shards: readonly Shard[] })[]) => {
     const round = new WriteRound({
       transaction,
-      connectionOf: (name) => transaction.connectionFor(access.runtime.handle({ name }).shard),
-      plan: (arms) => nodeWrites(arms, { hasOwnTypes, maxArms }),
+      connectionOf: (name) => transaction.connectionFor(runtime.handle({ name }).shard),
+      onUnsupported: (node) => runtime.rules.forget(node),
+      plan: (arms) => nodeWrites(arms, { hasOwnTypes, hasRules, maxArms }),
     })
     return runMembers(
       access,

@@ -13,7 +13,7 @@ const shard = (index: number, layout: Shard['layout'] = 'schema', node = index %
   layout,
 })
 
-const shape = { hasOwnTypes: false, maxArms: 128 }
+const shape = { hasOwnTypes: false, hasRules: () => false, maxArms: 128 }
 const update = 'UPDATE "__shard__"."t" SET "n" = $1 WHERE "x" = $2'
 const remove = 'DELETE FROM "__shard__"."t" WHERE "x" = $1'
 const on = (text: string, parameters: readonly unknown[], ...shards: readonly Shard[]): readonly Arm[] =>
@@ -167,6 +167,7 @@ RETURNING 1
     `${update} RETURNING "id", "id"`,
     `${update} RETURNING "id", "n" AS "id"`,
     `${update} RETURNING pg_sleep(0)`,
+    `${update} AND "x" IN (${Array.from({ length: 5_000 }, (_, index) => index).join(', ')})`,
     `${update} RETURNING NULL::"__shard__"."t_kind_enum" AS "k"`,
     'UPDATE "__shard__"."t" SET "n" = 1 WHERE "k" = $1::"__shard__"."t_kind_enum" RETURNING "id"',
   ]
@@ -182,6 +183,16 @@ RETURNING 1
     const own = { ...shape, hasOwnTypes: true }
     expect(nodeWrites(on(`${update} RETURNING "id"`, [1, 2], ...sameNode(2)), own)).toHaveLength(2)
     expect(nodeWrites(on(update, [1, 2], ...sameNode(2)), own)).toHaveLength(1)
+  })
+})
+
+describe('a table with rules', () => {
+  it('is written by a statement of its own', () => {
+    const hasRules = ({ name }: Shard, table: string): boolean => name === 'user_01' && table === 't'
+    const shards = (text: string) =>
+      nodeWrites(on(text, [1, 2], ...sameNode(4)), { ...shape, hasRules }).map((write) => write.shards)
+    expect(shards(update)).toEqual([['user_00'], ['user_01'], ['user_02', 'user_03']])
+    expect(shards('DELETE FROM "__shard__"."o"')).toHaveLength(1)
   })
 })
 

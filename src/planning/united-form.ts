@@ -1,0 +1,119 @@
+import type { Node } from '@pgsql/types'
+import type { Arm } from '../query/arm-source'
+import { outputName } from '../sql/output-name'
+import { type ParsedStatement, parseStatement } from '../sql/parse-statement'
+import { targetTable } from '../sql/statement-parts'
+import { isTreeObject, namesOf, someNode, type TreeObject, visit } from '../sql/tree'
+import type { Shard } from '../topology/shard'
+import { placeholderSchema } from './bind-shard-names'
+
+/** What a shard's statement gives: the number of its rows, or the rows of its RETURNING, by these names. */
+export interface ShardForm {
+  readonly command: 'UPDATE' | 'DELETE'
+  readonly returning: readonly string[] | undefined
+}
+
+/** What is to be known of a statement's tables. */
+export interface ProofFacts {
+  /** One of them has a column whose type (an enum) each shard declares for itself. */
+  readonly hasOwnTypes: boolean
+  /** Whether a shard's table has a rule of UPDATE or DELETE (CREATE RULE), by the table's logical name. */
+  readonly hasRules: (shard: Shard, table: string) => boolean
+}
+
+interface Proven {
+  readonly form: ShardForm
+  /** The table that is written. */
+  readonly table: string
+}
+
+/** To parse a longer text takes longer than to wait for an answer more. The parser does not remember it. */
+const maxLetters = 20_000
+
+const known = new WeakMap<ParsedStatement, { readonly proven: Proven | undefined }>()
+
+/**
+ * The form of a shard's statement that does the same as a query of a WITH, beside those of other shards; undefined where that
+ * is not proven. The parser must be loaded.
+ *
+ * @example
+ * unitedForm({ text: 'DELETE FROM "__shard__"."order" RETURNING "id"', … }, facts) // { command: 'DELETE', returning: ['id'] }
+ */
+export function unitedForm({ text, shard }: Arm, { hasOwnTypes, hasRules }: ProofFacts): ShardForm | undefined {
+  const parsed = text.length > maxLetters ? undefined : parseStatement(text)
+  if (!parsed) return undefined
+  const found = known.get(parsed) ?? { proven: provenForm(parsed) }
+  known.set(parsed, found)
+  const { proven } = found
+  if (!proven || hasRules(shard, proven.table)) return undefined
+  // A UNION of two shards' enums has no type.
+  return proven.form.returning && hasOwnTypes ? undefined : proven.form
+}
+
+/** Names of the queries of the statement that is made. */
+const reservedName = /__(?:w\d+|same)__/
+
+function provenForm({ text, statements }: ParsedStatement): Proven | undefined {
+  const [statement, another] = statements
+  // A semicolon would end the query of the WITH. A name of ours would mean another query.
+  if (!statement || another || text.includes(';') || reservedName.test(text)) return undefined
+  const command = 'UpdateStmt' in statement ? 'UPDATE' : 'DeleteStmt' in statement ? 'DELETE' : undefined
+  const { schemaname, relname } = targetTable(statement) ?? {}
+  const body = bodyOf(statement)
+  if (!command || !body || relname === undefined || schemaname !== placeholderSchema) return undefined
+  if (someNode(body, isTopLevelOnly)) return undefined
+  const { returningClause } = body
+  const returning = isTreeObject(returningClause) ? provenNames(body, returningClause) : undefined
+  if (returningClause && !returning) return undefined
+  return Object.freeze({
+    form: Object.freeze({ command, returning: returning && Object.freeze(returning) }),
+    table: relname,
+  })
+}
+
+function bodyOf(statement: Node): TreeObject | undefined {
+  const body = 'UpdateStmt' in statement ? statement.UpdateStmt : 'DeleteStmt' in statement && statement.DeleteStmt
+  return isTreeObject(body) ? body : undefined
+}
+
+/** What PostgreSQL takes only at the top of a statement: queries of a WITH that write, and the row of a cursor. */
+const isTopLevelOnly = (object: TreeObject): boolean => topLevelOnly.some((name) => object[name] !== undefined)
+
+const topLevelOnly = ['InsertStmt', 'UpdateStmt', 'DeleteStmt', 'MergeStmt', 'CurrentOfExpr']
+
+/**
+ * The names of the columns of a RETURNING that has the same columns on all shards: no `*`, whose width is the table's; no
+ * whole row and no cast to a type of the shard, whose types are each shard's own; no call at the top, which may give what is
+ * no value of a column (void).
+ */
+function provenNames(body: TreeObject, returningClause: TreeObject): readonly string[] | undefined {
+  const targets = (returningClause['exprs'] ?? []) as readonly Node[]
+  const rows = rowNames(body)
+  const isShardsOwn = (object: TreeObject): boolean => {
+    if (object['A_Star'] !== undefined) return true
+    const column = object['ColumnRef']
+    const [name, ...more] = (isTreeObject(column) && namesOf((column['fields'] ?? []) as Node[])) || []
+    return name !== undefined && more.length === 0 && rows.has(name)
+  }
+  const isCall = (node: Node): boolean =>
+    'ResTarget' in node && node.ResTarget.val !== undefined && 'FuncCall' in node.ResTarget.val
+  if (targets.some(isCall) || someNode(body, isOwnType) || someNode(targets, isShardsOwn)) return undefined
+  const names = targets.map((node) =>
+    'ResTarget' in node ? (node.ResTarget.name ?? outputName(node.ResTarget.val)) : '',
+  )
+  return new Set(names).size === names.length ? names : undefined
+}
+
+const isOwnType = ({ names }: TreeObject): boolean =>
+  Array.isArray(names) && namesOf(names as Node[])?.[0] === placeholderSchema
+
+/** All that may stand for a whole row: names and aliases of tables, `old` and `new`. */
+function rowNames(body: TreeObject): ReadonlySet<string> {
+  const names = new Set(['old', 'new'])
+  visit(body, ({ relname, aliasname, option, value }) => {
+    const isOption = typeof option === 'string' && option.startsWith('RETURNING_OPTION')
+    for (const name of [relname, aliasname, isOption && value]) if (typeof name === 'string') names.add(name)
+    return undefined
+  })
+  return names
+}
