@@ -275,6 +275,23 @@ describe('what is known of tables', () => {
     for (const text of texts) await expect(sharded.query(text)).rejects.toMatchObject({ code: 'PLAN_STALE' })
   })
 
+  it('does not matter to writes while the shards of a table differ, but in a transaction that gets rows of them', async () => {
+    const shards = sharded.shards(Reading)
+    const second = shards.find((one, index) => shards.findIndex(({ node }) => node === one.node) < index)
+    const client = clients[second?.node === 'a' ? 0 : 1]
+    for (const dataSource of [sharded, plain])
+      await dataSource.getRepository(Copied).insert([1, 2, 3, 4, 5, 6].map((id) => ({ id, n: id })))
+    await client?.query(`ALTER TABLE "${second?.name}".copied ALTER n TYPE bigint, ADD COLUMN extra int`)
+    const write = 'UPDATE copied SET n = n + 1 WHERE id > 0'
+    const affected = (text: string) => async (to: Pick<DataSource, 'query'>) => ((await to.query(text)) as unknown[])[1]
+    for (const returning of ['', 'RETURNING id', 'RETURNING n', 'RETURNING *'])
+      expect(await affected(`${write} ${returning}`)(sharded)).toBe(6)
+    expect(await sharded.getRepository(Copied).sum('n')).toBe(21 + 4 * 6)
+    await sharded.transaction(affected(`${write} RETURNING id`))
+    const inTransaction = sharded.transaction(affected(`${write} RETURNING n`))
+    await expect(inTransaction).rejects.toMatchObject({ code: 'PLAN_STALE' })
+  })
+
   it('is asked anew after ten minutes, for collations', async () => {
     const asked: string[] = []
     sharded.onStatement(({ text }) => void (text.includes('pg_typeof') && asked.push(text)))

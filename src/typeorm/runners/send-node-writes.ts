@@ -3,6 +3,7 @@ import type { Cancellation } from '../../endpoints/cancellation'
 import type { NodeConnection } from '../../endpoints/node-connection'
 import { sqlState } from '../../endpoints/sql-state'
 import type { StatementResult } from '../../endpoints/statement-result'
+import { ShardedError } from '../../errors/sharded-error'
 import { answersOf, type NodeWrite } from '../../planning/node-write'
 import { planStale } from '../../planning/plan-stale'
 import { isFailedCheck } from '../../planning/schema-check'
@@ -13,8 +14,8 @@ interface WriteConnections {
   /** The connection of a shard's node. The shard is then part of the transaction. */
   readonly connectionOf: (shard: string) => Promise<NodeConnection>
   readonly cancellationOf: (shard: string) => Cancellation | undefined
-  /** Told of a node that has refused a united statement as not supported. */
-  readonly onUnsupported: (node: string) => void
+  /** Told of a node that has refused a united statement before it ran, and may take each shard's own. */
+  readonly onRefused: (node: string) => void
 }
 
 interface SentWrites {
@@ -46,7 +47,7 @@ export async function sendNodeWrites(writes: readonly NodeWrite[], connections: 
         for (const [index, answer] of answers.entries()) results.set(write.shards[index] ?? '', answer)
       } catch (error) {
         failures.set(error, write.shards)
-        if (write.united && sqlState(error) === unsupported) connections.onUnsupported(write.node)
+        if (isRefusal(write, error)) connections.onRefused(write.node)
         throw error
       }
     }
@@ -79,6 +80,11 @@ async function send(
     throw error
   }
 }
+
+/** A table had got a rule, or the tables of the shards differ. */
+const isRefusal = ({ united }: NodeWrite, error: unknown): boolean =>
+  united !== undefined &&
+  (sqlState(error) === unsupported || (error instanceof ShardedError && error.code === 'PLAN_STALE'))
 
 /** SQLSTATE of a feature that is not supported, as a rule in a WITH. */
 const unsupported = '0A000'

@@ -160,6 +160,18 @@ export class ShardAccess {
     }
   }
 
+  /** Waits for what the operation asks on its own account, within its limits. @throws as `onShard` */
+  async waitFor<T>(work: Promise<T>): Promise<T> {
+    const cancellation = this.limits.shardCancellation()
+    try {
+      return await (cancellation?.race(work) ?? work)
+    } catch (error) {
+      throw unwrap(error)
+    } finally {
+      cancellation?.close()
+    }
+  }
+
   /** As `onShard`, for one of many shards at once: outside of a transaction each statement waits for a permit of a scatter. */
   onOneOfMany<T>(shard: Shard, work: (manager: EntityManager) => Promise<T>): Promise<T> {
     return this.onShard(shard, work, this.runtime.pool(shard.node).scatters)

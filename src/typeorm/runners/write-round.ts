@@ -31,8 +31,8 @@ interface RoundSettings {
   readonly transaction: Pick<ShardTransaction, 'inTime'>
   /** The connection of the node of a shard, by the shard's name. */
   readonly connectionOf: (shard: string) => Promise<NodeConnection>
-  /** Told of a node that has refused a united statement as not supported. */
-  readonly onUnsupported: (node: string) => void
+  /** Told of a node that has refused a united statement before it ran, and may take each shard's own. */
+  readonly onRefused: (node: string) => void
   /** What is sent for the statements of shards, in their order. */
   readonly plan: (arms: readonly Arm[]) => readonly NodeWrite[]
 }

@@ -64,7 +64,33 @@ export async function writeShards<T>(
   const { lookups } = access.runtime
   const isMaintained = writes.some(({ shard }) => lookups.maintains(shard.group))
   if (only && !another && !isMaintained) return [await access.onShardApart(only.shard, only.work)]
+  let isRefused = false
+  const onRefused = (node: string): void => {
+    isRefused = true
+    access.runtime.rules.forget(node)
+  }
+  try {
+    return await runOnce(access, writes, openRunner, {
+      order,
+      entities,
+      together: together && { ...together, onRefused },
+    })
+  } catch (error) {
+    if (!isRefused || access.transaction) throw error
+    // Nothing is left of it, and each shard's own statement may be taken.
+    return runOnce(access, writes, openRunner, { order, entities })
+  }
+}
+
+async function runOnce<T>(
+  access: ShardAccess,
+  writes: readonly ShardWrite<T>[],
+  openRunner: () => ShardTransaction,
+  options: RunOptions,
+): Promise<readonly T[]> {
+  const { order } = options
   const nodes = [...new Set(writes.map((write) => write.shard.node))].sort()
+  const isMaintained = writes.some(({ shard }) => access.runtime.lookups.maintains(shard.group))
   // What is refused only after it was written has to be undone, also in a transaction of the caller.
   const run = order && !order.isByKind && isMaintained ? inSavepoint : inTransaction
   const snapshots = new ObjectSnapshots()
@@ -74,7 +100,7 @@ export async function writeShards<T>(
     return await run(access, withoutTransactionEvents(openRunner), async (inner, transaction) => {
       // In one order everywhere, so that two writes never wait for each other's connections.
       await transaction.openNodes(nodes)
-      return runAll(inner, writes, { snapshots, order, entities, together })
+      return runAll(inner, writes, { ...options, snapshots })
     })
   } catch (error) {
     // Some of the rows are there then.
@@ -83,7 +109,16 @@ export async function writeShards<T>(
   }
 }
 
-interface RunAll extends WriteShardsOptions {
+interface RunOptions extends WriteShardsOptions {
+  readonly together?: TogetherRun | undefined
+}
+
+interface TogetherRun extends Together {
+  /** Told of a node that has refused the statement of several shards. */
+  readonly onRefused: (node: string) => void
+}
+
+interface RunAll extends RunOptions {
   readonly snapshots: ObjectSnapshots
 }
 
@@ -108,7 +143,7 @@ async function runAll<T>(
 function runAsOne<T>(
   access: ShardAccess,
   writes: readonly ShardWrite<T>[],
-  { entities, together }: Pick<WriteShardsOptions, 'entities' | 'together'>,
+  { entities, together }: Pick<RunOptions, 'entities' | 'together'>,
 ): Promise<readonly T[]> {
   if (entities && isHeard(access, writes)) return runInRounds(access, writes, entities())
   const { transaction } = access
@@ -138,15 +173,15 @@ async function runByNode<T>(access: ShardAccess, writes: readonly ShardWrite<T>[
 async function runTogether<T>(
   access: ShardAccess,
   writes: readonly ShardWrite<T>[],
-  { hasOwnTypes, isAlike, transaction }: Together & { readonly transaction: ShardTransaction },
+  { hasOwnTypes, isAlike, onRefused, transaction }: TogetherRun & { readonly transaction: ShardTransaction },
 ): Promise<readonly T[]> {
   const { runtime } = access
-  const hasRules = await runtime.rules.of([...new Set(writes.map(({ shard }) => shard.node))])
+  const hasRules = await access.waitFor(runtime.rules.of([...new Set(writes.map(({ shard }) => shard.node))]))
   const runParts = (parts: readonly (ShardWrite<T> & { readonly shards: readonly Shard[] })[]) => {
     const round = new WriteRound({
       transaction,
       connectionOf: (name) => transaction.connectionFor(runtime.handle({ name }).shard),
-      onUnsupported: (node) => runtime.rules.forget(node),
+      onRefused,
       plan: (arms) => nodeWrites(arms, { hasOwnTypes, hasRules, maxArms }),
     })
     return runMembers(

@@ -20,7 +20,7 @@ const remove = 'DELETE FROM "__shard__"."t" WHERE "x" = $1'
 /** A round over connections that note what they are sent, and answer that every shard has lost as many rows as its place says. */
 function open(fails: (text: string) => boolean = () => false) {
   const sent: string[] = []
-  const unsupported: string[] = []
+  const refused: string[] = []
   const connection = {
     hasWritten: false,
     query: async (text: string) => {
@@ -38,11 +38,11 @@ function open(fails: (text: string) => boolean = () => false) {
       },
     },
     connectionOf: async () => connection as unknown as NodeConnection,
-    onUnsupported: (node) => void unsupported.push(node),
+    onRefused: (node) => void refused.push(node),
     plan: (arms) => nodeWrites(arms, { hasOwnTypes: false, hasRules: () => false, maxArms: 128 }),
   })
   const own = () => new BoundClient(connection as unknown as NodeConnection, (text) => `own ${text}`, 'user_00')
-  return { round, own, sent, asked, unsupported, connection }
+  return { round, own, sent, asked, refused, connection }
 }
 
 beforeAll(loadParser)
@@ -93,11 +93,11 @@ describe('a round of writes', () => {
   })
 
   it('tells the failure of the first node, when all nodes are at rest', async () => {
-    const { round, own, unsupported } = open((text) => text.includes('user_02') || text.includes('user_01'))
+    const { round, own, refused } = open((text) => text.includes('user_02') || text.includes('user_01'))
     const parts = [shard(0), shard(1), shard(2)].map((one) => round.join([one]))
     const settled = await Promise.allSettled(parts.map((part) => part.client(own()).query(remove, [1])))
     expect(settled.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected'])
     expect(String((settled[1] as PromiseRejectedResult).reason)).toContain('user_00')
-    expect(unsupported).toEqual(['a'])
+    expect(refused).toEqual(['a'])
   })
 })
