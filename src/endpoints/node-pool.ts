@@ -14,6 +14,7 @@ import { nodeClient } from './node-client'
 import { type ConnectionSettings, NodeConnection } from './node-connection'
 import type { Pooling } from './node-session'
 import { type GiveBack, Permits } from './permits'
+import { ruledTables, ruledTablesOf, type TableName } from './ruled-tables'
 import { Session } from './session'
 import { SilenceWatch } from './silence-watch'
 import { loadSortFacts } from './sort-facts'
@@ -27,6 +28,8 @@ export interface NodeFacts {
   readonly searchSchema: string
   /** How many transactions may be prepared; 0: none. */
   readonly maxPreparedTransactions: number
+  /** The tables that have a rule of UPDATE or DELETE (CREATE RULE). */
+  readonly ruledTables: readonly TableName[]
 }
 
 export interface NodePoolSettings {
@@ -341,6 +344,7 @@ export class NodePool {
       database: row['database'] ?? '',
       searchSchema: row['schema'] ?? 'public',
       maxPreparedTransactions: Number(row['prepared'] ?? 0),
+      ruledTables: Object.freeze(ruledTablesOf(row)),
     })
     return this.knownFacts
   }
@@ -424,7 +428,7 @@ const int8AsNumber = {
     oid === types.builtins.INT8 && format !== 'binary' ? Number : types.getTypeParser(oid, format as 'text'),
 }
 
-const factsQuery = `SELECT current_setting('server_version') AS version, current_database() AS database, current_schema() AS schema, current_setting('max_prepared_transactions') AS prepared`
+const factsQuery = `SELECT current_setting('server_version') AS version, current_database() AS database, current_schema() AS schema, current_setting('max_prepared_transactions') AS prepared, ${ruledTables}`
 
 function notAsked(node: string): never {
   throw new Error(`Node ${node} was not asked for its facts yet.`)

@@ -1,48 +1,50 @@
+import { ruledTables, ruledTablesOf, type TableName } from '../endpoints/ruled-tables'
 import { physicalName } from '../planning/bind-shard-names'
 import type { ProofFacts } from '../planning/united-form'
 
-/** Asks a node, on a connection of its own. */
-type AskNode = (node: string, text: string) => Promise<{ readonly rows: readonly RuleRow[] }>
-
-interface RuleRow {
-  readonly schema: string
-  readonly name: string
+interface RuleSources {
+  /** What a node said when it was opened. */
+  readonly atStart: (node: string) => readonly TableName[]
+  /** Asks a node, on a connection of its own. */
+  readonly ask: (node: string, text: string) => Promise<{ readonly rows: readonly { readonly ruled: string }[] }>
 }
 
 /**
- * The tables of each node whose UPDATE or DELETE has a rule: PostgreSQL refuses most of those in a WITH. A node is asked
- * once, and again after it has refused a statement.
+ * The tables of each node whose UPDATE or DELETE has a rule: PostgreSQL refuses most of those in a WITH. A node says it when
+ * it is opened, and is asked again when it has refused a statement.
  */
 export class RuleCatalog {
   private readonly asked = new Map<string, Promise<ReadonlySet<string>>>()
 
-  constructor(private readonly ask: AskNode) {}
+  constructor(private readonly sources: RuleSources) {}
 
   /** Whether a shard's table has a rule, as these nodes say. The tables of a node that does not answer may have one. */
   async of(nodes: readonly string[]): Promise<ProofFacts['hasRules']> {
     const known = new Map<string, ReadonlySet<string> | undefined>()
-    await Promise.all(nodes.map(async (node) => known.set(node, await this.load(node).catch(() => undefined))))
+    await Promise.all(nodes.map(async (node) => known.set(node, await this.tablesOf(node))))
     return (shard, table) => known.get(shard.node)?.has(placeOf(physicalName(table, shard))) ?? true
   }
 
-  /** A rule may have been made since the node was asked. */
-  forget(node: string): void {
-    this.asked.delete(node)
+  /** Asks a node anew: a rule may have been made since it said. */
+  refresh(node: string): void {
+    const asking = this.sources
+      .ask(node, `SELECT ${ruledTables}`)
+      .then(({ rows }) => placesOf(ruledTablesOf(rows[0] ?? {})))
+    this.asked.set(node, asking)
+    asking.catch(() => undefined)
   }
 
-  private load(node: string): Promise<ReadonlySet<string>> {
-    const known = this.asked.get(node)
-    if (known) return known
-    const loading = this.ask(node, question).then(({ rows }) => new Set(rows.map(placeOf)))
-    this.asked.set(node, loading)
-    loading.catch(() => this.asked.delete(node))
-    return loading
+  private async tablesOf(node: string): Promise<ReadonlySet<string> | undefined> {
+    const asked = this.asked.get(node)
+    if (!asked) return placesOf(this.sources.atStart(node))
+    try {
+      return await asked
+    } catch {
+      this.refresh(node)
+      return undefined
+    }
   }
 }
 
-const placeOf = ({ schema, name }: RuleRow): string => JSON.stringify([schema, name])
-
-/** Rules of UPDATE are of type 2, those of DELETE of type 4. */
-const question = `SELECT DISTINCT n.nspname::text AS schema, c.relname::text AS name FROM pg_catalog.pg_rewrite r
-  JOIN pg_catalog.pg_class c ON c.oid = r.ev_class JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-  WHERE r.ev_type IN ('2', '4') AND n.nspname NOT IN ('pg_catalog', 'information_schema')`
+const placeOf = ({ schema, name }: TableName): string => JSON.stringify([schema, name])
+const placesOf = (tables: readonly TableName[]): ReadonlySet<string> => new Set(tables.map(placeOf))

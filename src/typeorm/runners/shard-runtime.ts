@@ -31,7 +31,10 @@ export interface TransactionSettings {
 /** All that an initialised data source has: the topology, the pools, the shards' data sources, the sharded entities. */
 export class ShardRuntime {
   /** Which tables of shards have rules. */
-  readonly rules = new RuleCatalog((node, text) => this.pool(node).background.query(text))
+  readonly rules = new RuleCatalog({
+    atStart: (node) => this.pool(node).facts.ruledTables,
+    ask: (node, text) => this.pool(node).background.query(text),
+  })
 
   constructor(
     readonly map: ShardMap,

@@ -67,7 +67,7 @@ export async function writeShards<T>(
   let isRefused = false
   const onRefused = (node: string): void => {
     isRefused = true
-    access.runtime.rules.forget(node)
+    access.runtime.rules.refresh(node)
   }
   try {
     return await runOnce(access, writes, openRunner, {

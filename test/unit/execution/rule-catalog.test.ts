@@ -11,39 +11,35 @@ const shard = (index: number, node: string, layout: Shard['layout'] = 'schema'):
   layout,
 })
 
+const atStart = (node: string) =>
+  node === 'a' ? [{ schema: 'user_00', name: 't' }] : [{ schema: 'public', name: 't_01' }]
+
 describe('the catalog of rules', () => {
-  it('knows tables of shards in both layouts, and asks a node once', async () => {
-    const asked: string[] = []
-    const rules = new RuleCatalog(async (node) => {
-      asked.push(node)
-      return {
-        rows: [
-          { schema: 'user_00', name: 't' },
-          { schema: 'public', name: 't_01' },
-        ],
-      }
-    })
-    const hasRules = await rules.of(['a', 'b'])
-    await rules.of(['a'])
-    expect(asked).toEqual(['a', 'b'])
+  it('knows tables of shards in both layouts as their nodes said at first', async () => {
+    const ask = () => Promise.reject(new Error('Nobody is asked.'))
+    const hasRules = await new RuleCatalog({ atStart, ask }).of(['a', 'b'])
     expect(hasRules(shard(0, 'a'), 't')).toBe(true)
     expect(hasRules(shard(0, 'a'), 'o')).toBe(false)
     expect(hasRules(shard(1, 'a'), 't')).toBe(false)
     expect(hasRules(shard(1, 'b', 'table'), 't')).toBe(true)
-    rules.forget('a')
-    await rules.of(['a', 'b'])
-    expect(asked).toEqual(['a', 'b', 'a'])
+    expect(hasRules(shard(0, 'c'), 't')).toBe(true)
   })
 
-  it('takes a node that does not answer for one with rules, and asks it again', async () => {
-    let answers = false
-    const rules = new RuleCatalog(async () => {
-      if (answers) return { rows: [] }
-      throw new Error('It is down.')
+  it('asks a node anew, which may have rules while it does not answer', async () => {
+    let answers: readonly { readonly ruled: string }[] | undefined
+    const rules = new RuleCatalog({
+      atStart,
+      ask: async () => {
+        if (answers) return { rows: answers }
+        throw new Error('It is down.')
+      },
     })
-    expect((await rules.of(['a']))(shard(0, 'a'), 't')).toBe(true)
-    answers = true
-    expect((await rules.of(['a']))(shard(0, 'a'), 't')).toBe(false)
-    expect((await rules.of(['a']))(shard(0, 'b'), 't')).toBe(true)
+    const isRuled = async (table: string) => (await rules.of(['a', 'b']))(shard(0, 'a'), table)
+    rules.refresh('a')
+    expect(await isRuled('o')).toBe(true)
+    answers = [{ ruled: '[{"schema":"user_00","name":"o"}]' }]
+    expect(await isRuled('t')).toBe(true)
+    expect(await isRuled('t')).toBe(false)
+    expect(await isRuled('o')).toBe(true)
   })
 })
