@@ -5,8 +5,8 @@ import { atOnce, type Side, time } from './support/interleave'
 import { Item } from './support/item'
 
 const sizes = {
-  full: { operations: 100, rounds: 11, warmups: 4 },
-  quick: { operations: 60, rounds: 7, warmups: 2 },
+  full: { operations: 300, rounds: 11, warmups: 5 },
+  quick: { operations: 100, rounds: 7, warmups: 4 },
   tiny: { operations: 3, rounds: 1, warmups: 0 },
 }
 
