@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { BoundClient } from '../../../src/endpoints/bound-client'
 import type { NodeConnection } from '../../../src/endpoints/node-connection'
 import { nodeWrites } from '../../../src/planning/node-write'
-import { loadParser } from '../../../src/sql/parse-statement'
+import { loadParser } from '../../../src/sql/parser'
 import type { Shard } from '../../../src/topology/shard'
 import { WriteRound } from '../../../src/typeorm/runners/write-round'
 
