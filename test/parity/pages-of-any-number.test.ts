@@ -138,6 +138,18 @@ describe('a page of any number', () => {
     )
   })
 
+  it.each([2, '2', ' 2 ', 2n, [2], ['2'], [], { valueOf: () => 2 }, true, 'x', '1e1', null])(
+    'is the parameter %s of LIMIT, and of OFFSET',
+    async (parameter) => {
+      for (const page of ['LIMIT $1', 'OFFSET $1']) {
+        const on = ({ manager }: OpenTargets['plain']) =>
+          outcomeOf(() => manager.query(`SELECT id FROM album ORDER BY id ${page}`, [parameter]))
+        const plain = await on(targets.plain)
+        for (const { dataSource } of targets.sharded) expect(await on(dataSource)).toEqual(plain)
+      }
+    },
+  )
+
   it.each(pages)('streams what find gives for %j', async (page) => {
     for (const { dataSource } of targets.sharded) {
       const albums = dataSource.getRepository(Album) as ShardedRepository<Album>

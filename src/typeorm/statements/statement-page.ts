@@ -47,12 +47,16 @@ const maxBigint = 2n ** 63n - 1n
 const wholeNumber = (text: string): number =>
   BigInt(text) > maxBigint ? Number(text) : Math.min(Number(text), Number.MAX_SAFE_INTEGER)
 
+/** The text of other values is not what PostgreSQL is sent: `[2]` is sent as the array `{2}`, which is no number. */
+const isWholeNumber = (value: unknown): boolean =>
+  ['string', 'number', 'bigint'].includes(typeof value) && /^-?\d+$/.test(String(value))
+
 /** The value of LIMIT or OFFSET; undefined for none and for NULL. */
 async function numberOf(node: Node | undefined, { values, context, shipped }: PageRun): Promise<number | undefined> {
   if (!node) return undefined
   const known = knownValue(node, { parameter: (number) => values[number - 1] })
   if (known?.value === null) return undefined
-  if (known && /^-?\d+$/.test(String(known.value))) return wholeNumber(String(known.value))
+  if (known && isWholeNumber(known.value)) return wholeNumber(String(known.value))
   const asked: Node = { SelectStmt: selectNode({ targetList: [targetNode(typeCast(node, 'int8'), 'n')] }) }
   const { text, parameters } = withShippedRows(templateOf(asked), shipped)
   const [row] = await askHome(text, pick(parameters, values), context)
