@@ -219,6 +219,30 @@ describe('findPage', () => {
     expect(next.rows.map((row) => ({ ...row }))).toEqual([{ owner: 'c' }])
   })
 
+  it.each([undefined, { entries: true }])(
+    'leaves out rows of which a find makes no entity, and goes on behind them, with relations %j',
+    async (relations) => {
+      await accounts().update({ id: In(['3', '8']) }, { rate: '1.5' })
+      const options = { select: { rate: true }, order: { balance: 'ASC' }, ...(relations && { relations }) } as const
+      const found = await accounts().find(options)
+      expect(found.map(({ rate }) => rate)).toEqual(['1.5000', '1.5000'])
+      const pages: (readonly Account[])[] = []
+      let after: string | null = null
+      for (let goesOn = true; goesOn && pages.length < 9; ) {
+        const page: Page<Account> = await accounts().findPage({ ...options, take: 2, after })
+        pages.push(page.rows)
+        after = page.endCursor
+        goesOn = page.hasNextPage
+      }
+      expect(pages.map((rows) => rows.length)).toEqual([0, 1, 0, 1, 0, 0])
+      expect(pages.flat()).toEqual(found)
+      const end = await accounts().findPage({ ...options, take: 4, last: true })
+      expect([end.rows, end.hasPreviousPage]).toEqual([[], true])
+      const before = await accounts().findPage({ ...options, take: 2, before: end.startCursor ?? '' })
+      expect(before.rows).toEqual(found.slice(1))
+    },
+  )
+
   it('sends one statement a node, whichever page it is', async () => {
     let after: string | null = null
     for (let round = 0; round < 3; round += 1) {

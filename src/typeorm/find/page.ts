@@ -17,6 +17,9 @@ export interface PageParts<Entity> {
   readonly rows: readonly Entity[]
   readonly hasNextPage: boolean
   readonly hasPreviousPage: boolean
+  /** The cursors of the ends: of rows that were read, even where they gave no entity. Null where none were. */
+  readonly startCursor: string | null
+  readonly endCursor: string | null
   /** The cursor of row i. */
   readonly cursorOf: (index: number) => string
 }
@@ -31,9 +34,9 @@ export interface PageParts<Entity> {
  */
 export class Page<Entity> implements PageInfo {
   readonly rows: readonly Entity[]
-  /** The cursor of the first row; null where the page is empty. */
+  /** Where the page starts: the cursor of the first row that was read for it. Null where there was none. */
   readonly startCursor: string | null
-  /** The cursor of the last row; null where the page is empty. */
+  /** Where the page ends, and the next one starts: the cursor of the last row that was read. Null where there was none. */
   readonly endCursor: string | null
   /** Rows follow: seen when paging forwards; for a page before a cursor, true. */
   readonly hasNextPage: boolean
@@ -41,10 +44,10 @@ export class Page<Entity> implements PageInfo {
   readonly hasPreviousPage: boolean
   readonly #cursorOf: (index: number) => string
 
-  constructor({ rows, hasNextPage, hasPreviousPage, cursorOf }: PageParts<Entity>) {
+  constructor({ rows, startCursor, endCursor, hasNextPage, hasPreviousPage, cursorOf }: PageParts<Entity>) {
     this.rows = Object.freeze([...rows])
-    this.startCursor = rows.length > 0 ? cursorOf(0) : null
-    this.endCursor = rows.length > 0 ? cursorOf(rows.length - 1) : null
+    this.startCursor = startCursor
+    this.endCursor = endCursor
     this.hasNextPage = hasNextPage
     this.hasPreviousPage = hasPreviousPage
     this.#cursorOf = cursorOf

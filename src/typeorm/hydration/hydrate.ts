@@ -6,12 +6,8 @@ import type { Shard } from '../../topology/shard'
 import { type EntityBinding, shardAt } from '../binding/entity-binding'
 import { primaryKeyText } from '../binding/primary-key-text'
 import type { ArmQueryBuilder } from '../find/arm-query-builder'
-import { cloneWhere } from '../find/clone-where'
-import { selectKeys } from '../find/select-keys'
 import type { ShardAccess } from '../runners/shard-access'
-
-/** Primary keys in one statement of a reload, well below the protocol's limit on parameters. */
-const reloadChunk = 5_000
+import { findByKeys } from './find-by-keys'
 
 interface ShardRows {
   readonly shard: Shard
@@ -96,19 +92,18 @@ export async function reloadEach(
 ): Promise<{ readonly places: (ObjectLiteral | undefined)[]; readonly isWhole: boolean }> {
   let isWhole = true
   const page: (ObjectLiteral | undefined)[] = rows.map(() => undefined)
-  const { strip } = selectKeys(binding.metadata, options.select)
   // By joins TypeORM tells of the whole entity when it has all; by queries of each part as it comes, which cannot wait.
   const isToldLater = isJoined(access, binding, options)
   const load = async ({ shard, rows: own, places }: ShardRows) => {
     const keys = keysOf(builder, own)
-    const entities = await access.onOneOfMany(shard, (manager) =>
-      findByKeys(manager, binding, options, { keys: isPaged ? keys : undefined, isToldLater }),
+    const loaded = await access.onOneOfMany(shard, (manager) =>
+      findByKeys(manager, binding.metadata, options, { keys: isPaged ? keys : undefined, isToldLater }),
     )
-    const byKey = new Map(entities.map((entity) => [primaryKeyText(binding.metadata, entity), entity]))
     for (const [index, key] of keys.entries()) {
-      const entity = byKey.get(primaryKeyText(binding.metadata, key))
-      if (!entity) isWhole = false
-      if (!entity || !strip(entity)) continue
+      const text = primaryKeyText(binding.metadata, key)
+      if (!loaded.has(text)) isWhole = false
+      const entity = loaded.get(text)
+      if (!entity) continue
       page[places[index] ?? page.length] = entity
       access.runtime.entityShards.remember(binding, entity, shard)
     }
@@ -188,48 +183,15 @@ async function broadcastLoad(
   await access.asApplication(shard, ({ broadcaster }) => broadcaster.broadcast('Load', metadata, entities))
 }
 
-interface FindByKeys {
-  /** All entities without keys. */
-  readonly keys: readonly ObjectLiteral[] | undefined
-  /** Listeners and subscribers are told by who asks, when it has all that it asked for. */
-  readonly isToldLater?: boolean
-}
-
-/** The entities of the keys with all that the find options ask for and their keys, in no order. */
-export async function findByKeys(
-  manager: EntityManager,
-  { metadata }: Pick<EntityBinding, 'metadata'>,
-  options: FindManyOptions<ObjectLiteral>,
-  { keys, isToldLater = false }: FindByKeys,
-): Promise<ObjectLiteral[]> {
-  const find = (ids: readonly ObjectLiteral[] | undefined) => {
-    const { skip: _skip, take: _take, ...rest } = options
-    const { select } = selectKeys(metadata, rest.select)
-    const builder = manager.createQueryBuilder(metadata.target, metadata.name)
-    builder.setFindOptions({ ...rest, ...(select && { select }), where: cloneWhere(rest.where) } as never)
-    if (ids) builder.andWhereInIds([...ids])
-    if (isToldLater) builder.callListeners(false)
-    return builder.getMany()
-  }
-  if (!keys) return find(undefined)
-  const entities: ObjectLiteral[] = []
-  for (let start = 0; start < keys.length; start += reloadChunk)
-    entities.push(...(await find(keys.slice(start, start + reloadChunk))))
-  return entities
-}
-
-/** In the order of the keys, with a gap where a row went away between the two statements. */
+/** In the order of the keys, with a gap where a row went away between the two statements, or gives no entity. */
 export async function entitiesOf(
   manager: EntityManager,
   metadata: EntityMetadata,
   { options, keys }: { options: FindManyOptions<ObjectLiteral>; keys: readonly ObjectLiteral[] },
 ): Promise<readonly (ObjectLiteral | undefined)[]> {
   if (keys.length === 0) return []
-  const found = await findByKeys(manager, { metadata }, options, { keys })
-  const byKey = new Map(found.map((entity) => [primaryKeyText(metadata, entity), entity]))
-  const { strip } = selectKeys(metadata, options.select)
-  for (const entity of found) strip(entity)
-  return keys.map((key) => byKey.get(primaryKeyText(metadata, key)))
+  const loaded = await findByKeys(manager, metadata, options, { keys })
+  return keys.map((key) => loaded.get(primaryKeyText(metadata, key)))
 }
 
 /** The entities of rows, one a row and in their order, told to listeners and subscribers as TypeORM does. */

@@ -7,7 +7,6 @@ import type { ReadPlan } from '../../planning/read-plan'
 import { ArmQueryBuilder } from '../find/arm-query-builder'
 import { Page } from '../find/page'
 import type { PageRequest } from '../find/page-options'
-import { selectKeys } from '../find/select-keys'
 import { entitiesOf, entitiesOfRows, hydrateEach, keysOf, reloadEach } from '../hydration/hydrate'
 import { FindArms } from './find-arms'
 import type { ReadScope } from './find-query'
@@ -32,9 +31,7 @@ interface Found {
 
 /** How a page is asked for. */
 interface PagePlan {
-  readonly find: Options
   readonly keyset: Keyset
-  readonly strip: (entity: ObjectLiteral) => void
   /** Rows are not entities one to one: a first statement gives primary keys and positions, a second loads the entities. */
   readonly isReloaded: boolean
 }
@@ -59,9 +56,7 @@ export function planOfOne(
   metadata: EntityMetadata,
   { options, work }: { readonly options: Options; readonly work: PageWork },
 ): PlanOfOne {
-  const { select, strip } = selectKeys(metadata, options.select)
-  const find = withSelect(options, select)
-  const builder = ArmQueryBuilder.find(dataSource, metadata, find)
+  const builder = ArmQueryBuilder.find(dataSource, metadata, options)
   const isReloaded = builder.needsReload
   const keyset = Keyset.of(builder, work.request)
   keyset.place(builder, positionIn(keyset, work))
@@ -69,7 +64,7 @@ export function planOfOne(
   keyset.finishOrder(builder)
   keyset.select(builder)
   builder.limit(work.request.take + 1)
-  return { find, keyset, strip, isReloaded, builder }
+  return { keyset, isReloaded, builder }
 }
 
 /** A page of one database. @throws ShardedError CURSOR_INVALID, ORDER_UNSUPPORTED */
@@ -79,14 +74,14 @@ export async function pageOfOne(
   options: Options,
   work: PageWork,
 ): Promise<Page<ObjectLiteral>> {
-  const { find, keyset, strip, isReloaded, builder } = planOfOne(manager.dataSource, metadata, { options, work })
+  const { keyset, isReloaded, builder } = planOfOne(manager.dataSource, metadata, { options, work })
   if (manager.queryRunner) builder.setQueryRunner(manager.queryRunner)
   const rows = await builder.getRawMany<Row>()
   const wanted = rows.slice(0, work.request.take)
   const entities = isReloaded
-    ? await entitiesOf(manager, metadata, { options: find, keys: keysOf(builder, wanted) })
+    ? await entitiesOf(manager, metadata, { options, keys: keysOf(builder, wanted) })
     : await entitiesOfRows(manager, builder, wanted)
-  return pageFrom({ rows, entities }, { keyset, strip, ...work })
+  return pageFrom({ rows, entities }, { keyset, ...work })
 }
 
 /**
@@ -96,8 +91,7 @@ export async function pageOfOne(
  * @throws ShardedError CURSOR_INVALID, ORDER_UNSUPPORTED, COLLATION_DIFFERS
  */
 export function planOverShards(scope: ReadScope, options: Options, work: PageWork): PlanOverShards {
-  const { select, strip } = selectKeys(scope.binding.metadata, options.select)
-  const find = { ...withSelect(options, select), take: work.request.take + 1 }
+  const find = { ...options, take: work.request.take + 1 }
   const template = newBuilder(scope, find)
   const keyset = Keyset.of(template, work.request)
   const position = positionIn(keyset, work)
@@ -108,23 +102,19 @@ export function planOverShards(scope: ReadScope, options: Options, work: PageWor
   const { source, order } = arms.sorted()
   const page = { offset: 0, limit: find.take, end: find.take }
   const plan = planSorted({ source, order }, page, scope.shards)
-  return { find, keyset, strip, isReloaded: template.needsReload, plan, builder: arms.hydrator }
+  return { keyset, isReloaded: template.needsReload, plan, builder: arms.hydrator }
 }
 
 /** A page over several shards. @throws ShardedError CURSOR_INVALID, ORDER_UNSUPPORTED, COLLATION_DIFFERS */
 export async function pageOverShards(scope: ReadScope, options: Options, work: PageWork): Promise<Page<ObjectLiteral>> {
   const { access, binding } = scope
-  const { find, keyset, strip, isReloaded, plan, builder } = planOverShards(scope, options, work)
+  const { keyset, isReloaded, plan, builder } = planOverShards(scope, options, work)
   const rows = await executeRead(plan, readHost(access))
   const wanted = rows.slice(0, work.request.take)
   const entities = isReloaded
-    ? (await reloadEach(access, binding, { builder, rows: wanted, options: find, isPaged: true })).places
+    ? (await reloadEach(access, binding, { builder, rows: wanted, options, isPaged: true })).places
     : await hydrateEach(access, binding, builder, wanted)
-  return pageFrom({ rows, entities }, { keyset, strip, ...work })
-}
-
-function withSelect(options: Options, select: Options['select']): Options {
-  return select === undefined ? options : { ...options, select }
+  return pageFrom({ rows, entities }, { keyset, ...work })
 }
 
 const positionIn = (keyset: Keyset, { request: { cursor }, signer }: PageWork) =>
@@ -132,23 +122,26 @@ const positionIn = (keyset: Keyset, { request: { cursor }, signer }: PageWork) =
 
 interface Finish extends PageWork {
   readonly keyset: Keyset
-  readonly strip: (entity: ObjectLiteral) => void
 }
 
-/** The row too many tells that there is more; the others are the page, in the order that was asked for. */
-function pageFrom({ rows, entities }: Found, { keyset, strip, request, signer }: Finish): Page<ObjectLiteral> {
+/**
+ * The row too many tells that there is more; the others are the page, in the order that was asked for. A row of which TypeORM
+ * makes no entity is left out as a find leaves it out, and yet is a place that the next page can start at.
+ */
+function pageFrom({ rows, entities }: Found, { keyset, request, signer }: Finish): Page<ObjectLiteral> {
   const { take, backwards, cursor } = request
   const hasMore = rows.length > take
-  const placed = rows.slice(0, take).flatMap((row, index) => {
-    const entity = entities[index]
-    return entity ? [{ entity, position: keyset.positionOf(row) }] : []
-  })
-  if (backwards) placed.reverse()
-  for (const { entity } of placed) strip(entity)
+  const read = rows.slice(0, take).map((row, index) => ({ row, entity: entities[index] }))
+  if (backwards) read.reverse()
+  const placed = read.flatMap(({ row, entity }) => (entity ? [{ row, entity }] : []))
+  const cursorOf = ({ row }: { readonly row: Row }) => signer.sign(keyset.positionOf(row), keyset.scope)
+  const [first, last] = [read[0], read.at(-1)]
   return new Page({
     rows: placed.map(({ entity }) => entity),
+    startCursor: first ? cursorOf(first) : null,
+    endCursor: last ? cursorOf(last) : null,
     hasNextPage: backwards ? cursor !== undefined : hasMore,
     hasPreviousPage: backwards ? hasMore : cursor !== undefined,
-    cursorOf: (index) => signer.sign(placed[index]?.position ?? [], keyset.scope),
+    cursorOf: (index) => cursorOf(placed[index] ?? { row: {} }),
   })
 }
