@@ -243,6 +243,27 @@ describe('findPage', () => {
     },
   )
 
+  it('takes its options as they are at the call', async () => {
+    const where = { owner: 'a' }
+    const options = { where, order: { balance: 'DESC' as 'ASC' | 'DESC' }, take: 3 }
+    for (const read of [() => accounts().findPage(options), () => accounts().explainPage(options)]) {
+      const expected = await read()
+      const working = read()
+      Object.assign(where, { owner: 'b' })
+      Object.assign(options.order, { balance: 'ASC' })
+      options.take = 1
+      expect(await working).toEqual(expected)
+      Object.assign(where, { owner: 'a' })
+      Object.assign(options, { order: { balance: 'DESC' }, take: 3 })
+    }
+    const settings = dataSource.getRepository(Setting)
+    const unsharded = { where: { value: 1 }, order: { id: 'ASC' as const }, take: 2 }
+    const expected = await settings.findPage(unsharded)
+    const working = settings.findPage(unsharded)
+    unsharded.where.value = 2
+    expect(await working).toEqual(expected)
+  })
+
   it('sends one statement a node, whichever page it is', async () => {
     let after: string | null = null
     for (let round = 0; round < 3; round += 1) {

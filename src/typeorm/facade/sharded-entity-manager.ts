@@ -32,6 +32,7 @@ import { checkLimits } from '../../model/limits'
 import type { Explanation } from '../../planning/explanation'
 import type { AggregateFunction } from '../../planning/finish-aggregate'
 import type { EntityBinding } from '../binding/entity-binding'
+import { optionsAtCall } from '../find/options-at-call'
 import type { Page } from '../find/page'
 import { checkPageOptions, type PageOptions } from '../find/page-options'
 import type { WholeReads } from '../find/whole-reads'
@@ -47,7 +48,7 @@ import { ShardedQueryRunner } from '../operations/sharded-query-runner'
 import * as reads from '../operations/sharded-reads'
 import * as writes from '../operations/sharded-writes'
 import { pageOfOne } from '../reads/find-page'
-import { type EntityStream, type StreamOptions, type StreamSource, streamEntities } from '../reads/stream-entities'
+import type { EntityStream, StreamOptions, StreamSource } from '../reads/stream-entities'
 import { readableOf } from '../runners/readable-of'
 import { ShardAccess } from '../runners/shard-access'
 import type { ShardRuntime } from '../runners/shard-runtime'
@@ -274,8 +275,9 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
     const context = this.context(entityClass)
     const metadata = context?.binding.metadata ?? this.dataSource.getMetadata(entityClass)
     const work = { request, signer: this.cursorSigner(metadata.name) }
-    const page = context ? await reads.findPage(context, work) : await pageOfOne(this, metadata, request.find, work)
-    return page as Page<Entity>
+    if (context) return (await reads.findPage(context, work)) as Page<Entity>
+    const find = await optionsAtCall(metadata, request.find)
+    return (await pageOfOne(this, metadata, find, work)) as Page<Entity>
   }
 
   /** The plan of a page. @throws ShardedError NOT_SHARDED for an unsharded entity, and what `findPage` refuses */
@@ -297,7 +299,7 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
     const given = options as reads.Options
     const entities = context
       ? reads.stream(context, given, (access) => this.streamSource(access))
-      : streamEntities(this.homeSource(), this.dataSource.getMetadata(entityClass), given)
+      : reads.streamAtHome(this.dataSource.getMetadata(entityClass), given, this.homeSource())
     return readableOf(entities, context?.access.limits) as EntityStream<Entity>
   }
 

@@ -29,7 +29,7 @@ export class ArmQueryBuilder<Entity extends ObjectLiteral> extends SelectQueryBu
     const builder = new ArmQueryBuilder<Entity>(dataSource as never)
     builder.select(metadata.name).from(metadata.target as never, metadata.name)
     return builder.setFindOptions(
-      options.where === undefined ? options : { ...options, where: cloneWhere(options.where) },
+      options.where === undefined ? options : { ...options, where: cloneWhere(metadata, options.where) },
     )
   }
 

@@ -1,29 +1,66 @@
-import { FindOperator } from 'typeorm'
+import { type EntityMetadata, FindOperator, type ObjectLiteral } from 'typeorm'
 import { isPlain } from './find-predicate'
+
+/** When plain TypeORM reads a value: while it makes the SQL, at the call, or when the driver sends it as a parameter. */
+export type ReadTime = 'call' | 'sending'
+
+/** Gives the value that the copy has. */
+type CopyValue = (value: unknown, readTime: ReadTime) => unknown
 
 /**
  * A copy of a `where` that TypeORM may change: it writes transformed values into the operators it is given, each time
- * anew, and so would transform the caller's twice.
+ * anew, and so would transform the caller's twice. The values of columns are those of the caller, unless `copyValue` copies
+ * them too.
  */
-export function cloneWhere<Where>(where: Where): Where {
-  return copy(where) as Where
+export function cloneWhere<Where>(
+  metadata: EntityMetadata,
+  where: Where,
+  copyValue: CopyValue = (value) => value,
+): Where {
+  return copyCondition(metadata, where, '', copyValue) as Where
 }
 
-function copy(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(copy)
-  if (value instanceof FindOperator) return copyOperator(value)
-  // Class instances (an entity as a condition) keep their prototype; other values are not changed and stay shared.
-  if (isPlain(value)) return Object.assign(Object.create(Object.getPrototypeOf(value)), mapValues(value))
-  return value
+function copyCondition(metadata: EntityMetadata, condition: unknown, prefix: string, copyValue: CopyValue): unknown {
+  if (Array.isArray(condition)) return condition.map((branch) => copyCondition(metadata, branch, prefix, copyValue))
+  if (!isPlain(condition)) return condition
+  // Class instances (an entity as a condition) keep their prototype.
+  const copy: ObjectLiteral = Object.create(Object.getPrototypeOf(condition))
+  for (const name of Object.keys(condition)) {
+    const value: unknown = condition[name]
+    copy[name] = isObject(value) ? copyAt(metadata, prefix + name, value, copyValue) : value
+  }
+  return copy
 }
 
-function copyOperator(operator: FindOperator<unknown>): FindOperator<unknown> {
+function copyAt(metadata: EntityMetadata, path: string, value: object, copyValue: CopyValue): unknown {
+  const readTime = metadata.findColumnWithPropertyPathStrict(path)?.transformer ? 'call' : 'sending'
+  if (value instanceof FindOperator) return copyOperator(value, readTime, copyValue)
+  if (metadata.findEmbeddedWithPropertyPath(path)) return copyCondition(metadata, value, `${path}.`, copyValue)
+  const relation = metadata.findRelationWithPropertyPath(path)
+  if (relation) return copyCondition(relation.inverseEntityMetadata, value, '', copyValue)
+  // An object of the application as a value may have private fields, and no copy: TypeORM hands it on as it is.
+  return copyValue(value, readTime)
+}
+
+/** The values behind the getters, which look through nested operators; TypeORM keeps them private. */
+function copyOperator(
+  operator: FindOperator<unknown>,
+  readTime: ReadTime,
+  copyValue: CopyValue,
+): FindOperator<unknown> {
   const clone: FindOperator<unknown> = Object.assign(Object.create(Object.getPrototypeOf(operator)), operator)
-  // The value behind the getter, which looks through nested operators; TypeORM keeps it private.
   const inner: unknown = Reflect.get(clone, '_value')
-  if (inner instanceof FindOperator || Array.isArray(inner)) Reflect.set(clone, '_value', copy(inner))
+  const copyInner = (one: unknown) =>
+    one instanceof FindOperator
+      ? copyOperator(one, readTime, copyValue)
+      : copyValue(one, operator.type === 'jsonContains' ? 'call' : readTime)
+  // Each value of such a list is a parameter of its own; any other list is one parameter.
+  const isList = Array.isArray(inner) && operator.multipleParameters
+  Reflect.set(clone, '_value', isList ? inner.map(copyInner) : copyInner(inner))
+  // Those of `Raw`.
+  const named: unknown = Reflect.get(clone, '_objectLiteralParameters')
+  if (named) Reflect.set(clone, '_objectLiteralParameters', copyValue(named, 'call'))
   return clone
 }
 
-const mapValues = (object: object): object =>
-  Object.fromEntries(Object.entries(object).map(([name, value]) => [name, copy(value)]))
+const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null

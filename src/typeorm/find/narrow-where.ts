@@ -44,7 +44,9 @@ function narrowBranches(
   }))
   return (shard) => {
     const kept = parts.filter((part) => part.shards.has(shard))
-    return (kept.length > 0 ? kept : parts).map((part) => part.narrow?.(shard) ?? cloneWhere(part.branch))
+    return (kept.length > 0 ? kept : parts).map(
+      (part) => part.narrow?.(shard) ?? cloneWhere(binding.metadata, part.branch),
+    )
   }
 }
 
@@ -74,7 +76,7 @@ function narrowListAt(
   const owners = values.map((value) => ownersOf(binding, path, value))
   return (shard) => {
     const own = values.filter((_, index) => owners[index]?.has(shard))
-    const narrowed = cloneWhere(where)
+    const narrowed = cloneWhere(binding.metadata, where)
     const parent = names.slice(0, -1).reduce<ObjectLiteral>((object, name) => object[name], narrowed)
     parent[names.at(-1) ?? ''] = In(own)
     return narrowed

@@ -30,7 +30,7 @@ export async function findByKeys(
   const find = async (ids: readonly ObjectLiteral[] | undefined): Promise<LoadedRows> => {
     const { skip: _skip, take: _take, ...rest } = options
     const builder = manager.createQueryBuilder<ObjectLiteral>(metadata.target, metadata.name)
-    builder.setFindOptions({ ...rest, where: cloneWhere(rest.where) } as never)
+    builder.setFindOptions({ ...rest, where: cloneWhere(metadata, rest.where) } as never)
     if (ids) builder.andWhereInIds([...ids])
     if (isToldLater) builder.callListeners(false)
     return byKey(builder, metadata, await builder.getRawAndEntities<Row>())

@@ -7,7 +7,7 @@ import type { AggregateFunction } from '../../planning/finish-aggregate'
 import type { Shard } from '../../topology/shard'
 import { numberKind } from '../binding/sort-column'
 import { checkRelations } from '../find/check-relations'
-import { literalOptions } from '../find/literal-options'
+import { optionsAtCall } from '../find/options-at-call'
 import type { Page } from '../find/page'
 import { needsParsing, needsWhole, type WholeReads } from '../find/whole-reads'
 import { isRefusedPage, type WrittenPage } from '../reads/builder-page'
@@ -147,13 +147,32 @@ export function aggregate(
   })
 }
 
+type Entities = AsyncGenerator<ObjectLiteral, void, undefined>
+
 /** The entities of a find as they are asked for; on the shard of a hint by that shard's own data source. */
-export async function* stream(
+export function stream(
   context: OperationContext,
-  options: Options,
+  given: Options,
   sourceOf: (access: ShardAccess) => StreamSource,
-): AsyncGenerator<ObjectLiteral, void, undefined> {
+): Entities {
+  return streamRouted(context, optionsAtCall(context.binding.metadata, given), sourceOf)
+}
+
+/** The same of an unsharded entity. */
+export function streamAtHome(metadata: EntityMetadata, given: Options, source: StreamSource): Entities {
+  const options = optionsAtCall(metadata, given)
+  return (async function* () {
+    yield* streamEntities(source, metadata, await options)
+  })()
+}
+
+async function* streamRouted(
+  context: OperationContext,
+  given: Options | Promise<Options>,
+  sourceOf: (access: ShardAccess) => StreamSource,
+): Entities {
   const { access, binding, hint } = context
+  const options = await given
   checkLocal(context, options)
   const { shards, where } = await routeOperation(context, { name: 'stream', writes: false }, options.where)
   const routed = where === options.where ? options : { ...options, where: where as never }
@@ -170,7 +189,7 @@ export async function* stream(
 }
 
 export async function explainRead(context: OperationContext, given: Options): Promise<Explanation> {
-  const options = literalOptions(given)
+  const options = await optionsAtCall(context.binding.metadata, given)
   const leaves = goesHome(context, options)
   const { shards, reason, where } = await routeOperation(context, { name: 'find', writes: false }, options.where)
   const routed = { ...options, where: where as never }
@@ -184,7 +203,7 @@ export async function explainRead(context: OperationContext, given: Options): Pr
 
 /** The plan of a page, without running it. */
 export async function explainPageRead(context: OperationContext, work: PageWork): Promise<Explanation> {
-  const options = work.request.find
+  const options = await optionsAtCall(context.binding.metadata, work.request.find)
   checkLocal(context, options)
   const { shards, reason, where } = await routeOperation(context, { name: 'findPage', writes: false }, options.where)
   const routed = { ...options, where: where as never }
@@ -197,7 +216,8 @@ const isWhole = ({ binding }: OperationContext, options: Options, shards: readon
 
 async function read<T>(context: OperationContext, given: Options, forms: ReadForms<T>): Promise<T> {
   const { access, binding } = context
-  const options = literalOptions(given)
+  const atCall = optionsAtCall(binding.metadata, given)
+  const options = atCall instanceof Promise ? await atCall : atCall
   const leaves = goesHome(context, options)
   if (leaves && !forms.whole) checkLocal(context, options)
   const { shards, where } = await routeOperation(context, { name: forms.name, writes: false }, options.where)

@@ -30,7 +30,7 @@ import type { LoadOverride } from '../runners/load-override'
 import { mergeDeleteResults, mergeInsertResults, mergeUpdateResults } from '../runners/merge-results'
 import type { ShardTransaction } from '../runners/shard-transaction'
 import { withoutTransactionEvents } from '../runners/without-transaction-events'
-import { type Criteria, criteriaWhere, narrowCriteria } from '../writes/criteria'
+import { type Criteria, criteriaAtCall, criteriaWhere, narrowCriteria } from '../writes/criteria'
 import { begins, deferred } from '../writes/deferred-transaction'
 import { generateKey, type PersistMode } from '../writes/entity-graph'
 import { loadedWithoutId } from '../writes/loaded-without-id'
@@ -53,10 +53,11 @@ interface CriteriaOperation<T> extends CriteriaAnnouncement {
 async function writeByCriteria<T>(
   context: OperationContext,
   name: string,
-  criteria: Criteria,
+  given: Criteria,
   { work, event, values }: CriteriaOperation<T>,
 ): Promise<readonly T[]> {
   const { access, binding, hint } = context
+  const criteria = await criteriaAtCall(binding, given)
   const { shards, where, predicate } = await routeOperation(
     context,
     { name, writes: true },

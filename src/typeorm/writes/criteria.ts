@@ -1,6 +1,7 @@
 import { In, type ObjectLiteral } from 'typeorm'
 import type { EntityBinding } from '../binding/entity-binding'
 import { cloneWhere } from '../find/clone-where'
+import { conditionAtCall } from '../find/condition-at-call'
 import { narrowWhere } from '../find/narrow-where'
 import type { BindingOf } from './entity-graph'
 
@@ -9,6 +10,15 @@ export interface Criteria {
   readonly criteria: unknown
   /** An id or a list of ids, rather than conditions. */
   readonly isPrimitive: boolean
+}
+
+/** A copy of criteria as they are at the call: TypeORM makes the SQL of them before it asks the database for anything. */
+export async function criteriaAtCall(
+  { metadata }: EntityBinding,
+  { criteria, isPrimitive }: Criteria,
+): Promise<Criteria> {
+  if (!isPrimitive) return { criteria: await conditionAtCall(metadata, criteria), isPrimitive }
+  return { criteria: Array.isArray(criteria) ? [...criteria] : criteria, isPrimitive }
 }
 
 /** Criteria as conditions: ids become conditions on the primary key. */
@@ -38,5 +48,5 @@ export function narrowCriteria(
   const where = isPrimitive ? criteriaWhere(binding, { criteria, isPrimitive }) : criteria
   const narrow = narrowWhere(binding, where, bindingOf)
   if (narrow) return { isAlike: false, on: narrow }
-  return { isAlike: true, on: () => (isPrimitive ? criteria : cloneWhere(criteria)) }
+  return { isAlike: true, on: () => (isPrimitive ? criteria : cloneWhere(binding.metadata, criteria)) }
 }
