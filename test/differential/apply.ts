@@ -3,6 +3,7 @@ import { ShardedRepository } from '../../src/index'
 import { applyBuild } from './apply-build'
 import { applyMade } from './apply-made'
 import { applySql } from './apply-sql'
+import { changeInPlace } from './change-in-place'
 import { specs } from './columns'
 import { type DataObject, decode } from './data'
 import { entities } from './entities'
@@ -90,25 +91,23 @@ async function applySavepoint(manager: EntityManager, operation: Transaction): P
 /** These fill what they are given, which is looked at as well. */
 const filling = new Set(['insert', 'upsert', 'save', 'remove', 'softRemove', 'recover', 'preload'])
 
-async function applyCall(manager: EntityManager, { entity, method, args }: Call): Promise<unknown> {
+async function applyCall(manager: EntityManager, { entity, method, args, changedTo }: Call): Promise<unknown> {
   const repository: Repository<ObjectLiteral> = manager.getRepository(entities[entity])
   const given = args.map(decode)
   if (method === 'load') return store(repository, given[0] as ObjectLiteral[])
-  const result =
-    method === 'stream'
-      ? await streamed(repository, given[0])
-      : await methodOf(repository, method).call(repository, ...given)
+  const working =
+    method === 'stream' ? streamed(repository, given[0]) : methodOf(repository, method).call(repository, ...given)
+  if (changedTo) changeInPlace(given, changedTo.map(decode))
+  const result = await working
   if (!filling.has(method)) return describe(result)
   return { result: describe(result), given: describe(given[0]), isSame: isSame(result, given[0]) }
 }
 
 /** A stream gives the entities of the find with its options, which one database is asked for. */
-async function streamed(repository: Repository<ObjectLiteral>, options: unknown): Promise<ObjectLiteral[]> {
-  if (!(repository instanceof ShardedRepository)) return repository.find(options as object)
-  const found: ObjectLiteral[] = []
-  for await (const entity of repository.stream(options as object)) found.push(entity)
-  return found
-}
+const streamed = (repository: Repository<ObjectLiteral>, options: unknown): Promise<ObjectLiteral[]> =>
+  repository instanceof ShardedRepository
+    ? repository.stream(options as object).toArray()
+    : repository.find(options as object)
 
 async function applyLoaded(manager: EntityManager, operation: Loaded): Promise<unknown> {
   const repository: Repository<ObjectLiteral> = manager.getRepository(entities[operation.entity])

@@ -24,6 +24,12 @@ const cents = {
   from: (value: string | null) => (value === null ? null : Math.round(Number(value) * 100)),
 }
 
+/** What is null there is none here, and the other way round. */
+const nullish = {
+  to: (value: unknown) => (value === 'nil' ? null : value),
+  from: (value: string | null) => (value === null ? 'nil' : value === 'z' ? null : value),
+}
+
 export class Point {
   @Column('int', { nullable: true }) x!: number | null
   @Column('text', { nullable: true }) label!: string | null
@@ -117,7 +123,7 @@ export class Item {
   @PrimaryColumn('int') id!: number
   @ShardKey() @Column('bigint') owner!: string
   @Column('int') count!: number
-  @Column('text', { nullable: true }) word!: string | null
+  @Column('text', { nullable: true, transformer: nullish }) word!: string | null
   @Column('uuid', { nullable: true }) parcelId!: string | null
   @ManyToOne(
     () => Parcel,
@@ -225,7 +231,7 @@ export class Finding {
 export abstract class LookedUp {
   @Column('int') count!: number
   @Column('text') name!: string
-  @Column('text', { nullable: true }) word!: string | null
+  @Column('text', { nullable: true, transformer: nullish }) word!: string | null
   @GlobalUnique() @Column('text', { nullable: true }) email!: string | null
   @LookupIndex() @Column('text', { nullable: true }) city!: string | null
   @DeleteDateColumn({ type: 'timestamptz' }) deletedAt!: Date | null

@@ -46,21 +46,23 @@ function makeOrder(rng: Rng, spec: EntitySpec): Order {
   return { order, isTotal: isKnownTotal, paths: isByRelation ? [] : known }
 }
 
-function makeSelect(rng: Rng, spec: EntitySpec): DataObject {
+/** To TypeORM all but `false` and `undefined` selects a column. */
+const selecting: readonly Data[] = [1, 0, 'yes', null]
+
+/** @param keyless the primary key is missing once in so many times */
+function makeSelect(rng: Rng, spec: EntitySpec, keyless = 4): DataObject {
   let select: DataObject = {}
   const chosen = rng.some(spec.columns, 4)
-  for (const column of chosen) select = put(select, column.path, true)
-  if (!rng.oneIn(4)) for (const column of primaryOf(spec)) select = put(select, column.path, true)
+  for (const column of chosen) select = put(select, column.path, rng.oneIn(8) ? rng.pick(selecting) : true)
+  if (!rng.oneIn(keyless)) for (const column of primaryOf(spec)) select = put(select, column.path, true)
   return select
 }
 
 /** Columns of the entity, and of the related ones where they are loaded. */
 function selected(rng: Rng, spec: EntitySpec, relation: EntitySpec['parent']): DataObject {
   if (!relation) return makeSelect(rng, spec)
-  const related = specs[relation.entity]
-  const whole = (of: EntitySpec, select: DataObject): DataObject =>
-    primaryOf(of).reduce((made, column) => put(made, column.path, true), select)
-  return { ...whole(spec, makeSelect(rng, spec)), [relation.property]: whole(related, makeSelect(rng, related)) }
+  const own = makeSelect(rng, spec, 2)
+  return rng.oneIn(3) ? own : { ...own, [relation.property]: makeSelect(rng, specs[relation.entity]) }
 }
 
 /** Locks of rows. SKIP LOCKED beside a page, which a findOne has too, is refused over shards: see `test/parity/sql/locks.test.ts`. */
@@ -87,7 +89,8 @@ export function makeFind(rng: Rng, spec: EntitySpec): MadeFind {
   const relation = spec.children ?? spec.parent
   const withRelation = relation !== undefined && rng.oneIn(5)
   // Rows of which only nulls are selected give no entity: which these are, only a total order says.
-  const select = isTotal && rng.oneIn(5) ? selected(rng, spec, withRelation ? relation : undefined) : undefined
+  const select =
+    isTotal && rng.oneIn(withRelation ? 2 : 5) ? selected(rng, spec, withRelation ? relation : undefined) : undefined
   const skip = rng.oneIn(3) ? pageNumber(rng) : undefined
   const take = rng.oneIn(2) ? pageNumber(rng) : undefined
   const options: DataObject = {
@@ -111,6 +114,22 @@ export function makeFind(rng: Rng, spec: EntitySpec): MadeFind {
   return { options, isTotal, paths, isPaged: skip !== undefined || take !== undefined }
 }
 
+/** Few columns beside a relation, and the primary key or not: TypeORM makes no entity of a row in which they are all NULL. */
+function makeFewColumns(rng: Rng, spec: EntitySpec, relation: NonNullable<EntitySpec['parent']>): DataObject {
+  const nullable = spec.columns.filter((column) => column.nullable && !column.isHidden)
+  const columns = [...rng.some(nullable, 2), ...(rng.oneIn(3) ? primaryOf(spec) : [])]
+  const related = specs[relation.entity]
+  const select = columns.reduce((made, { path }) => put(made, path, rng.oneIn(3) ? rng.pick(selecting) : true), {})
+  return {
+    select: rng.oneIn(3) ? { ...select, [relation.property]: makeSelect(rng, related) } : select,
+    relations: { [relation.property]: true },
+    order: primaryOf(spec).reduce((made, { path }) => put(made, path, rng.pick(directions)), {}),
+    ...(rng.oneIn(3) && { relationLoadStrategy: 'query' }),
+    ...(rng.oneIn(3) && { where: where(rng, spec) }),
+    ...(rng.oneIn(6) && { take: pageNumber(rng) }),
+  }
+}
+
 function comparisonOf({ isTotal, paths, isPaged }: MadeFind): Comparison {
   return isTotal ? 'exact' : { sortedBy: paths, isPaged }
 }
@@ -118,8 +137,27 @@ function comparisonOf({ isTotal, paths, isPaged }: MadeFind): Comparison {
 const aggregates = ['sum', 'average', 'minimum', 'maximum'] as const
 const numeric = new Set<string>(['smallint', 'int', 'bigint', 'numeric', 'price', 'double'])
 
-/** A read, of any kind. */
+/** A read, of any kind. Its arguments may be changed while it is under way. */
 export function makeRead(rng: Rng, spec: EntitySpec): Call {
+  const read = makeUnchanged(rng, spec)
+  const changedTo = rng.oneIn(10) ? read.args.map((argument) => another(rng, spec, argument)) : undefined
+  return changedTo ? { ...read, changedTo } : read
+}
+
+const optionNames = ['select', 'relations', 'order', 'skip', 'take', 'loadEagerRelations', 'withDeleted', 'comment']
+
+/** Options, or a condition, for the next call. TypeORM reads what it selects, and loads by queries of their own, late. */
+function another(rng: Rng, spec: EntitySpec, argument: Data): Data {
+  if (typeof argument !== 'object' || argument === null) return argument
+  const given = argument as DataObject
+  const areOptions = 'where' in given || optionNames.some((name) => name in given)
+  if (!areOptions) return where(rng, spec)
+  if ('relationLoadStrategy' in given) return { ...given, ...('where' in given && { where: where(rng, spec) }) }
+  const { select: _select, ...options } = makeFind(rng, spec).options
+  return { ...options, ...('select' in given && { select: given['select'] ?? null }) }
+}
+
+function makeUnchanged(rng: Rng, spec: EntitySpec): Call {
   const call = (method: string, args: readonly Data[], compare: Comparison = 'exact'): Call => ({
     do: 'call',
     entity: spec.name,
@@ -127,7 +165,12 @@ export function makeRead(rng: Rng, spec: EntitySpec): Call {
     args,
     compare,
   })
+  const relation = spec.children ?? spec.parent
   return rng.weighted<Call>([
+    [
+      relation ? 5 : 0,
+      () => call(rng.pick(['find', 'findAndCount', 'stream']), [relation ? makeFewColumns(rng, spec, relation) : {}]),
+    ],
     [
       30,
       () => {

@@ -244,6 +244,10 @@ export function makeWrite(rng: Rng, spec: EntitySpec): Written {
     args,
     compare: 'exact',
   })
+  const byCriteria = (method: string, ...rest: readonly Data[]): Call => {
+    const made = call(method, makeCriteria(rng, spec), ...rest)
+    return rng.oneIn(8) ? { ...made, changedTo: [makeCriteria(rng, spec), ...rest] } : made
+  }
   const integers = spec.columns.filter(
     (column) =>
       !column.isKey &&
@@ -253,8 +257,8 @@ export function makeWrite(rng: Rng, spec: EntitySpec): Written {
   )
   const soft: (readonly [number, () => Written])[] = spec.hasDeleteDate
     ? [
-        [3, () => call('softDelete', makeCriteria(rng, spec))],
-        [3, () => call('restore', makeCriteria(rng, spec))],
+        [3, () => byCriteria('softDelete')],
+        [3, () => byCriteria('restore')],
       ]
     : []
   return rng.weighted<Written>([
@@ -281,8 +285,8 @@ export function makeWrite(rng: Rng, spec: EntitySpec): Written {
     ],
     [3, () => call('save', rng.oneIn(2) ? makePartial(rng, spec) : [makePartial(rng, spec), makePartial(rng, spec)])],
     [14, () => makeLoaded(rng, spec)],
-    [7, () => call('update', makeCriteria(rng, spec), makeChange(rng, spec, 3))],
-    [2, () => call('update', makeCriteria(rng, spec), { ...makeChange(rng, spec, 2), count: sqlSubquery(rng, spec) })],
+    [7, () => byCriteria('update', makeChange(rng, spec, 3))],
+    [2, () => byCriteria('update', { ...makeChange(rng, spec, 2), count: sqlSubquery(rng, spec) })],
     [
       0.5,
       () => {
@@ -295,11 +299,8 @@ export function makeWrite(rng: Rng, spec: EntitySpec): Written {
         )
       },
     ],
-    [
-      moves(spec) ? 10 : 0,
-      () => call('update', makeCriteria(rng, spec), { ...makeChange(rng, spec, 2), ...otherKey(rng, spec) }),
-    ],
-    [3, () => call('delete', makeCriteria(rng, spec))],
+    [moves(spec) ? 10 : 0, () => byCriteria('update', { ...makeChange(rng, spec, 2), ...otherKey(rng, spec) })],
+    [3, () => byCriteria('delete')],
     ...soft,
     [
       4,

@@ -27,6 +27,8 @@ export interface Call {
   readonly entity: EntityName
   readonly method: string
   readonly args: readonly Data[]
+  /** What the very objects of the arguments are changed into as soon as the call was made. */
+  readonly changedTo?: readonly Data[]
   readonly compare: Comparison
 }
 

@@ -81,6 +81,9 @@ async function simplerOperations(current: () => Case, attempt: (made: Case) => P
 
 function* simplerThan(operation: Operation): Generator<Operation> {
   if (operation.do === 'call') {
+    const { changedTo, ...unchanged } = operation
+    if (changedTo) yield unchanged
+    for (const simpler of without(changedTo ?? null)) yield { ...operation, changedTo: simpler as readonly Data[] }
     for (const [place, argument] of operation.args.entries()) {
       for (const simpler of without(argument))
         yield { ...operation, args: operation.args.map((one, index) => (index === place ? simpler : one)) }

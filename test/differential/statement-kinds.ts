@@ -3,6 +3,34 @@ export type KindOfText = 'sql' | 'build' | 'call' | 'other'
 
 /** What a random statement must come up with, and where. */
 export const statementKinds: readonly (readonly [name: string, pattern: RegExp, of: KindOfText])[] = [
+  ['a column selected by another value than true', /"select":\{[^{}]*":(1|0|null|"yes")/, 'call'],
+  ...['find', 'findAndCount', 'stream'].map(
+    (method) =>
+      [`relations of ${method}`, new RegExp(`"method":"${method}","args":\\[\\{.*"relations":\\{`), 'call'] as const,
+  ),
+  ['a transformed column beside a relation', /"entity":"(Item|Bill)".*"select":\{[^}]*"word".*"relations"/, 'call'],
+  [
+    'relations by queries of their own, without the primary key',
+    /"select":\{(?!"id"|[^{}]*,"id").*"relationLoadStrategy":"query"/,
+    'call',
+  ],
+  ...[
+    'find',
+    'findBy',
+    'findOne',
+    'findOneBy',
+    'findAndCount',
+    'count',
+    'countBy',
+    'exists',
+    'sum',
+    'stream',
+    'update',
+    'delete',
+  ].map(
+    (method) =>
+      [`a ${method} whose arguments are changed`, new RegExp(`"method":"${method}".*"changedTo":`), 'call'] as const,
+  ),
   ['a condition that asks a table, of a find', /"method":"find".*\{\} (IN|=|>=) \(SELECT/, 'call'],
   ['a condition that asks a table, of an update', /"method":"update".*\{\} (IN|=|>=) \(SELECT/, 'call'],
   ['a condition that asks a table, of a delete', /"method":"delete".*\{\} (IN|NOT IN|=|>=) \(SELECT/, 'call'],
