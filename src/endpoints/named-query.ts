@@ -30,9 +30,14 @@ export interface Wire extends Sender {
 export interface MessageClient {
   readonly client: PoolClient
   readonly messages: GatheredMessages<Wire>
+  /** The server has taken the values of the present statement. What it refused before has not run. */
+  isBound: boolean
   /** Names that the server is to forget now. It takes a name that it does not know, too. */
   takeClosing(): readonly string[]
 }
+
+const withWitnesses = (values: readonly unknown[] | undefined, witnesses: number): readonly unknown[] | undefined =>
+  witnesses === 0 ? values : [...(values ?? []), ...Array<null>(witnesses).fill(null)]
 
 /**
  * A query of pg that is given a callback, which spares pg's copy of the configuration and two promises a statement. The rows
@@ -51,7 +56,7 @@ export class NamedQuery extends PgQuery {
     private readonly at: MessageClient,
     private readonly start?: string,
   ) {
-    super(text, values)
+    super(statement?.text ?? text, statement ? withWitnesses(values, statement.witnesses) : values)
     this.name = statement?.name
   }
 
@@ -94,6 +99,7 @@ export class NamedQuery extends PgQuery {
   private hasStarted(): void {
     this.isStarting = false
     this.name = this.statement?.name
+    this.at.isBound = false
   }
 
   private prepareOwn(): void {

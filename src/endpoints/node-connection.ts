@@ -17,8 +17,10 @@ import { descriptionOf } from './row-description'
 import { isServerRefusal } from './server-refusal'
 import { Session } from './session'
 import type { SilenceWatch } from './silence-watch'
+import { sqlState } from './sql-state'
 import { type PlanProblem, stalePlan } from './stale-plan'
 import type { StatementEvent, StatementListener } from './statement-event'
+import { mustNotPrepare } from './witnessed-text'
 
 interface Statement {
   readonly text: string
@@ -54,6 +56,8 @@ export interface ConnectionSettings {
   readonly listeners: ReadonlySet<StatementListener>
   /** Asks the server to end what a client's session runs; see `requestCancel`. */
   readonly requestCancel: (client: PoolClient) => Promise<void>
+  /** Has a statement explained on another connection, within a bounded time: what is wrong with it fails there, too. */
+  readonly explain: (text: string, values: readonly unknown[] | undefined) => Promise<QueryResult>
   /** Breaks connections of a node that has fallen silent. */
   readonly watch: Pick<SilenceWatch, 'begin' | 'end'>
   readonly bounds: { readonly cancelMs?: number | undefined; readonly queryMs?: number | undefined }
@@ -377,7 +381,7 @@ export class NodeConnection {
       query.callback = (error, result) => {
         if (error) {
           hasFailed = true
-          const problem = named && stalePlan(error)
+          const problem = named && stalePlan(error, this.session.isBound)
           if (problem) resolve(this.sendAgain(statement, problem, error))
           else reject(error)
           return
@@ -422,15 +426,44 @@ export class NodeConnection {
     })
   }
 
-  /** A named statement has not run. Outside of a transaction it is sent again, inside one the server has aborted that. */
-  private async sendAgain(statement: Statement, problem: PlanProblem, error: unknown): Promise<QueryResult> {
-    const { plans } = this.settings
-    if (problem === 'stale') plans.goneStale()
-    else plans.mixedUp(problem === 'taken')
+  /** A named statement has not run. It is sent again if nothing else has run in its transaction, which the server has aborted. */
+  private async sendAgain(statement: Statement, problem: PlanProblem, error: Error): Promise<QueryResult> {
     await this.session.ready()
+    const canRepeat = !this.session.inTransaction || statement.start !== undefined
+    if (problem === 'doubtful') return this.sendDoubtful(statement, error, canRepeat)
+    this.forgetNames(statement, problem)
+    if (canRepeat) return this.repeat(statement)
+    throw this.planStale(statement.text, error)
+  }
+
+  /** As `sendAgain`. If the statement itself is the mistake, the server refuses it in the same way without its name. */
+  private async sendDoubtful(statement: Statement, error: Error, canRepeat: boolean): Promise<QueryResult> {
+    const { text, values } = statement
+    const unnamed = canRepeat ? this.repeat(statement) : this.settings.explain(text, values)
+    const refusal = await unnamed.then(
+      () => undefined,
+      (reason: unknown) => reason,
+    )
+    if (sqlState(refusal) === sqlState(error)) throw refusal
+    this.forgetNames(statement, 'doubtful')
+    if (canRepeat) return unnamed
+    throw this.planStale(text, error)
+  }
+
+  private async repeat(statement: Statement): Promise<QueryResult> {
+    if (this.session.inTransaction) {
+      this.session.sent()
+      await this.client.query('ROLLBACK')
+    }
+    return this.sendStarted({ ...statement, named: undefined })
+  }
+
+  private forgetNames({ named, text }: Statement, problem: PlanProblem): void {
+    const { plans } = this.settings
+    if (problem === 'lost' || problem === 'taken') plans.mixedUp(problem === 'taken')
+    else if (problem === 'doubtful' && !named?.description) mustNotPrepare(text)
+    else plans.goneStale()
     this.session.prepared?.clear()
-    if (this.session.inTransaction) throw this.planStale(statement.text, error)
-    return this.send({ ...statement, named: undefined })
   }
 
   private planStale(text: string, cause: unknown): ShardedError {
@@ -477,7 +510,7 @@ export class NodeConnection {
 
 /** The first words of the tags of statements that may replace a type. One that is made has often been dropped before, by others. */
 const typeCommands: ReadonlySet<string> = new Set(['CREATE', 'ALTER', 'DROP'])
-const replacesTypes = /\b(?:CREATE|ALTER|DROP)\s+(?:TYPE|DOMAIN|SCHEMA)\b/i
+const replacesTypes = /\b(?:CREATE|ALTER|DROP)\s+(?:TYPE|DOMAIN|SCHEMA|TABLE)\b/i
 
 /** The tags of statements that give settings back what a new session has. */
 const resetCommands: ReadonlySet<string> = new Set(['RESET', 'DISCARD'])

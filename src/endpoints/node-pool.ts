@@ -1,4 +1,4 @@
-import { Client, Pool, type PoolClient, type PoolConfig, type QueryResult, types } from 'pg'
+import { Client, DatabaseError, Pool, type PoolClient, type PoolConfig, type QueryResult, types } from 'pg'
 import { Bag, type Bagged, nowhere } from '../collections/bag'
 import { ShardedError } from '../errors/sharded-error'
 import { collationKey } from '../query/collation-name'
@@ -6,7 +6,7 @@ import type { NodeSortFacts } from '../query/node-sort-facts'
 import { afterTurning } from './after-turning'
 import { badConnectionOptions } from './bad-connection-options'
 import { requestCancel } from './cancel-request'
-import type { Cancellation } from './cancellation'
+import { Cancellation } from './cancellation'
 import { answersOf, unavailable } from './connection-errors'
 import { LockWatch } from './lock-watch'
 import { NamedPlans } from './named-plans'
@@ -86,6 +86,9 @@ const maxWaitingForConnection = 100_000
 
 /** A question of a node that does not answer is ended after this, in milliseconds, where `connectTimeoutMS` says nothing. */
 const probeMs = 10_000
+
+/** Milliseconds for the server to explain a statement that it has refused. */
+const explainMs = 2_000
 
 /** One connection of so many is left by transactions. */
 const connectionsPerReserved = 5
@@ -183,6 +186,7 @@ export class NodePool {
       watch,
       bounds,
       requestCancel: (client) => requestCancel(client, pool.stream),
+      explain: (text, values) => this.explain(text, values),
     }
     if (lockTimeoutMs !== Number.POSITIVE_INFINITY) {
       this.lockWatch = new LockWatch(name, lockTimeoutMs, (text, values) => this.background.query(text, values))
@@ -333,6 +337,22 @@ export class NodePool {
       pool: { value: this.reserve },
       connections: { value: this.reserved },
     })
+  }
+
+  /** Never runs the statement. A lock that an open transaction holds may keep the server from explaining it. */
+  private async explain(text: string, values: readonly unknown[] | undefined): Promise<QueryResult> {
+    const explain = 'EXPLAIN '
+    const cancellation = new Cancellation()
+    const off = afterTurning(explainMs, () => cancellation.cancel(new Error('A statement was not explained in time.')))
+    try {
+      return await this.background.query(`${explain}${text}`, values, cancellation)
+    } catch (error) {
+      if (error instanceof DatabaseError && error.position !== undefined)
+        error.position = String(Number(error.position) - explain.length)
+      throw error
+    } finally {
+      off()
+    }
   }
 
   /** Asks the node once for its version and database. */

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { RowDescription } from './row-description'
+import { type WitnessedText, witnessedText } from './witnessed-text'
 
 /** How many texts a connection remembers to have seen without a name, per statement it may keep prepared. */
 const candidatesPerStatement = 4
@@ -20,7 +21,7 @@ const usesPerStatement = 16
 const compared = 8
 
 /** How a statement is sent by name. */
-export interface StatementName {
+export interface StatementName extends WitnessedText {
   readonly name: string
   /** What its rows are like, once it has run. */
   description?: RowDescription | undefined
@@ -69,12 +70,13 @@ export class PreparedStatements {
     }
     this.age()
     const uses = before + 1
-    if (!this.makeRoomFor(uses)) {
+    const witnessed = witnessedText(text, parameterCount)
+    if (!witnessed || !this.makeRoomFor(uses)) {
       this.remember(text, uses)
       return undefined
     }
     this.forget(text)
-    const statement = { name: nameOf(text) }
+    const statement = { ...witnessed, name: nameOf(witnessed.text) }
     this.names.set(text, { statement, uses })
     return statement
   }

@@ -11,7 +11,7 @@ interface Wire extends MessageWire {
   parsedStatements?: Record<string, string>
   readonly stream: { destroy(): void; pause(): void; resume(): void }
   on(event: 'readyForQuery', listener: (message: { readonly status: TransactionState }) => void): void
-  on(event: 'end' | 'portalSuspended', listener: () => void): void
+  on(event: 'end' | 'portalSuspended' | 'bindComplete', listener: () => void): void
 }
 
 const sessions = new WeakMap<PoolClient, Session>()
@@ -30,6 +30,7 @@ export class Session implements MessageClient {
   private isReady = true
   /** The connection is gone. */
   hasEnded = false
+  isBound = false
   /** Resolves when the connection is gone. */
   readonly gone: Promise<void>
   /** Why it is gone, where either side said so. */
@@ -48,6 +49,9 @@ export class Session implements MessageClient {
       this.isReady = true
       this.lastAnswered = performance.now()
       this.wake()
+    })
+    this.wire.on('bindComplete', () => {
+      this.isBound = true
     })
     this.wire.on('portalSuspended', () => {
       this.lastAnswered = performance.now()
@@ -94,6 +98,7 @@ export class Session implements MessageClient {
   /** A statement is about to be sent. */
   sent(): void {
     this.isReady = false
+    this.isBound = false
   }
 
   /** Resolves when the server takes the next statement, or when the connection has ended. */

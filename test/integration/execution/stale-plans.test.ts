@@ -56,6 +56,7 @@ describe('prepared statements', () => {
     const work = async () => {
       await connection.query('START TRANSACTION', undefined, undefined)
       try {
+        await connection.query('SELECT 1', undefined, undefined)
         return (await connection.query(happy, ['happy'], undefined)).rows
       } finally {
         await connection.query('ROLLBACK', undefined, undefined)
@@ -66,6 +67,24 @@ describe('prepared statements', () => {
     await expect(work()).rejects.toMatchObject({ code: 'PLAN_STALE', labels: ['retryable', 'no-writes'] })
     expect(await work()).toEqual(expected)
     expect(await work()).toEqual(expected)
+    release()
+    await pool.end()
+  })
+
+  it('are planned anew as the first statement of a transaction, which has done nothing else', async () => {
+    const { connection, release } = await pool.acquire()
+    const work = async () => {
+      await connection.query('START TRANSACTION ISOLATION LEVEL SERIALIZABLE', undefined, undefined)
+      const { rows } = await connection.query(happy, ['happy'], undefined)
+      const { rows: levels } = await connection.query('SHOW transaction_isolation', undefined, undefined)
+      await connection.query('COMMIT', undefined, undefined)
+      return [rows, levels]
+    }
+    for (let round = 0; round < 3; round++) await work()
+    await replaceType()
+    for (let round = 0; round < 2; round++)
+      expect(await work()).toEqual([expected, [{ transaction_isolation: 'serializable' }]])
+    expect(connection.inTransaction).toBe(false)
     release()
     await pool.end()
   })

@@ -7,7 +7,7 @@ describe('PreparedStatements', () => {
     const statements = new PreparedStatements(2)
     expect(statements.nameFor('SELECT 1', 0)).toBeUndefined()
     const named = statements.nameFor('SELECT 1', 0)
-    expect(named).toEqual({ name: expect.any(String) })
+    expect(named).toEqual({ name: expect.any(String), text: 'SELECT 1', witnesses: 0 })
     expect(statements.nameFor('SELECT 1', 0)).toEqual(named)
     expect(statements.size).toBe(1)
   })
@@ -36,10 +36,10 @@ describe('PreparedStatements', () => {
     expect(use('SELECT 3', 4)).toBeUndefined()
     expect(use('SELECT 3', 1)).toMatchObject({ name: expect.any(String) })
     expect(dropped).toEqual([second?.name])
-    expect(use('SELECT 1', 1)).toEqual({ name: first?.name })
+    expect(use('SELECT 1', 1)).toEqual(first)
     expect(statements.size).toBe(2)
     for (let index = 0; index < 1000; index++) statements.nameFor(`SELECT ${index} + 0`, 0)
-    expect(use('SELECT 1', 1)).toEqual({ name: first?.name })
+    expect(use('SELECT 1', 1)).toEqual(first)
   })
 
   it('keeps a part of a working set that is larger than its bound', () => {
