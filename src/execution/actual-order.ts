@@ -53,7 +53,7 @@ async function actualType({ ask, shard }: OrderQuestions, { base }: OrderTerm): 
 }
 
 const typeQuery = `SELECT format_type(t.oid, -1) AS type, t.typtype AS kind,
-  CASE c.collname WHEN 'default' THEN '"default"' ELSE concat(quote_ident(s.nspname), '.', quote_ident(c.collname)) END AS collation
+  CASE WHEN c.collname = 'default' THEN '"default"' ELSE quote_ident(s.nspname) || '.' || quote_ident(c.collname) END AS collation
   FROM pg_attribute a JOIN pg_class r ON r.oid = a.attrelid JOIN pg_namespace n ON n.oid = r.relnamespace
   JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_collation c ON c.oid = a.attcollation LEFT JOIN pg_namespace s ON s.oid = c.collnamespace
   WHERE n.nspname = $1 AND r.relname = $2 AND a.attname = $3`

@@ -38,7 +38,7 @@ export const tableChecks = (tables: readonly HeldTable[]): readonly string[] =>
 export function isFailedCheck(error: unknown, text: string): boolean {
   if (!(error instanceof Error)) return false
   if ('routine' in error && error.routine === 'transformSetOperationTree') return !setOperation.test(text)
-  return /\bpg_catalog\.(?:array_ne|enum_first)\(/.test(error.message)
+  return /\bpg_catalog\.(?:array_ne|enum_first|array_ndims|anytextcat)\(/.test(error.message)
 }
 
 const setOperation = /\b(?:union|intersect|except)\b/i
@@ -47,10 +47,19 @@ const setOperation = /\b(?:union|intersect|except)\b/i
 const rowsOfWidth = ({ name, width }: HeldTable): string =>
   `SELECT * FROM ${name} UNION ALL SELECT ${Array.from({ length: width }, () => 'NULL').join(', ')}`
 
-/** The functions take no other type: of two arrays, both have to be of one. */
-function typeCheck(sql: string, { name, kind }: ValueType): readonly string[] {
+/**
+ * The functions take no other type: of two arrays, both have to be of one. An array of arrays has the type of its elements, so
+ * that another function tells a value from an array of such values.
+ */
+function typeCheck(sql: string, { name, kind, base }: ValueType): readonly string[] {
   // The name of a type that each shard has for itself says nothing of other shards.
   if (kind === 'enum') return name.endsWith('[]') ? [] : [`pg_catalog.enum_first(${sql}) IS NULL`]
   if (kind === 'composite' || pseudoTypes.has(name)) return []
-  return [`pg_catalog.array_ne(ARRAY[${sql}], NULL::${name === 'unknown' ? 'text' : name}[])`]
+  const isOne = `pg_catalog.array_ne(ARRAY[${sql}], NULL::${name === 'unknown' ? 'text' : name}[])`
+  if (vectors.has(name)) return [isOne]
+  const isArray = (base ?? { name }).name.endsWith('[]')
+  return [isOne, `${isArray ? `pg_catalog.array_ndims(${sql})` : `pg_catalog.anytextcat(${sql}, NULL)`} IS NULL`]
 }
+
+/** Arrays without the name of one. */
+const vectors: ReadonlySet<string> = new Set(['int2vector', 'oidvector'])

@@ -11,10 +11,7 @@ const collatable = new Set(['text', 'character varying', 'character', 'bpchar', 
 
 const ranges = /^(int4|int8|num|ts|tstz|date)(multi)?range$/
 
-/**
- * The type that a column is declared with. The one that it has is not asked for: rows bear witness of their collation, and
- * sources that are not sorted as declared make the merge look it up.
- */
+/** The type that a column is declared with. */
 export function declaredType(column: ColumnMetadata): ValueType {
   const name = typeName(column)
   // What the type of an enum is called is not asked for: each shard has its own.
@@ -26,6 +23,37 @@ export function declaredType(column: ColumnMetadata): ValueType {
     collation: name === 'name' ? '"C"' : collatable.has(name) ? ownCollation(column) : undefined,
   }
 }
+
+/**
+ * The type by which a column's values are ordered: as declared, until a statement has failed that was planned for it.
+ * Statements carry the type along for PostgreSQL to check, and rows bear witness of their collation.
+ */
+export function knownType(column: ColumnMetadata): ValueType {
+  const known = types.get(column)
+  if (known) return known
+  const declared = declaredType(column)
+  types.set(column, declared)
+  return declared
+}
+
+/** Takes note of the type that a column has in a database. @returns true if another one was known */
+export function learnType(column: ColumnMetadata, type: ValueType): boolean {
+  const known = knownType(column)
+  // Each shard has enums of its own, and its rows bear witness of the labels.
+  const isSameEnum = type.kind === 'enum' && type.name.endsWith('[]') === known.name.endsWith('[]')
+  if (type.kind === known.kind && (type.name === known.name || isSameEnum)) return false
+  types.set(column, type)
+  forms.delete(column)
+  learnt += 1
+  return true
+}
+
+/** Grows when the type of a column is not as it was known: what was planned by the old type is planned anew. */
+export const typesVersion = (): number => learnt
+
+let learnt = 0
+
+const types = new WeakMap<ColumnMetadata, ValueType>()
 
 const ownCollation = ({ collation }: ColumnMetadata): string =>
   collation === undefined ? defaultCollation : quoted(collation)
@@ -39,7 +67,7 @@ export function sortColumn(column: ColumnMetadata, facts: readonly NodeSortFacts
   const known = forms.get(column)
   if (known && known.facts.length === facts.length && known.facts.every((one, index) => one === facts[index]))
     return known.form
-  const form = sortForm(declaredType(column), facts, subjectOf(column))
+  const form = sortForm(knownType(column), facts, subjectOf(column))
   forms.set(column, { facts, form })
   return form
 }
@@ -58,7 +86,7 @@ export function subjectOf({ entityMetadata, propertyPath }: ColumnMetadata): Ord
 /** In which arithmetic the values of a column are added; undefined where it holds no numbers. */
 export function numberKind(column: ColumnMetadata): 'integer' | 'numeric' | 'float' | undefined {
   if (column.isArray) return undefined
-  return numberKinds[declaredType(column).name]
+  return numberKinds[knownType(column).name]
 }
 
 const numberKinds: Readonly<Record<string, 'integer' | 'numeric' | 'float'>> = {

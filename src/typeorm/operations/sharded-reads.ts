@@ -142,7 +142,8 @@ export function aggregate(
       // An unknown column is TypeORM's error, made before it asks the database.
       if (first && !columns.some((column) => column.propertyPath === propertyPath))
         return context.access.onShard(first, (manager) => single(manager, routed))
-      return scatterAggregate(scatter, { fn, propertyPath, where: routed.where })
+      const value = await scatterAggregate(scatter, { fn, propertyPath, where: routed.where })
+      return value === undefined ? context.whole.aggregate(method, target, propertyPath, routed.where) : value
     },
   })
 }

@@ -8,7 +8,7 @@ import type { PageArms, SortedArms } from '../../query/page-query'
 import type { EntityBinding } from '../binding/entity-binding'
 import type { ArmQueryBuilder, TemplateStatement } from '../find/arm-query-builder'
 import { countableColumn } from './countable-column'
-import { addDriverOrder, addSortColumns, type FindTerm, sortArms } from './find-order'
+import { addDriverOrder, addSortColumns, type FindTerm, orderedTag, sortArms } from './find-order'
 import { type FindOptions, type FindScope, factsOf, newBuilder, rowOptions } from './find-scope'
 import { addKeyTexts, selectKeysOnly } from './key-columns'
 import { shardArms } from './shard-arms'
@@ -53,18 +53,18 @@ export class FindArms implements PageArms {
       order = addSortColumns(builder, { facts: factsOf(this.scope), ties: this.isPaged ? 'primary-key' : 'any' })
       sortArms(builder, order)
       this.placement?.select(builder)
-      return armOf(builder)
+      return armOf(builder, orderedTag(order))
     })
     return { source, order: order.map(({ term }) => term) }
   }
 
   shares(): SortedArms | undefined {
-    let order: SortedArms['order'] | undefined
+    let ordered: ReturnType<typeof addDriverOrder>
     const source = this.arms(this.options, (builder) => {
-      order = addDriverOrder(builder, factsOf(this.scope))
-      return armOf(builder)
+      ordered = addDriverOrder(builder, factsOf(this.scope))
+      return armOf(builder, ordered?.tag ?? armTag)
     })
-    return order && { source, order }
+    return ordered && { source, order: ordered.order }
   }
 
   counted(): ArmSource {
@@ -92,7 +92,7 @@ export class FindArms implements PageArms {
         selectKeysOnly(builder, this.scope.binding)
         addKeyTexts(builder, this.scope.binding)
         terms = addSortColumns(builder, { facts: factsOf(this.scope), ties: 'primary-key' })
-        builder.addSelect(armTag, '__arm')
+        builder.addSelect(orderedTag(terms), '__arm')
         outputs = outputNames(builder, this.scope.binding)
         for (const [index, { plain }] of terms.entries()) builder.addSelect(plain, `__v${index}`)
         builder.orderBy().setOption('disable-global-order')
@@ -131,8 +131,8 @@ export class FindArms implements PageArms {
   }
 }
 
-const armOf = (builder: Builder): TemplateStatement =>
-  builder.addSelect(armTag, '__arm').skip(undefined).take(undefined).limit(undefined).statement()
+const armOf = (builder: Builder, tag: string): TemplateStatement =>
+  builder.addSelect(tag, '__arm').skip(undefined).take(undefined).limit(undefined).statement()
 
 const rawValue = (index: number): string => `${keyAlias}."__v${index}"`
 

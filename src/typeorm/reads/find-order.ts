@@ -2,10 +2,12 @@ import type { ObjectLiteral } from 'typeorm'
 import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata'
 import { numericIsText } from '../../endpoints/driver-values'
 import { ShardedError } from '../../errors/sharded-error'
+import { armTag } from '../../planning/bind-shard-names'
+import { checked } from '../../planning/schema-check'
 import type { NodeSortFacts } from '../../query/node-sort-facts'
 import type { OrderTerm } from '../../query/order-term'
 import type { SortForm } from '../../query/sort-form'
-import { declaredType, sortColumn, subjectOf } from '../binding/sort-column'
+import { knownType, sortColumn, subjectOf } from '../binding/sort-column'
 import type { ArmQueryBuilder } from '../find/arm-query-builder'
 
 type Builder = ArmQueryBuilder<ObjectLiteral>
@@ -26,7 +28,19 @@ export interface FindTerm {
   readonly plain: string
   /** By what an arm is sorted: the column, so that an index serves, or the column by another collation. */
   readonly sortBy: (column: string) => string
+  /** The order is that of the type, and not of its text alone. */
+  readonly isOfType: boolean
 }
+
+/**
+ * Tells of a row from which arm it is. PostgreSQL checks with it that the columns have the types that the order was planned for:
+ * nodes sort by the types that the columns have, and the merge by those that are known.
+ */
+export const orderedTag = (terms: readonly Pick<FindTerm, 'term' | 'plain' | 'isOfType'>[]): string =>
+  checked(armTag, 'integer', {
+    expressions: terms.filter(({ isOfType }) => isOfType).map(({ plain, term }) => [plain, term.type] as const),
+    tables: [],
+  })
 
 /**
  * Reads the builder's ORDER BY and sees to it that the rows have the columns that a merge needs: what a node sorts its arms
@@ -66,7 +80,10 @@ export function sortArms(builder: Builder, terms: readonly FindTerm[]): void {
  * for twice
  * @throws ShardedError ORDER_UNSUPPORTED, COLLATION_DIFFERS
  */
-export function addDriverOrder(builder: Builder, facts: readonly NodeSortFacts[]): readonly OrderTerm[] | undefined {
+export function addDriverOrder(
+  builder: Builder,
+  facts: readonly NodeSortFacts[],
+): { readonly order: readonly OrderTerm[]; readonly tag: string } | undefined {
   const wanted = wantedOrder(builder)
   const forms = wanted.map(({ column }) => driverForm(column, facts))
   if (forms.includes(undefined) || wanted.every(({ column }) => hasFewValues(column))) return undefined
@@ -75,7 +92,8 @@ export function addDriverOrder(builder: Builder, facts: readonly NodeSortFacts[]
     return form ? [findTerm(builder, one, { index, form })] : []
   })
   sortArms(builder, terms)
-  return [...terms.map(({ term }) => term), ...selectedKey(builder, wanted, facts)]
+  const order = [...terms.map(({ term }) => term), ...selectedKey(builder, wanted, facts)]
+  return { order, tag: orderedTag(terms) }
 }
 
 /** How a column compares by the driver's values; undefined where they do not keep its order. */
@@ -85,7 +103,7 @@ function driverForm(column: ColumnMetadata, facts: readonly NodeSortFacts[]): So
   return driverKind && { kind: driverKind, rankBy }
 }
 
-const hasFewValues = (column: ColumnMetadata): boolean => ['boolean', 'smallint'].includes(declaredType(column).name)
+const hasFewValues = (column: ColumnMetadata): boolean => ['boolean', 'smallint'].includes(knownType(column).name)
 
 /** The primary key as far as the order does not name it, where all of it is selected and exact as the driver gives it. */
 function selectedKey(
@@ -172,7 +190,7 @@ const byCodePoint: SortForm = Object.freeze({ kind: 'codepoints', rankBy: 'v COL
 
 /** Text whose code points are in the order of its bytes in the databases. */
 function isPlainText(column: ColumnMetadata, facts: readonly NodeSortFacts[]): boolean {
-  const { collation, name } = declaredType(column)
+  const { collation, name } = knownType(column)
   const isText = collation !== undefined && !column.isArray && name !== 'citext'
   return isText && facts.every(({ encoding }) => encoding === 'UTF8')
 }
@@ -213,7 +231,7 @@ function findTerm(
     nodeColumn: ordered,
     witness: witness && add(`__w${index}`, witness.sql(expression)),
   })
-  return { term, column, plain, sortBy }
+  return { term, column, plain, sortBy, isOfType: collate === undefined }
 }
 
 const termOf = (
@@ -226,7 +244,7 @@ const termOf = (
     kind: outputs.form.kind,
     descending,
     nullsFirst,
-    type: declaredType(column),
+    type: knownType(column),
     form: outputs.form,
     column: outputs.column,
     nodeColumn: outputs.nodeColumn,

@@ -14,6 +14,7 @@ import { newBuilder } from './find-scope'
 import { selectKeysOnly } from './key-columns'
 import { Keyset } from './keyset'
 import { readHost } from './read-host'
+import { withTrueTypes } from './true-types'
 
 type Options = FindManyOptions<ObjectLiteral>
 
@@ -106,7 +107,10 @@ export function planOverShards(scope: ReadScope, options: Options, work: PageWor
 }
 
 /** A page over several shards. @throws ShardedError CURSOR_INVALID, ORDER_UNSUPPORTED, COLLATION_DIFFERS */
-export async function pageOverShards(scope: ReadScope, options: Options, work: PageWork): Promise<Page<ObjectLiteral>> {
+export const pageOverShards = (scope: ReadScope, options: Options, work: PageWork): Promise<Page<ObjectLiteral>> =>
+  withTrueTypes(scope, () => readPage(scope, options, work))
+
+async function readPage(scope: ReadScope, options: Options, work: PageWork): Promise<Page<ObjectLiteral>> {
   const { access, binding } = scope
   const { keyset, isReloaded, plan, builder } = planOverShards(scope, options, work)
   const rows = await executeRead(plan, readHost(access))

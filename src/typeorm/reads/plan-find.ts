@@ -8,6 +8,7 @@ import { planPage } from '../../planning/plan-page'
 import type { EntitiesPlan } from '../../planning/read-plan'
 import type { NodeSortFacts } from '../../query/node-sort-facts'
 import type { EntityBinding } from '../binding/entity-binding'
+import { typesVersion } from '../binding/sort-column'
 import type { ArmQueryBuilder } from '../find/arm-query-builder'
 import { findQuery, type ReadScope } from './find-query'
 import { type FindOptions, factsOf } from './find-scope'
@@ -26,6 +27,8 @@ export interface PlannedFind {
 interface CachedPlan extends PlannedFind {
   /** How the nodes sorted when the plan was made. */
   readonly facts: readonly NodeSortFacts[]
+  /** `typesVersion` when the plan was made. */
+  readonly types: number
 }
 
 /** Letters of the cached plans of an entity, at most: a merge of 16 shards has some twenty thousand. */
@@ -65,9 +68,9 @@ function planOfShape(scope: ReadScope, shape: FindShape): CachedPlan {
   const key = `${placesOf(scope)} ${scope.access.limits.rowBudget} ${shape.key}`
   const facts = factsOf(scope)
   const known = plans.get(key)
-  if (known?.facts.every((one, index) => one === facts[index])) return known
+  if (known?.types === typesVersion() && known.facts.every((one, index) => one === facts[index])) return known
   const { plan, builder, isPaged } = planAnew(scope, shape.template())
-  const made: CachedPlan = Object.freeze({ plan, builder, isPaged, facts })
+  const made: CachedPlan = Object.freeze({ plan, builder, isPaged, facts, types: typesVersion() })
   plans.set(key, made)
   return made
 }

@@ -1,6 +1,5 @@
 import type { EntityManager, FindManyOptions, ObjectLiteral } from 'typeorm'
 import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata'
-import { ShardedError } from '../../errors/sharded-error'
 import { executeRead } from '../../execution/execute-read'
 import { combineCounts } from '../../merging/combine-counts'
 import { combineExtreme } from '../../merging/combine-extreme'
@@ -10,9 +9,10 @@ import { type AggregateFunction, type AggregateType, finishAggregate } from '../
 import { passThrough } from '../../planning/page-strategy'
 import { route } from '../../planning/read-plan'
 import { type NodeStatement, routeArms } from '../../planning/scatter-statement'
+import { checked } from '../../planning/schema-check'
 import type { Shard } from '../../topology/shard'
 import type { EntityBinding } from '../binding/entity-binding'
-import { declaredType, numberKind } from '../binding/sort-column'
+import { knownType, numberKind } from '../binding/sort-column'
 import type { ArmQueryBuilder } from '../find/arm-query-builder'
 import { hydrate, reload } from '../hydration/hydrate'
 import type { ShardAccess } from '../runners/shard-access'
@@ -22,6 +22,7 @@ import { newBuilder } from './find-scope'
 import { planFind } from './plan-find'
 import { readHost } from './read-host'
 import { shardArmsLater } from './shard-arms'
+import { withTrueTypes } from './true-types'
 
 type Options = FindManyOptions<ObjectLiteral>
 
@@ -39,7 +40,9 @@ export async function scatterFindAndCount(read: ReadScope, options: Options): Pr
   return [entities, known ?? (await scatterCount(read, options))]
 }
 
-async function findPage(read: ReadScope, options: Options) {
+const findPage = (read: ReadScope, options: Options) => withTrueTypes(read, () => readPage(read, options))
+
+async function readPage(read: ReadScope, options: Options) {
   const { access, binding } = read
   const { plan, builder, isPaged } = planFind(read, options)
   const rows = await executeRead(plan.source, readHost(access))
@@ -82,22 +85,35 @@ export async function scatterExists(read: ReadScope, options: Options): Promise<
   return (await read.access.query(statements, undefined, isFound)).some(isFound)
 }
 
-/** `sum`, `average`, `minimum`, `maximum` over several shards: PostgreSQL adds and divides, on one node. */
-export async function scatterAggregate(
-  read: ReadScope,
-  { fn, propertyPath, where }: { fn: AggregateFunction; propertyPath: string; where: Options['where'] },
-): Promise<number | null> {
+interface Aggregated {
+  readonly fn: AggregateFunction
+  readonly propertyPath: string
+  readonly where: Options['where']
+}
+
+/**
+ * `sum`, `average`, `minimum`, `maximum` over several shards: PostgreSQL adds and divides, on one node.
+ *
+ * @returns undefined if the column turns out to hold no numbers
+ */
+export const scatterAggregate = (read: ReadScope, aggregated: Aggregated): Promise<number | null | undefined> =>
+  withTrueTypes(read, () => aggregate(read, aggregated))
+
+async function aggregate(read: ReadScope, { fn, propertyPath, where }: Aggregated) {
   const { access, binding, shards } = read
   const { metadata, entity } = binding
   const column = metadata.columns.find((one) => one.propertyPath === propertyPath)
   if (!column) throw new RangeError(`${entity.name} has no column ${propertyPath}`)
   const type = aggregateType(column, fn)
   const [shard] = shards
-  if (!type || !shard) throw notANumber(entity.name, propertyPath, fn)
+  if (!type || !shard) return undefined
   const make = (builder: ArmQueryBuilder<ObjectLiteral>) => {
     const expression = `${builder.escape(builder.alias)}.${builder.escape(column.databaseName)}`
     builder.setOption('disable-global-order')
-    builder.select(fn === 'AVG' ? `SUM(${expression}::${type})::text` : `${fn}(${expression})::text`, 'value')
+    const partial = fn === 'AVG' ? `SUM(${expression}::${type})::text` : `${fn}(${expression})::text`
+    // MIN has the type of its argument.
+    const expressions = [[`MIN(${expression})`, knownType(column)]] as const
+    builder.select(checked(partial, 'text', { expressions, tables: [] }), 'value')
     if (fn === 'AVG') builder.addSelect(`COUNT(${expression})::text`, 'count')
     return builder.statement()
   }
@@ -117,17 +133,7 @@ const valuesOf = async (access: ShardAccess, statements: readonly NodeStatement[
 function aggregateType(column: ColumnMetadata, fn: AggregateFunction): AggregateType | undefined {
   const kind = numberKind(column)
   if (kind !== 'float') return kind && 'numeric'
-  return fn === 'AVG' || declaredType(column).name !== 'real' ? 'double precision' : 'real'
-}
-
-function notANumber(entity: string, propertyPath: string, fn: string): ShardedError {
-  return new ShardedError(
-    'SCATTER_UNSUPPORTED',
-    `${fn} of ${entity}.${propertyPath} over several shards takes a column of numbers.`,
-    {
-      details: { entity, column: propertyPath },
-    },
-  )
+  return fn === 'AVG' || knownType(column).name !== 'real' ? 'double precision' : 'real'
 }
 
 /** The plan of a find, without running it. */

@@ -2,7 +2,7 @@ import type { ObjectLiteral } from 'typeorm'
 import type { ShardOrder } from '../../query/page-query'
 import { ordersAsDatabase } from '../../values/compare-keys'
 import type { EntityBinding } from '../binding/entity-binding'
-import { declaredType, sortColumn } from '../binding/sort-column'
+import { knownType, sortColumn } from '../binding/sort-column'
 import type { ArmQueryBuilder } from '../find/arm-query-builder'
 import { type FindScope, factsOf } from './find-scope'
 
@@ -36,6 +36,6 @@ function sortsByKey(scope: FindScope, { entity, keyColumns }: EntityBinding): bo
   if (!column || !type) return false
   if (ordersAsDatabase(type)) return true
   return (
-    type === 'text' && declaredType(column).kind === 'base' && sortColumn(column, factsOf(scope)).kind === 'codepoints'
+    type === 'text' && knownType(column).kind === 'base' && sortColumn(column, factsOf(scope)).kind === 'codepoints'
   )
 }

@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { parameterColumns } from '../../../src/sql/parameter-columns'
-import { loadParser, parseStatement } from '../../../src/sql/parse-statement'
+import { parseStatement } from '../../../src/sql/parse-statement'
+import { loadParser } from '../../../src/sql/parser'
 
 /** `table.column` of each, or undefined. */
 function columnsOf(text: string): readonly string[] | undefined {
