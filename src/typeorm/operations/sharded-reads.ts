@@ -218,6 +218,7 @@ const isWhole = ({ binding }: OperationContext, options: Options, shards: readon
 async function read<T>(context: OperationContext, given: Options, forms: ReadForms<T>): Promise<T> {
   const { access, binding } = context
   const atCall = optionsAtCall(binding.metadata, given)
+  // Conditions seldom have objects as values: a find by key waits for nothing here.
   const options = atCall instanceof Promise ? await atCall : atCall
   const leaves = goesHome(context, options)
   if (leaves && !forms.whole) checkLocal(context, options)

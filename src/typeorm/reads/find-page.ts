@@ -1,6 +1,6 @@
 import type { DataSource, EntityManager, EntityMetadata, FindManyOptions, ObjectLiteral } from 'typeorm'
 import { executeRead } from '../../execution/execute-read'
-import type { CursorSigner } from '../../merging/cursor'
+import type { CursorSigner, Position } from '../../merging/cursor'
 import type { Row } from '../../merging/row'
 import { planSorted } from '../../planning/plan-page'
 import type { ReadPlan } from '../../planning/read-plan'
@@ -135,17 +135,17 @@ interface Finish extends PageWork {
 function pageFrom({ rows, entities }: Found, { keyset, request, signer }: Finish): Page<ObjectLiteral> {
   const { take, backwards, cursor } = request
   const hasMore = rows.length > take
-  const read = rows.slice(0, take).map((row, index) => ({ row, entity: entities[index] }))
+  const read = rows.slice(0, take).map((row, index) => ({ entity: entities[index], position: keyset.positionOf(row) }))
   if (backwards) read.reverse()
-  const placed = read.flatMap(({ row, entity }) => (entity ? [{ row, entity }] : []))
-  const cursorOf = ({ row }: { readonly row: Row }) => signer.sign(keyset.positionOf(row), keyset.scope)
+  const placed = read.flatMap(({ entity, position }) => (entity ? [{ entity, position }] : []))
   const [first, last] = [read[0], read.at(-1)]
+  const cursorAt = (position: Position = []) => signer.sign(position, keyset.scope)
   return new Page({
     rows: placed.map(({ entity }) => entity),
-    startCursor: first ? cursorOf(first) : null,
-    endCursor: last ? cursorOf(last) : null,
+    startCursor: first ? cursorAt(first.position) : null,
+    endCursor: last ? cursorAt(last.position) : null,
     hasNextPage: backwards ? cursor !== undefined : hasMore,
     hasPreviousPage: backwards ? hasMore : cursor !== undefined,
-    cursorOf: (index) => cursorOf(placed[index] ?? { row: {} }),
+    cursorOf: (index) => cursorAt(placed[index]?.position),
   })
 }

@@ -8,7 +8,6 @@ import {
 } from 'typeorm'
 import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata'
 import type { Shard } from '../../topology/shard'
-import { typeName } from '../binding/describe-entities'
 import type { EntityBinding } from '../binding/entity-binding'
 import { type ColumnArray, columnArrays } from './column-arrays'
 import { keepingIn } from './guarded-broadcaster'
@@ -92,18 +91,14 @@ class ArrayInsertQueryBuilder<Entity extends ObjectLiteral> extends TableInsertQ
   private selectOf(arrays: readonly ColumnArray[]): string {
     const parameters = arrays.map(({ column, list }) => this.parameterOf(column, this.createParameter(list)))
     const names = arrays.map((_, index) => `c${index}`)
-    const values = arrays.map(({ column }, index) =>
-      column.isArray ? `CAST(c${index} AS ${typeName(column)}[])` : `c${index}`,
-    )
-    return `SELECT ${values.join(', ')} FROM unnest(${parameters.join(', ')}) WITH ORDINALITY AS "given"(${names.join(', ')}, place) ORDER BY place`
+    return `SELECT ${names.join(', ')} FROM unnest(${parameters.join(', ')}) WITH ORDINALITY AS "given"(${names.join(', ')}, place) ORDER BY place`
   }
 
   /**
    * A parameter has the type of an array of the table's own column, whatever that is in the database: an enum of the
    * shard's schema, a domain, a type of an extension. Without a length: that is checked as the value is stored.
    */
-  private parameterOf({ isArray, databaseName }: ColumnMetadata, parameter: string): string {
-    if (isArray) return `CAST(${parameter} AS text[])`
+  private parameterOf({ databaseName }: ColumnMetadata, parameter: string): string {
     const table = this.getTableName(this.getMainTableName())
     return `coalesce(${parameter}, ARRAY[(CAST(NULL AS ${table})).${this.escape(databaseName)}])`
   }

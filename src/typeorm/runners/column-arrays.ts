@@ -1,7 +1,5 @@
 import type { EntityMetadata, ObjectLiteral } from 'typeorm'
 import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata'
-import { parameterText } from '../../values/parameter-text'
-import { typeName } from '../binding/describe-entities'
 import { storedValueOf } from '../binding/stored-value'
 
 /** Fewer rows go as fast by the VALUES that TypeORM makes, which are left as they are. */
@@ -33,7 +31,7 @@ export function columnArrays(
     const boundOf = storedValueOf(column, metadata)
     let unset = 0
     for (const row of rows) {
-      const value = elementOf(column, boundOf(row))
+      const value: unknown = boundOf(row)
       if (value === undefined) unset += 1
       const length = lengthOf(column, value)
       if (length === undefined) return undefined
@@ -48,41 +46,15 @@ export function columnArrays(
   return arrays.length > 0 ? arrays : undefined
 }
 
-/** Types whose arrays have a name on every database, and are read from text as from a parameter. */
-const typesInArrays = new Set([
-  'smallint',
-  'integer',
-  'bigint',
-  'numeric',
-  'real',
-  'double precision',
-  'boolean',
-  'uuid',
-  'text',
-  'character varying',
-  'character',
-  'date',
-  'time without time zone',
-  'time with time zone',
-  'timestamp without time zone',
-  'timestamp with time zone',
-  'interval',
-  'json',
-  'jsonb',
-  'inet',
-])
-
-/** Arrays cannot be elements: those of the usual types travel as text, and others in VALUES. PostGIS has functions for its own, boxes a semicolon. */
-const hasOwnForm = (column: ColumnMetadata): boolean =>
-  column.isArray
-    ? !typesInArrays.has(typeName(column))
-    : column.type === 'geometry' || column.type === 'geography' || column.type === 'box'
-
-const elementOf = ({ isArray }: ColumnMetadata, value: unknown): unknown =>
-  isArray && Array.isArray(value) ? parameterText(value) : value
+/**
+ * Arrays cannot be elements: as texts they would have to be cast to a type, and the declared one may be narrower than the table's.
+ * PostGIS has functions for its types, and boxes a semicolon.
+ */
+const hasOwnForm = ({ isArray, type }: ColumnMetadata): boolean =>
+  isArray || type === 'geometry' || type === 'geography' || type === 'box'
 
 /** Undefined for a value that is not the same in an array as alone. */
-function lengthOf({ type, isArray }: ColumnMetadata, value: unknown): number | undefined {
+function lengthOf({ type }: ColumnMetadata, value: unknown): number | undefined {
   switch (typeof value) {
     case 'string':
       return value.length
@@ -95,7 +67,7 @@ function lengthOf({ type, isArray }: ColumnMetadata, value: unknown): number | u
       if (value === null) return 4
       if (value instanceof Date) return 32
       // Alone, bytes are sent as they are whatever the column's type; in an array as the text of a bytea.
-      return Buffer.isBuffer(value) && type === 'bytea' && !isArray ? 2 * value.length : undefined
+      return Buffer.isBuffer(value) && type === 'bytea' ? 2 * value.length : undefined
     default:
       return undefined
   }
