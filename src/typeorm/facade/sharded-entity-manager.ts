@@ -43,6 +43,7 @@ import type { Hint, Narrowing } from '../operations/hint'
 import { type MoveOptions, moveEntity } from '../operations/move-entity'
 import { type NarrowedQuery, narrowedQuery } from '../operations/narrowed-query'
 import { hintedShard, type OperationContext } from '../operations/operation-context'
+import { persist } from '../operations/persist'
 import { createBuilder, type ShardedSelectQueryBuilder } from '../operations/sharded-query-builders'
 import { ShardedQueryRunner } from '../operations/sharded-query-runner'
 import * as reads from '../operations/sharded-reads'
@@ -682,7 +683,7 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
     entities: ObjectLiteral[],
     options: (SaveOptions & RemoveOptions) | undefined,
   ): Promise<void> {
-    if (binding) return writes.persist(this.contextOf(binding), mode, entities, options)
+    if (binding) return persist(this.contextOf(binding), mode, entities, options)
     await (super[mode] as (entities: ObjectLiteral[], options?: object) => Promise<unknown>).call(
       this,
       entities,

@@ -1,0 +1,147 @@
+import type { EntityManager, ObjectLiteral, RemoveOptions, SaveOptions } from 'typeorm'
+import { pushTo } from '../../collections/push-to'
+import type { Shard } from '../../topology/shard'
+import { type EntityBinding, keyOf, shardOfKey } from '../binding/entity-binding'
+import { GivenIds } from '../binding/given-ids'
+import { fillKey, keyValues } from '../find/with-key'
+import { showingIn } from '../runners/guarded-broadcaster'
+import { inSavepoint, inTransaction } from '../runners/in-transaction'
+import type { LoadOverride } from '../runners/load-override'
+import type { ShardTransaction } from '../runners/shard-transaction'
+import { withoutTransactionEvents } from '../runners/without-transaction-events'
+import { begins, deferred } from '../writes/deferred-transaction'
+import type { PersistMode } from '../writes/entity-graph'
+import { loadedWithoutId } from '../writes/loaded-without-id'
+import { mayEmptyKeys } from '../writes/may-empty-keys'
+import { type PlacedEntity, placeEntities } from '../writes/place-entities'
+import { carryChanged, shownBefore } from '../writes/save-moved'
+import { saveOrder } from '../writes/save-order'
+import { writeShards } from '../writes/write-shards'
+import { checkHintedPlace, checkWidth, type OperationContext } from './operation-context'
+
+/** Runs `save`, `remove`, `softRemove` or `recover` on the shards of the entities; the entities themselves are filled. */
+export async function persist(
+  context: OperationContext,
+  mode: PersistMode,
+  entities: readonly ObjectLiteral[],
+  options: (SaveOptions & RemoveOptions) | undefined,
+): Promise<void> {
+  const { binding, hint } = context
+  if (hint?.kind === 'key') for (const entity of entities) fillKey(binding, entity, keyValues(binding, hint.value))
+  const given = new GivenIds()
+  try {
+    await persistPlaced(context, mode, entities, { options, given })
+    given.settle()
+  } catch (error) {
+    given.takeBack()
+    throw error
+  }
+}
+
+async function persistPlaced(
+  context: OperationContext,
+  mode: PersistMode,
+  entities: readonly ObjectLiteral[],
+  { options, given }: { readonly options: (SaveOptions & RemoveOptions) | undefined; readonly given: GivenIds },
+): Promise<void> {
+  const { access, binding } = context
+  const placed = await placeEntities(access, binding, entities, {
+    mode,
+    given,
+    bindingOf: (target) => access.runtime.bindingOf(target),
+    onScatter: () => checkWidth(context, { name: mode, writes: true }, binding.shards.length),
+    listeners: options?.listeners !== false,
+  })
+  const groups = new Map<Shard, PlacedEntity[]>()
+  for (const one of placed) {
+    checkHintedPlace(context, one.shard)
+    pushTo(groups, one.shard, one)
+  }
+  const { target } = binding.metadata
+  const isUntold = options?.listeners === false
+  const isOneShard = groups.size < 2 && !access.transaction
+  // Of an operation over several shards the data is the transaction's, and not each shard's to set and take away.
+  const { data, ...shared } = options ?? {}
+  const own = isOneShard ? options : shared
+  const writes = [...groups].map(([shard, here]) => ({
+    shard,
+    untold: isUntold ? here.flatMap(({ graph }) => graph) : [],
+    work: (manager: EntityManager): Promise<unknown> =>
+      showingIn(manager.queryRunner, shownTo(here, given), () =>
+        persistOn(manager, mode, [target, here.map(({ entity }) => entity), own]),
+      ),
+  }))
+  const moves = placed.flatMap((one) => one.moves ?? [])
+  const order = saveOrder(placed.map(({ graph }) => graph))
+  const together = { order, entities: () => inTurn(placed) }
+  const withData = (transaction: ShardTransaction, work: () => Promise<unknown>) =>
+    isOneShard ? work() : carrying(transaction, data, work)
+  if (moves.length > 0) {
+    await inSavepoint(access, context.openRunner, async (inner, transaction) => {
+      const shards = [...moves.map(({ from }) => from), ...groups.keys()]
+      await transaction.openNodes([...new Set(shards.map(({ node }) => node))].sort())
+      await carryChanged(inner, transaction, moves)
+      await withData(transaction, () => writeShards(inner, writes, context.openRunner, together))
+    })
+  } else if (access.transaction) {
+    // What is refused only when other statements of it are sent is undone as a whole.
+    const run = placed.some(({ graph }) => mayEmptyKeys(graph)) ? inSavepoint : inTransaction
+    await run(access, context.openRunner, (inner, transaction) =>
+      withData(transaction, () => writeShards(inner, writes, context.openRunner, together)),
+    )
+  } else if (writes.length > 1 || access.runtime.lookups.maintains(binding.entity.group)) {
+    // One database needs no transaction for what is one statement there: its rows are written all or not at all.
+    const open =
+      options?.transaction === false ? withoutTransactionEvents(context.openRunner) : deferred(context.openRunner)
+    await inTransaction(access, open, (inner, transaction) => {
+      const begun = writes.map((write) => begins(transaction, write))
+      return withData(transaction, () => writeShards(inner, begun, context.openRunner, together))
+    })
+  } else {
+    await writeShards(access, writes, context.openRunner)
+  }
+  for (const [shard, here] of groups) {
+    for (const { entity } of here) {
+      if (mode === 'remove') access.runtime.entityShards.forget(entity)
+      else if (mode === 'save' || isAtHome(binding, entity, shard))
+        access.runtime.entityShards.remember(binding, entity, shard)
+    }
+  }
+}
+
+/** False of an object with another shard key than its row's: it does not stand for that row when it is saved. */
+function isAtHome(binding: EntityBinding, entity: ObjectLiteral, shard: Shard): boolean {
+  const key = keyOf(binding, entity)
+  return !key || shardOfKey(binding, key).name === shard.name
+}
+
+/** Rows of the shard where these are placed that TypeORM is not to see as they are. */
+const shownTo = (placed: readonly PlacedEntity[], given: GivenIds): readonly LoadOverride[] =>
+  placed.flatMap(({ graph, moves = [] }) => [...shownBefore(moves), ...loadedWithoutId(graph, given)])
+
+/** As one database tells of them: what was given, and then what is reached from each. */
+function inTurn(placed: readonly PlacedEntity[]): readonly ObjectLiteral[] {
+  const given = placed.map(({ entity }) => entity)
+  return [...new Set([...given, ...placed.flatMap(({ graph }) => graph.map(({ entity }) => entity))])]
+}
+
+/** Runs work of a transaction with the data of `save`, which subscribers find at their query runner. */
+async function carrying<T>(
+  transaction: ShardTransaction,
+  data: object | undefined,
+  work: () => Promise<T>,
+): Promise<T> {
+  const before = transaction.data
+  if (data) transaction.data = data
+  try {
+    return await work()
+  } finally {
+    transaction.data = before
+  }
+}
+
+/** The four methods have one shape, and too many overloads to be called by name. */
+function persistOn(manager: EntityManager, mode: PersistMode, args: readonly unknown[]): Promise<unknown> {
+  const method = manager[mode] as (this: EntityManager, ...args: readonly unknown[]) => Promise<unknown>
+  return method.call(manager, ...args)
+}
