@@ -10,7 +10,11 @@ export const primaryKeyText = (metadata: EntityMetadata, object: ObjectLiteral):
     return raw === undefined || raw === null ? raw : metadata.dataSource.driver.preparePersistentValue(raw, column)
   })
 
-/** The same text, of values as the database takes them. */
+/** A text that is the same for objects of one row, and for no others. Entities of an inheritance share a table. */
+export const rowText = (metadata: EntityMetadata, object: ObjectLiteral): string =>
+  `${metadata.tableName} ${primaryKeyText(metadata, object)}`
+
+/** As `primaryKeyText`, of values as the database takes them. */
 export function primaryKeyTextOf(metadata: EntityMetadata, databaseValue: (column: ColumnMetadata) => unknown): string {
   const parts = metadata.primaryColumns.map((column) => {
     const value = databaseValue(column)

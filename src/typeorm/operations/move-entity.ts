@@ -11,7 +11,7 @@ import { locateRow } from '../reads/locate-rows'
 import { inSavepoint } from '../runners/in-transaction'
 import type { ShardAccess } from '../runners/shard-access'
 import type { ShardTransaction } from '../runners/shard-transaction'
-import { carryRow, maxRounds } from '../writes/carry-row'
+import { carryRow, maxRounds, setsOfKey } from '../writes/carry-row'
 import { writeShards } from '../writes/write-shards'
 import { checkHintedPlace, checkWidth, type OperationContext } from './operation-context'
 
@@ -64,7 +64,10 @@ async function moveOnce(
   const { metadata } = binding
   const { entity, from, to, before, after, children } = move
   const isPlain = from === to && !children && !binding.entity.primaryKeyHoldsShardKey
-  if (isPlain || (await carryRow(transaction, { binding, entity, from, before, after }, { children }))) {
+  if (
+    isPlain ||
+    (await carryRow(transaction, { binding, entity, from, before, sets: setsOfKey(binding, after) }, { children }))
+  ) {
     const undo = remember(context, transaction, move)
     const values: ObjectLiteral = {}
     for (const [index, column] of binding.keyColumns.entries()) column.setEntityValue(values, after[index])

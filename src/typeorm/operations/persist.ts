@@ -4,6 +4,7 @@ import type { Shard } from '../../topology/shard'
 import { type EntityBinding, keyOf, shardOfKey } from '../binding/entity-binding'
 import { GivenIds } from '../binding/given-ids'
 import { fillKey, keyValues } from '../find/with-key'
+import { type RowUpdate, withBeforeUpdate } from '../runners/before-update'
 import { showingIn } from '../runners/guarded-broadcaster'
 import { inSavepoint, inTransaction } from '../runners/in-transaction'
 import type { LoadOverride } from '../runners/load-override'
@@ -14,7 +15,7 @@ import type { PersistMode } from '../writes/entity-graph'
 import { loadedWithoutId } from '../writes/loaded-without-id'
 import { mayEmptyKeys } from '../writes/may-empty-keys'
 import { type PlacedEntity, placeEntities } from '../writes/place-entities'
-import { carryChanged, shownBefore } from '../writes/save-moved'
+import { carryChanged, carryTied, listsBefore } from '../writes/save-moved'
 import { saveOrder } from '../writes/save-order'
 import { writeShards } from '../writes/write-shards'
 import { checkHintedPlace, checkWidth, type OperationContext } from './operation-context'
@@ -57,31 +58,60 @@ async function persistPlaced(
     checkHintedPlace(context, one.shard)
     pushTo(groups, one.shard, one)
   }
+  await writePlaced(context, mode, { placed, groups, options, given })
+  for (const [shard, here] of groups) {
+    for (const { entity } of here) {
+      if (mode === 'remove') access.runtime.entityShards.forget(entity)
+      else if (mode === 'save' || isAtHome(binding, entity, shard))
+        access.runtime.entityShards.remember(binding, entity, shard)
+    }
+  }
+}
+
+interface PlacedWrite {
+  readonly placed: readonly PlacedEntity[]
+  readonly groups: ReadonlyMap<Shard, readonly PlacedEntity[]>
+  readonly options: (SaveOptions & RemoveOptions) | undefined
+  readonly given: GivenIds
+}
+
+async function writePlaced(
+  context: OperationContext,
+  mode: PersistMode,
+  { placed, groups, options, given }: PlacedWrite,
+): Promise<void> {
+  const { access, binding } = context
   const { target } = binding.metadata
   const isUntold = options?.listeners === false
   const isOneShard = groups.size < 2 && !access.transaction
   // Of an operation over several shards the data is the transaction's, and not each shard's to set and take away.
   const { data, ...shared } = options ?? {}
   const own = isOneShard ? options : shared
-  const writes = [...groups].map(([shard, here]) => ({
-    shard,
-    untold: isUntold ? here.flatMap(({ graph }) => graph) : [],
-    work: (manager: EntityManager): Promise<unknown> =>
-      showingIn(manager.queryRunner, shownTo(here, given), () =>
-        persistOn(manager, mode, [target, here.map(({ entity }) => entity), own]),
-      ),
-  }))
-  const moves = placed.flatMap((one) => one.moves ?? [])
+  const writesOf = ({ shown, before }: Prepared = {}) =>
+    [...groups].map(([shard, here]) => ({
+      shard,
+      untold: isUntold ? here.flatMap(({ graph }) => graph) : [],
+      work: (manager: EntityManager): Promise<unknown> =>
+        withBeforeUpdate(manager.queryRunner, before, () =>
+          showingIn(manager.queryRunner, shownTo(here, given, shown), () =>
+            persistOn(manager, mode, [target, here.map(({ entity }) => entity), own]),
+          ),
+        ),
+    }))
+  const writes = writesOf()
+  const moved = placed.flatMap((one) => one.own)
+  const ties = placed.flatMap((one) => one.ties)
   const order = saveOrder(placed.map(({ graph }) => graph))
   const together = { order, entities: () => inTurn(placed) }
   const withData = (transaction: ShardTransaction, work: () => Promise<unknown>) =>
     isOneShard ? work() : carrying(transaction, data, work)
-  if (moves.length > 0) {
+  if (moved.length + ties.length > 0) {
     await inSavepoint(access, context.openRunner, async (inner, transaction) => {
-      const shards = [...moves.map(({ from }) => from), ...groups.keys()]
+      const shards = [...[...moved, ...ties].map(({ from }) => from), ...groups.keys()]
       await transaction.openNodes([...new Set(shards.map(({ node }) => node))].sort())
-      await carryChanged(inner, transaction, moves)
-      await withData(transaction, () => writeShards(inner, writes, context.openRunner, together))
+      const shown = await carryChanged(inner, transaction, moved)
+      const moving = writesOf({ shown, before: carryTied(inner, transaction, ties) })
+      await withData(transaction, () => writeShards(inner, moving, context.openRunner, together))
     })
   } else if (access.transaction) {
     // What is refused only when other statements of it are sent is undone as a whole.
@@ -100,13 +130,6 @@ async function persistPlaced(
   } else {
     await writeShards(access, writes, context.openRunner)
   }
-  for (const [shard, here] of groups) {
-    for (const { entity } of here) {
-      if (mode === 'remove') access.runtime.entityShards.forget(entity)
-      else if (mode === 'save' || isAtHome(binding, entity, shard))
-        access.runtime.entityShards.remember(binding, entity, shard)
-    }
-  }
 }
 
 /** False of an object with another shard key than its row's: it does not stand for that row when it is saved. */
@@ -115,9 +138,21 @@ function isAtHome(binding: EntityBinding, entity: ObjectLiteral, shard: Shard): 
   return !key || shardOfKey(binding, key).name === shard.name
 }
 
+/** What a save over moved rows does besides: how it is shown rows, and what its updates wait for. */
+interface Prepared {
+  readonly shown?: readonly LoadOverride[]
+  readonly before?: (update: RowUpdate) => Promise<void>
+}
+
 /** Rows of the shard where these are placed that TypeORM is not to see as they are. */
-const shownTo = (placed: readonly PlacedEntity[], given: GivenIds): readonly LoadOverride[] =>
-  placed.flatMap(({ graph, moves = [] }) => [...shownBefore(moves), ...loadedWithoutId(graph, given)])
+const shownTo = (
+  placed: readonly PlacedEntity[],
+  given: GivenIds,
+  shown: readonly LoadOverride[] = [],
+): readonly LoadOverride[] => [
+  ...shown,
+  ...placed.flatMap(({ graph, own }) => [...listsBefore(graph, own), ...loadedWithoutId(graph, given)]),
+]
 
 /** As one database tells of them: what was given, and then what is reached from each. */
 function inTurn(placed: readonly PlacedEntity[]): readonly ObjectLiteral[] {

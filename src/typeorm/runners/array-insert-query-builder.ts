@@ -5,10 +5,12 @@ import {
   type ObjectLiteral,
   SelectQueryBuilder,
   UpdateQueryBuilder,
+  type UpdateResult,
 } from 'typeorm'
 import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata'
 import type { Shard } from '../../topology/shard'
 import type { EntityBinding } from '../binding/entity-binding'
+import { beforeUpdateOn } from './before-update'
 import { type ColumnArray, columnArrays } from './column-arrays'
 import { keepingIn } from './guarded-broadcaster'
 import { insertBatches } from './insert-batches'
@@ -106,6 +108,21 @@ class ArrayInsertQueryBuilder<Entity extends ObjectLiteral> extends TableInsertQ
 
 /** TypeORM's update, with a last look at the shard key: of rows that it takes off a relation no event says what becomes of them. */
 class GuardedUpdateQueryBuilder<Entity extends ObjectLiteral> extends UpdateQueryBuilder<Entity> {
+  private criteria: unknown
+
+  override where(...[where, parameters]: Parameters<UpdateQueryBuilder<Entity>['where']>): this {
+    this.criteria = where
+    return super.where(where, parameters)
+  }
+
+  override async execute(): Promise<UpdateResult> {
+    const { mainAlias } = this.expressionMap
+    const before = beforeUpdateOn(this.queryRunner)
+    if (before && mainAlias?.hasMetadata)
+      await before({ metadata: mainAlias.metadata, criteria: this.criteria, values: this.getValueSet() })
+    return super.execute()
+  }
+
   protected override createUpdateExpression(): string {
     const { mainAlias } = this.expressionMap
     if (mainAlias?.hasMetadata && isBound(this.dataSource)) {

@@ -81,7 +81,7 @@ export class GuardedBroadcaster extends ApplicationBroadcaster {
   override broadcastLoadEvent(...event: Parameters<Broadcaster['broadcastLoadEvent']>): void {
     const [, metadata, entities] = event
     for (const row of this.shown) {
-      if (row.target !== metadata.target) continue
+      if (row.table !== metadata.tableName) continue
       const loaded = entities.find(
         (entity) => primaryKeyText(metadata, entity) === row.primaryKey && isWhole(metadata, entity),
       )

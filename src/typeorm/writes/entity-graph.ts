@@ -21,12 +21,12 @@ export interface KeyedNode extends GraphNode {
   readonly key: readonly string[] | undefined
 }
 
-/** An object that a save ties to another one, and does not write: by an UPDATE of its join columns where its primary key is. */
-export interface LinkedNode extends KeyedNode {
+/** An object that a save ties to another one, and does not write itself. */
+export interface LinkedNode extends GraphNode {
   /** Of the entity that it is tied to. */
   readonly relation: RelationMetadata
-  /** The shard key of that, in the order of this one's key columns. */
-  readonly values: readonly unknown[]
+  /** The shard key of that. */
+  readonly ownerKey: readonly string[] | undefined
 }
 
 export interface Graph {
@@ -66,18 +66,26 @@ export function walkGraph(
     // Of a child that has its key from a join column, TypeORM only knows it later: its own children have it from above.
     const values = valuesOf(at, entity).map((value, index) => value ?? above.values[index])
     for (const { relation, node, cascades } of related) {
-      if (mode === 'save') passKey(values, node.binding, node.entity, relation)
-      checkSameKey({ binding: at, entity }, node, relation)
+      if (cascades && mode === 'save') passKey(values, node.binding, node.entity, relation)
+      const isTied = !cascades && mode !== 'remove' && isTie(relation, node)
+      if (!isTied || !setsKey(relation, node)) checkSameKey({ binding: at, entity }, node, relation)
       if (cascades) visit(node.binding, node.entity, { key, values })
-      else if (mode === 'save' && writesLink(relation)) links.push({ ...node, key, relation, values })
+      else if (isTied) links.push({ ...node, relation, ownerKey: key })
     }
   }
   visit(binding, root, { key: undefined, values: [] })
   return { nodes, links: links.filter(({ entity }) => !seen.has(entity)) }
 }
 
-/** Whether a save of the entity writes the join columns of what is related to it. */
-const writesLink = ({ isOneToMany, isOneToOneNotOwner }: RelationMetadata): boolean => isOneToMany || isOneToOneNotOwner
+/** Whether a save of the entity updates the join columns of a related object that it does not write. */
+const isTie = (relation: RelationMetadata, { binding: { metadata }, entity }: GraphNode): boolean =>
+  (relation.isOneToMany || relation.isOneToOneNotOwner) &&
+  relation.persistenceEnabled &&
+  metadata.hasAllPrimaryKeys(entity)
+
+/** Whether a tie gives the row of the object the shard key of its new owner. */
+export const setsKey = ({ inverseRelation }: RelationMetadata, { binding }: GraphNode): boolean =>
+  binding.keyColumns.every((column) => inverseRelation?.joinColumns.includes(column) === true)
 
 /** The shard key of the entity that another one hangs on: its canonical texts, and the values themselves. */
 interface Inherited {

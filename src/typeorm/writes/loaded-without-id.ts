@@ -14,7 +14,7 @@ export const loadedWithoutId = (nodes: readonly GraphNode[], given: GivenIds): r
     if (!id) return []
     return [
       {
-        target: metadata.target,
+        table: metadata.tableName,
         primaryKey: primaryKeyText(metadata, entity),
         show: (row) => id.column.setEntityValue(row, undefined),
       },

@@ -9,17 +9,14 @@ import { checkIdSlot, shardsOfObject, slotOfObject } from '../binding/entity-ids
 import type { LoadedFrom } from '../binding/entity-shards'
 import { type GivenIds, whenReserved } from '../binding/given-ids'
 import { primaryKeyText } from '../binding/primary-key-text'
+import { refuseMovedId } from '../binding/refuse-moved-id'
 import { type Located, locateRows } from '../reads/locate-rows'
 import type { ShardAccess } from '../runners/shard-access'
 import type { RowMove } from './carry-row'
-import {
-  type BindingOf,
-  type GraphNode,
-  type KeyedNode,
-  type LinkedNode,
-  type PersistMode,
-  walkGraph,
-} from './entity-graph'
+import { type BindingOf, type GraphNode, type KeyedNode, type PersistMode, walkGraph } from './entity-graph'
+import { isMovedBySave, wayOutOf } from './moved-by-save'
+import { moveOfTie, rowOfTie, tieNeedsLookup } from './place-ties'
+import { refuseRivals } from './refuse-rivals'
 
 export interface PlacedEntity {
   readonly entity: ObjectLiteral
@@ -27,7 +24,9 @@ export interface PlacedEntity {
   /** The entity, and what is saved or removed with it. */
   readonly graph: readonly GraphNode[]
   /** Rows, of the entity or of what is saved with it, that have to move there first. */
-  readonly moves?: readonly RowMove[]
+  readonly own: readonly RowMove[]
+  /** Rows that have to move there before TypeORM updates them, since the save ties them to the entity or to what is saved with it. */
+  readonly ties: readonly RowMove[]
 }
 
 export interface PlaceOptions {
@@ -71,7 +70,7 @@ export async function placeEntities(
       given.expect(node.binding, node.entity)
     }
     for (const link of graphs[index]?.links ?? [])
-      if (!access.runtime.entityShards.of(link.entity) && linkNeedsLookup(link)) lookedUp.set(link.entity, link.binding)
+      if (tieNeedsLookup(link, access.runtime.entityShards.of(link.entity))) lookedUp.set(link.entity, link.binding)
     moves.push(changed)
     const isMoved = changed.some((move) => move.entity === entity)
     const shard = isMoved
@@ -82,7 +81,7 @@ export async function placeEntities(
   }
   if (shards.includes(undefined)) options.onScatter()
   const located = await locateObjects(access, lookedUp)
-  const placed = entities.flatMap((entity, index): PlacedEntity[] => {
+  const placed = entities.flatMap((entity, index) => {
     const { nodes: graph = [], links = [] } = graphs[index] ?? {}
     const wanted = shards[index]
     const found = access.runtime.entityShards.of(entity) ? undefined : rowOn(wanted, located.get(entity))
@@ -93,73 +92,21 @@ export async function placeEntities(
     for (const node of graph) checkRow(node, rowOn(shard, located.get(node.entity)), shard, mode)
     const tied = links.flatMap((link) => {
       const origin = access.runtime.entityShards.of(link.entity)
-      return moveOfLink(link, origin ? rowOf(link, origin) : rowOn(shard, located.get(link.entity)), shard)
+      const row = rowOfTie(link, origin, rowOn(shard, located.get(link.entity)))
+      return row ? { link, move: moveOfTie(link, row, shard) } : []
     })
-    const own = [...(moves[index] ?? []), ...tied]
-    return [{ entity, shard, graph, ...(own.length > 0 && { moves: own }) }]
+    // A key of the same shard is TypeORM's to change.
+    const own = (moves[index] ?? []).filter(({ from }) => from !== shard)
+    const ties = tied.flatMap(({ move }) => move ?? [])
+    return [{ entity, shard, graph, links: tied.map(({ link }) => link), own, ties, moves: [...own, ...ties] }]
   })
-  refuseTwins(placed)
+  refuseRivals(placed)
   return placed
-}
-
-/** The row of an object that was loaded, where its whole shard key was. */
-function rowOf({ binding }: GraphNode, { shard, key }: LoadedFrom): Located {
-  const isWhole = key.every((part) => part !== undefined && part !== null)
-  return { shard, key: isWhole ? key.map((part, index) => canonicalValue(binding, index, part)) : undefined }
-}
-
-/**
- * What moves where an object is tied to one with another shard key: TypeORM sets its join columns by its primary key, and on
- * this shard would meet no row.
- *
- * @throws ShardedError KEY_CHANGED where the entity does not allow moves; KEY_CONFLICT where the join columns are not the key,
- *   and so leave the row on a shard where it cannot refer to the other one
- */
-function moveOfLink(link: LinkedNode, row: Located | undefined, shard: Shard): readonly RowMove[] {
-  if (!row || row.shard.name === shard.name) return []
-  const { binding, entity, relation, values, key } = link
-  const { name } = binding.entity
-  const joined = relation.inverseRelation?.joinColumns ?? []
-  if (!binding.keyColumns.every((column) => joined.includes(column))) {
-    throw new ShardedError(
-      'KEY_CONFLICT',
-      `${relation.entityMetadata.name}.${relation.propertyPath}: ${relation.entityMetadata.name} has shard key ${key?.join(', ')}, the row of ${name} has ${row.key?.join(', ')}.`,
-      { details: { entity: name, relation: relation.propertyPath, keys: [key, row.key] } },
-    )
-  }
-  if (isMovedBySave(binding)) return [{ binding, entity, from: row.shard, before: row.key ?? [], after: values }]
-  throw new ShardedError(
-    'KEY_CHANGED',
-    `${keyText(binding.entity)} is ${row.key?.join(', ')} in the database, and ${relation.entityMetadata.name}.${relation.propertyPath} would set it to ${key?.join(', ')}.`,
-    {
-      details: { entity: name, relation: relation.propertyPath, before: row.key, now: key },
-      ...wayOutOf(binding),
-    },
-  )
 }
 
 /** Of rows with one primary key, the one on a shard, or else the first. */
 const rowOn = (shard: Shard | undefined, rows: readonly Located[] = []): Located | undefined =>
   rows.find((row) => row.shard.name === shard?.name) ?? rows[0]
-
-/** An object for a row that another object of the call moves would be placed by where the row was, and make a second one. */
-function refuseTwins(placed: readonly PlacedEntity[]): void {
-  const moves = placed.flatMap((one) => one.moves ?? [])
-  if (moves.length === 0) return
-  const textOf = ({ binding, entity }: Pick<GraphNode, 'binding' | 'entity'>) =>
-    `${binding.entity.name} ${primaryKeyText(binding.metadata, entity)}`
-  const moved = new Map(moves.map((move) => [textOf(move), move]))
-  for (const node of placed.flatMap(({ graph }) => graph)) {
-    const move = node.binding.metadata.hasAllPrimaryKeys(node.entity) ? moved.get(textOf(node)) : undefined
-    if (!move || move.entity === node.entity) continue
-    const { entity, metadata } = node.binding
-    throw new ShardedError(
-      'DUPLICATE_PRIMARY_KEY',
-      `${entity.name}.save is given two objects with one primary key, and one of them moves the row to another ${keyText(entity)}.`,
-      { details: { entity: entity.name, key: metadata.getEntityIdMap(node.entity) } },
-    )
-  }
-}
 
 function placeOf(
   access: ShardAccess,
@@ -198,7 +145,8 @@ function moveOf({ binding, entity }: GraphNode, origin: LoadedFrom | undefined):
     if (now === null) requireKey(binding, entity, 'save')
     if (isMovedBySave(binding)) {
       const after = binding.keyColumns.map((one): unknown => one.getEntityValue(entity))
-      return [{ binding, entity, from: origin.shard, before: origin.key, after }]
+      refuseMovedId(binding, origin.key, after)
+      return [{ binding, entity, from: origin.shard, before: origin.key, sets: setsOf(binding, entity) }]
     }
     throw new ShardedError(
       'KEY_CHANGED',
@@ -212,18 +160,16 @@ function moveOf({ binding, entity }: GraphNode, origin: LoadedFrom | undefined):
   return []
 }
 
-/**
- * Whether a save can move a row of the entity, where that is declared. TypeORM takes a new primary key for another entity, and
- * does not write a column with `update: false`.
- */
-const savesMove = ({ entity, keyColumns }: EntityBinding): boolean =>
-  !entity.primaryKeyHoldsShardKey && keyColumns.every(({ isUpdate }) => isUpdate)
-
-const isMovedBySave = (binding: EntityBinding): boolean => binding.entity.onKeyChange === 'move' && savesMove(binding)
-
-/** Of a refused key, where to declare that saves move is none. */
-const wayOutOf = (binding: EntityBinding): { readonly fix?: string } =>
-  savesMove(binding) ? {} : { fix: 'Move the row with repository.move(entity, newKey).' }
+/** What a row has to have when it arrives: its key, and what it then refers to there. */
+function setsOf({ keyColumns, metadata }: EntityBinding, entity: ObjectLiteral): RowMove['sets'] {
+  const references = metadata.relationsWithJoinColumns.flatMap(({ joinColumns }) => joinColumns)
+  const set = references.filter(
+    (column) => !column.isPrimary && column.isUpdate && column.getEntityValue(entity) !== undefined,
+  )
+  return new Map(
+    [...keyColumns, ...set].map((column): [ColumnMetadata, unknown] => [column, column.getEntityValue(entity)]),
+  )
+}
 
 /** Whether a key column is the join column of a relation that is null now: TypeORM then writes NULL, whatever the column's property has. */
 function isEmptied(
@@ -255,13 +201,6 @@ function needsLookup(
   // An id that carries the slot of the key, as a save demands, is on no other shard.
   if (mode === 'save' && key && slotOfObject(binding, entity) !== undefined) return false
   return binding.entity.primaryKeyCheck
-}
-
-/** Likewise of an object that is only tied to another one. Often it has nothing but its primary key. */
-function linkNeedsLookup({ binding, entity }: LinkedNode): boolean {
-  const { primaryKeyHoldsShardKey, primaryKeyCheck } = binding.entity
-  if (primaryKeyHoldsShardKey || !binding.metadata.hasAllPrimaryKeys(entity)) return false
-  return primaryKeyCheck || keyOf(binding, entity) === undefined
 }
 
 /** The rows that have the primary keys of these objects, by the object. */

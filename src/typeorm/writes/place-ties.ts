@@ -1,0 +1,66 @@
+import { ShardedError } from '../../errors/sharded-error'
+import { keyText } from '../../routing/route'
+import type { Shard } from '../../topology/shard'
+import { canonicalValue, type EntityBinding, keyOf, shardOfKey } from '../binding/entity-binding'
+import type { LoadedFrom } from '../binding/entity-shards'
+import type { Located } from '../reads/locate-rows'
+import type { RowMove } from './carry-row'
+import { type LinkedNode, setsKey } from './entity-graph'
+import { isMovedBySave, wayOutOf } from './moved-by-save'
+
+/** Whether the row of a tied object has to be looked up. Often the object has nothing but its primary key. */
+export function tieNeedsLookup({ binding, entity }: LinkedNode, origin: LoadedFrom | undefined): boolean {
+  const { primaryKeyHoldsShardKey, primaryKeyCheck } = binding.entity
+  if (origin || primaryKeyHoldsShardKey) return false
+  return primaryKeyCheck || keyOf(binding, entity) === undefined
+}
+
+/** The row of a tied object: where the object was loaded, else where its primary key says, or a look-up found it. */
+export function rowOfTie(
+  { binding, entity }: LinkedNode,
+  origin: LoadedFrom | undefined,
+  located: Located | undefined,
+): Located | undefined {
+  if (origin) return { shard: origin.shard, key: wholeKey(binding, origin.key) }
+  if (!binding.entity.primaryKeyHoldsShardKey) return located
+  const key = keyOf(binding, entity)
+  return key && { shard: shardOfKey(binding, key), key }
+}
+
+function wholeKey(binding: EntityBinding, key: readonly unknown[]): readonly string[] | undefined {
+  const isWhole = key.every((part) => part !== undefined && part !== null)
+  return isWhole ? key.map((part, index) => canonicalValue(binding, index, part)) : undefined
+}
+
+/**
+ * What moves where an object is tied to one on another shard: TypeORM updates the join columns of its row by the primary key, and
+ * on this shard would meet no row.
+ *
+ * @throws ShardedError KEY_CHANGED where the entity does not allow moves; KEY_CONFLICT where the tie does not set the shard key,
+ *   and so leaves the row on a shard where it cannot refer to the other one
+ */
+export function moveOfTie(link: LinkedNode, row: Located | undefined, shard: Shard): RowMove | undefined {
+  if (!row || row.shard === shard) return undefined
+  const { binding, entity, relation, ownerKey } = link
+  const { name } = binding.entity
+  const owner = `${relation.entityMetadata.name}.${relation.propertyPath}`
+  if (!setsKey(relation, link)) {
+    throw new ShardedError(
+      'KEY_CONFLICT',
+      `${owner}: ${relation.entityMetadata.name} has shard key ${ownerKey?.join(', ')}, the row of ${name} has ${row.key?.join(', ')}.`,
+      { details: { entity: name, relation: relation.propertyPath, keys: [ownerKey, row.key] } },
+    )
+  }
+  if (!isMovedBySave(binding)) {
+    throw new ShardedError(
+      'KEY_CHANGED',
+      `${keyText(binding.entity)} is ${row.key?.join(', ')} in the database, and ${owner} would set it to ${ownerKey?.join(', ')}.`,
+      {
+        details: { entity: name, relation: relation.propertyPath, before: row.key, now: ownerKey },
+        ...wayOutOf(binding),
+      },
+    )
+  }
+  const sets = new Map(relation.inverseRelation?.joinColumns.map((column) => [column, undefined]))
+  return { binding, entity, from: row.shard, before: row.key ?? [], sets }
+}
