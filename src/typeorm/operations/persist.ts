@@ -12,6 +12,7 @@ import type { ShardTransaction } from '../runners/shard-transaction'
 import { withoutTransactionEvents } from '../runners/without-transaction-events'
 import { begins, deferred } from '../writes/deferred-transaction'
 import type { PersistMode } from '../writes/entity-graph'
+import { explainMissing } from '../writes/far-reference'
 import { loadedWithoutId } from '../writes/loaded-without-id'
 import { mayEmptyKeys } from '../writes/may-empty-keys'
 import { type PlacedEntity, placeEntities } from '../writes/place-entities'
@@ -58,7 +59,11 @@ async function persistPlaced(
     checkHintedPlace(context, one.shard)
     pushTo(groups, one.shard, one)
   }
-  await writePlaced(context, mode, { placed, groups, options, given })
+  try {
+    await writePlaced(context, mode, { placed, groups, options, given })
+  } catch (error) {
+    throw await explainMissing(access, placed, error)
+  }
   for (const [shard, here] of groups) {
     for (const { entity } of here) {
       if (mode === 'remove') access.runtime.entityShards.forget(entity)

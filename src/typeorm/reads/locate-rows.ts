@@ -23,6 +23,12 @@ export interface Located {
   readonly key: readonly string[] | undefined
 }
 
+/** Who is asked for rows: an operation, or whoever stands for one. */
+export interface RowSource {
+  readonly runtime: ShardAccess['runtime']
+  query(statements: Parameters<ShardAccess['query']>[0]): ReturnType<ShardAccess['query']>
+}
+
 /**
  * Asks all shards which of them hold the primary keys of these objects: one statement a node and chunk. Where all their ids
  * tell their shards, only those are asked.
@@ -31,7 +37,7 @@ export interface Located {
  * @returns by the text of the primary key; of a key on several shards, all of them
  */
 export async function locateRows(
-  access: ShardAccess,
+  access: RowSource,
   binding: EntityBinding,
   objects: readonly ObjectLiteral[],
 ): Promise<ReadonlyMap<string, readonly Located[]>> {
@@ -44,7 +50,7 @@ export async function locateRows(
 
 /** As `locateRows`, for one object; of a key on several shards, any of them. */
 export async function locateRow(
-  access: ShardAccess,
+  access: RowSource,
   binding: EntityBinding,
   object: ObjectLiteral,
 ): Promise<Located | undefined> {
@@ -76,7 +82,7 @@ function arrayKey({ primaryColumns }: EntityMetadata): ColumnMetadata | undefine
 }
 
 async function locateChunk(
-  access: ShardAccess,
+  access: RowSource,
   binding: EntityBinding,
   objects: readonly ObjectLiteral[],
   found: Map<string, Located[]>,
