@@ -29,8 +29,16 @@ export interface LinkedNode extends GraphNode {
   readonly ownerKey: readonly string[] | undefined
 }
 
+/** What sets the join columns of an object: the entity that holds it in a relation. */
+export interface Owner {
+  readonly relation: RelationMetadata
+  readonly entity: ObjectLiteral
+}
+
 export interface Graph {
   readonly nodes: readonly KeyedNode[]
+  /** By the object that is held. */
+  readonly owners: ReadonlyMap<ObjectLiteral, Owner>
   readonly links: readonly LinkedNode[]
 }
 
@@ -50,6 +58,7 @@ export function walkGraph(
 ): Graph {
   const nodes: KeyedNode[] = []
   const links: LinkedNode[] = []
+  const owners = new Map<ObjectLiteral, Owner>()
   const seen = new Set<ObjectLiteral>()
   const visit = (at: EntityBinding, entity: ObjectLiteral, above: Inherited) => {
     if (seen.has(entity)) return
@@ -67,21 +76,21 @@ export function walkGraph(
     const values = valuesOf(at, entity).map((value, index) => value ?? above.values[index])
     for (const { relation, node, cascades } of related) {
       if (cascades && mode === 'save') passKey(values, node.binding, node.entity, relation)
-      const isTied = !cascades && mode !== 'remove' && isTie(relation, node)
+      const isHeld = mode !== 'remove' && setsJoin(relation)
+      if (isHeld) owners.set(node.entity, { relation, entity })
+      const isTied = isHeld && !cascades && node.binding.metadata.hasAllPrimaryKeys(node.entity)
       if (!isTied || !setsKey(relation, node)) checkSameKey({ binding: at, entity }, node, relation)
       if (cascades) visit(node.binding, node.entity, { key, values })
       else if (isTied) links.push({ ...node, relation, ownerKey: key })
     }
   }
   visit(binding, root, { key: undefined, values: [] })
-  return { nodes, links: links.filter(({ entity }) => !seen.has(entity)) }
+  return { nodes, owners, links: links.filter(({ entity }) => !seen.has(entity)) }
 }
 
-/** Whether a save of the entity updates the join columns of a related object that it does not write. */
-const isTie = (relation: RelationMetadata, { binding: { metadata }, entity }: GraphNode): boolean =>
-  (relation.isOneToMany || relation.isOneToOneNotOwner) &&
-  relation.persistenceEnabled &&
-  metadata.hasAllPrimaryKeys(entity)
+/** Whether a save of an entity sets the join columns of what the relation holds. */
+const setsJoin = ({ isOneToMany, isOneToOneNotOwner, persistenceEnabled }: RelationMetadata): boolean =>
+  (isOneToMany || isOneToOneNotOwner) && persistenceEnabled
 
 /** Whether a tie gives the row of the object the shard key of its new owner. */
 export const setsKey = ({ inverseRelation }: RelationMetadata, { binding }: GraphNode): boolean =>

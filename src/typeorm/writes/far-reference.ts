@@ -8,6 +8,7 @@ import { loadedRelation } from '../binding/loaded-relation'
 import { primaryKeyText, rowText } from '../binding/primary-key-text'
 import { type Located, locateRows, type RowSource } from '../reads/locate-rows'
 import type { ShardAccess } from '../runners/shard-access'
+import type { RowMove } from './carry-row'
 import type { BindingOf, GraphNode } from './entity-graph'
 import type { PlacedEntity } from './place-entities'
 
@@ -54,24 +55,32 @@ export async function explainMissing(
 }
 
 function referencesOf({ graph, shard, own }: PlacedEntity, bindingOf: BindingOf): readonly Reference[] {
-  const moved = new Set(own.map(({ entity }) => entity))
-  return graph.flatMap((from) =>
-    from.binding.metadata.relations.flatMap((relation) => {
+  const moves = new Map(own.map((move) => [move.entity, move]))
+  return graph.flatMap((from) => {
+    const move = moves.get(from.entity)
+    return from.binding.metadata.relations.flatMap((relation) => {
       const binding = bindingOf(relation.inverseEntityMetadata.target)
       if (binding?.entity.group !== from.binding.entity.group) return []
-      return referred(relation, from.entity)
+      return referred(relation, from.entity, move)
         .filter((entity) => binding.metadata.hasAllPrimaryKeys(entity))
-        .map((entity) => ({ from, shard, relation, to: { binding, entity }, moves: moved.has(from.entity) }))
-    }),
-  )
+        .map((entity) => ({ from, shard, relation, to: { binding, entity }, moves: move !== undefined }))
+    })
+  })
 }
 
-/** The objects that an entity refers to: of a relation, or of its join columns alone. */
-function referred(relation: RelationMetadata, entity: ObjectLiteral): readonly ObjectLiteral[] {
+/** The objects that an entity refers to: of a relation, or of its join columns alone, as a move sets them. */
+function referred(
+  relation: RelationMetadata,
+  entity: ObjectLiteral,
+  move: RowMove | undefined,
+): readonly ObjectLiteral[] {
   if (relation.isManyToMany) return loadedRelation(relation, entity)
   if (!relation.isOwning) return []
   const id: ObjectLiteral = {}
-  for (const column of relation.joinColumns) column.referencedColumn?.setEntityValue(id, column.getEntityValue(entity))
+  for (const column of relation.joinColumns) {
+    const value: unknown = move?.sets.get(column) ?? column.getEntityValue(entity)
+    column.referencedColumn?.setEntityValue(id, value)
+  }
   return [id]
 }
 

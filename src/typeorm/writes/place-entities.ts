@@ -13,9 +13,9 @@ import { refuseMovedId } from '../binding/refuse-moved-id'
 import { type Located, locateRows } from '../reads/locate-rows'
 import type { ShardAccess } from '../runners/shard-access'
 import type { RowMove } from './carry-row'
-import { type BindingOf, type GraphNode, type KeyedNode, type PersistMode, walkGraph } from './entity-graph'
+import { type BindingOf, type GraphNode, type KeyedNode, type Owner, type PersistMode, walkGraph } from './entity-graph'
 import { isMovedBySave, wayOutOf } from './moved-by-save'
-import { moveOfTie, rowOfTie, tieNeedsLookup } from './place-ties'
+import { moveOfTie, rowOfLoaded, rowOfTie, tieNeedsLookup } from './place-ties'
 import { refuseRivals } from './refuse-rivals'
 
 export interface PlacedEntity {
@@ -65,7 +65,7 @@ export async function placeEntities(
       const origin = access.runtime.entityShards.of(node.entity)
       if (needsLookup(node, origin, options)) lookedUp.set(node.entity, node.binding)
       if (mode !== 'save') continue
-      changed.push(...moveOf(node, origin))
+      changed.push(...moveOf(node, origin, graphs[index]?.owners.get(node.entity)))
       if (node.key && !origin) checkIdSlot(node.binding, node.entity, node.key)
       given.expect(node.binding, node.entity)
     }
@@ -89,10 +89,9 @@ export async function placeEntities(
     // TypeORM removes a row that is not there without complaint: any shard says so.
     const shard = found?.shard ?? wanted ?? binding.shards[0]
     if (!shard) return []
-    for (const node of graph) checkRow(node, rowOn(shard, located.get(node.entity)), shard, mode)
+    for (const node of graph) checkRow(node, rowOfNode(access, node, { shard, located, mode }), shard, mode)
     const tied = links.flatMap((link) => {
-      const origin = access.runtime.entityShards.of(link.entity)
-      const row = rowOfTie(link, origin, rowOn(shard, located.get(link.entity)))
+      const row = rowOfTie(link, access.runtime.entityShards.of(link.entity), rowOn(shard, located.get(link.entity)))
       return row ? { link, move: moveOfTie(link, row, shard) } : []
     })
     // A key of the same shard is TypeORM's to change.
@@ -107,6 +106,23 @@ export async function placeEntities(
 /** Of rows with one primary key, the one on a shard, or else the first. */
 const rowOn = (shard: Shard | undefined, rows: readonly Located[] = []): Located | undefined =>
   rows.find((row) => row.shard.name === shard?.name) ?? rows[0]
+
+interface Placing {
+  readonly shard: Shard
+  readonly located: ReadonlyMap<ObjectLiteral, readonly Located[]>
+  readonly mode: PersistMode
+}
+
+/** The row of an object, where it is known. A save moves the row of a loaded object; what removes it leaves it where it is. */
+function rowOfNode(
+  access: ShardAccess,
+  { binding, entity }: GraphNode,
+  { shard, located, mode }: Placing,
+): Located | undefined {
+  const stays = mode !== 'save' && !binding.entity.primaryKeyHoldsShardKey
+  const origin = stays ? access.runtime.entityShards.of(entity) : undefined
+  return origin ? rowOfLoaded(binding, origin) : rowOn(shard, located.get(entity))
+}
 
 function placeOf(
   access: ShardAccess,
@@ -134,7 +150,11 @@ function placeOf(
  *
  * @throws ShardedError KEY_CHANGED where the entity does not allow moves
  */
-function moveOf({ binding, entity }: GraphNode, origin: LoadedFrom | undefined): readonly RowMove[] {
+function moveOf(
+  { binding, entity }: GraphNode,
+  origin: LoadedFrom | undefined,
+  owner: Owner | undefined,
+): readonly RowMove[] {
   if (!origin) return []
   for (const [index, column] of binding.keyColumns.entries()) {
     const before = origin.key[index]
@@ -146,7 +166,7 @@ function moveOf({ binding, entity }: GraphNode, origin: LoadedFrom | undefined):
     if (isMovedBySave(binding)) {
       const after = binding.keyColumns.map((one): unknown => one.getEntityValue(entity))
       refuseMovedId(binding, origin.key, after)
-      return [{ binding, entity, from: origin.shard, before: origin.key, sets: setsOf(binding, entity) }]
+      return [{ binding, entity, from: origin.shard, before: origin.key, sets: setsOf(binding, entity, owner) }]
     }
     throw new ShardedError(
       'KEY_CHANGED',
@@ -160,15 +180,23 @@ function moveOf({ binding, entity }: GraphNode, origin: LoadedFrom | undefined):
   return []
 }
 
-/** What a row has to have when it arrives: its key, and what it then refers to there. */
-function setsOf({ keyColumns, metadata }: EntityBinding, entity: ObjectLiteral): RowMove['sets'] {
-  const references = metadata.relationsWithJoinColumns.flatMap(({ joinColumns }) => joinColumns)
-  const set = references.filter(
-    (column) => !column.isPrimary && column.isUpdate && column.getEntityValue(entity) !== undefined,
-  )
-  return new Map(
-    [...keyColumns, ...set].map((column): [ColumnMetadata, unknown] => [column, column.getEntityValue(entity)]),
-  )
+/** What a row has to have when it arrives: its key, and what it then refers to there, as the object says or what holds it. */
+function setsOf(
+  { keyColumns, metadata }: EntityBinding,
+  entity: ObjectLiteral,
+  owner: Owner | undefined,
+): RowMove['sets'] {
+  const sets = new Map(keyColumns.map((column): [ColumnMetadata, unknown] => [column, column.getEntityValue(entity)]))
+  for (const { joinColumns } of metadata.relationsWithJoinColumns) {
+    for (const column of joinColumns) {
+      const isHeld = owner?.relation.inverseRelation?.joinColumns.includes(column) === true
+      const value: unknown = isHeld
+        ? column.referencedColumn?.getEntityValue(owner.entity)
+        : column.getEntityValue(entity)
+      if (value !== undefined && column.isUpdate && !column.isPrimary && !sets.has(column)) sets.set(column, value)
+    }
+  }
+  return sets
 }
 
 /** Whether a key column is the join column of a relation that is null now: TypeORM then writes NULL, whatever the column's property has. */

@@ -15,21 +15,21 @@ export function tieNeedsLookup({ binding, entity }: LinkedNode, origin: LoadedFr
   return primaryKeyCheck || keyOf(binding, entity) === undefined
 }
 
-/** The row of a tied object: where the object was loaded, else where its primary key says, or a look-up found it. */
+/** The row of a tied object: where its primary key says, else where the object was loaded, or a look-up found it. */
 export function rowOfTie(
   { binding, entity }: LinkedNode,
   origin: LoadedFrom | undefined,
   located: Located | undefined,
 ): Located | undefined {
-  if (origin) return { shard: origin.shard, key: wholeKey(binding, origin.key) }
-  if (!binding.entity.primaryKeyHoldsShardKey) return located
+  if (!binding.entity.primaryKeyHoldsShardKey) return origin ? rowOfLoaded(binding, origin) : located
   const key = keyOf(binding, entity)
   return key && { shard: shardOfKey(binding, key), key }
 }
 
-function wholeKey(binding: EntityBinding, key: readonly unknown[]): readonly string[] | undefined {
+/** The row of a loaded object, with its shard key where the whole of that was loaded. */
+export function rowOfLoaded(binding: EntityBinding, { shard, key }: LoadedFrom): Located {
   const isWhole = key.every((part) => part !== undefined && part !== null)
-  return isWhole ? key.map((part, index) => canonicalValue(binding, index, part)) : undefined
+  return { shard, key: isWhole ? key.map((part, index) => canonicalValue(binding, index, part)) : undefined }
 }
 
 /**

@@ -135,27 +135,30 @@ function readReferences(manager: EntityManager, move: RowMove): Promise<ObjectLi
 
 /** The row with the columns, and the ids of relations, that it had. */
 function shownAs(move: RowMove, old: ObjectLiteral): LoadOverride {
-  const references = movedRelations(move).map((relation) => ({ relation, id: takeOff(relation, old) }))
+  const references = movedRelations(move).map((relation) => ({ relation, id: exchange(relation, old, undefined) }))
   const columns = [...move.sets.keys()].filter(({ isVirtual }) => !isVirtual)
   return {
     table: move.binding.metadata.tableName,
     primaryKey: primaryKeyText(move.binding.metadata, move.entity),
     show: (row) => {
       for (const { relation, id } of references)
-        if (takeOff(relation, row) !== undefined) relation.setEntityValue(row, id)
+        if (relation.getEntityValue(row) !== undefined) exchange(relation, row, id)
       for (const column of columns) column.setEntityValue(row, column.getEntityValue(old))
     },
   }
 }
 
-/** What TypeORM's own setter would merge with the next value, and what hides the values of the join columns. */
-function takeOff(relation: RelationMetadata, row: ObjectLiteral): unknown {
-  const id: unknown = relation.getEntityValue(row)
+/** Gives a relation of a loaded row another value: TypeORM's own setter would merge the two. @returns the value before */
+function exchange(relation: RelationMetadata, row: ObjectLiteral, value: unknown): unknown {
+  const before: unknown = relation.getEntityValue(row)
   const embedded = relation.embeddedMetadata?.parentPropertyNames ?? []
-  const holder = embedded.reduce<unknown>((value, name) => (value as ObjectLiteral | undefined)?.[name], row)
+  const holder = embedded.reduce<unknown>(
+    (part, name) => (part instanceof Object ? Reflect.get(part, name) : undefined),
+    row,
+  )
   if (holder instanceof Object)
-    Reflect.deleteProperty(holder, relation.isLazy ? `__${relation.propertyName}__` : relation.propertyName)
-  return id
+    Reflect.set(holder, relation.isLazy ? `__${relation.propertyName}__` : relation.propertyName, value)
+  return before
 }
 
 /** Owners that list rows that have moved to their shard, without them: to TypeORM the save adds the rows to the lists. */
@@ -171,9 +174,7 @@ export function listsBefore(graph: readonly GraphNode[], moves: readonly RowMove
         show: (row: ObjectLiteral) => {
           const listed = loadedRelation(relation, row)
           const rest = listed.filter((id) => !moved.has(rowText(relation.inverseEntityMetadata, id)))
-          if (rest.length === listed.length) return
-          takeOff(relation, row)
-          relation.setEntityValue(row, relation.isOneToMany ? rest : null)
+          if (rest.length < listed.length) exchange(relation, row, relation.isOneToMany ? rest : null)
         },
       })),
   )

@@ -61,6 +61,7 @@ class Leaf {
 class Twig {
   @PrimaryColumn('int') id!: number
   @ShardKey() @Column('int') trunkId!: number
+  @DeleteDateColumn() gone!: Date | null
   @ManyToOne(
     () => Trunk,
     (trunk) => trunk.twigs,
@@ -262,6 +263,13 @@ describe('a row of another shard that a save gives an owner', () => {
     await ours.manager.save(Trunk, trunk)
     expect(await ours.manager.countBy(Leaf, { trunkId: here })).toBe(2)
   })
+
+  it('is refused where a cascade removes it softly by another key: one database finds it', () =>
+    refused(async ({ manager }) => {
+      const twig = await manager.findOneByOrFail(Twig, { id: 10 + there })
+      twig.trunkId = here
+      await manager.softRemove(manager.create(Trunk, { id: here, twigs: [twig] }))
+    }, 'DUPLICATE_PRIMARY_KEY'))
 
   it('moves with what it refers to in its new place', () =>
     both(async ({ manager }) => {
