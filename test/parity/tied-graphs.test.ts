@@ -195,7 +195,7 @@ const configurations: readonly TiedOptions[] = [
 ]
 
 const seed = Number(process.env['TIED_SEED'] ?? 1)
-const count = Number(process.env['TIED_CASES'] ?? (isWhole ? 150 : 30))
+const count = Number(process.env['TIED_CASES'] ?? (isWhole ? 150 : 15))
 
 describe.each(configurations)('saves of objects that are tied to others: %o', (options) => {
   const world = tiedWorld(options)
