@@ -26,7 +26,8 @@ export async function compileProgram(program: string): Promise<string> {
       })
       const target = join(out, file.replace(/\.ts$/, '.js'))
       mkdirSync(dirname(target), { recursive: true })
-      writeFileSync(target, code)
+      // An `import()` names a file with its extension.
+      writeFileSync(target, code.replace(/(\("\.[^"]*)\.ts"\)/g, '$1.js")'))
     }),
   )
   symlinkSync(join(root, 'node_modules'), join(out, 'node_modules'))
