@@ -1,3 +1,5 @@
+import type { TableName } from './ruled-tables'
+
 /** Names that were lost on a server without our doing, after which it is taken for a pooler's. */
 const lostBefore = 3
 
@@ -9,6 +11,7 @@ export class NamedPlans {
   /** Grows when plans have gone stale: who has names of before forgets them. */
   generation = 0
   private lost = 0
+  private ruled: readonly string[] = []
   private isOff = false
 
   constructor(
@@ -20,6 +23,16 @@ export class NamedPlans {
   /** Named statements per connection; 0: none. */
   get maxPrepared(): number {
     return this.isOff ? 0 : this.max
+  }
+
+  /** Takes note of the tables of the node that have rules. */
+  noteRules(tables: readonly TableName[]): void {
+    this.ruled = tables.map(({ name }) => name)
+  }
+
+  /** True if a text may name a table that has a rule: PostgreSQL takes no WITH beside most rules. */
+  mayBeRewritten(text: string): boolean {
+    return this.ruled.some((name) => text.includes(name))
   }
 
   goneStale(): void {

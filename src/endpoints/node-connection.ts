@@ -496,7 +496,11 @@ export class NodeConnection {
       session.prepared?.clear()
     }
     if (maxPrepared === 0) return undefined
-    session.prepared ??= new PreparedStatements(maxPrepared, (name) => session.closeLater(name))
+    session.prepared ??= new PreparedStatements(
+      maxPrepared,
+      (name) => session.closeLater(name),
+      (one) => settings.plans.mayBeRewritten(one),
+    )
     return session.prepared.nameFor(text, values?.length ?? 0)
   }
 

@@ -366,7 +366,13 @@ export class NodePool {
       maxPreparedTransactions: Number(row['prepared'] ?? 0),
       ruledTables: Object.freeze(ruledTablesOf(row)),
     })
+    this.noteRules(this.knownFacts.ruledTables)
     return this.knownFacts
+  }
+
+  /** Takes note of the tables that have rules: see `NamedPlans.mayBeRewritten`. */
+  noteRules(tables: readonly TableName[]): void {
+    this.settings.plans.noteRules(tables)
   }
 
   get facts(): NodeFacts {

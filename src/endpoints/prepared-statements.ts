@@ -51,6 +51,8 @@ export class PreparedStatements {
     private readonly max: number,
     /** Told of each name that is no longer used. */
     private readonly onDropped: (name: string) => void = () => undefined,
+    /** True for a text that takes no query before it. */
+    private readonly mayBeRewritten: (text: string) => boolean = () => false,
   ) {}
 
   /** The name under which to send `text`; undefined: send it unnamed. */
@@ -71,7 +73,8 @@ export class PreparedStatements {
     this.age()
     const uses = before + 1
     const witnessed = witnessedText(text, parameterCount)
-    if (!witnessed || !this.makeRoomFor(uses)) {
+    const isTaken = witnessed && (witnessed.witnesses === 0 || !this.mayBeRewritten(text))
+    if (!isTaken || !this.makeRoomFor(uses)) {
       this.remember(text, uses)
       return undefined
     }

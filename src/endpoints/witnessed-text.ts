@@ -2,6 +2,7 @@ import type { RangeVar } from '@pgsql/types'
 import { LRUCache } from 'lru-cache'
 import { type ParameterColumn, parameterColumns } from '../sql/parameter-columns'
 import { parseStatement } from '../sql/parse-statement'
+import { isParserLoaded } from '../sql/parser'
 import { quoted } from '../values/quoted'
 
 /** Takes two arrays of one type only. */
@@ -41,6 +42,8 @@ const remembered = new LRUCache<string, { readonly witnessed: WitnessedText | un
  */
 export function witnessedText(text: string, parameterCount: number): WitnessedText | undefined {
   if (parameterCount === 0) return { text, witnesses: 0 }
+  // Before the parser is loaded, nothing is prepared.
+  if (!isParserLoaded()) return undefined
   const known = remembered.get(text)
   if (known) return known.witnessed
   const witnessed = witness(text, parameterCount)

@@ -7,6 +7,8 @@ interface RuleSources {
   readonly atStart: (node: string) => readonly TableName[]
   /** Asks a node, on a connection of its own. */
   readonly ask: (node: string, text: string) => Promise<{ readonly rows: readonly { readonly ruled: string }[] }>
+  /** Tells the connections of a node what it said. */
+  readonly learned: (node: string, tables: readonly TableName[]) => void
 }
 
 /**
@@ -27,9 +29,11 @@ export class RuleCatalog {
 
   /** Asks a node anew: a rule may have been made since it said. */
   refresh(node: string): void {
-    const asking = this.sources
-      .ask(node, `SELECT ${ruledTables}`)
-      .then(({ rows }) => placesOf(ruledTablesOf(rows[0] ?? {})))
+    const asking = this.sources.ask(node, `SELECT ${ruledTables}`).then(({ rows }) => {
+      const tables = ruledTablesOf(rows[0] ?? {})
+      this.sources.learned(node, tables)
+      return placesOf(tables)
+    })
     this.asked.set(node, asking)
     asking.catch(() => undefined)
   }

@@ -27,6 +27,9 @@ async function load(): Promise<void> {
   library = required
 }
 
+/** True once `loadParser` has ended. */
+export const isParserLoaded = (): boolean => library !== undefined
+
 /** Parses a text with the grammar of PostgreSQL 18. @returns undefined where the text is no SQL */
 export function parse(text: string): readonly RawStmt[] | undefined {
   if (library === undefined) throw new Error('loadParser() has to be awaited before the first text is parsed.')

@@ -197,6 +197,10 @@ const configurations: readonly TiedOptions[] = [
 const seed = Number(process.env['TIED_SEED'] ?? 1)
 const count = Number(process.env['TIED_CASES'] ?? (isWhole ? 150 : 15))
 
+/** Of two rows on two shards that both break a constraint, either may be told first. */
+const areMistakes = (...outcomes: readonly (Pick<Outcome, 'code'> | undefined)[]): boolean =>
+  outcomes.every((one) => String(one?.code).startsWith('23'))
+
 describe.each(configurations)('saves of objects that are tied to others: %o', (options) => {
   const world = tiedWorld(options)
   let databases: FreshDatabases
@@ -243,7 +247,8 @@ describe.each(configurations)('saves of objects that are tied to others: %o', (o
           refused.set(got.code, (refused.get(got.code) ?? 0) + 1)
           // A second call of a case is refused by itself.
           if (!one.twice || one.inTransaction) expect(got.rows, message).toEqual(before)
-        } else expect(got, message).toEqual(wanted)
+        } else if (one.owners.length > 1 && areMistakes(wanted, got)) expect(got?.rows, message).toEqual(wanted?.rows)
+        else expect(got, message).toEqual(wanted)
         expect(
           (await ours.verifyPlacement()).filter(({ misplaced }) => misplaced > 0),
           message,

@@ -121,13 +121,23 @@ async function aggregate(read: ReadScope, { fn, propertyPath, where }: Aggregate
   const value =
     fn === 'SUM' || fn === 'AVG'
       ? (await executeRead(finishAggregate(route(statements), { fn, type, shard }), readHost(access)))[0]?.['value']
-      : combineExtreme(await valuesOf(access, statements), fn, 'numeric')
+      : extremeOf(await valuesOf(access, statements), fn, type)
   // As TypeORM reads it; its parseFloat makes 0 of -0.
   return value == null ? null : Number.parseFloat(String(value)) + 0
 }
 
 const valuesOf = async (access: ShardAccess, statements: readonly NodeStatement[]) =>
   (await access.query(statements)).flat().map((row) => (row['value'] === null ? null : String(row['value'])))
+
+/** As the database compares them: texts of floats may have an exponent. */
+const extremeOf = (values: readonly (string | null)[], fn: 'MIN' | 'MAX', type: AggregateType) =>
+  type === 'numeric'
+    ? combineExtreme(values, fn, 'numeric')
+    : combineExtreme(
+        values.map((value) => (value === null ? null : Number(value))),
+        fn,
+        'float',
+      )
 
 /** An average of `real` is one of double precision, as in PostgreSQL. */
 function aggregateType(column: ColumnMetadata, fn: AggregateFunction): AggregateType | undefined {

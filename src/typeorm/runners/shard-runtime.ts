@@ -34,6 +34,7 @@ export class ShardRuntime {
   readonly rules = new RuleCatalog({
     atStart: (node) => this.pool(node).facts.ruledTables,
     ask: (node, text) => this.pool(node).background.query(text),
+    learned: (node, tables) => this.pool(node).noteRules(tables),
   })
 
   constructor(

@@ -77,7 +77,8 @@ export async function writeShards<T>(
     })
   } catch (error) {
     if (!isRefused || access.transaction) throw error
-    // Nothing is left of it, and each shard's own statement may be taken.
+    // Nothing is left of it, and each shard's own statement may be taken, once it is known which tables have rules.
+    await access.waitFor(access.runtime.rules.of([...new Set(writes.map(({ shard }) => shard.node))]))
     return runOnce(access, writes, openRunner, { order, entities })
   }
 }

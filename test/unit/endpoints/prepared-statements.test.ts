@@ -1,6 +1,9 @@
-import { describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it } from 'vitest'
 import { connectionBroke, isConnectionError, unavailable } from '../../../src/endpoints/connection-errors'
 import { PreparedStatements } from '../../../src/endpoints/prepared-statements'
+import { loadParser } from '../../../src/sql/parser'
+
+beforeAll(loadParser)
 
 describe('PreparedStatements', () => {
   it('names a text from its second time on', () => {

@@ -17,7 +17,7 @@ const atStart = (node: string) =>
 describe('the catalog of rules', () => {
   it('knows tables of shards in both layouts as their nodes said at first', async () => {
     const ask = () => Promise.reject(new Error('Nobody is asked.'))
-    const hasRules = await new RuleCatalog({ atStart, ask }).of(['a', 'b'])
+    const hasRules = await new RuleCatalog({ atStart, ask, learned: () => undefined }).of(['a', 'b'])
     expect(hasRules(shard(0, 'a'), 't')).toBe(true)
     expect(hasRules(shard(0, 'a'), 'o')).toBe(false)
     expect(hasRules(shard(1, 'a'), 't')).toBe(false)
@@ -27,8 +27,10 @@ describe('the catalog of rules', () => {
 
   it('asks a node anew, which may have rules while it does not answer', async () => {
     let answers: readonly { readonly ruled: string }[] | undefined
+    const learned: (readonly [string, unknown])[] = []
     const rules = new RuleCatalog({
       atStart,
+      learned: (node, tables) => learned.push([node, tables]),
       ask: async () => {
         if (answers) return { rows: answers }
         throw new Error('It is down.')
@@ -41,5 +43,6 @@ describe('the catalog of rules', () => {
     expect(await isRuled('t')).toBe(true)
     expect(await isRuled('t')).toBe(false)
     expect(await isRuled('o')).toBe(true)
+    expect(learned).toEqual([['a', [{ schema: 'user_00', name: 'o' }]]])
   })
 })
