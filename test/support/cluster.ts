@@ -144,12 +144,11 @@ class EmbeddedCluster implements Cluster {
   }
 
   async kill(): Promise<void> {
-    // Backends outlive their postmaster for a moment. One that dies lets go of its locks, so another would still answer:
+    // Processes outlive their postmaster for a moment. One that dies lets go of its locks, so another would still answer:
     // all are frozen before the first dies.
-    const backends = await this.#backends()
-    for (const backend of backends) signal(backend, 'SIGSTOP')
+    const pids = await this.#stopAll()
+    for (const pid of pids) signal(pid, 'SIGKILL')
     await this.#end('SIGKILL')
-    for (const backend of backends) signal(backend, 'SIGKILL')
   }
 
   async restart(): Promise<void> {
@@ -158,14 +157,7 @@ class EmbeddedCluster implements Cluster {
   }
 
   async freeze(): Promise<() => void> {
-    const server = this.#server?.pid
-    if (server === undefined) throw new Error(`Cluster ${this.name} does not run.`)
-    const pids = [server]
-    const backends = await this.#backends(() => signal(server, 'SIGSTOP'))
-    for (const backend of backends) {
-      signal(backend, 'SIGSTOP')
-      pids.push(backend)
-    }
+    const pids = await this.#stopAll()
     return () => {
       for (const pid of pids) signal(pid, 'SIGCONT')
     }
@@ -232,7 +224,7 @@ class EmbeddedCluster implements Cluster {
 
   /** True when the server takes connections, false when it ended instead. */
   async #isReady(deadline: number): Promise<boolean> {
-    while (Date.now() < deadline && this.#server?.exitCode === null) {
+    while (Date.now() < deadline && !hasEnded(this.#server)) {
       const client = new Client({ connectionString: this.url() })
       client.on('error', () => undefined)
       try {
@@ -247,18 +239,25 @@ class EmbeddedCluster implements Cluster {
     return false
   }
 
-  /** The processes of all sessions. What is done before they are listed finds the one that lists them there. */
-  async #backends(before: () => void = () => undefined): Promise<readonly number[]> {
-    if (this.#server?.exitCode !== null) return []
+  /**
+   * Stops the server and all its processes, and names them. Those that no client waits for count too: one that is left
+   * waiting for a lock of a dead one keeps the shared memory in use for ever, and no server starts on these data again.
+   */
+  async #stopAll(): Promise<readonly number[]> {
+    const server = this.#server?.pid
+    if (server === undefined || hasEnded(this.#server)) return []
     const client = new Client({ connectionString: this.url() })
     client.on('error', () => undefined)
     await client.connect()
     try {
-      before()
-      const { rows } = await client.query(
-        `SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()`,
+      // Stopped before it is asked for its processes, it starts no more of them.
+      signal(server, 'SIGSTOP')
+      const { rows } = await client.query<{ pid: number }>(
+        'SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid()',
       )
-      return rows.map((row: { pid: number }) => row.pid)
+      const pids = rows.map((row) => row.pid)
+      for (const pid of pids) signal(pid, 'SIGSTOP')
+      return [server, ...pids]
     } finally {
       await client.end()
     }
@@ -267,7 +266,7 @@ class EmbeddedCluster implements Cluster {
   async #end(signal: NodeJS.Signals): Promise<void> {
     const server = this.#server
     this.#server = undefined
-    if (server === undefined || server.exitCode !== null || server.signalCode !== null) return
+    if (server === undefined || hasEnded(server)) return
     server.ref()
     const ended = once(server, 'exit')
     server.kill(signal)
@@ -293,6 +292,9 @@ class EmbeddedCluster implements Cluster {
     return child
   }
 }
+
+const hasEnded = (child: ChildProcess | undefined): boolean =>
+  child === undefined || child.exitCode !== null || child.signalCode !== null
 
 /** Signals a process that may have ended. */
 const signal = (pid: number, name: NodeJS.Signals): void => {
