@@ -3,6 +3,7 @@ import { deepPage } from './deep-page.bench'
 import { insert } from './insert.bench'
 import { keyToShard } from './key-to-shard.bench'
 import { load } from './load.bench'
+import { peers } from './peers.bench'
 import { pointRead } from './point-read.bench'
 import { requireBench } from './require.bench'
 import { routing } from './routing.bench'
@@ -34,4 +35,5 @@ export const benches: readonly Bench[] = [
   stream,
   start,
   requireBench,
+  peers,
 ]

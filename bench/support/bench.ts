@@ -10,7 +10,7 @@ export type Target = { readonly atLeast: number } | { readonly atMost: number }
 export interface Measure {
   readonly name: string
   /** What the number is: `× throughput` and `× time` are ratios of the two sides of one round. */
-  readonly unit: '× throughput' | '× time' | '× faster' | 'µs' | 's' | 'MiB'
+  readonly unit: '× throughput' | '× time' | '× faster' | 'µs' | 'ms' | 's' | 'MiB'
   readonly median: number
   readonly min: number
   readonly max: number
@@ -19,6 +19,8 @@ export interface Measure {
   readonly detail: string
   /** None: only for the record. */
   readonly target?: Target
+  /** Whose time it is, where several peers do the work `name`: it then stands in the table of peers. */
+  readonly peer?: string
 }
 
 export interface BenchContext {

@@ -15,32 +15,50 @@ export interface Rounds {
 }
 
 /**
- * Times both sides in turns: A B, B A, A B … A neighbour that takes the machine for a second then slows both, and the
+ * Times the sides in turns: A B, B A, A B … A neighbour that takes the machine for a second then slows all, and the
  * ratio of a round stays fair. Young garbage is collected before each side, so that none pays for the other's. A whole
  * collection would drop the hidden classes that no object has just then, and the machine code made for them: the round would
  * tell how fast V8 compiles, three times as long as the work, and not what a server does in its second minute.
  */
-export const interleave = async (sides: readonly [Side, Side], { rounds, warmups }: Rounds): Promise<Times> => {
-  const elapsed: Pair[] = []
-  const cpu: Pair[] = []
+export const interleaveAll = async (
+  sides: readonly Side[],
+  { rounds, warmups }: Rounds,
+): Promise<readonly (readonly Cost[])[]> => {
+  const costs: (readonly Cost[])[] = []
   for (let round = 0; round < warmups + rounds; round++) {
-    const time: [number, number] = [0, 0]
-    const used: [number, number] = [0, 0]
-    for (const side of round % 2 === 0 ? ([0, 1] as const) : ([1, 0] as const)) {
-      collect({ type: 'minor' })
-      const cpuBefore = process.cpuUsage()
-      const started = performance.now()
-      await sides[side](round)
-      time[side] = performance.now() - started
-      const { user, system } = process.cpuUsage(cpuBefore)
-      used[side] = user + system
-    }
-    if (round < warmups) continue
-    elapsed.push(time)
-    cpu.push(used)
+    const isBackwards = round % 2 === 1
+    const ofRound: Cost[] = []
+    for (const side of isBackwards ? sides.toReversed() : sides) ofRound.push(await costOf(side, round))
+    if (round >= warmups) costs.push(isBackwards ? ofRound.toReversed() : ofRound)
   }
-  return { elapsed, cpu }
+  return costs
 }
+
+/** What one side of one round took: milliseconds, and microseconds of processor time of this process. */
+export interface Cost {
+  readonly elapsed: number
+  readonly cpu: number
+}
+
+const costOf = async (side: Side, round: number): Promise<Cost> => {
+  collect({ type: 'minor' })
+  const before = process.cpuUsage()
+  const started = performance.now()
+  await side(round)
+  const elapsed = performance.now() - started
+  const { user, system } = process.cpuUsage(before)
+  return { elapsed, cpu: user + system }
+}
+
+/** Two sides in turns. */
+export const interleave = async (sides: readonly [Side, Side], rounds: Rounds): Promise<Times> => {
+  const costs = await interleaveAll(sides, rounds)
+  const pairs = (of: (cost: Cost) => number): readonly Pair[] =>
+    costs.map(([ours = nothing, theirs = nothing]) => [of(ours), of(theirs)])
+  return { elapsed: pairs(({ elapsed }) => elapsed), cpu: pairs(({ cpu }) => cpu) }
+}
+
+const nothing: Cost = { elapsed: Number.NaN, cpu: Number.NaN }
 
 type Pair = readonly [number, number]
 

@@ -27,7 +27,7 @@ const verdict = (measure: Measure): string => {
 }
 
 const cells = (measure: Measure): readonly string[] => [
-  measure.name,
+  measure.peer === undefined ? measure.name : `${measure.name}: ${measure.peer}`,
   `${number(measure.median)} ${measure.unit}`,
   measure.rounds > 1 ? `${number(measure.min)} – ${number(measure.max)}` : '',
   measure.detail,
@@ -37,23 +37,57 @@ const cells = (measure: Measure): readonly string[] => [
 
 const heads = ['work', 'median', 'spread', 'ours and plain', 'target', 'verdict']
 
-/** Heads and measures, each column padded to its widest cell. */
-const padded = (measures: readonly Measure[]): readonly (readonly string[])[] => {
-  const rows = [heads, ...measures.map(cells)]
-  const widths = heads.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
+type Rows = readonly (readonly string[])[]
+
+/** Each column padded to its widest cell. */
+const padded = (rows: Rows): Rows => {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
   return rows.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)))
 }
 
+const tableOf = (measures: readonly Measure[]): Rows => [heads, ...measures.map(cells)]
+
 /** The measures for a terminal. */
 export const textTable = (measures: readonly Measure[]): string =>
-  padded(measures)
+  padded(tableOf(measures))
     .map((row) => row.join('  ').trimEnd())
     .join('\n')
 
-const markdownTable = (measures: readonly Measure[]): string => {
-  const [head = [], ...rows] = padded(measures)
+const markdown = (table: Rows): string => {
+  const [head = [], ...rows] = padded(table)
   const rule = head.map((cell) => '-'.repeat(cell.length))
   return [head, rule, ...rows].map((row) => `| ${row.join(' | ')} |`).join('\n')
+}
+
+const hasPeer = ({ peer }: Measure): boolean => peer !== undefined
+
+const alone = (benches: Results['benches']): readonly Measure[] =>
+  Object.values(benches)
+    .flat()
+    .filter((measure) => !hasPeer(measure))
+
+/** A line a work, a column a peer: the medians, and the spread of ours. */
+const peerTable = (measures: readonly Measure[]): Rows => {
+  const peers = [...new Set(measures.map(({ peer }) => peer ?? ''))]
+  const works = [...new Set(measures.map(({ name }) => name))]
+  const rows = works.map((work) => [
+    work,
+    ...peers.map((peer) => {
+      const measure = measures.find((one) => one.name === work && one.peer === peer)
+      if (!measure) return ''
+      const { median, min, max, target } = measure
+      return target ? `${number(median)} (${number(min)} – ${number(max)})` : number(median)
+    }),
+    measures
+      .filter(({ name }) => name === work)
+      .map(targetText)
+      .join(''),
+    measures
+      .filter(({ name }) => name === work)
+      .map(verdict)
+      .join(''),
+  ])
+  return [['work', ...peers, 'target', 'verdict'], ...rows]
 }
 
 /** The page of the docs: results, and the notes that are written by hand. */
@@ -68,7 +102,16 @@ the same machine as the program.
 
 Measured on ${date.slice(0, 10)}: ${machine.cores} cores (${machine.processor}), ${machine.memoryGiB} GiB, Node.js ${machine.node}, PostgreSQL ${machine.postgres}, scale \`${scale}\`.
 
-${markdownTable(Object.values(benches).flat())}
+${markdown(tableOf(alone(benches)))}
+
+## Beside its peers
+
+The same rows and the same work, as time ÷ that of plain TypeORM on one database: one round runs all of them in turns. Native partitions:
+TypeORM over a table that PostgreSQL itself cuts into 16 partitions. pg alone: \`pg\` with prepared statements written by hand, on the
+database of plain TypeORM. Naive scatter: a query a shard by \`pg\`, merged by hand, whose writes are not atomic. postgres_fdw: TypeORM over
+a coordinator whose partitions are foreign tables on two nodes.
+
+${markdown(peerTable(Object.values(benches).flat().filter(hasPeer)))}
 
 ${notes.trim()}
 `

@@ -16,6 +16,6 @@ describe('benches', () => {
       expect(max).toBeGreaterThanOrEqual(median)
       expect(rounds).toBeGreaterThan(0)
     }
-    expect(new Set(measures.map(({ name }) => name)).size).toBe(measures.length)
+    expect(new Set(measures.map(({ name, peer }) => `${name} ${peer}`)).size).toBe(measures.length)
   })
 })
