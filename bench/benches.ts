@@ -1,5 +1,6 @@
 import { aggregate } from './aggregate.bench'
 import { deepPage } from './deep-page.bench'
+import { growth } from './growth.bench'
 import { insert } from './insert.bench'
 import { keyToShard } from './key-to-shard.bench'
 import { load } from './load.bench'
@@ -36,4 +37,5 @@ export const benches: readonly Bench[] = [
   start,
   requireBench,
   peers,
+  growth,
 ]

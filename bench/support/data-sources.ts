@@ -49,6 +49,12 @@ export const loadItems = async (
   count: number,
 ): Promise<void> => {
   await plain.query(insertInto('item', `generate_series(1::bigint, ${count}) id`))
+  await analyze([databases.oracle])
+  await fillShards(ours, databases.nodes, count)
+}
+
+/** Fills the items 1 … count over the shards, in the databases, and brings their statistics up to date. */
+export const fillShards = async (ours: ShardedDataSource, nodes: readonly string[], count: number): Promise<void> => {
   const ids = new Map<string, number[]>()
   for (let id = 1; id <= count; id++) {
     const { shard } = ours.locate(Item, id)
@@ -58,7 +64,7 @@ export const loadItems = async (
   }
   for (const [shard, list] of ids)
     await ours.shard(shard).query(insertInto('"__shard__"."item"', 'unnest($1::bigint[]) id'), [list])
-  await analyze([...databases.nodes, databases.oracle])
+  await analyze(nodes)
 }
 
 const analyze = async (urls: readonly string[]): Promise<void> => {
