@@ -45,6 +45,24 @@ describe('PreparedStatements', () => {
     expect(use('SELECT 1', 1)).toEqual(first)
   })
 
+  it('prepares the text of 128 shards, and of so long ones only so many', () => {
+    const dropped: string[] = []
+    const statements = new PreparedStatements(256, (name) => dropped.push(name))
+    const long = (seed: number) => `SELECT ${seed} /*${'x'.repeat(200_000)}*/`
+    const use = (text: string, times: number) => {
+      for (let time = 1; time < times; time++) statements.nameFor(text, 0)
+      return statements.nameFor(text, 0)
+    }
+    const first = use(long(0), 2)
+    expect(first).toMatchObject({ name: expect.any(String) })
+    for (let seed = 1; seed < 5; seed++) expect(use(long(seed), 9)).toMatchObject({ name: expect.any(String) })
+    expect(statements.size).toBe(5)
+    expect(use(long(5), 4)).toMatchObject({ name: expect.any(String) })
+    expect(dropped).toEqual([first?.name])
+    expect(statements.size).toBe(5)
+    expect(use(`SELECT 1 /*${'x'.repeat(262_144)}*/`, 9)).toBeUndefined()
+  })
+
   it('keeps a part of a working set that is larger than its bound', () => {
     let dropped = 0
     let named = 0
@@ -66,8 +84,8 @@ describe('PreparedStatements', () => {
     for (let index = 0; index < 200; index++) expect(statements.nameFor(long(index), 0)).toBeUndefined()
     expect(statements.nameFor(long(199), 0)).toBeDefined()
     expect(statements.nameFor(long(0), 0)).toBeUndefined()
-    expect(statements.nameFor(`SELECT ${'1'.repeat(70_000)}`, 0)).toBeUndefined()
-    expect(statements.nameFor(`SELECT ${'1'.repeat(70_000)}`, 0)).toBeUndefined()
+    expect(statements.nameFor(`SELECT ${'1'.repeat(270_000)}`, 0)).toBeUndefined()
+    expect(statements.nameFor(`SELECT ${'1'.repeat(270_000)}`, 0)).toBeUndefined()
   })
 
   it('names nothing that is no query, that is several, that is long, or where it may not', () => {
