@@ -28,8 +28,8 @@ import {
 import { routeArms, skipsByItself } from './scatter-statement'
 import { shareOf } from './share-of-page'
 
-/** Pages that end further down are sorted by the databases in whole: their shares are most of the page anyway. */
-export const deepestShares = 1_000
+/** Of pages that end further down every node sends all rows: a second answer, where a share was too small, would cost too much. */
+export const deepestShares = pivotOffset + 1_000
 
 /**
  * Plans a page of entities over several shards: chooses the strategy, and makes the plan of it. The plan depends on the query
@@ -41,6 +41,8 @@ export function planPage(query: PageQuery): EntitiesPlan {
   const { page, arms } = query
   const keys = page.offset >= pivotOffset ? arms.keys() : undefined
   const isOrdered = query.isOrdered
+  const mayShare = page.offset >= keysFirstOffset && page.offset < pivotOffset && query.shardOrder === undefined
+  const shares = mayShare ? planShares(query) : undefined
   const choice = choosePageStrategy({
     statements: new Set(query.shards.map((shard) => shard.node)).size,
     offset: page.offset,
@@ -48,13 +50,14 @@ export function planPage(query: PageQuery): EntitiesPlan {
     isOrdered,
     shardOrder: page.limit ? query.shardOrder?.reason : undefined,
     notCountable: whyNotCountable(keys),
+    hasShares: shares !== undefined,
     hasKeysOnly: query.givesKeys,
   })
   return Object.freeze({
     kind: 'entities',
     entity: query.entity,
     page: choice,
-    source: planRows(query, choice),
+    source: shares ?? planRows(query, choice),
     load: query.givesKeys ? 'by-key' : 'rows',
   })
 }

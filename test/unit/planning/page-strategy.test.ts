@@ -10,6 +10,7 @@ const facts: PageFacts = {
   isOrdered: true,
   shardOrder: undefined,
   notCountable: undefined,
+  hasShares: false,
   hasKeysOnly: false,
 }
 
@@ -18,6 +19,8 @@ describe('the strategy of a page', () => {
     ['merge', {}],
     ['merge', { offset: 999 }],
     ['keys-first', { offset: 1_000 }],
+    ['merge', { offset: 1_000, hasShares: true }],
+    ['pivot-counting', { offset: 2_000, hasShares: true }],
     ['merge', { offset: 1_000, limit: 1_000 }],
     ['pivot-counting', { offset: 2_000 }],
     ['keys-first', { offset: 2_000, notCountable: 'the order is by a relation' }],
