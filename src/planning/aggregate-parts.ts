@@ -1,10 +1,5 @@
-import type { FuncCall, JsonAggConstructor, JsonArrayAgg, JsonObjectAgg, JsonValueExpr, Node } from '@pgsql/types'
-
-/** A node that is an aggregate. */
-export type AggregateNode =
-  | { readonly FuncCall: FuncCall }
-  | { readonly JsonArrayAgg: JsonArrayAgg }
-  | { readonly JsonObjectAgg: JsonObjectAgg }
+import type { FuncCall, JsonAggConstructor, JsonValueExpr, Node } from '@pgsql/types'
+import type { AggregateNode } from '../routing/query-shape'
 
 type Told = (node: Node) => Node
 
@@ -12,24 +7,26 @@ type Told = (node: Node) => Node
 export function withParts(aggregate: AggregateNode, told: Told): Node {
   if ('FuncCall' in aggregate) return { FuncCall: callParts(aggregate.FuncCall, told) }
   if ('JsonArrayAgg' in aggregate) {
-    const { constructor: made, arg, ...rest } = aggregate.JsonArrayAgg
+    const { JsonArrayAgg: call } = aggregate
+    const { constructor: made, arg } = call
     return {
       JsonArrayAgg: {
-        ...rest,
+        ...call,
         ...(arg && { arg: valueParts(arg, told) }),
         ...(made && { constructor: constructorParts(made, told) }),
-      } as JsonArrayAgg,
+      },
     }
   }
-  const { constructor: made, arg, ...rest } = aggregate.JsonObjectAgg
+  const { JsonObjectAgg: call } = aggregate
+  const { constructor: made, arg } = call
   return {
     JsonObjectAgg: {
-      ...rest,
+      ...call,
       ...(arg && {
         arg: { ...(arg.key && { key: told(arg.key) }), ...(arg.value && { value: valueParts(arg.value, told) }) },
       }),
       ...(made && { constructor: constructorParts(made, told) }),
-    } as JsonObjectAgg,
+    },
   }
 }
 

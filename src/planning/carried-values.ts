@@ -1,4 +1,4 @@
-import type { Node } from '@pgsql/types'
+import type { FuncCall, Node } from '@pgsql/types'
 import type { CarriedCalls } from '../routing/carried-calls'
 import { transactionClock } from '../routing/distribution/function-lists'
 import { nameOfCall } from '../routing/known-functions'
@@ -6,7 +6,7 @@ import { isStar } from '../sql/is-star'
 import { functionNode, selectNode, stringNode, targetNode } from '../sql/nodes'
 import { outputName } from '../sql/output-name'
 import { parseStatement } from '../sql/parse-statement'
-import { isTreeObject, replaceNodes, someNode, type TreeObject } from '../sql/tree'
+import { isNode, replaceNodes, someNode, type TreeObject } from '../sql/tree'
 import { type Template, templateOf } from './statement-template'
 
 /** A value that was asked for, as a text, and its type; or several casts, the one of the text first: `timestamptz::date`. */
@@ -63,8 +63,7 @@ export function valuesOfTime({ expressions }: CarriedCalls): ((time: string) => 
 
 /** The casts that make a clock of the time of the transaction. */
 function typeOfTime(expression: Node): string | undefined {
-  if ('FuncCall' in expression)
-    return transactionClock.has(nameOfCall(expression.FuncCall as TreeObject)) ? 'timestamptz' : undefined
+  if ('FuncCall' in expression) return transactionClock.has(nameOfCall(expression.FuncCall)) ? 'timestamptz' : undefined
   const { op = '', typmod = -1 } = 'SQLValueFunction' in expression ? expression.SQLValueFunction : {}
   const [, name = ''] = /^SVFOP_([A-Z_]+?)(?:_N)?$/.exec(op) ?? []
   const cast = castsOfTime[name]
@@ -91,22 +90,24 @@ export function withCarriedValues(
       const place = places.get(object)
       if (place !== undefined) return parameter(place)
       const age = ages.get(object)
-      if (age !== undefined) return withFirstArgument(object, parameter(age), told)
+      if (age !== undefined && isNode(object, 'FuncCall'))
+        return withFirstArgument(object.FuncCall, parameter(age), told)
       return namedOutput(object, (value) => hasAny(value, places), told)
     })
   return templateOf(told(statement))
 }
 
-function withFirstArgument(object: TreeObject, argument: Node, told: (tree: unknown) => unknown): unknown {
-  const call = object['FuncCall'] as TreeObject
-  return { FuncCall: { ...call, args: [argument, ...(told(call['args']) as Node[])] } }
-}
+const withFirstArgument = (call: FuncCall, argument: Node, told: (args: Node[]) => Node[]): Node => ({
+  FuncCall: { ...call, args: [argument, ...told(call.args ?? [])] },
+})
 
 /** An output without an alias gets the name that it has. */
-function namedOutput(object: TreeObject, isChanged: (value: Node) => boolean, told: (tree: Node) => Node): unknown {
-  const target = object['ResTarget']
-  if (!isTreeObject(target) || target['name'] !== undefined) return undefined
-  const value = target['val'] as Node | undefined
+function namedOutput(
+  { ResTarget: target }: TreeObject,
+  isChanged: (value: Node) => boolean,
+  told: (tree: Node) => Node,
+): Node | undefined {
+  const value = target?.name === undefined ? target?.val : undefined
   if (!value || isStar(value) || !isChanged(value)) return undefined
   return { ResTarget: { ...target, name: outputName(value), val: told(value) } }
 }

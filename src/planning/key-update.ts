@@ -2,7 +2,7 @@ import type { Node, ReturningClause, UpdateStmt } from '@pgsql/types'
 import { ShardedError } from '../errors/sharded-error'
 import type { StatementAnalysis } from '../routing/statement-analysis'
 import type { ShardedTable } from '../routing/table-catalog'
-import { isTreeObject, namesOf, someNode } from '../sql/tree'
+import { namesOf, someNode } from '../sql/tree'
 
 /** An UPDATE that sets a part of the shard key, taken apart: its rows may have to go to other shards. */
 export interface KeyUpdate {
@@ -52,9 +52,7 @@ const callsFunction = (expression: Node): boolean =>
 
 function namesOldRow(returning: ReturningClause | undefined): boolean {
   if (returning?.options?.length) return true
-  return someNode(returning?.exprs, ({ ColumnRef: column }) => {
-    if (!isTreeObject(column)) return false
-    const fields = column['fields'] as Node[]
+  return someNode(returning?.exprs, ({ ColumnRef: { fields = [] } = {} }) => {
     return fields.length > 1 && namesOf(fields.slice(0, 1))?.[0] === 'old'
   })
 }

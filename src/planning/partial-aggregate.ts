@@ -1,8 +1,8 @@
 import type { FuncCall, Node } from '@pgsql/types'
 import type { ValueType } from '../query/sort-form'
 import { candidates, type KnownFunctions } from '../routing/known-functions'
-import { functionNode, integerConstant, operatorNode, typeCast } from '../sql/nodes'
-import { namesOf, type TreeObject } from '../sql/tree'
+import { functionNode, integerConstant, operatorNode, stringNode, typeCast } from '../sql/nodes'
+import { namesOf } from '../sql/tree'
 
 /** An aggregate in two halves: what every shard computes, and how the results are put together. */
 export interface PartialAggregate {
@@ -20,7 +20,7 @@ const sameAgain = new Set(['min', 'max', 'bool_and', 'bool_or', 'every', 'bit_an
 export function partialAggregate(call: FuncCall, functions: KnownFunctions): PartialAggregate | undefined {
   const [name = '', schema] = [...(namesOf(call.funcname) ?? [])].reverse()
   // An aggregate of the user's may have the name.
-  const isBuiltIn = candidates(call as TreeObject, functions).every((one) => one.isBuiltIn)
+  const isBuiltIn = candidates(call, functions).every((one) => one.isBuiltIn)
   if (schema === undefined ? !isBuiltIn : schema !== 'pg_catalog') return undefined
   if (call.agg_distinct || call.agg_order || call.agg_within_group || call.func_variadic) return undefined
   if (name === 'count') {
@@ -50,7 +50,7 @@ function addUp(sum: Node | undefined, type: ValueType | undefined): Node {
  */
 function average(columns: readonly Node[], [type]: readonly (ValueType | undefined)[]): Node {
   const [sum, count, mean] = columns
-  const total = { A_Expr: nullIfZero(aggregate('sum', count)) } as Node
+  const total = nullIfZero(aggregate('sum', count))
   if (type?.name === 'bigint' || type?.name === 'numeric')
     return operatorNode('/', typeCast(aggregate('sum', sum), 'numeric'), total)
   if (type?.name === 'interval') return operatorNode('/', aggregate('sum', sum), typeCast(total, 'float8'))
@@ -58,11 +58,8 @@ function average(columns: readonly Node[], [type]: readonly (ValueType | undefin
   return operatorNode('/', aggregate('sum', weighted), typeCast(total, 'float8'))
 }
 
-const nullIfZero = (value: Node) => ({
-  kind: 'AEXPR_NULLIF' as const,
-  name: [{ String: { sval: '=' } }],
-  lexpr: value,
-  rexpr: integerConstant(0),
+const nullIfZero = (value: Node): Node => ({
+  A_Expr: { kind: 'AEXPR_NULLIF', name: [stringNode('=')], lexpr: value, rexpr: integerConstant(0) },
 })
 
 const aggregate = (name: string, argument: Node | undefined): Node => functionNode(name, argument ?? integerConstant(0))

@@ -3,7 +3,7 @@ import { ShardedError } from '../errors/sharded-error'
 import type { NodeSortFacts } from '../query/node-sort-facts'
 import type { OrderTerm } from '../query/order-term'
 import { sortForm, type ValueType } from '../query/sort-form'
-import { bareName, type ClauseTerm, clauseTerm, outputWritten } from '../routing/clause-term'
+import { bareName, type ClauseTerm, clauseTerm, outputWritten, type ScopedQuery } from '../routing/clause-term'
 import type { KnownFunctions } from '../routing/known-functions'
 import { aggregatedParts, hasAggregate, starColumns } from '../routing/query-shape'
 import { valuesColumns } from '../routing/range-columns'
@@ -223,7 +223,7 @@ function sortOf(sort: SortBy, select: SelectStmt, scope: Scope): Sort {
     throw new ShardedError('ORDER_UNSUPPORTED', 'ORDER BY … USING an operator cannot be merged over shards.', {
       details: {},
     })
-  const term = sortTerm(sort.node, select, scope)
+  const term = sortTerm(sort.node, { select, scope })
   const { expression } = term
   const constant = constantOutput(term)
   const descending = sort.sortby_dir === 'SORTBY_DESC'
@@ -238,8 +238,8 @@ function sortOf(sort: SortBy, select: SelectStmt, scope: Scope): Sort {
 }
 
 /** What a term of ORDER BY or DISTINCT ON means. */
-export const sortTerm = (node: Node | undefined, select: SelectStmt, scope: Scope): ClauseTerm =>
-  clauseTerm(node ?? { A_Const: { isnull: true } }, select, scope, 'sql92')
+export const sortTerm = (node: Node | undefined, query: ScopedQuery): ClauseTerm =>
+  clauseTerm(node ?? { A_Const: { isnull: true } }, query, 'sql92')
 
 /**
  * The ordinal of the output that a term means, where that output is a constant: written out, the constant would be an ordinal

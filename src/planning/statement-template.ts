@@ -1,12 +1,13 @@
-import type { Node, RangeVar, ResTarget } from '@pgsql/types'
+import type { ColumnRef, Node, RangeVar, ResTarget, TypeName } from '@pgsql/types'
 import { ShardedError } from '../errors/sharded-error'
 import { isStar } from '../sql/is-star'
 import { outputName } from '../sql/output-name'
 import type { ParsedStatement } from '../sql/parse-statement'
 import { printStatement } from '../sql/print-statement'
 import {
+  isRangeVar,
   isSubquery,
-  isTreeObject,
+  isTypeName,
   namesOf,
   parametersOf,
   replaceNodes,
@@ -68,9 +69,7 @@ export function templateText(
 
 /** True where a column, or a whole row, is written with the name of a table. */
 function isNamed(statements: readonly Node[], table: string | undefined): boolean {
-  return someNode(statements, ({ ColumnRef: column }) => {
-    if (!isTreeObject(column)) return false
-    const fields = (column['fields'] ?? []) as Node[]
+  return someNode(statements, ({ ColumnRef: { fields = [] } = {} }) => {
     const qualifiers = fields.length === 1 ? fields : fields.slice(0, -1)
     return qualifiers.some((field) => 'String' in field && field.String.sval === table)
   })
@@ -86,17 +85,14 @@ export function localise<T>(
 ): T {
   const names = new Map<unknown, string>(uses.map((use) => [use.rangeVar, use.name]))
   const schemas = new Set(uses.map(({ rangeVar }) => rangeVar.schemaname))
-  const target = (object: TreeObject): unknown => {
-    const found = object['ResTarget']
-    return isTreeObject(found) ? namedTarget(found, (part) => localise(part, uses, replacements)) : undefined
-  }
+  const target = ({ ResTarget: found }: TreeObject): unknown =>
+    found && namedTarget(found, (part) => localise(part, uses, replacements))
   return replaceNodes(tree, (object) => {
     const named = replacements.size > 0 ? target(object) : undefined
     if (named) return named
     const replace = replacements.get(object) ?? replacements.get(object['RangeVar'])
     if (replace) return replace(object)
-    const column = object['ColumnRef']
-    if (isTreeObject(column)) return withoutSchema(column, schemas)
+    if (object.ColumnRef) return withoutSchema(object.ColumnRef, schemas)
     const name = names.get(object)
     if (name === undefined) return undefined
     return {
@@ -109,8 +105,8 @@ export function localise<T>(
 }
 
 /** `"__shard__"."order"."id"`, and `public.order.id` of a user, is the column of a table that now has an alias. */
-function withoutSchema(column: TreeObject, schemas: ReadonlySet<string | undefined>): unknown {
-  const fields = (column['fields'] ?? []) as Node[]
+function withoutSchema(column: ColumnRef, schemas: ReadonlySet<string | undefined>): unknown {
+  const { fields = [] } = column
   const [first] = fields
   if (fields.length < 3 || !first || !('String' in first)) return undefined
   if (first.String.sval !== placeholderSchema && !schemas.has(first.String.sval)) return undefined
@@ -123,24 +119,19 @@ const noSchemas: ReadonlySet<string> = new Set()
 export function templateOf(statement: Node): Template {
   const parameters = parametersOf(statement)
   const numbered = replaceNodes(statement, (object) => {
-    const column = object['ColumnRef']
-    if (isTreeObject(column)) return withoutSchema(column, noSchemas)
-    const found = object['ParamRef']
-    return isTreeObject(found)
-      ? { ParamRef: { number: parameters.indexOf(Number(found['number'] ?? 0)) + 1 } }
-      : undefined
+    if (object.ColumnRef) return withoutSchema(object.ColumnRef, noSchemas)
+    return object.ParamRef && { ParamRef: { number: parameters.indexOf(object.ParamRef.number ?? 0) + 1 } }
   })
   const printed = printStatement(numbered)
   const tables: NamedTable[] = []
   const seen = new Set<unknown>()
   visit(printed.statements, (object) => {
     // A query for several columns at once stands in the tree for each of them.
-    if (object['schemaname'] === placeholderSchema && !seen.has(object)) {
+    if (isRangeVar(object) && object.schemaname === placeholderSchema && !seen.has(object)) {
       seen.add(object)
-      const rangeVar = object as RangeVar
-      tables.push({ rangeVar, name: rangeVar.relname ?? '' })
+      tables.push({ rangeVar: object, name: object.relname ?? '' })
     }
-    const type = ofShard(object['names'])
+    const type = isTypeName(object) ? ofShard(object) : undefined
     // An alias is nothing that a type could have.
     if (type !== undefined)
       tables.push({ rangeVar: { location: Number(object['location'] ?? 0), alias: {} }, name: type })
@@ -150,8 +141,8 @@ export function templateOf(statement: Node): Template {
 }
 
 /** A type of a shard's schema: that of the rows of a table, an enum. */
-function ofShard(names: unknown): string | undefined {
-  const [schema, type] = Array.isArray(names) ? (namesOf(names as Node[]) ?? []) : []
+function ofShard({ names }: TypeName): string | undefined {
+  const [schema, type] = namesOf(names) ?? []
   return schema === placeholderSchema ? type : undefined
 }
 

@@ -1,9 +1,9 @@
-import type { Node } from '@pgsql/types'
+import type { DeleteStmt, Node, ReturningClause, UpdateStmt } from '@pgsql/types'
 import type { Arm } from '../query/arm-source'
 import { outputName } from '../sql/output-name'
 import { type ParsedStatement, parseStatement } from '../sql/parse-statement'
 import { targetTable } from '../sql/statement-parts'
-import { isTreeObject, namesOf, someNode, type TreeObject, visit } from '../sql/tree'
+import { isTypeName, namesOf, someNode, type TreeObject, visit } from '../sql/tree'
 import type { Shard } from '../topology/shard'
 import { placeholderSchema } from './bind-shard-names'
 
@@ -63,7 +63,7 @@ function provenForm({ text, statements }: ParsedStatement): Proven | undefined {
   if (!command || !body || relname === undefined || schemaname !== placeholderSchema) return undefined
   if (someNode(body, isTopLevelOnly)) return undefined
   const { returningClause } = body
-  const returning = isTreeObject(returningClause) ? provenNames(body, returningClause) : undefined
+  const returning = returningClause && provenNames(body, returningClause)
   if (returningClause && !returning) return undefined
   return Object.freeze({
     form: Object.freeze({ command, returning: returning && Object.freeze(returning) }),
@@ -71,9 +71,9 @@ function provenForm({ text, statements }: ParsedStatement): Proven | undefined {
   })
 }
 
-function bodyOf(statement: Node): TreeObject | undefined {
-  const body = 'UpdateStmt' in statement ? statement.UpdateStmt : 'DeleteStmt' in statement && statement.DeleteStmt
-  return isTreeObject(body) ? body : undefined
+function bodyOf(statement: Node): UpdateStmt | DeleteStmt | undefined {
+  if ('UpdateStmt' in statement) return statement.UpdateStmt
+  return 'DeleteStmt' in statement ? statement.DeleteStmt : undefined
 }
 
 /** What PostgreSQL takes only at the top of a statement: queries of a WITH that write, and the row of a cursor. */
@@ -86,13 +86,14 @@ const topLevelOnly = ['InsertStmt', 'UpdateStmt', 'DeleteStmt', 'MergeStmt', 'Cu
  * whole row and no cast to a type of the shard, whose types are each shard's own; no call at the top, which may give what is
  * no value of a column (void).
  */
-function provenNames(body: TreeObject, returningClause: TreeObject): readonly string[] | undefined {
-  const targets = (returningClause['exprs'] ?? []) as readonly Node[]
+function provenNames(
+  body: UpdateStmt | DeleteStmt,
+  { exprs: targets = [] }: ReturningClause,
+): readonly string[] | undefined {
   const rows = rowNames(body)
   const isShardsOwn = (object: TreeObject): boolean => {
     if (object['A_Star'] !== undefined) return true
-    const column = object['ColumnRef']
-    const [name, ...more] = (isTreeObject(column) && namesOf((column['fields'] ?? []) as Node[])) || []
+    const [name, ...more] = namesOf(object.ColumnRef?.fields) ?? []
     return name !== undefined && more.length === 0 && rows.has(name)
   }
   const isCall = (node: Node): boolean =>
@@ -104,11 +105,11 @@ function provenNames(body: TreeObject, returningClause: TreeObject): readonly st
   return new Set(names).size === names.length ? names : undefined
 }
 
-const isOwnType = ({ names }: TreeObject): boolean =>
-  Array.isArray(names) && namesOf(names as Node[])?.[0] === placeholderSchema
+const isOwnType = (object: TreeObject): boolean =>
+  isTypeName(object) && namesOf(object.names)?.[0] === placeholderSchema
 
 /** All that may stand for a whole row: names and aliases of tables, `old` and `new`. */
-function rowNames(body: TreeObject): ReadonlySet<string> {
+function rowNames(body: UpdateStmt | DeleteStmt): ReadonlySet<string> {
   const names = new Set(['old', 'new'])
   visit(body, ({ relname, aliasname, option, value }) => {
     const isOption = typeof option === 'string' && option.startsWith('RETURNING_OPTION')

@@ -1,6 +1,6 @@
-import type { Node } from '@pgsql/types'
+import type { FuncCall, Node, RangeFunction } from '@pgsql/types'
 import { typeCast } from '../sql/nodes'
-import { isSubquery, isTreeObject, someNode, type TreeObject, treeText, visit } from '../sql/tree'
+import { isSubquery, isWrapper, someNode, type TreeObject, treeText, visit } from '../sql/tree'
 import { sessionFunctions, transactionClock } from './distribution/function-lists'
 import { candidates, type KnownFunctions, nameOfCall } from './known-functions'
 import { readsRelativeTime, timesOfColumns } from './relative-times'
@@ -57,20 +57,19 @@ export function carriedCalls(
   }
   const inFrom = new Set<unknown>()
   visit(statement, (object) => {
-    const range = object['RangeFunction']
     // A function of FROM is no expression.
-    if (isTreeObject(range)) for (const one of functionsOf(range)) inFrom.add(one)
+    if (object.RangeFunction) for (const one of functionsOf(object.RangeFunction)) inFrom.add(one)
     if (inFrom.has(object)) return undefined
     const type = ofColumns.get(object)
-    if (type !== undefined) {
+    if (type !== undefined && isWrapper(object)) {
       hasClock = true
-      places.set(object, numberOf(typeCast(object as unknown as Node, type)))
+      places.set(object, numberOf(typeCast(object, type)))
       return false
     }
     const isTime = isClock(object, said.parameters)
-    if (isTime || isSession(object, functions)) {
+    if ((isTime || isSession(object, functions)) && isWrapper(object)) {
       hasClock ||= isTime
-      const number = numberOf(object as unknown as Node)
+      const number = numberOf(object)
       places.set(object, number)
       if (callsUser(object, functions)) ofHome.add(number)
       return false
@@ -84,23 +83,20 @@ export function carriedCalls(
   return expressions.length === 0 ? undefined : Object.freeze({ expressions, places, ages, hasClock, ofHome })
 }
 
-const functionsOf = (range: TreeObject): readonly unknown[] =>
-  ((range['functions'] as Node[] | undefined) ?? []).flatMap((node) =>
-    'List' in node ? (node.List.items ?? []).slice(0, 1) : [node],
-  )
+const functionsOf = ({ functions = [] }: RangeFunction): readonly unknown[] =>
+  functions.flatMap((node) => ('List' in node ? (node.List.items ?? []).slice(0, 1) : [node]))
 
 function isClock(object: TreeObject, parameters: readonly unknown[]): boolean {
-  const value = object['SQLValueFunction']
-  if (isTreeObject(value)) return /DATE|TIME/.test(String(value['op']))
+  const { SQLValueFunction: value, FuncCall: call } = object
+  if (value) return /DATE|TIME/.test(value.op ?? '')
   if (readsRelativeTime(object, parameters)) return true
-  const call = object['FuncCall']
-  return isTreeObject(call) && transactionClock.has(nameOfCall(call)) && isConstant(call)
+  return call !== undefined && transactionClock.has(nameOfCall(call)) && isConstant(call)
 }
 
 function isSession(object: TreeObject, functions: KnownFunctions): boolean {
   if ('SQLValueFunction' in object) return true
-  const call = object['FuncCall']
-  if (!isTreeObject(call) || call['over'] !== undefined || !isConstant(call)) return false
+  const { FuncCall: call } = object
+  if (!call || call.over || !isConstant(call)) return false
   const meant = candidates(call, functions)
   if (meant.length === 0 || meant.some(({ kind, returnsSet }) => kind !== 'function' || returnsSet)) return false
   if (meant.every(({ isBuiltIn }) => isBuiltIn)) return sessionFunctions.has(nameOfCall(call))
@@ -113,18 +109,16 @@ function isSession(object: TreeObject, functions: KnownFunctions): boolean {
 const callsUser = (tree: unknown, functions: KnownFunctions): boolean =>
   someNode(
     tree,
-    ({ FuncCall: call }) => isTreeObject(call) && candidates(call, functions).some(({ isBuiltIn }) => !isBuiltIn),
+    ({ FuncCall: call }) => call !== undefined && candidates(call, functions).some(({ isBuiltIn }) => !isBuiltIn),
   )
 
-const isAge = (object: TreeObject): boolean => {
-  const call = object['FuncCall']
-  return isTreeObject(call) && nameOfCall(call) === 'age' && (call['args'] as unknown[] | undefined)?.length === 1
-}
+const isAge = ({ FuncCall: call }: TreeObject): boolean =>
+  call !== undefined && nameOfCall(call) === 'age' && call.args?.length === 1
 
 /** True for a call that hangs on no row. */
-function isConstant(call: TreeObject): boolean {
+function isConstant({ args }: FuncCall): boolean {
   let constant = true
-  visit(call['args'], (object) => {
+  visit(args, (object) => {
     if ('ColumnRef' in object || isSubquery(object)) constant = false
     return constant
   })

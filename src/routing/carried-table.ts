@@ -1,5 +1,5 @@
-import type { Node } from '@pgsql/types'
-import { isTreeObject, namesOf, visit } from '../sql/tree'
+import type { Node, SelectStmt } from '@pgsql/types'
+import { isNode, namesOf, type TreeObject, visit } from '../sql/tree'
 import type { Filter } from './equalities'
 import { type TableUse, tableColumns } from './scope'
 
@@ -32,20 +32,16 @@ function columnsNamed(use: TableUse, statement: Node): readonly string[] {
   const alias = use.rangeVar.alias?.aliasname ?? use.rangeVar.relname ?? ''
   const look = (tree: unknown): void =>
     visit(tree, (object) => {
-      const link = object['SubLink']
+      const asked = queryOfExists(object)
       // What EXISTS would give is not looked at.
-      if (isTreeObject(link) && link['subLinkType'] === 'EXISTS_SUBLINK' && isStar(link['subselect'])) {
-        const { targetList: _, ...rest } = (link['subselect'] as { SelectStmt: object }).SelectStmt as {
-          targetList: unknown
-        }
+      if (asked && isOneStar(asked)) {
+        const { targetList: _, ...rest } = asked
         look(rest)
         return false
       }
-      if (object['A_Star'] !== undefined || object['isNatural'] === true) isWhole = true
-      const text = object['String']
-      if (isTreeObject(text)) names.add(String(text['sval'] ?? ''))
-      const column = object['ColumnRef']
-      if (isTreeObject(column) && namesOf(column['fields'] as Node[])?.join('.') === alias) isWhole = true
+      const { A_Star: star, String: text, ColumnRef: column, JoinExpr: join } = object
+      if (star || join?.isNatural || (column && namesOf(column.fields)?.join('.') === alias)) isWhole = true
+      if (text) names.add(text.sval ?? '')
       return undefined
     })
   look(statement)
@@ -53,15 +49,17 @@ function columnsNamed(use: TableUse, statement: Node): readonly string[] {
   return named.length > 0 ? named : all.slice(0, 1)
 }
 
-/** `SELECT *` of one query. */
-function isStar(node: unknown): boolean {
-  const select = isTreeObject(node) ? node['SelectStmt'] : undefined
-  if (!isTreeObject(select) || !Array.isArray(select['targetList']) || select['distinctClause'] !== undefined)
-    return false
-  const [target, another] = select['targetList'] as readonly { ResTarget?: { val?: Node } }[]
-  const value = target?.ResTarget?.val
+function queryOfExists({ SubLink: link }: TreeObject): SelectStmt | undefined {
+  const { subLinkType, subselect } = link ?? {}
+  return subLinkType === 'EXISTS_SUBLINK' && subselect && 'SelectStmt' in subselect ? subselect.SelectStmt : undefined
+}
+
+/** `SELECT *` and nothing else. */
+function isOneStar({ targetList = [], distinctClause }: SelectStmt): boolean {
+  const [target, another] = targetList
+  const value = target && 'ResTarget' in target ? target.ResTarget.val : undefined
   const [field] = value && 'ColumnRef' in value ? (value.ColumnRef.fields ?? []) : []
-  return !another && field !== undefined && 'A_Star' in field
+  return !distinctClause && !another && field !== undefined && 'A_Star' in field
 }
 
 /** True for a condition that names columns of the table only, by the table's own name, and calls nothing. */
@@ -72,9 +70,9 @@ function isAbout(use: TableUse, { condition, scope }: Filter): boolean {
   let isNamed = false
   visit(condition, (object) => {
     if ('SubLink' in object || 'FuncCall' in object || 'SQLValueFunction' in object) isOnly = false
-    if (!('ColumnRef' in object)) return isOnly
-    const names = namesOf((object as { ColumnRef: { fields?: Node[] } }).ColumnRef.fields) ?? []
-    const base = scope.column(object as unknown as Node)
+    if (!isNode(object, 'ColumnRef')) return isOnly
+    const names = namesOf(object.ColumnRef.fields) ?? []
+    const base = scope.column(object)
     if (base?.use !== use || names.length > 2 || (names.length === 2 && names[0] !== item.alias)) isOnly = false
     isNamed = true
     return false

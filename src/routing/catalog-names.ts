@@ -1,6 +1,6 @@
-import type { Node, TypeName } from '@pgsql/types'
+import type { Node } from '@pgsql/types'
 import { ofText } from '../collections/of-text'
-import { isTreeObject, namesOf, type TreeObject, visit } from '../sql/tree'
+import { isTreeObject, isTypeName, namesOf, type TreeObject, visit } from '../sql/tree'
 import { writtenText } from '../sql/written-text'
 import type { TableCatalog } from './table-catalog'
 
@@ -75,30 +75,27 @@ type TextOf = (object: TreeObject) => string | undefined
 
 /** A type that is a sharded table's row, or an enum of one; or a name that is read as one. */
 function namedType(object: TreeObject, catalog: TableCatalog, textOf: TextOf): string | undefined {
-  const type = object['typeName'] as TypeName | undefined
-  const names = type && namesOf(type.names)
+  const { typeName: type, arg } = object
+  const names = isTreeObject(type) && isTypeName(type) ? namesOf(type.names) : undefined
   if (!names) return undefined
   if (isName(names, catalog)) return `names the type ${names.join('.')}`
-  const text = /^reg(?:class|type)$/u.test(names.at(-1) ?? '') ? textOf(object['arg'] as TreeObject) : undefined
+  const text = /^reg(?:class|type)$/u.test(names.at(-1) ?? '') && isTreeObject(arg) ? textOf(arg) : undefined
   return text !== undefined && isNameText(text, catalog) ? `names ${text} as ${names.at(-1)}` : undefined
 }
 
 function namedInCall(object: TreeObject, catalog: TableCatalog, textOf: TextOf): string | undefined {
   const { FuncCall: call } = object
-  const name = isTreeObject(call) ? namesOf(call['funcname'] as Node[])?.at(-1) : undefined
-  if (!isTreeObject(call) || name === undefined || !takesName.test(name)) return undefined
-  for (const arg of (call['args'] ?? []) as TreeObject[]) {
+  const name = namesOf(call?.funcname)?.at(-1)
+  if (name === undefined || !takesName.test(name)) return undefined
+  for (const arg of call?.args ?? []) {
     const text = textOf(arg)
     if (text !== undefined && isNameText(text, catalog)) return `calls ${name} for ${text}`
   }
   return undefined
 }
 
-function namedPlace(object: TreeObject): string | undefined {
-  const { ColumnRef: column } = object
-  const isTable = isTreeObject(column) && namesOf(column['fields'] as Node[])?.at(-1) === 'tableoid'
-  return isTable ? 'reads tableoid' : undefined
-}
+const namedPlace = ({ ColumnRef: column }: TreeObject): string | undefined =>
+  namesOf(column?.fields)?.at(-1) === 'tableoid' ? 'reads tableoid' : undefined
 
 const isCatalogTable = ({ relname, schemaname }: TreeObject): boolean =>
   typeof relname === 'string' &&
@@ -110,9 +107,8 @@ function changeProblem(statement: Node, catalog: TableCatalog): CatalogProblem |
   let named: string | undefined
   visit(statement, (object) => {
     const { String: found, List: list } = object
-    const path = isTreeObject(list) ? namesOf(list['items'] as Node[]) : undefined
-    const text = isTreeObject(found) ? String(found['sval'] ?? '') : undefined
-    const written = path ?? text?.split('.')
+    const path = list && namesOf(list.items)
+    const written = path ?? (found && (found.sval ?? '').split('.'))
     const words = isCode ? (written?.join('.').match(/[\p{L}_][\p{L}\p{N}_$]*/gu) ?? []) : []
     named ??= words.find((word) => isNameText(word, catalog))
     if (written && isName(written, catalog)) named ??= written.join('.')

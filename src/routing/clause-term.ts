@@ -18,13 +18,14 @@ export interface ClauseTerm {
   readonly isUnknown: boolean
 }
 
+/** A query with the scope that its names are read in. */
+export interface ScopedQuery {
+  readonly select: SelectStmt
+  readonly scope: Pick<Scope, 'hasColumn'>
+}
+
 /** Reads one term. The terms of grouping sets are read one by one: `groupExpression`. */
-export function clauseTerm(
-  node: Node,
-  select: SelectStmt,
-  scope: Pick<Scope, 'hasColumn'>,
-  rule: TermRule,
-): ClauseTerm {
+export function clauseTerm(node: Node, { select, scope }: ScopedQuery, rule: TermRule): ClauseTerm {
   const at = (ordinal: number): ClauseTerm => {
     const output = targetAt(select, ordinal)
     return { expression: output ?? node, ordinal: output && ordinal, isUnknown: false }
@@ -45,15 +46,14 @@ export function clauseTerm(
 /** What a term of GROUP BY means, the terms of grouping sets as well. */
 export function groupExpression(
   node: Node,
-  select: SelectStmt,
-  scope: Pick<Scope, 'hasColumn'>,
+  query: ScopedQuery,
   read: (term: ClauseTerm) => Node = ({ expression }) => expression,
 ): Node {
-  const inner = (parts: readonly Node[] = []): Node[] => parts.map((part) => groupExpression(part, select, scope, read))
+  const inner = (parts: readonly Node[] = []): Node[] => parts.map((part) => groupExpression(part, query, read))
   if ('GroupingSet' in node && node.GroupingSet.content)
     return { GroupingSet: { ...node.GroupingSet, content: inner(node.GroupingSet.content) } }
   if (isList(node)) return { RowExpr: { ...node.RowExpr, args: inner(node.RowExpr.args) } }
-  return read(clauseTerm(node, select, scope, 'group-by'))
+  return read(clauseTerm(node, query, 'group-by'))
 }
 
 /** `(a, b)` in GROUP BY is no row: it lists terms. */

@@ -1,5 +1,5 @@
-import type { Node } from '@pgsql/types'
-import { isTreeObject, namesOf, type TreeObject, visit } from '../sql/tree'
+import type { FuncCall, Node } from '@pgsql/types'
+import { namesOf, visit } from '../sql/tree'
 
 /** A function as `pg_proc` of a node describes it: one of the functions that share its name. */
 export interface FunctionOverload {
@@ -30,17 +30,17 @@ export interface KnownFunctions {
 
 export const noFunctions: KnownFunctions = { overloads: () => [] }
 
-export const nameOfCall = (call: TreeObject): string => namesOf(call['funcname'] as Node[])?.at(-1) ?? ''
+export const nameOfCall = ({ funcname }: FuncCall): string => namesOf(funcname)?.at(-1) ?? ''
 
 /** Operators stand among the functions under this name: they are functions too. */
 export const operatorKey = (name: string): string => `operator ${name}`
 
 /** The functions that a call may mean: by name, and by the number of arguments where that tells them apart. */
-export function candidates(call: TreeObject, functions: KnownFunctions): readonly FunctionOverload[] {
+export function candidates(call: FuncCall, functions: KnownFunctions): readonly FunctionOverload[] {
   const all = functions.overloads(nameOfCall(call))
-  if (call['func_variadic'] === true) return all
-  const written = (call['args'] as Node[] | undefined)?.length ?? 0
-  const ordered = call['agg_within_group'] === true ? ((call['agg_order'] as Node[] | undefined)?.length ?? 0) : 0
+  if (call.func_variadic) return all
+  const written = call.args?.length ?? 0
+  const ordered = call.agg_within_group ? (call.agg_order?.length ?? 0) : 0
   const fitting = all.filter((one) => {
     const count = written + ordered
     return one.fewestArguments <= count && count <= one.mostArguments
@@ -49,10 +49,9 @@ export function candidates(call: TreeObject, functions: KnownFunctions): readonl
 }
 
 /** True for the name of an aggregate, in a call that is not a window's. Where overloads differ, it counts as one. */
-export function isAggregateFunction(call: TreeObject, functions: KnownFunctions): boolean {
-  if (call['over']) return false
-  if (call['agg_star'] || call['agg_distinct'] || call['agg_filter'] || call['agg_order'] || call['agg_within_group'])
-    return true
+export function isAggregateFunction(call: FuncCall, functions: KnownFunctions): boolean {
+  if (call.over) return false
+  if (call.agg_star || call.agg_distinct || call.agg_filter || call.agg_order || call.agg_within_group) return true
   return candidates(call, functions).some(({ kind }) => kind === 'aggregate')
 }
 
@@ -60,7 +59,7 @@ export function isAggregateFunction(call: TreeObject, functions: KnownFunctions)
 export function functionNames(statement: Node): readonly string[] {
   const names = new Set<string>()
   visit(statement, ({ FuncCall: call }) => {
-    if (isTreeObject(call)) names.add(nameOfCall(call))
+    if (call) names.add(nameOfCall(call))
     return undefined
   })
   return [...names]

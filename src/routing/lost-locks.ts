@@ -1,5 +1,5 @@
 import type { Node, RangeVar, SelectStmt } from '@pgsql/types'
-import { type TreeObject, visit } from '../sql/tree'
+import { visit } from '../sql/tree'
 import type { Problem } from './problem'
 
 /** What of a statement is read before it, and stands in it as rows that were sent there. */
@@ -63,7 +63,7 @@ function partsOf(node: Node): readonly Locked[] {
   const { subquery, alias } = node.RangeSubselect
   if (!subquery || !('SelectStmt' in subquery)) return []
   const inner = (subquery.SelectStmt.fromClause ?? []).flatMap(partsOf).flatMap(({ nodes }) => nodes)
-  return [{ name: alias?.aliasname ?? 'a subquery', nodes: [subquery.SelectStmt as TreeObject, ...inner] }]
+  return [{ name: alias?.aliasname ?? 'a subquery', nodes: [subquery.SelectStmt, ...inner] }]
 }
 
 const nameOf = ({ alias, relname = '' }: RangeVar): string => alias?.aliasname ?? relname

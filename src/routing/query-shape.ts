@@ -1,8 +1,8 @@
-import type { Node, SelectStmt } from '@pgsql/types'
+import type { FuncCall, JsonArrayAgg, JsonObjectAgg, Node, SelectStmt, WindowDef } from '@pgsql/types'
 import { isStar } from '../sql/is-star'
 import { columnNode, targetNode } from '../sql/nodes'
 import { outputName } from '../sql/output-name'
-import { isTreeObject, namesOf, someNode, type TreeObject, visitOwn } from '../sql/tree'
+import { namesOf, someNode, type TreeObject, visitOwn } from '../sql/tree'
 import { clauseTerm, distinctOnOf, groupExpression } from './clause-term'
 import { writtenStar } from './join-columns'
 import { isAggregateFunction, type KnownFunctions } from './known-functions'
@@ -45,7 +45,7 @@ export function starColumns(node: Node, scope: Scope): readonly StarColumn[] | u
   const names = 'ColumnRef' in arg ? namesOf(arg.ColumnRef.fields) : undefined
   if (names?.length === 1 && scope.item(names[0] ?? '')) return starOfAlias(names[0] ?? '', scope)
   if (!('FuncCall' in arg)) return undefined
-  const row = rowColumns(arg.FuncCall as TreeObject, scope.functions)
+  const row = rowColumns(arg.FuncCall, scope.functions)
   const known = row?.filter((name) => name !== undefined)
   if (!known || known.length < (row?.length ?? 0)) return undefined
   return known.map((name) => ({
@@ -77,7 +77,9 @@ export function withoutStars(select: SelectStmt, scope: Scope): SelectStmt | und
 /** The columns of GROUP BY, with ordinals and names of outputs resolved. */
 export function groupColumns(select: SelectStmt, scope: Scope): readonly (BaseColumn | undefined)[] {
   const whole = withoutStars(select, scope)
-  return (select.groupClause ?? []).map((node) => whole && scope.column(groupExpression(node, whole, scope)))
+  return (select.groupClause ?? []).map(
+    (node) => whole && scope.column(groupExpression(node, { select: whole, scope })),
+  )
 }
 
 /** The columns that DISTINCT, or DISTINCT ON, makes rows distinct by. */
@@ -85,8 +87,15 @@ export function distinctColumns(select: SelectStmt, scope: Scope): readonly (Bas
   const on = distinctOnOf(select)
   if (on.length === 0) return outputsOf(select, scope)?.map(({ base }) => base) ?? []
   const whole = withoutStars(select, scope)
-  return on.map((node) => whole && scope.column(clauseTerm(node, whole, scope, 'sql92').expression))
+  return on.map((node) => whole && scope.column(clauseTerm(node, { select: whole, scope }, 'sql92').expression))
 }
+
+/** The window of a call, or of an aggregate of SQL/JSON. */
+export const windowOf = ({
+  FuncCall: call,
+  JsonArrayAgg: array,
+  JsonObjectAgg: object,
+}: TreeObject): WindowDef | undefined => call?.over ?? (array ?? object)?.constructor?.over
 
 /** The partitions of all windows; an empty one spans all rows. */
 export function windowsOf(select: SelectStmt): readonly (readonly Node[])[] {
@@ -95,11 +104,8 @@ export function windowsOf(select: SelectStmt): readonly (readonly Node[])[] {
   for (const node of select.windowClause ?? [])
     if ('WindowDef' in node) named.set(node.WindowDef.name ?? '', node.WindowDef.partitionClause ?? [])
   visitOwn([select.targetList, select.sortClause, select.distinctClause], (object) => {
-    const over = object['over']
-    if (isTreeObject(over)) {
-      const name = String(over['name'] ?? over['refname'] ?? '')
-      partitions.push((over['partitionClause'] as Node[] | undefined) ?? named.get(name) ?? [])
-    }
+    const over = windowOf(object)
+    if (over) partitions.push(over.partitionClause ?? named.get(over.name ?? over.refname ?? '') ?? [])
     return undefined
   })
   return partitions
@@ -116,10 +122,14 @@ export const aggregatedParts = (select: SelectStmt): readonly unknown[] => [
 export const hasAggregate = (trees: readonly unknown[], functions: KnownFunctions): boolean =>
   someNode(trees, (object) => isAggregateNode(object, functions), visitOwn)
 
+/** A node that may be an aggregate. */
+export type AggregateNode =
+  | { readonly FuncCall: FuncCall }
+  | { readonly JsonArrayAgg: JsonArrayAgg }
+  | { readonly JsonObjectAgg: JsonObjectAgg }
+
 /** True for a node that is an aggregate of its query: a call, or an aggregate of SQL/JSON, which has a node of its own. */
-export function isAggregateNode(object: TreeObject, functions: KnownFunctions): boolean {
-  const call = object['FuncCall']
-  if (isTreeObject(call)) return isAggregateFunction(call, functions)
-  const json = object['JsonArrayAgg'] ?? object['JsonObjectAgg']
-  return isTreeObject(json) && isTreeObject(json['constructor']) && !json['constructor']['over']
+export function isAggregateNode(object: TreeObject, functions: KnownFunctions): object is TreeObject & AggregateNode {
+  const { FuncCall: call, JsonArrayAgg: array, JsonObjectAgg: json } = object
+  return call ? isAggregateFunction(call, functions) : (array ?? json) !== undefined && !windowOf(object)
 }

@@ -1,5 +1,5 @@
-import type { Alias, Node, RangeFunction, SelectStmt } from '@pgsql/types'
-import { namesOf, type TreeObject } from '../sql/tree'
+import type { Alias, FuncCall, Node, RangeFunction, SelectStmt } from '@pgsql/types'
+import { namesOf } from '../sql/tree'
 import { candidates, type KnownFunctions, nameOfCall } from './known-functions'
 import type { Outputs } from './scope'
 
@@ -41,9 +41,9 @@ function columnsOfCall(
   alias: Alias | undefined,
 ): readonly string[] | undefined {
   if (!expression || !('FuncCall' in expression)) return undefined
-  const call = expression.FuncCall as TreeObject
+  const call = expression.FuncCall
   const name = nameOfCall(call)
-  if (name === 'unnest') return unnested((call['args'] as Node[] | undefined) ?? [], alias)
+  if (name === 'unnest') return unnested(call.args ?? [], alias)
   return rowColumns(call, functions)?.map((column) => column ?? alias?.aliasname ?? name)
 }
 
@@ -68,7 +68,7 @@ function unnested(args: readonly Node[], alias: Alias | undefined): readonly str
  * The columns of what a call gives, undefined in the place of a scalar's that has no name; undefined as a whole where they
  * are not known, or where functions of the name differ in them.
  */
-export function rowColumns(call: TreeObject, functions: KnownFunctions): readonly (string | undefined)[] | undefined {
+export function rowColumns(call: FuncCall, functions: KnownFunctions): readonly (string | undefined)[] | undefined {
   const all = candidates(call, functions)
   const [first] = all
   if (!first || all.some(({ isOpenRow }) => isOpenRow)) return undefined

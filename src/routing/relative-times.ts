@@ -1,5 +1,5 @@
 import type { Node } from '@pgsql/types'
-import { isTreeObject, namesOf, type TreeObject, visit } from '../sql/tree'
+import { namesOf, type TreeObject, visit } from '../sql/tree'
 import { writtenText } from '../sql/written-text'
 import { nameOfCall } from './known-functions'
 import type { ShardedTable } from './table-catalog'
@@ -17,13 +17,13 @@ export function readsRelativeTime(object: TreeObject, parameters: readonly unkno
   return text !== undefined && relativeTime.test(text)
 }
 
-function castOf({ TypeCast: cast, FuncCall: call }: TreeObject): TreeObject | undefined {
-  if (isTreeObject(cast) && isTreeObject(cast['typeName'])) {
-    const type = namesOf(cast['typeName']['names'] as Node[] | undefined)?.at(-1) ?? ''
-    return times.has(type) || timeRanges.has(type) ? (cast['arg'] as TreeObject | undefined) : undefined
+function castOf({ TypeCast: cast, FuncCall: call }: TreeObject): Node | undefined {
+  if (cast?.typeName) {
+    const type = namesOf(cast.typeName.names)?.at(-1) ?? ''
+    return times.has(type) || timeRanges.has(type) ? cast.arg : undefined
   }
-  if (!isTreeObject(call) || !times.has(nameOfCall(call))) return undefined
-  const [arg, another] = (call['args'] ?? []) as TreeObject[]
+  if (!call || !times.has(nameOfCall(call))) return undefined
+  const [arg, another] = call.args ?? []
   return another ? undefined : arg
 }
 
@@ -41,10 +41,9 @@ export function timesOfColumns(
   const found = new Map<unknown, string>()
   const typeOf = (name: string | undefined, among = tables): string | undefined =>
     among.map(({ columns }) => columns.get(name ?? '')?.timeType).find((type) => type !== undefined)
-  const note = (node: unknown, type: string | undefined): void => {
-    if (type === undefined || !isTreeObject(node) || 'TypeCast' in node) return
-    const list = node['List']
-    if (isTreeObject(list)) for (const item of (list['items'] ?? []) as unknown[]) note(item, type)
+  const note = (node: Node | undefined, type: string | undefined): void => {
+    if (type === undefined || !node || 'TypeCast' in node) return
+    if ('List' in node) for (const item of node.List.items ?? []) note(item, type)
     const text = writtenText(node, parameters)
     if (text !== undefined && relativeTime.test(text)) found.set(node, type)
   }
@@ -65,12 +64,9 @@ export function timesOfColumns(
     set(onConflictClause?.targetList)
   }
   visit(statement, ({ A_Expr: operation }) => {
-    if (!isTreeObject(operation)) return undefined
-    const sides = [operation['lexpr'], operation['rexpr']] as readonly TreeObject[]
-    for (const [index, side] of sides.entries()) {
-      const column = side && isTreeObject(side['ColumnRef']) ? side['ColumnRef'] : undefined
-      if (column) note(sides[1 - index], typeOf(namesOf(column['fields'] as Node[] | undefined)?.at(-1)))
-    }
+    const sides = [operation?.lexpr, operation?.rexpr]
+    for (const [index, side] of sides.entries())
+      if (side && 'ColumnRef' in side) note(sides[1 - index], typeOf(namesOf(side.ColumnRef.fields)?.at(-1)))
     return undefined
   })
   return found

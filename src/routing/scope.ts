@@ -120,11 +120,11 @@ export class Scope {
   }
 
   /** The column of a sharded table that an expression is; undefined where it is something else. */
-  column(expression: Node | undefined): BaseColumn | undefined {
-    if (!expression || !('ColumnRef' in expression)) return undefined
-    const names = namesOf((expression.ColumnRef.fields ?? []).filter((field) => !('A_Star' in field)))
+  column(expression: TreeObject | undefined): BaseColumn | undefined {
+    const { fields = [] } = expression?.ColumnRef ?? {}
+    const names = namesOf(fields.filter((field) => !('A_Star' in field)))
     if (!names || names.length === 0) return undefined
-    const isStar = names.length < (expression.ColumnRef.fields?.length ?? 0)
+    const isStar = names.length < fields.length
     const [name = '', alias] = isStar ? ['', names.at(-1)] : [...names].reverse()
     return alias === undefined ? this.unqualified(name) : this.qualified(alias, name)
   }
@@ -136,9 +136,8 @@ export class Scope {
   }
 
   /** Whether an expression is a column of a query around this one, and not of this one. */
-  isOuter(expression: Node): boolean {
-    const names = 'ColumnRef' in expression ? namesOf(expression.ColumnRef.fields) : undefined
-    const [name = '', alias] = [...(names ?? [])].reverse()
+  isOuter({ ColumnRef: column }: TreeObject): boolean {
+    const [name = '', alias] = [...(namesOf(column?.fields) ?? [])].reverse()
     if (alias !== undefined) return !this.item(alias) && (this.parent?.hasAlias(alias) ?? false)
     const isOwn = this.isNamedHere(name) || this.items.some(({ columns }) => columns === undefined)
     return !isOwn && (this.parent?.means(name) ?? false)
@@ -152,8 +151,8 @@ export class Scope {
   }
 
   /** A column of this FROM clause with the part that has it before its name: `status` and `o.status` are one. */
-  qualify(expression: Node): Node | undefined {
-    const names = 'ColumnRef' in expression ? namesOf(expression.ColumnRef.fields) : undefined
+  qualify({ ColumnRef: column }: TreeObject): Node | undefined {
+    const names = column && namesOf(column.fields)
     const [name = '', alias] = [...(names ?? [])].reverse()
     // What a join merged is a column of neither side.
     if (!names || (alias === undefined && this.merged.has(name))) return undefined

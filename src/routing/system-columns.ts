@@ -1,13 +1,13 @@
-import type { Node } from '@pgsql/types'
-import { isTreeObject, namesOf, type TreeObject } from '../sql/tree'
+import type { ColumnRef, Node } from '@pgsql/types'
+import { namesOf, type TreeObject } from '../sql/tree'
 import type { Scope } from './scope'
 
 /** Columns that every table has: where a row lies in its file, and which transactions of its server wrote it. */
 const systemColumns = new Set(['ctid', 'xmin', 'xmax', 'cmin', 'cmax', 'tableoid'])
 
 /** True for a system column; a column that a part of FROM gives under the same name is none. */
-export function isSystemColumn(column: TreeObject, scope: Scope): boolean {
-  const names = namesOf(column['fields'] as Node[] | undefined) ?? []
+export function isSystemColumn({ fields }: ColumnRef, scope: Scope): boolean {
+  const names = namesOf(fields) ?? []
   const [name = '', alias] = [...names].reverse()
   if (!systemColumns.has(name)) return false
   for (let around: Scope | undefined = scope; around; around = around.parent) {
@@ -19,11 +19,9 @@ export function isSystemColumn(column: TreeObject, scope: Scope): boolean {
 }
 
 /** `xmax = 0`, by which a RETURNING tells a new row from an updated one: it says the same on every shard. */
-export function asksForNewRow(object: TreeObject): boolean {
-  const { A_Expr: operation } = object
-  if (!isTreeObject(operation)) return false
-  const [name] = namesOf(operation['name'] as Node[] | undefined) ?? []
-  const sides = [operation['lexpr'], operation['rexpr']] as readonly (Node | undefined)[]
+export function asksForNewRow({ A_Expr: operation }: TreeObject): boolean {
+  const [name] = namesOf(operation?.name) ?? []
+  const sides = [operation?.lexpr, operation?.rexpr]
   const isXmax = (side: Node | undefined) =>
     side !== undefined && 'ColumnRef' in side && namesOf(side.ColumnRef.fields)?.at(-1) === 'xmax'
   const isZero = (side: Node | undefined) =>

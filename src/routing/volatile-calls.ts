@@ -1,14 +1,11 @@
-import type { Node } from '@pgsql/types'
-import { isTreeObject, namesOf, someNode, type TreeObject, visit } from '../sql/tree'
+import { namesOf, someNode, type TreeObject, visit } from '../sql/tree'
 import { candidates, type KnownFunctions, nameOfCall, operatorKey } from './known-functions'
 
 /** True for a node that calls a volatile function: it may give another value each time it is asked. */
-export function isVolatileNode(object: TreeObject, functions: KnownFunctions): boolean {
-  const call = object['FuncCall']
-  if (isTreeObject(call)) return candidates(call, functions).some(({ volatility }) => volatility === 'volatile')
-  const operation = object['A_Expr']
-  if (!isTreeObject(operation)) return false
-  const name = namesOf(operation['name'] as Node[])?.at(-1) ?? ''
+export function isVolatileNode({ FuncCall: call, A_Expr: operation }: TreeObject, functions: KnownFunctions): boolean {
+  if (call) return candidates(call, functions).some(({ volatility }) => volatility === 'volatile')
+  if (!operation) return false
+  const name = namesOf(operation.name)?.at(-1) ?? ''
   return functions.overloads(operatorKey(name)).some(({ volatility }) => volatility === 'volatile')
 }
 
@@ -27,7 +24,7 @@ export function sequenceCall(
   let found: string | undefined
   visit(tree, (object) => {
     const { FuncCall: call } = object
-    if (isTreeObject(call) && sequenceFunctions.has(nameOfCall(call)))
+    if (call && sequenceFunctions.has(nameOfCall(call)))
       if (candidates(call, functions).every(({ isBuiltIn }) => isBuiltIn)) found ??= nameOfCall(call)
     return found === undefined && !skipped.has(object)
   })

@@ -32,6 +32,9 @@ export const selectNode = (parts: SelectStmt): SelectStmt => ({
   ...parts,
 })
 
+/** DISTINCT without ON: an empty node, which the types of nodes do not know. */
+export const distinctRows = (): Node[] => [{} as Node]
+
 /** @param type a name of `pg_catalog`: int8, numeric, float8 … */
 export const typeCast = (arg: Node, type: string): Node => ({
   TypeCast: { arg, typeName: { names: [stringNode('pg_catalog'), stringNode(type)], typemod: -1 } },

@@ -1,6 +1,6 @@
-import type { Node, RangeVar, SelectStmt, WithClause } from '@pgsql/types'
+import type { A_Indirection, ColumnRef, FuncCall, Node, RangeVar, SelectStmt, WithClause } from '@pgsql/types'
 import type { ParsedStatement } from './parse-statement'
-import { isTreeObject, namesOf, type TreeObject, visit } from './tree'
+import { namesOf, type TreeObject, visit } from './tree'
 
 /** A column that PostgreSQL may take the type of a parameter from. */
 export interface ParameterColumn {
@@ -71,8 +71,7 @@ const hasOpenParameter = (tree: unknown): boolean => {
   return found
 }
 
-const isTypedParameter = ({ TypeCast: cast }: TreeObject): boolean =>
-  isTreeObject(cast) && isTreeObject(cast['arg']) && 'ParamRef' in cast['arg']
+const isTypedParameter = ({ TypeCast: cast }: TreeObject): boolean => cast?.arg !== undefined && 'ParamRef' in cast.arg
 
 class Reader {
   private readonly pinned = new Map<RangeVar, Set<string>>()
@@ -83,7 +82,7 @@ class Reader {
 
   constructor(private readonly statement: Node) {
     visit(statement, ({ CommonTableExpr: cte }) => {
-      if (isTreeObject(cte)) this.ctes.add(String(cte['ctename']))
+      if (cte) this.ctes.add(cte.ctename ?? '')
       return undefined
     })
   }
@@ -250,26 +249,27 @@ class Reader {
       if (isTypedParameter(object)) return false
       const { ParamRef, ColumnRef, FuncCall, SubLink, BoolExpr, SelectStmt, A_Indirection, RangeVar } = object
       if (ParamRef) region.hasParameter = true
-      const field = isTreeObject(A_Indirection) ? this.fieldOfTarget(A_Indirection) : undefined
+      const field = A_Indirection && this.fieldOfTarget(A_Indirection)
       if (field) {
         region.columns.push(field)
         return false
       }
-      if (A_Indirection || RangeVar || (isTreeObject(FuncCall) && !isKnownFunction(FuncCall))) region.isUnknown = true
-      if (isTreeObject(ColumnRef)) this.readColumn(ColumnRef, level, region)
-      if (isTreeObject(BoolExpr)) {
+      if (A_Indirection || RangeVar || (FuncCall && !isKnownFunction(FuncCall))) region.isUnknown = true
+      if (ColumnRef) this.readColumn(ColumnRef, level, region)
+      if (BoolExpr) {
         // Each part is a boolean, whatever the others are.
-        for (const part of BoolExpr['args'] as readonly unknown[]) this.readRegion(part, level)
+        for (const part of BoolExpr.args ?? []) this.readRegion(part, level)
         return false
       }
-      if (isTreeObject(SubLink)) {
-        this.read(SubLink['testexpr'], level, region)
-        if (SubLink['subLinkType'] === 'EXISTS_SUBLINK') this.readStatement(SubLink['subselect'] as Node, level)
-        else this.read(SubLink['subselect'], level, region)
+      if (SubLink) {
+        const { testexpr, subLinkType, subselect } = SubLink
+        this.read(testexpr, level, region)
+        if (subLinkType === 'EXISTS_SUBLINK' && subselect) this.readStatement(subselect, level)
+        else this.read(subselect, level, region)
         return false
       }
       if (SelectStmt) {
-        this.readSelect(SelectStmt as SelectStmt, level, region)
+        this.readSelect(SelectStmt, level, region)
         return false
       }
       return undefined
@@ -277,18 +277,18 @@ class Reader {
   }
 
   /** `(CAST(NULL AS note)).at` in an INSERT into `note`: inserts of arrays say so what their elements are. */
-  private fieldOfTarget({ arg, indirection }: TreeObject): ParameterColumn | undefined {
+  private fieldOfTarget({ arg, indirection }: A_Indirection): ParameterColumn | undefined {
     const { target: table } = this
-    const row = isTreeObject(arg) && isTreeObject(arg['TypeCast']) ? arg['TypeCast']['typeName'] : undefined
-    if (!table || !isTreeObject(row)) return undefined
-    const [relname, schemaname] = [...(namesOf(row['names'] as Node[]) ?? [])].reverse()
-    const [name, ...others] = namesOf(indirection as Node[]) ?? []
-    const isTarget = relname === table.relname && schemaname === table.schemaname && row['arrayBounds'] === undefined
+    const row = arg && 'TypeCast' in arg ? arg.TypeCast.typeName : undefined
+    if (!table || !row) return undefined
+    const [relname, schemaname] = [...(namesOf(row.names) ?? [])].reverse()
+    const [name, ...others] = namesOf(indirection) ?? []
+    const isTarget = relname === table.relname && schemaname === table.schemaname && row.arrayBounds === undefined
     return isTarget && name !== undefined && others.length === 0 ? { table, name } : undefined
   }
 
-  private readColumn(reference: TreeObject, level: Level, region: Region): void {
-    const found = columnOf(namesOf(reference['fields'] as Node[]), level)
+  private readColumn(reference: ColumnRef, level: Level, region: Region): void {
+    const found = columnOf(namesOf(reference.fields), level)
     if (found) region.columns.push(found)
     else region.isUnknown = true
   }
@@ -321,8 +321,8 @@ const newRegion = (hasParameter: boolean): Region => ({ hasParameter, isUnknown:
 const isBareParameter = (target: Node): boolean =>
   'ResTarget' in target && target.ResTarget.val !== undefined && 'ParamRef' in target.ResTarget.val
 
-function isKnownFunction(call: TreeObject): boolean {
-  const names = namesOf(call['funcname'] as Node[]) ?? []
+function isKnownFunction({ funcname }: FuncCall): boolean {
+  const names = namesOf(funcname) ?? []
   return names.length === 1 ? knownFunctions.has(names[0] ?? '') : names[0] === 'pg_catalog'
 }
 

@@ -1,7 +1,7 @@
 import type { Node } from '@pgsql/types'
 import { LRUCache } from 'lru-cache'
 import { parse } from './parser'
-import { isTreeObject, visit } from './tree'
+import { visit } from './tree'
 
 /** A statement as PostgreSQL's own parser reads it. Frozen by agreement: whoever changes a tree copies it first. */
 export interface ParsedStatement {
@@ -40,11 +40,10 @@ export function parseStatement(text: string): ParsedStatement | undefined {
  * object again, as what stands in a place of the text is looked for by its object.
  */
 function shareAssignments(tree: unknown): void {
-  let source: unknown
+  let source: Node | undefined
   visit(tree, ({ MultiAssignRef: found }) => {
-    if (!isTreeObject(found)) return undefined
-    if (found['colno'] === 1) source = found['source']
-    else found['source'] = source
+    if (found?.colno === 1) source = found.source
+    else if (found && source) found.source = source
     return undefined
   })
 }

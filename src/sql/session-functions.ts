@@ -1,4 +1,4 @@
-import { isTreeObject, namesOf, visit } from './tree'
+import { namesOf, visit } from './tree'
 
 /** Functions of PostgreSQL that change the session, or what other sessions see of it, by name. */
 const names: ReadonlySet<string> = new Set([
@@ -24,10 +24,8 @@ export const mayCallSessionFunction = /set_config|advisory|pg_notify|setseed/i
 /** Functions that a statement calls and that change its session, each once. */
 export function sessionFunctions(statement: unknown): readonly string[] {
   const found = new Set<string>()
-  visit(statement, (object) => {
-    const { FuncCall: call } = object
-    if (!isTreeObject(call)) return undefined
-    const parts = namesOf(call['funcname'] as Parameters<typeof namesOf>[0])
+  visit(statement, ({ FuncCall: call }) => {
+    const parts = namesOf(call?.funcname)
     const name = parts?.at(-1)
     if (name !== undefined && names.has(name) && (parts?.length === 1 || parts?.[0] === 'pg_catalog')) found.add(name)
     return undefined

@@ -1,7 +1,15 @@
-import type { Node } from '@pgsql/types'
+import type { JsonArrayQueryConstructor, Node, RangeVar, SubLink, TypeName } from '@pgsql/types'
 
-/** Any object of a syntax tree. */
-export type TreeObject = { [field: string]: unknown }
+/** The name of a node type of PostgreSQL's grammar. */
+export type NodeTag = Node extends infer One ? (One extends One ? keyof One & string : never) : never
+
+type AllOf<T> = (T extends unknown ? (one: T) => void : never) extends (one: infer All) => void ? All : never
+
+/**
+ * Any object of a tree that PostgreSQL's parser made: the wrapper of a node, `{ ColumnRef: … }`, or the fields of a node. Names of
+ * node types begin with a capital, and names of fields do not.
+ */
+export type TreeObject = Partial<AllOf<Node>> & { [field: string]: unknown }
 
 /** Where a node stands in the text. It says nothing of what the node means. */
 const positions = new Set([
@@ -19,6 +27,26 @@ const positions = new Set([
 const spellings = new Set(['funcformat'])
 
 export const isTreeObject = (value: unknown): value is TreeObject => typeof value === 'object' && value !== null
+
+/** True for the wrapper of a node of this type. */
+export const isNode = <Tag extends NodeTag>(
+  object: TreeObject,
+  tag: Tag,
+): object is TreeObject & Extract<Node, Record<Tag, unknown>> => object[tag] !== undefined
+
+/** True for the wrapper of a node of any type. */
+export const isWrapper = (object: TreeObject): object is TreeObject & Node => {
+  const [tag = '', another] = Object.keys(object)
+  return another === undefined && /^[A-Z]/.test(tag)
+}
+
+// Some nodes stand in a tree without a wrapper. A field that no other node has tells them.
+
+/** True for the fields of a table's name. */
+export const isRangeVar = (object: TreeObject): object is TreeObject & RangeVar => typeof object['relname'] === 'string'
+
+/** True for the fields of a type's name. */
+export const isTypeName = (object: TreeObject): object is TreeObject & TypeName => Array.isArray(object['names'])
 
 /** Visits every object of a tree, parents first. A visitor that gives `false` keeps out what is below. */
 export function visit(tree: unknown, visitor: (object: TreeObject) => boolean | undefined): void {
@@ -48,14 +76,18 @@ export function someNode(tree: unknown, test: (object: TreeObject) => boolean, w
  * A copy of a tree in which some nodes are replaced: what `replace` gives stands for the node, and is not looked into;
  * where it gives undefined the node is kept and its parts are asked for.
  */
-export function replaceNodes<T>(tree: T, replace: (object: TreeObject) => unknown): T {
-  if (Array.isArray(tree)) return tree.map((item) => replaceNodes(item, replace)) as T
+export const replaceNodes = <T>(tree: T, replace: (object: TreeObject) => unknown): T =>
+  // A node stands for a node, so that the copy is a tree as the given one is.
+  copyOf(tree, replace) as T
+
+function copyOf(tree: unknown, replace: (object: TreeObject) => unknown): unknown {
+  if (Array.isArray(tree)) return tree.map((item) => copyOf(item, replace))
   if (!isTreeObject(tree)) return tree
   const replaced = replace(tree)
-  if (replaced !== undefined) return replaced as T
-  const copy: TreeObject = {}
-  for (const field in tree) copy[field] = replaceNodes((tree as TreeObject)[field], replace)
-  return copy as T
+  if (replaced !== undefined) return replaced
+  const copy: { [field: string]: unknown } = {}
+  for (const field in tree) copy[field] = copyOf(tree[field], replace)
+  return copy
 }
 
 /** A text that two trees share exactly when they say the same, wherever they stand. */
@@ -88,23 +120,24 @@ export function namesOf(nodes: readonly Node[] | undefined): readonly string[] |
 /** The numbers of the parameters that a tree uses, ascending. */
 export function parametersOf(tree: unknown): readonly number[] {
   const numbers = new Set<number>()
-  visit(tree, (object) => {
-    const { ParamRef: found } = object
-    if (isTreeObject(found)) numbers.add(Number(found['number'] ?? 0))
+  visit(tree, ({ ParamRef: found }) => {
+    if (found) numbers.add(found.number ?? 0)
     return undefined
   })
   return [...numbers].sort((a, b) => a - b)
 }
 
 /** True for a node that holds a query of its own: what is below is the query's. */
-export const isSubquery = (object: TreeObject): boolean => 'SubLink' in object || 'JsonArrayQueryConstructor' in object
+export const isSubquery = (
+  object: TreeObject,
+): object is TreeObject & ({ SubLink: SubLink } | { JsonArrayQueryConstructor: JsonArrayQueryConstructor }) =>
+  'SubLink' in object || 'JsonArrayQueryConstructor' in object
 
 /** Visits what is of a query itself: of a subquery only what it is compared with, as `max(x)` in `max(x) IN (SELECT …)`. */
 export function visitOwn(tree: unknown, visitor: (object: TreeObject) => boolean | undefined): void {
   visit(tree, (object) => {
     if (visitor(object) === false) return false
-    const link = object['SubLink']
-    if (isTreeObject(link)) visitOwn(link['testexpr'], visitor)
+    visitOwn(object.SubLink?.testexpr, visitor)
     return !isSubquery(object)
   })
 }

@@ -1,25 +1,22 @@
 import type { Node } from '@pgsql/types'
 import { outputName, type StarName } from './output-name'
-import { isTreeObject, replaceNodes, someNode } from './tree'
+import { replaceNodes, someNode } from './tree'
 
 /**
  * A query whose outputs say the names that they have from a `*` of a subquery: `SELECT (SELECT * FROM c)`. What is made of the
  * subquery no longer tells them.
  */
-export function withStarNames(statement: Node, starName: StarName): Node {
+export function withStarNames<T>(statement: T, starName: StarName): T {
   if (!isNamedByStar(statement, starName)) return statement
   return replaceNodes(statement, (object) => {
     const { targetList, ...rest } = object
     if (!Array.isArray(targetList) || !targetList.some((target) => isUnnamed(target, starName))) return undefined
     return {
-      ...withStars(rest, starName),
-      targetList: targetList.map((target: Node) => withStars(named(target, starName), starName)),
+      ...withStarNames(rest, starName),
+      targetList: targetList.map((target: Node) => withStarNames(named(target, starName), starName)),
     }
   })
 }
-
-const withStars = <T extends object>(tree: T, starName: StarName): T =>
-  withStarNames(tree as unknown as Node, starName) as unknown as T
 
 function named(target: Node, starName: StarName): Node {
   if (!isUnnamed(target, starName) || !('ResTarget' in target)) return target
@@ -30,4 +27,4 @@ const isUnnamed = (target: Node, starName: StarName): boolean =>
   'ResTarget' in target && target.ResTarget.name === undefined && isNamedByStar(target.ResTarget.val, starName)
 
 const isNamedByStar = (tree: unknown, starName: StarName): boolean =>
-  someNode(tree, ({ SelectStmt: select }) => isTreeObject(select) && starName(select) !== undefined)
+  someNode(tree, ({ SelectStmt: select }) => select !== undefined && starName(select) !== undefined)

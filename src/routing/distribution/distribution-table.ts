@@ -1,4 +1,5 @@
-import type { Distribution, NodeTag } from './distribution'
+import type { NodeTag } from '../../sql/tree'
+import type { Distribution } from './distribution'
 import { expressionNodes } from './expression-nodes'
 import { jsonNodes } from './json-nodes'
 import { internalNodes, otherNodes } from './other-nodes'
@@ -20,5 +21,6 @@ export const distributionTable = Object.freeze({
   ...internalNodes,
 }) satisfies Readonly<Record<NodeTag, Distribution>>
 
-export const distributionOf = (tag: string): Distribution | undefined =>
-  Object.hasOwn(distributionTable, tag) ? (distributionTable as Readonly<Record<string, Distribution>>)[tag] : undefined
+const byName: ReadonlyMap<string, Distribution> = new Map(Object.entries(distributionTable))
+
+export const distributionOf = (tag: string): Distribution | undefined => byName.get(tag)

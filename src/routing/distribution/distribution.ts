@@ -1,7 +1,4 @@
-import type { Node } from '@pgsql/types'
-
-/** The name of a node type of PostgreSQL's grammar. */
-export type NodeTag = Node extends infer One ? (One extends One ? keyof One & string : never) : never
+import type { NodeTag } from '../../sql/tree'
 
 /** What a field holds: a scalar; nodes that say their type themselves; or a part whose type the field tells. */
 export type FieldKind = 'value' | 'nodes' | NodeTag

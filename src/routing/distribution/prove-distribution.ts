@@ -28,7 +28,8 @@ export function distributionProblems(
     const entry = distributionOf(tag)
     if (!entry) return void refuse(`${tag} is not known to run over shards.`)
     if (entry.rule === 'refused') return void refuse(`${entry.sql}: ${entry.says}`)
-    const problem = problemOf(tag, object, functions)
+    const wrapper: unknown = { [tag]: object }
+    const problem = isTreeObject(wrapper) ? problemOf(wrapper, functions) : undefined
     if (problem) refuse(problem)
     for (const [field, value] of Object.entries(object)) {
       const kind = entry.fields[field]
@@ -41,7 +42,7 @@ export function distributionProblems(
   return problems
 }
 
-function problemOf(tag: string, object: TreeObject, functions: KnownFunctions): string | undefined {
-  if (tag === 'FuncCall') return functionProblem(object, functions)
-  return tag === 'A_Expr' ? operatorProblem(object, functions) : undefined
+function problemOf({ FuncCall: call, A_Expr: operation }: TreeObject, functions: KnownFunctions): string | undefined {
+  if (call) return functionProblem(call, functions)
+  return operation && operatorProblem(operation, functions)
 }

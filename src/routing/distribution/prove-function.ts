@@ -1,12 +1,12 @@
-import type { Node } from '@pgsql/types'
-import { namesOf, type TreeObject } from '../../sql/tree'
+import type { A_Expr, FuncCall } from '@pgsql/types'
+import { namesOf } from '../../sql/tree'
 import { candidates, type FunctionOverload, type KnownFunctions, nameOfCall, operatorKey } from '../known-functions'
 import { freeVolatileFunctions, sessionFunctions, settledFunctions } from './function-lists'
 
 /**
  * Why a call cannot run on every shard; undefined where it can. A name that no node knows is PostgreSQL's to refuse.
  */
-export function functionProblem(call: TreeObject, functions: KnownFunctions): string | undefined {
+export function functionProblem(call: FuncCall, functions: KnownFunctions): string | undefined {
   const name = nameOfCall(call)
   const meant = candidates(call, functions)
   const different = unlike(meant)
@@ -26,8 +26,8 @@ export function functionProblem(call: TreeObject, functions: KnownFunctions): st
 }
 
 /** The same of an operator. */
-export function operatorProblem(operation: TreeObject, functions: KnownFunctions): string | undefined {
-  const name = namesOf(operation['name'] as Node[] | undefined)?.at(-1) ?? ''
+export function operatorProblem({ name: names }: A_Expr, functions: KnownFunctions): string | undefined {
+  const name = namesOf(names)?.at(-1) ?? ''
   const meant = functions.overloads(operatorKey(name))
   const different = unlike(meant)
   if (different) return `The operator ${different} is not the same on all nodes.`

@@ -146,10 +146,8 @@ export class QueryPlanner {
     await this.types.describe(withShippedRows(templateOf({ SelectStmt: select }), shipped), draft.outputs.length, on)
     refuseFinishedLock(select)
     const template = withShippedRows(templateOf({ SelectStmt: draft.inner }), shipped)
-    return finishTemplate(draft, template, await this.types.describe(template, draft.width, on), {
-      rowsOfParts: shipped,
-      tables,
-    })
+    const types = await this.types.describe(template, draft.width, on)
+    return finishTemplate(draft, template, { types, rowsOfParts: shipped, tables })
   }
 
   private factsOf(shards: readonly Shard[], types: readonly ValueType[]) {
