@@ -6,9 +6,9 @@ import { columnNode, integerConstant, selectNode, targetNode } from '../sql/node
 import { withCtes } from '../sql/with-ctes'
 
 /** A detached part as a query of its own, with the CTEs around it that it names. */
-export function detachedSelect({ node, kind, ctes, carried }: Detached): SelectStmt {
-  if (carried) return carriedSelect(carried)
-  const select = node as SelectStmt
+export function detachedSelect(part: Detached): SelectStmt {
+  if (part.kind === 'table') return carriedSelect(part.carried)
+  const { node: select, kind, ctes } = part
   const isPlain =
     !select.limitCount && !select.limitOffset && !select.larg && !select.groupClause && !select.havingClause
   const asked: SelectStmt =

@@ -1,4 +1,3 @@
-import type { SelectStmt } from '@pgsql/types'
 import type { Detached } from '../routing/statement-analysis'
 import { nameOfUse } from './detached-select'
 import { type Answer, shippedSelect, tableNamed } from './ship-answer'
@@ -9,14 +8,11 @@ import { shippedSide } from './shipped-side'
  *
  * @param ship notes its rows as those of a CTE, and gives its name
  */
-export function replacementOf(
-  { kind, node, carried }: Detached,
-  answer: Answer,
-  ship: (answer: Answer) => string,
-): unknown {
-  if (carried) return { RangeVar: { ...tableNamed(ship(answer)), alias: { aliasname: nameOfUse(carried.use) } } }
-  if (kind !== 'source') return shippedSelect(ship(answer))
+export function replacementOf(part: Detached, answer: Answer, ship: (answer: Answer) => string): unknown {
+  if (part.kind === 'table')
+    return { RangeVar: { ...tableNamed(ship(answer)), alias: { aliasname: nameOfUse(part.carried.use) } } }
+  if (part.kind !== 'source') return shippedSelect(ship(answer))
   const { columns } = answer
   const numbered = columns.map((column, index) => ({ ...column, name: `c${index}` }))
-  return shippedSide(ship({ ...answer, columns: numbered }), node as SelectStmt, columns)
+  return shippedSide(ship({ ...answer, columns: numbered }), part.node, columns)
 }

@@ -62,36 +62,8 @@ export function ties(inner: ReadonlySet<TableUse>, equalities: readonly Equality
   return kept
 }
 
-/** Table uses whose rows can only meet on one shard, put together: they agree in locators of one domain. */
-export function components(
-  uses: ReadonlySet<TableUse>,
-  equalities: readonly Equality[],
-): readonly ReadonlySet<TableUse>[] {
-  const classes = columnClasses(equalities)
-  const parts: Set<TableUse>[] = []
-  const partOf = new Map<string, Set<TableUse>>()
-  for (const use of uses) {
-    let part = new Set([use])
-    parts.push(part)
-    for (const locator of use.table.locators) {
-      const members = locator.columns.map((name) => classes(use, name))
-      if (members.some((member) => member === undefined)) continue
-      const text = `${locator.domain}|${members.join(',')}`
-      const other = partOf.get(text)
-      if (other && other !== part) {
-        for (const one of part) other.add(one)
-        for (const [key, value] of partOf) if (value === part) partOf.set(key, other)
-        parts.splice(parts.indexOf(part), 1)
-        part = other
-      }
-      partOf.set(text, part)
-    }
-  }
-  return parts
-}
-
 /** Numbers columns so that those which must be equal share a number. */
-function columnClasses(equalities: readonly Equality[]): (use: TableUse, name: string) => number | undefined {
+export function columnClasses(equalities: readonly Equality[]): (use: TableUse, name: string) => number | undefined {
   const numbers = new Map<TableUse, Map<string, number>>()
   const parents: number[] = []
   const root = (number: number): number => {

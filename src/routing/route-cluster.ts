@@ -1,7 +1,7 @@
 import type { Node } from '@pgsql/types'
 import type { ShardIndexes } from '../functions/sharding-function'
 import type { ShardedEntity } from '../model/sharded-entity'
-import { type KeyList, type KeyOrSlot, type KeyReader, keyListOf, keyPredicate } from './key-atoms'
+import { type KeyList, type KeyOrSlot, type KeyReader, keyListOf, keyPredicate } from './key-predicate'
 import type { Predicate } from './predicate'
 import { type Route, routePredicate } from './route'
 import type { Scope, TableUse } from './scope'

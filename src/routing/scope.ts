@@ -49,7 +49,6 @@ export interface Cte {
   /** As it stands in its WITH. */
   readonly node: Node
   readonly select: SelectStmt | undefined
-  readonly object: TreeObject
   /** The names that it can use itself: those around its WITH, and the CTEs that come before it. */
   readonly scope: Scope
   /** Of the query that has the WITH. */
@@ -64,8 +63,17 @@ export interface Cte {
   isOpen?: boolean
 }
 
+/** What a scope begins with. */
+interface ScopeNames {
+  readonly ctes?: Map<string, Cte>
+  readonly functions?: KnownFunctions
+  /** The scope that it is a part of: what this one is correlated with, that one is too. */
+  readonly whole?: Scope
+}
+
 /** The names that an expression can use. */
 export class Scope {
+  readonly ctes: Map<string, Cte>
   readonly items: RangeItem[] = []
   readonly star: StarPart[] = []
   /** Columns that joins made of two by USING or NATURAL. */
@@ -75,15 +83,15 @@ export class Scope {
   /** A subquery may have an aggregate of the rows of this query: `(SELECT count(o.id))` in a query over o. */
   isAggregatedWithin = false
   readonly functions: KnownFunctions
+  private readonly whole: Scope | undefined
 
   constructor(
     readonly parent: Scope | undefined,
-    readonly ctes = new Map<string, Cte>(),
-    functions?: KnownFunctions,
-    /** The scope that it is a part of: what this one is correlated with, that one is too. */
-    private readonly whole?: Scope,
+    { ctes = new Map(), functions, whole }: ScopeNames = {},
   ) {
+    this.ctes = ctes
     this.functions = functions ?? parent?.functions ?? noFunctions
+    this.whole = whole
   }
 
   cte(name: string): Cte | undefined {
@@ -107,7 +115,7 @@ export class Scope {
    * @param merged the columns that were merged before those items
    */
   from(items: number, merged: Scope['merged'] = this.merged): Scope {
-    const part = new Scope(this.parent, this.ctes, undefined, this)
+    const part = new Scope(this.parent, { ctes: this.ctes, whole: this })
     part.items.push(...this.items.slice(items))
     part.merged = new Map([...this.merged].filter(([name, base]) => !merged.has(name) || merged.get(name) !== base))
     return part

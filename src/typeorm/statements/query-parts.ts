@@ -166,7 +166,7 @@ export class QueryParts {
     for (const part of parts) {
       if (replacements.has(part.node)) continue
       const select = detachedSelect(part)
-      const isShared = !part.carried && !hasVolatile(select, this.given.reader.functions)
+      const isShared = part.kind !== 'table' && !hasVolatile(select, this.given.reader.functions)
       const text = isShared ? `${part.kind} ${treeText(select)}` : undefined
       const replaced =
         (text !== undefined && known.get(text)) ||

@@ -1,0 +1,139 @@
+import type { Node, RangeVar, SelectStmt } from '@pgsql/types'
+import { visit } from '../../sql/tree'
+import { type CarriedTable, carriedTable } from '../carried-table'
+import type { Filter } from '../equalities'
+import { meetingTables, meetsOutside } from '../meeting-tables'
+import type { Problem } from '../problem'
+import type { Cte, Scope, TableUse } from '../scope'
+import { hasVolatile } from '../volatile-calls'
+import type { QueryBlock, QueryPart } from './query-part'
+import { joinNotLocal, refusals } from './refusals'
+
+/** Table uses whose rows meet on one shard only, whatever the shard. */
+export interface Cluster {
+  readonly uses: ReadonlySet<TableUse>
+  readonly filters: readonly Filter[]
+}
+
+/**
+ * A part of a statement that is not local to a shard and asks nothing of the rest: it is run first, and its rows take its
+ * place.
+ */
+export type Detached = DetachedQuery | DetachedTable
+
+interface DetachedQuery {
+  /** A subquery, the query of EXISTS, or that of INSERT … SELECT. */
+  readonly kind: 'select' | 'exists' | 'source'
+  readonly node: SelectStmt
+  /** The CTEs around it that it names, each after those that it names itself. */
+  readonly ctes: readonly Cte[]
+}
+
+interface DetachedTable {
+  readonly kind: 'table'
+  readonly node: RangeVar
+  /** What is read of it. */
+  readonly carried: CarriedTable
+}
+
+/** What is found of a statement while its queries are read: clusters, parts that are run first, refusals. */
+export class Findings {
+  readonly uses: TableUse[] = []
+  readonly homeTables: RangeVar[] = []
+  readonly clusters: Cluster[] = []
+  readonly detached: Detached[] = []
+  readonly problems: Problem[] = []
+  /** Places of rows in files, and transactions of servers, that the statement speaks of. */
+  readonly places: Problem[] = []
+  /** Tables on the side of an outer join that may have no row: their columns may be NULL on every shard. */
+  readonly optional = new Set<TableUse>()
+  /** The first columns of subqueries that give a `*`. */
+  readonly starNames = new Map<unknown, string>()
+  /** Tables whose rows go to where the statement runs: they are on no shard of it. */
+  private readonly carried = new Set<TableUse>()
+
+  constructor(private readonly statement: Node) {}
+
+  refuse(problem: Problem): void {
+    this.problems.push(problem)
+  }
+
+  cluster({ uses, equalities, filters, isSet }: QueryBlock): void {
+    const parts = meetingTables({ uses, equalities })
+    if (parts.length > 1 && !isSet) this.refuse(joinNotLocal(uses))
+    for (const part of parts) this.clusters.push({ uses: part, filters })
+  }
+
+  /** True for a query all of whose rows are, for one row of the query around it, on that row's shard. */
+  isLinkedOutside(block: QueryBlock): boolean {
+    return meetsOutside(block, this.carried)
+  }
+
+  /** Has a query run first, by itself; where it asks something of each outer row, its tables' rows are carried. */
+  detach(block: QueryBlock, query: Pick<DetachedQuery, 'kind' | 'node'>, around: Scope): void {
+    const ctes = ctesNamed(query.node, around)
+    if (ctes.some((cte) => hasVolatile(cte.select, around.functions))) this.refuse(refusals.volatileWith)
+    if (!block.scope.isCorrelated) {
+      this.cluster(block)
+      this.detached.push({ ...query, ctes })
+    } else if (query.node.lockingClause?.length) {
+      this.cluster(block)
+      this.refuse(refusals.lockInSubquery)
+    } else this.carry(block)
+  }
+
+  /**
+   * Has the rows of a part brought to where the statement runs. A subquery that asks something of each outer row, other than
+   * by the shard key, may need rows of any shard: the subquery stays, over all rows of its tables.
+   */
+  carry({ uses, filters }: QueryPart): void {
+    for (const use of uses) {
+      if (this.carried.has(use)) continue
+      this.carried.add(use)
+      // Where it may have no row, a condition may be one that only a missing row meets.
+      const carried = carriedTable(use, this.optional.has(use) ? [] : filters, this.statement)
+      this.clusters.push({ uses: new Set([use]), filters: carried.conditions })
+      this.detached.push({ node: use.rangeVar, kind: 'table', carried })
+    }
+  }
+
+  /** A CTE is written once: what is carried in one use of it is in all. */
+  refuseHalfCarried(): void {
+    const rangeVars = new Set([...this.carried].map(({ rangeVar }) => rangeVar))
+    const isHalf = this.clusters.some(({ uses }) =>
+      [...uses].some((use) => rangeVars.has(use.rangeVar) && !this.carried.has(use)),
+    )
+    if (isHalf) this.refuse(refusals.halfCarriedWith)
+  }
+
+  /** @returns forgets what is found from now on: what was read on a wrong assumption, and all but the tables of what nothing runs */
+  mark(): (keeps?: 'tables') => void {
+    const { uses, homeTables, clusters, detached, problems, places, carried, optional } = this
+    const tables = [uses, homeTables].map((list) => [list, list.length] as const)
+    const others = [clusters, detached, problems, places].map((list) => [list, list.length] as const)
+    const sets = [carried, optional].map((set) => [set, new Set(set)] as const)
+    return (keeps) => {
+      for (const [list, length] of keeps ? others : [...tables, ...others]) list.length = length
+      for (const [set, before] of sets) for (const use of set) if (!before.has(use)) set.delete(use)
+    }
+  }
+}
+
+/** The CTEs of `scope` that a tree names, and those that they name, in an order in which they can be written. */
+function ctesNamed(tree: unknown, scope: Scope): readonly Cte[] {
+  const found: Cte[] = []
+  const seen = new Set<Cte>()
+  const look = (part: unknown, names: Scope): void => {
+    visit(part, (object) => {
+      const { relname, schemaname } = object
+      const cte = typeof relname === 'string' && schemaname === undefined ? names.cte(relname) : undefined
+      if (!cte || seen.has(cte) || cte.select === tree) return undefined
+      seen.add(cte)
+      look(cte.select, cte.scope)
+      found.push(cte)
+      return undefined
+    })
+  }
+  look(tree, scope)
+  return found
+}

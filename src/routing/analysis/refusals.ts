@@ -1,0 +1,43 @@
+import type { ColumnRef } from '@pgsql/types'
+import { outputName } from '../../sql/output-name'
+import type { Problem } from '../problem'
+import type { TableUse } from '../scope'
+
+const unsupported = (text: string): Problem => ({ code: 'STATEMENT_UNSUPPORTED', text })
+
+/** What of a statement cannot be done over shards, whatever its rows are. What is not proven of a node is in `distribution/`. */
+export const refusals = Object.freeze({
+  otherStatement: unsupported('Only SELECT, INSERT, UPDATE and DELETE run over shards.'),
+  writingWith: unsupported('A data-modifying WITH runs on one shard only.'),
+  outerAggregate: unsupported(
+    'A subquery has an aggregate of the rows of the query around it: put the aggregate into a query in FROM, and name its column in the subquery.',
+  ),
+  volatileFrom: unsupported(
+    'A volatile function in FROM is asked once by one database, and would be asked on every shard.',
+  ),
+  sample: unsupported('TABLESAMPLE draws its rows from one table.'),
+  naturalJoin: unsupported('A NATURAL JOIN has a side whose columns are not known here.'),
+  volatileRecursion: unsupported('A recursive WITH that calls a volatile function would be asked on every shard.'),
+  recursionElsewhere: unsupported('A recursive WITH may need rows of other shards at a step.'),
+  volatileWith: unsupported(
+    'A WITH that calls a volatile function is read by a part of the statement that runs by itself.',
+  ),
+  lockInSubquery: unsupported(
+    'A subquery that locks rows is tied to the outer query by another column than the shard key.',
+  ),
+  halfCarriedWith: unsupported('A WITH is used shard by shard, and in a subquery that may need rows of other shards.'),
+})
+
+export const rowPlace = (column: { readonly ColumnRef: ColumnRef }): Problem =>
+  unsupported(
+    `The system column ${outputName(column)} tells a row only on its own shard: name rows by their primary key, or narrow the statement to one shard.`,
+  )
+
+export function joinNotLocal(uses: ReadonlySet<TableUse>): Problem {
+  const names = [...new Set([...uses].map((use) => use.table.name))]
+  const text =
+    names.length === 1
+      ? `${names[0]} is joined to itself on columns that do not tell the shard.`
+      : `${names.join(', ')} are not joined on the shard key.`
+  return { code: 'JOIN_NOT_LOCAL', text }
+}
