@@ -437,12 +437,12 @@ export class ShardedDataSource extends DataSource {
   }
 
   override createQueryRunner(mode: ReplicationMode = 'master'): QueryRunner {
-    const runner = new ShardedQueryRunner(
-      () => this.runtime,
-      this.driver as PostgresDriver,
+    const runner = new ShardedQueryRunner({
+      driver: this.driver as PostgresDriver,
       mode,
-      () => this.builtStatements,
-    )
+      runtime: () => this.runtime,
+      statements: () => this.builtStatements,
+    })
     this.createEntityManager(runner)
     return runner
   }

@@ -11,15 +11,15 @@ import type { WholeReads } from '../find/whole-reads'
 import { keyValues, withKeyPredicate } from '../find/with-key'
 import { inBoth, lookupRoute } from '../lookups/lookup-route'
 import type { ShardAccess } from '../runners/shard-access'
+import type { ShardTransaction } from '../runners/shard-transaction'
 import type { Hint } from './hint'
-import type { ShardedQueryRunner } from './sharded-query-runner'
 
 /** One operation on one sharded entity, with what the caller hinted. */
 export interface OperationContext {
   readonly access: ShardAccess
   readonly binding: EntityBinding
   readonly hint: Hint | undefined
-  readonly openRunner: () => ShardedQueryRunner
+  readonly openRunner: () => ShardTransaction
   readonly whole: WholeReads
 }
 

@@ -5,11 +5,9 @@ import type { TextPart } from '../../sql/session-text'
 import { isControl, shardedTables } from '../runners/refuse-session'
 import { type SessionHost, settingOf } from './session-control'
 
-interface Runner extends Pick<SessionHost, 'isInTransaction' | 'atHome' | 'noteKept' | 'script'> {
-  query(text: string): Promise<unknown>
-}
-
-export interface SessionText {
+interface SessionText {
+  readonly runner: Pick<SessionHost, 'atHome'> & { query(text: string): Promise<unknown> }
+  readonly session: Pick<SessionHost, 'isInTransaction' | 'noteKept' | 'script'>
   readonly parts: readonly TextPart[]
   readonly parameters: readonly unknown[]
   readonly catalog: TableCatalog | undefined
@@ -23,19 +21,16 @@ export interface SessionText {
  * @throws ShardedError STATEMENT_UNSUPPORTED where statements stand outside of it
  */
 export async function runSessionText(
-  runner: Runner,
   text: string,
-  { parts, parameters, catalog }: SessionText,
+  { runner, session, parts, parameters, catalog }: SessionText,
 ): Promise<QueryResult> {
   // With parameters it is an error of PostgreSQL's.
   if (parameters.length > 0) return runner.atHome(text, parameters)
-  if (isEnclosed(parts, runner.isInTransaction)) {
+  if (isEnclosed(parts, session.isInTransaction)) {
     for (const part of parts) await runner.query(part.text)
     return new QueryResult()
   }
-  const isOfHome = parts.every(
-    ({ node, session }) => !isControl(session) && !(catalog && shardedTables(node, catalog)[0]),
-  )
+  const isOfHome = parts.every((part) => !isControl(part.session) && !(catalog && shardedTables(part.node, catalog)[0]))
   if (!isOfHome)
     throw new ShardedError(
       'STATEMENT_UNSUPPORTED',
@@ -43,16 +38,16 @@ export async function runSessionText(
       { details: { statement: text.slice(0, 500) } },
     )
   const result = await runner.atHome(text)
-  for (const part of parts) note(runner, part)
+  for (const part of parts) note(session, part)
   return result
 }
 
 /** What the home node's session has of a statement that it was sent. */
-function note(runner: Runner, { text, session }: TextPart): void {
-  if (session?.kind === 'setting' && !session.isLocal) runner.script.keep(settingOf(text, session))
-  else if (session?.kind === 'kept') runner.noteKept(session)
+function note(host: SessionText['session'], { text, session }: TextPart): void {
+  if (session?.kind === 'setting' && !session.isLocal) host.script.keep(settingOf(text, session))
+  else if (session?.kind === 'kept') host.noteKept(session)
   else if (session?.kind === 'config')
-    runner.noteKept({ kind: 'kept', what: 'set_config()', leaks: true, isPreparable: true, sets: true })
+    host.noteKept({ kind: 'kept', what: 'set_config()', leaks: true, isPreparable: true, sets: true })
 }
 
 /** Statements are in a transaction, or are about the session alone. */

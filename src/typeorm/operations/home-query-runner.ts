@@ -1,0 +1,188 @@
+import { CannotExecuteNotConnectedError, type EntityManager, type ObjectLiteral, type ReplicationMode } from 'typeorm'
+import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver'
+import { PostgresQueryRunner } from 'typeorm/driver/postgres/PostgresQueryRunner'
+import type { QueryResult } from 'typeorm/query-runner/QueryResult'
+import { BoundClient } from '../../endpoints/bound-client'
+import type { Cancellation } from '../../endpoints/cancellation'
+import type { NodeConnection } from '../../endpoints/node-connection'
+import type { NodePool } from '../../endpoints/node-pool'
+import { PooledClient } from '../../endpoints/pooled-client'
+import { OperationLimits } from '../../execution/operation-limits'
+import type { ScatterLimits } from '../../execution/scatter-limits'
+import type { Shard } from '../../topology/shard'
+import { unwrap } from '../runners/shard-access'
+import type { ShardRuntime } from '../runners/shard-runtime'
+import type { ShardTransaction } from '../runners/shard-transaction'
+import type { Statements } from '../statements/statements'
+import { asWritten, HomeConnection } from './home-connection'
+import { TransactionControl, type TransactionHost } from './transaction-control'
+
+/** How the statements of one operation differ from those that a runner sends otherwise. */
+export interface StatementNarrowing {
+  readonly isExplicit: boolean
+  /** The shard that a hint names, for the tables of its group. */
+  readonly pinned: Shard | undefined
+  /** The same text means other rows than elsewhere: what is cached of it is kept apart under this name. */
+  readonly cacheScope: string | undefined
+  readonly limits: ScatterLimits | undefined
+}
+
+/** What the data source gives its query runners. It has no runtime before it is initialised. */
+export interface RunnerSource {
+  readonly driver: PostgresDriver
+  readonly mode: ReplicationMode
+  readonly runtime: () => ShardRuntime
+  readonly statements: () => Statements | undefined
+}
+
+/** What TypeORM takes for the parameters of a query; named ones are no driver's of PostgreSQL. */
+export type Parameters = unknown[] | ObjectLiteral
+
+/** A query runner that speaks to the home node: on its own connection, in its transaction, or on a connection of the pool. */
+export abstract class HomeQueryRunner extends PostgresQueryRunner implements TransactionHost {
+  declare readonly manager: EntityManager
+  // TypeORM's, which what begins and ends transactions has to set.
+  declare transactionDepth: number
+  /** The runner itself, also where a view of it is asked: what outlives one operation belongs to it. */
+  abstract readonly runner: ShardTransaction
+  protected readonly control: TransactionControl
+  private readonly home: HomeConnection
+  /** Of views that `narrowed` gives. */
+  readonly narrowing: StatementNarrowing | undefined = undefined
+  protected readonly operationLimits: OperationLimits | undefined = undefined
+
+  constructor(protected readonly source: RunnerSource) {
+    super(source.driver, source.mode)
+    this.control = new TransactionControl(this)
+    this.home = new HomeConnection(this)
+  }
+
+  /**
+   * A view of this runner for one operation: the same connections and transaction, its statements narrowed. Limits count
+   * from here; without any, those of the view that it is made of go on. To release a borrowed view does nothing: the runner
+   * is its owner's.
+   */
+  narrowed(narrowing: StatementNarrowing, { borrowed }: { readonly borrowed: boolean }): this {
+    const { limits } = narrowing
+    const own: Readonly<Record<PropertyKey, unknown>> = {
+      narrowing,
+      operationLimits: limits ? new OperationLimits(this.runtime.limits, limits) : this.operationLimits,
+      // TypeORM's driver lists who holds a connection, and asks them at its end to give it back: not a view of them.
+      connect: () => this.connect(),
+      release: async () => (borrowed ? undefined : this.release()),
+    }
+    return new Proxy(this, {
+      get: (runner, name, view) => (Object.hasOwn(own, name) ? own[name] : Reflect.get(runner, name, view)),
+    })
+  }
+
+  get runtime(): ShardRuntime {
+    return this.source.runtime()
+  }
+
+  atHome(text: string, parameters: readonly unknown[] = []): Promise<QueryResult> {
+    return this.sendHome(text, parameters.length > 0 ? [...parameters] : undefined)
+  }
+
+  protected async sendHome(query: string, parameters: Parameters | undefined): Promise<QueryResult> {
+    const cancellation = this.operationLimits?.shardCancellation()
+    if (cancellation) return this.atHomeApart(cancellation, query, parameters)
+    if (this.isInTransaction) await this.control.nodes.open(this.runtime.map.home)
+    return this.home.use(() => super.query(query, parameters, true))
+  }
+
+  /**
+   * What a statement over shards asks of the home node. It takes a connection and gives it back: the runner would keep one
+   * while the statement waits for others of the same pool. A session that drew a number of a sequence is kept, so that
+   * `currval` finds it.
+   */
+  protected async sendHomeOnce(query: string, parameters: unknown[]): Promise<QueryResult> {
+    if (this.isInTransaction || mayCallSequence(query)) return this.sendHome(query, parameters)
+    return this.atHomeApart(this.operationLimits?.shardCancellation(), query, parameters)
+  }
+
+  /**
+   * TypeORM's query on a client of its own. The cancellation ends its statement, and it holds a connection only while it sends. Where
+   * the runner keeps a connection, the client speaks on that: its session has what it was told.
+   */
+  private async atHomeApart(
+    cancellation: Cancellation | undefined,
+    query: string,
+    parameters: Parameters | undefined,
+  ): Promise<QueryResult> {
+    try {
+      cancellation?.throwIfCancelled()
+      const owned = this.ownedConnection()
+      const connection = await (cancellation?.race(owned) ?? owned)
+      const client = connection
+        ? new BoundClient(connection, asWritten, undefined, cancellation)
+        : new PooledClient({ pool: this.homePool, bind: asWritten, shard: undefined, cancellation })
+      const apart: this = Object.create(this, { connect: { value: async () => client } })
+      return await super.query.call(apart, query, parameters, true)
+    } catch (error) {
+      throw unwrap(error)
+    } finally {
+      cancellation?.close()
+    }
+  }
+
+  /** The home node's connection of the transaction, or the one that is kept outside of any. */
+  private async ownedConnection(): Promise<NodeConnection | undefined> {
+    const { home } = this.runtime.map
+    if (!this.isInTransaction) return this.heldConnection(home)
+    await this.control.nodes.open(home)
+    return (await this.connect()).connection
+  }
+
+  async heldConnection(node: string): Promise<NodeConnection | undefined> {
+    if (node !== this.runtime.map.home || this.isReleased || this.isInTransaction) return undefined
+    const isHeld = this.databaseConnection || this.databaseConnectionPromise || this.home.hasTurn || this.adoptedHome
+    // The caller that asked for the connection is told why it did not come.
+    const client = isHeld ? await this.connect().catch(() => undefined) : undefined
+    return client?.connection
+  }
+
+  override connect(): Promise<BoundClient> {
+    return this.home.connect()
+  }
+
+  connectForTransaction(): Promise<BoundClient> {
+    return this.home.connectForTransaction()
+  }
+
+  openConnection(): Promise<BoundClient> {
+    return this.driver.master ? super.connect() : Promise.reject(new CannotExecuteNotConnectedError())
+  }
+
+  /** By TypeORM's own way to give a broken connection back, which is not part of its types. */
+  closeConnection(): void {
+    const release: unknown = Reflect.get(this, 'releasePostgresConnection')
+    if (typeof release === 'function') Reflect.apply(release, this, [new Error('The transaction did not end.')])
+  }
+
+  get isConnected(): boolean {
+    return Boolean(this.databaseConnection)
+  }
+
+  get ownConnection(): NodeConnection | undefined {
+    const client: BoundClient | undefined = this.databaseConnection
+    return client?.connection
+  }
+
+  get adoptedHome(): NodeConnection | undefined {
+    const { nodes } = this.control
+    return nodes.hasAdopted ? nodes.adoptedOn(this.runtime.map.home) : undefined
+  }
+
+  get homePool(): NodePool {
+    const { runtime } = this
+    return runtime.pool(runtime.map.home)
+  }
+
+  get isInTransaction(): boolean {
+    return this.control.isActive
+  }
+}
+
+/** Defaults of columns call sequences in an INSERT. */
+const mayCallSequence = (text: string): boolean => /\b(?:insert|merge|nextval|currval|lastval|setval)\b/i.test(text)
