@@ -1,4 +1,5 @@
 import type { EntityMetadata } from 'typeorm'
+import type { ShardedModel } from '../../model/sharded-entity'
 
 /**
  * The colocation group of a table: its entity's, or for junction and closure tables that of the entity that owns them;
@@ -13,3 +14,11 @@ export function colocationGroup(
   const owner = metadata.parentClosureEntityMetadata ?? metadata.foreignKeys[0]?.referencedEntityMetadata
   return owner && ofEntity(owner.target)
 }
+
+/** The colocation group of any table of a model. */
+export type GroupOf = (metadata: EntityMetadata) => string | undefined
+
+export const groupsOf =
+  ({ entities }: ShardedModel): GroupOf =>
+  (metadata) =>
+    colocationGroup(metadata, (target) => entities.get(target)?.group)

@@ -1,3 +1,4 @@
+import type { Driver } from 'typeorm/driver/Driver'
 import type { SqlInMemory } from 'typeorm/driver/SqlInMemory'
 import type { SchemaBuilder } from 'typeorm/schema-builder/SchemaBuilder'
 
@@ -10,6 +11,8 @@ export interface SchemaLog {
 }
 
 interface Parts {
+  /** The data source has sharded entities. */
+  readonly isUsed: () => boolean
   readonly build: () => Promise<void>
   /** In the order of the shard map. */
   readonly logs: () => Promise<readonly SchemaLog[]>
@@ -21,7 +24,7 @@ interface Parts {
  *
  * Each statement begins with a comment that names its node and shard: it is to be run there, and nowhere else.
  */
-export class ShardedSchemaBuilder implements SchemaBuilder {
+class ShardedSchemaBuilder implements SchemaBuilder {
   constructor(private readonly parts: Parts) {}
 
   build(): Promise<void> {
@@ -39,4 +42,11 @@ export class ShardedSchemaBuilder implements SchemaBuilder {
       )
     return { upQueries: marked('upQueries'), downQueries: marked('downQueries') }
   }
+}
+
+/** Has TypeORM's command line and its migrations, which ask the driver for the schema, ask for that of all shards. */
+export function useShardedSchemaBuilder(driver: Driver, parts: Parts): void {
+  const plain = driver.createSchemaBuilder.bind(driver)
+  const sharded = new ShardedSchemaBuilder(parts)
+  Object.assign(driver, { createSchemaBuilder: () => (parts.isUsed() ? sharded : plain()) })
 }
