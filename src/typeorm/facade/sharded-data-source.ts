@@ -342,16 +342,8 @@ export class ShardedDataSource extends DataSource {
     queryRunner?: QueryRunner,
   ): ShardedSelectQueryBuilder<Entity>
   override createQueryBuilder(queryRunner?: QueryRunner): ShardedSelectQueryBuilder<ObjectLiteral>
-  override createQueryBuilder(
-    entityOrRunner?: EntityTarget<ObjectLiteral> | QueryRunner,
-    alias?: string,
-    queryRunner?: QueryRunner,
-  ): ShardedSelectQueryBuilder<ObjectLiteral> {
-    if (!alias) return createBuilder(this, (entityOrRunner as QueryRunner | undefined) ?? this.currentRunner())
-    return createBuilder(this, queryRunner ?? this.currentRunner(), {
-      target: entityOrRunner as EntityTarget<ObjectLiteral>,
-      alias,
-    })
+  override createQueryBuilder(...given: BuilderArguments): ShardedSelectQueryBuilder<ObjectLiteral> {
+    return createBuilder(this, given, () => this.currentRunner())
   }
 
   /**

@@ -8,6 +8,7 @@ import { fillKey, keyValues } from '../find/with-key'
 import type { ShardRuntime } from '../runners/shard-runtime'
 import type { Narrowing } from './hint'
 import { hintedShard, shardOfHint } from './operation-context'
+import { ownRunner } from './own-runner'
 import { ShardedQueryRunner } from './sharded-query-runner'
 
 /** Parameters of different narrowings may meet in one statement, as those of its subqueries. */
@@ -36,13 +37,7 @@ export class BuilderNarrowing {
       cacheScope: hint?.kind === 'shard' ? hint.shard.name : undefined,
       limits,
     }
-    const runner = own ?? open()
-    if (runner instanceof ShardedQueryRunner) return runner.narrowed(narrowing, { borrowed: own !== undefined })
-    throw new ShardedError(
-      'LIMITS_UNSUPPORTED',
-      'A hint or withLimits does not reach a query builder on a query runner of another data source.',
-      {},
-    )
+    return ownRunner(own ?? open()).narrowed(narrowing, { borrowed: own !== undefined })
   }
 
   /** The shard that the hint names; undefined where it names none. */
@@ -54,9 +49,13 @@ export class BuilderNarrowing {
     if (binding) return hint.kind === 'shard' ? hintedShard(binding, hint.shard) : shardOfHint(binding, hint.value)
     if (hint.kind === 'shard' && !metadata) return hint.shard
     const name = metadata?.name ?? 'its main table'
-    throw new ShardedError('NOT_SHARDED', `onShard and withShardKey are about shards, and ${name} is not sharded.`, {
-      details: { entity: name },
-    })
+    throw new ShardedError(
+      'NOT_SHARDED',
+      `onShard and withShardKey need a sharded entity, and ${name} is not sharded.`,
+      {
+        details: { entity: name },
+      },
+    )
   }
 
   /** `key = value` for the main entity of a statement; undefined where the hint names no key, or it stands elsewhere. */

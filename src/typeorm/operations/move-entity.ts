@@ -25,12 +25,16 @@ export interface MoveOptions {
   readonly children?: boolean
 }
 
+interface WantedMove {
+  readonly entity: ObjectLiteral
+  readonly newKey: unknown
+  readonly options: MoveOptions | undefined
+}
+
 /** Moves an entity's row to the shard of another key, in one transaction. See `ShardedRepository.move`. */
 export async function moveEntity(
   context: OperationContext,
-  entity: ObjectLiteral,
-  newKey: unknown,
-  { children = false }: MoveOptions,
+  { entity, newKey, options: { children = false } = {} }: WantedMove,
 ): Promise<void> {
   const { binding, access } = context
   const after = keyValues(binding, newKey)
@@ -41,7 +45,7 @@ export async function moveEntity(
     const moved = { ...context, access: inner }
     const before = keyBefore(binding, inner, entity)
     refuseMovedId(binding, before, after)
-    await moveOnce(moved, transaction, { entity, from, to, before, after, children }, maxRounds)
+    await moveOnce(moved, transaction, { entity, from, to, before, after, children, roundsLeft: maxRounds })
   })
 }
 
@@ -57,8 +61,7 @@ interface Move {
 async function moveOnce(
   context: OperationContext,
   transaction: ShardTransaction,
-  move: Move,
-  rounds: number,
+  { roundsLeft, ...move }: Move & { readonly roundsLeft: number },
 ): Promise<void> {
   const { binding, access } = context
   const { metadata } = binding
@@ -79,9 +82,10 @@ async function moveOnce(
     undo()
   }
   const located = binding.entity.primaryKeyHoldsShardKey ? undefined : await locateRow(access, binding, entity)
-  if (!located || located.shard === from || rounds <= 1)
+  if (!located || located.shard === from || roundsLeft <= 1)
     throw new EntityNotFoundError(metadata.target, metadata.getEntityIdMap(entity))
-  await moveOnce(context, transaction, { ...move, from: located.shard, before: located.key ?? before }, rounds - 1)
+  const again = { ...move, from: located.shard, before: located.key ?? before }
+  await moveOnce(context, transaction, { ...again, roundsLeft: roundsLeft - 1 })
 }
 
 /** The entity, and with its children those that are loaded, stand for the row in its new place until a rollback. */

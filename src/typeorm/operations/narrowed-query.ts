@@ -8,6 +8,7 @@ import { refuseSessionOf } from '../runners/refuse-session'
 import type { Statements } from '../statements/statements'
 import type { Hint } from './hint'
 import { hintStatement } from './hint-statement'
+import { ownRunner } from './own-runner'
 import type { ShardedQueryRunner } from './sharded-query-runner'
 
 /** Raw SQL as a caller gives it, and what a manager narrows it to. */
@@ -27,15 +28,18 @@ export interface NarrowedQuery {
  *
  * @throws ShardedError NOT_SHARDED, SHARD_UNKNOWN, KEY_MISSING, KEY_INVALID, KEY_NOT_OWNED, and what a query throws
  */
-export async function narrowedQuery<T>(given: NarrowedQuery, hints: readonly (Hint | undefined)[]): Promise<T[]> {
+export async function narrowedQuery(
+  given: NarrowedQuery,
+  hints: readonly (Hint | undefined)[],
+): Promise<readonly unknown[]> {
   const { dataSource, queryRunner, limits } = given
-  const runner = (queryRunner ?? dataSource.createQueryRunner()) as ShardedQueryRunner
+  const runner = ownRunner(queryRunner ?? dataSource.createQueryRunner())
   const isAtomic = hints.length > 1 && !runner.isInTransaction && mayWriteRows(given.query)
   try {
     if (isAtomic) await runner.startTransaction()
     const within = narrow(runner, { limits })
-    const results: T[] = []
-    for (const hint of hints) results.push(await hintedQuery<T>(given, within, hint))
+    const results: unknown[] = []
+    for (const hint of hints) results.push(await hintedQuery(given, within, hint))
     if (isAtomic) await runner.commitTransaction()
     return results
   } catch (error) {
@@ -47,14 +51,14 @@ export async function narrowedQuery<T>(given: NarrowedQuery, hints: readonly (Hi
   }
 }
 
-async function hintedQuery<T>(
+async function hintedQuery(
   { dataSource, operationLimits, query, parameters }: NarrowedQuery,
   runner: ShardedQueryRunner,
   hint: Hint | undefined,
-): Promise<T> {
+): Promise<unknown> {
   const isNamed = parameters !== undefined && !Array.isArray(parameters)
   if (!hint || hint.kind === 'across' || isNamed)
-    return dataSource.query(query, parameters as never, narrow(runner, { isExplicit: hint?.kind === 'across' }))
+    return dataSource.query(query, parameters, narrow(runner, { isExplicit: hint?.kind === 'across' }))
   const { statements } = dataSource
   const read = await statements.understand(query)
   if (read && read.analysis.uses.length > 0) {
@@ -69,7 +73,7 @@ async function hintedQuery<T>(
     await refuseSessionOf(query, isNamed ? [] : (parameters ?? []))
     return runner.access(operationLimits).onShard(hint.shard, (manager) => manager.query(query, parameters))
   }
-  throw new ShardedError('NOT_SHARDED', 'withShardKey is about shards, and the statement names no sharded table.', {
+  throw new ShardedError('NOT_SHARDED', 'withShardKey needs a sharded table, and the statement names none.', {
     details: { statement: query.slice(0, 500) },
   })
 }

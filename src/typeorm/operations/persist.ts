@@ -20,19 +20,21 @@ import { carryChanged, carryTied, listsBefore } from '../writes/save-moved'
 import { saveOrder } from '../writes/save-order'
 import { writeShards } from '../writes/write-shards'
 import { checkHintedPlace, checkWidth, type OperationContext } from './operation-context'
+import { persistBy } from './persist-by'
+
+interface PersistWork {
+  readonly mode: PersistMode
+  readonly entities: readonly ObjectLiteral[]
+  readonly options: (SaveOptions & RemoveOptions) | undefined
+}
 
 /** Runs `save`, `remove`, `softRemove` or `recover` on the shards of the entities; the entities themselves are filled. */
-export async function persist(
-  context: OperationContext,
-  mode: PersistMode,
-  entities: readonly ObjectLiteral[],
-  options: (SaveOptions & RemoveOptions) | undefined,
-): Promise<void> {
+export async function persist(context: OperationContext, { mode, entities, options }: PersistWork): Promise<void> {
   const { binding, hint } = context
   if (hint?.kind === 'key') for (const entity of entities) fillKey(binding, entity, keyValues(binding, hint.value))
   const given = new GivenIds()
   try {
-    await persistPlaced(context, mode, entities, { options, given })
+    await persistPlaced(context, { mode, entities, options }, given)
     given.settle()
   } catch (error) {
     given.takeBack()
@@ -42,9 +44,8 @@ export async function persist(
 
 async function persistPlaced(
   context: OperationContext,
-  mode: PersistMode,
-  entities: readonly ObjectLiteral[],
-  { options, given }: { readonly options: (SaveOptions & RemoveOptions) | undefined; readonly given: GivenIds },
+  { mode, entities, options }: PersistWork,
+  given: GivenIds,
 ): Promise<void> {
   const { access, binding } = context
   const placed = await placeEntities(access, binding, entities, {
@@ -99,7 +100,7 @@ async function writePlaced(
       work: (manager: EntityManager): Promise<unknown> =>
         withBeforeUpdate(manager.queryRunner, before, () =>
           showingIn(manager.queryRunner, shownTo(here, given, shown), () =>
-            persistOn(manager, mode, [target, here.map(({ entity }) => entity), own]),
+            persistBy[mode](manager, { target, entities: here.map(({ entity }) => entity), options: own }),
           ),
         ),
     }))
@@ -178,10 +179,4 @@ async function carrying<T>(
   } finally {
     transaction.data = before
   }
-}
-
-/** The four methods have one shape, and too many overloads to be called by name. */
-function persistOn(manager: EntityManager, mode: PersistMode, args: readonly unknown[]): Promise<unknown> {
-  const method = manager[mode] as (this: EntityManager, ...args: readonly unknown[]) => Promise<unknown>
-  return method.call(manager, ...args)
 }

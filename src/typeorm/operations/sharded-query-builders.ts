@@ -36,6 +36,9 @@ export interface NarrowedBuilder {
 // biome-ignore lint/suspicious/noExplicitAny: see above
 type BuilderClass = new (...args: any[]) => QueryBuilder<ObjectLiteral>
 
+/** TypeORM's methods that give a builder of another kind of statement, of their own class or of one in its registry. */
+const derivingMethods = ['select', 'insert', 'update', 'delete', 'softDelete', 'restore', 'relation'] as const
+
 /**
  * A builder class that carries a narrowing: to clones, to subqueries, to the builders of other statements made from it, and to
  * the query runner that executes. TypeORM makes all of these by `new this.constructor(…)` or from its registry.
@@ -48,38 +51,15 @@ function narrowed<Class extends BuilderClass>(Base: Class): Class {
     // biome-ignore lint/suspicious/noExplicitAny: a mixin's constructor
     constructor(...args: any[]) {
       super(...args)
-      this.narrowing = (args[0] as Partial<NarrowedBuilder>).narrowing
+      this.narrowing = narrowingOf(args[0])
     }
 
     override createQueryBuilder(queryRunner?: QueryRunner): this {
-      return Object.assign(super.createQueryBuilder(queryRunner) as this, { narrowing: this.narrowing })
+      return Object.assign(super.createQueryBuilder(queryRunner), { narrowing: this.narrowing })
     }
 
     override getParameters(): ObjectLiteral {
       return { ...super.getParameters(), ...this.narrowing?.parameters(this.expressionMap) }
-    }
-
-    // The overloads of these are TypeORM's: what is given and what is returned is passed on.
-    override select(...args: unknown[]): never {
-      return this.derived(super.select(...(args as [])))
-    }
-    override insert(): never {
-      return this.derived(super.insert())
-    }
-    override update(...args: unknown[]): never {
-      return this.derived(super.update(...(args as [])))
-    }
-    override delete(): never {
-      return this.derived(super.delete())
-    }
-    override softDelete(): never {
-      return this.derived(super.softDelete())
-    }
-    override restore(): never {
-      return this.derived(super.restore())
-    }
-    override relation(...args: unknown[]): never {
-      return this.derived(super.relation(...(args as [never])))
     }
 
     protected override createWhereExpression(): string {
@@ -100,19 +80,33 @@ function narrowed<Class extends BuilderClass>(Base: Class): Class {
       const open = () => super.obtainQueryRunner()
       return this.narrowing ? this.narrowing.runner(this.expressionMap, this.queryRunner, open) : open()
     }
-
-    private derived(builder: object): never {
-      const Derived = derivedClasses.get(builder.constructor)
-      if (!Derived) return builder as never
-      return Object.assign(new Derived(builder), { narrowing: this.narrowing }) as never
-    }
   }
-  return Narrowed as unknown as Class
+  for (const name of derivingMethods)
+    Reflect.defineProperty(Narrowed.prototype, name, {
+      configurable: true,
+      writable: true,
+      value(this: Narrowed, ...given: unknown[]): unknown {
+        return derived(Reflect.apply(Reflect.get(Base.prototype, name), this, given), this.narrowing)
+      },
+    })
+  return Narrowed
 }
+
+const narrowingOf = (source: Partial<NarrowedBuilder>): BuilderNarrowing | undefined => source.narrowing
+
+/** The builder that TypeORM has made, as one of the classes here. */
+function derived(builder: object, narrowing: BuilderNarrowing | undefined): object {
+  const Derived = derivedClasses.get(builder.constructor)
+  return Derived ? Object.assign(new Derived(builder), { narrowing }) : builder
+}
+
+const NarrowedSelect: typeof SelectQueryBuilder = narrowed(SelectQueryBuilder)
+const NarrowedInsert: typeof TableInsertQueryBuilder = narrowed(TableInsertQueryBuilder)
+const NarrowedRelation: typeof RelationQueryBuilder = narrowed(RelationQueryBuilder)
 
 /** TypeORM's builder of queries, which can also tell how it would be answered. */
 export class ShardedSelectQueryBuilder<Entity extends ObjectLiteral>
-  extends (narrowed(SelectQueryBuilder) as typeof SelectQueryBuilder)<Entity>
+  extends NarrowedSelect<Entity>
   implements NarrowedBuilder
 {
   declare narrowing: BuilderNarrowing | undefined
@@ -132,7 +126,7 @@ export class ShardedSelectQueryBuilder<Entity extends ObjectLiteral>
     const runner = query.obtainQueryRunner()
     try {
       if (!(runner instanceof ShardedQueryRunner))
-        throw new ShardedError('NOT_SHARDED', 'The query builder is of no sharded data source.', {})
+        throw new ShardedError('NOT_SHARDED', 'The query builder belongs to no sharded data source.', {})
       const explaining = new ExplainingRunner(runner)
       if ((skip || take) && joinAttributes.length > 0) await query.executeEntitiesAndRawResults(explaining.view)
       else await query.loadRawResults(explaining.view)
@@ -143,21 +137,39 @@ export class ShardedSelectQueryBuilder<Entity extends ObjectLiteral>
   }
 }
 
-/** A builder of queries; on an entity, of its rows. */
+/** The arguments of TypeORM's `createQueryBuilder`. */
+export type BuilderArguments = [
+  of?: EntityTarget<ObjectLiteral> | QueryRunner,
+  alias?: string,
+  queryRunner?: QueryRunner,
+]
+
+type EntityArguments = [target: EntityTarget<ObjectLiteral>, alias: string, queryRunner?: QueryRunner]
+
+/** A builder of queries; on an entity, of its rows. Where no query runner is given it has `own`. */
 export function createBuilder(
   dataSource: DataSource,
-  runner: QueryRunner | undefined,
-  on?: { readonly target: EntityTarget<ObjectLiteral>; readonly alias: string },
+  given: BuilderArguments,
+  own: () => QueryRunner | undefined,
 ): ShardedSelectQueryBuilder<ObjectLiteral> {
-  const builder = new ShardedSelectQueryBuilder<ObjectLiteral>(dataSource, runner)
-  if (!on) return builder
-  const name = DriverUtils.buildAlias(dataSource.driver, undefined, on.alias)
-  return builder.select(name).from(dataSource.getMetadata(on.target).target, name) as never
+  if (!isOfEntity(given)) {
+    const [of, , another] = given
+    return new ShardedSelectQueryBuilder<ObjectLiteral>(dataSource, isQueryRunner(of) ? of : (another ?? own()))
+  }
+  const [target, alias, queryRunner] = given
+  const builder = new ShardedSelectQueryBuilder<ObjectLiteral>(dataSource, queryRunner ?? own())
+  const name = DriverUtils.buildAlias(dataSource.driver, undefined, alias)
+  builder.select(name).from(dataSource.getMetadata(target).target, name)
+  return builder
 }
 
-class ShardedInsertQueryBuilder<Entity extends ObjectLiteral> extends (narrowed(
-  TableInsertQueryBuilder,
-) as typeof TableInsertQueryBuilder)<Entity> {
+/** As TypeORM tells: by the alias. */
+export const isOfEntity = (given: BuilderArguments): given is EntityArguments => Boolean(given[1])
+
+const isQueryRunner = (value: unknown): value is QueryRunner =>
+  typeof value === 'object' && value !== null && 'startTransaction' in value
+
+class ShardedInsertQueryBuilder<Entity extends ObjectLiteral> extends NarrowedInsert<Entity> {
   declare narrowing: BuilderNarrowing | undefined
 
   protected override getValueSets(): ObjectLiteral[] {
@@ -167,31 +179,28 @@ class ShardedInsertQueryBuilder<Entity extends ObjectLiteral> extends (narrowed(
   }
 }
 
-class ShardedRelationQueryBuilder<Entity extends ObjectLiteral> extends (narrowed(
-  RelationQueryBuilder,
-) as typeof RelationQueryBuilder)<Entity> {
+class ShardedRelationQueryBuilder<Entity extends ObjectLiteral> extends NarrowedRelation<Entity> {
   declare narrowing: BuilderNarrowing | undefined
+  // Builders of these classes are made for one alone.
+  declare readonly dataSource: RoutedDataSource
 
   /** On the shard that a hint names; else where the entity came from. @throws ShardedError LIMITS_UNSUPPORTED */
   override async loadMany<T = ObjectLiteral>(): Promise<T[]> {
     const { expressionMap: map, narrowing } = this
     const { mainAlias, relationMetadata, of } = map
     if (narrowing?.narrowing.limits)
-      throw new ShardedError('LIMITS_UNSUPPORTED', 'withLimits does not reach the relations that a builder loads.', {})
+      throw new ShardedError('LIMITS_UNSUPPORTED', 'withLimits does not apply to relations that a builder loads.', {})
     const shard = narrowing?.shardOf(mainAlias)
     if (!shard) return super.loadMany<T>()
-    const { runtime } = this.dataSource as RoutedDataSource
     const given = this.queryRunner
-    const access = given instanceof ShardedQueryRunner ? given.access() : new ShardAccess(runtime, undefined)
-    const isEntity = of !== null && typeof of === 'object'
+    const access =
+      given instanceof ShardedQueryRunner ? given.access() : new ShardAccess(this.dataSource.runtime, undefined)
     const [key] = mainAlias?.metadata.primaryColumns ?? []
-    return access.onShard(shard, ({ dataSource, queryRunner }) =>
-      dataSource.relationLoader.load(
-        relationMetadata,
-        (isEntity ? of : (key?.createValueMap(of) ?? {})) as ObjectLiteral,
-        queryRunner,
-      ),
-    ) as Promise<T[]>
+    const isEntity = of !== null && typeof of === 'object'
+    const entity: ObjectLiteral = isEntity ? of : (key?.createValueMap(of) ?? {})
+    return access.onShard<T[]>(shard, ({ dataSource, queryRunner }) =>
+      dataSource.relationLoader.load(relationMetadata, entity, queryRunner),
+    )
   }
 }
 

@@ -1,0 +1,46 @@
+import type { ObjectLiteral, RemoveOptions, SaveOptions } from 'typeorm'
+import { InstanceChecker } from 'typeorm/util/InstanceChecker'
+import { pushTo } from '../../collections/push-to'
+import type { EntityBinding } from '../binding/entity-binding'
+
+export type PersistOptions = SaveOptions & RemoveOptions
+
+/** A call of `save`, `remove`, `softRemove` or `recover`. */
+export interface PersistCall {
+  /** Undefined where each entity's class says what it is. */
+  readonly target: unknown
+  /** An entity, or a list of entities. */
+  readonly given: unknown
+  readonly options: PersistOptions | undefined
+}
+
+/** Reads the arguments of TypeORM's overloads: a target that may be left out, an entity or a list, options. */
+export function persistCallOf(args: readonly unknown[]): PersistCall {
+  const [first, second, third] = args
+  const hasTarget =
+    args.length > 1 &&
+    (typeof first === 'function' || typeof first === 'string' || InstanceChecker.isEntitySchema(first))
+  const options = hasTarget ? third : second
+  return {
+    target: hasTarget ? first : undefined,
+    given: hasTarget ? second : first,
+    options: isOptions(options) ? options : undefined,
+  }
+}
+
+/** The entities of a call by their bindings, in order; undefined where it gives something else, of which TypeORM says what is wrong. */
+export function groupEntities(
+  { target, given }: PersistCall,
+  bindingOf: (target: unknown) => EntityBinding | undefined,
+): ReadonlyMap<EntityBinding | undefined, ObjectLiteral[]> | undefined {
+  const entities: unknown[] = Array.isArray(given) ? given : [given]
+  const groups = new Map<EntityBinding | undefined, ObjectLiteral[]>()
+  for (const entity of entities) {
+    if (entity === null || typeof entity !== 'object') return undefined
+    pushTo(groups, bindingOf(target ?? entity.constructor), entity)
+  }
+  return groups.size > 0 ? groups : undefined
+}
+
+/** Every field of the options may be left out. */
+const isOptions = (value: unknown): value is PersistOptions => typeof value === 'object' && value !== null
