@@ -100,14 +100,21 @@ export function canonicalColumnKey(binding: EntityBinding, index: number, value:
   try {
     key = storedKey(value, keyColumn)
   } catch (error) {
-    throw invalidKey(binding, keyColumn.propertyPath, value, error)
+    throw invalidKey(binding, keyColumn.propertyPath, { value, cause: error })
   }
   if (key === undefined)
-    throw invalidKey(binding, keyColumn.propertyPath, value, new Error('Its meaning depends on the database session.'))
+    throw invalidKey(binding, keyColumn.propertyPath, {
+      value,
+      cause: new Error('Its meaning depends on the database session.'),
+    })
   return key
 }
 
-function invalidKey({ entity }: EntityBinding, column: string, value: unknown, cause: unknown): ShardedError {
+function invalidKey(
+  { entity }: EntityBinding,
+  column: string,
+  { value, cause }: { readonly value: unknown; readonly cause: unknown },
+): ShardedError {
   const kind = value instanceof Object ? value.constructor.name : typeof value
   const reason = cause instanceof Error ? cause.message.replace(/ Pass a value of .*$/, '') : ''
   return new ShardedError(

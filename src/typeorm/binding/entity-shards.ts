@@ -29,21 +29,31 @@ export class EntityShards {
   }
 
   /** Remembers an entity and the loaded, colocated entities that hang on it. */
-  remember(binding: EntityBinding, entity: ObjectLiteral, shard: Shard, seen?: Set<object>): void {
-    this.entityShards.set(entity, {
-      shard,
-      key: binding.keyColumns.map((column): unknown => column.getEntityValue(entity)),
-    })
-    if (binding.metadata.relations.length === 0) return
-    const visited = seen ?? new Set<object>()
-    visited.add(entity)
+  remember(binding: EntityBinding, entity: ObjectLiteral, shard: Shard): void {
+    this.note(binding, entity, shard)
+    if (binding.metadata.relations.length > 0) this.follow(binding, entity, { shard, seen: new Set() })
+  }
+
+  private note(binding: EntityBinding, entity: ObjectLiteral, shard: Shard): void {
+    const key = binding.keyColumns.map((column): unknown => column.getEntityValue(entity))
+    this.entityShards.set(entity, { shard, key })
+  }
+
+  private follow(
+    binding: EntityBinding,
+    entity: ObjectLiteral,
+    from: { readonly shard: Shard; readonly seen: Set<object> },
+  ): void {
+    from.seen.add(entity)
     for (const relation of binding.metadata.relations) {
       const related = loadedRelation(relation, entity)
       if (related.length === 0) continue
       const inverse = this.bindingOf(relation.inverseEntityMetadata.target)
       if (!inverse || inverse.entity.group !== binding.entity.group) continue
       for (const one of related) {
-        if (!visited.has(one)) this.remember(inverse, one, shard, visited)
+        if (from.seen.has(one)) continue
+        this.note(inverse, one, from.shard)
+        this.follow(inverse, one, from)
       }
     }
   }

@@ -22,14 +22,18 @@ export function changesKey(
     const value: unknown = column.getEntityValue(values)
     if (value === undefined) continue
     const isValue = typeof value !== 'function' && value !== null
-    if (isValue && isPinnedTo(binding, predicate, index, value)) continue
+    if (isValue && isPinnedTo(binding, predicate, { index, value })) continue
     return { column: column.propertyPath, value }
   }
   return undefined
 }
 
 /** Whether a column that is set to a value stores what the condition demands of it already. */
-function isPinnedTo(binding: EntityBinding, predicate: Predicate, index: number, value: unknown): boolean {
+function isPinnedTo(
+  binding: EntityBinding,
+  predicate: Predicate,
+  { index, value }: { readonly index: number; readonly value: unknown },
+): boolean {
   const key = canonicalValue(binding, index, value)
   const pinned = pinnedKey(predicate, index)
   // What the column would round equals no row's key: the update then changes nothing.

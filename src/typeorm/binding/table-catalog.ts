@@ -4,6 +4,7 @@ import type { ShardedEntity } from '../../model/sharded-entity'
 import type { Layout } from '../../model/sharded-options'
 import { placeholderSchema } from '../../planning/bind-shard-names'
 import type { Locator, Reference, ShardedTable, TableCatalog } from '../../routing/table-catalog'
+import type { GroupOf } from './colocation-group'
 import { columnTypeOf, typeName } from './describe-entities'
 import type { EntityBinding } from './entity-binding'
 import { hasOwnTypes } from './own-types'
@@ -15,18 +16,20 @@ export interface TableSchemas {
   readonly searched: string
 }
 
+interface CatalogParts {
+  readonly schemas: TableSchemas
+  readonly groupOf: GroupOf
+  readonly bindingOf: (target: unknown) => EntityBinding | undefined
+  readonly layoutOf: (group: string) => Layout | undefined
+}
+
 /**
  * The tables of TypeORM's metadata as SQL names them. Sharded tables stand in the placeholder schema; users write their
  * names as on one database.
- *
- * @param groupOf the colocation group of a table; undefined for unsharded ones
  */
 export function buildTableCatalog(
   metadatas: readonly EntityMetadata[],
-  schemas: TableSchemas,
-  groupOf: (metadata: EntityMetadata) => string | undefined,
-  bindingOf: (target: unknown) => EntityBinding | undefined,
-  layoutOf: (group: string) => Layout | undefined,
+  { schemas, groupOf, bindingOf, layoutOf }: CatalogParts,
 ): TableCatalog {
   const sharded = new Map<string, ShardedTable>()
   /** By schema and name, and by the name alone for what is found without a schema. */

@@ -137,13 +137,12 @@ function statementsOf(runtime: ShardRuntime, { dataSource, model }: RuntimeParts
   const { entityMetadatas } = dataSource
   const { searchSchema: searched } = runtime.pool(runtime.map.home).facts
   const schemas = { searched, sharded: postgresDriver(dataSource).options.schema ?? searched }
-  const catalog = buildTableCatalog(
-    entityMetadatas,
+  const catalog = buildTableCatalog(entityMetadatas, {
     schemas,
-    groupsOf(model),
-    (target) => runtime.bindingOf(target),
-    (group) => runtime.map.groups.get(group)?.[0]?.layout,
-  )
+    groupOf: groupsOf(model),
+    bindingOf: (target) => runtime.bindingOf(target),
+    layoutOf: (group) => runtime.map.groups.get(group)?.[0]?.layout,
+  })
   return new Statements(runtime, catalog, new ClockDefaults(entityMetadatas))
 }
 

@@ -52,7 +52,7 @@ export function checkOptions(options: ShardedDataSourceOptions): void {
   checkLimits(options.scatter ?? {}, 'scatter')
   checkBound(options.scatter?.concurrencyPerNode, 'scatter.concurrencyPerNode', Number.MAX_SAFE_INTEGER)
   for (const option of ['url', 'host', 'replication', 'driver'] as const) {
-    const given = (options as unknown as Record<string, unknown>)[option]
+    const given: unknown = Reflect.get(options, option)
     if (given !== undefined && given !== false) throw invalid(`"${option}" is not an option here: give it per node`)
   }
 }

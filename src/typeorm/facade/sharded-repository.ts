@@ -57,8 +57,8 @@ export class ShardedRepository<Entity extends ObjectLiteral> extends Repository<
    * condition, past the scatter policy, within its limits. So are the builders made from it.
    */
   override createQueryBuilder(alias?: string, queryRunner?: QueryRunner): ShardedSelectQueryBuilder<Entity> {
-    // Where the manager makes it, it is one of these.
-    return super.createQueryBuilder(alias, queryRunner) as ShardedSelectQueryBuilder<Entity>
+    const { target, name } = this.metadata
+    return this.manager.createQueryBuilder<Entity>(target, alias || name, queryRunner ?? this.queryRunner)
   }
 
   /**
@@ -154,8 +154,7 @@ export class ShardedRepository<Entity extends ObjectLiteral> extends Repository<
   /** The same repository over another manager, as TypeORM's `withRepository` makes it. */
   private with(narrowed: RoutingManager): this {
     const { target, manager: _manager, queryRunner, ...own } = this
-    const Class = this.constructor as new (...args: [typeof target, RoutingManager, typeof queryRunner]) => this
-    const repository = Object.assign(new Class(target, narrowed, queryRunner), own)
+    const repository: this = Object.assign(Reflect.construct(this.constructor, [target, narrowed, queryRunner]), own)
     // Its own: a getter that somebody put on TypeORM's class would give another manager, and the narrowing would be lost.
     return Object.defineProperty(repository, 'manager', { value: narrowed, configurable: true, enumerable: true })
   }

@@ -32,8 +32,7 @@ export class LoadChunk {
   constructor(
     readonly shard: Shard,
     readonly columns: readonly ColumnMetadata[],
-    private readonly maxRows: number,
-    private readonly maxBytes: number,
+    private readonly bounds: { readonly maxRows: number; readonly maxBytes: number },
   ) {
     this.buffer = Buffer.allocUnsafe(firstBytes)
   }
@@ -41,7 +40,9 @@ export class LoadChunk {
   add(line: string, number: number, row: ObjectLiteral | undefined): void {
     const needed = this.used + line.length * maxBytesPerUnit + 1
     if (needed > this.buffer.length) {
-      const wider = Buffer.allocUnsafe(Math.max(needed, Math.min(2 * this.buffer.length, this.maxBytes + firstBytes)))
+      const wider = Buffer.allocUnsafe(
+        Math.max(needed, Math.min(2 * this.buffer.length, this.bounds.maxBytes + firstBytes)),
+      )
       this.buffer.copy(wider, 0, 0, this.used)
       this.buffer = wider
     }
@@ -53,7 +54,7 @@ export class LoadChunk {
   }
 
   get isFull(): boolean {
-    return this.numbers.length >= this.maxRows || this.used >= this.maxBytes
+    return this.numbers.length >= this.bounds.maxRows || this.used >= this.bounds.maxBytes
   }
 
   /** The lines of the rows at these places of the chunk, or of all. */
@@ -63,23 +64,28 @@ export class LoadChunk {
   }
 }
 
+interface InputRow {
+  /** The place in the input, from 1. */
+  readonly number: number
+  /** Where the row itself is needed again. */
+  readonly row: ObjectLiteral | undefined
+}
+
 /** Gathers encoded rows by shard, in the order of the input, and gives each chunk as it is full. */
 export class LoadChunks {
   private readonly open = new Map<Shard, LoadChunk>()
-  private readonly maxBytes: number
+  private readonly bounds: { readonly maxRows: number; readonly maxBytes: number }
 
-  constructor(
-    shards: number,
-    private readonly maxRows: number = maxChunkRows,
-  ) {
-    this.maxBytes = Math.min(maxChunkBytes, Math.ceil(maxWaitingBytes / Math.max(1, shards)))
+  constructor(shards: number, maxRows: number = maxChunkRows) {
+    const maxBytes = Math.min(maxChunkBytes, Math.ceil(maxWaitingBytes / Math.max(1, shards)))
+    this.bounds = { maxRows, maxBytes }
   }
 
   /** @returns the chunks of the shard that are complete now: of other columns than the row's, or full */
-  add(shard: Shard, { columns, line }: EncodedRow, number: number, row?: ObjectLiteral): readonly LoadChunk[] {
+  add(shard: Shard, { columns, line }: EncodedRow, { number, row }: InputRow): readonly LoadChunk[] {
     const before = this.open.get(shard)
     const fits = before && sameColumns(before.columns, columns)
-    const chunk = fits ? before : new LoadChunk(shard, columns, this.maxRows, this.maxBytes)
+    const chunk = fits ? before : new LoadChunk(shard, columns, this.bounds)
     chunk.add(line, number, row)
     if (chunk.isFull) this.open.delete(shard)
     else if (!fits) this.open.set(shard, chunk)

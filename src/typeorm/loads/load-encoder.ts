@@ -34,6 +34,7 @@ export function rowEncoder(
   const columns = inserted.filter(({ generatedType }) => !generatedType)
   const computed = inserted.filter(({ generatedType }) => generatedType)
   const fields = columns.map((column) => ({
+    column,
     valueOf: column.isInsert ? storedValueOf(column, metadata) : () => undefined,
     textOf: fieldOf(column, entity.name),
     hasDefault: defaults.has(column.databaseName) && !values.has(column.databaseName),
@@ -43,7 +44,7 @@ export function rowEncoder(
   const embedded = metadata.allEmbeddeds.map(({ propertyPath }) => ({ propertyPath, names: propertyPath.split('.') }))
   return (row) => {
     for (const { propertyPath, names } of embedded) {
-      const value = names.reduce<unknown>((object, name) => (object as ObjectLiteral | null | undefined)?.[name], row)
+      const value = names.reduce<unknown>((object, name) => (isObject(object) ? object[name] : undefined), row)
       if (value != null && typeof value !== 'object') throw unfit(entity.name, { propertyPath }, value)
     }
     for (const column of computed) {
@@ -53,10 +54,9 @@ export function rowEncoder(
     // Joined at once: text that is put together piece by piece is kept in pieces, of which there would be millions.
     const texts: string[] = []
     const left: ColumnMetadata[] = []
-    for (let index = 0; index < fields.length; index++) {
-      const field = fields[index] as (typeof fields)[number]
+    for (const field of fields) {
       const value = field.valueOf(row)
-      if (value === undefined && field.hasDefault) left.push(columns[index] as ColumnMetadata)
+      if (value === undefined && field.hasDefault) left.push(field.column)
       else if (value === undefined) texts.push(field.absent)
       else texts.push(value === null ? copyNull : field.textOf(value))
     }
@@ -65,6 +65,8 @@ export function rowEncoder(
     return { columns: own, line: texts.join('\t') }
   }
 }
+
+const isObject = (value: unknown): value is ObjectLiteral => typeof value === 'object' && value !== null
 
 /** The text of a value that is not null. */
 function fieldOf(column: ColumnMetadata, entity: string): (value: unknown) => string {

@@ -35,6 +35,12 @@ interface Tally {
   failed?: { readonly error: unknown }
 }
 
+interface ReportedStage {
+  readonly stage: 'loading' | 'end' | 'cut'
+  /** What the shard took has been committed. */
+  readonly isDurable: boolean
+}
+
 const columnsWithDefault = `SELECT a.attname, format_type(a.atttypid, a.atttypmod) AS type FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
   WHERE a.attrelid = format('%I.%I', $1::text, $2::text)::regclass AND a.attnum > 0
   AND (a.atthasdef OR a.attidentity <> '' OR t.typdefault IS NOT NULL)`
@@ -150,7 +156,7 @@ export class RowLoad implements Worker {
       shards: Object.freeze(
         shards.flatMap((shard): LoadedShard[] => {
           const tally = this.tallies.get(shard)
-          return tally ? [loadedShard(shard, tally, stage, isDurable(shard))] : []
+          return tally ? [loadedShard(shard, tally, { stage, isDurable: isDurable(shard) })] : []
         }),
       ),
     })
@@ -234,7 +240,10 @@ export class RowLoad implements Worker {
     try {
       const placed = this.place(row)
       const keeps = this.settings.options.resume === true
-      return this.chunks.add(placed.shard, encode(placed.row), this.count, keeps ? placed.row : undefined)
+      return this.chunks.add(placed.shard, encode(placed.row), {
+        number: this.count,
+        row: keeps ? placed.row : undefined,
+      })
     } catch (error) {
       this.rejected = this.count
       throw error
@@ -342,7 +351,7 @@ export class RowLoad implements Worker {
   }
 }
 
-function loadedShard({ name }: Shard, tally: Tally, stage: 'loading' | 'end' | 'cut', isDurable: boolean): LoadedShard {
+function loadedShard({ name }: Shard, tally: Tally, { stage, isDurable }: ReportedStage): LoadedShard {
   const { given, skipped, failed, row } = tally
   const rows = isDurable ? tally.rows : 0
   const isWhole = stage === 'end' && rows + skipped === given

@@ -21,7 +21,7 @@ export async function ensureSchema(shard: Shard, pool: Pick<NodePool, 'query'>):
     `SELECT pg_catalog.obj_description(oid, 'pg_namespace') AS comment FROM pg_catalog.pg_namespace WHERE nspname = $1`,
     [shard.name],
   )
-  const found = rows[0] as { comment: string | null } | undefined
+  const [found]: { readonly comment: string | null }[] = rows
   const mark = markText(shard, found?.comment ?? null)
   if (!found) {
     await pool.query(alone(`CREATE SCHEMA IF NOT EXISTS ${quoted(shard.name)}; ${mark}`))

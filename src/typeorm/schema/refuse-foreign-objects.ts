@@ -48,9 +48,10 @@ export async function refuseForeignObjects(
 ): Promise<void> {
   const own = shards.filter(({ shard }) => shard.layout === 'schema')
   const tables = shards.flatMap((one) => one.tables)
-  const schemas = (await pool.query(schemasText, [own.map(({ shard }) => shard.name)])).rows as readonly FoundSchema[]
+  const { rows } = await pool.query(schemasText, [own.map(({ shard }) => shard.name)])
+  const schemas: readonly FoundSchema[] = rows
   const names = [tables.map(({ schema }) => schema), tables.map(({ name }) => name)]
-  const found = (await pool.query(relationsText, names)).rows as readonly FoundRelation[]
+  const found: readonly FoundRelation[] = (await pool.query(relationsText, names)).rows
   const relations = new Map(found.map((relation) => [placeOf(relation), relation]))
   const foreign: string[] = []
   for (const { shard, tables: shardTables } of shards) {
@@ -84,7 +85,7 @@ function notOurs(node: string, foreign: readonly string[]): ShardedError {
   const more = foreign.length > maxListed ? ` and ${foreign.length - maxListed} more` : ''
   return new ShardedError(
     'OBJECT_NOT_OURS',
-    `Node ${node} has under the names of shards what was not made for them: ${foreign.slice(0, maxListed).join('; ')}${more}. Nothing was changed there.`,
+    `Node ${node} has objects under the names of shards that were not made for these shards: ${foreign.slice(0, maxListed).join('; ')}${more}. Nothing was changed there.`,
     { details: { node, objects: foreign.slice(0, maxListed), count: foreign.length } },
   )
 }

@@ -51,13 +51,13 @@ export async function refuseKeyRewrite(
     columns.map(({ name }) => name),
     columns.map(({ metadata }) => metadata.databaseName),
   ]
-  const { rows } = await pool.query(columnsText, names)
+  const stored: readonly FoundColumn[] = (await pool.query(columnsText, names)).rows
   const wantedAt = new Map(columns.map((one) => [placeOf(one, one.metadata.databaseName), one]))
-  for (const found of rows as readonly FoundColumn[]) {
+  for (const found of stored) {
     const wanted = wantedAt.get(placeOf(found, found.column))
     if (!wanted || isAlike(wanted.metadata, found.type)) continue
-    const { rows: stored } = await pool.query(`SELECT FROM ${placeOf(found)} LIMIT 1`)
-    if (stored.length === 0) continue
+    const { rows } = await pool.query(`SELECT FROM ${placeOf(found)} LIMIT 1`)
+    if (rows.length === 0) continue
     const { entity, metadata } = wanted
     throw new ShardedError(
       'TOPOLOGY_MISMATCH',

@@ -42,6 +42,7 @@ export class SchemaDataSource extends DataSource {
 
   private constructor(private readonly target: SchemaTarget) {
     const { template, pool, shard } = target
+    // To TypeScript, the options of another data source may be those of any driver.
     super({
       ...template.options,
       logging: false,

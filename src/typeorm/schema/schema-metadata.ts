@@ -1,5 +1,9 @@
 import type { EntityMetadata } from 'typeorm'
+import type { CheckMetadata } from 'typeorm/metadata/CheckMetadata'
 import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata'
+import type { ExclusionMetadata } from 'typeorm/metadata/ExclusionMetadata'
+import type { IndexMetadata } from 'typeorm/metadata/IndexMetadata'
+import type { UniqueMetadata } from 'typeorm/metadata/UniqueMetadata'
 import { physicalName } from '../../planning/bind-shard-names'
 import { shardMark, withMark } from '../../planning/shard-mark'
 import type { Shard } from '../../topology/shard'
@@ -21,7 +25,7 @@ export function schemaMetadata(
   { shard, idColumnOf }: ShardTables,
 ): EntityMetadata[] {
   const views = new Map(metadatas.map((metadata) => [metadata, viewOf(metadata, {})]))
-  for (const [metadata, view] of views) viewParts(metadata, view, views, idColumnOf(metadata))
+  for (const [metadata, view] of views) viewParts(metadata, views, { view, idColumn: idColumnOf(metadata) })
   const own = [...views.values()]
   // A table in a schema of all is marked in the statement that makes it; one in the shard's own schema, by that schema.
   if (shard.layout === 'table')
@@ -35,9 +39,8 @@ export function schemaMetadata(
 /** Gives a view of an entity its own columns, indexes and constraints: to change them leaves the originals as they are. */
 function viewParts(
   metadata: EntityMetadata,
-  view: EntityMetadata,
   views: ReadonlyMap<EntityMetadata, EntityMetadata>,
-  idColumn: ColumnMetadata | undefined,
+  { view, idColumn }: { readonly view: EntityMetadata; readonly idColumn: ColumnMetadata | undefined },
 ): void {
   const viewed = (other: EntityMetadata): EntityMetadata => views.get(other) ?? other
   const columns = new Map(
@@ -47,25 +50,28 @@ function viewParts(
     ]),
   )
   const column = (one: ColumnMetadata): ColumnMetadata => columns.get(one) ?? one
-  const parts = new Map<object, object>()
-  /** One view a part: indexes stand in `indices` and in `ownIndices`. */
-  const part = <Part extends object & { columns?: ColumnMetadata[] }>(one: Part): Part => {
-    const known = parts.get(one)
-    // The map gives for a part a view of that part.
-    if (known) return known as Part
-    const made = viewOf(one, { entityMetadata: view, ...(one.columns && { columns: one.columns.map(column) }) })
-    parts.set(one, made)
-    return made
+  /** Gives one view a part: indexes stand in `indices` and in `ownIndices`. */
+  const partsOf = <Part extends object & { columns?: ColumnMetadata[] }>() => {
+    const views = new Map<Part, Part>()
+    return (one: Part): Part => {
+      const known = views.get(one)
+      if (known) return known
+      const made = viewOf(one, { entityMetadata: view, ...(one.columns && { columns: one.columns.map(column) }) })
+      views.set(one, made)
+      return made
+    }
   }
+  const index = partsOf<IndexMetadata>()
+  const unique = partsOf<UniqueMetadata>()
   Object.assign(view, {
     columns: [...columns.values()],
     primaryColumns: metadata.primaryColumns.map(column),
-    indices: metadata.indices.map(part),
-    ownIndices: metadata.ownIndices.map(part),
-    uniques: metadata.uniques.map(part),
-    ownUniques: metadata.ownUniques.map(part),
-    checks: metadata.checks.map(part),
-    exclusions: metadata.exclusions.map(part),
+    indices: metadata.indices.map(index),
+    ownIndices: metadata.ownIndices.map(index),
+    uniques: metadata.uniques.map(unique),
+    ownUniques: metadata.ownUniques.map(unique),
+    checks: metadata.checks.map(partsOf<CheckMetadata>()),
+    exclusions: metadata.exclusions.map(partsOf<ExclusionMetadata>()),
     foreignKeys: metadata.foreignKeys.map((foreignKey) =>
       viewOf(foreignKey, {
         entityMetadata: view,

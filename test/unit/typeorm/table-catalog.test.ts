@@ -30,13 +30,12 @@ class Described extends DataSource {
 describe('the tables that SQL names', () => {
   it('have the columns of their own schema, unsharded ones of one name as well', async () => {
     const metadatas = await new Described({ type: 'postgres', entities: [Visits, Ref, Log] }).metadatasOf()
-    const catalog = buildTableCatalog(
-      metadatas,
-      { searched: 'public', sharded: 'public' },
-      () => undefined,
-      () => undefined,
-      () => undefined,
-    )
+    const catalog = buildTableCatalog(metadatas, {
+      schemas: { searched: 'public', sharded: 'public' },
+      groupOf: () => undefined,
+      bindingOf: () => undefined,
+      layoutOf: () => undefined,
+    })
     expect(catalog.homeColumns(undefined, 'ref')).toEqual(['id', 'label'])
     expect(catalog.homeColumns('public', 'ref')).toEqual(['id', 'label'])
     expect(catalog.homeColumns('analytics', 'ref')).toEqual(['id', 'visits'])
