@@ -2,7 +2,6 @@ import {
   CannotConnectAlreadyConnectedError,
   CannotExecuteNotConnectedError,
   DataSource,
-  type EntityMetadata,
   type EntityTarget,
   type ObjectLiteral,
   type QueryRunner,
@@ -92,6 +91,7 @@ export class ShardedDataSource extends DataSource {
   constructor(options: ShardedDataSourceOptions) {
     checkOptions(options)
     const late: { home: () => NodePool } = { home: () => notConnected() }
+    // Without a driver's options of its own, which TypeORM's type wants: nodes have them.
     // TypeORM would set parseInt8 on the module it is given, for every pool of the process: the node pools do it here.
     super({ ...options, parseInt8: undefined, driver: pgFacade(() => late.home()), nativeDriver: false } as never)
     late.home = () => this.pool(homeOf(options, this.openCatalog))
@@ -186,7 +186,7 @@ export class ShardedDataSource extends DataSource {
   async recoverTransactions(): Promise<RecoveryReport> {
     const { mode, twoPhase } = this.runtime.transactions
     if (twoPhase) return twoPhase.recover()
-    throw new ShardedError('TWO_PHASE_UNAVAILABLE', `Transactions are ${mode} here, over ${this.pools.size} node(s).`, {
+    throw new ShardedError('TWO_PHASE_UNAVAILABLE', `Transactions here are ${mode}, and leave nothing prepared.`, {
       details: { mode, nodes: this.pools.size },
     })
   }
@@ -397,8 +397,7 @@ export class ShardedDataSource extends DataSource {
     })
     this.built = built
     const { ids, runtime, statements } = built
-    const isView = ({ tableType, target }: EntityMetadata) => tableType === 'view' && !runtime.bindingOf(target)
-    await refuseViews(this, this.entityMetadatas.filter(isView), { statements, refusals })
+    await refuseViews(this, { runtime, statements, refusals })
     refusals.throwAny()
     const groupOf = groupsOf(model)
     const sharded = this.entityMetadatas.filter((metadata) => groupOf(metadata) !== undefined)
@@ -437,7 +436,11 @@ export class ShardedDataSource extends DataSource {
 
   private refuseMigrations(): void {
     if (!this.runtime.hasShardedEntities) return
-    throw new ShardedError('MIGRATIONS_UNSUPPORTED', 'The data source has sharded entities.', {})
+    throw new ShardedError(
+      'MIGRATIONS_UNSUPPORTED',
+      'Migrations of TypeORM change one database, and the data source has sharded entities.',
+      {},
+    )
   }
 }
 

@@ -5,7 +5,7 @@ import { isNeutralSetting } from '../../values/exact-setting'
 /** @throws ShardedError SESSION_NOT_HELD where shards cannot be read in the transaction with what its session was told */
 export function checkInside({ settings }: SessionScript): void {
   const inexact = settings.find(({ isExact, localText }) => !isExact || localText === undefined)
-  if (inexact) throw notHeld(inexact, 'shards cannot be read exactly with it')
+  if (inexact) throw notHeld(inexact, 'shards cannot be read exactly with this setting')
 }
 
 /** @throws ShardedError SESSION_NOT_HELD where connections of the pools would lack what the session was told */
@@ -14,13 +14,13 @@ export function checkOutside({ ofSession }: SessionScript): void {
   if (missed)
     throw notHeld(
       missed,
-      'it is in the session of the home node, and outside of a transaction shards are read in others. Begin a transaction, in which all nodes are told it, or RESET it before',
+      'only the session of the home node has this setting, and outside of a transaction shards are read in other sessions. Begin a transaction, which gives the setting to all nodes, or RESET it first',
     )
 }
 
 function notHeld({ names }: HeldSetting, why: string): ShardedError {
   const name = names.join(', ')
-  return new ShardedError('SESSION_NOT_HELD', `The session has been told ${name}: ${why}.`, {
+  return new ShardedError('SESSION_NOT_HELD', `The session has set ${name}: ${why}.`, {
     details: { settings: names },
     labels: ['no-writes'],
   })
