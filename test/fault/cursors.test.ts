@@ -1,7 +1,7 @@
 import { getEventListeners } from 'node:events'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { CursorGroup } from '../../src/execution/cursor-group'
-import { OperationLimits } from '../../src/execution/operation-limits'
+import { startOperation } from '../../src/execution/operation'
 import type { NodeStatement } from '../../src/planning/scatter-statement'
 import type { ShardedQueryRunner } from '../../src/typeorm/operations/sharded-query-runner'
 import { ShardAccess } from '../../src/typeorm/runners/shard-access'
@@ -23,7 +23,7 @@ describe('cursors over nodes', () => {
   let open: OpenNodes
   const pools = () => (['left', 'right'] as const).map((side) => open.dataSource.runtime.pool(side))
   const access = (transaction?: ShardedQueryRunner) =>
-    new ShardAccess(open.dataSource.runtime, transaction, new OperationLimits())
+    new ShardAccess(open.dataSource.runtime, startOperation({ transaction }))
   const isSleeping = async (side: Side) => (await open.sessions(side)).some(({ waits }) => waits === 'Timeout')
 
   /** Reads the sources in turn, a batch each, and closes the group. */

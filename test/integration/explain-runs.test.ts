@@ -64,8 +64,7 @@ async function sent<T>(work: () => Promise<T>): Promise<{ readonly result: T; re
   }
 }
 
-const execute = (plan: ReadPlan) =>
-  executeRead(plan, readHost(new ShardAccess(Reflect.get(sharded, 'runtime'), undefined)))
+const execute = (plan: ReadPlan) => executeRead(plan, readHost(new ShardAccess(Reflect.get(sharded, 'runtime'))))
 
 type Find = FindManyOptions<Row>
 

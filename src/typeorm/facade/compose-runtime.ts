@@ -1,5 +1,6 @@
 import type { DataSource, EntityMetadata } from 'typeorm'
 import type { NodePool } from '../../endpoints/node-pool'
+import { startOperation } from '../../execution/operation'
 import type { LookupModel } from '../../model/lookup'
 import type { ShardedEntity } from '../../model/sharded-entity'
 import type { ShardMap } from '../../topology/shard-map'
@@ -152,7 +153,8 @@ const guardOf = (runtime: ShardRuntime): KeyGuard =>
     bindingOf: (target) => runtime.bindingOf(target),
     isLoaded: (entity) => runtime.entityShards.of(entity) !== undefined,
     locate: async (binding, entity, transaction) => {
-      const located = await locateRow(new ShardAccess(runtime, transaction), binding, entity)
+      const access = new ShardAccess(runtime, startOperation({ kind: 'entity', defaults: runtime.limits, transaction }))
+      const located = await locateRow(access, binding, entity)
       return located?.shard
     },
   })

@@ -12,7 +12,7 @@ import type { IsolationLevel } from 'typeorm/driver/types/IsolationLevel'
 import type { QueryDeepPartialEntity } from 'typeorm/query-builder/QueryPartialEntity'
 import { InstanceChecker } from 'typeorm/util/InstanceChecker'
 import { ShardedError } from '../../errors/sharded-error'
-import { type DefaultLimits, OperationLimits } from '../../execution/operation-limits'
+import { type Operation, startOperation } from '../../execution/operation'
 import type { ScatterLimits } from '../../execution/scatter-limits'
 import type { CursorSigner } from '../../merging/cursor'
 import { checkLimits } from '../../model/limits'
@@ -167,8 +167,8 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
 
   private narrowedQuery(query: string, parameters: Raw): NarrowedQuery {
     const { dataSource, queryRunner, limits } = this
-    const operationLimits = this.operationLimits()
-    return { dataSource, queryRunner, limits, operationLimits, query, parameters }
+    const operation = this.startOperation('statement')
+    return { dataSource, queryRunner, limits, operation, query, parameters }
   }
 
   override createQueryBuilder<Entity extends ObjectLiteral>(
@@ -246,7 +246,7 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
     const entities = context
       ? reads.stream(context, options, (access) => shardedSource(this, access))
       : reads.streamAtHome(this.dataSource.getMetadata(target), options, homeSource(this))
-    return readableOf(entities, context?.access.limits)
+    return readableOf(entities, context?.access.operation)
   }
 
   /** See `ShardedRepository.move`. */
@@ -346,7 +346,7 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
     this.shared ??= this.makeShared()
     const { openRunner, whole } = this.shared
     return {
-      access: this.access(binding.entity.scatter),
+      access: this.access(binding),
       binding,
       hint: this.hint,
       openRunner,
@@ -370,16 +370,19 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
     return { whole, openRunner: () => openRunner(this.dataSource) }
   }
 
-  private access(defaults: DefaultLimits = this.runtime.limits): ShardAccess {
+  private access(binding: EntityBinding): ShardAccess {
     const { queryRunner: runner } = this
-    const limits = this.operationLimits(defaults)
-    return runner instanceof ShardedQueryRunner
-      ? runner.access(limits)
-      : new ShardAccess(this.runtime, undefined, limits)
+    if (runner instanceof ShardedQueryRunner) return runner.access(this.startOperation('entity', binding))
+    return new ShardAccess(this.runtime, this.startOperation('entity', binding))
   }
 
-  private operationLimits(defaults: DefaultLimits = this.runtime.limits): OperationLimits {
-    return new OperationLimits(defaults, this.limits)
+  private startOperation<Transaction, Session>(
+    kind: Operation['kind'],
+    binding?: EntityBinding,
+  ): Operation<Transaction, Session> {
+    const { limits } = this
+    const { name: entity, scatter: defaults = this.runtime.limits } = binding?.entity ?? {}
+    return startOperation({ kind, entity, defaults, limits })
   }
 
   private bindingOf(target: unknown): EntityBinding | undefined {

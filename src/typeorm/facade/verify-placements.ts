@@ -13,7 +13,7 @@ export async function verifyPlacements(
   const reports: PlacementReport[] = []
   for (const binding of bindings) {
     options.signal?.throwIfAborted()
-    reports.push(await verifyPlacement(new ShardAccess(runtime, undefined), binding, options))
+    reports.push(await verifyPlacement(new ShardAccess(runtime), binding, options))
   }
   return Object.freeze(reports)
 }

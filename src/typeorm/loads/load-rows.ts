@@ -1,11 +1,11 @@
 import type { Cancellation } from '../../endpoints/cancellation'
 import type { Lease } from '../../endpoints/node-pool'
 import { ShardedError } from '../../errors/sharded-error'
+import { streamCancellation } from '../../execution/operation'
 import type { Row } from '../../merging/row'
 import type { Shard } from '../../topology/shard'
 import { maintainLookups } from '../lookups/maintain-lookups'
 import { hintedShard, type OperationContext, shardOfHint } from '../operations/operation-context'
-import { ShardAccess } from '../runners/shard-access'
 import { checkLoadOptions, type LoadOptions, type LoadReport } from './load-options'
 import { RowLoad } from './row-load'
 
@@ -42,7 +42,7 @@ export async function loadRows(context: OperationContext, rows: Rows, given: Loa
       { details: { entity: name, option: 'batch' } },
     )
   }
-  const cancellation = access.limits.streamCancellation(options.signal ? { signal: options.signal } : {})
+  const cancellation = streamCancellation(access.operation, options.signal ? { signal: options.signal } : {})
   const shards = shardsOf(context)
   const nodes = [...new Set(shards.map(({ node }) => node))].sort()
   try {
@@ -57,7 +57,7 @@ export async function loadRows(context: OperationContext, rows: Rows, given: Loa
 async function loadAtOnce({ context, rows, options, cancellation, shards, nodes }: Load): Promise<LoadReport> {
   const { access } = context
   const runner = access.transaction ?? context.openRunner()
-  const enterRows = () => maintainLookups(new ShardAccess(access.runtime, runner, access.limits.ofCaller), shards)
+  const enterRows = () => maintainLookups(access.within(runner).withoutDefaults(), shards)
   const load = new RowLoad(context, {
     options,
     cancellation,

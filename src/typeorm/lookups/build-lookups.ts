@@ -65,7 +65,7 @@ async function enterAll(
     let rows = 0
     while (progress[shard.name] !== null) {
       signal?.throwIfAborted()
-      const page = await inTransaction(new ShardAccess(runtime, undefined), openRunner, (inside) =>
+      const page = await inTransaction(new ShardAccess(runtime), openRunner, (inside) =>
         enterPage(inside, binding, { shard, after: progress[shard.name] ?? undefined }),
       )
       refused.push(...page.refused)

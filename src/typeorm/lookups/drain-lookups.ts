@@ -27,7 +27,7 @@ export async function drainCaptured(
   for (const shard of shards) {
     for (let taken = pageRows; taken === pageRows; notes += taken) {
       signal?.throwIfAborted()
-      taken = await inTransaction(new ShardAccess(runtime, undefined), openRunner, (inside) =>
+      taken = await inTransaction(new ShardAccess(runtime), openRunner, (inside) =>
         drainPage(inside, shard, duplicates),
       )
     }

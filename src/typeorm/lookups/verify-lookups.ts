@@ -25,7 +25,7 @@ type OnWrong = (wrong: Wrong) => Promise<readonly LookupEntry[]>
 
 /** Compares lookups with the rows that they find, page by page in both directions, and changes nothing. */
 export async function verifyLookups({ runtime }: LookupMaintenance): Promise<readonly LookupReport[]> {
-  const access = new ShardAccess(runtime, undefined)
+  const access = new ShardAccess(runtime)
   const reports: LookupReport[] = []
   for (const binding of runtime.lookups.all) reports.push(await compare(access, binding, async () => []))
   return Object.freeze(reports)
@@ -33,7 +33,7 @@ export async function verifyLookups({ runtime }: LookupMaintenance): Promise<rea
 
 /** Compares lookups with the rows that they find, and mends what differs, each page in a transaction of its own. */
 export async function repairLookups({ runtime, openRunner }: LookupMaintenance): Promise<readonly LookupReport[]> {
-  const access = new ShardAccess(runtime, undefined)
+  const access = new ShardAccess(runtime)
   const reports: LookupReport[] = []
   for (const binding of runtime.lookups.all) {
     const mend: OnWrong = async (wrong) => {

@@ -7,7 +7,7 @@ import type { Cancellation } from '../../endpoints/cancellation'
 import type { NodeConnection } from '../../endpoints/node-connection'
 import type { NodePool } from '../../endpoints/node-pool'
 import { PooledClient } from '../../endpoints/pooled-client'
-import { OperationLimits } from '../../execution/operation-limits'
+import { type Operation, shardCancellation, startOperation } from '../../execution/operation'
 import type { ScatterLimits } from '../../execution/scatter-limits'
 import type { Shard } from '../../topology/shard'
 import { unwrap } from '../runners/shard-access'
@@ -49,7 +49,8 @@ export abstract class HomeQueryRunner extends PostgresQueryRunner implements Tra
   private readonly home: HomeConnection
   /** Of views that `narrowed` gives. */
   readonly narrowing: StatementNarrowing | undefined = undefined
-  protected readonly operationLimits: OperationLimits | undefined = undefined
+  /** Of views whose caller gave limits. */
+  protected readonly limited: Operation | undefined = undefined
 
   constructor(protected readonly source: RunnerSource) {
     super(source.driver, source.mode)
@@ -66,7 +67,7 @@ export abstract class HomeQueryRunner extends PostgresQueryRunner implements Tra
     const { limits } = narrowing
     const own: Readonly<Record<PropertyKey, unknown>> = {
       narrowing,
-      operationLimits: limits ? new OperationLimits(this.runtime.limits, limits) : this.operationLimits,
+      limited: limits ? startOperation({ kind: 'statement', defaults: this.runtime.limits, limits }) : this.limited,
       // TypeORM's driver lists who holds a connection, and asks them at its end to give it back: not a view of them.
       connect: () => this.connect(),
       release: async () => (borrowed ? undefined : this.release()),
@@ -85,7 +86,7 @@ export abstract class HomeQueryRunner extends PostgresQueryRunner implements Tra
   }
 
   protected async sendHome(query: string, parameters: Parameters | undefined): Promise<QueryResult> {
-    const cancellation = this.operationLimits?.shardCancellation()
+    const cancellation = this.limited && shardCancellation(this.limited)
     if (cancellation) return this.atHomeApart(cancellation, query, parameters)
     if (this.isInTransaction) await this.control.nodes.open(this.runtime.map.home)
     return this.home.use(() => super.query(query, parameters, true))
@@ -98,7 +99,7 @@ export abstract class HomeQueryRunner extends PostgresQueryRunner implements Tra
    */
   protected async sendHomeOnce(query: string, parameters: unknown[]): Promise<QueryResult> {
     if (this.isInTransaction || mayCallSequence(query)) return this.sendHome(query, parameters)
-    return this.atHomeApart(this.operationLimits?.shardCancellation(), query, parameters)
+    return this.atHomeApart(this.limited && shardCancellation(this.limited), query, parameters)
   }
 
   /**

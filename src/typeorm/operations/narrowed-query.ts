@@ -1,7 +1,7 @@
 import type { DataSource, ObjectLiteral, QueryRunner } from 'typeorm'
 import { mayWriteRows } from '../../endpoints/is-read'
 import { ShardedError } from '../../errors/sharded-error'
-import type { OperationLimits } from '../../execution/operation-limits'
+import type { Operation } from '../../execution/operation'
 import type { ScatterLimits } from '../../execution/scatter-limits'
 import type { Shard } from '../../topology/shard'
 import { refuseSessionOf } from '../runners/refuse-session'
@@ -16,8 +16,8 @@ export interface NarrowedQuery {
   readonly dataSource: DataSource & { readonly statements: Statements }
   readonly queryRunner: QueryRunner | undefined
   readonly limits: ScatterLimits | undefined
-  /** The same, as they count from the call. */
-  readonly operationLimits: OperationLimits
+  /** Counts those from the call. */
+  readonly operation: Operation
   readonly query: string
   readonly parameters: unknown[] | ObjectLiteral | undefined
 }
@@ -52,7 +52,7 @@ export async function narrowedQuery(
 }
 
 async function hintedQuery(
-  { dataSource, operationLimits, query, parameters }: NarrowedQuery,
+  { dataSource, operation, query, parameters }: NarrowedQuery,
   runner: ShardedQueryRunner,
   hint: Hint | undefined,
 ): Promise<unknown> {
@@ -71,7 +71,7 @@ async function hintedQuery(
   }
   if (hint.kind === 'shard') {
     await refuseSessionOf(query, isNamed ? [] : (parameters ?? []))
-    return runner.access(operationLimits).onShard(hint.shard, (manager) => manager.query(query, parameters))
+    return runner.access(operation).onShard(hint.shard, (manager) => manager.query(query, parameters))
   }
   throw new ShardedError('NOT_SHARDED', 'withShardKey needs a sharded table, and the statement names none.', {
     details: { statement: query.slice(0, 500) },

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream'
 import { QueryFailedError } from 'typeorm'
 import type { ReadStream } from 'typeorm/platform/PlatformTools'
-import type { OperationLimits } from '../../execution/operation-limits'
+import type { Operation } from '../../execution/operation'
 import type { Row } from '../../merging/row'
 import { loadParser } from '../../sql/parser'
 import { mayChangeSession, sessionText } from '../../sql/session-text'
@@ -28,10 +28,10 @@ export async function refuseSessionStream(query: string): Promise<void> {
 /** A readable of raw rows, with the listeners and the errors of a stream of TypeORM. */
 export function rawStream(
   rows: AsyncIterable<Row>,
-  limits: OperationLimits | undefined,
+  operation: Operation | undefined,
   [, , onEnd, onError]: StreamArguments,
 ): ReadStream {
-  const readable = readableOf(withDriverErrors(rows), limits)
+  const readable = readableOf(withDriverErrors(rows), operation)
   if (onError) readable.on('error', onError)
   // A reader that stops early is at its end too.
   if (onEnd) readable.once('close', onEnd)

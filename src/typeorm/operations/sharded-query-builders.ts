@@ -193,8 +193,7 @@ class ShardedRelationQueryBuilder<Entity extends ObjectLiteral> extends Narrowed
     const shard = narrowing?.shardOf(mainAlias)
     if (!shard) return super.loadMany<T>()
     const given = this.queryRunner
-    const access =
-      given instanceof ShardedQueryRunner ? given.access() : new ShardAccess(this.dataSource.runtime, undefined)
+    const access = given instanceof ShardedQueryRunner ? given.access() : new ShardAccess(this.dataSource.runtime)
     const [key] = mainAlias?.metadata.primaryColumns ?? []
     const isEntity = of !== null && typeof of === 'object'
     const entity: ObjectLiteral = isEntity ? of : (key?.createValueMap(of) ?? {})

@@ -13,7 +13,7 @@ import type { Activity } from '../../endpoints/activity'
 import type { Cancellation } from '../../endpoints/cancellation'
 import type { NodeConnection } from '../../endpoints/node-connection'
 import { ShardedError } from '../../errors/sharded-error'
-import type { OperationLimits } from '../../execution/operation-limits'
+import { joining, type Operation, startOperation } from '../../execution/operation'
 import type { Explanation } from '../../planning/explanation'
 import { loadParser } from '../../sql/parser'
 import { mayChangeSession, sessionText } from '../../sql/session-text'
@@ -141,7 +141,7 @@ export class ShardedQueryRunner extends HomeQueryRunner implements ShardTransact
     const statements = this.source.statements()
     await refuseSessionStream(query)
     if (!statements?.mentions(query)) {
-      if (this.operationLimits)
+      if (this.limited)
         throw new ShardedError('LIMITS_UNSUPPORTED', 'withLimits does not apply to a stream of unsharded tables.', {})
       if (this.isInTransaction) await this.control.nodes.open(this.runtime.map.home)
       return super.stream(...given)
@@ -149,7 +149,7 @@ export class ShardedQueryRunner extends HomeQueryRunner implements ShardTransact
     if (this.isReleased) throw new QueryRunnerAlreadyReleasedError()
     const context = this.statementContext()
     const engine = await statements.engine()
-    return rawStream(engine.stream(query, parameters ?? [], context), this.operationLimits, given)
+    return rawStream(engine.stream(query, parameters ?? [], context), this.limited, given)
   }
 
   override async hasTable(tableOrName: Table | string): Promise<boolean> {
@@ -199,18 +199,20 @@ export class ShardedQueryRunner extends HomeQueryRunner implements ShardTransact
   }
 
   /** How one operation of this runner reaches shards. @throws QueryRunnerAlreadyReleasedError; ShardedError SESSION_NOT_HELD */
-  access(limits?: OperationLimits): ShardAccess {
+  access(operation?: Operation): ShardAccess {
     this.refuseReleased()
-    return this.accessWithin(limits)
+    return this.accessOf(operation)
   }
 
-  private accessWithin(limits: OperationLimits | undefined): ShardAccess {
-    return new ShardAccess(this.runtime, this.transaction, limits, this)
+  private accessOf(
+    operation: Operation = startOperation({ kind: 'statement', defaults: this.runtime.limits }),
+  ): ShardAccess {
+    return new ShardAccess(this.runtime, joining(operation, { transaction: this.transaction, session: this }))
   }
 
   private statementContext(): StatementContext {
     return {
-      access: this.accessWithin(this.operationLimits),
+      access: this.accessOf(this.limited),
       home: (text, values) => this.sendHomeOnce(text, [...values]),
       openRunner: () => openRunner(this.dataSource),
       isExplicit: this.narrowing?.isExplicit ?? false,

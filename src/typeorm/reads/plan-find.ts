@@ -2,6 +2,7 @@ import { LRUCache } from 'lru-cache'
 import type { ObjectLiteral } from 'typeorm'
 import { CachesOf } from '../../collections/caches-of'
 import { copyWith } from '../../collections/copy-with'
+import { rowBudgetOf } from '../../execution/operation'
 import { explainEntities } from '../../planning/explain-plan'
 import { mapParameters } from '../../planning/map-parameters'
 import { planPage } from '../../planning/plan-page'
@@ -57,7 +58,11 @@ export function planFind(scope: ReadScope, options: FindOptions): PlannedFind {
 function planAnew(scope: ReadScope, options: FindOptions): PlannedFind {
   const { access, binding, shards } = scope
   // A cached plan outlives the operation: it must not hold the transaction of one.
-  const query = findQuery({ access: { runtime: access.runtime }, binding, shards }, options, access.limits.rowBudget)
+  const query = findQuery(
+    { access: { runtime: access.runtime }, binding, shards },
+    options,
+    rowBudgetOf(access.operation),
+  )
   const plan = planPage(query)
   return { plan, builder: query.arms.hydrator, isPaged: query.arms.isPaged }
 }
@@ -65,7 +70,7 @@ function planAnew(scope: ReadScope, options: FindOptions): PlannedFind {
 function planOfShape(scope: ReadScope, shape: FindShape): CachedPlan {
   const plans = cachedPlans.of(scope.binding)
   // The budget decides whether a deep page is refused.
-  const key = `${placesOf(scope)} ${scope.access.limits.rowBudget} ${shape.key}`
+  const key = `${placesOf(scope)} ${rowBudgetOf(scope.access.operation)} ${shape.key}`
   const facts = factsOf(scope)
   const known = plans.get(key)
   if (known?.types === typesVersion() && known.facts.every((one, index) => one === facts[index])) return known

@@ -1,4 +1,4 @@
-import { ShardAccess } from './shard-access'
+import type { ShardAccess } from './shard-access'
 import type { ShardTransaction } from './shard-transaction'
 
 /**
@@ -19,7 +19,7 @@ export async function inTransaction<T>(
     runner = openRunner()
     await runner.startTransaction()
     try {
-      const result = await work(new ShardAccess(access.runtime, runner, access.limits), runner)
+      const result = await work(access.within(runner), runner)
       await runner.commitTransaction()
       return result
     } catch (error) {

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import type { Cancellation } from '../../endpoints/cancellation'
-import type { OperationLimits } from '../../execution/operation-limits'
+import { isLimited, type Operation, shardCancellation } from '../../execution/operation'
 
 /** Streams that nobody has any more, and nobody has closed: their connections go back when they are collected. */
 const dropped = new FinalizationRegistry<AsyncGenerator<unknown>>((rows) => {
@@ -10,16 +10,16 @@ const dropped = new FinalizationRegistry<AsyncGenerator<unknown>>((rows) => {
 /**
  * A readable of rows, closed by leaving its loop, by an error, by `destroy()`, and by dropping it.
  *
- * @param limits of its reading, which begins when the first row is asked for. When those of the caller are reached, the
+ * @param operation of its reading, which begins when the first row is asked for. When the limits of the caller are reached, the
  *   readable fails, also where all rows are in hand: what a reader gets afterwards would seem to be all in time
  */
-export function readableOf(rows: AsyncGenerator<unknown>, limits: OperationLimits | undefined): Readable {
+export function readableOf(rows: AsyncGenerator<unknown>, operation: Operation | undefined): Readable {
   const limited = async function* () {
-    watch(readable, limits?.shardCancellation())
+    watch(readable, operation && shardCancellation(operation))
     yield* rows
   }
   // A generator around another one costs each row a turn.
-  const readable: Readable = Readable.from(limits?.isGiven ? limited() : rows)
+  const readable: Readable = Readable.from(operation && isLimited(operation) ? limited() : rows)
   dropped.register(readable, rows)
   return readable
 }

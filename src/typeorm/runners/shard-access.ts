@@ -9,11 +9,21 @@ import { OperationEnded } from '../../endpoints/operation-ended'
 import { type Permits, takePermits } from '../../endpoints/permits'
 import { ShardedError } from '../../errors/sharded-error'
 import { CursorGroup, defaultStreamIdleMs } from '../../execution/cursor-group'
-import { OperationLimits } from '../../execution/operation-limits'
+import {
+  joining,
+  type Operation,
+  scatterCancellation,
+  shardCancellation,
+  startOperation,
+  streamCancellation,
+  withoutDefaults,
+} from '../../execution/operation'
 import type { ScatterLimits } from '../../execution/scatter-limits'
 import type { Row } from '../../merging/row'
 import type { NodeStatement } from '../../planning/scatter-statement'
+import { mayChangeSession } from '../../sql/session-text'
 import type { Shard } from '../../topology/shard'
+import { loggedQuery, showsRunner } from './logged-query'
 import { ParticipantQueryRunner } from './participant-query-runner'
 import { ShardQueryRunner } from './shard-query-runner'
 import type { ShardRuntime } from './shard-runtime'
@@ -41,6 +51,12 @@ interface NodeHold {
   release(broken?: boolean): void
 }
 
+/** Keeps a connection of a node outside of a transaction. */
+type Session = Pick<ShardTransaction, 'heldConnection'>
+
+/** An operation on shards. */
+export type ShardOperation = Operation<ShardTransaction, Session>
+
 /**
  * How one operation reaches shards: on connections of the pools, or on those of the transaction that it is part of, within
  * its limits.
@@ -48,14 +64,29 @@ interface NodeHold {
 export class ShardAccess {
   constructor(
     readonly runtime: ShardRuntime,
-    readonly transaction: ShardTransaction | undefined,
-    readonly limits: OperationLimits = new OperationLimits(runtime.limits),
-    private readonly holder?: Pick<ShardTransaction, 'heldConnection'>,
+    readonly operation: ShardOperation = startOperation({ defaults: runtime.limits }),
   ) {}
+
+  get transaction(): ShardTransaction | undefined {
+    return this.operation.transaction
+  }
+
+  /** The same operation within a transaction. */
+  within(transaction: ShardTransaction): ShardAccess {
+    return new ShardAccess(
+      this.runtime,
+      joining<ShardTransaction, Session>(this.operation, { transaction, session: undefined }),
+    )
+  }
+
+  /** The same without the defaults, for work that is as long as what the caller gives it. */
+  withoutDefaults(): ShardAccess {
+    return new ShardAccess(this.runtime, withoutDefaults(this.operation))
+  }
 
   /** Runs TypeORM's own operation on one shard. @throws DEADLINE_EXCEEDED, ROW_BUDGET_EXCEEDED, the reason of an abort */
   async onShard<T>(shard: Shard, work: (manager: EntityManager) => Promise<T>, permits?: Permits): Promise<T> {
-    const cancellation = this.limits.shardCancellation()
+    const cancellation = shardCancellation(this.operation)
     try {
       cancellation?.throwIfCancelled()
       if (cancellation && this.transaction) return await this.apart(this.transaction, shard, work, cancellation)
@@ -63,7 +94,7 @@ export class ShardAccess {
       const runner = this.runtime.handle(shard).dataSource.operationRunner({
         cancellation,
         permits,
-        held: this.holder && (() => this.held(shard.node, cancellation)),
+        held: this.operation.session && (() => this.held(shard.node, cancellation)),
       })
       try {
         return await work(runner.manager)
@@ -92,7 +123,7 @@ export class ShardAccess {
     limits?: ScatterLimits,
     isEnough: (rows: readonly Row[]) => boolean = () => false,
   ): Promise<readonly (readonly Row[])[]> {
-    const cancellation = this.limits.scatterCancellation(limits)
+    const cancellation = scatterCancellation(this.operation, limits)
     try {
       cancellation.throwIfCancelled()
       const byNode = new Map<string, number[]>()
@@ -137,7 +168,7 @@ export class ShardAccess {
       batchRows: limits.batchRows,
       inTransaction: this.transaction !== undefined,
       idleMs: this.runtime.limits.streamIdleMs ?? defaultStreamIdleMs,
-      cancellation: () => this.limits.streamCancellation(limits),
+      cancellation: () => streamCancellation(this.operation, limits),
       enter: (cancellation, reader) =>
         this.enterStreams([...new Set(statements.map((one) => one.node))], cancellation, reader),
       open: (node, cancellation) =>
@@ -150,7 +181,7 @@ export class ShardAccess {
   async onShardApart<T>(shard: Shard, work: (manager: EntityManager) => Promise<T>): Promise<T> {
     const { transaction } = this
     if (!transaction) return this.onShard(shard, work)
-    const cancellation = this.limits.shardCancellation()
+    const cancellation = shardCancellation(this.operation)
     try {
       return await this.apart(transaction, shard, work, cancellation)
     } catch (error) {
@@ -162,7 +193,7 @@ export class ShardAccess {
 
   /** Waits for what the operation asks on its own account, within its limits. @throws as `onShard` */
   async waitFor<T>(work: Promise<T>): Promise<T> {
-    const cancellation = this.limits.shardCancellation()
+    const cancellation = shardCancellation(this.operation)
     try {
       return await (cancellation?.race(work) ?? work)
     } catch (error) {
@@ -275,7 +306,7 @@ export class ShardAccess {
 
   /** The connection of a node that the caller's runner keeps. */
   private async held(node: string, cancellation: Cancellation | undefined): Promise<NodeConnection | undefined> {
-    const held = this.holder?.heldConnection(node)
+    const held = this.operation.session?.heldConnection(node)
     return held && (cancellation?.race(held) ?? held)
   }
 
@@ -295,21 +326,25 @@ export class ShardAccess {
     return this.runtime.pool(node).acquire(onlyOf(shards), cancellation)
   }
 
-  /** By a query runner, so that TypeORM logs it, tells its subscribers and makes its errors. */
+  /** As TypeORM's query runner sends it: logged, told to subscribers, and with TypeORM's errors. */
   private async send(
     connection: NodeConnection,
-    { shards, text, parameters }: Statement,
+    statement: Statement,
     cancellation: Cancellation | undefined,
   ): Promise<readonly Row[]> {
-    const [name = ''] = shards
-    const client = new BoundClient(connection, (bound) => bound, onlyOf(shards), cancellation)
+    const { transaction } = this
+    const [name = ''] = statement.shards
     const { dataSource, shard } = this.runtime.handle({ name })
-    if (this.transaction) {
-      const told = (await this.transaction.inTime({ node: shard.node, text, parameters })) ?? { text, parameters }
-      const runner = new ParticipantQueryRunner(dataSource, client, this.transaction, { hasOwnWords: false })
-      return runner.query(told.text, [...told.parameters])
+    const { text, parameters } = (await transaction?.inTime({ node: shard.node, ...statement })) ?? statement
+    const only = onlyOf(statement.shards)
+    if (!showsRunner(dataSource) && !mayChangeSession(text)) {
+      const sent = () => connection.query(text, parameters, only, cancellation)
+      return (await loggedQuery(dataSource, { text, parameters }, sent)).rows
     }
-    const runner = new ShardQueryRunner(dataSource, { client, hasOwnWords: false })
+    const client = new BoundClient(connection, (bound) => bound, only, cancellation)
+    const runner = transaction
+      ? new ParticipantQueryRunner(dataSource, client, transaction, { hasOwnWords: false })
+      : new ShardQueryRunner(dataSource, { client, hasOwnWords: false })
     try {
       return await runner.query(text, [...parameters])
     } finally {

@@ -1,6 +1,7 @@
 import type { DataSource, ObjectLiteral, QueryRunner } from 'typeorm'
 import type { RelationMetadata } from 'typeorm/metadata/RelationMetadata'
 import { RelationLoader } from 'typeorm/query-builder/RelationLoader'
+import { startOperation } from '../../execution/operation'
 import type { Shard } from '../../topology/shard'
 import { type EntityBinding, keyOf, shardOfKey } from '../binding/entity-binding'
 import { shardsOfObject } from '../binding/entity-ids'
@@ -39,8 +40,15 @@ export class ShardedRelationLoader extends RelationLoader {
     // TypeORM loads by SQL, which finds its shards itself.
     if (!shard) return super.load(relation, entityOrEntities, applicationOf(queryRunner), ...rest) as Promise<never[]>
     const application = applicationOf(queryRunner)
-    const holder = isShardTransaction(application) ? application : undefined
-    const access = new ShardAccess(runtime, transactionOf(application), undefined, holder)
+    const access = new ShardAccess(
+      runtime,
+      startOperation({
+        kind: 'relation',
+        defaults: runtime.limits,
+        transaction: transactionOf(application),
+        session: isShardTransaction(application) ? application : undefined,
+      }),
+    )
     const loaded: ObjectLiteral[] = await access.onShard(shard, ({ dataSource, queryRunner: runner }) =>
       dataSource.relationLoader.load(relation, entityOrEntities, runner, ...rest),
     )

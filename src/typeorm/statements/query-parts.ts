@@ -1,5 +1,6 @@
 import type { RangeVar, SelectStmt } from '@pgsql/types'
 import { ShardedError } from '../../errors/sharded-error'
+import { rowBudgetOf } from '../../execution/operation'
 import { placeholderSchema } from '../../planning/bind-shard-names'
 import { detachedSelect } from '../../planning/detached-select'
 import { outputNames, withBases } from '../../planning/output-columns'
@@ -191,7 +192,7 @@ export class QueryParts {
       )
     const { alias: _alias, ...table } = rangeVar
     const targetList = columns.map((name) => targetNode(columnNode(name), name))
-    const { rowBudget } = run.context.access.limits
+    const rowBudget = rowBudgetOf(run.context.access.operation)
     // One more tells that there are too many. What no integer of SQL can count is no bound.
     const page = rowBudget < 2 ** 31 - 1 && {
       limitCount: integerConstant(rowBudget + 1),
