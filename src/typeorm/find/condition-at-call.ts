@@ -1,6 +1,6 @@
 import type { EntityMetadata } from 'typeorm'
 import { cloneWhere } from './clone-where'
-import { isLiteral } from './literal-options'
+import { isLiteral } from './find-predicate'
 
 /**
  * A copy of a condition as it is at the call: its owner may change it before it is read here, as it may with plain TypeORM, which

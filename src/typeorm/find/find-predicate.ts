@@ -252,3 +252,9 @@ export function isPlain(value: unknown): value is ObjectLiteral {
 }
 
 export const isEmptyObject = (value: unknown): boolean => isPlain(value) && Object.keys(value).length === 0
+
+/** True for an object that has no properties but its own. */
+export const isLiteral = (value: object): boolean => {
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype === Object.prototype || prototype === null
+}

@@ -1,4 +1,5 @@
 import type { FindManyOptions, ObjectLiteral } from 'typeorm'
+import { isLiteral } from './find-predicate'
 
 type Options = FindManyOptions<ObjectLiteral>
 
@@ -30,10 +31,4 @@ export function literalOptions(options: Options): Options {
   const literal: ObjectLiteral = { ...options }
   for (const name in names) if (given[name] !== undefined) literal[name] = given[name]
   return literal
-}
-
-/** True for an object that has no properties but its own. */
-export const isLiteral = (value: object): boolean => {
-  const prototype: unknown = Object.getPrototypeOf(value)
-  return prototype === Object.prototype || prototype === null
 }

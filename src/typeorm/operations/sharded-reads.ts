@@ -4,9 +4,11 @@ import { ShardedError } from '../../errors/sharded-error'
 import { bindShardNames } from '../../planning/bind-shard-names'
 import { type Explanation, explain } from '../../planning/explanation'
 import type { AggregateFunction } from '../../planning/finish-aggregate'
+import { routePredicate } from '../../routing/route'
 import type { Shard } from '../../topology/shard'
 import { numberKind } from '../binding/sort-column'
 import { checkRelations } from '../find/check-relations'
+import { findPredicate, isLiteral } from '../find/find-predicate'
 import { optionsAtCall } from '../find/options-at-call'
 import type { Page } from '../find/page'
 import { needsParsing, needsWhole, type WholeReads } from '../find/whole-reads'
@@ -14,6 +16,7 @@ import { isRefusedPage, type WrittenPage } from '../reads/builder-page'
 import { explainPage } from '../reads/explain-page'
 import { type PageWork, pageOfOne, pageOverShards } from '../reads/find-page'
 import type { ReadScope } from '../reads/find-query'
+import { findShape } from '../reads/find-shape'
 import {
   countsAreDisjoint,
   explainFind,
@@ -21,13 +24,14 @@ import {
   scatterCount,
   scatterExists,
   scatterFind,
+  scatterFindAgain,
   scatterFindAndCount,
 } from '../reads/read-operations'
-import { rememberedFind } from '../reads/remembered-find'
+import { findAgain, rememberedFind } from '../reads/remembered-find'
 import { type StreamSource, streamEntities } from '../reads/stream-entities'
 import { readInTurn } from '../runners/read-cursors'
 import type { ShardAccess } from '../runners/shard-access'
-import { type OperationContext, routeOperation } from './operation-context'
+import { checkWidth, type OperationContext, routeOperation } from './operation-context'
 
 export type Options = FindManyOptions<ObjectLiteral>
 
@@ -42,6 +46,8 @@ interface ReadForms<T> {
   readonly needsWhole?: boolean
   /** The page that TypeORM writes into the statement of this read; the others have none, whatever the options say. */
   readonly page?: (options: Options) => WrittenPage
+  /** The result of a find of whole entities, which may be sent by the SQL of one before. */
+  readonly ofEntities?: (entities: ObjectLiteral[]) => T
   /** The entities in the result, to be remembered with their shard. */
   readonly entities?: (result: T) => readonly (ObjectLiteral | null)[]
 }
@@ -50,8 +56,8 @@ export function find(context: OperationContext, options: Options): Promise<Objec
   const { target } = context.binding.metadata
   return read(context, options, {
     name: 'find',
-    single: async (manager, routed) =>
-      (await rememberedFind(context.binding, manager, routed)) ?? manager.find(target as never, routed),
+    single: (manager, routed) => manager.find(target as never, routed),
+    ofEntities: (entities) => entities,
     scatter: scatterFind,
     page: (routed) => routed,
     whole: (reads, routed) => reads.find(target, routed),
@@ -88,12 +94,10 @@ export function findOne(context: OperationContext, given: Options): Promise<Obje
   const options: Options = copyWith(given, { take: 1 })
   return read<ObjectLiteral | null>(context, options, {
     name: 'findOne',
-    single: async (manager, routed) => {
-      const found = await rememberedFind(context.binding, manager, routed)
-      if (found) return found[0] ?? null
-      // An absent condition is TypeORM's error of findOne; findOneBy allows it, and takes the first row.
-      return manager.findOne<ObjectLiteral>(target as never, copyWith(routed, { where: routed.where ?? {} }))
-    },
+    // An absent condition is TypeORM's error of findOne; findOneBy allows it, and takes the first row.
+    single: (manager, routed) =>
+      manager.findOne<ObjectLiteral>(target as never, copyWith(routed, { where: routed.where ?? {} })),
+    ofEntities: ([first]) => first ?? null,
     scatter: async (scatter, routed) => (await scatterFind(scatter, routed))[0] ?? null,
     page: (routed) => routed,
     whole: (reads, routed) => reads.findOne(target, copyWith(routed, { where: routed.where ?? {} })),
@@ -217,6 +221,10 @@ const isWhole = ({ binding }: OperationContext, options: Options, shards: readon
 
 async function read<T>(context: OperationContext, given: Options, forms: ReadForms<T>): Promise<T> {
   const { access, binding } = context
+  if (forms.ofEntities) {
+    const found = readAgain(context, given, forms.name)
+    if (found) return forms.ofEntities(await found)
+  }
   const atCall = optionsAtCall(binding.metadata, given)
   // Conditions seldom have objects as values: a find by key waits for nothing here.
   const options = atCall instanceof Promise ? await atCall : atCall
@@ -229,12 +237,45 @@ async function read<T>(context: OperationContext, given: Options, forms: ReadFor
   if (whole && (leaves || (another && forms.needsWhole) || isWhole(context, routed, shards)))
     return whole(context.whole, routed)
   if (first && (!another || (forms.page && isRefusedPage(forms.page(options))))) {
-    const result = await access.onShard(first, (manager) => forms.single(manager, routed))
+    const found = forms.ofEntities && rememberedFind({ access, binding, shard: first }, routed)
+    const result =
+      forms.ofEntities && found
+        ? forms.ofEntities(await found)
+        : await access.onShard(first, (manager) => forms.single(manager, routed))
     if (forms.entities) remember(context, forms.entities(result), first)
     return result
   }
   return forms.scatter({ access, binding, shards }, routed)
 }
+
+/**
+ * A find of options of a known shape: what `read` decides by the options is decided, and but their values are read, at the call.
+ *
+ * @returns undefined where the shape is not known, or a value is an object, which is read a turn later
+ */
+function readAgain(context: OperationContext, given: Options, name: string): Promise<ObjectLiteral[]> | undefined {
+  const { access, binding, hint } = context
+  const { runtime } = access
+  if (hint || !isLiteral(given) || binding.metadata.dataSource.options.cache) return undefined
+  const shape = findShape(binding, given)
+  if (!shape || shape.values.some(isObject)) return undefined
+  const predicate = findPredicate(binding, given.where, (target) => runtime.bindingOf(target))
+  const route = routePredicate(binding.entity, predicate, binding.shards.length)
+  const shards = route.shards.flatMap((index) => binding.shards[index] ?? [])
+  const [shard, another] = shards
+  if (shard && !another) {
+    const found = findAgain({ access, binding, shard }, shape)
+    return found?.then((entities) => {
+      remember(context, entities, shard)
+      return entities
+    })
+  }
+  const find = runtime.lookups.anyReady() ? undefined : scatterFindAgain({ access, binding, shards }, shape)
+  if (find) checkWidth(context, { name, writes: false }, shards.length)
+  return find?.()
+}
+
+const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null
 
 function remember(
   { access, binding }: OperationContext,

@@ -1,8 +1,7 @@
 import { FindOperator, type ObjectLiteral } from 'typeorm'
 import { pushAll } from '../../collections/push-all'
 import type { EntityBinding } from '../binding/entity-binding'
-import { isPlain } from '../find/find-predicate'
-import { isLiteral } from '../find/literal-options'
+import { isLiteral, isPlain } from '../find/find-predicate'
 import type { FindOptions } from './find-scope'
 
 /** The place of a value in what was planned for a shape of find options. */

@@ -11,6 +11,7 @@ import type { NodeSortFacts } from '../../query/node-sort-facts'
 import type { EntityBinding } from '../binding/entity-binding'
 import { typesVersion } from '../binding/sort-column'
 import type { ArmQueryBuilder } from '../find/arm-query-builder'
+import { isRefusedPage } from './builder-page'
 import { findQuery, type ReadScope } from './find-query'
 import { type FindOptions, factsOf } from './find-scope'
 import { type FindShape, fillSlots, findShape } from './find-shape'
@@ -26,6 +27,8 @@ export interface PlannedFind {
 
 /** A plan of a shape, with slots for the values of the conditions. */
 interface CachedPlan extends PlannedFind {
+  /** The find options of the shape, with the slots. */
+  readonly template: FindOptions
   /** How the nodes sorted when the plan was made. */
   readonly facts: readonly NodeSortFacts[]
   /** `typesVersion` when the plan was made. */
@@ -46,10 +49,26 @@ const cachedPlans = new CachesOf<EntityBinding, CachedPlan>(
  * @throws ShardedError ORDER_UNSUPPORTED, COLLATION_DIFFERS, PAGE_TOO_DEEP
  */
 export function planFind(scope: ReadScope, options: FindOptions): PlannedFind {
-  const shape = narrowing(scope, options) ? undefined : findShape(scope.binding, options)
-  if (!shape) return planAnew(scope, options)
-  const cached = planOfShape(scope, shape)
-  const { values } = shape
+  // Of a page that PostgreSQL refuses no plan is remembered: such a find is one shard's.
+  const isCached = !isRefusedPage(options) && !narrowing(scope, options)
+  const shape = isCached ? findShape(scope.binding, options) : undefined
+  return shape ? withValues(planOfShape(scope, shape), shape) : planAnew(scope, options)
+}
+
+/**
+ * Plans a find of a shape whose plan is remembered, as often as it is asked: the values are those of the call, and nothing else of
+ * its options is read any more.
+ *
+ * @returns undefined where none is remembered, and where the rows have but the keys of what is to be loaded
+ */
+export function knownPlan(scope: ReadScope, shape: FindShape): (() => PlannedFind) | undefined {
+  const known = cachedPlans.of(scope.binding).get(keyOf(scope, shape))
+  if (!known || known.plan.load === 'by-key') return undefined
+  const own: FindShape = { ...shape, template: () => known.template }
+  return () => withValues(planOfShape(scope, own), shape)
+}
+
+function withValues(cached: CachedPlan, { values }: FindShape): PlannedFind {
   if (values.length === 0) return cached
   const source = mapParameters(cached.plan.source, (parameters) => fillSlots(parameters, values))
   return { plan: copyWith(cached.plan, { source }), builder: cached.builder, isPaged: cached.isPaged }
@@ -69,16 +88,20 @@ function planAnew(scope: ReadScope, options: FindOptions): PlannedFind {
 
 function planOfShape(scope: ReadScope, shape: FindShape): CachedPlan {
   const plans = cachedPlans.of(scope.binding)
-  // The budget decides whether a deep page is refused.
-  const key = `${placesOf(scope)} ${rowBudgetOf(scope.access.operation)} ${shape.key}`
+  const key = keyOf(scope, shape)
   const facts = factsOf(scope)
   const known = plans.get(key)
   if (known?.types === typesVersion() && known.facts.every((one, index) => one === facts[index])) return known
-  const { plan, builder, isPaged } = planAnew(scope, shape.template())
-  const made: CachedPlan = Object.freeze({ plan, builder, isPaged, facts, types: typesVersion() })
+  const template = shape.template()
+  const { plan, builder, isPaged } = planAnew(scope, template)
+  const made: CachedPlan = Object.freeze({ plan, builder, isPaged, template, facts, types: typesVersion() })
   plans.set(key, made)
   return made
 }
+
+/** The row budget decides whether a deep page is refused. */
+const keyOf = (scope: ReadScope, { key }: FindShape): string =>
+  `${placesOf(scope)} ${rowBudgetOf(scope.access.operation)} ${key}`
 
 const lettersOf = (plan: EntitiesPlan): number =>
   explainEntities(plan).statements.reduce((sum, { text }) => sum + text.length, 0)

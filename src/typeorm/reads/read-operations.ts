@@ -19,7 +19,8 @@ import type { ShardAccess } from '../runners/shard-access'
 import { statementOn } from '../runners/statement-on'
 import type { ReadScope } from './find-query'
 import { newBuilder } from './find-scope'
-import { planFind } from './plan-find'
+import type { FindShape } from './find-shape'
+import { knownPlan, type PlannedFind, planFind } from './plan-find'
 import { readHost } from './read-host'
 import { shardArmsLater } from './shard-arms'
 import { withTrueTypes } from './true-types'
@@ -40,15 +41,25 @@ export async function scatterFindAndCount(read: ReadScope, options: Options): Pr
   return [entities, known ?? (await scatterCount(read, options))]
 }
 
+/** As `scatterFind`, of a shape of options whose plan is remembered. @returns undefined where it is not */
+export function scatterFindAgain(read: ReadScope, shape: FindShape): (() => Promise<ObjectLiteral[]>) | undefined {
+  const planned = knownPlan(read, shape)
+  return planned && (() => withTrueTypes(read, () => rowsOfPage(read, planned())))
+}
+
+async function rowsOfPage({ access, binding }: ReadScope, { plan, builder }: PlannedFind): Promise<ObjectLiteral[]> {
+  return hydrate(access, binding, builder, await executeRead(plan.source, readHost(access)))
+}
+
 const findPage = (read: ReadScope, options: Options) => withTrueTypes(read, () => readPage(read, options))
 
 async function readPage(read: ReadScope, options: Options) {
   const { access, binding } = read
   const { plan, builder, isPaged } = planFind(read, options)
-  const rows = await executeRead(plan.source, readHost(access))
-  if (plan.load === 'by-key') return reload(access, binding, { builder, rows, options, isPaged })
   // Of a row in which all that is selected is null TypeORM makes no entity, and counts none.
-  return { entities: await hydrate(access, binding, builder, rows), isWhole: true }
+  if (plan.load !== 'by-key') return { entities: await rowsOfPage(read, { plan, builder, isPaged }), isWhole: true }
+  const rows = await executeRead(plan.source, readHost(access))
+  return reload(access, binding, { builder, rows, options, isPaged })
 }
 
 /** One statement a node for each shard's part, of a kind that TypeORM makes (count, exists, an aggregate). */

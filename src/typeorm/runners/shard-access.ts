@@ -7,6 +7,7 @@ import type { NodeConnection } from '../../endpoints/node-connection'
 import type { CursorHost } from '../../endpoints/node-cursors'
 import { OperationEnded } from '../../endpoints/operation-ended'
 import { type Permits, takePermits } from '../../endpoints/permits'
+import type { StatementResult } from '../../endpoints/statement-result'
 import { ShardedError } from '../../errors/sharded-error'
 import { CursorGroup, defaultStreamIdleMs } from '../../execution/cursor-group'
 import {
@@ -105,6 +106,48 @@ export class ShardAccess {
       throw unwrap(error)
     } finally {
       cancellation?.close()
+    }
+  }
+
+  /** True where a statement of a shard is sent by TypeORM's query runner: in a transaction, and where somebody sees it. */
+  needsRunner(shard: Shard): boolean {
+    return this.transaction !== undefined || showsRunner(this.runtime.handle(shard).dataSource)
+  }
+
+  /**
+   * The rows of a query of one shard, with the placeholder schema, where no query runner is needed: one connection for one statement.
+   *
+   * @throws as `onShard`; QueryFailedError
+   */
+  async rowsOf(
+    shard: Shard,
+    query: { readonly text: string; readonly parameters: readonly unknown[] },
+  ): Promise<Row[]> {
+    const cancellation = shardCancellation(this.operation)
+    try {
+      cancellation?.throwIfCancelled()
+      const { dataSource } = this.runtime.handle(shard)
+      return (await loggedQuery(dataSource, query, () => this.sendOnce(shard, query, cancellation))).rows
+    } catch (error) {
+      throw unwrap(error)
+    } finally {
+      cancellation?.close()
+    }
+  }
+
+  private async sendOnce(
+    shard: Shard,
+    { text, parameters }: Pick<Statement, 'text' | 'parameters'>,
+    cancellation: Cancellation | undefined,
+  ): Promise<StatementResult> {
+    const bound = this.runtime.handle(shard).bind(text)
+    const held = this.operation.session && (await this.held(shard.node, cancellation))
+    if (held) return held.query(bound, parameters, shard.name, cancellation)
+    const { connection, release } = await this.runtime.pool(shard.node).acquire(shard.name, cancellation)
+    try {
+      return await connection.query(bound, parameters, shard.name, cancellation)
+    } finally {
+      release()
     }
   }
 
