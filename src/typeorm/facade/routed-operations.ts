@@ -4,50 +4,29 @@ import * as reads from '../operations/sharded-reads'
 import * as writes from '../operations/sharded-writes'
 import type { Criteria } from '../writes/criteria'
 
-/** TypeORM's operations that take an entity first and are done otherwise here where the entity is sharded. */
-export type RoutedName =
-  | 'find'
-  | 'findBy'
-  | 'findAndCount'
-  | 'findAndCountBy'
-  | 'findOne'
-  | 'findOneBy'
-  | 'count'
-  | 'countBy'
-  | 'exists'
-  | 'existsBy'
-  | 'sum'
-  | 'average'
-  | 'minimum'
-  | 'maximum'
-  | 'preload'
-  | 'insert'
-  | 'upsert'
-  | 'update'
-  | 'updateAll'
-  | 'delete'
-  | 'deleteAll'
-  | 'softDelete'
-  | 'restore'
-  | 'clear'
-
-type AfterTarget<Parameters> = Parameters extends [unknown, ...infer Rest] ? Rest : never
-
 /**
- * How an operation is done on the shards of an entity.
+ * How an operation of TypeORM's manager, which takes an entity first, is done on the shards of the entity.
  *
  * @param given what the caller gave after the entity
  * @param checked criteria as TypeORM reads them, and refuses them
  * @returns undefined where TypeORM's own way is taken, whose statements are routed one by one
  */
-type RoutedOperation<Name extends RoutedName> = (
-  context: OperationContext,
-  given: AfterTarget<Parameters<EntityManager[Name]>>,
-  checked: (criteria: unknown) => Criteria,
-) => ReturnType<EntityManager[Name]> | undefined
+type RoutedOperation<Name extends keyof EntityManager> = EntityManager[Name] extends (
+  target: never,
+  ...given: infer Given
+) => infer Result
+  ? (context: OperationContext, given: Given, checked: (criteria: unknown) => Criteria) => Result | undefined
+  : never
+
+const softDeletion =
+  (name: 'softDelete' | 'restore'): RoutedOperation<'softDelete'> =>
+  (context, [criteria], checked) => {
+    const own = checked(criteria)
+    return writes.isWhole(context, own) ? undefined : writes.softDeleteBy(context, name, own)
+  }
 
 /** Every operation of TypeORM's manager that is routed by its entity, with how it is done on shards. */
-export const routedOperations: { readonly [Name in RoutedName]: RoutedOperation<Name> } = {
+export const routedOperations = {
   find: (context, [options = {}]) => reads.find(context, options),
   findBy: (context, [where]) => reads.find(context, { where }),
   findAndCount: (context, [options = {}]) => reads.findAndCount(context, options),
@@ -79,16 +58,12 @@ export const routedOperations: { readonly [Name in RoutedName]: RoutedOperation<
     return writes.isWhole(context, own) ? undefined : writes.deleteBy(context, own)
   },
   deleteAll: (context) => writes.deleteAll(context),
-  softDelete: (context, [criteria], checked) => {
-    const own = checked(criteria)
-    return writes.isWhole(context, own) ? undefined : writes.softDeleteBy(context, 'softDelete', own)
-  },
-  restore: (context, [criteria], checked) => {
-    const own = checked(criteria)
-    return writes.isWhole(context, own) ? undefined : writes.softDeleteBy(context, 'restore', own)
-  },
+  softDelete: softDeletion('softDelete'),
+  restore: softDeletion('restore'),
   clear: (context, [options]) => writes.clear(context, options),
-}
+} satisfies { readonly [Name in keyof EntityManager]?: RoutedOperation<Name> }
+
+export type RoutedName = keyof typeof routedOperations
 
 export const routedNames: readonly RoutedName[] = Object.keys(routedOperations).filter(isRouted)
 

@@ -40,16 +40,15 @@ export type Announcement = CriteriaAnnouncement | InsertAnnouncement
  */
 export async function announcedWrite<T>(
   { access, binding, openRunner }: OperationContext,
-  announcement: Announcement,
   writes: readonly ShardWrite<T>[],
-  { order, onWritten, together }: AnnouncedOptions = {},
+  { announcement, order, onWritten, together }: AnnouncedOptions & { readonly announcement: Announcement },
 ): Promise<readonly T[]> {
   const runner = access.transaction ?? openRunner()
   try {
-    await tell(runner.broadcaster, 'Before', binding.metadata, announcement)
+    await tell(runner.broadcaster, 'Before', { metadata: binding.metadata, announcement })
     const results = await writeShards(access, writes.map(toldHere), openRunner, { order, together })
     onWritten?.()
-    await tell(runner.broadcaster, 'After', binding.metadata, announcement)
+    await tell(runner.broadcaster, 'After', { metadata: binding.metadata, announcement })
     return results
   } finally {
     if (runner !== access.transaction) await runner.release()
@@ -59,8 +58,7 @@ export async function announcedWrite<T>(
 async function tell(
   broadcaster: Broadcaster,
   phase: 'Before' | 'After',
-  metadata: EntityMetadata,
-  announcement: Announcement,
+  { metadata, announcement }: { readonly metadata: EntityMetadata; readonly announcement: Announcement },
 ): Promise<void> {
   const result = new BroadcasterResult()
   if (announcement.event === 'Insert')

@@ -14,7 +14,6 @@ import { unwrap } from '../runners/shard-access'
 import type { ShardRuntime } from '../runners/shard-runtime'
 import type { ShardTransaction } from '../runners/shard-transaction'
 import type { Statements } from '../statements/statements'
-import { asWritten, HomeConnection } from './home-connection'
 import { TransactionControl, type TransactionHost } from './transaction-control'
 
 /** How the statements of one operation differ from those that a runner sends otherwise. */
@@ -46,7 +45,10 @@ export abstract class HomeQueryRunner extends PostgresQueryRunner implements Tra
   /** The runner itself, also where a view of it is asked: what outlives one operation belongs to it. */
   abstract readonly runner: ShardTransaction
   protected readonly control: TransactionControl
-  private readonly home: HomeConnection
+  /** The connection is kept in a turn, or waits for one. */
+  private hasTurn = false
+  /** Queries outside of a transaction that run on the connection. */
+  private shortUses = 0
   /** Of views that `narrowed` gives. */
   readonly narrowing: StatementNarrowing | undefined = undefined
   /** Of views whose caller gave limits. */
@@ -55,7 +57,6 @@ export abstract class HomeQueryRunner extends PostgresQueryRunner implements Tra
   constructor(protected readonly source: RunnerSource) {
     super(source.driver, source.mode)
     this.control = new TransactionControl(this)
-    this.home = new HomeConnection(this)
   }
 
   /**
@@ -89,7 +90,12 @@ export abstract class HomeQueryRunner extends PostgresQueryRunner implements Tra
     const cancellation = this.limited && shardCancellation(this.limited)
     if (cancellation) return this.atHomeApart(cancellation, query, parameters)
     if (this.isInTransaction) await this.control.nodes.open(this.runtime.map.home)
-    return this.home.use(() => super.query(query, parameters, true))
+    this.shortUses += 1
+    try {
+      return await super.query(query, parameters, true)
+    } finally {
+      this.shortUses -= 1
+    }
   }
 
   /**
@@ -137,21 +143,56 @@ export abstract class HomeQueryRunner extends PostgresQueryRunner implements Tra
 
   async heldConnection(node: string): Promise<NodeConnection | undefined> {
     if (node !== this.runtime.map.home || this.isReleased || this.isInTransaction) return undefined
-    const isHeld = this.databaseConnection || this.databaseConnectionPromise || this.home.hasTurn || this.adoptedHome
+    const isHeld = this.databaseConnection || this.databaseConnectionPromise || this.hasTurn || this.adoptedHome
     // The caller that asked for the connection is told why it did not come.
     const client = isHeld ? await this.connect().catch(() => undefined) : undefined
     return client?.connection
   }
 
+  /**
+   * The home node's connection, kept until `release`: in the turn of a transaction, since it is kept as long. Queries outside of
+   * a transaction take it without a turn, for they always come to an end.
+   */
   override connect(): Promise<BoundClient> {
-    return this.home.connect()
+    // Where a shard's runner holds a connection of the home node for this one, it needs none of its own.
+    const { adoptedHome } = this
+    if (adoptedHome) return Promise.resolve(new BoundClient(adoptedHome, asWritten, undefined))
+    const needsNoTurn = this.hasTurn || this.databaseConnection || (this.shortUses > 0 && !this.isInTransaction)
+    return needsNoTurn ? this.connectHome() : this.connectInTurn()
   }
 
-  connectForTransaction(): Promise<BoundClient> {
-    return this.home.connectForTransaction()
+  /**
+   * Takes the connection for a transaction: one that was taken for a query gets a turn now. Where no turn is free it goes on
+   * without: those that have the turns may be waiting for this connection.
+   */
+  async connectForTransaction(): Promise<BoundClient> {
+    const client = await this.connect()
+    const giveBack = this.hasTurn ? undefined : this.homePool.transactions.tryTake(this.runner)
+    if (giveBack) {
+      this.hasTurn = true
+      client.connection.onRetire(giveBack)
+    }
+    return client
   }
 
-  openConnection(): Promise<BoundClient> {
+  private async connectInTurn(): Promise<BoundClient> {
+    this.hasTurn = true
+    try {
+      const giveBack = await this.homePool.transactions.take(this.runner)
+      const client = await this.connectHome().catch((error: unknown) => {
+        giveBack()
+        throw error
+      })
+      client.connection.onRetire(giveBack)
+      return client
+    } catch (error) {
+      this.hasTurn = false
+      throw error
+    }
+  }
+
+  /** @throws CannotExecuteNotConnectedError if the data source was destroyed while this waited for its turn */
+  private connectHome(): Promise<BoundClient> {
     return this.driver.master ? super.connect() : Promise.reject(new CannotExecuteNotConnectedError())
   }
 
@@ -161,16 +202,12 @@ export abstract class HomeQueryRunner extends PostgresQueryRunner implements Tra
     if (typeof release === 'function') Reflect.apply(release, this, [new Error('The transaction did not end.')])
   }
 
-  get isConnected(): boolean {
-    return Boolean(this.databaseConnection)
-  }
-
   get ownConnection(): NodeConnection | undefined {
     const client: BoundClient | undefined = this.databaseConnection
     return client?.connection
   }
 
-  get adoptedHome(): NodeConnection | undefined {
+  private get adoptedHome(): NodeConnection | undefined {
     const { nodes } = this.control
     return nodes.hasAdopted ? nodes.adoptedOn(this.runtime.map.home) : undefined
   }
@@ -184,6 +221,8 @@ export abstract class HomeQueryRunner extends PostgresQueryRunner implements Tra
     return this.control.isActive
   }
 }
+
+const asWritten = (text: string): string => text
 
 /** Defaults of columns call sequences in an INSERT. */
 const mayCallSequence = (text: string): boolean => /\b(?:insert|merge|nextval|currval|lastval|setval)\b/i.test(text)

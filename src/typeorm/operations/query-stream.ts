@@ -4,7 +4,7 @@ import type { ReadStream } from 'typeorm/platform/PlatformTools'
 import type { Operation } from '../../execution/operation'
 import type { Row } from '../../merging/row'
 import { loadParser } from '../../sql/parser'
-import { mayChangeSession, sessionText } from '../../sql/session-text'
+import { sessionText } from '../../sql/session-text'
 import { readableOf } from '../runners/readable-of'
 import { refuseSession } from '../runners/refuse-session'
 
@@ -18,7 +18,6 @@ export type StreamArguments = [
 
 /** @throws ShardedError SESSION_STATEMENT_UNSUPPORTED for a text that is about the session: a stream has none to change */
 export async function refuseSessionStream(query: string): Promise<void> {
-  if (!mayChangeSession(query)) return
   await loadParser()
   const what = sessionText(query)?.find(({ session }) => session)
   if (!what) return

@@ -3,11 +3,12 @@ import { ShardedError } from '../../errors/sharded-error'
 import type { TableCatalog } from '../../routing/table-catalog'
 import type { TextPart } from '../../sql/session-text'
 import { isControl, shardedTables } from '../runners/refuse-session'
-import { type SessionHost, settingOf } from './session-control'
+import type { RunnerSession } from './runner-session'
+import { settingOf } from './session-control'
 
 interface SessionText {
-  readonly runner: Pick<SessionHost, 'atHome'> & { query(text: string): Promise<unknown> }
-  readonly session: Pick<SessionHost, 'isInTransaction' | 'noteKept' | 'script'>
+  readonly runner: RunnerSession['runner'] & { query(text: string): Promise<unknown> }
+  readonly session: RunnerSession
   readonly parts: readonly TextPart[]
   readonly parameters: readonly unknown[]
   readonly catalog: TableCatalog | undefined
@@ -26,7 +27,7 @@ export async function runSessionText(
 ): Promise<QueryResult> {
   // With parameters it is an error of PostgreSQL's.
   if (parameters.length > 0) return runner.atHome(text, parameters)
-  if (isEnclosed(parts, session.isInTransaction)) {
+  if (isEnclosed(parts, session.transaction.isActive)) {
     for (const part of parts) await runner.query(part.text)
     return new QueryResult()
   }
@@ -34,7 +35,7 @@ export async function runSessionText(
   if (!isOfHome)
     throw new ShardedError(
       'STATEMENT_UNSUPPORTED',
-      'Several statements stand in one text, and not all of them between its BEGIN and COMMIT.',
+      'The text has several statements, and not all of them stand between its BEGIN and COMMIT.',
       { details: { statement: text.slice(0, 500) } },
     )
   const result = await runner.atHome(text)
@@ -43,8 +44,8 @@ export async function runSessionText(
 }
 
 /** What the home node's session has of a statement that it was sent. */
-function note(host: SessionText['session'], { text, session }: TextPart): void {
-  if (session?.kind === 'setting' && !session.isLocal) host.script.keep(settingOf(text, session))
+function note(host: RunnerSession, { text, session }: TextPart): void {
+  if (session?.kind === 'setting' && !session.isLocal) host.transaction.script.keep(settingOf(text, session))
   else if (session?.kind === 'kept') host.noteKept(session)
   else if (session?.kind === 'config')
     host.noteKept({ kind: 'kept', what: 'set_config()', leaks: true, isPreparable: true, sets: true })

@@ -5,10 +5,17 @@ import type { NodePool } from '../../endpoints/node-pool'
 import { isServerRefusal } from '../../endpoints/server-refusal'
 import type { KeptStatement } from '../../sql/session-statement'
 import type { NodeTransaction } from '../../transactions/node-transaction'
-import type { HeldSetting, SessionScript } from '../../transactions/session-script'
+import type { HeldSetting } from '../../transactions/session-script'
 import type { ShardRuntime } from '../runners/shard-runtime'
-import type { SessionHost, Telling } from './session-control'
 import type { TransactionControl } from './transaction-control'
+
+export interface Telling {
+  /** What the home node is sent, where it is told now. */
+  readonly text: string
+  readonly parameters?: readonly unknown[]
+  /** Where no node is open yet, the first that opens is told: nothing is left for a server to find wrong. */
+  readonly mayWait: boolean
+}
 
 /** The query runner whose session it is. */
 interface SessionRunner {
@@ -17,72 +24,40 @@ interface SessionRunner {
   readonly dataSource: DataSource
   /** The connection to the home node that the runner keeps; undefined while it keeps none. */
   readonly ownConnection: NodeConnection | undefined
+  /** Begins a transaction. @throws QueryRunnerAlreadyReleasedError */
   start(isolation: string | undefined): Promise<void>
+  /** Sends a text as it is to the home node. */
   atHome(text: string, parameters?: readonly unknown[]): Promise<QueryResult>
 }
 
 /** The session of a query runner, as statements about it see it: that of the home node, told to every node of a transaction. */
-export class RunnerSession implements SessionHost {
+export class RunnerSession {
   /** The home node's session has what no next holder must have. */
   private isChanged = false
 
   constructor(
-    private readonly runner: SessionRunner,
-    private readonly transaction: TransactionControl,
+    readonly runner: SessionRunner,
+    readonly transaction: TransactionControl,
   ) {}
 
-  get isInTransaction(): boolean {
-    return this.transaction.isActive
-  }
-
-  get script(): SessionScript {
-    return this.transaction.script
-  }
-
-  get isolation(): string | undefined {
-    return this.transaction.isolation
-  }
-
+  /** False behind a pooler in transaction mode, where what is said for longer is said to somebody else's session. */
   get hasLastingSession(): boolean {
     return this.runner.homePool.pooling !== 'transaction'
   }
 
+  /** False behind a pooler that keeps sessions: a RESET gives back what its server has, and not what all sessions here have. */
   get resetsExactly(): boolean {
     return this.runner.homePool.pooling !== 'session'
   }
 
   /** The connection is not to be used by another holder as it is. */
   get hasLeftovers(): boolean {
-    return this.isChanged || this.script.ofSession.length > 0
+    return this.isChanged || this.transaction.script.ofSession.length > 0
   }
 
-  begin(isolation: string | undefined): Promise<void> {
-    return this.runner.start(isolation)
-  }
-
-  end(by: 'commit' | 'rollback'): Promise<readonly HeldSetting[]> {
-    return this.transaction.endBySql(by)
-  }
-
-  savepoint(name: string): Promise<void> {
-    return this.transaction.savepoint(name)
-  }
-
-  releaseSavepoint(name: string): Promise<void> {
-    return this.transaction.releaseSavepoint(name)
-  }
-
-  rollbackToSavepoint(name: string): Promise<void> {
-    return this.transaction.rollbackToSavepoint(name)
-  }
-
-  atHome(text: string, parameters?: readonly unknown[]): Promise<QueryResult> {
-    return this.runner.atHome(text, parameters)
-  }
-
+  /** Tells every open node a setting; those that join later hear of it too. @returns the home node's answer, if it was told */
   async tell(setting: HeldSetting, { text, parameters, mayWait }: Telling): Promise<QueryResult | undefined> {
-    const { script } = this
-    const { nodes } = this.transaction
+    const { nodes, script } = this.transaction
     const { map, transactions } = this.runner.runtime
     const isSingle = transactions.mode === 'single-shard'
     const waits = (mayWait || (isSingle && !setting.isOfSession)) && nodes.isEmpty
@@ -90,7 +65,7 @@ export class RunnerSession implements SessionHost {
     const open = await nodes.settled()
     script.hold(setting)
     try {
-      const result = open.some(({ isHome }) => isHome) ? await this.atHome(text, parameters) : undefined
+      const result = open.some(({ isHome }) => isHome) ? await this.runner.atHome(text, parameters) : undefined
       const { localText } = setting
       if (localText !== undefined)
         for (const node of open) if (!node.isHome) await tellNode(node.transaction, localText)
@@ -101,6 +76,7 @@ export class RunnerSession implements SessionHost {
     }
   }
 
+  /** Notes that the home node alone has done something of this kind. */
   noteKept({ what, leaks, isPreparable }: KeptStatement): void {
     if (leaks) this.isChanged = true
     if (isPreparable) return
@@ -108,9 +84,11 @@ export class RunnerSession implements SessionHost {
     this.transaction.noteUnpreparable({ isOfSession: leaks })
     // PostgreSQL gives a transaction no id for a notification, which goes out when it commits all the same.
     const { ownConnection } = this.runner
-    if (this.isInTransaction && ownConnection && what.toLowerCase().includes('notify')) ownConnection.hasWritten = true
+    if (this.transaction.isActive && ownConnection && what.toLowerCase().includes('notify'))
+      ownConnection.hasWritten = true
   }
 
+  /** Constraints of sharded tables among those of the names. */
   shardedConstraints(names: readonly string[]): readonly string[] {
     const { runtime, dataSource } = this.runner
     const constraints = dataSource.entityMetadatas

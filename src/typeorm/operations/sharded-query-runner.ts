@@ -132,14 +132,14 @@ export class ShardedQueryRunner extends HomeQueryRunner implements ShardTransact
     const engine = await this.source.statements()?.engine()
     const result = await engine?.run(text, parameters, context)
     if (result) return result
-    throw new RangeError('A statement for a shard names no table of it.')
+    throw new RangeError('The statement was made for a shard, and names none of its tables.')
   }
 
   /** As TypeORM's: a readable of raw rows; over shards it is merged from cursors on every node. */
   override async stream(...given: StreamArguments): Promise<ReadStream> {
     const [query, parameters] = given
     const statements = this.source.statements()
-    await refuseSessionStream(query)
+    if (mayChangeSession(query)) await refuseSessionStream(query)
     if (!statements?.mentions(query)) {
       if (this.limited)
         throw new ShardedError('LIMITS_UNSUPPORTED', 'withLimits does not apply to a stream of unsharded tables.', {})
@@ -248,11 +248,11 @@ export class ShardedQueryRunner extends HomeQueryRunner implements ShardTransact
   }
 
   override commitTransaction(): Promise<void> {
-    return this.control.commit()
+    return this.control.end('Commit')
   }
 
   override rollbackTransaction(): Promise<void> {
-    return this.control.rollback()
+    return this.control.end('Rollback')
   }
 
   /** Gives all connections back; a transaction that nobody ended is rolled back by closing them. */

@@ -162,7 +162,7 @@ function writeAnnounced<T>(
   const { access, binding, openRunner } = context
   const isAsked = options.onWritten !== undefined && isHeard(context)
   return writes.length > 1 || isAsked || access.runtime.lookups.maintains(binding.entity.group)
-    ? announcedWrite(context, announcement, writes, options)
+    ? announcedWrite(context, writes, { ...options, announcement })
     : writeShards(access, writes, openRunner, options)
 }
 

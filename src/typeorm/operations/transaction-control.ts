@@ -77,16 +77,16 @@ export class TransactionControl {
     await host.broadcaster.broadcast('AfterTransactionStart')
   }
 
-  async commit(): Promise<void> {
-    if (this.hasEndedBefore()) return
-    await this.untilEnded(this.commitLevel())
-    await this.host.broadcaster.broadcast('AfterTransactionCommit')
-  }
-
-  async rollback(): Promise<void> {
-    if (this.hasEndedBefore()) return
-    await this.untilEnded(this.rollbackLevel())
-    await this.host.broadcaster.broadcast('AfterTransactionRollback')
+  /** Ends the transaction, or the nested one that is open, as TypeORM's call does. */
+  async end(by: 'Commit' | 'Rollback'): Promise<void> {
+    const { wasEndedBySql } = this
+    this.wasEndedBySql = false
+    // PostgreSQL warns of the end of a transaction that SQL has ended, and does nothing.
+    if (wasEndedBySql && !this.host.isTransactionActive) return
+    const ending = this.endLevel(by)
+    this.lastEnd = ending.catch(() => undefined)
+    await ending
+    await this.host.broadcaster.broadcast(`AfterTransaction${by}`)
   }
 
   /** Ends the transaction as SQL does: with all levels that are nested in it. @returns the modes that it had been told */
@@ -178,30 +178,36 @@ export class TransactionControl {
     }
   }
 
-  private async commitLevel(): Promise<void> {
+  private async endLevel(by: 'Commit' | 'Rollback'): Promise<void> {
     const { host } = this
     this.checkOpen()
-    await host.broadcaster.broadcast('BeforeTransactionCommit')
+    await host.broadcaster.broadcast(`BeforeTransaction${by}`)
     if (this.hasFailedCommit) {
+      // The caller has to hear the error of the commit: nothing is left to roll back.
       this.settleFailedCommit()
     } else if (host.transactionDepth > 1) {
-      await this.releaseSavepoint(levelName(host.transactionDepth - 1))
+      const level = levelName(host.transactionDepth - 1)
+      await (by === 'Commit' ? this.releaseSavepoint(level) : this.rollbackToSavepoint(level))
       host.transactionDepth -= 1
     } else {
       await this.pending.atRest()
-      try {
-        await this.commitNodes()
-      } catch (error) {
-        this.undone.rollback(0)
-        this.script.end({ committed: false })
-        host.isTransactionActive = true
-        host.transactionDepth = 1
-        this.hasFailedCommit = true
-        throw error
-      }
-      this.undone.clear()
-      this.script.end({ committed: true })
+      await (by === 'Commit' ? this.commit() : this.rollback())
     }
+  }
+
+  private async commit(): Promise<void> {
+    try {
+      await this.commitNodes()
+    } catch (error) {
+      this.undone.rollback(0)
+      this.script.end({ committed: false })
+      this.host.isTransactionActive = true
+      this.host.transactionDepth = 1
+      this.hasFailedCommit = true
+      throw error
+    }
+    this.undone.clear()
+    this.script.end({ committed: true })
   }
 
   private async commitNodes(): Promise<void> {
@@ -220,44 +226,20 @@ export class TransactionControl {
     }
   }
 
-  private async rollbackLevel(): Promise<void> {
-    const { host } = this
-    this.checkOpen()
-    await host.broadcaster.broadcast('BeforeTransactionRollback')
-    if (this.hasFailedCommit) {
-      // The error of the commit is what the caller has to hear of: there is nothing left to roll back.
-      this.settleFailedCommit()
-    } else if (host.transactionDepth > 1) {
-      await this.rollbackToSavepoint(levelName(host.transactionDepth - 1))
-      host.transactionDepth -= 1
-    } else {
-      await this.pending.atRest()
-      this.undone.rollback(0)
-      this.script.end({ committed: false })
-      const nodes = await this.nodes.close()
-      const results = await Promise.allSettled(nodes.map(({ transaction }) => transaction.rollback()))
-      this.finish(nodes)
-      const failed = results.find((result) => result.status === 'rejected')
-      if (failed) throw failed.reason
-    }
+  private async rollback(): Promise<void> {
+    this.undone.rollback(0)
+    this.script.end({ committed: false })
+    const nodes = await this.nodes.close()
+    const results = await Promise.allSettled(nodes.map(({ transaction }) => transaction.rollback()))
+    this.finish(nodes)
+    const failed = results.find((result) => result.status === 'rejected')
+    if (failed) throw failed.reason
   }
 
   /** To TypeORM, a transaction that is open when its runner is released never ends. */
   private checkOpen(): void {
     if (this.wasReleasedInside) throw new QueryRunnerAlreadyReleasedError()
     if (!this.host.isTransactionActive || this.nodes.isEnding) throw new TransactionNotStartedError()
-  }
-
-  /** PostgreSQL warns of the end of a transaction that SQL has ended, and does nothing. */
-  private hasEndedBefore(): boolean {
-    const { wasEndedBySql } = this
-    this.wasEndedBySql = false
-    return wasEndedBySql && !this.host.isTransactionActive
-  }
-
-  private async untilEnded(end: Promise<void>): Promise<void> {
-    this.lastEnd = end.catch(() => undefined)
-    await end
   }
 
   private settleFailedCommit(): void {
