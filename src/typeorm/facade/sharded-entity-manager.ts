@@ -1,6 +1,5 @@
 import type { Readable } from 'node:stream'
 import {
-  type DataSource,
   EntityManager,
   type EntityTarget,
   type FindManyOptions,
@@ -10,11 +9,7 @@ import {
 } from 'typeorm'
 import type { IsolationLevel } from 'typeorm/driver/types/IsolationLevel'
 import type { QueryDeepPartialEntity } from 'typeorm/query-builder/QueryPartialEntity'
-import { InstanceChecker } from 'typeorm/util/InstanceChecker'
-import { ShardedError } from '../../errors/sharded-error'
-import { type Operation, startOperation } from '../../execution/operation'
 import type { ScatterLimits } from '../../execution/scatter-limits'
-import type { CursorSigner } from '../../merging/cursor'
 import { checkLimits } from '../../model/limits'
 import type { Explanation } from '../../planning/explanation'
 import type { EntityBinding } from '../binding/entity-binding'
@@ -25,11 +20,10 @@ import type { WholeReads } from '../find/whole-reads'
 import type { LoadOptions, LoadReport } from '../loads/load-options'
 import { loadRows } from '../loads/load-rows'
 import { BuilderNarrowing } from '../operations/builder-narrowing'
-import type { Hint, Narrowing } from '../operations/hint'
+import type { Narrowing } from '../operations/hint'
 import { type MoveOptions, moveEntity } from '../operations/move-entity'
 import { type NarrowedQuery, narrowedQuery } from '../operations/narrowed-query'
-import { openRunner } from '../operations/open-runner'
-import { hintedShard, type OperationContext } from '../operations/operation-context'
+import { hintedShard } from '../operations/operation-context'
 import { persist } from '../operations/persist'
 import {
   type BuilderArguments,
@@ -42,32 +36,14 @@ import * as reads from '../operations/sharded-reads'
 import { pageOfOne } from '../reads/find-page'
 import type { EntityStream, StreamOptions } from '../reads/stream-entities'
 import { readableOf } from '../runners/readable-of'
-import { ShardAccess } from '../runners/shard-access'
-import type { ShardRuntime } from '../runners/shard-runtime'
-import type { Statements } from '../statements/statements'
 import type { PersistMode } from '../writes/entity-graph'
 import { followCurrent } from './current-manager'
+import { OperationScope, type RoutedDataSource } from './operation-scope'
 import { groupEntities, type PersistOptions, persistCallOf } from './persist-call'
 import { operationNames, type RoutedName, routedNames, routedOperations } from './routed-operations'
 import type { RoutingManager } from './routing-manager'
 import { ShardedRepository } from './sharded-repository'
 import { homeSource, shardedSource } from './stream-sources'
-
-/** The data source as a manager needs it. */
-interface RoutedDataSource extends DataSource {
-  readonly runtime: ShardRuntime
-  readonly statements: Statements
-  createQueryBuilder<Entity extends ObjectLiteral>(
-    entityClass: EntityTarget<Entity>,
-    alias: string,
-    queryRunner?: QueryRunner,
-  ): ShardedSelectQueryBuilder<Entity>
-  createQueryBuilder(queryRunner?: QueryRunner): ShardedSelectQueryBuilder<ObjectLiteral>
-  /** The query runner of the transaction that `currentManager` names. */
-  currentRunner(): QueryRunner | undefined
-  /** Undefined where the options have no secret. */
-  readonly cursorSigner: CursorSigner | undefined
-}
 
 type Target = EntityTarget<ObjectLiteral>
 type Options = FindManyOptions<ObjectLiteral>
@@ -83,10 +59,7 @@ type Rows = AsyncIterable<ObjectLiteral> | Iterable<ObjectLiteral>
  */
 export class ShardedEntityManager extends EntityManager implements RoutingManager {
   declare readonly dataSource: RoutedDataSource
-  private readonly hint: Hint | undefined
-  private readonly limits: ScatterLimits | undefined
-  /** What all of its operations have alike; made for the first one. */
-  private shared: Pick<OperationContext, 'openRunner' | 'whole'> | undefined
+  private readonly scope: OperationScope
   /** The runner that it was made for. */
   readonly ownRunner: QueryRunner | undefined
 
@@ -97,12 +70,11 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
     // One without a runner follows the transaction that is current when it is asked, and remembers none.
     if (!queryRunner) followCurrent(this, () => dataSource.currentRunner())
     this.ownRunner = queryRunner
-    this.hint = narrowing?.hint
-    this.limits = narrowing?.limits
+    this.scope = new OperationScope(this, narrowing ?? {}, () => this.wholeReads())
   }
 
   onShard(name: string): ShardedEntityManager {
-    return this.narrowed({ hint: { kind: 'shard', shard: this.runtime.handle({ name }).shard } })
+    return this.narrowed({ hint: { kind: 'shard', shard: this.dataSource.runtime.handle({ name }).shard } })
   }
 
   withShardKey(value: unknown): ShardedEntityManager {
@@ -115,14 +87,14 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
 
   withLimits(limits: ScatterLimits): ShardedEntityManager {
     checkLimits(limits, 'withLimits')
-    return this.narrowed({ limits: { ...this.limits, ...limits } })
+    return this.narrowed({ limits: { ...this.scope.narrowing.limits, ...limits } })
   }
 
   /** @throws ShardedError LIMITS_UNSUPPORTED after `withLimits` */
   override async transaction<T>(work: (manager: EntityManager) => Promise<T>): Promise<T>
   override async transaction<T>(isolation: IsolationLevel, work: (manager: EntityManager) => Promise<T>): Promise<T>
   override async transaction(...given: unknown[]): Promise<unknown> {
-    this.refuseLimits('transaction')
+    this.scope.refuseLimits('transaction')
     return Reflect.apply(super.transaction, this, given)
   }
 
@@ -131,7 +103,7 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
   // biome-ignore lint/suspicious/noExplicitAny: the signature is TypeORM's
   override query<T = any>(query: string, parameters?: unknown[] | ObjectLiteral): Promise<T>
   override async query(query: string, parameters?: Raw): Promise<unknown> {
-    const { hint, limits } = this
+    const { hint, limits } = this.scope.narrowing
     if (!hint && !limits) return super.query(query, parameters)
     const [result] = await narrowedQuery(this.narrowedQuery(query, parameters), [hint])
     return result
@@ -143,7 +115,7 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
     options?: FindManyOptions<Entity>,
   ): Promise<Explanation>
   async explain(target: Target, options: Options = {}): Promise<Explanation> {
-    return reads.explainRead(this.required(target, 'explain'), options)
+    return reads.explainRead(this.scope.required(target, 'explain'), options)
   }
 
   /** Raw SQL of a repository: routed, or where a hint says so on one shard or on each. */
@@ -153,8 +125,8 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
     parameters?: unknown[] | ObjectLiteral,
   ): Promise<T>
   async queryFor(target: Target, query: string, parameters?: Raw): Promise<unknown> {
-    const context = this.context(target)
-    const { hint } = this
+    const context = this.scope.context(target)
+    const { hint } = this.scope.narrowing
     if (context && hint?.kind === 'shard') hintedShard(context.binding, hint.shard)
     if (!context || hint?.kind !== 'across') return this.query(query, parameters)
     const { shards } = context.binding
@@ -166,8 +138,9 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
   }
 
   private narrowedQuery(query: string, parameters: Raw): NarrowedQuery {
-    const { dataSource, queryRunner, limits } = this
-    const operation = this.startOperation('statement')
+    const { dataSource, queryRunner, scope } = this
+    const { limits } = scope.narrowing
+    const operation = scope.startOperation('statement')
     return { dataSource, queryRunner, limits, operation, query, parameters }
   }
 
@@ -178,11 +151,11 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
   ): ShardedSelectQueryBuilder<Entity>
   override createQueryBuilder(queryRunner?: QueryRunner): ShardedSelectQueryBuilder<ObjectLiteral>
   override createQueryBuilder(...given: BuilderArguments): ShardedSelectQueryBuilder<ObjectLiteral> {
-    // Not by the data source's method: who keeps transactions for requests may have put TypeORM's in its place.
+    // Not by the data source's method: a library that keeps one transaction for each request may have replaced it by TypeORM's.
     const builder = createBuilder(this.dataSource, given, () => this.queryRunner)
-    const { hint, limits } = this
+    const { hint, limits } = this.scope.narrowing
     if (!hint && !limits) return builder
-    builder.narrowing = new BuilderNarrowing(this.runtime, { hint, limits })
+    builder.narrowing = new BuilderNarrowing(this.dataSource.runtime, { hint, limits })
     // A hint that is of no use to the entity is refused here rather than when the builder is executed.
     if (isOfEntity(given)) builder.narrowing.shardOf(builder.expressionMap.mainAlias)
     return builder
@@ -197,12 +170,13 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
   }
 
   override getTreeRepository<Entity extends ObjectLiteral>(target: EntityTarget<Entity>): TreeRepository<Entity> {
-    const binding = this.bindingOf(target)
-    this.refuseLimits('getTreeRepository')
-    if (!binding || this.hint?.kind !== 'shard')
+    const binding = this.scope.bindingOf(target)
+    this.scope.refuseLimits('getTreeRepository')
+    const { hint } = this.scope.narrowing
+    if (!binding || hint?.kind !== 'shard')
       return Object.assign(super.getTreeRepository(target), { queryRunner: this.ownRunner })
-    const { dataSource } = this.runtime.handle(hintedShard(binding, this.hint.shard))
-    const { transactionRunner: transaction } = this
+    const { dataSource } = this.dataSource.runtime.handle(hintedShard(binding, hint.shard))
+    const { transactionRunner: transaction } = this.scope
     const manager = transaction ? dataSource.joining(transaction) : dataSource.manager
     return manager.getTreeRepository(target)
   }
@@ -218,9 +192,9 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
   ): Promise<Page<Entity>>
   async findPage(target: Target, options: PageOptions<ObjectLiteral>): Promise<Page<ObjectLiteral>> {
     const request = checkPageOptions(options)
-    const context = this.context(target)
+    const context = this.scope.context(target)
     const metadata = context?.binding.metadata ?? this.dataSource.getMetadata(target)
-    const work = { request, signer: this.cursorSigner(metadata.name) }
+    const work = { request, signer: this.scope.cursorSigner(metadata.name) }
     if (context) return reads.findPage(context, work)
     return pageOfOne(this, metadata, await optionsAtCall(metadata, request.find), work)
   }
@@ -232,8 +206,8 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
   ): Promise<Explanation>
   async explainPage(target: Target, options: PageOptions<ObjectLiteral>): Promise<Explanation> {
     const request = checkPageOptions(options)
-    const context = this.required(target, 'explainPage')
-    return reads.explainPageRead(context, { request, signer: this.cursorSigner(context.binding.metadata.name) })
+    const context = this.scope.required(target, 'explainPage')
+    return reads.explainPageRead(context, { request, signer: this.scope.cursorSigner(context.binding.metadata.name) })
   }
 
   /** See `ShardedRepository.stream`. */
@@ -242,7 +216,7 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
     options?: StreamOptions<Entity>,
   ): EntityStream<Entity>
   stream(target: Target, options: Options = {}): Readable {
-    const context = this.context(target)
+    const context = this.scope.context(target)
     const entities = context
       ? reads.stream(context, options, (access) => shardedSource(this, access))
       : reads.streamAtHome(this.dataSource.getMetadata(target), options, homeSource(this))
@@ -257,7 +231,7 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
     options?: MoveOptions,
   ): Promise<Entity>
   async move(...[target, entity, newKey, options]: MoveArguments): Promise<ObjectLiteral> {
-    await moveEntity(this.required(target, 'move'), { entity, newKey, options })
+    await moveEntity(this.scope.required(target, 'move'), { entity, newKey, options })
     return entity
   }
 
@@ -268,27 +242,27 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
     options?: LoadOptions,
   ): Promise<LoadReport>
   async load(target: Target, rows: Rows, options?: LoadOptions): Promise<LoadReport> {
-    return loadRows(this.required(target, 'load'), rows, options)
+    return loadRows(this.scope.required(target, 'load'), rows, options)
   }
 
   /** Runs `save`, `remove`, `softRemove` or `recover`. @returns the same entity or list */
   private async persist(mode: PersistMode, args: readonly unknown[]): Promise<unknown> {
     const call = persistCallOf(args)
-    const groups = groupEntities(call, (target) => this.bindingOf(target))
+    const groups = groupEntities(call, (target) => this.scope.bindingOf(target))
     const [unsharded] = groups?.get(undefined) ?? []
-    if (unsharded) this.refuseUnsharded(call.target ?? unsharded.constructor)
+    if (unsharded) this.scope.refuseUnsharded(call.target ?? unsharded.constructor)
     if (!groups || [...groups.keys()].every((binding) => binding === undefined))
       return Reflect.apply(super[mode], this, args)
     // As TypeORM does: what was set as the promise of a lazy relation is there a turn later, and keys may be held by it.
     await Promise.resolve()
     const { options } = call
-    if (groups.size === 1 || this.transactionRunner || options?.transaction === false) {
+    if (groups.size === 1 || this.scope.transactionRunner || options?.transaction === false) {
       await this.persistGroups(mode, groups, options)
     } else {
       // Entities of several kinds, some sharded: one transaction around all, as TypeORM's save makes it.
-      const { dataSource, hint, limits } = this
+      const { dataSource, scope } = this
       await super.transaction(({ queryRunner }) =>
-        new ShardedEntityManager(dataSource, queryRunner, { hint, limits }).persistGroups(mode, groups, options),
+        new ShardedEntityManager(dataSource, queryRunner, scope.narrowing).persistGroups(mode, groups, options),
       )
     }
     return call.given
@@ -300,63 +274,18 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
     options: PersistOptions | undefined,
   ): Promise<void> {
     for (const [binding, entities] of groups) {
-      if (binding) await persist(this.contextOf(binding), { mode, entities, options })
+      if (binding) await persist(this.scope.contextOf(binding), { mode, entities, options })
       else await Reflect.apply(super[mode], this, [entities, options])
     }
   }
 
-  private narrowed({ hint = this.hint, limits = this.limits }: Narrowing): ShardedEntityManager {
-    return new ShardedEntityManager(this.dataSource, this.ownRunner, { hint, limits })
+  private narrowed(narrowing: Narrowing): ShardedEntityManager {
+    return new ShardedEntityManager(this.dataSource, this.ownRunner, { ...this.scope.narrowing, ...narrowing })
   }
 
-  private required(target: Target, operation: string): OperationContext {
-    const context = this.context(target)
-    if (context) return context
-    const { name } = this.dataSource.getMetadata(target)
-    throw new ShardedError('NOT_SHARDED', `${operation} needs a sharded entity, and ${name} is not sharded.`, {
-      details: { entity: name },
-    })
-  }
-
-  /** A hint names one of an entity's shards, and an unsharded one has none; `acrossShards` asks for nothing it lacks. */
-  private refuseUnsharded(target: unknown): void {
-    this.refuseLimits('an operation on an unsharded entity')
-    if (!this.hint || this.hint.kind === 'across' || !isTarget(target)) return
-    const { name } = this.dataSource.getMetadata(target)
-    throw new ShardedError(
-      'NOT_SHARDED',
-      `onShard and withShardKey need a sharded entity, and ${name} is not sharded.`,
-      {
-        details: { entity: name },
-      },
-    )
-  }
-
-  private refuseLimits(what: string): void {
-    if (this.limits) throw new ShardedError('LIMITS_UNSUPPORTED', `withLimits does not apply to ${what}.`, {})
-  }
-
-  private context(target: unknown): OperationContext | undefined {
-    const binding = this.bindingOf(target)
-    if (!binding) this.refuseUnsharded(target)
-    return binding && this.contextOf(binding)
-  }
-
-  private contextOf(binding: EntityBinding): OperationContext {
-    this.shared ??= this.makeShared()
-    const { openRunner, whole } = this.shared
+  /** TypeORM's own reads, which this class overrides. */
+  private wholeReads(): WholeReads {
     return {
-      access: this.access(binding),
-      binding,
-      hint: this.hint,
-      openRunner,
-      whole,
-    }
-  }
-
-  private makeShared(): Pick<OperationContext, 'openRunner' | 'whole'> {
-    // TypeORM's own reads, which this class overrides.
-    const whole: WholeReads = {
       manager: this,
       find: (target, options) => super.find(target, options),
       findAndCount: (target, options) => super.findAndCount(target, options),
@@ -367,52 +296,12 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
         this.createQueryBuilder(target, this.dataSource.getMetadata(target).name).setFindOptions(options).explain(),
       aggregate: (method, target, property, where) => super[method](target, property, where),
     }
-    return { whole, openRunner: () => openRunner(this.dataSource) }
-  }
-
-  private access(binding: EntityBinding): ShardAccess {
-    const { queryRunner: runner } = this
-    if (runner instanceof ShardedQueryRunner) return runner.access(this.startOperation('entity', binding))
-    return new ShardAccess(this.runtime, this.startOperation('entity', binding))
-  }
-
-  private startOperation<Transaction, Session>(
-    kind: Operation['kind'],
-    binding?: EntityBinding,
-  ): Operation<Transaction, Session> {
-    const { limits } = this
-    const { name: entity, scatter: defaults = this.runtime.limits } = binding?.entity ?? {}
-    return startOperation({ kind, entity, defaults, limits })
-  }
-
-  private bindingOf(target: unknown): EntityBinding | undefined {
-    const known = this.runtime.bindingOf(target)
-    if (known || typeof target === 'function' || !this.runtime.hasShardedEntities) return known
-    if (!isTarget(target) || !this.dataSource.hasMetadata(target)) return undefined
-    return this.runtime.bindingOf(this.dataSource.getMetadata(target).target)
-  }
-
-  private cursorSigner(entity: string): CursorSigner {
-    const { cursorSigner } = this.dataSource
-    if (cursorSigner) return cursorSigner
-    throw new ShardedError('CURSOR_SECRET_MISSING', `Pages of ${entity} need a secret to sign their cursors.`, {
-      details: { entity },
-    })
-  }
-
-  private get runtime() {
-    return this.dataSource.runtime
-  }
-
-  private get transactionRunner(): ShardedQueryRunner | undefined {
-    const runner = this.queryRunner
-    return runner instanceof ShardedQueryRunner ? runner.transaction : undefined
   }
 
   /** Runs one of TypeORM's operations: on the shards of a sharded entity, else as TypeORM does. */
   private async route(name: RoutedName, given: readonly unknown[]): Promise<unknown> {
     const [target, ...rest] = given
-    const context = this.context(target)
+    const context = this.scope.context(target)
     const checked = (criteria: unknown) => this.normalizeAndValidateWhereCriteria(criteria, name)
     // The caller's arguments are those of the operation's public types.
     const routed = context && Reflect.apply(routedOperations[name], undefined, [context, rest, checked])
@@ -441,10 +330,3 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
     }
   }
 }
-
-/** What TypeORM takes for the name of an entity. */
-const isTarget = (value: unknown): value is Target =>
-  typeof value === 'function' ||
-  typeof value === 'string' ||
-  InstanceChecker.isEntitySchema(value) ||
-  (value !== null && typeof value === 'object')

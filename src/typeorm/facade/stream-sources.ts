@@ -1,16 +1,15 @@
-import type { DataSource, EntityManager, QueryRunner } from 'typeorm'
+import type { EntityManager, QueryRunner } from 'typeorm'
 import type { QueryResult } from 'typeorm/query-runner/QueryResult'
 import type { Row } from '../../merging/row'
 import { openRunner } from '../operations/open-runner'
 import type { StreamSource } from '../reads/stream-entities'
 import type { ShardAccess } from '../runners/shard-access'
-import type { ShardRuntime } from '../runners/shard-runtime'
 import { withQueryErrors } from '../runners/with-query-errors'
-import type { Statements } from '../statements/statements'
+import type { RoutedDataSource } from './operation-scope'
 
 /** A manager of a sharded data source. */
 interface StreamingManager extends EntityManager {
-  readonly dataSource: DataSource & { readonly runtime: ShardRuntime; readonly statements: Statements }
+  readonly dataSource: RoutedDataSource
 }
 
 /** Streams the rows of a sharded entity, merged from cursors on every node. */
