@@ -84,7 +84,7 @@ export function asKey(
 ): EntityBinding | undefined {
   const keyColumns = lookup.columns.map(({ propertyPath }) => metadata.findColumnWithPropertyPath(propertyPath))
   if (!keyColumns.every((column) => column !== undefined)) return undefined
-  // What an id says is of the shard key, and not of these.
+  // An id carries a slot of the shard key, and not one of these values.
   const { id: _id, ...others } = entity
   return {
     entity: { ...others, keyColumns: lookup.columns, fn: lookup.fn },

@@ -7,10 +7,10 @@ import type { ShardMap } from '../../topology/shard-map'
 import type { EntityBinding } from './entity-binding'
 import { bindLookup, type LookupBinding } from './lookup-binding'
 
-/** Another process may complete a lookup: who does not know it for complete looks again so long after it last looked, in milliseconds. */
+/** Another process may complete a lookup. A lookup that is incomplete so far is asked for again after this many milliseconds. */
 const betweenLooksMs = 3_000
 
-/** What lookups are told of where they are. */
+/** What lookups need of the data source that they are in. */
 interface LookupSettings {
   /** Bounds the writes that may come to need a second node's connection while they hold one. */
   readonly writes: Permits
@@ -101,7 +101,7 @@ export class Lookups {
     void this.settings?.askReady().then(
       // What this process has heard of meanwhile is newer.
       (names) => void (this.ready === ready && this.setReady(names)),
-      // A home node that does not answer is met by the next one who needs it.
+      // A home node that does not answer fails the next operation that needs it.
       () => undefined,
     )
   }

@@ -13,7 +13,7 @@ export function refuseMovedId(binding: EntityBinding, before: readonly unknown[]
 /** The same, of values as the database has them. @throws ShardedError ID_OF_ANOTHER_SLOT */
 export function refuseMovedRow(binding: EntityBinding, before: readonly unknown[], after: readonly unknown[]): void {
   const { id, entity } = binding
-  // A row without a key, or with a part of it unknown here, is refused by who moves it.
+  // The caller refuses a row without a key, or with a part of its key unknown here.
   const isKnown = [...before, ...after].every((value) => value !== null && value !== undefined)
   if (!id?.carriesSlot || !isKnown) return
   const canonical = (values: readonly unknown[]): readonly string[] =>

@@ -42,7 +42,7 @@ function slotReader({ kind, type }: IdColumn): SlotReader {
       const text = canonicalKey(value, type)
       return text === undefined ? undefined : slotOfId(kind, text)
     } catch {
-      // PostgreSQL will say what is wrong with the value; until then it tells no slot.
+      // PostgreSQL will refuse the value; it carries no slot.
       return undefined
     }
   }

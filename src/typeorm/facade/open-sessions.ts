@@ -31,7 +31,7 @@ export async function openSessions(
   const configs = new Map(Object.entries(options.nodes).map(([name, node]) => [name, poolConfigOf(options, node)]))
   const stored = new Map<string, NodeCatalog>()
   const lookUp = (name: string) => async (node: ProbedNode) => {
-    // A role that may not read it is told so once there are sessions.
+    // A role without the right to read it gets the error later, once there are sessions.
     const found = await readNodeCatalog(node).catch(() => undefined)
     if (found) stored.set(name, found)
   }

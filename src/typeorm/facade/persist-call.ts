@@ -7,7 +7,7 @@ export type PersistOptions = SaveOptions & RemoveOptions
 
 /** A call of `save`, `remove`, `softRemove` or `recover`. */
 export interface PersistCall {
-  /** Undefined where each entity's class says what it is. */
+  /** Undefined where the class of each entity is its target. */
   readonly target: unknown
   /** An entity, or a list of entities. */
   readonly given: unknown

@@ -16,8 +16,8 @@ const maxBytesPerUnit = 3
 const lineFeed = 0x0a
 
 /**
- * Rows of one shard that go in one COPY. Their lines are bytes at once: as strings they would be old when the chunk is sent,
- * and collecting them take a fifth of the load's time.
+ * Rows of one shard that go in one COPY. Their lines are encoded to bytes at once: strings would grow old until the chunk is
+ * sent, and to collect them would take a fifth of the load's time.
  */
 export class LoadChunk {
   /** The places of the rows in the input, from 1. */

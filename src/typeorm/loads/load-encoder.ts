@@ -40,7 +40,7 @@ export function rowEncoder(
     hasDefault: defaults.has(column.databaseName) && !values.has(column.databaseName),
     absent: values.has(column.databaseName) ? copyField(values.get(column.databaseName) ?? '') : copyNull,
   }))
-  // TypeORM reads the columns of an embedded as those of its object: of anything else all would be left out.
+  // TypeORM reads the columns of an embedded from its object: from any other value it would read none.
   const embedded = metadata.allEmbeddeds.map(({ propertyPath }) => ({ propertyPath, names: propertyPath.split('.') }))
   return (row) => {
     for (const { propertyPath, names } of embedded) {

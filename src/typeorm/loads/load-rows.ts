@@ -69,7 +69,7 @@ async function loadAtOnce({ context, rows, options, cancellation, shards, nodes 
       const [row]: Row[] = (await queryRunner?.query(text)) ?? []
       return row
     },
-    // What the triggers have noted is held in memory here: of so many rows at a time, however many there are.
+    // The notes of the triggers are held in memory here, for a bounded number of rows at a time.
     ...(access.runtime.lookups.maintains(context.binding.entity.group) && { pause: enterRows }),
   })
   try {
@@ -117,7 +117,7 @@ async function loadInBatches({ context, rows, options, cancellation, shards, nod
     for (const node of nodes) {
       const lease = runtime.pool(node).acquire(undefined, cancellation)
       leases.set(node, lease)
-      // Its shards will say so, when they are written.
+      // Writing its shards will fail with that error.
       await lease.catch(() => undefined)
     }
     await load.feed(rows)

@@ -46,8 +46,8 @@ const columnsWithDefault = `SELECT a.attname, format_type(a.atttypid, a.atttypmo
   AND (a.atthasdef OR a.attidentity <> '' OR t.typdefault IS NOT NULL)`
 
 /**
- * Rows that are encoded before the answers of the servers are heard. An input that is at hand never waits by itself, and the
- * servers would: each COPY has them answer twice.
+ * Rows that are encoded before the event loop gets a turn. An input that is at hand never waits by itself, and each COPY needs
+ * two answers of its server to go on.
  */
 const rowsInTurn = 64
 
@@ -83,8 +83,8 @@ function keyOfRow({ binding }: OperationContext, row: ObjectLiteral, ids: GivenI
 }
 
 /**
- * The rows of one `load` on their way: placed, encoded and gathered here, while each node takes one COPY after the other.
- * What waits is bounded: some chunks a node, and what one chunk of each shard holds; the input is read no further until then.
+ * The rows of one `load`: placed, encoded and gathered here, while each node takes one COPY after the other. At most some
+ * chunks a node and one unfinished chunk a shard wait in memory; the input is read no further until a chunk is sent.
  */
 export class RowLoad implements Worker {
   /** The row that was not to be sent, by its number in the input. */
@@ -295,7 +295,7 @@ export class RowLoad implements Worker {
   private async send(chunk: LoadChunk): Promise<void> {
     const { cancellation, options, endsAtOnce } = this.settings
     const tally = this.tallies.get(chunk.shard)
-    // Rows behind one that failed would leave a hole, which no count of rows tells of.
+    // Rows after one that failed would leave a gap, which no count of rows shows.
     if (!tally || tally.failed || cancellation.isCancelled) return
     let places: readonly number[] | undefined
     try {
@@ -305,7 +305,7 @@ export class RowLoad implements Worker {
       tally.rows += await this.copy(connection, chunk, places)
     } catch (error) {
       const own = unwrap(error)
-      // What has ended the load is of another shard, or of the caller: its row is none of this chunk.
+      // The error that ended the load came from another shard, or from the caller: no row of this chunk caused it.
       if (cancellation.isCancelled && own === cancellation.ended.reason) return
       tally.failed = { error: own }
       const table = physicalName(this.context.binding.metadata.tableName, chunk.shard).name

@@ -23,7 +23,7 @@ export interface InsertAnnouncement {
 
 export interface AnnouncedOptions {
   readonly order?: WriteOrder | undefined
-  /** Called when the rows are written, before anybody hears of that. */
+  /** Called when the rows are written, before listeners and subscribers are. */
   readonly onWritten?: (() => void) | undefined
   /** Each shard's work is one statement: see `WriteShardsOptions`. */
   readonly together?: Together | undefined
@@ -67,7 +67,7 @@ async function tell(
   await result.wait()
 }
 
-/** A shard's part of the write, which tells nobody. */
+/** A shard's part of the write, which calls no listener and no subscriber. */
 const toldHere = <T>(write: ShardWrite<T>): ShardWrite<T> =>
   copyWith(write, {
     work: (manager: EntityManager) => tellingBy(manager.queryRunner, 'not-here', () => write.work(manager)),

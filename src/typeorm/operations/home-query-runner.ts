@@ -69,7 +69,7 @@ export abstract class HomeQueryRunner extends PostgresQueryRunner implements Tra
     const own: Readonly<Record<PropertyKey, unknown>> = {
       narrowing,
       limited: limits ? startOperation({ kind: 'statement', defaults: this.runtime.limits, limits }) : this.limited,
-      // TypeORM's driver lists who holds a connection, and asks them at its end to give it back: not a view of them.
+      // TypeORM's driver lists the runners that hold a connection, and releases them when it ends: the runner, not a view of it.
       connect: () => this.connect(),
       release: async () => (borrowed ? undefined : this.release()),
     }
@@ -110,7 +110,7 @@ export abstract class HomeQueryRunner extends PostgresQueryRunner implements Tra
 
   /**
    * TypeORM's query on a client of its own. The cancellation ends its statement, and it holds a connection only while it sends. Where
-   * the runner keeps a connection, the client speaks on that: its session has what it was told.
+   * the runner keeps a connection, the client uses that one: its session has the settings that the caller made.
    */
   private async atHomeApart(
     cancellation: Cancellation | undefined,
@@ -144,7 +144,7 @@ export abstract class HomeQueryRunner extends PostgresQueryRunner implements Tra
   async heldConnection(node: string): Promise<NodeConnection | undefined> {
     if (node !== this.runtime.map.home || this.isReleased || this.isInTransaction) return undefined
     const isHeld = this.databaseConnection || this.databaseConnectionPromise || this.hasTurn || this.adoptedHome
-    // The caller that asked for the connection is told why it did not come.
+    // The caller that asked for the connection gets the error.
     const client = isHeld ? await this.connect().catch(() => undefined) : undefined
     return client?.connection
   }

@@ -74,7 +74,7 @@ async function moveOnce(
     const undo = remember(context, transaction, move)
     const values: ObjectLiteral = {}
     for (const [index, column] of binding.keyColumns.entries()) column.setEntityValue(values, after[index])
-    // TypeORM's own update, of a row that has the key already: versions, dates and events are its affair.
+    // TypeORM's own update, of a row that has the key already, sets versions and dates and calls subscribers.
     const work = (manager: EntityManager) =>
       manager.createQueryBuilder().update(metadata.target).set(values).whereEntity(entity).execute()
     const [updated] = await writeShards(access, [{ shard: to, work }], context.openRunner)

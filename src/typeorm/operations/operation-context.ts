@@ -75,7 +75,7 @@ async function narrowed({ access, binding }: OperationContext, route: Route, whe
   if (lookups.length === 0) return route
   const found = await lookupRoute(access, lookups, (lookup) => {
     const keyed = asKey(lookup, binding)
-    // What is said of related rows is not said of this one's values.
+    // A condition on related rows is no condition on the values of this row.
     return keyed && findPredicate(keyed, where, () => undefined)
   })
   return found ? { shards: inBoth(route.shards, found), reason: found.reason } : route

@@ -10,10 +10,10 @@ import type { ShardRuntime } from '../runners/shard-runtime'
 import type { TransactionControl } from './transaction-control'
 
 export interface Telling {
-  /** What the home node is sent, where it is told now. */
+  /** The text for the home node, where it is sent now. */
   readonly text: string
   readonly parameters?: readonly unknown[]
-  /** Where no node is open yet, the first that opens is told: nothing is left for a server to find wrong. */
+  /** Where no node is open yet, the setting waits for the first that opens: no server would refuse it. */
   readonly mayWait: boolean
 }
 
@@ -30,7 +30,7 @@ interface SessionRunner {
   atHome(text: string, parameters?: readonly unknown[]): Promise<QueryResult>
 }
 
-/** The session of a query runner, as statements about it see it: that of the home node, told to every node of a transaction. */
+/** The session of a query runner, as statements about it see it: the home node's, whose settings every node of a transaction gets. */
 export class RunnerSession {
   /** The home node's session has what no next holder must have. */
   private isChanged = false
@@ -40,7 +40,7 @@ export class RunnerSession {
     readonly transaction: TransactionControl,
   ) {}
 
-  /** False behind a pooler in transaction mode, where what is said for longer is said to somebody else's session. */
+  /** False behind a pooler in transaction mode, where a setting that outlives the transaction changes another client's session. */
   get hasLastingSession(): boolean {
     return this.runner.homePool.pooling !== 'transaction'
   }
@@ -55,7 +55,7 @@ export class RunnerSession {
     return this.isChanged || this.transaction.script.ofSession.length > 0
   }
 
-  /** Tells every open node a setting; those that join later hear of it too. @returns the home node's answer, if it was told */
+  /** Sends a setting to every open node, and to those that join later. @returns the home node's answer, if it was sent there */
   async tell(setting: HeldSetting, { text, parameters, mayWait }: Telling): Promise<QueryResult | undefined> {
     const { nodes, script } = this.transaction
     const { map, transactions } = this.runner.runtime

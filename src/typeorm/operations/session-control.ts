@@ -95,7 +95,7 @@ export class SessionControl {
     for (const mode of modes) {
       const text = `SET TRANSACTION ${mode}`
       const setting = { ...local, text, localText: text, names: ['transaction modes'], isMode: true }
-      // Most modes are an error behind a savepoint, which the server tells.
+      // Most modes are an error behind a savepoint, which the server reports.
       await this.session.tell(setting, { text, mayWait: this.transaction.script.depth === 1 })
     }
     return nothing()
@@ -207,7 +207,7 @@ const unreadConfig: KeptStatement = Object.freeze({
   sets: true,
 })
 
-/** What is to be held of a SET or RESET. */
+/** A SET or RESET as the script keeps it. */
 export const settingOf = (text: string, { name, value, isLocal, resets }: SettingStatement): HeldSetting =>
   Object.freeze({
     text,

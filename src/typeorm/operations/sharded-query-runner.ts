@@ -50,7 +50,7 @@ export class ShardedQueryRunner extends HomeQueryRunner implements ShardTransact
   /** Queries that were asked for and have no answer yet. */
   private running = 0
   private isReleaseDue = false
-  /** By its holder; TypeORM's `isReleased` it is also where the home node's connection has broken, which is said otherwise. */
+  /** Its holder has released it. TypeORM's `isReleased` is true as well where the home node's connection has broken. */
   private wasReleased = false
 
   constructor(source: RunnerSource) {
@@ -228,7 +228,7 @@ export class ShardedQueryRunner extends HomeQueryRunner implements ShardTransact
     const send = (told?: NodeText) => this.sendHome(told?.text ?? query, told ? [...told.parameters] : parameters)
     const sent = telling ? telling.then(send) : send()
     if (!changesSchema.test(query)) return sent
-    // The transaction that it stands in is to see it at once.
+    // The rest of its transaction has to plan with the changed table.
     return sent.then((result) => {
       this.source.statements()?.schemaChanged()
       return result

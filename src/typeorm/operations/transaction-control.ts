@@ -25,7 +25,7 @@ export interface TransactionHost extends NodesHost {
  */
 export class TransactionControl {
   readonly nodes: TransactionNodes
-  /** What the session was told, which every node of a transaction is told. */
+  /** The settings and savepoints of the session, which every node of a transaction gets. */
   readonly script = new SessionScript()
   /** As the transaction was begun. */
   isolation: string | undefined
@@ -89,7 +89,7 @@ export class TransactionControl {
     await this.host.broadcaster.broadcast(`AfterTransaction${by}`)
   }
 
-  /** Ends the transaction as SQL does: with all levels that are nested in it. @returns the modes that it had been told */
+  /** Ends the transaction as SQL does: with all levels that are nested in it. @returns the modes that it had */
   async endBySql(by: 'commit' | 'rollback'): Promise<readonly HeldSetting[]> {
     const { host, wasBegunByCall } = this
     host.transactionDepth = 1

@@ -215,7 +215,7 @@ export class TransactionNodes {
     const { connection } = node.transaction
     connection.activity = this.activity
     this.activity.add(connection)
-    // Over several nodes no server sees who waits for whom.
+    // A wait in a circle over several nodes is seen by no server.
     if (this.opened.length < 2) return
     for (const { transaction } of this.opened)
       transaction.connection.lockWatch = this.host.runtime.pool(transaction.node).lockWatch

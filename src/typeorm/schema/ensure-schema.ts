@@ -12,7 +12,7 @@ export const markText = (shard: Shard, comment: string | null): string =>
   `COMMENT ON SCHEMA ${quoted(shard.name)} IS ${literal(withMark(comment, shardMark(shard)))}`
 
 /**
- * Makes the schema of a shard with its mark, or marks the one that is there: who calls has seen that it may be taken.
+ * Makes the schema of a shard with its mark, or marks the one that is there: the caller has checked that it may be taken.
  *
  * @throws ShardedError OBJECT_NOT_OURS where somebody else owns it
  */

@@ -35,8 +35,8 @@ JOIN pg_catalog.pg_namespace n ON n.nspname = w.schema
 JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = w.name`
 
 /**
- * Sees, before anything is changed or dropped on a node, that what stands under the names of shards was made for them: it carries
- * their mark. An empty schema is free to be taken.
+ * Checks, before anything is changed or dropped on a node, that the objects under the names of shards were made for them: they
+ * carry the shards' mark. An empty schema may be taken.
  *
  * @param adopt takes what has no mark, where its tables have the columns of the entities' primary keys
  * @throws ShardedError OBJECT_NOT_OURS

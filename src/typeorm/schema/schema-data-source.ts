@@ -61,7 +61,7 @@ export class SchemaDataSource extends DataSource {
     Object.assign(this, {
       logger,
       namingStrategy,
-      // The cache is the whole's, and its table lies on the home node: only there it is made, and by nobody connected to.
+      // The cache belongs to the whole data source, and its table lies on the home node: it is made there, without a connection.
       queryResultCache: cache &&
         shard === undefined && {
           connect: async () => undefined,

@@ -27,7 +27,7 @@ export function schemaMetadata(
   const views = new Map(metadatas.map((metadata) => [metadata, viewOf(metadata, {})]))
   for (const [metadata, view] of views) viewParts(metadata, views, { view, idColumn: idColumnOf(metadata) })
   const own = [...views.values()]
-  // A table in a schema of all is marked in the statement that makes it; one in the shard's own schema, by that schema.
+  // In the layout `table` the statement that makes a table marks it; else the mark of the shard's own schema is enough.
   if (shard.layout === 'table')
     for (const metadata of own) metadata.comment = withMark(metadata.comment, shardMark(shard, metadata.tableName))
   bindMetadata(own, (metadata) => physicalName(metadata.tableName, shard))
