@@ -3,64 +3,26 @@ import { ShardedError } from '../errors/sharded-error'
 import { maxParameters } from '../sql/max-parameters'
 import type { Worker } from './activity'
 import { afterTurning } from './after-turning'
-import { atMost } from './at-most'
 import { Cancellation } from './cancellation'
 import { connectionBroke, isConnectionError, type Place, unavailable } from './connection-errors'
-import { DeferredBegin } from './deferred-begin'
-import { isRead } from './is-read'
 import { type LockWatch, pidOf } from './lock-watch'
-import type { NamedPlans } from './named-plans'
-import { NamedQuery } from './named-query'
 import { OperationEnded } from './operation-ended'
-import { PreparedStatements, type StatementName } from './prepared-statements'
-import { descriptionOf } from './row-description'
 import { isServerRefusal } from './server-refusal'
 import { Session } from './session'
 import type { SilenceWatch } from './silence-watch'
-import { sqlState } from './sql-state'
-import { type PlanProblem, stalePlan } from './stale-plan'
 import type { StatementEvent, StatementListener } from './statement-event'
-import { mustNotPrepare } from './witnessed-text'
-
-interface Statement {
-  readonly text: string
-  /** What follows a COPY … FROM STDIN. */
-  readonly rows: Buffer | undefined
-  readonly values: readonly unknown[] | undefined
-  /** The prepared statement as which it is sent. */
-  readonly named: StatementName | undefined
-  readonly cancellation: Cancellation | undefined
-  /** Begins the transaction whose first statement it is. */
-  readonly start: string | undefined
-}
+import { type SendingSettings, type Statement, StatementSender } from './statement-sender'
 
 /** Statements that may wait for one connection: more were asked for at once inside one transaction. */
 const maxWaiting = 10_000
 
-/** A cancel request may meet the server between two messages of a statement, where it is ignored: it is sent again after this. */
-const cancelAgainMs = 500
-
-/** A write that does not end this long after its cancel request is ended by closing its connection: its outcome is then unknown. */
-const cancelWriteMs = 5_000
-
-/** A read likewise: of that nothing is lost but the connection. */
-export const defaultCancelMs = 500
-
 /** The tags of statements that write rows. */
 const writeCommands: ReadonlySet<string> = new Set(['INSERT', 'UPDATE', 'DELETE', 'MERGE', 'COPY'])
 
-export interface ConnectionSettings {
-  readonly plans: NamedPlans
-  /** Behind a pooler that keeps sessions, a RESET gives back what the pooler's server has, and not what the connection was told. */
-  readonly losesPins?: boolean
+export interface ConnectionSettings extends SendingSettings {
   readonly listeners: ReadonlySet<StatementListener>
-  /** Asks the server to end what a client's session runs; see `requestCancel`. */
-  readonly requestCancel: (client: PoolClient) => Promise<void>
-  /** Has a statement explained on another connection, within a bounded time: what is wrong with it fails there, too. */
-  readonly explain: (text: string, values: readonly unknown[] | undefined) => Promise<QueryResult>
   /** Breaks connections of a node that has fallen silent. */
-  readonly watch: Pick<SilenceWatch, 'begin' | 'end'>
-  readonly bounds: { readonly cancelMs?: number | undefined; readonly queryMs?: number | undefined }
+  readonly watch: Pick<SilenceWatch, 'begin' | 'end' | 'silence'>
 }
 
 /**
@@ -85,6 +47,7 @@ export class NodeConnection {
   private readonly held = new DeferredBegin()
   private readonly waiting: (() => void)[] = []
   private readonly session: Session
+  private readonly sender: StatementSender
 
   constructor(
     readonly client: PoolClient,
@@ -92,6 +55,7 @@ export class NodeConnection {
     private readonly node: string,
   ) {
     this.session = Session.of(client)
+    this.sender = new StatementSender(this.session, settings, node)
   }
 
   /**
@@ -136,31 +100,25 @@ export class NodeConnection {
       return answer
     }
     this.isBusy = true
-    const { session, settings, lockWatch } = this
+    const { session, settings } = this
     const start = this.held.take()
-    const { queryMs } = settings.bounds
-    const isBounded = queryMs !== undefined && !endsTransaction.test(text)
-    const cancellation = given.cancellation ?? (lockWatch || isBounded ? new Cancellation() : undefined)
-    const unwatch = cancellation && lockWatch?.over(this.pid ?? pidOf(this.client), text, cancellation)
-    const unbound =
-      cancellation && isBounded
-        ? afterTurning(queryMs, () => cancellation.cancel(this.timedOut(text, queryMs, shard)))
-        : undefined
+    const isWatched = this.lockWatch !== undefined || settings.bounds.queryMs !== undefined
+    const cancellation = given.cancellation ?? (isWatched ? new Cancellation() : undefined)
+    const unwatch = isWatched && cancellation ? this.watch(text, shard, cancellation) : undefined
     settings.watch.begin(session)
     const started = settings.listeners.size > 0 ? performance.now() : 0
-    const named = this.nameOf(text, values)
+    const named = this.sender.nameOf(text, values)
     let failed = true
     let cancelled = false
     try {
       // Field by field: V8 takes 10 µs to spread an object into a literal that has more.
       const statement = { text, rows, values, named, cancellation: given.cancellation, start }
-      const result = await (cancellation ? this.sendCancellable(statement, cancellation) : this.sendStarted(statement))
+      const result = await (cancellation
+        ? this.sender.sendCancellable(statement, cancellation)
+        : this.sender.sendStarted(statement))
       failed = false
-      // pg gives a result for each statement of a text.
-      if (Array.isArray(result)) for (const one of result as readonly QueryResult[]) this.noteForgotten(one, text)
-      else this.noteForgotten(result, text)
+      this.note(result, text)
       settings.watch.end(session, true)
-      if (result.rowCount && writeCommands.has(result.command)) this.hasWritten = true
       return result
     } catch (error) {
       // The error comes before the server is ready: only then does the session know its state.
@@ -178,16 +136,42 @@ export class NodeConnection {
       throw !given.cancellation && failure instanceof OperationEnded ? failure.reason : failure
     } finally {
       unwatch?.()
-      unbound?.()
       this.lastUsed = performance.now()
       this.passTurn()
       if (settings.listeners.size > 0) {
         const milliseconds = performance.now() - started
         const event = { node: this.node, shard, text, prepared: named !== undefined, milliseconds, failed, cancelled }
-        const events = start === undefined || this.held.isHeld ? [event] : [startOf(event, start), event]
-        for (const listener of settings.listeners) for (const one of events) tell(listener, one)
+        this.tell(event, this.held.isHeld ? undefined : start)
       }
     }
+  }
+
+  /** Ends a statement that waits for a lock, or takes, too long. */
+  private watch(text: string, shard: string | undefined, cancellation: Cancellation): () => void {
+    const { queryMs } = this.settings.bounds
+    const unwatch = this.lockWatch?.over(this.pid ?? pidOf(this.client), text, cancellation)
+    const unbound =
+      queryMs === undefined || endsTransaction.test(text)
+        ? undefined
+        : afterTurning(queryMs, () => cancellation.cancel(this.timedOut(text, queryMs, shard)))
+    return () => {
+      unwatch?.()
+      unbound?.()
+    }
+  }
+
+  /** Takes note of what a statement has done to the session. */
+  private note(result: QueryResult, text: string): void {
+    // pg gives a result for each statement of a text.
+    const results: readonly QueryResult[] = Array.isArray(result) ? result : [result]
+    for (const one of results) if (this.sender.noteForgotten(one, text)) this.isChanged = true
+    if (result.rowCount && writeCommands.has(result.command)) this.hasWritten = true
+  }
+
+  /** @param start went in the statement's message */
+  private tell(event: StatementEvent, start: string | undefined): void {
+    const events = start === undefined ? [event] : [startOf(event, start), event]
+    for (const listener of this.settings.listeners) for (const one of events) tell(listener, one)
   }
 
   /** A statement of the present transaction failed, and no savepoint before it was returned to: COMMIT will roll back. */
@@ -321,44 +305,6 @@ export class NodeConnection {
     else this.isBusy = false
   }
 
-  /** Sends a statement, and has the server end it on cancellation. */
-  private async sendCancellable(statement: Statement, cancellation: Cancellation): Promise<QueryResult> {
-    const running = this.sendStarted(statement)
-    let cancelling: Promise<void> | undefined
-    const off = cancellation.onCancel(() => {
-      cancelling = this.cancel(running, graceOf(statement.text, this.settings.bounds.cancelMs))
-    })
-    try {
-      return await running
-    } finally {
-      off()
-      // A request that is still under way would hit the next statement.
-      await cancelling
-    }
-  }
-
-  /** Asks the server to end the running statement, until that has ended; bounded by closing the connection. */
-  private async cancel(running: Promise<unknown>, graceMs: number): Promise<void> {
-    let isOver = false
-    const over = running.then(
-      () => undefined,
-      () => undefined,
-    )
-    const off = afterTurning(graceMs, () => this.session.destroy())
-    void over.then(() => {
-      isOver = true
-      off()
-    })
-    while (!isOver) {
-      const request = this.session.unread(this.settings.requestCancel(this.client)).catch(() => {
-        this.session.isDoubtful = true
-      })
-      // One that is under way when the statement has ended would hit the next one, unless the connection is broken.
-      await Promise.race([request, this.session.gone])
-      await atMost(cancelAgainMs, over)
-    }
-  }
-
   private timedOut(text: string, queryMs: number, shard: string | undefined): ShardedError {
     const { node } = this
     const statement = text.slice(0, maxShown)
@@ -370,165 +316,13 @@ export class NodeConnection {
       },
     )
   }
-
-  private send(statement: Statement): Promise<QueryResult> {
-    const { text, rows, values, named, cancellation, start } = statement
-    if (rows) return this.sendCopy(text, rows)
-    return new Promise((resolve, reject) => {
-      const query = new NamedQuery(text, values, named, this.session, start)
-      let isWithin = true
-      let hasFailed = false
-      query.callback = (error, result) => {
-        if (error) {
-          hasFailed = true
-          const problem = named && stalePlan(error, this.session.isBound)
-          if (problem) resolve(this.sendAgain(statement, problem, error))
-          else reject(error)
-          return
-        }
-        if (hasFailed) {
-          // pg could not send a value: it closed the statement on the server, and keeps its name as one that is parsed.
-          if (named) this.session.forgetParsed(named.name)
-          return
-        }
-        if (named) named.description ??= descriptionOf(result, this.client)
-        if (isWithin) resolve(result)
-        else reject(cancellation?.ended)
-      }
-      // What a write returns is not counted: it has taken effect.
-      if (cancellation?.countsRows && isRead(text)) {
-        // What comes after the budget is spent is let go, until the server has heard of it.
-        query.on('row', (_row: unknown, result?: { rows: unknown[] }) => {
-          if (cancellation.countRows()) return
-          isWithin = false
-          if (result) result.rows.length = 0
-        })
-      }
-      this.session.sent()
-      this.client.query(query)
-    })
-  }
-
-  private sendCopy(text: string, rows: Buffer): Promise<QueryResult> {
-    // Loaded when it is used: only bulk loads copy.
-    const { from: copyFrom }: typeof import('pg-copy-streams') = require('pg-copy-streams')
-    return new Promise((resolve, reject) => {
-      const stream = copyFrom(text)
-      stream.on('error', (error) => {
-        // Now, while it still knows its connection: it would go on to tell the server of the end of its rows, and fail there.
-        stream.destroy()
-        reject(error)
-      })
-      stream.on('finish', () => resolve({ command: 'COPY', rowCount: stream.rowCount, rows: [], fields: [], oid: 0 }))
-      this.session.sent()
-      this.client.query(stream)
-      stream.end(rows)
-    })
-  }
-
-  /** A named statement has not run. It is sent again if nothing else has run in its transaction, which the server has aborted. */
-  private async sendAgain(statement: Statement, problem: PlanProblem, error: Error): Promise<QueryResult> {
-    await this.session.ready()
-    const canRepeat = !this.session.inTransaction || statement.start !== undefined
-    if (problem === 'doubtful') return this.sendDoubtful(statement, error, canRepeat)
-    this.forgetNames(statement, problem)
-    if (canRepeat) return this.repeat(statement)
-    throw this.planStale(statement.text, error)
-  }
-
-  /** As `sendAgain`. If the statement itself is the mistake, the server refuses it in the same way without its name. */
-  private async sendDoubtful(statement: Statement, error: Error, canRepeat: boolean): Promise<QueryResult> {
-    const { text, values } = statement
-    const unnamed = canRepeat ? this.repeat(statement) : this.settings.explain(text, values)
-    const refusal = await unnamed.then(
-      () => undefined,
-      (reason: unknown) => reason,
-    )
-    if (sqlState(refusal) === sqlState(error)) throw refusal
-    this.forgetNames(statement, 'doubtful')
-    if (canRepeat) return unnamed
-    throw this.planStale(text, error)
-  }
-
-  private async repeat(statement: Statement): Promise<QueryResult> {
-    if (this.session.inTransaction) {
-      this.session.sent()
-      await this.client.query('ROLLBACK')
-    }
-    return this.sendStarted({ ...statement, named: undefined })
-  }
-
-  private forgetNames({ named, text }: Statement, problem: PlanProblem): void {
-    const { plans } = this.settings
-    if (problem === 'lost' || problem === 'taken') plans.mixedUp(problem === 'taken')
-    else if (problem === 'doubtful' && !named?.description) mustNotPrepare(text)
-    else plans.goneStale()
-    this.session.prepared?.clear()
-  }
-
-  private planStale(text: string, cause: unknown): ShardedError {
-    const { node } = this
-    const statement = text.slice(0, 500)
-    return new ShardedError(
-      'PLAN_STALE',
-      `A prepared statement of node ${node} is no longer what it was: ${String(cause)}.`,
-      {
-        details: { node, statement },
-        cause,
-      },
-    )
-  }
-
-  /** A statement that goes as text, or a COPY, cannot have the start of its transaction in its own message. */
-  private sendStarted(statement: Statement): Promise<QueryResult> {
-    const { start } = statement
-    if (start === undefined || (!statement.rows && (statement.named || statement.values?.length)))
-      return this.send(statement)
-    this.session.sent()
-    return this.client.query(start).then(() => this.send({ ...statement, start: undefined }))
-  }
-
-  private nameOf(text: string, values: readonly unknown[] | undefined): StatementName | undefined {
-    const { session, settings } = this
-    const { generation, maxPrepared } = settings.plans
-    if (session.generation !== generation) {
-      session.generation = generation
-      session.prepared?.clear()
-    }
-    if (maxPrepared === 0) return undefined
-    session.prepared ??= new PreparedStatements(
-      maxPrepared,
-      (name) => session.closeLater(name),
-      (one) => settings.plans.mayBeRewritten(one),
-    )
-    return session.prepared.nameFor(text, values?.length ?? 0)
-  }
-
-  /** DEALLOCATE and DISCARD may have been of our names too; plans do not outlive the types that they were made for. */
-  private noteForgotten({ command }: QueryResult, text: string): void {
-    if (forgetCommands.has(command)) this.session.prepared?.clear()
-    if (this.settings.losesPins && resetCommands.has(command)) this.isChanged = true
-    if (typeCommands.has(command) && replacesTypes.test(text)) this.settings.plans.goneStale()
-  }
 }
 
-/** The first words of the tags of statements that may replace a type. One that is made has often been dropped before, by others. */
-const typeCommands: ReadonlySet<string> = new Set(['CREATE', 'ALTER', 'DROP'])
-const replacesTypes = /\b(?:CREATE|ALTER|DROP)\s+(?:TYPE|DOMAIN|SCHEMA|TABLE)\b/i
-
-/** The tags of statements that give settings back what a new session has. */
-const resetCommands: ReadonlySet<string> = new Set(['RESET', 'DISCARD'])
-
-/** The tags of statements that drop prepared statements. */
-const forgetCommands: ReadonlySet<string> = new Set(['DEALLOCATE', 'DISCARD'])
 /** Statements that are not ended before their time: a rollback follows an ended statement, and a commit has to be known. */
 const endsTransaction = /^\s*(?:COMMIT|ROLLBACK|END|PREPARE TRANSACTION)\b/i
 
 /** Letters of a statement in a message. */
 const maxShown = 200
-
-const graceOf = (text: string, cancelMs = defaultCancelMs): number =>
-  isRead(text) ? cancelMs : Math.max(cancelMs, cancelWriteMs)
 
 function tooManyParameters(count: number, place: Place): ShardedError {
   return new ShardedError(
@@ -558,3 +352,53 @@ function tell(listener: StatementListener, event: StatementEvent): void {
     process.emitWarning(error instanceof Error ? error : String(error))
   }
 }
+
+/** As TypeORM and this product begin transactions. */
+const starts = /^START TRANSACTION(?: ISOLATION LEVEL [A-Z ]+)?$/
+
+/**
+ * A START TRANSACTION that is held back, to go with the first statement of its transaction in one message: a transaction
+ * costs a round trip less. PostgreSQL takes its snapshot at that statement anyway.
+ *
+ * @example
+ * const start = new DeferredBegin()
+ * start.answer('START TRANSACTION', false) // held: this result, and nothing is sent
+ * start.take() // 'START TRANSACTION': goes before the next statement
+ */
+class DeferredBegin {
+  private text: string | undefined
+
+  /**
+   * What is answered to a statement without sending it: to a start, and to the end of a transaction that has sent nothing.
+   *
+   * @returns undefined for one that is to be sent
+   */
+  answer(text: string, inTransaction: boolean): QueryResult | undefined {
+    if (this.text === undefined) {
+      if (inTransaction || !starts.test(text)) return undefined
+      this.text = text
+      return resultOf('START')
+    }
+    if (text !== 'COMMIT' && text !== 'ROLLBACK') return undefined
+    this.text = undefined
+    return resultOf(text)
+  }
+
+  get isHeld(): boolean {
+    return this.text !== undefined
+  }
+
+  /** What is to be sent now. */
+  take(): string | undefined {
+    const { text } = this
+    this.text = undefined
+    return text
+  }
+
+  /** It has not begun: what comes next must not run outside of its transaction. */
+  putBack(text: string): void {
+    this.text = text
+  }
+}
+
+const resultOf = (command: string): QueryResult => ({ command, rowCount: null, oid: 0, rows: [], fields: [] })

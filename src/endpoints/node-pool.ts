@@ -1,21 +1,17 @@
-import { Client, DatabaseError, Pool, type PoolClient, type PoolConfig, type QueryResult, types } from 'pg'
-import { Bag, type Bagged, nowhere } from '../collections/bag'
-import { ShardedError } from '../errors/sharded-error'
+import { Client, DatabaseError, type PoolClient, type PoolConfig, type QueryResult, types } from 'pg'
 import { collationKey } from '../query/collation-name'
 import type { NodeSortFacts } from '../query/node-sort-facts'
 import { afterTurning } from './after-turning'
-import { badConnectionOptions } from './bad-connection-options'
 import { requestCancel } from './cancel-request'
 import { Cancellation } from './cancellation'
-import { answersOf, unavailable } from './connection-errors'
+import { answersOf } from './connection-errors'
+import { ConnectionPool, type ConnectionPoolSettings } from './connection-pool'
 import { LockWatch } from './lock-watch'
-import { NamedPlans } from './named-plans'
 import { nodeClient } from './node-client'
-import { type ConnectionSettings, NodeConnection } from './node-connection'
 import type { Pooling } from './node-session'
-import { type GiveBack, Permits } from './permits'
+import { Permits } from './permits'
+import { NamedPlans } from './prepared-statements'
 import { ruledTables, ruledTablesOf, type TableName } from './ruled-tables'
-import { Session } from './session'
 import { SilenceWatch } from './silence-watch'
 import { loadSortFacts } from './sort-facts'
 import type { StatementListener } from './statement-event'
@@ -78,12 +74,6 @@ export const defaultDestroyMs = 5_000
 /** An hour: longer than a transaction thinks between two statements, shorter than a lost one may hold locks. */
 export const defaultTransactionIdleMs = 3_600_000
 
-/** Idle transactions are looked for so often within their bound. */
-const idleLooks = 4
-
-/** Operations that may wait for a connection of one node, each no longer than `connectTimeoutMS`. */
-const maxWaitingForConnection = 100_000
-
 /** A question of a node that does not answer is ended after this, in milliseconds, where `connectTimeoutMS` says nothing. */
 const probeMs = 10_000
 
@@ -93,28 +83,39 @@ const explainMs = 2_000
 /** One connection of so many is left by transactions. */
 const connectionsPerReserved = 5
 
-/**
- * A connection, and the call that gives it back. With an error it is closed instead, and also where it is not at rest: in
- * a transaction, or with a cancel request that may still arrive.
- */
-export interface Lease {
-  readonly connection: NodeConnection
-  release(error?: Error | boolean): void
-}
-
 /** Connections of a node beside its pool: opened when they are needed, and closed when they have been idle for a while. */
 const reserveSize = 2
 
+interface Known {
+  /** Asked for once. */
+  facts: NodeFacts | undefined
+}
+
+/** A node's connections beside its pool. */
+class Background extends ConnectionPool {
+  constructor(
+    settings: ConnectionPoolSettings,
+    private readonly known: Known,
+  ) {
+    super(settings)
+  }
+
+  get facts(): NodeFacts {
+    return factsOf(this.known, this.name)
+  }
+}
+
 /** The pool of one node, shared by all of its shards. */
-export class NodePool {
-  readonly name: string
+export class NodePool extends ConnectionPool {
   readonly pooling: Pooling
   /** How long is waited for a connection, in milliseconds; `Infinity` without a bound. */
   readonly waitMs: number
-  private readonly pool: Pool
-  /** For recovery, questions of decisions and of locks: who waits for a lock must not keep from being had who ends that. */
-  private readonly reserve: Pool
-  private readonly listeners = new Set<StatementListener>()
+  /**
+   * The node for what nobody asked for: recovery, questions of decisions and of locks. A wait for a lock must not keep connections from
+   * what ends it. Its statements are not told to listeners, who count those of operations.
+   */
+  readonly background: Background
+  private readonly listeners: Set<StatementListener>
   /** Scatters that run. They wait for nothing but their connection, so they always come to an end. */
   readonly scatters: Permits
   /** Streams that are open. They hold their connection as long as their reader likes: one is left for all others. */
@@ -123,260 +124,70 @@ export class NodePool {
   readonly lockWatch: LockWatch | undefined
   /** Transactions over shards. They hold their connection while they wait for another node. */
   readonly transactions: TransactionTurns
-  /** What waits for a connection waits here, and never in pg's pool, which knows no fair clock. */
-  private readonly connections: Permits
-  private readonly reserved: Permits
-  /** Refuses each caller that pg's pool has not answered yet: the pool never answers those that it queues when it ends. */
-  private readonly connecting = new Bag<Bagged & { refuse(reason: Error): void }>()
-  private readonly leases = new Bag<Lease & Bagged>()
-  private readonly sessions = new Set<Session>()
+  private readonly plans: NamedPlans
   private readonly watch: SilenceWatch
   private readonly destroyMs: number
-  private readonly transactionIdleMs: number
-  /** Shared with `background`, which is another object on the same leases. */
-  private readonly idleLook: { timer: NodeJS.Timeout | undefined } = { timer: undefined }
-  private readonly settings: ConnectionSettings
-  private knownFacts: NodeFacts | undefined
+  private readonly known: Known
   private knownSortFacts: NodeSortFacts | undefined
   private ended = false
 
-  constructor({
-    name,
-    pool,
-    pooling = 'none',
-    maxPrepared,
-    concurrency,
-    parseInt8,
-    lockTimeoutMs = Number.POSITIVE_INFINITY,
-    bounds = {},
-    turnWaits = new TurnWaits(),
-    onPoolError,
-    warn = () => undefined,
-  }: NodePoolSettings) {
-    this.name = name
-    const waitMs = pool.connectionTimeoutMillis || Number.POSITIVE_INFINITY
-    this.waitMs = waitMs
-    const watch = new SilenceWatch(bounds.silenceMs ?? defaultSilenceMs, () => answers(pool))
-    this.watch = watch
+  constructor(given: NodePoolSettings) {
+    const { name, bounds = {}, lockTimeoutMs = Number.POSITIVE_INFINITY } = given
+    const shared = sharedSettings(given)
+    const listeners = new Set<StatementListener>()
+    const { connections } = shared
+    const explain = (text: string, values: readonly unknown[] | undefined) => explainOn(background, text, values)
+    const known: Known = { facts: undefined }
+    const reserve = { ...shared.pool, max: reserveSize }
+    const own = { ...connections, explain, listeners: new Set<StatementListener>() }
+    const background: Background = new Background({ ...shared, pool: reserve, connections: own }, known)
+    super({ ...shared, connections: { ...connections, explain, listeners } })
+    this.listeners = listeners
+    this.background = background
+    this.known = known
+    this.plans = connections.plans
+    this.watch = connections.watch
+    this.waitMs = shared.waitMs
+    this.pooling = given.pooling ?? 'none'
     this.destroyMs = bounds.destroyMs ?? defaultDestroyMs
-    this.transactionIdleMs = bounds.transactionIdleMs ?? defaultTransactionIdleMs
-    this.pooling = pooling
-    const open = (config: PoolConfig): Pool => {
-      const opened = new Pool({
-        ...config,
-        ...(parseInt8 && { types: int8AsNumber }),
-        connectionTimeoutMillis: 0,
-        Client: nodeClient({ connectTimeoutMs: waitMs, watch }) as never,
-      })
-      // Without a listener, the error of an idle connection (a node that dies) would end the process.
-      opened.on('error', onPoolError)
-      opened.on('connect', (client) => void this.sessions.add(Session.of(client)))
-      opened.on('remove', (client) => void this.sessions.delete(Session.of(client)))
-      return opened
-    }
-    this.pool = open(pool)
-    this.reserve = open({ ...pool, max: reserveSize })
-    const most = { maxWaiting: maxWaitingForConnection, waitMs, of: 'connections' }
-    this.connections = new Permits(name, this.pool.options.max, most)
-    this.reserved = new Permits(name, reserveSize, most)
-    this.settings = {
-      plans: new NamedPlans(name, maxPrepared, warn),
-      losesPins: pooling === 'session',
-      listeners: this.listeners,
-      watch,
-      bounds,
-      requestCancel: (client) => requestCancel(client, pool.stream),
-      explain: (text, values) => this.explain(text, values),
-    }
-    if (lockTimeoutMs !== Number.POSITIVE_INFINITY) {
-      this.lockWatch = new LockWatch(name, lockTimeoutMs, (text, values) => this.background.query(text, values))
-    }
-    const spare = Math.max(1, this.pool.options.max - 1)
-    this.scatters = new Permits(name, Math.min(concurrency ?? spare, spare))
-    this.streams = new Permits(name, Math.min(concurrency ?? spare, spare), { waitMs, of: 'streams' })
-    const kept = bounds.reserve ?? Math.floor(this.pool.options.max / connectionsPerReserved)
-    const turns = Math.max(1, this.pool.options.max - kept)
+    if (lockTimeoutMs !== Number.POSITIVE_INFINITY)
+      this.lockWatch = new LockWatch(name, lockTimeoutMs, (text, values) => background.query(text, values))
+    const { size, waitMs } = this
+    const spare = Math.max(1, size - 1)
+    const atOnce = Math.min(given.concurrency ?? spare, spare)
+    this.scatters = new Permits(name, atOnce)
+    this.streams = new Permits(name, atOnce, { waitMs, of: 'streams' })
+    const turns = Math.max(1, size - (bounds.reserve ?? Math.floor(size / connectionsPerReserved)))
     this.transactions = new TransactionTurns(
       name,
       new Permits(name, turns, { waitMs, of: 'connections for transactions' }),
-      turnWaits,
+      given.turnWaits ?? new TurnWaits(),
     )
-  }
-
-  /** The most connections that it opens. */
-  get size(): number {
-    return this.pool.options.max
-  }
-
-  /**
-   * Takes a connection.
-   * @throws ShardedError POOL_EXHAUSTED where none becomes free within `connectionTimeoutMillis`; SHARD_UNAVAILABLE and
-   *   its siblings where the node gives none; OperationEnded
-   */
-  acquire(shard?: string, cancellation?: Cancellation): Promise<Lease> {
-    const { silence } = this.watch
-    if (cancellation?.isCancelled) return Promise.reject(cancellation.ended)
-    if (silence) return Promise.reject(unavailable({ node: this.name, shard }, silence))
-    const giveBack = this.connections.tryTake()
-    if (giveBack) return this.connect(giveBack, shard, cancellation)
-    return this.connections.take(cancellation).then((taken) => this.connect(taken, shard, cancellation))
-  }
-
-  private connect(
-    giveBack: GiveBack,
-    shard: string | undefined,
-    cancellation: Cancellation | undefined,
-  ): Promise<Lease> {
-    return new Promise((resolve, reject) => {
-      let isAbandoned = false
-      const abandon = (reason: unknown): void => {
-        isAbandoned = true
-        reject(reason)
-      }
-      const asked = {
-        place: nowhere,
-        refuse: (reason: Error): void => {
-          abandon(unavailable({ node: this.name, shard }, reason))
-          giveBack()
-        },
-      }
-      const off = cancellation?.onCancel(() => abandon(cancellation.ended))
-      this.connecting.add(asked)
-      const connect = (taken: Parameters<Pool['connect']>[0]): void => {
-        try {
-          this.pool.connect(taken)
-        } catch (error) {
-          // pg reads the options when it makes a client.
-          this.connecting.delete(asked)
-          giveBack()
-          reject(badConnectionOptions(this.name, error))
-        }
-      }
-      connect((error, client, release) => {
-        off?.()
-        this.connecting.delete(asked)
-        if (error || !client) {
-          giveBack()
-          reject(unavailable({ node: this.name, shard }, error))
-        } else if (isAbandoned) {
-          release()
-          giveBack()
-        } else resolve(this.lease(client, release, giveBack))
-      })
-    })
-  }
-
-  private lease(client: PoolClient, release: Lease['release'], giveBack: GiveBack): Lease {
-    const connection = new NodeConnection(client, this.settings, this.name)
-    const { leases } = this
-    const lease: Lease & Bagged = {
-      place: nowhere,
-      connection,
-      release: (error) => {
-        // Once: what ends late must not give back what another has by now.
-        if (!leases.delete(lease)) return
-        const isClean = connection.retire()
-        release(error || !isClean)
-        giveBack()
-      },
-    }
-    leases.add(lease)
-    this.watchIdle()
-    return lease
-  }
-
-  /** Ends a hold of a connection from outside, where its holder does not. */
-  private evict(lease: Lease, reason: Error): void {
-    lease.connection.destroy(reason)
-    lease.release(true)
-  }
-
-  /** Looks after transactions in which nothing is sent, as long as connections are held. */
-  private watchIdle(): void {
-    const { transactionIdleMs, idleLook } = this
-    if (idleLook.timer || transactionIdleMs === Number.POSITIVE_INFINITY) return
-    idleLook.timer = setInterval(() => {
-      for (const lease of this.leases.all()) {
-        const { connection } = lease
-        if (connection.inTransaction && connection.transactionIdleMs > transactionIdleMs) this.evict(lease, this.idle())
-      }
-      if (this.leases.size > 0) return
-      clearInterval(idleLook.timer)
-      idleLook.timer = undefined
-    }, transactionIdleMs / idleLooks).unref()
-  }
-
-  private idle(): ShardedError {
-    const { name: node, transactionIdleMs } = this
-    return new ShardedError(
-      'TRANSACTION_IDLE',
-      `On node ${node}, nothing was sent in a transaction for ${transactionIdleMs} ms.`,
-      {
-        details: { node, transactionIdleMs },
-      },
-    )
-  }
-
-  /** One statement on a connection of its own. */
-  async query(text: string, values?: readonly unknown[], cancellation?: Cancellation): Promise<QueryResult> {
-    const lease = await this.acquire(undefined, cancellation)
-    try {
-      return await lease.connection.query(text, values, undefined, cancellation)
-    } finally {
-      lease.release()
-    }
-  }
-
-  /**
-   * The node for what nobody asked for, on the connections of the reserve: its statements are not told to listeners, who
-   * count those of operations.
-   */
-  get background(): Pick<NodePool, 'name' | 'facts' | 'acquire' | 'query'> {
-    return Object.create(this, {
-      settings: { value: { ...this.settings, listeners: new Set() } },
-      pool: { value: this.reserve },
-      connections: { value: this.reserved },
-    })
-  }
-
-  /** Never runs the statement. A lock that an open transaction holds may keep the server from explaining it. */
-  private async explain(text: string, values: readonly unknown[] | undefined): Promise<QueryResult> {
-    const explain = 'EXPLAIN '
-    const cancellation = new Cancellation()
-    const off = afterTurning(explainMs, () => cancellation.cancel(new Error('A statement was not explained in time.')))
-    try {
-      return await this.background.query(`${explain}${text}`, values, cancellation)
-    } catch (error) {
-      if (error instanceof DatabaseError && error.position !== undefined)
-        error.position = String(Number(error.position) - explain.length)
-      throw error
-    } finally {
-      off()
-    }
   }
 
   /** Asks the node once for its version and database. */
   async loadFacts(): Promise<NodeFacts> {
     const { rows } = await this.query(factsQuery)
     const row: Record<string, string> = rows[0]
-    this.knownFacts = Object.freeze({
+    const facts: NodeFacts = Object.freeze({
       version: /\d+(?:\.\d+)*/.exec(row['version'] ?? '')?.[0] ?? '0',
       database: row['database'] ?? '',
       searchSchema: row['schema'] ?? 'public',
       maxPreparedTransactions: Number(row['prepared'] ?? 0),
       ruledTables: Object.freeze(ruledTablesOf(row)),
     })
-    this.noteRules(this.knownFacts.ruledTables)
-    return this.knownFacts
+    this.known.facts = facts
+    this.noteRules(facts.ruledTables)
+    return facts
   }
 
   /** Takes note of the tables that have rules: see `NamedPlans.mayBeRewritten`. */
   noteRules(tables: readonly TableName[]): void {
-    this.settings.plans.noteRules(tables)
+    this.plans.noteRules(tables)
   }
 
   get facts(): NodeFacts {
-    return this.knownFacts ?? notAsked(this.name)
+    return factsOf(this.known, this.name)
   }
 
   /** Asks the node how its values sort; `collations` are SQL names. What was known before is forgotten. */
@@ -403,11 +214,6 @@ export class NodePool {
     return () => void this.listeners.delete(listener)
   }
 
-  /** Connections in all, idle, and callers that wait for one. */
-  get counts(): { readonly total: number; readonly idle: number; readonly waiting: number } {
-    return { total: this.pool.totalCount, idle: this.pool.idleCount, waiting: this.connections.counts.waiting }
-  }
-
   /**
    * Closes the pool; safe to call twice. An operation that waits for a connection fails with SHARD_UNAVAILABLE. One that holds a
    * connection has a bounded time to end: then its connection is closed, and its transaction so rolled back.
@@ -415,21 +221,77 @@ export class NodePool {
   async end(): Promise<void> {
     if (this.ended) return
     this.ended = true
-    const ended = Promise.all([this.pool.end(), this.reserve.end()])
+    const { background, destroyMs, watch } = this
     const reason = new Error('the data source was destroyed')
-    for (const asked of this.connecting.all()) asked.refuse(reason)
-    const off = afterTurning(this.destroyMs, () => {
-      for (const lease of this.leases.all()) this.evict(lease, reason)
-      this.watch.stop(reason)
+    const ended = Promise.all([this.close(reason), background.close(reason)])
+    const off = afterTurning(destroyMs, () => {
+      this.evictAll(reason)
+      background.evictAll(reason)
+      watch.stop(reason)
     })
     await ended
     off()
-    clearInterval(this.idleLook.timer)
-    this.watch.stop(reason)
+    watch.stop(reason)
     // A node that is silent does not close its side.
-    afterTurning(this.destroyMs, () => {
-      for (const session of this.sessions) session.destroy()
+    afterTurning(destroyMs, () => {
+      this.destroyAll()
+      background.destroyAll()
     })
+  }
+}
+
+/** What the pool and the connections beside it have alike. */
+function sharedSettings({
+  name,
+  pool,
+  pooling,
+  maxPrepared,
+  parseInt8,
+  bounds = {},
+  onPoolError,
+  warn = () => undefined,
+}: NodePoolSettings) {
+  const waitMs = pool.connectionTimeoutMillis || Number.POSITIVE_INFINITY
+  const watch = new SilenceWatch(bounds.silenceMs ?? defaultSilenceMs, () => answers(pool))
+  const config: PoolConfig = {
+    ...pool,
+    ...(parseInt8 && { types: int8AsNumber }),
+    connectionTimeoutMillis: 0,
+    Client: nodeClient({ connectTimeoutMs: waitMs, watch }) as never,
+  }
+  return {
+    name,
+    pool: config,
+    waitMs,
+    transactionIdleMs: bounds.transactionIdleMs ?? defaultTransactionIdleMs,
+    onPoolError,
+    connections: {
+      plans: new NamedPlans(name, maxPrepared, warn),
+      losesPins: pooling === 'session',
+      watch,
+      bounds,
+      requestCancel: (client: PoolClient) => requestCancel(client, pool.stream),
+    },
+  }
+}
+
+/** Never runs the statement. A lock that an open transaction holds may keep the server from explaining it. */
+async function explainOn(
+  background: ConnectionPool,
+  text: string,
+  values: readonly unknown[] | undefined,
+): Promise<QueryResult> {
+  const explain = 'EXPLAIN '
+  const cancellation = new Cancellation()
+  const off = afterTurning(explainMs, () => cancellation.cancel(new Error('A statement was not explained in time.')))
+  try {
+    return await background.query(`${explain}${text}`, values, cancellation)
+  } catch (error) {
+    if (error instanceof DatabaseError && error.position !== undefined)
+      error.position = String(Number(error.position) - explain.length)
+    throw error
+  } finally {
+    off()
   }
 }
 
@@ -455,6 +317,8 @@ const int8AsNumber = {
 }
 
 const factsQuery = `SELECT current_setting('server_version') AS version, current_database() AS database, current_schema() AS schema, current_setting('max_prepared_transactions') AS prepared, ${ruledTables}`
+
+const factsOf = ({ facts }: Known, node: string): NodeFacts => facts ?? notAsked(node)
 
 function notAsked(node: string): never {
   throw new Error(`Node ${node} was not asked for its facts yet.`)

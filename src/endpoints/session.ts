@@ -1,6 +1,5 @@
 import type { PoolClient } from 'pg'
-import { GatheredMessages } from './gathered-messages'
-import type { MessageClient, Wire as MessageWire } from './named-query'
+import { GatheredMessages, type MessageClient, type Wire as MessageWire } from './named-query'
 import type { PreparedStatements } from './prepared-statements'
 
 /** What a server says whenever it is ready: idle, in a transaction, in a transaction that has failed. */

@@ -1,6 +1,7 @@
 import type { Cancellation } from '../endpoints/cancellation'
+import type { Lease } from '../endpoints/connection-pool'
 import type { NodeConnection } from '../endpoints/node-connection'
-import type { Lease, NodePool } from '../endpoints/node-pool'
+import type { NodePool } from '../endpoints/node-pool'
 import { isServerRefusal } from '../endpoints/server-refusal'
 import type { StatementResult } from '../endpoints/statement-result'
 import { ShardedError } from '../errors/sharded-error'

@@ -1,5 +1,5 @@
 import type { Cancellation } from '../../endpoints/cancellation'
-import type { Lease } from '../../endpoints/node-pool'
+import type { Lease } from '../../endpoints/connection-pool'
 import { ShardedError } from '../../errors/sharded-error'
 import { streamCancellation } from '../../execution/operation'
 import type { Row } from '../../merging/row'

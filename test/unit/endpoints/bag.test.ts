@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { Bag, nowhere } from '../../../src/collections/bag'
+import { Bag, nowhere } from '../../../src/endpoints/connection-pool'
 
 const things = (...names: string[]) => names.map((name) => ({ name, place: nowhere }))
 

@@ -1,0 +1,258 @@
+import { Pool, type PoolClient, type PoolConfig, type QueryResult } from 'pg'
+import { ShardedError } from '../errors/sharded-error'
+import { badConnectionOptions } from './bad-connection-options'
+import type { Cancellation } from './cancellation'
+import { unavailable } from './connection-errors'
+import { type ConnectionSettings, NodeConnection } from './node-connection'
+import { type GiveBack, Permits } from './permits'
+import { Session } from './session'
+
+export interface ConnectionPoolSettings {
+  /** The node's. */
+  readonly name: string
+  /** As pg takes it, with the client that it opens. */
+  readonly pool: PoolConfig
+  /** How long is waited for a connection, in milliseconds; `Infinity` without a bound. */
+  readonly waitMs: number
+  readonly connections: ConnectionSettings
+  /** Without a statement in an open transaction, in milliseconds; then it is rolled back. */
+  readonly transactionIdleMs: number
+  readonly onPoolError: (error: Error) => void
+}
+
+/** Idle transactions are looked for so often within their bound. */
+const idleLooks = 4
+
+/** Operations that may wait for a connection of one node, each no longer than `connectTimeoutMS`. */
+const maxWaitingForConnection = 100_000
+
+/**
+ * A connection, and the call that gives it back. With an error it is closed instead, and also where it is not at rest: in
+ * a transaction, or with a cancel request that may still arrive.
+ */
+export interface Lease {
+  readonly connection: NodeConnection
+  release(error?: Error | boolean): void
+}
+
+/** Connections of one node: taken, held and given back. */
+export class ConnectionPool {
+  readonly name: string
+  private readonly pool: Pool
+  /** What waits for a connection waits here, and never in pg's pool, which knows no fair clock. */
+  private readonly permits: Permits
+  /** Refuses each caller that pg's pool has not answered yet: the pool never answers those that it queues when it ends. */
+  private readonly connecting = new Bag<Bagged & { refuse(reason: Error): void }>()
+  private readonly leases = new Bag<Lease & Bagged>()
+  private readonly sessions = new Set<Session>()
+  private readonly transactionIdleMs: number
+  private idleLook: NodeJS.Timeout | undefined
+  private readonly connectionSettings: ConnectionSettings
+
+  constructor({ name, pool, waitMs, connections, transactionIdleMs, onPoolError }: ConnectionPoolSettings) {
+    this.name = name
+    this.connectionSettings = connections
+    this.transactionIdleMs = transactionIdleMs
+    this.pool = new Pool(pool)
+    // Without a listener, the error of an idle connection (a node that dies) would end the process.
+    this.pool.on('error', onPoolError)
+    this.pool.on('connect', (client) => void this.sessions.add(Session.of(client)))
+    this.pool.on('remove', (client) => void this.sessions.delete(Session.of(client)))
+    this.permits = new Permits(name, this.size, { maxWaiting: maxWaitingForConnection, waitMs, of: 'connections' })
+  }
+
+  /** The most connections that it opens. */
+  get size(): number {
+    return this.pool.options.max
+  }
+
+  /**
+   * Takes a connection.
+   * @throws ShardedError POOL_EXHAUSTED where none becomes free within `connectionTimeoutMillis`; SHARD_UNAVAILABLE and
+   *   its siblings where the node gives none; OperationEnded
+   */
+  acquire(shard?: string, cancellation?: Cancellation): Promise<Lease> {
+    const { silence } = this.connectionSettings.watch
+    if (cancellation?.isCancelled) return Promise.reject(cancellation.ended)
+    if (silence) return Promise.reject(unavailable({ node: this.name, shard }, silence))
+    const giveBack = this.permits.tryTake()
+    if (giveBack) return this.connect(giveBack, shard, cancellation)
+    return this.permits.take(cancellation).then((taken) => this.connect(taken, shard, cancellation))
+  }
+
+  private connect(
+    giveBack: GiveBack,
+    shard: string | undefined,
+    cancellation: Cancellation | undefined,
+  ): Promise<Lease> {
+    return new Promise((resolve, reject) => {
+      let isAbandoned = false
+      const abandon = (reason: unknown): void => {
+        isAbandoned = true
+        reject(reason)
+      }
+      const asked = {
+        place: nowhere,
+        refuse: (reason: Error): void => {
+          abandon(unavailable({ node: this.name, shard }, reason))
+          giveBack()
+        },
+      }
+      const off = cancellation?.onCancel(() => abandon(cancellation.ended))
+      this.connecting.add(asked)
+      const connect = (taken: Parameters<Pool['connect']>[0]): void => {
+        try {
+          this.pool.connect(taken)
+        } catch (error) {
+          // pg reads the options when it makes a client.
+          this.connecting.delete(asked)
+          giveBack()
+          reject(badConnectionOptions(this.name, error))
+        }
+      }
+      connect((error, client, release) => {
+        off?.()
+        this.connecting.delete(asked)
+        if (error || !client) {
+          giveBack()
+          reject(unavailable({ node: this.name, shard }, error))
+        } else if (isAbandoned) {
+          release()
+          giveBack()
+        } else resolve(this.lease(client, release, giveBack))
+      })
+    })
+  }
+
+  private lease(client: PoolClient, release: Lease['release'], giveBack: GiveBack): Lease {
+    const connection = new NodeConnection(client, this.connectionSettings, this.name)
+    const { leases } = this
+    const lease: Lease & Bagged = {
+      place: nowhere,
+      connection,
+      release: (error) => {
+        // Once: what ends late must not give back what another has by now.
+        if (!leases.delete(lease)) return
+        const isClean = connection.retire()
+        release(error || !isClean)
+        giveBack()
+      },
+    }
+    leases.add(lease)
+    this.watchIdle()
+    return lease
+  }
+
+  /** Ends a hold of a connection from outside, where its holder does not. */
+  private evict(lease: Lease, reason: Error): void {
+    lease.connection.destroy(reason)
+    lease.release(true)
+  }
+
+  /** Looks after transactions in which nothing is sent, as long as connections are held. */
+  private watchIdle(): void {
+    const { transactionIdleMs } = this
+    if (this.idleLook || transactionIdleMs === Number.POSITIVE_INFINITY) return
+    this.idleLook = setInterval(() => {
+      for (const lease of this.leases.all()) {
+        const { connection } = lease
+        if (connection.inTransaction && connection.transactionIdleMs > transactionIdleMs) this.evict(lease, this.idle())
+      }
+      if (this.leases.size > 0) return
+      clearInterval(this.idleLook)
+      this.idleLook = undefined
+    }, transactionIdleMs / idleLooks).unref()
+  }
+
+  private idle(): ShardedError {
+    const { name: node, transactionIdleMs } = this
+    return new ShardedError(
+      'TRANSACTION_IDLE',
+      `On node ${node}, nothing was sent in a transaction for ${transactionIdleMs} ms.`,
+      {
+        details: { node, transactionIdleMs },
+      },
+    )
+  }
+
+  /** One statement on a connection of its own. */
+  async query(text: string, values?: readonly unknown[], cancellation?: Cancellation): Promise<QueryResult> {
+    const lease = await this.acquire(undefined, cancellation)
+    try {
+      return await lease.connection.query(text, values, undefined, cancellation)
+    } finally {
+      lease.release()
+    }
+  }
+
+  /** Connections in all, idle, and callers that wait for one. */
+  get counts(): { readonly total: number; readonly idle: number; readonly waiting: number } {
+    return { total: this.pool.totalCount, idle: this.pool.idleCount, waiting: this.permits.counts.waiting }
+  }
+
+  /** Opens no more, and refuses those that wait for one. @returns when all have been given back and closed */
+  async close(reason: Error): Promise<void> {
+    const ended = this.pool.end()
+    for (const asked of this.connecting.all()) asked.refuse(reason)
+    await ended
+    clearInterval(this.idleLook)
+  }
+
+  /** Takes its connections from all who hold one. */
+  evictAll(reason: Error): void {
+    for (const lease of this.leases.all()) this.evict(lease, reason)
+  }
+
+  /** Breaks what is still connected. */
+  destroyAll(): void {
+    for (const session of this.sessions) session.destroy()
+  }
+}
+
+/** Something that is in one bag at most. */
+export interface Bagged {
+  /** The bag's own. */
+  place: number
+}
+
+/** The place of what is in no bag. */
+export const nowhere = -1
+
+/**
+ * Things that come and go by the ten thousand a second, of which a few are there at once, in no order. A Set hashes each of
+ * them, and makes its table anew as it grows and shrinks.
+ *
+ * @example
+ * const one = { place: nowhere, close }
+ * bag.add(one)
+ * bag.delete(one) // true, and false the second time
+ */
+export class Bag<T extends Bagged> {
+  private readonly list: T[] = []
+
+  get size(): number {
+    return this.list.length
+  }
+
+  add(one: T): void {
+    one.place = this.list.push(one) - 1
+  }
+
+  /** @returns false where it was not there */
+  delete(one: T): boolean {
+    const { place } = one
+    if (place === nowhere) return false
+    one.place = nowhere
+    const last = this.list.pop()
+    if (last && last !== one) {
+      this.list[place] = last
+      last.place = place
+    }
+    return true
+  }
+
+  /** What is there now: it may go while this is read. */
+  all(): readonly T[] {
+    return [...this.list]
+  }
+}
