@@ -30,6 +30,8 @@ const compared = 8
 /** How a statement is sent by name. */
 export interface StatementName extends WitnessedText {
   readonly name: string
+  /** It only reads, as `isRead` says, once that has been asked. */
+  isRead?: boolean
   /** What its rows are like, once it has run. */
   description?: RowDescription | undefined
 }

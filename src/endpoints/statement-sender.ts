@@ -119,7 +119,7 @@ export class StatementSender {
         else reject(cancellation?.ended)
       }
       // What a write returns is not counted: it has taken effect.
-      if (cancellation?.countsRows && isRead(text)) {
+      if (cancellation?.countsRows && onlyReads(text, named)) {
         // What comes after the budget is spent is let go, until the server has heard of it.
         query.on('row', (_row: unknown, result?: { rows: unknown[] }) => {
           if (cancellation.countRows()) return
@@ -250,6 +250,13 @@ const resetCommands: ReadonlySet<string> = new Set(['RESET', 'DISCARD'])
 
 /** The tags of statements that drop prepared statements. */
 const forgetCommands: ReadonlySet<string> = new Set(['DEALLOCATE', 'DISCARD'])
+
+/** Read once of a text that is named: a statement over many shards has thousands of letters. */
+function onlyReads(text: string, named: StatementName | undefined): boolean {
+  if (!named) return isRead(text)
+  named.isRead ??= isRead(text)
+  return named.isRead
+}
 
 const graceOf = (text: string, cancelMs = defaultCancelMs): number =>
   isRead(text) ? cancelMs : Math.max(cancelMs, cancelWriteMs)

@@ -1,5 +1,7 @@
 import { pushAll } from '../collections/push-all'
 import { ShardedError } from '../errors/sharded-error'
+import { compareRows } from '../merging/comparator'
+import { mergeShares } from '../merging/merge-shares'
 import { onlyColumns } from '../merging/only-columns'
 import type { Row } from '../merging/row'
 import { answerQuestions } from '../planning/answer-questions'
@@ -28,7 +30,7 @@ import type { OrderTerm } from '../query/order-term'
 import type { Shard } from '../topology/shard'
 import type { OrderQuestions } from './actual-order'
 import { mergeInOrder } from './merge-in-order'
-import { mergeShares } from './merge-shares'
+import { isAsAssumed, testimonies } from './merge-witness'
 
 /** What the executor asks of the operation that it runs for. */
 export interface ReadHost {
@@ -89,7 +91,41 @@ export function questionsOf(statements: readonly NodeStatement[], shard: Shard, 
 
 async function shares(plan: SharesPlan, host: ReadHost): Promise<readonly Row[]> {
   const answers = await host.query(plan.source.statements)
-  return mergeShares(answers, plan) ?? executeRead(plan.otherwise.get(), host)
+  return mergedShares(answers, plan) ?? executeRead(plan.otherwise.get(), host)
+}
+
+/**
+ * Merges answers of which each was asked for about its share of the page.
+ *
+ * @returns undefined where they do not tell the page: a share was too small, a cut went through a tie, or the answers are not
+ * sorted as was assumed, or have values of another form
+ */
+function mergedShares(
+  answers: readonly (readonly Row[])[],
+  { order, asked, offset, limit }: SharesPlan,
+): readonly Row[] | undefined {
+  const sources = answers.filter((rows) => rows.length > 0).map((rows) => ({ rows }))
+  for (const term of order) {
+    const found = testimonies(sources, term)
+    if (found.size > 1 || [...found].some((one) => !isAsAssumed(term, one))) return undefined
+  }
+  const exact = whileExact(order)
+  const compare = compareRows(exact.filter(({ isTiebreak }) => !isTiebreak))
+  // Values that are equal here may differ in the database below the driver's precision: nothing else may decide between them.
+  const settle = exact.some(({ isTiebreak }) => isTiebreak) ? compareRows(exact) : undefined
+  try {
+    return mergeShares({ sources, compare, settle, asked, offset, limit })
+  } catch (error) {
+    // Text that is no number (TypeError) is of a parser that the program gave to `pg`: the next statements bring their own.
+    if (error instanceof TypeError || (error instanceof ShardedError && error.code === 'MERGE_ORDER')) return undefined
+    throw error
+  }
+}
+
+/** The terms up to the first that may hold different values equal. */
+function whileExact(order: readonly OrderTerm[]): readonly OrderTerm[] {
+  const lossy = order.findIndex(({ kind }) => kind === 'instant')
+  return lossy < 0 ? order : order.slice(0, lossy + 1)
 }
 
 /** A statement's rows follow each other already, shard by shard. */

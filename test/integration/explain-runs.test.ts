@@ -3,7 +3,6 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { executeRead } from '../../src/execution/execute-read'
 import { hash, Sharded, ShardedDataSource, ShardKey, time } from '../../src/index'
 import type { EntitiesPlan, ReadPlan } from '../../src/planning/read-plan'
-import { readHost } from '../../src/typeorm/reads/read-host'
 import { ShardAccess } from '../../src/typeorm/runners/shard-access'
 import { createDatabases } from '../support/databases'
 import type { FreshDatabases } from '../support/fresh-databases'
@@ -64,7 +63,7 @@ async function sent<T>(work: () => Promise<T>): Promise<{ readonly result: T; re
   }
 }
 
-const execute = (plan: ReadPlan) => executeRead(plan, readHost(new ShardAccess(Reflect.get(sharded, 'runtime'))))
+const execute = (plan: ReadPlan) => executeRead(plan, new ShardAccess(Reflect.get(sharded, 'runtime')))
 
 type Find = FindManyOptions<Row>
 

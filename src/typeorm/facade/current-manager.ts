@@ -9,8 +9,8 @@ export type CurrentManager = () => EntityManager | undefined
  *
  * @throws ShardedError CURRENT_MANAGER_INVALID where the transaction has ended, or is another data source's
  */
-export function currentRunnerOf(dataSource: DataSource, hook: CurrentManager | undefined): QueryRunner | undefined {
-  const manager: unknown = hook?.()
+export function currentRunnerOf(dataSource: DataSource, hook: CurrentManager): QueryRunner | undefined {
+  const manager: unknown = hook()
   if (manager === undefined || manager === null) return undefined
   if (!(manager instanceof EntityManager)) throw invalid(`a ${typeof manager}, and no entity manager`)
   const runner = ownRunnerOf(manager)

@@ -358,13 +358,18 @@ export class ShardedDataSource extends DataSource {
     parameters?: unknown[] | ObjectLiteral,
     queryRunner: QueryRunner | undefined = this.currentRunner(),
   ): Promise<T> {
+    const otherwise = () => super.query<T>(query, parameters, queryRunner)
+    const again = queryRunner ? undefined : this.builtStatements?.again(query, parameters, otherwise)
+    // TypeORM lets the caller say of what type raw rows are.
+    if (again) return (await again) as T
     if (!queryRunner) await refuseSessionOf(query, parameters)
-    return super.query(query, parameters, queryRunner)
+    return otherwise()
   }
 
   /** The query runner of the present transaction; for this package's own parts. @throws ShardedError CURRENT_MANAGER_INVALID */
   currentRunner(): QueryRunner | undefined {
-    return currentRunnerOf(this, this.sharding.currentManager)
+    const { currentManager } = this.sharding
+    return currentManager && currentRunnerOf(this, currentManager)
   }
 
   override createQueryRunner(mode: ReplicationMode = 'master'): QueryRunner {

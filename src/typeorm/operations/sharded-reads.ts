@@ -91,7 +91,7 @@ export function findAndCount(context: OperationContext, options: Options): Promi
 export function findOne(context: OperationContext, given: Options): Promise<ObjectLiteral | null> {
   const { target } = context.binding.metadata
   // TypeORM makes a copy here, as in no other read: what is inherited it does not have.
-  const options: Options = copyWith(given, { take: 1 })
+  const options: Options = Object.assign({}, given, { take: 1 })
   return read<ObjectLiteral | null>(context, options, {
     name: 'findOne',
     // An absent condition is TypeORM's error of findOne; findOneBy allows it, and takes the first row.

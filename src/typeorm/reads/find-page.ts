@@ -13,7 +13,6 @@ import type { ReadScope } from './find-query'
 import { newBuilder } from './find-scope'
 import { selectKeysOnly } from './key-columns'
 import { Keyset } from './keyset'
-import { readHost } from './read-host'
 import { withTrueTypes } from './true-types'
 
 type Options = FindManyOptions<ObjectLiteral>
@@ -113,7 +112,7 @@ export const pageOverShards = (scope: ReadScope, options: Options, work: PageWor
 async function readPage(scope: ReadScope, options: Options, work: PageWork): Promise<Page<ObjectLiteral>> {
   const { access, binding } = scope
   const { keyset, isReloaded, plan, builder } = planOverShards(scope, options, work)
-  const rows = await executeRead(plan, readHost(access))
+  const rows = await executeRead(plan, access)
   const wanted = rows.slice(0, work.request.take)
   const entities = isReloaded
     ? (await reloadEach(access, binding, { builder, rows: wanted, options, isPaged: true })).places

@@ -21,7 +21,6 @@ import type { ReadScope } from './find-query'
 import { newBuilder } from './find-scope'
 import type { FindShape } from './find-shape'
 import { knownPlan, type PlannedFind, planFind } from './plan-find'
-import { readHost } from './read-host'
 import { shardArmsLater } from './shard-arms'
 import { withTrueTypes } from './true-types'
 
@@ -48,7 +47,7 @@ export function scatterFindAgain(read: ReadScope, shape: FindShape): (() => Prom
 }
 
 async function rowsOfPage({ access, binding }: ReadScope, { plan, builder }: PlannedFind): Promise<ObjectLiteral[]> {
-  return hydrate(access, binding, builder, await executeRead(plan.source, readHost(access)))
+  return hydrate(access, binding, builder, await executeRead(plan.source, access))
 }
 
 const findPage = (read: ReadScope, options: Options) => withTrueTypes(read, () => readPage(read, options))
@@ -58,7 +57,7 @@ async function readPage(read: ReadScope, options: Options) {
   const { plan, builder, isPaged } = planFind(read, options)
   // Of a row in which all that is selected is null TypeORM makes no entity, and counts none.
   if (plan.load !== 'by-key') return { entities: await rowsOfPage(read, { plan, builder, isPaged }), isWhole: true }
-  const rows = await executeRead(plan.source, readHost(access))
+  const rows = await executeRead(plan.source, access)
   return reload(access, binding, { builder, rows, options, isPaged })
 }
 
@@ -131,7 +130,7 @@ async function aggregate(read: ReadScope, { fn, propertyPath, where }: Aggregate
   const statements = await planArms(read, { options: where === undefined ? {} : { where } }, make)
   const value =
     fn === 'SUM' || fn === 'AVG'
-      ? (await executeRead(finishAggregate(route(statements), { fn, type, shard }), readHost(access)))[0]?.['value']
+      ? (await executeRead(finishAggregate(route(statements), { fn, type, shard }), access))[0]?.['value']
       : extremeOf(await valuesOf(access, statements), fn, type)
   // As TypeORM reads it; its parseFloat makes 0 of -0.
   return value == null ? null : Number.parseFloat(String(value)) + 0

@@ -4,7 +4,6 @@ import type { Row } from '../../merging/row'
 import type { Cut, MergePlan, ReadPlan } from '../../planning/read-plan'
 import { readInTurn, readMerged } from '../runners/read-cursors'
 import type { ShardAccess } from '../runners/shard-access'
-import { readHost } from './read-host'
 
 /**
  * The rows of a plan as they are asked for: a fold that reads merges and concatenations from cursors. Every other node runs
@@ -27,12 +26,12 @@ export async function* streamRead(plan: ReadPlan, access: ShardAccess): AsyncGen
       for await (const row of streamRead(plan.source, access)) yield onlyColumns(row, plan.columns)
       return
     default:
-      yield* await executeRead(plan, readHost(access))
+      yield* await executeRead(plan, access)
   }
 }
 
 function merged({ source: { statements }, order, shard }: MergePlan, access: ShardAccess): AsyncGenerator<Row> {
-  const { ask } = questionsOf(statements, shard, readHost(access))
+  const { ask } = questionsOf(statements, shard, access)
   return readMerged(access, statements, order, ask)
 }
 

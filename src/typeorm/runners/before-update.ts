@@ -1,5 +1,4 @@
 import type { EntityMetadata, ObjectLiteral, QueryRunner } from 'typeorm'
-import { PrivateField } from '../../collections/private-field'
 
 /** An UPDATE of one row that TypeORM is about to send: the row's primary key, and the values that it sets. */
 export interface RowUpdate {
@@ -10,7 +9,7 @@ export interface RowUpdate {
 
 type BeforeUpdate = (update: RowUpdate) => Promise<void>
 
-const waiting = new PrivateField<BeforeUpdate>()
+const waiting = new WeakMap<QueryRunner, BeforeUpdate>()
 
 /** While the work runs, each UPDATE that TypeORM sends on the query runner waits for `before`. */
 export async function withBeforeUpdate<T>(

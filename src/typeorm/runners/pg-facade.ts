@@ -1,8 +1,5 @@
-import { LRUCache } from 'lru-cache'
 import { type BindText, BoundClient } from '../../endpoints/bound-client'
 import type { NodePool } from '../../endpoints/node-pool'
-import { bindShardNames } from '../../planning/bind-shard-names'
-import type { Shard } from '../../topology/shard'
 
 type ConnectCallback = (error: unknown, client?: BoundClient, release?: (error?: Error | boolean) => void) => void
 
@@ -42,26 +39,5 @@ export function pgFacade(pool: () => NodePool): { readonly Pool: new () => Facad
         super(pool, (text) => text, undefined)
       }
     },
-  }
-}
-
-/** Letters of bound texts that the shards of a data source remember together: with more shards each remembers fewer. */
-const maxLetters = 32_000_000
-/** Longer texts are bulk statements, which rarely come back. */
-const maxRememberedLength = 4_096
-
-/** Binds texts to one of so many shards, remembering those of ordinary length: TypeORM makes the same few texts again and again. */
-export function shardBinder(shard: Shard, shards: number): BindText {
-  const known = new LRUCache<string, string>({
-    maxSize: Math.ceil(maxLetters / shards),
-    // A text may be empty, and a weight may not be 0.
-    sizeCalculation: (bound, text) => 1 + bound.length + text.length,
-  })
-  return (text) => {
-    const found = known.get(text)
-    if (found !== undefined) return found
-    const bound = bindShardNames(text, shard)
-    if (text.length <= maxRememberedLength) known.set(text, bound)
-    return bound
   }
 }

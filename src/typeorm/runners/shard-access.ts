@@ -1,5 +1,4 @@
 import { type EntityManager, QueryFailedError } from 'typeorm'
-import { pushTo } from '../../collections/push-to'
 import type { Worker } from '../../endpoints/activity'
 import { BoundClient } from '../../endpoints/bound-client'
 import type { Cancellation } from '../../endpoints/cancellation'
@@ -10,6 +9,7 @@ import { type Permits, takePermits } from '../../endpoints/permits'
 import type { StatementResult } from '../../endpoints/statement-result'
 import { ShardedError } from '../../errors/sharded-error'
 import { CursorGroup, defaultStreamIdleMs } from '../../execution/cursor-group'
+import type { ReadHost } from '../../execution/execute-read'
 import {
   joining,
   type Operation,
@@ -22,6 +22,7 @@ import {
 import type { ScatterLimits } from '../../execution/scatter-limits'
 import type { Row } from '../../merging/row'
 import type { NodeStatement } from '../../planning/scatter-statement'
+import type { NodeSortFacts } from '../../query/node-sort-facts'
 import { mayChangeSession } from '../../sql/session-text'
 import type { Shard } from '../../topology/shard'
 import { loggedQuery, showsRunner } from './logged-query'
@@ -62,7 +63,7 @@ export type ShardOperation = Operation<ShardTransaction, Session>
  * How one operation reaches shards: on connections of the pools, or on those of the transaction that it is part of, within
  * its limits.
  */
-export class ShardAccess {
+export class ShardAccess implements ReadHost {
   constructor(
     readonly runtime: ShardRuntime,
     readonly operation: ShardOperation = startOperation({ defaults: runtime.limits }),
@@ -170,7 +171,11 @@ export class ShardAccess {
     try {
       cancellation.throwIfCancelled()
       const byNode = new Map<string, number[]>()
-      for (const [index, { node }] of statements.entries()) pushTo(byNode, node, index)
+      for (const [index, { node }] of statements.entries()) {
+        const indexes = byNode.get(node)
+        if (indexes) indexes.push(index)
+        else byNode.set(node, [index])
+      }
       if (this.transaction) await this.openNodes([...byNode.keys()], cancellation)
       let grace: NodeJS.Timeout | undefined
       try {
@@ -199,6 +204,10 @@ export class ShardAccess {
     } finally {
       cancellation.close()
     }
+  }
+
+  sortFacts(node: string, collations: readonly string[]): Promise<NodeSortFacts> {
+    return this.runtime.pool(node).sortFactsWith(collations)
   }
 
   /**

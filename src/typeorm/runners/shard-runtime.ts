@@ -1,9 +1,11 @@
+import { LRUCache } from 'lru-cache'
 import type { EntityManager } from 'typeorm'
 import type { BindText } from '../../endpoints/bound-client'
 import type { NodePool } from '../../endpoints/node-pool'
 import { ShardedError } from '../../errors/sharded-error'
 import type { DefaultLimits } from '../../execution/operation'
 import { RuleCatalog } from '../../execution/rule-catalog'
+import { bindShardNames } from '../../planning/bind-shard-names'
 import type { Shard } from '../../topology/shard'
 import type { ShardMap } from '../../topology/shard-map'
 import type { ControlPoints } from '../../transactions/control-point'
@@ -79,5 +81,26 @@ export class ShardRuntime {
   /** The entity manager of a shard outside any transaction. */
   managerOf(shard: Shard): EntityManager {
     return this.handle(shard).dataSource.manager
+  }
+}
+
+/** Letters of bound texts that the shards of a data source remember together: with more shards each remembers fewer. */
+const maxLetters = 32_000_000
+/** Longer texts are bulk statements, which rarely come back. */
+const maxRememberedLength = 4_096
+
+/** Binds texts to one of so many shards, remembering those of ordinary length: TypeORM makes the same few texts again and again. */
+export function shardBinder(shard: Shard, shards: number): BindText {
+  const known = new LRUCache<string, string>({
+    maxSize: Math.ceil(maxLetters / shards),
+    // A text may be empty, and a weight may not be 0.
+    sizeCalculation: (bound, text) => 1 + bound.length + text.length,
+  })
+  return (text) => {
+    const found = known.get(text)
+    if (found !== undefined) return found
+    const bound = bindShardNames(text, shard)
+    if (text.length <= maxRememberedLength) known.set(text, bound)
+    return bound
   }
 }

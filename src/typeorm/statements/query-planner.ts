@@ -1,8 +1,10 @@
-import type { SelectStmt } from '@pgsql/types'
+import type { Node, SelectStmt } from '@pgsql/types'
 import { LRUCache } from 'lru-cache'
 import { CachesOf } from '../../collections/caches-of'
 import { executeRead } from '../../execution/execute-read'
+import type { ShardedEntity } from '../../model/sharded-entity'
 import { bindShardNames } from '../../planning/bind-shard-names'
+import { explainPlan } from '../../planning/explain-plan'
 import { draftFinish, type FinishTemplate, finishTemplate, refuseFinishedLock } from '../../planning/finish-template'
 import { outputNames } from '../../planning/output-columns'
 import { type ReadPlan, route } from '../../planning/read-plan'
@@ -14,11 +16,12 @@ import { type Template, templateOf } from '../../planning/statement-template'
 import { hasSuspiciousOrder } from '../../planning/suspicious-order'
 import { columnsOf, textsOf } from '../../planning/text-query'
 import type { ValueType } from '../../query/sort-form'
+import { entityOf } from '../../routing/route-cluster'
 import { integerConstant, selectNode, targetNode } from '../../sql/nodes'
 import type { ParsedStatement } from '../../sql/parse-statement'
+import { mayChangeSession } from '../../sql/session-text'
 import { selectOf } from '../../sql/statement-parts'
 import type { Shard } from '../../topology/shard'
-import { readHost } from '../reads/read-host'
 import type { ShardRuntime } from '../runners/shard-runtime'
 import type { ColumnTypes } from './column-types'
 import { QueryParts } from './query-parts'
@@ -27,7 +30,7 @@ import { finishPlan, rowsPlan } from './statement-arms'
 import { armPageOf, statementPage, writtenPage } from './statement-page'
 import type { StatementPlaces } from './statement-places'
 import type { StatementReader } from './statement-reader'
-import { localisedFor, pick, type Run, refuseProblems, type ShardsRun } from './statement-run'
+import { localisedFor, pick, type Run, refuseProblems, type ShardsRun, type StatementContext } from './statement-run'
 
 type QueryTemplate = RowsTemplate | FinishTemplate
 
@@ -35,6 +38,46 @@ type Planned =
   /** The plan gives the rows of the answer, and the columns what they are called. */
   | { readonly plan: ReadPlan; readonly onShards: ShardsRun; readonly columns: Answer['columns'] }
   | { readonly plan: undefined; readonly run: () => Promise<Answer> }
+
+/** The plan of a text that says the same each time. */
+interface WholePlan {
+  readonly plan: ReadPlan
+  /** Of `StatementReader`, when the plan was made. */
+  readonly version: number
+  readonly entity: ShardedEntity | undefined
+  /** How many shards it reaches. */
+  readonly width: number
+}
+
+/** What a run of a query says beside its text. */
+export type AgainContext = Pick<StatementContext, 'access' | 'isExplicit' | 'pinned' | 'own' | 'moves'>
+
+/** True where all shards of the tables are meant. */
+const isOfAll = ({ pinned, own, moves }: AgainContext): boolean => !pinned && !own && !moves
+
+/** True for a query of which nothing is asked, or depends on its session, each time that it runs. */
+function saysTheSame({ parsed, analysis, statement, byPlace, carried, sequence, parameters }: Run): boolean {
+  const select = selectOf(statement)
+  const isFixed = (node: Node | undefined): boolean => node === undefined || 'A_Const' in node
+  return (
+    parameters.length === 0 &&
+    byPlace.length === 0 &&
+    analysis.detached.length === 0 &&
+    carried === undefined &&
+    sequence.anywhere === undefined &&
+    isFixed(select.limitCount) &&
+    isFixed(select.limitOffset) &&
+    !passesOver(select) &&
+    !mayChangeSession(parsed.text)
+  )
+}
+
+/** Letters of those plans, at most. */
+const maxWholeLetters = 4_000_000
+
+const lettersOf = (plan: ReadPlan): number =>
+  explainPlan(plan).statements.reduce((sum, { text }) => sum + text.length, 0)
+
 const limitOption = 'LIMIT_OPTION_COUNT' as const
 /** Plans of one text: for each first shard, and each set of nodes, another one. They go with the text. */
 const maxPlansOfText = 64
@@ -44,6 +87,10 @@ export class QueryPlanner {
   private readonly plans = new CachesOf<ParsedStatement, Promise<QueryTemplate>>(
     () => new LRUCache({ max: maxPlansOfText }),
   )
+  private readonly wholePlans = new LRUCache<string, WholePlan>({
+    maxSize: maxWholeLetters,
+    sizeCalculation: ({ plan }, text) => text.length + lettersOf(plan),
+  })
   readonly parts: QueryParts
 
   constructor(
@@ -58,7 +105,29 @@ export class QueryPlanner {
   async select(run: Run): Promise<Answer> {
     const planned = await this.planned(run)
     if (!planned.plan) return planned.run()
-    return { rows: await executeRead(planned.plan, readHost(run.context.access)), columns: planned.columns }
+    if (!run.asText) this.rememberPlan(run, planned.plan, planned.onShards.shards)
+    return { rows: await executeRead(planned.plan, run.context.access), columns: planned.columns }
+  }
+
+  /** Remembers the plan of a query in which nothing is said anew each time. */
+  private rememberPlan(run: Run, plan: ReadPlan, shards: readonly Shard[]): void {
+    const { parsed, analysis, context } = run
+    const [cluster, another] = analysis.clusters
+    if (!cluster || another || !saysTheSame(run) || !isOfAll(context) || context.lookedUp) return
+    const { version } = this.reader
+    this.wholePlans.set(parsed.text, { plan, version, entity: entityOf(cluster), width: shards.length })
+  }
+
+  /**
+   * The plan of a query that has run before, and whose plan no parameter, time or lookup changes: it need not be read again.
+   *
+   * @throws ShardedError SCATTER_FORBIDDEN, SCATTER_TOO_WIDE
+   */
+  planAgain(text: string, context: AgainContext): ReadPlan | undefined {
+    const known = this.wholePlans.get(text)
+    if (known?.version !== this.reader.version || !isOfAll(context) || this.runtime.lookups.anyReady()) return undefined
+    this.places.askPolicy(known.entity, context, { width: known.width, writes: false })
+    return known.plan
   }
 
   /** A query with its plan, ready to run; without a plan where no shard has a part in it but for its subqueries. */

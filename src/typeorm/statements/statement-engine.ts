@@ -2,9 +2,12 @@ import type { EntityManager } from 'typeorm'
 import { QueryResult } from 'typeorm/query-runner/QueryResult'
 import { mayWriteRows } from '../../endpoints/is-read'
 import { ShardedError } from '../../errors/sharded-error'
+import { executeRead } from '../../execution/execute-read'
+import { startOperation } from '../../execution/operation'
 import type { Row } from '../../merging/row'
 import { bindShardNames } from '../../planning/bind-shard-names'
 import type { Explanation } from '../../planning/explanation'
+import type { ReadPlan } from '../../planning/read-plan'
 import type { HeldTable } from '../../planning/schema-check'
 import { type CatalogProblem, catalogProblem, mayAskCatalog } from '../../routing/catalog-names'
 import type { TableUse } from '../../routing/scope'
@@ -14,7 +17,7 @@ import { parseStatement } from '../../sql/parse-statement'
 import type { Shard } from '../../topology/shard'
 import { streamRead } from '../reads/stream-read'
 import { readInTurn } from '../runners/read-cursors'
-import type { ShardAccess } from '../runners/shard-access'
+import { ShardAccess } from '../runners/shard-access'
 import type { ShardRuntime } from '../runners/shard-runtime'
 import { writeShards } from '../writes/write-shards'
 import { CarriedStatements } from './carried-statements'
@@ -22,7 +25,7 @@ import type { ClockDefaults } from './clock-defaults'
 import { ColumnTypes } from './column-types'
 import { explainStatement, type Resolved, type StatementPlanner } from './explain-statement'
 import { moveStatement } from './move-statement'
-import { QueryPlanner } from './query-planner'
+import { type AgainContext, QueryPlanner } from './query-planner'
 import { refuseHiddenWrites } from './refuse-hidden-writes'
 import { StatementPlaces } from './statement-places'
 import { StatementReader } from './statement-reader'
@@ -72,11 +75,37 @@ export class StatementEngine implements StatementWriter, StatementPlanner {
     return this.reader.asKnown(text, given, () => this.runAsKnown(text, parameters, given))
   }
 
+  /**
+   * Runs a query without parameters that has run before, outside of any query runner.
+   *
+   * @param otherwise runs it where its tables were altered
+   * @returns undefined where its plan is not known, or something may change it
+   */
+  again<T>(text: string, otherwise: () => Promise<T>): Promise<T | Row[]> | undefined {
+    const { limits: defaults } = this.runtime
+    const given = { access: new ShardAccess(this.runtime, startOperation({ kind: 'statement', defaults })) }
+    const plan = this.planAgain(text, given)
+    let isFirst = true
+    const run = async (): Promise<T | Row[]> => {
+      if (!plan || !isFirst) return otherwise()
+      isFirst = false
+      return [...(await executeRead(plan, given.access))]
+    }
+    return plan && this.reader.asKnown(text, given, run)
+  }
+
+  private planAgain(text: string, given: AgainContext): ReadPlan | undefined {
+    this.reader.forgetOld()
+    return this.queries.planAgain(text, given)
+  }
+
   private async runAsKnown(
     text: string,
     parameters: readonly unknown[],
     given: StatementContext,
   ): Promise<QueryResult | undefined> {
+    const plan = parameters.length === 0 ? this.planAgain(text, given) : undefined
+    if (plan) return selected(await executeRead(plan, given.access))
     const resolved = await this.resolve(text, parameters, given)
     switch (resolved.kind) {
       case 'home':

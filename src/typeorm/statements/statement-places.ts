@@ -1,3 +1,4 @@
+import type { ShardedEntity } from '../../model/sharded-entity'
 import { placeholderSchema } from '../../planning/bind-shard-names'
 import { hasMistake } from '../../planning/statement-mistake'
 import { entityOf, routeCluster } from '../../routing/route-cluster'
@@ -86,11 +87,18 @@ export class StatementPlaces {
     writes: boolean,
   ): readonly Shard[] {
     const shards = this.shardsOf(cluster, parameters, context)
-    const entity = entityOf(cluster)
-    const explicit = context.isExplicit ?? false
-    const warning = entity && checkScatter(entity, { name: 'query', writes, width: shards.length, explicit })
-    if (warning) this.runtime.warn(warning)
+    this.askPolicy(entityOf(cluster), context, { width: shards.length, writes })
     return shards
+  }
+
+  /** Asks the scatter policy whether a statement may reach so many shards. @throws ShardedError SCATTER_FORBIDDEN, SCATTER_TOO_WIDE */
+  askPolicy(
+    entity: ShardedEntity | undefined,
+    { isExplicit = false }: Pick<StatementContext, 'isExplicit'>,
+    { width, writes }: { readonly width: number; readonly writes: boolean },
+  ): void {
+    const warning = entity && checkScatter(entity, { name: 'query', writes, width, explicit: isExplicit })
+    if (warning) this.runtime.warn(warning)
   }
 
   shardOn(node: string): Shard | undefined {

@@ -135,7 +135,7 @@ export class StatementReader {
    *
    * @throws ShardedError PLAN_STALE in a transaction, and where the shards of a table differ
    */
-  async asKnown<T>(text: string, given: StatementContext, work: () => Promise<T>): Promise<T> {
+  async asKnown<T>(text: string, given: Pick<StatementContext, 'access'>, work: () => Promise<T>): Promise<T> {
     try {
       return await work()
     } catch (error) {
@@ -150,7 +150,11 @@ export class StatementReader {
    *
    * @throws ShardedError PLAN_STALE in a transaction, which the server has aborted; the error where it has another cause
    */
-  private async forgetOutdated(error: unknown, text: string, { access }: StatementContext): Promise<void> {
+  private async forgetOutdated(
+    error: unknown,
+    text: string,
+    { access }: Pick<StatementContext, 'access'>,
+  ): Promise<void> {
     const isRefusal = error instanceof ShardedError
     if (isRefusal ? error.code !== 'STATEMENT_UNSUPPORTED' : !namesUnknown.has(sqlState(error) ?? '')) throw error
     const parsed = parseStatement(text)

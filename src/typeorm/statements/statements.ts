@@ -49,6 +49,12 @@ export class Statements {
     return this.mentions(text) ? (await this.engine()).understand(text) : undefined
   }
 
+  /** See `StatementEngine.again`; undefined for a query with parameters, too. */
+  again<T>(text: string, parameters: unknown, otherwise: () => Promise<T>): Promise<T | object> | undefined {
+    const isAlone = parameters === undefined || (Array.isArray(parameters) && parameters.length === 0)
+    return isAlone ? this.loaded?.again(text, otherwise) : undefined
+  }
+
   /** The engine; the first call loads it. */
   engine(): Promise<StatementEngine> {
     this.loading ??= this.load()

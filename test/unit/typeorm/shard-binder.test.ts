@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { shardBinder } from '../../../src/typeorm/runners/pg-facade'
+import { shardBinder } from '../../../src/typeorm/runners/shard-runtime'
 
 const shard = { name: 'user_07', group: 'user', label: '07', index: 7, node: 'a', layout: 'schema' } as const
 
