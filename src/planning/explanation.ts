@@ -1,6 +1,7 @@
 import type { PageStrategyChoice } from './page-strategy'
 import type { EntitiesPlan, ReadPlan } from './read-plan'
 import type { NodeStatement } from './scatter-statement'
+import type { WritePlan } from './write-plan'
 
 /** The plan of one operation, as frozen data and as text. */
 export interface Explanation {
@@ -12,7 +13,7 @@ export interface Explanation {
   /** How the rows of the page are found, and why so: of finds. */
   readonly page?: PageStrategyChoice
   /** The plan that runs, as data; undefined for a statement whose parts decide what follows. */
-  readonly plan?: EntitiesPlan | ReadPlan
+  readonly plan?: EntitiesPlan | ReadPlan | WritePlan
   /** What is sent first; where the answers decide what follows, `steps` says so. */
   readonly statements: readonly NodeStatement[]
   /** What is done with the statements' rows here, in order. */

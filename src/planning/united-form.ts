@@ -2,7 +2,7 @@ import type { DeleteStmt, Node, ReturningClause, UpdateStmt } from '@pgsql/types
 import type { Arm } from '../query/arm-source'
 import { outputName } from '../sql/output-name'
 import { type ParsedStatement, parseStatement } from '../sql/parse-statement'
-import { targetTable } from '../sql/statement-parts'
+import { targetTable, writesRows } from '../sql/statement-parts'
 import { isTypeName, namesOf, someNode, type TreeObject, visit } from '../sql/tree'
 import type { Shard } from '../topology/shard'
 import { placeholderSchema } from './bind-shard-names'
@@ -61,7 +61,7 @@ function provenForm({ text, statements }: ParsedStatement): Proven | undefined {
   const { schemaname, relname } = targetTable(statement) ?? {}
   const body = bodyOf(statement)
   if (!command || !body || relname === undefined || schemaname !== placeholderSchema) return undefined
-  if (someNode(body, isTopLevelOnly)) return undefined
+  if (writesRows(body) || someNode(body, isOfCursor)) return undefined
   const { returningClause } = body
   const returning = returningClause && provenNames(body, returningClause)
   if (returningClause && !returning) return undefined
@@ -76,10 +76,8 @@ function bodyOf(statement: Node): UpdateStmt | DeleteStmt | undefined {
   return 'DeleteStmt' in statement ? statement.DeleteStmt : undefined
 }
 
-/** What PostgreSQL takes only at the top of a statement: queries of a WITH that write, and the row of a cursor. */
-const isTopLevelOnly = (object: TreeObject): boolean => topLevelOnly.some((name) => object[name] !== undefined)
-
-const topLevelOnly = ['InsertStmt', 'UpdateStmt', 'DeleteStmt', 'MergeStmt', 'CurrentOfExpr']
+/** The row of a cursor. As queries that write, PostgreSQL takes it only at the top of a statement. */
+const isOfCursor = (object: TreeObject): boolean => object['CurrentOfExpr'] !== undefined
 
 /**
  * The names of the columns of a RETURNING that has the same columns on all shards: no `*`, whose width is the table's; no

@@ -1,4 +1,5 @@
 import type { Node, RangeVar, SelectStmt } from '@pgsql/types'
+import { someNode, type TreeObject } from './tree'
 
 /** The table that a statement writes. */
 export function targetTable(statement: Node): RangeVar | undefined {
@@ -16,3 +17,10 @@ export function selectOf(statement: Node): SelectStmt {
 
 /** Of a set operation the first query, whose columns it has. */
 export const leftmost = (select: SelectStmt): SelectStmt => (select.larg ? leftmost(select.larg) : select)
+
+/** Whether a statement, or a part of one, writes rows: by itself or in a query of a WITH. */
+export const writesRows = (tree: unknown): boolean => someNode(tree, isWrite)
+
+const isWrite = (object: TreeObject): boolean => writes.some((name) => object[name] !== undefined)
+
+const writes = ['InsertStmt', 'UpdateStmt', 'DeleteStmt', 'MergeStmt']

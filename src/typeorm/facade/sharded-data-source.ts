@@ -359,7 +359,7 @@ export class ShardedDataSource extends DataSource {
     queryRunner: QueryRunner | undefined = this.currentRunner(),
   ): Promise<T> {
     const otherwise = () => super.query<T>(query, parameters, queryRunner)
-    const again = queryRunner ? undefined : this.builtStatements?.again(query, parameters, otherwise)
+    const again = queryRunner ? undefined : this.built?.statements.again(query, parameters, otherwise)
     // TypeORM lets the caller say of what type raw rows are.
     if (again) return (await again) as T
     if (!queryRunner) await refuseSessionOf(query, parameters)

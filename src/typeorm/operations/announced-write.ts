@@ -3,8 +3,10 @@ import type { Broadcaster } from 'typeorm/subscriber/Broadcaster'
 import { BroadcasterResult } from 'typeorm/subscriber/BroadcasterResult'
 import { copyWith } from '../../collections/copy-with'
 import type { WriteOrder } from '../../lookups/write-order'
+import type { UnitedWrite } from '../../query/write-query'
 import { tellingBy } from '../runners/guarded-broadcaster'
-import { type ShardWrite, type Together, writeShards } from '../writes/write-shards'
+import type { ShardWrite } from '../writes/run-parts'
+import { writeShards } from '../writes/write-shards'
 import type { OperationContext } from './operation-context'
 
 /** What listeners and subscribers hear of a write by condition. */
@@ -26,7 +28,7 @@ export interface AnnouncedOptions {
   /** Called when the rows are written, before listeners and subscribers are. */
   readonly onWritten?: (() => void) | undefined
   /** Each shard's work is one statement: see `WriteShardsOptions`. */
-  readonly together?: Together | undefined
+  readonly united?: UnitedWrite | undefined
 }
 
 export type Announcement = CriteriaAnnouncement | InsertAnnouncement
@@ -39,14 +41,15 @@ export type Announcement = CriteriaAnnouncement | InsertAnnouncement
  * @throws what `writeShards` and subscribers throw
  */
 export async function announcedWrite<T>(
-  { access, binding, openRunner }: OperationContext,
+  context: OperationContext,
   writes: readonly ShardWrite<T>[],
-  { announcement, order, onWritten, together }: AnnouncedOptions & { readonly announcement: Announcement },
+  { announcement, order, onWritten, united }: AnnouncedOptions & { readonly announcement: Announcement },
 ): Promise<readonly T[]> {
+  const { access, binding, openRunner } = context
   const runner = access.transaction ?? openRunner()
   try {
     await tell(runner.broadcaster, 'Before', { metadata: binding.metadata, announcement })
-    const results = await writeShards(access, writes.map(toldHere), openRunner, { order, together })
+    const results = await writeShards(context, writes.map(toldHere), { order, united })
     onWritten?.()
     await tell(runner.broadcaster, 'After', { metadata: binding.metadata, announcement })
     return results

@@ -77,7 +77,7 @@ async function moveOnce(
     // TypeORM's own update, of a row that has the key already, sets versions and dates and calls subscribers.
     const work = (manager: EntityManager) =>
       manager.createQueryBuilder().update(metadata.target).set(values).whereEntity(entity).execute()
-    const [updated] = await writeShards(access, [{ shard: to, work }], context.openRunner)
+    const [updated] = await writeShards(context, [{ shard: to, work }])
     if (updated?.affected) return
     undo()
   }

@@ -117,13 +117,13 @@ async function writePlaced(
       await transaction.openNodes([...new Set(shards.map(({ node }) => node))].sort())
       const shown = await carryChanged(inner, transaction, moved)
       const moving = writesOf({ shown, before: carryTied(inner, transaction, ties) })
-      await withData(transaction, () => writeShards(inner, moving, context.openRunner, together))
+      await withData(transaction, () => writeShards({ ...context, access: inner }, moving, together))
     })
   } else if (access.transaction) {
     // What is refused only when other statements of it are sent is undone as a whole.
     const run = placed.some(({ graph }) => mayEmptyKeys(graph)) ? inSavepoint : inTransaction
     await run(access, context.openRunner, (inner, transaction) =>
-      withData(transaction, () => writeShards(inner, writes, context.openRunner, together)),
+      withData(transaction, () => writeShards({ ...context, access: inner }, writes, together)),
     )
   } else if (writes.length > 1 || access.runtime.lookups.maintains(binding.entity.group)) {
     // One database needs no transaction for what is one statement there: its rows are written all or not at all.
@@ -131,10 +131,10 @@ async function writePlaced(
       options?.transaction === false ? withoutTransactionEvents(context.openRunner) : deferred(context.openRunner)
     await inTransaction(access, open, (inner, transaction) => {
       const begun = writes.map((write) => begins(transaction, write))
-      return withData(transaction, () => writeShards(inner, begun, context.openRunner, together))
+      return withData(transaction, () => writeShards({ ...context, access: inner }, begun, together))
     })
   } else {
-    await writeShards(access, writes, context.openRunner)
+    await writeShards(context, writes)
   }
 }
 

@@ -5,6 +5,7 @@ import { PlainObjectToDatabaseEntityTransformer } from 'typeorm/query-builder/tr
 import type { UpsertOptions } from 'typeorm/repository/UpsertOptions'
 import { pushTo } from '../../collections/push-to'
 import { ShardedError } from '../../errors/sharded-error'
+import type { UnitedWrite } from '../../query/write-query'
 import { keyText } from '../../routing/route'
 import type { Shard } from '../../topology/shard'
 import { type EntityBinding, keyOf, requireKey, shardOfKey } from '../binding/entity-binding'
@@ -19,8 +20,9 @@ import { locateRow } from '../reads/locate-rows'
 import { mergeDeleteResults, mergeInsertResults, mergeUpdateResults } from '../runners/merge-results'
 import { type Criteria, criteriaAtCall, criteriaWhere, narrowCriteria } from '../writes/criteria'
 import { generateKey } from '../writes/entity-graph'
+import type { ShardWrite } from '../writes/run-parts'
 import { upsertOrder } from '../writes/save-order'
-import { type ShardWrite, type Together, writeShards } from '../writes/write-shards'
+import { writeShards } from '../writes/write-shards'
 import { type AnnouncedOptions, type Announcement, announcedWrite, type CriteriaAnnouncement } from './announced-write'
 import { checkHintedPlace, checkWidth, hintedShard, type OperationContext, routeOperation } from './operation-context'
 
@@ -57,11 +59,11 @@ async function writeByCriteria<T>(
     context,
     { event, ...(values && { values }) },
     shards.map((shard) => ({ shard, work: (manager: EntityManager) => work(manager, narrowed.on(shard.index)) })),
-    { together: togetherOf(binding, narrowed.isAlike) },
+    { united: unitedOf(binding, narrowed.isAlike) },
   )
 }
 
-const togetherOf = ({ metadata }: EntityBinding, isAlike: boolean): Together => ({
+const unitedOf = ({ metadata }: EntityBinding, isAlike: boolean): UnitedWrite => ({
   hasOwnTypes: hasOwnTypes(metadata),
   isAlike,
 })
@@ -140,13 +142,13 @@ async function writeEverywhere<T>(
   work: (manager: EntityManager) => Promise<T>,
   announcement?: CriteriaAnnouncement,
 ): Promise<readonly T[]> {
-  const { access, binding, hint } = context
+  const { binding, hint } = context
   const shards = hint?.kind === 'shard' ? [hintedShard(binding, hint.shard)] : binding.shards
   checkWidth(context, { name, writes: true }, shards.length)
   const writes = shards.map((shard) => ({ shard, work }))
   return announcement
-    ? writeAnnounced(context, announcement, writes, { together: togetherOf(binding, true) })
-    : writeShards(access, writes, context.openRunner)
+    ? writeAnnounced(context, announcement, writes, { united: unitedOf(binding, true) })
+    : writeShards(context, writes)
 }
 
 /**
@@ -159,11 +161,11 @@ function writeAnnounced<T>(
   writes: readonly ShardWrite<T>[],
   options: AnnouncedOptions = {},
 ): Promise<readonly T[]> {
-  const { access, binding, openRunner } = context
+  const { access, binding } = context
   const isAsked = options.onWritten !== undefined && isHeard(context)
   return writes.length > 1 || isAsked || access.runtime.lookups.maintains(binding.entity.group)
     ? announcedWrite(context, writes, { ...options, announcement })
-    : writeShards(access, writes, openRunner, options)
+    : writeShards(context, writes, options)
 }
 
 /** Somebody hears of inserts. */

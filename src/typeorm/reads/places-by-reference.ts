@@ -1,20 +1,13 @@
-import type { Node } from '@pgsql/types'
 import { pushTo } from '../../collections/push-to'
 import { ShardedError } from '../../errors/sharded-error'
 import { armTag, placeholderSchema } from '../../planning/bind-shard-names'
 import { buildNodeStatements } from '../../planning/scatter-statement'
+import type { InsertedRows } from '../../query/inserted-rows'
 import { knownValue } from '../../routing/known-value'
 import type { Reference, ShardedTable } from '../../routing/table-catalog'
 import { valueToFind } from '../../routing/value-to-find'
 import { quoted } from '../../values/quoted'
 import type { ShardAccess } from '../runners/shard-access'
-
-/** The rows of VALUES, by the names of their columns. */
-export interface InsertedRows {
-  readonly columns: readonly string[]
-  readonly rows: readonly (readonly Node[])[]
-  readonly values: readonly unknown[]
-}
 
 /** Rows referred to that each arm of one statement asks for. */
 const maxAsked = 20

@@ -3,14 +3,14 @@ import { ShardedError } from '../../errors/sharded-error'
 import { bindShardNames } from '../../planning/bind-shard-names'
 import { detachedSelect } from '../../planning/detached-select'
 import { explainPlan } from '../../planning/explain-plan'
+import { explainWrite, writtenShards } from '../../planning/explain-write'
 import { type Explanation, explain } from '../../planning/explanation'
 import { type ReadPlan, route } from '../../planning/read-plan'
 import { templateOf } from '../../planning/statement-template'
 import { routeCluster } from '../../routing/route-cluster'
 import type { TableUse } from '../../routing/scope'
 import type { Cluster, StatementAnalysis } from '../../routing/statement-analysis'
-import type { Shard } from '../../topology/shard'
-import type { ShardRuntime } from '../runners/shard-runtime'
+import type { StatementWriter, Write } from './planned-write'
 import {
   type Place,
   pick,
@@ -21,15 +21,13 @@ import {
   type StatementContext,
   wholeText,
 } from './statement-run'
-import type { Write } from './write-statement'
+import { planAtPlace, planStatement } from './write-statement'
 
 /** What the explanation of a statement asks of the engine. */
-export interface StatementPlanner {
-  readonly runtime: ShardRuntime
+export interface StatementPlanner extends StatementWriter {
   understand(text: string): Promise<ReadStatement | undefined>
   resolve(text: string, parameters: readonly unknown[], context: StatementContext): Promise<Resolved>
   planned(run: Run): Promise<{ readonly plan: ReadPlan; readonly onShards: ShardsRun } | { readonly plan: undefined }>
-  allowedShards(cluster: Cluster, run: Pick<Run, 'parameters' | 'context'>, writes: boolean): readonly Shard[]
 }
 
 /** Where a statement goes. */
@@ -63,24 +61,14 @@ export async function explainStatement(
   const { run } = resolved
   const { analysis, statement } = run
   const about = { entity: entityNames(analysis), operation: 'query' }
-  if (resolved.kind === 'place') {
-    const { place } = resolved
-    const { shard } = place
-    const shards = [...place.shards.values()].map(({ name }) => name)
-    const bound = bindShardNames(wholeText(run, place), shard)
-    const [cluster] = analysis.clusters
-    const reason = cluster ? reasonOf(engine, cluster, run) : ''
-    const statements = [{ node: shard.node, shards, text: bound, parameters: run.parameters }]
-    return explain({ ...about, shards, reason, plan: route(statements), statements, steps: [] })
-  }
-  if (!('SelectStmt' in statement))
-    throw new ShardedError('STATEMENT_UNSUPPORTED', 'Of statements over several shards only queries are explained.', {
-      details: { text },
-    })
-  const select = statement.SelectStmt
-  const parts = select.larg ? sidesOf(select) : analysis.detached.map((part) => detachedSelect(part))
+  if (resolved.kind === 'place') return explainPlace(engine, about, resolved)
+  const parts =
+    'SelectStmt' in statement && statement.SelectStmt.larg
+      ? sidesOf(statement.SelectStmt)
+      : analysis.detached.map((part) => detachedSelect(part))
   if (parts.length > 0 || analysis.homeTables.length > 0)
     return explainParts(about, await explainedParts(engine, parts, run))
+  if (!('SelectStmt' in statement)) return explainShards(engine, about, run)
   refuseProblems(analysis)
   const planned = await engine.planned({ ...run, asText: false })
   if (planned.plan === undefined || !analysis.main) throw new RangeError('A query over shards has a plan.')
@@ -92,6 +80,40 @@ export async function explainStatement(
     plan,
     ...explainPlan(plan),
   })
+}
+
+interface About {
+  readonly entity: string
+  readonly operation: string
+}
+
+/** A statement all of which goes to one node. */
+async function explainPlace(
+  engine: StatementPlanner,
+  about: About,
+  { place, run }: Extract<Resolved, { kind: 'place' }>,
+): Promise<Explanation> {
+  const { shard } = place
+  const shards = [...place.shards.values()].map(({ name }) => name)
+  const [cluster] = run.analysis.clusters
+  const reason = cluster ? reasonOf(engine, cluster, run) : ''
+  if (run.writes) {
+    const plan = await planAtPlace(place, run)
+    return explain({ ...about, shards, reason, plan, ...explainWrite(plan) })
+  }
+  const bound = bindShardNames(wholeText(run, place), shard)
+  const statements = [{ node: shard.node, shards, text: bound, parameters: run.parameters }]
+  return explain({ ...about, shards, reason, plan: route(statements), statements, steps: [] })
+}
+
+/** A statement that writes several shards, or rows that say their shards. */
+async function explainShards(engine: StatementPlanner, about: About, run: Write): Promise<Explanation> {
+  const planned = await planStatement(engine, run)
+  if (planned.kind === 'home') throw new RangeError('A write of an unsharded table has parts of shards.')
+  const { plan } = planned
+  const cluster = run.analysis.main ?? run.analysis.sources[0]
+  const reason = cluster ? reasonOf(engine, cluster, run) : 'each row goes to the shard of its shard key'
+  return explain({ ...about, shards: writtenShards(plan), reason, plan, ...explainWrite(plan) })
 }
 
 function reasonOf({ runtime }: StatementPlanner, cluster: Cluster, { parameters, context }: Asked): string {
@@ -141,10 +163,7 @@ const entityNames = ({ uses }: StatementAnalysis): string =>
 const sidesOf = (select: SelectStmt): readonly SelectStmt[] =>
   select.larg && select.rarg ? [...sidesOf(select.larg), ...sidesOf(select.rarg)] : [select]
 
-function explainParts(
-  about: { readonly entity: string; readonly operation: string },
-  { first, home, main }: ExplainedParts,
-): Explanation {
+function explainParts(about: About, { first, home, main }: ExplainedParts): Explanation {
   const shards = new Set([...first.flatMap((part) => part.shards), ...(main?.shards ?? [])])
   return explain({
     ...about,

@@ -1,4 +1,4 @@
-import type { QueryResult } from 'typeorm/query-runner/QueryResult'
+import { QueryResult } from 'typeorm/query-runner/QueryResult'
 import { pushTo } from '../../collections/push-to'
 import { ShardedError } from '../../errors/sharded-error'
 import type { Row } from '../../merging/row'
@@ -16,10 +16,10 @@ import { refuseMovedRow } from '../binding/refuse-moved-id'
 import { maintainLookups } from '../lookups/maintain-lookups'
 import { inSavepoint, inTransaction } from '../runners/in-transaction'
 import { withoutTransactionEvents } from '../runners/without-transaction-events'
+import type { StatementWriter, Write } from './planned-write'
 import { addressesOf, carriedRow, checkSize, type MovingRow, RowMover } from './row-mover'
 import { localisedFor, pick, refuseProblems, rowsOf } from './statement-run'
 import { takeChildren } from './take-children'
-import { type StatementWriter, together, type Write } from './write-statement'
 
 /** A row of an UPDATE, locked on its shard: what it will be, and where. */
 interface TakenRow extends MovingRow {
@@ -106,7 +106,7 @@ export async function moveStatement(engine: StatementWriter, write: Write, use: 
       }
     }
     await maintainLookups(access, [...shards, ...rows.map(({ to }) => to)])
-    return Object.assign(together([], false), {
+    return Object.assign(new QueryResult(), {
       records: results.flat(),
       affected: rows.length,
       raw: [results.flat(), rows.length],

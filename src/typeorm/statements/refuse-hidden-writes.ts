@@ -3,8 +3,9 @@ import { ShardedError } from '../../errors/sharded-error'
 import { conflictTarget } from '../../routing/conflict-target'
 import { isTreeObject, visit } from '../../sql/tree'
 import type { Shard } from '../../topology/shard'
+import { idsTellShards, insertedKeys } from './inserted-keys'
+import { keyChangeOf, refuseConflictKeys } from './key-change'
 import type { Place, ReadStatement } from './statement-run'
-import { idsTellShards, insertedKeys, keyChangeOf, refuseConflictKeys } from './write-statement'
 
 /**
  * Checks what a statement on one shard writes beside its outermost part: in a WITH, or as MERGE. A row that it puts there must

@@ -1,6 +1,4 @@
-import type { EntityManager } from 'typeorm'
 import { QueryResult } from 'typeorm/query-runner/QueryResult'
-import { mayWriteRows } from '../../endpoints/is-read'
 import { ShardedError } from '../../errors/sharded-error'
 import { executeRead } from '../../execution/execute-read'
 import { startOperation } from '../../execution/operation'
@@ -19,12 +17,13 @@ import { streamRead } from '../reads/stream-read'
 import { readInTurn } from '../runners/read-cursors'
 import { ShardAccess } from '../runners/shard-access'
 import type { ShardRuntime } from '../runners/shard-runtime'
-import { writeShards } from '../writes/write-shards'
 import { CarriedStatements } from './carried-statements'
 import type { ClockDefaults } from './clock-defaults'
 import { ColumnTypes } from './column-types'
 import { explainStatement, type Resolved, type StatementPlanner } from './explain-statement'
+import { keyChangeOf } from './key-change'
 import { moveStatement } from './move-statement'
+import type { StatementWriter, Write } from './planned-write'
 import { type AgainContext, QueryPlanner } from './query-planner'
 import { refuseHiddenWrites } from './refuse-hidden-writes'
 import { StatementPlaces } from './statement-places'
@@ -40,7 +39,7 @@ import {
   type Substitutes,
   wholeText,
 } from './statement-run'
-import { keyChangeOf, type StatementWriter, type Write, writeStatement } from './write-statement'
+import { executeStatement, planAtPlace, writeStatement } from './write-statement'
 
 /**
  * Runs SQL over shards as if they were one database: reads a statement with PostgreSQL's parser, finds its shards, sends it
@@ -190,8 +189,8 @@ export class StatementEngine implements StatementWriter, StatementPlanner {
   }
 
   private async *streamPlace(place: Place, run: Write): AsyncGenerator<Row, void, undefined> {
-    const { parsed, parameters, context } = run
-    if (this.isMaintained(place, parsed.text)) {
+    const { parameters, context } = run
+    if (run.writes) {
       yield* rowsOf(await this.atPlace(place, run))
       return
     }
@@ -246,28 +245,15 @@ export class StatementEngine implements StatementWriter, StatementPlanner {
   }
 
   /** Sends a statement to the one place where all of it lies; a write keeps the lookups of its shards. */
-  private async atPlace(place: Place, run: ReadStatement & Pick<Run, 'parameters' | 'context'>): Promise<QueryResult> {
-    const { parsed, parameters, context } = run
-    this.checkPlace(place, run, parameters)
-    const text = wholeText(run, place)
-    if (!this.isMaintained(place, parsed.text)) return this.onShard(context.access, place.shard, text, parameters)
-    const others = [...place.shards.values()].filter((shard) => shard !== place.shard)
-    const writes = [
-      { shard: place.shard, work: (manager: EntityManager) => queryOn(manager, text, parameters) },
-      // Not touched themselves: the one statement writes there too.
-      ...others.map((shard) => ({ shard, work: async () => new QueryResult() })),
-    ]
-    const [result = new QueryResult()] = await writeShards(context.access, writes, context.openRunner)
-    return result
+  private async atPlace(place: Place, run: Write): Promise<QueryResult> {
+    this.checkPlace(place, run, run.parameters)
+    if (run.writes) return executeStatement({ plan: await planAtPlace(place, run), order: undefined }, run.context)
+    return this.onShard(run.context.access, place.shard, wholeText(run, place), run.parameters)
   }
 
   private checkPlace(place: Place, statement: ReadStatement, parameters: readonly unknown[]): void {
     refuseFarSequence(statement.sequence.anywhere, [place.shard.node], this.runtime.map.home)
     refuseHiddenWrites(statement, parameters, place, (group) => this.runtime.map.groups.get(group)?.length ?? 0)
-  }
-
-  private isMaintained({ shards }: Place, text: string): boolean {
-    return mayWriteRows(text) && [...shards.keys()].some((group) => this.runtime.lookups.maintains(group))
   }
 
   understand(text: string): Promise<ReadStatement | undefined> {

@@ -12,6 +12,7 @@ import type { TableCatalog } from '../../routing/table-catalog'
 import { sequenceCall } from '../../routing/volatile-calls'
 import { type ParsedStatement, parseStatement } from '../../sql/parse-statement'
 import { loadParser } from '../../sql/parser'
+import { writesRows } from '../../sql/statement-parts'
 import { parametersOf } from '../../sql/tree'
 import { withStarNames } from '../../sql/with-star-names'
 import type { ShardRuntime } from '../runners/shard-runtime'
@@ -79,6 +80,7 @@ export class StatementReader {
       analysis,
       refused,
       byPlace: tablesByPlace(statement),
+      writes: writesRows(statement),
       parameterCount: parametersOf(statement).at(-1) ?? 0,
       carried: carriedCalls(statement, this.functions, { parameters: [], tables: tablesOf(analysis) }),
       sequence: {

@@ -55,6 +55,8 @@ export interface ReadStatement {
   readonly refused: CatalogProblem | undefined
   /** Tables whose columns it means by their places, as a `*` does. */
   readonly byPlace: readonly RangeVar[]
+  /** It writes rows, by itself or in a query of its WITH. */
+  readonly writes: boolean
   /** The highest number of a parameter in it: how many it takes. */
   readonly parameterCount: number
   /** What has one value for all shards. */

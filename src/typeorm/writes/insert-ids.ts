@@ -1,11 +1,11 @@
 import type { Node } from '@pgsql/types'
 import { ShardedError } from '../../errors/sharded-error'
 import { nextId } from '../../ids/id-maker'
+import type { InsertedRows } from '../../query/inserted-rows'
 import { knownValue } from '../../routing/known-value'
 import type { ShardedTable } from '../../routing/table-catalog'
 import type { EntityBinding } from '../binding/entity-binding'
 import { checkSlot, slotToCarry } from '../binding/entity-ids'
-import type { InsertedRows } from '../reads/places-by-reference'
 
 /**
  * Gives the rows of VALUES ids where they have none, and checks that those which they have lead to them.

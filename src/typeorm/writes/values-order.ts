@@ -1,8 +1,8 @@
 import { orderOfRows, type WriteOrder } from '../../lookups/write-order'
+import type { InsertedRows } from '../../query/inserted-rows'
 import { knownValue } from '../../routing/known-value'
 import type { EntityBinding } from '../binding/entity-binding'
 import { primaryKeyTextOf } from '../binding/primary-key-text'
-import type { InsertedRows } from '../reads/places-by-reference'
 
 /** The order of the rows of VALUES, as far as those tell their primary keys. */
 export function valuesOrder(

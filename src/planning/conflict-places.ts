@@ -1,17 +1,17 @@
-import { ShardedError } from '../../errors/sharded-error'
-import { armTag, placeholderSchema, tableOn } from '../../planning/bind-shard-names'
-import { buildNodeStatements } from '../../planning/scatter-statement'
-import type { ConflictTarget } from '../../routing/conflict-target'
-import { knownValue } from '../../routing/known-value'
-import { keyText } from '../../routing/route'
-import type { ShardedTable } from '../../routing/table-catalog'
-import { valueToFind } from '../../routing/value-to-find'
-import type { Shard } from '../../topology/shard'
-import { parameterText } from '../../values/parameter-text'
-import { quoted } from '../../values/quoted'
-import type { InsertedRows } from '../reads/places-by-reference'
-import { askShards } from '../runners/ask-shards'
-import type { ShardAccess } from '../runners/shard-access'
+import { ShardedError } from '../errors/sharded-error'
+import type { Row } from '../merging/row'
+import type { InsertedRows } from '../query/inserted-rows'
+import type { ConflictTarget } from '../routing/conflict-target'
+import { knownValue } from '../routing/known-value'
+import { keyText } from '../routing/route'
+import type { ShardedTable } from '../routing/table-catalog'
+import { valueToFind } from '../routing/value-to-find'
+import type { Shard } from '../topology/shard'
+import { parameterText } from '../values/parameter-text'
+import { quoted } from '../values/quoted'
+import { armTag, placeholderSchema, tableOn } from './bind-shard-names'
+import { buildNodeStatements, type NodeStatement } from './scatter-statement'
+import type { WritePlan } from './write-plan'
 
 /** Rows whose primary keys one statement looks for. */
 const rowsAtOnce = 5_000
@@ -42,38 +42,93 @@ interface Found {
   readonly hasSameKey: boolean
 }
 
-/**
- * The shards that the rows go to, as one database would take them: a row whose primary key is on another shard goes there, and
- * conflicts there; by DO NOTHING it goes nowhere. All shards are asked for the primary keys whose slots do not tell, in the
- * transaction that inserts; rows that are updated elsewhere are locked.
- *
- * @returns undefined for a row that is left out
- * @throws ShardedError KEY_CHANGED, ROW_MOVED, STATEMENT_UNSUPPORTED
- */
-export async function conflictPlaces(
-  access: ShardAccess,
-  insert: ConflictingInsert,
-): Promise<readonly (number | undefined)[]> {
-  const looked = insert.places.flatMap((_, row) => lookedUp(insert, row) ?? [])
-  const places: (number | undefined)[] = [...insert.places]
-  const elsewhere: Found[] = []
-  for (let start = 0; start < looked.length; start += rowsAtOnce) {
-    const chunk = looked.slice(start, start + rowsAtOnce)
-    for (const found of await locate(access, insert, chunk)) {
-      if (insert.setsKey && !insert.doesNothing && !found.hasSameKey) throw keyChanged(insert.table, found.row)
-      if (found.shard === insert.places[found.row]) continue
-      elsewhere.push(found)
-      places[found.row] = placeElsewhere(insert, found)
-    }
-  }
-  if (!insert.doesNothing) await lock(access, insert, { looked, elsewhere })
-  placeTwins(insert, looked, places)
-  return places
+/** Answers of statements, in their order. */
+type Answers = readonly (readonly Row[])[]
+
+/** The search for rows of other shards that rows of an INSERT conflict with. */
+export interface ConflictSearch {
+  /** All shards are asked for the primary keys whose slots do not tell. */
+  readonly statements: readonly NodeStatement[]
+  /** @throws ShardedError KEY_CHANGED, STATEMENT_UNSUPPORTED */
+  placesOf(answers: Answers): FoundPlaces
 }
 
-/** Whether any row has to be looked up: where the slots of all ids tell their shards, none has. */
-export const looksUp = (insert: ConflictingInsert): boolean =>
-  insert.places.some((_, row) => lookedUp(insert, row) !== undefined)
+export interface FoundPlaces {
+  /** The shard of each row; undefined for a row that is left out. */
+  readonly places: readonly (number | undefined)[]
+  /** Locks on rows that are to be updated on another shard than that of the new row's key, which no other write may take away. */
+  readonly locks: readonly NodeStatement[]
+  /** @throws ShardedError ROW_MOVED where a row went away before it was locked */
+  checkLocked(answers: Answers): void
+}
+
+/**
+ * The shards that the rows go to, as one database would take them: a row whose primary key is on another shard goes there, and
+ * conflicts there; by DO NOTHING it goes nowhere. It is asked in the transaction that inserts.
+ *
+ * @returns undefined where the shard keys and slots of all rows tell their shards
+ * @throws ShardedError STATEMENT_UNSUPPORTED
+ */
+export function conflictSearch(insert: ConflictingInsert): ConflictSearch | undefined {
+  const looked = insert.places.flatMap((_, row) => lookedUp(insert, row) ?? [])
+  if (looked.length === 0) return undefined
+  const asked: { readonly statement: NodeStatement; readonly rows: readonly LookedUp[] }[] = []
+  for (let start = 0; start < looked.length; start += rowsAtOnce) {
+    const rows = looked.slice(start, start + rowsAtOnce)
+    for (const statement of searchFor(insert, rows)) asked.push({ statement, rows })
+  }
+  return {
+    statements: asked.map(({ statement }) => statement),
+    placesOf: (answers) => {
+      const found = answers.flatMap((rows, index) => rows.map((row) => foundRow(row, asked[index]?.rows ?? [])))
+      return foundPlaces(insert, looked, found)
+    },
+  }
+}
+
+/** The plan of a write whose rows go where the search finds them, in the transaction that searches. */
+export function withConflictPlaces(
+  search: ConflictSearch,
+  planFor: (places: FoundPlaces['places']) => WritePlan,
+): WritePlan {
+  const ask = (first: readonly NodeStatement[], step: string, plan: (answers: Answers) => WritePlan): WritePlan =>
+    Object.freeze({ kind: 'sequence', first, step, rest: Object.freeze({ plan }) })
+  const source = ask(search.statements, searchStep, (answers) => {
+    const { places, locks, checkLocked } = search.placesOf(answers)
+    if (locks.length === 0) return planFor(places)
+    return ask(locks, lockStep, (locked) => {
+      checkLocked(locked)
+      return planFor(places)
+    })
+  })
+  return Object.freeze({ kind: 'transaction', scope: 'transaction', nodes: [], source, otherwise: undefined })
+}
+
+const searchStep = 'send each row to the shard that has its primary key, else to the shard of its shard key'
+const lockStep = 'insert, where the rows that are to be updated are still there'
+
+function foundPlaces(insert: ConflictingInsert, looked: readonly LookedUp[], all: readonly Found[]): FoundPlaces {
+  const places: (number | undefined)[] = [...insert.places]
+  const elsewhere: Found[] = []
+  for (const found of all) {
+    if (insert.setsKey && !insert.doesNothing && !found.hasSameKey) throw keyChanged(insert.table, found.row)
+    if (found.shard === insert.places[found.row]) continue
+    elsewhere.push(found)
+    places[found.row] = placeElsewhere(insert, found)
+  }
+  placeTwins(insert, looked, places)
+  return {
+    places,
+    locks: insert.doesNothing ? [] : locksOf(insert, looked, elsewhere),
+    checkLocked: (answers) => {
+      if (answers.every((rows) => rows.length === 1)) return
+      const name = insert.table.entity?.name ?? insert.table.name
+      throw new ShardedError('ROW_MOVED', `A row of ${name} went away while an INSERT with ON CONFLICT looked at it.`, {
+        details: { entity: name },
+      })
+    },
+  }
+}
 
 /** What is to be looked up of a row; undefined where its conflict can only be on its own shard. */
 function lookedUp({ table, inserted, isMade, places }: ConflictingInsert, row: number): LookedUp | undefined {
@@ -115,11 +170,7 @@ function tellsShard(
  * Asks all shards at once. The rows go as one array a column: a condition for each row, in the arm of each shard, would take the
  * server seconds to read.
  */
-async function locate(
-  access: ShardAccess,
-  { table, shards }: ConflictingInsert,
-  looked: readonly LookedUp[],
-): Promise<readonly Found[]> {
+function searchFor({ table, shards }: ConflictingInsert, looked: readonly LookedUp[]): readonly NodeStatement[] {
   const { primaryKey, keyColumns, hasOwnTypes } = table
   const name = `"${placeholderSchema}".${quoted(table.name)}`
   const columns = [...primaryKey, ...keyColumns].map((column, index) => {
@@ -147,18 +198,17 @@ async function locate(
     FROM unnest(${columns.map(({ array }) => array).join(', ')}) WITH ORDINALITY AS r(${columns.map((_, index) => `c${index}`).join(', ')}, n)
     JOIN ${name} AS t ON ${equal(primaryKey, 0)} ORDER BY ${primary}, r.n`
   const parameters = columns.map(({ list }) => list)
-  const answers = await access.query(
-    buildNodeStatements(
-      shards.map((shard) => ({ shard, text, parameters })),
-      { order: [], limit: undefined, sharedParameters: !hasOwnTypes },
-    ),
+  return buildNodeStatements(
+    shards.map((shard) => ({ shard, text, parameters })),
+    { order: [], limit: undefined, sharedParameters: !hasOwnTypes },
   )
-  return answers.flat().map((row) => ({
-    row: looked[Number(row['n']) - 1]?.row ?? 0,
-    shard: Number(row['arm']),
-    hasSameKey: row['same'] === true,
-  }))
 }
+
+const foundRow = (row: Row, looked: readonly LookedUp[]): Found => ({
+  row: looked[Number(row['n']) - 1]?.row ?? 0,
+  shard: Number(row['arm']),
+  hasSameKey: row['same'] === true,
+})
 
 function placeElsewhere({ table, target, doesNothing }: ConflictingInsert, { shard }: Found): number | undefined {
   if (target === 'constraint')
@@ -180,28 +230,19 @@ export const moveFirst =
   'Move the row first with repository.move(entity, newKey), or leave the shard key out of what ON CONFLICT sets.'
 
 /** A row that is to be updated where it is must still be there when the INSERT comes: it would be inserted on the wrong shard. */
-async function lock(
-  access: ShardAccess,
+function locksOf(
   { table, shards }: ConflictingInsert,
-  { looked, elsewhere }: { readonly looked: readonly LookedUp[]; readonly elsewhere: readonly Found[] },
-): Promise<void> {
-  if (elsewhere.length === 0) return
+  looked: readonly LookedUp[],
+  elsewhere: readonly Found[],
+): readonly NodeStatement[] {
   const valuesOf = new Map(looked.map(({ row, values }) => [row, values]))
   const where = table.primaryKey.map((name, index) => `${quoted(name)} = $${index + 1}`).join(' AND ')
-  const answers = await askShards(
-    access,
-    elsewhere.flatMap(({ row, shard }) => {
-      const at = shards[shard]
-      const parameters = valuesOf.get(row)?.slice(0, table.primaryKey.length) ?? []
-      return at
-        ? [{ shard: at, text: `SELECT 1 FROM ${tableOn(table.name, at)} WHERE ${where} FOR UPDATE`, parameters }]
-        : []
-    }),
-  )
-  if (answers.every((rows) => rows.length === 1)) return
-  const name = table.entity?.name ?? table.name
-  throw new ShardedError('ROW_MOVED', `A row of ${name} went away while an INSERT with ON CONFLICT looked at it.`, {
-    details: { entity: name },
+  return elsewhere.flatMap(({ row, shard: index }) => {
+    const shard = shards[index]
+    if (!shard) return []
+    const text = `SELECT 1 FROM ${tableOn(table.name, shard)} WHERE ${where} FOR UPDATE`
+    const parameters = valuesOf.get(row)?.slice(0, table.primaryKey.length) ?? []
+    return { node: shard.node, shards: [shard.name], text, parameters }
   })
 }
 

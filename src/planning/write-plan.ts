@@ -1,0 +1,142 @@
+import type { Row } from '../merging/row'
+import type { Arm } from '../query/arm-source'
+import type { UnitedWrite, WriteAnswer, WriteQuery } from '../query/write-query'
+import type { Shard } from '../topology/shard'
+import { type NodeWrite, type NodeWriteShape, nodeWrites } from './node-write'
+import type { NodeStatement } from './scatter-statement'
+
+/**
+ * How a write is done. A plan is a frozen tree of data: `executeWrite` and `explainWrite` are two folds over it, so that an
+ * explanation cannot say anything else than what runs.
+ */
+export type WritePlan = WriteParts | TransactionPlan | LookupsPlan | SequencePlan
+
+/** A leaf: each shard's part of the write. */
+export type WriteParts = NodeParts | ShardParts | OperationParts
+
+/** One statement a node, in which each shard has a query of its own. Nodes at once. */
+export interface NodeParts {
+  readonly kind: 'write'
+  readonly by: 'node'
+  /** The statement of each shard, of which those of the nodes are made. */
+  readonly arms: readonly Arm[]
+  readonly united: UnitedWrite
+  readonly statements: readonly NodeWrite[]
+  readonly answer: WriteAnswer
+}
+
+/** Each shard's own statement. Nodes at once, the shards of a node in turn: they share its connection. */
+export interface ShardParts {
+  readonly kind: 'write'
+  readonly by: 'shard'
+  readonly arms: readonly Arm[]
+  readonly answer: WriteAnswer
+}
+
+/** TypeORM's own operation on each shard, which makes its statements while it runs. */
+export interface OperationParts {
+  readonly kind: 'write'
+  readonly by: 'typeorm'
+  readonly shards: readonly Shard[]
+  /** The first statements of all shards wait for each other, and go as one statement a node. Else nodes at once, shards in turn. */
+  readonly united: UnitedWrite | undefined
+  /** Subscribers hear of all shards together. */
+  readonly inRounds: boolean
+}
+
+/** Runs its source in one transaction over nodes, or inside the transaction of the caller. */
+export interface TransactionPlan {
+  readonly kind: 'transaction'
+  /** `savepoint`: inside a transaction of the caller it is undone by itself when it fails. */
+  readonly scope: 'transaction' | 'savepoint'
+  /** Opened one after the other in this order everywhere, so that two writes never wait for each other's connections. */
+  readonly nodes: readonly string[]
+  readonly source: WritePlan
+  /** Runs in a new transaction where a node refuses the statement of several shards before it runs. */
+  readonly otherwise: WritePlan | undefined
+}
+
+/** Brings the lookups of some shards in line with what its source has written. */
+export interface LookupsPlan {
+  readonly kind: 'lookups'
+  readonly source: WritePlan
+  readonly shards: readonly Shard[]
+}
+
+/** Asks something first: the answers decide what is done then. */
+export interface SequencePlan {
+  readonly kind: 'sequence'
+  readonly first: readonly NodeStatement[]
+  /** What `first` asks, and what its answers decide: in one line, for `explain`. */
+  readonly step: string
+  /** The rest, which depends on the answers and on nothing else. */
+  readonly rest: DecidedBy<readonly (readonly Row[])[]>
+}
+
+/** A plan that is made when answers are there. */
+export interface DecidedBy<Answers> {
+  /** @throws ShardedError where the answers forbid the write */
+  plan(answers: Answers): WritePlan
+}
+
+/** What the planner has to know besides the query. */
+export interface WriteFacts extends Pick<NodeWriteShape, 'hasRules' | 'maxArms'> {
+  /** Whether entities of a group have lookups, which each write of a shard has to keep. */
+  readonly maintains: (group: string) => boolean
+  /** The caller has a transaction: what fails in it cannot be repeated in another. */
+  readonly isInTransaction: boolean
+}
+
+/**
+ * Plans a write. On one shard it is one statement, or TypeORM's own operation as it is; on several, and where lookups are to be
+ * kept, it runs in one transaction.
+ */
+export function planWrite(query: WriteQuery, facts: WriteFacts): WritePlan {
+  const shards = shardsOf(query)
+  const isMaintained = shards.some(({ group }) => facts.maintains(group))
+  const parts = partsOf(query, facts)
+  const [, another] = shards
+  if (another === undefined && shards.length === 1 && !isMaintained) return parts
+  const transaction = (own: WriteParts, otherwise: WritePlan | undefined): TransactionPlan =>
+    Object.freeze({
+      kind: 'transaction',
+      // What is refused only after it was written has to be undone, also in a transaction of the caller.
+      scope: query.order === 'by-row' && isMaintained ? 'savepoint' : 'transaction',
+      nodes: Object.freeze([...new Set(shards.map(({ node }) => node))].sort()),
+      source: isMaintained ? Object.freeze({ kind: 'lookups', source: own, shards }) : own,
+      otherwise,
+    })
+  const isUnited = parts.by !== 'shard' && parts.united !== undefined
+  return transaction(parts, isUnited && !facts.isInTransaction ? transaction(ownParts(query), undefined) : undefined)
+}
+
+/** All shards that a write may change. */
+const shardsOf = (query: WriteQuery): readonly Shard[] =>
+  query.kind === 'operation'
+    ? query.shards
+    : Object.freeze([...query.arms.map(({ shard }) => shard), ...query.alsoWritten])
+
+function partsOf(query: WriteQuery, facts: WriteFacts): WriteParts {
+  const { united } = query
+  if (query.kind === 'operation') {
+    const { shards, isHeard } = query
+    const isUnited = !isHeard && shards.length > 1
+    return Object.freeze({
+      kind: 'write',
+      by: 'typeorm',
+      shards,
+      united: isUnited ? united : undefined,
+      inRounds: isHeard,
+    })
+  }
+  const { arms, answer } = query
+  if (!united || arms.length < 2) return ownParts(query)
+  const statements = nodeWrites(arms, { ...facts, hasOwnTypes: united.hasOwnTypes })
+  return Object.freeze({ kind: 'write', by: 'node', arms, united, statements, answer })
+}
+
+/** The parts of a write with each shard's own statement. */
+const ownParts = (query: WriteQuery): ShardParts | OperationParts =>
+  query.kind === 'operation'
+    ? Object.freeze({ kind: 'write', by: 'typeorm', shards: query.shards, united: undefined, inRounds: false })
+    : Object.freeze({ kind: 'write', by: 'shard', arms: query.arms, answer: query.answer })

@@ -1,0 +1,221 @@
+import type { InsertStmt, Node, SelectStmt } from '@pgsql/types'
+import { pushTo } from '../../collections/push-to'
+import { ShardedError } from '../../errors/sharded-error'
+import type { WriteOrder } from '../../lookups/write-order'
+import { conflictSearch, withConflictPlaces } from '../../planning/conflict-places'
+import { withRowPlaces } from '../../planning/row-places'
+import { withShippedRows } from '../../planning/shipped-rows'
+import { templateOf } from '../../planning/statement-template'
+import type { WriteFacts, WritePlan } from '../../planning/write-plan'
+import { planWrite } from '../../planning/write-plan'
+import type { Arm } from '../../query/arm-source'
+import type { InsertedRows } from '../../query/inserted-rows'
+import type { StatementWrite } from '../../query/write-query'
+import { conflictTarget } from '../../routing/conflict-target'
+import { ownerOf } from '../../routing/route'
+import type { TableUse } from '../../routing/scope'
+import type { ShardedTable } from '../../routing/table-catalog'
+import type { Shard } from '../../topology/shard'
+import { refuseLookupConflicts } from '../binding/refuse-lookup-conflicts'
+import { placesByReference } from '../reads/places-by-reference'
+import { withIds } from '../writes/insert-ids'
+import { valuesOrder } from '../writes/values-order'
+import { writeFacts } from '../writes/write-shards'
+import { planInsertSelect } from './insert-select'
+import {
+  columnList,
+  idsTellShards,
+  insertedColumns,
+  isMissing,
+  keyOfRow,
+  notPlaceable,
+  withGeneratedKeys,
+} from './inserted-keys'
+import { refuseConflictKeys } from './key-change'
+import { homeStatement, type PlannedWrite, type StatementWriter, type Write } from './planned-write'
+import {
+  localisedFor,
+  pick,
+  refuseFarSequence,
+  refuseProblems,
+  type StatementContext,
+  type Substitutes,
+} from './statement-run'
+
+/** Plans an INSERT: its VALUES are split by their shard keys, INSERT … SELECT runs within each shard. */
+export async function planInsert(engine: StatementWriter, write: Write, statement: InsertStmt): Promise<PlannedWrite> {
+  const { analysis } = write
+  const use = analysis.uses.find(({ rangeVar }) => rangeVar === statement.relation)
+  if (!use) {
+    refuseProblems(analysis)
+    return homeStatement(write, await engine.substitute(write))
+  }
+  const target = conflictTarget(statement, use.table)
+  const setsKey = refuseConflictKeys(statement, use.table, target)
+  refuseLookupConflicts(statement, use.table, engine.runtime.lookups)
+  const select =
+    statement.selectStmt && 'SelectStmt' in statement.selectStmt ? statement.selectStmt.SelectStmt : undefined
+  if (!select?.valuesLists) {
+    if (target && !idsTellShards(use.table))
+      throw notPlaceable('An INSERT … SELECT with ON CONFLICT that may be about rows of other shards', use.table)
+    return planInsertSelect(engine, write, { insertion: statement, select, use })
+  }
+  const insertion = await completeRows(engine, write, { insertion: statement, select, use })
+  const { complete, places, shards, isGiven } = insertion
+  const facts = await writeFacts(write.context.access, { kind: 'values' })
+  const order = statement.onConflictClause && valuesOrder(engine.runtime.bindingOf(use.table.entity?.target), complete)
+  const planFor = (taken: readonly (number | undefined)[]) => planValues(insertion, { taken, facts, order })
+  const search =
+    target &&
+    conflictSearch({
+      table: use.table,
+      target,
+      doesNothing: statement.onConflictClause?.action === 'ONCONFLICT_NOTHING',
+      setsKey,
+      inserted: complete,
+      isMade: (row) => !isGiven(row),
+      places,
+      shards,
+    })
+  return { kind: 'shards', plan: search ? withConflictPlaces(search, planFor) : planFor(places), order }
+}
+
+/** An INSERT of VALUES. */
+interface ValuesInsert {
+  readonly insertion: InsertStmt
+  readonly select: SelectStmt
+  readonly use: TableUse
+}
+
+/** An INSERT of VALUES whose rows have their keys and ids, and the shards that these tell. */
+interface CompleteInsert extends ValuesInsert {
+  readonly write: Write
+  readonly home: string
+  readonly complete: InsertedRows
+  readonly substitutes: Substitutes
+  readonly places: readonly number[]
+  /** All shards of the table. */
+  readonly shards: readonly Shard[]
+  /** Whether a row came with its id: one that is made is new. */
+  readonly isGiven: (row: number) => boolean
+}
+
+/** @throws ShardedError KEY_MISSING, KEY_INVALID, KEY_NOT_OWNED, KEY_CONFLICT, STATEMENT_UNSUPPORTED */
+async function completeRows(
+  engine: StatementWriter,
+  write: Write,
+  { insertion, select, use }: ValuesInsert,
+): Promise<CompleteInsert> {
+  const { runtime } = engine
+  const { table } = use
+  refuseProblems({ ...write.analysis, unproven: [] })
+  const columns = insertedColumns(insertion, table)
+  const rows = (select.valuesLists ?? []).map((list) => ('List' in list ? (list.List.items ?? []) : []))
+  if (rows.some((row) => row.length > columns.length))
+    throw notPlaceable('An INSERT without a list of columns, of more values than the table has columns,', table)
+  // What its VALUES ask of other shards is read once, before any row is there.
+  const substitutes = await engine.substitute(write)
+  const keyed = withGeneratedKeys(table, { columns, rows, values: substitutes.values })
+  const binding = table.entity && table.idColumn !== undefined ? runtime.bindingOf(table.entity.target) : undefined
+  const complete = await withIds(table, binding, keyed, (row, inserted) => keyOfRow(table, inserted, row))
+  const placeBy = (keyColumns: readonly string[], row: number): number => {
+    if (!table.entity) throw new RangeError(`${table.name} has the key of no entity.`)
+    return ownerOf(table.entity, keyOfRow({ ...table, keyColumns }, complete, row))
+  }
+  const byKey = table.keyColumns.length > 0 ? complete.rows.map((_, row) => placeBy(table.keyColumns, row)) : undefined
+  return {
+    insertion,
+    select,
+    use,
+    write,
+    home: runtime.map.home,
+    complete,
+    substitutes,
+    places: byKey && table.isOwn ? byKey : await placesByReference(write.context.access, table, complete, placeBy),
+    shards: runtime.map.groups.get(table.group) ?? [],
+    isGiven: (row) => !isMissing(keyed, row, table.idColumn),
+  }
+}
+
+interface TakenPlaces {
+  /** The shard of each row; undefined for a row that is left out. */
+  readonly taken: readonly (number | undefined)[]
+  readonly facts: WriteFacts
+  readonly order: WriteOrder | undefined
+}
+
+/** The plan of an INSERT of rows whose shards are known. @throws ShardedError WRONG_SHARD, STATEMENT_UNSUPPORTED, JOIN_NOT_LOCAL */
+function planValues(insert: CompleteInsert, { taken, facts, order }: TakenPlaces): WritePlan {
+  const { insertion, select, use, write, home } = insert
+  const byShard = rowsByShard(insert, taken)
+  if (byShard.size > 1) {
+    refuseProblems(write.analysis)
+    if (select.sortClause || select.limitCount || select.limitOffset)
+      throw notPlaceable('VALUES with ORDER BY, LIMIT or OFFSET, of rows of several shards,', use.table)
+  }
+  const nodes = [...new Set([...byShard.keys()].map(({ node }) => node))]
+  refuseFarSequence(write.sequence.beside, nodes, home)
+  // Rows may be left out: what is returned would not tell whose it is.
+  const isTold = byShard.size > 1 && insertion.onConflictClause !== undefined && insertion.returningClause !== undefined
+  const query: StatementWrite = {
+    kind: 'statement',
+    arms: [...byShard].map(([shard, rows]) => insertArm(insert, { shard, rows, isTold })),
+    united: undefined,
+    alsoWritten: [],
+    order: order && 'by-row',
+    answer: isTold ? { kind: 'told-places' } : { kind: 'values', places: [...byShard.values()] },
+  }
+  return planWrite(query, facts)
+}
+
+function rowsByShard(
+  { use: { table }, shards, write: { context } }: CompleteInsert,
+  taken: TakenPlaces['taken'],
+): ReadonlyMap<Shard, readonly number[]> {
+  const byShard = new Map<Shard, number[]>()
+  for (const [row, index] of taken.entries()) {
+    if (index === undefined) continue
+    const shard = shards[index]
+    if (!shard) throw new RangeError(`There is no shard number ${index}.`)
+    refuseOtherShard(table, shard, context)
+    pushTo(byShard, shard, row)
+  }
+  return byShard
+}
+
+interface ShardRows {
+  readonly shard: Shard
+  readonly rows: readonly number[]
+  /** Returned rows say their places. */
+  readonly isTold: boolean
+}
+
+/** The INSERT of one shard's rows. */
+function insertArm(
+  { insertion, select, use, write, complete, substitutes }: CompleteInsert,
+  { shard, rows, isTold }: ShardRows,
+): Arm {
+  const valuesLists = rows.map((row): Node => ({ List: { items: [...(complete.rows[row] ?? [])] } }))
+  const own: InsertStmt = {
+    ...insertion,
+    cols: columnList(complete.columns),
+    selectStmt: { SelectStmt: { ...select, valuesLists } },
+  }
+  const part: Node = { InsertStmt: isTold ? withRowPlaces(own, rows) : own }
+  const { replacements, shipped } = substitutes
+  const local = localisedFor(part, { analysis: write.analysis, group: use.table.group }, replacements)
+  const { text, parameters } = withShippedRows(templateOf(local), shipped)
+  return { shard, text, parameters: pick(parameters, complete.values) }
+}
+
+/** @throws ShardedError WRONG_SHARD for a row of another shard than the one that the caller named */
+function refuseOtherShard({ entity, name, group }: ShardedTable, shard: Shard, { pinned }: StatementContext): void {
+  if (!pinned || pinned.group !== group || pinned.name === shard.name) return
+  throw new ShardedError(
+    'WRONG_SHARD',
+    `The row belongs to shard ${shard.name}, the statement is narrowed to ${pinned.name}.`,
+    {
+      details: { entity: entity?.name ?? name, shard: shard.name, narrowedTo: pinned.name },
+    },
+  )
+}

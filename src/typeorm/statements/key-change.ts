@@ -1,0 +1,125 @@
+import type { InsertStmt } from '@pgsql/types'
+import { ShardedError } from '../../errors/sharded-error'
+import { moveFirst } from '../../planning/conflict-places'
+import type { ConflictTarget } from '../../routing/conflict-target'
+import { knownValue } from '../../routing/known-value'
+import { pinnedKey } from '../../routing/pinned-key'
+import { pinnedSlot } from '../../routing/pinned-slot'
+import type { Predicate } from '../../routing/predicate'
+import { clusterPredicate } from '../../routing/route-cluster'
+import type { TableUse } from '../../routing/scope'
+import type { ShardedTable } from '../../routing/table-catalog'
+import { namesOf } from '../../sql/tree'
+import type { TypedValue } from '../../values/converted-value'
+import { storedKey, storedKeyOf } from '../../values/stored-key'
+import type { ReadStatement } from './statement-run'
+
+/**
+ * The table of an UPDATE that sets a part of the shard key, other than to the value that its own condition demands;
+ * undefined where the keys of all rows stay.
+ *
+ * @param mayMove whether the UPDATE may move rows of a table; none where it is a part of another statement
+ * @throws ShardedError KEY_CHANGED where its entity does not allow that; ID_CHANGED for an id that may be of another slot
+ */
+export function keyChangeOf(
+  { statement, analysis }: ReadStatement,
+  parameters: readonly unknown[],
+  mayMove?: (table: ShardedTable) => boolean,
+): TableUse | undefined {
+  if (!('UpdateStmt' in statement)) return undefined
+  const use = analysis.uses.find(({ rangeVar }) => rangeVar === statement.UpdateStmt.relation)
+  if (!use) return undefined
+  for (const target of statement.UpdateStmt.targetList ?? []) {
+    if (!('ResTarget' in target)) continue
+    const index = use.table.keyColumns.indexOf(target.ResTarget.name ?? '')
+    const isId = target.ResTarget.name === use.table.idColumn
+    if (index < 0 && !isId) continue
+    const cluster = analysis.clusters.find(({ uses }) => uses.has(use))
+    const value = knownValue(target.ResTarget.val, { parameter: (number) => parameters[number - 1] })
+    if (isId) refuseIdChange(use.table, cluster && clusterPredicate(cluster, parameters), value)
+    if (index < 0) continue
+    const pinned = cluster && pinnedKey(clusterPredicate(cluster, parameters), index)
+    if (value && pinned !== undefined && isStoredAs(use.table, index, value, pinned)) continue
+    if (mayMove?.(use.table)) return use
+    const movesAlone = !mayMove && use.table.entity?.onKeyChange === 'move'
+    throw keyChanged(use.table, target.ResTarget.name ?? '', movesAlone ? moveAlone : undefined)
+  }
+  return undefined
+}
+
+/** The slot in an id leads to its row: another id is fine where it certainly has the row's own. */
+function refuseIdChange(
+  { entity, idColumn = '', slotColumns, name }: ShardedTable,
+  predicate: Predicate | undefined,
+  value: { readonly value: unknown } | undefined,
+): void {
+  const slotOf = slotColumns.get(idColumn)
+  if (!slotOf || !entity) return
+  const slot = value && slotOf(value.value)
+  if (slot !== undefined && predicate && slot === pinnedSlot(entity, predicate)) return
+  throw idChanged({ entity, name }, idColumn)
+}
+
+const idChanged = ({ entity, name }: Pick<ShardedTable, 'entity' | 'name'>, column: string): ShardedError =>
+  new ShardedError('ID_CHANGED', `A statement would set ${column} of ${entity?.name ?? name}.`, {
+    details: { entity: entity?.name ?? name, column },
+  })
+
+const moveAlone = 'Move the row with repository.move(entity, newKey), or with an UPDATE that is a statement of its own.'
+
+function keyChanged({ entity, name }: ShardedTable, column: string, fix?: string): ShardedError {
+  return new ShardedError(
+    'KEY_CHANGED',
+    `A statement would set ${column} of ${entity?.name ?? name}, a part of the shard key.`,
+    {
+      details: { entity: entity?.name ?? name, column },
+      ...(fix !== undefined && { fix }),
+    },
+  )
+}
+
+/** Whether a part of the shard key that is set to a value stores what the condition demands of it already. */
+function isStoredAs({ entity }: ShardedTable, index: number, value: TypedValue, pinned: string): boolean {
+  const column = entity?.keyColumns[index]
+  try {
+    const key = column && storedKeyOf(value, column)
+    // What the column would round equals no row's key: the update then changes nothing.
+    return key !== undefined && column !== undefined && key === storedKey(pinned, column)
+  } catch {
+    return false
+  }
+}
+
+/**
+ * ON CONFLICT DO UPDATE must leave the key: to the value that is inserted it may be set, where the row is on the same shard or
+ * is looked up and has that key.
+ *
+ * @returns whether it sets a part of the key, so that a row that is looked up must have the same
+ */
+export function refuseConflictKeys(
+  { onConflictClause }: InsertStmt,
+  table: ShardedTable,
+  looksUp?: ConflictTarget,
+): boolean {
+  let setsKey = false
+  for (const target of onConflictClause?.targetList ?? []) {
+    if (!('ResTarget' in target)) continue
+    const { name = '', val } = target.ResTarget
+    const isId = name === table.idColumn && table.slotColumns.has(name)
+    if (!table.keyColumns.includes(name) && !isId) continue
+    const names = val && 'ColumnRef' in val ? namesOf(val.ColumnRef.fields) : undefined
+    const keeps = names?.at(-1) === name && (names.length === 1 || names[0] === 'excluded' || names[0] === table.name)
+    const conflict = (onConflictClause?.infer?.indexElems ?? []).map((node) =>
+      'IndexElem' in node ? node.IndexElem.name : undefined,
+    )
+    // Rows that conflict on the whole shard key have one and the same, and so have their ids the slot of it.
+    const isSameKey = table.keyColumns.every((column) => conflict.includes(column))
+    if (keeps && (names?.[0] !== 'excluded' || isSameKey || (isId && conflict.includes(name)))) continue
+    if (keeps && !isId && looksUp === 'primary-key') {
+      setsKey = true
+      continue
+    }
+    throw isId ? idChanged(table, name) : keyChanged(table, name, moveFirst)
+  }
+  return setsKey
+}

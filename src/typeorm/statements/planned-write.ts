@@ -1,0 +1,67 @@
+import { ShardedError } from '../../errors/sharded-error'
+import type { WriteOrder } from '../../lookups/write-order'
+import { placeholderSchema } from '../../planning/bind-shard-names'
+import type { HeldTable } from '../../planning/schema-check'
+import { withShippedRows } from '../../planning/shipped-rows'
+import { type Template, templateOf } from '../../planning/statement-template'
+import type { WritePlan } from '../../planning/write-plan'
+import type { StatementWrite } from '../../query/write-query'
+import type { Cluster } from '../../routing/statement-analysis'
+import { targetTable } from '../../sql/statement-parts'
+import type { Shard } from '../../topology/shard'
+import type { ShardRuntime } from '../runners/shard-runtime'
+import { localisedFor, pick, type ReadStatement, type StatementContext, type Substitutes } from './statement-run'
+
+/** What the writing of a statement asks of the engine. */
+export interface StatementWriter {
+  readonly runtime: ShardRuntime
+  substitute(run: Write): Promise<Substitutes>
+  allowedShards(cluster: Cluster, run: Pick<Write, 'parameters' | 'context'>, writes: boolean): readonly Shard[]
+  /** Tables of a group whose columns a statement names because a `*` means them. */
+  heldTables(read: Pick<ReadStatement, 'byPlace'>, group: string | undefined): readonly HeldTable[]
+}
+
+export interface Write extends ReadStatement {
+  readonly parameters: readonly unknown[]
+  readonly context: StatementContext
+}
+
+/** How a statement that writes is done. */
+export type PlannedWrite =
+  /** It writes an unsharded table, with the rows of shards that were read for it. */
+  ({ readonly kind: 'home' } & HomeStatement) | ShardsWrite
+
+/** A write of shards, with the order of its rows on one database where it has one. */
+export interface ShardsWrite {
+  readonly kind: 'shards'
+  readonly plan: WritePlan
+  readonly order: WriteOrder | undefined
+}
+
+interface HomeStatement {
+  readonly text: string
+  readonly parameters: readonly unknown[]
+}
+
+/** One template on each of some shards. */
+export const armsOn = (
+  shards: readonly Shard[],
+  { text, parameters }: Template,
+  valuesOn: (shard: Shard) => readonly unknown[],
+): StatementWrite['arms'] => shards.map((shard) => ({ shard, text, parameters: pick(parameters, valuesOn(shard)) }))
+
+/** The statement of a write of an unsharded table. @throws ShardedError STATEMENT_UNSUPPORTED */
+export function homeStatement(
+  { statement, analysis }: Write,
+  { shipped, values, replacements }: Substitutes,
+): PlannedWrite {
+  const local = localisedFor(statement, { analysis, group: undefined }, replacements)
+  const { text, parameters } = withShippedRows(templateOf(local), shipped)
+  if (!text.includes(`"${placeholderSchema}"`)) return { kind: 'home', text, parameters: pick(parameters, values) }
+  const table = targetTable(statement)?.relname ?? ''
+  throw new ShardedError(
+    'STATEMENT_UNSUPPORTED',
+    `A write of ${table} would need tables or types of a shard on the home node.`,
+    { details: { table } },
+  )
+}
