@@ -1,13 +1,15 @@
 import type { Row } from '../merging/row'
 import { assertNever } from '../planning/read-plan'
 import type { NodeStatement } from '../planning/scatter-statement'
-import type { TransactionPlan, WriteParts, WritePlan } from '../planning/write-plan'
+import type { MovePlan, TransactionPlan, WriteParts, WritePlan } from '../planning/write-plan'
 import type { Shard } from '../topology/shard'
 
 /** What the executor asks of the operation that it runs for. */
 export interface WriteHost<T> {
   /** Writes each shard's part. @returns the results in the order of the shards, or one for all that are alike */
   write(parts: WriteParts): Promise<readonly T[]>
+  /** Moves rows to the shards of their new keys, and keeps the lookups of these. */
+  move(plan: MovePlan): Promise<readonly T[]>
   /** Runs work in a transaction, which is committed when the work has succeeded and rolled back when it throws. */
   inTransaction(plan: TransactionPlan, work: (host: WriteHost<T>) => Promise<readonly T[]>): Promise<readonly T[]>
   /** Writes to the lookups what the triggers of shards have noted. */
@@ -28,6 +30,8 @@ export async function executeWrite<T>(plan: WritePlan, host: WriteHost<T>): Prom
   switch (plan.kind) {
     case 'write':
       return host.write(plan)
+    case 'move':
+      return host.move(plan)
     case 'transaction':
       return inTransaction(plan, host)
     case 'lookups': {

@@ -3,13 +3,15 @@ import { bindShardNames } from './bind-shard-names'
 import type { ExplainedPlan } from './explain-plan'
 import { assertNever } from './read-plan'
 import type { NodeStatement } from './scatter-statement'
-import type { TransactionPlan, WriteParts, WritePlan } from './write-plan'
+import type { MovePlan, TransactionPlan, WriteParts, WritePlan } from './write-plan'
 
 /** Explains the plan of a write: the fold beside `executeWrite`. */
 export function explainWrite(plan: WritePlan): ExplainedPlan {
   switch (plan.kind) {
     case 'write':
       return { statements: statementsOf(plan), steps: partsSteps(plan) }
+    case 'move':
+      return { statements: [], steps: moveSteps(plan) }
     case 'transaction': {
       const { statements, steps } = explainWrite(plan.source)
       return { statements, steps: [...steps, ...transactionSteps(plan)] }
@@ -30,6 +32,8 @@ export function writtenShards(plan: WritePlan): readonly string[] {
   switch (plan.kind) {
     case 'write':
       return plan.by === 'typeorm' ? plan.shards.map(({ name }) => name) : plan.arms.map(({ shard }) => shard.name)
+    case 'move':
+      return plan.shards.map(({ name }) => name)
     case 'transaction':
     case 'lookups':
       return writtenShards(plan.source)
@@ -62,6 +66,12 @@ function answerStep({ kind }: WriteAnswer): string {
     return 'sum the affected rows, and put returned rows in the order of VALUES'
   return 'sum the affected rows, and append returned rows in the order of the shards'
 }
+
+const moveSteps = ({ table, shards, targets, withChildren }: MovePlan): readonly string[] => [
+  `lock the rows of ${table} on ${shards.length} shard(s)`,
+  'update rows whose new key is of the same shard where they are',
+  `move the others${withChildren ? ', with the rows that refer to them,' : ''} to ${targets.length === 1 ? targets[0]?.name : 'the shards of their new keys'}`,
+]
 
 const transactionSteps = ({ nodes, otherwise }: TransactionPlan): readonly string[] => [
   ...(nodes.length > 0

@@ -9,7 +9,7 @@ import type { NodeStatement } from './scatter-statement'
  * How a write is done. A plan is a frozen tree of data: `executeWrite` and `explainWrite` are two folds over it, so that an
  * explanation cannot say anything else than what runs.
  */
-export type WritePlan = WriteParts | TransactionPlan | LookupsPlan | SequencePlan
+export type WritePlan = WriteParts | MovePlan | TransactionPlan | LookupsPlan | SequencePlan
 
 /** A leaf: each shard's part of the write. */
 export type WriteParts = NodeParts | ShardParts | OperationParts
@@ -42,6 +42,21 @@ export interface OperationParts {
   readonly united: UnitedWrite | undefined
   /** Subscribers hear of all shards together. */
   readonly inRounds: boolean
+}
+
+/**
+ * An UPDATE that sets the shard key. The rows that it finds are locked first; those whose new key is of the same shard are updated
+ * there, the others are taken from their shard and put, as the UPDATE would leave them, into the one that owns their new key.
+ * Which columns a row has, its shard says, so that the statements are made while it runs.
+ */
+export interface MovePlan {
+  readonly kind: 'move'
+  readonly table: string
+  /** Where rows are looked for. */
+  readonly shards: readonly Shard[]
+  /** Where rows may go. */
+  readonly targets: readonly Shard[]
+  readonly withChildren: boolean
 }
 
 /** Runs its source in one transaction over nodes, or inside the transaction of the caller. */
@@ -102,13 +117,26 @@ export function planWrite(query: WriteQuery, facts: WriteFacts): WritePlan {
       kind: 'transaction',
       // What is refused only after it was written has to be undone, also in a transaction of the caller.
       scope: query.order === 'by-row' && isMaintained ? 'savepoint' : 'transaction',
-      nodes: Object.freeze([...new Set(shards.map(({ node }) => node))].sort()),
+      nodes: nodesOf(shards),
       source: isMaintained ? Object.freeze({ kind: 'lookups', source: own, shards }) : own,
       otherwise,
     })
   const isUnited = parts.by !== 'shard' && parts.united !== undefined
   return transaction(parts, isUnited && !facts.isInTransaction ? transaction(ownParts(query), undefined) : undefined)
 }
+
+/** The plan of a move: in one transaction, so that a reader sees a row on its old shard or on the new one. */
+export const planMove = (move: MovePlan, scope: TransactionPlan['scope']): TransactionPlan =>
+  Object.freeze({
+    kind: 'transaction',
+    scope,
+    nodes: nodesOf([...move.shards, ...move.targets]),
+    source: Object.freeze(move),
+    otherwise: undefined,
+  })
+
+const nodesOf = (shards: readonly Shard[]): readonly string[] =>
+  Object.freeze([...new Set(shards.map(({ node }) => node))].sort())
 
 /** All shards that a write may change. */
 const shardsOf = (query: WriteQuery): readonly Shard[] =>

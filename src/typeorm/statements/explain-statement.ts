@@ -7,9 +7,12 @@ import { explainWrite, writtenShards } from '../../planning/explain-write'
 import { type Explanation, explain } from '../../planning/explanation'
 import { type ReadPlan, route } from '../../planning/read-plan'
 import { templateOf } from '../../planning/statement-template'
+import type { WritePlan } from '../../planning/write-plan'
 import { routeCluster } from '../../routing/route-cluster'
 import type { TableUse } from '../../routing/scope'
 import type { Cluster, StatementAnalysis } from '../../routing/statement-analysis'
+import { targetTable } from '../../sql/statement-parts'
+import { planStatementMove } from './move-statement'
 import type { StatementWriter, Write } from './planned-write'
 import {
   type Place,
@@ -27,6 +30,8 @@ import { planAtPlace, planStatement } from './write-statement'
 export interface StatementPlanner extends StatementWriter {
   understand(text: string): Promise<ReadStatement | undefined>
   resolve(text: string, parameters: readonly unknown[], context: StatementContext): Promise<Resolved>
+  /** @throws ShardedError what running a statement in its place refuses */
+  checkPlace(place: Place, run: Write): void
   planned(run: Run): Promise<{ readonly plan: ReadPlan; readonly onShards: ShardsRun } | { readonly plan: undefined }>
 }
 
@@ -62,6 +67,8 @@ export async function explainStatement(
   const { analysis, statement } = run
   const about = { entity: entityNames(analysis), operation: 'query' }
   if (resolved.kind === 'place') return explainPlace(engine, about, resolved)
+  if (resolved.kind === 'move')
+    return explainPlanned(engine, about, { run, ...planStatementMove(engine, run, resolved.use) })
   const parts =
     'SelectStmt' in statement && statement.SelectStmt.larg
       ? sidesOf(statement.SelectStmt)
@@ -97,6 +104,7 @@ async function explainPlace(
   const shards = [...place.shards.values()].map(({ name }) => name)
   const [cluster] = run.analysis.clusters
   const reason = cluster ? reasonOf(engine, cluster, run) : ''
+  engine.checkPlace(place, run)
   if (run.writes) {
     const plan = await planAtPlace(place, run)
     return explain({ ...about, shards, reason, plan, ...explainWrite(plan) })
@@ -110,10 +118,22 @@ async function explainPlace(
 async function explainShards(engine: StatementPlanner, about: About, run: Write): Promise<Explanation> {
   const planned = await planStatement(engine, run)
   if (planned.kind === 'home') throw new RangeError('A write of an unsharded table has parts of shards.')
-  const { plan } = planned
-  const cluster = run.analysis.main ?? run.analysis.sources[0]
-  const reason = cluster ? reasonOf(engine, cluster, run) : 'each row goes to the shard of its shard key'
+  return explainPlanned(engine, about, { run, plan: planned.plan })
+}
+
+function explainPlanned(
+  engine: StatementPlanner,
+  about: About,
+  { run, plan }: { readonly run: Write; readonly plan: WritePlan },
+): Explanation {
+  const reason = writeReason(engine, run)
   return explain({ ...about, shards: writtenShards(plan), reason, plan, ...explainWrite(plan) })
+}
+
+function writeReason(engine: StatementPlanner, run: Write): string {
+  const { main, sources } = run.analysis
+  const cluster = 'InsertStmt' in run.statement ? sources[0] : main
+  return cluster ? reasonOf(engine, cluster, run) : 'each row goes to the shard of its shard key'
 }
 
 function reasonOf({ runtime }: StatementPlanner, cluster: Cluster, { parameters, context }: Asked): string {
@@ -128,8 +148,9 @@ function reasonOf({ runtime }: StatementPlanner, cluster: Cluster, { parameters,
 async function explainedParts(
   engine: StatementPlanner,
   parts: readonly SelectStmt[],
-  { analysis, parameters, context }: Asked & { readonly analysis: StatementAnalysis },
+  run: Write,
 ): Promise<ExplainedParts> {
+  const { parameters, context } = run
   const first: Explanation[] = []
   for (const part of parts) {
     const template = templateOf({ SelectStmt: part })
@@ -137,14 +158,30 @@ async function explainedParts(
     const isSharded = await engine.understand(template.text)
     if (isSharded) first.push(await explainStatement(engine, { text: template.text, parameters: values, context }))
   }
-  const main = analysis.main
-  if (!main) return { first, home: engine.runtime.map.home, main: undefined }
-  const shards = engine.allowedShards(main, { parameters, context }, false).map(({ name }) => name)
-  return {
-    first,
-    home: engine.runtime.map.home,
-    main: { shards, reason: reasonOf(engine, main, { parameters, context }) },
+  return { first, home: engine.runtime.map.home, main: await explainedMain(engine, run) }
+}
+
+/** Which shards the whole goes to, and why; undefined where it goes to the home node. */
+async function explainedMain(engine: StatementPlanner, run: Write): Promise<ExplainedParts['main']> {
+  const { statement, analysis, parameters } = run
+  if ('SelectStmt' in statement) {
+    const { main } = analysis
+    if (!main) return undefined
+    const shards = engine.allowedShards(main, run, false).map(({ name }) => name)
+    return { shards, reason: reasonOf(engine, main, run) }
   }
+  if (!analysis.uses.some(({ rangeVar }) => rangeVar === targetTable(statement))) return undefined
+  // The shards do not depend on the rows of the parts, which are not read here.
+  const planned = await planStatement(
+    {
+      runtime: engine.runtime,
+      allowedShards: (cluster, asked, writes) => engine.allowedShards(cluster, asked, writes),
+      heldTables: (read, group) => engine.heldTables(read, group),
+      substitute: async () => ({ shipped: [], replacements: new Map(), values: parameters }),
+    },
+    run,
+  )
+  return planned.kind === 'home' ? undefined : { shards: writtenShards(planned.plan), reason: writeReason(engine, run) }
 }
 
 /** The parts of a statement that are run first, and the shards of the whole. */

@@ -1,25 +1,29 @@
 import { QueryResult } from 'typeorm/query-runner/QueryResult'
+import { pushAll } from '../../collections/push-all'
 import { pushTo } from '../../collections/push-to'
 import { ShardedError } from '../../errors/sharded-error'
+import { executeWrite } from '../../execution/execute-write'
 import type { Row } from '../../merging/row'
 import { takeTemplate, updateTemplate } from '../../planning/carried-rows'
 import { type KeyUpdate, keyUpdateOf } from '../../planning/key-update'
 import type { TableColumn } from '../../planning/table-facts'
+import { type MovePlan, planMove, type WritePlan } from '../../planning/write-plan'
 import { knownValue } from '../../routing/known-value'
 import { keyText } from '../../routing/route'
 import type { TableUse } from '../../routing/scope'
+import type { ShardedTable } from '../../routing/table-catalog'
 import type { Shard } from '../../topology/shard'
 import { valueToStore } from '../../values/converted-value'
 import { groupTables } from '../binding/child-links'
 import { canonicalColumnKey, type EntityBinding, shardOfKey } from '../binding/entity-binding'
 import { refuseMovedRow } from '../binding/refuse-moved-id'
 import { maintainLookups } from '../lookups/maintain-lookups'
-import { inSavepoint, inTransaction } from '../runners/in-transaction'
-import { withoutTransactionEvents } from '../runners/without-transaction-events'
+import type { ShardAccess } from '../runners/shard-access'
+import { ShardWriteHost } from '../writes/shard-write-host'
 import type { StatementWriter, Write } from './planned-write'
 import { addressesOf, carriedRow, checkSize, type MovingRow, RowMover } from './row-mover'
 import { localisedFor, pick, refuseProblems, rowsOf } from './statement-run'
-import { takeChildren } from './take-children'
+import { type TakenTable, takeChildren } from './take-children'
 
 /** A row of an UPDATE, locked on its shard: what it will be, and where. */
 interface TakenRow extends MovingRow {
@@ -29,124 +33,184 @@ interface TakenRow extends MovingRow {
   readonly after: readonly (string | null)[]
 }
 
+/** What refers to a row that leaves its shard, and goes with it. */
+interface TakenChildren {
+  readonly row: TakenRow
+  readonly taken: readonly TakenTable[]
+}
+
+/** An UPDATE that sets the shard key, lowered. */
+export interface StatementMove {
+  readonly plan: WritePlan
+  readonly binding: EntityBinding
+  readonly table: ShardedTable
+  readonly update: KeyUpdate
+  readonly parameters: readonly unknown[]
+}
+
 /**
- * Runs an UPDATE that sets the shard key. The rows it finds are locked first; those whose new key is of the same shard are
- * updated there, the others are taken from their shard and put, as the UPDATE would leave them, into the one that owns
- * their new key. All in one transaction: who reads a row sees it on the old shard or on the new one, as the commit of
- * several nodes goes.
+ * Lowers an UPDATE that sets the shard key.
+ *
+ * @throws ShardedError STATEMENT_UNSUPPORTED, JOIN_NOT_LOCAL, SCATTER_FORBIDDEN, SCATTER_TOO_WIDE
+ */
+export function planStatementMove(engine: StatementWriter, write: Write, { table }: TableUse): StatementMove {
+  const { analysis, statement, parameters, context } = write
+  refuseProblems(analysis)
+  const binding = engine.runtime.bindingOf(table.entity?.target)
+  const local = localisedFor(statement, { analysis, group: table.group })
+  if (!binding || !analysis.main || !('UpdateStmt' in local)) throw new RangeError('No entity is moved.')
+  const update = keyUpdateOf(local.UpdateStmt, table, analysis)
+  const shards = engine.allowedShards(analysis.main, write, true)
+  const targets = targetsOf(binding, update, parameters)
+  const withChildren = context.moves?.children ?? false
+  // Rows that a caller moves are moved in a savepoint of the caller's.
+  const scope = context.moves ? 'transaction' : 'savepoint'
+  const plan = planMove({ kind: 'move', table: table.name, shards, targets, withChildren }, scope)
+  return { plan, binding, table, update, parameters }
+}
+
+/**
+ * Runs an UPDATE that sets the shard key: see `MovePlan`.
  *
  * @throws ShardedError STATEMENT_UNSUPPORTED, MOVE_LEAVES_CHILDREN, MOVE_TOO_LARGE, MOVE_NOT_EXACT, KEY_MISSING,
  *   KEY_INVALID, KEY_NOT_OWNED, and what a write over shards throws
  */
 export async function moveStatement(engine: StatementWriter, write: Write, use: TableUse): Promise<QueryResult> {
-  const { analysis, statement, parameters, context } = write
-  refuseProblems(analysis)
-  const binding = engine.runtime.bindingOf(use.table.entity?.target)
-  const local = localisedFor(statement, { analysis, group: use.table.group })
-  if (!binding || !analysis.main || !('UpdateStmt' in local)) throw new RangeError('No entity is moved.')
-  const update = keyUpdateOf(local.UpdateStmt, use.table, analysis)
-  const shards = engine.allowedShards(analysis.main, write, true)
-  // Rows that a caller moves are moved in a savepoint of his.
-  const run = context.moves ? inTransaction : inSavepoint
-  return run(context.access, withoutTransactionEvents(context.openRunner), async (access, transaction) => {
-    // In one order everywhere, so that two writes never wait for each other's connections.
-    const nodes = [...shards, ...targetsOf(binding, update, parameters)].map(({ node }) => node)
-    await transaction.openNodes([...new Set(nodes)].sort())
-    const mover = new RowMover(access)
+  const move = planStatementMove(engine, write, use)
+  const host = new ShardWriteHost<QueryResult>(write.context.access, {
+    openRunner: write.context.openRunner,
+    worksOf: () => [],
+    move: async (access, plan) => [await new RowsMove(access, move).run(plan)],
+  })
+  const [result = new QueryResult()] = await executeWrite(move.plan, host)
+  return result
+}
+
+/** One run of a move, in its transaction. */
+class RowsMove {
+  private readonly mover: RowMover
+  /** The columns of the table that the rows of a shard are taken with. */
+  private readonly columns = new Map<Shard, readonly TableColumn[]>()
+
+  constructor(
+    private readonly access: ShardAccess,
+    private readonly move: StatementMove,
+  ) {
+    this.mover = new RowMover(access)
+  }
+
+  async run({ shards, withChildren }: MovePlan): Promise<QueryResult> {
+    const { access, move, mover } = this
+    const { name } = move.table
     const rows: TakenRow[] = []
-    const columns = new Map<Shard, readonly TableColumn[]>()
     for (const shard of shards) {
-      // What is set to its default is left to the default.
-      const own = (await mover.columns(shard, use.table.name)).filter(
-        ({ name }) => !update.sets.has(name) || update.sets.get(name) !== undefined,
-      )
-      columns.set(shard, own)
-      rows.push(...(await take(mover, { binding, use, update, shard, columns: own, parameters })))
-      checkSize(use.table.name, rows.length)
+      pushAll(rows, await this.take(shard))
+      checkSize(name, rows.length)
     }
-    const withChildren = context.moves?.children ?? false
     const leaving = rows.filter(({ from, to }) => withChildren || from !== to)
-    const children = []
-    if (withChildren) {
-      const tables = groupTables(binding, (target) => engine.runtime.bindingOf(target))
-      for (const row of leaving) {
-        const root = { table: use.table.name, row, key: row }
-        children.push({ row, taken: await takeChildren(mover, row.from, tables, root) })
-      }
-    }
-    // Values are texts of the database here, which no transformer has to make.
-    for (const { before, after } of rows) refuseMovedRow(binding, before, after)
-    for (const { row, taken } of children) {
-      for (const { table, rows: own } of taken) {
-        const metadata = binding.metadata.dataSource.entityMetadatas.find(({ tableName }) => tableName === table)
-        const child = metadata && engine.runtime.bindingOf(metadata.target)
-        if (child && own.length > 0) refuseMovedRow(child, row.before, row.after)
-      }
-    }
+    const children = withChildren ? await this.takeChildren(leaving) : []
+    this.refuseMovedIds(rows, children)
     for (const { row, taken } of children)
       for (const { table, rows: own } of [...taken].reverse()) await mover.remove(row.from, table, own)
-    for (const [shard, own] of byShard(leaving, 'from')) await mover.remove(shard, use.table.name, own)
-    const results: (readonly Row[])[] = []
+    for (const [shard, own] of byShard(leaving, 'from')) await mover.remove(shard, name, own)
     const staying = rows.filter((row) => !leaving.includes(row))
-    for (const [shard, own] of byShard(staying, 'from')) {
-      const template = updateTemplate(use.table.name, update, parameters.length)
-      const values = pick(template.parameters, [...parameters, ...addressesOf(own)])
-      results.push(rowsOf(await mover.run(shard, template.text, values)))
-    }
-    for (const [to, arriving] of byShard(leaving, 'to')) {
-      for (const [from, own] of byShard(arriving, 'from')) {
-        const options = { rows: own, from, columns: columns.get(from) ?? [], update, parameters }
-        results.push(await mover.put(to, use.table.name, options))
-      }
-    }
+    const records = [...(await this.updateStaying(staying)), ...(await this.put(leaving))]
     for (const { row, taken } of children) {
       for (const { table, rows: own } of taken) {
-        const ownColumns = await mover.columns(row.from, table)
-        await mover.put(row.to, table, { rows: own, from: row.from, columns: ownColumns })
+        const columns = await mover.columns(row.from, table)
+        await mover.put(row.to, table, { rows: own, from: row.from, columns })
       }
     }
     await maintainLookups(access, [...shards, ...rows.map(({ to }) => to)])
-    return Object.assign(new QueryResult(), {
-      records: results.flat(),
-      affected: rows.length,
-      raw: [results.flat(), rows.length],
+    return Object.assign(new QueryResult(), { records, affected: rows.length, raw: [records, rows.length] })
+  }
+
+  /** Reads and locks the rows of one shard. */
+  private async take(shard: Shard): Promise<readonly TakenRow[]> {
+    const { mover } = this
+    const { table, update, parameters } = this.move
+    // What is set to its default is left to the default.
+    const columns = (await mover.columns(shard, table.name)).filter(
+      ({ name }) => !update.sets.has(name) || update.sets.get(name) !== undefined,
+    )
+    this.columns.set(shard, columns)
+    const template = takeTemplate(table, update, columns)
+    const found = await mover.query(shard, template.text, pick(template.parameters, parameters))
+    return found.map((row) => {
+      const carried = carriedRow(row, columns.length)
+      const after = table.keyColumns.map((key) => carried.values[columns.findIndex(({ name }) => name === key)] ?? null)
+      const before = table.keyColumns.map((_, index) => (row[`k${index}`] ?? null) as string | null)
+      return { ...carried, from: shard, to: this.targetOf(after), before, after }
     })
-  })
-}
+  }
 
-interface TakeOptions {
-  readonly binding: EntityBinding
-  readonly use: TableUse
-  readonly update: KeyUpdate
-  readonly shard: Shard
-  readonly columns: readonly TableColumn[]
-  readonly parameters: readonly unknown[]
-}
-
-async function take(
-  mover: RowMover,
-  { binding, use, update, shard, columns, parameters }: TakeOptions,
-): Promise<readonly TakenRow[]> {
-  const template = takeTemplate(use.table, update, columns)
-  const found = await mover.query(shard, template.text, pick(template.parameters, parameters))
-  return found.map((row) => {
-    const carried = carriedRow(row, columns.length)
-    const { keyColumns } = use.table
-    const after = keyColumns.map((name) => carried.values[columns.findIndex((one) => one.name === name)] ?? null)
+  /** @throws ShardedError KEY_MISSING, KEY_INVALID, KEY_NOT_OWNED */
+  private targetOf(after: readonly (string | null)[]): Shard {
+    const { binding, table } = this.move
     const key = after.map((value, index) => {
       if (value !== null) return canonicalColumnKey(binding, index, value)
+      const column = table.keyColumns[index]
       throw new ShardedError(
         'KEY_MISSING',
-        `An UPDATE would set ${keyColumns[index]} of the shard key ${keyText(binding.entity)} to NULL.`,
+        `An UPDATE would set ${column} of the shard key ${keyText(binding.entity)} to NULL.`,
         {
-          details: { entity: binding.entity.name, columns: [keyColumns[index]], operation: 'update' },
+          details: { entity: binding.entity.name, columns: [column], operation: 'update' },
           fix: 'A row has a shard key: set a value.',
         },
       )
     })
-    const before = keyColumns.map((_, index) => (row[`k${index}`] ?? null) as string | null)
-    return { ...carried, from: shard, to: shardOfKey(binding, key), before, after }
-  })
+    return shardOfKey(binding, key)
+  }
+
+  private async takeChildren(leaving: readonly TakenRow[]): Promise<readonly TakenChildren[]> {
+    const { binding, table } = this.move
+    const tables = groupTables(binding, (target) => this.access.runtime.bindingOf(target))
+    const children: TakenChildren[] = []
+    for (const row of leaving)
+      children.push({
+        row,
+        taken: await takeChildren(this.mover, row.from, tables, { table: table.name, row, key: row }),
+      })
+    return children
+  }
+
+  /** Values are texts of the database here, which no transformer has to make. @throws ShardedError ID_CHANGED */
+  private refuseMovedIds(rows: readonly TakenRow[], children: readonly TakenChildren[]): void {
+    const { binding } = this.move
+    for (const { before, after } of rows) refuseMovedRow(binding, before, after)
+    for (const { row, taken } of children) {
+      for (const { table, rows: own } of taken) {
+        const metadata = binding.metadata.dataSource.entityMetadatas.find(({ tableName }) => tableName === table)
+        const child = metadata && this.access.runtime.bindingOf(metadata.target)
+        if (child && own.length > 0) refuseMovedRow(child, row.before, row.after)
+      }
+    }
+  }
+
+  /** @returns what the UPDATE returns */
+  private async updateStaying(rows: readonly TakenRow[]): Promise<readonly Row[]> {
+    const { table, update, parameters } = this.move
+    const returned: Row[] = []
+    for (const [shard, own] of byShard(rows, 'from')) {
+      const template = updateTemplate(table.name, update, parameters.length)
+      const values = pick(template.parameters, [...parameters, ...addressesOf(own)])
+      pushAll(returned, rowsOf(await this.mover.run(shard, template.text, values)))
+    }
+    return returned
+  }
+
+  /** Puts rows where they go. @returns what the UPDATE returns */
+  private async put(leaving: readonly TakenRow[]): Promise<readonly Row[]> {
+    const { table, update, parameters } = this.move
+    const returned: Row[] = []
+    for (const [to, arriving] of byShard(leaving, 'to')) {
+      for (const [from, rows] of byShard(arriving, 'from')) {
+        const options = { rows, from, columns: this.columns.get(from) ?? [], update, parameters }
+        pushAll(returned, await this.mover.put(to, table.name, options))
+      }
+    }
+    return returned
+  }
 }
 
 /** The shards that rows may go to: one where the whole key is set to values that are known, else any. */

@@ -5,6 +5,7 @@ import { isTreeObject, visit } from '../../sql/tree'
 import type { Shard } from '../../topology/shard'
 import { idsTellShards, insertedKeys } from './inserted-keys'
 import { keyChangeOf, refuseConflictKeys } from './key-change'
+import type { Write } from './planned-write'
 import type { Place, ReadStatement } from './statement-run'
 
 /**
@@ -14,13 +15,8 @@ import type { Place, ReadStatement } from './statement-run'
  * @param shardsOf how many shards a group has
  * @throws ShardedError KEY_CHANGED, ID_CHANGED, WRONG_SHARD, STATEMENT_UNSUPPORTED
  */
-export function refuseHiddenWrites(
-  read: ReadStatement,
-  parameters: readonly unknown[],
-  place: Place,
-  shardsOf: (group: string) => number,
-): void {
-  const { statement, analysis } = read
+export function refuseHiddenWrites(run: Write, place: Place, shardsOf: (group: string) => number): void {
+  const { statement, analysis, parameters } = run
   const tableOf = (relation: unknown) => analysis.uses.find(({ rangeVar }) => rangeVar === relation)?.table
   visit(statement, (object) => {
     const { UpdateStmt: update, InsertStmt: insertion, MergeStmt: merge } = object
@@ -29,7 +25,8 @@ export function refuseHiddenWrites(
     const table = tableOf(write['relation'])
     if (!table || shardsOf(table.group) < 2) return undefined
     if (object === (statement as unknown) && !merge) return undefined
-    const part = { ...read, statement: object as unknown as Node }
+    // A node of the tree, as the parser has it.
+    const part = { ...run, statement: object as unknown as Node }
     if (update) keyChangeOf(part, parameters)
     if (merge) refuseMerge(merge as MergeStmt, part, parameters)
     if (!insertion) return undefined

@@ -190,11 +190,11 @@ export class StatementEngine implements StatementWriter, StatementPlanner {
 
   private async *streamPlace(place: Place, run: Write): AsyncGenerator<Row, void, undefined> {
     const { parameters, context } = run
-    if (run.writes) {
+    if (run.writes && this.isMaintained(place)) {
       yield* rowsOf(await this.atPlace(place, run))
       return
     }
-    this.checkPlace(place, run, parameters)
+    this.checkPlace(place, run)
     const { shard } = place
     const text = bindShardNames(wholeText(run, place), shard)
     yield* readInTurn(context.access, [{ node: shard.node, shards: [shard.name], text, parameters }])
@@ -246,14 +246,18 @@ export class StatementEngine implements StatementWriter, StatementPlanner {
 
   /** Sends a statement to the one place where all of it lies; a write keeps the lookups of its shards. */
   private async atPlace(place: Place, run: Write): Promise<QueryResult> {
-    this.checkPlace(place, run, run.parameters)
+    this.checkPlace(place, run)
     if (run.writes) return executeStatement({ plan: await planAtPlace(place, run), order: undefined }, run.context)
     return this.onShard(run.context.access, place.shard, wholeText(run, place), run.parameters)
   }
 
-  private checkPlace(place: Place, statement: ReadStatement, parameters: readonly unknown[]): void {
-    refuseFarSequence(statement.sequence.anywhere, [place.shard.node], this.runtime.map.home)
-    refuseHiddenWrites(statement, parameters, place, (group) => this.runtime.map.groups.get(group)?.length ?? 0)
+  checkPlace(place: Place, run: Write): void {
+    refuseFarSequence(run.sequence.anywhere, [place.shard.node], this.runtime.map.home)
+    refuseHiddenWrites(run, place, (group) => this.runtime.map.groups.get(group)?.length ?? 0)
+  }
+
+  private isMaintained({ shards }: Place): boolean {
+    return [...shards.keys()].some((group) => this.runtime.lookups.maintains(group))
   }
 
   understand(text: string): Promise<ReadStatement | undefined> {

@@ -6,7 +6,7 @@ import type { WriteOrder } from '../../lookups/write-order'
 import type { Row } from '../../merging/row'
 import { type NodeWrite, nodeWrites } from '../../planning/node-write'
 import { maxArms, type NodeStatement } from '../../planning/scatter-statement'
-import type { NodeParts, OperationParts, TransactionPlan, WriteParts } from '../../planning/write-plan'
+import type { MovePlan, NodeParts, OperationParts, TransactionPlan, WriteParts } from '../../planning/write-plan'
 import type { Arm } from '../../query/arm-source'
 import type { UnitedWrite } from '../../query/write-query'
 import type { Shard } from '../../topology/shard'
@@ -29,6 +29,8 @@ export interface WriteHostSettings<T> {
   readonly entities?: (() => readonly ObjectLiteral[]) | undefined
   /** Objects that the works fill without having told listeners of them. */
   readonly untold?: ShardWrite<T>['untold']
+  /** Moves rows, of a write that sets the shard key. */
+  readonly move?: (access: ShardAccess, plan: MovePlan) => Promise<readonly T[]>
   /** Makes one result of those of some parts; without it each shard has its own. */
   readonly unite?: (parts: WriteParts, results: readonly T[]) => readonly T[]
 }
@@ -65,6 +67,12 @@ export class ShardWriteHost<T> implements WriteHost<T> {
     const { isAlike } = parts.united
     const plan = await this.unite(parts, parts.united)
     return runUnited(access, keeping, { transaction, isAlike, plan, onRefused: (node) => this.noteRefusal(node) })
+  }
+
+  async move(plan: MovePlan): Promise<readonly T[]> {
+    const { move } = this.settings
+    if (!move) throw new RangeError('The operation moves no rows.')
+    return move(this.access, plan)
   }
 
   /** @throws ShardedError PARTIAL_COMMIT; else the first error, after everything is rolled back */

@@ -3,7 +3,7 @@ import { Refusals } from '../../../src/errors/refusals'
 import { buildShardedModel } from '../../../src/model/build-sharded-model'
 import { shardArgsStorage } from '../../../src/model/shard-args-storage'
 import { placeholderSchema } from '../../../src/planning/bind-shard-names'
-import { createShardMap } from '../../../src/topology/shard-map'
+import { createShardMap, type ShardMap } from '../../../src/topology/shard-map'
 import { bindMetadata } from '../../../src/typeorm/binding/bind-metadata'
 import { describeEntities } from '../../../src/typeorm/binding/describe-entities'
 import type { EntityBinding } from '../../../src/typeorm/binding/entity-binding'
@@ -21,6 +21,10 @@ class OfflineDataSource extends DataSource {
 
 /** The sharded entities of specs, bound to shards on the nodes `a` and `b`, without a database. */
 export interface OfflineWorld {
+  readonly dataSource: DataSource
+  readonly map: ShardMap
+  readonly metadatas: readonly EntityMetadata[]
+  readonly groupOf: (metadata: EntityMetadata) => string | undefined
   readonly bindingOf: (target: unknown) => EntityBinding | undefined
   /** What a front end and the planner are given: these shards of the entity. */
   readonly scope: (binding: EntityBinding, shards: readonly number[]) => FindScope
@@ -58,6 +62,10 @@ export async function offlineWorld(entities: readonly (new () => object)[]): Pro
     handle: () => ({ dataSource }),
   }
   return {
+    dataSource,
+    map,
+    metadatas,
+    groupOf: ({ target }) => model.entities.get(target)?.group,
     bindingOf,
     scope: (binding, shards) => ({
       // Of a runtime, lowering reads the metadata and how the nodes sort, and nothing else.

@@ -51,7 +51,7 @@ export function printPlan(plan: ReadPlan): unknown {
   }
 }
 
-const printStatement = ({ node, text, parameters }: NodeStatement): string =>
+export const printStatement = ({ node, text, parameters }: NodeStatement): string =>
   `${node}: ${text}${printParameters(parameters)}`
 
 const printArms = ({ arms, sharedParameters }: ArmSource): readonly string[] => {
@@ -63,7 +63,7 @@ const printArms = ({ arms, sharedParameters }: ArmSource): readonly string[] => 
   return [`${lines.map(([name]) => name).join(' ')}${sharedParameters ? '' : ' each'}: ${lines[0]?.[1] ?? ''}`]
 }
 
-function printParameters(parameters: readonly unknown[]): string {
+export function printParameters(parameters: readonly unknown[]): string {
   if (parameters.length === 0) return ''
   const shown = parameters.map((value) =>
     value instanceof KeyList

@@ -1,0 +1,117 @@
+import type { ObjectLiteral } from 'typeorm'
+import { planWrite, type WriteFacts } from '../../../src/planning/write-plan'
+import { routePredicate } from '../../../src/routing/route'
+import { Lookups } from '../../../src/typeorm/binding/lookups'
+import { hasOwnTypes } from '../../../src/typeorm/binding/own-types'
+import { buildTableCatalog } from '../../../src/typeorm/binding/table-catalog'
+import { findPredicate } from '../../../src/typeorm/find/find-predicate'
+import { ClockDefaults } from '../../../src/typeorm/statements/clock-defaults'
+import { StatementEngine } from '../../../src/typeorm/statements/statement-engine'
+import type { StatementContext } from '../../../src/typeorm/statements/statement-run'
+import { criteriaWhere, narrowCriteria } from '../../../src/typeorm/writes/criteria'
+import { node } from '../../unit/planning/node-facts'
+import type { OfflineWorld } from './offline-world'
+
+/** What a case says of its surroundings. */
+export interface WriteSetting {
+  /** Inside a transaction of the caller. */
+  readonly inTransaction?: boolean
+  /** Groups whose entities have lookups. */
+  readonly lookups?: readonly string[]
+}
+
+/** Lookups that say no more than that there are some. */
+class KeptLookups extends Lookups {
+  constructor(private readonly groups: readonly string[]) {
+    super([])
+  }
+
+  override maintains(group: string): boolean {
+    return this.groups.includes(group)
+  }
+}
+
+const facts = { ...node('a'), version: '180000', ruledTables: [] }
+
+/** The engine of statements over shards, and a context of one call, without a database. */
+export function offlineEngine(
+  { map, metadatas, bindingOf, groupOf }: OfflineWorld,
+  { inTransaction = false, lookups = [] }: WriteSetting,
+): { readonly engine: StatementEngine; readonly context: StatementContext } {
+  const runtime = {
+    map,
+    nodes: ['a', 'b'],
+    bindingOf,
+    // No node knows of a function or a column that is not declared.
+    pool: () => ({ sortFacts: facts, facts, background: { query: async () => ({ rows: [] }) } }),
+    lookups: new KeptLookups(lookups),
+    rules: { of: async () => () => false },
+    warn: () => undefined,
+  }
+  const schemas = { searched: 'public', sharded: 'public' }
+  const catalog = buildTableCatalog(metadatas, schemas, groupOf, bindingOf, () => 'schema')
+  // Of a runtime and of an operation, planning a write needs no more than this.
+  const engine = new StatementEngine(runtime as never, catalog, new ClockDefaults(metadatas))
+  const transaction = inTransaction ? {} : undefined
+  const access = { runtime, transaction, waitFor: (work: Promise<unknown>) => work }
+  return { engine, context: { access, home: unasked, openRunner: unasked } as never }
+}
+
+function unasked(): never {
+  throw new RangeError('A plan asks no database.')
+}
+
+export type CriteriaWrite =
+  | { readonly update: string; readonly where: unknown; readonly set: ObjectLiteral }
+  | { readonly delete: string; readonly where: unknown }
+  | { readonly softDelete: string; readonly where: unknown }
+  | { readonly restore: string; readonly where: unknown }
+
+/** The plan of a write by criteria, with the statements that TypeORM makes for its shards. */
+export function criteriaPlan(world: OfflineWorld, write: CriteriaWrite, setting: WriteSetting) {
+  const [kind = '', name] = Object.entries(write)[0] ?? []
+  const binding = world.metadatas.map(({ target }) => world.bindingOf(target)).find((one) => one?.entity.name === name)
+  if (!binding) throw new RangeError(`There is no sharded entity ${name}.`)
+  const given = { criteria: write.where, isPrimitive: typeof write.where !== 'object' }
+  const predicate = findPredicate(binding, criteriaWhere(binding, given), world.bindingOf)
+  const { shards: indexes, reason } = routePredicate(binding.entity, predicate, binding.shards.length)
+  const shards = indexes.flatMap((index) => binding.shards[index] ?? [])
+  const narrowed = narrowCriteria(binding, given, world.bindingOf)
+  const arms = shards.map((shard) => {
+    const criteria = shards.length > 1 ? narrowed.on(shard.index) : write.where
+    const [text, parameters] = statementOf(world, write, { kind, target: binding.metadata.target, criteria })
+    return { shard, text, parameters }
+  })
+  const { lookups = [], inTransaction = false } = setting
+  const known: WriteFacts = {
+    maintains: (group) => lookups.includes(group),
+    isInTransaction: inTransaction,
+    hasRules: () => false,
+    maxArms: 128,
+  }
+  const united = { isAlike: narrowed.isAlike, hasOwnTypes: hasOwnTypes(binding.metadata) }
+  const base = { kind: 'statement', arms, united, alsoWritten: [], order: undefined } as const
+  return { shards, reason, plan: planWrite({ ...base, answer: { kind: 'update' } }, known) }
+}
+
+interface Asked {
+  readonly kind: string
+  readonly target: unknown
+  readonly criteria: unknown
+}
+
+/** As TypeORM's manager makes it. */
+function statementOf(world: OfflineWorld, write: CriteriaWrite, { kind, target, criteria }: Asked) {
+  const builder = world.dataSource.createQueryBuilder()
+  const on = target as never
+  const made =
+    kind === 'update'
+      ? builder.update(on).set(Reflect.get(write, 'set'))
+      : kind === 'delete'
+        ? builder.delete().from(on)
+        : kind === 'restore'
+          ? builder.restore().from(on)
+          : builder.softDelete().from(on)
+  const where = typeof criteria === 'object' ? made.where(criteria as never) : made.whereInIds(criteria)
+  return where.getQueryAndParameters()
+}
