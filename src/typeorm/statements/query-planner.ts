@@ -55,14 +55,14 @@ export type AgainContext = Pick<StatementContext, 'access' | 'isExplicit' | 'pin
 /** True where all shards of the tables are meant. */
 const isOfAll = ({ pinned, own, moves }: AgainContext): boolean => !pinned && !own && !moves
 
-/** True for a query of which nothing is asked, or depends on its session, each time that it runs. */
-function saysTheSame({ parsed, analysis, statement, byPlace, carried, sequence, parameters }: Run): boolean {
+/** True for a query of which nothing is asked before it runs, each time, and that says nothing of its session. */
+function saysTheSame({ parsed, statement, byPlace, carried, sequence, values, shipped }: ShardsRun): boolean {
   const select = selectOf(statement)
   const isFixed = (node: Node | undefined): boolean => node === undefined || 'A_Const' in node
   return (
-    parameters.length === 0 &&
+    values.length === 0 &&
+    shipped.length === 0 &&
     byPlace.length === 0 &&
-    analysis.detached.length === 0 &&
     carried === undefined &&
     sequence.anywhere === undefined &&
     isFixed(select.limitCount) &&
@@ -105,15 +105,14 @@ export class QueryPlanner {
   async select(run: Run): Promise<Answer> {
     const planned = await this.planned(run)
     if (!planned.plan) return planned.run()
-    if (!run.asText) this.rememberPlan(run, planned.plan, planned.onShards.shards)
+    if (!run.asText && saysTheSame(planned.onShards)) this.rememberPlan(planned.onShards, planned.plan)
     return { rows: await executeRead(planned.plan, run.context.access), columns: planned.columns }
   }
 
   /** Remembers the plan of a query in which nothing is said anew each time. */
-  private rememberPlan(run: Run, plan: ReadPlan, shards: readonly Shard[]): void {
-    const { parsed, analysis, context } = run
+  private rememberPlan({ parsed, analysis, context, shards }: ShardsRun, plan: ReadPlan): void {
     const [cluster, another] = analysis.clusters
-    if (!cluster || another || !saysTheSame(run) || !isOfAll(context) || context.lookedUp) return
+    if (!cluster || another || !isOfAll(context) || context.lookedUp) return
     const { version } = this.reader
     this.wholePlans.set(parsed.text, { plan, version, entity: entityOf(cluster), width: shards.length })
   }
