@@ -34,8 +34,8 @@ export interface RunnerSource {
   readonly statements: () => Statements | undefined
 }
 
-/** What TypeORM takes for the parameters of a query; named ones are no driver's of PostgreSQL. */
-export type Parameters = unknown[] | ObjectLiteral
+/** The parameters of a query, as TypeORM types them. Its driver of PostgreSQL refuses named ones. */
+export type QueryParameters = unknown[] | ObjectLiteral
 
 /** A query runner that speaks to the home node: on its own connection, in its transaction, or on a connection of the pool. */
 export abstract class HomeQueryRunner extends PostgresQueryRunner implements TransactionHost {
@@ -86,7 +86,7 @@ export abstract class HomeQueryRunner extends PostgresQueryRunner implements Tra
     return this.sendHome(text, parameters.length > 0 ? [...parameters] : undefined)
   }
 
-  protected async sendHome(query: string, parameters: Parameters | undefined): Promise<QueryResult> {
+  protected async sendHome(query: string, parameters: QueryParameters | undefined): Promise<QueryResult> {
     const cancellation = this.limited && shardCancellation(this.limited)
     if (cancellation) return this.atHomeApart(cancellation, query, parameters)
     if (this.isInTransaction) await this.control.nodes.open(this.runtime.map.home)
@@ -115,7 +115,7 @@ export abstract class HomeQueryRunner extends PostgresQueryRunner implements Tra
   private async atHomeApart(
     cancellation: Cancellation | undefined,
     query: string,
-    parameters: Parameters | undefined,
+    parameters: QueryParameters | undefined,
   ): Promise<QueryResult> {
     try {
       cancellation?.throwIfCancelled()

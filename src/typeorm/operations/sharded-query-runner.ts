@@ -28,7 +28,7 @@ import type { MovingStatement, NodeText, ShardTransaction } from '../runners/sha
 import type { StatementContext } from '../statements/statement-run'
 import type { Statements } from '../statements/statements'
 import { checkOutside } from './check-session'
-import { HomeQueryRunner, type Parameters, type RunnerSource } from './home-query-runner'
+import { HomeQueryRunner, type QueryParameters, type RunnerSource } from './home-query-runner'
 import { openRunner } from './open-runner'
 import { rawStream, refuseSessionStream, type StreamArguments } from './query-stream'
 import { runSessionText } from './run-session-text'
@@ -45,8 +45,8 @@ const changesSchema = /^\s*(?:alter|create|drop|do)\b/i
  */
 export class ShardedQueryRunner extends HomeQueryRunner implements ShardTransaction {
   readonly runner = this
-  private readonly session: RunnerSession
-  private readonly sessionControl: SessionControl
+  /** Made for the first statement about the session, which most runners never get. */
+  private ownSession: RunnerSession | undefined
   /** Queries that were asked for and have no answer yet. */
   private running = 0
   private isReleaseDue = false
@@ -56,14 +56,16 @@ export class ShardedQueryRunner extends HomeQueryRunner implements ShardTransact
   constructor(source: RunnerSource) {
     super(source)
     this.broadcaster = new RestingBroadcaster(this)
-    this.session = new RunnerSession(this, this.control)
-    this.sessionControl = new SessionControl(this.session)
   }
 
   /** Statements that name a sharded table are routed and merged; all others are the home node's. */
-  override query(query: string, parameters: Parameters | undefined, useStructuredResult: true): Promise<QueryResult>
-  override query(query: string, parameters?: Parameters): Promise<unknown>
-  override async query(query: string, parameters?: Parameters, useStructuredResult?: boolean): Promise<unknown> {
+  override query(
+    query: string,
+    parameters: QueryParameters | undefined,
+    useStructuredResult: true,
+  ): Promise<QueryResult>
+  override query(query: string, parameters?: QueryParameters): Promise<unknown>
+  override async query(query: string, parameters?: QueryParameters, useStructuredResult?: boolean): Promise<unknown> {
     if (this.isReleased || this.isReleaseDue) throw new QueryRunnerAlreadyReleasedError()
     this.running += 1
     const isOfSession = mayChangeSession(query)
@@ -80,7 +82,7 @@ export class ShardedQueryRunner extends HomeQueryRunner implements ShardTransact
     }
   }
 
-  private answer(query: string, parameters: Parameters | undefined): Promise<QueryResult> {
+  private answer(query: string, parameters: QueryParameters | undefined): Promise<QueryResult> {
     const statements = this.source.statements()
     return statements?.mentions(query, Array.isArray(parameters) ? parameters : [])
       ? this.overShards(statements, query, parameters)
@@ -90,7 +92,7 @@ export class ShardedQueryRunner extends HomeQueryRunner implements ShardTransact
   private async overShards(
     statements: Statements,
     query: string,
-    parameters: Parameters | undefined,
+    parameters: QueryParameters | undefined,
   ): Promise<QueryResult> {
     const values = positional(parameters)
     const context = this.statementContext()
@@ -99,7 +101,7 @@ export class ShardedQueryRunner extends HomeQueryRunner implements ShardTransact
   }
 
   /** What statements about the session, or the transaction, answer; undefined for a text that is about neither. */
-  private async querySession(query: string, parameters: Parameters | undefined): Promise<QueryResult | undefined> {
+  private async querySession(query: string, parameters: QueryParameters | undefined): Promise<QueryResult | undefined> {
     await loadParser()
     const parts = sessionText(query)
     if (!parts) return undefined
@@ -108,8 +110,10 @@ export class ShardedQueryRunner extends HomeQueryRunner implements ShardTransact
     const catalog = this.source.statements()?.catalog
     refuseOverShards(parts, catalog)
     const [part, another] = parts
-    if (part && !another) return this.sessionControl.run({ ...part, text: query }, values)
-    return runSessionText(query, { runner: this, session: this.session, parts, parameters: values, catalog })
+    this.runner.ownSession ??= new RunnerSession(this.runner, this.control)
+    const session = this.runner.ownSession
+    if (part && !another) return new SessionControl(session).run({ ...part, text: query }, values)
+    return runSessionText(query, { runner: this, session, parts, parameters: values, catalog })
   }
 
   /** How a query over shards would be answered. @throws ShardedError NOT_SHARDED, and what `query` refuses */
@@ -221,7 +225,7 @@ export class ShardedQueryRunner extends HomeQueryRunner implements ShardTransact
   }
 
   /** In a transaction that began on another node, the time is that node's. */
-  private atHomeInTime(query: string, parameters: Parameters | undefined): Promise<QueryResult> {
+  private atHomeInTime(query: string, parameters: QueryParameters | undefined): Promise<QueryResult> {
     const { home: node } = this.runtime.map
     const mayBeTold = this.isInTransaction && (!parameters || Array.isArray(parameters))
     const telling = mayBeTold ? this.inTime({ node, text: query, parameters: parameters ?? [] }) : undefined
@@ -262,7 +266,7 @@ export class ShardedQueryRunner extends HomeQueryRunner implements ShardTransact
     if (this.isReleaseDue) return this.leaveDriver()
     this.wasReleased = true
     await this.control.abandon()
-    if (this.ownConnection && this.session.hasLeftovers) this.ownConnection.isChanged = true
+    if (this.ownConnection && this.ownSession?.hasLeftovers) this.ownConnection.isChanged = true
     await super.release()
   }
 
@@ -336,7 +340,7 @@ export class ShardedQueryRunner extends HomeQueryRunner implements ShardTransact
 }
 
 /** @throws NamedPlaceholdersNotSupportedError as TypeORM's query does */
-function positional(parameters: Parameters | undefined): unknown[] {
+function positional(parameters: QueryParameters | undefined): unknown[] {
   if (!parameters) return []
   if (Array.isArray(parameters)) return parameters
   throw new NamedPlaceholdersNotSupportedError()
