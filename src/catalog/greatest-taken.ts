@@ -1,4 +1,5 @@
 import { sqlState, undefinedTable } from '../endpoints/sql-state'
+import type { Row } from '../merging/row'
 import { tableOn } from '../planning/bind-shard-names'
 import type { Shard } from '../topology/shard'
 import { quoted } from '../values/quoted'
@@ -49,8 +50,9 @@ async function askArms(
 ): Promise<bigint | undefined> {
   try {
     const { rows } = await node.query(`SELECT max(id)::text AS id FROM (${arms.join(' UNION ALL ')}) AS shards`, values)
-    const { id } = rows[0] as { readonly id: string | null }
-    return id === null ? undefined : BigInt(id)
+    const [row]: readonly Row[] = rows
+    const id = row?.['id']
+    return id === null || id === undefined ? undefined : BigInt(String(id))
   } catch (error) {
     if (sqlState(error) !== undefinedTable) throw error
     if (arms.length === 1) return undefined

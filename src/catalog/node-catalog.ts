@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { NodePool } from '../endpoints/node-pool'
 import type { ProbedNode } from '../endpoints/probe-session'
 import { sqlState, undefinedTable } from '../endpoints/sql-state'
+import type { Row } from '../merging/row'
 import { quoted } from '../values/quoted'
 import type { GroupPrint } from './group-print'
 import { createOnce } from './own-table'
@@ -36,15 +37,18 @@ export async function readNodeCatalog(node: ProbedNode): Promise<NodeCatalog | u
       `SELECT n.id, ARRAY(SELECT name FROM ${groups} ORDER BY name) AS names,
          ARRAY(SELECT fingerprint::text FROM ${groups} ORDER BY name) AS prints FROM ${identities} n`,
     )
-    const row = rows[0] as { id: string; names: string[]; prints: string[] } | undefined
+    const [row]: readonly Row[] = rows
     if (!row) return undefined
-    const prints = row.names.map((name, index) => [name, parsePrint(row.prints[index] ?? '')] as const)
-    return Object.freeze({ identity: row.id, groups: new Map(prints) })
+    const prints = textsOf(row['prints'])
+    const stored = textsOf(row['names']).map((name, index) => [name, parsePrint(prints[index] ?? '')] as const)
+    return Object.freeze({ identity: String(row['id']), groups: new Map(stored) })
   } catch (error) {
     if (sqlState(error) === undefinedTable) return undefined
     throw error
   }
 }
+
+const textsOf = (array: unknown): readonly string[] => (Array.isArray(array) ? array.map(String) : [])
 
 /** Creates a node's catalog where it is not there. @throws the database's error */
 export async function createCatalog(node: CatalogNode): Promise<void> {

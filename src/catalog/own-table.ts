@@ -1,5 +1,6 @@
 import type { NodePool } from '../endpoints/node-pool'
 import { ShardedError } from '../errors/sharded-error'
+import type { Row } from '../merging/row'
 
 /** A node that holds tables of this package's own: of ids and lookups it is the home node. */
 export type HomeNode = Pick<NodePool, 'name' | 'query'>
@@ -13,7 +14,8 @@ const lockNumber = 7_265_338_115_602_114n
  */
 export async function createOnce(node: HomeNode, table: string, create: string): Promise<void> {
   const { rows } = await node.query('SELECT to_regclass($1) IS NOT NULL AS exists', [table])
-  if ((rows[0] as { exists: boolean }).exists) return
+  const [row]: readonly Row[] = rows
+  if (row?.['exists'] === true) return
   await node.query(alone(create))
 }
 

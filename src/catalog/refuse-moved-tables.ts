@@ -1,8 +1,10 @@
+import type { Row } from '../merging/row'
 import { isMarked, shardMark } from '../planning/shard-mark'
 import { quoted } from '../values/quoted'
 import type { Catalog } from './catalog'
 import type { GroupPrint } from './group-print'
 import type { CatalogNode, NamedPrint } from './node-catalog'
+import { hasRows } from './table-with-rows'
 import { type Mismatch, topologyMismatch } from './topology-mismatch'
 
 /** A table of one shard, by its physical name. */
@@ -130,10 +132,10 @@ async function existingOn(node: CatalogNode, places: readonly ShardTable[]): Pro
      WHERE has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT') ORDER BY 1`,
     [places.map(({ schema }) => schema), places.map(({ name }) => name)],
   )
-  return (rows as { place: unknown; comment: string | null }[]).flatMap(({ place, comment }) => {
+  return rows.flatMap(({ place, comment }: Row) => {
     // A number or a text: a user may have changed how `pg` reads it.
     const found = places[Number(place) - 1]
-    if (!found || (found.mark !== undefined && !isMarked(comment, found.mark))) return []
+    if (!found || (found.mark !== undefined && !isMarked(String(comment ?? ''), found.mark))) return []
     return [{ ...found, node: node.name }]
   })
 }
@@ -144,11 +146,7 @@ async function holdingRows(catalog: Catalog, tables: readonly FoundTable[]): Pro
   for (const place of tables) {
     const key = JSON.stringify([place.group, place.table])
     if (found.has(key)) continue
-    const hasRows = await catalog.on(place.node, async (node) => {
-      const { rows } = await node.query(`SELECT EXISTS (SELECT FROM ${placeOf(place)}) AS "isThere"`)
-      return (rows[0] as { isThere: boolean }).isThere
-    })
-    if (hasRows) found.set(key, place)
+    if (await catalog.on(place.node, (node) => hasRows(node, placeOf(place)))) found.set(key, place)
   }
   return [...found.values()]
 }

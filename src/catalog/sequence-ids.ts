@@ -1,5 +1,6 @@
 import { ShardedError } from '../errors/sharded-error'
 import type { IdMaker } from '../ids/id-maker'
+import type { Row } from '../merging/row'
 import { asUnavailable, createOnce, type HomeNode } from './own-table'
 
 /** Numbers that are taken from the home node at once, where no more are asked for. Those that are left at the end are lost. */
@@ -85,7 +86,8 @@ export class SequenceIds implements IdMaker {
     const { rows } = await this.home.query(takeBlock, [name, count, from]).catch((error: unknown) => {
       throw asUnavailable(error, this.home.name)
     })
-    const first = BigInt((rows[0] as { first: string | number }).first)
+    const [taken]: readonly Row[] = rows
+    const first = BigInt(String(taken?.['first']))
     if (first > most) throw this.exhausted()
     return first
   }

@@ -1,3 +1,4 @@
+import type { Row } from '../merging/row'
 import type { CatalogNode } from './node-catalog'
 
 /** Shards of a group on one node, as their tables are named. */
@@ -21,11 +22,16 @@ export async function tableWithRows(node: CatalogNode, shards: ShardTables): Pro
     [namesOf(shards), shards.layout === 'schema' && shards.isOnly ? shards.tables : null],
   )
   // Bounded by the catalog: one row a table of the group.
-  for (const { name } of rows as { name: string }[]) {
-    const { rows: found } = await node.query(`SELECT EXISTS (SELECT FROM ${name}) AS "isThere"`)
-    if ((found[0] as { isThere: boolean }).isThere) return name
-  }
+  const names = rows.map(({ name }: Row) => String(name))
+  for (const name of names) if (await hasRows(node, name)) return name
   return undefined
+}
+
+/** @param table as it is written in SQL */
+export async function hasRows(node: Pick<CatalogNode, 'query'>, table: string): Promise<boolean> {
+  const { rows } = await node.query(`SELECT EXISTS (SELECT FROM ${table}) AS "isThere"`)
+  const [row]: readonly Row[] = rows
+  return row?.['isThere'] === true
 }
 
 const namesOf = ({ group, layout, labels, tables }: ShardTables): readonly string[] =>

@@ -3,6 +3,7 @@ import { sqlState, undefinedTable } from '../endpoints/sql-state'
 import { ShardedError } from '../errors/sharded-error'
 import type { TickGrant } from '../ids/id-generator'
 import { type IdLayout, idEpochSeconds, idLayouts, lastTick } from '../ids/id-layout'
+import type { Row } from '../merging/row'
 import { asUnavailable, createOnce, type HomeNode } from './own-table'
 
 /** A holder that is not heard of for so long has lost its number. Renewed four times in that time. */
@@ -127,16 +128,13 @@ export class WorkerLease {
     return this.acquire(tick)
   }
 
-  private async ask(
-    text: string,
-    tick: number,
-    more: readonly unknown[] = [],
-  ): Promise<Readonly<Record<string, unknown>> | undefined> {
+  private async ask(text: string, tick: number, more: readonly unknown[] = []): Promise<Row | undefined> {
     const { kind, ticksPerSecond } = this.layout
     const wanted = Math.min(tick + aheadSeconds * ticksPerSecond, lastTick(idLayouts[kind]))
     try {
       const { rows } = await this.home.query(text, [kind, this.holder, ticksPerSecond, wanted, ...more])
-      return rows[0] as Readonly<Record<string, unknown>> | undefined
+      const [row]: readonly Row[] = rows
+      return row
     } catch (error) {
       // Somebody dropped the table: all numbers are free again, and their ticks start at the home node's clock.
       if (sqlState(error) === undefinedTable) return undefined

@@ -15,7 +15,7 @@ const questionMs = 10_000
 /** A node while it is asked. */
 export interface ProbedNode {
   readonly facts: { readonly searchSchema: string }
-  query(text: string): Promise<{ readonly rows: readonly unknown[] }>
+  query(text: string): Promise<{ readonly rows: readonly Readonly<Record<string, unknown>>[] }>
 }
 
 export interface Probe {

@@ -5,7 +5,13 @@ import type { BoundFunction, ShardIndexes, ShardingFunction } from './sharding-f
 
 const allOf = (count: number): ShardIndexes => Array.from({ length: count }, (_, index) => index)
 
-const combine = (a: BoundFunction, b: BoundFunction, sizeA: number, sizeB: number): BoundFunction => {
+/** A function with the number of its shards. */
+interface Factor {
+  readonly bound: BoundFunction
+  readonly size: number
+}
+
+const combine = ({ bound: a, size: sizeA }: Factor, { bound: b, size: sizeB }: Factor): BoundFunction => {
   const cross = (rows: ShardIndexes, columns: ShardIndexes): ShardIndexes =>
     shardIndexes(rows.flatMap((row) => columns.map((column) => row * sizeB + column)))
   const shardsOfSlot = (slot: number): ShardIndexes =>
@@ -64,7 +70,10 @@ export const composite = (a: ShardingFunction, b: ShardingFunction): ShardingFun
       if (first === undefined || second === undefined || types.length !== 2) {
         throw functionInvalid('composite', `it takes two shard key columns, not ${types.length}.`)
       }
-      return combine(a.bind([first]), b.bind([second]), a.labels.length, b.labels.length)
+      return combine(
+        { bound: a.bind([first]), size: a.labels.length },
+        { bound: b.bind([second]), size: b.labels.length },
+      )
     },
   })
 }

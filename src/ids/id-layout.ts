@@ -21,13 +21,10 @@ export interface IdParts {
   readonly slot: number
 }
 
-const layout = (kind: IdLayout['kind'], tickBits: number, ticksPerSecond: number, workerBits: number): IdLayout =>
-  Object.freeze({ kind, tickBits, ticksPerSecond, workerBits })
-
 /** Both layouts last until 2092. Of one key, a worker makes `ticksPerSecond` ids a second; what is more runs ahead of the clock. */
 export const idLayouts: Readonly<Record<IdLayout['kind'], IdLayout>> = Object.freeze({
-  '64-bit': layout('64-bit', 39, 256, 10),
-  '53-bit': layout('53-bit', 33, 4, 6),
+  '64-bit': Object.freeze({ kind: '64-bit', tickBits: 39, ticksPerSecond: 256, workerBits: 10 }),
+  '53-bit': Object.freeze({ kind: '53-bit', tickBits: 33, ticksPerSecond: 4, workerBits: 6 }),
 })
 
 /** The tick of a time in milliseconds since 1970. */

@@ -105,8 +105,7 @@ export const findEntries = (table: LookupTable, shard: Shard, entries: readonly 
 export function findKeys(
   table: LookupTable,
   shard: Shard,
-  values: readonly (readonly string[])[],
-  limit: number,
+  { values, limit }: { readonly values: readonly (readonly string[])[]; readonly limit: number },
 ): ShardStatement {
   const columns = valueColumns(table)
   const key = `ARRAY[${table.key

@@ -45,7 +45,8 @@ export class Tournament {
 
   constructor(compare: RowComparator, firstRows: readonly (Row | undefined)[]) {
     this.#compare = compare
-    this.#winner = this.#seed(firstRows, 0, Math.max(firstRows.length, 1), undefined)
+    const contenders = firstRows.map((row, source): Contender => ({ source, row, position: 0, entry: undefined }))
+    this.#winner = this.#seed(contenders, undefined) ?? { source: 0, row: undefined, position: 0, entry: undefined }
   }
 
   /** The least row that is left, undefined where none is. */
@@ -91,14 +92,19 @@ export class Tournament {
     return order < 0 || (order === 0 && a.source < b.source)
   }
 
-  /** Plays the first round among the sources from `from` to before `to` and returns its winner. */
-  #seed(firstRows: readonly (Row | undefined)[], from: number, to: number, next: Match | undefined): Contender {
-    const contender: Contender = { source: from, row: firstRows[from], position: 0, entry: next }
-    if (to - from === 1) return contender
-    const middle = (from + to) >>> 1
-    const match: Match = { loser: contender, next }
-    const left = this.#seed(firstRows, from, middle, match)
-    const right = this.#seed(firstRows, middle, to, match)
+  /** Plays the first round among some sources and returns its winner; undefined where there are none. */
+  #seed(contenders: readonly Contender[], next: Match | undefined): Contender | undefined {
+    const [first] = contenders
+    if (!first) return undefined
+    if (contenders.length === 1) {
+      first.entry = next
+      return first
+    }
+    const middle = contenders.length >>> 1
+    const match: Match = { loser: first, next }
+    const left = this.#seed(contenders.slice(0, middle), match)
+    const right = this.#seed(contenders.slice(middle), match)
+    if (!left || !right) return left ?? right
     const rightWins = this.#beats(right, left)
     match.loser = rightWins ? left : right
     return rightWins ? right : left

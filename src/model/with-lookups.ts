@@ -9,6 +9,12 @@ import type { LookupArgs } from './lookup-args-storage'
 import type { KeyColumn, ShardedEntity, ShardedModel, ShardGroup } from './sharded-entity'
 import { snakeCase } from './snake-case'
 
+/** The entities of a data source, and what the decorators of lookups left. */
+interface Declarations {
+  readonly entities: readonly EntityDescription[]
+  readonly lookups: readonly LookupArgs[]
+}
+
 /**
  * Adds the lookups that the decorators declared to a model, each with a colocation group of its own that has as many
  * shards as the entity's.
@@ -17,8 +23,7 @@ import { snakeCase } from './snake-case'
  */
 export function withLookups(
   model: ShardedModel,
-  entities: readonly EntityDescription[],
-  declared: readonly LookupArgs[],
+  { entities, lookups: declared }: Declarations,
   defaults: Pick<ModelDefaults, 'layout' | 'groups' | 'refusals'>,
 ): LookupModel {
   const refusals = defaults.refusals ?? new Refusals()

@@ -81,8 +81,7 @@ function typeOfTime(expression: Node): string | undefined {
 export function withCarriedValues(
   statement: Node,
   { places, ages }: CarriedCalls,
-  values: readonly CarriedValue[],
-  first: number,
+  { values, first }: { readonly values: readonly CarriedValue[]; readonly first: number },
 ): Template {
   const parameter = (number: number): Node => parameterOf(first + number, values[number]?.type ?? 'text')
   const told = <T>(tree: T): T =>

@@ -71,26 +71,30 @@ export function rangeConditions(
   const conditions = range.equal.flatMap((value, level) => {
     const column = columns[level]
     if (!column) return []
-    return value === null ? `${column.expression} IS NULL` : compareTo(column, '=', value, bind)
+    return value === null ? `${column.expression} IS NULL` : compareTo(column, { operator: '=', value }, bind)
   })
   const next = columns[range.equal.length]
   if (!next) return conditions
   if (range.nulls === 'only') return [...conditions, `${next.expression} IS NULL`]
   const bounds: string[] = []
-  if (range.after !== undefined) bounds.push(compareTo(next, '>', range.after, bind))
-  if (range.from !== undefined) bounds.push(compareTo(next, '>=', range.from, bind))
-  if (range.before !== undefined) bounds.push(compareTo(next, '<', range.before, bind))
+  if (range.after !== undefined) bounds.push(compareTo(next, { operator: '>', value: range.after }, bind))
+  if (range.from !== undefined) bounds.push(compareTo(next, { operator: '>=', value: range.from }, bind))
+  if (range.before !== undefined) bounds.push(compareTo(next, { operator: '<', value: range.before }, bind))
   if (bounds.length === 0 && next.nullable && range.nulls === 'none') bounds.push(`${next.expression} IS NOT NULL`)
   return [...conditions, ...bounds]
 }
 
 const mirrored = { '=': '=', '<': '>', '<=': '>=', '>': '<', '>=': '<=' } as const
 
+interface Bound {
+  readonly operator: keyof typeof mirrored
+  readonly value: string
+}
+
 /** `column operator value`, the operator meant in the direction of the order. */
 export function compareTo(
   { expression, castTo, descending }: PivotColumn,
-  operator: keyof typeof mirrored,
-  value: string,
+  { operator, value }: Bound,
   bind: (text: string) => string,
 ): string {
   return `${expression} ${descending ? mirrored[operator] : operator} CAST(${bind(value)} AS ${castTo})`

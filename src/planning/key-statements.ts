@@ -35,7 +35,7 @@ export function mergedKeys(
   const outputs = keys.outputs.map((name) => `${keyAlias}."${name}"`).join(', ')
   const parts = (ranges ?? [undefined]).map((range) =>
     mapArms(keys.arms, (arm) =>
-      narrowed(arm, keys.columns, range && { range }, (source) => ({
+      narrowed(arm, range && { columns: keys.columns, range }, (source) => ({
         select: `SELECT ${outputs} FROM ${source}`,
         end: ` ORDER BY ${sortedBy.join(', ')} LIMIT ${end}`,
       })),
@@ -66,7 +66,7 @@ function sample({ arms, columns, order, sortBy }: KeySource, { range, positions 
     ...(form.witness ? [`${form.witness.sql(value)} AS "__w"`] : []),
   ].join(', ')
   const asked = armsOf(arms, positions.keys()).map((arm): Arm => {
-    const found = narrowed(arm, columns, { range }, (source) => ({
+    const found = narrowed(arm, { columns, range }, (source) => ({
       select: `SELECT ${sorted} AS "__value", ${armTag} AS "__arm" FROM ${source}`,
       end: ` ORDER BY ${sorted} ${term.descending ? 'DESC' : 'ASC'} LIMIT 1 OFFSET ${positions.get(arm.shard.index) ?? 0}`,
     }))
@@ -83,13 +83,13 @@ function count({ arms, columns }: KeySource, question: CountQuestion): readonly 
   const { range, pivots, shards, whole } = question
   const select = (source: string, bind: (text: string) => string): Wrapped => {
     const below = pivots.map((pivot, index) => {
-      const isBelow = compareTo(columnOf(columns, range), '<', pivot, bind)
+      const isBelow = compareTo(columnOf(columns, range), { operator: '<', value: pivot }, bind)
       return `, COUNT(*) FILTER (WHERE ${isBelow})::text AS "__b${index}"`
     })
     return { select: `SELECT ${armTag} AS "__arm", COUNT(*)::text AS "__n"${below.join('')} FROM ${source}` }
   }
   const counted = (indexes: readonly number[], last: string | undefined): readonly Arm[] =>
-    armsOf(arms, indexes).map((arm) => ({ ...arm, ...narrowed(arm, columns, { range, last }, select) }))
+    armsOf(arms, indexes).map((arm) => ({ ...arm, ...narrowed(arm, { columns, range, last }, select) }))
   const parts = [
     counted(
       shards.filter((shard) => whole.has(shard)),
@@ -115,18 +115,25 @@ interface Wrapped {
   readonly end?: string
 }
 
-/** A statement over an arm as a subquery, with the conditions of a range; with `last`, only what is before that value. */
+interface KeyBounds {
+  readonly columns: readonly SeekColumn[]
+  readonly range: KeyRange
+  /** Only what is before this value. */
+  readonly last?: string | undefined
+}
+
+/** A statement over an arm as a subquery, with the conditions of a range. */
 function narrowed(
   { text, parameters }: Arm,
-  columns: readonly SeekColumn[],
-  bounds: { readonly range: KeyRange; readonly last?: string | undefined } | undefined,
+  bounds: KeyBounds | undefined,
   wrap: (source: string, bind: (text: string) => string) => Wrapped,
 ): { readonly text: string; readonly parameters: readonly unknown[] } {
   const values = [...parameters]
   const bind = (value: string): string => `$${values.push(value)}`
   const { select, end = '' } = wrap(`(${text}) AS ${keyAlias}`, bind)
-  const conditions: string[] = bounds ? [...rangeConditions(bounds.range, columns, bind)] : []
-  if (bounds?.last !== undefined) conditions.push(compareTo(columnOf(columns, bounds.range), '<', bounds.last, bind))
+  const conditions: string[] = bounds ? [...rangeConditions(bounds.range, bounds.columns, bind)] : []
+  if (bounds?.last !== undefined)
+    conditions.push(compareTo(columnOf(bounds.columns, bounds.range), { operator: '<', value: bounds.last }, bind))
   const where = conditions.length > 0 ? ` WHERE ${conditions.map((one) => `(${one})`).join(' AND ')}` : ''
   return { text: `${select}${where}${end}`, parameters: values }
 }

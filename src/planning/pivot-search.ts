@@ -175,71 +175,143 @@ function* enterNulls(search: TermSearch): Asking<TermOutcome> {
   return { kind: 'block', value: null, offset, sizes: nulls }
 }
 
-function* searchValues({ input, equal, offset, sizes, rounds }: TermSearch): Asking<TermOutcome> {
-  const reaches = new Map(
-    input.shards.map((shard): [number, Reach] => [shard, { low: 0, high: sizes.get(shard) ?? 0 }]),
-  )
-  let range: KeyRange = { equal, nulls: 'none' }
+function* searchValues(search: TermSearch): Asking<TermOutcome> {
+  const { input, offset, rounds } = search
+  const bounds = new Bounds(search)
   let halving = false
-  // Under an upper bound, the counts said that the page starts before it.
-  const exhausted = (): TermOutcome => ({ kind: range.before === undefined ? 'beyond' : 'unsettled' })
   for (;;) {
-    const width = offset - sum(lows(reaches))
-    if (width <= input.reach) {
-      const near = range.before === undefined ? undefined : { range, rows: spanOf(reaches) }
-      return { kind: 'found', bound: range.after === undefined ? {} : { after: range.after }, skip: width, near }
-    }
+    const width = offset - bounds.rowsBefore
+    if (width <= input.reach) return bounds.foundAt(width)
     if (rounds.left === 0) return { kind: 'unsettled' }
     rounds.left--
-    const span = spanOf(reaches)
-    const positions = halving ? middles(reaches) : shares(reaches, width)
-    if (positions.size === 0) return exhausted()
-    const { candidates } = yield* ask<SampleAnswer>({ kind: 'sample', range, positions })
-    const ended = new Set([...positions.keys()].filter((shard) => candidates.every((one) => one.shard !== shard)))
+    const { span } = bounds
+    const positions = halving ? bounds.middles() : bounds.shares(width)
+    if (positions.size === 0) return bounds.exhausted()
+    const { candidates } = yield* ask<SampleAnswer>({ kind: 'sample', range: bounds.range, positions })
     if (candidates.length === 0) {
-      if (sum(positions.values()) <= width) return exhausted()
-      for (const [shard, position] of positions) setHigh(reaches, shard, (reaches.get(shard)?.low ?? 0) + position)
+      if (sum(positions.values()) <= width) return bounds.exhausted()
+      for (const [shard, position] of positions) bounds.endAt(shard, position)
       continue
     }
-    const weights = new Map(Array.from(reaches, ([shard, { low, high }]) => [shard, high - low]))
-    const pivots = pickPivots(candidates, { weights, shards: [...positions.keys()] })
-    const { counts } = yield* ask<CountAnswer>({ kind: 'count', range, pivots, shards: input.shards, whole: ended })
-    for (const shard of ended) {
-      const whole = counts.get(shard)?.whole
-      if (whole !== undefined) setHigh(reaches, shard, (reaches.get(shard)?.low ?? 0) + whole)
-    }
-    const belowPivot = (at: number) => sumOf(counts, ({ below }) => below[at])
-    const at = pivots.findLastIndex((_, index) => belowPivot(index) <= width)
-    const pivot = pivots[at]
-    const next = pivots[at + 1]
-    if (next !== undefined) {
-      for (const [shard, { below }] of counts)
-        setHigh(reaches, shard, (reaches.get(shard)?.low ?? 0) + (below[at + 1] ?? 0))
-      range = { ...range, before: next }
-    }
-    if (pivot !== undefined) {
-      const before = belowPivot(at)
-      const skip = width - before
-      if (skip <= input.reach) {
-        const near: KeyRange = { equal, nulls: 'none', from: pivot, ...(range.before && { before: range.before }) }
-        const rows = range.before === undefined ? undefined : spanOf(reaches) - before
-        return {
-          kind: 'found',
-          bound: { from: pivot },
-          skip,
-          near: rows === undefined ? undefined : { range: near, rows },
-        }
-      }
-      const equals = yield* countWhole({ input, equal: [...equal, pivot] }, 'any')
-      if (sum(equals.values()) > skip) return { kind: 'block', value: pivot, offset: skip, sizes: equals }
-      for (const [shard, { below }] of counts) {
-        const reach = reaches.get(shard)
-        if (reach) reach.low += (below[at] ?? 0) + (equals.get(shard) ?? 0)
-      }
-      range = { ...range, after: pivot }
-    }
+    const outcome = yield* countCandidates(search, bounds, { candidates, sampled: [...positions.keys()], width })
+    if (outcome) return outcome
     // Shares of the offset land near it where the shards are alike; where they are not, halves close in for certain.
-    halving = spanOf(reaches) > span / 2
+    halving = bounds.span > span / 2
+  }
+}
+
+/** What a round has sampled. */
+interface Sampled {
+  readonly candidates: readonly Candidate[]
+  readonly sampled: readonly number[]
+  /** Rows between the lower bound and the page. */
+  readonly width: number
+}
+
+/** Has all shards count their rows before the candidates, and closes the bounds in. @returns what ends the search */
+function* countCandidates(
+  { input, equal }: TermSearch,
+  bounds: Bounds,
+  { candidates, sampled, width }: Sampled,
+): Asking<TermOutcome | undefined> {
+  const ended = new Set(sampled.filter((shard) => candidates.every((one) => one.shard !== shard)))
+  const pivots = pickPivots(candidates, { weights: bounds.weights(), shards: sampled })
+  const { range } = bounds
+  const { counts } = yield* ask<CountAnswer>({ kind: 'count', range, pivots, shards: input.shards, whole: ended })
+  for (const shard of ended) {
+    const whole = counts.get(shard)?.whole
+    if (whole !== undefined) bounds.endAt(shard, whole)
+  }
+  const belowPivot = (at: number) => sum(Array.from(counts.values(), ({ below }) => below[at] ?? 0))
+  const at = pivots.findLastIndex((_, index) => belowPivot(index) <= width)
+  const pivot = pivots[at]
+  const next = pivots[at + 1]
+  if (next !== undefined) {
+    for (const [shard, { below }] of counts) bounds.endAt(shard, below[at + 1] ?? 0)
+    bounds.range = { ...bounds.range, before: next }
+  }
+  if (pivot === undefined) return undefined
+  const before = belowPivot(at)
+  const skip = width - before
+  if (skip <= input.reach) return bounds.foundFrom(pivot, { skip, before })
+  const equals = yield* countWhole({ input, equal: [...equal, pivot] }, 'any')
+  if (sum(equals.values()) > skip) return { kind: 'block', value: pivot, offset: skip, sizes: equals }
+  for (const [shard, { below }] of counts) bounds.startAt(shard, (below[at] ?? 0) + (equals.get(shard) ?? 0))
+  bounds.range = { ...bounds.range, after: pivot }
+  return undefined
+}
+
+/** What is known of the block in which the page starts, while the bounds close in. */
+class Bounds {
+  range: KeyRange
+  private readonly equal: readonly PivotValue[]
+  private readonly reaches: ReadonlyMap<number, Reach>
+
+  constructor({ input, equal, sizes }: TermSearch) {
+    this.equal = equal
+    this.range = { equal, nulls: 'none' }
+    this.reaches = new Map(input.shards.map((shard) => [shard, { low: 0, high: sizes.get(shard) ?? 0 }]))
+  }
+
+  /** Rows of the block before the lower bound. */
+  get rowsBefore(): number {
+    return sum(Array.from(this.reaches.values(), ({ low }) => low))
+  }
+
+  /** Rows that are in question. */
+  get span(): number {
+    return sum(Array.from(this.reaches.values(), ({ low, high }) => Math.max(0, high - low)))
+  }
+
+  weights(): ReadonlyMap<number, number> {
+    return new Map(Array.from(this.reaches, ([shard, { low, high }]) => [shard, high - low]))
+  }
+
+  /** Places whose sum is at most the width: each shard's part of it, by the number of its rows that are in question. */
+  shares(width: number): ReadonlyMap<number, number> {
+    const { span } = this
+    return this.places((size) => Math.min(size - 1, Math.floor(width * (size / span))))
+  }
+
+  middles(): ReadonlyMap<number, number> {
+    return this.places((size) => Math.floor(size / 2))
+  }
+
+  /** No row of the shard from this place of the range on can be the page's first. */
+  endAt(shard: number, place: number): void {
+    const reach = this.reaches.get(shard)
+    if (reach && reach.low + place < reach.high) reach.high = reach.low + place
+  }
+
+  /** Rows of the shard before this place of the range are before the page. */
+  startAt(shard: number, place: number): void {
+    const reach = this.reaches.get(shard)
+    if (reach) reach.low += place
+  }
+
+  /** Under an upper bound, the counts said that the page starts before it. */
+  exhausted(): TermOutcome {
+    return { kind: this.range.before === undefined ? 'beyond' : 'unsettled' }
+  }
+
+  /** The page starts `skip` rows after the lower bound. */
+  foundAt(skip: number): TermOutcome {
+    const { range } = this
+    const near = range.before === undefined ? undefined : { range, rows: this.span }
+    return { kind: 'found', bound: range.after === undefined ? {} : { after: range.after }, skip, near }
+  }
+
+  /** The page starts `skip` rows after the first of a value, before which there are `before` rows of the range. */
+  foundFrom(pivot: string, { skip, before }: { readonly skip: number; readonly before: number }): TermOutcome {
+    const { before: end } = this.range
+    const range: KeyRange = { equal: this.equal, nulls: 'none', from: pivot, ...(end && { before: end }) }
+    const near = end === undefined ? undefined : { range, rows: this.span - before }
+    return { kind: 'found', bound: { from: pivot }, skip, near }
+  }
+
+  private places(of: (size: number) => number): ReadonlyMap<number, number> {
+    const open = [...this.reaches].filter(([, { low, high }]) => high > low)
+    return new Map(open.map(([shard, { low, high }]) => [shard, of(high - low)]))
   }
 }
 
@@ -262,36 +334,6 @@ function* ask<Answer extends PivotAnswer>(question: PivotQuestion & { kind: Answ
   if (answer.kind !== question.kind) throw new TypeError(`A ${question.kind} was answered with a ${answer.kind}.`)
   // The kinds were just compared; TypeScript does not carry that over to the generic.
   return answer as Answer
-}
-
-/** Places whose sum is at most the width: each shard's part of it, by the number of its rows that are in question. */
-function shares(reaches: ReadonlyMap<number, Reach>, width: number): Map<number, number> {
-  const span = spanOf(reaches)
-  const positions = new Map<number, number>()
-  for (const [shard, { low, high }] of reaches) {
-    const size = high - low
-    if (size > 0) positions.set(shard, Math.min(size - 1, Math.floor(width * (size / span))))
-  }
-  return positions
-}
-
-function middles(reaches: ReadonlyMap<number, Reach>): Map<number, number> {
-  const open = [...reaches].filter(([, { low, high }]) => high > low)
-  return new Map(open.map(([shard, { low, high }]) => [shard, Math.floor((high - low) / 2)]))
-}
-
-const lows = (reaches: ReadonlyMap<number, Reach>): number[] => Array.from(reaches.values(), ({ low }) => low)
-
-const spanOf = (reaches: ReadonlyMap<number, Reach>): number =>
-  sum(Array.from(reaches.values(), ({ low, high }) => Math.max(0, high - low)))
-
-function setHigh(reaches: ReadonlyMap<number, Reach>, shard: number, high: number): void {
-  const reach = reaches.get(shard)
-  if (reach && high < reach.high) reach.high = high
-}
-
-function sumOf(counts: ReadonlyMap<number, RangeCount>, of: (count: RangeCount) => number | undefined): number {
-  return sum(Array.from(counts.values(), (count) => of(count) ?? 0))
 }
 
 function sum(numbers: Iterable<number>): number {

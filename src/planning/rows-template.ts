@@ -141,7 +141,7 @@ export function rowsTemplate(
   })
   return Object.freeze({
     kind: 'rows',
-    arm: wrapArm(template, draft, order, { types, asText, tables }),
+    arm: wrapArm(template, { outputs, order }, { types, asText, tables }),
     outputs: outputs.map((name, index) => ({ name, type: types[index] ?? unknownType })),
     order,
     limit: draft.limit,
@@ -157,8 +157,7 @@ const unknownType: ValueType = { name: 'text', kind: 'base', collation: undefine
  */
 function wrapArm(
   arm: Template,
-  { outputs }: RowsDraft,
-  order: readonly OrderTerm[],
+  { outputs, order }: { readonly outputs: readonly string[]; readonly order: readonly OrderTerm[] },
   { types, asText, tables }: Omit<PlanFacts, 'facts'>,
 ): ArmTemplate {
   const columns = [...outputs.map((_, index) => `c${index}`), ...order.map((_, index) => `o${index}`)]

@@ -48,7 +48,7 @@ export function keyPredicate(condition: Node, reader: KeyReader): Predicate {
 function comparison(expression: A_Expr, reader: KeyReader): Predicate {
   const { kind, lexpr, rexpr } = expression
   const operator = namesOf(expression.name)?.at(-1)
-  if (kind === 'AEXPR_OP') return binary(operator, lexpr, rexpr, reader)
+  if (kind === 'AEXPR_OP') return binary({ operator, left: lexpr, right: rexpr }, reader)
   if (kind === 'AEXPR_IN' && operator === '=')
     return values(
       reader.keyColumn(lexpr),
@@ -62,7 +62,10 @@ function comparison(expression: A_Expr, reader: KeyReader): Predicate {
     const [from, to] = listOf(rexpr)
     return {
       kind: 'and',
-      of: [binary('>=', lexpr, from, reader), binary('<=', lexpr, to, reader)],
+      of: [
+        binary({ operator: '>=', left: lexpr, right: from }, reader),
+        binary({ operator: '<=', left: lexpr, right: to }, reader),
+      ],
     }
   }
   return unknownPredicate
@@ -70,16 +73,18 @@ function comparison(expression: A_Expr, reader: KeyReader): Predicate {
 
 const mirrored: Readonly<Record<string, string>> = { '=': '=', '<': '>', '>': '<', '<=': '>=', '>=': '<=' }
 
-function binary(
-  operator: string | undefined,
-  left: Node | undefined,
-  right: Node | undefined,
-  reader: KeyReader,
-): Predicate {
+interface Comparison {
+  readonly operator: string | undefined
+  readonly left: Node | undefined
+  readonly right: Node | undefined
+}
+
+function binary({ operator, left, right }: Comparison, reader: KeyReader): Predicate {
   if (operator === undefined || mirrored[operator] === undefined) return unknownPredicate
   if (operator === '=' && left && right && 'RowExpr' in left && 'RowExpr' in right) {
     const rights = right.RowExpr.args ?? []
-    return { kind: 'and', of: (left.RowExpr.args ?? []).map((one, index) => binary('=', one, rights[index], reader)) }
+    const pairs = (left.RowExpr.args ?? []).map((one, index) => ({ operator, left: one, right: rights[index] }))
+    return { kind: 'and', of: pairs.map((pair) => binary(pair, reader)) }
   }
   const column = reader.keyColumn(left)
   if (column) return compare(column, operator, knownValue(right, reader))

@@ -1,5 +1,5 @@
 import type { Node, RangeVar, SelectStmt } from '@pgsql/types'
-import { visit } from '../sql/tree'
+import { type TreeObject, visit } from '../sql/tree'
 import type { Problem } from './problem'
 
 /** What of a statement is read before it, and stands in it as rows that were sent there. */
@@ -24,8 +24,8 @@ export function lostLocks(
   const onShards: Problem[] = []
   visit(statement, (object) => {
     if (detached.has(object)) return false
-    const { lockingClause, fromClause } = object as SelectStmt
-    if (!lockingClause || !Array.isArray(fromClause)) return undefined
+    if (!isLocking(object)) return undefined
+    const { lockingClause = [], fromClause = [] } = object
     for (const { name, nodes } of lockedParts(fromClause, lockingClause)) {
       if (nodes.some((node) => detached.has(node))) always.push(lost(name))
       if (nodes.some((node) => homeTables.has(node))) onShards.push(lost(name))
@@ -34,6 +34,9 @@ export function lostLocks(
   })
   return { always, onShards }
 }
+
+/** True for the fields of a query that locks rows: no other node has the field. */
+const isLocking = (object: TreeObject): object is TreeObject & SelectStmt => Array.isArray(object['lockingClause'])
 
 const lost = (name: string): Problem => ({
   code: 'STATEMENT_UNSUPPORTED',

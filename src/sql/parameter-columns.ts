@@ -73,6 +73,12 @@ const hasOpenParameter = (tree: unknown): boolean => {
 
 const isTypedParameter = ({ TypeCast: cast }: TreeObject): boolean => cast?.arg !== undefined && 'ParamRef' in cast.arg
 
+interface Assigned {
+  readonly table: RangeVar | undefined
+  /** The column gets a parameter elsewhere. */
+  readonly isAlways?: boolean
+}
+
 class Reader {
   private readonly pinned = new Map<RangeVar, Set<string>>()
   private readonly ctes = new Set<string>()
@@ -107,7 +113,7 @@ class Reader {
       if (relation) level.sources.set('excluded', relation)
       this.target = relation
       this.readInserted(selectStmt, cols, level)
-      for (const target of onConflictClause?.targetList ?? []) this.readAssignment(target, relation, level)
+      for (const target of onConflictClause?.targetList ?? []) this.readAssignment(target, { table: relation }, level)
       this.readRegion([onConflictClause?.infer, onConflictClause?.whereClause], level)
       return this.readReturning(returningClause?.exprs, level)
     }
@@ -115,7 +121,7 @@ class Reader {
       const { relation, withClause, fromClause, targetList, whereClause, returningClause } = statement.UpdateStmt
       const level = this.targetLevel(relation, withClause)
       this.readFrom(fromClause, level)
-      for (const target of targetList ?? []) this.readAssignment(target, relation, level)
+      for (const target of targetList ?? []) this.readAssignment(target, { table: relation }, level)
       this.readRegion(whereClause, level)
       return this.readReturning(returningClause?.exprs, level)
     }
@@ -150,11 +156,11 @@ class Reader {
     const { valuesLists, targetList } = source.SelectStmt
     if (!hasOpenParameter([valuesLists, targetList])) return
     if (!columns || !target || target === 'other') this.isUnknown = true
-    else for (const column of columns) this.readAssignment(column, target, newLevel(undefined), true)
+    else
+      for (const column of columns) this.readAssignment(column, { table: target, isAlways: true }, newLevel(undefined))
   }
 
-  /** @param isAlways for a column that gets a parameter elsewhere */
-  private readAssignment(node: Node, table: RangeVar | undefined, level: Level, isAlways = false): void {
+  private readAssignment(node: Node, { table, isAlways = false }: Assigned, level: Level): void {
     if (!('ResTarget' in node) || !table) return
     const { name = '', indirection, val } = node.ResTarget
     const region = newRegion(isAlways)

@@ -27,11 +27,19 @@ const fromText = (value: unknown, source: string): string => {
   const match = DECIMAL.exec(text)
   if (match === null) throw keyInvalid(value, 'numeric')
   const [, sign = '', before = '', after = '', bare = '', exponent = '0'] = match
-  return expand(value, sign, before, after + bare, Number(exponent))
+  return expand({ sign, before, after: after + bare, exponent: Number(exponent) }, value)
 }
 
-/** Writes `before.after × 10^exponent` out without an exponent and without zeros that do not count. */
-const expand = (value: unknown, sign: string, before: string, after: string, exponent: number): string => {
+/** `before.after × 10^exponent` */
+interface WrittenNumber {
+  readonly sign: string
+  readonly before: string
+  readonly after: string
+  readonly exponent: number
+}
+
+/** Writes a number out without an exponent and without zeros that do not count. @param value as it was given */
+const expand = ({ sign, before, after, exponent }: WrittenNumber, value: unknown): string => {
   const scale = after.length - exponent
   if (scale > MAX_SCALE) throw keyInvalid(value, 'numeric', `it has more than ${MAX_SCALE} decimal places`)
   const digits = (before + after).replace(/^0+/, '')

@@ -33,16 +33,10 @@ const skipZeros = (text: string, from: number): number => {
   return index
 }
 
-/** Compares two fractions from their first digits on; what is missing at the end counts as zeros. */
-const compareFractions = (a: string, b: string, aStart: number, bStart: number): number => {
-  for (let i = aStart, j = bStart; i < a.length || j < b.length; i++, j++) {
-    const difference = (i < a.length ? a.charCodeAt(i) : zero) - (j < b.length ? b.charCodeAt(j) : zero)
-    if (difference !== 0) return difference
-  }
-  return 0
-}
-
-/** Compares two finite numbers without their signs, in one pass: the longer integer part wins, then the first digit. */
+/**
+ * Compares two finite numbers without their signs, in one pass: the longer integer part wins, then the first digit. What is
+ * missing at the end of a fraction counts as zeros.
+ */
 const compareMagnitudes = (a: string, b: string, signLength: number): number => {
   let difference = 0
   let i = skipZeros(a, signLength)
@@ -60,8 +54,11 @@ const compareMagnitudes = (a: string, b: string, signLength: number): number => 
     if (!rightGoesOn && right !== dot) throw malformed(b)
     if (leftGoesOn) return 1
     if (rightGoesOn) return -1
-    return difference !== 0 ? difference : compareFractions(a, b, i + 1, j + 1)
+    break
   }
+  for (i++, j++; difference === 0 && (i < a.length || j < b.length); i++, j++)
+    difference = (i < a.length ? a.charCodeAt(i) : zero) - (j < b.length ? b.charCodeAt(j) : zero)
+  return difference
 }
 
 /**

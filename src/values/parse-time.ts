@@ -42,7 +42,8 @@ const dayOf = (year: number, month: number, day: number): number | undefined => 
 }
 
 /** Microseconds into the day; 24:00:00 and a 60th second are the start of what follows, as in PostgreSQL. */
-const microsOf = (hour: number, minute: number, second: number, fraction: string): number | undefined => {
+const microsOf = (clock: readonly [hour: string, minute: string, second: string], fraction: string) => {
+  const [hour = 0, minute = 0, second = 0] = clock.map(Number)
   const micros = ((hour * 60 + minute) * 60 + second) * 1_000_000 + microsOfFraction(fraction)
   return hour > 24 || minute > 59 || second > 60 || micros > MICROS_PER_DAY ? undefined : micros
 }
@@ -69,7 +70,7 @@ export const parseTime = (source: string): ParsedTime => {
   }
   const [, year, month, date, hour = '0', minute = '0', second = '0', fraction = '', zone] = match
   const day = dayOf(Number(year), Number(month), Number(date))
-  const micros = microsOf(Number(hour), Number(minute), Number(second), fraction)
+  const micros = microsOf([hour, minute, second], fraction)
   const offsetSeconds = zone === undefined ? undefined : offsetOf(zone)
   if (day === undefined || micros === undefined || (zone !== undefined && offsetSeconds === undefined)) return INVALID
   return { kind: 'time', day, micros, offsetSeconds }

@@ -38,20 +38,19 @@ const createWallClock = (zone: string): ZoneClock['wallOf'] => {
   }
 }
 
-/** The first instant after `low`, up to `high`, that shows the wall clock or a later one: the end of a gap. */
-const searchWall = (wallOf: ZoneClock['wallOf'], wall: number, low: number, high: number): number => {
-  let before = low
-  let after = high
-  while (after - before > 1) {
-    const middle = Math.floor((before + after) / 2)
-    if (wallOf(middle) >= wall) after = middle
-    else before = middle
-  }
-  return after
-}
-
 const createZoneClock = (zone: string): ZoneClock => {
   const wallOf = createWallClock(zone)
+  /** The first instant after `low`, up to `high`, that shows the wall clock or a later one: the end of a gap. */
+  const searchWall = (wall: number, low: number, high: number): number => {
+    let before = low
+    let after = high
+    while (after - before > 1) {
+      const middle = Math.floor((before + after) / 2)
+      if (wallOf(middle) >= wall) after = middle
+      else before = middle
+    }
+    return after
+  }
   const offsetAt = (instantMs: number): number => wallOf(instantMs) - instantMs
   return Object.freeze({
     wallOf,
@@ -62,7 +61,7 @@ const createZoneClock = (zone: string): ZoneClock => {
       const latest = wall - Math.min(...offsets)
       if (wallOf(earliest) === wall) return earliest
       if (wallOf(latest) === wall) return latest
-      return searchWall(wallOf, wall, earliest - MS_PER_DAY, latest + MS_PER_DAY)
+      return searchWall(wall, earliest - MS_PER_DAY, latest + MS_PER_DAY)
     },
   })
 }

@@ -34,7 +34,7 @@ export function buildModel(
     groups: options.groups ?? {},
   } as const
   const sharded = buildShardedModel(entities, shardArgsStorage(), defaults)
-  const model = withLookups(sharded, entities, lookupArgsStorage(), defaults)
+  const model = withLookups(sharded, { entities, lookups: lookupArgsStorage() }, defaults)
   refusals.throwAny()
   const groupOf = groupsOf(model)
   bindMetadata(

@@ -59,7 +59,7 @@ async function readLookup(
   for (const tuple of tuples) pushTo(byShard, shardOfValues(binding, tuple), tuple)
   const answers = await askShards(
     access,
-    [...byShard].map(([shard, own]) => findKeys(table, shard, own, maxKeys + 1)),
+    [...byShard].map(([shard, own]) => findKeys(table, shard, { values: own, limit: maxKeys + 1 })),
   ).catch((error: unknown) => {
     if (!goneStates.has(sqlState(error) ?? '')) throw error
     access.runtime.lookups.setGone(table.name)

@@ -112,7 +112,7 @@ export class CarriedStatements {
     const template =
       !isSaid && known?.types === types
         ? known.template
-        : withCarriedValues(statement, carried, values, parameters.length + 1)
+        : withCarriedValues(statement, carried, { values, first: parameters.length + 1 })
     if (!isSaid) this.carriedTexts.set(statement, { types, template })
     return {
       text: template.text,
