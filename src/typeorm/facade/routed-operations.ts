@@ -1,5 +1,7 @@
 import type { EntityManager } from 'typeorm'
 import type { OperationContext } from '../operations/operation-context'
+import { preload } from '../operations/preload'
+import * as inserts from '../operations/sharded-inserts'
 import * as reads from '../operations/sharded-reads'
 import * as writes from '../operations/sharded-writes'
 import type { Criteria } from '../writes/criteria'
@@ -42,9 +44,9 @@ export const routedOperations = {
   average: (context, [propertyPath, where]) => reads.aggregate(context, { fn: 'AVG', propertyPath, where }),
   minimum: (context, [propertyPath, where]) => reads.aggregate(context, { fn: 'MIN', propertyPath, where }),
   maximum: (context, [propertyPath, where]) => reads.aggregate(context, { fn: 'MAX', propertyPath, where }),
-  preload: (context, [entityLike]) => writes.preload(context, entityLike),
-  insert: (context, [rows]) => writes.insert(context, rows),
-  upsert: (context, [rows, options]) => writes.upsert(context, rows, options),
+  preload: (context, [entityLike]) => preload(context, entityLike),
+  insert: (context, [rows]) => inserts.insert(context, rows),
+  upsert: (context, [rows, options]) => inserts.upsert(context, rows, options),
   update: (context, [criteria, values, options], checked) => {
     const own = checked(criteria)
     return writes.isWhole(context, own, values) ? undefined : writes.update(context, own, values, options)

@@ -34,13 +34,35 @@ export interface AnnouncedOptions {
 export type Announcement = CriteriaAnnouncement | InsertAnnouncement
 
 /**
+ * On one shard TypeORM tells of the write itself, but where it is in a transaction that one database would not have, and where
+ * it has to be known whether what failed is the write or who heard of it.
+ */
+export function writeAnnounced<T>(
+  context: OperationContext,
+  announcement: Announcement,
+  writes: readonly ShardWrite<T>[],
+  options: AnnouncedOptions = {},
+): Promise<readonly T[]> {
+  const { access, binding } = context
+  const isAsked = options.onWritten !== undefined && isHeard(context)
+  return writes.length > 1 || isAsked || access.runtime.lookups.maintains(binding.entity.group)
+    ? announcedWrite(context, writes, { ...options, announcement })
+    : writeShards(context, writes, options)
+}
+
+/** Somebody hears of inserts. */
+const isHeard = ({ access, binding }: OperationContext): boolean =>
+  binding.metadata.afterInsertListeners.length > 0 ||
+  binding.shards.some((shard) => access.runtime.handle(shard).dataSource.subscribers.length > 0)
+
+/**
  * Runs a write that is one statement on one database, on several shards. Listeners and subscribers hear of it as of one
  * operation, once before and once after, from the application's query runner. As with one statement, they have their turn
  * outside of the transaction around the shards: what they write by themselves stays when the write fails.
  *
  * @throws what `writeShards` and subscribers throw
  */
-export async function announcedWrite<T>(
+async function announcedWrite<T>(
   context: OperationContext,
   writes: readonly ShardWrite<T>[],
   { announcement, order, onWritten, united }: AnnouncedOptions & { readonly announcement: Announcement },

@@ -1,4 +1,4 @@
-import type { EntityManager, ObjectLiteral, RemoveOptions, SaveOptions } from 'typeorm'
+import type { ObjectLiteral, RemoveOptions, SaveOptions } from 'typeorm'
 import { pushTo } from '../../collections/push-to'
 import type { Shard } from '../../topology/shard'
 import { type EntityBinding, keyOf, shardOfKey } from '../binding/entity-binding'
@@ -12,6 +12,7 @@ import type { ShardTransaction } from '../runners/shard-transaction'
 import { withoutTransactionEvents } from '../runners/without-transaction-events'
 import { begins, deferred } from '../writes/deferred-transaction'
 import type { PersistMode } from '../writes/entity-graph'
+import type { EntityWriter } from '../writes/entity-writer'
 import { explainMissing } from '../writes/far-reference'
 import { loadedWithoutId } from '../writes/loaded-without-id'
 import { mayEmptyKeys } from '../writes/may-empty-keys'
@@ -20,7 +21,6 @@ import { carryChanged, carryTied, listsBefore } from '../writes/save-moved'
 import { saveOrder } from '../writes/save-order'
 import { writeShards } from '../writes/write-shards'
 import { checkHintedPlace, checkWidth, type OperationContext } from './operation-context'
-import { persistBy } from './persist-by'
 
 interface PersistWork {
   readonly mode: PersistMode
@@ -97,10 +97,14 @@ async function writePlaced(
     [...groups].map(([shard, here]) => ({
       shard,
       untold: isUntold ? here.flatMap(({ graph }) => graph) : [],
-      work: (manager: EntityManager): Promise<unknown> =>
+      work: (manager: EntityWriter): Promise<unknown> =>
         withBeforeUpdate(manager.queryRunner, before, () =>
           showingIn(manager.queryRunner, shownTo(here, given, shown), () =>
-            persistBy[mode](manager, { target, entities: here.map(({ entity }) => entity), options: own }),
+            manager[mode](
+              target,
+              here.map(({ entity }) => entity),
+              own,
+            ),
           ),
         ),
     }))
