@@ -131,7 +131,7 @@ export class NodeConnection {
       cancelled = cancellation?.isCancelled === true
       // As pg does for its promises: a stack that leads to the caller, not to the socket.
       if (error instanceof Error) Error.captureStackTrace(error)
-      const failure = this.failure(error, { text, start }, shard, cancellation)
+      const failure = this.failure(error, { text, start, shard }, cancellation)
       // Nobody else knows of a cancellation that is the watch's alone.
       throw !given.cancellation && failure instanceof OperationEnded ? failure.reason : failure
     } finally {
@@ -254,8 +254,7 @@ export class NodeConnection {
   /** What a statement failed with, by what is then known of it. */
   private failure(
     error: unknown,
-    { text, start }: Pick<Statement, 'text' | 'start'>,
-    shard: string | undefined,
+    { text, start, shard }: Pick<Statement, 'text' | 'start'> & { readonly shard: string | undefined },
     cancellation: Cancellation | undefined,
   ): unknown {
     const place = { node: this.node, shard }

@@ -74,7 +74,8 @@ export function composeRuntime(parts: RuntimeParts): Composition {
   })
   const { transactions } = parts
   const limits = limitsOf(options)
-  const runtime = new ShardRuntime(map, pools, handles, bindings, entityShards, warn, limits, transactions, bound)
+  const places = { map, pools, handles, bindings, entityShards, warn, limits, transactions, lookups: bound }
+  const runtime = new ShardRuntime(places)
   const statements = statementsOf(runtime, parts)
   const lookups = new LookupAdministration({
     runtime,

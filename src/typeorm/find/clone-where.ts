@@ -17,27 +17,34 @@ export function cloneWhere<Where>(
   where: Where,
   copyValue: CopyValue = (value) => value,
 ): Where {
-  return copyCondition(metadata, where, '', copyValue) as Where
+  // A copy is of the type of what it copies.
+  return copyCondition({ metadata, copyValue }, where, '') as Where
 }
 
-function copyCondition(metadata: EntityMetadata, condition: unknown, prefix: string, copyValue: CopyValue): unknown {
-  if (Array.isArray(condition)) return condition.map((branch) => copyCondition(metadata, branch, prefix, copyValue))
+interface Copying {
+  readonly metadata: EntityMetadata
+  readonly copyValue: CopyValue
+}
+
+function copyCondition(copying: Copying, condition: unknown, prefix: string): unknown {
+  if (Array.isArray(condition)) return condition.map((branch) => copyCondition(copying, branch, prefix))
   if (!isPlain(condition)) return condition
   // Class instances (an entity as a condition) keep their prototype.
   const copy: ObjectLiteral = Object.create(Object.getPrototypeOf(condition))
   for (const name of Object.keys(condition)) {
     const value: unknown = condition[name]
-    copy[name] = isObject(value) ? copyAt(metadata, prefix + name, value, copyValue) : value
+    copy[name] = isObject(value) ? copyAt(copying, prefix + name, value) : value
   }
   return copy
 }
 
-function copyAt(metadata: EntityMetadata, path: string, value: object, copyValue: CopyValue): unknown {
+function copyAt(copying: Copying, path: string, value: object): unknown {
+  const { metadata, copyValue } = copying
   const readTime = metadata.findColumnWithPropertyPathStrict(path)?.transformer ? 'call' : 'sending'
   if (value instanceof FindOperator) return copyOperator(value, readTime, copyValue)
-  if (metadata.findEmbeddedWithPropertyPath(path)) return copyCondition(metadata, value, `${path}.`, copyValue)
+  if (metadata.findEmbeddedWithPropertyPath(path)) return copyCondition(copying, value, `${path}.`)
   const relation = metadata.findRelationWithPropertyPath(path)
-  if (relation) return copyCondition(relation.inverseEntityMetadata, value, '', copyValue)
+  if (relation) return copyCondition({ metadata: relation.inverseEntityMetadata, copyValue }, value, '')
   // An object of the application as a value may have private fields, and no copy: TypeORM hands it on as it is.
   return copyValue(value, readTime)
 }

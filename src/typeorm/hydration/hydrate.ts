@@ -9,6 +9,14 @@ import type { ArmQueryBuilder } from '../find/arm-query-builder'
 import type { ShardAccess } from '../runners/shard-access'
 import { findByKeys } from './find-by-keys'
 
+/** The rows of a page, each with the number of its shard. */
+interface RowsOfPage {
+  readonly binding: EntityBinding
+  /** Made the rows. */
+  readonly builder: ArmQueryBuilder<ObjectLiteral>
+  readonly rows: readonly Row[]
+}
+
 interface ShardRows {
   readonly shard: Shard
   readonly rows: Row[]
@@ -20,21 +28,14 @@ interface ShardRows {
  * Turns the rows of a page into entities, in order: by TypeORM's own transformer, shard by shard, since two shards may
  * hold one primary key. Only these rows become entities. Load events are those of one find, in the order of the page.
  */
-export async function hydrate(
-  access: ShardAccess,
-  binding: EntityBinding,
-  builder: ArmQueryBuilder<ObjectLiteral>,
-  rows: readonly Row[],
-): Promise<ObjectLiteral[]> {
-  return (await hydrateEach(access, binding, builder, rows)).filter((entity) => entity !== undefined)
+export async function hydrate(access: ShardAccess, page: RowsOfPage): Promise<ObjectLiteral[]> {
+  return (await hydrateEach(access, page)).filter((entity) => entity !== undefined)
 }
 
 /** As `hydrate`, with a gap at the place of a row of which TypeORM makes no entity. */
 export async function hydrateEach(
   access: ShardAccess,
-  binding: EntityBinding,
-  builder: ArmQueryBuilder<ObjectLiteral>,
-  rows: readonly Row[],
+  { binding, builder, rows }: RowsOfPage,
 ): Promise<(ObjectLiteral | undefined)[]> {
   const { entityShards } = access.runtime
   // All at once where every row is an entity of its own; two shards may hold one primary key, which it would make one.

@@ -116,7 +116,7 @@ async function readPage(scope: ReadScope, options: Options, work: PageWork): Pro
   const wanted = rows.slice(0, work.request.take)
   const entities = isReloaded
     ? (await reloadEach(access, binding, { builder, rows: wanted, options, isPaged: true })).places
-    : await hydrateEach(access, binding, builder, wanted)
+    : await hydrateEach(access, { binding, builder, rows: wanted })
   return pageFrom({ rows, entities }, { keyset, ...work })
 }
 

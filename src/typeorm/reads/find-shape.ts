@@ -31,14 +31,16 @@ export interface FindShape {
 export function findShape(binding: EntityBinding, { where, ...others }: FindOptions): FindShape | undefined {
   // What a computed column's query gives may change from one find to the next.
   if (binding.metadata.columns.some((column) => column.isVirtualProperty)) return undefined
+  if (where !== undefined && !isPlain(where)) return undefined
   const values: unknown[] = []
   const options = writeConstant(others)
-  const condition = where === undefined ? '' : writeCondition(binding, where, '', values)
+  const condition = where === undefined ? '' : writeCondition({ binding, values }, where, '')
   if (options === undefined || condition === undefined) return undefined
   return {
     key: `${options}${condition}`,
     values,
-    template: () => (where === undefined ? others : { ...others, where: withSlots(binding, where, '', new Slots()) }),
+    template: () =>
+      where === undefined ? others : { ...others, where: withSlots({ binding, slots: new Slots() }, where, '') },
   }
 }
 
@@ -60,7 +62,7 @@ function writeConstant(value: unknown): string | undefined {
   if (!Array.isArray(value) && !isLiteral(value)) return undefined
   let text = Array.isArray(value) ? '[' : '{'
   for (const name of Object.keys(value)) {
-    const written = writeConstant((value as ObjectLiteral)[name])
+    const written = writeConstant(Reflect.get(value, name))
     if (written === undefined) return undefined
     text += named(name, written)
   }
@@ -70,7 +72,15 @@ function writeConstant(value: unknown): string | undefined {
 /** Whatever the name holds: its length says where it ends. */
 const named = (name: string, written: string): string => `${name.length} ${name}:${written},`
 
-function writeCondition(binding: EntityBinding, where: unknown, prefix: string, values: unknown[]): string | undefined {
+/** A condition that is being read. */
+interface Reading {
+  readonly binding: EntityBinding
+  /** Those that were met so far. */
+  readonly values: unknown[]
+}
+
+function writeCondition(reading: Reading, where: unknown, prefix: string): string | undefined {
+  const { binding, values } = reading
   if (!isPlain(where)) return undefined
   let text = '{'
   for (const name in where) {
@@ -78,7 +88,7 @@ function writeCondition(binding: EntityBinding, where: unknown, prefix: string, 
     // TypeORM may refuse these, or leave them out.
     if (value === undefined || value === null) return undefined
     const written = isEmbedded(binding, prefix + name)
-      ? writeCondition(binding, value, `${prefix}${name}.`, values)
+      ? writeCondition(reading, value, `${prefix}${name}.`)
       : isOwnColumn(binding, prefix + name)
         ? writeValue(value, values)
         : undefined
@@ -159,13 +169,17 @@ class Slots {
   }
 }
 
-function withSlots(binding: EntityBinding, where: unknown, prefix: string, slots: Slots): ObjectLiteral {
-  const given = where as ObjectLiteral
+function withSlots(
+  given: { readonly binding: EntityBinding; readonly slots: Slots },
+  where: ObjectLiteral,
+  prefix: string,
+): ObjectLiteral {
+  const { binding, slots } = given
   const copy: ObjectLiteral = {}
-  for (const name in given) {
+  for (const name in where) {
     copy[name] = isEmbedded(binding, prefix + name)
-      ? withSlots(binding, given[name], `${prefix}${name}.`, slots)
-      : slotsOf(given[name], slots)
+      ? withSlots(given, where[name], `${prefix}${name}.`)
+      : slotsOf(where[name], slots)
   }
   return copy
 }

@@ -47,7 +47,7 @@ export function scatterFindAgain(read: ReadScope, shape: FindShape): (() => Prom
 }
 
 async function rowsOfPage({ access, binding }: ReadScope, { plan, builder }: PlannedFind): Promise<ObjectLiteral[]> {
-  return hydrate(access, binding, builder, await executeRead(plan.source, access))
+  return hydrate(access, { binding, builder, rows: await executeRead(plan.source, access) })
 }
 
 const findPage = (read: ReadScope, options: Options) => withTrueTypes(read, () => readPage(read, options))
@@ -158,7 +158,7 @@ function aggregateType(column: ColumnMetadata, fn: AggregateFunction): Aggregate
 
 /** The plan of a find, without running it. */
 export function explainFind(read: ReadScope, options: Options, reason: string): Explanation {
-  const { access, binding, shards } = read
+  const { binding, shards } = read
   const [only, another] = shards
   const about = {
     entity: binding.entity.name,
@@ -167,19 +167,14 @@ export function explainFind(read: ReadScope, options: Options, reason: string): 
     reason,
   }
   if (only && !another) {
-    const statements = Object.freeze([singleStatement(access, binding, only, options)])
+    const statements = Object.freeze([singleStatement(read, only, options)])
     return explain({ ...about, page: passThrough, plan: route(statements), statements, steps: [] })
   }
   const { plan } = planFind(read, options)
   return explain({ ...about, page: plan.page, plan, ...explainEntities(plan) })
 }
 
-function singleStatement(
-  access: ShardAccess,
-  { metadata }: EntityBinding,
-  shard: Shard,
-  options: Options,
-): NodeStatement {
+function singleStatement({ access, binding: { metadata } }: ReadScope, shard: Shard, options: Options): NodeStatement {
   const manager: EntityManager = access.runtime.managerOf(shard)
   const builder = manager.createQueryBuilder(metadata.target, metadata.name).setFindOptions(options as never)
   return statementOn(shard, builder)

@@ -91,7 +91,7 @@ export class ShardAccess implements ReadHost {
     const cancellation = shardCancellation(this.operation)
     try {
       cancellation?.throwIfCancelled()
-      if (cancellation && this.transaction) return await this.apart(this.transaction, shard, work, cancellation)
+      if (cancellation && this.transaction) return await this.apart(this.transaction, { shard, cancellation }, work)
       if (this.transaction) return await work(await this.transaction.participant(shard))
       const runner = this.runtime.handle(shard).dataSource.operationRunner({
         cancellation,
@@ -235,7 +235,7 @@ export class ShardAccess implements ReadHost {
     if (!transaction) return this.onShard(shard, work)
     const cancellation = shardCancellation(this.operation)
     try {
-      return await this.apart(transaction, shard, work, cancellation)
+      return await this.apart(transaction, { shard, cancellation }, work)
     } catch (error) {
       throw unwrap(error)
     } finally {
@@ -274,9 +274,8 @@ export class ShardAccess implements ReadHost {
   /** On a query runner in the transaction that others, as subscribers that write, do not work with. */
   private async apart<T>(
     transaction: ShardTransaction,
-    shard: Shard,
+    { shard, cancellation }: { readonly shard: Shard; readonly cancellation: Cancellation | undefined },
     work: (manager: EntityManager) => Promise<T>,
-    cancellation: Cancellation | undefined,
   ): Promise<T> {
     const opening = transaction.openParticipant(shard, cancellation)
     const runner = await (cancellation?.race(opening) ?? opening)

@@ -30,6 +30,24 @@ export interface TransactionSettings {
   readonly twoPhase: TwoPhase | undefined
 }
 
+/** What a runtime is made of. */
+export interface RuntimeParts {
+  readonly map: ShardMap
+  /** By the names of nodes. */
+  readonly pools: ReadonlyMap<string, NodePool>
+  /** By the names of shards. */
+  readonly handles: ReadonlyMap<string, ShardHandle>
+  /** By class and by name. */
+  readonly bindings: ReadonlyMap<unknown, EntityBinding>
+  readonly entityShards: EntityShards
+  readonly warn: (text: string) => void
+  /** What bounds a scatter that is of no one entity. */
+  readonly limits: DefaultLimits
+  readonly transactions: TransactionSettings & { readonly points: ControlPoints }
+  /** Default: none. */
+  readonly lookups?: Lookups
+}
+
 /** All that an initialised data source has: the topology, the pools, the shards' data sources, the sharded entities. */
 export class ShardRuntime {
   /** Which tables of shards have rules. */
@@ -39,18 +57,27 @@ export class ShardRuntime {
     learned: (node, tables) => this.pool(node).noteRules(tables),
   })
 
-  constructor(
-    readonly map: ShardMap,
-    private readonly pools: ReadonlyMap<string, NodePool>,
-    private readonly handles: ReadonlyMap<string, ShardHandle>,
-    private readonly bindings: ReadonlyMap<unknown, EntityBinding>,
-    readonly entityShards: EntityShards,
-    readonly warn: (text: string) => void,
-    /** What bounds a scatter that is of no one entity. */
-    readonly limits: DefaultLimits,
-    readonly transactions: TransactionSettings & { readonly points: ControlPoints },
-    readonly lookups: Lookups = new Lookups([]),
-  ) {}
+  readonly map: ShardMap
+  readonly entityShards: EntityShards
+  readonly warn: (text: string) => void
+  readonly limits: DefaultLimits
+  readonly transactions: RuntimeParts['transactions']
+  readonly lookups: Lookups
+  private readonly pools: ReadonlyMap<string, NodePool>
+  private readonly handles: ReadonlyMap<string, ShardHandle>
+  private readonly bindings: ReadonlyMap<unknown, EntityBinding>
+
+  constructor(parts: RuntimeParts) {
+    this.map = parts.map
+    this.pools = parts.pools
+    this.handles = parts.handles
+    this.bindings = parts.bindings
+    this.entityShards = parts.entityShards
+    this.warn = parts.warn
+    this.limits = parts.limits
+    this.transactions = parts.transactions
+    this.lookups = parts.lookups ?? new Lookups([])
+  }
 
   /** The binding of a sharded entity, by its class or name; undefined for an unsharded one. */
   bindingOf(target: unknown): EntityBinding | undefined {

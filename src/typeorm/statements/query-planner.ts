@@ -233,12 +233,13 @@ export class QueryPlanner {
     if (!page) return { plan: this.refusedPage(run), columns: [] }
     if (template.kind === 'rows') return { plan: rowsPlan(template, run, page), columns: template.outputs }
     const { final, outputs, firstArray } = template
-    if (!run.asText) return { plan: finishPlan(template, run, page, final.text), columns: [] }
+    if (!run.asText) return { plan: finishPlan(template, run, { page, text: final.text }), columns: [] }
     const none = final.parameters.map((number) => (number < firstArray ? run.values[number - 1] : []))
     const typed: Template = { text: final.text, parameters: none.map((_, index) => index + 1) }
     const on = { shard: run.shards[0], values: none, context: run.context }
     const types = await this.types.describe(typed, outputs.length, on)
-    return { plan: finishPlan(template, run, page, textsOf(final.text, types)), columns: columnsOf(outputs, types) }
+    const text = textsOf(final.text, types)
+    return { plan: finishPlan(template, run, { page, text }), columns: columnsOf(outputs, types) }
   }
 
   /** A page that PostgreSQL refuses before it reads a row: the first shard says what is wrong with it, whatever the rows. */

@@ -54,9 +54,13 @@ export const partsOf = ({ arm }: FinishTemplate, run: ShardsRun, { end }: Page):
 /**
  * The plan of a query that PostgreSQL finishes on one node, for one run and page.
  *
- * @param text the outer half, with the placeholder schema
+ * @param given its page, and the text of the outer half, with the placeholder schema
  */
-export function finishPlan(template: FinishTemplate, run: ShardsRun, page: Page, text: string): ReadPlan {
+export function finishPlan(
+  template: FinishTemplate,
+  run: ShardsRun,
+  { page, text }: { readonly page: Page; readonly text: string },
+): ReadPlan {
   const { final, firstArray, step } = template
   const [shard] = run.shards
   const parameters = final.parameters.map((number) =>
