@@ -139,9 +139,8 @@ export class NodeConnection {
       this.lastUsed = performance.now()
       this.passTurn()
       if (settings.listeners.size > 0) {
-        const milliseconds = performance.now() - started
-        const event = { node: this.node, shard, text, prepared: named !== undefined, milliseconds, failed, cancelled }
-        this.tell(event, this.held.isHeld ? undefined : start)
+        const told = { shard, text, prepared: named !== undefined, failed, cancelled }
+        this.tell({ node: this.node, ...told, milliseconds: performance.now() - started }, start)
       }
     }
   }
@@ -170,7 +169,7 @@ export class NodeConnection {
 
   /** @param start went in the statement's message */
   private tell(event: StatementEvent, start: string | undefined): void {
-    const events = start === undefined ? [event] : [startOf(event, start), event]
+    const events = start === undefined || this.held.isHeld ? [event] : [startOf(event, start), event]
     for (const listener of this.settings.listeners) for (const one of events) tell(listener, one)
   }
 

@@ -1,3 +1,4 @@
+import type { LRUCache } from 'lru-cache'
 import { FindOperator, type ObjectLiteral } from 'typeorm'
 import { pushAll } from '../../collections/push-all'
 import type { EntityBinding } from '../binding/entity-binding'
@@ -12,6 +13,23 @@ export class Slot {
 /** The parameters of a statement that was made of a template, for the values of one find. */
 export const fillSlots = (parameters: readonly unknown[], values: readonly unknown[]): unknown[] =>
   parameters.map((one) => (one instanceof Slot ? values[one.index] : one))
+
+/** What is remembered of the shapes of the finds of an entity, as long as its binding is there, within the same bounds for each. */
+export class ShapeCaches<Value extends {}> {
+  private readonly all = new WeakMap<object, LRUCache<string, Value>>()
+
+  /** @param make makes the empty cache of one entity */
+  constructor(private readonly make: () => LRUCache<string, Value>) {}
+
+  /** @param entity its binding */
+  of(entity: object): LRUCache<string, Value> {
+    const known = this.all.get(entity)
+    if (known) return known
+    const made = this.make()
+    this.all.set(entity, made)
+    return made
+  }
+}
 
 /** Find options without the values of their conditions. */
 export interface FindShape {

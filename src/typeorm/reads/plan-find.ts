@@ -1,6 +1,5 @@
 import { LRUCache } from 'lru-cache'
 import type { ObjectLiteral } from 'typeorm'
-import { CachesOf } from '../../collections/caches-of'
 import { copyWith } from '../../collections/copy-with'
 import { rowBudgetOf } from '../../execution/operation'
 import { explainEntities } from '../../planning/explain-plan'
@@ -8,13 +7,12 @@ import { mapParameters } from '../../planning/map-parameters'
 import { planPage } from '../../planning/plan-page'
 import type { EntitiesPlan } from '../../planning/read-plan'
 import type { NodeSortFacts } from '../../query/node-sort-facts'
-import type { EntityBinding } from '../binding/entity-binding'
 import { typesVersion } from '../binding/sort-column'
 import type { ArmQueryBuilder } from '../find/arm-query-builder'
 import { isRefusedPage } from './builder-page'
 import { findQuery, type ReadScope } from './find-query'
 import { type FindOptions, factsOf } from './find-scope'
-import { type FindShape, fillSlots, findShape } from './find-shape'
+import { type FindShape, fillSlots, findShape, ShapeCaches } from './find-shape'
 import { narrowing } from './shard-arms'
 
 /** A find over several shards, planned, and how TypeORM makes entities of its rows. */
@@ -38,7 +36,7 @@ interface CachedPlan extends PlannedFind {
 /** Letters of the cached plans of an entity, at most: a merge of 16 shards has some twenty thousand. */
 const maxLetters = 4_000_000
 
-const cachedPlans = new CachesOf<EntityBinding, CachedPlan>(
+const cachedPlans = new ShapeCaches<CachedPlan>(
   () => new LRUCache({ maxSize: maxLetters, sizeCalculation: ({ plan }, key) => key.length + lettersOf(plan) }),
 )
 

@@ -5,14 +5,13 @@ import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver'
 import type { Alias } from 'typeorm/query-builder/Alias'
 import type { QueryExpressionMap } from 'typeorm/query-builder/QueryExpressionMap'
 import { RawSqlResultsToEntityTransformer } from 'typeorm/query-builder/transformer/RawSqlResultsToEntityTransformer'
-import { CachesOf } from '../../collections/caches-of'
 import type { Row } from '../../merging/row'
 import { mayNameOtherTables } from '../../sql/reads-tables'
 import type { Shard } from '../../topology/shard'
 import type { EntityBinding } from '../binding/entity-binding'
 import type { ShardAccess } from '../runners/shard-access'
 import type { FindOptions } from './find-scope'
-import { type FindShape, fillSlots, findShape } from './find-shape'
+import { type FindShape, fillSlots, findShape, ShapeCaches } from './find-shape'
 
 /** The statement that TypeORM makes of a shape of find options, with the placeholder schema: the same for all shards. */
 interface RememberedStatement {
@@ -31,7 +30,7 @@ const maxLetters = 4_000_000
 /** What a statement weighs besides its text. */
 const lettersOfMap = 10_000
 
-const remembered = new CachesOf<EntityBinding, RememberedStatement | 'joined'>(
+const remembered = new ShapeCaches<RememberedStatement | 'joined'>(
   () =>
     new LRUCache({
       maxSize: maxLetters,

@@ -1,6 +1,5 @@
 import type { Node, SelectStmt } from '@pgsql/types'
 import { LRUCache } from 'lru-cache'
-import { CachesOf } from '../../collections/caches-of'
 import { executeRead } from '../../execution/execute-read'
 import type { ShardedEntity } from '../../model/sharded-entity'
 import { bindShardNames } from '../../planning/bind-shard-names'
@@ -84,9 +83,7 @@ const maxPlansOfText = 64
 
 /** Plans queries over shards. */
 export class QueryPlanner {
-  private readonly plans = new CachesOf<ParsedStatement, Promise<QueryTemplate>>(
-    () => new LRUCache({ max: maxPlansOfText }),
-  )
+  private readonly plans = new WeakMap<ParsedStatement, LRUCache<string, Promise<QueryTemplate>>>()
   private readonly wholePlans = new LRUCache<string, WholePlan>({
     maxSize: maxWholeLetters,
     sizeCalculation: ({ plan }, text) => text.length + lettersOf(plan),
@@ -182,7 +179,9 @@ export class QueryPlanner {
     key: string,
     make: () => Promise<QueryTemplate>,
   ): Promise<QueryTemplate> {
-    const plans = this.plans.of(parsed)
+    const plans: LRUCache<string, Promise<QueryTemplate>> = this.plans.get(parsed) ??
+    new LRUCache({ max: maxPlansOfText })
+    this.plans.set(parsed, plans)
     const known = plans.get(key)
     if (known) return known
     const plan = make()

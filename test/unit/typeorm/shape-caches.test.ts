@@ -1,9 +1,9 @@
 import { LRUCache } from 'lru-cache'
 import { expect, it } from 'vitest'
-import { CachesOf } from '../../../src/collections/caches-of'
+import { ShapeCaches } from '../../../src/typeorm/reads/find-shape'
 
 it('keeps what is remembered of one owner apart from that of another, each within the bounds', () => {
-  const caches = new CachesOf<object, number>(() => new LRUCache({ max: 2 }))
+  const caches = new ShapeCaches<number>(() => new LRUCache({ max: 2 }))
   const [one, other] = [{}, {}]
   for (const [index, key] of [...'abc'].entries()) caches.of(one).set(key, index)
   caches.of(other).set('a', 7)
