@@ -7,7 +7,7 @@ import type { EntityBinding } from '../binding/entity-binding'
 import type { WholeReads } from '../find/whole-reads'
 import type { Narrowing } from '../operations/hint'
 import { openRunner } from '../operations/open-runner'
-import type { OperationContext } from '../operations/operation-context'
+import { notSharded, type OperationContext } from '../operations/operation-context'
 import type { ShardedSelectQueryBuilder } from '../operations/sharded-query-builders'
 import { ShardedQueryRunner } from '../operations/sharded-query-runner'
 import { ShardAccess } from '../runners/shard-access'
@@ -62,14 +62,7 @@ export class OperationScope {
   refuseUnsharded(target: unknown): void {
     this.refuseLimits('an operation on an unsharded entity')
     if (!this.narrowing.hint || this.narrowing.hint.kind === 'across' || !isTarget(target)) return
-    const { name } = this.manager.dataSource.getMetadata(target)
-    throw new ShardedError(
-      'NOT_SHARDED',
-      `onShard and withShardKey need a sharded entity, and ${name} is not sharded.`,
-      {
-        details: { entity: name },
-      },
-    )
+    throw notSharded(this.manager.dataSource.getMetadata(target).name)
   }
 
   /** @throws ShardedError LIMITS_UNSUPPORTED after `withLimits` */

@@ -28,9 +28,7 @@ export async function refuseViews(dataSource: DataSource, { runtime, statements,
       throw new ShardedError(
         'VIEW_OVER_SHARDS',
         `The view ${name} reads ${tables.join(', ')}, whose rows are on shards.`,
-        {
-          details: { entity: name, tables },
-        },
+        { details: { entity: name, tables } },
       )
     })
   }

@@ -390,16 +390,12 @@ const notARow = (entity: string, row: unknown): ShardedError =>
   new ShardedError(
     'LOAD_ROW_INVALID',
     `${entity}.load: a row is an object, not ${row === null ? 'null' : typeof row}.`,
-    {
-      details: { entity, type: row === null ? 'null' : typeof row },
-    },
+    { details: { entity, type: row === null ? 'null' : typeof row } },
   )
 
 const withoutId = (entity: string): ShardedError =>
   new ShardedError(
     'LOAD_ROW_INVALID',
     `${entity}.load: a row without its primary key cannot be told from one that is stored.`,
-    {
-      details: { entity },
-    },
+    { details: { entity } },
   )

@@ -1,13 +1,12 @@
 import type { EntityMetadata, ObjectLiteral, QueryRunner } from 'typeorm'
 import type { Alias } from 'typeorm/query-builder/Alias'
 import type { QueryExpressionMap } from 'typeorm/query-builder/QueryExpressionMap'
-import { ShardedError } from '../../errors/sharded-error'
 import type { Shard } from '../../topology/shard'
 import { type EntityBinding, preparedKey } from '../binding/entity-binding'
 import { fillKey, keyValues } from '../find/with-key'
 import type { ShardRuntime } from '../runners/shard-runtime'
 import type { Narrowing } from './hint'
-import { hintedShard, shardOfHint } from './operation-context'
+import { hintedShard, notSharded, shardOfHint } from './operation-context'
 import { ownRunner } from './own-runner'
 import { ShardedQueryRunner } from './sharded-query-runner'
 
@@ -48,14 +47,7 @@ export class BuilderNarrowing {
     const binding = metadata && (this.bindingOf(metadata) ?? this.ownerOf(metadata))
     if (binding) return hint.kind === 'shard' ? hintedShard(binding, hint.shard) : shardOfHint(binding, hint.value)
     if (hint.kind === 'shard' && !metadata) return hint.shard
-    const name = metadata?.name ?? 'its main table'
-    throw new ShardedError(
-      'NOT_SHARDED',
-      `onShard and withShardKey need a sharded entity, and ${name} is not sharded.`,
-      {
-        details: { entity: name },
-      },
-    )
+    throw notSharded(metadata?.name ?? 'its main table')
   }
 
   /** `key = value` for the main entity of a statement; undefined where the hint names no key, or it stands elsewhere. */

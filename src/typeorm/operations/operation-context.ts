@@ -97,11 +97,15 @@ export function hintedShard(binding: EntityBinding, shard: Shard): Shard {
   throw new ShardedError(
     'SHARD_UNKNOWN',
     `${binding.entity.name} has no shard "${shard.name}": its group is ${binding.entity.group}.`,
-    {
-      details: { entity: binding.entity.name, shard: shard.name },
-    },
+    { details: { entity: binding.entity.name, shard: shard.name } },
   )
 }
+
+/** For a hint on what has no shards. */
+export const notSharded = (name: string): ShardedError =>
+  new ShardedError('NOT_SHARDED', `onShard and withShardKey need a sharded entity, and ${name} is not sharded.`, {
+    details: { entity: name },
+  })
 
 /** The shard of `withShardKey`. @throws ShardedError KEY_MISSING, KEY_INVALID, KEY_NOT_OWNED */
 export function shardOfHint(binding: EntityBinding, value: unknown): Shard {
@@ -131,8 +135,6 @@ export function checkHintedPlace({ binding, hint }: OperationContext, shard: Sha
   throw new ShardedError(
     'WRONG_SHARD',
     `The row belongs to shard ${shard.name}, the repository is narrowed to ${expected.name}.`,
-    {
-      details: { entity: binding.entity.name, shard: shard.name, narrowedTo: expected.name },
-    },
+    { details: { entity: binding.entity.name, shard: shard.name, narrowedTo: expected.name } },
   )
 }
