@@ -46,7 +46,7 @@ export const errorCatalogue = Object.freeze({
     'Use a column type that the function takes, or another function.',
   ),
   KEY_COLUMN_INVALID: entry(
-    'A row is placed by the shard key that its object has, so the column has to store just that.',
+    'A row is placed by the shard key of its object, so the column has to store exactly that value.',
     'Mark a column that the application sets and nothing else writes; declare one beside this column for it.',
   ),
   // keys
@@ -60,7 +60,7 @@ export const errorCatalogue = Object.freeze({
     'Declare a shard that owns the key, or correct the key.',
   ),
   KEY_CHANGED: entry(
-    'A row lives on the shard of its key: another key is another place.',
+    'A row is stored on the shard of its key, so another key may need another shard.',
     "Move the row with repository.move(entity, newKey), or let its entity be moved by writes: @Sharded(…, { onKeyChange: 'move' }).",
   ),
   MOVE_LEAVES_CHILDREN: entry(
@@ -89,7 +89,7 @@ export const errorCatalogue = Object.freeze({
   ),
   // sessions
   SESSION_NEEDS_RUNNER: entry(
-    'What a statement does to its session would stay in a pooled connection, for whoever has it next.',
+    'A change of the session would stay in a pooled connection, and reach the next operation that uses it.',
     'Send it on a query runner (dataSource.createQueryRunner()), or inside dataSource.transaction(…).',
     'no-writes',
   ),
@@ -153,20 +153,20 @@ export const errorCatalogue = Object.freeze({
     'PostgreSQL cuts names at 63 bytes, keeps some for itself, and two tables cannot share one.',
     'Shorten or change the name.',
   ),
-  NOT_SHARDED: entry('The operation is about shards, the entity has none.', 'Use the plain TypeORM call.'),
+  NOT_SHARDED: entry('The operation needs shards, and the entity has none.', 'Use the plain TypeORM call.'),
   // ids
   ID_COLUMN_INVALID: entry(
     'A sharded id is one column of the primary key, of a type that holds it.',
     'Correct the column, or the kind of id that @ShardedId() names.',
   ),
-  ID_INVALID: entry('Only what @ShardedId() makes can be decoded.', 'Give a number or a UUID that it made.'),
+  ID_INVALID: entry('Only ids that @ShardedId() made can be decoded.', 'Give a number or a UUID that it made.'),
   ID_MISSING: entry(
     'An id carries the slot of its row’s shard key, and the row does not say its shard key.',
     'Set the shard key, or write the row through the repository of the sharded data source.',
     'no-writes',
   ),
   ID_OF_ANOTHER_SLOT: entry(
-    'An id carries the slot of its row’s shard key: by another one the row would not be found.',
+    'An id carries the slot of its row’s shard key. A row with another slot in its id would not be found.',
     'Leave the id out, so that one is made for the key, or correct the shard key.',
     'no-writes',
   ),
@@ -176,7 +176,7 @@ export const errorCatalogue = Object.freeze({
     'no-writes',
   ),
   ID_WORKERS_TAKEN: entry(
-    'Every data source that makes ids holds a worker number, and there are no more: 1,024 for 64 bits, 64 for 53.',
+    'Every data source that makes ids holds a worker number. There are 1,024 numbers for 64-bit ids and 64 for 53-bit ids.',
     'Destroy data sources that are not in use, or wait a minute for numbers of processes that died; or use uuids.',
     'retryable',
     'no-writes',
@@ -206,8 +206,8 @@ export const errorCatalogue = Object.freeze({
     'Read details.duplicates, change or remove the rows, and call buildLookups() again.',
   ),
   LOOKUP_ORDER_UNKNOWN: entry(
-    'One database looks at a unique value with each row: whether another row has let it go by then depends on the order of the rows.',
-    'Let go of the value in one call and take it in another, or give the rows their primary keys.',
+    'One database checks a unique value with each row. Whether another row has given it up by then depends on the order of the rows.',
+    'Give up the value in one call and take it in another, or set the primary keys of the rows.',
     'no-writes',
   ),
   // routing
@@ -234,7 +234,7 @@ export const errorCatalogue = Object.freeze({
     'Order by columns of the entity or of its to-one relations.',
   ),
   PAGE_TOO_DEEP: entry(
-    'Rows before a page whose start cannot be counted to come here to be left out, and the row budget bounds them.',
+    'Where the start of a page cannot be counted to, the rows before it are fetched into the application and dropped. The row budget bounds them.',
     'Order by plain columns of the entity alone, add a condition that goes on after the last row, or raise rowBudget in withLimits or scatter.',
     'no-writes',
   ),
@@ -255,7 +255,7 @@ export const errorCatalogue = Object.freeze({
     'Start again from the first page, or give a cursor of a page with the same order.',
   ),
   CURSOR_SECRET_MISSING: entry(
-    'Cursors are signed with a secret that all processes of an application share; none is made up.',
+    'Cursors are signed with a secret that all processes of an application share. The package makes up none.',
     'Give the data source the option cursors: { secret }.',
   ),
   JOIN_NOT_LOCAL: entry(
@@ -286,7 +286,7 @@ export const errorCatalogue = Object.freeze({
     'no-writes',
   ),
   DEADLINE_EXCEEDED: entry(
-    'An operation has until its deadline; what still ran then was cancelled on the servers and had no effect.',
+    'An operation must end by its deadline. Statements that still ran then were cancelled on the servers and had no effect.',
     'Ask for less, or raise deadlineMs: in withLimits for one operation, in scatter for all.',
     'retryable',
     'no-writes',
@@ -335,7 +335,7 @@ export const errorCatalogue = Object.freeze({
     'no-writes',
   ),
   STATEMENT_TIMEOUT: entry(
-    'A statement has until timeouts.queryMs; what still ran then was cancelled on its server.',
+    'A statement may run for timeouts.queryMs. It was then cancelled on its server.',
     'Ask for less, or raise timeouts.queryMs.',
     'retryable',
     'no-writes',
@@ -369,7 +369,7 @@ export const errorCatalogue = Object.freeze({
     'no-writes',
   ),
   QUEUE_FULL: entry(
-    'What may wait for a connection, or for one’s turn on a node, is bounded.',
+    'The number of operations that wait for a connection, or for their turn on a node, is bounded.',
     'Ask for less at once: await in smaller batches.',
     'no-writes',
   ),
@@ -379,7 +379,7 @@ export const errorCatalogue = Object.freeze({
     'outcome-unknown',
   ),
   PARTIAL_COMMIT: entry(
-    'Some shards committed and others did not: the write is half there.',
+    'Some shards committed and others did not, so the write is incomplete.',
     'Read details.committed, details.failed and details.unknown, and repair or repeat on the shards that failed.',
   ),
   TRANSACTION_ABORTED: entry(
@@ -403,12 +403,12 @@ export const errorCatalogue = Object.freeze({
     'Set max_prepared_transactions on every node to at least its connections, and let the role create tables, or write those that are there; or choose transactions: "best-effort".',
   ),
   SINGLE_SHARD_TRANSACTION: entry(
-    'With transactions: "single-shard", what is atomic has one shard.',
+    'With transactions: "single-shard", a transaction touches one shard only.',
     'Split the work by shard, or choose transactions: "two-phase".',
     'no-writes',
   ),
   CURRENT_MANAGER_INVALID: entry(
-    'What is done in a request is done in its transaction, and never outside of one that has ended.',
+    'Operations of a request run in its transaction, and never outside of a transaction that has ended.',
     'Let currentManager give the manager of the open transaction of this data source, and undefined after its end.',
     'no-writes',
   ),

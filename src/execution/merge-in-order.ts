@@ -69,7 +69,7 @@ async function believeWitness(sources: MergeSources, term: OrderTerm, questions:
 function disagreeing({ name }: OrderTerm, of: SortWitness['of'], found: readonly string[]): ShardedError {
   const text = found.join(' and ')
   return of === 'collation'
-    ? new ShardedError('COLLATION_DIFFERS', `${name} has not one collation on all shards, but ${text}.`, {
+    ? new ShardedError('COLLATION_DIFFERS', `${name} has different collations on the shards: ${text}.`, {
         details: { order: name, collations: found },
       })
     : new ShardedError('MERGE_ORDER', `The enum of ${name} has not the same labels on all shards, but ${text}.`, {

@@ -24,7 +24,7 @@ export function checkDepth({ entity, offset, limit, statements, rowBudget }: Pag
   if (rows <= rowBudget) return
   throw new ShardedError(
     'PAGE_TOO_DEEP',
-    `${entity}: a page of ${limit} rows at offset ${offset} may bring ${rows} rows here; the row budget is ${rowBudget}.`,
+    `${entity}: a page of ${limit} rows at offset ${offset} may fetch ${rows} rows into the application; the row budget is ${rowBudget}.`,
     { details: { entity, offset, limit, rows, option: 'scatter.rowBudget' } },
   )
 }

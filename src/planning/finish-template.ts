@@ -201,7 +201,7 @@ export function refuseFinishedLock({ lockingClause = [] }: SelectStmt): void {
   if (lockingClause.length === 0) return
   throw new ShardedError(
     'STATEMENT_UNSUPPORTED',
-    'A lock beside FETCH FIRST … WITH TIES would hold nothing: one node picks the rows that the shards give. Lock the rows by their keys in a second query.',
+    'A lock beside FETCH FIRST … WITH TIES would lock no row: one node picks among the rows that the shards return. Lock the rows by their keys in a second query.',
     {},
   )
 }

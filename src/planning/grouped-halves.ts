@@ -109,7 +109,7 @@ export class GroupedHalves implements QueryHalves {
     if (!this.isPartial)
       throw new ShardedError(
         'STATEMENT_UNSUPPORTED',
-        'A subquery stands beside an aggregate that needs all rows: put the aggregate into a WITH or a query in FROM, or ask the subquery in a query of its own.',
+        'A subquery stands beside an aggregate that needs all rows: put the aggregate into a WITH or a query in FROM, or run the subquery as a query of its own.',
         { details: {} },
       )
     return ofAnyRow(this.shipment.column(node))

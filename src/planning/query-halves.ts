@@ -70,7 +70,7 @@ export function comparedLate({ testexpr, ...rest }: SubLink, told: (tree: Node) 
   if (isConstantLink({ SubLink: rest })) return { SubLink: { ...rest, ...(testexpr && { testexpr: told(testexpr) }) } }
   throw new ShardedError(
     'STATEMENT_UNSUPPORTED',
-    'An aggregate or a window is compared with a subquery that asks something of a row.',
+    'An aggregate or a window is compared with a subquery that depends on the row of the outer query.',
     { details: {} },
   )
 }

@@ -120,7 +120,7 @@ export function rowsTemplate(
     if (type.kind === 'composite')
       throw new ShardedError(
         'ORDER_UNSUPPORTED',
-        `${sort.name} orders by a whole row, whose type each shard has for itself.`,
+        `${sort.name} orders by a whole row, whose type each shard defines for itself.`,
         {
           details: { order: sort.name },
         },

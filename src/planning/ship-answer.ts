@@ -28,7 +28,7 @@ export function shipAnswer(shipped: ShippedRows[], values: unknown[], { rows, co
     if ((type.kind !== 'enum' || (base && !type.name.endsWith('[]'))) && type.kind !== 'composite') continue
     throw new ShardedError(
       'STATEMENT_UNSUPPORTED',
-      `The column ${name} of a subquery has a type that each shard has for itself.`,
+      `The column ${name} of a subquery has a type that each shard defines for itself.`,
       {
         details: { column: name, type: type.name },
       },

@@ -40,7 +40,7 @@ const isLocking = (object: TreeObject): object is TreeObject & SelectStmt => Arr
 
 const lost = (name: string): Problem => ({
   code: 'STATEMENT_UNSUPPORTED',
-  text: `A lock of ${name} would hold nothing: its rows are read before the statement and sent to where it runs. Name the tables to lock with OF, or lock those of ${name} in a query of its own.`,
+  text: `A lock of ${name} would lock no row: the rows of ${name} are read before the statement and sent to where it runs. Name the tables to lock with OF, or lock the rows of ${name} in a query of its own.`,
 })
 
 /** A part of a FROM clause with all tables and queries in it that a lock of it reaches. */

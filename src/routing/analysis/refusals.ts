@@ -12,12 +12,10 @@ export const refusals = Object.freeze({
   outerAggregate: unsupported(
     'A subquery has an aggregate of the rows of the query around it: put the aggregate into a query in FROM, and name its column in the subquery.',
   ),
-  volatileFrom: unsupported(
-    'A volatile function in FROM is asked once by one database, and would be asked on every shard.',
-  ),
+  volatileFrom: unsupported('One database calls a volatile function in FROM once, and here every shard would call it.'),
   sample: unsupported('TABLESAMPLE draws its rows from one table.'),
   naturalJoin: unsupported('A NATURAL JOIN has a side whose columns are not known here.'),
-  volatileRecursion: unsupported('A recursive WITH that calls a volatile function would be asked on every shard.'),
+  volatileRecursion: unsupported('Every shard would run a recursive WITH that calls a volatile function.'),
   recursionElsewhere: unsupported('A recursive WITH may need rows of other shards at a step.'),
   volatileWith: unsupported(
     'A WITH that calls a volatile function is read by a part of the statement that runs by itself.',
@@ -30,14 +28,14 @@ export const refusals = Object.freeze({
 
 export const rowPlace = (column: { readonly ColumnRef: ColumnRef }): Problem =>
   unsupported(
-    `The system column ${outputName(column)} tells a row only on its own shard: name rows by their primary key, or narrow the statement to one shard.`,
+    `The system column ${outputName(column)} identifies a row only on its own shard: identify rows by their primary key, or narrow the statement to one shard.`,
   )
 
 export function joinNotLocal(uses: ReadonlySet<TableUse>): Problem {
   const names = [...new Set([...uses].map((use) => use.table.name))]
   const text =
     names.length === 1
-      ? `${names[0]} is joined to itself on columns that do not tell the shard.`
+      ? `${names[0]} is joined to itself on columns that do not determine the shard.`
       : `${names.join(', ')} are not joined on the shard key.`
   return { code: 'JOIN_NOT_LOCAL', text }
 }

@@ -51,7 +51,7 @@ function refuseUnordered({ table, lookup }: LookupBinding, { unordered }: Lookup
   const columns = lookup.columns.map(({ propertyPath }) => propertyPath)
   throw new ShardedError(
     'LOOKUP_ORDER_UNKNOWN',
-    `${lookup.entity.name}: an upsert hands (${valuesOf(table, entry).join(', ')}) of the @GlobalUnique (${columns.join(', ')}) from one row to another, and its rows do not tell their primary keys.`,
+    `${lookup.entity.name}: an upsert hands (${valuesOf(table, entry).join(', ')}) of the @GlobalUnique (${columns.join(', ')}) from one row to another, and its rows do not give their primary keys.`,
     { details: { entity: lookup.entity.name, columns, values: valuesOf(table, entry) } },
   )
 }

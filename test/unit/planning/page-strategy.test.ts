@@ -52,7 +52,9 @@ describe('a page that is too deep to be merged here', () => {
   const page = { entity: 'Order', offset: 400, limit: 100, statements: 2 }
 
   it('is refused past the row budget, with its name', () => {
-    expect(() => checkDepth({ ...page, rowBudget: 999 })).toThrow(/1000 rows here; the row budget is 999/)
+    expect(() => checkDepth({ ...page, rowBudget: 999 })).toThrow(
+      /1000 rows into the application; the row budget is 999/,
+    )
     expect(() => checkDepth({ ...page, rowBudget: 999 })).toThrow(expect.objectContaining({ code: 'PAGE_TOO_DEEP' }))
   })
 
