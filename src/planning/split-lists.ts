@@ -1,7 +1,7 @@
 import type { Node } from '@pgsql/types'
 import { ownedLists } from '../routing/route-cluster'
 import type { Cluster } from '../routing/statement-analysis'
-import { isTreeObject, type TreeObject, visit } from '../sql/tree'
+import { type TreeObject, visit } from '../sql/tree'
 import type { Shard } from '../topology/shard'
 
 type Replacements = ReadonlyMap<unknown, (wrapper: TreeObject) => unknown>
@@ -67,8 +67,8 @@ function standsAlone(written: Node, statement: Node): boolean {
 function countParameters(tree: Node): ReadonlyMap<number, number> {
   const counts = new Map<number, number>()
   visit(tree, ({ ParamRef: found }) => {
-    if (!isTreeObject(found)) return undefined
-    const number = Number(found['number'] ?? 0)
+    if (!found) return undefined
+    const { number = 0 } = found
     counts.set(number, (counts.get(number) ?? 0) + 1)
     return undefined
   })

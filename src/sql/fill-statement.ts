@@ -1,6 +1,6 @@
 import type { Node } from '@pgsql/types'
 import { parseStatement } from './parse-statement'
-import { isTreeObject, replaceNodes } from './tree'
+import { replaceNodes } from './tree'
 
 /**
  * Parses a text of ours and puts nodes in the places of some of its parameters; the others stay as they are.
@@ -10,8 +10,5 @@ import { isTreeObject, replaceNodes } from './tree'
 export function fillStatement(text: string, nodes: ReadonlyMap<number, Node>): Node {
   const [statement] = parseStatement(text)?.statements ?? []
   if (!statement) throw new RangeError(`This is no SQL: ${text}`)
-  return replaceNodes(statement, (object) => {
-    const found = object['ParamRef']
-    return isTreeObject(found) ? nodes.get(Number(found['number'] ?? 0)) : undefined
-  })
+  return replaceNodes(statement, ({ ParamRef: found }) => found && nodes.get(found.number ?? 0))
 }

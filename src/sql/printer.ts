@@ -16,9 +16,38 @@ import { xmlTable } from './xml-table-printer'
 
 type Context = Parameters<Deparser['SelectStmt']>[1]
 
+/** The library's printer, with the table functions and the calls of SQL/JSON that it has no printer for, or a wrong one. */
+const withFunctionsOn = (Library: typeof Deparser): typeof Deparser =>
+  class extends Library {
+    /** It takes the document of an XMLTABLE for its row. */
+    override RangeTableFunc(table: RangeTableFunc, context: Context): string {
+      const alias = table.alias ? this.visit({ Alias: table.alias }, context) : ''
+      return xmlTable(table, alias, this.jsonParts(context))
+    }
+
+    /** It has none for these: it calls the printer of a node by the node's name. */
+    JsonFuncExpr(call: JsonFuncExpr, context: Context): string {
+      return printJsonCall(call, this.jsonParts(context))
+    }
+
+    JsonTable(table: JsonTable, context: Context): string {
+      const alias = table.alias && ` ${this.visit({ Alias: table.alias }, context)}`
+      return `${printJsonTable(table, this.jsonParts(context))}${alias ?? ''}`
+    }
+
+    private jsonParts(context: Context): JsonParts {
+      return {
+        expression: (node) => this.visit(node, context),
+        value: (node) => this.JsonValueExpr(node, context),
+        type: (node) => this.TypeName(node, context),
+        output: (node) => this.formatJsonOutput(node, context) ?? '',
+      }
+    }
+  }
+
 /** The library's printer, with what it loses. The library is given, as it is loaded late: see `print-statement.ts`. */
 export const printerOn = (Library: typeof Deparser): typeof Deparser =>
-  class Printer extends Library {
+  class Printer extends withFunctionsOn(Library) {
     /** It prints a page WITH TIES as one without, and GROUP BY DISTINCT likewise. A page may stand behind all other clauses. */
     override SelectStmt(select: SelectStmt, context: Context): string {
       if (select.groupDistinct) {
@@ -49,22 +78,6 @@ export const printerOn = (Library: typeof Deparser): typeof Deparser =>
       return `(${value}) IS ${test.nulltesttype === 'IS_NULL' ? 'NULL' : 'NOT NULL'}`
     }
 
-    /** It takes the document of an XMLTABLE for its row. */
-    override RangeTableFunc(table: RangeTableFunc, context: Context): string {
-      const alias = table.alias ? this.visit({ Alias: table.alias }, context) : ''
-      return xmlTable(table, alias, this.jsonParts(context))
-    }
-
-    /** It has none for these: it calls the printer of a node by the node's name. */
-    JsonFuncExpr(call: JsonFuncExpr, context: Context): string {
-      return printJsonCall(call, this.jsonParts(context))
-    }
-
-    JsonTable(table: JsonTable, context: Context): string {
-      const alias = table.alias && ` ${this.visit({ Alias: table.alias }, context)}`
-      return `${printJsonTable(table, this.jsonParts(context))}${alias ?? ''}`
-    }
-
     /** It writes the names of types as words of SQL, which say another type: `bit` is bit(1), and `pg_catalog.bit` any bits. */
     override TypeName(type: TypeName, context: Context): string {
       const names = (type.names ?? []).map((name) => ('String' in name ? (name.String.sval ?? '') : ''))
@@ -76,15 +89,6 @@ export const printerOn = (Library: typeof Deparser): typeof Deparser =>
         return size < 0 ? '[]' : `[${size}]`
       })
       return [...names.slice(0, -1), quoted(name)].join('.') + bounds.join('')
-    }
-
-    private jsonParts(context: Context): JsonParts {
-      return {
-        expression: (node) => this.visit(node, context),
-        value: (node) => this.JsonValueExpr(node, context),
-        type: (node) => this.TypeName(node, context),
-        output: (node) => this.formatJsonOutput(node, context) ?? '',
-      }
     }
 
     override WindowDef(window: WindowDef, context: Context): string {
