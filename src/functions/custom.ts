@@ -33,9 +33,7 @@ const bindCustom = (
     throw new ShardedError(
       'SHARD_UNKNOWN',
       `custom(…) answered with the shard ${JSON.stringify(name)}, which it does not declare.`,
-      {
-        details: { shard: name, shards: [...indexes.keys()] },
-      },
+      { details: { shard: name, shards: [...indexes.keys()] } },
     )
   }
   const owner: BoundFunction['owner'] = (key) => {

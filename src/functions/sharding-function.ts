@@ -43,7 +43,10 @@ export interface FunctionPrint {
   readonly owns: readonly string[]
 }
 
-/** A sharding function that knows the types of its key columns. Pure; call `loadHash()` once before using one of `hash`. */
+/**
+ * A sharding function that knows the types of its key columns. It names slots, and shards by their index among the labels; it
+ * knows no node: the shard map says which node holds a shard. Pure; call `loadHash()` once before using one of `hash`.
+ */
 export interface BoundFunction {
   /** The shard that owns the key, `undefined` where none does. `key` has one text per key column. */
   owner(key: readonly CanonicalKey[]): number | undefined

@@ -28,7 +28,7 @@ export async function nextId(maker: IdMaker, slot: number | undefined, count = 1
     if (id !== undefined) return id
     await maker.refill(slot, count)
   }
-  throw new ShardedError('ID_TOO_FAR_AHEAD', `No id could be reserved in ${maxRefills} attempts.`, {})
+  throw new ShardedError('ID_TOO_FAR_AHEAD', `No id could be reserved in ${maxRefills} attempts.`)
 }
 
 /** Where any slot will do, each in turn: the time of none runs ahead. */

@@ -26,9 +26,7 @@ export const distinctValues = (
         throw new ShardedError(
           'MERGE_ORDER',
           `The sort column ${column} holds a ${typeof value} where text was expected.`,
-          {
-            details: { column },
-          },
+          { details: { column } },
         )
       }
       values.add(value)

@@ -35,9 +35,7 @@ function keyColumnsOf(storage: ShardArgsStorage, entity: EntityDescription): rea
     throw new ShardedError(
       'ENTITY_WITHOUT_SHARD_KEY',
       `${entity.name} is @Sharded, but none of its columns is marked.`,
-      {
-        details: { entity: entity.name },
-      },
+      { details: { entity: entity.name } },
     )
   }
   // A child of single-table inheritance has its columns in its root's table: what is wrong with them is said of the root.

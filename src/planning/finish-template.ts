@@ -202,7 +202,6 @@ export function refuseFinishedLock({ lockingClause = [] }: SelectStmt): void {
   throw new ShardedError(
     'STATEMENT_UNSUPPORTED',
     'A lock beside FETCH FIRST … WITH TIES would lock no row: one node picks among the rows that the shards return. Lock the rows by their keys in a second query.',
-    {},
   )
 }
 

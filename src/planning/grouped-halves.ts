@@ -110,7 +110,6 @@ export class GroupedHalves implements QueryHalves {
       throw new ShardedError(
         'STATEMENT_UNSUPPORTED',
         'A subquery stands beside an aggregate that needs all rows: put the aggregate into a WITH or a query in FROM, or run the subquery as a query of its own.',
-        { details: {} },
       )
     return ofAnyRow(this.shipment.column(node))
   }

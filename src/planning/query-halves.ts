@@ -71,7 +71,6 @@ export function comparedLate({ testexpr, ...rest }: SubLink, told: (tree: Node) 
   throw new ShardedError(
     'STATEMENT_UNSUPPORTED',
     'An aggregate or a window is compared with a subquery that depends on the row of the outer query.',
-    { details: {} },
   )
 }
 

@@ -121,9 +121,7 @@ export function rowsTemplate(
       throw new ShardedError(
         'ORDER_UNSUPPORTED',
         `${sort.name} orders by a whole row, whose type each shard defines for itself.`,
-        {
-          details: { order: sort.name },
-        },
+        { details: { order: sort.name } },
       )
     const form = sortForm(type, facts, { name: sort.name, details: { order: sort.name } })
     return {
@@ -219,9 +217,7 @@ interface Sort {
 
 function sortOf(sort: SortBy, select: SelectStmt, scope: Scope): Sort {
   if (sort.sortby_dir === 'SORTBY_USING')
-    throw new ShardedError('ORDER_UNSUPPORTED', 'ORDER BY … USING an operator cannot be merged over shards.', {
-      details: {},
-    })
+    throw new ShardedError('ORDER_UNSUPPORTED', 'ORDER BY … USING an operator cannot be merged over shards.')
   const term = sortTerm(sort.node, { select, scope })
   const { expression } = term
   const constant = constantOutput(term)

@@ -18,9 +18,6 @@ export function shipAnswer(shipped: ShippedRows[], values: unknown[], { rows, co
     throw new ShardedError(
       'STATEMENT_UNSUPPORTED',
       'Rows of a subquery without columns cannot be sent to shards: give it one.',
-      {
-        details: {},
-      },
     )
   for (const { name, type, base } of columns) {
     refuseNameless(type)
@@ -29,9 +26,7 @@ export function shipAnswer(shipped: ShippedRows[], values: unknown[], { rows, co
     throw new ShardedError(
       'STATEMENT_UNSUPPORTED',
       `The column ${name} of a subquery has a type that each shard defines for itself.`,
-      {
-        details: { column: name, type: type.name },
-      },
+      { details: { column: name, type: type.name } },
     )
   }
   shipped.push({ cte, columns, firstParameter: values.length + 1 })

@@ -19,9 +19,7 @@ export function checkScatter(
     throw new ShardedError(
       'SCATTER_TOO_WIDE',
       `${entity.name}.${name} would reach ${width} shards, scatter.maxShards is ${entity.scatter.maxShards}.`,
-      {
-        details: { entity: entity.name, operation: name, shards: width },
-      },
+      { details: { entity: entity.name, operation: name, shards: width } },
     )
   }
   const policy = writes ? entity.scatter.writes : entity.scatter.reads

@@ -24,9 +24,7 @@ const loadsOf = (nodes: readonly WeightedNode[]): readonly Load[] => {
     throw new ShardedError(
       'OPTIONS_INVALID',
       'The weights of nodes must be numbers of 0 or more, and not all of them 0.',
-      {
-        details: { nodes: nodes.map(({ name, weight = 1 }) => ({ name, weight })) },
-      },
+      { details: { nodes: nodes.map(({ name, weight = 1 }) => ({ name, weight })) } },
     )
   }
   return nodes

@@ -31,8 +31,6 @@ export const keyInvalid = (value: unknown, type: KeyType, reason?: string): Shar
   return new ShardedError(
     'KEY_INVALID',
     `${describe(value)} is not a value of ${article} ${type} shard key${ending}.`,
-    {
-      details: { keyType: type, valueType: value === null ? 'null' : typeof value },
-    },
+    { details: { keyType: type, valueType: value === null ? 'null' : typeof value } },
   )
 }
