@@ -48,7 +48,7 @@ async function persistPlaced(
   given: GivenIds,
 ): Promise<void> {
   const { access, binding } = context
-  const placed = await placeEntities(access, binding, entities, {
+  const placed = await placeEntities(context, entities, {
     mode,
     given,
     bindingOf: (target) => access.runtime.bindingOf(target),

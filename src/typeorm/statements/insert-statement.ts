@@ -117,7 +117,11 @@ async function completeRows(
   const substitutes = await engine.substitute(write)
   const keyed = withGeneratedKeys(table, { columns, rows, values: substitutes.values })
   const binding = table.entity && table.idColumn !== undefined ? runtime.bindingOf(table.entity.target) : undefined
-  const complete = await withIds(table, binding, keyed, (row, inserted) => keyOfRow(table, inserted, row))
+  const complete = await withIds(keyed, {
+    table,
+    binding,
+    keyOf: (row, inserted) => keyOfRow(table, inserted, row),
+  })
   const placeBy = (keyColumns: readonly string[], row: number): number => {
     if (!table.entity) throw new RangeError(`${table.name} has the key of no entity.`)
     return ownerOf(table.entity, keyOfRow({ ...table, keyColumns }, complete, row))

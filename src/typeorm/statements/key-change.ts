@@ -1,5 +1,6 @@
 import type { InsertStmt } from '@pgsql/types'
 import { ShardedError } from '../../errors/sharded-error'
+import type { KeyColumn } from '../../model/sharded-entity'
 import { moveFirst } from '../../planning/conflict-places'
 import type { ConflictTarget } from '../../routing/conflict-target'
 import { knownValue } from '../../routing/known-value'
@@ -39,7 +40,7 @@ export function keyChangeOf(
     if (isId) refuseIdChange(use.table, cluster && clusterPredicate(cluster, parameters), value)
     if (index < 0) continue
     const pinned = cluster && pinnedKey(clusterPredicate(cluster, parameters), index)
-    if (value && pinned !== undefined && isStoredAs(use.table, index, value, pinned)) continue
+    if (value && pinned !== undefined && isStoredAs(use.table.entity?.keyColumns[index], value, pinned)) continue
     if (mayMove?.(use.table)) return use
     const movesAlone = !mayMove && use.table.entity?.onKeyChange === 'move'
     throw keyChanged(use.table, target.ResTarget.name ?? '', movesAlone ? moveAlone : undefined)
@@ -79,8 +80,7 @@ function keyChanged({ entity, name }: ShardedTable, column: string, fix?: string
 }
 
 /** Whether a part of the shard key that is set to a value stores what the condition demands of it already. */
-function isStoredAs({ entity }: ShardedTable, index: number, value: TypedValue, pinned: string): boolean {
-  const column = entity?.keyColumns[index]
+function isStoredAs(column: KeyColumn | undefined, value: TypedValue, pinned: string): boolean {
   try {
     const key = column && storedKeyOf(value, column)
     // What the column would round equals no row's key: the update then changes nothing.

@@ -169,7 +169,7 @@ class RowsMove {
     for (const row of leaving)
       children.push({
         row,
-        taken: await takeChildren(this.mover, row.from, tables, { table: table.name, row, key: row }),
+        taken: await takeChildren(this.mover, tables, { table: table.name, row, key: row }),
       })
     return children
   }

@@ -25,10 +25,10 @@ export interface TakenTable {
  */
 export async function takeChildren(
   mover: RowMover,
-  shard: Shard,
   { links, keyColumns, keyTypes }: GroupTables,
-  root: { readonly table: string; readonly row: MovingRow; readonly key: MovedKey },
+  root: { readonly table: string; readonly row: MovingRow & { readonly from: Shard }; readonly key: MovedKey },
 ): Promise<readonly TakenTable[]> {
+  const shard = root.row.from
   const taken = new Map<string, Map<string, MovingRow>>()
   const queue: TakenTable[] = [{ table: root.table, rows: [root.row] }]
   const seen = new Set([addressText(root.row)])

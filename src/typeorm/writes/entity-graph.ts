@@ -42,6 +42,14 @@ export interface Graph {
   readonly links: readonly LinkedNode[]
 }
 
+/** How a graph is walked. */
+export interface GraphWalk {
+  readonly mode: PersistMode
+  readonly bindingOf: BindingOf
+  /** Keeps account of the ids that are given to objects that have none. */
+  readonly given: GivenIds
+}
+
 /**
  * Walks an entity and the related ones that TypeORM would write with it. On the way children get the shard key of their
  * parents, and keys that are generated ids are given, so that every node has a shard before anything is sent.
@@ -49,13 +57,8 @@ export interface Graph {
  * @throws ShardedError CROSS_SHARD_RELATION where a cascade leaves the colocation group,
  *   KEY_CONFLICT where related entities have different shard keys; IdsRunDry, see `whenReserved`
  */
-export function walkGraph(
-  binding: EntityBinding,
-  root: ObjectLiteral,
-  mode: PersistMode,
-  bindingOf: BindingOf,
-  given: GivenIds,
-): Graph {
+export function walkGraph({ binding, entity: root }: GraphNode, walk: GraphWalk): Graph {
+  const { mode, given } = walk
   const nodes: KeyedNode[] = []
   const links: LinkedNode[] = []
   const owners = new Map<ObjectLiteral, Owner>()
@@ -64,10 +67,10 @@ export function walkGraph(
     if (seen.has(entity)) return
     seen.add(entity)
     if (mode === 'save') generateKey(at, entity, given)
-    const related = relatedOf(at, entity, mode, bindingOf)
+    const related = relatedOf({ binding: at, entity }, walk)
     if (mode === 'save') {
       for (const one of related)
-        if (one.relation.isOwning) passKey(valuesOf(one.node.binding, one.node.entity), at, entity)
+        if (one.relation.isOwning) passKey(valuesOf(one.node.binding, one.node.entity), { binding: at, entity })
     }
     const key = keyOf(at, entity) ?? above.key
     nodes.push({ binding: at, entity, key })
@@ -75,7 +78,7 @@ export function walkGraph(
     // Of a child that has its key from a join column, TypeORM only knows it later: its own children have it from above.
     const values = valuesOf(at, entity).map((value, index) => value ?? above.values[index])
     for (const { relation, node, cascades } of related) {
-      if (cascades && mode === 'save') passKey(values, node.binding, node.entity, relation)
+      if (cascades && mode === 'save') passKey(values, node, relation)
       const isHeld = mode !== 'remove' && setsJoin(relation)
       if (isHeld) owners.set(node.entity, { relation, entity })
       const isTied = isHeld && !cascades && node.binding.metadata.hasAllPrimaryKeys(node.entity)
@@ -111,12 +114,7 @@ interface Related {
   readonly cascades: boolean
 }
 
-function relatedOf(
-  at: EntityBinding,
-  entity: ObjectLiteral,
-  mode: PersistMode,
-  bindingOf: BindingOf,
-): readonly Related[] {
+function relatedOf({ binding: at, entity }: GraphNode, { mode, bindingOf }: GraphWalk): readonly Related[] {
   const related: Related[] = []
   for (const relation of at.metadata.relations) {
     const objects = loadedRelation(relation, entity)
@@ -163,13 +161,8 @@ export function generateKey(binding: EntityBinding, entity: ObjectLiteral, given
  * Gives `to` the values of another's shard key where it has none. A key that is the join column of the relation between them is
  * left to TypeORM, which sets it in the statement.
  */
-function passKey(
-  values: readonly unknown[],
-  toBinding: EntityBinding,
-  to: ObjectLiteral,
-  relation?: RelationMetadata,
-): void {
-  for (const [index, column] of toBinding.keyColumns.entries()) {
+function passKey(values: readonly unknown[], { binding, entity: to }: GraphNode, relation?: RelationMetadata): void {
+  for (const [index, column] of binding.keyColumns.entries()) {
     if (column.getEntityValue(to) !== undefined) continue
     if (relation?.inverseRelation && column.relationMetadata === relation.inverseRelation) continue
     const value = values[index]

@@ -7,17 +7,22 @@ import type { ShardedTable } from '../../routing/table-catalog'
 import type { EntityBinding } from '../binding/entity-binding'
 import { checkSlot, slotToCarry } from '../binding/entity-ids'
 
+/** The table that rows of VALUES are for. */
+interface IdTable {
+  readonly table: ShardedTable
+  readonly binding: EntityBinding | undefined
+  /** The canonical shard key of a row; it is asked when an id that is a part of it is there. */
+  readonly keyOf: (row: number, inserted: InsertedRows) => readonly string[]
+}
+
 /**
  * Gives the rows of VALUES ids where they have none, and checks that those which they have lead to them.
  *
- * @param keyOf the canonical shard key of a row; it is asked when an id that is a part of it is there
  * @throws ShardedError ID_OF_ANOTHER_SLOT, STATEMENT_UNSUPPORTED, and what making ids throws
  */
 export async function withIds(
-  { idColumn, slotColumns, name }: ShardedTable,
-  binding: EntityBinding | undefined,
   { columns: named, rows, values: given }: InsertedRows,
-  keyOf: (row: number, inserted: InsertedRows) => readonly string[],
+  { table: { idColumn, slotColumns, name }, binding, keyOf }: IdTable,
 ): Promise<InsertedRows> {
   const id = binding?.id
   if (idColumn === undefined || !id) return { columns: named, rows, values: given }

@@ -7,13 +7,13 @@ import type { Shard } from '../../topology/shard'
 import { canonicalValue, type EntityBinding, keyOf, requireKey, shardOfKey } from '../binding/entity-binding'
 import { checkIdSlot, shardsOfObject, slotOfObject } from '../binding/entity-ids'
 import type { LoadedFrom } from '../binding/entity-shards'
-import { type GivenIds, whenReserved } from '../binding/given-ids'
+import { whenReserved } from '../binding/given-ids'
 import { primaryKeyText } from '../binding/primary-key-text'
 import { refuseMovedId } from '../binding/refuse-moved-id'
 import { type Located, locateRows } from '../reads/locate-rows'
 import type { ShardAccess } from '../runners/shard-access'
 import type { RowMove } from './carry-row'
-import { type BindingOf, type GraphNode, type KeyedNode, type Owner, type PersistMode, walkGraph } from './entity-graph'
+import { type GraphNode, type GraphWalk, type KeyedNode, type Owner, type PersistMode, walkGraph } from './entity-graph'
 import { isMovedBySave, wayOutOf } from './moved-by-save'
 import { moveOfTie, rowOfLoaded, rowOfTie, tieNeedsLookup } from './place-ties'
 import { refuseRivals } from './refuse-rivals'
@@ -29,15 +29,11 @@ export interface PlacedEntity {
   readonly ties: readonly RowMove[]
 }
 
-export interface PlaceOptions {
-  readonly mode: PersistMode
-  readonly bindingOf: BindingOf
+export interface PlaceOptions extends GraphWalk {
   /** Called before all shards are asked for objects without a shard key. */
   readonly onScatter: () => void
   /** Whether listeners run: without them, TypeORM does not tell us of a key that it is about to change. */
   readonly listeners: boolean
-  /** Keeps account of the ids that are given to those that have none. */
-  readonly given: GivenIds
 }
 
 /**
@@ -49,16 +45,15 @@ export interface PlaceOptions {
  *   DUPLICATE_PRIMARY_KEY, ID_OF_ANOTHER_SLOT and what making ids throws
  */
 export async function placeEntities(
-  access: ShardAccess,
-  binding: EntityBinding,
+  { access, binding }: { readonly access: ShardAccess; readonly binding: EntityBinding },
   entities: readonly ObjectLiteral[],
   options: PlaceOptions,
 ): Promise<readonly PlacedEntity[]> {
   const shards: (Shard | undefined)[] = []
   const moves: (readonly RowMove[])[] = []
   const lookedUp = new Map<ObjectLiteral, EntityBinding>()
-  const { mode, bindingOf, given } = options
-  const graphs = await whenReserved(() => entities.map((entity) => walkGraph(binding, entity, mode, bindingOf, given)))
+  const { mode, given } = options
+  const graphs = await whenReserved(() => entities.map((entity) => walkGraph({ binding, entity }, options)))
   for (const [index, entity] of entities.entries()) {
     const changed: RowMove[] = []
     for (const node of graphs[index]?.nodes ?? []) {
@@ -75,7 +70,7 @@ export async function placeEntities(
     const isMoved = changed.some((move) => move.entity === entity)
     const shard = isMoved
       ? shardOfKey(binding, requireKey(binding, entity, 'save'))
-      : placeOf(access, binding, entity, options)
+      : placeOf({ binding, entity }, access.runtime.entityShards.of(entity), mode)
     shards.push(shard)
     if (!shard) lookedUp.set(entity, binding)
   }
@@ -89,7 +84,7 @@ export async function placeEntities(
     // TypeORM removes a row that is not there without complaint: any shard says so.
     const shard = found?.shard ?? wanted ?? binding.shards[0]
     if (!shard) return []
-    for (const node of graph) checkRow(node, rowOfNode(access, node, { shard, located, mode }), shard, mode)
+    for (const node of graph) checkRow(node, rowOfNode(access, node, { shard, located, mode }), { shard, mode })
     const tied = links.flatMap((link) => {
       const row = rowOfTie(link, access.runtime.entityShards.of(link.entity), rowOn(shard, located.get(link.entity)))
       return row ? { link, move: moveOfTie(link, row, shard) } : []
@@ -124,16 +119,11 @@ function rowOfNode(
   return origin ? rowOfLoaded(binding, origin) : rowOn(shard, located.get(entity))
 }
 
-function placeOf(
-  access: ShardAccess,
-  binding: EntityBinding,
-  entity: ObjectLiteral,
-  { mode }: PlaceOptions,
-): Shard | undefined {
+/** @param origin where the object was loaded from */
+function placeOf({ binding, entity }: GraphNode, origin: LoadedFrom | undefined, mode: PersistMode): Shard | undefined {
   for (const column of binding.keyColumns) {
     if (mode === 'save' && column.getEntityValue(entity) === null) requireKey(binding, entity, mode)
   }
-  const origin = access.runtime.entityShards.of(entity)
   if (origin && (mode === 'save' || !binding.entity.primaryKeyHoldsShardKey)) return origin.shard
   const key = keyOf(binding, entity)
   if (key) return shardOfKey(binding, key)
@@ -252,7 +242,11 @@ async function locateObjects(
  *
  * @throws ShardedError DUPLICATE_PRIMARY_KEY
  */
-function checkRow({ binding, key }: KeyedNode, row: Located | undefined, shard: Shard, mode: PersistMode): void {
+function checkRow(
+  { binding, key }: KeyedNode,
+  row: Located | undefined,
+  { shard, mode }: Pick<Placing, 'shard' | 'mode'>,
+): void {
   if (!row) return
   const isHere = row.shard.name === shard.name
   const isSameKey = !row.key || !key || row.key.every((part, index) => part === key[index])

@@ -28,7 +28,7 @@ export async function carryChanged(
   for (const move of moves) {
     if (!move.binding.metadata.hasAllPrimaryKeys(move.entity)) continue
     keepOrigin(access, transaction, move)
-    const old = await follow(access, transaction, move, maxRounds)
+    const old = await follow({ access, transaction }, move)
     if (old) shown.push(shownAs(move, old))
   }
   return shown
@@ -53,7 +53,7 @@ export function carryTied(
     keepOrigin(access, transaction, tie)
     const columns = [...tie.sets.keys()]
     const sets = new Map(columns.map((column): [typeof column, unknown] => [column, column.getEntityValue(values)]))
-    await follow(access, transaction, { ...tie, sets }, maxRounds)
+    await follow({ access, transaction }, { ...tie, sets })
   }
 }
 
@@ -67,18 +67,18 @@ function keepOrigin({ runtime: { entityShards } }: ShardAccess, transaction: Sha
 
 /** @returns the row as it was; undefined where it is gone */
 async function follow(
-  access: ShardAccess,
-  transaction: ShardTransaction,
+  on: { readonly access: ShardAccess; readonly transaction: ShardTransaction },
   move: RowMove,
-  rounds: number,
+  rounds = maxRounds,
 ): Promise<ObjectLiteral | undefined> {
+  const { access, transaction } = on
   const old = await access.onShard(move.from, (manager) => readReferences(manager, move))
   if (old) refuseKept(access, move, old)
   if (await carryRow(transaction, move, { children: false })) return old ?? undefined
   const { binding, entity } = move
   const located = await locateRow(access, binding, entity)
   if (!located) return undefined
-  if (rounds > 1) return follow(access, transaction, { ...move, from: located.shard }, rounds - 1)
+  if (rounds > 1) return follow(on, { ...move, from: located.shard }, rounds - 1)
   throw new ShardedError('ROW_MOVED', `A row of ${binding.entity.name} was moved while it was saved.`, {
     details: { entity: binding.entity.name, shard: located.shard.name },
   })

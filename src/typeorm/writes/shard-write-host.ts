@@ -65,7 +65,7 @@ export class ShardWriteHost<T> implements WriteHost<T> {
     if (parts.by === 'typeorm' && parts.inRounds) return runInRounds(access, keeping, settings.entities?.() ?? [])
     if (parts.by === 'shard' || !parts.united) return runInTurn(access, keeping)
     const { isAlike } = parts.united
-    const plan = await this.unite(parts, parts.united)
+    const plan = await this.plannerOf(parts, parts.united)
     return runUnited(access, keeping, { transaction, isAlike, plan, onRefused: (node) => this.noteRefusal(node) })
   }
 
@@ -121,7 +121,7 @@ export class ShardWriteHost<T> implements WriteHost<T> {
   }
 
   /** The planned statements; made anew where the statements of shards are others, as those with the time of a transaction. */
-  private async unite(
+  private async plannerOf(
     parts: NodeParts | OperationParts,
     { hasOwnTypes }: UnitedWrite,
   ): Promise<(arms: readonly Arm[]) => readonly NodeWrite[]> {
