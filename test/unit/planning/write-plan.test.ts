@@ -1,0 +1,81 @@
+import { describe, expect, it } from 'vitest'
+import { planWrite, type WriteFacts } from '../../../src/planning/write-plan'
+import type { OperationWrite } from '../../../src/query/write-query'
+import type { Shard } from '../../../src/topology/shard'
+
+const shard = (index: number): Shard => ({
+  name: `user_0${index}`,
+  group: 'user',
+  label: `0${index}`,
+  index,
+  node: index % 2 ? 'a' : 'b',
+  layout: 'schema',
+})
+
+const facts: WriteFacts = {
+  maintains: () => false,
+  isInTransaction: false,
+  hasRules: () => false,
+  maxArms: 128,
+}
+
+const operation = (count: number, given: Partial<OperationWrite> = {}): OperationWrite => ({
+  kind: 'operation',
+  shards: Array.from({ length: count }, (_, index) => shard(index)),
+  united: undefined,
+  order: undefined,
+  isHeard: false,
+  ...given,
+})
+
+const united = { isAlike: true, hasOwnTypes: false }
+
+describe("the plan of TypeORM's own operations", () => {
+  it('is the operation as it is on one shard', () => {
+    const plan = planWrite(operation(1, { united }), facts)
+    expect(plan).toEqual({ kind: 'write', by: 'typeorm', shards: [shard(0)], united: undefined, inRounds: false })
+    expect(Object.isFrozen(plan)).toBe(true)
+  })
+
+  it('is a transaction over the nodes of several shards, and over one shard whose lookups are kept', () => {
+    const [one, two] = [operation(1), operation(2)]
+    const parts = { kind: 'write', by: 'typeorm', shards: two.shards, united: undefined, inRounds: false }
+    const base = { kind: 'transaction', scope: 'transaction', otherwise: undefined }
+    expect(planWrite(two, facts)).toEqual({ ...base, nodes: ['a', 'b'], source: parts })
+    expect(planWrite(one, { ...facts, maintains: (group) => group === 'user' })).toEqual({
+      ...base,
+      nodes: ['b'],
+      source: { kind: 'lookups', shards: one.shards, source: { ...parts, shards: one.shards } },
+    })
+  })
+
+  it('opens a transaction also where there is no shard to write', () => {
+    expect(planWrite(operation(0), facts)).toMatchObject({ kind: 'transaction', nodes: [] })
+  })
+
+  it('has statements united, or else each shard its own, which cannot follow a failure in a transaction of the caller', () => {
+    const query = operation(3, { united })
+    expect(planWrite(query, facts)).toMatchObject({
+      source: { by: 'typeorm', united },
+      otherwise: { kind: 'transaction', source: { by: 'typeorm', united: undefined }, otherwise: undefined },
+    })
+    expect(planWrite(query, { ...facts, isInTransaction: true })).toMatchObject({
+      source: { united },
+      otherwise: undefined,
+    })
+  })
+
+  it('does not unite what subscribers hear of in rounds', () => {
+    expect(planWrite(operation(2, { isHeard: true, united }), facts)).toMatchObject({
+      source: { inRounds: true, united: undefined },
+      otherwise: undefined,
+    })
+  })
+
+  it('is a savepoint where rows with an order are written, and lookups may refuse them later', () => {
+    const kept = { ...facts, maintains: () => true }
+    expect(planWrite(operation(2, { order: 'by-row' }), kept)).toMatchObject({ scope: 'savepoint' })
+    expect(planWrite(operation(2, { order: 'by-row' }), facts)).toMatchObject({ scope: 'transaction' })
+    expect(planWrite(operation(2, { order: 'by-kind' }), kept)).toMatchObject({ scope: 'transaction' })
+  })
+})
