@@ -52,6 +52,8 @@ export class NodeCursors {
   private host: CursorHost | undefined
   private hasBegun = false
   private closing: Promise<void> | undefined
+  /** Never rejected. */
+  private lastClosed: Promise<unknown> = Promise.resolve()
 
   constructor(
     readonly node: string,
@@ -112,8 +114,14 @@ export class NodeCursors {
     const cursor = this.cursorOf(statement)
     if (cursor.isDone) return
     cursor.isDone = true
-    if (this.cursors.every((one) => one.isDone)) await this.close()
-    else await this.closeDeclared([cursor])
+    if (this.cursors.every((one) => one.isDone)) return this.close()
+    try {
+      await this.closeDeclared([cursor])
+    } catch (error) {
+      if (this.settings.inTransaction || !this.closing) throw error
+      // It has ended with all others: their transaction is over.
+      await this.closing
+    }
   }
 
   /** Ends what runs. In the caller's transaction, the server then aborts that on this node. */
@@ -130,7 +138,7 @@ export class NodeCursors {
   private async closeOnce(): Promise<void> {
     const isRead = this.cursors.every((cursor) => cursor.isDone)
     for (const cursor of this.cursors) cursor.isDone = true
-    const running = Promise.allSettled(this.cursors.map((cursor) => cursor.running))
+    const running = Promise.allSettled([...this.cursors.map((cursor) => cursor.running), this.lastClosed])
     if (!this.settings.inTransaction) {
       await atMost(closingGraceMs, running)
       this.cancel()
@@ -159,8 +167,15 @@ export class NodeCursors {
     }
   }
 
+  /** One after the other: to close a cursor twice would abort the caller's transaction. */
+  private closeDeclared(cursors: readonly Cursor[]): Promise<void> {
+    const closed = this.lastClosed.then(() => this.closeThoseLeft(cursors))
+    this.lastClosed = closed.catch(() => undefined)
+    return closed
+  }
+
   /** Only cursors that are still there: to close one that a rollback has closed would abort the caller's transaction. */
-  private async closeDeclared(cursors: readonly Cursor[]): Promise<void> {
+  private async closeThoseLeft(cursors: readonly Cursor[]): Promise<void> {
     await Promise.allSettled(cursors.map((cursor) => cursor.running))
     const names = cursors.flatMap(({ name }) => name ?? [])
     if (names.length === 0 || this.cancellation.isCancelled) return

@@ -75,6 +75,28 @@ describe('cursors over nodes', () => {
     await atRest()
   })
 
+  it.each([false, true])(
+    'end at one moment, several of a node: in a transaction of the caller %s',
+    async (isCallers) => {
+      const statements = range(1, 6).flatMap((n) => [series('left', 1, n), series('right', 1, n)])
+      const runner = open.dataSource.createQueryRunner() as ShardedQueryRunner
+      if (isCallers) await runner.startTransaction()
+      const group = access(isCallers ? runner : undefined).cursors(statements, { batchRows: 10 })
+      const read = await Promise.all(group.sources.map((source) => source.next()))
+      expect(read.map(({ value }) => value?.length)).toEqual(range(1, 6).flatMap((n) => [n, n]))
+      expect(await Promise.all(group.sources.map((source) => source.next()))).toEqual(
+        statements.map(() => ({ done: true, value: undefined })),
+      )
+      await group.close()
+      if (isCallers) {
+        await runner.manager.count(Item)
+        await runner.commitTransaction()
+      }
+      await runner.release()
+      await atRest()
+    },
+  )
+
   it('read no more than a batch ahead, and nothing before they are asked', async () => {
     const fetched: string[] = []
     open.dataSource.onStatement(({ text }) => fetched.push(text.split(' ')[0] ?? ''))
