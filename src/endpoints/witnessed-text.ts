@@ -55,6 +55,8 @@ export function witnessedText(text: string, parameterCount: number): WitnessedTe
 export const mustNotPrepare = (text: string): void => void remembered.set(text, { witnessed: undefined })
 
 function witness(text: string, parameterCount: number): WitnessedText | undefined {
+  // Its own query of this name, or a table, would be taken for ours.
+  if (isNamedSo.test(text)) return undefined
   const parsed = parseStatement(text)
   const columns = parsed && parameterColumns(parsed)
   if (!columns || columns.length > maxWitnesses) return undefined
@@ -64,6 +66,8 @@ function witness(text: string, parameterCount: number): WitnessedText | undefine
   if (keywords === undefined) return { text: `WITH ${cte} ${text}`, witnesses: columns.length }
   return { text: `${start} ${cte}, ${text.slice(start?.length)}`, witnesses: columns.length }
 }
+
+const isNamedSo = /__types__|u&"/i
 
 const ownWith = /^(?:\s|--[^\n]*\n|\/\*[\s\S]*?\*\/)*(with\s+recursive\b|with\b)/i
 

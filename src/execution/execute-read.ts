@@ -63,7 +63,7 @@ export async function executeRead(plan: ReadPlan, host: ReadHost): Promise<reado
     case 'load-by-key':
       return loadByKey(plan, host)
     case 'project':
-      return (await executeRead(plan.source, host)).map((row) => onlyColumns(row, plan.columns))
+      return (await executeRead(plan.source, host)).map(onlyColumns(plan))
     case 'finish':
       return finish(plan, host)
     default:

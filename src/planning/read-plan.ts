@@ -116,6 +116,8 @@ export interface ProjectPlan {
   readonly kind: 'project'
   readonly source: ReadPlan
   readonly columns: readonly string[]
+  /** What the columns are called then; default: as they were. */
+  readonly names?: readonly string[]
 }
 
 /** Sends the columns of a route's rows to one node as arrays, where PostgreSQL finishes the statement. */

@@ -1,20 +1,35 @@
 import type { InsertStmt, Node, RangeVar } from '@pgsql/types'
 import type { Row } from '../merging/row'
 import { columnNode, functionNode, selectNode, targetNode } from '../sql/nodes'
+import { visit } from '../sql/tree'
 
 /** A setting of the transaction: the place of the row that is being inserted. */
 const setting = 'sharding.place'
-const column = '__place__'
+
+/** A column that neither a RETURNING nor a table has. */
+export function placeColumn({ returningClause }: InsertStmt, columns: Iterable<string>): string {
+  const taken = new Set(columns)
+  visit(returningClause, ({ name, sval }) => {
+    for (const one of [name, sval]) if (typeof one === 'string') taken.add(one)
+    return undefined
+  })
+  let column = '__place__'
+  while (taken.has(column)) column += '_'
+  return column
+}
 
 /**
  * Lets an INSERT say of each row that it returns which of its VALUES that is: rows that meet a conflict may be left out, and what
  * is returned need not tell one row from another. PostgreSQL evaluates a row of VALUES, inserts it and returns it before it
  * takes up the next; so one value of each notes the place of its row, and RETURNING reads the note.
  *
- * @param places of the rows in the whole
- * @example withRowPlaces(INSERT INTO t (a) VALUES ($1) ON CONFLICT DO NOTHING RETURNING b, [3])
+ * @param places of the rows in the whole, and the column that is to tell them
+ * @example withRowPlaces(INSERT INTO t (a) VALUES ($1) ON CONFLICT DO NOTHING RETURNING b, { column: '__place__', places: [3] })
  */
-export function withRowPlaces(insertion: InsertStmt, places: readonly number[]): InsertStmt {
+export function withRowPlaces(
+  insertion: InsertStmt,
+  { column, places }: { readonly column: string; readonly places: readonly number[] },
+): InsertStmt {
   const { selectStmt, cols = [], relation } = insertion
   const select = selectStmt && 'SelectStmt' in selectStmt ? selectStmt.SelectStmt : undefined
   if (!select?.valuesLists || !relation) return insertion
@@ -45,7 +60,7 @@ export function withRowPlaces(insertion: InsertStmt, places: readonly number[]):
 }
 
 /** Takes the place out of a row that was returned. */
-export function takePlace(row: Row): { readonly place: number; readonly row: Row } {
+export function takePlace(row: Row, column: string): { readonly place: number; readonly row: Row } {
   const { [column]: place, ...rest } = row
   return { place: Number(place), row: rest }
 }

@@ -15,6 +15,7 @@ import { outputName } from '../sql/output-name'
 import { treeText } from '../sql/tree'
 import { quoted } from '../values/quoted'
 import { armTag } from './bind-shard-names'
+import { namesOnWire } from './own-names'
 import { checked, type HeldTable } from './schema-check'
 import { type ShippedColumn, shippedText } from './shipped-rows'
 import type { Template } from './statement-template'
@@ -159,7 +160,7 @@ function wrapArm(
   { types, asText, tables }: Omit<PlanFacts, 'facts'>,
 ): ArmTemplate {
   const columns = [...outputs.map((_, index) => `c${index}`), ...order.map((_, index) => `o${index}`)]
-  const selected = outputs.map((name, index) => {
+  const selected = namesOnWire(outputs).map((name, index) => {
     const value = `q.c${index}`
     if (asText) return `${shippedText(value, types[index])} AS c${index}`
     const isOwnType = types[index]?.kind === 'enum' || types[index]?.kind === 'composite'

@@ -50,8 +50,8 @@ export function unitedForm({ text, shard }: Arm, { hasOwnTypes, hasRules }: Proo
   return proven.form.returning && hasOwnTypes ? undefined : proven.form
 }
 
-/** Names of the queries of the statement that is made. */
-const reservedName = /__(?:w\d+|same)__/
+/** Names of the queries and of the column of the statement that is made. Names in capitals are the same, and escapes may be any. */
+const reservedName = /__(?:w\d+|same|arm)__|u&"/i
 
 function provenForm({ text, statements }: ParsedStatement): Proven | undefined {
   const [statement, another] = statements

@@ -44,5 +44,5 @@ export type WriteAnswer =
   | { readonly kind: 'update' | 'insert' }
   /** Rows of RETURNING stand in the order of VALUES, where each row gave one. `places`: those of the rows of each shard. */
   | { readonly kind: 'values'; readonly places: readonly (readonly number[])[] }
-  /** Rows of RETURNING say their places in VALUES: see `withRowPlaces`. */
-  | { readonly kind: 'told-places' }
+  /** Rows of RETURNING say their places in VALUES, in a column of ours: see `withRowPlaces`. */
+  | { readonly kind: 'told-places'; readonly column: string }

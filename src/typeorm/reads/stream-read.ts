@@ -22,9 +22,11 @@ export async function* streamRead(plan: ReadPlan, access: ShardAccess): AsyncGen
     case 'route':
       yield* readInTurn(access, plan.statements)
       return
-    case 'project':
-      for await (const row of streamRead(plan.source, access)) yield onlyColumns(row, plan.columns)
+    case 'project': {
+      const keep = onlyColumns(plan)
+      for await (const row of streamRead(plan.source, access)) yield keep(row)
       return
+    }
     default:
       yield* await executeRead(plan, access)
   }

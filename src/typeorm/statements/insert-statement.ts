@@ -3,7 +3,7 @@ import { pushTo } from '../../collections/push-to'
 import { ShardedError } from '../../errors/sharded-error'
 import type { WriteOrder } from '../../lookups/write-order'
 import { conflictSearch, withConflictPlaces } from '../../planning/conflict-places'
-import { withRowPlaces } from '../../planning/row-places'
+import { placeColumn, withRowPlaces } from '../../planning/row-places'
 import { withShippedRows } from '../../planning/shipped-rows'
 import { templateOf } from '../../planning/statement-template'
 import type { WriteFacts, WritePlan } from '../../planning/write-plan'
@@ -161,13 +161,14 @@ function planValues(insert: CompleteInsert, { taken, facts, order }: TakenPlaces
   refuseFarSequence(write.sequence.beside, nodes, home)
   // Rows may be left out: what is returned would not tell whose it is.
   const isTold = byShard.size > 1 && insertion.onConflictClause !== undefined && insertion.returningClause !== undefined
+  const column = isTold ? placeColumn(insertion, use.table.columns.keys()) : undefined
   const query: StatementWrite = {
     kind: 'statement',
-    arms: [...byShard].map(([shard, rows]) => insertArm(insert, { shard, rows, isTold })),
+    arms: [...byShard].map(([shard, rows]) => insertArm(insert, { shard, rows, placeColumn: column })),
     united: undefined,
     alsoWritten: [],
     order: order && 'by-row',
-    answer: isTold ? { kind: 'told-places' } : { kind: 'values', places: [...byShard.values()] },
+    answer: column ? { kind: 'told-places', column } : { kind: 'values', places: [...byShard.values()] },
   }
   return planWrite(query, facts)
 }
@@ -190,14 +191,14 @@ function rowsByShard(
 interface ShardRows {
   readonly shard: Shard
   readonly rows: readonly number[]
-  /** Returned rows say their places. */
-  readonly isTold: boolean
+  /** The column in which returned rows say their places. */
+  readonly placeColumn: string | undefined
 }
 
 /** The INSERT of one shard's rows. */
 function insertArm(
   { insertion, select, use, write, complete, substitutes }: CompleteInsert,
-  { shard, rows, isTold }: ShardRows,
+  { shard, rows, placeColumn: column }: ShardRows,
 ): Arm {
   const valuesLists = rows.map((row): Node => ({ List: { items: [...(complete.rows[row] ?? [])] } }))
   const own: InsertStmt = {
@@ -205,7 +206,7 @@ function insertArm(
     cols: columnList(complete.columns),
     selectStmt: { SelectStmt: { ...select, valuesLists } },
   }
-  const part: Node = { InsertStmt: isTold ? withRowPlaces(own, rows) : own }
+  const part: Node = { InsertStmt: column ? withRowPlaces(own, { column, places: rows }) : own }
   const { replacements, shipped } = substitutes
   const local = localisedFor(part, { analysis: write.analysis, group: use.table.group }, replacements)
   const { text, parameters } = withShippedRows(templateOf(local), shipped)

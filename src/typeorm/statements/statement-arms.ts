@@ -1,5 +1,6 @@
 import { bindShardNames } from '../../planning/bind-shard-names'
 import type { FinishTemplate } from '../../planning/finish-template'
+import { namesOnWire } from '../../planning/own-names'
 import {
   type AppendPlan,
   ColumnArray,
@@ -40,10 +41,11 @@ export function rowsPlan(template: RowsTemplate, run: ShardsRun, { offset, limit
   const [shard] = run.shards
   const source: AppendPlan | MergePlan =
     order.length === 0 ? { kind: 'append', ...cut } : { kind: 'merge', ...cut, order, shard }
+  const names = outputs.map(({ name }) => name)
   return Object.freeze({
     kind: 'project',
     source: Object.freeze(source),
-    columns: run.asText ? textNames(outputs.length) : outputs.map(({ name }) => name),
+    ...(run.asText ? { columns: textNames(outputs.length) } : { columns: namesOnWire(names), names }),
   })
 }
 

@@ -5,6 +5,7 @@ import { startOperation } from '../../execution/operation'
 import type { Row } from '../../merging/row'
 import { bindShardNames } from '../../planning/bind-shard-names'
 import type { Explanation } from '../../planning/explanation'
+import { refuseOwnNames } from '../../planning/own-names'
 import type { ReadPlan } from '../../planning/read-plan'
 import type { HeldTable } from '../../planning/schema-check'
 import { type CatalogProblem, catalogProblem, mayAskCatalog } from '../../routing/catalog-names'
@@ -185,7 +186,9 @@ export class StatementEngine implements StatementWriter, StatementPlanner {
     const use = this.movedBy(statement, parameters, context)
     if (use) return { kind: 'move', use, run }
     const place = only ?? this.places.placeOfMistake(statement, parameters)
-    return place ? { kind: 'place', place, run } : { kind: 'shards', run }
+    if (place) return { kind: 'place', place, run }
+    refuseOwnNames(text, statement.statement)
+    return { kind: 'shards', run }
   }
 
   private async *streamPlace(place: Place, run: Write): AsyncGenerator<Row, void, undefined> {

@@ -18,7 +18,7 @@ function rowsInOrder(answer: WriteAnswer, results: readonly QueryResult[]): unkn
   const rows = results.flatMap(rowsOf)
   if (answer.kind === 'told-places')
     return rows
-      .map(takePlace)
+      .map((row) => takePlace(row, answer.column))
       .sort((a, b) => a.place - b.place)
       .map(({ row }) => row)
   if (answer.kind !== 'values') return rows

@@ -1,5 +1,7 @@
-import { describe, it } from 'vitest'
+import type { DataSource } from 'typeorm'
+import { describe, expect, it } from 'vitest'
 import { expectAlike, expectRefused, openSides } from './sides'
+import { Ord } from './world'
 
 describe('names of outputs over shards', () => {
   const sides = openSides()
@@ -43,6 +45,63 @@ describe('names of outputs over shards', () => {
     'SELECT k FROM acct a WHERE EXISTS (SELECT FROM ord o WHERE o.k = a.k) ORDER BY k LIMIT 2',
     'SELECT FROM ord WHERE qty = 3',
   ])('are none in a query without columns: %s', (text) => expectAlike(sides, text))
+
+  const own = [
+    '__arm',
+    '__arm__',
+    '__ro0',
+    '__rk0',
+    '__u1',
+    '__w0__',
+    '__same__',
+    '__types__',
+    '__place__',
+    '__proto__',
+  ]
+  it.each(own)('may be those that statements over shards use: %s', async (name) => {
+    await expectAlike(sides, `SELECT id, qty AS "${name}" FROM ord ORDER BY id LIMIT 5`)
+    await expectAlike(sides, `SELECT status AS "${name}", id FROM ord ORDER BY qty DESC, "${name}", id LIMIT 5`)
+    await expectAlike(sides, `SELECT id, qty AS "${name}" FROM ord`)
+    await expectAlike(sides, `SELECT qty AS "${name}", count(*) FROM ord GROUP BY "${name}" ORDER BY "${name}"`)
+    await expectAlike(sides, `WITH "${name}" AS (SELECT 1 AS one) SELECT id FROM ord, "${name}" ORDER BY id LIMIT 3`)
+    await expectAlike(sides, `UPDATE ord SET qty = qty RETURNING id, qty AS "${name}"`)
+    await expectAlike(sides, `UPDATE ord SET qty = qty WHERE id > $1 RETURNING id, qty AS "${name}"`, [3])
+    await expectAlike(
+      sides,
+      `WITH "${name}" AS (SELECT 4 AS four) UPDATE ord SET qty = qty FROM "${name}" WHERE id > $1`,
+      [3],
+    )
+    await expectAlike(
+      sides,
+      `INSERT INTO acct (k, name, score) VALUES (1, 'x', 1), (2, 'x', 1), (3, 'x', 1), (4, 'x', 1)
+        ON CONFLICT (k) DO UPDATE SET name = acct.name RETURNING k, score AS "${name}"`,
+    )
+  })
+
+  it.each(own)('may be those that streams use: %s', async (name) => {
+    const text = `SELECT id, qty AS "${name}" FROM ord ORDER BY id LIMIT 5`
+    const expected = await sides.plain().query(text)
+    for (const { dataSource } of sides.sharded()) {
+      const runner = dataSource.createQueryRunner()
+      const rows: unknown[] = []
+      for await (const row of await runner.stream(text)) rows.push(row)
+      await runner.release()
+      expect(JSON.stringify(rows)).toBe(JSON.stringify(expected))
+    }
+  })
+
+  it.each(own)('may be those of builders: %s', async (name) => {
+    const rows = (dataSource: DataSource) =>
+      dataSource.createQueryBuilder(Ord, 'o').addSelect('o.qty + 1', name).orderBy('o.id').limit(7).getRawMany()
+    const expected = JSON.stringify(await rows(sides.plain()))
+    for (const { dataSource } of sides.sharded()) expect(JSON.stringify(await rows(dataSource))).toBe(expected)
+  })
+
+  it.each(['__m0__', '__held0__', '__shipped__'])(
+    'of queries that statements over shards use are refused: %s',
+    (name) =>
+      expectRefused(sides, `WITH ${name} AS (SELECT max(qty) AS m FROM ord) SELECT k FROM acct, ${name} ORDER BY k`),
+  )
 
   it('of a derived table without columns are not sent to shards', () =>
     expectRefused(sides, 'SELECT a.k FROM acct a, (SELECT FROM ord ORDER BY id LIMIT 2) x ORDER BY 1'))
