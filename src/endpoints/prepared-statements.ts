@@ -199,7 +199,7 @@ export class NamedPlans {
 
   /** Takes note of the tables of the node that have rules. */
   noteRules(tables: readonly TableName[]): void {
-    this.ruled = tables.map(({ name }) => name)
+    this.ruled = tables.flatMap(({ name, hasRules }) => (hasRules === false ? [] : name))
   }
 
   /** True if a text may name a table that has a rule: PostgreSQL takes no WITH beside most rules. */

@@ -12,8 +12,9 @@ interface RuleSources {
 }
 
 /**
- * The tables of each node whose UPDATE or DELETE has a rule: PostgreSQL refuses most of those in a WITH. A node says it when
- * it is opened, and is asked again when it has refused a statement.
+ * The tables of each node whose UPDATE or DELETE has a rule, which a WITH of several shards does not take, or of which the role
+ * may not read all, so that such a WITH would be another statement. A node says it when it is opened, and is asked again when
+ * it has refused a statement.
  */
 export class RuleCatalog {
   private readonly asked = new Map<string, Promise<ReadonlySet<string>>>()

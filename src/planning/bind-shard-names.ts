@@ -41,6 +41,10 @@ export function bindShardNames(text: string, shard: Shard): string {
   })
 }
 
+/** What a statement on a shard calls the table that it writes, where it has no alias of its own for it. */
+export const writtenName = (table: string, text: string, shard: Shard): string =>
+  shard.layout === 'schema' || written.test(text) ? table : physicalName(table, shard).name
+
 /** Where a logical table of a shard's group stands on the shard's node. */
 export function physicalName(table: string, shard: Shard): { readonly schema: string; readonly name: string } {
   if (shard.layout === 'schema') return { schema: shard.name, name: table }

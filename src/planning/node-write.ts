@@ -5,9 +5,9 @@ import type { Row } from '../merging/row'
 import type { Arm } from '../query/arm-source'
 import { maxParameters } from '../sql/max-parameters'
 import { quoted } from '../values/quoted'
-import { bindShardNames } from './bind-shard-names'
+import { bindShardNames, writtenName } from './bind-shard-names'
 import { type NodeStatement, renumberParameters } from './scatter-statement'
-import { type ProofFacts, type ShardForm, unitedForm } from './united-form'
+import { type ProofFacts, type Proven, type ShardForm, unitedForm } from './united-form'
 
 /** What is sent to one node for one of its shards, or for several at once: frozen, printable. */
 export interface NodeWrite extends NodeStatement {
@@ -43,32 +43,32 @@ export function nodeWrites(arms: readonly Arm[], shape: NodeWriteShape): readonl
 
 interface Chunk {
   readonly arms: readonly [Arm, ...Arm[]]
-  readonly form: ShardForm | undefined
+  readonly proven: Proven | undefined
 }
 
 /** Neighbours of one form, as many as one statement takes. */
 function* chunks(arms: readonly Arm[], shape: NodeWriteShape): Generator<Chunk> {
   let chunk: [Arm, ...Arm[]] | undefined
-  let form: ShardForm | undefined
+  let proven: Proven | undefined
   let parameters = 0
   for (const arm of arms) {
     const own = unitedForm(arm, shape)
     const count = parameters + arm.parameters.length
-    if (chunk && form && isAlike(form, own) && chunk.length < shape.maxArms && count <= maxParameters) {
+    if (chunk && proven && isAlike(proven, own) && chunk.length < shape.maxArms && count <= maxParameters) {
       chunk.push(arm)
       parameters = count
       continue
     }
-    if (chunk) yield { arms: chunk, form }
+    if (chunk) yield { arms: chunk, proven }
     chunk = [arm]
-    form = own
+    proven = own
     parameters = arm.parameters.length
   }
-  if (chunk) yield { arms: chunk, form }
+  if (chunk) yield { arms: chunk, proven }
 }
 
-const isAlike = (form: ShardForm, other: ShardForm | undefined): boolean =>
-  form.command === other?.command && JSON.stringify(form.returning) === JSON.stringify(other.returning)
+const isAlike = (proven: Proven, other: Proven | undefined): boolean =>
+  proven === other || JSON.stringify(proven) === JSON.stringify(other)
 
 /** Letters of remembered texts, keys included, at most. */
 const maxRemembered = 4_000_000
@@ -78,10 +78,10 @@ const remembered = new LRUCache<string, string>({
   sizeCalculation: (text, key) => text.length + key.length,
 })
 
-function buildWrite({ arms, form }: Chunk): NodeWrite {
+function buildWrite({ arms, proven }: Chunk): NodeWrite {
   const [{ shard, text, parameters }, another] = arms
   const base = { node: shard.node, shards: Object.freeze(arms.map((arm) => arm.shard.name)) }
-  if (!another || !form)
+  if (!another || !proven)
     return Object.freeze({
       ...base,
       text: bindShardNames(text, shard),
@@ -90,38 +90,45 @@ function buildWrite({ arms, form }: Chunk): NodeWrite {
     })
   const all: unknown[] = []
   for (const arm of arms) pushAll(all, arm.parameters)
-  return Object.freeze({ ...base, text: textOf(arms, form), parameters: Object.freeze(all), united: form })
+  return Object.freeze({ ...base, text: textOf(arms, proven), parameters: Object.freeze(all), united: proven.form })
 }
 
 /** One template over the same shards gives the same text: to make it anew costs more than to find it. */
-function textOf(arms: Chunk['arms'], form: ShardForm): string {
+function textOf(arms: Chunk['arms'], proven: Proven): string {
   const [{ text: template }] = arms
-  if (arms.some(({ text }) => text !== template)) return unite(arms, form)
+  if (arms.some(({ text }) => text !== template)) return unite(arms, proven)
   const places = arms.map(({ shard }) => `${shard.node} ${shard.name} ${shard.layout} ${shard.label} ${shard.index}`)
   const key = [...places, template].join('\n')
   const found = remembered.get(key)
   if (found !== undefined) return found
-  const text = unite(arms, form)
+  const text = unite(arms, proven)
   remembered.set(key, text)
   return text
 }
 
 const nameOf = (index: number): string => `"__w${index}__"`
 
-/** Each shard's parameters are its own: a parameter may have the type of a shard. */
-function unite(arms: Chunk['arms'], { returning }: ShardForm): string {
+/**
+ * Each shard's parameters are its own: a parameter may have the type of a shard.
+ *
+ * PostgreSQL takes one kind of rule in a WITH: one that does something else instead, and says what that returns. A table's
+ * rows have an oid of their table then, too, which no rule can return: with it the statement is refused, as with any other rule.
+ */
+function unite(arms: Chunk['arms'], { form: { returning }, table, alias }: Proven): string {
   let offset = 0
   const queries = arms.map(({ text, shard, parameters }, index) => {
     const query = renumberParameters(bindShardNames(text, shard), offset)
     offset += parameters.length
+    const tableoid = `${quoted(alias ?? writtenName(table, text, shard))}.tableoid`
     // A comment may stand at the end.
-    return `${nameOf(index)} AS (${query}${returning ? '' : '\nRETURNING 1'}\n)`
+    return `${nameOf(index)} AS (${query}\n${returning ? `, ${tableoid} AS "__of__"` : `RETURNING ${tableoid}`}\n)`
   })
   if (!returning) {
     const counts = arms.map((_, index) => `(SELECT count(*) FROM ${nameOf(index)}) AS "n${index}"`)
     return `WITH ${queries.join(', ')} SELECT ${counts.join(', ')}`
   }
-  const rows = arms.map((_, index) => `SELECT ${index} AS "__arm__", * FROM ${nameOf(index)}`)
+  const columns = returning.map(quoted).join(', ')
+  const rows = arms.map((_, index) => `SELECT ${index} AS "__arm__", ${columns} FROM ${nameOf(index)}`)
   return `WITH ${[...queries, sameTypes(arms.length, returning)].join(', ')} ${rows.join(' UNION ALL ')}`
 }
 

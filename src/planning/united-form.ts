@@ -21,10 +21,13 @@ export interface ProofFacts {
   readonly hasRules: (shard: Shard, table: string) => boolean
 }
 
-interface Proven {
+/** What is proven of a statement. */
+export interface Proven {
   readonly form: ShardForm
   /** The table that is written. */
   readonly table: string
+  /** What the statement calls it, where it gives it another name. */
+  readonly alias: string | undefined
 }
 
 /** To parse a longer text takes longer than to wait for an answer more. The parser does not remember it. */
@@ -37,9 +40,9 @@ const known = new WeakMap<ParsedStatement, { readonly proven: Proven | undefined
  * is not proven. The parser must be loaded.
  *
  * @example
- * unitedForm({ text: 'DELETE FROM "__shard__"."order" RETURNING "id"', … }, facts) // { command: 'DELETE', returning: ['id'] }
+ * unitedForm({ text: 'DELETE FROM "__shard__"."order" RETURNING "id"', … }, facts)?.form // { command: 'DELETE', returning: ['id'] }
  */
-export function unitedForm({ text, shard }: Arm, { hasOwnTypes, hasRules }: ProofFacts): ShardForm | undefined {
+export function unitedForm({ text, shard }: Arm, { hasOwnTypes, hasRules }: ProofFacts): Proven | undefined {
   const parsed = text.length > maxLetters ? undefined : parseStatement(text)
   if (!parsed) return undefined
   const found = known.get(parsed) ?? { proven: provenForm(parsed) }
@@ -47,18 +50,18 @@ export function unitedForm({ text, shard }: Arm, { hasOwnTypes, hasRules }: Proo
   const { proven } = found
   if (!proven || hasRules(shard, proven.table)) return undefined
   // A UNION of two shards' enums has no type.
-  return proven.form.returning && hasOwnTypes ? undefined : proven.form
+  return proven.form.returning && hasOwnTypes ? undefined : proven
 }
 
-/** Names of the queries and of the column of the statement that is made. Names in capitals are the same, and escapes may be any. */
-const reservedName = /__(?:w\d+|same|arm)__|u&"/i
+/** Names of the queries and of the columns of the statement that is made. Names in capitals are the same, and escapes may be any. */
+const reservedName = /__(?:w\d+|same|arm|of)__|u&"/i
 
 function provenForm({ text, statements }: ParsedStatement): Proven | undefined {
   const [statement, another] = statements
   // A semicolon would end the query of the WITH. A name of ours would mean another query.
   if (!statement || another || text.includes(';') || reservedName.test(text)) return undefined
   const command = 'UpdateStmt' in statement ? 'UPDATE' : 'DeleteStmt' in statement ? 'DELETE' : undefined
-  const { schemaname, relname } = targetTable(statement) ?? {}
+  const { schemaname, relname, alias } = targetTable(statement) ?? {}
   const body = bodyOf(statement)
   if (!command || !body || relname === undefined || schemaname !== placeholderSchema) return undefined
   if (writesRows(body) || someNode(body, isOfCursor)) return undefined
@@ -68,6 +71,7 @@ function provenForm({ text, statements }: ParsedStatement): Proven | undefined {
   return Object.freeze({
     form: Object.freeze({ command, returning: returning && Object.freeze(returning) }),
     table: relname,
+    alias: alias?.aliasname,
   })
 }
 

@@ -93,6 +93,9 @@ function neighbours(dataSource: DataSource): readonly [number, number] {
   throw new Error('No node has trees on two shards.')
 }
 
+const hasNeighbours = (shards: readonly { readonly node: string }[]): boolean =>
+  new Set(shards.map(({ node }) => node)).size < shards.length
+
 interface Side {
   readonly name: string
   readonly dataSource: DataSource
@@ -280,13 +283,25 @@ describe('writes on several shards of a node', () => {
     }
   })
 
-  it('keep rules, which PostgreSQL does not take in a WITH', async () => {
-    const onTrees = async (make: (table: string) => string): Promise<void> => {
-      for (const { dataSource } of sides)
-        await withClients(dataSource, async (client) => {
-          for (const table of await tablesOn(client, 'tree')) await client.query(make(table))
-        })
+  const onTrees = async (make: (table: string) => string): Promise<void> => {
+    for (const { dataSource } of sides)
+      await withClients(dataSource, async (client) => {
+        for (const table of await tablesOn(client, 'tree')) await client.query(make(table))
+      })
+  }
+  /** The nodes are asked anew: they know of no rule. */
+  const forgotten = async (): Promise<void> => {
+    for (const { dataSource } of sides) {
+      if (!(dataSource instanceof ShardedDataSource)) continue
+      const { rules } = dataSource.runtime
+      const nodes = [...new Set(dataSource.shards(Tree).map(({ node }) => node))]
+      for (const node of nodes) rules.refresh(node)
+      await rules.of(nodes)
     }
+  }
+
+  it('keep rules, which PostgreSQL does not take in a WITH', async () => {
+    await forgotten()
     await onTrees(
       (table) => `CREATE RULE noted AS ON UPDATE TO ${table} DO ALSO INSERT INTO note VALUES ('rule ' || OLD.id)`,
     )
@@ -298,6 +313,44 @@ describe('writes on several shards of a node', () => {
       expect(outcome['notes']).toHaveLength(28)
     } finally {
       await onTrees((table) => `DROP RULE noted ON ${table}`)
+    }
+  })
+
+  const cat = (action: string): string => `CREATE RULE noted AS ON DELETE TO TABLE_NAME DO ${action}`
+  const instead = cat(`INSTEAD UPDATE TABLE_NAME SET note = 'gone' WHERE id = OLD.id RETURNING OLD.*`)
+
+  it.each(['DELETE FROM tree WHERE n > $1', 'DELETE FROM tree WHERE n > $1 RETURNING id, n'])(
+    'keep rules that do something else instead, and were made while the nodes were open: %s',
+    async (text) => {
+      await forgotten()
+      await onTrees((table) => instead.replaceAll('TABLE_NAME', table))
+      try {
+        await expectAlike(statement(text, [100]))
+        await expectAlike((to) => to.transaction((manager) => statement(text, [100])(manager)))
+      } finally {
+        await onTrees((table) => `DROP RULE noted ON ${table}`)
+        await forgotten()
+      }
+    },
+  )
+
+  it.each([
+    ['another write beside it', cat('ALSO UPDATE note SET what = what')],
+    ['nothing instead', cat('INSTEAD NOTHING')],
+    ['another write instead', instead],
+  ])('are PLAN_STALE once in a transaction of the caller where a rule was made: %s', async (_, rule) => {
+    const sharded = sides.flatMap(({ dataSource }) => (dataSource instanceof ShardedDataSource ? [dataSource] : []))
+    await onTrees((table) => rule.replaceAll('TABLE_NAME', table))
+    try {
+      for (const dataSource of sharded.filter((one) => hasNeighbours(one.shards(Tree)))) {
+        const write = () =>
+          dataSource.transaction((manager) => manager.query('DELETE FROM tree WHERE n > 1000')).catch((error) => error)
+        expect(await write()).toMatchObject({ code: 'PLAN_STALE' })
+        expect(await write()).toEqual([[], 0])
+      }
+    } finally {
+      await onTrees((table) => `DROP RULE noted ON ${table}`)
+      await forgotten()
     }
   })
 

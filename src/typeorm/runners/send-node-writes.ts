@@ -1,6 +1,7 @@
 import { pushTo } from '../../collections/push-to'
 import type { Cancellation } from '../../endpoints/cancellation'
 import type { NodeConnection } from '../../endpoints/node-connection'
+import { isServerRefusal } from '../../endpoints/server-refusal'
 import { sqlState } from '../../endpoints/sql-state'
 import type { StatementResult } from '../../endpoints/statement-result'
 import { ShardedError } from '../../errors/sharded-error'
@@ -56,7 +57,7 @@ export async function sendNodeWrites(writes: readonly NodeWrite[], connections: 
   return { results, failure: cause && { reason: cause.reason, shards: failures.get(cause.reason) ?? [] } }
 }
 
-/** @throws ShardedError PLAN_STALE where the tables of the shards differ */
+/** @throws ShardedError PLAN_STALE where a table has got a rule, or the tables of the shards differ */
 async function send(
   { united, shards, text, parameters }: NodeWrite,
   { connectionOf, cancellationOf }: WriteConnections,
@@ -74,7 +75,7 @@ async function send(
     const ownFields = united.returning ? fields.slice(1) : []
     return answers.map((answer) => ({ ...answer, rows: [...answer.rows], fields: ownFields, oid: 0 }))
   } catch (error) {
-    if (united.returning && isFailedCheck(error, '')) throw planStale(text, error)
+    if (isRuled(error) || (united.returning && isFailedCheck(error, ''))) throw planStale(text, error)
     if (error instanceof Error && sqlState(error) === readOnly)
       error.message = error.message.replace('SELECT', united.command)
     throw error
@@ -86,8 +87,17 @@ const isRefusal = ({ united }: NodeWrite, error: unknown): boolean =>
   united !== undefined &&
   (sqlState(error) === unsupported || (error instanceof ShardedError && error.code === 'PLAN_STALE'))
 
-/** SQLSTATE of a feature that is not supported, as a rule in a WITH. */
+/** SQLSTATE of a feature that is not supported. */
 const unsupported = '0A000'
+
+/**
+ * True for the error of a table that has got a rule: of a WITH, or of a rule that returns no oid of a table. What a trigger does may
+ * fail alike, and tells where.
+ */
+const isRuled = (error: unknown): boolean =>
+  isServerRefusal(error) &&
+  error.where === undefined &&
+  (error.routine === 'RewriteQuery' || error.message.startsWith('could not find replacement targetlist entry'))
 
 /** SQLSTATE of a write in a transaction that only reads. Its message names the command, and the whole is a SELECT. */
 const readOnly = '25006'

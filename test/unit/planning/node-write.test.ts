@@ -30,9 +30,9 @@ describe('the statements of a write', () => {
         node: 'a',
         shards: ['user_00', 'user_02'],
         text: `WITH "__w0__" AS (UPDATE "user_00"."t" SET "n" = $1 WHERE "x" = $2
-RETURNING 1
+RETURNING "t".tableoid
 ), "__w1__" AS (UPDATE "user_02"."t" SET "n" = $3 WHERE "x" = $4
-RETURNING 1
+RETURNING "t".tableoid
 ) SELECT (SELECT count(*) FROM "__w0__") AS "n0", (SELECT count(*) FROM "__w1__") AS "n1"`,
         parameters: [7, 'y', 7, 'y'],
         united: { command: 'UPDATE', returning: undefined },
@@ -50,9 +50,9 @@ RETURNING 1
   it('name the tables of the layout table, each under its own name', () => {
     const [write] = nodeWrites(on('DELETE FROM "__shard__"."t"', [], ...sameNode(2, 'table')), shape)
     expect(write?.text).toBe(`WITH "__w0__" AS (DELETE FROM "public"."t_00" AS "t"
-RETURNING 1
+RETURNING "t".tableoid
 ), "__w1__" AS (DELETE FROM "public"."t_01" AS "t"
-RETURNING 1
+RETURNING "t".tableoid
 ) SELECT (SELECT count(*) FROM "__w0__") AS "n0", (SELECT count(*) FROM "__w1__") AS "n1"`)
   })
 
@@ -60,8 +60,11 @@ RETURNING 1
     const [write] = nodeWrites(on(`${remove} RETURNING "id", "a" + 1 AS "b"`, ['y'], ...sameNode(3)), shape)
     expect(write?.united).toEqual({ command: 'DELETE', returning: ['id', 'b'] })
     expect(write?.text).toBe(`WITH "__w0__" AS (DELETE FROM "user_00"."t" WHERE "x" = $1 RETURNING "id", "a" + 1 AS "b"
+, "t".tableoid AS "__of__"
 ), "__w1__" AS (DELETE FROM "user_01"."t" WHERE "x" = $2 RETURNING "id", "a" + 1 AS "b"
+, "t".tableoid AS "__of__"
 ), "__w2__" AS (DELETE FROM "user_02"."t" WHERE "x" = $3 RETURNING "id", "a" + 1 AS "b"
+, "t".tableoid AS "__of__"
 ), "__same__" AS (SELECT 1 FROM "__w0__", "__w1__", "__w2__" WHERE ${[
       'pg_catalog.array_ne(ARRAY["__w0__"."id"], ARRAY["__w1__"."id"])',
       'pg_catalog.array_ne(ARRAY["__w0__"."b"], ARRAY["__w1__"."b"])',
@@ -69,7 +72,7 @@ RETURNING 1
       'pg_catalog.array_ne(ARRAY["__w0__"."b"], ARRAY["__w2__"."b"])',
     ].join(
       ' OR ',
-    )}) SELECT 0 AS "__arm__", * FROM "__w0__" UNION ALL SELECT 1 AS "__arm__", * FROM "__w1__" UNION ALL SELECT 2 AS "__arm__", * FROM "__w2__"`)
+    )}) SELECT 0 AS "__arm__", "id", "b" FROM "__w0__" UNION ALL SELECT 1 AS "__arm__", "id", "b" FROM "__w1__" UNION ALL SELECT 2 AS "__arm__", "id", "b" FROM "__w2__"`)
   })
 
   it('have each shard’s own text and parameters', () => {
