@@ -358,6 +358,11 @@ export const errorCatalogue = Object.freeze({
     'retryable',
     'no-writes',
   ),
+  PREPARE_REFUSED: entry(
+    'PostgreSQL prepares no transaction that has notified (pg_notify), used a temporary table or exported a snapshot, as a trigger may; nothing was committed.',
+    'Notify, and use temporary tables, in a transaction of one node or from the application after the commit; or choose transactions: "best-effort".',
+    'no-writes',
+  ),
   DECISION_LOG_MISSING: entry(
     'Commits in two phases are decided in the table sharding_decision, which was dropped; nothing was committed.',
     'Start the data source again, which creates the table, and drop it only when no process uses it.',

@@ -110,6 +110,40 @@ describe('a server that is full', () => {
     await dataSource.getRepository(Item).insert(both)
   })
 
+  it.each([
+    ['notifies', `PERFORM pg_notify('items', NEW.id::text)`],
+    [
+      'uses a temporary table',
+      'CREATE TEMPORARY TABLE IF NOT EXISTS seen (id int); INSERT INTO pg_temp.seen VALUES (NEW.id)',
+    ],
+  ])('of what a trigger does that %s is PREPARE_REFUSED, and writes nothing', async (_, action) => {
+    const both = [{ id: 210 }, { id: 211 }]
+    const trigger = async () => {
+      for (const shard of ['item_left', 'item_right']) {
+        await dataSource
+          .shard(shard)
+          .query(
+            `CREATE FUNCTION ${shard}.heard() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN ${action}; RETURN NEW; END $$`,
+          )
+        await dataSource
+          .shard(shard)
+          .query(`CREATE TRIGGER heard BEFORE INSERT ON ${shard}.item FOR EACH ROW EXECUTE FUNCTION ${shard}.heard()`)
+      }
+    }
+    await over({ poolSize: 2 })
+    await trigger()
+    expect(await errorOf(dataSource.getRepository(Item).insert(both))).toMatchObject({
+      code: 'PREPARE_REFUSED',
+      details: { node: expect.any(String) },
+    })
+    expect(await dataSource.getRepository(Item).count()).toBe(0)
+    await dataSource.destroy()
+    await over({ poolSize: 2, transactions: 'best-effort' })
+    await trigger()
+    await dataSource.getRepository(Item).insert(both)
+    expect(await dataSource.getRepository(Item).count()).toBe(2)
+  })
+
   it('without the table of decisions is DECISION_LOG_MISSING, and writes nothing', async () => {
     await over({ poolSize: 2 })
     await dataSource.shard('item_left').query('ALTER TABLE sharding_decision RENAME TO gone')
