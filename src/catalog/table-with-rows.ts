@@ -31,7 +31,8 @@ export async function tableWithRows(node: CatalogNode, shards: ShardTables): Pro
 export async function hasRows(node: Pick<CatalogNode, 'query'>, table: string): Promise<boolean> {
   const { rows } = await node.query(`SELECT EXISTS (SELECT FROM ${table}) AS "isThere"`)
   const [row]: readonly Row[] = rows
-  return row?.['isThere'] === true
+  // A user may have changed how `pg` reads booleans: what is not known to be empty holds rows.
+  return row?.['isThere'] !== false
 }
 
 const namesOf = ({ group, layout, labels, tables }: ShardTables): readonly string[] =>
