@@ -151,4 +151,52 @@ describe('work that is under way when its transaction ends', () => {
     })
     expect(answer).toBe('QueryRunnerAlreadyReleasedError')
   })
+
+  const atOnce: readonly (readonly [string, readonly ((manager: EntityManager) => Promise<unknown>)[]])[] = [
+    [
+      'updates of SQL',
+      [
+        (manager) => manager.query('UPDATE desk SET weight = 1'),
+        (manager) => manager.query('UPDATE desk SET weight = 11 WHERE id = 1'),
+        (manager) => manager.query('UPDATE desk SET weight = weight + 5'),
+        (manager) => manager.query('UPDATE desk SET weight = weight * 2 WHERE id = $1', [2]),
+      ],
+    ],
+    [
+      'deletes and inserts of SQL',
+      [
+        (manager) => manager.query('DELETE FROM desk'),
+        (manager) => manager.query('INSERT INTO desk (id, weight) VALUES (1, 5), (2, 6), (3, 7)'),
+        (manager) => manager.query('UPDATE desk SET weight = 9 WHERE id = 2'),
+        (manager) => manager.query('INSERT INTO remark (id) SELECT 7'),
+        (manager) => manager.query('DELETE FROM remark'),
+      ],
+    ],
+    [
+      'updates of builders',
+      [
+        (manager) => manager.createQueryBuilder().update(Desk).set({ weight: 1 }).execute(),
+        (manager) => manager.createQueryBuilder().update(Desk).set({ weight: 11 }).where('id = 1').execute(),
+      ],
+    ],
+  ]
+
+  it.each(atOnce)('%s that are begun at once run in the order of their calls', async (_, calls) => {
+    await everywhere(async (dataSource) => {
+      await dataSource.transaction((manager) => Promise.all(calls.map((call) => call(manager))))
+      const runner = dataSource.createQueryRunner()
+      await Promise.all(calls.map((call) => call(runner.manager)))
+      await runner.release()
+      let settled: readonly string[] = []
+      await dataSource
+        .transaction(async (manager) => {
+          const failed = manager.query('UPDATE desk SET weight = 1 / 0')
+          const all = await Promise.allSettled([failed, ...calls.map((call) => call(manager))])
+          settled = all.map(({ status }) => status)
+          throw new RangeError('of the application')
+        })
+        .catch(() => undefined)
+      return settled
+    })
+  })
 })

@@ -18,6 +18,7 @@ import type { Explanation } from '../../planning/explanation'
 import { loadParser } from '../../sql/parser'
 import { mayChangeSession, sessionText } from '../../sql/session-text'
 import type { Shard } from '../../topology/shard'
+import { CallTurns } from '../../transactions/call-turns'
 import type { ParticipantQueryRunner } from '../runners/participant-query-runner'
 import { refuseOverShards } from '../runners/refuse-session'
 import { RestingBroadcaster } from '../runners/resting-broadcaster'
@@ -50,6 +51,7 @@ export class ShardedQueryRunner extends HomeQueryRunner implements ShardTransact
   /** Queries that were asked for and have no answer yet. */
   private running = 0
   private isReleaseDue = false
+  private readonly turns = new CallTurns()
   /** Its holder has released it. TypeORM's `isReleased` is true as well where the home node's connection has broken. */
   private wasReleased = false
 
@@ -73,13 +75,21 @@ export class ShardedQueryRunner extends HomeQueryRunner implements ShardTransact
     const end = this.isInTransaction && !isOfSession ? this.control.beginWork() : undefined
     try {
       const ofSession = isOfSession ? await this.querySession(query, parameters) : undefined
-      const result = ofSession ?? (await this.answer(query, parameters))
+      const result = ofSession ?? (await this.inTurn(query, parameters))
       return useStructuredResult ? result : result.raw
     } finally {
       end?.()
       this.running -= 1
       if (this.running === 0 && this.isReleaseDue) await this.runner.release()
     }
+  }
+
+  /** What is about the session has no turn: it may ask for others. Nor has anything where a subscriber may ask for others, and await them. */
+  private inTurn(query: string, parameters: QueryParameters | undefined): Promise<QueryResult> {
+    if (this.dataSource.subscribers.length > 0) return this.answer(query, parameters)
+    // The caller may change the list while it waits.
+    const values = Array.isArray(parameters) ? [...parameters] : parameters
+    return this.turns.run(() => this.answer(query, values))
   }
 
   private answer(query: string, parameters: QueryParameters | undefined): Promise<QueryResult> {
