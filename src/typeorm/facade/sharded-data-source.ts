@@ -390,16 +390,8 @@ export class ShardedDataSource extends DataSource {
     const { pools, sharding: options, catalog, warn } = this
     const pool = (name: string): NodePool => this.pool(name)
     const transactions = { ...this.transactions, points: this.controlPoints }
-    const built = await composeDataSource({
-      dataSource: this,
-      options,
-      pools,
-      pool,
-      transactions,
-      catalog,
-      model,
-      warn,
-    })
+    const parts = { dataSource: this, options, pools, pool, transactions, catalog, model, warn }
+    const built = await composeDataSource(parts)
     this.built = built
     const { ids, runtime, statements } = built
     await refuseViews(this, { runtime, statements, refusals })
