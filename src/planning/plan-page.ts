@@ -17,6 +17,7 @@ import {
 } from './page-strategy'
 import {
   type AppendPlan,
+  assertNever,
   deferred,
   type EntitiesPlan,
   type LoadByKeyPlan,
@@ -73,8 +74,12 @@ function planRows(query: PageQuery, { strategy }: PageStrategyChoice): ReadPlan 
       return planSeek(query)
     case 'keys-first':
       return loaded(query, planKeys(query))
-    default:
+    case 'merge':
+    case 'one-node':
+    case 'pass-through':
       return planShares(query) ?? planMerge(query)
+    default:
+      return assertNever(strategy)
   }
 }
 

@@ -49,7 +49,7 @@ export const routedOperations = {
   upsert: (context, [rows, options]) => inserts.upsert(context, rows, options),
   update: (context, [criteria, values, options], checked) => {
     const own = checked(criteria)
-    return writes.isWhole(context, own, values) ? undefined : writes.update(context, own, values, options)
+    return writes.isWhole(context, own, values) ? undefined : writes.update(context, own, { values, options })
   },
   updateAll: (context, [values, options]) =>
     writes.isWhole(context, { criteria: {}, isPrimitive: false }, values)

@@ -196,7 +196,7 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
     const metadata = context?.binding.metadata ?? this.dataSource.getMetadata(target)
     const work = { request, signer: this.scope.cursorSigner(metadata.name) }
     if (context) return reads.findPage(context, work)
-    return pageOfOne(this, metadata, await optionsAtCall(metadata, request.find), work)
+    return pageOfOne(this, metadata, { options: await optionsAtCall(metadata, request.find), work })
   }
 
   /** The plan of a page. @throws ShardedError NOT_SHARDED for an unsharded entity, and what `findPage` refuses */
@@ -294,7 +294,7 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
       exists: (target, options) => super.exists(target, options),
       explain: (target, options) =>
         this.createQueryBuilder(target, this.dataSource.getMetadata(target).name).setFindOptions(options).explain(),
-      aggregate: (method, target, property, where) => super[method](target, property, where),
+      aggregate: (method, target, { property, where }) => super[method](target, property, where),
     }
   }
 

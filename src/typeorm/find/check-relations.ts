@@ -23,30 +23,36 @@ interface FindParts {
 export function checkRelations(metadata: EntityMetadata, options: FindParts, groupOf: GroupOf): boolean {
   const branches = Array.isArray(options.where) ? options.where : [options.where]
   const parts = [options.relations, options.order, options.select, ...branches]
-  return parts.map((part) => walk(metadata, part, '', groupOf)).includes(true)
+  return parts.map((part) => walk({ metadata, groupOf }, part, '')).includes(true)
+}
+
+interface Walked {
+  readonly metadata: EntityMetadata
+  readonly groupOf: GroupOf
 }
 
 /** @returns true if the part touches a relation from a sharded to an unsharded entity */
-function walk(metadata: EntityMetadata, part: unknown, prefix: string, groupOf: GroupOf): boolean {
+function walk(walked: Walked, part: unknown, prefix: string): boolean {
+  const { metadata } = walked
   if (!isPlain(part) || metadata.relations.length === 0) return false
   return Object.entries(part)
     .map(([name, value]) => {
       if (value === undefined || value === false || value === null) return false
       const path = prefix + name
       const relation = metadata.findRelationWithPropertyPath(path)
-      if (relation) return walkRelation(metadata, relation, value, groupOf)
-      return metadata.findEmbeddedWithPropertyPath(path) !== undefined && walk(metadata, value, `${path}.`, groupOf)
+      if (relation) return walkRelation(walked, relation, value)
+      return metadata.findEmbeddedWithPropertyPath(path) !== undefined && walk(walked, value, `${path}.`)
     })
     .includes(true)
 }
 
-function walkRelation(metadata: EntityMetadata, relation: RelationMetadata, value: unknown, groupOf: GroupOf): boolean {
+function walkRelation({ metadata, groupOf }: Walked, relation: RelationMetadata, value: unknown): boolean {
   if (isForeignKeyOnly(relation, value)) return false
   const inverse = relation.inverseEntityMetadata
   const goesHome = groupOf(metadata) !== undefined && groupOf(inverse) === undefined
   if (!goesHome) refuseLeaving(metadata, relation, groupOf)
   const branches = Array.isArray(value) ? value : [value]
-  return branches.map((branch) => walk(inverse, branch, '', groupOf)).includes(true) || goesHome
+  return branches.map((branch) => walk({ metadata: inverse, groupOf }, branch, '')).includes(true) || goesHome
 }
 
 /** An operator on an owning relation compares the join column, which is here. */

@@ -22,8 +22,7 @@ export interface WholeReads {
   readonly aggregate: (
     method: 'sum' | 'average' | 'minimum' | 'maximum',
     target: Target,
-    property: string,
-    where: Options['where'],
+    of: { readonly property: string; readonly where: Options['where'] },
   ) => Promise<number | null>
 }
 

@@ -11,6 +11,7 @@ import { cloneWhere } from '../find/clone-where'
 const reloadChunk = 5_000
 
 interface FindByKeys {
+  readonly options: FindManyOptions<ObjectLiteral>
   /** All entities without keys. */
   readonly keys: readonly ObjectLiteral[] | undefined
   /** Listeners and subscribers are told by who asks, when it has all that it asked for. */
@@ -24,8 +25,7 @@ type LoadedRows = ReadonlyMap<string, ObjectLiteral | undefined>
 export async function findByKeys(
   manager: EntityManager,
   metadata: EntityMetadata,
-  options: FindManyOptions<ObjectLiteral>,
-  { keys, isToldLater = false }: FindByKeys,
+  { options, keys, isToldLater = false }: FindByKeys,
 ): Promise<LoadedRows> {
   const find = async (ids: readonly ObjectLiteral[] | undefined): Promise<LoadedRows> => {
     const { skip: _skip, take: _take, ...rest } = options

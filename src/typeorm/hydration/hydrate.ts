@@ -98,7 +98,7 @@ export async function reloadEach(
   const load = async ({ shard, rows: own, places }: ShardRows) => {
     const keys = keysOf(builder, own)
     const loaded = await access.onOneOfMany(shard, (manager) =>
-      findByKeys(manager, binding.metadata, options, { keys: isPaged ? keys : undefined, isToldLater }),
+      findByKeys(manager, binding.metadata, { options, keys: isPaged ? keys : undefined, isToldLater }),
     )
     for (const [index, key] of keys.entries()) {
       const text = primaryKeyText(binding.metadata, key)
@@ -191,7 +191,7 @@ export async function entitiesOf(
   { options, keys }: { options: FindManyOptions<ObjectLiteral>; keys: readonly ObjectLiteral[] },
 ): Promise<readonly (ObjectLiteral | undefined)[]> {
   if (keys.length === 0) return []
-  const loaded = await findByKeys(manager, metadata, options, { keys })
+  const loaded = await findByKeys(manager, metadata, { options, keys })
   return keys.map((key) => loaded.get(primaryKeyText(metadata, key)))
 }
 

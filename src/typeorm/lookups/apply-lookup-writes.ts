@@ -33,11 +33,12 @@ export async function applyLookupWrites(
   parts.sort((a, b) => compareShards(a.shard, b.shard))
   await access.transaction?.openNodes([...new Set(parts.map(({ shard }) => shard.node))])
   const { points } = access.runtime.transactions
-  for (const { binding, shard, losses, gains, lateLosses } of parts) {
+  for (const part of parts) {
+    const { shard, losses, gains, lateLosses } = part
     await points.reach('lookup:captured', shard.node)
-    await remove(access, binding, shard, losses)
-    for (const chunk of chunks(gains)) await add(access, binding, shard, chunk)
-    await remove(access, binding, shard, lateLosses)
+    await remove(access, part, losses)
+    for (const chunk of chunks(gains)) await add(access, part, chunk)
+    await remove(access, part, lateLosses)
     await points.reach('lookup:written', shard.node)
   }
 }
@@ -64,8 +65,7 @@ function partsOf(binding: LookupBinding, writes: LookupWrites): readonly ShardPa
  */
 async function remove(
   access: ShardAccess,
-  { table }: LookupBinding,
-  shard: Shard,
+  { binding: { table }, shard }: ShardPart,
   entries: readonly LookupEntry[],
 ): Promise<void> {
   for (const chunk of chunks(entries)) {
@@ -77,12 +77,7 @@ async function remove(
   }
 }
 
-async function add(
-  access: ShardAccess,
-  binding: LookupBinding,
-  shard: Shard,
-  entries: readonly LookupEntry[],
-): Promise<void> {
+async function add(access: ShardAccess, { binding, shard }: ShardPart, entries: readonly LookupEntry[]): Promise<void> {
   try {
     await askShard(access, insertEntries(binding.table, shard, entries))
   } catch (error) {

@@ -39,14 +39,13 @@ export type Announcement = CriteriaAnnouncement | InsertAnnouncement
  */
 export function writeAnnounced<T>(
   context: OperationContext,
-  announcement: Announcement,
   writes: readonly ShardWrite<T>[],
-  options: AnnouncedOptions = {},
+  options: AnnouncedOptions & { readonly announcement: Announcement },
 ): Promise<readonly T[]> {
   const { access, binding } = context
   const isAsked = options.onWritten !== undefined && isHeard(context)
   return writes.length > 1 || isAsked || access.runtime.lookups.maintains(binding.entity.group)
-    ? announcedWrite(context, writes, { ...options, announcement })
+    ? announcedWrite(context, writes, options)
     : writeShards(context, writes, options)
 }
 

@@ -146,7 +146,7 @@ async function insertRows(context: OperationContext, insertion: Insertion): Prom
     const places = await placeRows(context, { name, rows, ids })
     // Which rows an upsert has left out, only its result tells.
     const onWritten = ids.isEmpty || name === 'upsert' ? undefined : () => ids.keep()
-    const result = await insertPlaced(context, places, insertion, { order, onWritten })
+    const result = await insertPlaced(context, places, { ...insertion, order, onWritten })
     if (!ids.isEmpty) settleInsert(context.binding, ids, { name, rows, result })
     return result
   } catch (error) {
@@ -158,16 +158,15 @@ async function insertRows(context: OperationContext, insertion: Insertion): Prom
 async function insertPlaced(
   context: OperationContext,
   places: ReadonlyMap<Shard, readonly number[]>,
-  { given, work, workOnAll, isAlwaysOnAll }: Insertion,
-  options: AnnouncedOptions,
+  { given, work, workOnAll, isAlwaysOnAll, order, onWritten }: Insertion & AnnouncedOptions,
 ): Promise<InsertResult> {
   const { access, binding, openRunner } = context
   const rows = Array.isArray(given) ? given : [given]
-  const announcement = { event: 'Insert', rows } as const
+  const options = { announcement: { event: 'Insert', rows }, order, onWritten } as const
   const [only = binding.shards[0], another] = places.keys()
   if (!another && !isAlwaysOnAll) {
     const whole = only ? [{ shard: only, work: (manager: EntityWriter) => work(manager, given) }] : []
-    const [result] = await writeAnnounced(context, announcement, whole, options)
+    const [result] = await writeAnnounced(context, whole, options)
     return result ?? new InsertResultClass()
   }
   if (workOnAll) {
@@ -181,7 +180,6 @@ async function insertPlaced(
   const parts = [...places]
   const results = await writeAnnounced(
     context,
-    announcement,
     parts.map(([shard, list]) => ({
       shard,
       work: (manager: EntityWriter) =>

@@ -68,9 +68,9 @@ export function find(context: OperationContext, options: Options): Promise<Objec
 export function findPage(context: OperationContext, work: PageWork): Promise<Page<ObjectLiteral>> {
   return read(context, work.request.find, {
     name: 'findPage',
-    single: (manager, routed) => pageOfOne(manager, context.binding.metadata, routed, work),
+    single: (manager, routed) => pageOfOne(manager, context.binding.metadata, { options: routed, work }),
     scatter: (scatter, routed) => pageOverShards(scatter, routed, work),
-    whole: ({ manager }, routed) => pageOfOne(manager, context.binding.metadata, routed, work),
+    whole: ({ manager }, routed) => pageOfOne(manager, context.binding.metadata, { options: routed, work }),
     entities: (page) => page.rows,
   })
 }
@@ -139,7 +139,7 @@ export function aggregate(
   return read(context, where === undefined ? {} : { where }, {
     name: method,
     single,
-    whole: (reads, routed) => reads.aggregate(method, target, propertyPath, routed.where),
+    whole: (reads, routed) => reads.aggregate(method, target, { property: propertyPath, where: routed.where }),
     needsWhole: columns.some((column) => column.propertyPath === propertyPath && numberKind(column) === undefined),
     scatter: async (scatter, routed) => {
       const [first] = scatter.shards
@@ -147,7 +147,9 @@ export function aggregate(
       if (first && !columns.some((column) => column.propertyPath === propertyPath))
         return context.access.onShard(first, (manager) => single(manager, routed))
       const value = await scatterAggregate(scatter, { fn, propertyPath, where: routed.where })
-      return value === undefined ? context.whole.aggregate(method, target, propertyPath, routed.where) : value
+      return value === undefined
+        ? context.whole.aggregate(method, target, { property: propertyPath, where: routed.where })
+        : value
     },
   })
 }

@@ -18,15 +18,15 @@ import { checkWidth, hintedShard, type OperationContext, routeOperation } from '
 type CriteriaWrite<T> = (manager: EntityWriter, criteria: unknown) => Promise<T>
 
 interface CriteriaOperation<T> extends CriteriaAnnouncement {
+  readonly name: 'update' | 'delete' | 'softDelete' | 'restore'
   readonly work: CriteriaWrite<T>
 }
 
 /** Runs `update`, `delete`, `softDelete` or `restore` on the shards of its criteria. */
 async function writeByCriteria<T>(
   context: OperationContext,
-  name: string,
   given: Criteria,
-  { work, event, values }: CriteriaOperation<T>,
+  { name, work, event, values }: CriteriaOperation<T>,
 ): Promise<readonly T[]> {
   const { access, binding, hint } = context
   const criteria = await criteriaAtCall(binding, given)
@@ -36,18 +36,18 @@ async function writeByCriteria<T>(
     criteriaWhere(binding, criteria),
   )
   if (values) refuseKeyChange(binding, predicate, values)
+  const announcement = { event, ...(values && { values }) }
   const routed = hint?.kind === 'key' ? { criteria: where, isPrimitive: false } : criteria
   const [only, another] = shards
   if (only && !another) {
     const write = { shard: only, work: (manager: EntityWriter) => work(manager, routed.criteria) }
-    return writeAnnounced(context, { event, ...(values && { values }) }, [write])
+    return writeAnnounced(context, [write], { announcement })
   }
   const narrowed = narrowCriteria(binding, routed, (target) => access.runtime.bindingOf(target))
   return writeAnnounced(
     context,
-    { event, ...(values && { values }) },
     shards.map((shard) => ({ shard, work: (manager: EntityWriter) => work(manager, narrowed.on(shard.index)) })),
-    { united: unitedOf(binding, narrowed.isAlike) },
+    { announcement, united: unitedOf(binding, narrowed.isAlike) },
   )
 }
 
@@ -59,11 +59,11 @@ const unitedOf = ({ metadata }: EntityBinding, isAlike: boolean): UnitedWrite =>
 export async function update(
   context: OperationContext,
   criteria: Criteria,
-  values: ObjectLiteral,
-  options: object | undefined,
+  { values, options }: { readonly values: ObjectLiteral; readonly options: object | undefined },
 ): Promise<UpdateResult> {
   const { target } = context.binding.metadata
-  const results = await writeByCriteria(context, 'update', criteria, {
+  const results = await writeByCriteria(context, criteria, {
+    name: 'update',
     work: (manager, own) => manager.update(target, own, values, options),
     event: 'Update',
     values,
@@ -97,7 +97,8 @@ function isMove({ access, binding, hint }: OperationContext, criteria: Criteria,
 export async function deleteBy(context: OperationContext, criteria: Criteria): Promise<DeleteResult> {
   const { target } = context.binding.metadata
   return one(
-    await writeByCriteria(context, 'delete', criteria, {
+    await writeByCriteria(context, criteria, {
+      name: 'delete',
       work: (manager, own) => manager.delete(target, own),
       event: 'Remove',
     }),
@@ -112,7 +113,8 @@ export async function softDeleteBy(
 ): Promise<UpdateResult> {
   const { target } = context.binding.metadata
   return one(
-    await writeByCriteria(context, name, criteria, {
+    await writeByCriteria(context, criteria, {
+      name,
       work: (manager, own) => manager[name](target, own),
       event: name === 'softDelete' ? 'SoftRemove' : 'Recover',
     }),
@@ -123,19 +125,24 @@ export async function softDeleteBy(
 const one = <T>(results: readonly T[], merge: (results: readonly T[]) => T): T =>
   results.length === 1 && results[0] !== undefined ? results[0] : merge(results)
 
+interface WholeOperation<T> {
+  readonly name: 'updateAll' | 'deleteAll' | 'clear'
+  readonly work: (manager: EntityWriter) => Promise<T>
+  /** None: nobody is told of it. */
+  readonly announcement?: CriteriaAnnouncement
+}
+
 /** Runs a write without any condition on all shards of the entity (`updateAll`, `deleteAll`, `clear`). */
 async function writeEverywhere<T>(
   context: OperationContext,
-  name: string,
-  work: (manager: EntityWriter) => Promise<T>,
-  announcement?: CriteriaAnnouncement,
+  { name, work, announcement }: WholeOperation<T>,
 ): Promise<readonly T[]> {
   const { binding, hint } = context
   const shards = hint?.kind === 'shard' ? [hintedShard(binding, hint.shard)] : binding.shards
   checkWidth(context, { name, writes: true }, shards.length)
   const writes = shards.map((shard) => ({ shard, work }))
   return announcement
-    ? writeAnnounced(context, announcement, writes, { united: unitedOf(binding, true) })
+    ? writeAnnounced(context, writes, { announcement, united: unitedOf(binding, true) })
     : writeShards(context, writes)
 }
 
@@ -146,12 +153,13 @@ export async function updateAll(
 ): Promise<UpdateResult> {
   const { binding, hint } = context
   const { target } = binding.metadata
-  if (hint?.kind === 'key') return update(context, { criteria: {}, isPrimitive: false }, values, options)
+  if (hint?.kind === 'key') return update(context, { criteria: {}, isPrimitive: false }, { values, options })
   refuseKeyChange(binding, { kind: 'unknown' }, values)
   return one(
-    await writeEverywhere(context, 'updateAll', (manager) => manager.updateAll(target, values, options), {
-      event: 'Update',
-      values,
+    await writeEverywhere(context, {
+      name: 'updateAll',
+      work: (manager) => manager.updateAll(target, values, options),
+      announcement: { event: 'Update', values },
     }),
     mergeUpdateResults,
   )
@@ -161,7 +169,11 @@ export async function deleteAll(context: OperationContext): Promise<DeleteResult
   const { target } = context.binding.metadata
   if (context.hint?.kind === 'key') return deleteBy(context, { criteria: {}, isPrimitive: false })
   return one(
-    await writeEverywhere(context, 'deleteAll', (manager) => manager.deleteAll(target), { event: 'Remove' }),
+    await writeEverywhere(context, {
+      name: 'deleteAll',
+      work: (manager) => manager.deleteAll(target),
+      announcement: { event: 'Remove' },
+    }),
     mergeDeleteResults,
   )
 }
@@ -175,5 +187,5 @@ export async function clear(context: OperationContext, options: { cascade?: bool
       { details: { entity: entity.name } },
     )
   }
-  await writeEverywhere(context, 'clear', (manager) => manager.clear(metadata.target, options))
+  await writeEverywhere(context, { name: 'clear', work: (manager) => manager.clear(metadata.target, options) })
 }

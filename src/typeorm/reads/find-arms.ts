@@ -23,6 +23,13 @@ export interface Placement {
   readonly select: (builder: Builder) => void
 }
 
+interface GivenArms {
+  /** Of the options, as TypeORM applied them. */
+  readonly builder: Builder
+  readonly isPaged: boolean
+  readonly placement?: Placement
+}
+
 /** The arms of a find, as TypeORM makes their SQL. */
 export class FindArms implements PageArms {
   /** By this builder TypeORM makes entities of the rows, or of the primary keys where the arms give these. */
@@ -32,15 +39,16 @@ export class FindArms implements PageArms {
   constructor(
     private readonly scope: FindScope,
     private readonly options: FindOptions,
-    /** Of the options, as TypeORM applied them. */
-    readonly builder: Builder,
-    readonly isPaged: boolean,
-    private readonly placement?: Placement,
+    private readonly given: GivenArms,
   ) {}
+
+  get isPaged(): boolean {
+    return this.given.isPaged
+  }
 
   /** The builder of the arms that were made last. */
   get hydrator(): Builder {
-    return this.made ?? this.builder
+    return this.made ?? this.given.builder
   }
 
   sorted(): SortedArms {
@@ -48,11 +56,11 @@ export class FindArms implements PageArms {
     const source = this.arms(this.options, (builder) => {
       // A placement drops joins that only load relations: what is loaded by key stays so.
       const { needsReload } = builder
-      this.placement?.place(builder)
+      this.given.placement?.place(builder)
       if (needsReload) selectKeysOnly(builder, this.scope.binding)
       order = addSortColumns(builder, { facts: factsOf(this.scope), ties: this.isPaged ? 'primary-key' : 'any' })
       sortArms(builder, order)
-      this.placement?.select(builder)
+      this.given.placement?.select(builder)
       return armOf(builder, orderedTag(order))
     })
     return { source, order: order.map(({ term }) => term) }
@@ -68,9 +76,11 @@ export class FindArms implements PageArms {
   }
 
   counted(): ArmSource {
-    return shardArms(this.scope, rowOptions(this.options), (builder) => {
-      selectKeysOnly(builder, this.scope.binding)
-      return builder.setOption('disable-global-order').statement()
+    return shardArms(this.scope, rowOptions(this.options), {
+      make: (builder) => {
+        selectKeysOnly(builder, this.scope.binding)
+        return builder.setOption('disable-global-order').statement()
+      },
     })
   }
 
@@ -122,12 +132,12 @@ export class FindArms implements PageArms {
     })
   }
 
-  private arms(options: FindOptions, make: (builder: Builder) => TemplateStatement, given?: Builder): ArmSource {
+  private arms(options: FindOptions, make: (builder: Builder) => TemplateStatement, whole?: Builder): ArmSource {
     const noted = (builder: Builder): TemplateStatement => {
       this.made = builder
       return make(builder)
     }
-    return shardArms(this.scope, options, noted, given)
+    return shardArms(this.scope, options, { make: noted, whole })
   }
 }
 

@@ -71,8 +71,7 @@ export function planOfOne(
 export async function pageOfOne(
   manager: EntityManager,
   metadata: EntityMetadata,
-  options: Options,
-  work: PageWork,
+  { options, work }: { readonly options: Options; readonly work: PageWork },
 ): Promise<Page<ObjectLiteral>> {
   const { keyset, isReloaded, builder } = planOfOne(manager.dataSource, metadata, { options, work })
   if (manager.queryRunner) builder.setQueryRunner(manager.queryRunner)
@@ -95,10 +94,11 @@ export function planOverShards(scope: ReadScope, options: Options, work: PageWor
   const template = newBuilder(scope, find)
   const keyset = Keyset.of(template, work.request)
   const position = positionIn(keyset, work)
-  const arms = new FindArms(scope, find, template, true, {
+  const placement = {
     place: (builder: ArmQueryBuilder<ObjectLiteral>) => keyset.place(builder, position),
     select: (builder: ArmQueryBuilder<ObjectLiteral>) => keyset.select(builder),
-  })
+  }
+  const arms = new FindArms(scope, find, { builder: template, isPaged: true, placement })
   const { source, order } = arms.sorted()
   const page = { offset: 0, limit: find.take, end: find.take }
   const plan = planSorted({ source, order }, page, scope.shards)

@@ -27,6 +27,6 @@ export function findQuery(scope: FindScope, options: FindOptions, rowBudget: num
     isOrdered: Object.keys(builder.expressionMap.allOrderBys).length > 0,
     rowBudget,
     shardOrder: page.limit ? shardOrder(scope, builder) : undefined,
-    arms: new FindArms(scope, options, builder, isPaged),
+    arms: new FindArms(scope, options, { builder, isPaged }),
   })
 }

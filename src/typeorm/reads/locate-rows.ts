@@ -43,7 +43,7 @@ export async function locateRows(
 ): Promise<ReadonlyMap<string, readonly Located[]>> {
   const found = new Map<string, Located[]>()
   for (let start = 0; start < objects.length; start += chunkSize) {
-    await locateChunk(access, binding, objects.slice(start, start + chunkSize), found)
+    await locateChunk(access, binding, { objects: objects.slice(start, start + chunkSize), found })
   }
   return found
 }
@@ -84,8 +84,7 @@ function arrayKey({ primaryColumns }: EntityMetadata): ColumnMetadata | undefine
 async function locateChunk(
   access: RowSource,
   binding: EntityBinding,
-  objects: readonly ObjectLiteral[],
-  found: Map<string, Located[]>,
+  { objects, found }: { readonly objects: readonly ObjectLiteral[]; readonly found: Map<string, Located[]> },
 ): Promise<void> {
   const { metadata } = binding
   const shards = candidates(binding, objects)

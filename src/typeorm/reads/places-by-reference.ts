@@ -20,18 +20,22 @@ interface Referred {
   readonly id: string
 }
 
+interface RowsByReference {
+  readonly inserted: InsertedRows
+  readonly placeBy: (columns: readonly string[], row: number) => number
+}
+
 /**
  * The shards of rows that lie where those are that they refer to, as the rows of a junction. Where a foreign key holds the
  * shard key, that tells; else all shards are asked. Of a row that none has the database says so, when it is referred to.
  *
- * @param placeBy the shard of a row whose key is in these columns
+ * @param given the rows, and `placeBy`: the shard of a row whose key is in these columns
  * @throws ShardedError KEY_MISSING where no shard has a row referred to, KEY_CONFLICT where they lie on different shards
  */
 export async function placesByReference(
   access: ShardAccess,
   table: ShardedTable,
-  inserted: InsertedRows,
-  placeBy: (columns: readonly string[], row: number) => number,
+  { inserted, placeBy }: RowsByReference,
 ): Promise<readonly number[]> {
   const { references } = table
   if (references.length === 0)

@@ -15,14 +15,13 @@ export const narrowing = ({ access, binding }: FindScope, { where }: FindOptions
 /**
  * The arms of a find: TypeORM makes one statement for all shards, or one a shard where lists of keys are split.
  *
- * @param make prepares a builder of the find options, and makes the statement of it
- * @param whole a builder of the find options that was made already
+ * @param made `make` prepares a builder of the find options, and makes the statement of it; `whole` is a builder of the find options
+ *   that was made already
  */
 export function shardArms(
   scope: FindScope,
   options: FindOptions,
-  make: (builder: Builder) => TemplateStatement,
-  whole?: Builder,
+  { make, whole }: { readonly make: (builder: Builder) => TemplateStatement; readonly whole?: Builder | undefined },
 ): ArmSource {
   const narrow = narrowing(scope, options)
   if (!narrow) {

@@ -34,7 +34,7 @@ export async function* streamRead(plan: ReadPlan, access: ShardAccess): AsyncGen
 
 function merged({ source: { statements }, order, shard }: MergePlan, access: ShardAccess): AsyncGenerator<Row> {
   const { ask } = questionsOf(statements, shard, access)
-  return readMerged(access, statements, order, ask)
+  return readMerged(access, statements, { terms: order, ask })
 }
 
 async function* cut(rows: AsyncIterable<Row>, { offset, limit }: Cut): AsyncGenerator<Row, void, undefined> {

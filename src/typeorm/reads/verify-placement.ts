@@ -69,7 +69,7 @@ export async function verifyPlacement(
   const readShard = async (shard: Shard): Promise<void> => {
     let rows = 0
     const tell = () => onProgress?.({ entity: entity.name, shard: shard.name, rows, shardsDone, shards: shards.length })
-    for await (const batch of batchesOf(access, binding, shard, either)) {
+    for await (const batch of batchesOf(access, binding, { shard, signal: either })) {
       rows += batch.length
       found.rows += batch.length
       for (const row of batch) {
@@ -101,8 +101,7 @@ export async function verifyPlacement(
 async function* batchesOf(
   access: ShardAccess,
   binding: EntityBinding,
-  shard: Shard,
-  signal: AbortSignal,
+  { shard, signal }: { readonly shard: Shard; readonly signal: AbortSignal },
 ): AsyncGenerator<readonly Row[], void, undefined> {
   const text = access.runtime.handle(shard).bind(selectOf(binding))
   const group = access.cursors([{ node: shard.node, shards: [shard.name], text, parameters: [] }], { signal })

@@ -116,7 +116,7 @@ export class GuardedBroadcaster extends ApplicationBroadcaster {
       {
         tell: (own) => super.broadcastBeforeUpdateEvent(own, metadata, entity, databaseEntity, ...changed),
         check: () => {
-          this.guard.checkUpdate(this.shard, metadata, entity, databaseEntity)
+          this.guard.checkUpdate(this.shard, metadata, { entity, databaseEntity })
           if (!entity || !databaseEntity || !this.guard.isMovable(metadata)) return undefined
           return this.holdRow(metadata, databaseEntity)
         },

@@ -144,8 +144,7 @@ export class KeyGuard {
   checkUpdate(
     shard: Shard,
     metadata: EntityMetadata,
-    entity: ObjectLiteral | undefined,
-    databaseEntity: ObjectLiteral | undefined,
+    { entity, databaseEntity }: Record<'entity' | 'databaseEntity', ObjectLiteral | undefined>,
   ): void {
     const binding = this.bindingOf(metadata.target)
     if (!binding || !entity || !databaseEntity) return

@@ -26,8 +26,7 @@ export async function* readInTurn(access: ShardAccess, statements: readonly Node
 export async function* readMerged(
   access: ShardAccess,
   statements: readonly NodeStatement[],
-  terms: readonly OrderTerm[],
-  ask: AskDatabase,
+  { terms, ask }: { readonly terms: readonly OrderTerm[]; readonly ask: AskDatabase },
 ): AsyncGenerator<Row> {
   const group = access.cursors(statements)
   try {

@@ -132,7 +132,9 @@ export class CarriedStatements {
     const ask = async (question: Template | undefined, on: Shard | undefined): Promise<Row> => {
       if (!question) return {}
       const asked = pick(question.parameters, parameters)
-      const rows = on ? await askShard(on, question.text, asked, context) : await askHome(question.text, asked, context)
+      const rows = on
+        ? await askShard(on, { text: question.text, parameters: asked }, context)
+        : await askHome(question.text, asked, context)
       return rows[0] ?? {}
     }
     const ofHome = await ask(carriedQuestion(carried, true), undefined)

@@ -34,7 +34,7 @@ export class ColumnTypes {
     if (known) return known
     const types = (
       shard
-        ? askShard(shard, text, pick(parameters, values), context)
+        ? askShard(shard, { text, parameters: pick(parameters, values) }, context)
         : askHome(text, pick(parameters, values), context)
     ).then(typesOf)
     this.types.set(key, types)

@@ -127,6 +127,7 @@ async function completeRows(
     return ownerOf(table.entity, keyOfRow({ ...table, keyColumns }, complete, row))
   }
   const byKey = table.keyColumns.length > 0 ? complete.rows.map((_, row) => placeBy(table.keyColumns, row)) : undefined
+  const byReference = () => placesByReference(write.context.access, table, { inserted: complete, placeBy })
   return {
     insertion,
     select,
@@ -135,7 +136,7 @@ async function completeRows(
     home: runtime.map.home,
     complete,
     substitutes,
-    places: byKey && table.isOwn ? byKey : await placesByReference(write.context.access, table, complete, placeBy),
+    places: byKey && table.isOwn ? byKey : await byReference(),
     shards: runtime.map.groups.get(table.group) ?? [],
     isGiven: (row) => !isMissing(keyed, row, table.idColumn),
   }

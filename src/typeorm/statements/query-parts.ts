@@ -128,7 +128,8 @@ export class QueryParts {
       )
     const on = needsTypes ? shard : undefined
     const parameters = pick(template.parameters, values)
-    const ask = (text: string) => (on ? askShard(on, text, parameters, context) : askHome(text, parameters, context))
+    const ask = (text: string) =>
+      on ? askShard(on, { text, parameters }, context) : askHome(text, parameters, context)
     if (!asText) return { rows: await ask(template.text), columns: [] }
     const types = await this.given.types.describe(template, names.length, { shard: on, values, context })
     const tables = this.given.reader.heldTables({ byPlace }, undefined)
@@ -236,7 +237,7 @@ export class QueryParts {
     const context = await this.given.places.lookedUp(read, values, given)
     const place = this.given.places.onePlace(read, values, context)
     const answer = place
-      ? await this.textsAt(place, read, values, context)
+      ? await this.textsAt(place, read, { values, context })
       : await this.given.select({ ...read, parameters: values, context, asText: true })
     return { rows: answer.rows, columns: withBases(answer.columns, leftmost(selectOf(read.statement)), read.analysis) }
   }
@@ -252,15 +253,14 @@ export class QueryParts {
   private async textsAt(
     place: Place,
     read: ReadStatement,
-    values: readonly unknown[],
-    context: StatementContext,
+    { values, context }: { readonly values: readonly unknown[]; readonly context: StatementContext },
   ): Promise<Answer> {
     refuseFarSequence(read.sequence.anywhere, [place.shard.node], this.given.runtime.map.home)
     const names = outputNames(leftmost(selectOf(read.statement)), read.analysis)
     const whole: Template = { text: wholeText(read, place), parameters: values.map((_, index) => index + 1) }
     const types = await this.given.types.describe(whole, names.length, { shard: place.shard, values, context })
     const tables = this.given.reader.heldTables(read, place.shard.group)
-    const rows = await askShard(place.shard, textsOf(whole.text, types, tables), values, context)
+    const rows = await askShard(place.shard, { text: textsOf(whole.text, types, tables), parameters: values }, context)
     return { rows, columns: columnsOf(names, types) }
   }
 }

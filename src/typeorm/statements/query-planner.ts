@@ -81,6 +81,13 @@ const limitOption = 'LIMIT_OPTION_COUNT' as const
 /** Plans of one text: for each first shard, and each set of nodes, another one. They go with the text. */
 const maxPlansOfText = 64
 
+interface PlannerParts {
+  readonly runtime: ShardRuntime
+  readonly reader: StatementReader
+  readonly places: StatementPlaces
+  readonly types: ColumnTypes
+}
+
 /** Plans queries over shards. */
 export class QueryPlanner {
   private readonly plans = new WeakMap<ParsedStatement, LRUCache<string, Promise<QueryTemplate>>>()
@@ -90,13 +97,17 @@ export class QueryPlanner {
   })
   readonly parts: QueryParts
 
-  constructor(
-    private readonly runtime: ShardRuntime,
-    private readonly reader: StatementReader,
-    private readonly places: StatementPlaces,
-    private readonly types: ColumnTypes,
-  ) {
-    this.parts = new QueryParts({ runtime, reader, places, types, select: (run) => this.select(run) })
+  private readonly runtime: ShardRuntime
+  private readonly reader: StatementReader
+  private readonly places: StatementPlaces
+  private readonly types: ColumnTypes
+
+  constructor(given: PlannerParts) {
+    this.runtime = given.runtime
+    this.reader = given.reader
+    this.places = given.places
+    this.types = given.types
+    this.parts = new QueryParts({ ...given, select: (run) => this.select(run) })
   }
 
   async select(run: Run): Promise<Answer> {

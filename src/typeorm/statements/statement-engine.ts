@@ -59,9 +59,9 @@ export class StatementEngine implements StatementWriter, StatementPlanner {
   ) {
     const types = new ColumnTypes()
     this.places = new StatementPlaces(runtime)
-    this.reader = new StatementReader(runtime, catalog, this.places, types)
+    this.reader = new StatementReader({ runtime, catalog, places: this.places, types })
     this.carried = new CarriedStatements(this.reader, this.places, clocks)
-    this.queries = new QueryPlanner(runtime, this.reader, this.places, types)
+    this.queries = new QueryPlanner({ runtime, reader: this.reader, places: this.places, types })
   }
 
   /**
@@ -242,16 +242,12 @@ export class StatementEngine implements StatementWriter, StatementPlanner {
     if (statement) refuseCatalogNames(catalogProblem(statement, this.reader.catalog, parameters), text)
   }
 
-  /** Sends a statement to one shard, as TypeORM would. */
-  async onShard(access: ShardAccess, shard: Shard, text: string, parameters: readonly unknown[]): Promise<QueryResult> {
-    return access.onShard(shard, (manager) => queryOn(manager, text, parameters))
-  }
-
   /** Sends a statement to the one place where all of it lies; a write keeps the lookups of its shards. */
   private async atPlace(place: Place, run: Write): Promise<QueryResult> {
     this.checkPlace(place, run)
     if (run.writes) return executeStatement({ plan: await planAtPlace(place, run), order: undefined }, run.context)
-    return this.onShard(run.context.access, place.shard, wholeText(run, place), run.parameters)
+    // As TypeORM would send it.
+    return run.context.access.onShard(place.shard, (manager) => queryOn(manager, wholeText(run, place), run.parameters))
   }
 
   checkPlace(place: Place, run: Write): void {

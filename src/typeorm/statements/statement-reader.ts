@@ -30,6 +30,13 @@ const namesUnknown: ReadonlySet<string> = new Set(['42703', '42883', '42P01', '4
 /** Types and plans are made anew after this: of a collation that was changed, no statement tells. */
 const maxTypesAgeMs = 600_000
 
+interface ReaderParts {
+  readonly runtime: ShardRuntime
+  readonly catalog: TableCatalog
+  readonly places: StatementPlaces
+  readonly types: ColumnTypes
+}
+
 /**
  * Reads statements, and remembers what was read of a text while what is known of functions, columns and types holds. Work with
  * what is known goes through `asKnown`, which reads anew where tables were altered.
@@ -41,12 +48,14 @@ export class StatementReader {
   private forgotten = 0
   private forgottenAt = Date.now()
 
-  constructor(
-    runtime: ShardRuntime,
-    readonly catalog: TableCatalog,
-    private readonly places: StatementPlaces,
-    private readonly types: ColumnTypes,
-  ) {
+  readonly catalog: TableCatalog
+  private readonly places: StatementPlaces
+  private readonly types: ColumnTypes
+
+  constructor({ runtime, catalog, places, types }: ReaderParts) {
+    this.catalog = catalog
+    this.places = places
+    this.types = types
     this.functions = new FunctionCatalog(
       new Map(homeFirst(runtime).map((node) => [node, runtime.pool(node).facts.version])),
       async (node, text, values) => runtime.pool(node).background.query(text, values),

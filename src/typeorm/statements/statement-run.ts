@@ -178,11 +178,16 @@ export async function queryOn(
   }
 }
 
-/** Asks the node of a shard. @param text with the placeholder schema */
+interface Question {
+  /** With the placeholder schema. */
+  readonly text: string
+  readonly parameters: readonly unknown[]
+}
+
+/** Asks the node of a shard. */
 export async function askShard(
   shard: Shard,
-  text: string,
-  parameters: readonly unknown[],
+  { text, parameters }: Question,
   { access }: StatementContext,
 ): Promise<readonly Row[]> {
   const [rows = []] = await access.query([
