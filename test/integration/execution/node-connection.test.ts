@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it, onTestFailed, vi } from 'vit
 import { Cancellation } from '../../../src/endpoints/cancellation'
 import type { NodeConnection } from '../../../src/endpoints/node-connection'
 import { NodePool } from '../../../src/endpoints/node-pool'
+import { loadParser } from '../../../src/sql/parser'
 import { NodeTransaction } from '../../../src/transactions/node-transaction'
 import { createDatabases } from '../../support/databases'
 import type { FreshDatabases } from '../../support/fresh-databases'
@@ -13,6 +14,8 @@ let databases: FreshDatabases
 let pool: NodePool
 
 beforeAll(async () => {
+  // Statements are prepared once it is loaded, which a data source does at its start.
+  await loadParser()
   databases = await createDatabases(1)
   pool = new NodePool({
     name: 'a',
