@@ -1,5 +1,5 @@
 import 'reflect-metadata'
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { ShardedError } from '../../src/errors/sharded-error'
@@ -13,6 +13,7 @@ import { decoded } from './support/decoded'
 import { specEntities } from './support/entities'
 import { type OfflineWorld, offlineWorld } from './support/offline-world'
 import { printPlan } from './support/print-plan'
+import { isUpdate, writeCases } from './support/write-cases'
 
 /** One find, and all of its plan. `UPDATE_SPECS=1` writes the plans anew: read the difference before you keep it. */
 interface Case {
@@ -40,13 +41,8 @@ function planned(world: OfflineWorld, { entity, find, rowBudget = 100_000 }: Cas
   }
 }
 
-/** What is asked in one line, and its plan below. */
-const writtenCase = ({ expect: plan, ...asked }: Case): string =>
-  `${JSON.stringify(asked).slice(0, -1)}, "expect": ${JSON.stringify(plan, null, 1)}}`
-
 const folder = join(__dirname, 'planning')
 const files = readdirSync(folder).filter((name) => name.endsWith('.json') && !name.startsWith('writes'))
-const isUpdate = process.env['UPDATE_SPECS'] === '1'
 
 let world: OfflineWorld
 beforeAll(async () => {
@@ -61,8 +57,10 @@ describe.each(files)('plans as specified: %s', (file) => {
   const cases: readonly Case[] = JSON.parse(readFileSync(path, 'utf8'))
 
   it.runIf(isUpdate)('are written anew', () => {
-    const written = cases.map((one) => writtenCase({ ...one, expect: planned(world, one) }))
-    writeFileSync(path, `[\n${written.join(',\n')}\n]\n`)
+    writeCases(
+      path,
+      cases.map((one) => ({ ...one, expect: planned(world, one) })),
+    )
   })
 
   it.skipIf(isUpdate).each(cases.map((one) => [`${one.entity} ${JSON.stringify(one.find)}`, one] as const))(

@@ -1,5 +1,5 @@
 import 'reflect-metadata'
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { ShardedError } from '../../src/errors/sharded-error'
@@ -11,6 +11,7 @@ import { type CriteriaWrite, criteriaPlan, offlineEngine, type WriteSetting } fr
 import { type OfflineWorld, offlineWorld } from './support/offline-world'
 import { printStatement } from './support/print-plan'
 import { printWritePlan } from './support/print-write-plan'
+import { isUpdate, writeCases } from './support/write-cases'
 import { writtenEntities } from './support/written-entities'
 
 /** One write, as SQL or by the criteria of a repository, and all of its plan. `UPDATE_SPECS=1` writes the plans anew. */
@@ -50,13 +51,8 @@ async function planOf(world: OfflineWorld, { sql, parameters = [], by, ...settin
 const isWritePlan = (plan: Explanation['plan']): plan is WritePlan =>
   plan !== undefined && ['write', 'move', 'transaction', 'lookups', 'sequence'].includes(plan.kind)
 
-/** What is asked in one line, and its plan below. */
-const writtenCase = ({ expect: plan, ...asked }: Case): string =>
-  `${JSON.stringify(asked).slice(0, -1)}, "expect": ${JSON.stringify(plan, null, 1)}}`
-
 const folder = join(__dirname, 'planning')
 const files = readdirSync(folder).filter((name) => name.startsWith('writes'))
-const isUpdate = process.env['UPDATE_SPECS'] === '1'
 
 let world: OfflineWorld
 beforeAll(async () => {
@@ -71,9 +67,9 @@ describe.each(files)('plans of writes as specified: %s', (file) => {
   const cases: readonly Case[] = JSON.parse(readFileSync(path, 'utf8'))
 
   it.runIf(isUpdate)('are written anew', async () => {
-    const written: string[] = []
-    for (const one of cases) written.push(writtenCase({ ...one, expect: await planned(world, one) }))
-    writeFileSync(path, `[\n${written.join(',\n')}\n]\n`)
+    const written: Case[] = []
+    for (const one of cases) written.push({ ...one, expect: await planned(world, one) })
+    writeCases(path, written)
   })
 
   it
