@@ -41,7 +41,7 @@ export interface PageFacts {
 export const keysFirstOffset = 1_000
 
 /**
- * From this offset on, the start of the page is found by counting. Measured over 16 shards on two nodes, by an index, as time ÷
+ * From this offset on, the start of the page is found by counting. Measured over 16 shards on two nodes of a busy machine, by an index, as time ÷
  * that of one database: at offset 1,000 counting takes 3.8, whole rows in shares 2.8, keys first 8.5; at 1,900 3.0, 3.4 and 10;
  * at 2,000 2.6 to 3.6, 2.9 and 10. Without an index each round of counting is a sequential scan, and so is sending keys.
  */
