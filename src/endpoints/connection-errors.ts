@@ -1,3 +1,4 @@
+import { wordSet } from '../collections/words'
 import type { ErrorCode } from '../errors/error-catalogue'
 import { ShardedError } from '../errors/sharded-error'
 import { CommitOutcomeUnknownError } from '../errors/transaction-errors'
@@ -13,30 +14,10 @@ export interface Place {
 const placeText = ({ node, shard }: Place): string =>
   shard === undefined ? `Node ${node}` : `Shard ${shard} on node ${node}`
 
-const socketCodes = new Set([
-  'ECONNREFUSED',
-  'ECONNRESET',
-  'EPIPE',
-  'ETIMEDOUT',
-  'ENOTFOUND',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'EAI_AGAIN',
-])
+const socketCodes = wordSet('ECONNREFUSED ECONNRESET EPIPE ETIMEDOUT ENOTFOUND EHOSTUNREACH ENETUNREACH EAI_AGAIN')
 
 /** SQLSTATEs with which a server ends or refuses a connection: admin shutdown, crash shutdown, cannot connect now, idle timeouts. */
-const serverGoneCodes = new Set([
-  '57P01',
-  '57P02',
-  '57P03',
-  '57P05',
-  '25P03',
-  '08000',
-  '08001',
-  '08003',
-  '08006',
-  '53300',
-])
+const serverGoneCodes = wordSet('57P01 57P02 57P03 57P05 25P03 08000 08001 08003 08006 53300')
 
 /** True when an error says that there is no (longer a) connection, rather than that the statement is wrong. */
 export function isConnectionError(error: unknown): boolean {

@@ -1,3 +1,5 @@
+import { words } from '../collections/words'
+
 /** Whether sessions of a node last: `transaction`, a pooler gives each transaction another. */
 export type Pooling = 'none' | 'session' | 'transaction'
 
@@ -11,31 +13,14 @@ export interface NodeSession {
 }
 
 /** What every connection is told, so that texts of values mean the same on all nodes, now and when somebody alters a role. */
-export const pinnedSettings = [
-  'extra_float_digits',
-  'datestyle',
-  'intervalstyle',
-  'bytea_output',
-  'array_nulls',
-  'standard_conforming_strings',
-  'search_path',
-  'timezone',
-] as const
+export const pinnedSettings = words(`
+  extra_float_digits datestyle intervalstyle bytea_output array_nulls standard_conforming_strings search_path
+  timezone`)
 
 /** What is told to the connections of nodes that have another value than the home node. */
-export const alignedSettings = [
-  'default_text_search_config',
-  'default_transaction_isolation',
-  'default_transaction_deferrable',
-  'lc_monetary',
-  'lc_numeric',
-  'lc_time',
-  'row_security',
-  'timezone_abbreviations',
-  'transform_null_equals',
-  'xmlbinary',
-  'xmloption',
-] as const
+export const alignedSettings = words(`
+  default_text_search_config default_transaction_isolation default_transaction_deferrable lc_monetary lc_numeric
+  lc_time row_security timezone_abbreviations transform_null_equals xmlbinary xmloption`)
 
 /** Settings by lower-case name. */
 type Settings = ReadonlyMap<string, string>

@@ -1,4 +1,5 @@
 import type { A_Indirection, ColumnRef, FuncCall, Node, RangeVar, SelectStmt, WithClause } from '@pgsql/types'
+import { wordSet } from '../collections/words'
 import type { ParsedStatement } from './parse-statement'
 import { namesOf, type TreeObject, visit } from './tree'
 
@@ -32,14 +33,12 @@ interface Region {
  * Functions of PostgreSQL whose result has a type that follows from the types of their arguments. A function of the database
  * may be replaced by one of another type.
  */
-const knownFunctions: ReadonlySet<string> = new Set(
-  `abs array_agg array_append array_length array_position avg bool_and bool_or cardinality ceil char_length concat concat_ws count date_part
-  date_trunc every floor generate_series length lower lpad ltrim max md5 min mod now random replace round row_number row_to_json rtrim
-  split_part starts_with string_agg substr substring sum to_char to_json to_jsonb to_tsquery plainto_tsquery websearch_to_tsquery to_tsvector
-  trim unnest upper jsonb_array_length jsonb_build_object jsonb_extract_path jsonb_extract_path_text jsonb_path_exists`.split(
-    /\s+/,
-  ),
-)
+const knownFunctions = wordSet(`
+  abs array_agg array_append array_length array_position avg bool_and bool_or cardinality ceil char_length concat
+  concat_ws count date_part date_trunc every floor generate_series length lower lpad ltrim max md5 min mod now
+  random replace round row_number row_to_json rtrim split_part starts_with string_agg substr substring sum to_char
+  to_json to_jsonb to_tsquery plainto_tsquery websearch_to_tsquery to_tsvector trim unnest upper jsonb_array_length
+  jsonb_build_object jsonb_extract_path jsonb_extract_path_text jsonb_path_exists`)
 
 /**
  * The columns whose types decide the types of a statement's parameters, besides columns of which the statement's own result

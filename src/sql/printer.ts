@@ -10,6 +10,7 @@ import type {
   WindowDef,
 } from '@pgsql/types'
 import type { Deparser } from 'pgsql-deparser'
+import { wordSet } from '../collections/words'
 import { quoted } from '../values/quoted'
 import { type JsonParts, printJsonCall, printJsonTable } from './json-printer'
 import { xmlTable } from './xml-table-printer'
@@ -101,29 +102,11 @@ export const printerOn = (Library: typeof Deparser): typeof Deparser =>
   }
 
 /** Types of other names, or of another length, when they are written without quotes. */
-const typeWords: ReadonlySet<string> = new Set([
-  'bigint',
-  'bit',
-  'boolean',
-  'character',
-  'dec',
-  'decimal',
-  'float',
-  'int',
-  'integer',
-  'interval',
-  'json',
-  'national',
-  'nchar',
-  'numeric',
-  'real',
-  'smallint',
-  'time',
-  'timestamp',
-  'varchar',
-])
+const typeWords = wordSet(`
+  bigint bit boolean character dec decimal float int integer interval json national nchar numeric real smallint time
+  timestamp varchar`)
 
-const bitTypes: ReadonlySet<string> = new Set(['bit', 'varbit'])
+const bitTypes = wordSet('bit varbit')
 
 const withQuotedNames = ({ name, refname, ...rest }: WindowDef): WindowDef => ({
   ...rest,

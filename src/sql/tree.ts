@@ -1,5 +1,7 @@
 import type { JsonArrayQueryConstructor, Node, RangeVar, SubLink, TypeName } from '@pgsql/types'
 
+import { wordSet } from '../collections/words'
+
 /** The name of a node type of PostgreSQL's grammar. */
 export type NodeTag = Node extends infer One ? (One extends One ? keyof One & string : never) : never
 
@@ -12,16 +14,8 @@ type AllOf<T> = (T extends unknown ? (one: T) => void : never) extends (one: inf
 export type TreeObject = Partial<AllOf<Node>> & { [field: string]: unknown }
 
 /** Where a node stands in the text. It says nothing of what the node means. */
-const positions = new Set([
-  'location',
-  'name_location',
-  'list_start',
-  'list_end',
-  'rexpr_list_start',
-  'rexpr_list_end',
-  'stmt_location',
-  'stmt_len',
-])
+const positions = wordSet(`
+  location name_location list_start list_end rexpr_list_start rexpr_list_end stmt_location stmt_len`)
 
 /** Whether `f(x)` was written or the grammar's own form of a call. `ROW(a, b)` and `(a, b)` are no such pair: in GROUP BY they differ. */
 const spellings = new Set(['funcformat'])

@@ -2,9 +2,8 @@ import type { NodeTag } from '../../sql/tree'
 import type { Distribution } from './distribution'
 import { expressionNodes } from './expression-nodes'
 import { jsonNodes } from './json-nodes'
-import { internalNodes, otherNodes } from './other-nodes'
 import { queryNodes } from './query-nodes'
-import { refusedNodes } from './refused-nodes'
+import { internalNodes, otherNodes, refusedNodes } from './refused-nodes'
 import { writeNodes } from './write-nodes'
 
 /**

@@ -1,144 +1,106 @@
-import type * as sql from '@pgsql/types'
-import { node } from './distribution'
+import { conditional, distributes, nodes } from './distribution'
+
+const ofRow = 'Of the row.'
 
 /** SQL/JSON. */
-export const jsonNodes = {
-  JsonFuncExpr: node<sql.JsonFuncExpr>({
+export const jsonNodes = nodes({
+  JsonFuncExpr: distributes({
     sql: 'JSON_VALUE, JSON_QUERY, JSON_EXISTS',
-    rule: 'distributes',
-    says: 'Of the row.',
-    tests: ['test/parity/sql/fuzz.test.ts'],
-    fields: {
-      op: 'value',
-      column_name: 'value',
-      context_item: 'JsonValueExpr',
-      pathspec: 'nodes',
-      passing: 'nodes',
-      output: 'JsonOutput',
-      on_empty: 'JsonBehavior',
-      on_error: 'JsonBehavior',
-      wrapper: 'value',
-      quotes: 'value',
-      location: 'value',
-    },
+    says: ofRow,
+    tests: 'sql/fuzz',
+    fields: `op column_name context_item:JsonValueExpr pathspec* passing* output:JsonOutput on_empty:JsonBehavior
+      on_error:JsonBehavior wrapper quotes location`,
   }),
-  JsonArgument: node<sql.JsonArgument>({
-    sql: 'PASSING',
-    rule: 'distributes',
-    says: 'Of the row.',
-    tests: ['test/parity/sql/fuzz.test.ts'],
-    fields: { val: 'JsonValueExpr', name: 'value' },
-  }),
-  JsonBehavior: node<sql.JsonBehavior>({
+  JsonArgument: distributes({ sql: 'PASSING', says: ofRow, tests: 'sql/fuzz', fields: 'val:JsonValueExpr name' }),
+  JsonBehavior: distributes({
     sql: 'ON EMPTY, ON ERROR',
-    rule: 'distributes',
-    says: 'Of the row.',
-    tests: ['test/parity/sql/fuzz.test.ts'],
-    fields: { btype: 'value', expr: 'nodes', coerce: 'value', location: 'value' },
+    says: ofRow,
+    tests: 'sql/fuzz',
+    fields: 'btype expr* coerce location',
   }),
-  JsonOutput: node<sql.JsonOutput>({
+  JsonOutput: distributes({
     sql: 'RETURNING of SQL/JSON',
-    rule: 'distributes',
-    says: 'Of the row.',
-    tests: ['test/parity/sql/fuzz.test.ts'],
-    fields: { typeName: 'TypeName', returning: 'JsonReturning' },
+    says: ofRow,
+    tests: 'sql/fuzz',
+    fields: 'typeName:TypeName returning:JsonReturning',
   }),
-  JsonReturning: node<sql.JsonReturning>({
+  JsonReturning: distributes({
     sql: 'RETURNING of SQL/JSON',
-    rule: 'distributes',
-    says: 'Of the row.',
-    tests: ['test/parity/sql/fuzz.test.ts'],
-    fields: { format: 'JsonFormat', typid: 'value', typmod: 'value' },
+    says: ofRow,
+    tests: 'sql/fuzz',
+    fields: 'format:JsonFormat typid typmod',
   }),
-  JsonFormat: node<sql.JsonFormat>({
+  JsonFormat: distributes({
     sql: 'FORMAT JSON',
-    rule: 'distributes',
-    says: 'Of the row.',
-    tests: ['test/parity/sql/fuzz.test.ts'],
-    fields: { format_type: 'value', encoding: 'value', location: 'value' },
+    says: ofRow,
+    tests: 'sql/fuzz',
+    fields: 'format_type encoding location',
   }),
-  JsonKeyValue: node<sql.JsonKeyValue>({
-    sql: 'key: value',
-    rule: 'distributes',
-    says: 'Of the row.',
-    tests: ['test/parity/sql/fuzz.test.ts'],
-    fields: { key: 'nodes', value: 'JsonValueExpr' },
-  }),
-  JsonValueExpr: node<sql.JsonValueExpr>({
+  JsonKeyValue: distributes({ sql: 'key: value', says: ofRow, tests: 'sql/fuzz', fields: 'key* value:JsonValueExpr' }),
+  JsonValueExpr: distributes({
     sql: 'a value of SQL/JSON',
-    rule: 'distributes',
-    says: 'Of the row.',
-    tests: ['test/parity/sql/fuzz.test.ts'],
-    fields: { raw_expr: 'nodes', formatted_expr: 'nodes', format: 'JsonFormat' },
+    says: ofRow,
+    tests: 'sql/fuzz',
+    fields: 'raw_expr* formatted_expr* format:JsonFormat',
   }),
-  JsonIsPredicate: node<sql.JsonIsPredicate>({
+  JsonIsPredicate: distributes({
     sql: 'IS JSON',
-    rule: 'distributes',
-    says: 'Of the row.',
-    tests: ['test/parity/sql/names.test.ts'],
-    fields: { expr: 'nodes', format: 'JsonFormat', item_type: 'value', unique_keys: 'value', location: 'value' },
+    says: ofRow,
+    tests: 'sql/names',
+    fields: 'expr* format:JsonFormat item_type unique_keys location',
   }),
-  JsonParseExpr: node<sql.JsonParseExpr>({
+  JsonParseExpr: distributes({
     sql: 'JSON(…)',
-    rule: 'distributes',
-    says: 'Of the row.',
-    tests: ['test/parity/sql/names.test.ts'],
-    fields: { expr: 'JsonValueExpr', output: 'JsonOutput', unique_keys: 'value', location: 'value' },
+    says: ofRow,
+    tests: 'sql/names',
+    fields: 'expr:JsonValueExpr output:JsonOutput unique_keys location',
   }),
-  JsonScalarExpr: node<sql.JsonScalarExpr>({
+  JsonScalarExpr: distributes({
     sql: 'JSON_SCALAR',
-    rule: 'distributes',
-    says: 'Of the row.',
-    tests: ['test/parity/sql/names.test.ts'],
-    fields: { expr: 'nodes', output: 'JsonOutput', location: 'value' },
+    says: ofRow,
+    tests: 'sql/names',
+    fields: 'expr* output:JsonOutput location',
   }),
-  JsonSerializeExpr: node<sql.JsonSerializeExpr>({
+  JsonSerializeExpr: distributes({
     sql: 'JSON_SERIALIZE',
-    rule: 'distributes',
-    says: 'Of the row.',
-    tests: ['test/parity/sql/names.test.ts'],
-    fields: { expr: 'JsonValueExpr', output: 'JsonOutput', location: 'value' },
+    says: ofRow,
+    tests: 'sql/names',
+    fields: 'expr:JsonValueExpr output:JsonOutput location',
   }),
-  JsonObjectConstructor: node<sql.JsonObjectConstructor>({
+  JsonObjectConstructor: distributes({
     sql: 'JSON_OBJECT',
-    rule: 'distributes',
-    says: 'Of the row.',
-    tests: ['test/parity/sql/names.test.ts'],
-    fields: { exprs: 'nodes', output: 'JsonOutput', absent_on_null: 'value', unique: 'value', location: 'value' },
+    says: ofRow,
+    tests: 'sql/names',
+    fields: 'exprs* output:JsonOutput absent_on_null unique location',
   }),
-  JsonArrayConstructor: node<sql.JsonArrayConstructor>({
+  JsonArrayConstructor: distributes({
     sql: 'JSON_ARRAY',
-    rule: 'distributes',
-    says: 'Of the row.',
-    tests: ['test/parity/sql/names.test.ts'],
-    fields: { exprs: 'nodes', output: 'JsonOutput', absent_on_null: 'value', location: 'value' },
+    says: ofRow,
+    tests: 'sql/names',
+    fields: 'exprs* output:JsonOutput absent_on_null location',
   }),
-  JsonArrayQueryConstructor: node<sql.JsonArrayQueryConstructor>({
+  JsonArrayQueryConstructor: distributes({
     sql: 'JSON_ARRAY(SELECT …)',
-    rule: 'distributes',
     says: 'Of the row, where the query reads no other shard.',
-    tests: ['test/parity/sql/fuzz.test.ts'],
-    fields: { query: 'nodes', output: 'JsonOutput', format: 'JsonFormat', absent_on_null: 'value', location: 'value' },
+    tests: 'sql/fuzz',
+    fields: 'query* output:JsonOutput format:JsonFormat absent_on_null location',
   }),
-  JsonAggConstructor: node<sql.JsonAggConstructor>({
+  JsonAggConstructor: conditional({
     sql: 'FILTER, ORDER BY, OVER of JSON_ARRAYAGG',
-    rule: 'conditional',
     says: 'As the aggregate.',
-    tests: ['test/parity/sql/aggregates.test.ts'],
-    fields: { output: 'JsonOutput', agg_filter: 'nodes', agg_order: 'nodes', over: 'WindowDef', location: 'value' },
+    tests: 'sql/aggregates',
+    fields: 'output:JsonOutput agg_filter* agg_order* over:WindowDef location',
   }),
-  JsonObjectAgg: node<sql.JsonObjectAgg>({
+  JsonObjectAgg: conditional({
     sql: 'JSON_OBJECTAGG',
-    rule: 'conditional',
     says: 'An aggregate that needs all rows: finished on one node.',
-    tests: ['test/parity/sql/aggregates.test.ts'],
-    fields: { constructor: 'JsonAggConstructor', arg: 'JsonKeyValue', absent_on_null: 'value', unique: 'value' },
+    tests: 'sql/aggregates',
+    fields: 'constructor:JsonAggConstructor arg:JsonKeyValue absent_on_null unique',
   }),
-  JsonArrayAgg: node<sql.JsonArrayAgg>({
+  JsonArrayAgg: conditional({
     sql: 'JSON_ARRAYAGG',
-    rule: 'conditional',
     says: 'An aggregate that needs all rows: finished on one node.',
-    tests: ['test/parity/sql/aggregates.test.ts'],
-    fields: { constructor: 'JsonAggConstructor', arg: 'JsonValueExpr', absent_on_null: 'value' },
+    tests: 'sql/aggregates',
+    fields: 'constructor:JsonAggConstructor arg:JsonValueExpr absent_on_null',
   }),
-} as const
+})

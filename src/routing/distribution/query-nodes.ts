@@ -1,304 +1,144 @@
-import type * as sql from '@pgsql/types'
-import { node } from './distribution'
+import { conditional, distributes, nodes } from './distribution'
 
 /** The clauses of a query. */
-export const queryNodes = {
-  SelectStmt: node<sql.SelectStmt>({
+export const queryNodes = nodes({
+  SelectStmt: conditional({
     sql: 'SELECT, VALUES, TABLE, UNION, INTERSECT, EXCEPT',
-    rule: 'conditional',
     says: 'Rows of the shards are put together and merged by ORDER BY. Groups, DISTINCT and windows that do not hold the shard key are finished on one node from the rows of all shards. The sides of UNION, INTERSECT and EXCEPT are read by themselves and put together on one node. Of equal values that are written otherwise (0.0 and 0.00) EXCEPT gives those of its left side; which of them DISTINCT, GROUP BY, UNION and INTERSECT give, SQL leaves open: on one database too it hangs on the statistics.',
-    tests: [
-      'test/parity/query-builder/select.test.ts',
-      'test/parity/query-builder/group.test.ts',
-      'test/parity/query-builder/order-and-page.test.ts',
-      'test/parity/sql/constants.test.ts',
-      'test/parity/sql/terms.test.ts',
-      'test/parity/sql/sets.test.ts',
-    ],
-    fields: {
-      distinctClause: 'nodes',
-      intoClause: 'IntoClause',
-      targetList: 'nodes',
-      fromClause: 'nodes',
-      whereClause: 'nodes',
-      groupClause: 'nodes',
-      groupDistinct: 'value',
-      havingClause: 'nodes',
-      windowClause: 'nodes',
-      valuesLists: 'nodes',
-      sortClause: 'nodes',
-      limitOffset: 'nodes',
-      limitCount: 'nodes',
-      limitOption: 'value',
-      lockingClause: 'nodes',
-      withClause: 'WithClause',
-      op: 'value',
-      all: 'value',
-      larg: 'SelectStmt',
-      rarg: 'SelectStmt',
-    },
+    tests: 'query-builder/select query-builder/group query-builder/order-and-page sql/constants sql/terms sql/sets',
+    fields: `distinctClause* intoClause:IntoClause targetList* fromClause* whereClause* groupClause* groupDistinct
+      havingClause* windowClause* valuesLists* sortClause* limitOffset* limitCount* limitOption lockingClause*
+      withClause:WithClause op all larg:SelectStmt rarg:SelectStmt`,
   }),
-  WithClause: node<sql.WithClause>({
+  WithClause: conditional({
     sql: 'WITH',
-    rule: 'conditional',
     says: 'Local where what it reads is; else it is run first. One that calls a volatile function is not read by two parts that run apart.',
-    tests: [
-      'test/parity/query-builder/cte.test.ts',
-      'test/parity/sql/volatile.test.ts',
-      'test/parity/sql/with.test.ts',
-    ],
-    fields: { ctes: 'nodes', recursive: 'value', location: 'value' },
+    tests: 'query-builder/cte sql/volatile sql/with',
+    fields: 'ctes* recursive location',
   }),
-  CommonTableExpr: node<sql.CommonTableExpr>({
+  CommonTableExpr: conditional({
     sql: 'WITH name AS (…)',
-    rule: 'conditional',
     says: 'As WITH. A part that writes rows runs on one shard only.',
-    tests: ['test/parity/query-builder/cte.test.ts', 'test/parity/sql/writes.test.ts'],
-    fields: {
-      ctename: 'value',
-      aliascolnames: 'nodes',
-      ctematerialized: 'value',
-      ctequery: 'nodes',
-      search_clause: 'CTESearchClause',
-      cycle_clause: 'CTECycleClause',
-      location: 'value',
-      cterecursive: 'value',
-      cterefcount: 'value',
-      ctecolnames: 'nodes',
-      ctecoltypes: 'nodes',
-      ctecoltypmods: 'nodes',
-      ctecolcollations: 'nodes',
-    },
+    tests: 'query-builder/cte sql/writes',
+    fields: `ctename aliascolnames* ctematerialized ctequery* search_clause:CTESearchClause
+      cycle_clause:CTECycleClause location cterecursive cterefcount ctecolnames* ctecoltypes* ctecoltypmods*
+      ctecolcollations*`,
   }),
-  CTESearchClause: node<sql.CTESearchClause>({
+  CTESearchClause: distributes({
     sql: 'SEARCH DEPTH/BREADTH FIRST',
-    rule: 'distributes',
     says: 'Numbers the rows of a recursive WITH that stays on a shard.',
-    tests: ['test/parity/sql/fuzz.test.ts'],
-    fields: { search_col_list: 'nodes', search_breadth_first: 'value', search_seq_column: 'value', location: 'value' },
+    tests: 'sql/fuzz',
+    fields: 'search_col_list* search_breadth_first search_seq_column location',
   }),
-  CTECycleClause: node<sql.CTECycleClause>({
+  CTECycleClause: distributes({
     sql: 'CYCLE',
-    rule: 'distributes',
     says: 'Marks the rows of a recursive WITH that stays on a shard.',
-    tests: ['test/parity/sql/fuzz.test.ts'],
-    fields: {
-      cycle_col_list: 'nodes',
-      cycle_mark_column: 'value',
-      cycle_mark_value: 'nodes',
-      cycle_mark_default: 'nodes',
-      cycle_path_column: 'value',
-      location: 'value',
-      cycle_mark_type: 'value',
-      cycle_mark_typmod: 'value',
-      cycle_mark_collation: 'value',
-      cycle_mark_neop: 'value',
-    },
+    tests: 'sql/fuzz',
+    fields: `cycle_col_list* cycle_mark_column cycle_mark_value* cycle_mark_default* cycle_path_column location
+      cycle_mark_type cycle_mark_typmod cycle_mark_collation cycle_mark_neop`,
   }),
-  RangeVar: node<sql.RangeVar>({
+  RangeVar: conditional({
     sql: 'FROM table',
-    rule: 'conditional',
     says: 'A sharded table is read on its shards; rows of an unsharded table of an entity are sent to the shards that need them.',
-    tests: ['test/parity/query-builder/join.test.ts', 'test/parity/query-builder/subquery.test.ts'],
-    fields: {
-      catalogname: 'value',
-      schemaname: 'value',
-      relname: 'value',
-      inh: 'value',
-      relpersistence: 'value',
-      alias: 'Alias',
-      location: 'value',
-    },
+    tests: 'query-builder/join query-builder/subquery',
+    fields: 'catalogname schemaname relname inh relpersistence alias:Alias location',
   }),
-  Alias: node<sql.Alias>({
+  Alias: distributes({
     sql: 'AS name (columns)',
-    rule: 'distributes',
     says: 'Names are those of the statement as it is written.',
-    tests: ['test/parity/sql/stars.test.ts', 'test/parity/sql/names.test.ts'],
-    fields: { aliasname: 'value', colnames: 'nodes' },
+    tests: 'sql/stars sql/names',
+    fields: 'aliasname colnames*',
   }),
-  RangeSubselect: node<sql.RangeSubselect>({
+  RangeSubselect: conditional({
     sql: 'FROM (SELECT …)',
-    rule: 'conditional',
     says: 'Local where its rows are those of the shards put together; else it is run first.',
-    tests: ['test/parity/query-builder/subquery.test.ts', 'test/parity/sql/stars.test.ts'],
-    fields: { lateral: 'value', subquery: 'nodes', alias: 'Alias' },
+    tests: 'query-builder/subquery sql/stars',
+    fields: 'lateral subquery* alias:Alias',
   }),
-  RangeFunction: node<sql.RangeFunction>({
+  RangeFunction: conditional({
     sql: 'FROM function(…)',
-    rule: 'conditional',
     says: 'Asked on every shard: what it calls must give the same there, or read the row beside it.',
-    tests: ['test/parity/sql/stars.test.ts', 'test/parity/sql/volatile.test.ts'],
-    fields: {
-      lateral: 'value',
-      ordinality: 'value',
-      is_rowsfrom: 'value',
-      functions: 'nodes',
-      alias: 'Alias',
-      coldeflist: 'nodes',
-    },
+    tests: 'sql/stars sql/volatile',
+    fields: 'lateral ordinality is_rowsfrom functions* alias:Alias coldeflist*',
   }),
-  RangeTableFunc: node<sql.RangeTableFunc>({
+  RangeTableFunc: distributes({
     sql: 'XMLTABLE',
-    rule: 'distributes',
     says: 'Reads the row beside it, or a constant.',
-    tests: ['test/parity/sql/fuzz.test.ts'],
-    fields: {
-      lateral: 'value',
-      docexpr: 'nodes',
-      rowexpr: 'nodes',
-      namespaces: 'nodes',
-      columns: 'nodes',
-      alias: 'Alias',
-      location: 'value',
-    },
+    tests: 'sql/fuzz',
+    fields: 'lateral docexpr* rowexpr* namespaces* columns* alias:Alias location',
   }),
-  RangeTableFuncCol: node<sql.RangeTableFuncCol>({
+  RangeTableFuncCol: distributes({
     sql: 'COLUMNS of XMLTABLE',
-    rule: 'distributes',
     says: 'As XMLTABLE.',
-    tests: ['test/parity/sql/fuzz.test.ts'],
-    fields: {
-      colname: 'value',
-      typeName: 'TypeName',
-      for_ordinality: 'value',
-      is_not_null: 'value',
-      colexpr: 'nodes',
-      coldefexpr: 'nodes',
-      location: 'value',
-    },
+    tests: 'sql/fuzz',
+    fields: 'colname typeName:TypeName for_ordinality is_not_null colexpr* coldefexpr* location',
   }),
-  JsonTable: node<sql.JsonTable>({
+  JsonTable: distributes({
     sql: 'JSON_TABLE',
-    rule: 'distributes',
     says: 'Reads the row beside it, or a constant.',
-    tests: ['test/parity/sql/fuzz.test.ts'],
-    fields: {
-      context_item: 'JsonValueExpr',
-      pathspec: 'JsonTablePathSpec',
-      passing: 'nodes',
-      columns: 'nodes',
-      on_error: 'JsonBehavior',
-      alias: 'Alias',
-      lateral: 'value',
-      location: 'value',
-    },
+    tests: 'sql/fuzz',
+    fields: `context_item:JsonValueExpr pathspec:JsonTablePathSpec passing* columns* on_error:JsonBehavior
+      alias:Alias lateral location`,
   }),
-  JsonTableColumn: node<sql.JsonTableColumn>({
+  JsonTableColumn: distributes({
     sql: 'COLUMNS of JSON_TABLE',
-    rule: 'distributes',
     says: 'As JSON_TABLE.',
-    tests: ['test/parity/sql/fuzz.test.ts'],
-    fields: {
-      coltype: 'value',
-      name: 'value',
-      typeName: 'TypeName',
-      pathspec: 'JsonTablePathSpec',
-      format: 'JsonFormat',
-      wrapper: 'value',
-      quotes: 'value',
-      columns: 'nodes',
-      on_empty: 'JsonBehavior',
-      on_error: 'JsonBehavior',
-      location: 'value',
-    },
+    tests: 'sql/fuzz',
+    fields: `coltype name typeName:TypeName pathspec:JsonTablePathSpec format:JsonFormat wrapper quotes columns*
+      on_empty:JsonBehavior on_error:JsonBehavior location`,
   }),
-  JsonTablePathSpec: node<sql.JsonTablePathSpec>({
+  JsonTablePathSpec: distributes({
     sql: 'the path of JSON_TABLE',
-    rule: 'distributes',
     says: 'A constant.',
-    tests: ['test/parity/sql/fuzz.test.ts'],
-    fields: { string: 'nodes', name: 'value', name_location: 'value', location: 'value' },
+    tests: 'sql/fuzz',
+    fields: 'string* name name_location location',
   }),
-  JoinExpr: node<sql.JoinExpr>({
+  JoinExpr: conditional({
     sql: 'JOIN, USING, NATURAL',
-    rule: 'conditional',
     says: 'Along the shard key, the primary key or a foreign key of the group; else JOIN_NOT_LOCAL. A column of USING and NATURAL stands in * once, from the side that is kept.',
-    tests: ['test/parity/query-builder/join.test.ts', 'test/parity/sql/stars.test.ts'],
-    fields: {
-      jointype: 'value',
-      isNatural: 'value',
-      larg: 'nodes',
-      rarg: 'nodes',
-      usingClause: 'nodes',
-      join_using_alias: 'Alias',
-      quals: 'nodes',
-      alias: 'Alias',
-      rtindex: 'value',
-    },
+    tests: 'query-builder/join sql/stars',
+    fields: 'jointype isNatural larg* rarg* usingClause* join_using_alias:Alias quals* alias:Alias rtindex',
   }),
-  ResTarget: node<sql.ResTarget>({
+  ResTarget: distributes({
     sql: 'an output, a column of SET or INSERT',
-    rule: 'distributes',
     says: 'Its name is that of the statement as it is written.',
-    tests: ['test/parity/sql/names.test.ts'],
-    fields: { name: 'value', indirection: 'nodes', val: 'nodes', location: 'value' },
+    tests: 'sql/names',
+    fields: 'name indirection* val* location',
   }),
-  SortBy: node<sql.SortBy>({
+  SortBy: conditional({
     sql: 'ORDER BY',
-    rule: 'conditional',
     says: 'The order of the merge is that of the database. A constant behind an alias or an ordinal orders nothing. USING an operator is refused.',
-    tests: ['test/parity/sql/constants.test.ts', 'test/parity/query-builder/order-and-page.test.ts'],
-    fields: { node: 'nodes', sortby_dir: 'value', sortby_nulls: 'value', useOp: 'nodes', location: 'value' },
+    tests: 'sql/constants query-builder/order-and-page',
+    fields: 'node* sortby_dir sortby_nulls useOp* location',
   }),
-  WindowDef: node<sql.WindowDef>({
+  WindowDef: conditional({
     sql: 'OVER, WINDOW',
-    rule: 'conditional',
     says: 'Within a shard where the partition holds the shard key; else finished on one node.',
-    tests: ['test/parity/query-builder/group.test.ts', 'test/parity/sql/constants.test.ts'],
-    fields: {
-      name: 'value',
-      refname: 'value',
-      partitionClause: 'nodes',
-      orderClause: 'nodes',
-      frameOptions: 'value',
-      startOffset: 'nodes',
-      endOffset: 'nodes',
-      location: 'value',
-    },
+    tests: 'query-builder/group sql/constants',
+    fields: 'name refname partitionClause* orderClause* frameOptions startOffset* endOffset* location',
   }),
-  GroupingSet: node<sql.GroupingSet>({
+  GroupingSet: conditional({
     sql: 'GROUPING SETS, ROLLUP, CUBE',
-    rule: 'conditional',
     says: 'Finished on one node, with the empty set. A column or subquery beside them must be a term of theirs.',
-    tests: [
-      'test/parity/sql/grouping-sets.test.ts',
-      'test/parity/sql/aggregates.test.ts',
-      'test/parity/query-builder/group.test.ts',
-    ],
-    fields: { kind: 'value', content: 'nodes', location: 'value' },
+    tests: 'sql/grouping-sets sql/aggregates query-builder/group',
+    fields: 'kind content* location',
   }),
-  GroupingFunc: node<sql.GroupingFunc>({
+  GroupingFunc: conditional({
     sql: 'GROUPING(…)',
-    rule: 'conditional',
     says: 'As the grouping sets that it speaks of.',
-    tests: ['test/parity/sql/fuzz.test.ts'],
-    fields: { xpr: 'nodes', args: 'nodes', refs: 'nodes', agglevelsup: 'value', location: 'value' },
+    tests: 'sql/fuzz',
+    fields: 'xpr* args* refs* agglevelsup location',
   }),
-  SubLink: node<sql.SubLink>({
+  SubLink: conditional({
     sql: 'a subquery in an expression',
-    rule: 'conditional',
     says: 'Local where it is tied to the row by the shard key; run first where it asks nothing of the rest; else refused. An aggregate in it that is of the rows around it is refused; one that is compared with it is finished first.',
-    tests: [
-      'test/parity/sql/exists.test.ts',
-      'test/parity/query-builder/subquery.test.ts',
-      'test/parity/sql/volatile.test.ts',
-    ],
-    fields: {
-      xpr: 'nodes',
-      subLinkType: 'value',
-      subLinkId: 'value',
-      testexpr: 'nodes',
-      operName: 'nodes',
-      subselect: 'nodes',
-      location: 'value',
-    },
+    tests: 'sql/exists query-builder/subquery sql/volatile',
+    fields: 'xpr* subLinkType subLinkId testexpr* operName* subselect* location',
   }),
-  LockingClause: node<sql.LockingClause>({
+  LockingClause: conditional({
     sql: 'FOR UPDATE, FOR SHARE',
-    rule: 'conditional',
     says: 'Locks the rows that it gives; with LIMIT over several shards a page on each. A lock of rows that are sent to where the statement runs (of an unsharded table beside shards, or of a part that is run first) and one WITH TIES over several shards are refused: OF says which tables to lock. SKIP LOCKED with a page (a LIMIT that is not 0, NULL or ALL; an OFFSET that is not 0) is refused in a transaction over several shards, and a lock in a part that is run first where a statement writes without a transaction.',
-    tests: ['test/parity/sql/locks.test.ts', 'test/parity/query-builder/lock.test.ts'],
-    fields: { lockedRels: 'nodes', strength: 'value', waitPolicy: 'value' },
+    tests: 'sql/locks query-builder/lock',
+    fields: 'lockedRels* strength waitPolicy',
   }),
-} as const
+})

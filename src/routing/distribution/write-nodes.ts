@@ -1,110 +1,67 @@
-import type * as sql from '@pgsql/types'
-import { node } from './distribution'
+import { conditional, distributes, nodes } from './distribution'
 
 /** The clauses of statements that write. */
-export const writeNodes = {
-  InsertStmt: node<sql.InsertStmt>({
+export const writeNodes = nodes({
+  InsertStmt: conditional({
     sql: 'INSERT',
-    rule: 'conditional',
     says: 'Rows of VALUES go to the shards of their keys; rows of a query stay on the shard that they come from. Without a list of columns, values go to the columns as the first shard holds them.',
-    tests: [
-      'test/parity/query-builder/insert.test.ts',
-      'test/parity/insert-select.test.ts',
-      'test/parity/sql/mistakes.test.ts',
-    ],
-    fields: {
-      relation: 'RangeVar',
-      cols: 'nodes',
-      selectStmt: 'nodes',
-      onConflictClause: 'OnConflictClause',
-      returningClause: 'ReturningClause',
-      withClause: 'WithClause',
-      override: 'value',
-    },
+    tests: 'query-builder/insert insert-select sql/mistakes',
+    fields: `relation:RangeVar cols* selectStmt* onConflictClause:OnConflictClause returningClause:ReturningClause
+      withClause:WithClause override`,
   }),
-  UpdateStmt: node<sql.UpdateStmt>({
+  UpdateStmt: conditional({
     sql: 'UPDATE',
-    rule: 'conditional',
     says: 'On every shard of its condition, in one transaction. A key changes only as onKeyChange says, in a WITH not at all.',
-    tests: ['test/parity/query-builder/update-delete.test.ts', 'test/parity/sql/writes.test.ts'],
-    fields: {
-      relation: 'RangeVar',
-      targetList: 'nodes',
-      whereClause: 'nodes',
-      fromClause: 'nodes',
-      returningClause: 'ReturningClause',
-      withClause: 'WithClause',
-    },
+    tests: 'query-builder/update-delete sql/writes',
+    fields: `relation:RangeVar targetList* whereClause* fromClause* returningClause:ReturningClause
+      withClause:WithClause`,
   }),
-  DeleteStmt: node<sql.DeleteStmt>({
+  DeleteStmt: conditional({
     sql: 'DELETE',
-    rule: 'conditional',
     says: 'On every shard of its condition, in one transaction.',
-    tests: ['test/parity/query-builder/update-delete.test.ts'],
-    fields: {
-      relation: 'RangeVar',
-      usingClause: 'nodes',
-      whereClause: 'nodes',
-      returningClause: 'ReturningClause',
-      withClause: 'WithClause',
-    },
+    tests: 'query-builder/update-delete',
+    fields: `relation:RangeVar usingClause* whereClause* returningClause:ReturningClause withClause:WithClause`,
   }),
-  MultiAssignRef: node<sql.MultiAssignRef>({
+  MultiAssignRef: distributes({
     sql: 'SET (a, b) = …',
-    rule: 'distributes',
     says: 'Of the row.',
-    tests: ['test/parity/sql/fuzz.test.ts'],
-    fields: { source: 'nodes', colno: 'value', ncolumns: 'value' },
+    tests: 'sql/fuzz',
+    fields: 'source* colno ncolumns',
   }),
-  SetToDefault: node<sql.SetToDefault>({
+  SetToDefault: distributes({
     sql: 'DEFAULT',
-    rule: 'distributes',
     says: 'The default of the column.',
-    tests: ['test/parity/query-builder/insert.test.ts'],
-    fields: { xpr: 'nodes', typeId: 'value', typeMod: 'value', collation: 'value', location: 'value' },
+    tests: 'query-builder/insert',
+    fields: 'xpr* typeId typeMod collation location',
   }),
-  OnConflictClause: node<sql.OnConflictClause>({
+  OnConflictClause: conditional({
     sql: 'ON CONFLICT',
-    rule: 'conditional',
     says: 'Rows that conflict must lie on one shard, and keep their key.',
-    tests: ['test/parity/query-builder/insert.test.ts'],
-    fields: { action: 'value', infer: 'InferClause', targetList: 'nodes', whereClause: 'nodes', location: 'value' },
+    tests: 'query-builder/insert',
+    fields: 'action infer:InferClause targetList* whereClause* location',
   }),
-  InferClause: node<sql.InferClause>({
+  InferClause: conditional({
     sql: 'ON CONFLICT (columns)',
-    rule: 'conditional',
     says: 'As ON CONFLICT.',
-    tests: ['test/parity/query-builder/insert.test.ts'],
-    fields: { indexElems: 'nodes', whereClause: 'nodes', conname: 'value', location: 'value' },
+    tests: 'query-builder/insert',
+    fields: 'indexElems* whereClause* conname location',
   }),
-  IndexElem: node<sql.IndexElem>({
+  IndexElem: conditional({
     sql: 'a column of ON CONFLICT',
-    rule: 'conditional',
     says: 'As ON CONFLICT.',
-    tests: ['test/parity/query-builder/insert.test.ts'],
-    fields: {
-      name: 'value',
-      expr: 'nodes',
-      indexcolname: 'value',
-      collation: 'nodes',
-      opclass: 'nodes',
-      opclassopts: 'nodes',
-      ordering: 'value',
-      nulls_ordering: 'value',
-    },
+    tests: 'query-builder/insert',
+    fields: 'name expr* indexcolname collation* opclass* opclassopts* ordering nulls_ordering',
   }),
-  ReturningClause: node<sql.ReturningClause>({
+  ReturningClause: distributes({
     sql: 'RETURNING',
-    rule: 'distributes',
     says: 'Rows of the shards put together, those of INSERT in the order of VALUES.',
-    tests: ['test/parity/query-builder/update-delete.test.ts'],
-    fields: { options: 'nodes', exprs: 'nodes' },
+    tests: 'query-builder/update-delete',
+    fields: 'options* exprs*',
   }),
-  ReturningOption: node<sql.ReturningOption>({
+  ReturningOption: distributes({
     sql: 'RETURNING WITH (OLD AS …)',
-    rule: 'distributes',
     says: 'As RETURNING.',
-    tests: ['test/parity/sql/fuzz.test.ts'],
-    fields: { option: 'value', value: 'value', location: 'value' },
+    tests: 'sql/fuzz',
+    fields: 'option value location',
   }),
-} as const
+})
