@@ -42,6 +42,17 @@ async function filesOf(session: Session, work: () => Promise<unknown>): Promise<
 
 const warmUps = 20
 
+/** What the data source does on its own account meanwhile, as the recovery of transactions, does not run in each of so many. */
+const measuredRuns = 3
+
+async function warmFiles(session: Session, work: () => Promise<unknown>): Promise<readonly string[]> {
+  for (let round = 0; round < warmUps; round++) await work()
+  const runs: (readonly string[])[] = []
+  for (let run = 0; run < measuredRuns; run++) runs.push(await filesOf(session, work))
+  const [first = [], ...others] = runs
+  return first.filter((file) => others.every((files) => files.includes(file)))
+}
+
 async function main(): Promise<void> {
   const servers = await Promise.all(['a', 'b'].map((name) => startCluster({ name })))
   try {
@@ -62,8 +73,7 @@ async function main(): Promise<void> {
     await session.post('Profiler.enable')
     await session.post('Debugger.enable')
     for (const [name, work] of Object.entries(operations)) {
-      for (let round = 0; round < warmUps; round++) await work()
-      const files = await filesOf(session, work)
+      const files = await warmFiles(session, work)
       process.stdout.write(`${name}: ${files.length} files\n${files.map((file) => `  ${file}\n`).join('')}`)
     }
     session.disconnect()
