@@ -1,8 +1,8 @@
 import { physicalName } from '../planning/bind-shard-names'
+import { columnTypesText, typesOf } from '../planning/describe-query'
 import type { NodeSortFacts } from '../query/node-sort-facts'
 import type { OrderTerm } from '../query/order-term'
 import { asText, sortForm, type ValueType } from '../query/sort-form'
-import { typeKind } from '../query/type-kind'
 import type { Shard } from '../topology/shard'
 import type { AskDatabase } from './rank-values'
 
@@ -46,14 +46,6 @@ export async function asTheCatalogSays(questions: OrderQuestions, term: OrderTer
 async function actualType({ ask, shard }: OrderQuestions, { base }: OrderTerm): Promise<ValueType | undefined> {
   if (!base) return undefined
   const { schema, name } = physicalName(base.table, shard)
-  const [row] = await ask(typeQuery, [schema, name, base.column])
-  if (!row) return undefined
-  const { type, kind, collation } = row as { type: string; kind: string; collation: string | null }
-  return { name: type, kind: typeKind(kind), collation: collation ?? undefined }
+  const rows = await ask(columnTypesText, [[`${schema}.${name}`]])
+  return typesOf(rows.filter(({ column }) => column === base.column))[0]
 }
-
-const typeQuery = `SELECT format_type(t.oid, -1) AS type, t.typtype AS kind,
-  CASE WHEN c.collname = 'default' THEN '"default"' ELSE quote_ident(s.nspname) || '.' || quote_ident(c.collname) END AS collation
-  FROM pg_attribute a JOIN pg_class r ON r.oid = a.attrelid JOIN pg_namespace n ON n.oid = r.relnamespace
-  JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_collation c ON c.oid = a.attcollation LEFT JOIN pg_namespace s ON s.oid = c.collnamespace
-  WHERE n.nspname = $1 AND r.relname = $2 AND a.attname = $3`

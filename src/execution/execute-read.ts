@@ -1,12 +1,12 @@
 import { pushAll } from '../collections/push-all'
 import { ShardedError } from '../errors/sharded-error'
 import { compareRows } from '../merging/comparator'
-import { mergeShares } from '../merging/merge-shares'
+import { mergeShares } from '../merging/merge-sorted'
 import { onlyColumns } from '../merging/only-columns'
 import type { Row } from '../merging/row'
 import { answerQuestions } from '../planning/answer-questions'
 import { askedKeys, mergedKeys } from '../planning/key-statements'
-import { identityOf, loadStatements } from '../planning/load-statements'
+import { armOf, identityOf, loadStatements, rowsByArm } from '../planning/load-statements'
 import { visitOrdered } from '../planning/ordered-shards'
 import { type PivotAnswer, type PivotQuestion, type RangeCount, searchPivot } from '../planning/pivot-search'
 import {
@@ -21,7 +21,6 @@ import {
   type SharesPlan,
   type VisitPlan,
 } from '../planning/read-plan'
-import { armOf, rowsByArm } from '../planning/rows-by-arm'
 import type { NodeStatement } from '../planning/scatter-statement'
 import { visitStatements } from '../planning/visit-statements'
 import { collationKey } from '../query/collation-name'
@@ -29,8 +28,7 @@ import type { NodeSortFacts } from '../query/node-sort-facts'
 import type { OrderTerm } from '../query/order-term'
 import type { Shard } from '../topology/shard'
 import type { OrderQuestions } from './actual-order'
-import { mergeInOrder } from './merge-in-order'
-import { isAsAssumed, testimonies } from './merge-witness'
+import { areSortedBy, mergeInOrder } from './merge-in-order'
 
 /** What the executor asks of the operation that it runs for. */
 export interface ReadHost {
@@ -105,10 +103,7 @@ function mergedShares(
   { order, asked, offset, limit }: SharesPlan,
 ): readonly Row[] | undefined {
   const sources = answers.filter((rows) => rows.length > 0).map((rows) => ({ rows }))
-  for (const term of order) {
-    const found = testimonies(sources, term)
-    if (found.size > 1 || [...found].some((one) => !isAsAssumed(term, one))) return undefined
-  }
+  if (order.some((term) => term.witness !== undefined && !areSortedBy(sources, term))) return undefined
   const exact = whileExact(order)
   const compare = compareRows(exact.filter(({ isTiebreak }) => !isTiebreak))
   // Values that are equal here may differ in the database below the driver's precision: nothing else may decide between them.

@@ -1,11 +1,11 @@
 import { ShardedError } from '../errors/sharded-error'
 import { compareRows, type RowComparator } from '../merging/comparator'
 import { distinctValues } from '../merging/distinct-values'
+import { outOfOrder, Tournament } from '../merging/merge-sorted'
 import type { Row } from '../merging/row'
-import { outOfOrder, Tournament } from '../merging/tournament'
 import type { OrderTerm } from '../query/order-term'
 import type { BatchSource } from './cursor-group'
-import { isAsAssumed, testimonies } from './merge-witness'
+import { areSortedBy, testimonies } from './merge-in-order'
 import { type AskDatabase, createRanker, type Ranker } from './rank-values'
 
 /** One source, and what is held of it: a batch and the row before it. */
@@ -99,9 +99,9 @@ async function comparatorOf(
 
 /** @throws ShardedError MERGE_ORDER */
 function checkWitness(open: readonly Held[], term: OrderTerm): void {
-  const found = testimonies(open, term)
-  if (found.size <= 1 && [...found].every((one) => isAsAssumed(term, one))) return
-  throw new ShardedError('MERGE_ORDER', `${term.name} was sorted by ${[...found].map(String).join(' and ')}.`, {
+  if (areSortedBy(open, term)) return
+  const found = [...testimonies(open, term)].map(String)
+  throw new ShardedError('MERGE_ORDER', `${term.name} was sorted by ${found.join(' and ')}.`, {
     details: { order: term.name },
   })
 }

@@ -1,18 +1,14 @@
 import { ShardedError } from '../errors/sharded-error'
 import { compareRows } from '../merging/comparator'
 import { distinctValues } from '../merging/distinct-values'
-import { mergeSorted } from '../merging/merge-sorted'
+import { mergeSorted, type SortedSource } from '../merging/merge-sorted'
 import type { Row } from '../merging/row'
+import type { Cut } from '../planning/read-plan'
+import { collationKey } from '../query/collation-name'
 import type { OrderTerm } from '../query/order-term'
 import type { SortWitness } from '../query/sort-form'
 import { asTheCatalogSays, type OrderQuestions, termFor } from './actual-order'
-import { isAsAssumed, type MergeSources, testimonies } from './merge-witness'
-import { type AskDatabase, maxRankedValues, rankValues } from './rank-values'
-
-interface Cut {
-  readonly offset: number
-  readonly limit: number | undefined
-}
+import { type AskDatabase, rankValues } from './rank-values'
 
 /**
  * Merges the answers of several statements in order. What only the database can order it ranks first. Nothing is taken for
@@ -43,10 +39,15 @@ export async function mergeInOrder(
   }
 }
 
-async function merge(sources: MergeSources, terms: readonly OrderTerm[], cut: Cut, ask: AskDatabase): Promise<Row[]> {
+async function merge(
+  sources: readonly SortedSource[],
+  terms: readonly OrderTerm[],
+  cut: Cut,
+  ask: AskDatabase,
+): Promise<Row[]> {
   const ranks = await Promise.all(
     terms.map(({ kind, column, form }) =>
-      kind === 'ranked' ? rankValues(ask, form.rankBy, distinctValues(sources, column, maxRankedValues)) : undefined,
+      kind === 'ranked' ? rankValues(ask, form.rankBy, distinctValues(sources, column)) : undefined,
     ),
   )
   const compare = compareRows(terms, ranks)
@@ -54,11 +55,15 @@ async function merge(sources: MergeSources, terms: readonly OrderTerm[], cut: Cu
 }
 
 /** The term by the collation that the rows were sorted by, which need not be the declared one. */
-async function believeWitness(sources: MergeSources, term: OrderTerm, questions: OrderQuestions): Promise<OrderTerm> {
+async function believeWitness(
+  sources: readonly SortedSource[],
+  term: OrderTerm,
+  questions: OrderQuestions,
+): Promise<OrderTerm> {
   const found = testimonies(sources, term)
   if (term.form.witness && found.size > 1) throw disagreeing(term, term.form.witness.of, [...found].map(String))
   const [collation] = found
-  if (typeof collation !== 'string' || isAsAssumed(term, collation) || sources.length < 2) return term
+  if (typeof collation !== 'string' || isAsPlanned(term, collation) || sources.length < 2) return term
   const believed = await termFor(questions, term, { ...term.type, collation })
   if (believed) return believed
   throw new ShardedError('MERGE_ORDER', `${term.name} sorts by ${collation}, not by ${term.type.collation}.`, {
@@ -75,4 +80,23 @@ function disagreeing({ name }: OrderTerm, of: SortWitness['of'], found: readonly
     : new ShardedError('MERGE_ORDER', `The enum of ${name} has not the same labels on all shards, but ${text}.`, {
         details: { order: name, labels: found },
       })
+}
+
+/** What the rows say of how they were sorted: one value where they agree; none without rows or a witness. */
+export function testimonies(sources: readonly SortedSource[], { witness }: OrderTerm): ReadonlySet<unknown> {
+  const found = new Set<unknown>()
+  if (witness !== undefined) for (const { rows } of sources) for (const row of rows) found.add(row[witness])
+  return found
+}
+
+/** True where the rows were sorted by the collation that the term was planned for. */
+const isAsPlanned = ({ type, form }: OrderTerm, found: unknown): boolean => {
+  if (form.witness?.of === 'labels' || typeof found !== 'string') return true
+  return type.collation !== undefined && collationKey(type.collation) === collationKey(found)
+}
+
+/** True where all rows say that they were sorted as the term was planned, or say nothing. */
+export function areSortedBy(sources: readonly SortedSource[], term: OrderTerm): boolean {
+  const found = testimonies(sources, term)
+  return found.size <= 1 && [...found].every((one) => isAsPlanned(term, one))
 }

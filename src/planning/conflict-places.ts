@@ -1,6 +1,6 @@
 import { ShardedError } from '../errors/sharded-error'
 import type { Row } from '../merging/row'
-import type { InsertedRows } from '../query/inserted-rows'
+import type { InsertedRows } from '../query/write-query'
 import type { ConflictTarget } from '../routing/conflict-target'
 import { knownValue } from '../routing/known-value'
 import { keyText } from '../routing/route'

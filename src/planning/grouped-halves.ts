@@ -7,12 +7,10 @@ import type { Scope } from '../routing/scope'
 import { columnNode, integerConstant, selectNode, targetNode, typeCast } from '../sql/nodes'
 import { outputName } from '../sql/output-name'
 import { isNode, isSubquery, replaceNodes, someNode, type TreeObject, treeText, visitOwn } from '../sql/tree'
-import { withParts } from './aggregate-parts'
-import { isConstantLink } from './constant-link'
-import { type PartialAggregate, partialAggregate } from './partial-aggregate'
+import { type PartialAggregate, partialAggregate, withParts } from './partial-aggregate'
 import { comparedLate, type Late, needsRow, type QueryHalves } from './query-halves'
-import { tableNamed } from './ship-answer'
 import { Shipment, shipped } from './shipment'
+import { isConstantLink, tableNamed } from './shipped-rows'
 
 /** A query with groups. */
 export class GroupedHalves implements QueryHalves {

@@ -1,8 +1,8 @@
+import { pushTo } from '../collections/push-to'
 import type { Row } from '../merging/row'
 import { type Arm, armsOf } from '../query/arm-source'
-import { KeyList } from '../query/key-list'
+import { KeyList } from '../query/key-source'
 import type { LoadByKeyPlan } from './read-plan'
-import { rowsByArm } from './rows-by-arm'
 import { buildNodeStatements, type NodeStatement } from './scatter-statement'
 
 /** The statements that fetch the rows of some keys: one a node, of the shards that have any of them. */
@@ -23,4 +23,14 @@ export function identityOf(row: Row): string {
   const parts: unknown[] = [row['__arm']]
   for (let index = 0; row[`__p${index}`] !== undefined; index++) parts.push(row[`__p${index}`])
   return JSON.stringify(parts)
+}
+
+/** The index of the shard that a row comes from. */
+export const armOf = (row: Row): number => Number(row['__arm'])
+
+/** Rows by the index of the shard that they come from; of each shard in their order. */
+export function rowsByArm(rows: readonly Row[]): ReadonlyMap<number, readonly Row[]> {
+  const arms = new Map<number, Row[]>()
+  for (const row of rows) pushTo(arms, armOf(row), row)
+  return arms
 }

@@ -1,12 +1,10 @@
-import { LRUCache } from 'lru-cache'
-import { pushAll } from '../collections/push-all'
 import { pushTo } from '../collections/push-to'
 import type { Row } from '../merging/row'
 import type { Arm } from '../query/arm-source'
 import { maxParameters } from '../sql/max-parameters'
 import { quoted } from '../values/quoted'
 import { bindShardNames, writtenName } from './bind-shard-names'
-import { type NodeStatement, renumberParameters } from './scatter-statement'
+import { type NodeStatement, renumberParameters, textOfTemplate } from './scatter-statement'
 import { type ProofFacts, type Proven, type ShardForm, unitedForm } from './united-form'
 
 /** What is sent to one node for one of its shards, or for several at once: frozen, printable. */
@@ -70,14 +68,6 @@ function* chunks(arms: readonly Arm[], shape: NodeWriteShape): Generator<Chunk> 
 const isAlike = (proven: Proven, other: Proven | undefined): boolean =>
   proven === other || JSON.stringify(proven) === JSON.stringify(other)
 
-/** Letters of remembered texts, keys included, at most. */
-const maxRemembered = 4_000_000
-
-const remembered = new LRUCache<string, string>({
-  maxSize: maxRemembered,
-  sizeCalculation: (text, key) => text.length + key.length,
-})
-
 function buildWrite({ arms, proven }: Chunk): NodeWrite {
   const [{ shard, text, parameters }, another] = arms
   const base = { node: shard.node, shards: Object.freeze(arms.map((arm) => arm.shard.name)) }
@@ -88,22 +78,13 @@ function buildWrite({ arms, proven }: Chunk): NodeWrite {
       parameters: Object.freeze([...parameters]),
       united: undefined,
     })
-  const all: unknown[] = []
-  for (const arm of arms) pushAll(all, arm.parameters)
-  return Object.freeze({ ...base, text: textOf(arms, proven), parameters: Object.freeze(all), united: proven.form })
-}
-
-/** One template over the same shards gives the same text: to make it anew costs more than to find it. */
-function textOf(arms: Chunk['arms'], proven: Proven): string {
-  const [{ text: template }] = arms
-  if (arms.some(({ text }) => text !== template)) return unite(arms, proven)
-  const places = arms.map(({ shard }) => `${shard.node} ${shard.name} ${shard.layout} ${shard.label} ${shard.index}`)
-  const key = [...places, template].join('\n')
-  const found = remembered.get(key)
-  if (found !== undefined) return found
-  const text = unite(arms, proven)
-  remembered.set(key, text)
-  return text
+  const isTemplate = arms.every((arm) => arm.text === text)
+  return Object.freeze({
+    ...base,
+    text: isTemplate ? textOfTemplate(arms, 'write', () => unite(arms, proven)) : unite(arms, proven),
+    parameters: Object.freeze(arms.flatMap((arm) => arm.parameters)),
+    united: proven.form,
+  })
 }
 
 const nameOf = (index: number): string => `"__w${index}__"`

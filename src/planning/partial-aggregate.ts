@@ -1,6 +1,7 @@
-import type { FuncCall, Node } from '@pgsql/types'
+import type { FuncCall, JsonAggConstructor, JsonValueExpr, Node } from '@pgsql/types'
 import type { ValueType } from '../query/sort-form'
 import { candidates, type KnownFunctions } from '../routing/known-functions'
+import type { AggregateNode } from '../routing/query-shape'
 import { functionNode, integerConstant, operatorNode, stringNode, typeCast } from '../sql/nodes'
 import { namesOf } from '../sql/tree'
 
@@ -65,3 +66,55 @@ const nullIfZero = (value: Node): Node => ({
 const aggregate = (name: string, argument: Node | undefined): Node => functionNode(name, argument ?? integerConstant(0))
 
 const coalesceZero = (value: Node): Node => ({ CoalesceExpr: { args: [value, integerConstant(0)] } })
+
+type Told = (node: Node) => Node
+
+/** Rewrites what an aggregate reads of a row: its arguments, its order, its filter. */
+export function withParts(aggregate: AggregateNode, told: Told): Node {
+  if ('FuncCall' in aggregate) return { FuncCall: callParts(aggregate.FuncCall, told) }
+  if ('JsonArrayAgg' in aggregate) {
+    const { JsonArrayAgg: call } = aggregate
+    const { constructor: made, arg } = call
+    return {
+      JsonArrayAgg: {
+        ...call,
+        ...(arg && { arg: valueParts(arg, told) }),
+        ...(made && { constructor: constructorParts(made, told) }),
+      },
+    }
+  }
+  const { JsonObjectAgg: call } = aggregate
+  const { constructor: made, arg } = call
+  return {
+    JsonObjectAgg: {
+      ...call,
+      ...(arg && {
+        arg: { ...(arg.key && { key: told(arg.key) }), ...(arg.value && { value: valueParts(arg.value, told) }) },
+      }),
+      ...(made && { constructor: constructorParts(made, told) }),
+    },
+  }
+}
+
+const callParts = (call: FuncCall, told: Told): FuncCall => ({
+  ...call,
+  ...(call.args && { args: call.args.map(told) }),
+  ...(call.agg_filter && { agg_filter: told(call.agg_filter) }),
+  ...(call.agg_order && { agg_order: orderParts(call.agg_order, told) }),
+})
+
+const constructorParts = (parts: JsonAggConstructor, told: Told): JsonAggConstructor => ({
+  ...parts,
+  ...(parts.agg_filter && { agg_filter: told(parts.agg_filter) }),
+  ...(parts.agg_order && { agg_order: orderParts(parts.agg_order, told) }),
+})
+
+const valueParts = (value: JsonValueExpr, told: Told): JsonValueExpr => ({
+  ...value,
+  ...(value.raw_expr && { raw_expr: told(value.raw_expr) }),
+})
+
+const orderParts = (nodes: readonly Node[], told: Told): Node[] =>
+  nodes.map((node) =>
+    'SortBy' in node && node.SortBy.node ? { SortBy: { ...node.SortBy, node: told(node.SortBy.node) } } : node,
+  )

@@ -1,7 +1,6 @@
 import type { PivotTerm } from '../query/key-source'
 import { type KeyRange, type PivotValue, rangesFrom } from './key-range'
-import { type CountedRange, PageBounds, sum, type TermOutcome } from './page-bounds'
-import { type Candidate, pickPivots } from './pick-pivots'
+import { type Candidate, type CountedRange, PageBounds, pickPivots, sum, type TermOutcome } from './page-bounds'
 
 /** Asks each shard for the value of the range's next term at a place of the range, counted from 0. */
 export interface SampleQuestion {

@@ -4,9 +4,9 @@ import { armOrder } from '../query/order-term'
 import type { Page } from '../query/page'
 import type { PageQuery, SortedArms } from '../query/page-query'
 import type { Shard } from '../topology/shard'
-import { checkDepth } from './check-depth'
 import { mergedKeys } from './key-statements'
 import {
+  checkDepth,
   choosePageStrategy,
   keysFirstOffset,
   maxPivotRounds,
@@ -18,6 +18,7 @@ import {
 import {
   type AppendPlan,
   assertNever,
+  type Deferred,
   deferred,
   type EntitiesPlan,
   type LoadByKeyPlan,
@@ -27,7 +28,6 @@ import {
   type SharesPlan,
 } from './read-plan'
 import { routeArms, skipsByItself } from './scatter-statement'
-import { shareOf } from './share-of-page'
 
 /** Of pages that end further down every node sends all rows: a second answer, where a share was too small, would cost too much. */
 export const deepestShares = pivotOffset + 1_000
@@ -41,32 +41,32 @@ export const deepestShares = pivotOffset + 1_000
 export function planPage(query: PageQuery): EntitiesPlan {
   const { page, arms } = query
   const keys = page.offset >= pivotOffset ? arms.keys() : undefined
-  const isOrdered = query.isOrdered
   const mayShare = page.offset >= keysFirstOffset && page.offset < pivotOffset && query.shardOrder === undefined
-  const shares = mayShare ? planShares(query) : undefined
+  const shares = deferred(() => planShares(query))
   const choice = choosePageStrategy({
     statements: new Set(query.shards.map((shard) => shard.node)).size,
     offset: page.offset,
     limit: page.limit,
-    isOrdered,
+    isOrdered: query.isOrdered,
     shardOrder: page.limit ? query.shardOrder?.reason : undefined,
-    notCountable: whyNotCountable(keys),
-    hasShares: shares !== undefined,
+    notCountable: typeof keys === 'string' ? keys : keys?.notCountable,
+    hasShares: mayShare && shares.get() !== undefined,
     hasKeysOnly: query.givesKeys,
   })
   return Object.freeze({
     kind: 'entities',
     entity: query.entity,
     page: choice,
-    source: shares ?? planRows(query, choice),
+    source: planRows(query, choice, shares),
     load: query.givesKeys ? 'by-key' : 'rows',
   })
 }
 
-const whyNotCountable = (keys: KeySource | string | undefined): string | undefined =>
-  typeof keys === 'string' ? keys : keys?.notCountable
-
-function planRows(query: PageQuery, { strategy }: PageStrategyChoice): ReadPlan {
+function planRows(
+  query: PageQuery,
+  { strategy }: PageStrategyChoice,
+  shares: Deferred<SharesPlan | undefined>,
+): ReadPlan {
   switch (strategy) {
     case 'ordered-shards':
       return planVisit(query)
@@ -77,7 +77,7 @@ function planRows(query: PageQuery, { strategy }: PageStrategyChoice): ReadPlan 
     case 'merge':
     case 'one-node':
     case 'pass-through':
-      return planShares(query) ?? planMerge(query)
+      return shares.get() ?? planMerge(query)
     default:
       return assertNever(strategy)
   }
@@ -99,9 +99,8 @@ function planVisit({ arms, page, shards: route, shardOrder }: PageQuery): ReadPl
 }
 
 function planSeek(query: PageQuery): ReadPlan {
-  const { arms, page, shards } = query
-  const keys = arms.keys()
-  if (typeof keys === 'string') throw new RangeError(keys)
+  const { page, shards } = query
+  const keys = keysOf(query)
   const { offset, limit = 0 } = page
   const plan: ReadPlan = Object.freeze({
     kind: 'seek',
@@ -123,13 +122,17 @@ function planSeek(query: PageQuery): ReadPlan {
 
 /** The keys of every node up to the end of the page, merged. @throws ShardedError PAGE_TOO_DEEP */
 function planKeys(query: PageQuery): ReadPlan {
-  const { arms, page, shards } = query
-  const keys = arms.keys()
-  if (typeof keys === 'string') throw new RangeError(keys)
+  const { page, shards } = query
   const { offset, limit = 0 } = page
-  const plan = mergedKeys(keys, undefined, { offset, limit, shard: firstOf(shards) })
+  const plan = mergedKeys(keysOf(query), undefined, { offset, limit, shard: firstOf(shards) })
   checkPageDepth(query, plan.source.statements.length)
   return plan
+}
+
+function keysOf({ arms }: PageQuery): KeySource {
+  const keys = arms.keys()
+  if (typeof keys === 'string') throw new RangeError(keys)
+  return keys
 }
 
 const loaded = ({ arms }: PageQuery, keys: ReadPlan): LoadByKeyPlan =>
@@ -169,7 +172,7 @@ function planShares(query: PageQuery): SharesPlan | undefined {
   const asked = shareOf(end, shards)
   const order = shared.order.filter(({ isTiebreak }) => !isTiebreak)
   const statements = routeArms(limited(shared, asked), { order: order.map(armOrder), limit: asked })
-  if (page.offset > 0) checkPageDepth(query, statements.length)
+  checkPageDepth(query, statements.length)
   return Object.freeze({
     kind: 'shares',
     source: route(statements),
@@ -191,4 +194,25 @@ const firstOf = ([first]: readonly Shard[]): Shard => {
 
 function checkPageDepth({ entity, page: { offset, limit }, rowBudget }: PageQuery, statements: number): void {
   checkDepth({ entity, offset, limit, statements, rowBudget })
+}
+
+/**
+ * How many rows a node is asked for as its share of a page that ends after `end` rows spread over the shards by chance: two
+ * standard deviations more than the mean of the node with the most shards, and one more for each doubling of the nodes. By
+ * the binomial distribution one page of 20 rows in a hundred has more on one node, and one of 500 in fourteen at most.
+ *
+ * @example shareOf(20, shardsOfTwoNodes) // 16
+ */
+export function shareOf(end: number, shards: readonly Shard[]): number {
+  const share = greatestShare(shards)
+  const mean = end * share
+  const deviation = Math.sqrt(mean * (1 - share))
+  return Math.min(end + 1, Math.ceil(mean + 2 * deviation) + Math.ceil(Math.log2(1 / share)))
+}
+
+/** Of the shards, on the node that has most of them. */
+function greatestShare(shards: readonly Shard[]): number {
+  const counts = new Map<string, number>()
+  for (const { node } of shards) counts.set(node, (counts.get(node) ?? 0) + 1)
+  return Math.max(...counts.values()) / shards.length
 }

@@ -5,8 +5,8 @@ import type { KnownFunctions } from '../routing/known-functions'
 import { windowOf } from '../routing/query-shape'
 import { isVolatileNode } from '../routing/volatile-calls'
 import { isNode, isSubquery, replaceNodes, someNode, visit, visitOwn } from '../sql/tree'
-import { isConstantLink } from './constant-link'
 import { Shipment } from './shipment'
+import { isConstantLink } from './shipped-rows'
 
 /** An expression of the outer half: the types of the shipped columns may decide how it is written. */
 export type Late = (types: readonly ValueType[]) => Node

@@ -1,5 +1,4 @@
 import { LRUCache } from 'lru-cache'
-import { pushAll } from '../collections/push-all'
 import { pushTo } from '../collections/push-to'
 import type { Arm, ArmSource } from '../query/arm-source'
 import type { ArmOrder } from '../query/order-term'
@@ -73,67 +72,54 @@ function* chunks(arms: readonly Arm[], shape: ScatterShape): Generator<readonly 
 }
 
 function buildStatement(node: string, arms: readonly Arm[], shape: ScatterShape): NodeStatement {
+  const { sharedParameters } = shape
   const [first] = arms
-  if (first && shape.sharedParameters && arms.every(({ text }) => text === first.text))
-    return Object.freeze({
-      ...uniteTemplate(first.text, { node, arms, shape }),
-      parameters: Object.freeze([...first.parameters]),
-    })
-  const parameters: unknown[] = []
-  const texts = arms.map((arm, index) => {
-    const bound = bindShardNames(arm.text, arm.shard)
-    if (shape.sharedParameters) {
-      if (index === 0) pushAll(parameters, arm.parameters)
-      return bound
-    }
-    const text = renumberParameters(bound, parameters.length)
-    pushAll(parameters, arm.parameters)
-    return text
-  })
+  const end = endOf(shape)
+  const unite = () => uniteArms(arms, sharedParameters, end)
+  const isTemplate = sharedParameters && arms.every(({ text }) => text === first?.text)
+  const parameters = sharedParameters ? [...(first?.parameters ?? [])] : arms.flatMap((arm) => arm.parameters)
   return Object.freeze({
     node,
     shards: Object.freeze(arms.map((arm) => arm.shard.name)),
-    text: texts.length === 1 ? (texts[0] ?? '') : uniteArms(texts, endOf(shape)),
+    text: isTemplate ? textOfTemplate(arms, end, unite) : unite(),
     parameters: Object.freeze(parameters),
   })
 }
 
-interface UnitedTemplate {
-  readonly node: string
-  readonly shards: readonly string[]
-  readonly text: string
-}
-
 /** Letters of remembered texts, keys included, at most: one of eight arms has some ten thousand. */
-const maxRemembered = 4_000_000
+const maxRemembered = 8_000_000
 
-const remembered = new LRUCache<string, UnitedTemplate>({
+const remembered = new LRUCache<string, string>({
   maxSize: maxRemembered,
-  sizeCalculation: ({ text }, key) => text.length + key.length,
+  sizeCalculation: (text, key) => text.length + key.length,
 })
 
-/** One template over the same shards gives the same text: to make it anew costs more than to find it. */
-function uniteTemplate(
-  template: string,
-  { node, arms, shape }: { readonly node: string; readonly arms: readonly Arm[]; readonly shape: ScatterShape },
-): UnitedTemplate {
-  const places = arms.map(({ shard }) => `${shard.name} ${shard.layout} ${shard.label} ${shard.index}`)
-  const end = endOf(shape)
-  const key = [node, end, ...places, template].join('\n')
+/**
+ * The text of a statement whose arms are one template over several shards. The same template over the same shards gives the same
+ * text: to make it anew costs more than to find it.
+ *
+ * @param form what the text depends on besides
+ */
+export function textOfTemplate(arms: readonly Arm[], form: string, make: () => string): string {
+  const places = arms.map(({ shard }) => `${shard.node} ${shard.name} ${shard.layout} ${shard.label} ${shard.index}`)
+  const key = [form, ...places, arms[0]?.text].join('\n')
   const known = remembered.get(key)
-  if (known) return known
-  const texts = arms.map(({ shard }) => bindShardNames(template, shard))
-  const united = Object.freeze({
-    node,
-    shards: Object.freeze(arms.map(({ shard }) => shard.name)),
-    text: texts.length === 1 ? (texts[0] ?? '') : uniteArms(texts, end),
-  })
-  remembered.set(key, united)
-  return united
+  if (known !== undefined) return known
+  const made = make()
+  remembered.set(key, made)
+  return made
 }
 
-const uniteArms = (texts: readonly string[], end: string): string =>
-  `${texts.map((text) => `(${text})`).join(' UNION ALL ')}${end}`
+function uniteArms(arms: readonly Arm[], sharedParameters: boolean, end: string): string {
+  let offset = 0
+  const texts = arms.map(({ text, shard, parameters }) => {
+    const bound = renumberParameters(bindShardNames(text, shard), offset)
+    if (!sharedParameters) offset += parameters.length
+    return bound
+  })
+  const [only = '', another] = texts
+  return another === undefined ? only : `${texts.map((text) => `(${text})`).join(' UNION ALL ')}${end}`
+}
 
 /** What follows the arms: the order and the cut of all of them. */
 function endOf({ order, limit, offset = 0 }: ScatterShape): string {

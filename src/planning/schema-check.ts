@@ -1,3 +1,4 @@
+import { ShardedError } from '../errors/sharded-error'
 import type { ValueType } from '../query/sort-form'
 
 /** A table of which a statement was made with all its columns. */
@@ -63,3 +64,11 @@ function typeCheck(sql: string, { name, kind, base }: ValueType): readonly strin
 
 /** Arrays without the name of one. */
 const vectors: ReadonlySet<string> = new Set(['int2vector', 'oidvector'])
+
+/** The error of a statement whose tables were altered since it was planned, or differ from shard to shard. */
+export const planStale = (text: string, cause: unknown): ShardedError =>
+  new ShardedError(
+    'PLAN_STALE',
+    `The tables of a statement are no longer what it was planned for, or not the same on all shards: ${String(cause)}.`,
+    { details: { statement: text.slice(0, 500) }, cause },
+  )

@@ -1,4 +1,7 @@
+import type { SelectStmt } from '@pgsql/types'
 import type { ValueType } from '../query/sort-form'
+import type { StatementAnalysis } from '../routing/statement-analysis'
+import { expandedTargets } from './rows-template'
 import { checked, type HeldTable } from './schema-check'
 import { type ShippedColumn, shippedText } from './shipped-rows'
 
@@ -29,4 +32,22 @@ export function textOutputs(
     return `${index === 0 ? checked(text, 'text', { expressions, tables }) : text} AS ${names[index]}`
   })
   return values.join(', ')
+}
+
+/** The names of a query's columns. */
+export const outputNames = (select: SelectStmt, { scope }: StatementAnalysis): readonly string[] =>
+  expandedTargets(select, scope).map((node) => ('ResTarget' in node ? (node.ResTarget.name ?? '') : ''))
+
+/** Notes which columns of tables a query gives. */
+export function withBases(
+  columns: readonly ShippedColumn[],
+  select: SelectStmt,
+  { scope }: StatementAnalysis,
+): readonly ShippedColumn[] {
+  const targets = expandedTargets(select, scope)
+  return columns.map((column, index) => {
+    const target = targets[index]
+    const base = target && 'ResTarget' in target ? scope.column(target.ResTarget.val) : undefined
+    return base ? { ...column, base: { table: base.use.table.name, column: base.name } } : column
+  })
 }

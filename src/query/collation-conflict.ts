@@ -1,3 +1,4 @@
+import { collationKey } from './collation-name'
 import { collationOf, describeCollation, type NodeSortFacts } from './node-sort-facts'
 
 /** Node → its definition of a collation, in words; `absent` where it has none. */
@@ -24,3 +25,35 @@ export const describeConflict = (conflict: CollationByNode): string =>
   Object.entries(conflict)
     .map(([node, definition]) => `${node} has ${definition === 'absent' ? 'none of that name' : definition}`)
     .join(', ')
+
+/**
+ * What is to be said about the collations of a data source's nodes, a line each; none where all is well. Orders that a
+ * line is about are refused when they are asked for, those of one node excepted.
+ *
+ * @param names the collations to look at, as SQL names
+ * @example collationReport(facts, ['"default"', 'sv-x-icu'])
+ */
+export function collationReport(facts: readonly NodeSortFacts[], names: readonly string[]): readonly string[] {
+  const keys = [...new Set(names.map(collationKey))]
+  return Object.freeze([...differences(facts, keys), ...staleVersions(facts, keys)])
+}
+
+function* differences(facts: readonly NodeSortFacts[], keys: readonly string[]): Generator<string> {
+  for (const key of keys) {
+    const conflict = collationConflict(key, facts)
+    if (conflict)
+      yield `Collation ${key} is not the same on all nodes: ${describeConflict(conflict)}. Orders by it over these nodes are refused (COLLATION_DIFFERS).`
+  }
+}
+
+function* staleVersions(facts: readonly NodeSortFacts[], keys: readonly string[]): Generator<string> {
+  for (const node of facts) {
+    for (const key of keys) {
+      const collation = collationOf(node, key)
+      if (!collation || collation.recordedVersion === undefined) continue
+      const { recordedVersion, actualVersion } = collation
+      if (recordedVersion === actualVersion) continue
+      yield `Node ${node.node}: collation ${key} was made with version ${recordedVersion}, the server has ${actualVersion ?? 'none'}. Indexes on such columns may be out of order: REINDEX them, then ALTER COLLATION … REFRESH VERSION (for "default": ALTER DATABASE).`
+    }
+  }
+}

@@ -5,3 +5,26 @@ export interface Page {
   /** `offset + limit`; undefined without a limit. */
   readonly end: number | undefined
 }
+
+/** The first number past PostgreSQL's bigint, which LIMIT and OFFSET are. */
+const bigintEnd = 2 ** 63
+
+/**
+ * A number of rows as PostgreSQL takes it in LIMIT and OFFSET: half is rounded up. Larger numbers than JavaScript counts by
+ * are the largest that it does: no table has so many rows.
+ *
+ * @example pageNumber(2.5) // 3
+ */
+export const pageNumber = (number: number): number => Math.min(roundedHalfAway(number), Number.MAX_SAFE_INTEGER)
+
+/** A LIMIT likewise; undefined for none, and for one that no table reaches: it is none, and no sum of it leaves bigint. */
+export function limitNumber(number: number | undefined): number | undefined {
+  const limit = number === undefined ? undefined : pageNumber(number)
+  return limit === Number.MAX_SAFE_INTEGER ? undefined : limit
+}
+
+/** Whether PostgreSQL takes a number in LIMIT and OFFSET. */
+export const isPageNumber = (number: number): boolean => roundedHalfAway(number) >= 0 && number < bigintEnd
+
+/** As PostgreSQL rounds a numeric; never -0. */
+const roundedHalfAway = (number: number): number => Math.sign(number) * Math.round(Math.abs(number)) + 0

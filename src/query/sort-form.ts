@@ -1,5 +1,5 @@
 import { ShardedError } from '../errors/sharded-error'
-import type { SortKind } from '../merging/sort-kind'
+import type { SortKind } from '../merging/sort-term'
 import { collationConflict, describeConflict } from './collation-conflict'
 import { collationKey, defaultCollation } from './collation-name'
 import { collationOf, type NodeSortFacts, sortsByCodePoint } from './node-sort-facts'

@@ -1,3 +1,4 @@
+import type { Node } from '@pgsql/types'
 import type { Shard } from '../topology/shard'
 import type { Arm } from './arm-source'
 
@@ -46,3 +47,11 @@ export type WriteAnswer =
   | { readonly kind: 'values'; readonly places: readonly (readonly number[])[] }
   /** Rows of RETURNING say their places in VALUES, in a column of ours: see `withRowPlaces`. */
   | { readonly kind: 'told-places'; readonly column: string }
+
+/** The rows of VALUES, by the names of their columns. */
+export interface InsertedRows {
+  readonly columns: readonly string[]
+  readonly rows: readonly (readonly Node[])[]
+  /** The values of parameters. */
+  readonly values: readonly unknown[]
+}

@@ -70,8 +70,8 @@ vi.mock('../../src/typeorm/runners/merge-results', async (load) => {
   }
 })
 
-vi.mock('../../src/merging/combine-counts', async (load) => {
-  const actual = await load<typeof import('../../src/merging/combine-counts')>()
+vi.mock('../../src/merging/combine-partials', async (load) => {
+  const actual = await load<typeof import('../../src/merging/combine-partials')>()
   return {
     ...actual,
     combineCounts: (...args: Parameters<typeof actual.combineCounts>) => {

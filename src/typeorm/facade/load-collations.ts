@@ -1,6 +1,6 @@
 import type { EntityMetadata } from 'typeorm'
+import { collationReport } from '../../query/collation-conflict'
 import { defaultCollation } from '../../query/collation-name'
-import { collationReport } from '../../query/collation-report'
 import { quoted } from '../../values/quoted'
 import { eachNode, type NodePools } from './node-pools'
 

@@ -9,7 +9,7 @@ import {
 } from 'typeorm'
 import type { IsolationLevel } from 'typeorm/driver/types/IsolationLevel'
 import type { QueryDeepPartialEntity } from 'typeorm/query-builder/QueryPartialEntity'
-import type { ScatterLimits } from '../../execution/scatter-limits'
+import type { ScatterLimits } from '../../execution/operation'
 import { checkLimits } from '../../model/limits'
 import type { Explanation } from '../../planning/explanation'
 import type { EntityBinding } from '../binding/entity-binding'

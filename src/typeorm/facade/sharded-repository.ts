@@ -1,6 +1,6 @@
 import { type FindManyOptions, type ObjectLiteral, type QueryRunner, Repository } from 'typeorm'
 import type { QueryDeepPartialEntity } from 'typeorm/query-builder/QueryPartialEntity'
-import type { ScatterLimits } from '../../execution/scatter-limits'
+import type { ScatterLimits } from '../../execution/operation'
 import type { Explanation } from '../../planning/explanation'
 import type { Page } from '../find/page'
 import type { PageOptions } from '../find/page-options'

@@ -1,4 +1,4 @@
-import type { ScatterLimits } from '../../execution/scatter-limits'
+import type { ScatterLimits } from '../../execution/operation'
 import type { Shard } from '../../topology/shard'
 
 /** What a narrowed repository says of the shards of its operations. */

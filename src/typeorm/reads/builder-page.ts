@@ -1,6 +1,5 @@
 import type { FindManyOptions, ObjectLiteral } from 'typeorm'
-import type { Page } from '../../query/page'
-import { isPageNumber, limitNumber, pageNumber } from '../../query/page-number'
+import { isPageNumber, limitNumber, type Page, pageNumber } from '../../query/page'
 import type { ArmQueryBuilder } from '../find/arm-query-builder'
 
 /** OFFSET and LIMIT of a find, as they are given. */

@@ -6,8 +6,7 @@ import { sqlState } from '../../endpoints/sql-state'
 import type { StatementResult } from '../../endpoints/statement-result'
 import { ShardedError } from '../../errors/sharded-error'
 import { answersOf, type NodeWrite } from '../../planning/node-write'
-import { planStale } from '../../planning/plan-stale'
-import { isFailedCheck } from '../../planning/schema-check'
+import { isFailedCheck, planStale } from '../../planning/schema-check'
 import { causeOf } from './cause-of'
 
 /** How a write reaches its nodes: in a transaction, within the limits of its operation. */

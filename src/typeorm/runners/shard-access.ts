@@ -13,13 +13,13 @@ import type { ReadHost } from '../../execution/execute-read'
 import {
   joining,
   type Operation,
+  type ScatterLimits,
   scatterCancellation,
   shardCancellation,
   startOperation,
   streamCancellation,
   withoutDefaults,
 } from '../../execution/operation'
-import type { ScatterLimits } from '../../execution/scatter-limits'
 import type { Row } from '../../merging/row'
 import type { NodeStatement } from '../../planning/scatter-statement'
 import type { NodeSortFacts } from '../../query/node-sort-facts'

@@ -1,7 +1,7 @@
 import type { SelectStmt } from '@pgsql/types'
 import { ShardedError } from '../../errors/sharded-error'
 import { bindShardNames } from '../../planning/bind-shard-names'
-import { detachedSelect } from '../../planning/detached-select'
+import { detachedSelect } from '../../planning/detached-parts'
 import { explainPlan } from '../../planning/explain-plan'
 import { explainWrite, writtenShards } from '../../planning/explain-write'
 import { type Explanation, explain } from '../../planning/explanation'

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { InsertStmt, Node } from '@pgsql/types'
 import { ShardedError } from '../../errors/sharded-error'
-import type { InsertedRows } from '../../query/inserted-rows'
+import type { InsertedRows } from '../../query/write-query'
 import { knownValue } from '../../routing/known-value'
 import { keyText, ownerOf } from '../../routing/route'
 import type { ShardedTable } from '../../routing/table-catalog'

@@ -2,15 +2,18 @@ import type { RangeVar, SelectStmt } from '@pgsql/types'
 import { ShardedError } from '../../errors/sharded-error'
 import { rowBudgetOf } from '../../execution/operation'
 import { placeholderSchema } from '../../planning/bind-shard-names'
-import { detachedSelect } from '../../planning/detached-select'
-import { outputNames, withBases } from '../../planning/output-columns'
-import { replacementOf } from '../../planning/replace-detached'
+import { detachedSelect, replacementOf, shippedSide } from '../../planning/detached-parts'
 import { expandedTargets } from '../../planning/rows-template'
-import { type Answer, shipAnswer, tableNamed } from '../../planning/ship-answer'
-import { type ShippedColumn, type ShippedRows, withShippedRows } from '../../planning/shipped-rows'
-import { shippedSide } from '../../planning/shipped-side'
+import {
+  type Answer,
+  type ShippedColumn,
+  type ShippedRows,
+  shipAnswer,
+  tableNamed,
+  withShippedRows,
+} from '../../planning/shipped-rows'
 import { localise, type Template, templateOf } from '../../planning/statement-template'
-import { columnsOf, textsOf } from '../../planning/text-query'
+import { columnsOf, outputNames, textsOf, withBases } from '../../planning/text-query'
 import type { StatementAnalysis } from '../../routing/statement-analysis'
 import { hasVolatile } from '../../routing/volatile-calls'
 import { hasStar } from '../../sql/is-star'

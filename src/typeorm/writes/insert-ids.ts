@@ -1,7 +1,7 @@
 import type { Node } from '@pgsql/types'
 import { ShardedError } from '../../errors/sharded-error'
 import { nextId } from '../../ids/id-maker'
-import type { InsertedRows } from '../../query/inserted-rows'
+import type { InsertedRows } from '../../query/write-query'
 import { knownValue } from '../../routing/known-value'
 import type { ShardedTable } from '../../routing/table-catalog'
 import type { EntityBinding } from '../binding/entity-binding'

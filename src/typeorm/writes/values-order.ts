@@ -1,5 +1,5 @@
 import { orderOfRows, type WriteOrder } from '../../lookups/write-order'
-import type { InsertedRows } from '../../query/inserted-rows'
+import type { InsertedRows } from '../../query/write-query'
 import { knownValue } from '../../routing/known-value'
 import type { EntityBinding } from '../binding/entity-binding'
 import { primaryKeyTextOf } from '../binding/primary-key-text'

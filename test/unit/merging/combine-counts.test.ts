@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { combineCounts } from '../../../src/merging/combine-counts'
+import { combineCounts } from '../../../src/merging/combine-partials'
 
 describe('combineCounts', () => {
   it('adds beyond 2^53', () => {

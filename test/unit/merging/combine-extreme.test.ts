@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { combineExtreme } from '../../../src/merging/combine-extreme'
+import { combineExtreme } from '../../../src/merging/combine-partials'
 import { decimal, referenceDecimals } from './reference-order'
 
 describe('combineExtreme', () => {

@@ -2,8 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { ShardedError } from '../../../src/errors/sharded-error'
 import { compareRows } from '../../../src/merging/comparator'
-import type { SortKind } from '../../../src/merging/sort-kind'
-import type { SortTerm } from '../../../src/merging/sort-term'
+import type { SortKind, SortTerm } from '../../../src/merging/sort-term'
 import { ranksFor, referenceRows, rowsFor, sortTerms } from './reference-order'
 
 const term = (kind: SortKind, options: Partial<SortTerm> = {}): SortTerm => ({

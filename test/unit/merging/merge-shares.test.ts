@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { compareRows } from '../../../src/merging/comparator'
-import { mergeShares } from '../../../src/merging/merge-shares'
+import { mergeShares } from '../../../src/merging/merge-sorted'
 
 const byKey = { column: 'k', kind: 'integer', descending: false, nullsFirst: false } as const
 const compare = compareRows([byKey])

@@ -1,7 +1,6 @@
 import fc from 'fast-check'
 import type { Row } from '../../../src/merging/row'
-import type { SortKind } from '../../../src/merging/sort-kind'
-import type { SortTerm } from '../../../src/merging/sort-term'
+import type { SortKind, SortTerm } from '../../../src/merging/sort-term'
 
 /** PostgreSQL's order written a second time, slowly and by other means (BigInt, Buffer), to compare the fast one with. */
 type ReferenceComparator = (a: never, b: never) => number

@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { checkDepth } from '../../../src/planning/check-depth'
 import { visitOrdered } from '../../../src/planning/ordered-shards'
-import { choosePageStrategy, type PageFacts, pivotReach } from '../../../src/planning/page-strategy'
+import { checkDepth, choosePageStrategy, type PageFacts, pivotReach } from '../../../src/planning/page-strategy'
 
 const facts: PageFacts = {
   statements: 2,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { collationReport } from '../../../src/query/collation-report'
+import { collationReport } from '../../../src/query/collation-conflict'
 import { collation, node } from '../planning/node-facts'
 
 const names = ['"default"', '"sv-x-icu"']

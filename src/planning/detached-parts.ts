@@ -1,9 +1,10 @@
-import type { SelectStmt } from '@pgsql/types'
+import type { Node, SelectStmt } from '@pgsql/types'
 import type { CarriedTable } from '../routing/carried-table'
 import type { TableUse } from '../routing/scope'
 import type { Detached } from '../routing/statement-analysis'
 import { columnNode, integerConstant, selectNode, targetNode } from '../sql/nodes'
 import { withCtes } from '../sql/with-ctes'
+import { type Answer, type ShippedColumn, shippedSelect, tableNamed } from './shipped-rows'
 
 /** A detached part as a query of its own, with the CTEs around it that it names. */
 export function detachedSelect(part: Detached): SelectStmt {
@@ -45,3 +46,42 @@ function carriedSelect({ use, columns, conditions }: CarriedTable): SelectStmt {
 /** The name by which a statement knows a table. */
 export const nameOfUse = ({ rangeVar, table }: TableUse): string =>
   rangeVar.alias?.aliasname ?? rangeVar.relname ?? table.name
+
+/**
+ * What stands in the place of a detached part that was run.
+ *
+ * @param ship notes its rows as those of a CTE, and gives its name
+ */
+export function replacementOf(part: Detached, answer: Answer, ship: (answer: Answer) => string): unknown {
+  if (part.kind === 'table')
+    return { RangeVar: { ...tableNamed(ship(answer)), alias: { aliasname: nameOfUse(part.carried.use) } } }
+  if (part.kind !== 'source') return shippedSelect(ship(answer))
+  const { columns } = answer
+  const numbered = columns.map((column, index) => ({ ...column, name: `c${index}` }))
+  return shippedSide(ship({ ...answer, columns: numbered }), part.node, columns)
+}
+
+/**
+ * A side of a set operation over its shipped rows. A literal or parameter that has no type yet stays what it is: the other
+ * sides give it one.
+ *
+ * @param cte with the rows, its columns named `c0 …`
+ */
+export function shippedSide(cte: string, select: SelectStmt, columns: readonly ShippedColumn[]): SelectStmt {
+  const targets = select.targetList ?? []
+  const isOpen = targets.length === columns.length && !select.distinctClause && !select.groupClause
+  return selectNode({
+    targetList: columns.map(({ name }, index) => {
+      const target = targets[index]
+      const value = target && 'ResTarget' in target ? target.ResTarget.val : undefined
+      return targetNode(isOpen && isUntyped(value) ? value : columnNode(cte, `c${index}`), name)
+    }),
+    fromClause: [{ RangeVar: tableNamed(cte) }],
+  })
+}
+
+function isUntyped(node: Node | undefined): node is Node {
+  if (!node) return false
+  if ('CollateClause' in node) return isUntyped(node.CollateClause.arg)
+  return 'ParamRef' in node || ('A_Const' in node && (node.A_Const.isnull === true || node.A_Const.sval !== undefined))
+}

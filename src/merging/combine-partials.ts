@@ -1,4 +1,4 @@
-import { type DirectSortKind, valueComparator } from './value-comparator'
+import { type DirectSortKind, valueComparator } from './comparator'
 
 /**
  * The least or greatest of the shards' MINs or MAXs; null where all are null. Of values that compare equal but differ
@@ -19,3 +19,15 @@ export const combineExtreme = <T>(
   if (present.length === 0) return null
   return present.reduce((best, value) => (keeps(compare(best, value)) ? best : value))
 }
+
+/**
+ * Adds the COUNTs of the shards, which `pg` gives as decimal text.
+ *
+ * @throws TypeError where a value is no count: a bug of the caller
+ * @example combineCounts(['2', '40']) // 42n
+ */
+export const combineCounts = (values: readonly string[]): bigint =>
+  values.reduce((total, value) => {
+    if (!/^\d+$/.test(value)) throw new TypeError(`${JSON.stringify(value)} is not a count.`)
+    return total + BigInt(value)
+  }, 0n)
