@@ -33,13 +33,16 @@ const forgetAfterMs = 200
 /** Decision rows that one pass of recovery reads of a node; the next pass reads the rest. */
 const maxRead = 10_000
 
+/** The table of the decisions, in the schema in which a node's connections look first. */
+export const decisionTable = 'sharding_decision'
+
 /** SQLSTATE of a lock that was not to be had in time. */
 const lockNotAvailable = '55P03'
 
 /** A row of the log. */
 export interface Decision {
   readonly transaction: string
-  /** Identities of the databases that were prepared. */
+  /** Identities of the databases that were prepared. None: recovery has decided that the transaction is rolled back. */
   readonly participants: readonly string[]
 }
 
@@ -52,8 +55,8 @@ export interface PreparedTransaction {
 
 /**
  * The decisions of transactions over several nodes that one node holds, in a table of its own, and the node's identity.
- * A row says that its transaction is committed; it is written by that transaction, so it is there exactly when that has
- * committed.
+ * A row with participants says that its transaction is committed; it is written by that transaction, so it is there exactly when
+ * that has committed. A row without says that it never will be; recovery writes it.
  */
 export class DecisionLog {
   private readonly forgotten = new Set<string>()
@@ -75,7 +78,7 @@ export class DecisionLog {
   /** Creates the tables where they are not there. @throws the database's error where the role may not, or may not read them */
   static async open({ background: pool }: NodePool): Promise<DecisionLog> {
     const schema = quoted(pool.facts.searchSchema)
-    const table = `${schema}."sharding_decision"`
+    const table = `${schema}."${decisionTable}"`
     const identities = `${schema}."sharding_node"`
     const tables = { identities, table }
     const { id, lacking } = (await known(pool, tables)) ?? (await create(pool, tables))
@@ -96,7 +99,7 @@ export class DecisionLog {
 
   /**
    * Whether a transaction has been decided. The answer is final: as long as its own transaction holds the row and has not
-   * ended, this waits.
+   * ended, this waits; where nobody has the row, this writes one that says no, so that the transaction can no longer write its own.
    *
    * @returns undefined where it has not ended in time
    */
@@ -111,12 +114,13 @@ export class DecisionLog {
     try {
       await send('BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE')
       await send(`SET LOCAL lock_timeout = ${probeWaitMs}`)
-      const { rowCount } = await send(
-        `INSERT INTO ${this.table} (id, participants) VALUES ($1, '{}') ON CONFLICT DO NOTHING`,
-        [transaction],
-      )
-      await send('ROLLBACK')
-      return rowCount === 0
+      await send(`INSERT INTO ${this.table} (id, participants) VALUES ($1, '{}') ON CONFLICT DO NOTHING`, [transaction])
+      // A statement of its own: it sees the row for which the insert has waited.
+      const { rows } = await send(`SELECT participants <> '{}' AS decided FROM ${this.table} WHERE id = $1`, [
+        transaction,
+      ])
+      await send('COMMIT')
+      return rows[0]?.decided === true
     } catch (error) {
       if (sqlState(error) !== lockNotAvailable) throw error
       await send('ROLLBACK')

@@ -372,7 +372,7 @@ describe('a commit in two phases', () => {
     it('waits for a decider that still runs', async () => {
       await leavePrepared(await idOf(await identity('left')))
       const decider = await open.client('left')
-      await decider.query(`BEGIN; INSERT INTO sharding_decision VALUES ('${transaction}', '{}')`)
+      await decider.query(`BEGIN; INSERT INTO sharding_decision VALUES ('${transaction}', '{right}')`)
       await old()
       const { pending } = await open.dataSource.recoverTransactions()
       expect(pending).toMatchObject([{ node: 'right', reason: 'Its commit on node left is still under way.' }])
@@ -380,6 +380,33 @@ describe('a commit in two phases', () => {
       await decider.query('COMMIT')
       expect(await recovery).toMatchObject({ committed: 1, rolledBack: 0, pending: [] })
       expect(await everywhere()).toEqual([zeros, fives])
+    })
+
+    it('keeps a transaction from deciding whose participant it has rolled back', async () => {
+      const other = await new ShardedDataSource(open.options).initialize()
+      let report: unknown
+      const end = open.dataSource.onControlPoint(async (reached) => {
+        if (reached !== 'commit:before-record') return
+        end()
+        await until(async () => (await prepared()).length === 1)
+        await old()
+        report = await other.recoverTransactions()
+      })
+      const error = await errorOf(items().updateAll({ value: 5 }))
+      await other.destroy()
+      expect(report).toMatchObject({ rolledBack: 1, pending: [] })
+      expect(error).toMatchObject({ code: 'TRANSACTION_ABORTED', labels: expect.arrayContaining(['retryable']) })
+      expect(await everywhere()).toEqual([zeros, zeros])
+      expect(await prepared()).toEqual([])
+      expect(await query('left', 'SELECT participants FROM sharding_decision')).toEqual([{ participants: [] }])
+      await items().updateAll({ value: 5 })
+      expect(await everywhere()).toEqual([fives, fives])
+    })
+
+    it('deletes what it wrote to keep a transaction from deciding', async () => {
+      await query('left', `INSERT INTO sharding_decision VALUES ('${transaction}', '{}', now() - interval '6 minutes')`)
+      expect(await open.dataSource.recoverTransactions()).toMatchObject({ cleaned: 1, pending: [] })
+      expect(await decisions()).not.toContainEqual({ id: transaction })
     })
 
     it('leaves alone what is not its own', async () => {
