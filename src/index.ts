@@ -1,4 +1,4 @@
-export type { StatementEvent, StatementListener } from './endpoints/statement-event'
+export type { StatementEvent, StatementListener } from './endpoints/statement'
 export { type ErrorCode, errorCatalogue } from './errors/error-catalogue'
 export type { ErrorLabel } from './errors/error-label'
 export { type ErrorDetails, ShardedError } from './errors/sharded-error'

@@ -25,13 +25,18 @@ export class BoundClient {
     if (typeof text !== 'string') return this.submit(text)
     const done = typeof values === 'function' ? values : callback
     const parameters = typeof values === 'function' ? undefined : values
-    const result = this.send(this.bind(text), parameters)
+    const result = this.run(text, parameters)
     if (!done) return result
     result.then(
       (rows) => done(null, rows),
       (error: unknown) => done(error),
     )
     return undefined
+  }
+
+  /** As `query` of a text without a callback. */
+  run(text: string, values: readonly unknown[] | undefined): Promise<QueryResult> {
+    return this.send(this.bind(text), values)
   }
 
   on(event: 'error', listener: (error: Error) => void): this {

@@ -1,19 +1,9 @@
 import { isIP } from 'node:net'
 import { Connection, type ConnectionConfig, type PoolClient } from 'pg'
+import { type ClientInternals, internalsOf } from './pg-internals'
 
 /** Bound of one request: connecting, sending, and the server's closing of the connection. */
 const cancelTimeoutMs = 5_000
-
-/** The parts of a client of pg that say which session it is, and where. @types/pg leaves them out. */
-interface CancelTarget {
-  readonly host: string
-  readonly port: number
-  readonly processID: number | null
-  readonly secretKey: number | null
-  readonly ssl: boolean | { readonly key?: unknown }
-  readonly sslNegotiation?: 'postgres' | 'direct'
-  readonly connection: { readonly stream: { readonly remoteAddress?: string | undefined } }
-}
 
 /** pg's connection, in the words of its code. */
 interface Wire {
@@ -34,7 +24,7 @@ interface Wire {
  * request arrives, or when.
  */
 export function requestCancel(client: PoolClient, stream: ConnectionConfig['stream']): Promise<void> {
-  const target = client as unknown as CancelTarget
+  const target = internalsOf(client)
   const { host, port, processID, secretKey, sslNegotiation = 'postgres' } = target
   if (processID === null || secretKey === null)
     return Promise.reject(new Error('The server gave no key to cancel with.'))
@@ -78,7 +68,7 @@ export function requestCancel(client: PoolClient, stream: ConnectionConfig['stre
 }
 
 /** The certificate is checked against the name that the client knows, since the address is what is connected to. */
-function sslOf({ ssl, host }: CancelTarget): boolean | object {
+function sslOf({ ssl, host }: ClientInternals): boolean | object {
   if (ssl === false) return false
   const given = ssl === true ? {} : ssl
   // pg hides the key from loops over properties.

@@ -1,12 +1,21 @@
 import { ShardedError } from '../errors/sharded-error'
-import { onAbort } from './on-abort'
-import { OperationEnded } from './operation-ended'
 
 export interface CancellationSettings {
   readonly signals?: readonly AbortSignal[]
   /** On the clock of `performance.now()`, with the option's value for the message. */
   readonly deadline?: { readonly at: number; readonly deadlineMs: number } | undefined
   readonly rowBudget?: number | undefined
+}
+
+/**
+ * Ends what still runs or waits when an operation is over before its time: an abort, a deadline, a spent row budget, a
+ * failed peer. Callers never see it: they are thrown the `reason`, which for an abort may be any value.
+ */
+export class OperationEnded extends Error {
+  constructor(readonly reason: unknown) {
+    super('The operation was ended before its time.')
+    this.name = 'OperationEnded'
+  }
 }
 
 /**
@@ -107,4 +116,30 @@ function rowBudgetExceeded(rowBudget: number): ShardedError {
   return new ShardedError('ROW_BUDGET_EXCEEDED', `The shards gave more rows than rowBudget, ${rowBudget}.`, {
     details: { rowBudget },
   })
+}
+
+/** One listener a signal, however many operations share it: Node warns of a leak at eleven. */
+const watchersOf = new WeakMap<AbortSignal, Set<() => void>>()
+
+function tell(this: AbortSignal): void {
+  const watchers = watchersOf.get(this) ?? []
+  watchersOf.delete(this)
+  for (const watcher of watchers) watcher()
+}
+
+/** Calls `watcher` once the signal, which has not been, is aborted; the returned function ends that. */
+function onAbort(signal: AbortSignal, watcher: () => void): () => void {
+  const known = watchersOf.get(signal)
+  const watchers = known ?? new Set()
+  watchers.add(watcher)
+  if (!known) {
+    watchersOf.set(signal, watchers)
+    signal.addEventListener('abort', tell, { once: true })
+  }
+  return () => {
+    watchers.delete(watcher)
+    if (watchers.size > 0 || watchersOf.get(signal) !== watchers) return
+    watchersOf.delete(signal)
+    signal.removeEventListener('abort', tell)
+  }
 }

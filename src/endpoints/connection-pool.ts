@@ -1,27 +1,12 @@
-import { Pool, type PoolClient, type PoolConfig, type QueryResult } from 'pg'
-import { ShardedError } from '../errors/sharded-error'
-import { badConnectionOptions } from './bad-connection-options'
+import { Pool, type PoolClient, type QueryResult } from 'pg'
+import { watchIdle } from './activity'
 import type { Cancellation } from './cancellation'
-import { unavailable } from './connection-errors'
-import { type ConnectionSettings, NodeConnection } from './node-connection'
+import { badConnectionOptions, unavailable } from './connection-errors'
+import type { ConnectionPoolSettings, ConnectionSettings } from './connection-settings'
+import { NodeConnection } from './node-connection'
+import { type NodeFacts, notAsked } from './node-facts'
 import { type GiveBack, Permits } from './permits'
-import { Session } from './session'
-
-export interface ConnectionPoolSettings {
-  /** The node's. */
-  readonly name: string
-  /** As pg takes it, with the client that it opens. */
-  readonly pool: PoolConfig
-  /** How long is waited for a connection, in milliseconds; `Infinity` without a bound. */
-  readonly waitMs: number
-  readonly connections: ConnectionSettings
-  /** Without a statement in an open transaction, in milliseconds; then it is rolled back. */
-  readonly transactionIdleMs: number
-  readonly onPoolError: (error: Error) => void
-}
-
-/** Idle transactions are looked for so often within their bound. */
-const idleLooks = 4
+import { PooledSession } from './pooled-session'
 
 /** Operations that may wait for a connection of one node, each no longer than `connectTimeoutMS`. */
 const maxWaitingForConnection = 100_000
@@ -35,30 +20,38 @@ export interface Lease {
   release(error?: Error | boolean): void
 }
 
+/** A client of the pool, as long as it is connected. */
+interface Connected {
+  readonly session: PooledSession
+  /** Who holds it. */
+  lease: Lease | undefined
+}
+
 /** Connections of one node: taken, held and given back. */
 export class ConnectionPool {
   readonly name: string
+  /** What the node says of itself. */
+  facts: NodeFacts
   private readonly pool: Pool
   /** What waits for a connection waits here, and never in pg's pool, which knows no fair clock. */
   private readonly permits: Permits
   /** Refuses each caller that pg's pool has not answered yet: the pool never answers those that it queues when it ends. */
   private readonly connecting = new Bag<Bagged & { refuse(reason: Error): void }>()
-  private readonly leases = new Bag<Lease & Bagged>()
-  private readonly sessions = new Set<Session>()
-  private readonly transactionIdleMs: number
+  private readonly connected = new Map<PoolClient, Connected>()
   private idleLook: NodeJS.Timeout | undefined
-  private readonly connectionSettings: ConnectionSettings
+  private readonly settings: ConnectionSettings
 
-  constructor({ name, pool, waitMs, connections, transactionIdleMs, onPoolError }: ConnectionPoolSettings) {
-    this.name = name
-    this.connectionSettings = connections
-    this.transactionIdleMs = transactionIdleMs
+  constructor({ pool, waitMs, connections, onPoolError }: ConnectionPoolSettings) {
+    const { node } = connections
+    this.name = node
+    this.facts = notAsked(node)
+    this.settings = connections
     this.pool = new Pool(pool)
     // Without a listener, the error of an idle connection (a node that dies) would end the process.
     this.pool.on('error', onPoolError)
-    this.pool.on('connect', (client) => void this.sessions.add(Session.of(client)))
-    this.pool.on('remove', (client) => void this.sessions.delete(Session.of(client)))
-    this.permits = new Permits(name, this.size, { maxWaiting: maxWaitingForConnection, waitMs, of: 'connections' })
+    this.pool.on('connect', (client) => this.noteConnected(client))
+    this.pool.on('remove', (client) => void this.connected.delete(client))
+    this.permits = new Permits(node, this.size, { maxWaiting: maxWaitingForConnection, waitMs, of: 'connections' })
   }
 
   /** The most connections that it opens. */
@@ -72,7 +65,7 @@ export class ConnectionPool {
    *   its siblings where the node gives none; OperationEnded
    */
   acquire(shard?: string, cancellation?: Cancellation): Promise<Lease> {
-    const { silence } = this.connectionSettings.watch
+    const { silence } = this.settings.watch
     if (cancellation?.isCancelled) return Promise.reject(cancellation.ended)
     if (silence) return Promise.reject(unavailable({ node: this.name, shard }, silence))
     const giveBack = this.permits.tryTake()
@@ -80,11 +73,7 @@ export class ConnectionPool {
     return this.permits.take(cancellation).then((taken) => this.connect(taken, shard, cancellation))
   }
 
-  private connect(
-    giveBack: GiveBack,
-    shard: string | undefined,
-    cancellation: Cancellation | undefined,
-  ): Promise<Lease> {
+  private connect(giveBack: GiveBack, shard?: string, cancellation?: Cancellation): Promise<Lease> {
     return new Promise((resolve, reject) => {
       let isAbandoned = false
       const abandon = (reason: unknown): void => {
@@ -100,46 +89,54 @@ export class ConnectionPool {
       }
       const off = cancellation?.onCancel(() => abandon(cancellation.ended))
       this.connecting.add(asked)
-      const connect = (taken: Parameters<Pool['connect']>[0]): void => {
-        try {
-          this.pool.connect(taken)
-        } catch (error) {
-          // pg reads the options when it makes a client.
+      try {
+        this.pool.connect((error, client, release) => {
+          off?.()
           this.connecting.delete(asked)
-          giveBack()
-          reject(badConnectionOptions(this.name, error))
-        }
-      }
-      connect((error, client, release) => {
-        off?.()
+          if (error || !client) {
+            giveBack()
+            reject(unavailable({ node: this.name, shard }, error))
+          } else if (isAbandoned) {
+            release()
+            giveBack()
+          } else resolve(this.lease(client, release, giveBack))
+        })
+      } catch (error) {
+        // pg reads the options when it makes a client.
         this.connecting.delete(asked)
-        if (error || !client) {
-          giveBack()
-          reject(unavailable({ node: this.name, shard }, error))
-        } else if (isAbandoned) {
-          release()
-          giveBack()
-        } else resolve(this.lease(client, release, giveBack))
-      })
+        giveBack()
+        reject(badConnectionOptions(this.name, error))
+      }
     })
   }
 
+  private noteConnected(client: PoolClient): void {
+    const session = new PooledSession(client, this.settings)
+    this.connected.set(client, { session, lease: undefined })
+    void session.gone.then(this.settings.watch.over(session))
+    this.idleLook ??= watchIdle(
+      this.settings,
+      () => this.leases(),
+      (lease, reason) => this.evict(lease, reason),
+    )
+  }
+
   private lease(client: PoolClient, release: Lease['release'], giveBack: GiveBack): Lease {
-    const connection = new NodeConnection(client, this.connectionSettings, this.name)
-    const { leases } = this
-    const lease: Lease & Bagged = {
-      place: nowhere,
+    const connected = this.connected.get(client)
+    if (!connected) throw new RangeError('A client of the pool is connected.')
+    const connection = new NodeConnection(connected.session, this.settings)
+    const lease: Lease = {
       connection,
       release: (error) => {
         // Once: what ends late must not give back what another has by now.
-        if (!leases.delete(lease)) return
+        if (connected.lease !== lease) return
+        connected.lease = undefined
         const isClean = connection.retire()
         release(error || !isClean)
         giveBack()
       },
     }
-    leases.add(lease)
-    this.watchIdle()
+    connected.lease = lease
     return lease
   }
 
@@ -149,39 +146,17 @@ export class ConnectionPool {
     lease.release(true)
   }
 
-  /** Looks after transactions in which nothing is sent, as long as connections are held. */
-  private watchIdle(): void {
-    const { transactionIdleMs } = this
-    if (this.idleLook || transactionIdleMs === Number.POSITIVE_INFINITY) return
-    this.idleLook = setInterval(() => {
-      for (const lease of this.leases.all()) {
-        const { connection } = lease
-        if (connection.inTransaction && connection.transactionIdleMs > transactionIdleMs) this.evict(lease, this.idle())
-      }
-      if (this.leases.size > 0) return
-      clearInterval(this.idleLook)
-      this.idleLook = undefined
-    }, transactionIdleMs / idleLooks).unref()
-  }
-
-  private idle(): ShardedError {
-    const { name: node, transactionIdleMs } = this
-    return new ShardedError(
-      'TRANSACTION_IDLE',
-      `On node ${node}, nothing was sent in a transaction for ${transactionIdleMs} ms.`,
-      {
-        details: { node, transactionIdleMs },
-      },
-    )
+  private leases(): readonly Lease[] {
+    return [...this.connected.values()].flatMap(({ lease }) => lease ?? [])
   }
 
   /** One statement on a connection of its own. */
   async query(text: string, values?: readonly unknown[], cancellation?: Cancellation): Promise<QueryResult> {
-    const lease = await this.acquire(undefined, cancellation)
+    const { connection, release } = await this.acquire(undefined, cancellation)
     try {
-      return await lease.connection.query(text, values, undefined, cancellation)
+      return await connection.query(text, values, undefined, cancellation)
     } finally {
-      lease.release()
+      release()
     }
   }
 
@@ -200,12 +175,12 @@ export class ConnectionPool {
 
   /** Takes its connections from all who hold one. */
   evictAll(reason: Error): void {
-    for (const lease of this.leases.all()) this.evict(lease, reason)
+    for (const lease of this.leases()) this.evict(lease, reason)
   }
 
   /** Breaks what is still connected. */
   destroyAll(): void {
-    for (const session of this.sessions) session.destroy()
+    for (const { session } of this.connected.values()) session.destroy()
   }
 }
 

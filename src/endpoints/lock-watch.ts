@@ -1,4 +1,3 @@
-import type { PoolClient } from 'pg'
 import { ShardedError } from '../errors/sharded-error'
 import type { Cancellation } from './cancellation'
 
@@ -68,10 +67,6 @@ export class LockWatch {
     )
   }
 }
-
-/** What every client of pg knows of its session, and @types/pg leaves out. Of a pooler it is not the server's. */
-export const pidOf = (client: PoolClient): number | null =>
-  (client as unknown as { readonly processID: number | null }).processID
 
 const blockersQuery = `SELECT pid, nullif(application_name, '') AS application, host(client_addr) AS address, state,
     left(query, ${maxStatement}) AS statement, extract(epoch FROM clock_timestamp() - xact_start)::float8 AS "transactionSeconds"

@@ -1,6 +1,7 @@
 import { Client, type PoolConfig } from 'pg'
 import { afterTurning } from './after-turning'
 import { answersOf } from './connection-errors'
+import { internalsOf } from './pg-internals'
 import type { SilenceWatch, Waiting } from './silence-watch'
 
 type Connected = (error: Error) => void
@@ -22,10 +23,7 @@ export function nodeClient({ connectTimeoutMs, watch }: ClientSettings): new (co
     override connect(callback?: Connected): Promise<Client> | undefined {
       if (!callback)
         return new Promise((resolve, reject) => this.connect((error) => (error ? reject(error) : resolve(this))))
-      // Each client of pg has it; @types/pg leaves it out.
-      const { stream } = (
-        this as unknown as { readonly connection: { readonly stream: { destroy(error: Error): void } } }
-      ).connection
+      const { stream } = internalsOf(this).connection
       const waiting: Waiting = { destroy: (reason) => stream.destroy(reason) }
       watch.begin(waiting)
       const off = afterTurning(connectTimeoutMs, () =>

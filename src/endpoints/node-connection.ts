@@ -1,29 +1,24 @@
 import type { PoolClient, QueryResult, Submittable } from 'pg'
+import { wordSet } from '../collections/words'
 import { ShardedError } from '../errors/sharded-error'
 import { maxParameters } from '../sql/max-parameters'
 import type { Worker } from './activity'
 import { afterTurning } from './after-turning'
-import { Cancellation } from './cancellation'
+import { Cancellation, OperationEnded } from './cancellation'
 import { connectionBroke, isConnectionError, type Place, unavailable } from './connection-errors'
-import { type LockWatch, pidOf } from './lock-watch'
-import { OperationEnded } from './operation-ended'
-import { isServerRefusal } from './server-refusal'
-import { Session } from './session'
-import type { SilenceWatch } from './silence-watch'
-import type { StatementEvent, StatementListener } from './statement-event'
-import { type SendingSettings, type Statement, StatementSender } from './statement-sender'
+import type { ConnectionSettings } from './connection-settings'
+import type { LockWatch } from './lock-watch'
+import { internalsOf } from './pg-internals'
+import type { PooledSession } from './pooled-session'
+import { isServerRefusal } from './sql-state'
+import type { Statement, StatementEvent, StatementListener } from './statement'
 
 /** Statements that may wait for one connection: more were asked for at once inside one transaction. */
 const maxWaiting = 10_000
 
-/** The tags of statements that write rows. */
-const writeCommands: ReadonlySet<string> = new Set(['INSERT', 'UPDATE', 'DELETE', 'MERGE', 'COPY'])
-
-export interface ConnectionSettings extends SendingSettings {
-  readonly listeners: ReadonlySet<StatementListener>
-  /** Breaks connections of a node that has fallen silent. */
-  readonly watch: Pick<SilenceWatch, 'begin' | 'end' | 'silence'>
-}
+/** The tags of statements that write rows, and of those that leave the session and the schema as they are. */
+const writeCommands = wordSet('INSERT UPDATE DELETE MERGE COPY')
+const dataCommands: ReadonlySet<string> = new Set(['SELECT', ...writeCommands])
 
 /**
  * A connection of a node while somebody holds it: sends statements one after the other (also when asked for several at
@@ -46,16 +41,15 @@ export class NodeConnection {
   private lastUsed = performance.now()
   private readonly held = new DeferredBegin()
   private readonly waiting: (() => void)[] = []
-  private readonly session: Session
-  private readonly sender: StatementSender
+  readonly client: PoolClient
+  private readonly node: string
 
   constructor(
-    readonly client: PoolClient,
+    private readonly session: PooledSession,
     private readonly settings: ConnectionSettings,
-    private readonly node: string,
   ) {
-    this.session = Session.of(client)
-    this.sender = new StatementSender(this.session, settings, node)
+    this.client = session.client
+    this.node = settings.node
   }
 
   /**
@@ -105,26 +99,25 @@ export class NodeConnection {
     const isWatched = this.lockWatch !== undefined || settings.bounds.queryMs !== undefined
     const cancellation = given.cancellation ?? (isWatched ? new Cancellation() : undefined)
     const unwatch = isWatched && cancellation ? this.watch(text, shard, cancellation) : undefined
-    settings.watch.begin(session)
+    session.waitsSince = settings.watch.tick
     const started = settings.listeners.size > 0 ? performance.now() : 0
-    const named = this.sender.nameOf(text, values)
+    const named = session.nameOf(text, values)
     let failed = true
     let cancelled = false
     try {
       // Field by field: V8 takes 10 µs to spread an object into a literal that has more.
       const statement = { text, rows, values, named, cancellation: given.cancellation, start }
-      const result = await (cancellation
-        ? this.sender.sendCancellable(statement, cancellation)
-        : this.sender.sendStarted(statement))
+      const result = await (cancellation ? session.sendCancellable(statement, cancellation) : session.send(statement))
       failed = false
       this.note(result, text)
-      settings.watch.end(session, true)
+      session.heardAt = settings.watch.tick
       return result
     } catch (error) {
       // The error comes before the server is ready: only then does the session know its state.
       const isAnswer = isServerRefusal(error)
-      settings.watch.end(session, isAnswer)
+      session.waitsSince = undefined
       if (isAnswer) {
+        session.heardAt = settings.watch.tick
         await session.ready()
         if (start !== undefined && !session.inTransaction) this.held.putBack(start)
       }
@@ -135,6 +128,7 @@ export class NodeConnection {
       // Nobody else knows of a cancellation that is the watch's alone.
       throw !given.cancellation && failure instanceof OperationEnded ? failure.reason : failure
     } finally {
+      session.waitsSince = undefined
       unwatch?.()
       this.lastUsed = performance.now()
       this.passTurn()
@@ -148,7 +142,7 @@ export class NodeConnection {
   /** Ends a statement that waits for a lock, or takes, too long. */
   private watch(text: string, shard: string | undefined, cancellation: Cancellation): () => void {
     const { queryMs } = this.settings.bounds
-    const unwatch = this.lockWatch?.over(this.pid ?? pidOf(this.client), text, cancellation)
+    const unwatch = this.lockWatch?.over(this.pid ?? internalsOf(this.client).processID, text, cancellation)
     const unbound =
       queryMs === undefined || endsTransaction.test(text)
         ? undefined
@@ -163,7 +157,8 @@ export class NodeConnection {
   private note(result: QueryResult, text: string): void {
     // pg gives a result for each statement of a text.
     const results: readonly QueryResult[] = Array.isArray(result) ? result : [result]
-    for (const one of results) if (this.sender.noteForgotten(one, text)) this.isChanged = true
+    for (const one of results)
+      if (!dataCommands.has(one.command) && this.session.noteForgotten(one, text)) this.isChanged = true
     if (result.rowCount && writeCommands.has(result.command)) this.hasWritten = true
   }
 

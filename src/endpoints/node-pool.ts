@@ -5,28 +5,17 @@ import { afterTurning } from './after-turning'
 import { requestCancel } from './cancel-request'
 import { Cancellation } from './cancellation'
 import { answersOf } from './connection-errors'
-import { ConnectionPool, type ConnectionPoolSettings } from './connection-pool'
+import { ConnectionPool } from './connection-pool'
 import { LockWatch } from './lock-watch'
+import { NamedPlans } from './named-plans'
 import { nodeClient } from './node-client'
+import { factsOf, factsQuery, type NodeFacts, notAsked, type TableName } from './node-facts'
 import type { Pooling } from './node-session'
 import { Permits } from './permits'
-import { NamedPlans } from './prepared-statements'
-import { ruledTables, ruledTablesOf, type TableName } from './ruled-tables'
 import { SilenceWatch } from './silence-watch'
 import { loadSortFacts } from './sort-facts'
-import type { StatementListener } from './statement-event'
+import type { StatementListener } from './statement'
 import { TransactionTurns, TurnWaits } from './transaction-turns'
-
-/** What a node says of itself. */
-export interface NodeFacts {
-  readonly version: string
-  readonly database: string
-  readonly searchSchema: string
-  /** How many transactions may be prepared; 0: none. */
-  readonly maxPreparedTransactions: number
-  /** The tables that have a rule of UPDATE or DELETE (CREATE RULE). */
-  readonly ruledTables: readonly TableName[]
-}
 
 export interface NodePoolSettings {
   readonly name: string
@@ -86,25 +75,6 @@ const connectionsPerReserved = 5
 /** Connections of a node beside its pool: opened when they are needed, and closed when they have been idle for a while. */
 const reserveSize = 2
 
-interface Known {
-  /** Asked for once. */
-  facts: NodeFacts | undefined
-}
-
-/** A node's connections beside its pool. */
-class Background extends ConnectionPool {
-  constructor(
-    settings: ConnectionPoolSettings,
-    private readonly known: Known,
-  ) {
-    super(settings)
-  }
-
-  get facts(): NodeFacts {
-    return factsOf(this.known, this.name)
-  }
-}
-
 /** The pool of one node, shared by all of its shards. */
 export class NodePool extends ConnectionPool {
   readonly pooling: Pooling
@@ -114,7 +84,7 @@ export class NodePool extends ConnectionPool {
    * The node for what nobody asked for: recovery, questions of decisions and of locks. A wait for a lock must not keep connections from
    * what ends it. Its statements are not told to listeners, who count those of operations.
    */
-  readonly background: Background
+  readonly background: ConnectionPool
   private readonly listeners: Set<StatementListener>
   /** Scatters that run. They wait for nothing but their connection, so they always come to an end. */
   readonly scatters: Permits
@@ -127,8 +97,8 @@ export class NodePool extends ConnectionPool {
   private readonly plans: NamedPlans
   private readonly watch: SilenceWatch
   private readonly destroyMs: number
-  private readonly known: Known
-  private knownSortFacts: NodeSortFacts | undefined
+  /** How its values sort, as far as it was asked. */
+  sortFacts: NodeSortFacts
   private ended = false
 
   constructor(given: NodePoolSettings) {
@@ -137,14 +107,13 @@ export class NodePool extends ConnectionPool {
     const listeners = new Set<StatementListener>()
     const { connections } = shared
     const explain = (text: string, values: readonly unknown[] | undefined) => explainOn(background, text, values)
-    const known: Known = { facts: undefined }
     const reserve = { ...shared.pool, max: reserveSize }
     const own = { ...connections, explain, listeners: new Set<StatementListener>() }
-    const background: Background = new Background({ ...shared, pool: reserve, connections: own }, known)
+    const background: ConnectionPool = new ConnectionPool({ ...shared, pool: reserve, connections: own })
     super({ ...shared, connections: { ...connections, explain, listeners } })
     this.listeners = listeners
     this.background = background
-    this.known = known
+    this.sortFacts = notAsked(name)
     this.plans = connections.plans
     this.watch = connections.watch
     this.waitMs = shared.waitMs
@@ -168,15 +137,9 @@ export class NodePool extends ConnectionPool {
   /** Asks the node once for its version and database. */
   async loadFacts(): Promise<NodeFacts> {
     const { rows } = await this.query(factsQuery)
-    const row: Record<string, string> = rows[0]
-    const facts: NodeFacts = Object.freeze({
-      version: /\d+(?:\.\d+)*/.exec(row['version'] ?? '')?.[0] ?? '0',
-      database: row['database'] ?? '',
-      searchSchema: row['schema'] ?? 'public',
-      maxPreparedTransactions: Number(row['prepared'] ?? 0),
-      ruledTables: Object.freeze(ruledTablesOf(row)),
-    })
-    this.known.facts = facts
+    const facts = factsOf(rows[0])
+    this.facts = facts
+    this.background.facts = facts
     this.noteRules(facts.ruledTables)
     return facts
   }
@@ -186,18 +149,10 @@ export class NodePool extends ConnectionPool {
     this.plans.noteRules(tables)
   }
 
-  get facts(): NodeFacts {
-    return factsOf(this.known, this.name)
-  }
-
   /** Asks the node how its values sort; `collations` are SQL names. What was known before is forgotten. */
   async loadSortFacts(collations: readonly string[]): Promise<NodeSortFacts> {
-    this.knownSortFacts = await loadSortFacts(this.name, (text, values) => this.query(text, values), collations)
-    return this.knownSortFacts
-  }
-
-  get sortFacts(): NodeSortFacts {
-    return this.knownSortFacts ?? notAsked(this.name)
+    this.sortFacts = await loadSortFacts(this.name, (text, values) => this.query(text, values), collations)
+    return this.sortFacts
   }
 
   /** The same, with what the node says of these collations: it is asked where one is not known yet. */
@@ -260,16 +215,15 @@ function sharedSettings({
     Client: nodeClient({ connectTimeoutMs: waitMs, watch }) as never,
   }
   return {
-    name,
     pool: config,
     waitMs,
-    transactionIdleMs: bounds.transactionIdleMs ?? defaultTransactionIdleMs,
     onPoolError,
     connections: {
+      node: name,
       plans: new NamedPlans(name, maxPrepared, warn),
       losesPins: pooling === 'session',
       watch,
-      bounds,
+      bounds: { ...bounds, transactionIdleMs: bounds.transactionIdleMs ?? defaultTransactionIdleMs },
       requestCancel: (client: PoolClient) => requestCancel(client, pool.stream),
     },
   }
@@ -314,12 +268,4 @@ async function answers(config: PoolConfig): Promise<boolean> {
 const int8AsNumber = {
   getTypeParser: (oid: number, format?: 'text' | 'binary') =>
     oid === types.builtins.INT8 && format !== 'binary' ? Number : types.getTypeParser(oid, format as 'text'),
-}
-
-const factsQuery = `SELECT current_setting('server_version') AS version, current_database() AS database, current_schema() AS schema, current_setting('max_prepared_transactions') AS prepared, ${ruledTables}`
-
-const factsOf = ({ facts }: Known, node: string): NodeFacts => facts ?? notAsked(node)
-
-function notAsked(node: string): never {
-  throw new Error(`Node ${node} was not asked for its facts yet.`)
 }

@@ -34,7 +34,7 @@ export class PooledClient {
     try {
       const { bind, shard, cancellation, held } = this.settings
       const kept = held && (await held())
-      if (kept) return (await new BoundClient(kept, bind, shard, cancellation).query(text, values)) as QueryResult
+      if (kept) return await new BoundClient(kept, bind, shard, cancellation).run(text, values)
       return await this.onOne(text, values)
     } finally {
       const next = this.waiting.shift()
@@ -49,8 +49,7 @@ export class PooledClient {
     try {
       const lease = await pool.acquire(shard, cancellation)
       try {
-        const client = new BoundClient(lease.connection, bind, shard, cancellation)
-        return (await client.query(text, values)) as QueryResult
+        return await new BoundClient(lease.connection, bind, shard, cancellation).run(text, values)
       } finally {
         lease.release()
       }

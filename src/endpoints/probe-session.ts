@@ -1,7 +1,7 @@
 import { Client, type PoolConfig } from 'pg'
-import { badConnectionOptions } from './bad-connection-options'
-import { unavailable } from './connection-errors'
+import { badConnectionOptions, unavailable } from './connection-errors'
 import { alignedSettings, type NodeSession, type Pooling, pinnedSettings } from './node-session'
+import { internalsOf } from './pg-internals'
 
 /** A pooler in session mode lets a connection wait that it has no server for: after this, in milliseconds, it is not asked on. */
 const secondWaitMs = 2_000
@@ -38,7 +38,7 @@ export async function probeSession(node: string, pool: PoolConfig, { names, look
     const { rows } = await client.query(question, [[...pinnedSettings, ...alignedSettings, ...names]])
     const [{ pid, encoding, settings, schema }] = rows
     await look?.({ facts: { searchSchema: schema ?? 'public' }, query: (text) => client.query(text) })
-    const pooling = pidOf(client) === pid ? 'none' : await poolingOf(client, () => quiet(node, config))
+    const pooling = internalsOf(client).processID === pid ? 'none' : await poolingOf(client, () => quiet(node, config))
     return Object.freeze({
       node,
       encoding,
@@ -66,9 +66,6 @@ function clientOf(node: string, config: PoolConfig): Client {
     throw badConnectionOptions(node, error)
   }
 }
-
-/** @types/pg leaves out what every client of pg knows of its session. */
-const pidOf = (client: Client): number | null => (client as unknown as { readonly processID: number | null }).processID
 
 const question = `SELECT pg_backend_pid() AS pid, pg_encoding_to_char(encoding) AS encoding, current_schema() AS schema,
     (SELECT json_object_agg(lower(name), setting) FROM pg_settings WHERE lower(name) = ANY($1)) AS settings

@@ -1,7 +1,9 @@
 /** What waits for an answer of a node. */
 export interface Waiting {
-  /** The watch's own: the tick in which its wait began; undefined while it does not wait. */
+  /** The tick in which its wait began; undefined while it does not wait. */
   waitsSince?: number | undefined
+  /** Of a session: the tick in which the node last answered it. */
+  heardAt?: number
   /** Breaks the connection, so that the wait fails. */
   destroy(reason: Error): void
 }
@@ -20,9 +22,12 @@ const ticksToAsk = ticksOfBound / 2
 export class SilenceWatch {
   /** Why the node is not to be waited for; undefined as long as it answers. */
   silence: Error | undefined
-  /** What waits, or has waited since the timer last looked: a session waits a thousand times between two looks. */
+  /** Grows with each look. */
+  tick = 0
+  /** What waits, or has waited since the timer last looked. */
   private readonly waiting = new Set<Waiting>()
-  private tick = 0
+  /** They wait a thousand times between two looks, and note that themselves. */
+  private readonly sessions = new Set<Waiting>()
   private heardAt = 0
   private question: { readonly at: number } | undefined
   private timer: NodeJS.Timeout | undefined
@@ -33,6 +38,15 @@ export class SilenceWatch {
     /** Tries a new connection. @returns false where nothing came back */
     private readonly ask: () => Promise<boolean>,
   ) {}
+
+  /** Looks at a session from now on; the returned function ends that. */
+  over(session: Waiting): () => void {
+    if (this.silenceMs !== Number.POSITIVE_INFINITY) {
+      this.sessions.add(session)
+      this.timer ??= this.next()
+    }
+    return () => void this.sessions.delete(session)
+  }
 
   /** A message was sent that the node is to answer. */
   begin(one: Waiting): void {
@@ -68,8 +82,9 @@ export class SilenceWatch {
       this.fallSilent()
     }
     if (this.silence || (this.isPast(oldest) && this.isPast(this.heardAt))) this.askOnce()
-    // Without a wait there is nothing to notice.
-    this.timer = !this.isEnded && (this.silence || this.waiting.size > 0) ? this.next() : undefined
+    // Without a wait, and without a session, there is nothing to notice.
+    const isNeeded = this.silence || this.waiting.size + this.sessions.size > 0
+    this.timer = !this.isEnded && isNeeded ? this.next() : undefined
   }
 
   /** The tick in which the longest wait began, or this one. What waits no more is forgotten. */
@@ -78,6 +93,10 @@ export class SilenceWatch {
     for (const one of this.waiting) {
       if (one.waitsSince === undefined) this.waiting.delete(one)
       else oldest = Math.min(oldest, one.waitsSince)
+    }
+    for (const { waitsSince = oldest, heardAt = 0 } of this.sessions) {
+      oldest = Math.min(oldest, waitsSince)
+      this.heardAt = Math.max(this.heardAt, heardAt)
     }
     return oldest
   }
@@ -107,7 +126,7 @@ export class SilenceWatch {
   }
 
   private breakAll(reason: Error): void {
-    const waiting = [...this.waiting].filter(({ waitsSince }) => waitsSince !== undefined)
+    const waiting = [...this.waiting, ...this.sessions].filter(({ waitsSince }) => waitsSince !== undefined)
     this.waiting.clear()
     for (const one of waiting) {
       one.waitsSince = undefined

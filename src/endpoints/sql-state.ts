@@ -1,3 +1,5 @@
+import { DatabaseError } from 'pg'
+
 /** SQLSTATE of a table that is not there. */
 export const undefinedTable = '42P01'
 
@@ -16,3 +18,6 @@ export const refusesCreation = (error: unknown): boolean => creationRefused.has(
  */
 export const sqlState = (error: unknown): string | undefined =>
   error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
+
+/** Whether an error is a server's own answer to a statement, rather than of the connection or of this process. */
+export const isServerRefusal = (error: unknown): error is DatabaseError => error instanceof DatabaseError

@@ -1,4 +1,4 @@
-import { ruledTables, ruledTablesOf, type TableName } from '../endpoints/ruled-tables'
+import { ruledTables, ruledTablesOf, type TableName } from '../endpoints/node-facts'
 import { physicalName } from '../planning/bind-shard-names'
 import type { ProofFacts } from '../planning/united-form'
 

@@ -1,5 +1,4 @@
-import { isServerRefusal } from '../endpoints/server-refusal'
-import { sqlState } from '../endpoints/sql-state'
+import { isServerRefusal, sqlState } from '../endpoints/sql-state'
 import type { ErrorCode } from '../errors/error-catalogue'
 import { ShardedError } from '../errors/sharded-error'
 

@@ -1,5 +1,5 @@
 import { NodePool } from '../../endpoints/node-pool'
-import type { StatementListener } from '../../endpoints/statement-event'
+import type { StatementListener } from '../../endpoints/statement'
 import { TurnWaits } from '../../endpoints/transaction-turns'
 import { nodesAtOnce } from './nodes-at-once'
 import { openSessions } from './open-sessions'

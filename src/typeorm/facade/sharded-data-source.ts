@@ -9,7 +9,7 @@ import {
 } from 'typeorm'
 import { Catalog } from '../../catalog/catalog'
 import type { NodePool } from '../../endpoints/node-pool'
-import type { StatementListener } from '../../endpoints/statement-event'
+import type { StatementListener } from '../../endpoints/statement'
 import { Refusals } from '../../errors/refusals'
 import { ShardedError } from '../../errors/sharded-error'
 import { loadHash } from '../../functions/hash-slot'

@@ -1,6 +1,6 @@
 import { QueryFailedError, QueryRunnerAlreadyReleasedError, TransactionNotStartedError } from 'typeorm'
 import type { Broadcaster } from 'typeorm/subscriber/Broadcaster'
-import { isServerRefusal } from '../../endpoints/server-refusal'
+import { isServerRefusal } from '../../endpoints/sql-state'
 import { commitTransaction } from '../../transactions/commit-transaction'
 import { PendingWork } from '../../transactions/pending-work'
 import { SavepointTurns } from '../../transactions/savepoint-turns'

@@ -1,7 +1,8 @@
 import { LRUCache } from 'lru-cache'
-import type { EntityManager } from 'typeorm'
+import { type DataSource, type EntityManager, QueryFailedError } from 'typeorm'
 import type { BindText } from '../../endpoints/bound-client'
 import type { NodePool } from '../../endpoints/node-pool'
+import type { StatementResult } from '../../endpoints/statement-result'
 import { ShardedError } from '../../errors/sharded-error'
 import type { DefaultLimits } from '../../execution/operation'
 import { RuleCatalog } from '../../execution/rule-catalog'
@@ -14,6 +15,7 @@ import type { TwoPhase } from '../../transactions/two-phase'
 import type { EntityBinding } from '../binding/entity-binding'
 import type { EntityShards } from '../binding/entity-shards'
 import { Lookups } from '../binding/lookups'
+import { ApplicationLogger } from './application-logger'
 import type { ShardDataSource } from './shard-data-source'
 
 /** A shard's data source, and how its statements are bound. */
@@ -108,6 +110,46 @@ export class ShardRuntime {
   /** The entity manager of a shard outside any transaction. */
   managerOf(shard: Shard): EntityManager {
     return this.handle(shard).dataSource.manager
+  }
+}
+
+/** A statement as its log and its error have it. */
+interface LoggedStatement {
+  readonly text: string
+  readonly parameters: readonly unknown[]
+}
+
+/**
+ * True where a statement of a shard's data source shows its query runner to the application: to subscribers, or to a logger that the
+ * application brought. TypeORM's own loggers show it to nobody.
+ */
+export const showsRunner = ({ subscribers, logger }: DataSource): boolean =>
+  subscribers.length > 0 || logger instanceof ApplicationLogger
+
+/**
+ * Sends a statement as `PostgresQueryRunner.query` does where nobody sees the query runner: the same logs and the same error. To make a
+ * query runner, its manager and its broadcaster takes longer than all that they then do.
+ *
+ * @throws QueryFailedError
+ */
+export async function loggedQuery(
+  { logger, options: { maxQueryExecutionTime } }: DataSource,
+  { text, parameters }: LoggedStatement,
+  send: () => Promise<StatementResult>,
+): Promise<StatementResult> {
+  const logged = [...parameters]
+  logger.logQuery(text, logged)
+  const startedAt = Date.now()
+  try {
+    const result = await send()
+    const milliseconds = Date.now() - startedAt
+    if (maxQueryExecutionTime && milliseconds > maxQueryExecutionTime) logger.logQuerySlow(milliseconds, text, logged)
+    return result
+  } catch (error) {
+    // TypeORM tells its logger of whatever was thrown.
+    const failure = error instanceof Error ? error : new Error(String(error))
+    logger.logQueryError(failure, text, logged)
+    throw new QueryFailedError(text, logged, failure)
   }
 }
 

@@ -1,7 +1,6 @@
 import { getEventListeners } from 'node:events'
 import { describe, expect, it } from 'vitest'
-import { Cancellation } from '../../../src/endpoints/cancellation'
-import { OperationEnded } from '../../../src/endpoints/operation-ended'
+import { Cancellation, OperationEnded } from '../../../src/endpoints/cancellation'
 
 describe('Cancellation', () => {
   it('cancels once, for the first reason, and tells who watches and who comes late', () => {

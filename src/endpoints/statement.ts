@@ -1,3 +1,19 @@
+import type { Cancellation } from './cancellation'
+import type { StatementName } from './prepared-statements'
+
+/** A statement as it goes to the server. */
+export interface Statement {
+  readonly text: string
+  /** What follows a COPY … FROM STDIN. */
+  readonly rows: Buffer | undefined
+  readonly values: readonly unknown[] | undefined
+  /** The prepared statement as which it is sent. */
+  readonly named: StatementName | undefined
+  readonly cancellation: Cancellation | undefined
+  /** Begins the transaction whose first statement it is. */
+  readonly start: string | undefined
+}
+
 /** One statement that was sent to a node: for tests, logs and telemetry. Parameters are not part of it. */
 export interface StatementEvent {
   readonly node: string
