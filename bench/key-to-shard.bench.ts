@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto'
-import { hash } from '../src/functions/hash'
-import { loadHash } from '../src/functions/hash-slot'
+import { hash, loadHash } from '../src/functions/hash'
 import { canonicalKey } from '../src/values/canonical-key'
 import type { KeyType } from '../src/values/key-type'
 import type { Bench, Measure } from './support/bench'

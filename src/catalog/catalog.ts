@@ -1,4 +1,5 @@
-import { catalogUnavailable } from './catalog-unavailable'
+import { refusesCreation } from '../endpoints/sql-state'
+import { ShardedError } from '../errors/sharded-error'
 import type { GroupPrint, TableKeys } from './group-print'
 import {
   type CatalogNode,
@@ -10,7 +11,35 @@ import {
   readNodeCatalog,
   replacePrint,
 } from './node-catalog'
-import { topologyMismatch } from './topology-mismatch'
+
+/** What of a group differs, on which node. */
+export interface Mismatch {
+  readonly group: string
+  readonly node: string
+  readonly differences: readonly string[]
+  /** The tables whose rows alone are concerned; undefined: all of the group. */
+  readonly tables?: readonly string[]
+}
+
+/** @param hint what was looked at besides, as a sentence */
+export function topologyMismatch(mismatches: readonly Mismatch[], hint = ''): ShardedError {
+  const text = mismatches.map(
+    ({ group, node, differences }) => `Group "${group}", as node ${node} has it: ${differences.join('; ')}.`,
+  )
+  return new ShardedError('TOPOLOGY_MISMATCH', [...text, ...(hint === '' ? [] : [hint])].join(' '), {
+    details: { mismatches },
+  })
+}
+
+/** Names the node where its role may not use the catalog; any other error is thrown as it is. */
+function catalogUnavailable(node: string, error: unknown): unknown {
+  if (!refusesCreation(error)) return error
+  const reason = error instanceof Error ? error.message : String(error)
+  return new ShardedError('CATALOG_UNAVAILABLE', `Node ${node} does not let its role use the catalog: ${reason}.`, {
+    details: { node },
+    cause: error,
+  })
+}
 
 /** Does some work on every node, nodes at once. */
 type EachNode = (work: (node: CatalogNode) => Promise<void>) => Promise<void>

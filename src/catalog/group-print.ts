@@ -1,11 +1,10 @@
 import type { FunctionPrint } from '../functions/sharding-function'
 import type { ShardGroup } from '../model/sharded-entity'
 import type { Shard } from '../topology/shard'
-import type { TypeModifiers } from '../values/column-type'
-import type { KeyType } from '../values/key-type'
+import type { KeyType, TypeModifiers } from '../values/key-type'
 
 /** One shard of a group, as the databases keep it. */
-export interface ShardPrint {
+interface ShardPrint {
   readonly label: string
   /** The identity of the database that it lies on: names of nodes are the options' affair. */
   readonly database: string
@@ -64,4 +63,70 @@ export function groupPrint({ group, keys, shards, home, identities }: PlacedGrou
       ),
     ),
   })
+}
+
+/** As it is stored: the databases as a list, and a shard as [label, number of its database, what it owns], the last left out where it is empty. */
+interface StoredPrint extends Omit<GroupPrint, 'nodes' | 'shards'> {
+  readonly nodes: readonly (readonly [identity: string, name: string])[]
+  readonly shards: readonly (readonly [label: string, database: number, owns?: string])[]
+}
+
+/** A print as JSON: databases by their number, so that thousands of shards stay small. */
+export function formatPrint(print: GroupPrint): string {
+  const nodes = Object.entries(print.nodes)
+  const numbers = new Map(nodes.map(([identity], number) => [identity, number]))
+  const stored: StoredPrint = {
+    ...print,
+    nodes,
+    shards: print.shards.map(({ label, database, owns }) => {
+      const number = numbers.get(database) ?? -1
+      return owns === '' ? [label, number] : [label, number, owns]
+    }),
+  }
+  return JSON.stringify(stored)
+}
+
+/** What `formatPrint` has written. */
+export function parsePrint(text: string): GroupPrint {
+  // The table is this package's own, and so is what it holds.
+  const stored = JSON.parse(text) as StoredPrint
+  return Object.freeze({
+    ...stored,
+    nodes: Object.freeze(Object.fromEntries(stored.nodes)),
+    shards: Object.freeze(
+      stored.shards.map(([label, number, owns = '']) =>
+        Object.freeze({ label, database: stored.nodes[number]?.[0] ?? '', owns }),
+      ),
+    ),
+  })
+}
+
+/**
+ * The nodes of a group's shards, by label, as the databases know them: the order of options decides nothing that is stored. A
+ * shard that is new joins its placement unit; one of a new unit is left to the spread.
+ *
+ * @param present the name of each database that this data source connects to, by identity
+ */
+export function storedPlaces(
+  { labels, placementUnits }: Pick<ShardGroup, 'labels' | 'placementUnits'>,
+  stored: GroupPrint | undefined,
+  present: ReadonlyMap<string, string>,
+): Readonly<Record<string, string>> {
+  const nodes = new Map<string, string>()
+  for (const { label, database } of stored?.shards ?? []) {
+    const node = present.get(database)
+    if (node !== undefined) nodes.set(label, node)
+  }
+  const byUnit = new Map<number | undefined, string>()
+  for (const [index, label] of labels.entries()) {
+    const node = nodes.get(label)
+    const unit = placementUnits[index]
+    if (node !== undefined && !byUnit.has(unit)) byUnit.set(unit, node)
+  }
+  return Object.fromEntries(
+    labels.flatMap((label, index) => {
+      const node = nodes.get(label) ?? byUnit.get(placementUnits[index])
+      return node === undefined ? [] : [[label, node]]
+    }),
+  )
 }

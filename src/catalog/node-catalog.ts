@@ -5,8 +5,8 @@ import { sqlState, undefinedTable } from '../endpoints/sql-state'
 import type { Row } from '../merging/row'
 import { quoted } from '../values/quoted'
 import type { GroupPrint } from './group-print'
+import { formatPrint, parsePrint } from './group-print'
 import { createOnce } from './own-table'
-import { formatPrint, parsePrint } from './print-text'
 
 export type CatalogNode = Pick<NodePool, 'name' | 'facts' | 'query'>
 

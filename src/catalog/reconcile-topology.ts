@@ -1,10 +1,9 @@
 import type { Catalog } from './catalog'
+import { type Mismatch, topologyMismatch } from './catalog'
 import { comparePrints } from './compare-prints'
 import type { GroupPrint } from './group-print'
 import type { NamedPrint } from './node-catalog'
-import { refuseMovedTables } from './refuse-moved-tables'
-import { type ShardTables, tableWithRows } from './table-with-rows'
-import { type Mismatch, topologyMismatch } from './topology-mismatch'
+import { refuseMovedTables, type ShardTables, tableWithRows } from './refuse-moved-tables'
 
 /** Times that what other processes have stored in between is read again. */
 const maxRounds = 8

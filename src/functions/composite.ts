@@ -1,7 +1,6 @@
-import { checkLabels, MAX_SHARDS } from './check-labels'
-import { functionInvalid } from './function-invalid'
-import { shardIndexes } from './shard-indexes'
+import { checkLabels, functionInvalid, SLOTS } from './declaration'
 import type { BoundFunction, ShardIndexes, ShardingFunction } from './sharding-function'
+import { shardIndexes } from './sharding-function'
 
 const allOf = (count: number): ShardIndexes => Array.from({ length: count }, (_, index) => index)
 
@@ -59,7 +58,7 @@ export const composite = (a: ShardingFunction, b: ShardingFunction): ShardingFun
     }
   }
   const count = a.labels.length * b.labels.length
-  if (count > MAX_SHARDS) throw functionInvalid('composite', `${count} shards are more than ${MAX_SHARDS}.`)
+  if (count > SLOTS) throw functionInvalid('composite', `${count} shards are more than ${SLOTS}.`)
   const labels = a.labels.flatMap((first) => b.labels.map((second) => `${first}_${second}`))
   return Object.freeze<ShardingFunction>({
     kind: 'composite',

@@ -2,11 +2,9 @@ import { ShardedError } from '../errors/sharded-error'
 import type { CanonicalKey } from '../values/canonical-key'
 import { ordersAsDatabase } from '../values/compare-keys'
 import type { KeyType } from '../values/key-type'
-import { checkLabels } from './check-labels'
-import { functionInvalid } from './function-invalid'
-import { keyCombinations } from './key-combinations'
-import { shardIndexes } from './shard-indexes'
+import { checkLabels, functionInvalid } from './declaration'
 import type { BoundFunction, KeyBound, ShardingFunction } from './sharding-function'
+import { keyCombinations, shardIndexes } from './sharding-function'
 
 export interface CustomOptions {
   readonly shards: readonly string[]

@@ -1,10 +1,35 @@
+import { type CanonicalKey, canonicalTuple } from '../values/canonical-key'
 import type { KeyType } from '../values/key-type'
-import { checkLabels, MAX_SHARDS } from './check-labels'
-import { functionInvalid } from './function-invalid'
-import { SLOTS, slotOfKey } from './hash-slot'
-import { keyCombinations } from './key-combinations'
-import { shardIndexes } from './shard-indexes'
-import type { BoundFunction, ShardingFunction } from './sharding-function'
+import { checkLabels, functionInvalid, SLOTS } from './declaration'
+import { type BoundFunction, keyCombinations, type ShardingFunction, shardIndexes } from './sharding-function'
+
+const SEED = 0
+
+type Hash = (text: string, seed: number) => number
+
+let h32: Hash | undefined
+let loading: Promise<void> | undefined
+
+/** The package has a build for each module system, and types for ES modules only. */
+type XxHash = typeof import('xxhash-wasm', { with: { 'resolution-mode': 'import' }})['default']
+
+const load = async (): Promise<void> => {
+  // `import()` of a CommonJS build fails in Jest, which runs it in a context of its own.
+  const xxhash: XxHash = require('xxhash-wasm')
+  h32 = (await xxhash()).h32
+}
+
+/** Compiles the hash function, once per process. Await it before the first `slotOfKey`. */
+export const loadHash = (): Promise<void> => {
+  loading ??= load()
+  return loading
+}
+
+/** The slot of a key: xxHash32 with seed 0 of the canonical texts in UTF-8, NUL between them, modulo 16,384. */
+export const slotOfKey = (key: readonly CanonicalKey[]): number => {
+  if (h32 === undefined) throw new Error('loadHash() has to be awaited before the first key is hashed.')
+  return h32(canonicalTuple(key), SEED) % SLOTS
+}
 
 export interface HashOptions {
   /** 1 to 16,384. */
@@ -45,8 +70,8 @@ const bindHash = (shards: number, types: readonly KeyType[]): BoundFunction => {
  * \@Sharded(hash({ shards: 16 })) // user_00 … user_15
  */
 export const hash = ({ shards }: HashOptions): ShardingFunction => {
-  if (!Number.isInteger(shards) || shards < 1 || shards > MAX_SHARDS) {
-    throw functionInvalid('hash', `shards must be a whole number from 1 to ${MAX_SHARDS}, not ${String(shards)}.`)
+  if (!Number.isInteger(shards) || shards < 1 || shards > SLOTS) {
+    throw functionInvalid('hash', `shards must be a whole number from 1 to ${SLOTS}, not ${String(shards)}.`)
   }
   return Object.freeze<ShardingFunction>({
     kind: 'hash',

@@ -1,6 +1,9 @@
 import type { CanonicalKey } from '../values/canonical-key'
-import type { KeyOrder } from '../values/compare-keys'
-import type { KeyConstraint } from './sharding-function'
+import { dayOfCivil } from '../values/civil-day'
+import { type KeyOrder, keyOrder, ordersAsDatabase } from '../values/compare-keys'
+import type { KeyType } from '../values/key-type'
+import { dateText, parseTime, timestampText, timestamptzText } from '../values/time-text'
+import { type BoundFunction, type KeyConstraint, shardIndexes } from './sharding-function'
 
 /** The keys from `from` to before `to`; `null` is an open end. */
 export interface KeyInterval {
@@ -14,7 +17,7 @@ export interface KeyInterval {
 type RangeConstraint = Extract<KeyConstraint, { kind: 'range' }>
 
 /** Disjoint intervals in the order of their keys. All look-ups are binary searches. */
-export interface KeyIntervals {
+interface KeyIntervals {
   /** The shard whose interval holds the key. */
   find(key: CanonicalKey): number | undefined
   /** The shards whose intervals can hold a key of the range. */
@@ -51,7 +54,7 @@ const startsWithin = (interval: KeyInterval, { to }: RangeConstraint, order: Key
 }
 
 /** The intervals must be sorted and must not overlap: the caller has checked. */
-export const createKeyIntervals = (sorted: readonly KeyInterval[], order: KeyOrder): KeyIntervals =>
+const createKeyIntervals = (sorted: readonly KeyInterval[], order: KeyOrder): KeyIntervals =>
   Object.freeze({
     find: (key: CanonicalKey) => {
       const candidate = sorted[countWhile(sorted, ({ from }) => from === null || order(from, key) <= 0) - 1]
@@ -64,3 +67,55 @@ export const createKeyIntervals = (sorted: readonly KeyInterval[], order: KeyOrd
       return sorted.slice(first, Math.max(first, end)).map(({ shard }) => shard)
     },
   })
+
+/** The bound function of sorted, disjoint intervals over one column: what `range` and `time` have in common. */
+export const bindIntervals = (sorted: readonly KeyInterval[], type: KeyType): BoundFunction => {
+  const order = keyOrder(type)
+  if (order === undefined) throw new Error(`Keys of type ${type} have no order: the function has to refuse them.`)
+  const intervals = createKeyIntervals(
+    sorted.map((interval) => ({
+      ...interval,
+      last: interval.to === null ? undefined : predecessorKey(interval.to, type),
+    })),
+    order,
+  )
+  const prunesRanges = ordersAsDatabase(type)
+  const owner: BoundFunction['owner'] = ([key]) => (key === undefined ? undefined : intervals.find(key))
+  return Object.freeze<BoundFunction>({
+    owner,
+    slotOf: () => undefined,
+    prune: ([constraint]) => {
+      if (constraint === undefined) return 'all'
+      if (constraint.kind === 'values') return shardIndexes(constraint.keys.map((key) => owner([key])))
+      return prunesRanges ? shardIndexes(intervals.overlapping(constraint)) : 'all'
+    },
+    print: Object.freeze({ rule: 'intervals', owns: Object.freeze(ownsOf(sorted)) }),
+    shardsInKeyOrder: Object.freeze(sorted.map(({ shard }) => shard)),
+    placementUnit: (shard) => shard,
+  })
+}
+
+/** By shard, its interval; an open end is null. */
+function ownsOf(sorted: readonly KeyInterval[]): readonly string[] {
+  const owns: string[] = []
+  for (const { shard, from, to } of sorted) owns[shard] = JSON.stringify([from, to])
+  return owns
+}
+
+const FIRST_DAY = dayOfCivil(1, 1, 2)
+
+const earlier = (key: CanonicalKey, type: KeyType): CanonicalKey | undefined => {
+  const time = parseTime(key)
+  if (time.kind !== 'time' || time.day < FIRST_DAY) return undefined
+  if (type === 'date') return dateText(time.day - 1)
+  return type === 'timestamp' ? timestampText(time.day, time.micros - 1) : timestamptzText(time.day, time.micros - 1)
+}
+
+/**
+ * The greatest key below a key of a type that has one (`9` of `10`, the last microsecond of a day);
+ * else `undefined`.
+ */
+const predecessorKey = (key: CanonicalKey, type: KeyType): CanonicalKey | undefined => {
+  if (type === 'integer') return String(BigInt(key) - 1n)
+  return type === 'date' || type === 'timestamp' || type === 'timestamptz' ? earlier(key, type) : undefined
+}

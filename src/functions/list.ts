@@ -1,12 +1,9 @@
 import type { CanonicalKey } from '../values/canonical-key'
 import { type KeyOrder, keyOrder, ordersAsDatabase } from '../values/compare-keys'
 import type { KeyType } from '../values/key-type'
-import { checkLabels } from './check-labels'
-import { declaredKey } from './declared-key'
-import { functionInvalid } from './function-invalid'
-import { shardIndexes } from './shard-indexes'
+import { checkLabels, declaredKey, functionInvalid, singleKeyType } from './declaration'
 import type { BoundFunction, FunctionPrint, KeyConstraint, ShardingFunction } from './sharding-function'
-import { singleKeyType } from './single-key-type'
+import { shardIndexes } from './sharding-function'
 
 export type ListValue = string | number | bigint | boolean | Date | Uint8Array
 

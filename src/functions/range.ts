@@ -1,12 +1,9 @@
 import { type KeyOrder, keyOrder } from '../values/compare-keys'
 import type { KeyType } from '../values/key-type'
-import { bindIntervals } from './bind-intervals'
-import { checkLabels } from './check-labels'
-import { declaredKey } from './declared-key'
-import { functionInvalid } from './function-invalid'
+import { checkLabels, declaredKey, functionInvalid, singleKeyType } from './declaration'
 import type { KeyInterval } from './key-intervals'
+import { bindIntervals } from './key-intervals'
 import type { BoundFunction, ShardingFunction } from './sharding-function'
-import { singleKeyType } from './single-key-type'
 
 /** An end of an interval; `null` is open. */
 export type RangeBound = number | bigint | string | Date | null

@@ -1,16 +1,12 @@
-import { calendarPeriods, type PeriodLength } from '../values/calendar-period'
 import type { CanonicalKey } from '../values/canonical-key'
-import { dayOfCivil } from '../values/civil-day'
+import { calendarPeriods, dayOfCivil, type PeriodLength } from '../values/civil-day'
 import type { KeyType } from '../values/key-type'
-import { parseTime } from '../values/parse-time'
-import { dateText, timestampText, timestamptzText } from '../values/time-text'
+import { dateText, parseTime, timestampText, timestamptzText } from '../values/time-text'
 import { type ZoneClock, zoneClock } from '../values/zone-clock'
-import { bindIntervals } from './bind-intervals'
-import { checkLabels } from './check-labels'
-import { functionInvalid } from './function-invalid'
+import { checkLabels, functionInvalid, singleKeyType } from './declaration'
 import type { KeyInterval } from './key-intervals'
+import { bindIntervals } from './key-intervals'
 import type { BoundFunction, ShardingFunction } from './sharding-function'
-import { singleKeyType } from './single-key-type'
 
 export interface TimeOptions {
   readonly every: PeriodLength

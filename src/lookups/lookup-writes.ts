@@ -1,7 +1,6 @@
-import type { CapturedChange } from './captured-change'
-import { type ComesSooner, comesSooner } from './comes-sooner'
 import { type LookupEntry, type LookupTable, primaryKeyOfEntry, valuesOf } from './lookup-table'
-import type { WriteOrder } from './write-order'
+import type { CapturedChange, WriteOrder } from './write-order'
+import { type ComesSooner, comesSooner } from './write-order'
 
 /** What a transaction does to one lookup: losses, then gains, then late losses. */
 export interface LookupWrites {

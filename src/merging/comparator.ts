@@ -1,5 +1,5 @@
 import { ShardedError } from '../errors/sharded-error'
-import { compareCodePoints } from '../values/compare-code-points'
+import { compareCodePoints } from '../values/compare-keys'
 import { compareDecimals } from '../values/decimal'
 import type { Row } from './row'
 import type { SortKind, SortTerm } from './sort-term'

@@ -3,10 +3,8 @@ import { ShardedError } from '../errors/sharded-error'
 import type { ShardingFunction } from '../functions/sharding-function'
 import type { DeclaredEntity } from './declared-entities'
 import type { ColumnDescription } from './entity-description'
-import type { EntityTarget } from './shard-args-storage'
 import type { ShardedEntity, ShardGroup } from './sharded-entity'
-import type { Layout } from './sharded-options'
-import { snakeCase } from './snake-case'
+import type { EntityTarget, Layout } from './sharded-options'
 
 /** What the data source's options say of colocation groups. */
 export interface GroupDefaults {
@@ -129,3 +127,10 @@ export function checkColocation({ entity, keyColumns }: DeclaredEntity, root: De
     { details: { entity: entity.name, colocatedWith: root.entity.name } },
   )
 }
+
+/** `UserAddress` as names of groups have it: `user_address`. */
+export const snakeCase = (name: string): string =>
+  name
+    .replace(/([a-z0-9])([A-Z])/g, '$1_$2')
+    .replace(/([A-Z])([A-Z][a-z])/g, '$1_$2')
+    .toLowerCase()

@@ -1,6 +1,5 @@
-import type { TypeModifiers } from '../values/column-type'
-import type { KeyType } from '../values/key-type'
-import type { EntityTarget } from './shard-args-storage'
+import type { KeyType, TypeModifiers } from '../values/key-type'
+import type { EntityTarget } from './sharded-options'
 
 /** What the checks need to know of an entity: plain data, made from the ORM's metadata by the layer that knows the ORM. */
 export interface EntityDescription {

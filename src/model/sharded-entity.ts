@@ -1,9 +1,7 @@
 import type { BoundFunction, FunctionPrint } from '../functions/sharding-function'
 import type { ShardedIdKind } from '../ids/sharded-id-kind'
-import type { ColumnType } from '../values/column-type'
-import type { KeyType } from '../values/key-type'
-import type { EntityTarget } from './shard-args-storage'
-import type { KeyChangePolicy, Layout, ScatterOptions } from './sharded-options'
+import type { ColumnType, KeyType } from '../values/key-type'
+import type { EntityTarget, KeyChangePolicy, Layout, ScatterOptions } from './sharded-options'
 
 export interface KeyColumn extends ColumnType {
   readonly propertyPath: string

@@ -2,12 +2,11 @@ import { Refusals } from '../errors/refusals'
 import { ShardedError } from '../errors/sharded-error'
 import { hash } from '../functions/hash'
 import type { ModelDefaults } from './build-sharded-model'
+import { snakeCase } from './colocation-groups'
+import { inherits, marks } from './declared-entities'
 import type { ColumnDescription, EntityDescription } from './entity-description'
-import { inherits, marks } from './find-declaration'
-import type { Lookup, LookupModel } from './lookup'
-import type { LookupArgs } from './lookup-args-storage'
+import type { Lookup, LookupArgs, LookupModel } from './lookup'
 import type { KeyColumn, ShardedEntity, ShardedModel, ShardGroup } from './sharded-entity'
-import { snakeCase } from './snake-case'
 
 /** The entities of a data source, and what the decorators of lookups left. */
 interface Declarations {

@@ -1,7 +1,7 @@
 import type { Node, SelectStmt } from '@pgsql/types'
+import type { Detached } from '../routing/analysis/findings'
 import type { CarriedTable } from '../routing/carried-table'
 import type { TableUse } from '../routing/scope'
-import type { Detached } from '../routing/statement-analysis'
 import { columnNode, integerConstant, selectNode, targetNode } from '../sql/nodes'
 import { withCtes } from '../sql/with-ctes'
 import { type Answer, type ShippedColumn, shippedSelect, tableNamed } from './shipped-rows'

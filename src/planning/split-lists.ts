@@ -1,6 +1,6 @@
 import type { Node } from '@pgsql/types'
+import type { Cluster } from '../routing/analysis/findings'
 import { ownedLists } from '../routing/route-cluster'
-import type { Cluster } from '../routing/statement-analysis'
 import { type TreeObject, visit } from '../sql/tree'
 import type { Shard } from '../topology/shard'
 

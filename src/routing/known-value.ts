@@ -1,7 +1,7 @@
 import type { A_Const, A_Expr, Node, TypeCast } from '@pgsql/types'
 import { namesOf } from '../sql/tree'
-import { type TypedValue, textOf } from '../values/converted-value'
 import type { KeyType } from '../values/key-type'
+import { type TypedValue, textOf } from '../values/stored-key'
 
 /** What a statement's parameters are. */
 export interface ParameterReader {

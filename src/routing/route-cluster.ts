@@ -1,11 +1,11 @@
 import type { Node } from '@pgsql/types'
 import type { ShardIndexes } from '../functions/sharding-function'
 import type { ShardedEntity } from '../model/sharded-entity'
+import type { Cluster } from './analysis/findings'
 import { type KeyList, type KeyOrSlot, type KeyReader, keyListOf, keyPredicate } from './key-predicate'
 import type { Predicate } from './predicate'
 import { type Route, routePredicate } from './route'
 import type { Scope, TableUse } from './scope'
-import type { Cluster } from './statement-analysis'
 import type { ShardedTable } from './table-catalog'
 
 /** How conditions over the tables of a cluster are read. */

@@ -1,6 +1,6 @@
 import { ShardedError } from '../errors/sharded-error'
-import { shardIndexes } from '../functions/shard-indexes'
 import type { KeyConstraint, ShardIndexes } from '../functions/sharding-function'
+import { shardIndexes } from '../functions/sharding-function'
 import type { ShardedEntity } from '../model/sharded-entity'
 import { bothConstraints } from './constrain'
 import type { Predicate } from './predicate'

@@ -1,5 +1,5 @@
 import type { ShardedEntity } from '../model/sharded-entity'
-import type { ColumnType } from '../values/column-type'
+import type { ColumnType } from '../values/key-type'
 
 /**
  * Columns whose values tell the shard of a row: rows that agree in locators of one domain lie on one shard. The shard key

@@ -1,4 +1,4 @@
-import type { TypedValue } from '../values/converted-value'
+import type { TypedValue } from '../values/stored-key'
 import { storedKeyOf } from '../values/stored-key'
 import type { ShardedTable } from './table-catalog'
 

@@ -1,7 +1,9 @@
 import { ShardedError } from '../errors/sharded-error'
 import { placeShards, type WeightedNode } from './place-shards'
-import { isReservedSchema } from './reserved-schema'
 import type { Shard } from './shard'
+
+/** Names that PostgreSQL keeps for itself: it refuses to create `pg_…`, and `information_schema` is in every database. */
+const isReservedSchema = (name: string): boolean => name.startsWith('pg_') || name === 'information_schema'
 
 /** Which shard lies on which node. A value: every change is a new map with the next epoch. */
 export interface ShardMap {

@@ -3,15 +3,19 @@ import { OperationEnded } from '../endpoints/cancellation'
 import { isServerRefusal, sqlState } from '../endpoints/sql-state'
 import type { StatementResult } from '../endpoints/statement-result'
 import { CommitOutcomeUnknownError, PartialCommitError, TransactionAbortedError } from '../errors/transaction-errors'
-import { asLogin, lastOf } from './as-login'
 import { nextState, type ProtocolEvent, type ProtocolState } from './commit-protocol'
-import { commitRefusal } from './commit-refusal'
 import type { ControlPoint } from './control-point'
 import { type DecisionLog, decisionTable, keepDecisionMs } from './decision-log'
-import { type Participant, shardsOf } from './participant'
-import { formatPreparedId } from './prepared-id'
-import { askXid, type PreparedOutcome, preparedOutcome } from './prepared-outcome'
-import { within } from './within'
+import { type Participant, shardsOf, within } from './participant'
+import {
+  askXid,
+  asLogin,
+  commitRefusal,
+  formatPreparedId,
+  lastOf,
+  type PreparedOutcome,
+  preparedOutcome,
+} from './prepared-transaction'
 
 /** How often a decision is asked for that may still come, before its outcome is called unknown. */
 const maxQuestions = 5

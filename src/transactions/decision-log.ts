@@ -5,9 +5,8 @@ import type { NodePool } from '../endpoints/node-pool'
 import { sqlState, undefinedTable } from '../endpoints/sql-state'
 import type { StatementResult } from '../endpoints/statement-result'
 import { quoted } from '../values/quoted'
-import { asLogin } from './as-login'
-import { type PreparedId, parsePreparedId, preparedIdPrefix } from './prepared-id'
-import { within } from './within'
+import { within } from './participant'
+import { asLogin, type PreparedId, parsePreparedId, preparedIdPrefix } from './prepared-transaction'
 
 /** A statement of recovery that a node does not answer for so long, in milliseconds, has failed. */
 const questionDeadlineMs = 10_000

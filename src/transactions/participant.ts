@@ -1,4 +1,4 @@
-import type { Cancellation } from '../endpoints/cancellation'
+import { Cancellation } from '../endpoints/cancellation'
 import type { StatementResult } from '../endpoints/statement-result'
 
 /** One node's part of a transaction, as commit needs it. */
@@ -26,3 +26,19 @@ export interface Participant {
 /** The shards of participants; a node by its name, where no shard of it took part. */
 export const shardsOf = (participants: readonly Participant[]): readonly string[] =>
   participants.flatMap(({ node, shards }) => (shards.length > 0 ? shards : [`node ${node}`]))
+
+/** A node that does not answer a step of a commit for so long, in milliseconds, is taken for lost. */
+const stepDeadlineMs = 30_000
+
+/** Bounds a step of a commit: a statement that its server does not answer is ended, and its connection closed where that fails. */
+export async function within<T>(
+  work: (cancellation: Cancellation) => Promise<T>,
+  deadlineMs = stepDeadlineMs,
+): Promise<T> {
+  const cancellation = new Cancellation({ deadline: { at: performance.now() + deadlineMs, deadlineMs } })
+  try {
+    return await work(cancellation)
+  } finally {
+    cancellation.close()
+  }
+}

@@ -1,8 +1,7 @@
 import { dayOfCivil } from './civil-day'
-import { keyInvalid } from './key-invalid'
+import { keyInvalid } from './key-type'
 import { parameterText } from './parameter-text'
-import { type ParsedTime, parseTime } from './parse-time'
-import { carryDays, dateText, timestampText, timestamptzText } from './time-text'
+import { carryDays, dateText, type ParsedTime, parseTime, timestampText, timestamptzText } from './time-text'
 
 type TimeType = 'date' | 'timestamp' | 'timestamptz'
 type Time = Extract<ParsedTime, { kind: 'time' }>

@@ -1,7 +1,7 @@
 import { In } from 'typeorm'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { CommitOutcomeUnknownError } from '../../src/index'
-import { formatPreparedId } from '../../src/transactions/prepared-id'
+import { formatPreparedId } from '../../src/transactions/prepared-transaction'
 import { isWhole } from '../support/share-of'
 import { errorOf, Item, type OpenNodes, startTwoNodes, type TwoNodes, until } from './two-nodes'
 

@@ -8,9 +8,7 @@ import {
   ShardedDataSource,
   type ShardedDataSourceOptions,
 } from '../../src/index'
-import { asLogin } from '../../src/transactions/as-login'
-import { formatPreparedId } from '../../src/transactions/prepared-id'
-import { askXid } from '../../src/transactions/prepared-outcome'
+import { askXid, asLogin, formatPreparedId } from '../../src/transactions/prepared-transaction'
 import { startCluster } from '../support/cluster'
 import { errorOf, Item, type OpenNodes, type Side, startTwoNodes, type TwoNodes, until } from './two-nodes'
 

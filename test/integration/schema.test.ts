@@ -24,7 +24,7 @@ import {
   ShardedError,
   ShardKey,
 } from '../../src'
-import type { SchemaPlace } from '../../src/typeorm/schema/schema-progress'
+import type { SchemaPlace } from '../../src/typeorm/facade/shard-schemas'
 import { createDatabases } from '../support/databases'
 
 @Entity()

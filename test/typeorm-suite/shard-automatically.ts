@@ -1,6 +1,6 @@
 import type { DataSource, EntityMetadata } from 'typeorm'
 import { hash } from '../../src/index'
-import type { ShardArgsStorage, ShardedArgs, ShardKeyArgs } from '../../src/model/shard-args-storage'
+import type { ShardArgsStorage, ShardedArgs, ShardKeyArgs } from '../../src/model/sharded-options'
 
 const keyTypes: ReadonlySet<unknown> = new Set([Number, String, 'int', 'integer', 'bigint', 'varchar', 'text', 'uuid'])
 
@@ -25,7 +25,7 @@ export function shardAutomatically(current: () => DataSource | undefined): void 
       )
     },
   }
-  // Where decorators leave what they were told: see `shard-args-storage.ts`.
+  // Where decorators leave what they were told: see `sharded-options.ts`.
   Object.assign(globalThis, { [Symbol.for('typeorm-sharded.args')]: storage })
 }
 

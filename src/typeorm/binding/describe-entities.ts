@@ -7,9 +7,7 @@ import type {
   OwningSide,
   RelationDescription,
 } from '../../model/entity-description'
-import type { ColumnType, TypeModifiers } from '../../values/column-type'
-import type { KeyType } from '../../values/key-type'
-import { writtenBy } from './written-by'
+import type { ColumnType, KeyType, TypeModifiers } from '../../values/key-type'
 
 /** TypeORM's metadata as the plain data that the checks of the metadata layer read. */
 export function describeEntities(metadatas: readonly EntityMetadata[]): readonly EntityDescription[] {
@@ -150,4 +148,28 @@ export function columnTypeOf(column: ColumnMetadata): ColumnType | undefined {
 /** A collation of the column's own may hold different texts equal (nondeterministic ICU): one key would have two texts. */
 function isNondeterministic(column: ColumnMetadata): boolean {
   return column.collation !== undefined && !['C', 'POSIX', 'default', 'C.UTF-8', 'ucs_basic'].includes(column.collation)
+}
+
+/** Who decides on the value of a column in place of the object that is written; undefined: what the object has is stored. */
+function writtenBy(column: ColumnMetadata): string | undefined {
+  if (column.isDiscriminator) return 'TypeORM stores the discriminator of the class in it'
+  if (column.asExpression !== undefined) return 'PostgreSQL computes it'
+  if (column.isVersion) return 'TypeORM counts it up with each update'
+  if (column.isUpdateDate) return 'TypeORM sets it with each update'
+  if (column.isDeleteDate) return 'TypeORM sets it with softDelete and restore'
+  if (column.isMaterializedPath || column.isNestedSetLeft || column.isNestedSetRight)
+    return 'TypeORM keeps the place in the tree in it'
+  return column.isInsert ? undefined : 'TypeORM leaves it out of INSERT (insert: false)'
+}
+
+/** True where the table of an entity has a column whose type (an enum) each shard declares for itself. */
+export function hasOwnTypes(metadata: EntityMetadata): boolean {
+  // The root of a single table inheritance has the columns of all its children.
+  const { columns } = metadata.tableType === 'entity-child' ? metadata.parentEntityMetadata : metadata
+  return columns.some(({ type }) => type === 'enum' || type === 'simple-enum')
+}
+
+/** True where the entity has a column whose type each shard declares for itself. */
+export function hasPerShardTypes(metadata: EntityMetadata): boolean {
+  return metadata.columns.some((column) => column.type === 'enum' || column.type === 'simple-enum')
 }

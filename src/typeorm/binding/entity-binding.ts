@@ -1,11 +1,11 @@
 import type { EntityMetadata, ObjectLiteral } from 'typeorm'
 import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata'
 import { ShardedError } from '../../errors/sharded-error'
-import type { ShardedEntity } from '../../model/sharded-entity'
-import { keyText, ownerOf } from '../../routing/route'
+import type { IdMaker } from '../../ids/id-maker'
+import type { IdColumn, ShardedEntity } from '../../model/sharded-entity'
+import { keyText } from '../../routing/route'
 import type { Shard } from '../../topology/shard'
 import { storedKey } from '../../values/stored-key'
-import type { EntityId } from './entity-id'
 import type { SlotColumn } from './slot-columns'
 
 /** A sharded entity where the model, TypeORM's metadata and the shards meet. */
@@ -64,20 +64,6 @@ export const hearsOfInserts = ({ metadata }: EntityBinding): boolean =>
   metadata.beforeInsertListeners.length > 0 ||
   metadata.dataSource.subscribers.some(({ beforeInsert }) => beforeInsert !== undefined)
 
-/** The shard that owns a key. @throws ShardedError KEY_NOT_OWNED */
-export function shardOfKey(binding: EntityBinding, key: readonly string[]): Shard {
-  return shardAt(binding, ownerOf(binding.entity, key))
-}
-
-export function shardAt(binding: EntityBinding, index: number): Shard {
-  const shard = binding.shards[index]
-  if (!shard)
-    throw new ShardedError('SHARD_UNKNOWN', `${binding.entity.name} has no shard number ${index}.`, {
-      details: { index },
-    })
-  return shard
-}
-
 /** Parts of a shard key as entities have them, as TypeORM would write them. */
 export function preparedKey({ metadata, keyColumns }: EntityBinding, values: readonly unknown[]): readonly unknown[] {
   const { driver } = metadata.dataSource
@@ -122,4 +108,14 @@ function invalidKey(
     `${entity.name}.${column} cannot be ${typeof value === 'function' ? 'an expression' : `this ${kind}`}: ${reason}`,
     { details: { entity: entity.name, column, type: kind }, cause },
   )
+}
+
+/** The ids of an entity, where the model, TypeORM's metadata and what makes them meet. */
+export interface EntityId extends IdColumn {
+  readonly column: ColumnMetadata
+  /** The id is (a part of) the shard key: it decides the shard, and has to be there first. */
+  readonly isKey: boolean
+  readonly maker: IdMaker
+  /** The value that TypeORM would give an entity for what the database holds. */
+  readonly hydrate: (text: string) => unknown
 }

@@ -1,7 +1,23 @@
 import type { ObjectLiteral } from 'typeorm'
+import type { RelationMetadata } from 'typeorm/metadata/RelationMetadata'
+import { ShardedError } from '../../errors/sharded-error'
+import { ownerOf } from '../../routing/route'
 import type { Shard } from '../../topology/shard'
 import type { EntityBinding } from './entity-binding'
-import { loadedRelation } from './loaded-relation'
+
+/** The related objects that are there, as a list. A lazy relation that was not loaded gives none, and is not touched. */
+export function loadedRelation(relation: RelationMetadata, entity: ObjectLiteral): readonly ObjectLiteral[] {
+  const value: unknown = relation.getEntityValue(entity)
+  if (Array.isArray(value)) return value.filter(isObject)
+  return isObject(value) ? [value] : []
+}
+
+const isObject = (value: unknown): value is ObjectLiteral =>
+  value !== null &&
+  typeof value === 'object' &&
+  !(value instanceof Promise) &&
+  !(value instanceof Date) &&
+  !(value instanceof Uint8Array)
 
 /** Where an entity was loaded from or saved to, and the raw shard key values that it had then. */
 export interface LoadedFrom {
@@ -111,4 +127,18 @@ export class PrivateField<Value> {
     if (this.read(object) === undefined) this.sealed.delete(object)
     else this.write(object, undefined)
   }
+}
+
+/** The shard that owns a key. @throws ShardedError KEY_NOT_OWNED */
+export function shardOfKey(binding: EntityBinding, key: readonly string[]): Shard {
+  return shardAt(binding, ownerOf(binding.entity, key))
+}
+
+export function shardAt(binding: EntityBinding, index: number): Shard {
+  const shard = binding.shards[index]
+  if (!shard)
+    throw new ShardedError('SHARD_UNKNOWN', `${binding.entity.name} has no shard number ${index}.`, {
+      details: { index },
+    })
+  return shard
 }

@@ -1,7 +1,6 @@
 import type { EntityMetadata } from 'typeorm'
-import { greatestTaken } from '../../catalog/greatest-taken'
 import type { HomeNode } from '../../catalog/own-table'
-import { SequenceIds, type SequenceSettings } from '../../catalog/sequence-ids'
+import { greatestTaken, SequenceIds, type SequenceSettings } from '../../catalog/sequence-ids'
 import { WorkerIds } from '../../catalog/worker-ids'
 import { ShardedError } from '../../errors/sharded-error'
 import { idLayouts } from '../../ids/id-layout'
@@ -10,7 +9,7 @@ import { uuidIds } from '../../ids/uuid-ids'
 import type { IdColumn, ShardedEntity } from '../../model/sharded-entity'
 import type { Shard } from '../../topology/shard'
 import { typeName } from './describe-entities'
-import type { EntityId } from './entity-id'
+import type { EntityId } from './entity-binding'
 
 const greatest: Readonly<Record<string, bigint>> = {
   smallint: 2n ** 15n - 1n,

@@ -1,4 +1,3 @@
-import type { EntityMetadata } from 'typeorm'
 import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata'
 import { defaultCollation } from '../../query/collation-name'
 import type { NodeSortFacts } from '../../query/node-sort-facts'
@@ -96,9 +95,4 @@ const numberKinds: Readonly<Record<string, 'integer' | 'numeric' | 'float'>> = {
   numeric: 'numeric',
   real: 'float',
   'double precision': 'float',
-}
-
-/** True where the entity has a column whose type each shard declares for itself. */
-export function hasPerShardTypes(metadata: EntityMetadata): boolean {
-  return metadata.columns.some((column) => column.type === 'enum' || column.type === 'simple-enum')
 }

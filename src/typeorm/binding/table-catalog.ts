@@ -5,9 +5,8 @@ import type { Layout } from '../../model/sharded-options'
 import { placeholderSchema } from '../../planning/bind-shard-names'
 import type { Locator, Reference, ShardedTable, TableCatalog } from '../../routing/table-catalog'
 import type { GroupOf } from './colocation-group'
-import { columnTypeOf, typeName } from './describe-entities'
+import { columnTypeOf, hasOwnTypes, typeName } from './describe-entities'
 import type { EntityBinding } from './entity-binding'
-import { hasOwnTypes } from './own-types'
 import { slotColumnsOf } from './slot-columns'
 
 /** In which schema one database would have the sharded tables, and which one names without a schema are looked for in. */

@@ -1,6 +1,34 @@
+import type { DataSource, EntityMetadata } from 'typeorm'
 import type { Catalog } from '../../catalog/catalog'
-import { hasSamePlaces } from '../../topology/shard-map'
-import { type Composition, composeRuntime, type RuntimeParts } from './compose-runtime'
+import type { NodePool } from '../../endpoints/node-pool'
+import { startOperation } from '../../execution/operation'
+import type { LookupModel } from '../../model/lookup'
+import type { ShardedEntity } from '../../model/sharded-entity'
+import { hasSamePlaces, type ShardMap } from '../../topology/shard-map'
+import { markGenerated } from '../binding/bind-metadata'
+import { checkPhysicalNames } from '../binding/check-tables'
+import { groupsOf } from '../binding/colocation-group'
+import type { EntityBinding } from '../binding/entity-binding'
+import { EntityShards } from '../binding/entity-shards'
+import { IdMakers } from '../binding/id-makers'
+import { bindLookups } from '../binding/lookups'
+import { postgresDriver } from '../binding/postgres-driver'
+import { slotColumnsOf } from '../binding/slot-columns'
+import { buildTableCatalog } from '../binding/table-catalog'
+import { LookupAdministration } from '../lookups/lookup-administration'
+import { openRunner } from '../operations/open-runner'
+import { locateRow } from '../reads/locate-rows'
+import { KeyGuard } from '../runners/key-guard'
+import { ShardAccess } from '../runners/shard-access'
+import { ShardDataSource, type ShardTemplate } from '../runners/shard-data-source'
+import { type ShardHandle, ShardRuntime, shardBinder } from '../runners/shard-runtime'
+import { ClockDefaults } from '../statements/clock-defaults'
+import { StatementWords } from '../statements/statement-words'
+import { Statements } from '../statements/statements'
+import { eachNode, type NodePools } from './node-pools'
+import { limitsOf } from './resolve-options'
+import { ShardSchemas } from './shard-schemas'
+import type { ShardedDataSourceOptions } from './sharded-data-source-options'
 import { StoredTopology } from './stored-topology'
 
 interface DataSourceParts extends Omit<RuntimeParts, 'map'> {
@@ -34,3 +62,133 @@ export async function composeDataSource({ catalog, ...parts }: DataSourceParts):
   const composed = hasSamePlaces(wanted.runtime.map, settled) ? wanted : composeRuntime({ ...parts, map: settled })
   return { ...composed, topology }
 }
+
+interface RuntimeParts {
+  readonly dataSource: DataSource
+  readonly options: ShardedDataSourceOptions
+  readonly pools: NodePools
+  /** The pool of a node. @throws CannotExecuteNotConnectedError after the data source was destroyed */
+  readonly pool: (node: string) => NodePool
+  readonly transactions: ShardRuntime['transactions']
+  readonly model: LookupModel
+  readonly map: ShardMap
+  readonly warn: (text: string) => void
+}
+
+/** What an initialised data source is made of. */
+interface Composition {
+  readonly model: LookupModel
+  readonly runtime: ShardRuntime
+  readonly statements: Statements
+  readonly lookups: LookupAdministration
+  readonly schemas: ShardSchemas
+  readonly ids: IdMakers
+}
+
+/** Makes what a data source consists of once its model and its shard map are known, and wires it together. */
+function composeRuntime(parts: RuntimeParts): Composition {
+  const { dataSource, options, pools, pool, model, map, warn } = parts
+  const groupOf = groupsOf(model)
+  checkNames(dataSource.entityMetadatas, parts)
+  const ids = new IdMakers({
+    home: pool(map.home).background,
+    nodeOf: (name) => pool(name).background,
+    parseInt8: options.parseInt8 ?? false,
+  })
+  const bindings = new Map<unknown, EntityBinding>()
+  for (const entity of model.entities.values()) bindings.set(entity.target, bindEntity(entity, parts, ids))
+  const bindingOf = (target: unknown): EntityBinding | undefined => bindings.get(target)
+  const entityShards = new EntityShards(bindingOf)
+  const handles = new Map<string, ShardHandle>()
+  const bound = bindLookups(model, {
+    map,
+    bindings,
+    pools: [...pools.values()],
+    askReady: async () => lookups.askReady(),
+  })
+  const { transactions } = parts
+  const limits = limitsOf(options)
+  const places = { map, pools, handles, bindings, entityShards, warn, limits, transactions, lookups: bound }
+  const runtime = new ShardRuntime(places)
+  const statements = statementsOf(runtime, parts)
+  const lookups = new LookupAdministration({
+    runtime,
+    openRunner: () => openRunner(dataSource),
+    eachNode: (work) => eachNode(pools, work),
+  })
+  const adoptsShards = options.adoptShards ?? false
+  const schemas = new ShardSchemas({ dataSource, pools, runtime, groupOf, lookups, adoptsShards })
+  const template: ShardTemplate = {
+    dataSource,
+    bindingOf,
+    openRunner: () => openRunner(dataSource),
+    guard: guardOf(runtime),
+    words: new StatementWords(
+      () => statements,
+      () => openRunner(dataSource),
+    ),
+    synchronizeShard: (shard, drop) => schemas.synchronizeShard(shard, drop),
+    dropShard: (shard) => schemas.dropShard(shard),
+  }
+  for (const shard of map.shards.values()) {
+    const bind = shardBinder(shard, map.shards.size)
+    const source = new ShardDataSource(template, shard, () => pool(shard.node), bind)
+    handles.set(shard.name, { shard, bind, dataSource: source })
+  }
+  return { model, runtime, statements, lookups, schemas, ids }
+}
+
+function checkNames(metadatas: readonly EntityMetadata[], { model, map }: RuntimeParts): void {
+  const groupOf = groupsOf(model)
+  const tablesOf = (group: string | undefined) => metadatas.filter((metadata) => groupOf(metadata) === group)
+  checkPhysicalNames(
+    [...map.groups].map(([group, shards]) => ({ shards, metadatas: tablesOf(group) })),
+    tablesOf(undefined),
+  )
+}
+
+function bindEntity(entity: ShardedEntity, { dataSource, map, model }: RuntimeParts, ids: IdMakers): EntityBinding {
+  const metadata = dataSource.entityMetadatas.find(({ target }) => target === entity.target)
+  if (!metadata) throw new RangeError(`The data source has no entity ${entity.name}.`)
+  const keyColumns = entity.keyColumns.map(({ propertyPath }) => {
+    const column = metadata.findColumnWithPropertyPath(propertyPath)
+    if (!column) throw new RangeError(`${entity.name} has no column ${propertyPath}`)
+    return column
+  })
+  const shards = map.groups.get(entity.group) ?? []
+  const id = ids.idOf(entity, metadata, shards)
+  if (id) markGenerated(id.column)
+  return Object.freeze({
+    entity,
+    metadata,
+    shards,
+    keyColumns: Object.freeze(keyColumns),
+    id,
+    slotColumns: slotColumnsOf(metadata, (target) => model.entities.get(target)),
+  })
+}
+
+function statementsOf(runtime: ShardRuntime, { dataSource, model }: RuntimeParts): Statements {
+  const { entityMetadatas } = dataSource
+  const { searchSchema: searched } = runtime.pool(runtime.map.home).facts
+  const schemas = { searched, sharded: postgresDriver(dataSource).options.schema ?? searched }
+  const catalog = buildTableCatalog(entityMetadatas, {
+    schemas,
+    groupOf: groupsOf(model),
+    bindingOf: (target) => runtime.bindingOf(target),
+    layoutOf: (group) => runtime.map.groups.get(group)?.[0]?.layout,
+  })
+  return new Statements(runtime, catalog, new ClockDefaults(entityMetadatas))
+}
+
+/** Guards the keys of entities that TypeORM writes on a shard. */
+const guardOf = (runtime: ShardRuntime): KeyGuard =>
+  new KeyGuard({
+    bindingOf: (target) => runtime.bindingOf(target),
+    isLoaded: (entity) => runtime.entityShards.of(entity) !== undefined,
+    locate: async (binding, entity, transaction) => {
+      const access = new ShardAccess(runtime, startOperation({ kind: 'entity', defaults: runtime.limits, transaction }))
+      const located = await locateRow(access, binding, entity)
+      return located?.shard
+    },
+  })

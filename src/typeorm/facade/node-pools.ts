@@ -1,10 +1,114 @@
-import { NodePool } from '../../endpoints/node-pool'
+import type { Limit } from 'p-limit'
+import type { EntityMetadata } from 'typeorm'
+import { homeOf } from '../../catalog/catalog'
+import { type NodeCatalog, readNodeCatalog } from '../../catalog/node-catalog'
+import { atMost } from '../../endpoints/at-most'
+import { defaultDestroyMs, NodePool } from '../../endpoints/node-pool'
+import { commonSettings, differencesOf, type NodeSession, type Pooling, pinsOf } from '../../endpoints/node-session'
+import type { PoolConfig } from '../../endpoints/pool-config'
+import { type ProbedNode, probeSession } from '../../endpoints/probe-session'
+import { withStartupSettings, withStatedSettings } from '../../endpoints/session-config'
 import type { StatementListener } from '../../endpoints/statement'
 import { TurnWaits } from '../../endpoints/transaction-turns'
-import { nodesAtOnce } from './nodes-at-once'
-import { openSessions } from './open-sessions'
-import { boundsOf, lockTimeoutOf, maxPreparedOf } from './resolve-options'
+import { ShardedError } from '../../errors/sharded-error'
+import { longestTimerMs } from '../../model/limits'
+import { collationReport } from '../../query/collation-conflict'
+import { defaultCollation } from '../../query/collation-name'
+import type { ControlPoints } from '../../transactions/control-point'
+import type { TransactionMode } from '../../transactions/transaction-mode'
+import { TwoPhase } from '../../transactions/two-phase'
+import { quoted } from '../../values/quoted'
+import type { TransactionSettings } from '../runners/shard-runtime'
+import { boundsOf, lockTimeoutOf, maxPreparedOf, poolConfigOf } from './resolve-options'
 import type { ShardedDataSourceOptions } from './sharded-data-source-options'
+
+const maxNodesAtOnce = 16
+
+/** A queue of work on nodes, of which some are asked at once. */
+function nodesAtOnce(): Limit {
+  // Not imported: nothing is asked before a data source is initialised.
+  const pLimit: typeof import('p-limit') = require('p-limit')
+  return pLimit(maxNodesAtOnce)
+}
+
+/** How the connections of a node are opened, so that the sessions of all nodes are alike. */
+interface NodeSessions {
+  readonly config: PoolConfig
+  readonly pooling: Pooling
+}
+
+/**
+ * Asks every node what its sessions are like, and says how they become one: as the home node has them, or as the option
+ * `session` names it.
+ *
+ * @throws ShardedError SHARD_UNAVAILABLE; SESSION_SETTINGS_DIFFER where a pooler in transaction mode keeps no setting
+ */
+async function openSessions(
+  options: ShardedDataSourceOptions,
+  warn: (text: string) => void,
+): Promise<ReadonlyMap<string, NodeSessions>> {
+  const { session: named = {} } = options
+  const limit = nodesAtOnce()
+  const names = Object.keys(named).map((name) => name.toLowerCase())
+  const configs = new Map(Object.entries(options.nodes).map(([name, node]) => [name, poolConfigOf(options, node)]))
+  const stored = new Map<string, NodeCatalog>()
+  const lookUp = (name: string) => async (node: ProbedNode) => {
+    // A role without the right to read it gets the error later, once there are sessions.
+    const found = await readNodeCatalog(node).catch(() => undefined)
+    if (found) stored.set(name, found)
+  }
+  const isHomeStored = options.home === undefined && configs.size > 1
+  const asked = [...configs].map(([name, config]) =>
+    limit(() => probeSession(name, config, { names, look: isHomeStored ? lookUp(name) : undefined })),
+  )
+  const settled = await Promise.allSettled(asked)
+  const failed = settled.find((one) => one.status === 'rejected')
+  if (failed) throw failed.reason
+  const sessions = settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
+  const homeNode = options.home ?? homeOf(stored)
+  const home = sessions.find(({ node }) => node === homeNode) ?? sessions[0]
+  if (!home) throw new RangeError('No node was asked.')
+  const common = commonSettings(home, named)
+  for (const text of reports(sessions, home, common)) warn(text)
+  return new Map(
+    sessions.map((session) => {
+      const config = configs.get(session.node) ?? {}
+      return [session.node, { config: configured(config, session, { common, named }), pooling: session.pooling }]
+    }),
+  )
+}
+
+interface Wanted {
+  readonly common: ReadonlyMap<string, string>
+  readonly named: Readonly<Record<string, string>>
+}
+
+function configured(config: PoolConfig, session: NodeSession, { common, named }: Wanted): PoolConfig {
+  const pins = pinsOf(session, common, named)
+  if (session.pooling === 'none') return withStartupSettings(config, pins)
+  if (session.pooling === 'session') return withStatedSettings(config, pins)
+  const [name] = differencesOf(session, common)
+  if (name === undefined) return config
+  const { node, settings } = session
+  const [own, wanted] = [settings.get(name), common.get(name)]
+  throw new ShardedError(
+    'SESSION_SETTINGS_DIFFER',
+    `Node ${node} has ${name} ${JSON.stringify(own)}, and ${JSON.stringify(wanted)} is needed; its pooler gives each transaction another session, which keeps no setting.`,
+    { details: { node, setting: name, own, wanted } },
+  )
+}
+
+function* reports(sessions: readonly NodeSession[], home: NodeSession, common: Wanted['common']): Generator<string> {
+  for (const session of sessions) {
+    const { node, settings, encoding, pooling } = session
+    for (const name of differencesOf(session, common))
+      yield `Node ${node} has ${name} ${JSON.stringify(settings.get(name))} by itself; its connections are given ${JSON.stringify(common.get(name))}, as all have it.`
+    if (encoding !== home.encoding)
+      yield `Node ${node} is encoded in ${encoding}, and the home node ${home.node} in ${home.encoding}: text that one of them cannot hold is refused there (22P05).`
+    if (pooling === 'transaction')
+      yield `Node ${node} is behind a pooler in transaction mode: statements are not named there, and its sessions keep no settings.`
+  }
+}
 
 /** The pools of a data source by the names of their nodes. */
 export type NodePools = ReadonlyMap<string, NodePool>
@@ -48,4 +152,59 @@ export async function eachNode(pools: NodePools, work: (pool: NodePool) => Promi
   const settled = await Promise.allSettled([...pools.values()].map((pool) => limit(() => work(pool))))
   const failed = settled.find((one) => one.status === 'rejected')
   if (failed) throw failed.reason
+}
+
+interface TransactionParts {
+  readonly points: ControlPoints
+  readonly warn: (text: string) => void
+}
+
+/** The mode that the options ask for, or else the best that all nodes allow. @throws ShardedError TWO_PHASE_UNAVAILABLE */
+export async function openTransactions(
+  asked: TransactionMode | undefined,
+  pools: NodePools,
+  { points, warn }: TransactionParts,
+): Promise<TransactionSettings> {
+  if (asked === 'best-effort' || asked === 'single-shard') return { mode: asked, twoPhase: undefined }
+  if (pools.size < 2) return { mode: 'two-phase', twoPhase: undefined }
+  try {
+    return { mode: 'two-phase', twoPhase: await TwoPhase.open([...pools.values()], { points, warn }) }
+  } catch (error) {
+    if (asked === 'two-phase' || !(error instanceof ShardedError) || error.code !== 'TWO_PHASE_UNAVAILABLE') throw error
+    warn(`Writes over several nodes are best-effort. ${error.message}`)
+    return { mode: 'best-effort', twoPhase: undefined }
+  }
+}
+
+/**
+ * Asks every node how it sorts. An order by a collation that is not the same on all nodes is refused when it is asked for.
+ *
+ * @returns a line for each collation that differs
+ */
+export async function loadCollations(pools: NodePools, sharded: readonly EntityMetadata[]): Promise<readonly string[]> {
+  const declared = sharded.flatMap((metadata) => metadata.columns).flatMap(({ collation }) => collation ?? [])
+  const names = [defaultCollation, ...new Set(declared.map(quoted))]
+  await eachNode(pools, (pool) => pool.loadSortFacts(names))
+  const facts = [...pools.values()].map((pool) => pool.sortFacts)
+  // Those of users that all nodes have: raw SQL may sort by them. What one node alone has is its own affair.
+  const isCommon = (name: string) => facts.every(({ collations }) => collations.has(name))
+  const common = [...(facts[0]?.collations.keys() ?? [])].filter((name) => {
+    // Of the two names of one that the search path finds, the short one.
+    const bare = name.replace(/^"(?:[^"]|"")*"\./, '')
+    return isCommon(name) && (bare === name || !isCommon(bare))
+  })
+  return collationReport(facts, [...names, ...common])
+}
+
+/** What is tidied up at the end does not wait for a silent node: others find what is left. @throws what the work throws in time */
+export async function inTime(work: Promise<unknown> | undefined, destroyMs: number = defaultDestroyMs): Promise<void> {
+  if (!work) return
+  let failure: unknown
+  await atMost(
+    Math.min(destroyMs, longestTimerMs),
+    work.catch((error: unknown) => {
+      failure = error
+    }),
+  )
+  if (failure) throw failure
 }

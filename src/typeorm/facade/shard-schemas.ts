@@ -1,14 +1,13 @@
 import type { DataSource } from 'typeorm'
+import { ShardedError } from '../../errors/sharded-error'
 import type { Shard } from '../../topology/shard'
 import type { GroupOf } from '../binding/colocation-group'
 import type { LookupAdministration } from '../lookups/lookup-administration'
 import type { ShardRuntime } from '../runners/shard-runtime'
-import { refuseForeignObjects } from '../schema/refuse-foreign-objects'
+import { refuseForeignObjects, shardObjects } from '../schema/refuse-foreign-objects'
 import { refuseKeyRewrite } from '../schema/refuse-key-rewrite'
 import { SchemaDataSource } from '../schema/schema-data-source'
 import { schemaMetadata } from '../schema/schema-metadata'
-import { SchemaProgress } from '../schema/schema-progress'
-import { shardObjects } from '../schema/shard-objects'
 import type { SchemaLog } from '../schema/sharded-schema-builder'
 import { eachNode, type NodePools } from './node-pools'
 
@@ -132,3 +131,49 @@ export class ShardSchemas {
     await schema.dropDatabase()
   }
 }
+
+/** One schema that is changed. */
+export interface SchemaPlace {
+  readonly node: string
+  /** Undefined for the home node's own tables. */
+  readonly shard: string | undefined
+}
+
+/** Shards that one message names. */
+const maxNamed = 10
+
+/** Which schemas a change of all has reached, for the error of the one that failed. */
+class SchemaProgress {
+  private readonly done: SchemaPlace[] = []
+  private readonly failed: Map<unknown, SchemaPlace> = new Map()
+
+  async follow(place: SchemaPlace, work: () => Promise<void>): Promise<void> {
+    try {
+      await work()
+      this.done.push(Object.freeze(place))
+    } catch (error) {
+      this.failed.set(error, place)
+      throw error
+    }
+  }
+
+  /** What `call` throws for the error of a schema. An error of this package names its node itself. */
+  failureOf(call: string, error: unknown): unknown {
+    const place = this.failed.get(error)
+    if (!place || error instanceof ShardedError) return error
+    const reason = error instanceof Error ? error.message : String(error)
+    const names = this.done.slice(0, maxNamed).map(placeText)
+    const more = this.done.length - names.length
+    const done =
+      this.done.length === 0
+        ? 'No other one is done.'
+        : `Done, and not undone: ${names.join(', ')}${more > 0 ? ` and ${more} more` : ''}.`
+    return new ShardedError('SCHEMA_INCOMPLETE', `${call} failed on ${placeText(place)}: ${reason}. ${done}`, {
+      details: { ...place, done: Object.freeze([...this.done]) },
+      cause: error,
+    })
+  }
+}
+
+const placeText = ({ node, shard }: SchemaPlace): string =>
+  shard === undefined ? `the own tables of node ${node}` : `shard ${shard} of node ${node}`

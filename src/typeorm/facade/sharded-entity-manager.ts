@@ -38,9 +38,15 @@ import type { EntityStream, StreamOptions } from '../reads/stream-entities'
 import { readableOf } from '../runners/readable-of'
 import type { PersistMode } from '../writes/entity-graph'
 import { followCurrent } from './current-manager'
-import { OperationScope, type RoutedDataSource } from './operation-scope'
 import { groupEntities, type PersistOptions, persistCallOf } from './persist-call'
-import { operationNames, type RoutedName, routedNames, routedOperations } from './routed-operations'
+import {
+  OperationScope,
+  operationNames,
+  type RoutedDataSource,
+  type RoutedName,
+  routedNames,
+  routedOperations,
+} from './routed-operations'
 import type { RoutingManager } from './routing-manager'
 import { ShardedRepository } from './sharded-repository'
 import { homeSource, shardedSource } from './stream-sources'

@@ -5,7 +5,7 @@ import { openRunner } from '../operations/open-runner'
 import type { StreamSource } from '../reads/stream-entities'
 import type { ShardAccess } from '../runners/shard-access'
 import { withQueryErrors } from '../runners/with-query-errors'
-import type { RoutedDataSource } from './operation-scope'
+import type { RoutedDataSource } from './routed-operations'
 
 /** A manager of a sharded data source. */
 interface StreamingManager extends EntityManager {

@@ -2,15 +2,14 @@ import { ShardedError } from '../../errors/sharded-error'
 import { sourceEntries } from '../../lookups/lookup-sql'
 import { type LookupEntry, primaryKeyOfEntry } from '../../lookups/lookup-table'
 import type { Shard } from '../../topology/shard'
-import type { LookupBinding } from '../binding/lookup-binding'
+import type { LookupBinding } from '../binding/lookups'
 import { askShard } from '../runners/ask-shards'
 import { inTransaction } from '../runners/in-transaction'
 import { ShardAccess } from '../runners/shard-access'
-import { drainCaptured } from './drain-lookups'
-import { differenceOf, enterEntries } from './enter-entries'
+import { differenceOf, drainCaptured, enterEntries } from './enter-entries'
 import { type BuildLookupsOptions, entriesIn, type LookupMaintenance, maxListed, pageRows } from './lookup-maintenance'
 import type { LookupState } from './lookup-states'
-import { loadReady } from './record-lookups'
+import { loadReady } from './lookup-states'
 
 /**
  * Enters the rows that were there before their lookups, and then has reads use these. Page by page of the primary key, each

@@ -1,13 +1,22 @@
 import { pushTo } from '../../collections/push-to'
+import { takeLeftBehind } from '../../lookups/capture-sql'
 import { deleteEntries, findEntries, mergeEntries, sourceEntriesOf } from '../../lookups/lookup-sql'
-import { keyOfEntry, type LookupEntry, type LookupTable, primaryKeyOfEntry, valuesOf } from '../../lookups/lookup-table'
+import {
+  compareEntries,
+  compareShards,
+  keyOfEntry,
+  type LookupEntry,
+  type LookupTable,
+  primaryKeyOfEntry,
+  valuesOf,
+} from '../../lookups/lookup-table'
 import type { Shard } from '../../topology/shard'
 import { canonicalKey } from '../../values/canonical-key'
-import { type LookupBinding, shardOfEntry } from '../binding/lookup-binding'
+import { type LookupBinding, shardOfEntry } from '../binding/lookups'
 import { askShard } from '../runners/ask-shards'
-import type { ShardAccess } from '../runners/shard-access'
-import { entriesIn, type LookupDifference } from './lookup-maintenance'
-import { compareEntries, compareShards } from './lookup-order'
+import { inTransaction } from '../runners/in-transaction'
+import { ShardAccess } from '../runners/shard-access'
+import { entriesIn, type LookupDifference, type LookupMaintenance, pageRows } from './lookup-maintenance'
 
 /** One text for equal entries, also where they were written in sessions with other settings. */
 export const entryText = ({ columns }: LookupTable, entry: LookupEntry): string =>
@@ -21,7 +30,7 @@ export const differenceOf = (table: LookupTable, entry: LookupEntry): LookupDiff
   })
 
 /** Entries by the lookup's shards, in the order of `compareShards`. */
-export function byLookupShard(
+function byLookupShard(
   binding: LookupBinding,
   entries: readonly LookupEntry[],
 ): readonly (readonly [Shard, readonly LookupEntry[]])[] {
@@ -89,4 +98,49 @@ export async function currentEntries(
   const primaryKeys = entries.map((entry) => primaryKeyOfEntry(table, entry))
   const rows = await askShard(access, sourceEntriesOf(table, shard, primaryKeys))
   return new Map(entriesIn(rows).map((entry) => [entryText(table, entry), entry]))
+}
+
+/** Entries whose values another row has, by lookup. */
+type Duplicates = ReadonlyMap<LookupBinding, readonly LookupEntry[]>
+
+/**
+ * Takes the notes that others left behind: programs that write past the data source. A note says only which row to look at:
+ * what it was about may have changed since. Until there are no more; a crash leaves the notes of its page.
+ */
+export async function drainCaptured(
+  maintenance: LookupMaintenance,
+  shards: readonly Shard[],
+  signal?: AbortSignal,
+): Promise<{ readonly notes: number; readonly duplicates: Duplicates }> {
+  const { runtime, openRunner } = maintenance
+  const duplicates = new Map<LookupBinding, LookupEntry[]>()
+  let notes = 0
+  for (const shard of shards) {
+    for (let taken = pageRows; taken === pageRows; notes += taken) {
+      signal?.throwIfAborted()
+      taken = await inTransaction(new ShardAccess(runtime), openRunner, (inside) =>
+        drainPage(inside, shard, duplicates),
+      )
+    }
+  }
+  return { notes, duplicates }
+}
+
+async function drainPage(
+  inside: ShardAccess,
+  shard: Shard,
+  duplicates: Map<LookupBinding, LookupEntry[]>,
+): Promise<number> {
+  const { lookups } = inside.runtime
+  const parameters = [pageRows, lookups.namesOf(shard.group)]
+  const rows = await askShard(inside, { shard, text: takeLeftBehind(shard), parameters })
+  const byLookup = new Map<LookupBinding, LookupEntry[]>()
+  for (const row of rows) {
+    const binding = lookups.named(String(row['lookup']))
+    if (binding) pushTo(byLookup, binding, row['entry'] as LookupEntry)
+  }
+  for (const [binding, entries] of byLookup) {
+    for (const entry of await reconcileEntries(inside, binding, { shard, entries })) pushTo(duplicates, binding, entry)
+  }
+  return rows.length
 }

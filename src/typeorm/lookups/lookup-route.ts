@@ -6,7 +6,7 @@ import type { Predicate } from '../../routing/predicate'
 import { keyText } from '../../routing/route'
 import type { Shard } from '../../topology/shard'
 import { canonicalKey } from '../../values/canonical-key'
-import { type LookupBinding, shardOfValues } from '../binding/lookup-binding'
+import { type LookupBinding, shardOfValues } from '../binding/lookups'
 import { askShards } from '../runners/ask-shards'
 import type { ShardAccess } from '../runners/shard-access'
 

@@ -4,7 +4,7 @@ import { lookupEntries, rowKeyOf, sourceEntries } from '../../lookups/lookup-sql
 import { keyOfEntry, type LookupEntry, primaryKeyOfEntry } from '../../lookups/lookup-table'
 import type { Shard } from '../../topology/shard'
 import { canonicalKey } from '../../values/canonical-key'
-import type { LookupBinding } from '../binding/lookup-binding'
+import type { LookupBinding } from '../binding/lookups'
 import { askShard } from '../runners/ask-shards'
 import { inTransaction } from '../runners/in-transaction'
 import { ShardAccess } from '../runners/shard-access'

@@ -1,14 +1,24 @@
 import type { EntityMetadata, ObjectLiteral, QueryRunner } from 'typeorm'
 import type { Alias } from 'typeorm/query-builder/Alias'
 import type { QueryExpressionMap } from 'typeorm/query-builder/QueryExpressionMap'
+import { ShardedError } from '../../errors/sharded-error'
 import type { Shard } from '../../topology/shard'
 import { type EntityBinding, preparedKey } from '../binding/entity-binding'
 import { fillKey, keyValues } from '../find/with-key'
 import type { ShardRuntime } from '../runners/shard-runtime'
 import type { Narrowing } from './hint'
 import { hintedShard, notSharded, shardOfHint } from './operation-context'
-import { ownRunner } from './own-runner'
 import { ShardedQueryRunner } from './sharded-query-runner'
+
+/** A query runner whose statements can be narrowed. @throws ShardedError LIMITS_UNSUPPORTED for one of another data source */
+export function ownRunner(runner: QueryRunner): ShardedQueryRunner {
+  if (runner instanceof ShardedQueryRunner) return runner
+  throw new ShardedError(
+    'LIMITS_UNSUPPORTED',
+    'A hint or withLimits does not apply to a query runner of another data source.',
+    {},
+  )
+}
 
 /** Parameters of different narrowings may meet in one statement, as those of its subqueries. */
 let made = 0

@@ -2,10 +2,9 @@ import { type EntityManager, EntityNotFoundError, type ObjectLiteral } from 'typ
 import { ShardedError } from '../../errors/sharded-error'
 import { keyText } from '../../routing/route'
 import type { Shard } from '../../topology/shard'
-import { canonicalValue, type EntityBinding, keyOf, shardOfKey } from '../binding/entity-binding'
-import { loadedRelation } from '../binding/loaded-relation'
-import { refuseMovedId } from '../binding/refuse-moved-id'
-import { setKey } from '../binding/set-key'
+import { canonicalValue, type EntityBinding, keyOf } from '../binding/entity-binding'
+import { refuseMovedId } from '../binding/entity-ids'
+import { loadedRelation, shardOfKey } from '../binding/entity-shards'
 import { keyValues } from '../find/with-key'
 import { locateRow } from '../reads/locate-rows'
 import { inSavepoint } from '../runners/in-transaction'
@@ -181,4 +180,30 @@ function newKeyOf(binding: EntityBinding, values: readonly unknown[]): readonly 
 
 function canonicalOf(binding: EntityBinding, index: number, value: unknown): string | undefined {
   return value === undefined || value === null ? undefined : canonicalValue(binding, index, value)
+}
+
+/**
+ * Gives an entity another shard key. A related object that holds the key is no longer the related one: it is left as it is,
+ * and taken off the entity.
+ *
+ * @returns puts the entity back as it was
+ */
+function setKey({ keyColumns }: EntityBinding, entity: ObjectLiteral, values: readonly unknown[]): () => void {
+  const undo: (() => void)[] = []
+  for (const [index, column] of keyColumns.entries()) {
+    const { relationMetadata: relation } = column
+    const [related] = relation ? loadedRelation(relation, entity) : []
+    if (relation && related) {
+      relation.setEntityValue(entity, column.isVirtual ? {} : undefined)
+      undo.push(() => relation.setEntityValue(entity, related))
+    }
+    if (!(column.isVirtual && related)) {
+      const before: unknown = column.getEntityValue(entity)
+      undo.push(() => column.setEntityValue(entity, before))
+    }
+    column.setEntityValue(entity, values[index])
+  }
+  return () => {
+    for (const step of undo.reverse()) step()
+  }
 }

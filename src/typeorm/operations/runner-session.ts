@@ -3,9 +3,11 @@ import type { QueryResult } from 'typeorm/query-runner/QueryResult'
 import type { NodeConnection } from '../../endpoints/node-connection'
 import type { NodePool } from '../../endpoints/node-pool'
 import { isServerRefusal } from '../../endpoints/sql-state'
-import type { KeptStatement } from '../../sql/session-statement'
+import { localSetting } from '../../sql/local-setting'
+import type { KeptStatement, SettingStatement } from '../../sql/session-statement'
 import type { NodeTransaction } from '../../transactions/node-transaction'
 import type { HeldSetting } from '../../transactions/session-script'
+import { isExactChange } from '../../values/exact-setting'
 import type { ShardRuntime } from '../runners/shard-runtime'
 import type { TransactionControl } from './transaction-control'
 
@@ -106,3 +108,65 @@ async function tellNode({ connection, node }: NodeTransaction, text: string): Pr
     throw isServerRefusal(error) ? new QueryFailedError(text, [], Object.assign(error, { node })) : error
   }
 }
+
+export const local = { resets: false, isOfSession: false, isExact: true, isMode: false } as const
+
+export const resetAll: SettingStatement = Object.freeze({
+  kind: 'setting',
+  name: undefined,
+  value: undefined,
+  isLocal: false,
+  resets: true,
+})
+
+/** The connection lacks what those of all sessions have. */
+export const inexactReset: KeptStatement = Object.freeze({
+  kind: 'kept',
+  what: 'RESET',
+  leaks: true,
+  isPreparable: true,
+  sets: false,
+})
+
+/** A call of `set_config` with arguments that only the server knows. */
+export const unreadConfig: KeptStatement = Object.freeze({
+  kind: 'kept',
+  what: 'set_config()',
+  leaks: false,
+  isPreparable: true,
+  sets: true,
+})
+
+/** A SET or RESET as the script keeps it. */
+export const settingOf = (text: string, { name, value, isLocal, resets }: SettingStatement): HeldSetting =>
+  Object.freeze({
+    text,
+    localText: localSetting(text),
+    names: name === undefined ? [] : [name],
+    resets,
+    isOfSession: !isLocal,
+    isExact: resets || isExactChange(name ?? '', value),
+    isMode: false,
+  })
+
+/** One setting of several that were given in one statement, and end alike. */
+export const together = (settings: readonly HeldSetting[]): HeldSetting => {
+  const text = settings.map((one) => one.text).join('; ')
+  const localText = settings.map((one) => one.localText).join('; ')
+  return Object.freeze({
+    text,
+    localText,
+    names: settings.flatMap(({ names }) => names),
+    resets: settings.every(({ resets }) => resets),
+    isOfSession: settings.every(({ isOfSession }) => isOfSession),
+    isExact: settings.every(({ isExact }) => isExact),
+    isMode: false,
+  })
+}
+
+/** Prefixes of settings that extensions know, and may refuse. */
+const known =
+  /^(?:plpgsql|plperl|plpython\w*|pltcl|pg_\w+|auto_explain|postgres_fdw|pgaudit|citus|timescaledb|cron|hnsw|ivfflat|postgis|isn)\./
+
+/** A setting of the application's own, which every server takes whatever its value. */
+export const isCustom = (name: string): boolean => /^[a-z_][\w$]*(?:\.[a-z_][\w$]*)+$/.test(name) && !known.test(name)

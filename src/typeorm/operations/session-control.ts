@@ -1,5 +1,6 @@
 import { QueryResult } from 'typeorm/query-runner/QueryResult'
-import { localSetting } from '../../sql/local-setting'
+import { ShardedError } from '../../errors/sharded-error'
+import type { TableCatalog } from '../../routing/table-catalog'
 import type {
   EndStatement,
   KeptStatement,
@@ -9,10 +10,18 @@ import type {
 } from '../../sql/session-statement'
 import type { TextPart } from '../../sql/session-text'
 import type { HeldSetting } from '../../transactions/session-script'
-import { isExactChange } from '../../values/exact-setting'
-import { refuseSession } from '../runners/refuse-session'
+import { isControl, refuseSession, shardedTables } from '../runners/refuse-session'
 import { type ResolvedConfig, resolveConfig, rowOfConfig, settingOfConfig } from '../runners/resolved-config'
-import type { RunnerSession } from './runner-session'
+import {
+  inexactReset,
+  isCustom,
+  local,
+  type RunnerSession,
+  resetAll,
+  settingOf,
+  together,
+  unreadConfig,
+} from './runner-session'
 import type { TransactionControl } from './transaction-control'
 
 /**
@@ -179,66 +188,60 @@ export class SessionControl {
   }
 }
 
-const local = { resets: false, isOfSession: false, isExact: true, isMode: false } as const
+const nothing = (): QueryResult => Object.assign(new QueryResult(), { records: [], affected: null, raw: [] })
 
-const resetAll: SettingStatement = Object.freeze({
-  kind: 'setting',
-  name: undefined,
-  value: undefined,
-  isLocal: false,
-  resets: true,
-})
-
-/** The connection lacks what those of all sessions have. */
-const inexactReset: KeptStatement = Object.freeze({
-  kind: 'kept',
-  what: 'RESET',
-  leaks: true,
-  isPreparable: true,
-  sets: false,
-})
-
-/** A call of `set_config` with arguments that only the server knows. */
-const unreadConfig: KeptStatement = Object.freeze({
-  kind: 'kept',
-  what: 'set_config()',
-  leaks: false,
-  isPreparable: true,
-  sets: true,
-})
-
-/** A SET or RESET as the script keeps it. */
-export const settingOf = (text: string, { name, value, isLocal, resets }: SettingStatement): HeldSetting =>
-  Object.freeze({
-    text,
-    localText: localSetting(text),
-    names: name === undefined ? [] : [name],
-    resets,
-    isOfSession: !isLocal,
-    isExact: resets || isExactChange(name ?? '', value),
-    isMode: false,
-  })
-
-/** One setting of several that were given in one statement, and end alike. */
-const together = (settings: readonly HeldSetting[]): HeldSetting => {
-  const text = settings.map((one) => one.text).join('; ')
-  const localText = settings.map((one) => one.localText).join('; ')
-  return Object.freeze({
-    text,
-    localText,
-    names: settings.flatMap(({ names }) => names),
-    resets: settings.every(({ resets }) => resets),
-    isOfSession: settings.every(({ isOfSession }) => isOfSession),
-    isExact: settings.every(({ isExact }) => isExact),
-    isMode: false,
-  })
+interface SessionText {
+  readonly runner: RunnerSession['runner'] & { query(text: string): Promise<unknown> }
+  readonly session: RunnerSession
+  readonly parts: readonly TextPart[]
+  readonly parameters: readonly unknown[]
+  readonly catalog: TableCatalog | undefined
 }
 
-/** Prefixes of settings that extensions know, and may refuse. */
-const known =
-  /^(?:plpgsql|plperl|plpython\w*|pltcl|pg_\w+|auto_explain|postgres_fdw|pgaudit|citus|timescaledb|cron|hnsw|ivfflat|postgis|isn)\./
+/**
+ * Runs a text of several statements of which some are about the session: one after the other, where each stands in a
+ * transaction that the text, or the caller, has begun. PostgreSQL makes one transaction of others: they go to the home node
+ * as they are, if they name nothing that is elsewhere.
+ *
+ * @throws ShardedError STATEMENT_UNSUPPORTED where statements stand outside of it
+ */
+export async function runSessionText(
+  text: string,
+  { runner, session, parts, parameters, catalog }: SessionText,
+): Promise<QueryResult> {
+  // With parameters it is an error of PostgreSQL's.
+  if (parameters.length > 0) return runner.atHome(text, parameters)
+  if (isEnclosed(parts, session.transaction.isActive)) {
+    for (const part of parts) await runner.query(part.text)
+    return new QueryResult()
+  }
+  const isOfHome = parts.every((part) => !isControl(part.session) && !(catalog && shardedTables(part.node, catalog)[0]))
+  if (!isOfHome)
+    throw new ShardedError(
+      'STATEMENT_UNSUPPORTED',
+      'The text has several statements, and not all of them stand between its BEGIN and COMMIT.',
+      { details: { statement: text.slice(0, 500) } },
+    )
+  const result = await runner.atHome(text)
+  for (const part of parts) note(session, part)
+  return result
+}
 
-/** A setting of the application's own, which every server takes whatever its value. */
-const isCustom = (name: string): boolean => /^[a-z_][\w$]*(?:\.[a-z_][\w$]*)+$/.test(name) && !known.test(name)
+/** What the home node's session has of a statement that it was sent. */
+function note(host: RunnerSession, { text, session }: TextPart): void {
+  if (session?.kind === 'setting' && !session.isLocal) host.transaction.script.keep(settingOf(text, session))
+  else if (session?.kind === 'kept') host.noteKept(session)
+  else if (session?.kind === 'config')
+    host.noteKept({ kind: 'kept', what: 'set_config()', leaks: true, isPreparable: true, sets: true })
+}
 
-const nothing = (): QueryResult => Object.assign(new QueryResult(), { records: [], affected: null, raw: [] })
+/** Statements are in a transaction, or are about the session alone. */
+function isEnclosed(parts: readonly TextPart[], isActive: boolean): boolean {
+  let inside = isActive
+  return parts.every(({ session }) => {
+    if (session?.kind === 'begin') inside = true
+    const isIn = inside
+    if (session?.kind === 'commit' || session?.kind === 'rollback') inside = session.chain
+    return isIn || session?.kind === 'setting' || session?.kind === 'config'
+  })
+}

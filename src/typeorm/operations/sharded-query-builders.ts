@@ -12,13 +12,13 @@ import {
 } from 'typeorm'
 import { DriverUtils } from 'typeorm/driver/DriverUtils'
 import { SoftDeleteQueryBuilder } from 'typeorm/query-builder/SoftDeleteQueryBuilder'
+import { QueryResult } from 'typeorm/query-runner/QueryResult'
 import { ShardedError } from '../../errors/sharded-error'
 import type { Explanation } from '../../planning/explanation'
 import { ShardAccess } from '../runners/shard-access'
 import type { ShardRuntime } from '../runners/shard-runtime'
 import { TableInsertQueryBuilder } from '../runners/table-insert-query-builder'
 import type { BuilderNarrowing } from './builder-narrowing'
-import { ExplainingRunner } from './explaining-runner'
 import { ShardedQueryRunner } from './sharded-query-runner'
 
 /** A data source whose builders these are. */
@@ -127,14 +127,32 @@ export class ShardedSelectQueryBuilder<Entity extends ObjectLiteral>
     try {
       if (!(runner instanceof ShardedQueryRunner))
         throw new ShardedError('NOT_SHARDED', 'The query builder belongs to no sharded data source.', {})
-      const explaining = new ExplainingRunner(runner)
-      if ((skip || take) && joinAttributes.length > 0) await query.executeEntitiesAndRawResults(explaining.view)
-      else await query.loadRawResults(explaining.view)
-      return await explaining.explanation()
+      const isPaged = (skip || take) && joinAttributes.length > 0
+      return await explainFirst(runner, (view) =>
+        isPaged ? query.executeEntitiesAndRawResults(view) : query.loadRawResults(view),
+      )
     } finally {
       if (runner !== query.queryRunner) await runner.release()
     }
   }
+}
+
+/** Explains the first statement that `ask` would send; to `ask`, each of its statements finds no rows. */
+async function explainFirst(
+  runner: ShardedQueryRunner,
+  ask: (view: QueryRunner) => Promise<unknown>,
+): Promise<Explanation> {
+  const asked: Parameters<ShardedQueryRunner['explain']>[] = []
+  const query = async (...statement: Parameters<ShardedQueryRunner['explain']>): Promise<QueryResult> => {
+    asked.push(statement)
+    return Object.assign(new QueryResult(), { records: [], raw: [] })
+  }
+  await ask(
+    new Proxy(runner, { get: (target, name, view) => (name === 'query' ? query : Reflect.get(target, name, view)) }),
+  )
+  const [first] = asked
+  if (!first) throw new RangeError('Nothing was asked.')
+  return runner.explain(...first)
 }
 
 /** The arguments of TypeORM's `createQueryBuilder`. */

@@ -2,9 +2,8 @@ import { QueryFailedError, QueryRunnerAlreadyReleasedError, TransactionNotStarte
 import type { Broadcaster } from 'typeorm/subscriber/Broadcaster'
 import { isServerRefusal } from '../../endpoints/sql-state'
 import { commitTransaction } from '../../transactions/commit-transaction'
-import { PendingWork } from '../../transactions/pending-work'
-import { SavepointTurns } from '../../transactions/savepoint-turns'
 import { type HeldSetting, SessionScript } from '../../transactions/session-script'
+import { PendingWork, SavepointTurns } from '../../transactions/turns'
 import { UndoLog } from '../../transactions/undo-log'
 import { type NodesHost, participantOf, type TransactionNode, TransactionNodes } from './transaction-nodes'
 

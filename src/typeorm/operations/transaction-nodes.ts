@@ -8,10 +8,10 @@ import type { Shard } from '../../topology/shard'
 import { NodeTransaction } from '../../transactions/node-transaction'
 import type { Participant } from '../../transactions/participant'
 import type { SessionScript } from '../../transactions/session-script'
+import { checkInside } from '../../transactions/session-script'
 import { ParticipantQueryRunner } from '../runners/participant-query-runner'
 import type { ShardRuntime } from '../runners/shard-runtime'
 import type { ShardTransaction } from '../runners/shard-transaction'
-import { checkInside } from './check-session'
 
 /** One node of a transaction: its connection and its PostgreSQL transaction, shared by all of the node's shards. */
 export interface TransactionNode {

@@ -1,7 +1,7 @@
 import type { ObjectLiteral } from 'typeorm'
 import type { Arm, ArmSource } from '../../query/arm-source'
+import { hasPerShardTypes } from '../binding/describe-entities'
 import type { EntityBinding } from '../binding/entity-binding'
-import { hasPerShardTypes } from '../binding/sort-column'
 import type { ArmQueryBuilder, TemplateStatement } from '../find/arm-query-builder'
 import { narrowWhere } from '../find/narrow-where'
 import { type FindOptions, type FindScope, newBuilder } from './find-scope'

@@ -3,16 +3,10 @@ import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata'
 import { ShardedError } from '../../errors/sharded-error'
 import { keyText } from '../../routing/route'
 import type { Shard } from '../../topology/shard'
-import {
-  type EntityBinding,
-  hearsOfInserts,
-  keyOf,
-  requireKey,
-  setKeyBefore,
-  shardOfKey,
-} from '../binding/entity-binding'
+import { namesKey } from '../binding/changed-key'
+import { type EntityBinding, hearsOfInserts, keyOf, requireKey, setKeyBefore } from '../binding/entity-binding'
 import { checkIdSlot, shardsOfObject } from '../binding/entity-ids'
-import { namesKey } from '../binding/names-key'
+import { shardOfKey } from '../binding/entity-shards'
 import type { ShardTransaction } from './shard-transaction'
 
 /** What the guard has to know of rows. */

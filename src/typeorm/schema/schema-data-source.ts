@@ -2,12 +2,12 @@ import { DataSource, type EntityMetadata } from 'typeorm'
 import type { QueryResultCache } from 'typeorm/cache/QueryResultCache'
 import { Query } from 'typeorm/driver/Query'
 import type { SqlInMemory } from 'typeorm/driver/SqlInMemory'
+import { IndexMetadata } from 'typeorm/metadata/IndexMetadata'
 import type { NodePool } from '../../endpoints/node-pool'
 import { sqlState } from '../../endpoints/sql-state'
 import type { Shard } from '../../topology/shard'
 import { quoted } from '../../values/quoted'
-import type { LookupBinding } from '../binding/lookup-binding'
-import { addLookupIndices } from '../binding/lookup-indices'
+import type { LookupBinding } from '../binding/lookups'
 import { pgFacade } from '../runners/pg-facade'
 import { ensureSchema, markText } from './ensure-schema'
 
@@ -23,7 +23,7 @@ JOIN pg_catalog.pg_type t ON t.oid IN (own.oid, own.typelem) AND t.typtype = 'e'
 WHERE c.relname = $2 AND t.typname = ANY($3::text[])`
 
 /** The tables of one shard, or the home node's own where `shard` is undefined. */
-export interface SchemaTarget {
+interface SchemaTarget {
   readonly template: DataSource
   readonly pool: NodePool
   /** The entities of these tables, under the tables' own names. */
@@ -181,5 +181,30 @@ export class SchemaDataSource extends DataSource {
     await this.pool.query(`DROP TYPE IF EXISTS ${quoted(schema)}.${quoted(name)}`).catch((error: unknown) => {
       if (sqlState(error) !== dependentObjects) throw error
     })
+  }
+}
+
+/**
+ * Gives the tables of entities an index on what is looked up, where they have none: a lookup finds the shard, and the row is
+ * to be found there too.
+ */
+function addLookupIndices(metadatas: readonly EntityMetadata[], lookups: readonly LookupBinding[]): void {
+  for (const { lookup, table } of lookups) {
+    const metadata = metadatas.find((one) => one.tableName === table.source.table && one.tableType !== 'entity-child')
+    if (!metadata) continue
+    const columns = lookup.columns.flatMap(
+      ({ propertyPath }) => metadata.findColumnWithPropertyPath(propertyPath) ?? [],
+    )
+    const isServed = [...metadata.indices, ...metadata.uniques].some((index) =>
+      columns.every((column, place) => index.columns[place] === column),
+    )
+    if (isServed || columns.every((column, place) => metadata.primaryColumns[place] === column)) continue
+    const name = lookup.isUnique ? undefined : lookup.givenName
+    const index = new IndexMetadata({
+      entityMetadata: metadata,
+      columns,
+      args: { target: metadata.target, synchronize: true, ...(name !== undefined && { name }) },
+    })
+    metadata.indices.push(index.build(metadata.dataSource.namingStrategy))
   }
 }

@@ -5,8 +5,7 @@ import type { InsertedRows } from '../../query/write-query'
 import { knownValue } from '../../routing/known-value'
 import { keyText, ownerOf } from '../../routing/route'
 import type { ShardedTable } from '../../routing/table-catalog'
-import { type TypedValue, valueToStore } from '../../values/converted-value'
-import { storedKey } from '../../values/stored-key'
+import { storedKey, type TypedValue, valueToStore } from '../../values/stored-key'
 
 /** The columns that VALUES fill, by position. */
 export function insertedColumns(statement: InsertStmt, table: ShardedTable): readonly string[] {

@@ -11,7 +11,7 @@ import { clusterPredicate } from '../../routing/route-cluster'
 import type { TableUse } from '../../routing/scope'
 import type { ShardedTable } from '../../routing/table-catalog'
 import { namesOf } from '../../sql/tree'
-import type { TypedValue } from '../../values/converted-value'
+import type { TypedValue } from '../../values/stored-key'
 import { storedKey, storedKeyOf } from '../../values/stored-key'
 import type { ReadStatement } from './statement-run'
 

@@ -1,5 +1,5 @@
+import type { Cluster } from '../../routing/analysis/findings'
 import { routeCluster, usePredicate } from '../../routing/route-cluster'
-import type { Cluster } from '../../routing/statement-analysis'
 import { type LookupRoute, lookupRoute } from '../lookups/lookup-route'
 import type { ShardRuntime } from '../runners/shard-runtime'
 import type { ReadStatement, StatementContext } from './statement-run'

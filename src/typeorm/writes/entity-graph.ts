@@ -1,9 +1,11 @@
-import type { ObjectLiteral } from 'typeorm'
+import type { EntityMetadata, ObjectLiteral } from 'typeorm'
 import type { RelationMetadata } from 'typeorm/metadata/RelationMetadata'
 import { ShardedError } from '../../errors/sharded-error'
+import { orderOfRows, type WriteOrder } from '../../lookups/write-order'
 import { type EntityBinding, keyOf } from '../binding/entity-binding'
-import type { GivenIds } from '../binding/given-ids'
-import { loadedRelation } from '../binding/loaded-relation'
+import type { GivenIds } from '../binding/entity-ids'
+import { loadedRelation } from '../binding/entity-shards'
+import { primaryKeyText } from '../binding/primary-key-text'
 import { refuseLeaving } from '../find/check-relations'
 
 export type BindingOf = (target: unknown) => EntityBinding | undefined
@@ -35,7 +37,7 @@ export interface Owner {
   readonly entity: ObjectLiteral
 }
 
-export interface Graph {
+interface Graph {
   readonly nodes: readonly KeyedNode[]
   /** By the object that is held. */
   readonly owners: ReadonlyMap<ObjectLiteral, Owner>
@@ -180,3 +182,31 @@ function checkSameKey(a: GraphNode, b: GraphNode, relation: RelationMetadata): v
     { details: { entity: a.binding.entity.name, relation: relation.propertyPath, keys: [keyA, keyB] } },
   )
 }
+
+/**
+ * Whether a save of these objects may take rows off a relation whose join columns are a shard key that can be NULL (by
+ * `orphanedRowAction`). Which rows, TypeORM finds out as it saves; the guard of keys then refuses the statement.
+ */
+export const mayEmptyKeys = (graph: readonly GraphNode[]): boolean =>
+  [...new Set(graph.map(({ binding }) => binding.metadata))].some(leavesOrphans)
+
+const leavesOrphans = ({ relations }: EntityMetadata): boolean =>
+  relations.some(
+    ({ isOwning, inverseRelation }) => !isOwning && inverseRelation?.joinColumns.some((one) => one.isNullable),
+  )
+
+const rowOf = ({ binding: { metadata }, entity }: GraphNode) => ({
+  table: metadata.tableName,
+  primaryKey: primaryKeyText(metadata, entity),
+})
+
+/** The order of `save`: TypeORM comes to the entities that it is given, then to what hangs on each of them. */
+export const saveOrder = (graphs: readonly (readonly GraphNode[])[]): WriteOrder =>
+  orderOfRows(true, () => [
+    ...graphs.flatMap((graph) => graph.slice(0, 1).map(rowOf)),
+    ...graphs.flatMap((graph) => graph.slice(1).map(rowOf)),
+  ])
+
+/** The order of `upsert`: that of the rows. One row takes no value from another. */
+export const upsertOrder = (binding: EntityBinding, rows: readonly ObjectLiteral[]): WriteOrder | undefined =>
+  rows.length > 1 ? orderOfRows(false, () => rows.map((entity) => rowOf({ binding, entity }))) : undefined

@@ -1,12 +1,11 @@
 import { ShardedError } from '../../errors/sharded-error'
 import { keyText } from '../../routing/route'
 import type { Shard } from '../../topology/shard'
-import { canonicalValue, type EntityBinding, keyOf, shardOfKey } from '../binding/entity-binding'
-import type { LoadedFrom } from '../binding/entity-shards'
+import { canonicalValue, type EntityBinding, keyOf } from '../binding/entity-binding'
+import { type LoadedFrom, shardOfKey } from '../binding/entity-shards'
 import type { Located } from '../reads/locate-rows'
 import type { RowMove } from './carry-row'
 import { type LinkedNode, setsKey } from './entity-graph'
-import { isMovedBySave, wayOutOf } from './moved-by-save'
 
 /** Whether the row of a tied object has to be looked up. Often the object has nothing but its primary key. */
 export function tieNeedsLookup({ binding, entity }: LinkedNode, origin: LoadedFrom | undefined): boolean {
@@ -64,3 +63,18 @@ export function moveOfTie(link: LinkedNode, row: Located | undefined, shard: Sha
   const sets = new Map(relation.inverseRelation?.joinColumns.map((column) => [column, undefined]))
   return { binding, entity, from: row.shard, before: row.key ?? [], sets }
 }
+
+/**
+ * Whether a save can move a row of the entity, where that is declared. TypeORM takes a new primary key for another entity, and
+ * does not write a column with `update: false`.
+ */
+const savesMove = ({ entity, keyColumns }: EntityBinding): boolean =>
+  !entity.primaryKeyHoldsShardKey && keyColumns.every(({ isUpdate }) => isUpdate)
+
+/** Whether a save of another shard key moves a row of the entity. */
+export const isMovedBySave = (binding: EntityBinding): boolean =>
+  binding.entity.onKeyChange === 'move' && savesMove(binding)
+
+/** Of a refused key, where to declare that saves move is none. */
+export const wayOutOf = (binding: EntityBinding): { readonly fix?: string } =>
+  savesMove(binding) ? {} : { fix: 'Move the row with repository.move(entity, newKey).' }

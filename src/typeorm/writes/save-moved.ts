@@ -1,8 +1,9 @@
 import type { EntityManager, ObjectLiteral } from 'typeorm'
 import type { RelationMetadata } from 'typeorm/metadata/RelationMetadata'
 import { ShardedError } from '../../errors/sharded-error'
-import { canonicalValue, shardOfKey } from '../binding/entity-binding'
-import { loadedRelation } from '../binding/loaded-relation'
+import { canonicalValue } from '../binding/entity-binding'
+import type { GivenIds } from '../binding/entity-ids'
+import { loadedRelation, shardOfKey } from '../binding/entity-shards'
 import { primaryKeyText, rowText } from '../binding/primary-key-text'
 import { locateRow } from '../reads/locate-rows'
 import type { RowUpdate } from '../runners/before-update'
@@ -179,3 +180,21 @@ export function listsBefore(graph: readonly GraphNode[], moves: readonly RowMove
       })),
   )
 }
+
+/**
+ * Rows that have the id that one of these objects was given, to be shown without it. A made id means a new row: TypeORM, which
+ * looks for a row with the id, would take an object whose id is taken for that row, and overwrite it. So it inserts the
+ * object, and the database refuses that as a duplicate.
+ */
+export const loadedWithoutId = (nodes: readonly GraphNode[], given: GivenIds): readonly LoadOverride[] =>
+  nodes.flatMap(({ entity, binding: { metadata } }): LoadOverride[] => {
+    const id = given.madeFor(entity)
+    if (!id) return []
+    return [
+      {
+        table: metadata.tableName,
+        primaryKey: primaryKeyText(metadata, entity),
+        show: (row) => id.column.setEntityValue(row, undefined),
+      },
+    ]
+  })

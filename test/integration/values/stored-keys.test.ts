@@ -1,7 +1,7 @@
 import { Client } from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { canonicalKey } from '../../../src/values/canonical-key'
-import type { ColumnType } from '../../../src/values/column-type'
+import type { ColumnType } from '../../../src/values/key-type'
 import { parameterText } from '../../../src/values/parameter-text'
 import { storedKey } from '../../../src/values/stored-key'
 import { createRng, type Rng } from '../../differential/rng'

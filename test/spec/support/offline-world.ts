@@ -1,7 +1,7 @@
 import { DataSource, type EntityMetadata } from 'typeorm'
 import { Refusals } from '../../../src/errors/refusals'
 import { buildShardedModel } from '../../../src/model/build-sharded-model'
-import { shardArgsStorage } from '../../../src/model/shard-args-storage'
+import { shardArgsStorage } from '../../../src/model/sharded-options'
 import { placeholderSchema } from '../../../src/planning/bind-shard-names'
 import { createShardMap, type ShardMap } from '../../../src/topology/shard-map'
 import { bindMetadata } from '../../../src/typeorm/binding/bind-metadata'

@@ -1,7 +1,6 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import { composite } from '../../../src/functions/composite'
-import { hash } from '../../../src/functions/hash'
-import { loadHash, slotOfKey } from '../../../src/functions/hash-slot'
+import { hash, loadHash, slotOfKey } from '../../../src/functions/hash'
 import { list } from '../../../src/functions/list'
 import { time } from '../../../src/functions/time'
 

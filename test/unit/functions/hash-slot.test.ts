@@ -1,6 +1,7 @@
 import { beforeAll, expect, test, vi } from 'vitest'
-import type * as hashSlot from '../../../src/functions/hash-slot'
-import { loadHash, SLOTS, slotOfKey } from '../../../src/functions/hash-slot'
+import { SLOTS } from '../../../src/functions/declaration'
+import type * as hashSlot from '../../../src/functions/hash'
+import { loadHash, slotOfKey } from '../../../src/functions/hash'
 import { canonicalTuple } from '../../../src/values/canonical-key'
 import vectors from '../../vectors/canonical-keys.json'
 import { referenceXxh32 } from './reference-xxh32'
@@ -9,7 +10,7 @@ beforeAll(loadHash)
 
 test('no slot is told before the hash is loaded', async () => {
   vi.resetModules()
-  const fresh = await vi.importActual<typeof hashSlot>('../../../src/functions/hash-slot')
+  const fresh = await vi.importActual<typeof hashSlot>('../../../src/functions/hash')
   expect(() => fresh.slotOfKey(['42'])).toThrow('loadHash()')
 })
 

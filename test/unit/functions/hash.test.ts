@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, test } from 'vitest'
-import { hash } from '../../../src/functions/hash'
-import { loadHash, SLOTS, slotOfKey } from '../../../src/functions/hash-slot'
+import { SLOTS } from '../../../src/functions/declaration'
+import { hash, loadHash, slotOfKey } from '../../../src/functions/hash'
 
 beforeAll(loadHash)
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import type { CapturedChange } from '../../../src/lookups/captured-change'
 import type { LookupTable } from '../../../src/lookups/lookup-table'
 import { lookupWrites } from '../../../src/lookups/lookup-writes'
+import type { CapturedChange } from '../../../src/lookups/write-order'
 import { orderOfRows } from '../../../src/lookups/write-order'
 
 const table: LookupTable = {

@@ -1,12 +1,10 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { ShardedError } from '../../../src/errors/sharded-error'
-import { hash } from '../../../src/functions/hash'
-import { loadHash } from '../../../src/functions/hash-slot'
+import { hash, loadHash } from '../../../src/functions/hash'
 import { buildShardedModel, type ModelDefaults } from '../../../src/model/build-sharded-model'
+import { findKeyColumns, findShardedArgs, inherits } from '../../../src/model/declared-entities'
 import type { ColumnDescription, EntityDescription } from '../../../src/model/entity-description'
-import { findKeyColumns, findShardedArgs, inherits } from '../../../src/model/find-declaration'
-import type { ShardArgsStorage } from '../../../src/model/shard-args-storage'
-import type { ShardedOptions } from '../../../src/model/sharded-options'
+import type { ShardArgsStorage, ShardedOptions } from '../../../src/model/sharded-options'
 
 class Base {}
 class Customer extends Base {}

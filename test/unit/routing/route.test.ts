@@ -1,7 +1,6 @@
 import fc from 'fast-check'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { hash } from '../../../src/functions/hash'
-import { loadHash, slotOfKey } from '../../../src/functions/hash-slot'
+import { hash, loadHash, slotOfKey } from '../../../src/functions/hash'
 import { range } from '../../../src/functions/range'
 import { bothConstraints } from '../../../src/routing/constrain'
 import type { Predicate } from '../../../src/routing/predicate'

@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from 'vitest'
-import { CallTurns } from '../../../src/transactions/call-turns'
+import { CallTurns } from '../../../src/transactions/turns'
 
 const steps = async (count: number): Promise<void> => {
   for (let step = 0; step < count; step++) await Promise.resolve()

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { PendingWork } from '../../../src/transactions/pending-work'
+import { PendingWork } from '../../../src/transactions/turns'
 
 describe('PendingWork', () => {
   it('is waited for until the last piece has ended', async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { formatPreparedId, parsePreparedId } from '../../../src/transactions/prepared-id'
+import { formatPreparedId, parsePreparedId } from '../../../src/transactions/prepared-transaction'
 
 const id = { decider: '0123456789abcdef', transaction: 'f'.repeat(32), participant: 'fedcba9876543210' }
 

@@ -1,6 +1,6 @@
 import { executionAsyncId } from 'node:async_hooks'
 import { describe, expect, it } from 'vitest'
-import { SavepointTurns } from '../../../src/transactions/savepoint-turns'
+import { SavepointTurns } from '../../../src/transactions/turns'
 
 describe('turns of savepoints', () => {
   const turn = () => new Promise((resolve) => setImmediate(resolve))

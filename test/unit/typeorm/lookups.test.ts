@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { Permits } from '../../../src/endpoints/permits'
-import type { LookupBinding } from '../../../src/typeorm/binding/lookup-binding'
+import type { LookupBinding } from '../../../src/typeorm/binding/lookups'
 import { Lookups } from '../../../src/typeorm/binding/lookups'
 
 const binding = (name: string) => ({ table: { name, source: { group: 'g', table: 't' } } }) as LookupBinding

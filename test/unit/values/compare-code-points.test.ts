@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { compareCodePoints } from '../../../src/values/compare-code-points'
+import { compareCodePoints } from '../../../src/values/compare-keys'
 import { referenceTexts, text } from '../merging/reference-order'
 
 describe('compareCodePoints', () => {

@@ -1,0 +1,121 @@
+import type { Refusals } from '../errors/refusals'
+import { ShardedError } from '../errors/sharded-error'
+import type { DeclaredEntity } from './declared-entities'
+import type { ColumnDescription, EntityDescription, RelationDescription } from './entity-description'
+import type { EntityTarget } from './sharded-options'
+
+/**
+ * Refuses a relation inside a colocation group that joins one column of the shard key with another one of the other entity's: rows
+ * that are joined would have the same values in another order, and so belong to different shards.
+ *
+ * @param colocated an entity of the same group; undefined for others
+ * @throws ShardedError COLOCATION_INVALID
+ */
+export function refuseCrossedJoin(
+  one: DeclaredEntity,
+  { property, inverse, owning }: RelationDescription,
+  colocated: (target: EntityTarget) => DeclaredEntity | undefined,
+): void {
+  const { entity, keyColumns } = one
+  const other = colocated(inverse)
+  const indexOf = (columns: readonly ColumnDescription[], path: string) =>
+    columns.findIndex(({ propertyPath }) => propertyPath === path)
+  for (const { own, referenced } of (other && owning?.joins) ?? []) {
+    const index = indexOf(keyColumns, own)
+    const position = indexOf(other?.keyColumns ?? [], referenced)
+    if (index < 0 || position < 0 || index === position) continue
+    const columns = (of: DeclaredEntity | undefined) =>
+      of?.keyColumns.map(({ propertyPath }) => propertyPath).join(', ')
+    throw new ShardedError(
+      'COLOCATION_INVALID',
+      `${entity.name}.${property} joins ${own} with ${referenced}, and the shard keys have them in another order: (${columns(one)}) and (${columns(other)}).`,
+      { details: { entity: entity.name, colocatedWith: other?.entity.name, relation: property } },
+    )
+  }
+}
+
+/**
+ * Refuses a relation inside a colocation group that nothing keeps inside a shard. The database checks a foreign key among the
+ * rows of one shard. Without it a row may refer to one of another shard key, which no join on its own shard finds, unless the
+ * shard key is among what is joined.
+ *
+ * @param colocated an entity of the same group; undefined for others
+ * @throws ShardedError RELATION_UNCHECKED
+ */
+export function refuseUncheckedRelation(
+  { entity, keyColumns }: DeclaredEntity,
+  { property, inverse, inverseName, isManyToMany, owning }: RelationDescription,
+  colocated: (target: EntityTarget) => DeclaredEntity | undefined,
+): void {
+  const other = colocated(inverse)
+  if (!other || !owning || owning.isChecked) return
+  const joinsKey = keyColumns.every((column, index) =>
+    owning.joins.some(
+      ({ own, referenced }) => own === column.propertyPath && referenced === other.keyColumns[index]?.propertyPath,
+    ),
+  )
+  if (joinsKey && !isManyToMany) return
+  const what = isManyToMany
+    ? 'a junction table without foreign keys'
+    : 'no foreign key, and does not join by the shard key'
+  throw new ShardedError(
+    'RELATION_UNCHECKED',
+    `${entity.name}.${property} to ${inverseName} has ${what}: a row could refer to one of another shard.`,
+    { details: { entity: entity.name, relation: property, inverse: inverseName } },
+  )
+}
+
+/**
+ * Refuses a foreign key by which the database itself would write the shard key: ON DELETE SET NULL leaves a row without a key on
+ * a shard, and SET DEFAULT one with the key of another shard. A key that is NOT NULL fails there, as on one database.
+ *
+ * @throws ShardedError KEY_COLUMN_INVALID
+ */
+export function refuseUnkeptKey(
+  { entity, keyColumns }: DeclaredEntity,
+  { property, owning }: RelationDescription,
+): void {
+  if (!owning?.isChecked) return
+  for (const column of keyColumns) {
+    if (!owning.joins.some(({ own }) => own === column.propertyPath)) continue
+    const action = owning.actions?.find(
+      (one) => one.endsWith('SET DEFAULT') || (one.endsWith('SET NULL') && column.isNullable),
+    )
+    if (action === undefined) continue
+    throw new ShardedError(
+      'KEY_COLUMN_INVALID',
+      `${entity.name}.${column.propertyPath} cannot be a shard key: by ${entity.name}.${property} the database writes it (${action}).`,
+      { details: { entity: entity.name, column: column.propertyPath, relation: property } },
+    )
+  }
+}
+
+interface Placed {
+  readonly groupOf: ReadonlyMap<EntityTarget, string>
+  /** False for a sharded entity whose group is refused: where its relations lead is not known. */
+  readonly placed: (target: EntityTarget) => boolean
+  readonly refusals: Refusals
+}
+
+export function checkRelations(entity: EntityDescription, { groupOf, placed, refusals }: Placed): void {
+  if (!placed(entity.target)) return
+  const group = groupOf.get(entity.target)
+  for (const relation of entity.relations) {
+    if (group !== groupOf.get(relation.inverse) && placed(relation.inverse))
+      refusals.attempt(() => checkRelation(entity, relation))
+  }
+}
+
+function checkRelation(entity: EntityDescription, relation: EntityDescription['relations'][number]): void {
+  if (!relation.hasForeignKey && !relation.isManyToMany && !relation.isEagerOrLazy) return
+  const link = relation.isManyToMany
+    ? 'a junction table'
+    : relation.hasForeignKey
+      ? 'a foreign key'
+      : 'an eager or lazy relation'
+  throw new ShardedError(
+    'RELATION_LEAVES_SHARD',
+    `${entity.name}.${relation.property} needs ${link} to ${relation.inverseName}, which is not colocated with ${entity.name}.`,
+    { details: { entity: entity.name, relation: relation.property, inverse: relation.inverseName } },
+  )
+}
