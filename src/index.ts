@@ -38,8 +38,7 @@ export type {
 } from './typeorm/facade/sharded-data-source-options'
 export { ShardedEntityManager } from './typeorm/facade/sharded-entity-manager'
 export { ShardedRepository } from './typeorm/facade/sharded-repository'
-export { Page, type PageEdge, type PageInfo } from './typeorm/find/page'
-export { maxPageSize, type PageOptions } from './typeorm/find/page-options'
+export { maxPageSize, Page, type PageEdge, type PageInfo, type PageOptions } from './typeorm/find/page'
 export type { LoadedShard, LoadOptions, LoadReport } from './typeorm/loads/load-options'
 export type {
   BuildLookupsOptions,

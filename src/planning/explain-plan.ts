@@ -16,12 +16,12 @@ export interface ExplainedPlan {
 /** Explains a plan of a find: the fold beside `executeRead`. */
 export function explainEntities(plan: EntitiesPlan): ExplainedPlan {
   const { statements, steps } = explainPlan(plan.source)
-  const load =
-    plan.load === 'by-key'
-      ? 'load the entities of the page by primary key, one find a shard'
-      : 'make entities of the page'
-  return Object.freeze({ statements, steps: Object.freeze([...steps, load]) })
+  return Object.freeze({ statements, steps: Object.freeze([...steps, loadStep(plan.load)]) })
 }
+
+/** How rows become entities. */
+export const loadStep = (load: EntitiesPlan['load']): string =>
+  load === 'by-key' ? 'load the entities of the page by primary key, one find a shard' : 'make entities of the page'
 
 /** Explains a plan: the fold beside `executeRead`. */
 export function explainPlan(plan: ReadPlan): ExplainedPlan {

@@ -6,6 +6,23 @@ export interface Page {
   readonly end: number | undefined
 }
 
+/** OFFSET and LIMIT of a find, as they are given. */
+export interface WrittenPage {
+  readonly skip?: number | undefined
+  readonly take?: number | undefined
+}
+
+/** The page of a find, in whole rows; see `isRefusedPage` for those that PostgreSQL refuses. */
+export function pageOf({ skip, take }: WrittenPage): Page {
+  const offset = pageNumber(skip ?? 0)
+  const limit = limitNumber(take)
+  return { offset, limit, end: limit === undefined ? undefined : offset + limit }
+}
+
+/** PostgreSQL refuses such a page, of any rows: one shard is enough to hear its error. */
+export const isRefusedPage = ({ skip, take }: WrittenPage): boolean =>
+  [skip, take].some((number) => number !== undefined && number !== null && !isPageNumber(Number(number)))
+
 /** The first number past PostgreSQL's bigint, which LIMIT and OFFSET are. */
 const bigintEnd = 2 ** 63
 

@@ -14,12 +14,12 @@ import { checkLimits } from '../../model/limits'
 import type { Explanation } from '../../planning/explanation'
 import type { EntityBinding } from '../binding/entity-binding'
 import { optionsAtCall } from '../find/options-at-call'
-import type { Page } from '../find/page'
-import { checkPageOptions, type PageOptions } from '../find/page-options'
+import { checkPageOptions, type Page, type PageOptions } from '../find/page'
 import type { WholeReads } from '../find/whole-reads'
 import type { LoadOptions, LoadReport } from '../loads/load-options'
 import { loadRows } from '../loads/load-rows'
 import { BuilderNarrowing } from '../operations/builder-narrowing'
+import { explainPageRead, explainRead } from '../operations/explain-reads'
 import type { Narrowing } from '../operations/hint'
 import { type MoveOptions, moveEntity } from '../operations/move-entity'
 import { type NarrowedQuery, narrowedQuery } from '../operations/narrowed-query'
@@ -32,7 +32,8 @@ import {
   type ShardedSelectQueryBuilder,
 } from '../operations/sharded-query-builders'
 import { ShardedQueryRunner } from '../operations/sharded-query-runner'
-import * as reads from '../operations/sharded-reads'
+import { findPage } from '../operations/sharded-reads'
+import { stream, streamAtHome } from '../operations/sharded-streams'
 import { pageOfOne } from '../reads/find-page'
 import type { EntityStream, StreamOptions } from '../reads/stream-entities'
 import { readableOf } from '../runners/readable-of'
@@ -121,7 +122,7 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
     options?: FindManyOptions<Entity>,
   ): Promise<Explanation>
   async explain(target: Target, options: Options = {}): Promise<Explanation> {
-    return reads.explainRead(this.scope.required(target, 'explain'), options)
+    return explainRead(this.scope.required(target, 'explain'), options)
   }
 
   /** Raw SQL of a repository: routed, or where a hint says so on one shard or on each. */
@@ -201,7 +202,7 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
     const context = this.scope.context(target)
     const metadata = context?.binding.metadata ?? this.dataSource.getMetadata(target)
     const work = { request, signer: this.scope.cursorSigner(metadata.name) }
-    if (context) return reads.findPage(context, work)
+    if (context) return findPage(context, work)
     return pageOfOne(this, metadata, { options: await optionsAtCall(metadata, request.find), work })
   }
 
@@ -213,7 +214,7 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
   async explainPage(target: Target, options: PageOptions<ObjectLiteral>): Promise<Explanation> {
     const request = checkPageOptions(options)
     const context = this.scope.required(target, 'explainPage')
-    return reads.explainPageRead(context, { request, signer: this.scope.cursorSigner(context.binding.metadata.name) })
+    return explainPageRead(context, { request, signer: this.scope.cursorSigner(context.binding.metadata.name) })
   }
 
   /** See `ShardedRepository.stream`. */
@@ -224,8 +225,8 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
   stream(target: Target, options: Options = {}): Readable {
     const context = this.scope.context(target)
     const entities = context
-      ? reads.stream(context, options, (access) => shardedSource(this, access))
-      : reads.streamAtHome(this.dataSource.getMetadata(target), options, homeSource(this))
+      ? stream(context, options, (access) => shardedSource(this, access))
+      : streamAtHome(this.dataSource.getMetadata(target), options, homeSource(this))
     return readableOf(entities, context?.access.operation)
   }
 

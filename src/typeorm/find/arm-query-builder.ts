@@ -1,12 +1,15 @@
 import {
+  type DataSource,
   type EntityMetadata,
   type FindManyOptions,
   type ObjectLiteral,
   type QueryRunner,
   SelectQueryBuilder,
 } from 'typeorm'
+import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata'
 import type { RelationMetadata } from 'typeorm/metadata/RelationMetadata'
 import type { SelectQuery } from 'typeorm/query-builder/SelectQuery'
+import type { WrittenPage } from '../../query/page'
 import { cloneWhere } from './clone-where'
 
 /** A statement as TypeORM makes it: with the placeholder schema. */
@@ -22,12 +25,12 @@ export class ArmQueryBuilder<Entity extends ObjectLiteral> extends SelectQueryBu
 
   /** TypeORM applies find options to the builder at once; `where` is copied, since it changes operators. */
   static find<Entity extends ObjectLiteral>(
-    dataSource: ConstructorParameters<typeof SelectQueryBuilder>[0],
+    dataSource: DataSource,
     metadata: EntityMetadata,
     options: FindManyOptions<Entity>,
   ): ArmQueryBuilder<Entity> {
-    const builder = new ArmQueryBuilder<Entity>(dataSource as never)
-    builder.select(metadata.name).from(metadata.target as never, metadata.name)
+    const builder = new ArmQueryBuilder<Entity>(dataSource)
+    builder.select(metadata.name).from(metadata.target, metadata.name)
     return builder.setFindOptions(
       options.where === undefined ? options : { ...options, where: cloneWhere(metadata, options.where) },
     )
@@ -43,6 +46,12 @@ export class ArmQueryBuilder<Entity extends ObjectLiteral> extends SelectQueryBu
 
   get isJoined(): boolean {
     return this.expressionMap.joinAttributes.length > 0
+  }
+
+  /** OFFSET and LIMIT as TypeORM writes them: in a joined find it writes none where both are 0; otherwise LIMIT 0 is a page of nothing. */
+  get writtenPage(): WrittenPage {
+    const { skip, take } = this.expressionMap
+    return this.isJoined && !skip && !take ? {} : { skip: skip ?? undefined, take: take ?? undefined }
   }
 
   /** A row may come several times: by a join that is not to the one row of a primary key. */
@@ -82,6 +91,11 @@ export class ArmQueryBuilder<Entity extends ObjectLiteral> extends SelectQueryBu
     return { text, parameters: Array.isArray(parameters) ? parameters : [] }
   }
 
+  /** A column in SQL, qualified and quoted. */
+  sqlOf({ databaseName }: ColumnMetadata, aliasName: string = this.alias): string {
+    return `${this.escape(aliasName)}.${this.escape(databaseName)}`
+  }
+
   /** The name of the output column in which a column of an entity stands as it is; undefined where it is not selected. */
   outputOf(aliasName: string, metadata: EntityMetadata, expression: string): string | undefined {
     const selects = this.buildEscapedEntityColumnSelects(aliasName, metadata)
@@ -105,7 +119,7 @@ export class ArmQueryBuilder<Entity extends ObjectLiteral> extends SelectQueryBu
     const enums = new Set(
       metadata.columns
         .filter((column) => column.type === 'enum' || column.type === 'simple-enum')
-        .map((column) => `${this.escape(aliasName)}.${this.escape(column.databaseName)}`),
+        .map((column) => this.sqlOf(column, aliasName)),
     )
     const selects = super.buildEscapedEntityColumnSelects(aliasName, metadata)
     if (enums.size === 0 || this.keepsEnums) return selects
@@ -128,6 +142,7 @@ async function capture(run: (runner: QueryRunner) => Promise<unknown>): Promise<
       return { records: [] }
     },
   }
+  // Nothing else of a query runner is asked for where no cache is.
   await run(recorder as unknown as QueryRunner)
   if (!captured) throw new Error('TypeORM made no statement.')
   return captured

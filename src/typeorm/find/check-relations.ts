@@ -1,10 +1,9 @@
 import { type EntityMetadata, FindOperator } from 'typeorm'
 import type { RelationMetadata } from 'typeorm/metadata/RelationMetadata'
 import { ShardedError } from '../../errors/sharded-error'
-import { isPlain } from './find-predicate'
-
-/** The colocation group of an entity; undefined for an unsharded one. */
-export type GroupOf = (metadata: EntityMetadata) => string | undefined
+import type { GroupOf } from '../binding/colocation-group'
+import type { EntityBinding } from '../binding/entity-binding'
+import { type BindingOf, isPlain } from './find-predicate'
 
 interface FindParts {
   readonly where?: unknown
@@ -20,7 +19,9 @@ interface FindParts {
  * @returns true if a relation leads to an unsharded entity, and so the find is for the engine
  * @throws ShardedError CROSS_SHARD_RELATION
  */
-export function checkRelations(metadata: EntityMetadata, options: FindParts, groupOf: GroupOf): boolean {
+export function goesHome({ metadata }: EntityBinding, options: FindParts, bindingOf: BindingOf): boolean {
+  if (metadata.relations.length === 0) return false
+  const groupOf: GroupOf = ({ target }) => bindingOf(target)?.entity.group
   const branches = Array.isArray(options.where) ? options.where : [options.where]
   const parts = [options.relations, options.order, options.select, ...branches]
   return parts.map((part) => walk({ metadata, groupOf }, part, '')).includes(true)

@@ -33,7 +33,7 @@ function copyCondition(copying: Copying, condition: unknown, prefix: string): un
   const copy: ObjectLiteral = Object.create(Object.getPrototypeOf(condition))
   for (const name of Object.keys(condition)) {
     const value: unknown = condition[name]
-    copy[name] = isObject(value) ? copyAt(copying, prefix + name, value) : value
+    copy[name] = isObject(value) ? copyAt(copying, prefix + name, value) : copying.copyValue(value, 'sending')
   }
   return copy
 }

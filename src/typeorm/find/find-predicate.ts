@@ -10,7 +10,8 @@ import { canonicalKey } from '../../values/canonical-key'
 import type { EntityBinding } from '../binding/entity-binding'
 import type { SlotColumn } from '../binding/slot-columns'
 
-type BindingOf = (target: unknown) => EntityBinding | undefined
+/** How the entity of a target is sharded; undefined where it is not. */
+export type BindingOf = (target: unknown) => EntityBinding | undefined
 
 /**
  * What a `where` of find options (or the criteria of update and delete) says of the shard key. Reads the object only:

@@ -2,23 +2,24 @@ import { FindOperator, In, type ObjectLiteral } from 'typeorm'
 import { routePredicate } from '../../routing/route'
 import type { EntityBinding } from '../binding/entity-binding'
 import { cloneWhere } from './clone-where'
-import { findPredicate, isEmptyObject, isPlain } from './find-predicate'
-
-type BindingOf = (target: unknown) => EntityBinding | undefined
+import { type BindingOf, findPredicate, isEmptyObject, isPlain } from './find-predicate'
 
 /**
  * The part of a `where` that concerns one shard: IN lists on the shard key with only the shard's own values, branches of
  * an OR without those that cannot match there. Undefined where nothing is narrower than the whole, so that one statement
  * serves all shards.
  */
-export function narrowWhere(
+export function narrowWhere<Where>(
   binding: EntityBinding,
-  where: unknown,
+  where: Where,
   bindingOf: BindingOf,
-): ((shard: number) => unknown) | undefined {
+): ((shard: number) => Where) | undefined {
   if (listPaths(binding).length === 0) return undefined
-  if (Array.isArray(where)) return narrowBranches(binding, where, bindingOf)
-  return isPlain(where) ? narrowList(binding, where) : undefined
+  const narrow = Array.isArray(where)
+    ? narrowBranches(binding, where, bindingOf)
+    : isPlain(where) && narrowList(binding, where)
+  // A part of a condition is of the type of the whole.
+  return narrow ? (shard) => narrow(shard) as Where : undefined
 }
 
 /** The columns a list of whose values tells the shard of each: a shard key of one column, and those that hold ids. */

@@ -26,8 +26,12 @@ export interface WholeReads {
   ) => Promise<number | null>
 }
 
+/** True for reads that TypeORM does over all shards as over one database. @param shards how many the read reaches */
+export const isWholeRead = (metadata: EntityMetadata, options: Options, shards: number): boolean =>
+  needsParsing(metadata, options) || (shards > 1 && needsWhole(metadata, options))
+
 /** True for reads that even on one shard need their SQL read: it names tables as users do, or is kept in a cache. */
-export function needsParsing(metadata: EntityMetadata, options: Options): boolean {
+function needsParsing(metadata: EntityMetadata, options: Options): boolean {
   const { cache, where } = options
   const { cache: option } = metadata.dataSource.options
   const isAlways = typeof option === 'object' && option.alwaysEnabled === true
@@ -36,7 +40,7 @@ export function needsParsing(metadata: EntityMetadata, options: Options): boolea
 }
 
 /** True for reads that are left to TypeORM where they reach several shards. */
-export function needsWhole(metadata: EntityMetadata, { lock, loadRelationIds, order }: Options): boolean {
+function needsWhole(metadata: EntityMetadata, { lock, loadRelationIds, order }: Options): boolean {
   return lock !== undefined || Boolean(loadRelationIds) || ordersByMany(metadata, order)
 }
 

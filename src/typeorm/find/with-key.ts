@@ -10,13 +10,15 @@ export function keyValues(binding: EntityBinding, value: unknown): readonly unkn
 }
 
 /** Adds `key = value` to every branch of a `where`. */
-export function withKeyPredicate(binding: EntityBinding, where: unknown, values: readonly unknown[]): unknown {
-  if (Array.isArray(where)) return where.map((branch) => withKeyPredicate(binding, branch, values))
-  const result: ObjectLiteral = isPlain(where) ? { ...where } : {}
-  for (const [index, column] of binding.keyColumns.entries()) {
-    setPath(result, column.propertyPath.split('.'), values[index])
+export function withKeyPredicate<Where>(binding: EntityBinding, where: Where, values: readonly unknown[]): Where {
+  const withKey = (branch: unknown): ObjectLiteral => {
+    const result: ObjectLiteral = isPlain(branch) ? { ...branch } : {}
+    for (const [index, column] of binding.keyColumns.entries())
+      setPath(result, column.propertyPath.split('.'), values[index])
+    return result
   }
-  return result
+  // A condition with the key in it is of the type of the condition.
+  return (Array.isArray(where) ? where.map(withKey) : withKey(where)) as Where
 }
 
 function setPath(object: ObjectLiteral, path: readonly string[], value: unknown): void {

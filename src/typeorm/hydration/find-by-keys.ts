@@ -1,6 +1,5 @@
 import type { EntityManager, EntityMetadata, FindManyOptions, ObjectLiteral, SelectQueryBuilder } from 'typeorm'
 import { DriverUtils } from 'typeorm/driver/DriverUtils'
-import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver'
 import type { Alias } from 'typeorm/query-builder/Alias'
 import { RawSqlResultsToEntityTransformer } from 'typeorm/query-builder/transformer/RawSqlResultsToEntityTransformer'
 import type { Row } from '../../merging/row'
@@ -30,7 +29,7 @@ export async function findByKeys(
   const find = async (ids: readonly ObjectLiteral[] | undefined): Promise<LoadedRows> => {
     const { skip: _skip, take: _take, ...rest } = options
     const builder = manager.createQueryBuilder<ObjectLiteral>(metadata.target, metadata.name)
-    builder.setFindOptions({ ...rest, where: cloneWhere(metadata, rest.where) } as never)
+    builder.setFindOptions(rest.where ? { ...rest, where: cloneWhere(metadata, rest.where) } : rest)
     if (ids) builder.andWhereInIds([...ids])
     if (isToldLater) builder.callListeners(false)
     return byKey(builder, metadata, await builder.getRawAndEntities<Row>())
@@ -45,7 +44,7 @@ export async function findByKeys(
 /** TypeORM's transformer, of which we call the step that groups the rows of one entity. */
 class RowGroups extends RawSqlResultsToEntityTransformer {
   of(rows: Row[], alias: Alias): readonly Row[][] {
-    return [...this.group(rows, alias).values()] as Row[][]
+    return [...this.group(rows, alias).values()]
   }
 }
 
@@ -61,7 +60,7 @@ function byKey(
 ): LoadedRows {
   const { mainAlias: alias } = expressionMap
   if (!alias) return new Map()
-  const driver = dataSource.driver as PostgresDriver
+  const { driver } = dataSource
   const transformer = new RowGroups(expressionMap, driver, [])
   const groups = transformer.of(raw, alias)
   const isEntityEach = groups.length === entities.length

@@ -1,5 +1,4 @@
 import type { EntityManager, EntityMetadata, FindManyOptions, ObjectLiteral, QueryRunner } from 'typeorm'
-import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver'
 import { RawSqlResultsToEntityTransformer } from 'typeorm/query-builder/transformer/RawSqlResultsToEntityTransformer'
 import type { Row } from '../../merging/row'
 import type { Shard } from '../../topology/shard'
@@ -132,22 +131,25 @@ interface LazyReader {
   readonly transaction: QueryRunner | undefined
 }
 
-function transform(
+/** What made rows, as a builder does: it says how they become entities. */
+type RowMaker = Pick<ArmQueryBuilder<ObjectLiteral>, 'expressionMap' | 'dataSource'>
+
+/** The entities of rows, by TypeORM's own transformer. */
+export function transform(
   reader: LazyReader | undefined,
-  builder: ArmQueryBuilder<ObjectLiteral>,
+  { expressionMap, dataSource }: RowMaker,
   rows: Row[],
 ): ObjectLiteral[] {
-  const { expressionMap } = builder
-  if (!expressionMap.mainAlias) return []
-  const driver = builder.dataSource.driver as PostgresDriver
-  const transformer = new RawSqlResultsToEntityTransformer(expressionMap, driver, [], reader?.transaction)
-  return transformer.transform(rows, expressionMap.mainAlias)
+  const { mainAlias } = expressionMap
+  if (!mainAlias) return []
+  const { driver } = dataSource
+  return new RawSqlResultsToEntityTransformer(expressionMap, driver, [], reader?.transaction).transform(rows, mainAlias)
 }
 
 /** One entity a row, in the rows' order; TypeORM makes none of a row in which all that is selected is null. */
-function transformEach(
+export function transformEach(
   reader: LazyReader | undefined,
-  builder: ArmQueryBuilder<ObjectLiteral>,
+  builder: RowMaker,
   rows: Row[],
 ): (ObjectLiteral | undefined)[] {
   const entities = transform(reader, builder, rows)

@@ -1,3 +1,5 @@
+import type { FindManyOptions, ObjectLiteral } from 'typeorm'
+import { copyWith } from '../../collections/copy-with'
 import { ShardedError } from '../../errors/sharded-error'
 import type { Predicate } from '../../routing/predicate'
 import { unknownPredicate } from '../../routing/predicate'
@@ -24,11 +26,11 @@ export interface OperationContext {
   readonly whole: WholeReads
 }
 
-export interface RoutedOperation {
+export interface RoutedOperation<Where> {
   readonly shards: readonly Shard[]
   readonly reason: string
   /** The caller's condition, with the shard key of `withShardKey` in it. */
-  readonly where: unknown
+  readonly where: Where
   readonly predicate: Predicate
 }
 
@@ -43,11 +45,11 @@ export interface OperationKind {
  *
  * @throws ShardedError KEY_NOT_OWNED, SCATTER_FORBIDDEN, SCATTER_TOO_WIDE, NOT_SHARDED
  */
-export function routeOperation(
+export function routeOperation<Where>(
   context: OperationContext,
   operation: OperationKind,
-  given: unknown,
-): RoutedOperation | Promise<RoutedOperation> {
+  given: Where,
+): RoutedOperation<Where> | Promise<RoutedOperation<Where>> {
   const { access, binding, hint } = context
   if (hint?.kind === 'shard') {
     return {
@@ -62,12 +64,19 @@ export function routeOperation(
   if (hint?.kind === 'key')
     return { shards: [shardOfHint(binding, hint.value)], reason: 'withShardKey(…) says so', where, predicate }
   const route = routePredicate(binding.entity, predicate, binding.shards.length)
-  const routed = ({ shards, reason }: Route): RoutedOperation => {
+  const routed = ({ shards, reason }: Route): RoutedOperation<Where> => {
     checkWidth(context, operation, shards.length)
     return { shards: shards.map((index) => shardAt(binding, index)), reason, where, predicate }
   }
   if (route.shards.length === 1 || !access.runtime.lookups.anyReady()) return routed(route)
   return narrowed(context, route, where).then(routed)
+}
+
+/** The route of a read, and its options with the shard key of `withShardKey` in them. */
+export async function routeRead(context: OperationContext, name: string, options: FindManyOptions<ObjectLiteral>) {
+  const { shards, reason, where } = await routeOperation(context, { name, writes: false }, options.where)
+  const isGiven = where === undefined || where === options.where
+  return { shards, reason, routed: isGiven ? options : copyWith(options, { where }) }
 }
 
 /** The route as a lookup leaves it. */

@@ -1,25 +1,23 @@
-import type { EntityManager, EntityMetadata, FindManyOptions, ObjectLiteral } from 'typeorm'
+import type { DataSource, EntityManager, EntityMetadata, ObjectLiteral } from 'typeorm'
+import { RawSqlResultsToEntityTransformer } from 'typeorm/query-builder/transformer/RawSqlResultsToEntityTransformer'
 import { copyWith } from '../../collections/copy-with'
-import { ShardedError } from '../../errors/sharded-error'
-import { bindShardNames } from '../../planning/bind-shard-names'
-import { type Explanation, explain } from '../../planning/explanation'
+import type { Row } from '../../merging/row'
 import type { AggregateFunction } from '../../planning/finish-aggregate'
+import { isRefusedPage } from '../../query/page'
 import { routePredicate } from '../../routing/route'
 import type { Shard } from '../../topology/shard'
+import type { EntityBinding } from '../binding/entity-binding'
 import { numberKind } from '../binding/sort-column'
-import { checkRelations } from '../find/check-relations'
+import { goesHome } from '../find/check-relations'
 import { findPredicate, isLiteral } from '../find/find-predicate'
 import { optionsAtCall } from '../find/options-at-call'
 import type { Page } from '../find/page'
-import { needsParsing, needsWhole, type WholeReads } from '../find/whole-reads'
-import { isRefusedPage, type WrittenPage } from '../reads/builder-page'
-import { explainPage } from '../reads/explain-page'
+import { isWholeRead, type WholeReads } from '../find/whole-reads'
 import { type PageWork, pageOfOne, pageOverShards } from '../reads/find-page'
-import type { ReadScope } from '../reads/find-query'
-import { findShape } from '../reads/find-shape'
+import type { FindOptions as Options, ReadScope } from '../reads/find-scope'
+import { fillSlots, findShape } from '../reads/find-shape'
 import {
   countsAreDisjoint,
-  explainFind,
   scatterAggregate,
   scatterCount,
   scatterExists,
@@ -27,104 +25,103 @@ import {
   scatterFindAgain,
   scatterFindAndCount,
 } from '../reads/read-operations'
-import { findAgain, rememberedFind } from '../reads/remembered-find'
-import { type StreamSource, streamEntities } from '../reads/stream-entities'
-import { readInTurn } from '../runners/read-cursors'
-import type { ShardAccess } from '../runners/shard-access'
-import { checkWidth, type OperationContext, routeOperation } from './operation-context'
+import { findBy, type RememberedStatement, remembered, rememberedStatement } from '../reads/remembered-find'
+import { checkWidth, type OperationContext, routeRead } from './operation-context'
 
-export type Options = FindManyOptions<ObjectLiteral>
-
-/** A read in its two forms: TypeORM's own on one shard, ours over several. */
+/** A read in its forms. */
 interface ReadForms<T> {
   readonly name: string
-  readonly single: (manager: EntityManager, options: Options) => Promise<T>
+  /** TypeORM's own, on one shard. */
+  readonly single: (manager: EntityManager, options: Options, metadata: EntityMetadata) => Promise<T>
+  /** TypeORM's own, over all shards as over one database. */
+  readonly whole: (reads: WholeReads, options: Options, metadata: EntityMetadata) => Promise<T>
+  /** Ours, over several shards. */
   readonly scatter: (read: ReadScope, options: Options) => Promise<T>
-  /** TypeORM's own over all shards, where it has this read. */
-  readonly whole?: (reads: WholeReads, options: Options) => Promise<T>
-  /** Besides what all reads leave to TypeORM. */
-  readonly needsWhole?: boolean
-  /** The page that TypeORM writes into the statement of this read; the others have none, whatever the options say. */
-  readonly page?: (options: Options) => WrittenPage
+  /** Of a read over several shards: besides what all reads leave to TypeORM. */
+  readonly needsWhole?: (binding: EntityBinding, options: Options) => boolean
+  /** TypeORM writes the page of the options into the statement of this read; the others have none, whatever the options say. */
+  readonly isPaged?: boolean
   /** The result of a find of whole entities, which may be sent by the SQL of one before. */
   readonly ofEntities?: (entities: ObjectLiteral[]) => T
   /** The entities in the result, to be remembered with their shard. */
   readonly entities?: (result: T) => readonly (ObjectLiteral | null)[]
 }
 
-export function find(context: OperationContext, options: Options): Promise<ObjectLiteral[]> {
-  const { target } = context.binding.metadata
-  return read(context, options, {
-    name: 'find',
-    single: (manager, routed) => manager.find(target as never, routed),
-    ofEntities: (entities) => entities,
-    scatter: scatterFind,
-    page: (routed) => routed,
-    whole: (reads, routed) => reads.find(target, routed),
-    entities: (result) => result,
-  })
+/** The reads that a manager has under the names of `WholeReads`. */
+type OwnReads = Pick<WholeReads, 'find' | 'findAndCount' | 'findOne' | 'count' | 'exists'>
+
+const byTypeOrm = <T>(own: (reads: OwnReads, options: Options, metadata: EntityMetadata) => Promise<T>) => ({
+  single: own,
+  whole: own,
+})
+
+const findForms: ReadForms<ObjectLiteral[]> = {
+  name: 'find',
+  ...byTypeOrm((reads, options, { target }) => reads.find(target, options)),
+  scatter: scatterFind,
+  isPaged: true,
+  ofEntities: (entities) => entities,
+  entities: (result) => result,
 }
 
-export function findPage(context: OperationContext, work: PageWork): Promise<Page<ObjectLiteral>> {
-  return read(context, work.request.find, {
+export const find = (context: OperationContext, options: Options): Promise<ObjectLiteral[]> =>
+  read(context, options, findForms)
+
+export const findPage = (context: OperationContext, work: PageWork): Promise<Page<ObjectLiteral>> =>
+  read(context, work.request.find, {
     name: 'findPage',
-    single: (manager, routed) => pageOfOne(manager, context.binding.metadata, { options: routed, work }),
-    scatter: (scatter, routed) => pageOverShards(scatter, routed, work),
-    whole: ({ manager }, routed) => pageOfOne(manager, context.binding.metadata, { options: routed, work }),
+    single: (manager, options, metadata) => pageOfOne(manager, metadata, { options, work }),
+    whole: ({ manager }, options, metadata) => pageOfOne(manager, metadata, { options, work }),
+    scatter: (scope, options) => pageOverShards(scope, options, work),
     entities: (page) => page.rows,
   })
+
+const findAndCountForms: ReadForms<[ObjectLiteral[], number]> = {
+  name: 'findAndCount',
+  ...byTypeOrm((reads, options, { target }) => reads.findAndCount(target, options)),
+  scatter: scatterFindAndCount,
+  needsWhole: (binding, { select }) => !countsAreDisjoint(binding, select),
+  isPaged: true,
+  entities: ([result]) => result,
 }
 
-export function findAndCount(context: OperationContext, options: Options): Promise<[ObjectLiteral[], number]> {
-  const { target } = context.binding.metadata
-  return read(context, options, {
-    name: 'findAndCount',
-    single: (manager, routed) => manager.findAndCount<ObjectLiteral>(target as never, routed),
-    scatter: scatterFindAndCount,
-    page: (routed) => routed,
-    whole: (reads, routed) => reads.findAndCount(target, routed),
-    needsWhole: !countsAreDisjoint(context.binding, options.select),
-    entities: ([result]) => result,
-  })
+export const findAndCount = (context: OperationContext, options: Options): Promise<[ObjectLiteral[], number]> =>
+  read(context, options, findAndCountForms)
+
+const findOneForms: ReadForms<ObjectLiteral | null> = {
+  name: 'findOne',
+  // An absent condition is TypeORM's error of findOne; findOneBy allows it, and takes the first row.
+  ...byTypeOrm((reads, options, { target }) =>
+    reads.findOne(target, copyWith(options, { where: options.where ?? {} })),
+  ),
+  scatter: async (scope, options) => (await scatterFind(scope, options))[0] ?? null,
+  isPaged: true,
+  ofEntities: ([first]) => first ?? null,
+  entities: (result) => [result],
 }
 
-export function findOne(context: OperationContext, given: Options): Promise<ObjectLiteral | null> {
-  const { target } = context.binding.metadata
-  // TypeORM makes a copy here, as in no other read: what is inherited it does not have.
-  const options: Options = Object.assign({}, given, { take: 1 })
-  return read<ObjectLiteral | null>(context, options, {
-    name: 'findOne',
-    // An absent condition is TypeORM's error of findOne; findOneBy allows it, and takes the first row.
-    single: (manager, routed) =>
-      manager.findOne<ObjectLiteral>(target as never, copyWith(routed, { where: routed.where ?? {} })),
-    ofEntities: ([first]) => first ?? null,
-    scatter: async (scatter, routed) => (await scatterFind(scatter, routed))[0] ?? null,
-    page: (routed) => routed,
-    whole: (reads, routed) => reads.findOne(target, copyWith(routed, { where: routed.where ?? {} })),
-    entities: (result) => [result],
-  })
+/** TypeORM makes a copy here, as in no other read: what is inherited it does not have. */
+export const findOne = (context: OperationContext, given: Options): Promise<ObjectLiteral | null> =>
+  read(context, Object.assign({}, given, { take: 1 }), findOneForms)
+
+const countForms: ReadForms<number> = {
+  name: 'count',
+  ...byTypeOrm((reads, options, { target }) => reads.count(target, options)),
+  scatter: scatterCount,
+  needsWhole: (binding, { select }) => !countsAreDisjoint(binding, select),
 }
 
-export function count(context: OperationContext, options: Options): Promise<number> {
-  const { target } = context.binding.metadata
-  return read(context, options, {
-    name: 'count',
-    single: (manager, routed) => manager.count(target as never, routed),
-    scatter: scatterCount,
-    whole: (reads, routed) => reads.count(target, routed),
-    needsWhole: !countsAreDisjoint(context.binding, options.select),
-  })
+export const count = (context: OperationContext, options: Options): Promise<number> =>
+  read(context, options, countForms)
+
+const existsForms: ReadForms<boolean> = {
+  name: 'exists',
+  ...byTypeOrm((reads, options, { target }) => reads.exists(target, options)),
+  scatter: scatterExists,
 }
 
-export function exists(context: OperationContext, options: Options): Promise<boolean> {
-  const { target } = context.binding.metadata
-  return read(context, options, {
-    name: 'exists',
-    single: (manager, routed) => manager.exists(target as never, routed),
-    scatter: scatterExists,
-    whole: (reads, routed) => reads.exists(target, routed),
-  })
-}
+export const exists = (context: OperationContext, options: Options): Promise<boolean> =>
+  read(context, options, existsForms)
 
 const aggregateMethods = { SUM: 'sum', AVG: 'average', MIN: 'minimum', MAX: 'maximum' } as const
 
@@ -132,122 +129,50 @@ export function aggregate(
   context: OperationContext,
   { fn, propertyPath, where }: { fn: AggregateFunction; propertyPath: string; where: Options['where'] },
 ): Promise<number | null> {
-  const { target, columns } = context.binding.metadata
+  const { metadata } = context.binding
   const method = aggregateMethods[fn]
-  const single = (manager: EntityManager, routed: Options) =>
-    manager[method](target as never, propertyPath as never, routed.where as never)
+  const column = metadata.columns.find((one) => one.propertyPath === propertyPath)
+  const single = (manager: EntityManager, options: Options) =>
+    manager[method]<ObjectLiteral>(metadata.target, propertyPath, options.where)
+  const whole = (reads: WholeReads, options: Options) =>
+    reads.aggregate(method, metadata.target, { property: propertyPath, where: options.where })
   return read(context, where === undefined ? {} : { where }, {
     name: method,
     single,
-    whole: (reads, routed) => reads.aggregate(method, target, { property: propertyPath, where: routed.where }),
-    needsWhole: columns.some((column) => column.propertyPath === propertyPath && numberKind(column) === undefined),
-    scatter: async (scatter, routed) => {
-      const [first] = scatter.shards
+    whole,
+    needsWhole: () => column !== undefined && numberKind(column) === undefined,
+    scatter: async (scope, options) => {
+      const [first] = scope.shards
       // An unknown column is TypeORM's error, made before it asks the database.
-      if (first && !columns.some((column) => column.propertyPath === propertyPath))
-        return context.access.onShard(first, (manager) => single(manager, routed))
-      const value = await scatterAggregate(scatter, { fn, propertyPath, where: routed.where })
-      return value === undefined
-        ? context.whole.aggregate(method, target, { property: propertyPath, where: routed.where })
-        : value
+      if (first && !column) return context.access.onShard(first, (manager) => single(manager, options))
+      const value = await scatterAggregate(scope, { fn, propertyPath, where: options.where })
+      return value === undefined ? whole(context.whole, options) : value
     },
   })
 }
 
-type Entities = AsyncGenerator<ObjectLiteral, void, undefined>
-
-/** The entities of a find as they are asked for; on the shard of a hint by that shard's own data source. */
-export function stream(
-  context: OperationContext,
-  given: Options,
-  sourceOf: (access: ShardAccess) => StreamSource,
-): Entities {
-  return streamRouted(context, optionsAtCall(context.binding.metadata, given), sourceOf)
-}
-
-/** The same of an unsharded entity. */
-export function streamAtHome(metadata: EntityMetadata, given: Options, source: StreamSource): Entities {
-  const options = optionsAtCall(metadata, given)
-  return (async function* () {
-    yield* streamEntities(source, metadata, await options)
-  })()
-}
-
-async function* streamRouted(
-  context: OperationContext,
-  given: Options | Promise<Options>,
-  sourceOf: (access: ShardAccess) => StreamSource,
-): Entities {
-  const { access, binding, hint } = context
-  const options = await given
-  checkLocal(context, options)
-  const { shards, where } = await routeOperation(context, { name: 'stream', writes: false }, options.where)
-  const routed = where === options.where ? options : { ...options, where: where as never }
-  const source = sourceOf(access)
-  const [shard] = shards
-  if (hint?.kind !== 'shard' || !shard) {
-    yield* streamEntities(source, binding.metadata, routed)
-    return
-  }
-  const rows = (text: string, parameters: readonly unknown[]) =>
-    readInTurn(access, [{ node: shard.node, shards: [shard.name], text: bindShardNames(text, shard), parameters }])
-  const manager = await (access.transaction?.participant(shard) ?? access.runtime.managerOf(shard))
-  yield* streamEntities({ ...source, manager, rows }, binding.metadata, routed)
-}
-
-export async function explainRead(context: OperationContext, given: Options): Promise<Explanation> {
-  const options = await optionsAtCall(context.binding.metadata, given)
-  const leaves = goesHome(context, options)
-  const { shards, reason, where } = await routeOperation(context, { name: 'find', writes: false }, options.where)
-  const routed = { ...options, where: where as never }
-  const { metadata } = context.binding
-  if (leaves || isWhole(context, routed, shards)) {
-    const explained = await context.whole.explain(metadata.target, routed)
-    return explain({ ...explained, operation: 'find' })
-  }
-  return explainFind({ ...context, shards }, routed, reason)
-}
-
-/** The plan of a page, without running it. */
-export async function explainPageRead(context: OperationContext, work: PageWork): Promise<Explanation> {
-  const options = await optionsAtCall(context.binding.metadata, work.request.find)
-  checkLocal(context, options)
-  const { shards, reason, where } = await routeOperation(context, { name: 'findPage', writes: false }, options.where)
-  const routed = { ...options, where: where as never }
-  return explainPage({ ...context, shards }, { options: routed, work, reason })
-}
-
-/** True for reads that TypeORM does over all shards as over one database. */
-const isWhole = ({ binding }: OperationContext, options: Options, shards: readonly Shard[]): boolean =>
-  needsParsing(binding.metadata, options) || (shards.length > 1 && needsWhole(binding.metadata, options))
-
 async function read<T>(context: OperationContext, given: Options, forms: ReadForms<T>): Promise<T> {
   const { access, binding } = context
+  const { metadata } = binding
   if (forms.ofEntities) {
     const found = readAgain(context, given, forms.name)
     if (found) return forms.ofEntities(await found)
   }
-  const atCall = optionsAtCall(binding.metadata, given)
+  const atCall = optionsAtCall(metadata, given)
   // Conditions seldom have objects as values: a find by key waits for nothing here.
   const options = atCall instanceof Promise ? await atCall : atCall
-  const leaves = goesHome(context, options)
-  if (leaves && !forms.whole) checkLocal(context, options)
-  const { shards, where } = await routeOperation(context, { name: forms.name, writes: false }, options.where)
-  const routed = where === options.where ? options : copyWith(options, { where: where as never })
+  const leaves = goesHome(binding, options, (target) => access.runtime.bindingOf(target))
+  const { shards, routed } = await routeRead(context, forms.name, options)
   const [first, another] = shards
-  const { whole } = forms
-  if (whole && (leaves || (another && forms.needsWhole) || isWhole(context, routed, shards)))
-    return whole(context.whole, routed)
-  if (first && (!another || (forms.page && isRefusedPage(forms.page(options))))) {
-    const found = forms.ofEntities && rememberedFind({ access, binding, shard: first }, routed)
-    const result =
-      forms.ofEntities && found
-        ? forms.ofEntities(await found)
-        : await access.onShard(first, (manager) => forms.single(manager, routed))
-    if (forms.entities) remember(context, forms.entities(result), first)
-    return result
-  }
-  return forms.scatter({ access, binding, shards }, routed)
+  if (leaves || (another && forms.needsWhole?.(binding, options)) || isWholeRead(metadata, routed, shards.length))
+    return forms.whole(context.whole, routed, metadata)
+  if (!first || (another && !(forms.isPaged && isRefusedPage(options))))
+    return forms.scatter({ access, binding, shards }, routed)
+  const known = forms.ofEntities && rememberedStatement(binding, access.runtime.managerOf(first), routed)
+  if (forms.ofEntities && known) return forms.ofEntities(await findOn(context, first, known))
+  const result = await access.onShard(first, (manager) => forms.single(manager, routed, metadata))
+  if (forms.entities) remember(context, forms.entities(result), first)
+  return result
 }
 
 /**
@@ -260,24 +185,50 @@ function readAgain(context: OperationContext, given: Options, name: string): Pro
   const { runtime } = access
   if (hint || !isLiteral(given) || binding.metadata.dataSource.options.cache) return undefined
   const shape = findShape(binding, given)
-  if (!shape || shape.values.some(isObject)) return undefined
+  if (!shape || shape.values.some((value) => typeof value === 'object')) return undefined
   const predicate = findPredicate(binding, given.where, (target) => runtime.bindingOf(target))
   const route = routePredicate(binding.entity, predicate, binding.shards.length)
   const shards = route.shards.flatMap((index) => binding.shards[index] ?? [])
   const [shard, another] = shards
   if (shard && !another) {
-    const found = findAgain({ access, binding, shard }, shape)
-    return found?.then((entities) => {
-      remember(context, entities, shard)
-      return entities
-    })
+    const statement = remembered.of(binding).get(shape.key)
+    if (statement === undefined || statement === 'joined') return undefined
+    return findOn(context, shard, { statement, values: shape.values })
   }
-  const find = runtime.lookups.anyReady() ? undefined : scatterFindAgain({ access, binding, shards }, shape)
-  if (find) checkWidth(context, { name, writes: false }, shards.length)
-  return find?.()
+  const again = runtime.lookups.anyReady() ? undefined : scatterFindAgain({ access, binding, shards }, shape)
+  if (again) checkWidth(context, { name, writes: false }, shards.length)
+  return again?.()
 }
 
-const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null
+/** Finds on one shard by a statement that was made for a find of the same shape. @throws what `EntityManager.find` throws */
+async function findOn(
+  context: OperationContext,
+  shard: Shard,
+  { statement, values }: { readonly statement: RememberedStatement; readonly values: readonly unknown[] },
+): Promise<ObjectLiteral[]> {
+  const { access, binding } = context
+  const parameters = fillSlots(statement.parameters, values)
+  const entities =
+    statement.needsRunner || access.needsRunner(shard)
+      ? await access.onShard(shard, (manager) => findBy(manager, binding, { ...statement, parameters }))
+      : entitiesOf(
+          statement,
+          await access.rowsOf(shard, { text: statement.text, parameters }),
+          access.runtime.handle(shard),
+        )
+  remember(context, entities, shard)
+  return entities
+}
+
+function entitiesOf(
+  { expressionMap }: RememberedStatement,
+  rows: Row[],
+  { dataSource }: { readonly dataSource: DataSource },
+): ObjectLiteral[] {
+  const { mainAlias } = expressionMap
+  if (!mainAlias || rows.length === 0) return []
+  return new RawSqlResultsToEntityTransformer(expressionMap, dataSource.driver, []).transform(rows, mainAlias)
+}
 
 function remember(
   { access, binding }: OperationContext,
@@ -285,26 +236,4 @@ function remember(
   shard: Shard,
 ): void {
   for (const entity of entities) if (entity) access.runtime.entityShards.remember(binding, entity, shard)
-}
-
-/** @returns true if a relation leads to an unsharded entity @throws ShardedError CROSS_SHARD_RELATION */
-function goesHome({ binding, access }: OperationContext, options: Options): boolean {
-  if (binding.metadata.relations.length === 0) return false
-  return checkRelations(binding.metadata, options, groupOf(access))
-}
-
-const groupOf =
-  ({ runtime }: ShardAccess) =>
-  (metadata: EntityMetadata) =>
-    runtime.bindingOf(metadata.target)?.entity.group
-
-/** Refuses what a read that only the shards answer cannot do. @throws ShardedError CROSS_SHARD_RELATION */
-function checkLocal(context: OperationContext, options: Options): void {
-  if (!goesHome(context, options)) return
-  const { metadata } = context.binding
-  throw new ShardedError(
-    'CROSS_SHARD_RELATION',
-    `A page or a stream of ${metadata.name} follows a relation to an unsharded entity.`,
-    { details: { entity: metadata.name } },
-  )
 }

@@ -6,10 +6,9 @@ import { KeyList, type KeySource, type SeekColumn } from '../../query/key-source
 import type { PageArms, SortedArms } from '../../query/page-query'
 import type { EntityBinding } from '../binding/entity-binding'
 import type { ArmQueryBuilder, TemplateStatement } from '../find/arm-query-builder'
-import { countableColumn } from './countable-column'
 import { addDriverOrder, addSortColumns, type FindTerm, orderedTag, sortArms } from './find-order'
 import { type FindOptions, type FindScope, factsOf, newBuilder, rowOptions } from './find-scope'
-import { addKeyTexts, selectKeysOnly } from './key-columns'
+import { addKeyTexts, countableColumn, selectKeysOnly } from './key-columns'
 import { shardArms } from './shard-arms'
 
 type Builder = ArmQueryBuilder<ObjectLiteral>
@@ -148,7 +147,7 @@ const rawValue = (index: number): string => `${keyAlias}."__v${index}"`
 /** The output columns of a builder: those of its primary key, and those with names of their own. */
 function outputNames(builder: Builder, { metadata }: EntityBinding): readonly string[] {
   const keys = metadata.primaryColumns.flatMap((column) => {
-    const plain = `${builder.escape(builder.alias)}.${builder.escape(column.databaseName)}`
+    const plain = builder.sqlOf(column)
     return (
       builder.outputOf(builder.alias, metadata, plain) ??
       builder.outputOf(builder.alias, metadata, `${plain}::text`) ??
@@ -178,7 +177,7 @@ function seekColumns(terms: readonly FindTerm[]): readonly SeekColumn[] | string
 
 function keyCondition(builder: Builder, { metadata }: EntityBinding): string {
   const parts = metadata.primaryColumns.map((column, index) => {
-    const raw = `${builder.escape(builder.alias)}.${builder.escape(column.databaseName)}`
+    const raw = builder.sqlOf(column)
     const known = countableColumn(column, raw)
     const sql = typeof known === 'string' ? undefined : known
     return {

@@ -113,7 +113,7 @@ function selectedKey(
 ): readonly OrderTerm[] {
   const keys = missingKeys(builder, wanted).map(({ column, alias }) => {
     const form = isPlainText(column, facts) ? byCodePoint : driverForm(column, facts)
-    const plain = `${builder.escape(alias)}.${builder.escape(column.databaseName)}`
+    const plain = builder.sqlOf(column, alias)
     const output = builder.outputOf(alias, column.entityMetadata, plain)
     if (!form || form.kind === 'instant' || output === undefined) return undefined
     return termOf({ column, descending: false, nullsFirst: false }, { form, column: output, nodeColumn: output })
@@ -154,7 +154,7 @@ function isToMany(builder: Builder, aliasName: string): boolean {
 }
 
 /** The primary key's columns that the order does not name yet. */
-function missingKeys(builder: Builder, wanted: readonly SortedColumn[]): readonly SortedColumn[] {
+export function missingKeys(builder: Builder, wanted: readonly SortedColumn[]): readonly SortedColumn[] {
   const main = builder.expressionMap.mainAlias
   if (!main) return []
   return main.metadata.primaryColumns
@@ -208,7 +208,7 @@ function findTerm(
   { index, form, collate }: ChosenForm & { readonly index: number },
 ): FindTerm {
   const { alias, column } = order
-  const plain = `${builder.escape(alias)}.${builder.escape(column.databaseName)}`
+  const plain = builder.sqlOf(column, alias)
   const sortBy = (value: string): string => (collate ? `${value}::text COLLATE ${collate}` : value)
   const expression = sortBy(plain)
   const add = (name: string, sql: string): string => {

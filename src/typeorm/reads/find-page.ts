@@ -5,15 +5,13 @@ import type { Row } from '../../merging/row'
 import { planSorted } from '../../planning/plan-page'
 import type { ReadPlan } from '../../planning/read-plan'
 import { ArmQueryBuilder } from '../find/arm-query-builder'
-import { Page } from '../find/page'
-import type { PageRequest } from '../find/page-options'
+import { Page, type PageRequest } from '../find/page'
 import { entitiesOf, entitiesOfRows, hydrateEach, keysOf, reloadEach } from '../hydration/hydrate'
 import { FindArms } from './find-arms'
-import type { ReadScope } from './find-query'
-import { newBuilder } from './find-scope'
+import { newBuilder, type ReadScope } from './find-scope'
 import { selectKeysOnly } from './key-columns'
 import { Keyset } from './keyset'
-import { withTrueTypes } from './true-types'
+import { withTrueTypes } from './read-operations'
 
 type Options = FindManyOptions<ObjectLiteral>
 

@@ -3,6 +3,7 @@ import type { NodeSortFacts } from '../../query/node-sort-facts'
 import type { Shard } from '../../topology/shard'
 import type { EntityBinding } from '../binding/entity-binding'
 import { ArmQueryBuilder } from '../find/arm-query-builder'
+import type { ShardAccess } from '../runners/shard-access'
 import type { ShardRuntime } from '../runners/shard-runtime'
 
 export type FindOptions = FindManyOptions<ObjectLiteral>
@@ -12,6 +13,11 @@ export interface FindScope {
   readonly access: { readonly runtime: ShardRuntime }
   readonly binding: EntityBinding
   readonly shards: readonly Shard[]
+}
+
+/** A read of one operation: what it is about, and how it reaches the shards. */
+export interface ReadScope extends FindScope {
+  readonly access: ShardAccess
 }
 
 /** A builder with the find options in it, from the data source of the first shard. */

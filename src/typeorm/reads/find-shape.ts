@@ -1,7 +1,8 @@
 import type { LRUCache } from 'lru-cache'
-import { FindOperator, type ObjectLiteral } from 'typeorm'
+import { FindOperator } from 'typeorm'
 import { pushAll } from '../../collections/push-all'
 import type { EntityBinding } from '../binding/entity-binding'
+import { cloneWhere } from '../find/clone-where'
 import { isLiteral, isPlain } from '../find/find-predicate'
 import type { FindOptions } from './find-scope'
 
@@ -57,8 +58,12 @@ export function findShape(binding: EntityBinding, { where, ...others }: FindOpti
   return {
     key: `${options}${condition}`,
     values,
-    template: () =>
-      where === undefined ? others : { ...others, where: withSlots({ binding, slots: new Slots() }, where, '') },
+    template: () => {
+      if (where === undefined) return others
+      let slots = 0
+      const slotOf = (value: unknown) => (value === undefined ? undefined : new Slot(slots++))
+      return { ...others, where: cloneWhere(binding.metadata, where, slotOf) }
+    },
   }
 }
 
@@ -99,10 +104,9 @@ interface Reading {
 
 function writeCondition(reading: Reading, where: unknown, prefix: string): string | undefined {
   const { binding, values } = reading
-  if (!isPlain(where)) return undefined
+  if (!isPlain(where) || !isLiteral(where)) return undefined
   let text = '{'
-  for (const name in where) {
-    const value: unknown = where[name]
+  for (const [name, value] of Object.entries(where)) {
     // TypeORM may refuse these, or leave them out.
     if (value === undefined || value === null) return undefined
     const written = isEmbedded(binding, prefix + name)
@@ -166,11 +170,14 @@ function writeValue(value: unknown, values: unknown[]): string | undefined {
   }
   if (!value.useParameter) return value.type
   if (!value.multipleParameters) {
-    if (typeof inner === 'function') return undefined
+    if (inner === undefined || typeof inner === 'function') return undefined
     values.push(inner)
     return `${value.type}(?)`
   }
-  if (!Array.isArray(inner) || inner.some((one) => one instanceof FindOperator || typeof one === 'function'))
+  if (
+    !Array.isArray(inner) ||
+    inner.some((one) => one === undefined || one instanceof FindOperator || typeof one === 'function')
+  )
     return undefined
   pushAll(values, inner)
   return `${value.type}(?${inner.length})`
@@ -178,40 +185,3 @@ function writeValue(value: unknown, values: unknown[]): string | undefined {
 
 /** What stands behind the getter, which looks through nested operators; TypeORM keeps it private. */
 const innerValue = (operator: FindOperator<unknown>): unknown => Reflect.get(operator, '_value')
-
-class Slots {
-  private count = 0
-
-  next(): Slot {
-    return new Slot(this.count++)
-  }
-}
-
-function withSlots(
-  given: { readonly binding: EntityBinding; readonly slots: Slots },
-  where: ObjectLiteral,
-  prefix: string,
-): ObjectLiteral {
-  const { binding, slots } = given
-  const copy: ObjectLiteral = {}
-  for (const name in where) {
-    copy[name] = isEmbedded(binding, prefix + name)
-      ? withSlots(given, where[name], `${prefix}${name}.`)
-      : slotsOf(where[name], slots)
-  }
-  return copy
-}
-
-function slotsOf(value: unknown, slots: Slots): unknown {
-  if (!(value instanceof FindOperator)) return slots.next()
-  const inner = innerValue(value)
-  const copy: FindOperator<unknown> = Object.assign(Object.create(Object.getPrototypeOf(value)), value)
-  if (inner instanceof FindOperator) Reflect.set(copy, '_value', slotsOf(inner, slots))
-  else if (value.useParameter)
-    Reflect.set(
-      copy,
-      '_value',
-      value.multipleParameters && Array.isArray(inner) ? inner.map(() => slots.next()) : slots.next(),
-    )
-  return copy
-}

@@ -7,7 +7,7 @@ import { type KeysetTerm, keysetCondition } from '../../planning/keyset-conditio
 import { typeName } from '../binding/describe-entities'
 import { type PositionColumn, positionColumn } from '../binding/position-column'
 import type { ArmQueryBuilder } from '../find/arm-query-builder'
-import { type SortedColumn, wantedOrder } from './find-order'
+import { missingKeys, type SortedColumn, wantedOrder } from './find-order'
 
 type Builder = ArmQueryBuilder<ObjectLiteral>
 
@@ -32,7 +32,7 @@ export class Keyset {
   /** @throws ShardedError ORDER_UNSUPPORTED for an order by virtual columns or to-many relations */
   static of(builder: Builder, { backwards }: { backwards: boolean }): Keyset {
     const terms = totalOrder(builder).map((one): Term => {
-      const expression = `${builder.escape(one.alias)}.${builder.escape(one.column.databaseName)}`
+      const expression = builder.sqlOf(one.column, one.alias)
       return {
         ...one,
         expression,
@@ -131,10 +131,7 @@ function totalOrder(builder: Builder): readonly SortedColumn[] {
       },
     )
   const descending = wanted.at(-1)?.descending ?? false
-  const missing = main.metadata.primaryColumns.filter(
-    (column) => !wanted.some((one) => one.column === column && one.alias === main.name),
-  )
-  return [...wanted, ...missing.map((column) => ({ alias: main.name, column, descending, nullsFirst: descending }))]
+  return [...wanted, ...missingKeys(builder, wanted).map((key) => ({ ...key, descending, nullsFirst: descending }))]
 }
 
 function scopeOf(builder: Builder, terms: readonly Term[]): CursorScope {

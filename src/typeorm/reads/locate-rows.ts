@@ -1,6 +1,5 @@
 import type { EntityMetadata, ObjectLiteral } from 'typeorm'
 import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata'
-import { RawSqlResultsToEntityTransformer } from 'typeorm/query-builder/transformer/RawSqlResultsToEntityTransformer'
 import { pushTo } from '../../collections/push-to'
 import { armTag } from '../../planning/bind-shard-names'
 import { buildNodeStatements } from '../../planning/scatter-statement'
@@ -12,6 +11,7 @@ import { shardsOfObject } from '../binding/entity-ids'
 import { shardAt } from '../binding/entity-shards'
 import { primaryKeyText } from '../binding/primary-key-text'
 import { ArmQueryBuilder } from '../find/arm-query-builder'
+import { transformEach } from '../hydration/hydrate'
 import type { ShardAccess } from '../runners/shard-access'
 
 /** Primary keys in one look-up, below the protocol's limit on parameters. */
@@ -115,15 +115,9 @@ async function locateChunk(
       }),
     )
   ).flat()
-  const { expressionMap } = builder
-  if (!expressionMap.mainAlias) return
-  for (const row of rows) {
-    const [entity] = new RawSqlResultsToEntityTransformer(expressionMap, builder.dataSource.driver, []).transform(
-      [row],
-      expressionMap.mainAlias,
-    )
+  for (const [index, entity] of transformEach(undefined, builder, rows).entries()) {
     if (!entity) continue
-    const place = { shard: shardAt(binding, Number(row['__arm'])), key: keyOf(binding, entity) }
+    const place = { shard: shardAt(binding, Number(rows[index]?.['__arm'])), key: keyOf(binding, entity) }
     pushTo(found, primaryKeyText(metadata, entity), place)
   }
 }

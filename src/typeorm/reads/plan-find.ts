@@ -7,11 +7,14 @@ import { mapParameters } from '../../planning/map-parameters'
 import { planPage } from '../../planning/plan-page'
 import type { EntitiesPlan } from '../../planning/read-plan'
 import type { NodeSortFacts } from '../../query/node-sort-facts'
-import { typesVersion } from '../binding/sort-column'
+import { isRefusedPage, pageOf } from '../../query/page'
+import type { PageQuery, ShardOrder } from '../../query/page-query'
+import { ordersAsDatabase } from '../../values/compare-keys'
+import type { EntityBinding } from '../binding/entity-binding'
+import { knownType, sortColumn, typesVersion } from '../binding/sort-column'
 import type { ArmQueryBuilder } from '../find/arm-query-builder'
-import { isRefusedPage } from './builder-page'
-import { findQuery, type ReadScope } from './find-query'
-import { type FindOptions, factsOf } from './find-scope'
+import { FindArms } from './find-arms'
+import { type FindOptions, type FindScope, factsOf, newBuilder, type ReadScope } from './find-scope'
 import { type FindShape, fillSlots, findShape, ShapeCaches } from './find-shape'
 import { narrowing } from './shard-arms'
 
@@ -72,27 +75,89 @@ function withValues(cached: CachedPlan, { values }: FindShape): PlannedFind {
   return { plan: copyWith(cached.plan, { source }), builder: cached.builder, isPaged: cached.isPaged }
 }
 
-function planAnew(scope: ReadScope, options: FindOptions): PlannedFind {
-  const { access, binding, shards } = scope
+function planAnew({ access, binding, shards }: ReadScope, options: FindOptions): PlannedFind {
   // A cached plan outlives the operation: it must not hold the transaction of one.
-  const query = findQuery(
-    { access: { runtime: access.runtime }, binding, shards },
-    options,
-    rowBudgetOf(access.operation),
-  )
+  const scope: FindScope = { access: { runtime: access.runtime }, binding, shards }
+  const query = findQuery(scope, options, rowBudgetOf(access.operation))
   const plan = planPage(query)
   return { plan, builder: query.arms.hydrator, isPaged: query.arms.isPaged }
+}
+
+/** Lowers find options to what the planner reads. @throws ShardedError ORDER_UNSUPPORTED, COLLATION_DIFFERS, once arms are made */
+export function findQuery(
+  scope: FindScope,
+  options: FindOptions,
+  rowBudget: number,
+): PageQuery & { readonly arms: FindArms } {
+  const builder = newBuilder(scope, options)
+  const { writtenPage } = builder
+  const page = pageOf(writtenPage)
+  const isPaged = writtenPage.skip !== undefined || writtenPage.take !== undefined
+  return Object.freeze({
+    entity: scope.binding.entity.name,
+    shards: scope.shards,
+    page,
+    givesKeys: builder.needsReload,
+    isOrdered: Object.keys(builder.expressionMap.allOrderBys).length > 0,
+    rowBudget,
+    shardOrder: page.limit ? shardOrder(scope, builder) : undefined,
+    arms: new FindArms(scope, options, { builder, isPaged }),
+  })
+}
+
+/**
+ * The order of the shards under the builder's order, where its first term is the shard key and each shard owns one
+ * interval of it. Rows with one key lie on one shard, so the terms after the key do not matter; a shard key is never NULL.
+ *
+ * @returns undefined where the shards' rows interleave
+ */
+function shardOrder(scope: FindScope, builder: ArmQueryBuilder<ObjectLiteral>): ShardOrder | undefined {
+  const { binding, shards } = scope
+  const inOrder = binding.entity.fn.shardsInKeyOrder
+  const [column, another] = binding.keyColumns
+  if (!inOrder || !column || another) return undefined
+  const [first] = Object.entries(builder.expressionMap.allOrderBys)
+  if (first?.[0] !== `${builder.alias}.${column.propertyPath}`) return undefined
+  if (!sortsByKey(scope, binding)) return undefined
+  const descending = (typeof first[1] === 'string' ? first[1] : first[1].order) === 'DESC'
+  const asked = new Set(shards.map((shard) => shard.index))
+  const route = inOrder.filter((index) => asked.has(index))
+  return {
+    shards: descending ? route.reverse() : route,
+    reason: `the shards follow each other in the order of ${column.propertyPath}`,
+  }
+}
+
+/** True where the database sorts the key column as the sharding function orders its keys. */
+function sortsByKey(scope: FindScope, { entity, keyColumns }: EntityBinding): boolean {
+  const [column] = keyColumns
+  const type = entity.keyColumns[0]?.type
+  if (!column || !type) return false
+  if (ordersAsDatabase(type)) return true
+  return (
+    type === 'text' && knownType(column).kind === 'base' && sortColumn(column, factsOf(scope)).kind === 'codepoints'
+  )
 }
 
 function planOfShape(scope: ReadScope, shape: FindShape): CachedPlan {
   const plans = cachedPlans.of(scope.binding)
   const key = keyOf(scope, shape)
-  const facts = factsOf(scope)
   const known = plans.get(key)
-  if (known?.types === typesVersion() && known.facts.every((one, index) => one === facts[index])) return known
+  if (
+    known?.types === typesVersion() &&
+    known.facts.every((one) => one === scope.access.runtime.pool(one.node).sortFacts)
+  )
+    return known
   const template = shape.template()
   const { plan, builder, isPaged } = planAnew(scope, template)
-  const made: CachedPlan = Object.freeze({ plan, builder, isPaged, template, facts, types: typesVersion() })
+  const made: CachedPlan = Object.freeze({
+    plan,
+    builder,
+    isPaged,
+    template,
+    facts: factsOf(scope),
+    types: typesVersion(),
+  })
   plans.set(key, made)
   return made
 }

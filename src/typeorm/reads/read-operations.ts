@@ -1,27 +1,25 @@
-import type { EntityManager, FindManyOptions, ObjectLiteral } from 'typeorm'
+import type { EntityMetadata, FindManyOptions, ObjectLiteral } from 'typeorm'
 import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata'
+import { pushTo } from '../../collections/push-to'
+import { sqlState } from '../../endpoints/sql-state'
+import { ShardedError } from '../../errors/sharded-error'
 import { executeRead } from '../../execution/execute-read'
 import { combineCounts, combineExtreme } from '../../merging/combine-partials'
-import { explainEntities } from '../../planning/explain-plan'
-import { type Explanation, explain } from '../../planning/explanation'
+import { physicalName } from '../../planning/bind-shard-names'
+import { columnTypesText, typesOf } from '../../planning/describe-query'
 import { type AggregateFunction, type AggregateType, finishAggregate } from '../../planning/finish-aggregate'
-import { passThrough } from '../../planning/page-strategy'
 import { route } from '../../planning/read-plan'
 import { type NodeStatement, routeArms } from '../../planning/scatter-statement'
-import { checked } from '../../planning/schema-check'
-import type { Shard } from '../../topology/shard'
+import { checked, isFailedCheck } from '../../planning/schema-check'
 import type { EntityBinding } from '../binding/entity-binding'
-import { knownType, numberKind } from '../binding/sort-column'
+import { knownType, learnType, numberKind } from '../binding/sort-column'
 import type { ArmQueryBuilder } from '../find/arm-query-builder'
 import { hydrate, reload } from '../hydration/hydrate'
 import type { ShardAccess } from '../runners/shard-access'
-import { statementOn } from '../runners/statement-on'
-import type { ReadScope } from './find-query'
-import { newBuilder } from './find-scope'
+import { newBuilder, type ReadScope } from './find-scope'
 import type { FindShape } from './find-shape'
 import { knownPlan, type PlannedFind, planFind } from './plan-find'
 import { shardArmsLater } from './shard-arms'
-import { withTrueTypes } from './true-types'
 
 type Options = FindManyOptions<ObjectLiteral>
 
@@ -117,7 +115,7 @@ async function aggregate(read: ReadScope, { fn, propertyPath, where }: Aggregate
   const [shard] = shards
   if (!type || !shard) return undefined
   const make = (builder: ArmQueryBuilder<ObjectLiteral>) => {
-    const expression = `${builder.escape(builder.alias)}.${builder.escape(column.databaseName)}`
+    const expression = builder.sqlOf(column)
     builder.setOption('disable-global-order')
     const partial = fn === 'AVG' ? `SUM(${expression}::${type})::text` : `${fn}(${expression})::text`
     // MIN has the type of its argument.
@@ -155,26 +153,49 @@ function aggregateType(column: ColumnMetadata, fn: AggregateFunction): Aggregate
   return fn === 'AVG' || knownType(column).name !== 'real' ? 'double precision' : 'real'
 }
 
-/** The plan of a find, without running it. */
-export function explainFind(read: ReadScope, options: Options, reason: string): Explanation {
-  const { binding, shards } = read
-  const [only, another] = shards
-  const about = {
-    entity: binding.entity.name,
-    operation: 'find',
-    shards: Object.freeze(shards.map((shard) => shard.name)),
-    reason,
+/**
+ * Runs a read whose statements carry the types that it was planned for. If the tables have others, since they were altered or are declared
+ * otherwise, the types are learnt, and the read is planned and run once more.
+ *
+ * @throws ShardedError PLAN_STALE in a transaction, which the server has aborted, and while the shards of a table differ
+ */
+export async function withTrueTypes<T>(scope: ReadScope, read: () => Promise<T>): Promise<T> {
+  try {
+    return await read()
+  } catch (error) {
+    // What a plan makes of a value (`extract`, `enum_range`) may not exist for the type that a column has.
+    if (!sqlState(error)?.startsWith('42')) throw error
+    const hasNews = await learnTypes(scope).catch(() => false)
+    if (!hasNews && !isFailedCheck(error, '')) throw error
+    if (!hasNews || scope.access.transaction) throw typesDiffer(scope, error)
+    return read().catch((again: unknown) => {
+      throw isFailedCheck(again, '') ? typesDiffer(scope, again) : again
+    })
   }
-  if (only && !another) {
-    const statements = Object.freeze([singleStatement(read, only, options)])
-    return explain({ ...about, page: passThrough, plan: route(statements), statements, steps: [] })
-  }
-  const { plan } = planFind(read, options)
-  return explain({ ...about, page: plan.page, plan, ...explainEntities(plan) })
 }
 
-function singleStatement({ access, binding: { metadata } }: ReadScope, shard: Shard, options: Options): NodeStatement {
-  const manager: EntityManager = access.runtime.managerOf(shard)
-  const builder = manager.createQueryBuilder(metadata.target, metadata.name).setFindOptions(options as never)
-  return statementOn(shard, builder)
+const typesDiffer = ({ binding: { entity } }: ReadScope, cause: unknown): ShardedError =>
+  new ShardedError(
+    'PLAN_STALE',
+    `The tables of ${entity.name} have other types than a read was planned for, or not the same on all shards: ${String(cause)}.`,
+    { details: { entity: entity.name }, cause },
+  )
+
+/** Asks a shard for the types of the columns of all entities that stand there. @returns true if one is not as it was known */
+async function learnTypes({ access, binding, shards: [shard] }: ReadScope): Promise<boolean> {
+  if (!shard) return false
+  const entities = new Map<string, EntityMetadata[]>()
+  for (const metadata of binding.metadata.dataSource.entityMetadatas) {
+    const { schema, name } = physicalName(metadata.tableName, shard)
+    pushTo(entities, `${schema}.${name}`, metadata)
+  }
+  const names = [...entities.keys()]
+  const { rows } = await access.runtime.pool(shard.node).background.query(columnTypesText, [names])
+  let hasNews = false
+  for (const [index, type] of typesOf(rows).entries()) {
+    const { table, column: name } = rows[index] ?? {}
+    for (const { columns } of entities.get(String(table)) ?? [])
+      for (const column of columns) if (column.databaseName === name) hasNews = learnType(column, type) || hasNews
+  }
+  return hasNews
 }

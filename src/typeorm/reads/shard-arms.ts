@@ -10,7 +10,7 @@ type Builder = ArmQueryBuilder<ObjectLiteral>
 
 /** The conditions that each shard gets of its own; undefined where one serves all. */
 export const narrowing = ({ access, binding }: FindScope, { where }: FindOptions) =>
-  narrowWhere(binding, where, (target) => access.runtime.bindingOf(target))
+  where && narrowWhere(binding, where, (target) => access.runtime.bindingOf(target))
 
 /**
  * The arms of a find: TypeORM makes one statement for all shards, or one a shard where lists of keys are split.
@@ -29,7 +29,7 @@ export function shardArms(
     return common(scope, builder, make(builder))
   }
   const arms = scope.shards.map(
-    (shard): Arm => ({ shard, ...make(newBuilder(scope, { ...options, where: narrow(shard.index) as never })) }),
+    (shard): Arm => ({ shard, ...make(newBuilder(scope, { ...options, where: narrow(shard.index) })) }),
   )
   return Object.freeze({ arms: Object.freeze(arms), sharedParameters: false })
 }
@@ -47,7 +47,7 @@ export async function shardArmsLater(
   }
   const arms: Arm[] = []
   for (const shard of scope.shards)
-    arms.push({ shard, ...(await make(newBuilder(scope, { ...options, where: narrow(shard.index) as never }))) })
+    arms.push({ shard, ...(await make(newBuilder(scope, { ...options, where: narrow(shard.index) }))) })
   return Object.freeze({ arms: Object.freeze(arms), sharedParameters: false })
 }
 

@@ -5,7 +5,6 @@ import type { Row } from '../../merging/row'
 import type { NodeSortFacts } from '../../query/node-sort-facts'
 import { ArmQueryBuilder } from '../find/arm-query-builder'
 import { entitiesOf, entitiesOfRows, keysOf } from '../hydration/hydrate'
-import { writtenPage } from './builder-page'
 import { addSortColumns, sortArms } from './find-order'
 import { selectKeysOnly } from './key-columns'
 
@@ -50,7 +49,7 @@ export async function* streamEntities(
   builder.keepsEnums = true
   const { needsReload } = builder
   if (needsReload) {
-    const { skip, take } = writtenPage(builder)
+    const { skip, take } = builder.writtenPage
     selectKeysOnly(builder, { metadata })
     sortArms(builder, addSortColumns(builder, { facts: facts(), ties: 'any' }))
     builder.skip(undefined).take(undefined).offset(skip).limit(take)

@@ -1,8 +1,8 @@
 import { In, type ObjectLiteral } from 'typeorm'
 import type { EntityBinding } from '../binding/entity-binding'
 import { cloneWhere } from '../find/clone-where'
-import { conditionAtCall } from '../find/condition-at-call'
 import { narrowWhere } from '../find/narrow-where'
+import { conditionAtCall } from '../find/options-at-call'
 import type { BindingOf } from './entity-graph'
 
 /** Criteria of update, delete and the like, as TypeORM has checked them. */

@@ -1,0 +1,72 @@
+import type { FindManyOptions, ObjectLiteral } from 'typeorm'
+import { explainEntities, explainPlan, loadStep } from '../../planning/explain-plan'
+import { type Explanation, explain } from '../../planning/explanation'
+import { passThrough } from '../../planning/page-strategy'
+import { route } from '../../planning/read-plan'
+import type { Shard } from '../../topology/shard'
+import { goesHome } from '../find/check-relations'
+import { optionsAtCall } from '../find/options-at-call'
+import { isWholeRead } from '../find/whole-reads'
+import { type PageWork, planOfOne, planOverShards } from '../reads/find-page'
+import { planFind } from '../reads/plan-find'
+import { statementOn } from '../runners/statement-on'
+import { type OperationContext, routeRead } from './operation-context'
+import { checkLocal } from './sharded-streams'
+
+/** The plan of a find, without running it. */
+export async function explainRead(
+  context: OperationContext,
+  given: FindManyOptions<ObjectLiteral>,
+): Promise<Explanation> {
+  const { access, binding } = context
+  const { metadata } = binding
+  const options = await optionsAtCall(metadata, given)
+  const leaves = goesHome(binding, options, (target) => access.runtime.bindingOf(target))
+  const { shards, reason, routed } = await routeRead(context, 'find', options)
+  if (leaves || isWholeRead(metadata, routed, shards.length)) {
+    const explained = await context.whole.explain(metadata.target, routed)
+    return explain({ ...explained, operation: 'find' })
+  }
+  const about = { ...aboutRead(context, shards), operation: 'find', reason }
+  const [only, another] = shards
+  if (only && !another) {
+    const builder = access.runtime.managerOf(only).createQueryBuilder<ObjectLiteral>(metadata.target, metadata.name)
+    const statements = [statementOn(only, builder.setFindOptions(routed))]
+    return explain({ ...about, page: passThrough, plan: route(statements), statements, steps: [] })
+  }
+  const { plan } = planFind({ access, binding, shards }, routed)
+  return explain({ ...about, page: plan.page, plan, ...explainEntities(plan) })
+}
+
+/** The plan of a page, without running it. @throws ShardedError CURSOR_INVALID, ORDER_UNSUPPORTED, COLLATION_DIFFERS */
+export async function explainPageRead(context: OperationContext, work: PageWork): Promise<Explanation> {
+  const { access, binding } = context
+  const given = await optionsAtCall(binding.metadata, work.request.find)
+  checkLocal(context, given)
+  const { shards, reason, routed: options } = await routeRead(context, 'findPage', given)
+  const { plan, isReloaded } = planOfPage()
+  const { statements } = explainPlan(plan)
+  const steps = pageSteps(work, statements.length, isReloaded)
+  return explain({ ...aboutRead(context, shards), operation: 'findPage', reason, plan, statements, steps })
+
+  function planOfPage() {
+    const [only, another] = shards
+    if (!only || another) return planOverShards({ access, binding, shards }, options, work)
+    const { dataSource } = access.runtime.handle(only)
+    const { builder, isReloaded } = planOfOne(dataSource, binding.metadata, { options, work })
+    return { plan: route([statementOn(only, builder)]), isReloaded }
+  }
+}
+
+const aboutRead = ({ binding }: OperationContext, shards: readonly Shard[]) => ({
+  entity: binding.entity.name,
+  shards: Object.freeze(shards.map(({ name }) => name)),
+})
+
+const pageSteps = ({ request }: PageWork, statements: number, isReloaded: boolean): readonly string[] =>
+  Object.freeze([
+    ...(statements > 1 ? [`merge ${statements} sorted answers`] : []),
+    `take ${request.take} rows, and tell by one more whether there are others`,
+    ...(request.backwards ? ['turn the rows round'] : []),
+    loadStep(isReloaded ? 'by-key' : 'rows'),
+  ])

@@ -1,0 +1,61 @@
+import type { EntityMetadata, FindManyOptions, ObjectLiteral } from 'typeorm'
+import { ShardedError } from '../../errors/sharded-error'
+import { bindShardNames } from '../../planning/bind-shard-names'
+import { goesHome } from '../find/check-relations'
+import { optionsAtCall } from '../find/options-at-call'
+import { type StreamSource, streamEntities } from '../reads/stream-entities'
+import { readInTurn } from '../runners/read-cursors'
+import type { ShardAccess } from '../runners/shard-access'
+import { type OperationContext, routeRead } from './operation-context'
+
+type Options = FindManyOptions<ObjectLiteral>
+type Entities = AsyncGenerator<ObjectLiteral, void, undefined>
+
+/** The entities of a find as they are asked for; on the shard of a hint by that shard's own data source. */
+export function stream(
+  context: OperationContext,
+  given: Options,
+  sourceOf: (access: ShardAccess) => StreamSource,
+): Entities {
+  return streamRouted(context, optionsAtCall(context.binding.metadata, given), sourceOf)
+}
+
+/** The same of an unsharded entity. */
+export function streamAtHome(metadata: EntityMetadata, given: Options, source: StreamSource): Entities {
+  const options = optionsAtCall(metadata, given)
+  return (async function* () {
+    yield* streamEntities(source, metadata, await options)
+  })()
+}
+
+async function* streamRouted(
+  context: OperationContext,
+  given: Options | Promise<Options>,
+  sourceOf: (access: ShardAccess) => StreamSource,
+): Entities {
+  const { access, binding, hint } = context
+  const options = await given
+  checkLocal(context, options)
+  const { shards, routed } = await routeRead(context, 'stream', options)
+  const source = sourceOf(access)
+  const [shard] = shards
+  if (hint?.kind !== 'shard' || !shard) {
+    yield* streamEntities(source, binding.metadata, routed)
+    return
+  }
+  const rows = (text: string, parameters: readonly unknown[]) =>
+    readInTurn(access, [{ node: shard.node, shards: [shard.name], text: bindShardNames(text, shard), parameters }])
+  const manager = await (access.transaction?.participant(shard) ?? access.runtime.managerOf(shard))
+  yield* streamEntities({ ...source, manager, rows }, binding.metadata, routed)
+}
+
+/** Refuses what a read that only the shards answer cannot do. @throws ShardedError CROSS_SHARD_RELATION */
+export function checkLocal({ binding, access }: OperationContext, options: Options): void {
+  if (!goesHome(binding, options, (target) => access.runtime.bindingOf(target))) return
+  const { metadata } = binding
+  throw new ShardedError(
+    'CROSS_SHARD_RELATION',
+    `A page or a stream of ${metadata.name} follows a relation to an unsharded entity.`,
+    { details: { entity: metadata.name } },
+  )
+}
