@@ -13,7 +13,7 @@ import {
 } from 'typeorm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { hash, Sharded, ShardKey } from '../../src/index'
-import { type OpenTargets, openEveryTarget } from '../support/targets'
+import { type OpenTargets, openTargets } from '../support/targets'
 import { createRng, type Rng, seedOf } from './rng'
 
 @Entity()
@@ -179,7 +179,7 @@ describe('subscribers that use the manager of their event, against one database'
   let targets: OpenTargets
 
   beforeAll(async () => {
-    targets = await openEveryTarget({
+    targets = await openTargets({
       entities: [Desk, Drawer, Remark],
       groups: ['desk'],
       subscribers: [Reacting],

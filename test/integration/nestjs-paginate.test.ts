@@ -12,13 +12,13 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { expectExactOrRefused } from '../parity/query-builder/builders'
 import { Category, Customer, Item, Order, shop, Warehouse } from '../parity/query-builder/shop'
 import { openShop } from '../parity/query-builder/shop-rows'
-import { type OpenTargets, openEveryTarget } from '../support/targets'
+import { type OpenTargets, openTargets } from '../support/targets'
 
 /** nestjs-paginate on sharded repositories: data, meta and links are those of plain TypeORM. */
 describe('nestjs-paginate', () => {
   let opened: OpenTargets | undefined
   beforeAll(async () => {
-    opened = await openEveryTarget({ ...shop, seed: openShop })
+    opened = await openTargets({ ...shop, seed: openShop })
   })
   afterAll(() => opened?.close())
   const targets = (): OpenTargets => {

@@ -4,12 +4,12 @@ import { sqlState } from '../../src/endpoints/sql-state'
 import type { ShardedDataSource, ShardedRepository } from '../../src/index'
 import { Customer, Item, Order, Setting, shop } from '../parity/query-builder/shop'
 import { openShop } from '../parity/query-builder/shop-rows'
-import { type OpenTargets, openEveryTarget } from '../support/targets'
+import { type OpenTargets, openTargets } from '../support/targets'
 
 describe('streams of a repository', () => {
   let targets: OpenTargets
   beforeAll(async () => {
-    targets = await openEveryTarget({ ...shop, seed: openShop })
+    targets = await openTargets({ ...shop, seed: openShop })
   })
   afterAll(() => targets.close())
 

@@ -1,7 +1,7 @@
 import { BaseEntity, Column, DeleteDateColumn, Entity, EntityNotFoundError, PrimaryColumn } from 'typeorm'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { hash, Sharded, ShardKey } from '../../src/index'
-import { onEveryTarget } from '../support/targets'
+import { onTargets } from '../support/targets'
 
 @Entity()
 @Sharded(hash({ shards: 3 }))
@@ -27,7 +27,7 @@ class Player extends BaseEntity {
 const six = ['1', '2', '3', '4', '5', '6']
 
 describe('Active Record', () => {
-  onEveryTarget({ entities: [Player], groups: ['player'] }, (target) => {
+  onTargets({ entities: [Player], groups: ['player'] }, (target) => {
     beforeEach(async () => {
       await Player.insert(six.map((id) => ({ id, team: Number(id) % 2 ? 'odd' : 'even', score: Number(id) })))
     })

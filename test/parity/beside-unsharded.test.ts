@@ -1,7 +1,7 @@
 import { Column, type DataSource, Entity, JoinColumn, ManyToOne, PrimaryColumn } from 'typeorm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { hash, Sharded, ShardKey } from '../../src'
-import { type OpenTargets, openEveryTarget } from '../support/targets'
+import { type OpenTargets, openTargets } from '../support/targets'
 
 @Entity()
 @Sharded(hash({ shards: 1 }))
@@ -199,7 +199,7 @@ const writes: readonly (readonly [string, string, ...(string | number)[]])[] = [
 describe('SQL over sharded and unsharded tables', () => {
   let targets: OpenTargets
   beforeAll(async () => {
-    targets = await openEveryTarget({ entities: [Acct, Ord, Item, Ref], groups: ['acct'], seed })
+    targets = await openTargets({ entities: [Acct, Ord, Item, Ref], groups: ['acct'], seed })
   })
   afterAll(() => targets?.close())
 

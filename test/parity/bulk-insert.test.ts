@@ -1,7 +1,7 @@
 import { type DataSource, type DeepPartial, QueryFailedError } from 'typeorm'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { ShardedDataSource, type StatementEvent } from '../../src/index'
-import { type OpenTargets, openEveryTarget } from '../support/targets'
+import { type OpenTargets, openTargets } from '../support/targets'
 import { bulk, Circle, Leaf, rowsOf, Seed, Shape, Square, Stamp, Wide, wideOf } from './bulk-entities'
 import { comparable, deleteRows, storedRows } from './stored-rows'
 
@@ -10,7 +10,7 @@ describe('inserts of several rows, as one database has them', () => {
   const events: StatementEvent[] = []
 
   beforeAll(async () => {
-    targets = await openEveryTarget(bulk)
+    targets = await openTargets({ ...bulk, inAll: true })
     for (const { dataSource } of targets.sharded)
       if (dataSource instanceof ShardedDataSource) dataSource.onStatement((event) => events.push(event))
   })

@@ -1,7 +1,7 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm'
 import { describe, expect, it } from 'vitest'
 import { hash, Sharded, ShardedDataSource, ShardKey } from '../../src'
-import { onEveryTarget } from '../support/targets'
+import { onTargets } from '../support/targets'
 
 @Entity()
 @Sharded(hash({ shards: 1 }))
@@ -58,7 +58,7 @@ const refusedBySeveral: readonly (readonly [string])[] = [
 ]
 
 describe('a sharded table as a thing of the catalog', () => {
-  onEveryTarget({ entities: [Ev, Note], groups: ['ev'] }, (target) => {
+  onTargets({ entities: [Ev, Note], groups: ['ev'] }, (target) => {
     const all = target.shards > 1 ? [...refused, ...refusedBySeveral] : refused
     it.each(target.shards === 0 ? [] : all)('refuses %s', async (text, ...parameters) => {
       await target.dataSource.getRepository(Ev).insert({ k: 1, kind: 'x', mood: 'y' })

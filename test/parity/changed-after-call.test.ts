@@ -19,7 +19,7 @@ import {
 } from 'typeorm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { hash, LookupIndex, Sharded, type ShardedRepository, ShardKey } from '../../src/index'
-import { type OpenTargets, openEveryTarget } from '../support/targets'
+import { type OpenTargets, openTargets } from '../support/targets'
 
 const cents = { to: (value: number): number => value * 100, from: (value: number): number => value / 100 }
 
@@ -222,7 +222,7 @@ describe('what is changed right after a call', () => {
   }
 
   beforeAll(async () => {
-    targets = await openEveryTarget({ entities: [Visit], groups: ['visit'], seed: fill })
+    targets = await openTargets({ entities: [Visit], groups: ['visit'], seed: fill })
   })
   afterAll(async () => targets.close())
 

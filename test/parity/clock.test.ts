@@ -14,7 +14,7 @@ import {
 } from 'typeorm'
 import { describe, expect, it } from 'vitest'
 import { hash, Sharded, ShardedDataSource, type ShardedRepository, ShardKey } from '../../src/index'
-import { onEveryTarget } from '../support/targets'
+import { onTargets } from '../support/targets'
 
 const shards = { shards: 3 }
 
@@ -182,7 +182,7 @@ async function timesOf(
 const once = (columns: readonly string[]) => Object.fromEntries(columns.map((name) => [name, 1]))
 
 describe('the time of rows that one transaction writes', () => {
-  onEveryTarget({ entities: [Visit, Stay], groups: ['visit'] }, (target) => {
+  onTargets({ entities: [Visit, Stay], groups: ['visit'] }, (target) => {
     it.each(operations)('is one for %s, in a transaction', async (_, columns, work) => {
       await target.dataSource.transaction(work)
       expect(await timesOf(target.dataSource, columns)).toEqual(once(columns))

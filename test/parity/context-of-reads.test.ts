@@ -13,7 +13,7 @@ import {
 } from 'typeorm'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { hash, Sharded, ShardKey } from '../../src/index'
-import { onEveryTarget } from '../support/targets'
+import { onTargets } from '../support/targets'
 
 let source: DataSource | undefined
 let onLoad: (library: Library) => Promise<void> = async () => undefined
@@ -63,7 +63,7 @@ class Shelf {
 }
 
 describe('what is read beside an operation', () => {
-  onEveryTarget({ entities: [Library, Shelf], groups: ['library'] }, (target) => {
+  onTargets({ entities: [Library, Shelf], groups: ['library'] }, (target) => {
     const libraries = () => target.dataSource.getRepository(Library)
     const shelves = () => target.dataSource.getRepository(Shelf)
     const six = async () => {

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import { onEveryTarget } from '../support/targets'
+import { onTargets } from '../support/targets'
 import { Account, bank, Entry, ids, twelveAccounts } from './bank'
 
 describe('what needs no database', () => {
-  onEveryTarget(bank, (target) => {
+  onTargets(bank, (target) => {
     const accounts = () => target.dataSource.getRepository(Account)
     const entries = () => target.dataSource.getRepository(Entry)
 
@@ -40,7 +40,7 @@ describe('what needs no database', () => {
 })
 
 describe('preload', () => {
-  onEveryTarget(bank, (target) => {
+  onTargets(bank, (target) => {
     const accounts = () => target.dataSource.getRepository(Account)
 
     it('loads the row of the key and lays the given values over it', async () => {

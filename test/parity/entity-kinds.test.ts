@@ -11,7 +11,7 @@ import {
 } from 'typeorm'
 import { describe, expect, it } from 'vitest'
 import { hash, Sharded, ShardedDataSource, ShardKey, shardedSchema } from '../../src/index'
-import { onEveryTarget } from '../support/targets'
+import { onTargets } from '../support/targets'
 
 interface Planet {
   code: string
@@ -140,7 +140,7 @@ const groups = ['planet', 'tenant', 'shape', 'house', 'secret', 'token', 'seat']
 const numbers = [1, 2, 3, 4, 5, 6, 7, 8]
 
 describe('kinds of entities', () => {
-  onEveryTarget({ entities, groups }, (target) => {
+  onTargets({ entities, groups }, (target) => {
     it('EntitySchema', async () => {
       const planets = target.dataSource.getRepository(PlanetSchema)
       await planets.save(numbers.map((system) => ({ code: `p${system}`, system, mass: system / 2 })))

@@ -12,7 +12,7 @@ import {
 } from 'typeorm'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { hash, Sharded, ShardKey } from '../../src/index'
-import { onEveryTarget } from '../support/targets'
+import { onTargets } from '../support/targets'
 
 @Entity()
 @Sharded(hash({ shards: 3 }))
@@ -85,7 +85,7 @@ class ParcelSubscriber implements EntitySubscriberInterface<Parcel> {
 }
 
 describe('the context of an event', () => {
-  onEveryTarget({ entities: [Parcel, Trail], groups: ['parcel'], subscribers: [ParcelSubscriber] }, (target) => {
+  onTargets({ entities: [Parcel, Trail], groups: ['parcel'], subscribers: [ParcelSubscriber] }, (target) => {
     const parcels = () => target.dataSource.getRepository(Parcel)
     const trails = () => target.dataSource.getRepository(Trail)
     const nine = () => parcels().create(Array.from({ length: 9 }, (_, index) => ({ id: index + 1 })))

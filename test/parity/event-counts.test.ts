@@ -8,7 +8,7 @@ import {
 } from 'typeorm'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { hash, Sharded, ShardKey } from '../../src/index'
-import { onEveryTarget } from '../support/targets'
+import { onTargets } from '../support/targets'
 
 @Entity()
 @Sharded(hash({ shards: 3 }))
@@ -58,7 +58,7 @@ const numbers = [1, 2, 3, 4, 5, 6]
 const of = (...names: string[]): string[] => names.flatMap((name) => numbers.map((id) => `${name} ${id}`)).sort()
 
 describe('events of an operation', () => {
-  onEveryTarget({ entities: [Coin], groups: ['coin'], subscribers: [Listener] }, (target) => {
+  onTargets({ entities: [Coin], groups: ['coin'], subscribers: [Listener] }, (target) => {
     const coins = () => target.dataSource.getRepository(Coin)
     const six = () => numbers.map((id) => ({ id }))
     const heard = async (work: () => Promise<unknown>): Promise<string[]> => {

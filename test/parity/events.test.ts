@@ -15,7 +15,7 @@ import {
 } from 'typeorm'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { hash, Sharded, ShardKey } from '../../src/index'
-import { onEveryTarget } from '../support/targets'
+import { onTargets } from '../support/targets'
 
 const seen: string[] = []
 
@@ -123,7 +123,7 @@ class TicketSubscriber implements EntitySubscriberInterface<Ticket> {
 }
 
 describe('listeners and subscribers', () => {
-  onEveryTarget({ entities: [Ticket], groups: ['ticket'], subscribers: [TicketSubscriber] }, (target) => {
+  onTargets({ entities: [Ticket], groups: ['ticket'], subscribers: [TicketSubscriber] }, (target) => {
     const tickets = () => target.dataSource.getRepository(Ticket)
     const five = () => tickets().create(['1', '2', '3', '4', '5'].map((id) => ({ id, title: `T${id}` })))
     const take = (): string[] => seen.splice(0).sort()

@@ -16,7 +16,7 @@ import {
 } from 'typeorm'
 import { describe, expect, it } from 'vitest'
 import { hash, Sharded, ShardKey } from '../../src/index'
-import { onEveryTarget } from '../support/targets'
+import { onTargets } from '../support/targets'
 
 class Audit {
   @CreateDateColumn()
@@ -114,7 +114,7 @@ const tooLarge = 2 ** 40
 const options = { entities: [Folder, Paper, Note], groups: ['folder', 'note'] } as const
 
 describe('objects after a write that failed', () => {
-  onEveryTarget(options, (target) => {
+  onTargets(options, (target) => {
     const folders = () => target.dataSource.getRepository(Folder)
     const refused = async (write: () => Promise<unknown>): Promise<void> => {
       await expect(write()).rejects.toBeInstanceOf(QueryFailedError)

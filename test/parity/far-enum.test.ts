@@ -1,7 +1,7 @@
 import { Column, Entity, JoinColumn, ManyToOne, OneToMany, PrimaryColumn, type Relation } from 'typeorm'
 import { describe, expect, it } from 'vitest'
 import { hash, Sharded, ShardKey } from '../../src/index'
-import { onEveryTarget } from '../support/targets'
+import { onTargets } from '../support/targets'
 
 @Entity()
 @Sharded(hash({ shards: 3 }))
@@ -51,7 +51,7 @@ class Animal {
 const kinds = ['cat', 'bird', 'fish']
 
 describe('an enum two relations away', () => {
-  onEveryTarget(
+  onTargets(
     {
       entities: [Zoo, House, Animal],
       groups: ['zoo'],

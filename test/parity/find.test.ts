@@ -21,7 +21,7 @@ import {
 } from 'typeorm'
 import type { FindOptionsWhere } from 'typeorm/find-options/FindOptionsWhere'
 import { beforeEach, describe, expect, it } from 'vitest'
-import { onEveryTarget } from '../support/targets'
+import { onTargets } from '../support/targets'
 import { Account, bank, Entry, ids, Setting, twelveAccounts } from './bank'
 
 type Where = FindOptionsWhere<Account> | FindOptionsWhere<Account>[]
@@ -59,7 +59,7 @@ const conditions: readonly (readonly [name: string, where: () => Where, expected
 ]
 
 describe('find', () => {
-  onEveryTarget(bank, (target) => {
+  onTargets(bank, (target) => {
     const accounts = () => target.dataSource.getRepository(Account)
     const idsOf = (list: readonly { id: string }[]) => list.map(({ id }) => Number(id))
     const sorted = (list: readonly { id: string }[]) => idsOf(list).sort((a, b) => a - b)

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import { onEveryTarget } from '../support/targets'
+import { onTargets } from '../support/targets'
 import { Account, bank, Entry, ids, twelveAccounts } from './bank'
 
 describe('INSERT … SELECT within a colocation group', () => {
-  onEveryTarget(bank, (target) => {
+  onTargets(bank, (target) => {
     const query = (text: string, parameters?: unknown[]) => target.dataSource.query(text, parameters)
     const seed = async () => {
       await target.dataSource.getRepository(Account).insert(twelveAccounts())

@@ -1,10 +1,10 @@
 import { InsertResult, QueryFailedError } from 'typeorm'
 import { describe, expect, it } from 'vitest'
-import { onEveryTarget } from '../support/targets'
+import { onTargets } from '../support/targets'
 import { Account, bank, Entry, ids, Setting, twelveAccounts } from './bank'
 
 describe('insert and upsert', () => {
-  onEveryTarget(bank, (target) => {
+  onTargets(bank, (target) => {
     const accounts = () => target.dataSource.getRepository(Account)
     const entries = () => target.dataSource.getRepository(Entry)
 

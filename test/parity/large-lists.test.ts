@@ -1,7 +1,7 @@
 import { Any, Column, Entity, In, PrimaryColumn } from 'typeorm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { hash, Sharded, ShardedError, ShardKey } from '../../src/index'
-import { type OpenTargets, openEveryTarget } from '../support/targets'
+import { type OpenTargets, openTargets } from '../support/targets'
 
 @Entity()
 @Sharded(hash({ shards: 3 }))
@@ -21,7 +21,8 @@ const tooMany = { code: 'TOO_MANY_PARAMETERS', labels: ['no-writes'] }
 describe('a list of more values than a statement has parameters', () => {
   let targets: OpenTargets
   beforeAll(async () => {
-    targets = await openEveryTarget({
+    targets = await openTargets({
+      inAll: true,
       entities: [Reading],
       groups: ['reading'],
       seed: ({ manager }) =>

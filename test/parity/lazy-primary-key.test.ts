@@ -1,7 +1,7 @@
 import { Column, Entity, JoinColumn, ManyToOne, OneToMany, PrimaryColumn, QueryFailedError } from 'typeorm'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { hash, Sharded, ShardKey } from '../../src/index'
-import { onEveryTarget } from '../support/targets'
+import { onTargets } from '../support/targets'
 
 @Entity()
 @Sharded(hash({ shards: 3 }))
@@ -43,7 +43,7 @@ class Crop {
 }
 
 describe('a composite primary key of lazy relations', () => {
-  onEveryTarget({ entities: [Field, Plant, Crop], groups: ['field'] }, (target) => {
+  onTargets({ entities: [Field, Plant, Crop], groups: ['field'] }, (target) => {
     const crops = () => target.dataSource.getRepository(Crop)
     const ids = [1, 2, 3, 4]
 

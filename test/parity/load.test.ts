@@ -1,7 +1,7 @@
 import type { DataSource } from 'typeorm'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { ShardedDataSource } from '../../src/index'
-import { type OpenTargets, openEveryTarget } from '../support/targets'
+import { type OpenTargets, openTargets } from '../support/targets'
 import { bulk, Circle, Leaf, rowsOf, Seed, Square, Wide, wideOf } from './bulk-entities'
 import { deleteRows, storedRows } from './stored-rows'
 
@@ -17,7 +17,7 @@ const wide = ['深圳', '😀', '語'.repeat(5000)]
 describe('load stores what insert stores', () => {
   let targets: OpenTargets
   beforeAll(async () => {
-    targets = await openEveryTarget(bulk)
+    targets = await openTargets(bulk)
   })
   afterEach(async () => {
     for (const { dataSource } of [{ dataSource: targets.plain }, ...targets.sharded]) await deleteRows(dataSource)

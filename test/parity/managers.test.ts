@@ -1,7 +1,7 @@
 import { EntityManager, EntityNotFoundError, Repository } from 'typeorm'
 import { describe, expect, it } from 'vitest'
 import { ShardedEntityManager, ShardedRepository } from '../../src/index'
-import { onEveryTarget } from '../support/targets'
+import { onTargets } from '../support/targets'
 import { Account, bank, Entry, ids, Setting, twelveAccounts } from './bank'
 
 class AccountRepository extends Repository<Account> {
@@ -11,7 +11,7 @@ class AccountRepository extends Repository<Account> {
 }
 
 describe('entity managers and repositories', () => {
-  onEveryTarget(bank, (target) => {
+  onTargets(bank, (target) => {
     const manager = () => target.dataSource.manager
 
     it('save and read with explicit targets', async () => {

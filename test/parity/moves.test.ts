@@ -21,7 +21,7 @@ import {
   ShardedRepository,
   ShardKey,
 } from '../../src/index'
-import { onEveryTarget } from '../support/targets'
+import { onTargets } from '../support/targets'
 
 /** Values of types that the driver changes on the way. */
 @Entity()
@@ -142,7 +142,7 @@ const all = (dataSource: DataSource) =>
   )
 
 describe('moving a row to another shard key', () => {
-  onEveryTarget({ entities: [Crate, Item], groups: ['crate'] }, (target) => {
+  onTargets({ entities: [Crate, Item], groups: ['crate'] }, (target) => {
     it('keeps every value, and sets version and update date as an update does', async () => {
       const repository = crates(target.dataSource)
       for (const depot of depots) {

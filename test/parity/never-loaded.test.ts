@@ -11,7 +11,7 @@ import {
 } from 'typeorm'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { hash, Sharded, ShardedDataSource, ShardKey } from '../../src/index'
-import { onEveryTarget } from '../support/targets'
+import { onTargets } from '../support/targets'
 
 const asNumber: ValueTransformer = { to: (value: unknown) => value, from: Number }
 
@@ -72,7 +72,7 @@ const ids = [1, 2, 3, 4, 5, 6, 7, 8]
 
 describe('objects that were never loaded', () => {
   const entities = [Moment, Amount, Owned, Part, Named]
-  onEveryTarget({ entities, groups: ['moment', 'amount', 'owned', 'named'] }, (target) => {
+  onTargets({ entities, groups: ['moment', 'amount', 'owned', 'named'] }, (target) => {
     describe.each([
       ['microseconds in a Date', Moment, (id: number) => `2024-01-01 00:00:00.${123450 + id}+00`],
       ['digits in a number', Amount, (id: number) => `${id}.10000000000000000000001`],

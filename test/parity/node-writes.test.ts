@@ -15,7 +15,7 @@ import {
 } from 'typeorm'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { hash, Sharded, ShardedDataSource, ShardKey } from '../../src/index'
-import { type OpenTargets, openEveryTarget } from '../support/targets'
+import { type OpenTargets, openTargets } from '../support/targets'
 
 @Entity()
 @Sharded(hash({ shards: 3 }))
@@ -138,7 +138,7 @@ describe('writes on several shards of a node', () => {
   let sides: readonly Side[]
 
   beforeAll(async () => {
-    open = await openEveryTarget({ entities: [Tree, Leaf, Nest], groups: ['tree'] })
+    open = await openTargets({ entities: [Tree, Leaf, Nest], groups: ['tree'] })
     sides = [{ name: 'plain', dataSource: open.plain }, ...open.sharded]
     for (const { dataSource } of sides) await withClients(dataSource, (client) => client.query(notes))
   }, 120_000)

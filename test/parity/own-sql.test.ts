@@ -13,7 +13,7 @@ import {
 } from 'typeorm'
 import { describe, expect, it } from 'vitest'
 import { hash, Sharded, ShardedDataSource, ShardedError, ShardKey } from '../../src'
-import { onEveryTarget } from '../support/targets'
+import { onTargets } from '../support/targets'
 
 @Entity()
 @Sharded(hash({ shards: 1 }))
@@ -122,7 +122,7 @@ async function seed(dataSource: DataSource): Promise<void> {
 const world = { entities: [Shop, Sale, Near, Far, Tagged, Tag], groups: ['shop'], seed }
 
 describe('SQL in the words of the application', () => {
-  onEveryTarget(world, (target) => {
+  onTargets(world, (target) => {
     /** What work gives in a transaction that is undone. */
     const undone = async <T>(work: (manager: EntityManager) => Promise<T>): Promise<T> => {
       const runner = target.dataSource.createQueryRunner()

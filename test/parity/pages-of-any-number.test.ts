@@ -1,7 +1,7 @@
 import { Column, Entity, ManyToOne, OneToMany, PrimaryColumn, QueryFailedError } from 'typeorm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { hash, Sharded, type ShardedRepository, ShardKey } from '../../src/index'
-import { type OpenTargets, openEveryTarget } from '../support/targets'
+import { type OpenTargets, openTargets } from '../support/targets'
 
 @Entity()
 @Sharded(hash({ shards: 3 }))
@@ -75,7 +75,7 @@ const inOrder = (albums: readonly Album[]): readonly Album[] => {
 describe('a page of any number', () => {
   let targets: OpenTargets
   beforeAll(async () => {
-    targets = await openEveryTarget({
+    targets = await openTargets({
       entities: [Album, Track],
       groups: ['album'],
       seed: async ({ manager }) => {

@@ -1,7 +1,7 @@
 import { Column, type DataSource, Entity, type EntityManager, PrimaryColumn } from 'typeorm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { hash, Sharded, ShardKey } from '../../src/index'
-import { type OpenTargets, openEveryTarget } from '../support/targets'
+import { type OpenTargets, openTargets } from '../support/targets'
 
 @Entity()
 @Sharded(hash({ shards: 3 }))
@@ -36,7 +36,7 @@ describe('work that is under way when its transaction ends', () => {
   let targets: OpenTargets
 
   beforeAll(async () => {
-    targets = await openEveryTarget({ entities: [Desk, Remark], groups: ['desk'], seed: async () => undefined })
+    targets = await openTargets({ entities: [Desk, Remark], groups: ['desk'], seed: async () => undefined })
   })
   afterAll(() => targets.close())
 

@@ -1,7 +1,7 @@
 import { Column, Entity, JoinColumn, ManyToOne, OneToMany, PrimaryColumn, type Relation, RelationId } from 'typeorm'
 import { beforeEach, expect, it } from 'vitest'
 import { hash, Sharded, ShardKey } from '../../src/index'
-import { onEveryTarget } from '../support/targets'
+import { onTargets } from '../support/targets'
 
 @Entity()
 @Sharded(hash({ shards: 3 }))
@@ -30,7 +30,7 @@ class Book {
   @RelationId((book: Book) => book.shelf) shelfRef!: number
 }
 
-onEveryTarget({ entities: [Shelf, Book], groups: ['shelf'] }, (target) => {
+onTargets({ entities: [Shelf, Book], groups: ['shelf'] }, (target) => {
   const shelves = () => target.dataSource.getRepository(Shelf)
   const books = () => target.dataSource.getRepository(Book)
   beforeEach(async () => {

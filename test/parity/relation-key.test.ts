@@ -1,7 +1,7 @@
 import { Column, Entity, In, ManyToOne, OneToMany, PrimaryColumn, PrimaryGeneratedColumn, type Relation } from 'typeorm'
 import { describe, expect, it } from 'vitest'
 import { hash, Sharded, ShardKey } from '../../src/index'
-import { onEveryTarget } from '../support/targets'
+import { onTargets } from '../support/targets'
 
 @Entity()
 @Sharded(hash({ shards: 3 }))
@@ -43,7 +43,7 @@ class Sale {
 const shopIds = [1, 2, 3, 4, 5, 6]
 
 describe('a many-to-one relation as the shard key', () => {
-  onEveryTarget({ entities: [Shop, Sale], groups: ['shop'] }, (target) => {
+  onTargets({ entities: [Shop, Sale], groups: ['shop'] }, (target) => {
     const shops = () => target.dataSource.getRepository(Shop)
     const sales = () => target.dataSource.getRepository(Sale)
     const build = () =>

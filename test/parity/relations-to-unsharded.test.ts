@@ -1,7 +1,7 @@
 import { Column, Entity, In, JoinColumn, ManyToOne, MoreThan, PrimaryColumn, type Relation } from 'typeorm'
 import { describe, expect, it } from 'vitest'
 import { hash, Sharded, ShardKey } from '../../src/index'
-import { onEveryTarget } from '../support/targets'
+import { onTargets } from '../support/targets'
 
 @Entity()
 class Land {
@@ -35,7 +35,7 @@ const parcels = Array.from({ length: 40 }, (_, index) => ({
 const landOf = ({ landId }: (typeof parcels)[number]) => lands.find(({ id }) => id === landId) ?? null
 
 describe('a relation of a sharded entity to an unsharded one', () => {
-  onEveryTarget(
+  onTargets(
     {
       entities: [Land, Parcel],
       groups: ['parcel'],

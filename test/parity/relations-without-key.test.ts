@@ -13,7 +13,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { composite, hash, list, Sharded, ShardedDataSource, ShardedId, ShardKey } from '../../src/index'
 import { createDatabases } from '../support/databases'
 import type { FreshDatabases } from '../support/fresh-databases'
-import { onEveryTarget } from '../support/targets'
+import { onTargets } from '../support/targets'
 
 @Entity()
 @Sharded(hash({ shards: 3 }))
@@ -73,7 +73,7 @@ class Page {
 const ids = [1, 2, 3, 4, 5, 6]
 
 describe('an entity made by hand, whose primary key does not tell the shard', () => {
-  onEveryTarget({ entities: [Shelf, Book, Page, Tag], groups: ['shelf'] }, (target) => {
+  onTargets({ entities: [Shelf, Book, Page, Tag], groups: ['shelf'] }, (target) => {
     const books = () => target.dataSource.getRepository(Book)
     beforeEach(async () => {
       await target.dataSource.manager.insert(

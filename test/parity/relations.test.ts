@@ -1,11 +1,11 @@
 import { type DeepPartial, In, MoreThan } from 'typeorm'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { ShardedError } from '../../src/index'
-import { onEveryTarget } from '../support/targets'
+import { onTargets } from '../support/targets'
 import { Badge, family, Member, Note, Skill, Team, teamIds } from './family'
 
 describe('relations inside a shard', () => {
-  onEveryTarget(family, (target) => {
+  onTargets(family, (target) => {
     const teams = () => target.dataSource.getRepository(Team)
     const members = () => target.dataSource.getRepository(Member)
 

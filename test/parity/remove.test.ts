@@ -1,10 +1,10 @@
 import { In, IsNull, MissingDeleteDateColumnError, Not } from 'typeorm'
 import { describe, expect, it } from 'vitest'
-import { onEveryTarget } from '../support/targets'
+import { onTargets } from '../support/targets'
 import { Account, bank, Entry, ids, twelveAccounts } from './bank'
 
 describe('remove, softRemove, recover', () => {
-  onEveryTarget(bank, (target) => {
+  onTargets(bank, (target) => {
     const accounts = () => target.dataSource.getRepository(Account)
     const entries = () => target.dataSource.getRepository(Entry)
 

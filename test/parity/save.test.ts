@@ -1,12 +1,12 @@
 import { QueryFailedError } from 'typeorm'
 import { describe, expect, it } from 'vitest'
-import { onEveryTarget } from '../support/targets'
+import { onTargets } from '../support/targets'
 import { Account, bank, Entry, ids, twelveAccounts } from './bank'
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 
 describe('save', () => {
-  onEveryTarget(bank, (target) => {
+  onTargets(bank, (target) => {
     const accounts = () => target.dataSource.getRepository(Account)
     const entries = () => target.dataSource.getRepository(Entry)
 

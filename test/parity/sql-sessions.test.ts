@@ -2,14 +2,14 @@ import { randomBytes } from 'node:crypto'
 import { type EntityManager, MoreThan, type QueryRunner } from 'typeorm'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { ShardedDataSource } from '../../src/index'
-import { onEveryTarget } from '../support/targets'
+import { onTargets } from '../support/targets'
 import { Account, bank, Setting, twelveAccounts } from './bank'
 
 /** A role of all servers, which row security holds for. */
 const role = `reader_${randomBytes(6).toString('hex')}`
 
 describe('session state', () => {
-  onEveryTarget(bank, (target) => {
+  onTargets(bank, (target) => {
     const accounts = () => target.dataSource.getRepository(Account)
     /** On every database: the tables of accounts by the name `account`. */
     const everywhere = async (...texts: readonly string[]): Promise<void> => {

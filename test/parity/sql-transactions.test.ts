@@ -1,10 +1,10 @@
 import type { QueryRunner } from 'typeorm'
 import { beforeEach, describe, expect, it } from 'vitest'
-import { onEveryTarget } from '../support/targets'
+import { onTargets } from '../support/targets'
 import { Account, bank, Setting, twelveAccounts } from './bank'
 
 describe('transactions that are sent as SQL', () => {
-  onEveryTarget(bank, (target) => {
+  onTargets(bank, (target) => {
     const count = () => target.dataSource.getRepository(Account).count()
     const balances = () => target.dataSource.getRepository(Account).sum('balance')
     const byRunner = async <T>(work: (runner: QueryRunner) => Promise<T>): Promise<T> => {

@@ -1,10 +1,10 @@
 import { type DataSource, EntityNotFoundError, In, PessimisticLockTransactionRequiredError } from 'typeorm'
 import { describe, expect, it } from 'vitest'
-import { onEveryTarget } from '../support/targets'
+import { onTargets } from '../support/targets'
 import { Account, bank, Entry, ids, Setting, twelveAccounts } from './bank'
 
 describe('transactions', () => {
-  onEveryTarget(bank, (target) => {
+  onTargets(bank, (target) => {
     const accounts = () => target.dataSource.getRepository(Account)
     const total = (dataSource: DataSource) => dataSource.getRepository(Account).sum('balance')
 

@@ -18,7 +18,7 @@ import {
 } from 'typeorm'
 import { describe, expect, it } from 'vitest'
 import { hash, LookupIndex, range, Sharded, ShardKey } from '../../src/index'
-import { onEveryTarget } from '../support/targets'
+import { onTargets } from '../support/targets'
 
 /** Arrays and null have a meaning of their own to it, as some transformers' do. */
 const cents = {
@@ -86,54 +86,51 @@ const operators: readonly (readonly [string, (n: number) => FindOperator<number>
   ]
 
 describe('a condition on a column with a transformer', () => {
-  onEveryTarget(
-    { entities: [Price, Ranged, Tagged, Owner, Belonging], groups: ['price', 'tagged', 'owner'] },
-    (target) => {
-      it.each(operators)('%s: find, update and delete', async (_, operator, found) => {
-        const prices = target.dataSource.getRepository(Price)
-        const tagged = target.dataSource.getRepository(Tagged)
-        const ranged = target.dataSource.getRepository(Ranged)
-        for (const repository of [prices, ranged, tagged]) await repository.insert(numbers.map((id) => ({ id, k: id })))
-        for (const n of numbers) {
-          const where = () => ({ k: operator(n) })
-          const ids = (rows: readonly { id: number }[]) => rows.map(({ id }) => id).sort()
-          expect([n, ids(await prices.findBy(where()))]).toEqual([n, found(n)])
-          expect([n, ids(await ranged.findBy(where()))]).toEqual([n, found(n)])
-          expect([n, ids(await tagged.findBy(where()))]).toEqual([n, found(n)])
-        }
-        const affected: (number | null | undefined)[] = []
-        const wanted: number[] = []
-        const isUpdated = (n: number) => found(n).length
-        for (const n of numbers) {
-          wanted.push(isUpdated(n), isUpdated(n))
-          affected.push((await prices.update({ k: operator(n) }, { id: () => 'id' })).affected)
-          affected.push((await tagged.update({ k: operator(n) }, { k: () => 'k' })).affected)
-        }
-        expect(affected).toEqual(wanted)
-        const left = new Set(numbers)
-        for (const n of numbers) {
-          const gone = found(n).filter((one) => left.delete(one)).length
-          expect([n, (await prices.delete({ k: operator(n) })).affected]).toEqual([n, gone])
-        }
-      })
+  onTargets({ entities: [Price, Ranged, Tagged, Owner, Belonging], groups: ['price', 'tagged', 'owner'] }, (target) => {
+    it.each(operators)('%s: find, update and delete', async (_, operator, found) => {
+      const prices = target.dataSource.getRepository(Price)
+      const tagged = target.dataSource.getRepository(Tagged)
+      const ranged = target.dataSource.getRepository(Ranged)
+      for (const repository of [prices, ranged, tagged]) await repository.insert(numbers.map((id) => ({ id, k: id })))
+      for (const n of numbers) {
+        const where = () => ({ k: operator(n) })
+        const ids = (rows: readonly { id: number }[]) => rows.map(({ id }) => id).sort()
+        expect([n, ids(await prices.findBy(where()))]).toEqual([n, found(n)])
+        expect([n, ids(await ranged.findBy(where()))]).toEqual([n, found(n)])
+        expect([n, ids(await tagged.findBy(where()))]).toEqual([n, found(n)])
+      }
+      const affected: (number | null | undefined)[] = []
+      const wanted: number[] = []
+      const isUpdated = (n: number) => found(n).length
+      for (const n of numbers) {
+        wanted.push(isUpdated(n), isUpdated(n))
+        affected.push((await prices.update({ k: operator(n) }, { id: () => 'id' })).affected)
+        affected.push((await tagged.update({ k: operator(n) }, { k: () => 'k' })).affected)
+      }
+      expect(affected).toEqual(wanted)
+      const left = new Set(numbers)
+      for (const n of numbers) {
+        const gone = found(n).filter((one) => left.delete(one)).length
+        expect([n, (await prices.delete({ k: operator(n) })).affected]).toEqual([n, gone])
+      }
+    })
 
-      it('of the entity that a relation leads to', async () => {
-        const { manager } = target.dataSource
-        await manager.insert(
-          Owner,
-          numbers.map((id) => ({ id: `#${id}` })),
-        )
-        await manager.insert(
-          Belonging,
-          numbers.map((id) => ({ id, ownerId: id })),
-        )
-        for (const n of numbers) {
-          expect(await manager.findBy(Belonging, { owner: { id: `#${n}` } })).toEqual([{ id: n, ownerId: n }])
-          expect(await manager.findBy(Belonging, { owner: { id: In([`#${n}`]) } })).toEqual([{ id: n, ownerId: n }])
-          // TypeORM gives an update the value as it is.
-          expect((await manager.update(Belonging, { owner: { id: n as never } }, { id: () => 'id' })).affected).toBe(1)
-        }
-      })
-    },
-  )
+    it('of the entity that a relation leads to', async () => {
+      const { manager } = target.dataSource
+      await manager.insert(
+        Owner,
+        numbers.map((id) => ({ id: `#${id}` })),
+      )
+      await manager.insert(
+        Belonging,
+        numbers.map((id) => ({ id, ownerId: id })),
+      )
+      for (const n of numbers) {
+        expect(await manager.findBy(Belonging, { owner: { id: `#${n}` } })).toEqual([{ id: n, ownerId: n }])
+        expect(await manager.findBy(Belonging, { owner: { id: In([`#${n}`]) } })).toEqual([{ id: n, ownerId: n }])
+        // TypeORM gives an update the value as it is.
+        expect((await manager.update(Belonging, { owner: { id: n as never } }, { id: () => 'id' })).affected).toBe(1)
+      }
+    })
+  })
 })

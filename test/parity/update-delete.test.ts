@@ -1,10 +1,10 @@
 import { Between, DeleteResult, In, IsNull, MoreThan, Not, QueryFailedError, TypeORMError, UpdateResult } from 'typeorm'
 import { beforeEach, describe, expect, it } from 'vitest'
-import { onEveryTarget } from '../support/targets'
+import { onTargets } from '../support/targets'
 import { Account, bank, Entry, ids, Setting, twelveAccounts } from './bank'
 
 describe('writes by condition', () => {
-  onEveryTarget(bank, (target) => {
+  onTargets(bank, (target) => {
     const accounts = () => target.dataSource.getRepository(Account)
     const entries = () => target.dataSource.getRepository(Entry)
     const owners = async () => (await accounts().find({ order: { id: 'ASC' } })).map(({ owner }) => owner).join('')

@@ -1,7 +1,7 @@
 import { Column, Entity, JoinTable, ManyToMany, PrimaryColumn, type Relation } from 'typeorm'
 import { expect, it } from 'vitest'
 import { hash, Sharded, ShardedDataSource, ShardKey } from '../../src/index'
-import { onEveryTarget } from '../support/targets'
+import { onTargets } from '../support/targets'
 
 /** Its primary key tells nothing of where it is. */
 @Entity()
@@ -80,7 +80,7 @@ class Odd {
   value!: number
 }
 
-onEveryTarget({ entities: [Stamp, Leaf, Odd, Rounded], groups: ['stamp', 'leaf', 'odd', 'rounded'] }, (target) => {
+onTargets({ entities: [Stamp, Leaf, Odd, Rounded], groups: ['stamp', 'leaf', 'odd', 'rounded'] }, (target) => {
   const stamps = () => target.dataSource.getRepository(Stamp)
   const rows = async () =>
     (await stamps().find({ order: { id: 'ASC' } })).map(({ id, album, value }) => `${id} ${album} ${value}`)

@@ -9,7 +9,7 @@ import {
 } from 'typeorm'
 import { describe, expect, it } from 'vitest'
 import { hash, Sharded, ShardedDataSource, ShardKey } from '../../src/index'
-import { onEveryTarget } from '../support/targets'
+import { onTargets } from '../support/targets'
 
 const shards = hash({ shards: 3 })
 
@@ -70,7 +70,7 @@ async function expectPlaced(dataSource: DataSource): Promise<void> {
 }
 
 describe('a shard key that TypeORM has a hand in', () => {
-  onEveryTarget({ entities, groups: ['birth', 'lent', 'vehicle', 'fixed'] }, (target) => {
+  onTargets({ entities, groups: ['birth', 'lent', 'vehicle', 'fixed'] }, (target) => {
     it('is a date of creation that the application sets', async () => {
       const { dataSource } = target
       const births = dataSource.getRepository(Birth)

@@ -1,7 +1,9 @@
+import { createHash } from 'node:crypto'
+import { basename } from 'node:path'
 import { Client } from 'pg'
 import { DataSource, type EntitySubscriberInterface, type MixedList } from 'typeorm'
 import type { EntitySchema } from 'typeorm/entity-schema/EntitySchema'
-import { afterAll, beforeAll, beforeEach, describe } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect } from 'vitest'
 import { hash, type Layout, ShardedDataSource } from '../../src/index'
 import { createDatabases } from './databases'
 import type { FreshDatabases } from './fresh-databases'
@@ -22,51 +24,65 @@ export interface TargetOptions {
   readonly subscribers?: readonly (new () => EntitySubscriberInterface)[]
   /** Writes the rows that all tests read and none changes. With it the tables are not emptied between tests. */
   readonly seed?: (dataSource: DataSource) => Promise<void>
+  /** Every sharding in one file: for tests of what their numbers of shards and layouts change. */
+  readonly inAll?: boolean
 }
 
 interface Shape {
   readonly name: string
   readonly shards: number
-  readonly nodes: readonly number[]
+  /** How many databases hold the shards. */
+  readonly nodes: number
   /** The node of unsharded tables, where it is another than that of the first shard. */
   readonly home?: number
   readonly layout: Layout
 }
 
-const shapes: readonly Shape[] = [
-  { name: 'plain TypeORM', shards: 0, nodes: [], layout: 'schema' },
-  { name: '1 shard', shards: 1, nodes: [0], layout: 'schema' },
-  { name: '3 shards on 2 nodes', shards: 3, nodes: [1, 2], layout: 'schema' },
-  { name: '8 shards in layout table', shards: 8, nodes: [3, 4], home: 4, layout: 'table' },
-]
+const unsharded: Shape = { name: 'plain TypeORM', shards: 0, nodes: 0, layout: 'schema' }
+const threeShards: Shape = { name: '3 shards on 2 nodes', shards: 3, nodes: 2, layout: 'schema' }
+const eightShards: Shape = {
+  name: '8 shards in layout table',
+  shards: 8,
+  nodes: 2,
+  home: 1,
+  layout: 'table',
+}
+const oneShard: Shape = { name: '1 shard', shards: 1, nodes: 1, layout: 'schema' }
+/** Of five files two test three shards, two test eight, and one tests a single shard. */
+const turns: readonly Shape[] = [threeShards, eightShards, threeShards, eightShards, oneShard]
 
 /**
- * Runs the same tests against plain TypeORM and against shards: what they assert is what the oracle law promises.
+ * How the running test file holds its rows: by plain TypeORM, and by one sharding, which its name chooses. What a plan is for
+ * other numbers of shards is said by `test/spec`. Every sharding in every file: `TEST_TARGETS=all`.
+ */
+function shapesOf({ inAll = process.env['TEST_TARGETS'] === 'all' }: TargetOptions): readonly Shape[] {
+  if (inAll) return [unsharded, oneShard, threeShards, eightShards]
+  const file = basename(expect.getState().testPath ?? '')
+  const turn = createHash('sha256').update(file).digest().readUInt32BE() % turns.length
+  return [unsharded, turns[turn] ?? threeShards]
+}
+
+/**
+ * Runs the same tests against plain TypeORM and against the file's sharding: what they assert is what the oracle law promises.
  *
  * @example
- * onEveryTarget({ entities: [Account], groups: ['account'] }, (target) => {
+ * onTargets({ entities: [Account], groups: ['account'] }, (target) => {
  *   it('saves', async () => { await target.dataSource.getRepository(Account).save(…) })
  * })
  */
-export function onEveryTarget(options: TargetOptions, body: (target: Target) => void): void {
-  const shared: { databases?: Promise<FreshDatabases> } = {}
-  const databases = (): Promise<FreshDatabases> => {
-    shared.databases ??= createDatabases(5)
-    return shared.databases
-  }
-  afterAll(async () => (await shared.databases)?.drop())
-
-  describe.each(shapes)('$name', (shape) => {
+export function onTargets(options: TargetOptions, body: (target: Target) => void): void {
+  describe.each(shapesOf(options))('$name', (shape) => {
+    let databases: FreshDatabases | undefined
     let opened: DataSource | undefined
     let cleaners: readonly Client[] = []
 
     beforeAll(async () => {
-      const { nodes, oracle } = await databases()
+      databases = await createDatabases(shape.nodes)
+      const { nodes, oracle } = databases
       opened = shape.shards === 0 ? plainDataSource(oracle, options) : shardedDataSource(shape, nodes, options)
       await opened.initialize()
       await opened.synchronize()
-      const urls = shape.shards === 0 ? [oracle] : shape.nodes.map((index) => nodes[index] ?? '')
-      cleaners = await Promise.all(urls.map(connect))
+      cleaners = await Promise.all((shape.shards === 0 ? [oracle] : nodes).map(connect))
       await options.seed?.(opened)
     })
     beforeEach(async () => {
@@ -75,6 +91,7 @@ export function onEveryTarget(options: TargetOptions, body: (target: Target) => 
     afterAll(async () => {
       if (opened?.isInitialized) await opened.destroy()
       await Promise.all(cleaners.map((client) => client.end()))
+      await databases?.drop()
     })
 
     body({
@@ -88,7 +105,7 @@ export function onEveryTarget(options: TargetOptions, body: (target: Target) => 
   })
 }
 
-/** Plain TypeORM and every sharding of it at once, each with the seed's rows: for tests that compare their answers. */
+/** Plain TypeORM and the file's sharding at once, each with the seed's rows: for tests that compare their answers. */
 export interface OpenTargets {
   readonly plain: DataSource
   readonly sharded: readonly Target[]
@@ -96,17 +113,22 @@ export interface OpenTargets {
 }
 
 /**
- * Opens what `onEveryTarget` opens one after the other, all at once.
+ * Opens what `onTargets` opens one after the other, all at once.
  *
  * @example
- * const { plain, sharded, close } = await openEveryTarget({ entities: [Account], groups: ['account'], seed })
+ * const { plain, sharded, close } = await openTargets({ entities: [Account], groups: ['account'], seed })
  */
-export async function openEveryTarget(options: TargetOptions): Promise<OpenTargets> {
-  const databases = await createDatabases(5)
+export async function openTargets(options: TargetOptions): Promise<OpenTargets> {
+  const databases: FreshDatabases[] = []
   const opened: DataSource[] = []
   const close = async (): Promise<void> => {
     for (const dataSource of opened) if (dataSource.isInitialized) await dataSource.destroy()
-    await databases.drop()
+    for (const fresh of databases) await fresh.drop()
+  }
+  const create = async (count: number): Promise<FreshDatabases> => {
+    const fresh = await createDatabases(count)
+    databases.push(fresh)
+    return fresh
   }
   const open = async (dataSource: DataSource): Promise<DataSource> => {
     opened.push(dataSource)
@@ -116,14 +138,16 @@ export async function openEveryTarget(options: TargetOptions): Promise<OpenTarge
     return dataSource
   }
   try {
-    const plain = await open(plainDataSource(databases.oracle, options))
-    const sharded: Target[] = []
-    for (const shape of shapes)
+    const { oracle } = await create(0)
+    const plain = await open(plainDataSource(oracle, options))
+    const targets: Target[] = []
+    for (const shape of shapesOf(options))
       if (shape.shards > 0) {
-        const dataSource = await open(shardedDataSource(shape, databases.nodes, options))
-        sharded.push({ name: shape.name, shards: shape.shards, dataSource })
+        const { nodes } = await create(shape.nodes)
+        const dataSource = await open(shardedDataSource(shape, nodes, options))
+        targets.push({ name: shape.name, shards: shape.shards, dataSource })
       }
-    return { plain, sharded, close }
+    return { plain, sharded: targets, close }
   } catch (error) {
     await close()
     throw error
@@ -137,7 +161,7 @@ function plainDataSource(url: string, { entities, subscribers = [] }: TargetOpti
 }
 
 function shardedDataSource(
-  { shards, nodes, home, layout }: Shape,
+  { shards, home, layout }: Shape,
   urls: readonly string[],
   { entities, groups, subscribers = [] }: TargetOptions,
 ): ShardedDataSource {
@@ -145,7 +169,7 @@ function shardedDataSource(
     type: 'postgres',
     entities: [...entities] as Entities,
     subscribers: [...subscribers],
-    nodes: Object.fromEntries(nodes.map((index) => [`n${index}`, { url: urls[index] ?? '' }])),
+    nodes: Object.fromEntries(urls.map((url, index) => [`n${index}`, { url }])),
     ...(home !== undefined && { home: `n${home}` }),
     layout,
     groups: Object.fromEntries(groups.map((group) => [group, { shards: hash({ shards }) }])),

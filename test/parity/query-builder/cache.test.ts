@@ -1,11 +1,11 @@
 import { beforeEach, describe, expect, it } from 'vitest'
-import { onEveryTarget } from '../../support/targets'
+import { onTargets } from '../../support/targets'
 import { builders, ids } from './builders'
 import { shop, Warehouse } from './shop'
 
 /** The data sources have no cache configured: TypeORM then answers from the tables, whatever a builder asks. */
 describe('a cache that a query builder asks for and nobody has', () => {
-  onEveryTarget(shop, (target) => {
+  onTargets(shop, (target) => {
     const { warehouses } = builders(target)
     const add = (code: string) => target.dataSource.manager.insert(Warehouse, { code, city: 'x', capacity: 1 })
     beforeEach(() => add('A'))

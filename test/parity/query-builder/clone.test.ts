@@ -1,12 +1,12 @@
 import { Brackets } from 'typeorm'
 import { describe, expect, it } from 'vitest'
-import { onEveryTarget } from '../../support/targets'
+import { onTargets } from '../../support/targets'
 import { builders, ids, numbers } from './builders'
 import { Order, shop } from './shop'
 import { openShop } from './shop-rows'
 
 describe('clones of a query builder', () => {
-  onEveryTarget({ ...shop, seed: openShop }, (target) => {
+  onTargets({ ...shop, seed: openShop }, (target) => {
     const { customers, orders, categories } = builders(target)
 
     it('gives the same answer', async () => {

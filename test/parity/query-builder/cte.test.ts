@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest'
-import { onEveryTarget } from '../../support/targets'
+import { onTargets } from '../../support/targets'
 import { builders, expectExactOrRefused, ids } from './builders'
 import { Category, Customer, Order, Setting, shop, Warehouse } from './shop'
 import { openShop } from './shop-rows'
 
 describe('common table expressions of a query builder', () => {
-  onEveryTarget({ ...shop, seed: openShop }, (target) => {
+  onTargets({ ...shop, seed: openShop }, (target) => {
     const { customers, orders } = builders(target)
     const make = () => target.dataSource.createQueryBuilder()
 

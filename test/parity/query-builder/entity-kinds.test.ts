@@ -13,7 +13,7 @@ import {
 } from 'typeorm'
 import { describe, expect, it } from 'vitest'
 import { hash, Sharded, ShardKey } from '../../../src/index'
-import { onEveryTarget } from '../../support/targets'
+import { onTargets } from '../../support/targets'
 
 /** Names that are not those of the properties, an order of its own, children in its table. */
 @Entity({ name: 'people', orderBy: { name: 'DESC' } })
@@ -118,7 +118,7 @@ const key = (n: number): string => `abcdef0${n}-0000-4000-8000-00000000000${n}`
 const persons = [1, 2, 3, 4, 5, 6, 7, 8]
 
 describe('query builders of other kinds of entities', () => {
-  onEveryTarget(
+  onTargets(
     {
       entities: [Person, Employee, Guest, Gadget, Counted, TagSchema],
       groups: ['person'],

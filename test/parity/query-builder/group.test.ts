@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest'
-import { onEveryTarget } from '../../support/targets'
+import { onTargets } from '../../support/targets'
 import { builders, expectExactOrRefused } from './builders'
 import { Order, shop } from './shop'
 import { openShop } from './shop-rows'
 
 describe('groups and aggregates of a query builder', () => {
-  onEveryTarget({ ...shop, seed: openShop }, (target) => {
+  onTargets({ ...shop, seed: openShop }, (target) => {
     const { customers, orders, items, warehouses, settings } = builders(target)
 
     describe('without groups', () => {

@@ -1,12 +1,12 @@
 import { In, InsertResult, type ObjectLiteral } from 'typeorm'
 import { beforeEach, describe, expect, it } from 'vitest'
-import { onEveryTarget } from '../../support/targets'
+import { onTargets } from '../../support/targets'
 import { builders } from './builders'
 import { Customer, Item, Order, Setting, shop, Visit, Warehouse } from './shop'
 import { openShop, orderId, customers as rows } from './shop-rows'
 
 describe('inserts by a query builder', () => {
-  onEveryTarget(shop, (target) => {
+  onTargets(shop, (target) => {
     const { warehouses, visits, settings, customers } = builders(target)
     const make = () => target.dataSource.createQueryBuilder()
     const stored = () => warehouses().orderBy('w.code').getMany()

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest'
-import { onEveryTarget } from '../../support/targets'
+import { onTargets } from '../../support/targets'
 import { builders, expectExactOrRefused, ids, numbers, sortedNumbers } from './builders'
 import { Category, Customer, Item, Order, Payment, Setting, shop, Warehouse } from './shop'
 import { openShop, orderId } from './shop-rows'
 
 describe('joins of a query builder', () => {
-  onEveryTarget({ ...shop, seed: openShop }, (target) => {
+  onTargets({ ...shop, seed: openShop }, (target) => {
     const { customers, orders, items, categories, warehouses, payments } = builders(target)
 
     describe('along a relation', () => {

@@ -1,7 +1,7 @@
 import { Column, Entity, PrimaryColumn, PrimaryGeneratedColumn, Unique, VersionColumn } from 'typeorm'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { hash, Sharded, ShardKey } from '../../../src/index'
-import { onEveryTarget } from '../../support/targets'
+import { onTargets } from '../../support/targets'
 
 @Entity()
 @Sharded(hash({ shards: 3 }))
@@ -50,7 +50,7 @@ const ids = Array.from({ length: 24 }, (_, index) => (index * 7) % 24)
 const isThere = (id: number) => id % 3 === 0
 
 describe('rows that an insert leaves out', () => {
-  onEveryTarget({ entities: [Seat, Door], groups: ['seat', 'door'] }, (target) => {
+  onTargets({ entities: [Seat, Door], groups: ['seat', 'door'] }, (target) => {
     const insert = () => target.dataSource.createQueryBuilder().insert()
     const seats = () => ids.map((id) => ({ id, label: `new ${id}`, kind: 'high' }))
     const left = ids.filter((id) => !isThere(id))

@@ -1,12 +1,12 @@
 import { OptimisticLockVersionMismatchError, PessimisticLockTransactionRequiredError } from 'typeorm'
 import { beforeEach, describe, expect, it } from 'vitest'
-import { onEveryTarget } from '../../support/targets'
+import { onTargets } from '../../support/targets'
 import { builders, expectExactOrRefused, ids, numbers } from './builders'
 import { Customer, Order, shop } from './shop'
 import { openShop } from './shop-rows'
 
 describe('locks of a query builder', () => {
-  onEveryTarget(shop, (target) => {
+  onTargets(shop, (target) => {
     const { customers, orders } = builders(target)
     beforeEach(() => openShop(target.dataSource))
     const modes = ['pessimistic_read', 'pessimistic_write', 'for_no_key_update', 'for_key_share'] as const

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest'
-import { onEveryTarget } from '../../support/targets'
+import { onTargets } from '../../support/targets'
 import { builders, ids, numbers } from './builders'
 import { shop } from './shop'
 import { openShop } from './shop-rows'
 
 describe('order and pages of a query builder', () => {
-  onEveryTarget({ ...shop, seed: openShop }, (target) => {
+  onTargets({ ...shop, seed: openShop }, (target) => {
     const { customers, orders, items, categories } = builders(target)
 
     describe('orders', () => {

@@ -1,11 +1,11 @@
 import { beforeEach, describe, expect, it } from 'vitest'
-import { onEveryTarget } from '../../support/targets'
+import { onTargets } from '../../support/targets'
 import { expectExactOrRefused } from './builders'
 import { Customer, Order, shop } from './shop'
 import { openShop } from './shop-rows'
 
 describe('raw SQL that reads', () => {
-  onEveryTarget({ ...shop, seed: openShop }, (target) => {
+  onTargets({ ...shop, seed: openShop }, (target) => {
     const query = (text: string, parameters?: unknown[]) => target.dataSource.query(text, parameters)
 
     it('names tables as the entities do', async () => {
@@ -203,7 +203,7 @@ describe('raw SQL that reads', () => {
 })
 
 describe('raw SQL that writes', () => {
-  onEveryTarget(shop, (target) => {
+  onTargets(shop, (target) => {
     const query = (text: string, parameters?: unknown[]) => target.dataSource.query(text, parameters)
     beforeEach(() => openShop(target.dataSource))
 

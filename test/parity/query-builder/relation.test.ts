@@ -1,12 +1,12 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { ShardedDataSource } from '../../../src/index'
-import { onEveryTarget } from '../../support/targets'
+import { onTargets } from '../../support/targets'
 import { builders, numbers, sortedIds, sortedNumbers } from './builders'
 import { Category, Customer, Item, Order, Payment, shop } from './shop'
 import { openShop, orderId } from './shop-rows'
 
 describe('relation query builders', () => {
-  onEveryTarget(shop, (target) => {
+  onTargets(shop, (target) => {
     const { customers, orders, items, categories } = builders(target)
     const relation = (entity: new () => object, property: string) =>
       target.dataSource.createQueryBuilder().relation(entity, property)

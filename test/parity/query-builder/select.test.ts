@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest'
-import { onEveryTarget } from '../../support/targets'
+import { onTargets } from '../../support/targets'
 import { builders, ids, numbers } from './builders'
 import { Customer, Order, Setting, shop } from './shop'
 import { openShop, orderId } from './shop-rows'
 
 describe('what a query builder selects', () => {
-  onEveryTarget({ ...shop, seed: openShop }, (target) => {
+  onTargets({ ...shop, seed: openShop }, (target) => {
     const { customers, orders, items, categories, warehouses, settings } = builders(target)
 
     it('makes entities with every column that is not hidden, in their types', async () => {

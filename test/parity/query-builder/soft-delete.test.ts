@@ -1,12 +1,12 @@
 import { In } from 'typeorm'
 import { beforeEach, describe, expect, it } from 'vitest'
-import { onEveryTarget } from '../../support/targets'
+import { onTargets } from '../../support/targets'
 import { builders, ids } from './builders'
 import { Customer, Item, Order, shop } from './shop'
 import { openShop, orderId } from './shop-rows'
 
 describe('soft deletes by a query builder', () => {
-  onEveryTarget(shop, (target) => {
+  onTargets(shop, (target) => {
     const { customers, orders } = builders(target)
     const make = () => target.dataSource.createQueryBuilder()
     beforeEach(() => openShop(target.dataSource))

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type OpenTargets, openEveryTarget } from '../../support/targets'
+import { type OpenTargets, openTargets } from '../../support/targets'
 import { expectExactOrRefused } from './builders'
 import { shop } from './shop'
 import { openShop } from './shop-rows'
@@ -284,7 +284,7 @@ const linesOf = (text: string): string[] => text.split('\n').filter((line) => li
 describe('statements', () => {
   let opened: OpenTargets | undefined
   beforeAll(async () => {
-    opened = await openEveryTarget({ ...shop, seed: openShop })
+    opened = await openTargets({ ...shop, seed: openShop })
   })
   afterAll(() => opened?.close())
   const targets = (): OpenTargets => {

@@ -1,13 +1,13 @@
 import { on } from 'node:events'
 import { QueryFailedError } from 'typeorm'
 import { describe, expect, it } from 'vitest'
-import { onEveryTarget } from '../../support/targets'
+import { onTargets } from '../../support/targets'
 import { builders, expectExactOrRefused } from './builders'
 import { shop } from './shop'
 import { openShop, orderId } from './shop-rows'
 
 describe('streams of a query builder', () => {
-  onEveryTarget({ ...shop, seed: openShop }, (target) => {
+  onTargets({ ...shop, seed: openShop }, (target) => {
     const { customers, orders, items, settings } = builders(target)
     const read = async (query: { stream(): Promise<AsyncIterable<unknown>> }): Promise<unknown[]> => {
       const rows: unknown[] = []

@@ -1,12 +1,12 @@
 import { EntityNotFoundError, type QueryFailedError } from 'typeorm'
 import { describe, expect, it } from 'vitest'
-import { onEveryTarget } from '../../support/targets'
+import { onTargets } from '../../support/targets'
 import { builders, ids } from './builders'
 import { Customer, Order, shop } from './shop'
 import { openShop } from './shop-rows'
 
 describe('what ends a query builder', () => {
-  onEveryTarget({ ...shop, seed: openShop }, (target) => {
+  onTargets({ ...shop, seed: openShop }, (target) => {
     const { customers, orders, items, settings } = builders(target)
 
     it('getOne gives the first row by the order, or null', async () => {

@@ -1,12 +1,12 @@
 import { In, MoreThan, UpdateResult } from 'typeorm'
 import { beforeEach, describe, expect, it } from 'vitest'
-import { onEveryTarget } from '../../support/targets'
+import { onTargets } from '../../support/targets'
 import { builders, ids, numbers, sortedNumbers } from './builders'
 import { Customer, Item, Order, Payment, Setting, shop } from './shop'
 import { openShop, orderId } from './shop-rows'
 
 describe('updates and deletes by a query builder', () => {
-  onEveryTarget(shop, (target) => {
+  onTargets(shop, (target) => {
     const { customers, orders, items, payments, settings } = builders(target)
     const make = () => target.dataSource.createQueryBuilder()
     beforeEach(() => openShop(target.dataSource))

@@ -1,12 +1,12 @@
 import { Between, Brackets, ILike, In, IsNull, LessThan, Like, MoreThan, Not, NotBrackets, Raw } from 'typeorm'
 import { describe, expect, it } from 'vitest'
-import { onEveryTarget } from '../../support/targets'
+import { onTargets } from '../../support/targets'
 import { builders, ids, numbers } from './builders'
 import { Order, shop } from './shop'
 import { openShop, orderId } from './shop-rows'
 
 describe('conditions of a query builder', () => {
-  onEveryTarget({ ...shop, seed: openShop }, (target) => {
+  onTargets({ ...shop, seed: openShop }, (target) => {
     const { customers, orders, items, categories, warehouses, settings } = builders(target)
     const found = async (query: ReturnType<typeof customers>) => ids(await query.orderBy('c.id').getMany())
     const foundOrders = async (query: ReturnType<typeof orders>) => numbers(await query.orderBy('o.number').getMany())

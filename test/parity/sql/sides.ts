@@ -3,7 +3,7 @@ import type { DataSource, QueryRunner } from 'typeorm'
 import { QueryFailedError } from 'typeorm'
 import { afterAll, beforeAll, expect } from 'vitest'
 import { ShardedError } from '../../../src/index'
-import { type OpenTargets, openEveryTarget, type Target } from '../../support/targets'
+import { type OpenTargets, openTargets, type Target } from '../../support/targets'
 import { ledger } from './world'
 
 /** What a statement gave: its rows, with the columns in their order, or how it was refused. */
@@ -18,7 +18,7 @@ export function openSides(): {
 } {
   let open: OpenTargets | undefined
   beforeAll(async () => {
-    open = await openEveryTarget(ledger)
+    open = await openTargets(ledger)
   }, 120_000)
   afterAll(() => open?.close())
   const opened = (): OpenTargets => {

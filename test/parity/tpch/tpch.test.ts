@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type OpenTargets, openEveryTarget } from '../../support/targets'
+import { type OpenTargets, openTargets } from '../../support/targets'
 import { queries } from './queries'
 import { seed, tables } from './tables'
 
 describe('the queries of TPC-H', () => {
   let targets: OpenTargets
   beforeAll(async () => {
-    targets = await openEveryTarget({ entities: tables, groups: ['orders'], seed })
+    targets = await openTargets({ entities: tables, groups: ['orders'], seed })
   })
   afterAll(() => targets?.close())
 
