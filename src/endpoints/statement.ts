@@ -29,4 +29,5 @@ export interface StatementEvent {
   readonly cancelled: boolean
 }
 
+/** Called after every statement. What it throws is a warning of the process, and does not fail the statement. */
 export type StatementListener = (event: StatementEvent) => void

@@ -11,7 +11,12 @@ interface CatalogueEntry {
 const entry = (why: string, fix: string, ...labels: ErrorLabel[]): CatalogueEntry =>
   Object.freeze({ why, fix, labels: Object.freeze(labels) })
 
-/** Every code this package throws. A test asks that each has its section in `docs/reference/errors.md`. */
+/**
+ * Every code that this package throws, with the rule that was broken and the way out. A test asks that each has its section in `docs/reference/errors.md`.
+ *
+ * @example
+ * errorCatalogue.KEY_MISSING.fix // what to do about it
+ */
 export const errorCatalogue = Object.freeze({
   // topology
   TOPOLOGY_MISMATCH: entry(
@@ -435,4 +440,5 @@ export const errorCatalogue = Object.freeze({
   ),
 } satisfies Record<string, CatalogueEntry>)
 
+/** A key of `errorCatalogue`: the `code` of a `ShardedError`. */
 export type ErrorCode = keyof typeof errorCatalogue

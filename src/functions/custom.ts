@@ -6,7 +6,9 @@ import { checkLabels, functionInvalid } from './declaration'
 import type { BoundFunction, KeyBound, ShardingFunction } from './sharding-function'
 import { keyCombinations, shardIndexes } from './sharding-function'
 
+/** The options of `custom`. */
 export interface CustomOptions {
+  /** The labels of all shards, in their order. */
   readonly shards: readonly string[]
   /** The shard of a key, given the canonical text of each key column; `undefined`: no shard owns it. Must be pure. */
   readonly shardOf: (...key: CanonicalKey[]) => string | undefined

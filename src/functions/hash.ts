@@ -31,8 +31,9 @@ export const slotOfKey = (key: readonly CanonicalKey[]): number => {
   return h32(canonicalTuple(key), SEED) % SLOTS
 }
 
+/** The options of `hash`. */
 export interface HashOptions {
-  /** 1 to 16,384. */
+  /** How many shards own equal parts of the slots: 1 to 16,384. */
   readonly shards: number
 }
 

@@ -5,8 +5,10 @@ import { checkLabels, declaredKey, functionInvalid, singleKeyType } from './decl
 import type { BoundFunction, FunctionPrint, KeyConstraint, ShardingFunction } from './sharding-function'
 import { shardIndexes } from './sharding-function'
 
+/** A value of a shard key, in any form that its column takes. */
 export type ListValue = string | number | bigint | boolean | Date | Uint8Array
 
+/** The options of `list`. */
 export interface ListOptions {
   /** The values that each shard owns. */
   readonly shards: Readonly<Record<string, readonly ListValue[]>>

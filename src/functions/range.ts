@@ -8,6 +8,7 @@ import type { BoundFunction, ShardingFunction } from './sharding-function'
 /** An end of an interval; `null` is open. */
 export type RangeBound = number | bigint | string | Date | null
 
+/** The options of `range`. */
 export interface RangeOptions {
   /** Each shard's interval: from the first bound, to before the second. */
   readonly shards: Readonly<Record<string, readonly [from: RangeBound, to: RangeBound]>>

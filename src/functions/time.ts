@@ -8,7 +8,9 @@ import type { KeyInterval } from './key-intervals'
 import { bindIntervals } from './key-intervals'
 import type { BoundFunction, ShardingFunction } from './sharding-function'
 
+/** The options of `time`. */
 export interface TimeOptions {
+  /** How long each period is; every period is one shard. */
   readonly every: PeriodLength
   /** The first day of the first period: `'2024'`, `'2024-01'`, `'2024-01-15'`, or a Date at midnight in the zone. */
   readonly from: string | Date

@@ -93,6 +93,7 @@ export function GlobalUnique(first?: string | readonly string[], second?: readon
   return lookupDecorator(properties ?? [], { isUnique: true, name })
 }
 
+/** The options of `@LookupIndex`. */
 export interface LookupIndexOptions {
   /** No two rows have the same value: `@GlobalUnique` by another name. Default false. */
   readonly unique?: boolean

@@ -4,6 +4,7 @@ import type { ShardedIdKind } from '../ids/sharded-id-kind'
 /** What happens to an operation that names no shard key and so reaches every shard. */
 export type ScatterPolicy = 'allow' | 'warn' | 'forbid'
 
+/** What operations that reach several shards may do: whether they run at all, and how far they go. */
 export interface ScatterOptions {
   /** Reads without a shard key. Default `'allow'`. */
   readonly reads?: ScatterPolicy

@@ -21,6 +21,7 @@ export const controlPoints = Object.freeze([
   'lookup:written',
 ] as const)
 
+/** The name of a moment at which a process or a server may die. */
 export type ControlPoint = (typeof controlPoints)[number]
 
 /** Called at a control point, which waits for it; `node` where the point is of one node. */

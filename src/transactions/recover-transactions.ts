@@ -17,6 +17,7 @@ export interface RecoveryReport {
   readonly pending: readonly PendingTransaction[]
 }
 
+/** A prepared transaction that recovery could not end yet, or a node that did not answer. */
 export interface PendingTransaction {
   readonly node: string
   /** The identifier of the prepared transaction; undefined where the node itself did not answer. */

@@ -20,6 +20,7 @@ export interface NodeOptions {
   readonly weight?: number
 }
 
+/** What one environment changes of a colocation group: its shards, how they stand in a node, and on which node each is. */
 export interface GroupOptions {
   /** Another sharding function than the decorator's, for this environment. */
   readonly shards?: ShardingFunction

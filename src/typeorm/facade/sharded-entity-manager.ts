@@ -63,6 +63,12 @@ type Rows = AsyncIterable<ObjectLiteral> | Iterable<ObjectLiteral>
  * on one shard, planned and merged on several. Operations on unsharded entities are TypeORM's, on the home node.
  *
  * TypeORM's operations that `routedOperations` names have TypeORM's types, and are put in the place of its methods below.
+ *
+ * @example
+ * await dataSource.transaction(async (manager) => {
+ *   await manager.save(order) // on the order's shard
+ *   await manager.increment(Account, { id: order.accountId }, 'orders', 1) // perhaps on another, in two phases
+ * })
  */
 export class ShardedEntityManager extends EntityManager implements RoutingManager {
   declare readonly dataSource: RoutedDataSource

@@ -23,6 +23,7 @@ export interface LoadReport {
   readonly shards: readonly LoadedShard[]
 }
 
+/** What a load did on one shard. */
 export interface LoadedShard {
   readonly shard: string
   /** Rows of the input that the shard holds now by this load. */

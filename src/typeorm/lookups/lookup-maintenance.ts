@@ -33,6 +33,7 @@ export interface LookupReport {
   readonly duplicates: readonly LookupDifference[]
 }
 
+/** How far `buildLookups` is. */
 export interface LookupBuildProgress {
   readonly lookup: string
   /** The shard whose rows were entered. */
@@ -43,6 +44,7 @@ export interface LookupBuildProgress {
   readonly shards: number
 }
 
+/** The options of `buildLookups`. */
 export interface BuildLookupsOptions {
   /** Called after every page of 1,000 rows. */
   readonly onProgress?: (progress: LookupBuildProgress) => void

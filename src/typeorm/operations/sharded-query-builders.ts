@@ -104,7 +104,13 @@ const NarrowedSelect: typeof SelectQueryBuilder = narrowed(SelectQueryBuilder)
 const NarrowedInsert: typeof TableInsertQueryBuilder = narrowed(TableInsertQueryBuilder)
 const NarrowedRelation: typeof RelationQueryBuilder = narrowed(RelationQueryBuilder)
 
-/** TypeORM's builder of queries, which can also tell how it would be answered. */
+/**
+ * TypeORM's builder of queries, which can also tell how it would be answered.
+ *
+ * @example
+ * const builder = orders.createQueryBuilder('o').where('o.total > :least', { least: 100 })
+ * console.log((await builder.explain()).text) // the shards and statements
+ */
 export class ShardedSelectQueryBuilder<Entity extends ObjectLiteral>
   extends NarrowedSelect<Entity>
   implements NarrowedBuilder

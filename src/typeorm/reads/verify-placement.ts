@@ -28,6 +28,7 @@ export interface PlacementReport {
   readonly listed: readonly MisplacedRow[]
 }
 
+/** How far `verifyPlacement` is. */
 export interface PlacementProgress {
   readonly entity: string
   /** The shard whose rows are looked at. */
@@ -38,6 +39,7 @@ export interface PlacementProgress {
   readonly shards: number
 }
 
+/** The options of `verifyPlacement`. */
 export interface VerifyPlacementOptions {
   /** Called after every batch of 1,000 rows, and at the end of every shard. */
   readonly onProgress?: (progress: PlacementProgress) => void
