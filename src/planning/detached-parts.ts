@@ -2,8 +2,8 @@ import type { Node, SelectStmt } from '@pgsql/types'
 import type { Detached } from '../routing/analysis/findings'
 import type { CarriedTable } from '../routing/carried-table'
 import type { TableUse } from '../routing/scope'
+import { withCtes } from '../sql/ctes'
 import { columnNode, integerConstant, selectNode, targetNode } from '../sql/nodes'
-import { withCtes } from '../sql/with-ctes'
 import { type Answer, type ShippedColumn, shippedSelect, tableNamed } from './shipped-rows'
 
 /** A detached part as a query of its own, with the CTEs around it that it names. */

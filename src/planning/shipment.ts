@@ -1,6 +1,5 @@
 import type { Node } from '@pgsql/types'
-import type { KnownFunctions } from '../routing/known-functions'
-import { hasVolatile } from '../routing/volatile-calls'
+import { hasVolatile, type KnownFunctions } from '../routing/known-functions'
 import { columnNode, integerConstant, targetNode } from '../sql/nodes'
 import { namesOf, treeText } from '../sql/tree'
 

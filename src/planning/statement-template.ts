@@ -1,7 +1,6 @@
 import type { ColumnRef, Node, RangeVar, ResTarget, TypeName } from '@pgsql/types'
 import { ShardedError } from '../errors/sharded-error'
-import { isStar } from '../sql/is-star'
-import { outputName } from '../sql/output-name'
+import { isStar, outputName } from '../sql/output-name'
 import type { ParsedStatement } from '../sql/parse-statement'
 import { printStatement } from '../sql/print-statement'
 import {

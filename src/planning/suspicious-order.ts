@@ -1,6 +1,6 @@
 import type { Node, SelectStmt } from '@pgsql/types'
 import { bareName, distinctOnOf, groupTerms, outputsNamed, outputWritten, targetAt } from '../routing/clause-term'
-import { hasStar } from '../sql/is-star'
+import { hasStar } from '../sql/output-name'
 import { treeText } from '../sql/tree'
 
 /**

@@ -1,7 +1,6 @@
 import type { Node } from '@pgsql/types'
 import { ofText } from '../collections/of-text'
-import { isTreeObject, isTypeName, namesOf, type TreeObject, visit } from '../sql/tree'
-import { writtenText } from '../sql/written-text'
+import { isTreeObject, isTypeName, namesOf, type TreeObject, visit, writtenText } from '../sql/tree'
 import type { TableCatalog } from './table-catalog'
 
 /** Why a statement is not run: it speaks of a sharded table as a thing of one database's catalog. */

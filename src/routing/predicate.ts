@@ -1,4 +1,5 @@
 import type { KeyConstraint } from '../functions/sharding-function'
+import type { ShardedEntity } from '../model/sharded-entity'
 
 /**
  * A condition as routing sees it: what it says of the shard key, and nothing else. Whatever is not understood is
@@ -18,3 +19,26 @@ export interface SlotsPredicate {
 }
 
 export const unknownPredicate: Predicate = Object.freeze({ kind: 'unknown' })
+
+/** The one canonical value that a predicate allows for a part of the shard key; undefined where it allows others. */
+export function pinnedKey(predicate: Predicate, column: number): string | undefined {
+  if (predicate.kind === 'and')
+    return predicate.of.map((part) => pinnedKey(part, column)).find((key) => key !== undefined)
+  if (predicate.kind !== 'key' || predicate.column !== column || predicate.constraint.kind !== 'values')
+    return undefined
+  const [key, another] = predicate.constraint.keys
+  return another === undefined ? key : undefined
+}
+
+/** The one slot that the rows of a predicate can have; undefined where they may have others. */
+export function pinnedSlot(entity: ShardedEntity, predicate: Predicate): number | undefined {
+  const key = entity.keyColumns.flatMap((_, index) => pinnedKey(predicate, index) ?? [])
+  return key.length === entity.keyColumns.length ? entity.fn.slotOf(key) : onlySlot(predicate)
+}
+
+function onlySlot(predicate: Predicate): number | undefined {
+  if (predicate.kind === 'and') return predicate.of.map(onlySlot).find((slot) => slot !== undefined)
+  if (predicate.kind !== 'slots') return undefined
+  const [slot, another] = predicate.slots
+  return another === undefined ? slot : undefined
+}

@@ -1,7 +1,6 @@
 import type { FuncCall, JsonArrayAgg, JsonObjectAgg, Node, SelectStmt, WindowDef } from '@pgsql/types'
-import { isStar } from '../sql/is-star'
 import { columnNode, targetNode } from '../sql/nodes'
-import { outputName } from '../sql/output-name'
+import { isStar, outputName } from '../sql/output-name'
 import { namesOf, someNode, type TreeObject, visitOwn } from '../sql/tree'
 import { clauseTerm, distinctOnOf, groupExpression } from './clause-term'
 import { writtenStar } from './join-columns'
@@ -106,7 +105,6 @@ export function windowsOf(select: SelectStmt): readonly (readonly Node[])[] {
   visitOwn([select.targetList, select.sortClause, select.distinctClause], (object) => {
     const over = windowOf(object)
     if (over) partitions.push(over.partitionClause ?? named.get(over.name ?? over.refname ?? '') ?? [])
-    return undefined
   })
   return partitions
 }

@@ -134,7 +134,6 @@ class Analyser implements QueryReader {
     this.findings.refuse(refusals.otherStatement)
     visit(statement, (object) => {
       if (isRangeVar(object)) this.from.table(object, scope)
-      return undefined
     })
     return { ...emptyPart, uses: new Set(this.findings.uses), scope, outputs: [], isConcatenable: false }
   }
@@ -276,7 +275,6 @@ function isOfOuter(aggregate: TreeObject, scope: Scope): boolean {
   const columns: TreeObject[] = []
   visitOwn(Object.values(aggregate), (object) => {
     if ('ColumnRef' in object) columns.push(object)
-    return undefined
   })
   if (columns.length > 0) return columns.every((column) => scope.isOuter(column))
   // Of a subquery in it the columns may be of any query around: `count((SELECT o.id))`.

@@ -1,7 +1,6 @@
 import type { Node, SelectStmt, SubLink } from '@pgsql/types'
-import { isStar } from './is-star'
 import { leftmost } from './statement-parts'
-import { namesOf } from './tree'
+import { namesOf, replaceNodes, someNode } from './tree'
 
 /** The name of the first column of a subquery, where only its tables tell: it is one of a `*`. */
 export type StarName = (select: SelectStmt) => string | undefined
@@ -124,3 +123,46 @@ function lastName(nodes: readonly Node[] | undefined): string | undefined {
   const names = (nodes ?? []).filter((node) => 'String' in node)
   return namesOf(names)?.at(-1)
 }
+
+/** True for `*`, `alias.*` and `(expression).*`. */
+export function isStar(node: Node | undefined): node is Node {
+  const fields = starFields(node)
+  const last = fields?.at(-1)
+  return last !== undefined && 'A_Star' in last
+}
+
+/** True for a query that gives a star. */
+export const hasStar = ({ targetList = [] }: SelectStmt): boolean =>
+  targetList.some((node) => 'ResTarget' in node && isStar(node.ResTarget.val))
+
+function starFields(node: Node | undefined): readonly Node[] | undefined {
+  if (node && 'ColumnRef' in node) return node.ColumnRef.fields
+  return node && 'A_Indirection' in node ? node.A_Indirection.indirection : undefined
+}
+
+/**
+ * A query whose outputs say the names that they have from a `*` of a subquery: `SELECT (SELECT * FROM c)`. What is made of the
+ * subquery no longer tells them.
+ */
+export function withStarNames<T>(statement: T, starName: StarName): T {
+  if (!isNamedByStar(statement, starName)) return statement
+  return replaceNodes(statement, (object) => {
+    const { targetList, ...rest } = object
+    if (!Array.isArray(targetList) || !targetList.some((target) => isUnnamed(target, starName))) return undefined
+    return {
+      ...withStarNames(rest, starName),
+      targetList: targetList.map((target: Node) => withStarNames(named(target, starName), starName)),
+    }
+  })
+}
+
+function named(target: Node, starName: StarName): Node {
+  if (!isUnnamed(target, starName) || !('ResTarget' in target)) return target
+  return { ResTarget: { ...target.ResTarget, name: outputName(target.ResTarget.val, starName) } }
+}
+
+const isUnnamed = (target: Node, starName: StarName): boolean =>
+  'ResTarget' in target && target.ResTarget.name === undefined && isNamedByStar(target.ResTarget.val, starName)
+
+const isNamedByStar = (tree: unknown, starName: StarName): boolean =>
+  someNode(tree, ({ SelectStmt: select }) => select !== undefined && starName(select) !== undefined)

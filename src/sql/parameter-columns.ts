@@ -88,7 +88,6 @@ class Reader {
   constructor(private readonly statement: Node) {
     visit(statement, ({ CommonTableExpr: cte }) => {
       if (cte) this.ctes.add(cte.ctename ?? '')
-      return undefined
     })
   }
 

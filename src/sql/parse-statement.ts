@@ -44,7 +44,6 @@ function shareAssignments(tree: unknown): void {
   visit(tree, ({ MultiAssignRef: found }) => {
     if (found?.colno === 1) source = found.source
     else if (found && source) found.source = source
-    return undefined
   })
 }
 

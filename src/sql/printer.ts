@@ -12,8 +12,7 @@ import type {
 import type { Deparser } from 'pgsql-deparser'
 import { wordSet } from '../collections/words'
 import { quoted } from '../values/quoted'
-import { type JsonParts, printJsonCall, printJsonTable } from './json-printer'
-import { xmlTable } from './xml-table-printer'
+import { type JsonParts, printJsonCall, printJsonTable, xmlTable } from './function-printer'
 
 type Context = Parameters<Deparser['SelectStmt']>[1]
 

@@ -1,6 +1,5 @@
 import type { DefElem, Node, RangeVar, TransactionStmt, VariableSetStmt } from '@pgsql/types'
-import { type ConfigCall, configCalls } from './config-call'
-import { sessionFunctions } from './session-functions'
+import { type ConfigCall, configCalls, sessionFunctions } from './config-call'
 
 /** Modes of a transaction, as SQL writes them. */
 export interface TransactionModes {

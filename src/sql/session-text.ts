@@ -1,8 +1,8 @@
 import type { Node } from '@pgsql/types'
 import { LRUCache } from 'lru-cache'
 import { ofText } from '../collections/of-text'
+import { mayCallSessionFunction } from './config-call'
 import { parse } from './parser'
-import { mayCallSessionFunction } from './session-functions'
 import { type SessionStatement, sessionStatement } from './session-statement'
 
 /** One statement of a text. */

@@ -1,5 +1,4 @@
 import type { JsonArrayQueryConstructor, Node, RangeVar, SubLink, TypeName } from '@pgsql/types'
-
 import { wordSet } from '../collections/words'
 
 /** The name of a node type of PostgreSQL's grammar. */
@@ -43,7 +42,7 @@ export const isRangeVar = (object: TreeObject): object is TreeObject & RangeVar 
 export const isTypeName = (object: TreeObject): object is TreeObject & TypeName => Array.isArray(object['names'])
 
 /** Visits every object of a tree, parents first. A visitor that gives `false` keeps out what is below. */
-export function visit(tree: unknown, visitor: (object: TreeObject) => boolean | undefined): void {
+export function visit(tree: unknown, visitor: (object: TreeObject) => unknown): void {
   if (Array.isArray(tree)) {
     for (const item of tree) visit(item, visitor)
     return
@@ -116,7 +115,6 @@ export function parametersOf(tree: unknown): readonly number[] {
   const numbers = new Set<number>()
   visit(tree, ({ ParamRef: found }) => {
     if (found) numbers.add(found.number ?? 0)
-    return undefined
   })
   return [...numbers].sort((a, b) => a - b)
 }
@@ -128,10 +126,21 @@ export const isSubquery = (
   'SubLink' in object || 'JsonArrayQueryConstructor' in object
 
 /** Visits what is of a query itself: of a subquery only what it is compared with, as `max(x)` in `max(x) IN (SELECT …)`. */
-export function visitOwn(tree: unknown, visitor: (object: TreeObject) => boolean | undefined): void {
+export function visitOwn(tree: unknown, visitor: (object: TreeObject) => unknown): void {
   visit(tree, (object) => {
     if (visitor(object) === false) return false
     visitOwn(object.SubLink?.testexpr, visitor)
     return !isSubquery(object)
   })
+}
+
+/** The text that an expression is: written, the value of a parameter, or a cast of one. */
+export function writtenText(object: TreeObject, parameters: readonly unknown[]): string | undefined {
+  const { A_Const: constant, TypeCast: cast, ParamRef: parameter } = object
+  if (cast) return cast.arg && writtenText(cast.arg, parameters)
+  if (parameter) {
+    const value = parameters[(parameter.number ?? 0) - 1]
+    return typeof value === 'string' ? value : undefined
+  }
+  return constant?.sval && (constant.sval.sval ?? '')
 }

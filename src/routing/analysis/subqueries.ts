@@ -1,5 +1,5 @@
 import type { SelectStmt, SubLink } from '@pgsql/types'
-import { isStar } from '../../sql/is-star'
+import { isStar } from '../../sql/output-name'
 import { leftmost } from '../../sql/statement-parts'
 import { namesOf } from '../../sql/tree'
 import { type Equality, ties } from '../equalities'

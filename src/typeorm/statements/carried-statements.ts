@@ -8,9 +8,8 @@ import {
   withCarriedValues,
 } from '../../planning/carried-values'
 import type { Template } from '../../planning/statement-template'
-import { type CarriedCalls, carriedCalls } from '../../routing/carried-calls'
+import { type CarriedCalls, carriedCalls, relativeTime } from '../../routing/carried-calls'
 import { noFunctions } from '../../routing/known-functions'
-import { relativeTime } from '../../routing/relative-times'
 import { type ParsedStatement, parseStatement } from '../../sql/parse-statement'
 import { loadParser } from '../../sql/parser'
 import { parametersOf } from '../../sql/tree'
@@ -19,7 +18,7 @@ import type { NodeText } from '../runners/shard-transaction'
 import type { ClockDefaults } from './clock-defaults'
 import type { StatementPlaces } from './statement-places'
 import { type StatementReader, tablesOf } from './statement-reader'
-import { askHome, askShard, pick, type ReadStatement, type StatementContext } from './statement-run'
+import { askHome, askShard, pick, type Question, type Run, type StatementContext } from './statement-run'
 
 /** A statement, and what of it is asked of one node. */
 interface Carrying {
@@ -49,22 +48,18 @@ export class CarriedStatements {
    * The statement with values in the places of what one database would say once: the time, the user. They are asked of one
    * node, in a transaction of the one that it opened first. undefined where all of it runs on that node anyway.
    */
-  async carrying(
-    statement: ReadStatement,
-    parameters: readonly unknown[],
-    context: StatementContext,
-  ): Promise<{ readonly text: string; readonly parameters: readonly unknown[] } | undefined> {
-    const { analysis, parameterCount } = statement
+  async carrying(run: Run): Promise<Question | undefined> {
+    const { statement, analysis, parameterCount, parameters, context } = run
     const isSaid = parameters.some((value) => typeof value === 'string' && relativeTime.test(value))
     const carried = isSaid
-      ? carriedCalls(statement.statement, this.reader.functions, { parameters, tables: tablesOf(analysis) })
-      : statement.carried
+      ? carriedCalls(statement, this.reader.functions, { parameters, tables: tablesOf(analysis) })
+      : run.carried
     if (!carried || parameterCount !== parameters.length) return undefined
     const { transaction } = context.access
-    const place = this.places.onePlace(statement, parameters, context)
+    const place = this.places.onePlace(run)
     const node = transaction?.firstNode ?? place?.shard.node ?? this.places.someShard(analysis)?.node
     if (node === undefined || node === place?.shard.node || (place && !transaction)) return undefined
-    return this.carriedFrom(node, { statement: statement.statement, carried, parameters, context, isSaid })
+    return this.carriedFrom(node, { statement, carried, parameters, context, isSaid })
   }
 
   /**
@@ -105,7 +100,7 @@ export class CarriedStatements {
   private async carriedFrom(
     node: string,
     { statement, carried, parameters, context, isSaid = false }: Carrying,
-  ): Promise<{ readonly text: string; readonly parameters: readonly unknown[] }> {
+  ): Promise<Question> {
     const values = await this.carriedValues(node, { carried, parameters, context })
     const types = JSON.stringify(values.map(({ type }) => type))
     const known = this.carriedTexts.get(statement)

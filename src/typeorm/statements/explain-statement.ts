@@ -14,11 +14,12 @@ import type { TableUse } from '../../routing/scope'
 import type { StatementAnalysis } from '../../routing/statement-analysis'
 import { targetTable } from '../../sql/statement-parts'
 import { planStatementMove } from './move-statement'
-import type { StatementWriter, Write } from './planned-write'
+import type { StatementWriter } from './planned-write'
 import {
   type Place,
   pick,
-  type ReadStatement,
+  type QueryRun,
+  type Question,
   type Run,
   refuseProblems,
   type ShardsRun,
@@ -29,11 +30,12 @@ import { planAtPlace, planStatement } from './write-statement'
 
 /** What the explanation of a statement asks of the engine. */
 export interface StatementPlanner extends StatementWriter {
-  understand(text: string): Promise<ReadStatement | undefined>
-  resolve(text: string, parameters: readonly unknown[], context: StatementContext): Promise<Resolved>
+  resolve(asked: Asked): Promise<Resolved>
   /** @throws ShardedError what running a statement in its place refuses */
-  checkPlace(place: Place, run: Write): void
-  planned(run: Run): Promise<{ readonly plan: ReadPlan; readonly onShards: ShardsRun } | { readonly plan: undefined }>
+  checkPlace(place: Place, run: Run): void
+  planned(
+    run: QueryRun,
+  ): Promise<{ readonly plan: ReadPlan; readonly onShards: ShardsRun } | { readonly plan: undefined }>
 }
 
 /** Where a statement goes. */
@@ -41,13 +43,13 @@ export type Resolved =
   /** To the home node: it names no sharded table. */
   | { readonly kind: 'home' }
   /** To its rows, some of which it moves to other shards. */
-  | { readonly kind: 'move'; readonly use: TableUse; readonly run: Write }
+  | { readonly kind: 'move'; readonly use: TableUse; readonly run: Run }
   /** To the one node where all of it lies, or that is to tell what is wrong with it. */
-  | { readonly kind: 'place'; readonly place: Place; readonly run: Write }
-  | { readonly kind: 'shards'; readonly run: Write }
+  | { readonly kind: 'place'; readonly place: Place; readonly run: Run }
+  | { readonly kind: 'shards'; readonly run: Run }
 
-interface Asked {
-  readonly parameters: readonly unknown[]
+/** A statement that is to be run. */
+export interface Asked extends Question {
   readonly context: StatementContext
 }
 
@@ -57,13 +59,10 @@ interface Asked {
  *
  * @throws ShardedError NOT_SHARDED, STATEMENT_UNSUPPORTED, and what running it refuses
  */
-export async function explainStatement(
-  engine: StatementPlanner,
-  { text, parameters, context: given }: Asked & { readonly text: string },
-): Promise<Explanation> {
-  const resolved = await engine.resolve(text, parameters, given)
+export async function explainStatement(engine: StatementPlanner, asked: Asked): Promise<Explanation> {
+  const resolved = await engine.resolve(asked)
   if (resolved.kind === 'home')
-    throw new ShardedError('NOT_SHARDED', 'The query names no sharded table.', { details: { text } })
+    throw new ShardedError('NOT_SHARDED', 'The query names no sharded table.', { details: { text: asked.text } })
   const { run } = resolved
   const { analysis, statement } = run
   const about = { entity: entityNames(analysis), operation: 'query' }
@@ -116,7 +115,7 @@ async function explainPlace(
 }
 
 /** A statement that writes several shards, or rows that say their shards. */
-async function explainShards(engine: StatementPlanner, about: About, run: Write): Promise<Explanation> {
+async function explainShards(engine: StatementPlanner, about: About, run: Run): Promise<Explanation> {
   const planned = await planStatement(engine, run)
   if (planned.kind === 'home') throw new RangeError('A write of an unsharded table has parts of shards.')
   return explainPlanned(engine, about, { run, plan: planned.plan })
@@ -125,19 +124,19 @@ async function explainShards(engine: StatementPlanner, about: About, run: Write)
 function explainPlanned(
   engine: StatementPlanner,
   about: About,
-  { run, plan }: { readonly run: Write; readonly plan: WritePlan },
+  { run, plan }: { readonly run: Run; readonly plan: WritePlan },
 ): Explanation {
   const reason = writeReason(engine, run)
   return explain({ ...about, shards: writtenShards(plan), reason, plan, ...explainWrite(plan) })
 }
 
-function writeReason(engine: StatementPlanner, run: Write): string {
+function writeReason(engine: StatementPlanner, run: Run): string {
   const { main, sources } = run.analysis
   const cluster = 'InsertStmt' in run.statement ? sources[0] : main
   return cluster ? reasonOf(engine, cluster, run) : 'each row goes to the shard of its shard key'
 }
 
-function reasonOf({ runtime }: StatementPlanner, cluster: Cluster, { parameters, context }: Asked): string {
+function reasonOf({ runtime }: StatementPlanner, cluster: Cluster, { parameters, context }: Run): string {
   const { pinned, lookedUp } = context
   const [use] = cluster.uses
   if (pinned && pinned.group === use?.table.group) return 'a hint says so'
@@ -149,26 +148,26 @@ function reasonOf({ runtime }: StatementPlanner, cluster: Cluster, { parameters,
 async function explainedParts(
   engine: StatementPlanner,
   parts: readonly SelectStmt[],
-  run: Write,
+  run: Run,
 ): Promise<ExplainedParts> {
   const { parameters, context } = run
   const first: Explanation[] = []
   for (const part of parts) {
     const template = templateOf({ SelectStmt: part })
     const values = pick(template.parameters, parameters)
-    const isSharded = await engine.understand(template.text)
+    const isSharded = await engine.reader.understand(template.text)
     if (isSharded) first.push(await explainStatement(engine, { text: template.text, parameters: values, context }))
   }
   return { first, home: engine.runtime.map.home, main: await explainedMain(engine, run) }
 }
 
 /** Which shards the whole goes to, and why; undefined where it goes to the home node. */
-async function explainedMain(engine: StatementPlanner, run: Write): Promise<ExplainedParts['main']> {
+async function explainedMain(engine: StatementPlanner, run: Run): Promise<ExplainedParts['main']> {
   const { statement, analysis, parameters } = run
   if ('SelectStmt' in statement) {
     const { main } = analysis
     if (!main) return undefined
-    const shards = engine.allowedShards(main, run, false).map(({ name }) => name)
+    const shards = engine.places.allowedShards(main, run, false).map(({ name }) => name)
     return { shards, reason: reasonOf(engine, main, run) }
   }
   if (!analysis.uses.some(({ rangeVar }) => rangeVar === targetTable(statement))) return undefined
@@ -176,8 +175,8 @@ async function explainedMain(engine: StatementPlanner, run: Write): Promise<Expl
   const planned = await planStatement(
     {
       runtime: engine.runtime,
-      allowedShards: (cluster, asked, writes) => engine.allowedShards(cluster, asked, writes),
-      heldTables: (read, group) => engine.heldTables(read, group),
+      places: engine.places,
+      reader: engine.reader,
       substitute: async () => ({ shipped: [], replacements: new Map(), values: parameters }),
     },
     run,

@@ -176,7 +176,6 @@ export function tablesByPlace(statement: Node): readonly RangeVar[] {
   visit(statement, (object) => {
     if (typeof object['relname'] === 'string') tables.push(object as RangeVar)
     if (meansPlaces(object)) isByPlace = true
-    return undefined
   })
   return isByPlace ? tables : []
 }

@@ -10,8 +10,8 @@ import type { ShardedTable } from '../../routing/table-catalog'
 import { keepsValues } from '../../values/stored-key'
 import { planWriteOf } from '../writes/write-shards'
 import { columnList, insertedColumns, notPlaceable } from './inserted-keys'
-import { armsOn, type PlannedWrite, type StatementWriter, type Write } from './planned-write'
-import { localisedFor, refuseProblems } from './statement-run'
+import { armsOn, type PlannedWrite, type StatementWriter } from './planned-write'
+import { localisedFor, type Run, refuseProblems } from './statement-run'
 
 interface SelectInsert {
   readonly insertion: InsertStmt
@@ -26,7 +26,7 @@ interface SelectInsert {
  */
 export async function planInsertSelect(
   engine: StatementWriter,
-  write: Write,
+  write: Run,
   { insertion, select, use }: SelectInsert,
 ): Promise<PlannedWrite> {
   const { analysis, context } = write
@@ -36,12 +36,12 @@ export async function planInsertSelect(
   if (!source) throw notPlaced('An INSERT … SELECT of values that are of no shard', use.table)
   if (another !== undefined || !staysOnShard(source, { analysis, columns, use }))
     throw notPlaced('An INSERT of rows that a query takes from other shards', use.table)
-  const shards = engine.allowedShards(source, write, true)
+  const shards = engine.places.allowedShards(source, write, true)
   if (shards.length > 1) refuseProblems(analysis)
   const { shipped, values, replacements } = await engine.substitute(write)
   const named = namedColumns(insertion, select, { columns, analysis })
   const local = localisedFor(named, { analysis, group: use.table.group }, replacements)
-  const template = withShippedRows(templateOf(local), shipped, engine.heldTables(write, use.table.group))
+  const template = withShippedRows(templateOf(local), shipped, engine.reader.heldTables(write, use.table.group))
   const plan = await planWriteOf(context.access, {
     kind: 'statement',
     arms: armsOn(shards, template, () => values),

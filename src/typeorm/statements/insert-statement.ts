@@ -29,10 +29,11 @@ import {
   withGeneratedKeys,
 } from './inserted-keys'
 import { refuseConflictKeys } from './key-change'
-import { homeStatement, type PlannedWrite, type StatementWriter, type Write } from './planned-write'
+import { homeStatement, type PlannedWrite, type StatementWriter } from './planned-write'
 import {
   localisedFor,
   pick,
+  type Run,
   refuseFarSequence,
   refuseProblems,
   type StatementContext,
@@ -40,7 +41,7 @@ import {
 } from './statement-run'
 
 /** Plans an INSERT: its VALUES are split by their shard keys, INSERT … SELECT runs within each shard. */
-export async function planInsert(engine: StatementWriter, write: Write, statement: InsertStmt): Promise<PlannedWrite> {
+export async function planInsert(engine: StatementWriter, write: Run, statement: InsertStmt): Promise<PlannedWrite> {
   const { analysis } = write
   const use = analysis.uses.find(({ rangeVar }) => rangeVar === statement.relation)
   if (!use) {
@@ -86,7 +87,7 @@ interface ValuesInsert {
 
 /** An INSERT of VALUES whose rows have their keys and ids, and the shards that these tell. */
 interface CompleteInsert extends ValuesInsert {
-  readonly write: Write
+  readonly write: Run
   readonly home: string
   readonly complete: InsertedRows
   readonly substitutes: Substitutes
@@ -100,7 +101,7 @@ interface CompleteInsert extends ValuesInsert {
 /** @throws ShardedError KEY_MISSING, KEY_INVALID, KEY_NOT_OWNED, KEY_CONFLICT, STATEMENT_UNSUPPORTED */
 async function completeRows(
   engine: StatementWriter,
-  write: Write,
+  write: Run,
   { insertion, select, use }: ValuesInsert,
 ): Promise<CompleteInsert> {
   const { runtime } = engine

@@ -4,16 +4,14 @@ import type { KeyColumn } from '../../model/sharded-entity'
 import { moveFirst } from '../../planning/conflict-places'
 import type { ConflictTarget } from '../../routing/conflict-target'
 import { knownValue } from '../../routing/known-value'
-import { pinnedKey } from '../../routing/pinned-key'
-import { pinnedSlot } from '../../routing/pinned-slot'
-import type { Predicate } from '../../routing/predicate'
+import { type Predicate, pinnedKey, pinnedSlot } from '../../routing/predicate'
 import { clusterPredicate } from '../../routing/route-cluster'
 import type { TableUse } from '../../routing/scope'
 import type { ShardedTable } from '../../routing/table-catalog'
 import { namesOf } from '../../sql/tree'
 import type { TypedValue } from '../../values/stored-key'
 import { storedKey, storedKeyOf } from '../../values/stored-key'
-import type { ReadStatement } from './statement-run'
+import type { Run } from './statement-run'
 
 /**
  * The table of an UPDATE that sets a part of the shard key, other than to the value that its own condition demands;
@@ -22,11 +20,8 @@ import type { ReadStatement } from './statement-run'
  * @param mayMove whether the UPDATE may move rows of a table; none where it is a part of another statement
  * @throws ShardedError KEY_CHANGED where its entity does not allow that; ID_CHANGED for an id that may be of another slot
  */
-export function keyChangeOf(
-  { statement, analysis }: ReadStatement,
-  parameters: readonly unknown[],
-  mayMove?: (table: ShardedTable) => boolean,
-): TableUse | undefined {
+export function keyChangeOf(run: Run, mayMove?: (table: ShardedTable) => boolean): TableUse | undefined {
+  const { statement, analysis, parameters } = run
   if (!('UpdateStmt' in statement)) return undefined
   const use = analysis.uses.find(({ rangeVar }) => rangeVar === statement.UpdateStmt.relation)
   if (!use) return undefined
@@ -72,10 +67,7 @@ function keyChanged({ entity, name }: ShardedTable, column: string, fix?: string
   return new ShardedError(
     'KEY_CHANGED',
     `A statement would set ${column} of ${entity?.name ?? name}, a part of the shard key.`,
-    {
-      details: { entity: entity?.name ?? name, column },
-      ...(fix !== undefined && { fix }),
-    },
+    { details: { entity: entity?.name ?? name, column }, ...(fix !== undefined && { fix }) },
   )
 }
 

@@ -21,10 +21,17 @@ import { shardOfKey } from '../binding/entity-shards'
 import { maintainLookups } from '../lookups/maintain-lookups'
 import type { ShardAccess } from '../runners/shard-access'
 import { ShardWriteHost } from '../writes/shard-write-host'
-import type { StatementWriter, Write } from './planned-write'
-import { addressesOf, carriedRow, checkSize, type MovingRow, RowMover } from './row-mover'
-import { localisedFor, pick, refuseProblems, rowsOf } from './statement-run'
-import { type TakenTable, takeChildren } from './take-children'
+import type { StatementWriter } from './planned-write'
+import {
+  addressesOf,
+  carriedRow,
+  checkSize,
+  type MovingRow,
+  RowMover,
+  type TakenTable,
+  takeChildren,
+} from './row-mover'
+import { localisedFor, pick, type Run, refuseProblems, rowsOf } from './statement-run'
 
 /** A row of an UPDATE, locked on its shard: what it will be, and where. */
 interface TakenRow extends MovingRow {
@@ -54,14 +61,14 @@ export interface StatementMove {
  *
  * @throws ShardedError STATEMENT_UNSUPPORTED, JOIN_NOT_LOCAL, SCATTER_FORBIDDEN, SCATTER_TOO_WIDE
  */
-export function planStatementMove(engine: StatementWriter, write: Write, { table }: TableUse): StatementMove {
+export function planStatementMove(engine: StatementWriter, write: Run, { table }: TableUse): StatementMove {
   const { analysis, statement, parameters, context } = write
   refuseProblems(analysis)
   const binding = engine.runtime.bindingOf(table.entity?.target)
   const local = localisedFor(statement, { analysis, group: table.group })
   if (!binding || !analysis.main || !('UpdateStmt' in local)) throw new RangeError('No entity is moved.')
   const update = keyUpdateOf(local.UpdateStmt, table, analysis)
-  const shards = engine.allowedShards(analysis.main, write, true)
+  const shards = engine.places.allowedShards(analysis.main, write, true)
   const targets = targetsOf(binding, update, parameters)
   const withChildren = context.moves?.children ?? false
   // Rows that a caller moves are moved in a savepoint of the caller's.
@@ -76,7 +83,7 @@ export function planStatementMove(engine: StatementWriter, write: Write, { table
  * @throws ShardedError STATEMENT_UNSUPPORTED, MOVE_LEAVES_CHILDREN, MOVE_TOO_LARGE, MOVE_NOT_EXACT, KEY_MISSING,
  *   KEY_INVALID, KEY_NOT_OWNED, and what a write over shards throws
  */
-export async function moveStatement(engine: StatementWriter, write: Write, use: TableUse): Promise<QueryResult> {
+export async function moveStatement(engine: StatementWriter, write: Run, use: TableUse): Promise<QueryResult> {
   const move = planStatementMove(engine, write, use)
   const host = new ShardWriteHost<QueryResult>(write.context.access, {
     openRunner: write.context.openRunner,

@@ -1,29 +1,23 @@
 import { ShardedError } from '../../errors/sharded-error'
 import type { WriteOrder } from '../../lookups/write-order'
 import { placeholderSchema } from '../../planning/bind-shard-names'
-import type { HeldTable } from '../../planning/schema-check'
 import { withShippedRows } from '../../planning/shipped-rows'
 import { type Template, templateOf } from '../../planning/statement-template'
 import type { WritePlan } from '../../planning/write-plan'
 import type { StatementWrite } from '../../query/write-query'
-import type { Cluster } from '../../routing/analysis/findings'
 import { targetTable } from '../../sql/statement-parts'
 import type { Shard } from '../../topology/shard'
 import type { ShardRuntime } from '../runners/shard-runtime'
-import { localisedFor, pick, type ReadStatement, type StatementContext, type Substitutes } from './statement-run'
+import type { StatementPlaces } from './statement-places'
+import type { StatementReader } from './statement-reader'
+import { localisedFor, pick, type Run, type Substitutes } from './statement-run'
 
 /** What the writing of a statement asks of the engine. */
 export interface StatementWriter {
   readonly runtime: ShardRuntime
-  substitute(run: Write): Promise<Substitutes>
-  allowedShards(cluster: Cluster, run: Pick<Write, 'parameters' | 'context'>, writes: boolean): readonly Shard[]
-  /** Tables of a group whose columns a statement names because a `*` means them. */
-  heldTables(read: Pick<ReadStatement, 'byPlace'>, group: string | undefined): readonly HeldTable[]
-}
-
-export interface Write extends ReadStatement {
-  readonly parameters: readonly unknown[]
-  readonly context: StatementContext
+  readonly places: StatementPlaces
+  readonly reader: StatementReader
+  substitute(run: Run): Promise<Substitutes>
 }
 
 /** How a statement that writes is done. */
@@ -52,7 +46,7 @@ export const armsOn = (
 
 /** The statement of a write of an unsharded table. @throws ShardedError STATEMENT_UNSUPPORTED */
 export function homeStatement(
-  { statement, analysis }: Write,
+  { statement, analysis }: Run,
   { shipped, values, replacements }: Substitutes,
 ): PlannedWrite {
   const local = localisedFor(statement, { analysis, group: undefined }, replacements)

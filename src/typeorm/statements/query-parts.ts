@@ -14,13 +14,13 @@ import {
 } from '../../planning/shipped-rows'
 import { localise, type Template, templateOf } from '../../planning/statement-template'
 import { columnsOf, outputNames, textsOf, withBases } from '../../planning/text-query'
+import { hasVolatile } from '../../routing/known-functions'
 import type { StatementAnalysis } from '../../routing/statement-analysis'
-import { hasVolatile } from '../../routing/volatile-calls'
-import { hasStar } from '../../sql/is-star'
+import { withCtes } from '../../sql/ctes'
 import { columnNode, integerConstant, selectNode, targetNode } from '../../sql/nodes'
+import { hasStar } from '../../sql/output-name'
 import { leftmost, selectOf, targetTable } from '../../sql/statement-parts'
 import { someNode, type TreeObject, treeText } from '../../sql/tree'
-import { withCtes } from '../../sql/with-ctes'
 import type { Shard } from '../../topology/shard'
 import type { ShardRuntime } from '../runners/shard-runtime'
 import type { ColumnTypes } from './column-types'
@@ -33,7 +33,7 @@ import {
   askShard,
   type Place,
   pick,
-  type ReadStatement,
+  type QueryRun,
   type Run,
   refuseFarSequence,
   type StatementContext,
@@ -49,7 +49,7 @@ interface Given {
   readonly places: StatementPlaces
   readonly types: ColumnTypes
   /** Answers a query over shards. */
-  readonly select: (run: Run) => Promise<Answer>
+  readonly select: (run: QueryRun) => Promise<Answer>
 }
 
 /** The parts of a statement that run by themselves: subqueries, sides of set operations, rows of unsharded tables. */
@@ -57,7 +57,7 @@ export class QueryParts {
   constructor(private readonly given: Given) {}
 
   /** UNION, INTERSECT, EXCEPT: each side is read on its own, and the home node puts them together. */
-  async setOperation(run: Run, whole: SelectStmt): Promise<Answer> {
+  async setOperation(run: QueryRun, whole: SelectStmt): Promise<Answer> {
     const { parameters, context, asText } = run
     const shipped: ShippedRows[] = []
     const values = [...parameters]
@@ -140,7 +140,7 @@ export class QueryParts {
   }
 
   /** Runs what is detached, so that its rows can stand in its place. */
-  async substitute(run: Omit<Run, 'asText'>): Promise<Substitutes> {
+  async substitute(run: Run): Promise<Substitutes> {
     const { analysis, statement, parameters } = run
     const shipped: ShippedRows[] = []
     const values = [...parameters]
@@ -163,7 +163,7 @@ export class QueryParts {
    */
   private async readDetached(
     parts: StatementAnalysis['detached'],
-    run: Omit<Run, 'asText'>,
+    run: Run,
     { shipped, values }: { readonly shipped: ShippedRows[]; readonly values: unknown[] },
   ): Promise<Map<unknown, (wrapper: TreeObject) => unknown>> {
     const replacements = new Map<unknown, (wrapper: TreeObject) => unknown>()
@@ -183,7 +183,7 @@ export class QueryParts {
   }
 
   /** The rows of an unsharded table, for shards that do not have it. */
-  private async homeRows(rangeVar: RangeVar, run: Omit<Run, 'asText'>): Promise<Answer> {
+  private async homeRows(rangeVar: RangeVar, run: Run): Promise<Answer> {
     const { schemaname, relname = '' } = rangeVar
     const columns = this.given.reader.columns.homeColumns(schemaname, relname)
     if (!columns)
@@ -219,7 +219,7 @@ export class QueryParts {
   /** Runs a query for its rows as texts, with their names and types. */
   private async asTexts(
     written: SelectStmt,
-    { parameters, context: given }: Omit<Run, 'asText'>,
+    { parameters, context: given }: Run,
     byPlace = tablesByPlace({ SelectStmt: written }),
   ): Promise<Answer> {
     const select = await this.withoutStar(written)
@@ -236,13 +236,10 @@ export class QueryParts {
       )
     }
     // Where a `*` was written out, the names stand for it.
-    const read = { ...understood, byPlace }
-    const context = await this.given.places.lookedUp(read, values, given)
-    const place = this.given.places.onePlace(read, values, context)
-    const answer = place
-      ? await this.textsAt(place, read, { values, context })
-      : await this.given.select({ ...read, parameters: values, context, asText: true })
-    return { rows: answer.rows, columns: withBases(answer.columns, leftmost(selectOf(read.statement)), read.analysis) }
+    const run = await this.given.places.lookedUp({ ...understood, byPlace, parameters: values, context: given })
+    const place = this.given.places.onePlace(run)
+    const answer = place ? await this.textsAt(place, run) : await this.given.select({ ...run, asText: true })
+    return { rows: answer.rows, columns: withBases(answer.columns, leftmost(selectOf(run.statement)), run.analysis) }
   }
 
   /** The names that are noted of a `*` are those of the columns that are read, in their order. */
@@ -253,17 +250,15 @@ export class QueryParts {
     return { ...select, targetList: expandedTargets(select, analysis.scope) }
   }
 
-  private async textsAt(
-    place: Place,
-    read: ReadStatement,
-    { values, context }: { readonly values: readonly unknown[]; readonly context: StatementContext },
-  ): Promise<Answer> {
-    refuseFarSequence(read.sequence.anywhere, [place.shard.node], this.given.runtime.map.home)
-    const names = outputNames(leftmost(selectOf(read.statement)), read.analysis)
-    const whole: Template = { text: wholeText(read, place), parameters: values.map((_, index) => index + 1) }
-    const types = await this.given.types.describe(whole, names.length, { shard: place.shard, values, context })
-    const tables = this.given.reader.heldTables(read, place.shard.group)
-    const rows = await askShard(place.shard, { text: textsOf(whole.text, types, tables), parameters: values }, context)
+  private async textsAt(place: Place, run: Run): Promise<Answer> {
+    const { parameters, context } = run
+    const { shard } = place
+    refuseFarSequence(run.sequence.anywhere, [shard.node], this.given.runtime.map.home)
+    const names = outputNames(leftmost(selectOf(run.statement)), run.analysis)
+    const whole: Template = { text: wholeText(run, place), parameters: parameters.map((_, index) => index + 1) }
+    const types = await this.given.types.describe(whole, names.length, { shard, values: parameters, context })
+    const tables = this.given.reader.heldTables(run, shard.group)
+    const rows = await askShard(shard, { text: textsOf(whole.text, types, tables), parameters }, context)
     return { rows, columns: columnsOf(names, types) }
   }
 }

@@ -23,11 +23,17 @@ import type { ShardRuntime } from '../runners/shard-runtime'
 import type { ColumnTypes } from './column-types'
 import { QueryParts } from './query-parts'
 import { passesOver, refuseLockedPage } from './refuse-locks'
-import { finishPlan, rowsPlan } from './statement-arms'
-import { armPageOf, statementPage, writtenPage } from './statement-page'
+import { armPageOf, finishPlan, rowsPlan, statementPage, writtenPage } from './statement-page'
 import type { StatementPlaces } from './statement-places'
 import type { StatementReader } from './statement-reader'
-import { localisedFor, pick, type Run, refuseProblems, type ShardsRun, type StatementContext } from './statement-run'
+import {
+  localisedFor,
+  pick,
+  type QueryRun,
+  refuseProblems,
+  type ShardsRun,
+  type StatementContext,
+} from './statement-run'
 
 type QueryTemplate = RowsTemplate | FinishTemplate
 
@@ -108,7 +114,7 @@ export class QueryPlanner {
     this.parts = new QueryParts({ ...given, select: (run) => this.select(run) })
   }
 
-  async select(run: Run): Promise<Answer> {
+  async select(run: QueryRun): Promise<Answer> {
     const planned = await this.planned(run)
     if (!planned.plan) return planned.run()
     if (!run.asText && saysTheSame(planned.onShards)) this.rememberPlan(planned.onShards, planned.plan)
@@ -136,7 +142,7 @@ export class QueryPlanner {
   }
 
   /** A query with its plan, ready to run; without a plan where no shard has a part in it but for its subqueries. */
-  async planned(run: Run): Promise<Planned> {
+  async planned(run: QueryRun): Promise<Planned> {
     const { analysis, statement, asText, context } = run
     const select = selectOf(statement)
     if (select.larg) return { plan: undefined, run: () => this.parts.setOperation(run, select) }

@@ -1,12 +1,11 @@
-import type { InsertStmt, MergeStmt, Node } from '@pgsql/types'
+import type { MergeStmt, Node } from '@pgsql/types'
 import { ShardedError } from '../../errors/sharded-error'
 import { conflictTarget } from '../../routing/conflict-target'
-import { isTreeObject, visit } from '../../sql/tree'
+import { isWrapper, visit } from '../../sql/tree'
 import type { Shard } from '../../topology/shard'
 import { idsTellShards, insertedKeys } from './inserted-keys'
 import { keyChangeOf, refuseConflictKeys } from './key-change'
-import type { Write } from './planned-write'
-import type { Place, ReadStatement } from './statement-run'
+import type { Place, Run } from './statement-run'
 
 /**
  * Checks what a statement on one shard writes beside its outermost part: in a WITH, or as MERGE. A row that it puts there must
@@ -15,46 +14,38 @@ import type { Place, ReadStatement } from './statement-run'
  * @param shardsOf how many shards a group has
  * @throws ShardedError KEY_CHANGED, ID_CHANGED, WRONG_SHARD, STATEMENT_UNSUPPORTED
  */
-export function refuseHiddenWrites(run: Write, place: Place, shardsOf: (group: string) => number): void {
+export function refuseHiddenWrites(run: Run, place: Place, shardsOf: (group: string) => number): void {
   const { statement, analysis, parameters } = run
   const tableOf = (relation: unknown) => analysis.uses.find(({ rangeVar }) => rangeVar === relation)?.table
   visit(statement, (object) => {
     const { UpdateStmt: update, InsertStmt: insertion, MergeStmt: merge } = object
-    const write = update ?? insertion ?? merge
-    if (!isTreeObject(write)) return undefined
-    const table = tableOf(write['relation'])
-    if (!table || shardsOf(table.group) < 2) return undefined
-    if (object === (statement as unknown) && !merge) return undefined
-    // A node of the tree, as the parser has it.
-    const part = { ...run, statement: object as unknown as Node }
-    if (update) keyChangeOf(part, parameters)
-    if (merge) refuseMerge(merge as MergeStmt, part, parameters)
-    if (!insertion) return undefined
+    const table = tableOf((update ?? insertion ?? merge)?.relation)
+    if (!table || shardsOf(table.group) < 2 || !isWrapper(object)) return
+    if (Object.is(object, statement) && !merge) return
+    const part = { ...run, statement: object }
+    if (update) keyChangeOf(part)
+    if (merge) refuseMerge(merge, part)
+    if (!insertion) return
     const shard = place.shards.get(table.group)
-    refuseConflictKeys(insertion as InsertStmt, table)
+    refuseConflictKeys(insertion, table)
     // Only an INSERT by itself looks its conflicts up on other shards.
-    if (conflictTarget(insertion as InsertStmt, table) && !idsTellShards(table))
+    if (conflictTarget(insertion, table) && !idsTellShards(table))
       throw misplaced('An INSERT in a WITH with ON CONFLICT about rows of other shards', table.name)
-    const keys = insertedKeys(insertion as InsertStmt, table, parameters)
+    const keys = insertedKeys(insertion, table, parameters)
     if (!keys) throw misplaced('An INSERT in a WITH', table.name)
     for (const index of keys) if (index !== shard?.index) throw wrongShard(table.name, shard)
-    return undefined
   })
 }
 
 /** WHEN … INSERT is not placed by its key; WHEN … UPDATE must leave it. */
-function refuseMerge(
-  { relation, mergeWhenClauses = [] }: MergeStmt,
-  read: ReadStatement,
-  parameters: readonly unknown[],
-): void {
+function refuseMerge({ relation, mergeWhenClauses = [] }: MergeStmt, run: Run): void {
   for (const node of mergeWhenClauses) {
     if (!('MergeWhenClause' in node)) continue
     const { commandType, targetList } = node.MergeWhenClause
     if (commandType === 'CMD_INSERT') throw misplaced('The INSERT of a MERGE', relation?.relname ?? '')
     if (commandType !== 'CMD_UPDATE') continue
     const update: Node = { UpdateStmt: { ...(relation && { relation }), ...(targetList && { targetList }) } }
-    keyChangeOf({ ...read, statement: update }, parameters)
+    keyChangeOf({ ...run, statement: update })
   }
 }
 
@@ -67,7 +58,5 @@ const wrongShard = (table: string, shard: Shard | undefined): ShardedError =>
   new ShardedError(
     'WRONG_SHARD',
     `An INSERT in a WITH has a row of ${table} that does not belong to shard ${shard?.name}.`,
-    {
-      details: { table, shard: shard?.name },
-    },
+    { details: { table, shard: shard?.name } },
   )

@@ -7,13 +7,10 @@ import { bindShardNames } from '../../planning/bind-shard-names'
 import type { Explanation } from '../../planning/explanation'
 import { refuseOwnNames } from '../../planning/own-names'
 import type { ReadPlan } from '../../planning/read-plan'
-import type { HeldTable } from '../../planning/schema-check'
-import type { Cluster } from '../../routing/analysis/findings'
 import { type CatalogProblem, catalogProblem, mayAskCatalog } from '../../routing/catalog-names'
 import type { TableUse } from '../../routing/scope'
 import type { TableCatalog } from '../../routing/table-catalog'
 import { parseStatement } from '../../sql/parse-statement'
-import type { Shard } from '../../topology/shard'
 import { streamRead } from '../reads/stream-read'
 import { readInTurn } from '../runners/read-cursors'
 import { ShardAccess } from '../runners/shard-access'
@@ -21,18 +18,17 @@ import type { ShardRuntime } from '../runners/shard-runtime'
 import { CarriedStatements } from './carried-statements'
 import type { ClockDefaults } from './clock-defaults'
 import { ColumnTypes } from './column-types'
-import { explainStatement, type Resolved, type StatementPlanner } from './explain-statement'
+import { type Asked, explainStatement, type Resolved, type StatementPlanner } from './explain-statement'
 import { keyChangeOf } from './key-change'
 import { moveStatement } from './move-statement'
-import type { StatementWriter, Write } from './planned-write'
 import { type AgainContext, QueryPlanner } from './query-planner'
 import { refuseHiddenWrites } from './refuse-hidden-writes'
 import { StatementPlaces } from './statement-places'
 import { StatementReader } from './statement-reader'
 import {
   type Place,
+  type QueryRun,
   queryOn,
-  type ReadStatement,
   type Run,
   refuseFarSequence,
   rowsOf,
@@ -46,7 +42,7 @@ import { executeStatement, planAtPlace, writeStatement } from './write-statement
  * Runs SQL over shards as if they were one database: reads a statement with PostgreSQL's parser, finds its shards, sends it
  * there, and puts the answers together. TypeORM's query builders and users' raw SQL come this way.
  */
-export class StatementEngine implements StatementWriter, StatementPlanner {
+export class StatementEngine implements StatementPlanner {
   readonly reader: StatementReader
   readonly places: StatementPlaces
   readonly carried: CarriedStatements
@@ -106,7 +102,7 @@ export class StatementEngine implements StatementWriter, StatementPlanner {
   ): Promise<QueryResult | undefined> {
     const plan = parameters.length === 0 ? this.planAgain(text, given) : undefined
     if (plan) return selected(await executeRead(plan, given.access))
-    const resolved = await this.resolve(text, parameters, given)
+    const resolved = await this.resolve({ text, parameters, context: given })
     switch (resolved.kind) {
       case 'home':
         return undefined
@@ -152,7 +148,7 @@ export class StatementEngine implements StatementWriter, StatementPlanner {
     parameters: readonly unknown[],
     given: StatementContext,
   ): AsyncGenerator<Row, void, undefined> {
-    const resolved = await this.resolve(text, parameters, given)
+    const resolved = await this.resolve({ text, parameters, context: given })
     switch (resolved.kind) {
       case 'home':
         yield* rowsOf(await given.home(text, parameters))
@@ -169,29 +165,28 @@ export class StatementEngine implements StatementWriter, StatementPlanner {
   }
 
   /** What running, streaming and explaining a statement all begin with: where it goes. @throws what `run` refuses */
-  async resolve(text: string, parameters: readonly unknown[], given: StatementContext): Promise<Resolved> {
+  async resolve(asked: Asked): Promise<Resolved> {
+    const { text, parameters, context } = asked
     this.reader.forgetOld()
     const statement = await this.reader.understand(text)
     this.refuseCatalog(text, parameters)
     if (!statement) return { kind: 'home' }
     refuseCatalogNames(statement.refused, text)
-    const context = await this.places.lookedUp(statement, parameters, given)
-    const only = this.places.onePlace(statement, parameters, context)
+    const run = await this.places.lookedUp({ ...statement, parameters, context })
+    const only = this.places.onePlace(run)
     const isScattered = !only && statement.parameterCount === parameters.length
-    if (isScattered && !(await this.reader.hearsAll(statement, parameters, context)))
-      return this.resolve(text, parameters, given)
-    const carrying = await this.carried.carrying(statement, parameters, context)
-    if (carrying) return this.resolve(carrying.text, carrying.parameters, given)
-    const run = { ...statement, parameters, context }
-    const use = this.movedBy(statement, parameters, context)
+    if (isScattered && !(await this.reader.hearsAll(run))) return this.resolve(asked)
+    const carrying = await this.carried.carrying(run)
+    if (carrying) return this.resolve({ ...carrying, context })
+    const use = movedBy(run)
     if (use) return { kind: 'move', use, run }
-    const place = only ?? this.places.placeOfMistake(statement, parameters)
+    const place = only ?? this.places.placeOfMistake(run)
     if (place) return { kind: 'place', place, run }
     refuseOwnNames(text, statement.statement)
     return { kind: 'shards', run }
   }
 
-  private async *streamPlace(place: Place, run: Write): AsyncGenerator<Row, void, undefined> {
+  private async *streamPlace(place: Place, run: Run): AsyncGenerator<Row, void, undefined> {
     const { parameters, context } = run
     if (run.writes && this.isMaintained(place)) {
       yield* rowsOf(await this.atPlace(place, run))
@@ -203,7 +198,7 @@ export class StatementEngine implements StatementWriter, StatementPlanner {
     yield* readInTurn(context.access, [{ node: shard.node, shards: [shard.name], text, parameters }])
   }
 
-  private async *streamShards(run: Write): AsyncGenerator<Row, void, undefined> {
+  private async *streamShards(run: Run): AsyncGenerator<Row, void, undefined> {
     if (!('SelectStmt' in run.statement)) {
       yield* rowsOf(await writeStatement(this, run))
       return
@@ -222,19 +217,6 @@ export class StatementEngine implements StatementWriter, StatementPlanner {
     return this.reader.asKnown(text, context, () => explainStatement(this, { text, parameters, context }))
   }
 
-  /** The table whose rows an UPDATE may move to other shards. @throws ShardedError KEY_CHANGED where they may not move */
-  private movedBy(
-    statement: ReadStatement,
-    parameters: readonly unknown[],
-    { moves }: StatementContext,
-  ): TableUse | undefined {
-    return keyChangeOf(
-      statement,
-      parameters,
-      ({ entity, isOwn }) => isOwn && (entity?.onKeyChange === 'move' || moves !== undefined),
-    )
-  }
-
   /** A parameter may be a name that the catalog is asked for. @throws ShardedError STATEMENT_UNSUPPORTED */
   private refuseCatalog(text: string, parameters: readonly unknown[]): void {
     if (parameters.length === 0 || !mayAskCatalog(text)) return
@@ -243,14 +225,14 @@ export class StatementEngine implements StatementWriter, StatementPlanner {
   }
 
   /** Sends a statement to the one place where all of it lies; a write keeps the lookups of its shards. */
-  private async atPlace(place: Place, run: Write): Promise<QueryResult> {
+  private async atPlace(place: Place, run: Run): Promise<QueryResult> {
     this.checkPlace(place, run)
     if (run.writes) return executeStatement({ plan: await planAtPlace(place, run), order: undefined }, run.context)
     // As TypeORM would send it.
     return run.context.access.onShard(place.shard, (manager) => queryOn(manager, wholeText(run, place), run.parameters))
   }
 
-  checkPlace(place: Place, run: Write): void {
+  checkPlace(place: Place, run: Run): void {
     refuseFarSequence(run.sequence.anywhere, [place.shard.node], this.runtime.map.home)
     refuseHiddenWrites(run, place, (group) => this.runtime.map.groups.get(group)?.length ?? 0)
   }
@@ -259,26 +241,18 @@ export class StatementEngine implements StatementWriter, StatementPlanner {
     return [...shards.keys()].some((group) => this.runtime.lookups.maintains(group))
   }
 
-  understand(text: string): Promise<ReadStatement | undefined> {
-    return this.reader.understand(text)
-  }
-
-  planned(run: Run): ReturnType<QueryPlanner['planned']> {
+  planned(run: QueryRun): ReturnType<QueryPlanner['planned']> {
     return this.queries.planned(run)
   }
 
-  substitute(run: Omit<Run, 'asText'>): Promise<Substitutes> {
+  substitute(run: Run): Promise<Substitutes> {
     return this.queries.parts.substitute(run)
   }
-
-  allowedShards(cluster: Cluster, run: Pick<Run, 'parameters' | 'context'>, writes: boolean): readonly Shard[] {
-    return this.places.allowedShards(cluster, run, writes)
-  }
-
-  heldTables(read: Pick<ReadStatement, 'byPlace'>, group: string | undefined): readonly HeldTable[] {
-    return this.reader.heldTables(read, group)
-  }
 }
+
+/** The table whose rows an UPDATE may move to other shards. @throws ShardedError KEY_CHANGED where they may not move */
+const movedBy = (run: Run): TableUse | undefined =>
+  keyChangeOf(run, ({ entity, isOwn }) => isOwn && (entity?.onKeyChange === 'move' || run.context.moves !== undefined))
 
 function refuseCatalogNames(problem: CatalogProblem | undefined, text: string): void {
   if (!problem) return

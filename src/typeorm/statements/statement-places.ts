@@ -2,15 +2,14 @@ import type { ShardedEntity } from '../../model/sharded-entity'
 import { placeholderSchema } from '../../planning/bind-shard-names'
 import { hasMistake } from '../../planning/statement-mistake'
 import type { Cluster } from '../../routing/analysis/findings'
-import { entityOf, routeCluster } from '../../routing/route-cluster'
+import { entityOf, routeCluster, usePredicate } from '../../routing/route-cluster'
 import { checkScatter } from '../../routing/scatter-policy'
 import type { TableUse } from '../../routing/scope'
 import type { StatementAnalysis } from '../../routing/statement-analysis'
 import type { Shard } from '../../topology/shard'
-import { inBoth } from '../lookups/lookup-route'
+import { inBoth, type LookupRoute, lookupRoute } from '../lookups/lookup-route'
 import type { ShardRuntime } from '../runners/shard-runtime'
-import { lookUpClusters } from './look-up-clusters'
-import type { Place, ReadStatement, Run, StatementContext } from './statement-run'
+import type { Place, Run, StatementContext } from './statement-run'
 
 /** Where a statement runs: the shards of its clusters, and the one node where all of it lies. */
 export class StatementPlaces {
@@ -20,20 +19,17 @@ export class StatementPlaces {
    * The one node where all that a statement reads and writes lies, each group's part on one shard; undefined where there
    * is none.
    */
-  onePlace(read: ReadStatement, parameters: readonly unknown[], context: StatementContext): Place | undefined {
+  onePlace(run: Run): Place | undefined {
     // The rows of an INSERT are placed one by one.
-    return 'InsertStmt' in read.statement ? undefined : this.placeOf(read, parameters, context)
+    return 'InsertStmt' in run.statement ? undefined : this.placeOf(run)
   }
 
   /** The one place of all tables that a statement names; the rows that an INSERT brings are not looked at. */
-  placeOf(
-    { analysis }: ReadStatement,
-    parameters: readonly unknown[],
-    context: Pick<StatementContext, 'pinned' | 'own' | 'lookedUp'>,
-  ): Place | undefined {
+  placeOf(run: Placed & Pick<Run, 'analysis'>): Place | undefined {
+    const { clusters, uses, homeTables } = run.analysis
     const shards = new Map<string, Shard>()
-    for (const cluster of analysis.clusters) {
-      const [shard, another] = this.shardsOf(cluster, parameters, context)
+    for (const cluster of clusters) {
+      const [shard, another] = this.shardsOf(cluster, run)
       if (!shard || another) return undefined
       const known = shards.get(shard.group)
       if (known && known.name !== shard.name) return undefined
@@ -41,54 +37,33 @@ export class StatementPlaces {
     }
     const [first, ...others] = shards.values()
     // A WITH that nothing names is on no route; its tables would have to be there all the same.
-    if (analysis.uses.some(({ table }) => !shards.has(table.group))) return undefined
+    if (uses.some(({ table }) => !shards.has(table.group))) return undefined
     if (!first || others.some(({ node }) => node !== first.node)) return undefined
-    if (analysis.homeTables.length > 0 && first.node !== this.runtime.map.home) return undefined
+    if (homeTables.length > 0 && first.node !== this.runtime.map.home) return undefined
     return { shard: first, shards }
   }
 
   /** Where PostgreSQL is to refuse a statement that it certainly refuses: of too few or too many parameters, say. */
-  placeOfMistake(
-    { analysis, statement, parameterCount }: ReadStatement,
-    parameters: readonly unknown[],
-  ): Place | undefined {
+  placeOfMistake({ analysis, statement, parameterCount, parameters }: Run): Place | undefined {
     const isMistaken = parameterCount !== parameters.length || hasMistake(statement)
     const shard = isMistaken ? this.someShard(analysis) : undefined
     return shard && { shard, shards: new Map([[shard.group, shard]]) }
   }
 
-  /** The context of a statement with what lookups say of it. A statement with too few parameters is not looked up. */
-  async lookedUp(
-    statement: ReadStatement,
-    parameters: readonly unknown[],
-    context: StatementContext,
-  ): Promise<StatementContext> {
-    if (!this.runtime.lookups.anyReady() || statement.parameterCount !== parameters.length) return context
-    return lookUpClusters(this.runtime, statement, { parameters, context })
-  }
-
-  shardsOf(
-    cluster: Cluster,
-    parameters: readonly unknown[],
-    { pinned, own, lookedUp }: Pick<StatementContext, 'pinned' | 'own' | 'lookedUp'>,
-  ): readonly Shard[] {
-    const [use] = cluster.uses
-    if (pinned && pinned.group === use?.table.group) return [pinned]
-    if (own && own.group === use?.table.group && [...cluster.uses].some(isTemplated)) return [own]
-    const shards = this.runtime.map.groups.get(use?.table.group ?? '') ?? []
+  shardsOf(cluster: Cluster, { parameters, context: { pinned, own, lookedUp } }: Placed): readonly Shard[] {
+    const group = groupOf(cluster)
+    if (pinned?.group === group) return [pinned]
+    if (own?.group === group && [...cluster.uses].some(isTemplated)) return [own]
+    const shards = this.shardsOfGroup(group)
     const { shards: indexes } = routeCluster(cluster, parameters, shards.length)
     const found = lookedUp?.get(cluster)
     return (found ? inBoth(indexes, found) : indexes).flatMap((index) => shards[index] ?? [])
   }
 
   /** The shards of a statement over several, when the scatter policy allows them. */
-  allowedShards(
-    cluster: Cluster,
-    { parameters, context }: Pick<Run, 'parameters' | 'context'>,
-    writes: boolean,
-  ): readonly Shard[] {
-    const shards = this.shardsOf(cluster, parameters, context)
-    this.askPolicy(entityOf(cluster), context, { width: shards.length, writes })
+  allowedShards(cluster: Cluster, run: Pick<Run, 'parameters' | 'context'>, writes: boolean): readonly Shard[] {
+    const shards = this.shardsOf(cluster, run)
+    this.askPolicy(entityOf(cluster), run.context, { width: shards.length, writes })
     return shards
   }
 
@@ -107,15 +82,76 @@ export class StatementPlaces {
   }
 
   someShard({ uses }: StatementAnalysis): Shard | undefined {
-    return this.runtime.map.groups.get(uses[0]?.table.group ?? '')?.[0]
+    return this.shardsOfGroup(uses[0]?.table.group)[0]
   }
 
   /** The shard whose types a query without sharded tables may use: it reads unsharded tables as well. */
   shardAtHome({ uses, homeTables }: StatementAnalysis): Shard | undefined {
-    const shards = this.runtime.map.groups.get(uses[0]?.table.group ?? '') ?? []
+    const shards = this.shardsOfGroup(uses[0]?.table.group)
     const atHome = shards.find(({ node }) => node === this.runtime.map.home)
     return atHome ?? (homeTables.length === 0 ? shards[0] : undefined)
   }
+
+  /**
+   * A run with what lookups say: for each cluster of tables that its conditions leave on several shards, those of its tables' rows.
+   * A statement with too few parameters is not looked up.
+   *
+   * @throws ShardedError KEY_NOT_OWNED
+   */
+  async lookedUp(run: Run): Promise<Run> {
+    const { statement, analysis, parameters, context } = run
+    const { lookups } = this.runtime
+    if (!lookups.anyReady() || run.parameterCount !== parameters.length) return run
+    const lookedUp = new Map<Cluster, LookupRoute>()
+    for (const cluster of analysis.clusters) {
+      const [first] = cluster.uses
+      const group = groupOf(cluster)
+      if (context.pinned?.group === group || !lookups.maintains(group)) continue
+      // The rows of an INSERT have their shards from their own values.
+      if ('InsertStmt' in statement && first?.rangeVar === statement.InsertStmt.relation) continue
+      const found = await this.lookUp(cluster, run)
+      if (found) lookedUp.set(cluster, found)
+    }
+    return lookedUp.size > 0 ? { ...run, context: { ...context, lookedUp } } : run
+  }
+
+  private async lookUp(cluster: Cluster, { parameters, context }: Run): Promise<LookupRoute | undefined> {
+    const count = this.shardsOfGroup(groupOf(cluster)).length
+    if (routeCluster(cluster, parameters, count).shards.length < 2) return undefined
+    for (const use of cluster.uses) {
+      const { table } = use
+      const { entity } = table
+      if (!entity) continue
+      const ready = this.runtime.lookups.readyOf({ tableName: table.name })
+      const found = await lookupRoute(context.access, ready, ({ lookup, table: own }) =>
+        usePredicate(cluster, parameters, {
+          use,
+          keyed: {
+            ...table,
+            keyColumns: own.columns.slice(0, own.valueCount).map(({ name }) => name),
+            entity: { ...entity, keyColumns: lookup.columns, fn: lookup.fn },
+          },
+        }),
+      )
+      if (found) return found
+    }
+    return undefined
+  }
+
+  private shardsOfGroup(group: string | undefined): readonly Shard[] {
+    return this.runtime.map.groups.get(group ?? '') ?? []
+  }
+}
+
+/** What says the shards of a statement, beside its conditions. */
+interface Placed {
+  readonly parameters: readonly unknown[]
+  readonly context: Pick<StatementContext, 'pinned' | 'own' | 'lookedUp'>
+}
+
+function groupOf({ uses }: Cluster): string {
+  const [first] = uses
+  return first?.table.group ?? ''
 }
 
 /** TypeORM's own name of a table, rather than the application's. */

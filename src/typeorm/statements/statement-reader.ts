@@ -5,20 +5,19 @@ import { FunctionCatalog } from '../../execution/function-catalog'
 import { type HeldTable, isFailedCheck, planStale } from '../../planning/schema-check'
 import { carriedCalls } from '../../routing/carried-calls'
 import { catalogProblem } from '../../routing/catalog-names'
-import { functionNames, noFunctions } from '../../routing/known-functions'
+import { functionNames, noFunctions, sequenceCall } from '../../routing/known-functions'
 import { analyseStatement, type StatementAnalysis } from '../../routing/statement-analysis'
 import type { TableCatalog } from '../../routing/table-catalog'
-import { sequenceCall } from '../../routing/volatile-calls'
+import { withStarNames } from '../../sql/output-name'
 import { type ParsedStatement, parseStatement } from '../../sql/parse-statement'
 import { loadParser } from '../../sql/parser'
 import { writesRows } from '../../sql/statement-parts'
 import { parametersOf } from '../../sql/tree'
-import { withStarNames } from '../../sql/with-star-names'
 import type { ShardRuntime } from '../runners/shard-runtime'
 import type { ColumnTypes } from './column-types'
 import { HeldColumns, tablesByPlace } from './held-columns'
 import type { StatementPlaces } from './statement-places'
-import type { ReadStatement, StatementContext } from './statement-run'
+import type { ReadStatement, Run, StatementContext } from './statement-run'
 
 /**
  * SQLSTATEs of a statement that is no longer right for its tables: an undefined column, function, table or type, another number of
@@ -115,14 +114,10 @@ export class StatementReader {
   }
 
   /** Hears of functions from all nodes that a statement runs on. @returns false where the statement has to be read again */
-  async hearsAll(
-    { parsed, analysis }: ReadStatement,
-    parameters: readonly unknown[],
-    context: StatementContext,
-  ): Promise<boolean> {
-    const shards = analysis.clusters.flatMap((cluster) => this.places.shardsOf(cluster, parameters, context))
+  async hearsAll(run: Run): Promise<boolean> {
+    const shards = run.analysis.clusters.flatMap((cluster) => this.places.shardsOf(cluster, run))
     await this.functions.of([...new Set(shards.map(({ node }) => node))])
-    return this.known(parsed) !== undefined
+    return this.known(run.parsed) !== undefined
   }
 
   /** What was read of a text, where nothing new was heard of functions and tables since. */

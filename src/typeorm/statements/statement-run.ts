@@ -11,9 +11,9 @@ import type { Cluster } from '../../routing/analysis/findings'
 import type { CarriedCalls } from '../../routing/carried-calls'
 import type { CatalogProblem } from '../../routing/catalog-names'
 import type { StatementAnalysis } from '../../routing/statement-analysis'
+import { withoutUnusedCtes } from '../../sql/ctes'
 import type { ParsedStatement } from '../../sql/parse-statement'
 import { someNode, type TreeObject } from '../../sql/tree'
-import { withoutUnusedCtes } from '../../sql/without-unused-ctes'
 import type { Shard } from '../../topology/shard'
 import type { LookupRoute } from '../lookups/lookup-route'
 import type { RowMoves } from '../runners/row-moves'
@@ -66,16 +66,20 @@ export interface ReadStatement {
   readonly sequence: { readonly anywhere: string | undefined; readonly beside: string | undefined }
 }
 
-/** One run of a query. */
+/** One run of a statement. */
 export interface Run extends ReadStatement {
   readonly parameters: readonly unknown[]
   readonly context: StatementContext
+}
+
+/** One run of a query. */
+export interface QueryRun extends Run {
   /** All values as texts, to be sent to another node. */
   readonly asText: boolean
 }
 
 /** A run of a planned query on its shards. */
-export interface ShardsRun extends Run {
+export interface ShardsRun extends QueryRun {
   readonly shards: readonly [Shard, ...Shard[]]
   /** The parameters, and behind them the arrays of shipped rows and of split lists. */
   readonly values: readonly unknown[]
@@ -179,7 +183,8 @@ export async function queryOn(
   }
 }
 
-interface Question {
+/** A text with its values. */
+export interface Question {
   /** With the placeholder schema. */
   readonly text: string
   readonly parameters: readonly unknown[]

@@ -39,7 +39,7 @@ export class StatementWords implements OwnWords {
       )
     const known = { ...read, analysis: { ...read.analysis, homeTables } }
     const engine = await statements.engine()
-    const place = engine.places.placeOf(known, parameters, { own: shard })
+    const place = engine.places.placeOf({ ...known, parameters, context: { own: shard } })
     return place?.shards.get(shard.group) === shard ? wholeText(read, place) : undefined
   }
 

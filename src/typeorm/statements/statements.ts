@@ -46,7 +46,7 @@ export class Statements {
 
   /** Reads a text. @returns undefined where it is no SQL, or names no sharded table */
   async understand(text: string): Promise<ReadStatement | undefined> {
-    return this.mentions(text) ? (await this.engine()).understand(text) : undefined
+    return this.mentions(text) ? (await this.engine()).reader.understand(text) : undefined
   }
 
   /** See `StatementEngine.again`; undefined for a query with parameters, too. */

@@ -1,25 +1,18 @@
 import type { EntityManager } from 'typeorm'
-import type { QueryResult } from 'typeorm/query-runner/QueryResult'
+import { QueryResult } from 'typeorm/query-runner/QueryResult'
 import { executeWrite } from '../../execution/execute-write'
+import { takePlace } from '../../planning/row-places'
 import { withShippedRows } from '../../planning/shipped-rows'
 import { splitLists } from '../../planning/split-lists'
 import { templateOf } from '../../planning/statement-template'
 import type { WriteParts, WritePlan } from '../../planning/write-plan'
-import type { StatementWrite } from '../../query/write-query'
+import type { StatementWrite, WriteAnswer } from '../../query/write-query'
 import type { ShardWrite } from '../writes/run-parts'
 import { ShardWriteHost } from '../writes/shard-write-host'
 import { planWriteOf, type WriteContext } from '../writes/write-shards'
 import { planInsert } from './insert-statement'
-import {
-  armsOn,
-  homeStatement,
-  type PlannedWrite,
-  type ShardsWrite,
-  type StatementWriter,
-  type Write,
-} from './planned-write'
-import { localisedFor, type Place, queryOn, refuseProblems, wholeText } from './statement-run'
-import { uniteAnswers } from './write-answer'
+import { armsOn, homeStatement, type PlannedWrite, type ShardsWrite, type StatementWriter } from './planned-write'
+import { localisedFor, type Place, queryOn, type Run, refuseProblems, rowsOf, wholeText } from './statement-run'
 
 /**
  * Runs an INSERT, UPDATE or DELETE on its shards: on several in one transaction a node, all committed only after all have
@@ -27,7 +20,7 @@ import { uniteAnswers } from './write-answer'
  *
  * @throws ShardedError KEY_MISSING, KEY_CHANGED, KEY_NOT_OWNED, JOIN_NOT_LOCAL, STATEMENT_UNSUPPORTED, PARTIAL_COMMIT
  */
-export async function writeStatement(engine: StatementWriter, write: Write): Promise<QueryResult> {
+export async function writeStatement(engine: StatementWriter, write: Run): Promise<QueryResult> {
   const planned = await planStatement(engine, write)
   return planned.kind === 'home'
     ? write.context.home(planned.text, planned.parameters)
@@ -59,13 +52,13 @@ const worksOf = (parts: WriteParts): readonly ShardWrite<QueryResult>[] =>
       }))
 
 /** Plans a statement that writes. What it asks of other shards (subqueries, rows that it refers to) is read for the plan. */
-export async function planStatement(engine: StatementWriter, write: Write): Promise<PlannedWrite> {
+export async function planStatement(engine: StatementWriter, write: Run): Promise<PlannedWrite> {
   const { statement, analysis, context } = write
   if ('InsertStmt' in statement) return planInsert(engine, write, statement.InsertStmt)
   refuseProblems(analysis)
   const substitutes = await engine.substitute(write)
   if (!analysis.main) return homeStatement(write, substitutes)
-  const shards = engine.allowedShards(analysis.main, write, true)
+  const shards = engine.places.allowedShards(analysis.main, write, true)
   const { values, valuesOn, replacements } = splitLists(analysis.main, { ...write, ...substitutes })
   const mainGroup = [...analysis.main.uses][0]?.table.group
   const local = localisedFor(statement, { analysis, group: mainGroup }, replacements)
@@ -83,7 +76,7 @@ export async function planStatement(engine: StatementWriter, write: Write): Prom
 }
 
 /** The plan of a statement all of which lies in one place: it goes there as it is. */
-export function planAtPlace(place: Place, run: Write): Promise<WritePlan> {
+export function planAtPlace(place: Place, run: Run): Promise<WritePlan> {
   const { shard, shards } = place
   return planWriteOf(run.context.access, {
     kind: 'statement',
@@ -93,4 +86,31 @@ export function planAtPlace(place: Place, run: Write): Promise<WritePlan> {
     order: undefined,
     answer: { kind: 'own' },
   })
+}
+
+/** The answers of shards as that of one statement. */
+export function uniteAnswers(answer: WriteAnswer, results: readonly QueryResult[]): QueryResult {
+  const [own] = results
+  if (answer.kind === 'own' && own) return own
+  const result = new QueryResult()
+  result.records = rowsInOrder(answer, results)
+  result.affected = results.reduce((sum, { affected }) => sum + (affected ?? 0), 0)
+  result.raw = answer.kind === 'update' ? [result.records, result.affected] : result.records
+  return result
+}
+
+function rowsInOrder(answer: WriteAnswer, results: readonly QueryResult[]): unknown[] {
+  const rows = results.flatMap(rowsOf)
+  if (answer.kind === 'told-places')
+    return rows
+      .map((row) => takePlace(row, answer.column))
+      .sort((a, b) => a.place - b.place)
+      .map(({ row }) => row)
+  if (answer.kind !== 'values') return rows
+  const places = answer.places.flat()
+  const isWhole = results.every((result, index) => rowsOf(result).length === answer.places[index]?.length)
+  if (!isWhole) return rows
+  const ordered: unknown[] = []
+  for (const [index, row] of rows.entries()) ordered[places[index] ?? index] = row
+  return ordered
 }

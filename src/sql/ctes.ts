@@ -1,4 +1,4 @@
-import type { Node } from '@pgsql/types'
+import type { Node, SelectStmt, WithClause } from '@pgsql/types'
 import { isTreeObject, replaceNodes, someNode, type TreeObject } from './tree'
 
 /**
@@ -32,3 +32,20 @@ const isQuery = (cte: Node): boolean =>
 /** Whether a tree names a table, or a query of a WITH, without a schema. */
 export const isNamed = (tree: unknown, name: string | undefined): boolean =>
   someNode(tree, ({ relname, schemaname }) => relname === name && schemaname === undefined)
+
+/** A query with the CTEs of a query around it before its own. */
+export function withCtes(select: SelectStmt, { ctes = [], recursive = false }: WithClause): SelectStmt {
+  if (ctes.length === 0) return select
+  const own = select.withClause?.ctes ?? []
+  const names = new Set(own.map(cteName))
+  const isRecursive = recursive || select.withClause?.recursive
+  return {
+    ...select,
+    withClause: {
+      ctes: [...ctes.filter((cte) => !names.has(cteName(cte))), ...own],
+      ...(isRecursive && { recursive: true }),
+    },
+  }
+}
+
+const cteName = (cte: Node): string => ('CommonTableExpr' in cte ? (cte.CommonTableExpr.ctename ?? '') : '')
