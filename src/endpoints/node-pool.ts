@@ -1,6 +1,5 @@
 import { Client, DatabaseError, type PoolClient, type PoolConfig, type QueryResult, types } from 'pg'
-import { collationKey } from '../query/collation-name'
-import type { NodeSortFacts } from '../query/node-sort-facts'
+import { collationKey, type NodeSortFacts } from '../query/node-sort-facts'
 import { afterTurning } from './after-turning'
 import { requestCancel } from './cancel-request'
 import { Cancellation } from './cancellation'

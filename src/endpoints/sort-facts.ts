@@ -1,6 +1,5 @@
 import type { QueryResult } from 'pg'
-import { collationKey, defaultCollation } from '../query/collation-name'
-import type { CollationFacts, NodeSortFacts } from '../query/node-sort-facts'
+import { type CollationFacts, collationKey, defaultCollation, type NodeSortFacts } from '../query/node-sort-facts'
 
 /** Collations of a node that are looked at, at most; those that are named come first. */
 const maxCollations = 5_000

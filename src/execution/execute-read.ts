@@ -4,7 +4,6 @@ import { compareRows } from '../merging/comparator'
 import { mergeShares } from '../merging/merge-sorted'
 import { onlyColumns } from '../merging/only-columns'
 import type { Row } from '../merging/row'
-import { answerQuestions } from '../planning/answer-questions'
 import { askedKeys, mergedKeys } from '../planning/key-statements'
 import { armOf, identityOf, loadStatements, rowsByArm } from '../planning/load-statements'
 import { visitOrdered } from '../planning/ordered-shards'
@@ -23,8 +22,7 @@ import {
 } from '../planning/read-plan'
 import type { NodeStatement } from '../planning/scatter-statement'
 import { visitStatements } from '../planning/visit-statements'
-import { collationKey } from '../query/collation-name'
-import type { NodeSortFacts } from '../query/node-sort-facts'
+import { collationKey, type NodeSortFacts } from '../query/node-sort-facts'
 import type { OrderTerm } from '../query/order-term'
 import type { Shard } from '../topology/shard'
 import type { OrderQuestions } from './actual-order'
@@ -207,4 +205,19 @@ async function finish({ source, statement }: FinishPlan, host: ReadHost): Promis
   )
   const [rows = []] = await host.query([{ ...statement, parameters }])
   return rows
+}
+
+/**
+ * Runs a plan that is a generator of questions: asks them one after the other, and gives what it returns.
+ * The plan bounds the number of its questions.
+ *
+ * @example const outcome = await answerQuestions(searchPivot(input), (question) => source.answer(question))
+ */
+export async function answerQuestions<Question, Outcome, Answer>(
+  plan: Generator<Question, Outcome, Answer>,
+  answer: (question: Question) => Promise<Answer>,
+): Promise<Outcome> {
+  let step = plan.next()
+  while (!step.done) step = plan.next(await answer(step.value))
+  return step.value
 }

@@ -200,7 +200,7 @@ function searchFor({ table, shards }: ConflictingInsert, looked: readonly Looked
   const parameters = columns.map(({ list }) => list)
   return buildNodeStatements(
     shards.map((shard) => ({ shard, text, parameters })),
-    { order: [], limit: undefined, sharedParameters: !hasOwnTypes },
+    { sharedParameters: !hasOwnTypes },
   )
 }
 

@@ -1,4 +1,4 @@
-import type { PivotColumn, PivotTerm } from '../query/key-source'
+import type { PivotColumn, PivotTerm } from '../query/page-query'
 
 /** The value of an order term as the database writes it in text; null is NULL. */
 export type PivotValue = string | null

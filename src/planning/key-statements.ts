@@ -1,6 +1,6 @@
 import { type Arm, armsOf, mapArms } from '../query/arm-source'
-import type { KeySource, SeekColumn } from '../query/key-source'
 import { armOrder, type OrderTerm } from '../query/order-term'
+import type { KeySource, SeekColumn } from '../query/page-query'
 import type { Shard } from '../topology/shard'
 import { armTag } from './bind-shard-names'
 import { compareTo, type KeyRange, rangeConditions } from './key-range'
@@ -74,7 +74,7 @@ function sample({ arms, columns, order, sortBy }: KeySource, { range, positions 
   })
   const sampled: OrderTerm = { ...term, column: '__k', nodeColumn: '__o', witness: form.witness && '__w' }
   const { sharedParameters } = arms
-  const statements = buildNodeStatements(asked, { order: [armOrder(sampled)], limit: undefined, sharedParameters })
+  const statements = buildNodeStatements(asked, { order: [armOrder(sampled)], sharedParameters })
   return { statements, order: [sampled] }
 }
 
@@ -101,7 +101,7 @@ function count({ arms, columns }: KeySource, question: CountQuestion): readonly 
     ),
   ].filter((part) => part.length > 0)
   const sharedParameters = parts.length === 1 && arms.sharedParameters
-  return buildNodeStatements(parts.flat(), { order: [], limit: undefined, sharedParameters })
+  return buildNodeStatements(parts.flat(), { sharedParameters })
 }
 
 const columnOf = (columns: readonly SeekColumn[], range: KeyRange): SeekColumn => {

@@ -1,7 +1,7 @@
 import { pushTo } from '../collections/push-to'
 import type { Row } from '../merging/row'
 import { type Arm, armsOf } from '../query/arm-source'
-import { KeyList } from '../query/key-source'
+import { KeyList } from '../query/page-query'
 import type { LoadByKeyPlan } from './read-plan'
 import { buildNodeStatements, type NodeStatement } from './scatter-statement'
 
@@ -15,7 +15,7 @@ export function loadStatements({ arms }: LoadByKeyPlan, keys: readonly Row[]): r
     )
     return { ...arm, parameters }
   })
-  return buildNodeStatements(loaded, { order: [], limit: undefined, sharedParameters: false })
+  return buildNodeStatements(loaded, { sharedParameters: false })
 }
 
 /** What tells a row: its shard and its primary key. */

@@ -1,4 +1,4 @@
-import type { PivotTerm } from '../query/key-source'
+import type { PivotTerm } from '../query/page-query'
 import { type KeyRange, type PivotValue, rangesFrom } from './key-range'
 import { type Candidate, type CountedRange, PageBounds, pickPivots, sum, type TermOutcome } from './page-bounds'
 

@@ -1,8 +1,7 @@
 import { mapArms } from '../query/arm-source'
-import type { KeySource } from '../query/key-source'
 import { armOrder } from '../query/order-term'
 import type { Page } from '../query/page'
-import type { PageQuery, SortedArms } from '../query/page-query'
+import type { KeySource, PageQuery, SortedArms } from '../query/page-query'
 import type { Shard } from '../topology/shard'
 import { mergedKeys } from './key-statements'
 import {

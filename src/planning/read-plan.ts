@@ -1,6 +1,6 @@
 import type { ArmSource } from '../query/arm-source'
-import type { KeySource } from '../query/key-source'
 import type { OrderTerm } from '../query/order-term'
+import type { KeySource } from '../query/page-query'
 import type { Shard } from '../topology/shard'
 import type { OrderedVisit } from './ordered-shards'
 import type { PageStrategyChoice } from './page-strategy'

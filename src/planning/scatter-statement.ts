@@ -9,9 +9,9 @@ import { bindShardNames, passedOver } from './bind-shard-names'
 export const maxArms = 128
 
 export interface ScatterShape {
-  readonly order: readonly ArmOrder[]
+  readonly order?: readonly ArmOrder[]
   /** Rows that the whole scatter needs: skip + take. */
-  readonly limit: number | undefined
+  readonly limit?: number | undefined
   /** Rows that a statement leaves out by itself, of those within the limit, where it is the only one and unites arms. */
   readonly offset?: number
   /** All arms have equal parameters of equal types, so that one list serves them all. */
@@ -47,9 +47,8 @@ export function buildNodeStatements(arms: readonly Arm[], shape: ScatterShape): 
 /** As `buildNodeStatements`, of all arms of a source. */
 export const routeArms = (
   { arms, sharedParameters }: ArmSource,
-  shape: Omit<ScatterShape, 'sharedParameters' | 'maxArms'> = { order: [], limit: undefined },
-): readonly NodeStatement[] =>
-  buildNodeStatements(arms, { order: shape.order, limit: shape.limit, offset: shape.offset ?? 0, sharedParameters })
+  shape: Omit<ScatterShape, 'sharedParameters' | 'maxArms'> = {},
+): readonly NodeStatement[] => buildNodeStatements(arms, { ...shape, sharedParameters })
 
 /** True where the offset of the shape is in the statement, and so not left to whoever reads the rows. */
 export const skipsByItself = (statements: readonly NodeStatement[]): boolean =>
@@ -122,7 +121,7 @@ function uniteArms(arms: readonly Arm[], sharedParameters: boolean, end: string)
 }
 
 /** What follows the arms: the order and the cut of all of them. */
-function endOf({ order, limit, offset = 0 }: ScatterShape): string {
+function endOf({ order = [], limit, offset = 0 }: ScatterShape): string {
   const terms = order.map(
     ({ column, descending, nullsFirst }) =>
       `"${column}" ${descending ? 'DESC' : 'ASC'} NULLS ${nullsFirst ? 'FIRST' : 'LAST'}`,

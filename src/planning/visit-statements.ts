@@ -14,7 +14,7 @@ export function visitStatements({ rows, counted }: VisitPlan, question: VisitQue
         text: `SELECT ${armTag} AS "__arm", COUNT(*)::text AS "__n" FROM (${arm.text}) AS "rows"`,
       }),
     )
-    return unite(arms, counted.sharedParameters)
+    return buildNodeStatements(arms, { sharedParameters: counted.sharedParameters })
   }
   const arms = armsOf(
     rows,
@@ -23,8 +23,5 @@ export function visitStatements({ rows, counted }: VisitPlan, question: VisitQue
     const { limit = 0, offset = 0 } = question.windows[index] ?? {}
     return { ...arm, text: `${arm.text} LIMIT ${limit}${offset > 0 ? ` OFFSET ${offset}` : ''}` }
   })
-  return unite(arms, rows.sharedParameters)
+  return buildNodeStatements(arms, { sharedParameters: rows.sharedParameters })
 }
-
-const unite = (arms: readonly Arm[], sharedParameters: boolean): readonly NodeStatement[] =>
-  buildNodeStatements(arms, { order: [], limit: undefined, sharedParameters })

@@ -1,5 +1,4 @@
-import { collationKey } from './collation-name'
-import { collationOf, describeCollation, type NodeSortFacts } from './node-sort-facts'
+import { collationKey, collationOf, describeCollation, type NodeSortFacts } from './node-sort-facts'
 
 /** Node → its definition of a collation, in words; `absent` where it has none. */
 export type CollationByNode = Readonly<Record<string, string>>

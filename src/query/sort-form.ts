@@ -1,8 +1,7 @@
 import { ShardedError } from '../errors/sharded-error'
 import type { SortKind } from '../merging/sort-term'
 import { collationConflict, describeConflict } from './collation-conflict'
-import { collationKey, defaultCollation } from './collation-name'
-import { collationOf, type NodeSortFacts, sortsByCodePoint } from './node-sort-facts'
+import { collationKey, collationOf, defaultCollation, type NodeSortFacts, sortsByCodePoint } from './node-sort-facts'
 
 /** The SQL type of an ordered expression, as the catalog has it. */
 export interface ValueType {

@@ -1,6 +1,5 @@
 import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata'
-import { defaultCollation } from '../../query/collation-name'
-import type { NodeSortFacts } from '../../query/node-sort-facts'
+import { defaultCollation, type NodeSortFacts } from '../../query/node-sort-facts'
 import { type OrderSubject, type SortForm, sortForm, type ValueType } from '../../query/sort-form'
 import { quoted } from '../../values/quoted'
 import { typeName } from './describe-entities'

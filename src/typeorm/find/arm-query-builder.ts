@@ -8,6 +8,7 @@ import {
 } from 'typeorm'
 import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata'
 import type { RelationMetadata } from 'typeorm/metadata/RelationMetadata'
+import type { JoinAttribute } from 'typeorm/query-builder/JoinAttribute'
 import type { SelectQuery } from 'typeorm/query-builder/SelectQuery'
 import type { WrittenPage } from '../../query/page'
 import { cloneWhere } from './clone-where'
@@ -52,6 +53,12 @@ export class ArmQueryBuilder<Entity extends ObjectLiteral> extends SelectQueryBu
   get writtenPage(): WrittenPage {
     const { skip, take } = this.expressionMap
     return this.isJoined && !skip && !take ? {} : { skip: skip ?? undefined, take: take ?? undefined }
+  }
+
+  /** The joins by which a row of an alias is reached, the nearest first; none for the entity's own. */
+  joinsTo(aliasName: string): readonly JoinAttribute[] {
+    const join = this.expressionMap.joinAttributes.find((one) => one.alias.name === aliasName)
+    return join ? [join, ...(join.parentAlias === undefined ? [] : this.joinsTo(join.parentAlias))] : []
   }
 
   /** A row may come several times: by a join that is not to the one row of a primary key. */

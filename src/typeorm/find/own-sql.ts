@@ -18,7 +18,7 @@ export function conditionReadsTables(where: unknown): boolean {
 /** True where a value that is written is SQL of the application, given as a function, that may read a table. */
 export function valuesReadTables(values: unknown): boolean {
   if (typeof values === 'function') {
-    const sql: unknown = (values as () => unknown)()
+    const sql: unknown = Reflect.apply(values, undefined, [])
     return typeof sql === 'string' && readsTables(sql)
   }
   if (Array.isArray(values)) return values.some((one) => valuesReadTables(one))

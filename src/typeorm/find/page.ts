@@ -50,6 +50,7 @@ export interface PageRequest {
 
 /** @throws ShardedError PAGE_INVALID, CURSOR_INVALID for a cursor that is no text */
 export function checkPageOptions(options: object): PageRequest {
+  // Nothing is known of them: the caller's code may have no types.
   const { take, after, before, last, ...find } = options as Record<string, unknown>
   if (!Number.isSafeInteger(take) || Number(take) < 1 || Number(take) > maxPageSize)
     throw invalid(`take is ${describe(take)}, not a whole number from 1 to ${maxPageSize}`)

@@ -24,19 +24,17 @@ interface ShardRows {
   readonly places: number[]
 }
 
-/**
- * Turns the rows of a page into entities, in order: by TypeORM's own transformer, shard by shard, since two shards may
- * hold one primary key. Only these rows become entities. Load events are those of one find, in the order of the page.
- */
-export async function hydrate(access: ShardAccess, page: RowsOfPage): Promise<ObjectLiteral[]> {
-  return (await hydrateEach(access, page)).filter((entity) => entity !== undefined)
-}
+/** Entities in the order of rows, with a gap at the place of a row that went away, or of which TypeORM makes no entity. */
+export type Places = readonly (ObjectLiteral | undefined)[]
 
-/** As `hydrate`, with a gap at the place of a row of which TypeORM makes no entity. */
-export async function hydrateEach(
-  access: ShardAccess,
-  { binding, builder, rows }: RowsOfPage,
-): Promise<(ObjectLiteral | undefined)[]> {
+/** The places without the gaps. */
+export const present = (places: Places): ObjectLiteral[] => places.filter((entity) => entity !== undefined)
+
+/**
+ * Turns the rows of a page into entities: by TypeORM's own transformer, shard by shard, since two shards may hold one primary
+ * key. Only these rows become entities. Load events are those of one find, in the order of the page.
+ */
+export async function hydrate(access: ShardAccess, { binding, builder, rows }: RowsOfPage): Promise<Places> {
   const { entityShards } = access.runtime
   // All at once where every row is an entity of its own; two shards may hold one primary key, which it would make one.
   const all = transform(access, builder, [...rows])
@@ -72,25 +70,14 @@ interface Reload {
 
 /**
  * Loads the entities of a page of primary keys with all that the find options ask for, one find a shard.
- * Rows that went away between the two are left out, as if the find had come later.
+ *
+ * @returns the places, and `isWhole`: no row went away between the two
  */
-export async function reload(access: ShardAccess, binding: EntityBinding, page: Reload): Promise<Loaded> {
-  const { places, isWhole } = await reloadEach(access, binding, page)
-  return { entities: places.filter((entity) => entity !== undefined), isWhole }
-}
-
-interface Loaded {
-  readonly entities: ObjectLiteral[]
-  /** No row went away. */
-  readonly isWhole: boolean
-}
-
-/** As `reload`, with a gap at the place of a row that went away, or of which TypeORM makes no entity. */
-export async function reloadEach(
+export async function reload(
   access: ShardAccess,
   binding: EntityBinding,
   { builder, rows, options, isPaged }: Reload,
-): Promise<{ readonly places: (ObjectLiteral | undefined)[]; readonly isWhole: boolean }> {
+): Promise<{ readonly places: Places; readonly isWhole: boolean }> {
   let isWhole = true
   const page: (ObjectLiteral | undefined)[] = rows.map(() => undefined)
   // By joins TypeORM tells of the whole entity when it has all; by queries of each part as it comes, which cannot wait.
@@ -124,7 +111,7 @@ const isJoined = (access: ShardAccess, { shards: [shard] }: EntityBinding, optio
 
 /** The primary keys of rows that have nothing else, as objects of the entity's class. */
 export const keysOf = (builder: ArmQueryBuilder<ObjectLiteral>, rows: readonly Row[]): readonly ObjectLiteral[] =>
-  transformEach(undefined, builder, [...rows]).filter((key) => key !== undefined)
+  present(transformEach(undefined, builder, [...rows]))
 
 /** What lazy relations of entities read by: the transaction that the entities were read in. */
 interface LazyReader {
@@ -180,19 +167,19 @@ const isLoadHeard = ({ runtime }: ShardAccess, { metadata, shards: [shard] }: En
 async function broadcastLoad(
   access: ShardAccess,
   { metadata, shards: [shard] }: EntityBinding,
-  page: readonly (ObjectLiteral | undefined)[],
+  page: Places,
 ): Promise<void> {
-  const entities = page.filter((entity) => entity !== undefined)
+  const entities = present(page)
   if (!shard || entities.length === 0) return
   await access.asApplication(shard, ({ broadcaster }) => broadcaster.broadcast('Load', metadata, entities))
 }
 
-/** In the order of the keys, with a gap where a row went away between the two statements, or gives no entity. */
+/** The entities of keys, in their order. */
 export async function entitiesOf(
   manager: EntityManager,
   metadata: EntityMetadata,
   { options, keys }: { options: FindManyOptions<ObjectLiteral>; keys: readonly ObjectLiteral[] },
-): Promise<readonly (ObjectLiteral | undefined)[]> {
+): Promise<Places> {
   if (keys.length === 0) return []
   const loaded = await findByKeys(manager, metadata, { options, keys })
   return keys.map((key) => loaded.get(primaryKeyText(metadata, key)))
@@ -203,14 +190,13 @@ export async function entitiesOfRows(
   { dataSource, queryRunner }: EntityManager,
   builder: ArmQueryBuilder<ObjectLiteral>,
   rows: readonly Row[],
-): Promise<readonly (ObjectLiteral | undefined)[]> {
+): Promise<Places> {
   const entities = transformEach({ transaction: queryRunner }, builder, [...rows])
   const metadata = builder.expressionMap.mainAlias?.metadata
   if (!metadata) return entities
   const runner = queryRunner ?? dataSource.createQueryRunner('slave')
   try {
-    const loaded = entities.filter((entity) => entity !== undefined)
-    await runner.broadcaster.broadcast('Load', metadata, loaded)
+    await runner.broadcaster.broadcast('Load', metadata, present(entities))
   } finally {
     if (runner !== queryRunner) await runner.release()
   }

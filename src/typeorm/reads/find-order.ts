@@ -85,12 +85,12 @@ export function addDriverOrder(
   facts: readonly NodeSortFacts[],
 ): { readonly order: readonly OrderTerm[]; readonly tag: string } | undefined {
   const wanted = wantedOrder(builder)
-  const forms = wanted.map(({ column }) => driverForm(column, facts))
-  if (forms.includes(undefined) || wanted.every(({ column }) => hasFewValues(column))) return undefined
-  const terms = wanted.flatMap((one, index) => {
-    const form = forms[index]
-    return form ? [findTerm(builder, one, { index, form })] : []
+  const chosen = wanted.map((order) => {
+    const form = driverForm(order.column, facts)
+    return form && { order, form }
   })
+  if (chosen.includes(undefined) || wanted.every(({ column }) => hasFewValues(column))) return undefined
+  const terms = allOrNone(chosen).map(({ order, form }, index) => findTerm(builder, order, { index, form }))
   sortArms(builder, terms)
   const order = [...terms.map(({ term }) => term), ...selectedKey(builder, wanted, facts)]
   return { order, tag: orderedTag(terms) }
@@ -111,15 +111,19 @@ function selectedKey(
   wanted: readonly SortedColumn[],
   facts: readonly NodeSortFacts[],
 ): readonly OrderTerm[] {
-  const keys = missingKeys(builder, wanted).map(({ column, alias }) => {
+  const keys = missingKeys(builder, wanted).map((order) => {
+    const { column, alias } = order
     const form = isPlainText(column, facts) ? byCodePoint : driverForm(column, facts)
-    const plain = builder.sqlOf(column, alias)
-    const output = builder.outputOf(alias, column.entityMetadata, plain)
+    const output = builder.outputOf(alias, column.entityMetadata, builder.sqlOf(column, alias))
     if (!form || form.kind === 'instant' || output === undefined) return undefined
-    return termOf({ column, descending: false, nullsFirst: false }, { form, column: output, nodeColumn: output })
+    return { ...termOf(order, { form, column: output, nodeColumn: output }), isTiebreak: true }
   })
-  return keys.includes(undefined) ? [] : keys.flatMap((term) => (term ? [{ ...term, isTiebreak: true }] : []))
+  return allOrNone(keys)
 }
+
+/** A part of a key settles no ties. */
+const allOrNone = <T>(parts: readonly (T | undefined)[]): readonly T[] =>
+  parts.flatMap((part) => (part === undefined || parts.includes(undefined) ? [] : [part]))
 
 /** The builder's order, as the columns that it is by. @throws ShardedError ORDER_UNSUPPORTED where it is by anything else */
 export function wantedOrder(builder: Builder): readonly SortedColumn[] {
@@ -146,12 +150,8 @@ export function wantedOrder(builder: Builder): readonly SortedColumn[] {
 }
 
 /** True where the alias, or one that it hangs on, joins several rows to one: the order then is of pairs, not of entities. */
-function isToMany(builder: Builder, aliasName: string): boolean {
-  const join = builder.expressionMap.joinAttributes.find((one) => one.alias.name === aliasName)
-  if (!join) return false
-  if (!join.relation || join.relation.isOneToMany || join.relation.isManyToMany) return true
-  return join.parentAlias !== undefined && isToMany(builder, join.parentAlias)
-}
+const isToMany = (builder: Builder, aliasName: string): boolean =>
+  builder.joinsTo(aliasName).some(({ relation }) => !relation || relation.isOneToMany || relation.isManyToMany)
 
 /** The primary key's columns that the order does not name yet. */
 export function missingKeys(builder: Builder, wanted: readonly SortedColumn[]): readonly SortedColumn[] {
@@ -170,14 +170,13 @@ function tiebreak(
   builder: Builder,
   { wanted, facts }: { wanted: readonly SortedColumn[]; facts: readonly NodeSortFacts[] },
 ): readonly FindTerm[] {
-  const missing = missingKeys(builder, wanted)
-  const forms = missing.map(({ column }) => tiebreakForm(column, facts))
-  if (forms.includes(undefined)) return []
-  return missing.flatMap((order, offset) => {
-    const form = forms[offset]
-    if (!form) return []
+  const chosen = missingKeys(builder, wanted).map((order) => {
+    const form = tiebreakForm(order.column, facts)
+    return form && { order, form }
+  })
+  return allOrNone(chosen).map(({ order, form }, offset) => {
     const made = findTerm(builder, order, { index: wanted.length + offset, ...form })
-    return [{ ...made, term: { ...made.term, isTiebreak: true } }]
+    return { ...made, term: { ...made.term, isTiebreak: true } }
   })
 }
 

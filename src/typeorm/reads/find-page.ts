@@ -3,10 +3,9 @@ import { executeRead } from '../../execution/execute-read'
 import type { CursorSigner, Position } from '../../merging/cursor'
 import type { Row } from '../../merging/row'
 import { planSorted } from '../../planning/plan-page'
-import type { ReadPlan } from '../../planning/read-plan'
 import { ArmQueryBuilder } from '../find/arm-query-builder'
 import { Page, type PageRequest } from '../find/page'
-import { entitiesOf, entitiesOfRows, hydrateEach, keysOf, reloadEach } from '../hydration/hydrate'
+import { entitiesOf, entitiesOfRows, hydrate, keysOf, type Places, reload } from '../hydration/hydrate'
 import { FindArms } from './find-arms'
 import { newBuilder, type ReadScope } from './find-scope'
 import { selectKeysOnly } from './key-columns'
@@ -21,39 +20,17 @@ export interface PageWork {
   readonly signer: CursorSigner
 }
 
-/** Rows with their positions, in the order of the page or turned round; an entity is missing where its row went away. */
-interface Found {
-  readonly rows: readonly Row[]
-  readonly entities: readonly (ObjectLiteral | undefined)[]
-}
-
-/** How a page is asked for. */
-interface PagePlan {
-  readonly keyset: Keyset
-  /** Rows are not entities one to one: a first statement gives primary keys and positions, a second loads the entities. */
-  readonly isReloaded: boolean
-}
-
-interface PlanOfOne extends PagePlan {
-  readonly builder: ArmQueryBuilder<ObjectLiteral>
-}
-
-interface PlanOverShards extends PagePlan {
-  readonly plan: ReadPlan
-  /** By which TypeORM makes entities of the rows, or of their primary keys. */
-  readonly builder: ArmQueryBuilder<ObjectLiteral>
-}
-
 /**
  * A page of one database, of an unsharded entity or of one shard, as it would be asked for.
  *
+ * @returns `isReloaded`: rows are not entities one to one, and a first statement gives primary keys and positions
  * @throws ShardedError CURSOR_INVALID, ORDER_UNSUPPORTED
  */
 export function planOfOne(
   dataSource: DataSource,
   metadata: EntityMetadata,
   { options, work }: { readonly options: Options; readonly work: PageWork },
-): PlanOfOne {
+) {
   const builder = ArmQueryBuilder.find(dataSource, metadata, options)
   const isReloaded = builder.needsReload
   const keyset = Keyset.of(builder, work.request)
@@ -78,16 +55,17 @@ export async function pageOfOne(
   const entities = isReloaded
     ? await entitiesOf(manager, metadata, { options, keys: keysOf(builder, wanted) })
     : await entitiesOfRows(manager, builder, wanted)
-  return pageFrom({ rows, entities }, { keyset, ...work })
+  return pageFrom({ rows, entities, keyset }, work)
 }
 
 /**
  * A page over several shards, as it would be asked for: the scatter of a find with one row more than the page, that starts
  * at the cursor.
  *
+ * @returns as `planOfOne`; by the builder TypeORM makes entities of the rows, or of their primary keys
  * @throws ShardedError CURSOR_INVALID, ORDER_UNSUPPORTED, COLLATION_DIFFERS
  */
-export function planOverShards(scope: ReadScope, options: Options, work: PageWork): PlanOverShards {
+export function planOverShards(scope: ReadScope, options: Options, work: PageWork) {
   const find = { ...options, take: work.request.take + 1 }
   const template = newBuilder(scope, find)
   const keyset = Keyset.of(template, work.request)
@@ -113,15 +91,18 @@ async function readPage(scope: ReadScope, options: Options, work: PageWork): Pro
   const rows = await executeRead(plan, access)
   const wanted = rows.slice(0, work.request.take)
   const entities = isReloaded
-    ? (await reloadEach(access, binding, { builder, rows: wanted, options, isPaged: true })).places
-    : await hydrateEach(access, { binding, builder, rows: wanted })
-  return pageFrom({ rows, entities }, { keyset, ...work })
+    ? (await reload(access, binding, { builder, rows: wanted, options, isPaged: true })).places
+    : await hydrate(access, { binding, builder, rows: wanted })
+  return pageFrom({ rows, entities, keyset }, work)
 }
 
 const positionIn = (keyset: Keyset, { request: { cursor }, signer }: PageWork) =>
   cursor === undefined ? undefined : signer.open(cursor, keyset.scope)
 
-interface Finish extends PageWork {
+/** Rows with their positions, in the order of the page or turned round. */
+interface Found {
+  readonly rows: readonly Row[]
+  readonly entities: Places
   readonly keyset: Keyset
 }
 
@@ -129,7 +110,7 @@ interface Finish extends PageWork {
  * The row too many tells that there is more; the others are the page, in the order that was asked for. A row of which TypeORM
  * makes no entity is left out as a find leaves it out, and yet is a place that the next page can start at.
  */
-function pageFrom({ rows, entities }: Found, { keyset, request, signer }: Finish): Page<ObjectLiteral> {
+function pageFrom({ rows, entities, keyset }: Found, { request, signer }: PageWork): Page<ObjectLiteral> {
   const { take, backwards, cursor } = request
   const hasMore = rows.length > take
   const read = rows.slice(0, take).map((row, index) => ({ entity: entities[index], position: keyset.positionOf(row) }))

@@ -150,16 +150,12 @@ function scopeOf(builder: Builder, terms: readonly Term[]): CursorScope {
 
 /** Whether the value may be NULL in a row of the result: by the column, or by a join that may find nothing. */
 function isNullable(builder: Builder, { alias, column }: SortedColumn): boolean {
-  return column.isNullable || isOfChildTable(column) || isOuterJoined(builder, alias)
+  return (
+    column.isNullable || isOfChildTable(column) || builder.joinsTo(alias).some(({ direction }) => direction === 'LEFT')
+  )
 }
 
 /** Columns of one kind of a table that holds several are NULL in the rows of the others. */
 const isOfChildTable = (column: ColumnMetadata): boolean =>
   !column.isPrimary &&
   (column.entityMetadata.tableType === 'entity-child' || column.entityMetadata.childEntityMetadatas.length > 0)
-
-function isOuterJoined(builder: Builder, aliasName: string): boolean {
-  const join = builder.expressionMap.joinAttributes.find((one) => one.alias.name === aliasName)
-  if (!join) return false
-  return join.direction === 'LEFT' || (join.parentAlias !== undefined && isOuterJoined(builder, join.parentAlias))
-}

@@ -106,15 +106,8 @@ async function locateChunk(
   }
   const statement = builder.statement()
   const arms = shards.map((shard): Arm => ({ shard, ...statement }))
-  const rows = (
-    await access.query(
-      buildNodeStatements(arms, {
-        order: [],
-        limit: undefined,
-        sharedParameters: !hasPerShardTypes(metadata),
-      }),
-    )
-  ).flat()
+  const statements = buildNodeStatements(arms, { sharedParameters: !hasPerShardTypes(metadata) })
+  const rows = (await access.query(statements)).flat()
   for (const [index, entity] of transformEach(undefined, builder, rows).entries()) {
     if (!entity) continue
     const place = { shard: shardAt(binding, Number(rows[index]?.['__arm'])), key: keyOf(binding, entity) }

@@ -98,7 +98,7 @@ async function findReferred(
     const { text, parameters } = questionOf(some)
     const statements = buildNodeStatements(
       shards.map((shard) => ({ shard, text, parameters })),
-      { order: [], limit: undefined, sharedParameters: true },
+      { sharedParameters: true },
     )
     for (const row of (await access.query(statements)).flat())
       pushTo(found, some[Number(row['__row'])]?.id ?? '', Number(row['__arm']))

@@ -14,7 +14,8 @@ import { checked, isFailedCheck } from '../../planning/schema-check'
 import type { EntityBinding } from '../binding/entity-binding'
 import { knownType, learnType, numberKind } from '../binding/sort-column'
 import type { ArmQueryBuilder } from '../find/arm-query-builder'
-import { hydrate, reload } from '../hydration/hydrate'
+import { isPlain } from '../find/find-predicate'
+import { hydrate, present, reload } from '../hydration/hydrate'
 import type { ShardAccess } from '../runners/shard-access'
 import { newBuilder, type ReadScope } from './find-scope'
 import type { FindShape } from './find-shape'
@@ -31,6 +32,7 @@ export async function scatterFind(read: ReadScope, options: Options): Promise<Ob
 /** `findAndCount` over several shards; like TypeORM it counts only where the page does not tell. */
 export async function scatterFindAndCount(read: ReadScope, options: Options): Promise<[ObjectLiteral[], number]> {
   const { entities, isWhole } = await findPage(read, options)
+  // A private method of TypeORM's builder, which tells by the page how many rows there are.
   const counter = newBuilder(read, options) as unknown as { lazyCount(result: object): number | undefined }
   // Rows that went away between their keys and themselves make a page short that is not the last.
   const known = isWhole ? counter.lazyCount({ entities }) : undefined
@@ -44,7 +46,7 @@ export function scatterFindAgain(read: ReadScope, shape: FindShape): (() => Prom
 }
 
 async function rowsOfPage({ access, binding }: ReadScope, { plan, builder }: PlannedFind): Promise<ObjectLiteral[]> {
-  return hydrate(access, { binding, builder, rows: await executeRead(plan.source, access) })
+  return present(await hydrate(access, { binding, builder, rows: await executeRead(plan.source, access) }))
 }
 
 const findPage = (read: ReadScope, options: Options) => withTrueTypes(read, () => readPage(read, options))
@@ -55,7 +57,9 @@ async function readPage(read: ReadScope, options: Options) {
   // Of a row in which all that is selected is null TypeORM makes no entity, and counts none.
   if (plan.load !== 'by-key') return { entities: await rowsOfPage(read, { plan, builder, isPaged }), isWhole: true }
   const rows = await executeRead(plan.source, access)
-  return reload(access, binding, { builder, rows, options, isPaged })
+  const { places, isWhole } = await reload(access, binding, { builder, rows, options, isPaged })
+  // Rows that went away between the two statements are left out, as if the find had come later.
+  return { entities: present(places), isWhole }
 }
 
 /** One statement a node for each shard's part, of a kind that TypeORM makes (count, exists, an aggregate). */
@@ -64,7 +68,7 @@ async function planArms(
   { options, limit }: { options: Options; limit?: number },
   make: Parameters<typeof shardArmsLater>[2],
 ): Promise<readonly NodeStatement[]> {
-  return routeArms(await shardArmsLater(read, options, make), { order: [], limit })
+  return routeArms(await shardArmsLater(read, options, make), { limit })
 }
 
 /** `count` over several shards: the sum of the shards' counts, where no two shards can count the same thing. */
@@ -80,8 +84,7 @@ export function countsAreDisjoint({ entity, metadata }: EntityBinding, select: O
   const isSelected = ({ propertyPath }: { readonly propertyPath: string }) =>
     propertyPath
       .split('.')
-      .reduce<unknown>((part, name) => (part === true ? true : (part as ObjectLiteral | undefined)?.[name]), select) ===
-    true
+      .reduce<unknown>((part, name) => (part === true ? true : isPlain(part) ? part[name] : undefined), select) === true
   return entity.keyColumns.every(isSelected) || metadata.primaryColumns.every(isSelected)
 }
 

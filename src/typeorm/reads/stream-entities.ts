@@ -4,7 +4,7 @@ import { ShardedError } from '../../errors/sharded-error'
 import type { Row } from '../../merging/row'
 import type { NodeSortFacts } from '../../query/node-sort-facts'
 import { ArmQueryBuilder } from '../find/arm-query-builder'
-import { entitiesOf, entitiesOfRows, keysOf } from '../hydration/hydrate'
+import { entitiesOf, entitiesOfRows, keysOf, present } from '../hydration/hydrate'
 import { addSortColumns, sortArms } from './find-order'
 import { selectKeysOnly } from './key-columns'
 
@@ -68,9 +68,6 @@ export async function* streamEntities(
   }
   if (batch.length > 0) yield* present(await load(batch))
 }
-
-const present = (entities: readonly (ObjectLiteral | undefined)[]): readonly ObjectLiteral[] =>
-  entities.filter((entity) => entity !== undefined)
 
 function refuseOptions(metadata: EntityMetadata, options: Options): void {
   for (const option of ['lock', 'cache', 'loadRelationIds'] as const) {

@@ -66,7 +66,8 @@ export async function verifyPlacement(
   // The first node that fails ends the others: nothing runs on when this throws.
   const stop = new AbortController()
   const either = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal
-  const found = { rows: 0, misplaced: 0, listed: [] as MisplacedRow[] }
+  const found = { rows: 0, misplaced: 0 }
+  const listed: MisplacedRow[] = []
   let shardsDone = 0
   const readShard = async (shard: Shard): Promise<void> => {
     let rows = 0
@@ -78,7 +79,7 @@ export async function verifyPlacement(
         const misplaced = misplacedRow(binding, shard, row)
         if (!misplaced) continue
         found.misplaced += 1
-        if (found.listed.length < maxListed) found.listed.push(misplaced)
+        if (listed.length < maxListed) listed.push(misplaced)
       }
       tell()
     }
@@ -97,7 +98,7 @@ export async function verifyPlacement(
   }
   await Promise.allSettled([...nodes.values()].map(readNode))
   stop.signal.throwIfAborted()
-  return Object.freeze({ entity: entity.name, ...found, listed: Object.freeze(found.listed) })
+  return Object.freeze({ entity: entity.name, ...found, listed: Object.freeze(listed) })
 }
 
 async function* batchesOf(

@@ -1,9 +1,17 @@
 import { ShardedError } from '../../errors/sharded-error'
 import type { Row } from '../../merging/row'
 import { tableOn } from '../../planning/bind-shard-names'
-import { childrenText, deleteText, putTemplate, referringText } from '../../planning/carried-rows'
+import {
+  childrenText,
+  columnsText,
+  deleteText,
+  type IncomingKey,
+  incomingKeysText,
+  putTemplate,
+  referringText,
+  type TableColumn,
+} from '../../planning/carried-rows'
 import type { KeyUpdate } from '../../planning/key-update'
-import { columnsText, type IncomingKey, incomingKeysText, type TableColumn } from '../../planning/table-facts'
 import type { Shard } from '../../topology/shard'
 import type { ControlPoint } from '../../transactions/control-point'
 import { canonicalKey } from '../../values/canonical-key'

@@ -1,8 +1,8 @@
 import { ColumnArray, type ReadPlan } from '../../../src/planning/read-plan'
 import type { NodeStatement } from '../../../src/planning/scatter-statement'
 import type { ArmSource } from '../../../src/query/arm-source'
-import { KeyList } from '../../../src/query/key-source'
 import type { OrderTerm } from '../../../src/query/order-term'
+import { KeyList } from '../../../src/query/page-query'
 
 /** A plan as it stands in a spec: all of it, each statement and arm in one line. */
 export function printPlan(plan: ReadPlan): unknown {

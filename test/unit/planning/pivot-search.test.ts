@@ -8,7 +8,7 @@ import {
   type RangeCount,
   searchPivot,
 } from '../../../src/planning/pivot-search'
-import type { PivotTerm } from '../../../src/query/key-source'
+import type { PivotTerm } from '../../../src/query/page-query'
 
 /** A row is the values of its order terms; texts of numbers, compared as numbers. */
 type Tuple = readonly PivotValue[]

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { collationKey } from '../../../src/query/collation-name'
+import { collationKey } from '../../../src/query/node-sort-facts'
 
 it.each([
   ['"sv-x-icu"', '"sv-x-icu"'],
