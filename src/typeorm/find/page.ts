@@ -1,7 +1,12 @@
 import type { FindManyOptions, ObjectLiteral } from 'typeorm'
 import { ShardedError } from '../../errors/sharded-error'
 
-/** Rows of one page at the most. */
+/**
+ * Rows of one page at the most.
+ *
+ * @example
+ * const page = await orders.findPage({ order: { id: 'ASC' }, take: Math.min(wanted, maxPageSize) })
+ */
 export const maxPageSize = 10_000
 
 /** Where a page starts: at an end of the list, or at a cursor of the same entity and order. */
