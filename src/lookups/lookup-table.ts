@@ -78,6 +78,12 @@ export function stampColumn(table: LookupTable): string {
   return stamp
 }
 
+/** Texts that a statement gives as an array. */
+export function textsIn(array: unknown): readonly string[] {
+  if (Array.isArray(array)) return array
+  throw new RangeError(`A row of a lookup has ${typeof array} in the place of an array.`)
+}
+
 export const valuesOf = ({ valueCount }: LookupTable, entry: LookupEntry): readonly string[] =>
   entry.slice(0, valueCount)
 

@@ -1,6 +1,6 @@
 import type { BoundFunction } from '../functions/sharding-function'
 import type { KeyColumn, ShardedEntity, ShardedModel } from './sharded-entity'
-import type { EntityTarget } from './sharded-options'
+import { declarations, type EntityTarget } from './sharded-options'
 
 /** A lookup of a sharded entity after validation: frozen. */
 export interface Lookup {
@@ -33,14 +33,8 @@ export interface LookupArgs {
   readonly name: string | undefined
 }
 
-const storageKey = Symbol.for('typeorm-sharded.lookups')
-
 /** Where the decorators of lookups leave what they were told, as `shardArgsStorage` does for the others. */
-export function lookupArgsStorage(): LookupArgs[] {
-  const holder = globalThis as { [storageKey]?: LookupArgs[] }
-  holder[storageKey] ??= []
-  return holder[storageKey]
-}
+export const lookupArgsStorage = (): LookupArgs[] => declarations('lookups', () => [])
 
 /** On a class or on a property, as TypeORM's `@Unique`. */
 export type LookupDecorator = (target: object, propertyName?: string | symbol) => void

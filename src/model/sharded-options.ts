@@ -71,14 +71,14 @@ export interface ShardArgsStorage {
   ids?: ShardedIdArgs[]
 }
 
-const storageKey = Symbol.for('typeorm-sharded.args')
-
 /**
  * Where decorators leave what they were told, as TypeORM's own storage does. It hangs on `globalThis` under a registered
  * symbol, so that two copies of this package in one process still see the same declarations.
  */
-export function shardArgsStorage(): ShardArgsStorage {
-  const holder = globalThis as { [storageKey]?: ShardArgsStorage }
-  holder[storageKey] ??= { sharded: [], shardKeys: [] }
-  return holder[storageKey]
+export function declarations<Storage>(name: 'args' | 'lookups', empty: () => Storage): Storage {
+  const key = Symbol.for(`typeorm-sharded.${name}`)
+  if (!Reflect.has(globalThis, key)) Reflect.set(globalThis, key, empty())
+  return Reflect.get(globalThis, key)
 }
+
+export const shardArgsStorage = (): ShardArgsStorage => declarations('args', () => ({ sharded: [], shardKeys: [] }))

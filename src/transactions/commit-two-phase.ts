@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { OperationEnded } from '../endpoints/cancellation'
 import { isServerRefusal, sqlState } from '../endpoints/sql-state'
-import type { StatementResult } from '../endpoints/statement-result'
 import { CommitOutcomeUnknownError, PartialCommitError, TransactionAbortedError } from '../errors/transaction-errors'
 import { nextState, type ProtocolEvent, type ProtocolState } from './commit-protocol'
 import type { ControlPoint } from './control-point'
@@ -12,9 +11,10 @@ import {
   asLogin,
   commitRefusal,
   formatPreparedId,
-  lastOf,
   type PreparedOutcome,
   preparedOutcome,
+  resultsOf,
+  xidIn,
 } from './prepared-transaction'
 
 /** How often a decision is asked for that may still come, before its outcome is called unknown. */
@@ -125,10 +125,10 @@ class TwoPhaseCommit {
   private async prepare(participant: Participant): Promise<ProtocolEvent> {
     await this.context.reach('commit:before-prepare', participant.node)
     const text = `${asLogin} ${askXid} PREPARE TRANSACTION '${this.idOf(participant)}'`
-    const answers = await within((cancellation) => participant.query(text, undefined, cancellation))
+    const results = resultsOf(await within((cancellation) => participant.query(text, undefined, cancellation)))
     // Where a statement had failed, the server rolls back and says so.
-    if (lastOf(answers).command !== 'PREPARE') throw new TransactionAbortedError(participant.node)
-    this.prepared.set(participant, xidIn(answers))
+    if (results.at(-1)?.command !== 'PREPARE') throw new TransactionAbortedError(participant.node)
+    this.prepared.set(participant, xidIn(results))
     await this.context.reach('commit:after-prepare', participant.node)
     return 'done'
   }
@@ -269,13 +269,6 @@ class TwoPhaseCommit {
 /** True where recovery has written that the transaction is rolled back: it found a participant prepared before the decision row was there. */
 function isRuledOut(error: unknown): boolean {
   return isServerRefusal(error) && sqlState(error) === uniqueViolation && error.table === decisionTable
-}
-
-/** The transaction id among the answers to a message that asked for it. */
-function xidIn(answers: StatementResult): string {
-  // pg makes a list of the results of several statements in one message.
-  const results = Array.isArray(answers) ? (answers as StatementResult[]) : [answers]
-  return results.flatMap(({ rows }) => rows.flatMap((row) => (row?.['xid'] as string | undefined) ?? []))[0] ?? ''
 }
 
 /** What all answers together say. */

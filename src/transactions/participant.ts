@@ -1,5 +1,6 @@
 import { Cancellation } from '../endpoints/cancellation'
 import type { StatementResult } from '../endpoints/statement-result'
+import type { NodeTransaction } from './node-transaction'
 
 /** One node's part of a transaction, as commit needs it. */
 export interface Participant {
@@ -40,5 +41,29 @@ export async function within<T>(
     return await work(cancellation)
   } finally {
     cancellation.close()
+  }
+}
+
+/** One node, as the commit over several sees it. */
+export function participantOf(
+  { transaction, shards }: { readonly transaction: NodeTransaction; readonly shards: ReadonlySet<string> },
+  { mustDecide }: { readonly mustDecide: boolean },
+): Participant {
+  const { node, connection } = transaction
+  return {
+    node,
+    shards: [...shards],
+    isFailed: connection.isTransactionFailed,
+    mustDecide,
+    get isOpen() {
+      return connection.inTransaction
+    },
+    get hasEnded() {
+      return connection.hasEnded
+    },
+    hasWritten: (cancellation) => transaction.hasWritten(cancellation),
+    commit: (cancellation) => transaction.commit(cancellation),
+    rollback: (cancellation) => transaction.rollback(cancellation),
+    query: (...statement) => transaction.query(...statement),
   }
 }

@@ -45,6 +45,12 @@ export type PreparedOutcome = 'committed' | 'aborted' | 'unknown'
 /** Goes before PREPARE TRANSACTION, in the same message. */
 export const askXid = 'SELECT pg_current_xact_id()::text AS xid;'
 
+/** What `askXid` was answered, among the results of its message. */
+export function xidIn(results: readonly StatementResult[]): string {
+  const [xid = ''] = results.flatMap(({ rows }) => rows.flatMap((row) => row?.['xid'] ?? []))
+  return String(xid)
+}
+
 /**
  * Asks a node what became of a transaction that was prepared there, by its transaction id. The id of a prepared transaction is
  * on disk, so a crash cannot give it to another transaction; a server keeps the outcome until it freezes rows that old.
@@ -89,6 +95,6 @@ export function commitRefusal(error: unknown, node: string): unknown {
  */
 export const asLogin = 'SET CONSTRAINTS ALL IMMEDIATE; SET LOCAL SESSION AUTHORIZATION DEFAULT; SET LOCAL ROLE NONE;'
 
-/** The result of the last of several statements in one message, of which pg makes a list. */
-export const lastOf = (result: StatementResult): StatementResult =>
-  Array.isArray(result) ? (result.at(-1) as StatementResult) : result
+/** The results of the statements in one message: of several, pg makes a list. */
+export const resultsOf = (answer: StatementResult): readonly StatementResult[] =>
+  Array.isArray(answer) ? answer : [answer]

@@ -23,9 +23,11 @@ export interface HeldSetting {
 type Item =
   | { readonly kind: 'savepoint'; readonly name: string }
   | { readonly kind: 'setting'; readonly setting: HeldSetting }
+  | { readonly kind: 'undo'; readonly undo: () => void }
 
 /**
- * What a runner's session was told: its settings, and in a transaction the savepoints between them, in order. A node that
+ * What a runner's session was told: its settings, and in a transaction the savepoints between them, in order; with what a
+ * rollback undoes in memory. A node that
  * joins later is told the same, so that it is where the others are. Settings end as PostgreSQL ends them: with a savepoint
  * that is returned to, with a transaction that is rolled back, or, where they are local, with any transaction.
  *
@@ -36,7 +38,7 @@ type Item =
 export class SessionScript {
   /** What the session had when the transaction began. */
   private before: readonly HeldSetting[] = []
-  private items: readonly Item[] = []
+  private items: Item[] = []
 
   /** 1 is the transaction, each savepoint one more. */
   get depth(): number {
@@ -54,17 +56,27 @@ export class SessionScript {
   }
 
   savepoint(name: string): void {
-    this.items = [...this.items, { kind: 'savepoint', name }]
+    this.items.push({ kind: 'savepoint', name })
   }
 
   has(name: string): boolean {
     return this.find(name) >= 0
   }
 
-  /** The depth of what was done since the latest savepoint of that name. */
-  depthOf(name: string): number {
-    const before = this.items.slice(0, this.find(name) + 1)
-    return 1 + before.filter(({ kind }) => kind === 'savepoint').length
+  /**
+   * Notes what is to be undone in memory when the transaction, or a savepoint around it, rolls back: the database undoes rows,
+   * not the objects that stand for them.
+   */
+  onRollback(undo: () => void): void {
+    this.items.push({ kind: 'undo', undo })
+  }
+
+  /** Undoes in memory what was done since the latest savepoint of that name, or in all of the transaction: the latest first. */
+  undo(name?: string): void {
+    const at = name === undefined ? -1 : this.find(name)
+    const undone = this.items.slice(at + 1).flatMap((item) => (item.kind === 'undo' ? item.undo : []))
+    this.items = this.items.filter((item, index) => index <= at || item.kind !== 'undo')
+    for (const undo of undone.reverse()) undo()
   }
 
   /** Everything since the latest savepoint of that name is undone; it stays. */
@@ -76,17 +88,19 @@ export class SessionScript {
   release(name: string): void {
     const at = this.find(name)
     if (at < 0) return
-    this.items = this.items.filter((item, index) => index < at || (item.kind === 'setting' && !item.setting.isMode))
+    this.items = this.items.filter(
+      (item, index) => index < at || item.kind === 'undo' || (item.kind === 'setting' && !item.setting.isMode),
+    )
   }
 
   /** In a transaction. */
   hold(setting: HeldSetting): void {
-    this.items = [...this.items, { kind: 'setting', setting }]
+    this.items.push({ kind: 'setting', setting })
   }
 
   /** It was not held after all: the server has refused it. */
   drop(setting: HeldSetting): void {
-    this.items = this.items.filter((item) => item.kind === 'savepoint' || item.setting !== setting)
+    this.items = this.items.filter((item) => item.kind !== 'setting' || item.setting !== setting)
   }
 
   /** Outside of a transaction, on the home node's connection. Of a RESET no other node need be told. */
@@ -98,14 +112,16 @@ export class SessionScript {
   /** What a node that joins the transaction is told after its start. */
   forNode({ isHome }: { readonly isHome: boolean }): readonly string[] {
     const told = (setting: HeldSetting) => (isHome ? setting.text : setting.localText) ?? []
-    const own = this.items.flatMap((item) =>
-      item.kind === 'savepoint' ? `SAVEPOINT ${savepointName(item.name)}` : told(item.setting),
-    )
+    const own = this.items.flatMap((item) => {
+      if (item.kind === 'savepoint') return `SAVEPOINT ${savepointName(item.name)}`
+      return item.kind === 'setting' ? told(item.setting) : []
+    })
     return isHome ? own : [...this.before.flatMap(told), ...own]
   }
 
   /** The transaction has ended. @returns its modes */
   end({ committed }: { readonly committed: boolean }): readonly HeldSetting[] {
+    if (!committed) this.undo()
     const told = this.items.flatMap((item) => (item.kind === 'setting' ? [item.setting] : []))
     this.items = []
     if (committed) for (const setting of told) if (setting.isOfSession) this.keep(setting)

@@ -68,6 +68,14 @@ export class PendingWork {
     }
   }
 
+  /** Runs work, which is pending until it has ended. */
+  during<T>(work: () => Promise<T>): Promise<T> {
+    const end = this.begin()
+    const working = work()
+    working.then(end, end)
+    return working
+  }
+
   /** Resolves when nothing is pending. */
   async atRest(boundMs = longestWaitMs): Promise<void> {
     if (this.count === 0) return

@@ -103,11 +103,9 @@ export class PrivateField<Value> {
         return #value in object ? object.#value : undefined
       }
       static write(object: object, value: Value | undefined): boolean {
-        if (!(#value in object)) {
-          if (!Object.isExtensible(object)) return false
-          new WithField(object)
-        }
-        ;(object as WithField).#value = value
+        if (#value in object) object.#value = value
+        else if (Object.isExtensible(object)) new WithField(object).#value = value
+        else return false
         return true
       }
     }

@@ -8,6 +8,7 @@ import {
   type LookupEntry,
   type LookupTable,
   primaryKeyOfEntry,
+  textsIn,
   valuesOf,
 } from '../../lookups/lookup-table'
 import type { Shard } from '../../topology/shard'
@@ -137,7 +138,7 @@ async function drainPage(
   const byLookup = new Map<LookupBinding, LookupEntry[]>()
   for (const row of rows) {
     const binding = lookups.named(String(row['lookup']))
-    if (binding) pushTo(byLookup, binding, row['entry'] as LookupEntry)
+    if (binding) pushTo(byLookup, binding, textsIn(row['entry']))
   }
   for (const [binding, entries] of byLookup) {
     for (const entry of await reconcileEntries(inside, binding, { shard, entries })) pushTo(duplicates, binding, entry)

@@ -1,4 +1,4 @@
-import type { LookupEntry } from '../../lookups/lookup-table'
+import { type LookupEntry, textsIn } from '../../lookups/lookup-table'
 import type { ShardRuntime } from '../runners/shard-runtime'
 import type { ShardTransaction } from '../runners/shard-transaction'
 import type { LookupStates } from './lookup-states'
@@ -59,4 +59,4 @@ export const pageRows = 1_000
 export const maxListed = 1_000
 
 export const entriesIn = (rows: readonly Readonly<Record<string, unknown>>[]): readonly LookupEntry[] =>
-  rows.map((row) => row['e'] as LookupEntry)
+  rows.map((row) => textsIn(row['e']))

@@ -1,6 +1,7 @@
 import { pushTo } from '../../collections/push-to'
 import { sqlState, undefinedTable } from '../../endpoints/sql-state'
 import { findKeys } from '../../lookups/lookup-sql'
+import { textsIn } from '../../lookups/lookup-table'
 import { knownTuples } from '../../routing/known-tuples'
 import type { Predicate } from '../../routing/predicate'
 import { keyText } from '../../routing/route'
@@ -73,7 +74,7 @@ async function readLookup(
   for (const rows of answers) {
     if (rows.length > maxKeys) return undefined
     for (const row of rows) {
-      const owner = ownerOf(binding, row['k'] as readonly string[])
+      const owner = ownerOf(binding, textsIn(row['k']))
       if (owner === undefined) return undefined
       owners.add(owner)
       count += 1

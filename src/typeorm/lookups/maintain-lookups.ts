@@ -4,7 +4,14 @@ import { sqlState, undefinedTable } from '../../endpoints/sql-state'
 import { ShardedError } from '../../errors/sharded-error'
 import { takeCaptured } from '../../lookups/capture-sql'
 import { deleteEntries, insertEntries, mergeEntries } from '../../lookups/lookup-sql'
-import { compareEntries, compareShards, constraintOn, type LookupEntry, valuesOf } from '../../lookups/lookup-table'
+import {
+  compareEntries,
+  compareShards,
+  constraintOn,
+  type LookupEntry,
+  textsIn,
+  valuesOf,
+} from '../../lookups/lookup-table'
 import { type LookupWrites, lookupWrites } from '../../lookups/lookup-writes'
 import type { CapturedChange, WriteOrder } from '../../lookups/write-order'
 import type { Shard } from '../../topology/shard'
@@ -85,7 +92,7 @@ async function captured(
           lookup: String(row['lookup']),
           isGain: row['is_gain'] === true,
           event: String(row['event']),
-          entry: row['entry'] as readonly string[],
+          entry: textsIn(row['entry']),
           source: chunks[index]?.shards[Number(row['source'])]?.name ?? '',
           statement: Number(row['statement']),
         }),
@@ -183,7 +190,7 @@ async function add(access: ShardAccess, { binding, shard }: ShardPart, entries: 
 /** The violation is of the entity's table, by the name that its constraint has there. */
 function nameConstraint(error: QueryFailedError, { table }: LookupBinding, shard: Shard): void {
   const physical = constraintOn(table, shard)
-  const driverError = error.driverError as Error & { constraint?: string }
+  const driverError: Error & { constraint?: string } = error.driverError
   if (driverError.constraint !== physical) return
   const named = { constraint: table.constraint, table: table.source.table }
   driverError.message = driverError.message.replace(`"${physical}"`, `"${table.constraint}"`)

@@ -146,7 +146,14 @@ async function insertRows(context: OperationContext, insertion: Insertion): Prom
     // Which rows an upsert has left out, only its result tells.
     const onWritten = ids.isEmpty || name === 'upsert' ? undefined : () => ids.keep()
     const result = await insertPlaced(context, places, { ...insertion, order, onWritten })
-    if (!ids.isEmpty) settleInsert(context.binding, ids, { name, rows, result })
+    // An upsert may leave rows out, or give them the ids that they have: what TypeORM then says of them is said here too.
+    if (name === 'upsert' && !ids.isEmpty) {
+      ids.keepReturned(Array.isArray(result.raw) ? result.raw : [])
+      // As in TypeORM's own list, it is undefined for a row that was left out, which the type does not say.
+      for (const [place, row] of rows.entries())
+        result.identifiers[place] = context.binding.metadata.getEntityIdMap(row) as ObjectLiteral
+    }
+    ids.settle()
     return result
   } catch (error) {
     ids.takeBack()
@@ -222,21 +229,4 @@ async function placeRows(
     pushTo(places, shard, place)
   }
   return places
-}
-
-/** An upsert may leave rows out, or give them the ids that they have: what TypeORM then says of them is said here too. */
-function settleInsert(
-  { metadata }: EntityBinding,
-  ids: GivenIds,
-  {
-    name,
-    rows,
-    result,
-  }: { readonly name: string; readonly rows: readonly ObjectLiteral[]; readonly result: InsertResult },
-): void {
-  if (name === 'upsert') {
-    ids.keepReturned(Array.isArray(result.raw) ? result.raw : [])
-    for (const [place, row] of rows.entries()) result.identifiers[place] = metadata.getEntityIdMap(row) as ObjectLiteral
-  }
-  ids.settle()
 }

@@ -32,8 +32,8 @@ import type { Statements } from '../statements/statements'
 import { HomeQueryRunner, type QueryParameters, type RunnerSource } from './home-query-runner'
 import { openRunner } from './open-runner'
 import { rawStream, refuseSessionStream, type StreamArguments } from './query-stream'
-import { RunnerSession } from './runner-session'
-import { runSessionText, SessionControl } from './session-control'
+import { RunnerSession, runSessionText } from './runner-session'
+import { SessionControl } from './session-control'
 import { hasOnAllShards, loadShardedTable } from './sharded-tables'
 
 /** Statements that were planned before have to notice what these change. */
@@ -71,7 +71,7 @@ export class ShardedQueryRunner extends HomeQueryRunner implements ShardTransact
     this.running += 1
     const isOfSession = mayChangeSession(query)
     // The end of a transaction may be one.
-    const end = this.isInTransaction && !isOfSession ? this.control.beginWork() : undefined
+    const end = this.isInTransaction && !isOfSession ? this.control.pending.begin() : undefined
     try {
       const ofSession = isOfSession ? await this.querySession(query, parameters) : undefined
       const result = ofSession ?? (await this.inTurn(query, parameters))
@@ -339,12 +339,12 @@ export class ShardedQueryRunner extends HomeQueryRunner implements ShardTransact
   }
 
   onRollback(undo: () => void): void {
-    this.control.onRollback(undo)
+    this.control.script.onRollback(undo)
   }
 
   /** Runs work that the end of the transaction waits for. */
   during<T>(work: () => Promise<T>): Promise<T> {
-    return this.control.during(work)
+    return this.control.pending.during(work)
   }
 }
 

@@ -10,6 +10,7 @@ import { keyValues, withKeyPredicate } from '../find/with-key'
 import { mergeDeleteResults, mergeUpdateResults } from '../runners/merge-results'
 import { type Criteria, criteriaAtCall, criteriaWhere, narrowCriteria } from '../writes/criteria'
 import type { EntityWriter } from '../writes/entity-writer'
+import type { ShardWrite } from '../writes/run-parts'
 import { writeShards } from '../writes/write-shards'
 import { type CriteriaAnnouncement, writeAnnounced } from './announced-write'
 import { checkWidth, hintedShard, type OperationContext, routeOperation } from './operation-context'
@@ -20,14 +21,15 @@ type CriteriaWrite<T> = (manager: EntityWriter, criteria: unknown) => Promise<T>
 interface CriteriaOperation<T> extends CriteriaAnnouncement {
   readonly name: 'update' | 'delete' | 'softDelete' | 'restore'
   readonly work: CriteriaWrite<T>
+  readonly merge: (results: readonly T[]) => T
 }
 
 /** Runs `update`, `delete`, `softDelete` or `restore` on the shards of its criteria. */
 async function writeByCriteria<T>(
   context: OperationContext,
   given: Criteria,
-  { name, work, event, values }: CriteriaOperation<T>,
-): Promise<readonly T[]> {
+  { name, work, merge, event, values }: CriteriaOperation<T>,
+): Promise<T> {
   const { access, binding, hint } = context
   const criteria = await criteriaAtCall(binding, given)
   const { shards, where, predicate } = await routeOperation(
@@ -41,13 +43,16 @@ async function writeByCriteria<T>(
   const [only, another] = shards
   if (only && !another) {
     const write = { shard: only, work: (manager: EntityWriter) => work(manager, routed.criteria) }
-    return writeAnnounced(context, [write], { announcement })
+    return one(await writeAnnounced(context, [write], { announcement }), merge)
   }
   const narrowed = narrowCriteria(binding, routed, (target) => access.runtime.bindingOf(target))
-  return writeAnnounced(
-    context,
-    shards.map((shard) => ({ shard, work: (manager: EntityWriter) => work(manager, narrowed.on(shard.index)) })),
-    { announcement, united: unitedOf(binding, narrowed.isAlike) },
+  const writes = shards.map((shard) => ({
+    shard,
+    work: (manager: EntityWriter) => work(manager, narrowed.on(shard.index)),
+  }))
+  return one(
+    await writeAnnounced(context, writes, { announcement, united: unitedOf(binding, narrowed.isAlike) }),
+    merge,
   )
 }
 
@@ -56,19 +61,19 @@ const unitedOf = ({ metadata }: EntityBinding, isAlike: boolean): UnitedWrite =>
   isAlike,
 })
 
-export async function update(
+export function update(
   context: OperationContext,
   criteria: Criteria,
   { values, options }: { readonly values: ObjectLiteral; readonly options: object | undefined },
 ): Promise<UpdateResult> {
   const { target } = context.binding.metadata
-  const results = await writeByCriteria(context, criteria, {
+  return writeByCriteria(context, criteria, {
     name: 'update',
     work: (manager, own) => manager.update(target, own, values, options),
+    merge: mergeUpdateResults,
     event: 'Update',
     values,
   })
-  return one(results, mergeUpdateResults)
 }
 
 /**
@@ -94,56 +99,43 @@ function isMove({ access, binding, hint }: OperationContext, criteria: Criteria,
   )
 }
 
-export async function deleteBy(context: OperationContext, criteria: Criteria): Promise<DeleteResult> {
+export function deleteBy(context: OperationContext, criteria: Criteria): Promise<DeleteResult> {
   const { target } = context.binding.metadata
-  return one(
-    await writeByCriteria(context, criteria, {
-      name: 'delete',
-      work: (manager, own) => manager.delete(target, own),
-      event: 'Remove',
-    }),
-    mergeDeleteResults,
-  )
+  return writeByCriteria(context, criteria, {
+    name: 'delete',
+    work: (manager, own) => manager.delete(target, own),
+    merge: mergeDeleteResults,
+    event: 'Remove',
+  })
 }
 
-export async function softDeleteBy(
+export function softDeleteBy(
   context: OperationContext,
   name: 'softDelete' | 'restore',
   criteria: Criteria,
 ): Promise<UpdateResult> {
   const { target } = context.binding.metadata
-  return one(
-    await writeByCriteria(context, criteria, {
-      name,
-      work: (manager, own) => manager[name](target, own),
-      event: name === 'softDelete' ? 'SoftRemove' : 'Recover',
-    }),
-    mergeUpdateResults,
-  )
+  return writeByCriteria(context, criteria, {
+    name,
+    work: (manager, own) => manager[name](target, own),
+    merge: mergeUpdateResults,
+    event: name === 'softDelete' ? 'SoftRemove' : 'Recover',
+  })
 }
 
 const one = <T>(results: readonly T[], merge: (results: readonly T[]) => T): T =>
   results.length === 1 && results[0] !== undefined ? results[0] : merge(results)
 
-interface WholeOperation<T> {
-  readonly name: 'updateAll' | 'deleteAll' | 'clear'
-  readonly work: (manager: EntityWriter) => Promise<T>
-  /** None: nobody is told of it. */
-  readonly announcement?: CriteriaAnnouncement
-}
-
-/** Runs a write without any condition on all shards of the entity (`updateAll`, `deleteAll`, `clear`). */
-async function writeEverywhere<T>(
+/** A write without any condition, on all shards of the entity (`updateAll`, `deleteAll`, `clear`). */
+function writesEverywhere<T>(
   context: OperationContext,
-  { name, work, announcement }: WholeOperation<T>,
-): Promise<readonly T[]> {
+  name: 'updateAll' | 'deleteAll' | 'clear',
+  work: (manager: EntityWriter) => Promise<T>,
+): readonly ShardWrite<T>[] {
   const { binding, hint } = context
   const shards = hint?.kind === 'shard' ? [hintedShard(binding, hint.shard)] : binding.shards
   checkWidth(context, { name, writes: true }, shards.length)
-  const writes = shards.map((shard) => ({ shard, work }))
-  return announcement
-    ? writeAnnounced(context, writes, { announcement, united: unitedOf(binding, true) })
-    : writeShards(context, writes)
+  return shards.map((shard) => ({ shard, work }))
 }
 
 export async function updateAll(
@@ -155,25 +147,21 @@ export async function updateAll(
   const { target } = binding.metadata
   if (hint?.kind === 'key') return update(context, { criteria: {}, isPrimitive: false }, { values, options })
   refuseKeyChange(binding, { kind: 'unknown' }, values)
+  const writes = writesEverywhere(context, 'updateAll', (manager) => manager.updateAll(target, values, options))
+  const announcement = { event: 'Update', values } as const
   return one(
-    await writeEverywhere(context, {
-      name: 'updateAll',
-      work: (manager) => manager.updateAll(target, values, options),
-      announcement: { event: 'Update', values },
-    }),
+    await writeAnnounced(context, writes, { announcement, united: unitedOf(binding, true) }),
     mergeUpdateResults,
   )
 }
 
 export async function deleteAll(context: OperationContext): Promise<DeleteResult> {
-  const { target } = context.binding.metadata
-  if (context.hint?.kind === 'key') return deleteBy(context, { criteria: {}, isPrimitive: false })
+  const { binding, hint } = context
+  if (hint?.kind === 'key') return deleteBy(context, { criteria: {}, isPrimitive: false })
+  const writes = writesEverywhere(context, 'deleteAll', (manager) => manager.deleteAll(binding.metadata.target))
+  const announcement = { event: 'Remove' } as const
   return one(
-    await writeEverywhere(context, {
-      name: 'deleteAll',
-      work: (manager) => manager.deleteAll(target),
-      announcement: { event: 'Remove' },
-    }),
+    await writeAnnounced(context, writes, { announcement, united: unitedOf(binding, true) }),
     mergeDeleteResults,
   )
 }
@@ -187,5 +175,9 @@ export async function clear(context: OperationContext, options: { cascade?: bool
       { details: { entity: entity.name } },
     )
   }
-  await writeEverywhere(context, { name: 'clear', work: (manager) => manager.clear(metadata.target, options) })
+  // Nobody is told of it, as on one database.
+  await writeShards(
+    context,
+    writesEverywhere(context, 'clear', (manager) => manager.clear(metadata.target, options)),
+  )
 }

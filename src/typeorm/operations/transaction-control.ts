@@ -2,10 +2,10 @@ import { QueryFailedError, QueryRunnerAlreadyReleasedError, TransactionNotStarte
 import type { Broadcaster } from 'typeorm/subscriber/Broadcaster'
 import { isServerRefusal } from '../../endpoints/sql-state'
 import { commitTransaction } from '../../transactions/commit-transaction'
+import { participantOf } from '../../transactions/participant'
 import { type HeldSetting, SessionScript } from '../../transactions/session-script'
 import { PendingWork, SavepointTurns } from '../../transactions/turns'
-import { UndoLog } from '../../transactions/undo-log'
-import { type NodesHost, participantOf, type TransactionNode, TransactionNodes } from './transaction-nodes'
+import { type NodesHost, type TransactionNode, TransactionNodes } from './transaction-nodes'
 
 /** The query runner, as its transaction knows it. */
 export interface TransactionHost extends NodesHost {
@@ -34,9 +34,9 @@ export class TransactionControl {
   private wasReleasedInside = false
   /** The commit or rollback that was asked for last, until the nodes have ended. */
   private lastEnd: Promise<void> | undefined
-  private readonly undone = new UndoLog()
   private readonly savepoints = new SavepointTurns()
-  private readonly pending = new PendingWork()
+  /** What the end of the transaction waits for. */
+  readonly pending = new PendingWork()
   /** SQL has ended a transaction that a call began: the call that ends it finds it over. */
   private wasEndedBySql = false
   /** The transaction, or a level of it, was begun by a call, which will be ended by one. */
@@ -103,7 +103,7 @@ export class TransactionControl {
     await this.lastEnd
     this.wasReleasedInside ||= this.host.isTransactionActive
     if (!this.nodes.isEmpty) this.finish(await this.nodes.close())
-    this.undone.rollback(0)
+    this.script.undo()
   }
 
   async savepoint(name: string): Promise<void> {
@@ -115,37 +115,18 @@ export class TransactionControl {
   async releaseSavepoint(name: string): Promise<void> {
     const nodes = await this.nodes.settled()
     for (const { transaction } of nodes) await transaction.releaseSavepoint(name)
-    const depth = this.script.depthOf(name)
     this.script.release(name)
-    this.undone.release(depth)
   }
 
   async rollbackToSavepoint(name: string): Promise<void> {
     const nodes = await this.nodes.settled()
-    this.undone.rollback(this.script.depthOf(name))
+    this.script.undo(name)
     for (const { transaction } of nodes) await transaction.rollbackToSavepoint(name)
     this.script.rollbackTo(name)
   }
 
   atomically<T>(work: () => Promise<T>): Promise<T> {
     return this.savepoints.run(() => this.inSavepoint(work))
-  }
-
-  onRollback(undo: () => void): void {
-    this.undone.add(this.script.depth, undo)
-  }
-
-  /** Runs work that the end of the transaction waits for. */
-  during<T>(work: () => Promise<T>): Promise<T> {
-    const end = this.beginWork()
-    const working = work()
-    working.then(end, end)
-    return working
-  }
-
-  /** As `during`. @returns what is called when the work has ended */
-  beginWork(): () => void {
-    return this.pending.begin()
   }
 
   /** Notes what cannot be prepared: in this transaction, or in all of the session, whose later transactions may read it again. */
@@ -166,11 +147,10 @@ export class TransactionControl {
       return result
     } catch (error) {
       const nodes = await this.nodes.settled()
-      const undoneTo = this.script.depthOf(name)
       // A statement that failed has aborted its node's transaction, as it would without us, and so nothing can be committed.
       if (!nodes.some(({ transaction }) => transaction.connection.isTransactionFailed))
         await this.rollbackToSavepoint(name)
-      this.undone.rollback(undoneTo)
+      this.script.undo(name)
       throw error
     } finally {
       host.transactionDepth = depth
@@ -179,7 +159,9 @@ export class TransactionControl {
 
   private async endLevel(by: 'Commit' | 'Rollback'): Promise<void> {
     const { host } = this
-    this.checkOpen()
+    // To TypeORM, a transaction that is open when its runner is released never ends.
+    if (this.wasReleasedInside) throw new QueryRunnerAlreadyReleasedError()
+    if (!host.isTransactionActive || this.nodes.isEnding) throw new TransactionNotStartedError()
     await host.broadcaster.broadcast(`BeforeTransaction${by}`)
     if (this.hasFailedCommit) {
       // The caller has to hear the error of the commit: nothing is left to roll back.
@@ -198,14 +180,12 @@ export class TransactionControl {
     try {
       await this.commitNodes()
     } catch (error) {
-      this.undone.rollback(0)
       this.script.end({ committed: false })
       this.host.isTransactionActive = true
       this.host.transactionDepth = 1
       this.hasFailedCommit = true
       throw error
     }
-    this.undone.clear()
     this.script.end({ committed: true })
   }
 
@@ -226,19 +206,12 @@ export class TransactionControl {
   }
 
   private async rollback(): Promise<void> {
-    this.undone.rollback(0)
     this.script.end({ committed: false })
     const nodes = await this.nodes.close()
     const results = await Promise.allSettled(nodes.map(({ transaction }) => transaction.rollback()))
     this.finish(nodes)
     const failed = results.find((result) => result.status === 'rejected')
     if (failed) throw failed.reason
-  }
-
-  /** To TypeORM, a transaction that is open when its runner is released never ends. */
-  private checkOpen(): void {
-    if (this.wasReleasedInside) throw new QueryRunnerAlreadyReleasedError()
-    if (!this.host.isTransactionActive || this.nodes.isEnding) throw new TransactionNotStartedError()
   }
 
   private settleFailedCommit(): void {

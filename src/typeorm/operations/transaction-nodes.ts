@@ -6,9 +6,7 @@ import type { NodeConnection } from '../../endpoints/node-connection'
 import { ShardedError } from '../../errors/sharded-error'
 import type { Shard } from '../../topology/shard'
 import { NodeTransaction } from '../../transactions/node-transaction'
-import type { Participant } from '../../transactions/participant'
-import type { SessionScript } from '../../transactions/session-script'
-import { checkInside } from '../../transactions/session-script'
+import { checkInside, type SessionScript } from '../../transactions/session-script'
 import { ParticipantQueryRunner } from '../runners/participant-query-runner'
 import type { ShardRuntime } from '../runners/shard-runtime'
 import type { ShardTransaction } from '../runners/shard-transaction'
@@ -219,30 +217,6 @@ export class TransactionNodes {
     if (this.opened.length < 2) return
     for (const { transaction } of this.opened)
       transaction.connection.lockWatch = this.host.runtime.pool(transaction.node).lockWatch
-  }
-}
-
-/** One node, as the commit over several sees it. */
-export function participantOf(
-  { transaction, shards }: TransactionNode,
-  { mustDecide }: { readonly mustDecide: boolean },
-): Participant {
-  const { node, connection } = transaction
-  return {
-    node,
-    shards: [...shards],
-    isFailed: connection.isTransactionFailed,
-    mustDecide,
-    get isOpen() {
-      return connection.inTransaction
-    },
-    get hasEnded() {
-      return connection.hasEnded
-    },
-    hasWritten: (cancellation) => transaction.hasWritten(cancellation),
-    commit: (cancellation) => transaction.commit(cancellation),
-    rollback: (cancellation) => transaction.rollback(cancellation),
-    query: (...statement) => transaction.query(...statement),
   }
 }
 

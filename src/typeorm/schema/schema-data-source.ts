@@ -42,7 +42,6 @@ export class SchemaDataSource extends DataSource {
 
   private constructor(private readonly target: SchemaTarget) {
     const { template, pool, shard } = target
-    // To TypeScript, the options of another data source may be those of any driver.
     super({
       ...template.options,
       logging: false,
@@ -54,6 +53,7 @@ export class SchemaDataSource extends DataSource {
       ...(shard === undefined && { installExtensions: false }),
       driver: pgFacade(() => pool),
       nativeDriver: false,
+      // To TypeScript, the options of another data source may be those of any driver.
     } as never)
     this.pool = pool
     this.shard = shard

@@ -1,20 +1,27 @@
 import type { ObjectLiteral } from 'typeorm'
 import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata'
-import { pushTo } from '../../collections/push-to'
 import { ShardedError } from '../../errors/sharded-error'
 import { keyText } from '../../routing/route'
 import type { Shard } from '../../topology/shard'
 import { canonicalValue, type EntityBinding, keyOf, requireKey } from '../binding/entity-binding'
-import { checkIdSlot, refuseMovedId, shardsOfObject, slotOfObject, whenReserved } from '../binding/entity-ids'
-import type { LoadedFrom } from '../binding/entity-shards'
-import { shardOfKey } from '../binding/entity-shards'
-import { primaryKeyText } from '../binding/primary-key-text'
-import { type Located, locateRows } from '../reads/locate-rows'
+import { checkIdSlot, refuseMovedId, shardsOfObject, whenReserved } from '../binding/entity-ids'
+import { type LoadedFrom, shardOfKey } from '../binding/entity-shards'
 import type { ShardAccess } from '../runners/shard-access'
 import type { RowMove } from './carry-row'
-import { type GraphNode, type GraphWalk, type KeyedNode, type Owner, type PersistMode, walkGraph } from './entity-graph'
-import { isMovedBySave, moveOfTie, rowOfLoaded, rowOfTie, tieNeedsLookup, wayOutOf } from './place-ties'
+import { type GraphNode, type GraphWalk, type Owner, type PersistMode, walkGraph } from './entity-graph'
 import { refuseRivals } from './refuse-rivals'
+import {
+  checkRow,
+  isMovedBySave,
+  locateObjects,
+  moveOfTie,
+  needsLookup,
+  rowOfNode,
+  rowOfTie,
+  rowOn,
+  tieNeedsLookup,
+  wayOutOf,
+} from './row-places'
 
 export interface PlacedEntity {
   readonly entity: ObjectLiteral
@@ -94,27 +101,6 @@ export async function placeEntities(
   })
   refuseRivals(placed)
   return placed
-}
-
-/** Of rows with one primary key, the one on a shard, or else the first. */
-const rowOn = (shard: Shard | undefined, rows: readonly Located[] = []): Located | undefined =>
-  rows.find((row) => row.shard.name === shard?.name) ?? rows[0]
-
-interface Placing {
-  readonly shard: Shard
-  readonly located: ReadonlyMap<ObjectLiteral, readonly Located[]>
-  readonly mode: PersistMode
-}
-
-/** The row of an object, where it is known. A save moves the row of a loaded object; what removes it leaves it where it is. */
-function rowOfNode(
-  access: ShardAccess,
-  { binding, entity }: GraphNode,
-  { shard, located, mode }: Placing,
-): Located | undefined {
-  const stays = mode !== 'save' && !binding.entity.primaryKeyHoldsShardKey
-  const origin = stays ? access.runtime.entityShards.of(entity) : undefined
-  return origin ? rowOfLoaded(binding, origin) : rowOn(shard, located.get(entity))
 }
 
 /** @param origin where the object was loaded from */
@@ -203,57 +189,5 @@ function refuseEmptied({ entity }: EntityBinding, { relationMetadata, propertyPa
     'KEY_MISSING',
     `${entity.name}.${relationMetadata?.propertyPath} is null, which would set ${propertyPath} of the shard key ${keyText(entity)} to NULL.`,
     { details: { entity: entity.name, columns: [propertyPath], operation: 'save' } },
-  )
-}
-
-/** Whether the row of an object may be on another shard than its shard key says, or what it hangs on. */
-function needsLookup(
-  { binding, entity, key }: KeyedNode,
-  origin: LoadedFrom | undefined,
-  { mode, listeners }: PlaceOptions,
-): boolean {
-  if (binding.entity.primaryKeyHoldsShardKey || !binding.metadata.hasAllPrimaryKeys(entity)) return false
-  if (origin) return mode === 'save' && !listeners && origin.key.some((part) => part === undefined)
-  // An id that carries the slot of the key, as a save demands, is on no other shard.
-  if (mode === 'save' && key && slotOfObject(binding, entity) !== undefined) return false
-  return binding.entity.primaryKeyCheck
-}
-
-/** The rows that have the primary keys of these objects, by the object. */
-async function locateObjects(
-  access: ShardAccess,
-  objects: ReadonlyMap<ObjectLiteral, EntityBinding>,
-): Promise<ReadonlyMap<ObjectLiteral, readonly Located[]>> {
-  const byBinding = new Map<EntityBinding, ObjectLiteral[]>()
-  for (const [object, binding] of objects) pushTo(byBinding, binding, object)
-  const found = new Map<ObjectLiteral, readonly Located[]>()
-  for (const [binding, own] of byBinding) {
-    const located = await locateRows(access, binding, own)
-    for (const object of own) found.set(object, located.get(primaryKeyText(binding.metadata, object)) ?? [])
-  }
-  return found
-}
-
-/**
- * Sees that TypeORM meets the row of an object on the shard where it writes the object. Keys are compared as JavaScript has them,
- * of the row too: that may be less exact than what is stored (a Date has no microseconds), and is what TypeORM compares.
- *
- * @throws ShardedError DUPLICATE_PRIMARY_KEY
- */
-function checkRow(
-  { binding, key }: KeyedNode,
-  row: Located | undefined,
-  { shard, mode }: Pick<Placing, 'shard' | 'mode'>,
-): void {
-  if (!row) return
-  const isHere = row.shard.name === shard.name
-  const isSameKey = !row.key || !key || row.key.every((part, index) => part === key[index])
-  if (isHere && (isSameKey || mode !== 'save')) return
-  const { name } = binding.entity
-  const given = isSameKey ? `not ${shard.name}` : `not ${key?.join(', ')}`
-  throw new ShardedError(
-    'DUPLICATE_PRIMARY_KEY',
-    `${name} with this primary key has ${keyText(binding.entity)} = ${row.key?.join(', ')} on shard ${row.shard.name}, ${given}.`,
-    { details: { entity: name, shard: row.shard.name, key: row.key, given: key } },
   )
 }
