@@ -35,6 +35,7 @@ export function requestCancel(client: PoolClient, stream: ConnectionConfig['stre
     ssl: sslOf(target),
     sslNegotiation,
     ...(typeof stream === 'function' && { stream }),
+    // Its types tell neither of what it takes nor of what it emits.
   } as ConnectionConfig) as unknown as Wire
   let isSent = false
   const send = (): void => {

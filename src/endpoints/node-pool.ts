@@ -211,6 +211,7 @@ function sharedSettings({
     ...pool,
     ...(parseInt8 && { types: int8AsNumber }),
     connectionTimeoutMillis: 0,
+    // A client of pg, as its types have it with other overloads.
     Client: nodeClient({ connectTimeoutMs: waitMs, watch }) as never,
   }
   return {
@@ -266,5 +267,6 @@ async function answers(config: PoolConfig): Promise<boolean> {
 /** The parsers of `pg`, but for bigint: this pool's own, where `pg.defaults.parseInt8` would be everybody's. */
 const int8AsNumber = {
   getTypeParser: (oid: number, format?: 'text' | 'binary') =>
+    // Its types have one signature a format.
     oid === types.builtins.INT8 && format !== 'binary' ? Number : types.getTypeParser(oid, format as 'text'),
 }

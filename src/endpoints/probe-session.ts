@@ -42,7 +42,7 @@ export async function probeSession(node: string, pool: PoolConfig, { names, look
     return Object.freeze({
       node,
       encoding,
-      settings: new Map(Object.entries(settings as Record<string, string>)),
+      settings: new Map(Object.entries<string>(settings)),
       pooling,
     })
   } catch (error) {

@@ -19,6 +19,7 @@ export function withStatedSettings(config: PoolConfig, settings: ReadonlyMap<str
     await config.onConnect?.(client)
     await client.query(Object.assign({ text: `SELECT ${calls.join(', ')}` }, { query_timeout: toldWithinMs }))
   }
+  // @types/pg has no hook that may be waited for.
   return { ...config, onConnect } as PoolConfig
 }
 

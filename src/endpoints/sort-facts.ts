@@ -28,8 +28,9 @@ export async function loadSortFacts(node: string, ask: Ask, names: readonly stri
   const own = await ask(databaseQuery(Number(number)))
   const named = await ask(namedQuery, [names.map(bareName)])
   const collations = new Map<string, CollationFacts>()
-  for (const row of named.rows as CollationRow[]) collations.set(collationKey(row.key), factsOf(row))
-  for (const row of own.rows as CollationRow[]) collations.set(defaultCollation, factsOf(row))
+  const [rowsNamed, rowsOwn]: readonly CollationRow[][] = [named.rows, own.rows]
+  for (const row of rowsNamed ?? []) collations.set(collationKey(row.key), factsOf(row))
+  for (const row of rowsOwn ?? []) collations.set(defaultCollation, factsOf(row))
   return Object.freeze({ node, encoding, textForm: form, collations })
 }
 

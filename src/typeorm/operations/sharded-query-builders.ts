@@ -15,9 +15,9 @@ import { SoftDeleteQueryBuilder } from 'typeorm/query-builder/SoftDeleteQueryBui
 import { QueryResult } from 'typeorm/query-runner/QueryResult'
 import { ShardedError } from '../../errors/sharded-error'
 import type { Explanation } from '../../planning/explanation'
+import { TableInsertQueryBuilder } from '../runners/array-insert-query-builder'
 import { ShardAccess } from '../runners/shard-access'
 import type { ShardRuntime } from '../runners/shard-runtime'
-import { TableInsertQueryBuilder } from '../runners/table-insert-query-builder'
 import type { BuilderNarrowing } from './builder-narrowing'
 import { ShardedQueryRunner } from './sharded-query-runner'
 

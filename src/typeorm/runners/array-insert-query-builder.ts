@@ -1,6 +1,6 @@
 import {
   type DataSource,
-  type InsertQueryBuilder,
+  InsertQueryBuilder,
   type InsertResult,
   type ObjectLiteral,
   SelectQueryBuilder,
@@ -11,14 +11,26 @@ import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata'
 import type { Shard } from '../../topology/shard'
 import type { EntityBinding } from '../binding/entity-binding'
 import { beforeUpdateOn } from './before-update'
-import { type ColumnArray, columnArrays } from './column-arrays'
+import { type ColumnArray, columnArrays, insertBatches } from './column-arrays'
 import { keepingIn } from './guarded-broadcaster'
-import { insertBatches } from './insert-batches'
 import type { KeyGuard } from './key-guard'
 import { makeIds } from './make-ids'
 import { mergeInsertResults } from './merge-results'
 import { ObjectSnapshots } from './object-snapshots'
-import { TableInsertQueryBuilder } from './table-insert-query-builder'
+
+/**
+ * TypeORM's insert, which calls its table by its name in the condition of an upsert. TypeORM calls it by its path, as one
+ * name: for a table with a schema, as each sharded one has it, there is none of that name.
+ */
+export class TableInsertQueryBuilder<Entity extends ObjectLiteral> extends InsertQueryBuilder<Entity> {
+  override orUpdate(...given: Parameters<InsertQueryBuilder<Entity>['orUpdate']>): this {
+    const { mainAlias } = this.expressionMap
+    const isNamed = given[2]?.overwriteCondition?.where !== undefined
+    if (isNamed && mainAlias?.hasMetadata && mainAlias.name === mainAlias.metadata.tablePath)
+      mainAlias.name = mainAlias.metadata.tableName
+    return super.orUpdate(...given)
+  }
+}
 
 /**
  * TypeORM's insert of several rows with one array parameter a column in place of one parameter a cell: the text is short,
@@ -157,6 +169,7 @@ export class ShardQueryBuilder extends SelectQueryBuilder<ObjectLiteral> {
   }
 
   override update(...given: never[]): UpdateQueryBuilder<never> {
+    // TypeORM's overloads, of which an override takes all.
     return new GuardedUpdateQueryBuilder<never>(super.update(...(given as [never, never])))
   }
 }

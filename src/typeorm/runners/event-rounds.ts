@@ -3,9 +3,9 @@ import { BroadcasterResult } from 'typeorm/subscriber/BroadcasterResult'
 import { restTogether } from './resting-broadcaster'
 
 /** In which order TypeORM tells of the changes of one operation. */
-export type ChangeKind = 'Insert' | 'Update' | 'Remove' | 'SoftRemove' | 'Recover'
+export const changeKinds = ['Insert', 'Update', 'Remove', 'SoftRemove', 'Recover'] as const
 
-const kinds: readonly ChangeKind[] = ['Insert', 'Update', 'Remove', 'SoftRemove', 'Recover']
+export type ChangeKind = (typeof changeKinds)[number]
 
 /** One change that listeners and subscribers are told of, before or after it. */
 export interface ChangeEvent {
@@ -119,7 +119,7 @@ export class EventRounds {
       const { phase, kind, metadata, entity } = event
       const isByClass = phase === 'After' && (kind === 'Insert' || kind === 'Remove')
       return [
-        kinds.indexOf(kind),
+        changeKinds.indexOf(kind),
         isByClass ? classes.indexOf(metadata) : 0,
         entity ? this.placeOf(entity) : Number.MAX_SAFE_INTEGER,
       ]

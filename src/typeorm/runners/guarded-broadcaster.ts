@@ -5,12 +5,10 @@ import { placeholderSchema } from '../../planning/bind-shard-names'
 import type { Shard } from '../../topology/shard'
 import { quoted } from '../../values/quoted'
 import { primaryKeyText } from '../binding/primary-key-text'
-import { ApplicationBroadcaster, type EventHost } from './application-broadcaster'
-import type { ChangeEvent, ChangeKind, RoundMember } from './event-rounds'
+import { type ChangeEvent, type ChangeKind, changeKinds, type RoundMember } from './event-rounds'
 import type { KeyGuard } from './key-guard'
-import type { LoadOverride } from './load-override'
 import type { ObjectSnapshots } from './object-snapshots'
-import { restTogether } from './resting-broadcaster'
+import { ApplicationBroadcaster, type EventHost, restTogether } from './resting-broadcaster'
 import type { ShardTransaction } from './shard-transaction'
 
 /** Who tells listeners and subscribers of what a shard writes: its runner at once, the rounds of an operation, or others. */
@@ -23,19 +21,31 @@ export interface GuardedHost extends EventHost {
 }
 
 interface Change {
-  readonly result: BroadcasterResult
+  readonly kind: ChangeKind
   readonly metadata: EntityMetadata
   readonly entity: ObjectLiteral | undefined
+  /** Of an update: the row as it is. */
+  readonly databaseEntity: ObjectLiteral | undefined
 }
+
+/** What is otherwise than usual while some work runs. */
+interface Setting {
+  /** The first load of each of these rows shows the row otherwise than it is. */
+  shown: readonly LoadOverride[]
+  /** What is written is kept as it is when all listeners had their turn. */
+  snapshots: readonly ObjectSnapshots[]
+  /** Others tell of what is changed, or tell in their rounds. */
+  telling: Telling
+}
+
+type Tell = (result: BroadcasterResult, ...about: unknown[]) => void
 
 /**
  * The events of a shard's query runner, with the guard after all listeners and subscribers. The guard is no subscriber:
  * TypeORM computes every change anew after a subscriber had its turn, and sends it the events of every query and load.
  */
 export class GuardedBroadcaster extends ApplicationBroadcaster {
-  private shown: readonly LoadOverride[] = []
-  private snapshots: readonly ObjectSnapshots[] = []
-  private telling: Telling = 'at-once'
+  readonly setting: Setting = { shown: [], snapshots: [], telling: 'at-once' }
 
   constructor(
     private readonly guarded: GuardedHost,
@@ -45,143 +55,65 @@ export class GuardedBroadcaster extends ApplicationBroadcaster {
     super(guarded)
   }
 
-  /** While the work runs, its first load of each of these rows shows the row otherwise than it is. */
-  async showing<T>(rows: readonly LoadOverride[], work: () => Promise<T>): Promise<T> {
-    const { shown: before } = this
-    this.shown = rows
-    try {
-      return await work()
-    } finally {
-      this.shown = before
+  static {
+    for (const phase of ['Before', 'After'] as const) {
+      for (const kind of changeKinds) {
+        const name = `broadcast${phase}${kind}Event` as const
+        // They differ in what comes behind the entity, which is passed on as it is.
+        const broadcast = ApplicationBroadcaster.prototype[name] as Tell
+        Reflect.defineProperty(GuardedBroadcaster.prototype, name, {
+          configurable: true,
+          writable: true,
+          value(
+            this: GuardedBroadcaster,
+            ...[result, metadata, entity, ...rest]: Parameters<Broadcaster['broadcastBeforeUpdateEvent']>
+          ): void {
+            const tell = (own: BroadcasterResult) => broadcast.call(this, own, metadata, entity, ...rest)
+            if (phase === 'After') this.tell(result, { phase, kind, metadata, entity, tell })
+            else this.before(result, { kind, metadata, entity, databaseEntity: rest[0] }, tell)
+          },
+        })
+      }
     }
   }
 
-  /** Keeps what is written while the work runs as it is when all listeners had their turn. */
-  async keeping<T>(snapshots: ObjectSnapshots, work: () => Promise<T>): Promise<T> {
-    const { snapshots: before } = this
-    this.snapshots = [...before, snapshots]
+  /** Runs work with another setting. */
+  async during<Field extends keyof Setting, T>(
+    field: Field,
+    value: Setting[Field],
+    work: () => Promise<T>,
+  ): Promise<T> {
+    const { setting } = this
+    const { [field]: before } = setting
+    setting[field] = value
     try {
       return await work()
     } finally {
-      this.snapshots = before
-    }
-  }
-
-  /** Has others tell of what the work changes, or tells in their rounds. */
-  async tellingBy<T>(telling: Telling, work: () => Promise<T>): Promise<T> {
-    const { telling: before } = this
-    this.telling = telling
-    try {
-      return await work()
-    } finally {
-      this.telling = before
+      setting[field] = before
     }
   }
 
   override broadcastLoadEvent(...event: Parameters<Broadcaster['broadcastLoadEvent']>): void {
     const [, metadata, entities] = event
-    for (const row of this.shown) {
+    for (const row of this.setting.shown) {
       if (row.table !== metadata.tableName) continue
       const loaded = entities.find(
         (entity) => primaryKeyText(metadata, entity) === row.primaryKey && isWhole(metadata, entity),
       )
       if (!loaded) continue
       row.show(loaded)
-      this.shown = this.shown.filter((one) => one !== row)
+      this.setting.shown = this.setting.shown.filter((one) => one !== row)
     }
     super.broadcastLoadEvent(...event)
   }
 
-  override broadcastBeforeInsertEvent(...event: Parameters<Broadcaster['broadcastBeforeInsertEvent']>): void {
-    const [result, metadata, entity] = event
-    this.before(
-      'Insert',
-      { result, metadata, entity },
-      {
-        tell: (own) => super.broadcastBeforeInsertEvent(own, metadata, entity),
-        check: () => {
-          this.guard.checkInsert(this.shard, metadata, entity)
-          if (!entity || !this.guard.isStale(metadata, entity)) return undefined
-          return this.guard.checkStillHere(this.shard, { metadata, entity }, this.guarded.transaction)
-        },
-      },
-    )
-  }
-
-  override broadcastBeforeUpdateEvent(...event: Parameters<Broadcaster['broadcastBeforeUpdateEvent']>): void {
-    const [result, metadata, entity, databaseEntity, ...changed] = event
-    this.before(
-      'Update',
-      { result, metadata, entity },
-      {
-        tell: (own) => super.broadcastBeforeUpdateEvent(own, metadata, entity, databaseEntity, ...changed),
-        check: () => {
-          this.guard.checkUpdate(this.shard, metadata, { entity, databaseEntity })
-          if (!entity || !databaseEntity || !this.guard.isMovable(metadata)) return undefined
-          return this.holdRow(metadata, databaseEntity)
-        },
-      },
-    )
-  }
-
-  override broadcastBeforeRemoveEvent(...event: Parameters<Broadcaster['broadcastBeforeRemoveEvent']>): void {
-    const [result, metadata, entity, ...rest] = event
-    const tell = (own: BroadcasterResult) => super.broadcastBeforeRemoveEvent(own, metadata, entity, ...rest)
-    this.before('Remove', { result, metadata, entity }, { tell })
-  }
-
-  override broadcastBeforeSoftRemoveEvent(...event: Parameters<Broadcaster['broadcastBeforeSoftRemoveEvent']>): void {
-    const [result, metadata, entity, ...rest] = event
-    const tell = (own: BroadcasterResult) => super.broadcastBeforeSoftRemoveEvent(own, metadata, entity, ...rest)
-    this.before('SoftRemove', { result, metadata, entity }, { tell })
-  }
-
-  override broadcastBeforeRecoverEvent(...event: Parameters<Broadcaster['broadcastBeforeRecoverEvent']>): void {
-    const [result, metadata, entity, ...rest] = event
-    const tell = (own: BroadcasterResult) => super.broadcastBeforeRecoverEvent(own, metadata, entity, ...rest)
-    this.before('Recover', { result, metadata, entity }, { tell })
-  }
-
-  override broadcastAfterInsertEvent(...event: Parameters<Broadcaster['broadcastAfterInsertEvent']>): void {
-    const [result, metadata, entity, ...rest] = event
-    const tell = (own: BroadcasterResult) => super.broadcastAfterInsertEvent(own, metadata, entity, ...rest)
-    this.tell(result, { phase: 'After', kind: 'Insert', metadata, entity, tell })
-  }
-
-  override broadcastAfterUpdateEvent(...event: Parameters<Broadcaster['broadcastAfterUpdateEvent']>): void {
-    const [result, metadata, entity, ...rest] = event
-    const tell = (own: BroadcasterResult) => super.broadcastAfterUpdateEvent(own, metadata, entity, ...rest)
-    this.tell(result, { phase: 'After', kind: 'Update', metadata, entity, tell })
-  }
-
-  override broadcastAfterRemoveEvent(...event: Parameters<Broadcaster['broadcastAfterRemoveEvent']>): void {
-    const [result, metadata, entity, ...rest] = event
-    const tell = (own: BroadcasterResult) => super.broadcastAfterRemoveEvent(own, metadata, entity, ...rest)
-    this.tell(result, { phase: 'After', kind: 'Remove', metadata, entity, tell })
-  }
-
-  override broadcastAfterSoftRemoveEvent(...event: Parameters<Broadcaster['broadcastAfterSoftRemoveEvent']>): void {
-    const [result, metadata, entity, ...rest] = event
-    const tell = (own: BroadcasterResult) => super.broadcastAfterSoftRemoveEvent(own, metadata, entity, ...rest)
-    this.tell(result, { phase: 'After', kind: 'SoftRemove', metadata, entity, tell })
-  }
-
-  override broadcastAfterRecoverEvent(...event: Parameters<Broadcaster['broadcastAfterRecoverEvent']>): void {
-    const [result, metadata, entity, ...rest] = event
-    const tell = (own: BroadcasterResult) => super.broadcastAfterRecoverEvent(own, metadata, entity, ...rest)
-    this.tell(result, { phase: 'After', kind: 'Recover', metadata, entity, tell })
-  }
-
   /** Tells of a change that is to come. Then, after all that were told, what listeners changed is kept, and the guard looks. */
-  private before(
-    kind: ChangeKind,
-    { result, metadata, entity }: Change,
-    { tell, check }: { tell: ChangeEvent['tell']; check?: () => Promise<void> | undefined },
-  ): void {
-    const { snapshots, telling } = this
+  private before(result: BroadcasterResult, change: Change, tell: ChangeEvent['tell']): void {
+    const { snapshots, telling } = this.setting
+    const { kind, metadata, entity } = change
     const finish = (): Promise<void> | undefined => {
       if (entity) for (const one of snapshots) one.keep(entity, metadata)
-      return check?.()
+      return this.check(change)
     }
     /** What it throws is what it returns: to throw would leave what others have promised of earlier changes to nobody. */
     const finishAfter = (told: readonly unknown[]): Promise<void> | undefined => {
@@ -211,8 +143,21 @@ export class GuardedBroadcaster extends ApplicationBroadcaster {
     else telling.tell(result, { phase: 'Before', kind, metadata, entity, tell: tellAll })
   }
 
+  /** The guard's look at a row that is to be written. */
+  private check({ kind, metadata, entity, databaseEntity }: Change): Promise<void> | undefined {
+    const { guard, shard, guarded } = this
+    if (kind === 'Insert') {
+      guard.checkInsert(shard, metadata, entity)
+      if (!entity || !guard.isStale(metadata, entity)) return undefined
+      return guard.checkStillHere(shard, { metadata, entity }, guarded.transaction)
+    }
+    if (kind !== 'Update') return undefined
+    guard.checkUpdate(shard, metadata, { entity, databaseEntity })
+    return entity && databaseEntity && guard.isMovable(metadata) ? this.holdRow(metadata, databaseEntity) : undefined
+  }
+
   private tell(result: BroadcasterResult, event: ChangeEvent): void {
-    const { telling } = this
+    const { telling } = this.setting
     if (telling === 'at-once') event.tell(result)
     else if (telling !== 'not-here') telling.tell(result, event)
   }
@@ -240,32 +185,30 @@ function isWhole({ columns }: EntityMetadata, entity: ObjectLiteral): boolean {
   return others.length === 0 || others.some((column) => column.getEntityValue(entity) !== undefined)
 }
 
+type Runner = Pick<QueryRunner, 'broadcaster'> | undefined
+
+const guardOf = (runner: Runner): GuardedBroadcaster | undefined =>
+  runner?.broadcaster instanceof GuardedBroadcaster ? runner.broadcaster : undefined
+
 /** Runs a save on a shard's query runner that is to see these rows as they are shown. */
-export function showingIn<T>(
-  runner: Pick<QueryRunner, 'broadcaster'> | undefined,
-  rows: readonly LoadOverride[],
-  work: () => Promise<T>,
-): Promise<T> {
-  const { broadcaster } = runner ?? {}
-  return broadcaster instanceof GuardedBroadcaster ? broadcaster.showing(rows, work) : work()
-}
+export const showingIn = <T>(runner: Runner, rows: readonly LoadOverride[], work: () => Promise<T>): Promise<T> =>
+  guardOf(runner)?.during('shown', rows, work) ?? work()
 
 /** Runs work on a shard's query runner; keeps the objects that it writes as they are when all listeners had their turn. */
-export function keepingIn<T>(
-  runner: Pick<QueryRunner, 'broadcaster'> | undefined,
-  snapshots: ObjectSnapshots,
-  work: () => Promise<T>,
-): Promise<T> {
-  const { broadcaster } = runner ?? {}
-  return broadcaster instanceof GuardedBroadcaster ? broadcaster.keeping(snapshots, work) : work()
+export function keepingIn<T>(runner: Runner, snapshots: ObjectSnapshots, work: () => Promise<T>): Promise<T> {
+  const guard = guardOf(runner)
+  return guard ? guard.during('snapshots', [...guard.setting.snapshots, snapshots], work) : work()
 }
 
 /** Runs work on a shard's query runner, of whose changes others tell, or tell in rounds. */
-export function tellingBy<T>(
-  runner: Pick<QueryRunner, 'broadcaster'> | undefined,
-  telling: Telling,
-  work: () => Promise<T>,
-): Promise<T> {
-  const { broadcaster } = runner ?? {}
-  return broadcaster instanceof GuardedBroadcaster ? broadcaster.tellingBy(telling, work) : work()
+export const tellingBy = <T>(runner: Runner, telling: Telling, work: () => Promise<T>): Promise<T> =>
+  guardOf(runner)?.during('telling', telling, work) ?? work()
+
+/** A row as it is to be shown to TypeORM once, when it is next loaded: one that has moved, or that has the id of a new object. */
+export interface LoadOverride {
+  /** Of its table: entities of an inheritance share one. */
+  readonly table: string
+  readonly primaryKey: string
+  /** Changes the loaded row: to the shard key that it had, or to no id. */
+  show(row: ObjectLiteral): void
 }

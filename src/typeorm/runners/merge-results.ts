@@ -28,7 +28,9 @@ export function mergeInsertResults(
     const rows: readonly unknown[] = Array.isArray(result.raw) ? result.raw : []
     if (rows.length !== places.length) rawIsByRow = false
     for (const [index, place] of places.entries()) {
+      // TypeORM gives one for each row.
       merged.identifiers[place] = result.identifiers[index] as ObjectLiteral
+      // As above.
       merged.generatedMaps[place] = result.generatedMaps[index] as ObjectLiteral
       raw[place] = rows[index]
     }

@@ -28,6 +28,7 @@ export class OwnWordsQueryRunner extends PostgresQueryRunner {
     mode: ReplicationMode,
     private readonly words: OwnWords | undefined,
   ) {
+    // The driver of a shard's data source, whose type TypeORM leaves open.
     super(shardSource.driver as PostgresDriver, mode)
   }
 
@@ -49,6 +50,7 @@ export class OwnWordsQueryRunner extends PostgresQueryRunner {
     const text = await words.textOn(statement)
     if (text !== undefined) return this.send(text, parameters, useStructuredResult)
     const result = await words.overShards(statement, this.transaction)
+    // TypeORM's overloads tell the two apart.
     return (useStructuredResult ? result : result.raw) as never
   }
 
@@ -61,6 +63,7 @@ export class OwnWordsQueryRunner extends PostgresQueryRunner {
     const { words } = this
     const ofShard = async (text: string): Promise<ReadStream> => {
       const told = (await this.inTime(text, parameters)) ?? { text, parameters }
+      // TypeORM's types ask for other functions than it calls.
       return super.stream(told.text, told.parameters as never, onEnd as never, onError as never)
     }
     if (!words || !mayNameOtherTables(query)) return ofShard(query)
@@ -69,6 +72,7 @@ export class OwnWordsQueryRunner extends PostgresQueryRunner {
     if (text !== undefined) return ofShard(text)
     const rows = Readable.from((await words.overShards(statement, this.transaction)).records ?? [])
     if (onEnd) rows.once('close', onEnd)
+    // Its name for a readable of Node.
     return rows as unknown as ReadStream
   }
 
@@ -79,6 +83,7 @@ export class OwnWordsQueryRunner extends PostgresQueryRunner {
   private send(...[query, parameters, useStructuredResult]: Query): Promise<never> {
     const telling = this.inTime(query, parameters)
     const send = (told?: NodeText) =>
+      // TypeORM's overloads, of which an override takes all.
       super.query(told?.text ?? query, (told?.parameters ?? parameters) as never, useStructuredResult as never) as never
     return telling ? telling.then(send) : send()
   }

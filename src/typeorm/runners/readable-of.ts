@@ -28,6 +28,7 @@ function watch(readable: Readable, cancellation: Cancellation | undefined): void
   if (!cancellation) return
   // A signal may live for ever: it is not to keep what nobody reads any more.
   const watched = new WeakRef(readable)
+  // A signal may be aborted for any reason, and a stream passes on whatever it is destroyed with.
   const off = cancellation.onCancel(() => watched.deref()?.destroy(cancellation.ended.reason as Error))
   readable.once('close', () => {
     off()

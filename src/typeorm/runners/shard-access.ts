@@ -414,7 +414,7 @@ const onlyOf = (shards: readonly string[]): string | undefined => (shards.length
  * an operation that was ended the reason.
  */
 export function unwrap(error: unknown): unknown {
-  const own = error instanceof QueryFailedError ? (error.driverError as unknown) : error
+  const own: unknown = error instanceof QueryFailedError ? error.driverError : error
   if (own instanceof OperationEnded) return own.reason
   return own instanceof ShardedError ? own : error
 }

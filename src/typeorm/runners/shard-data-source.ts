@@ -54,6 +54,7 @@ export class ShardDataSource extends DataSource implements ShardSource {
       cache: false,
       driver: pgFacade(pool),
       nativeDriver: false,
+      // The options of all drivers are one union, of which a spread is none.
     } as never)
     this.shard = shard
     this.bind = bind
@@ -61,6 +62,7 @@ export class ShardDataSource extends DataSource implements ShardSource {
     this.template = template
     const { queryResultCache: cache } = dataSource
     const { facts } = pool()
+    // The type above says which driver it is.
     const driver = this.driver as PostgresDriver
     driver.master = new FacadePool(pool, bind, shard.name)
     driver.version = facts.version
@@ -105,7 +107,9 @@ export class ShardDataSource extends DataSource implements ShardSource {
     alias?: string,
     queryRunner?: QueryRunner,
   ): SelectQueryBuilder<ObjectLiteral> {
+    // With an alias the first argument is an entity, and without one a query runner: see the overloads.
     if (alias) return super.createQueryBuilder(entityOrRunner as EntityTarget<ObjectLiteral>, alias, queryRunner)
+    // As above.
     return new ShardQueryBuilder(this, entityOrRunner as QueryRunner | undefined)
   }
 

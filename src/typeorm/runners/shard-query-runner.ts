@@ -69,6 +69,7 @@ export class ShardQueryRunner extends OwnWordsQueryRunner {
           return this.applicationRunner ? this.applicationRunner.data : this.ownData
         },
         set(this: ShardQueryRunner, data: object) {
+          // TypeORM lets applications say what is in it.
           if (this.applicationRunner) this.applicationRunner.data = data as never
           else this.ownData = data
         },
@@ -80,6 +81,7 @@ export class ShardQueryRunner extends OwnWordsQueryRunner {
   get application(): ShardTransaction {
     if (this.applicationRunner) return this.applicationRunner
     const runner = this.source.openApplicationRunner()
+    // As above: it is the application's.
     runner.data = this.data as never
     this.applicationRunner = runner
     return runner
@@ -136,6 +138,7 @@ export class ShardQueryRunner extends OwnWordsQueryRunner {
   override async startTransaction(isolationLevel?: IsolationLevel): Promise<void> {
     const { application, settings } = this
     if (!settings.client && !application.isInTransaction) {
+      // Without a client of its own it takes one of the façade, which are such.
       const { connection } = (await this.connect()) as BoundClient
       application.adopt(this.source.shard.node, connection)
     }

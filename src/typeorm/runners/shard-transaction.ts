@@ -4,7 +4,6 @@ import type { Activity } from '../../endpoints/activity'
 import type { Cancellation } from '../../endpoints/cancellation'
 import type { NodeConnection } from '../../endpoints/node-connection'
 import type { Shard } from '../../topology/shard'
-import type { RowMoves } from './row-moves'
 import type { ShardStatement } from './shard-statement'
 
 /** A transaction over shards: a query runner that opens nodes as they are touched. */
@@ -76,3 +75,9 @@ export interface MovingStatement {
 /** True for the query runner of a sharded data source, false for those of single shards. */
 export const isShardTransaction = (runner: QueryRunner | undefined): runner is ShardTransaction =>
   runner !== undefined && 'participant' in runner
+
+/** How rows are moved that a caller asked to be moved. */
+export interface RowMoves {
+  /** Their colocated children go with them, and theirs. */
+  readonly children: boolean
+}

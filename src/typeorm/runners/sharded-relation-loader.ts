@@ -21,6 +21,7 @@ export class ShardedRelationLoader extends RelationLoader {
     dataSource: DataSource,
     private readonly runtime: () => ShardRuntime,
   ) {
+    // TypeORM does not export the type that it names here.
     super(dataSource as never)
   }
 
@@ -55,6 +56,7 @@ export class ShardedRelationLoader extends RelationLoader {
     )
     const inverse = runtime.bindingOf(relation.inverseEntityMetadata.target)
     if (inverse) for (const one of loaded) runtime.entityShards.remember(inverse, one, shard)
+    // Of the caller's class, which TypeORM leaves open.
     return loaded as never[]
   }
 }

@@ -2,7 +2,7 @@ import type { Node, RangeVar } from '@pgsql/types'
 import { placeholderSchema, tableOn } from '../../planning/bind-shard-names'
 import type { HeldTable } from '../../planning/schema-check'
 import type { ShardedTable, TableCatalog } from '../../routing/table-catalog'
-import { type TreeObject, visit } from '../../sql/tree'
+import { isRangeVar, type TreeObject, visit } from '../../sql/tree'
 import { quoted } from '../../values/quoted'
 import type { ShardRuntime } from '../runners/shard-runtime'
 
@@ -174,7 +174,7 @@ export function tablesByPlace(statement: Node): readonly RangeVar[] {
   const tables: RangeVar[] = []
   let isByPlace = false
   visit(statement, (object) => {
-    if (typeof object['relname'] === 'string') tables.push(object as RangeVar)
+    if (isRangeVar(object)) tables.push(object)
     if (meansPlaces(object)) isByPlace = true
   })
   return isByPlace ? tables : []

@@ -16,6 +16,8 @@ export function insertedColumns(statement: InsertStmt, table: ShardedTable): rea
 /** Always written: what was placed by a name is to be stored by it. */
 export const columnList = (names: readonly string[]): Node[] => names.map((name) => ({ ResTarget: { name } }))
 
+const byDefault = (): Node => ({ SetToDefault: {} })
+
 /** A shard key whose default is a generated uuid is generated here: the shard has to be known first. */
 export function withGeneratedKeys(table: ShardedTable, { columns, rows, values: given }: InsertedRows): InsertedRows {
   const values = [...given]
@@ -27,7 +29,7 @@ export function withGeneratedKeys(table: ShardedTable, { columns, rows, values: 
       const value = row[index]
       const isDefault = value === undefined || 'SetToDefault' in value
       if (isDefault && table.keyColumns.includes(name) && table.uuidDefaults.has(name)) return generated()
-      return value ?? ({ SetToDefault: {} } as Node)
+      return value ?? byDefault()
     }),
   )
   return { columns: cols, rows: complete, values }
@@ -47,7 +49,7 @@ export function insertedKeys(
   const targets = (select.targetList ?? []).map((node) => ('ResTarget' in node ? node.ResTarget.val : undefined))
   const rows = select.valuesLists
     ? select.valuesLists.map((list) => ('List' in list ? (list.List.items ?? []) : []))
-    : [targets.map((value): Node => value ?? { SetToDefault: {} })]
+    : [targets.map((value) => value ?? byDefault())]
   const isKnown = rows.every((row) =>
     keyColumns.every((name) => {
       const value = row[columns.indexOf(name)]

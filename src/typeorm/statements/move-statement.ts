@@ -29,6 +29,7 @@ import {
   RowMover,
   type TakenTable,
   takeChildren,
+  textAt,
 } from './row-mover'
 import { localisedFor, pick, type Run, refuseProblems, rowsOf } from './statement-run'
 
@@ -146,7 +147,7 @@ class RowsMove {
     return found.map((row) => {
       const carried = carriedRow(row, columns.length)
       const after = table.keyColumns.map((key) => carried.values[columns.findIndex(({ name }) => name === key)] ?? null)
-      const before = table.keyColumns.map((_, index) => (row[`k${index}`] ?? null) as string | null)
+      const before = table.keyColumns.map((_, index) => textAt(row, `k${index}`))
       return { ...carried, from: shard, to: this.targetOf(after), before, after }
     })
   }

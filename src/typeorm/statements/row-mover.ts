@@ -66,6 +66,7 @@ export class RowMover {
     await this.reach('move:locked', shard)
     const addresses = addressesOf(rows)
     const keys = await this.query(shard, incomingKeysText, [tableOn(table, shard)])
+    // Its columns are those of the text.
     for (const key of keys as unknown as readonly IncomingKey[]) {
       const [left] = await this.query(shard, referringText(table, key), addresses)
       if (left) throw leavesChildren(table, key, shard)
@@ -119,6 +120,7 @@ export class RowMover {
 
   private async loadColumns(shard: Shard, table: string): Promise<Columns> {
     const rows = await this.query(shard, columnsText, [tableOn(table, shard)])
+    // Its columns are those of the text.
     const columns = rows as unknown as readonly (TableColumn & { readonly style: string })[]
     return { written: columns.filter(({ isGenerated }) => !isGenerated), style: columns[0]?.style ?? '' }
   }
@@ -138,9 +140,12 @@ export const addressesOf = (rows: readonly MovingRow[]): readonly [readonly stri
   rows.map(({ tid }) => tid),
 ]
 
+/** A column that was asked for as a text. */
+export const textAt = (row: Row, name: string): string | null => (typeof row[name] === 'string' ? row[name] : null)
+
 /** @param count columns that were asked for as "0", "1" … */
 export function carriedRow(row: Row, count: number): MovingRow {
-  const values = Array.from({ length: count }, (_, index) => (row[String(index)] ?? null) as string | null)
+  const values = Array.from({ length: count }, (_, index) => textAt(row, String(index)))
   return { oid: String(row['oid']), tid: String(row['tid']), values }
 }
 

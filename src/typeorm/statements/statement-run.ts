@@ -16,9 +16,8 @@ import type { ParsedStatement } from '../../sql/parse-statement'
 import { someNode, type TreeObject } from '../../sql/tree'
 import type { Shard } from '../../topology/shard'
 import type { LookupRoute } from '../lookups/lookup-route'
-import type { RowMoves } from '../runners/row-moves'
 import type { ShardAccess } from '../runners/shard-access'
-import type { ShardTransaction } from '../runners/shard-transaction'
+import type { RowMoves, ShardTransaction } from '../runners/shard-transaction'
 
 /** How a statement reaches databases: shards, the home node, and a transaction of its own where it writes to several. */
 export interface StatementContext {

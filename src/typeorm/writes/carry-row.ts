@@ -4,8 +4,7 @@ import { placeholderSchema } from '../../planning/bind-shard-names'
 import type { Shard } from '../../topology/shard'
 import { quoted } from '../../values/quoted'
 import type { EntityBinding } from '../binding/entity-binding'
-import type { RowMoves } from '../runners/row-moves'
-import type { ShardTransaction } from '../runners/shard-transaction'
+import type { RowMoves, ShardTransaction } from '../runners/shard-transaction'
 
 /** One entity's row that is to get another shard key. */
 export interface RowMove {

@@ -14,9 +14,9 @@ import { maintainLookups } from '../lookups/maintain-lookups'
 import { keepingIn } from '../runners/guarded-broadcaster'
 import { inSavepoint, inTransaction } from '../runners/in-transaction'
 import { ObjectSnapshots } from '../runners/object-snapshots'
+import { withoutTransactionEvents } from '../runners/resting-broadcaster'
 import type { ShardAccess } from '../runners/shard-access'
 import type { ShardTransaction } from '../runners/shard-transaction'
-import { withoutTransactionEvents } from '../runners/without-transaction-events'
 import { runInRounds, runInTurn, runUnited, type ShardWrite } from './run-parts'
 
 export interface WriteHostSettings<T> {
