@@ -47,3 +47,7 @@ export class ShardedError extends Error {
     return this.labels.includes(label)
   }
 }
+
+/** A statement that has no exact answer over shards. */
+export const unsupported = (text: string, details: ErrorDetails = {}): ShardedError =>
+  new ShardedError('STATEMENT_UNSUPPORTED', text, { details })

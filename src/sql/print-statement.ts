@@ -1,6 +1,6 @@
 import type { Node } from '@pgsql/types'
 import type { Deparser } from 'pgsql-deparser'
-import { ShardedError } from '../errors/sharded-error'
+import { type ShardedError, unsupported } from '../errors/sharded-error'
 import { type ParsedStatement, parseStatement } from './parse-statement'
 import { printerOn } from './printer'
 import { isTreeObject, treeText } from './tree'
@@ -47,8 +47,7 @@ function differingPart(left: unknown, right: unknown): string | undefined {
 }
 
 const unprintable = (part: string | undefined, details: Readonly<Record<string, unknown>>): ShardedError =>
-  new ShardedError(
-    'STATEMENT_UNSUPPORTED',
+  unsupported(
     `The statement cannot be written anew for the shards${part === undefined ? '' : `: its ${part} would be lost or changed`}. Write that part otherwise, or narrow the statement to one shard.`,
-    { details: { ...details, ...(part !== undefined && { part }) } },
+    { ...details, ...(part !== undefined && { part }) },
   )

@@ -1,5 +1,5 @@
 import type { InsertStmt, Node, SelectStmt } from '@pgsql/types'
-import { ShardedError } from '../../errors/sharded-error'
+import { type ShardedError, unsupported } from '../../errors/sharded-error'
 import { expandedTargets } from '../../planning/rows-template'
 import { withShippedRows } from '../../planning/shipped-rows'
 import { templateOf } from '../../planning/statement-template'
@@ -94,11 +94,7 @@ function namedColumns(
 
 /** A query does not say the keys of its rows; VALUES do. */
 const notPlaced = (what: string, { name }: ShardedTable): ShardedError =>
-  new ShardedError(
-    'STATEMENT_UNSUPPORTED',
-    `${what} cannot be placed on shards. Ask for the rows first, and insert them by VALUES.`,
-    { details: { table: name } },
-  )
+  unsupported(`${what} cannot be placed on shards. Ask for the rows first, and insert them by VALUES.`, { table: name })
 
 /** Ids come from rows of the shard, where they have the row's own slot; a query does not make new ones. */
 function keepsIds(

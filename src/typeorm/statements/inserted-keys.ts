@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { InsertStmt, Node } from '@pgsql/types'
-import { ShardedError } from '../../errors/sharded-error'
+import { ShardedError, unsupported } from '../../errors/sharded-error'
 import type { InsertedRows } from '../../query/write-query'
 import { knownValue } from '../../routing/known-value'
 import { keyText, ownerOf } from '../../routing/route'
@@ -100,7 +100,7 @@ function keyMissing({ entity, name }: ShardedTable, column: string): ShardedErro
 }
 
 export const notPlaceable = (what: string, { name }: ShardedTable): ShardedError =>
-  new ShardedError('STATEMENT_UNSUPPORTED', `${what} cannot be placed on shards.`, { details: { table: name } })
+  unsupported(`${what} cannot be placed on shards.`, { table: name })
 
 /** Whether `@ShardedId` gives the row no value: one that is made then is new. */
 export function isMissing({ columns, rows }: InsertedRows, row: number, idColumn: string | undefined): boolean {

@@ -21,17 +21,9 @@ import { maintainLookups } from '../lookups/maintain-lookups'
 import type { ShardAccess } from '../runners/shard-access'
 import { ShardWriteHost } from '../writes/shard-write-host'
 import type { StatementWriter } from './planned-write'
-import {
-  addressesOf,
-  carriedRow,
-  checkSize,
-  type MovingRow,
-  RowMover,
-  type TakenTable,
-  takeChildren,
-  textAt,
-} from './row-mover'
+import { addressesOf, carriedRow, checkSize, type MovingRow, RowMover, textAt } from './row-mover'
 import { localisedFor, pick, type Run, refuseProblems, rowsOf } from './statement-run'
+import { type TakenTable, takeChildren } from './take-children'
 
 /** A row of an UPDATE, locked on its shard: what it will be, and where. */
 interface TakenRow extends MovingRow {

@@ -1,4 +1,4 @@
-import { ShardedError } from '../../errors/sharded-error'
+import { unsupported } from '../../errors/sharded-error'
 import type { WriteOrder } from '../../lookups/write-order'
 import { placeholderSchema } from '../../planning/bind-shard-names'
 import { withShippedRows } from '../../planning/shipped-rows'
@@ -53,9 +53,5 @@ export function homeStatement(
   const { text, parameters } = withShippedRows(templateOf(local), shipped)
   if (!text.includes(`"${placeholderSchema}"`)) return { kind: 'home', text, parameters: pick(parameters, values) }
   const table = targetTable(statement)?.relname ?? ''
-  throw new ShardedError(
-    'STATEMENT_UNSUPPORTED',
-    `A write of ${table} would need tables or types of a shard on the home node.`,
-    { details: { table } },
-  )
+  throw unsupported(`A write of ${table} would need tables or types of a shard on the home node.`, { table })
 }

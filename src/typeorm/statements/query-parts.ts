@@ -1,5 +1,5 @@
 import type { RangeVar, SelectStmt } from '@pgsql/types'
-import { ShardedError } from '../../errors/sharded-error'
+import { ShardedError, unsupported } from '../../errors/sharded-error'
 import { rowBudgetOf } from '../../execution/operation'
 import { placeholderSchema } from '../../planning/bind-shard-names'
 import { detachedSelect, replacementOf, shippedSide } from '../../planning/detached-parts'
@@ -63,10 +63,8 @@ export class QueryParts {
     const values = [...parameters]
     const { withClause } = whole
     if (hasVolatile(withClause, this.given.reader.functions))
-      throw new ShardedError(
-        'STATEMENT_UNSUPPORTED',
+      throw unsupported(
         'A WITH that calls a volatile function is read by both sides of a set operation, which run apart.',
-        {},
       )
     const sides: (readonly ShippedColumn[])[] = []
     const side = async (select: SelectStmt | undefined): Promise<SelectStmt> => {
@@ -124,10 +122,8 @@ export class QueryParts {
   ): Promise<Answer> {
     const needsTypes = template.text.includes(`"${placeholderSchema}"`)
     if (needsTypes && !shard)
-      throw new ShardedError(
-        'STATEMENT_UNSUPPORTED',
+      throw unsupported(
         'An unsharded table stands beside a value of a type (an enum) that only shards have, and its node has no shard. Cast the value to text.',
-        {},
       )
     const on = needsTypes ? shard : undefined
     const parameters = pick(template.parameters, values)

@@ -101,16 +101,7 @@ export class QueryPlanner {
   })
   readonly parts: QueryParts
 
-  private readonly runtime: ShardRuntime
-  private readonly reader: StatementReader
-  private readonly places: StatementPlaces
-  private readonly types: ColumnTypes
-
-  constructor(given: PlannerParts) {
-    this.runtime = given.runtime
-    this.reader = given.reader
-    this.places = given.places
-    this.types = given.types
+  constructor(private readonly given: PlannerParts) {
     this.parts = new QueryParts({ ...given, select: (run) => this.select(run) })
   }
 
@@ -125,7 +116,7 @@ export class QueryPlanner {
   private rememberPlan({ parsed, analysis, context, shards }: ShardsRun, plan: ReadPlan): void {
     const [cluster, another] = analysis.clusters
     if (!cluster || another || !isOfAll(context) || context.lookedUp) return
-    const { version } = this.reader
+    const { version } = this.given.reader
     this.wholePlans.set(parsed.text, { plan, version, entity: entityOf(cluster), width: shards.length })
   }
 
@@ -136,8 +127,9 @@ export class QueryPlanner {
    */
   planAgain(text: string, context: AgainContext): ReadPlan | undefined {
     const known = this.wholePlans.get(text)
-    if (known?.version !== this.reader.version || !isOfAll(context) || this.runtime.lookups.anyReady()) return undefined
-    this.places.askPolicy(known.entity, context, { width: known.width, writes: false })
+    if (known?.version !== this.given.reader.version || !isOfAll(context) || this.given.runtime.lookups.anyReady())
+      return undefined
+    this.given.places.askPolicy(known.entity, context, { width: known.width, writes: false })
     return known.plan
   }
 
@@ -161,12 +153,12 @@ export class QueryPlanner {
             values: substitutes.values,
             asText,
             context,
-            shard: this.places.shardAtHome(analysis),
+            shard: this.given.places.shardAtHome(analysis),
             byPlace: run.byPlace,
           }),
       }
     }
-    const [first, ...others] = this.places.allowedShards(analysis.main, run, false)
+    const [first, ...others] = this.given.places.allowedShards(analysis.main, run, false)
     if (!first) throw new RangeError('A statement has at least one shard.')
     const { values, valuesOn, replacements, split } = splitLists(analysis.main, { ...run, ...substitutes })
     const onShards: ShardsRun = { ...run, values, valuesOn, shipped, shards: [first, ...others] }
@@ -179,8 +171,8 @@ export class QueryPlanner {
       first.name,
       nodes,
       split,
-      this.reader.heldTables(run, first.group),
-      this.reader.version,
+      this.given.reader.heldTables(run, first.group),
+      this.given.reader.version,
     ])
     const plan = shipped.length > 0 ? await make() : await this.remembered(run.parsed, key, make)
     // After the plan: what PostgreSQL itself refuses is its to tell.
@@ -207,35 +199,39 @@ export class QueryPlanner {
 
   private async plan(run: ShardsRun, select: SelectStmt, shipped: readonly ShippedRows[]): Promise<QueryTemplate> {
     const { analysis, shards, values, context, asText } = run
-    const { functions } = this.reader
+    const { functions } = this.given.reader
     const on = { shard: shards[0], values, context }
-    const tables = this.reader.heldTables(run, shards[0].group)
+    const tables = this.given.reader.heldTables(run, shards[0].group)
     if (analysis.isGroupedLocally && select.limitOption !== 'LIMIT_OPTION_WITH_TIES') {
       const draft = draftRows(select, analysis, functions)
       // A mistake that the query made of it would hide is PostgreSQL's to tell.
       if (hasSuspiciousOrder(select))
-        await this.types.describe(
+        await this.given.types.describe(
           withShippedRows(templateOf({ SelectStmt: select }), shipped),
           draft.outputs.length,
           on,
         )
       const template = withShippedRows(templateOf({ SelectStmt: draft.select }), shipped)
-      const types = await this.types.describe(template, draft.outputs.length + draft.sorts.length, on)
+      const types = await this.given.types.describe(template, draft.outputs.length + draft.sorts.length, on)
       return rowsTemplate(draft, template, { types, facts: await this.factsOf(shards, types), asText, tables })
     }
     const draft = draftFinish(select, analysis.scope, functions)
     // A mistake in the query is PostgreSQL's to tell, also where the halves of it would hide it.
-    await this.types.describe(withShippedRows(templateOf({ SelectStmt: select }), shipped), draft.outputs.length, on)
+    await this.given.types.describe(
+      withShippedRows(templateOf({ SelectStmt: select }), shipped),
+      draft.outputs.length,
+      on,
+    )
     refuseFinishedLock(select)
     const template = withShippedRows(templateOf({ SelectStmt: draft.inner }), shipped)
-    const types = await this.types.describe(template, draft.width, on)
+    const types = await this.given.types.describe(template, draft.width, on)
     return finishTemplate(draft, template, { types, rowsOfParts: shipped, tables })
   }
 
   private factsOf(shards: readonly Shard[], types: readonly ValueType[]) {
     const collations = types.flatMap(({ collation }) => (collation === undefined ? [] : [collation]))
     const nodes = [...new Set(shards.map((shard) => shard.node))]
-    return Promise.all(nodes.map((node) => this.runtime.pool(node).sortFactsWith(collations)))
+    return Promise.all(nodes.map((node) => this.given.runtime.pool(node).sortFactsWith(collations)))
   }
 
   /** The plan of a query with the values of one run, and what its columns are called. */
@@ -251,7 +247,7 @@ export class QueryPlanner {
     const none = final.parameters.map((number) => (number < firstArray ? run.values[number - 1] : []))
     const typed: Template = { text: final.text, parameters: none.map((_, index) => index + 1) }
     const on = { shard: run.shards[0], values: none, context: run.context }
-    const types = await this.types.describe(typed, outputs.length, on)
+    const types = await this.given.types.describe(typed, outputs.length, on)
     const text = textsOf(final.text, types)
     return { plan: finishPlan(template, run, { page, text }), columns: columnsOf(outputs, types) }
   }

@@ -1,5 +1,5 @@
 import type { MergeStmt, Node } from '@pgsql/types'
-import { ShardedError } from '../../errors/sharded-error'
+import { ShardedError, unsupported } from '../../errors/sharded-error'
 import { conflictTarget } from '../../routing/conflict-target'
 import { isWrapper, visit } from '../../sql/tree'
 import type { Shard } from '../../topology/shard'
@@ -50,9 +50,7 @@ function refuseMerge({ relation, mergeWhenClauses = [] }: MergeStmt, run: Run): 
 }
 
 const misplaced = (what: string, table: string): ShardedError =>
-  new ShardedError('STATEMENT_UNSUPPORTED', `${what} puts rows into ${table} whose shard is not known.`, {
-    details: { table },
-  })
+  unsupported(`${what} puts rows into ${table} whose shard is not known.`, { table })
 
 const wrongShard = (table: string, shard: Shard | undefined): ShardedError =>
   new ShardedError(

@@ -1,5 +1,5 @@
 import type { SelectStmt } from '@pgsql/types'
-import { ShardedError } from '../../errors/sharded-error'
+import { unsupported } from '../../errors/sharded-error'
 import type { Page } from '../../query/page'
 import type { StatementAnalysis } from '../../routing/statement-analysis'
 import { someNode } from '../../sql/tree'
@@ -17,10 +17,8 @@ export const passesOver = ({ lockingClause = [] }: SelectStmt): boolean =>
  */
 export function refuseLockedPage(page: Page | undefined): void {
   if (!page || page.end === 0 || (page.offset === 0 && page.limit === undefined)) return
-  throw new ShardedError(
-    'STATEMENT_UNSUPPORTED',
+  throw unsupported(
     'A page beside SKIP LOCKED would lock a page of rows on every shard, which others then pass over. Ask one shard, by the shard key or onShard(…), or leave out SKIP LOCKED.',
-    {},
   )
 }
 
@@ -31,10 +29,8 @@ export function refuseLockedPage(page: Page | undefined): void {
  */
 export function refuseEarlyLocks({ detached }: StatementAnalysis): void {
   if (!detached.some(({ node }) => hasLock(node))) return
-  throw new ShardedError(
-    'STATEMENT_UNSUPPORTED',
+  throw unsupported(
     'A subquery that locks rows of other shards would let them go before the statement writes: without a transaction.',
-    {},
   )
 }
 

@@ -1,5 +1,5 @@
 import { QueryResult } from 'typeorm/query-runner/QueryResult'
-import { ShardedError } from '../../errors/sharded-error'
+import { unsupported } from '../../errors/sharded-error'
 import { executeRead } from '../../execution/execute-read'
 import { startOperation } from '../../execution/operation'
 import type { Row } from '../../merging/row'
@@ -256,7 +256,7 @@ const movedBy = (run: Run): TableUse | undefined =>
 
 function refuseCatalogNames(problem: CatalogProblem | undefined, text: string): void {
   if (!problem) return
-  throw new ShardedError('STATEMENT_UNSUPPORTED', problem.text, { details: { statement: text.slice(0, 500) } })
+  throw unsupported(problem.text, { statement: text.slice(0, 500) })
 }
 function selected(rows: readonly Row[]): QueryResult {
   const result = new QueryResult()

@@ -1,6 +1,6 @@
 import type { Node } from '@pgsql/types'
 import { sqlState } from '../../endpoints/sql-state'
-import { ShardedError } from '../../errors/sharded-error'
+import { ShardedError, unsupported } from '../../errors/sharded-error'
 import { FunctionCatalog } from '../../execution/function-catalog'
 import { type HeldTable, isFailedCheck, planStale } from '../../planning/schema-check'
 import { carriedCalls } from '../../routing/carried-calls'
@@ -76,9 +76,7 @@ export class StatementReader {
     if (another) {
       if (!parsed.statements.some((one) => analyseStatement(one, this.catalog, noFunctions).uses.length > 0))
         return undefined
-      throw new ShardedError('STATEMENT_UNSUPPORTED', 'Several statements stand in one text.', {
-        details: { statement: text.slice(0, 500) },
-      })
+      throw unsupported('Several statements stand in one text.', { statement: text.slice(0, 500) })
     }
     const refused = catalogProblem(statement, this.catalog)
     const read: ReadStatement = {

@@ -1,7 +1,7 @@
 import type { Node, RangeVar } from '@pgsql/types'
 import type { EntityManager } from 'typeorm'
 import type { QueryResult } from 'typeorm/query-runner/QueryResult'
-import { ShardedError } from '../../errors/sharded-error'
+import { ShardedError, unsupported } from '../../errors/sharded-error'
 import type { Row } from '../../merging/row'
 import { bindShardNames, placeholderSchema, tableOn } from '../../planning/bind-shard-names'
 import type { ShippedRows } from '../../planning/shipped-rows'
@@ -156,10 +156,9 @@ export function refuseProblems({ problems, unproven, main, uses }: StatementAnal
 /** @throws ShardedError STATEMENT_UNSUPPORTED where another node than that of the sequences would be asked for a number */
 export function refuseFarSequence(call: string | undefined, nodes: readonly string[], home: string): void {
   if (call === undefined || nodes.every((node) => node === home)) return
-  throw new ShardedError(
-    'STATEMENT_UNSUPPORTED',
+  throw unsupported(
     `${call}() is about a sequence of the home node, and the statement runs on ${nodes.join(', ')}: ask for the number in a query of its own and pass it as a parameter; in VALUES write (SELECT ${call}(…)).`,
-    { details: { function: call, nodes } },
+    { function: call, nodes },
   )
 }
 

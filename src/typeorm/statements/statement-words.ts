@@ -1,5 +1,5 @@
 import type { QueryResult } from 'typeorm/query-runner/QueryResult'
-import { ShardedError } from '../../errors/sharded-error'
+import { type ShardedError, unsupported } from '../../errors/sharded-error'
 import { placeholderSchema } from '../../planning/bind-shard-names'
 import { targetTable } from '../../sql/statement-parts'
 import type { OwnWords } from '../runners/own-words'
@@ -20,9 +20,7 @@ export class StatementWords implements OwnWords {
     const read = await statements.understand(text)
     if (!read) return text
     if (read.refused?.isChange)
-      throw new ShardedError('STATEMENT_UNSUPPORTED', read.refused.text, {
-        details: { shard: shard.name, statement: text.slice(0, 500) },
-      })
+      throw unsupported(read.refused.text, { shard: shard.name, statement: text.slice(0, 500) })
     // What the catalog of its node says is what was asked of the shard.
     if (read.analysis.uses.length === 0) return text
     const { uses } = read.analysis
@@ -48,10 +46,9 @@ export class StatementWords implements OwnWords {
     const read = await this.statements().understand(text)
     const written = read && targetTable(read.statement)
     if (written)
-      throw new ShardedError(
-        'STATEMENT_UNSUPPORTED',
+      throw unsupported(
         `A write of ${written.relname} on ${shard.name} names, in SQL of the application, rows that may lie elsewhere.`,
-        { details: { table: written.relname, shard: shard.name, statement: text.slice(0, 500) } },
+        { table: written.relname, shard: shard.name, statement: text.slice(0, 500) },
       )
     if (transaction) return transaction.readOverShards(statement)
     const runner = this.openRunner()
@@ -65,10 +62,9 @@ export class StatementWords implements OwnWords {
 
 function refuse(tables: readonly string[], { shard, text }: ShardStatement): ShardedError {
   const [table = ''] = tables
-  return new ShardedError(
-    'STATEMENT_UNSUPPORTED',
+  return unsupported(
     `SQL on the data source of ${shard.name} names ${table}, and does not say whether it means the rows of this shard or of all. ` +
       `Write "${placeholderSchema}"."${table}" for those of this shard, or use the sharded data source.`,
-    { details: { tables, shard: shard.name, statement: text.slice(0, 500) } },
+    { tables, shard: shard.name, statement: text.slice(0, 500) },
   )
 }
