@@ -162,14 +162,21 @@ function writtenBy(column: ColumnMetadata): string | undefined {
   return column.isInsert ? undefined : 'TypeORM leaves it out of INSERT (insert: false)'
 }
 
+/** True for a column of an enum, or of a list of them. */
+export const isEnum = ({ type }: Pick<ColumnMetadata, 'type'>): boolean => type === 'enum' || type === 'simple-enum'
+
+/** The name of a column's enum: the one that the user gave, or else as TypeORM makes it. */
+export const enumNameOf = ({ enumName, databaseName }: ColumnMetadata, table: string): string =>
+  enumName ?? `${table}_${databaseName.toLowerCase()}_enum`
+
 /** True where the table of an entity has a column whose type (an enum) each shard declares for itself. */
 export function hasOwnTypes(metadata: EntityMetadata): boolean {
   // The root of a single table inheritance has the columns of all its children.
   const { columns } = metadata.tableType === 'entity-child' ? metadata.parentEntityMetadata : metadata
-  return columns.some(({ type }) => type === 'enum' || type === 'simple-enum')
+  return columns.some(isEnum)
 }
 
 /** True where the entity has a column whose type each shard declares for itself. */
 export function hasPerShardTypes(metadata: EntityMetadata): boolean {
-  return metadata.columns.some((column) => column.type === 'enum' || column.type === 'simple-enum')
+  return metadata.columns.some(isEnum)
 }

@@ -10,6 +10,7 @@ import type { Lookup, LookupModel } from '../../model/lookup'
 import type { Shard } from '../../topology/shard'
 import type { ShardMap } from '../../topology/shard-map'
 import { canonicalKey } from '../../values/canonical-key'
+import { isEnum } from './describe-entities'
 import type { EntityBinding } from './entity-binding'
 
 /** A lookup where the model, TypeORM's metadata and the shards meet. */
@@ -71,8 +72,7 @@ function lookupTable(lookup: Lookup, { entity, metadata }: EntityBinding): Looku
 
 function describe(metadata: EntityMetadata, path: string, type: LookupColumn['type']): LookupColumn {
   const column = columnAt(metadata, path)
-  const isEnum = column.type === 'enum' || column.type === 'simple-enum'
-  return Object.freeze({ name: column.databaseName, type, ...(isEnum && { isEnum }) })
+  return Object.freeze({ name: column.databaseName, type, ...(isEnum(column) && { isEnum: true as const }) })
 }
 
 function columnAt(metadata: EntityMetadata, path: string): ColumnMetadata {

@@ -42,14 +42,12 @@ export function learnType(column: ColumnMetadata, type: ValueType): boolean {
   if (type.kind === known.kind && (type.name === known.name || isSameEnum)) return false
   types.set(column, type)
   forms.delete(column)
-  learnt += 1
+  typesVersion += 1
   return true
 }
 
 /** Grows when the type of a column is not as it was known: what was planned by the old type is planned anew. */
-export const typesVersion = (): number => learnt
-
-let learnt = 0
+export let typesVersion = 0
 
 const types = new WeakMap<ColumnMetadata, ValueType>()
 

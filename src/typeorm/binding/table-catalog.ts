@@ -5,7 +5,7 @@ import type { Layout } from '../../model/sharded-options'
 import { placeholderSchema } from '../../planning/bind-shard-names'
 import type { Locator, Reference, ShardedTable, TableCatalog } from '../../routing/table-catalog'
 import type { GroupOf } from './colocation-group'
-import { columnTypeOf, hasOwnTypes, typeName } from './describe-entities'
+import { columnTypeOf, enumNameOf, hasOwnTypes, isEnum, typeName } from './describe-entities'
 import type { EntityBinding } from './entity-binding'
 import { slotColumnsOf } from './slot-columns'
 
@@ -74,12 +74,11 @@ const storedColumns = ({ columns }: EntityMetadata) => columns.filter(({ isVirtu
 
 /** The types that TypeORM makes of the enums of a table; of a shard's table, those that the shard has for itself. */
 const enumsOf = ({ columns, tableName }: EntityMetadata, layout?: Layout): readonly string[] =>
-  columns.flatMap(({ type, enumName, databaseName }) => {
-    if (type !== 'enum' && type !== 'simple-enum') return []
+  columns
+    .filter(isEnum)
     // In the layout `table` all shards of a node are in one schema, and have one type of a name that the user gave.
-    if (enumName !== undefined) return layout === 'table' ? [] : [enumName]
-    return [`${tableName}_${databaseName.toLowerCase()}_enum`]
-  })
+    .filter(({ enumName }) => enumName === undefined || layout !== 'table')
+    .map((column) => enumNameOf(column, tableName))
 
 /** PostgreSQL's short names of the types of times, by those of TypeORM. */
 const timeTypes: ReadonlyMap<unknown, string> = new Map<unknown, string>([

@@ -1,7 +1,9 @@
 import type { EntityMetadata, ObjectLiteral, QueryRunner } from 'typeorm'
 import type { Alias } from 'typeorm/query-builder/Alias'
 import type { QueryExpressionMap } from 'typeorm/query-builder/QueryExpressionMap'
+import { QueryResult } from 'typeorm/query-runner/QueryResult'
 import { ShardedError } from '../../errors/sharded-error'
+import type { Explanation } from '../../planning/explanation'
 import type { Shard } from '../../topology/shard'
 import { type EntityBinding, preparedKey } from '../binding/entity-binding'
 import { fillKey, keyValues } from '../find/with-key'
@@ -109,3 +111,21 @@ export class BuilderNarrowing {
 /** A statement that an operation sends for another of its own is narrowed by its runner already. */
 const isView = (runner: QueryRunner | undefined): runner is ShardedQueryRunner =>
   runner instanceof ShardedQueryRunner && runner.narrowing !== undefined
+
+/** Explains the first statement that `ask` would send; to `ask`, each of its statements finds no rows. */
+export async function explainFirst(
+  runner: ShardedQueryRunner,
+  ask: (view: QueryRunner) => Promise<unknown>,
+): Promise<Explanation> {
+  const asked: Parameters<ShardedQueryRunner['explain']>[] = []
+  const query = async (...statement: Parameters<ShardedQueryRunner['explain']>): Promise<QueryResult> => {
+    asked.push(statement)
+    return Object.assign(new QueryResult(), { records: [], raw: [] })
+  }
+  await ask(
+    new Proxy(runner, { get: (target, name, view) => (name === 'query' ? query : Reflect.get(target, name, view)) }),
+  )
+  const [first] = asked
+  if (!first) throw new RangeError('Nothing was asked.')
+  return runner.explain(...first)
+}

@@ -79,7 +79,7 @@ async function hintedQuery(
     return dataSource.query(text, [...values], narrow(runner, { pinned }))
   }
   if (hint.kind === 'shard') {
-    await refuseSessionOf(query, isNamed ? [] : (parameters ?? []))
+    await refuseSessionOf(query, parameters)
     return runner.access(operation).onShard(hint.shard, (manager) => manager.query(query, parameters))
   }
   throw new ShardedError('NOT_SHARDED', 'withShardKey needs a sharded table, and the statement names none.', {

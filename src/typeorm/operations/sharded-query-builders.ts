@@ -12,13 +12,12 @@ import {
 } from 'typeorm'
 import { DriverUtils } from 'typeorm/driver/DriverUtils'
 import { SoftDeleteQueryBuilder } from 'typeorm/query-builder/SoftDeleteQueryBuilder'
-import { QueryResult } from 'typeorm/query-runner/QueryResult'
 import { ShardedError } from '../../errors/sharded-error'
 import type { Explanation } from '../../planning/explanation'
 import { TableInsertQueryBuilder } from '../runners/array-insert-query-builder'
 import { ShardAccess } from '../runners/shard-access'
 import type { ShardRuntime } from '../runners/shard-runtime'
-import type { BuilderNarrowing } from './builder-narrowing'
+import { type BuilderNarrowing, explainFirst } from './builder-narrowing'
 import { ShardedQueryRunner } from './sharded-query-runner'
 
 /** A data source whose builders these are. */
@@ -141,24 +140,6 @@ export class ShardedSelectQueryBuilder<Entity extends ObjectLiteral>
       if (runner !== query.queryRunner) await runner.release()
     }
   }
-}
-
-/** Explains the first statement that `ask` would send; to `ask`, each of its statements finds no rows. */
-async function explainFirst(
-  runner: ShardedQueryRunner,
-  ask: (view: QueryRunner) => Promise<unknown>,
-): Promise<Explanation> {
-  const asked: Parameters<ShardedQueryRunner['explain']>[] = []
-  const query = async (...statement: Parameters<ShardedQueryRunner['explain']>): Promise<QueryResult> => {
-    asked.push(statement)
-    return Object.assign(new QueryResult(), { records: [], raw: [] })
-  }
-  await ask(
-    new Proxy(runner, { get: (target, name, view) => (name === 'query' ? query : Reflect.get(target, name, view)) }),
-  )
-  const [first] = asked
-  if (!first) throw new RangeError('Nothing was asked.')
-  return runner.explain(...first)
 }
 
 /** The arguments of TypeORM's `createQueryBuilder`. */

@@ -144,7 +144,7 @@ function planOfShape(scope: ReadScope, shape: FindShape): CachedPlan {
   const key = keyOf(scope, shape)
   const known = plans.get(key)
   if (
-    known?.types === typesVersion() &&
+    known?.types === typesVersion &&
     known.facts.every((one) => one === scope.access.runtime.pool(one.node).sortFacts)
   )
     return known
@@ -156,7 +156,7 @@ function planOfShape(scope: ReadScope, shape: FindShape): CachedPlan {
     isPaged,
     template,
     facts: factsOf(scope),
-    types: typesVersion(),
+    types: typesVersion,
   })
   plans.set(key, made)
   return made

@@ -4,7 +4,7 @@ import { ShardedError } from '../../errors/sharded-error'
 import { physicalName } from '../../planning/bind-shard-names'
 import type { Shard } from '../../topology/shard'
 import { quoted } from '../../values/quoted'
-import { modifiersOf, typeName } from '../binding/describe-entities'
+import { isEnum, modifiersOf, typeName } from '../binding/describe-entities'
 import type { EntityBinding } from '../binding/entity-binding'
 
 /** A column of a table that is there, with its type and modifiers as PostgreSQL writes them. */
@@ -87,7 +87,7 @@ const keyColumnsOn = (shard: Shard, { entity, metadata, keyColumns }: EntityBind
 function fullType(column: ColumnMetadata): string {
   const { length, precision, scale } = modifiersOf(column)
   const name = typeName(column)
-  if (column.type === 'enum' || column.type === 'simple-enum') return 'enum'
+  if (isEnum(column)) return 'enum'
   if (length !== undefined) return `${name}(${length})`
   if (precision === undefined) return name
   return name.startsWith('timestamp')

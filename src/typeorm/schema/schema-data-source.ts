@@ -7,6 +7,7 @@ import type { NodePool } from '../../endpoints/node-pool'
 import { sqlState } from '../../endpoints/sql-state'
 import type { Shard } from '../../topology/shard'
 import { quoted } from '../../values/quoted'
+import { enumNameOf, isEnum } from '../binding/describe-entities'
 import type { LookupBinding } from '../binding/lookups'
 import { pgFacade } from '../runners/pg-facade'
 import { ensureSchema, markText } from './ensure-schema'
@@ -167,11 +168,9 @@ export class SchemaDataSource extends DataSource {
 
   /** The enum types that TypeORM made for a table: those of their names that the table's columns have. */
   private async enumsOf(metadata: EntityMetadata, schema: string): Promise<readonly string[]> {
-    const enums = metadata.columns.filter((column) => column.type === 'enum' || column.type === 'simple-enum')
+    const enums = metadata.columns.filter(isEnum)
     if (enums.length === 0) return []
-    const names = enums.map(
-      (column) => column.enumName ?? `${metadata.tableName}_${column.databaseName.toLowerCase()}_enum`,
-    )
+    const names = enums.map((column) => enumNameOf(column, metadata.tableName))
     const { rows } = await this.pool.query(enumsText, [schema, metadata.tableName, names])
     return rows.map(({ name }: { name: string }) => name)
   }
