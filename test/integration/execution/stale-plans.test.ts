@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { NodePool } from '../../../src/endpoints/node-pool'
+import { loadParser } from '../../../src/sql/parser'
 import { createDatabases } from '../../support/databases'
 import type { FreshDatabases } from '../../support/fresh-databases'
 
@@ -29,6 +30,8 @@ describe('prepared statements', () => {
   }
 
   beforeAll(async () => {
+    // Statements are prepared once it is loaded, which a data source does at its start.
+    await loadParser()
     databases = await createDatabases(1)
     admin = open(0)
   })
