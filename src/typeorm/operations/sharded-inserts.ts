@@ -149,9 +149,10 @@ async function insertRows(context: OperationContext, insertion: Insertion): Prom
     // An upsert may leave rows out, or give them the ids that they have: what TypeORM then says of them is said here too.
     if (name === 'upsert' && !ids.isEmpty) {
       ids.keepReturned(Array.isArray(result.raw) ? result.raw : [])
-      // As in TypeORM's own list, it is undefined for a row that was left out, which the type does not say.
-      for (const [place, row] of rows.entries())
+      for (const [place, row] of rows.entries()) {
+        // As in TypeORM's own list, it is undefined for a row that was left out, which the type does not say.
         result.identifiers[place] = context.binding.metadata.getEntityIdMap(row) as ObjectLiteral
+      }
     }
     ids.settle()
     return result
