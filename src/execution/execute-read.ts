@@ -4,10 +4,17 @@ import { compareRows } from '../merging/comparator'
 import { mergeShares } from '../merging/merge-sorted'
 import { onlyColumns } from '../merging/only-columns'
 import type { Row } from '../merging/row'
-import { askedKeys, mergedKeys } from '../planning/key-statements'
-import { armOf, identityOf, loadStatements, rowsByArm } from '../planning/load-statements'
 import { visitOrdered } from '../planning/ordered-shards'
 import { type PivotAnswer, type PivotQuestion, type RangeCount, searchPivot } from '../planning/pivot-search'
+import {
+  armOf,
+  askedKeys,
+  identityOf,
+  loadStatements,
+  mergedKeys,
+  rowsByArm,
+  visitStatements,
+} from '../planning/question-statements'
 import {
   assertNever,
   ColumnArray,
@@ -21,12 +28,10 @@ import {
   type VisitPlan,
 } from '../planning/read-plan'
 import type { NodeStatement } from '../planning/scatter-statement'
-import { visitStatements } from '../planning/visit-statements'
 import { collationKey, type NodeSortFacts } from '../query/node-sort-facts'
 import type { OrderTerm } from '../query/order-term'
 import type { Shard } from '../topology/shard'
-import type { OrderQuestions } from './actual-order'
-import { areSortedBy, mergeInOrder } from './merge-in-order'
+import { areSortedBy, mergeInOrder, type OrderQuestions } from './merge-in-order'
 
 /** What the executor asks of the operation that it runs for. */
 export interface ReadHost {

@@ -45,89 +45,55 @@ interface Found {
 /** Answers of statements, in their order. */
 type Answers = readonly (readonly Row[])[]
 
-/** The search for rows of other shards that rows of an INSERT conflict with. */
-export interface ConflictSearch {
-  /** All shards are asked for the primary keys whose slots do not tell. */
-  readonly statements: readonly NodeStatement[]
-  /** @throws ShardedError KEY_CHANGED, STATEMENT_UNSUPPORTED */
-  placesOf(answers: Answers): FoundPlaces
-}
-
-export interface FoundPlaces {
-  /** The shard of each row; undefined for a row that is left out. */
-  readonly places: readonly (number | undefined)[]
-  /** Locks on rows that are to be updated on another shard than that of the new row's key, which no other write may take away. */
-  readonly locks: readonly NodeStatement[]
-  /** @throws ShardedError ROW_MOVED where a row went away before it was locked */
-  checkLocked(answers: Answers): void
-}
+/** The shard of each row; undefined for a row that is left out. */
+type Places = readonly (number | undefined)[]
 
 /**
- * The shards that the rows go to, as one database would take them: a row whose primary key is on another shard goes there, and
- * conflicts there; by DO NOTHING it goes nowhere. It is asked in the transaction that inserts.
+ * The plan of a write whose rows go to the shards that one database would take them to: a row whose primary key is on another shard
+ * goes there, and conflicts there; by DO NOTHING it goes nowhere. The shards are asked in the transaction that inserts: all of them
+ * for the primary keys whose slots do not tell. None is asked where the shard keys and slots of all rows tell.
  *
- * @returns undefined where the shard keys and slots of all rows tell their shards
- * @throws ShardedError STATEMENT_UNSUPPORTED
+ * @throws ShardedError STATEMENT_UNSUPPORTED; when the answers are there, KEY_CHANGED, and ROW_MOVED where a row went away before it
+ * was locked
  */
-export function conflictSearch(insert: ConflictingInsert): ConflictSearch | undefined {
+export function withConflictPlaces(insert: ConflictingInsert, planFor: (places: Places) => WritePlan): WritePlan {
+  const { table, doesNothing } = insert
   const looked = insert.places.flatMap((_, row) => lookedUp(insert, row) ?? [])
-  if (looked.length === 0) return undefined
+  if (looked.length === 0) return planFor(insert.places)
   const asked: { readonly statement: NodeStatement; readonly rows: readonly LookedUp[] }[] = []
   for (let start = 0; start < looked.length; start += rowsAtOnce) {
     const rows = looked.slice(start, start + rowsAtOnce)
     for (const statement of searchFor(insert, rows)) asked.push({ statement, rows })
   }
-  return {
-    statements: asked.map(({ statement }) => statement),
-    placesOf: (answers) => {
-      const found = answers.flatMap((rows, index) => rows.map((row) => foundRow(row, asked[index]?.rows ?? [])))
-      return foundPlaces(insert, looked, found)
-    },
-  }
-}
-
-/** The plan of a write whose rows go where the search finds them, in the transaction that searches. */
-export function withConflictPlaces(
-  search: ConflictSearch,
-  planFor: (places: FoundPlaces['places']) => WritePlan,
-): WritePlan {
-  const ask = (first: readonly NodeStatement[], step: string, plan: (answers: Answers) => WritePlan): WritePlan =>
-    Object.freeze({ kind: 'sequence', first, step, rest: Object.freeze({ plan }) })
-  const source = ask(search.statements, searchStep, (answers) => {
-    const { places, locks, checkLocked } = search.placesOf(answers)
+  const statements = asked.map(({ statement }) => statement)
+  const source = sequence(statements, searchStep, (answers) => {
+    const found = answers.flatMap((rows, index) => rows.map((row) => foundRow(row, asked[index]?.rows ?? [])))
+    const places = foundPlaces(insert, looked, found)
+    const elsewhere = found.filter(({ row, shard }) => shard !== insert.places[row])
+    const locks = doesNothing ? [] : locksOf(insert, looked, elsewhere)
     if (locks.length === 0) return planFor(places)
-    return ask(locks, lockStep, (locked) => {
-      checkLocked(locked)
+    return sequence(locks, lockStep, (locked) => {
+      if (locked.some((rows) => rows.length !== 1)) throw rowMoved(table)
       return planFor(places)
     })
   })
   return Object.freeze({ kind: 'transaction', scope: 'transaction', nodes: [], source, otherwise: undefined })
 }
 
+const sequence = (first: readonly NodeStatement[], step: string, plan: (answers: Answers) => WritePlan): WritePlan =>
+  Object.freeze({ kind: 'sequence', first, step, rest: Object.freeze({ plan }) })
+
 const searchStep = 'send each row to the shard that has its primary key, else to the shard of its shard key'
 const lockStep = 'insert, where the rows that are to be updated are still there'
 
-function foundPlaces(insert: ConflictingInsert, looked: readonly LookedUp[], all: readonly Found[]): FoundPlaces {
+function foundPlaces(insert: ConflictingInsert, looked: readonly LookedUp[], all: readonly Found[]): Places {
   const places: (number | undefined)[] = [...insert.places]
-  const elsewhere: Found[] = []
   for (const found of all) {
     if (insert.setsKey && !insert.doesNothing && !found.hasSameKey) throw keyChanged(insert.table, found.row)
-    if (found.shard === insert.places[found.row]) continue
-    elsewhere.push(found)
-    places[found.row] = placeElsewhere(insert, found)
+    if (found.shard !== insert.places[found.row]) places[found.row] = placeElsewhere(insert, found)
   }
   placeTwins(insert, looked, places)
-  return {
-    places,
-    locks: insert.doesNothing ? [] : locksOf(insert, looked, elsewhere),
-    checkLocked: (answers) => {
-      if (answers.every((rows) => rows.length === 1)) return
-      const name = insert.table.entity?.name ?? insert.table.name
-      throw new ShardedError('ROW_MOVED', `A row of ${name} went away while an INSERT with ON CONFLICT looked at it.`, {
-        details: { entity: name },
-      })
-    },
-  }
+  return places
 }
 
 /** What is to be looked up of a row; undefined where its conflict can only be on its own shard. */
@@ -224,6 +190,13 @@ function keyChanged({ entity, name }: ShardedTable, row: number): ShardedError {
     { details: { entity: entity?.name ?? name, row }, fix: moveFirst },
   )
 }
+
+const rowMoved = ({ entity, name }: ShardedTable): ShardedError =>
+  new ShardedError(
+    'ROW_MOVED',
+    `A row of ${entity?.name ?? name} went away while an INSERT with ON CONFLICT looked at it.`,
+    { details: { entity: entity?.name ?? name } },
+  )
 
 /** The way out where ON CONFLICT sets a shard key: it moves no row. */
 export const moveFirst =

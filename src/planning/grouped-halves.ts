@@ -8,8 +8,7 @@ import { columnNode, integerConstant, selectNode, targetNode, typeCast } from '.
 import { outputName } from '../sql/output-name'
 import { isNode, isSubquery, replaceNodes, someNode, type TreeObject, treeText, visitOwn } from '../sql/tree'
 import { type PartialAggregate, partialAggregate, withParts } from './partial-aggregate'
-import { comparedLate, type Late, needsRow, type QueryHalves } from './query-halves'
-import { Shipment, shipped } from './shipment'
+import { comparedLate, type Late, needsRow, type QueryHalves, Shipment, shipped } from './query-halves'
 import { isConstantLink, tableNamed } from './shipped-rows'
 
 /** A query with groups. */

@@ -3,7 +3,6 @@ import { armOrder } from '../query/order-term'
 import type { Page } from '../query/page'
 import type { KeySource, PageQuery, SortedArms } from '../query/page-query'
 import type { Shard } from '../topology/shard'
-import { mergedKeys } from './key-statements'
 import {
   checkDepth,
   choosePageStrategy,
@@ -14,6 +13,7 @@ import {
   pivotOffset,
   pivotReach,
 } from './page-strategy'
+import { mergedKeys } from './question-statements'
 import {
   type AppendPlan,
   assertNever,

@@ -1,7 +1,7 @@
 import { type FindManyOptions, type ObjectLiteral, type QueryRunner, Repository } from 'typeorm'
 import type { QueryDeepPartialEntity } from 'typeorm/query-builder/QueryPartialEntity'
 import type { ScatterLimits } from '../../execution/operation'
-import type { Explanation } from '../../planning/explanation'
+import type { Explanation } from '../../planning/explain-plan'
 import type { Page, PageOptions } from '../find/page'
 import type { LoadOptions, LoadReport } from '../loads/load-options'
 import type { MoveOptions } from '../operations/move-entity'

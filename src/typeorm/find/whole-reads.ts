@@ -1,5 +1,5 @@
 import type { EntityManager, EntityMetadata, EntityTarget, FindManyOptions, ObjectLiteral } from 'typeorm'
-import type { Explanation } from '../../planning/explanation'
+import type { Explanation } from '../../planning/explain-plan'
 import { isPlain } from './find-predicate'
 import { conditionReadsTables, loadsComputedColumn } from './own-sql'
 

@@ -1,6 +1,5 @@
 import type { FindManyOptions, ObjectLiteral } from 'typeorm'
-import { explainEntities, explainPlan, loadStep } from '../../planning/explain-plan'
-import { type Explanation, explain } from '../../planning/explanation'
+import { type Explanation, explain, explainEntities, explainPlan, loadStep } from '../../planning/explain-plan'
 import { passThrough } from '../../planning/page-strategy'
 import { route } from '../../planning/read-plan'
 import type { Shard } from '../../topology/shard'

@@ -13,7 +13,7 @@ import {
 import { DriverUtils } from 'typeorm/driver/DriverUtils'
 import { SoftDeleteQueryBuilder } from 'typeorm/query-builder/SoftDeleteQueryBuilder'
 import { ShardedError } from '../../errors/sharded-error'
-import type { Explanation } from '../../planning/explanation'
+import type { Explanation } from '../../planning/explain-plan'
 import { TableInsertQueryBuilder } from '../runners/array-insert-query-builder'
 import { ShardAccess } from '../runners/shard-access'
 import type { ShardRuntime } from '../runners/shard-runtime'

@@ -1,6 +1,6 @@
 import type { ObjectLiteral } from 'typeorm'
 import { armTag } from '../../planning/bind-shard-names'
-import { keyAlias } from '../../planning/key-statements'
+import { keyAlias } from '../../planning/question-statements'
 import type { ArmSource } from '../../query/arm-source'
 import { KeyList, type KeySource, type PageArms, type SeekColumn, type SortedArms } from '../../query/page-query'
 import type { EntityBinding } from '../binding/entity-binding'

@@ -2,7 +2,7 @@ import type { InsertStmt, Node, SelectStmt } from '@pgsql/types'
 import { pushTo } from '../../collections/push-to'
 import { ShardedError } from '../../errors/sharded-error'
 import type { WriteOrder } from '../../lookups/write-order'
-import { conflictSearch, withConflictPlaces } from '../../planning/conflict-places'
+import { withConflictPlaces } from '../../planning/conflict-places'
 import { placeColumn, withRowPlaces } from '../../planning/row-places'
 import { withShippedRows } from '../../planning/shipped-rows'
 import { templateOf } from '../../planning/statement-template'
@@ -63,19 +63,18 @@ export async function planInsert(engine: StatementWriter, write: Run, statement:
   const facts = await writeFacts(write.context.access, { kind: 'values' })
   const order = statement.onConflictClause && valuesOrder(engine.runtime.bindingOf(use.table.entity?.target), complete)
   const planFor = (taken: readonly (number | undefined)[]) => planValues(insertion, { taken, facts, order })
-  const search =
-    target &&
-    conflictSearch({
-      table: use.table,
-      target,
-      doesNothing: statement.onConflictClause?.action === 'ONCONFLICT_NOTHING',
-      setsKey,
-      inserted: complete,
-      isMade: (row) => !isGiven(row),
-      places,
-      shards,
-    })
-  return { kind: 'shards', plan: search ? withConflictPlaces(search, planFor) : planFor(places), order }
+  if (!target) return { kind: 'shards', plan: planFor(places), order }
+  const conflicting = {
+    table: use.table,
+    target,
+    doesNothing: statement.onConflictClause?.action === 'ONCONFLICT_NOTHING',
+    setsKey,
+    inserted: complete,
+    isMade: (row: number) => !isGiven(row),
+    places,
+    shards,
+  }
+  return { kind: 'shards', plan: withConflictPlaces(conflicting, planFor), order }
 }
 
 /** An INSERT of VALUES. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { armTag, bindShardNames, physicalName } from '../../../src/planning/bind-shard-names'
-import { explain } from '../../../src/planning/explanation'
+import { explain } from '../../../src/planning/explain-plan'
 import { buildNodeStatements, renumberParameters } from '../../../src/planning/scatter-statement'
 import type { Shard } from '../../../src/topology/shard'
 

@@ -1,11 +1,14 @@
+import { pushTo } from '../collections/push-to'
+import type { Row } from '../merging/row'
 import { type Arm, armsOf, mapArms } from '../query/arm-source'
 import { armOrder, type OrderTerm } from '../query/order-term'
-import type { KeySource, SeekColumn } from '../query/page-query'
+import { KeyList, type KeySource, type SeekColumn } from '../query/page-query'
 import type { Shard } from '../topology/shard'
 import { armTag } from './bind-shard-names'
 import { compareTo, type KeyRange, rangeConditions } from './key-range'
+import type { VisitQuestion } from './ordered-shards'
 import type { CountQuestion, PivotQuestion, SampleQuestion } from './pivot-search'
-import { type MergePlan, route } from './read-plan'
+import { type LoadByKeyPlan, type MergePlan, route, type VisitPlan } from './read-plan'
 import { buildNodeStatements, type NodeStatement } from './scatter-statement'
 
 /** The alias of an arm as a subquery; `SeekColumn` names it. */
@@ -136,4 +139,56 @@ function narrowed(
     conditions.push(compareTo(columnOf(bounds.columns, bounds.range), { operator: '<', value: bounds.last }, bind))
   const where = conditions.length > 0 ? ` WHERE ${conditions.map((one) => `(${one})`).join(' AND ')}` : ''
   return { text: `${select}${where}${end}`, parameters: values }
+}
+
+/** The statements of a question of a visit: one a node. */
+export function visitStatements({ rows, counted }: VisitPlan, question: VisitQuestion): readonly NodeStatement[] {
+  if (question.kind === 'count') {
+    if (!counted) throw new RangeError('A visit that skips no shards counts none.')
+    const arms = armsOf(counted, question.shards).map(
+      (arm): Arm => ({
+        ...arm,
+        text: `SELECT ${armTag} AS "__arm", COUNT(*)::text AS "__n" FROM (${arm.text}) AS "rows"`,
+      }),
+    )
+    return buildNodeStatements(arms, { sharedParameters: counted.sharedParameters })
+  }
+  const arms = armsOf(
+    rows,
+    question.windows.map(({ shard }) => shard),
+  ).map((arm, index): Arm => {
+    const { limit = 0, offset = 0 } = question.windows[index] ?? {}
+    return { ...arm, text: `${arm.text} LIMIT ${limit}${offset > 0 ? ` OFFSET ${offset}` : ''}` }
+  })
+  return buildNodeStatements(arms, { sharedParameters: rows.sharedParameters })
+}
+
+/** The statements that fetch the rows of some keys: one a node, of the shards that have any of them. */
+export function loadStatements({ arms }: LoadByKeyPlan, keys: readonly Row[]): readonly NodeStatement[] {
+  const byArm = rowsByArm(keys)
+  const loaded = armsOf(arms, byArm.keys()).map((arm): Arm => {
+    const own = byArm.get(arm.shard.index) ?? []
+    const parameters = arm.parameters.map((value) =>
+      value instanceof KeyList ? own.map((row) => row[`__p${value.column}`]) : value,
+    )
+    return { ...arm, parameters }
+  })
+  return buildNodeStatements(loaded, { sharedParameters: false })
+}
+
+/** What tells a row: its shard and its primary key. */
+export function identityOf(row: Row): string {
+  const parts: unknown[] = [row['__arm']]
+  for (let index = 0; row[`__p${index}`] !== undefined; index++) parts.push(row[`__p${index}`])
+  return JSON.stringify(parts)
+}
+
+/** The index of the shard that a row comes from. */
+export const armOf = (row: Row): number => Number(row['__arm'])
+
+/** Rows by the index of the shard that they come from; of each shard in their order. */
+export function rowsByArm(rows: readonly Row[]): ReadonlyMap<number, readonly Row[]> {
+  const arms = new Map<number, Row[]>()
+  for (const row of rows) pushTo(arms, armOf(row), row)
+  return arms
 }
