@@ -91,7 +91,7 @@ const required = require('typeorm-sharded')
 const { errorCatalogue, ShardedError } = required
 ${assertError}
 const files = Object.keys(require.cache)
-for (const name of ['libpg-query', 'p-limit', 'pgsql-deparser', 'pg-copy-streams', 'xxhash-wasm'])
+for (const name of ['libpg-query', 'pgsql-deparser', 'pg-copy-streams', 'xxhash-wasm'])
   assert(!files.some((file) => file.includes('/node_modules/' + name + '/')), name + ' is loaded before it is used')
 assert(!files.some((file) => file.endsWith('/dist/statement-engine.js')), 'The engine is loaded before it is used')
 import('typeorm-sharded').then((imported) => {

@@ -1,10 +1,10 @@
-import type { Limit } from 'p-limit'
 import type { EntityMetadata } from 'typeorm'
 import { homeOf } from '../../catalog/catalog'
 import { type NodeCatalog, readNodeCatalog } from '../../catalog/node-catalog'
 import { atMost } from '../../endpoints/at-most'
 import { defaultDestroyMs, NodePool } from '../../endpoints/node-pool'
 import { commonSettings, differencesOf, type NodeSession, type Pooling, pinsOf } from '../../endpoints/node-session'
+import { Permits } from '../../endpoints/permits'
 import type { PoolConfig } from '../../endpoints/pool-config'
 import { type ProbedNode, probeSession } from '../../endpoints/probe-session'
 import { withStartupSettings, withStatedSettings } from '../../endpoints/session-config'
@@ -24,11 +24,18 @@ import type { ShardedDataSourceOptions } from './sharded-data-source-options'
 
 const maxNodesAtOnce = 16
 
-/** A queue of work on nodes, of which some are asked at once. */
-function nodesAtOnce(): Limit {
-  // Not imported: nothing is asked before a data source is initialised.
-  const pLimit: typeof import('p-limit') = require('p-limit')
-  return pLimit(maxNodesAtOnce)
+/** Does some work for every node, several at once. @throws the first failure, when all have ended */
+async function forNodes<N, T>(nodes: Iterable<N>, work: (node: N) => Promise<T>): Promise<readonly T[]> {
+  const turns = new Permits('any', maxNodesAtOnce)
+  const inTurn = async (node: N): Promise<T> => {
+    const leave = await turns.take()
+    return work(node).finally(leave)
+  }
+  const settled = await Promise.allSettled([...nodes].map(inTurn))
+  return settled.map((one) => {
+    if (one.status === 'rejected') throw one.reason
+    return one.value
+  })
 }
 
 /** How the connections of a node are opened, so that the sessions of all nodes are alike. */
@@ -48,7 +55,6 @@ async function openSessions(
   warn: (text: string) => void,
 ): Promise<ReadonlyMap<string, NodeSessions>> {
   const { session: named = {} } = options
-  const limit = nodesAtOnce()
   const names = Object.keys(named).map((name) => name.toLowerCase())
   const configs = new Map(Object.entries(options.nodes).map(([name, node]) => [name, poolConfigOf(options, node)]))
   const stored = new Map<string, NodeCatalog>()
@@ -58,13 +64,9 @@ async function openSessions(
     if (found) stored.set(name, found)
   }
   const isHomeStored = options.home === undefined && configs.size > 1
-  const asked = [...configs].map(([name, config]) =>
-    limit(() => probeSession(name, config, { names, look: isHomeStored ? lookUp(name) : undefined })),
+  const sessions = await forNodes(configs, ([name, config]) =>
+    probeSession(name, config, { names, look: isHomeStored ? lookUp(name) : undefined }),
   )
-  const settled = await Promise.allSettled(asked)
-  const failed = settled.find((one) => one.status === 'rejected')
-  if (failed) throw failed.reason
-  const sessions = settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
   const homeNode = options.home ?? homeOf(stored)
   const home = sessions.find(({ node }) => node === homeNode) ?? sessions[0]
   if (!home) throw new RangeError('No node was asked.')
@@ -148,10 +150,7 @@ export async function openNodePools(
 
 /** Does some work on every node, several nodes at once. @throws the first failure, when all have ended */
 export async function eachNode(pools: NodePools, work: (pool: NodePool) => Promise<unknown>): Promise<void> {
-  const limit = nodesAtOnce()
-  const settled = await Promise.allSettled([...pools.values()].map((pool) => limit(() => work(pool))))
-  const failed = settled.find((one) => one.status === 'rejected')
-  if (failed) throw failed.reason
+  await forNodes(pools.values(), work)
 }
 
 interface TransactionParts {

@@ -15,9 +15,9 @@ it('loads what not every process needs when it is first used', async () => {
     ])
     expect(loaded).toEqual({
       require: [],
-      find: ['libpg-query', 'p-limit', 'xxhash-wasm'],
-      query: ['libpg-query', 'p-limit', 'pgsql-deparser', 'statement-engine', 'xxhash-wasm'],
-      load: ['libpg-query', 'p-limit', 'pg-copy-streams', 'pgsql-deparser', 'statement-engine', 'xxhash-wasm'],
+      find: ['libpg-query', 'xxhash-wasm'],
+      query: ['libpg-query', 'pgsql-deparser', 'statement-engine', 'xxhash-wasm'],
+      load: ['libpg-query', 'pg-copy-streams', 'pgsql-deparser', 'statement-engine', 'xxhash-wasm'],
     })
   } finally {
     await databases.drop()

@@ -5,7 +5,7 @@ import { hash, Sharded, ShardedDataSource, ShardKey } from '../../../src/index'
 /** What a process has loaded of what not every process needs, after each step of an application. */
 export type LoadedParts = Readonly<Record<'require' | 'find' | 'query' | 'load', readonly string[]>>
 
-const parts = ['libpg-query', 'p-limit', 'pg-copy-streams', 'pgsql-deparser', 'statement-engine', 'xxhash-wasm']
+const parts = ['libpg-query', 'pg-copy-streams', 'pgsql-deparser', 'statement-engine', 'xxhash-wasm']
 
 const loaded = (): readonly string[] => {
   const files = Object.keys(require.cache)
