@@ -5,7 +5,7 @@ import { nameOfCall } from '../routing/known-functions'
 import { functionNode, selectNode, stringNode, targetNode } from '../sql/nodes'
 import { isStar, outputName } from '../sql/output-name'
 import { parseStatement } from '../sql/parse-statement'
-import { isNode, replaceNodes, someNode, type TreeObject } from '../sql/tree'
+import { fieldsOf, isNode, replaceNodes, someNode, type TreeObject } from '../sql/tree'
 import { type Template, templateOf } from './statement-template'
 
 /** A value that was asked for, as a text, and its type; or several casts, the one of the text first: `timestamptz::date`. */
@@ -116,7 +116,7 @@ const hasAny = (tree: Node, places: ReadonlyMap<unknown, number>): boolean =>
 /** `$3::timestamp with time zone` */
 function parameterOf(number: number, type: string): Node {
   const [statement] = parseStatement(`SELECT $${number}::${type}`)?.statements ?? []
-  const [target] = statement && 'SelectStmt' in statement ? (statement.SelectStmt.targetList ?? []) : []
-  if (target && 'ResTarget' in target && target.ResTarget.val) return target.ResTarget.val
+  const value = fieldsOf(fieldsOf(statement, 'SelectStmt')?.targetList?.[0], 'ResTarget')?.val
+  if (value) return value
   throw new RangeError(`This is no type: ${type}`)
 }

@@ -4,6 +4,8 @@ import type { CarriedTable } from '../routing/carried-table'
 import type { TableUse } from '../routing/scope'
 import { withCtes } from '../sql/ctes'
 import { columnNode, integerConstant, selectNode, targetNode } from '../sql/nodes'
+import { whereAll } from '../sql/statement-parts'
+import { fieldsOf } from '../sql/tree'
 import { type Answer, type ShippedColumn, shippedSelect, tableNamed } from './shipped-rows'
 
 /** A detached part as a query of its own, with the CTEs around it that it names. */
@@ -33,13 +35,10 @@ const withColumn = (select: SelectStmt): SelectStmt =>
 
 function carriedSelect({ use, columns, conditions }: CarriedTable): SelectStmt {
   const alias = nameOfUse(use)
-  const [first, ...others] = conditions.map(({ condition }) => condition)
   return selectNode({
     targetList: columns.map((name) => targetNode(columnNode(alias, name), name)),
     fromClause: [{ RangeVar: use.rangeVar }],
-    ...(first && {
-      whereClause: others.length > 0 ? { BoolExpr: { boolop: 'AND_EXPR', args: [first, ...others] } } : first,
-    }),
+    ...whereAll(conditions.map(({ condition }) => condition)),
   })
 }
 
@@ -72,8 +71,7 @@ export function shippedSide(cte: string, select: SelectStmt, columns: readonly S
   const isOpen = targets.length === columns.length && !select.distinctClause && !select.groupClause
   return selectNode({
     targetList: columns.map(({ name }, index) => {
-      const target = targets[index]
-      const value = target && 'ResTarget' in target ? target.ResTarget.val : undefined
+      const value = fieldsOf(targets[index], 'ResTarget')?.val
       return targetNode(isOpen && isUntyped(value) ? value : columnNode(cte, `c${index}`), name)
     }),
     fromClause: [{ RangeVar: tableNamed(cte) }],

@@ -1,16 +1,15 @@
 import type { Node, SelectStmt, SortBy } from '@pgsql/types'
-import { ShardedError } from '../errors/sharded-error'
+import { unsupported } from '../errors/sharded-error'
 import type { ValueType } from '../query/sort-form'
 import { type ClauseTerm, distinctOnOf, groupExpression } from '../routing/clause-term'
-import type { KnownFunctions } from '../routing/known-functions'
 import { aggregatedParts, hasAggregate } from '../routing/query-shape'
 import type { Scope } from '../routing/scope'
 import { distinctRows, selectNode, sortNode, targetNode } from '../sql/nodes'
 import { outputName } from '../sql/output-name'
-import { parametersOf, someNode } from '../sql/tree'
+import { allOf, parametersOf, someNode } from '../sql/tree'
 import { GroupedHalves } from './grouped-halves'
 import { bareShipped, hasWindow, type Late, PlainHalves, type QueryHalves, shipped } from './query-halves'
-import { type ArmTemplate, constantOutput, expandedTargets, sortTerm } from './rows-template'
+import { type ArmTemplate, expandedTargets, type MeantTerm, meantTerm, unknownType } from './rows-template'
 import type { HeldTable } from './schema-check'
 import { refuseNameless, type ShippedRows, tableNamed, withShippedRows } from './shipped-rows'
 import { type Template, templateOf } from './statement-template'
@@ -54,10 +53,10 @@ export interface FinishDraft {
  *
  * @throws ShardedError STATEMENT_UNSUPPORTED
  */
-export function draftFinish(select: SelectStmt, scope: Scope, functions: KnownFunctions): FinishDraft {
-  const clauses = clausesOf(select, scope, functions)
+export function draftFinish(select: SelectStmt, scope: Scope): FinishDraft {
+  const clauses = clausesOf(select, scope)
   const { groups, aggregated, isGrouped } = clauses
-  const halves = isGrouped ? new GroupedHalves(groups, aggregated, { functions, scope }) : new PlainHalves(functions)
+  const halves = isGrouped ? new GroupedHalves(groups, aggregated, scope) : new PlainHalves(scope.functions)
   const outer = outerClauses(select, clauses, halves)
   const isDistinct =
     select.distinctClause !== undefined && outer.distinctOn.length === 0 && !isGrouped && !hasWindow(clauses.values)
@@ -92,19 +91,12 @@ export function draftFinish(select: SelectStmt, scope: Scope, functions: KnownFu
   }
 }
 
-/** A term of ORDER BY or DISTINCT ON. */
-interface FinishedTerm {
-  readonly expression: Node
-  /** The ordinal of the output that it means, where that is a constant: by itself the constant would be an ordinal. */
-  readonly constant: Node | undefined
-}
-
 /** The clauses of a query, with their names resolved. */
 interface Clauses {
   readonly targets: readonly Node[]
   readonly groups: readonly Node[]
-  readonly sorts: readonly (FinishedTerm & { readonly like: SortBy })[]
-  readonly distinctOn: readonly FinishedTerm[]
+  readonly sorts: readonly (MeantTerm & { readonly like: SortBy })[]
+  readonly distinctOn: readonly MeantTerm[]
   /** All that is computed of a row that the query gives. */
   readonly values: readonly Node[]
   /** All that an aggregate may be in. */
@@ -112,19 +104,13 @@ interface Clauses {
   readonly isGrouped: boolean
 }
 
-function clausesOf(select: SelectStmt, scope: Scope, functions: KnownFunctions): Clauses {
+function clausesOf(select: SelectStmt, scope: Scope): Clauses {
   const targets = expandedTargets(select, scope)
-  const whole: SelectStmt = { ...select, targetList: targets }
-  const groups = (select.groupClause ?? []).map((node) => groupExpression(node, { select: whole, scope }, knownTerm))
-  const meant = (node: Node | undefined): FinishedTerm => {
-    const term = sortTerm(node, { select: whole, scope })
-    return { expression: term.expression, constant: constantOutput(term) }
-  }
-  const sorts = (select.sortClause ?? []).flatMap((node) =>
-    'SortBy' in node ? [{ ...meant(node.SortBy.node), like: node.SortBy }] : [],
-  )
-  const distinctOn = distinctOnOf(select).map(meant)
-  const aggregated = [aggregatedParts(whole), select.havingClause]
+  const query = { select: { ...select, targetList: targets }, scope }
+  const groups = (select.groupClause ?? []).map((node) => groupExpression(node, query, knownTerm))
+  const sorts = allOf(select.sortClause, 'SortBy').map((like) => ({ ...meantTerm(like.node, query), like }))
+  const distinctOn = distinctOnOf(select).map((node) => meantTerm(node, query))
+  const aggregated = [aggregatedParts(query.select), select.havingClause]
   return {
     targets,
     groups,
@@ -132,7 +118,7 @@ function clausesOf(select: SelectStmt, scope: Scope, functions: KnownFunctions):
     distinctOn,
     values: [...targets, ...[...sorts, ...distinctOn].map(({ expression }) => expression)],
     aggregated,
-    isGrouped: groups.length > 0 || select.havingClause !== undefined || hasAggregate(aggregated, functions),
+    isGrouped: groups.length > 0 || select.havingClause !== undefined || hasAggregate(aggregated, scope.functions),
   }
 }
 
@@ -148,13 +134,9 @@ interface OuterClauses {
 
 function outerClauses(select: SelectStmt, { targets, sorts, distinctOn }: Clauses, halves: QueryHalves): OuterClauses {
   const late = (node: Node): Late => halves.late(node)
-  const lateTerm = ({ expression, constant }: FinishedTerm): Late => (constant ? () => constant : late(expression))
+  const lateTerm = ({ expression, constant }: MeantTerm): Late => (constant ? () => constant : late(expression))
   return {
-    targets: targets.flatMap((node) =>
-      'ResTarget' in node && node.ResTarget.val
-        ? [{ name: node.ResTarget.name ?? '', make: late(node.ResTarget.val) }]
-        : [],
-    ),
+    targets: allOf(targets, 'ResTarget').flatMap(({ name = '', val }) => (val ? [{ name, make: late(val) }] : [])),
     having: select.havingClause && late(select.havingClause),
     order: sorts.map((sort) => ({ make: lateTerm(sort), like: sort.like })),
     windows: (select.windowClause ?? []).map(late),
@@ -183,10 +165,9 @@ function outerHalf(select: SelectStmt, outer: OuterClauses, types: readonly Valu
 
 function knownTerm({ expression, isUnknown }: ClauseTerm): Node {
   if (!isUnknown) return expression
-  throw new ShardedError(
-    'STATEMENT_UNSUPPORTED',
+  throw unsupported(
     `GROUP BY ${outputName(expression)} names an output, and may name a column of a part of FROM whose columns are not known: give the output another name, or name the columns of that part in its alias.`,
-    { details: { term: outputName(expression) } },
+    { term: outputName(expression) },
   )
 }
 
@@ -197,8 +178,7 @@ function knownTerm({ expression, isUnknown }: ClauseTerm): Node {
  */
 export function refuseFinishedLock({ lockingClause = [] }: SelectStmt): void {
   if (lockingClause.length === 0) return
-  throw new ShardedError(
-    'STATEMENT_UNSUPPORTED',
+  throw unsupported(
     'A lock beside FETCH FIRST … WITH TIES would lock no row: one node picks among the rows that the shards return. Lock the rows by their keys in a second query.',
   )
 }
@@ -224,7 +204,7 @@ export function finishTemplate(
   const parts = rowsOfParts.filter(({ cte }) => namesTable(outer, cte))
   const last = parts.map(({ firstParameter, columns }) => firstParameter + columns.length - 1)
   const firstArray = Math.max(0, ...parametersOf(outer), ...last) + 1
-  const columns = names.map((name, index) => ({ name, type: types[index] ?? textType }))
+  const columns = names.map((name, index) => ({ name, type: types[index] ?? unknownType }))
   const final = withShippedRows(templateOf(outer), [...parts, { cte: shipped, columns, firstParameter: firstArray }])
   return Object.freeze({
     kind: 'finish',
@@ -241,7 +221,5 @@ export function finishTemplate(
     step: draft.step,
   })
 }
-
-const textType: ValueType = { name: 'text', kind: 'base', collation: undefined }
 
 const namesTable = (tree: Node, name: string): boolean => someNode(tree, ({ relname }) => relname === name)

@@ -1,5 +1,5 @@
 import type { Node } from '@pgsql/types'
-import { ShardedError } from '../errors/sharded-error'
+import { type ShardedError, unsupported } from '../errors/sharded-error'
 import { groupTerms } from '../routing/clause-term'
 import type { KnownFunctions } from '../routing/known-functions'
 import { type AggregateNode, hasAggregate, isAggregateNode } from '../routing/query-shape'
@@ -23,15 +23,14 @@ export class GroupedHalves implements QueryHalves {
   /** No grouping sets: every group has a value of each term. */
   private readonly isPlain: boolean
   private readonly functions: KnownFunctions
-  private readonly scope: Scope
 
   constructor(
     private readonly groups: readonly Node[],
     trees: readonly unknown[],
-    { functions, scope }: { readonly functions: KnownFunctions; readonly scope: Scope },
+    private readonly scope: Scope,
   ) {
+    const { functions } = scope
     this.functions = functions
-    this.scope = scope
     this.shipment = new Shipment(functions)
     const calls = aggregatesIn(trees, functions)
     this.isPlain = groups.every((group) => !('GroupingSet' in group))
@@ -104,8 +103,7 @@ export class GroupedHalves implements QueryHalves {
       return this.shipment.column(node)
     }
     if (!this.isPartial)
-      throw new ShardedError(
-        'STATEMENT_UNSUPPORTED',
+      throw unsupported(
         'A subquery stands beside an aggregate that needs all rows: put the aggregate into a WITH or a query in FROM, or run the subquery as a query of its own.',
       )
     return ofAnyRow(this.shipment.column(node))
@@ -161,10 +159,8 @@ export class GroupedHalves implements QueryHalves {
 /** A group of a grouping set has no value of what another set has, nor of what hangs on it. */
 function notInSets(node: Node): ShardedError {
   const what = 'ColumnRef' in node ? `The column ${outputName(node)}` : 'A subquery'
-  return new ShardedError(
-    'STATEMENT_UNSUPPORTED',
+  return unsupported(
     `${what} stands beside grouping sets without being a term of them: make it one, or put the groups into a query of their own and select from that.`,
-    { details: {} },
   )
 }
 

@@ -1,5 +1,5 @@
 import type { Node, ReturningClause, UpdateStmt } from '@pgsql/types'
-import { ShardedError } from '../errors/sharded-error'
+import { type ShardedError, unsupported } from '../errors/sharded-error'
 import type { StatementAnalysis } from '../routing/statement-analysis'
 import type { ShardedTable } from '../routing/table-catalog'
 import { namesOf, someNode } from '../sql/tree'
@@ -21,7 +21,7 @@ export interface KeyUpdate {
  * @throws ShardedError STATEMENT_UNSUPPORTED for what cannot be computed on the shard of the row alone
  */
 export function keyUpdateOf(update: UpdateStmt, table: ShardedTable, analysis: StatementAnalysis): KeyUpdate {
-  const refuse = (what: string) => unsupported(what, table)
+  const refuse = (what: string) => immovable(what, table)
   if (update.withClause || update.fromClause || analysis.uses.length > 1 || analysis.homeTables.length > 0)
     throw refuse('that reads other tables')
   if (analysis.detached.length > 0) throw refuse('with a subquery')
@@ -57,7 +57,8 @@ function namesOldRow(returning: ReturningClause | undefined): boolean {
   })
 }
 
-const unsupported = (what: string, { name, entity }: ShardedTable): ShardedError =>
-  new ShardedError('STATEMENT_UNSUPPORTED', `An UPDATE ${what} cannot move rows of ${name} to other shards.`, {
-    details: { entity: entity?.name ?? name, table: name },
+const immovable = (what: string, { name, entity }: ShardedTable): ShardedError =>
+  unsupported(`An UPDATE ${what} cannot move rows of ${name} to other shards.`, {
+    entity: entity?.name ?? name,
+    table: name,
   })

@@ -1,5 +1,5 @@
 import type { Node } from '@pgsql/types'
-import { ShardedError } from '../errors/sharded-error'
+import { unsupported } from '../errors/sharded-error'
 import { someNode, type TreeObject } from '../sql/tree'
 
 /** The columns that a plan adds to the outputs of a query. */
@@ -22,10 +22,9 @@ const mayNameQuery = /__(?:m\d+|held\d+|shipped)__|u&"/i
 /** @throws ShardedError STATEMENT_UNSUPPORTED for a statement that names a table or a query as ours are named */
 export function refuseOwnNames(text: string, tree: Node): void {
   if (!mayNameQuery.test(text) || !someNode(tree, isNamedAsOurs)) return
-  throw new ShardedError(
-    'STATEMENT_UNSUPPORTED',
+  throw unsupported(
     'A table, a query of a WITH or an alias has a name that a statement over shards needs for itself, as __m0__ is.',
-    { details: { statement: text.slice(0, 500) } },
+    { statement: text.slice(0, 500) },
   )
 }
 

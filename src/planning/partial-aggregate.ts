@@ -1,4 +1,4 @@
-import type { FuncCall, JsonAggConstructor, JsonValueExpr, Node } from '@pgsql/types'
+import type { FuncCall, JsonAggConstructor, JsonArrayAgg, JsonObjectAgg, JsonValueExpr, Node } from '@pgsql/types'
 import type { ValueType } from '../query/sort-form'
 import { candidates, type KnownFunctions } from '../routing/known-functions'
 import type { AggregateNode } from '../routing/query-shape'
@@ -74,36 +74,25 @@ export function withParts(aggregate: AggregateNode, told: Told): Node {
   if ('FuncCall' in aggregate) return { FuncCall: callParts(aggregate.FuncCall, told) }
   if ('JsonArrayAgg' in aggregate) {
     const { JsonArrayAgg: call } = aggregate
-    const { constructor: made, arg } = call
-    return {
-      JsonArrayAgg: {
-        ...call,
-        ...(arg && { arg: valueParts(arg, told) }),
-        ...(made && { constructor: constructorParts(made, told) }),
-      },
-    }
+    return { JsonArrayAgg: { ...madeParts(call, told), ...(call.arg && { arg: valueParts(call.arg, told) }) } }
   }
   const { JsonObjectAgg: call } = aggregate
-  const { constructor: made, arg } = call
-  return {
-    JsonObjectAgg: {
-      ...call,
-      ...(arg && {
-        arg: { ...(arg.key && { key: told(arg.key) }), ...(arg.value && { value: valueParts(arg.value, told) }) },
-      }),
-      ...(made && { constructor: constructorParts(made, told) }),
-    },
-  }
+  const { key, value } = call.arg ?? {}
+  const arg = { ...(key && { key: told(key) }), ...(value && { value: valueParts(value, told) }) }
+  return { JsonObjectAgg: { ...madeParts(call, told), ...(call.arg && { arg }) } }
 }
 
 const callParts = (call: FuncCall, told: Told): FuncCall => ({
-  ...call,
+  ...filterParts(call, told),
   ...(call.args && { args: call.args.map(told) }),
-  ...(call.agg_filter && { agg_filter: told(call.agg_filter) }),
-  ...(call.agg_order && { agg_order: orderParts(call.agg_order, told) }),
 })
 
-const constructorParts = (parts: JsonAggConstructor, told: Told): JsonAggConstructor => ({
+const madeParts = <Call extends JsonArrayAgg | JsonObjectAgg>({ constructor: made, ...call }: Call, told: Told) => ({
+  ...call,
+  ...(made && { constructor: filterParts(made, told) }),
+})
+
+const filterParts = <Parts extends FuncCall | JsonAggConstructor>(parts: Parts, told: Told): Parts => ({
   ...parts,
   ...(parts.agg_filter && { agg_filter: told(parts.agg_filter) }),
   ...(parts.agg_order && { agg_order: orderParts(parts.agg_order, told) }),

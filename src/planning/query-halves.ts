@@ -1,5 +1,5 @@
 import type { Node, SubLink } from '@pgsql/types'
-import { ShardedError } from '../errors/sharded-error'
+import { unsupported } from '../errors/sharded-error'
 import type { ValueType } from '../query/sort-form'
 import { hasVolatile, isVolatileNode, type KnownFunctions } from '../routing/known-functions'
 import { windowOf } from '../routing/query-shape'
@@ -19,11 +19,8 @@ export class Shipment {
 
   add(expression: Node): number {
     const key = hasVolatile(expression, this.functions) ? expression : treeText(expression)
-    let number = this.numbers.get(key)
-    if (number === undefined) {
-      number = this.expressions.push(expression) - 1
-      this.numbers.set(key, number)
-    }
+    const number = this.numbers.get(key) ?? this.expressions.push(expression) - 1
+    this.numbers.set(key, number)
     return number
   }
 
@@ -103,10 +100,7 @@ export class PlainHalves implements QueryHalves {
  */
 export function comparedLate({ testexpr, ...rest }: SubLink, told: (tree: Node) => Node): Node {
   if (isConstantLink({ SubLink: rest })) return { SubLink: { ...rest, ...(testexpr && { testexpr: told(testexpr) }) } }
-  throw new ShardedError(
-    'STATEMENT_UNSUPPORTED',
-    'An aggregate or a window is compared with a subquery that depends on the row of the outer query.',
-  )
+  throw unsupported('An aggregate or a window is compared with a subquery that depends on the row of the outer query.')
 }
 
 /** True for an expression that has to be computed where the rows are. */

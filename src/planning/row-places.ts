@@ -1,7 +1,7 @@
 import type { InsertStmt, Node, RangeVar } from '@pgsql/types'
 import type { Row } from '../merging/row'
 import { columnNode, functionNode, selectNode, targetNode } from '../sql/nodes'
-import { visit } from '../sql/tree'
+import { allOf, fieldsOf, visit } from '../sql/tree'
 
 /** A setting of the transaction: the place of the row that is being inserted. */
 const setting = 'sharding.place'
@@ -31,13 +31,11 @@ export function withRowPlaces(
   { column, places }: { readonly column: string; readonly places: readonly number[] },
 ): InsertStmt {
   const { selectStmt, cols = [], relation } = insertion
-  const select = selectStmt && 'SelectStmt' in selectStmt ? selectStmt.SelectStmt : undefined
+  const select = fieldsOf(selectStmt, 'SelectStmt')
   if (!select?.valuesLists || !relation) return insertion
-  const valuesLists = select.valuesLists.map((list, row): Node => {
-    const items = 'List' in list ? (list.List.items ?? []) : []
+  const valuesLists = allOf(select.valuesLists, 'List').map(({ items = [] }, row): Node => {
     const at = items.findIndex((item) => !('SetToDefault' in item))
-    const target = cols[at]
-    const name = target && 'ResTarget' in target ? target.ResTarget.name : undefined
+    const name = fieldsOf(cols[at], 'ResTarget')?.name
     return {
       List: {
         items: items.map((item, index) =>

@@ -1,17 +1,16 @@
 import type { Node, SelectStmt, SortBy } from '@pgsql/types'
-import { ShardedError } from '../errors/sharded-error'
+import { ShardedError, unsupported } from '../errors/sharded-error'
 import type { NodeSortFacts } from '../query/node-sort-facts'
 import type { OrderTerm } from '../query/order-term'
 import { sortForm, type ValueType } from '../query/sort-form'
-import { bareName, type ClauseTerm, clauseTerm, outputWritten, type ScopedQuery } from '../routing/clause-term'
-import type { KnownFunctions } from '../routing/known-functions'
+import { bareName, clauseTerm, outputWritten, type ScopedQuery } from '../routing/clause-term'
 import { aggregatedParts, hasAggregate, starColumns } from '../routing/query-shape'
 import { valuesColumns } from '../routing/range-columns'
 import type { Scope } from '../routing/scope'
 import type { StatementAnalysis } from '../routing/statement-analysis'
 import { columnNode, integerConstant, selectNode, sortNode, targetNode } from '../sql/nodes'
 import { isStar, outputName } from '../sql/output-name'
-import { treeText } from '../sql/tree'
+import { allOf, treeText } from '../sql/tree'
 import { quoted } from '../values/quoted'
 import { armTag } from './bind-shard-names'
 import { namesOnWire } from './own-names'
@@ -51,16 +50,12 @@ export interface RowsDraft {
 }
 
 /** Drafts the plan of a local query. @throws ShardedError STATEMENT_UNSUPPORTED, ORDER_UNSUPPORTED */
-export function draftRows(
-  select: SelectStmt,
-  { scope, main }: Pick<StatementAnalysis, 'scope' | 'main'>,
-  functions: KnownFunctions,
-): RowsDraft {
+export function draftRows(select: SelectStmt, { scope, main }: Pick<StatementAnalysis, 'scope' | 'main'>): RowsDraft {
   const targets = expandedTargets(select, scope)
-  const isWhole = !select.distinctClause && !select.groupClause && !hasAggregate(aggregatedParts(select), functions)
-  const sorts = (select.sortClause ?? []).flatMap((node) =>
-    'SortBy' in node ? [sortOf(node.SortBy, { ...select, targetList: targets }, scope)] : [],
-  )
+  const isWhole =
+    !select.distinctClause && !select.groupClause && !hasAggregate(aggregatedParts(select), scope.functions)
+  const query = { select: { ...select, targetList: targets }, scope }
+  const sorts = allOf(select.sortClause, 'SortBy').map((sort) => sortOf(sort, query))
   const isPaged = select.limitCount !== undefined || select.limitOffset !== undefined
   // Ties at the border of a page fall alike on every page.
   if (isPaged && isWhole && sorts.length > 0) sorts.push(...tieBreak(main, sorts, scope))
@@ -80,7 +75,7 @@ export function draftRows(
         ),
       }),
     }),
-    outputs: targets.map((node) => ('ResTarget' in node ? (node.ResTarget.name ?? '') : '')),
+    outputs: namesOfTargets(targets),
     sorts: merged,
     limit: limitCount && isNullConstant(limitCount) ? undefined : limitCount,
     offset: limitOffset,
@@ -147,7 +142,7 @@ export function rowsTemplate(
   })
 }
 
-const unknownType: ValueType = { name: 'text', kind: 'base', collation: undefined }
+export const unknownType: ValueType = { name: 'text', kind: 'base', collation: undefined }
 
 /**
  * Puts an arm into a query of its own that adds the forms to compare. Types that each shard declares for itself (enums)
@@ -200,48 +195,50 @@ export function expandedTargets(select: SelectStmt, scope: Scope): Node[] {
 function writtenOut(star: Node, scope: Scope): Node[] {
   const columns = starColumns(star, scope)
   if (columns) return columns.map(({ expression, name }) => targetNode(expression, name))
-  throw new ShardedError('STATEMENT_UNSUPPORTED', 'The columns of a * are not known here, or two have one name.', {
-    details: { star: outputName(star) },
-  })
+  throw unsupported('The columns of a * are not known here, or two have one name.', { star: outputName(star) })
 }
 
-interface Sort {
+/** The names of outputs that all are said. */
+export const namesOfTargets = (targets: readonly Node[]): readonly string[] =>
+  allOf(targets, 'ResTarget').map(({ name = '' }) => name)
+
+interface Sort extends MeantTerm {
   readonly name: string
-  readonly expression: Node
   readonly like?: SortBy
   readonly descending: boolean
   readonly nullsFirst: boolean
-  /** The ordinal of an output that all rows share. */
-  readonly constant?: Node | undefined
 }
 
-function sortOf(sort: SortBy, select: SelectStmt, scope: Scope): Sort {
+function sortOf(sort: SortBy, query: ScopedQuery & { readonly scope: Scope }): Sort {
   if (sort.sortby_dir === 'SORTBY_USING')
     throw new ShardedError('ORDER_UNSUPPORTED', 'ORDER BY … USING an operator cannot be merged over shards.')
-  const term = sortTerm(sort.node, { select, scope })
+  const term = meantTerm(sort.node, query)
   const { expression } = term
-  const constant = constantOutput(term)
   const descending = sort.sortby_dir === 'SORTBY_DESC'
   return {
-    name: scope.column(expression)?.name ?? outputName(expression),
-    expression,
+    ...term,
+    name: query.scope.column(expression)?.name ?? outputName(expression),
     like: sort,
-    constant,
     descending,
     nullsFirst: sort.sortby_nulls === 'SORTBY_NULLS_FIRST' || (sort.sortby_nulls !== 'SORTBY_NULLS_LAST' && descending),
   }
 }
 
 /** What a term of ORDER BY or DISTINCT ON means. */
-export const sortTerm = (node: Node | undefined, query: ScopedQuery): ClauseTerm =>
-  clauseTerm(node ?? { A_Const: { isnull: true } }, query, 'sql92')
+export interface MeantTerm {
+  readonly expression: Node
+  /**
+   * The ordinal of the output that it means, where that output is a constant, which all rows share: written out, the constant
+   * would be an ordinal itself, or no term at all.
+   */
+  readonly constant?: Node | undefined
+}
 
-/**
- * The ordinal of the output that a term means, where that output is a constant: written out, the constant would be an ordinal
- * itself, or no term at all.
- */
-export const constantOutput = ({ expression, ordinal }: ClauseTerm): Node | undefined =>
-  ordinal !== undefined && 'A_Const' in expression ? integerConstant(ordinal) : undefined
+export function meantTerm(node: Node | undefined, query: ScopedQuery): MeantTerm {
+  const { expression, ordinal } = clauseTerm(node ?? { A_Const: { isnull: true } }, query, 'sql92')
+  const isConstant = ordinal !== undefined && 'A_Const' in expression
+  return { expression, constant: isConstant ? integerConstant(ordinal) : undefined }
+}
 
 function tieBreak(main: StatementAnalysis['main'], sorts: readonly Sort[], scope: Scope): readonly Sort[] {
   const [use] = main?.uses ?? []

@@ -1,9 +1,9 @@
 import type { ColumnRef, RangeVar, SelectStmt } from '@pgsql/types'
-import { ShardedError } from '../errors/sharded-error'
+import { unsupported } from '../errors/sharded-error'
 import type { Row } from '../merging/row'
 import type { ValueType } from '../query/sort-form'
 import { selectNode } from '../sql/nodes'
-import { isRangeVar, type TreeObject, visit } from '../sql/tree'
+import { isRangeVar, someNode, type TreeObject } from '../sql/tree'
 import { literal } from '../values/literal'
 import { quoted } from '../values/quoted'
 import { placeholderSchema } from './bind-shard-names'
@@ -61,11 +61,9 @@ export const shippedText = (expression: string, type: ValueType | undefined): st
 /** @throws ShardedError STATEMENT_UNSUPPORTED for rows such as `(a, b)`: PostgreSQL reads none back whose type has no name */
 export function refuseNameless({ name }: ValueType): void {
   if (name !== 'record' && name !== 'record[]') return
-  throw new ShardedError(
-    'STATEMENT_UNSUPPORTED',
-    'A row without a type, as (a, b) is, cannot be sent to the node that finishes the statement.',
-    { details: { type: name } },
-  )
+  throw unsupported('A row without a type, as (a, b) is, cannot be sent to the node that finishes the statement.', {
+    type: name,
+  })
 }
 
 /** A text as a value of its type, under its collation. */
@@ -89,19 +87,15 @@ export interface Answer {
 export function shipAnswer(shipped: ShippedRows[], values: unknown[], { rows, columns }: Answer): string {
   const cte = `__m${shipped.length}__`
   if (columns.length === 0)
-    throw new ShardedError(
-      'STATEMENT_UNSUPPORTED',
-      'Rows of a subquery without columns cannot be sent to shards: give it one.',
-    )
+    throw unsupported('Rows of a subquery without columns cannot be sent to shards: give it one.')
   for (const { name, type, base } of columns) {
     refuseNameless(type)
     // PostgreSQL has one enum, the shards have one each.
     if ((type.kind !== 'enum' || (base && !type.name.endsWith('[]'))) && type.kind !== 'composite') continue
-    throw new ShardedError(
-      'STATEMENT_UNSUPPORTED',
-      `The column ${name} of a subquery has a type that each shard defines for itself.`,
-      { details: { column: name, type: type.name } },
-    )
+    throw unsupported(`The column ${name} of a subquery has a type that each shard defines for itself.`, {
+      column: name,
+      type: type.name,
+    })
   }
   shipped.push({ cte, columns, firstParameter: values.length + 1 })
   for (const index of columns.keys()) values.push(rows.map((row) => row[`c${index}`]))
@@ -126,14 +120,10 @@ export const isShippedName = (name: string): boolean => /^__m\d+__$/.test(name)
  */
 export function isConstantLink({ SubLink: link }: TreeObject): boolean {
   if (!link) return false
-  let isConstant = true
-  visit([link.testexpr, link.subselect], (part) => {
-    const { ColumnRef: column } = part
-    if (isRangeVar(part) && (part.schemaname !== undefined || !isShippedName(part.relname ?? ''))) isConstant = false
-    if (column && !isBareStar(column)) isConstant = false
-    return isConstant
+  return !someNode([link.testexpr, link.subselect], (part) => {
+    if (isRangeVar(part)) return part.schemaname !== undefined || !isShippedName(part.relname ?? '')
+    return part.ColumnRef !== undefined && !isBareStar(part.ColumnRef)
   })
-  return isConstant
 }
 
 function isBareStar({ fields = [] }: ColumnRef): boolean {

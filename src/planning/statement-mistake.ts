@@ -1,7 +1,7 @@
 import type { Node, SelectStmt } from '@pgsql/types'
 import { bareName, distinctOnOf, groupTerms, outputsNamed, outputWritten, targetAt } from '../routing/clause-term'
 import { hasStar } from '../sql/output-name'
-import { parametersOf, treeText } from '../sql/tree'
+import { allOf, fieldsOf, parametersOf, treeText } from '../sql/tree'
 
 /**
  * True for a statement that PostgreSQL refuses whatever the rows are, and that shards would answer, since none of them gets
@@ -17,8 +17,8 @@ function hasUnusedParameter(statement: Node): boolean {
 function hasUnfitRow(statement: Node): boolean {
   if (!('InsertStmt' in statement)) return false
   const { cols, selectStmt } = statement.InsertStmt
-  const lists = selectStmt && 'SelectStmt' in selectStmt ? (selectStmt.SelectStmt.valuesLists ?? []) : []
-  const widths = new Set(lists.map((list) => ('List' in list ? (list.List.items ?? []).length : 0)))
+  const lists = allOf(fieldsOf(selectStmt, 'SelectStmt')?.valuesLists, 'List')
+  const widths = new Set(lists.map(({ items = [] }) => items.length))
   const [width, another] = widths
   // Without a list of columns only the database knows how many there are.
   return another !== undefined || (cols !== undefined && width !== undefined && width !== cols.length)

@@ -1,5 +1,5 @@
 import type { ColumnRef, Node, RangeVar, ResTarget, TypeName } from '@pgsql/types'
-import { ShardedError } from '../errors/sharded-error'
+import { unsupported } from '../errors/sharded-error'
 import { isStar, outputName } from '../sql/output-name'
 import type { ParsedStatement } from '../sql/parse-statement'
 import { printStatement } from '../sql/print-statement'
@@ -55,9 +55,7 @@ export function templateText(
     const start = rangeVar.location ?? 0
     const [written] = tableName.exec(bytes.subarray(start).toString()) ?? []
     if (written === undefined)
-      throw new ShardedError('STATEMENT_UNSUPPORTED', `The table ${name} cannot be found in the statement.`, {
-        details: { statement: text.slice(0, 500) },
-      })
+      throw unsupported(`The table ${name} cannot be found in the statement.`, { statement: text.slice(0, 500) })
     const alias =
       rangeVar.alias || !isNamed(statements, rangeVar.relname) ? '' : ` AS ${quoted(rangeVar.relname ?? name)}`
     result += `${bytes.subarray(end, start)}${nameOf(table)}${alias}`

@@ -1,7 +1,8 @@
 import type { SelectStmt } from '@pgsql/types'
 import type { ValueType } from '../query/sort-form'
 import type { StatementAnalysis } from '../routing/statement-analysis'
-import { expandedTargets } from './rows-template'
+import { fieldsOf } from '../sql/tree'
+import { expandedTargets, namesOfTargets } from './rows-template'
 import { checked, type HeldTable } from './schema-check'
 import { type ShippedColumn, shippedText } from './shipped-rows'
 
@@ -36,7 +37,7 @@ export function textOutputs(
 
 /** The names of a query's columns. */
 export const outputNames = (select: SelectStmt, { scope }: StatementAnalysis): readonly string[] =>
-  expandedTargets(select, scope).map((node) => ('ResTarget' in node ? (node.ResTarget.name ?? '') : ''))
+  namesOfTargets(expandedTargets(select, scope))
 
 /** Notes which columns of tables a query gives. */
 export function withBases(
@@ -46,8 +47,7 @@ export function withBases(
 ): readonly ShippedColumn[] {
   const targets = expandedTargets(select, scope)
   return columns.map((column, index) => {
-    const target = targets[index]
-    const base = target && 'ResTarget' in target ? scope.column(target.ResTarget.val) : undefined
+    const base = scope.column(fieldsOf(targets[index], 'ResTarget')?.val)
     return base ? { ...column, base: { table: base.use.table.name, column: base.name } } : column
   })
 }

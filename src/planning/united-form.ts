@@ -1,9 +1,9 @@
-import type { DeleteStmt, Node, ReturningClause, UpdateStmt } from '@pgsql/types'
+import type { DeleteStmt, ReturningClause, UpdateStmt } from '@pgsql/types'
 import type { Arm } from '../query/arm-source'
 import { outputName } from '../sql/output-name'
 import { type ParsedStatement, parseStatement } from '../sql/parse-statement'
 import { targetTable, writesRows } from '../sql/statement-parts'
-import { isTypeName, namesOf, someNode, type TreeObject, visit } from '../sql/tree'
+import { allOf, fieldsOf, isTypeName, namesOf, someNode, type TreeObject, visit } from '../sql/tree'
 import type { Shard } from '../topology/shard'
 import { placeholderSchema } from './bind-shard-names'
 
@@ -60,24 +60,19 @@ function provenForm({ text, statements }: ParsedStatement): Proven | undefined {
   const [statement, another] = statements
   // A semicolon would end the query of the WITH. A name of ours would mean another query.
   if (!statement || another || text.includes(';') || reservedName.test(text)) return undefined
-  const command = 'UpdateStmt' in statement ? 'UPDATE' : 'DeleteStmt' in statement ? 'DELETE' : undefined
+  const { UpdateStmt: update, DeleteStmt: deletion }: TreeObject = statement
+  const body = update ?? deletion
   const { schemaname, relname, alias } = targetTable(statement) ?? {}
-  const body = bodyOf(statement)
-  if (!command || !body || relname === undefined || schemaname !== placeholderSchema) return undefined
+  if (!body || relname === undefined || schemaname !== placeholderSchema) return undefined
   if (writesRows(body) || someNode(body, isOfCursor)) return undefined
   const { returningClause } = body
   const returning = returningClause && provenNames(body, returningClause)
   if (returningClause && !returning) return undefined
   return Object.freeze({
-    form: Object.freeze({ command, returning: returning && Object.freeze(returning) }),
+    form: Object.freeze({ command: update ? 'UPDATE' : 'DELETE', returning: returning && Object.freeze(returning) }),
     table: relname,
     alias: alias?.aliasname,
   })
-}
-
-function bodyOf(statement: Node): UpdateStmt | DeleteStmt | undefined {
-  if ('UpdateStmt' in statement) return statement.UpdateStmt
-  return 'DeleteStmt' in statement ? statement.DeleteStmt : undefined
 }
 
 /** The row of a cursor. As queries that write, PostgreSQL takes it only at the top of a statement. */
@@ -98,12 +93,14 @@ function provenNames(
     const [name, ...more] = namesOf(object.ColumnRef?.fields) ?? []
     return name !== undefined && more.length === 0 && rows.has(name)
   }
-  const isCall = (node: Node): boolean =>
-    'ResTarget' in node && node.ResTarget.val !== undefined && 'FuncCall' in node.ResTarget.val
-  if (targets.some(isCall) || someNode(body, isOwnType) || someNode(targets, isShardsOwn)) return undefined
-  const names = targets.map((node) =>
-    'ResTarget' in node ? (node.ResTarget.name ?? outputName(node.ResTarget.val)) : '',
+  const outputs = allOf(targets, 'ResTarget')
+  if (
+    outputs.some(({ val }) => fieldsOf(val, 'FuncCall')) ||
+    someNode(body, isOwnType) ||
+    someNode(targets, isShardsOwn)
   )
+    return undefined
+  const names = outputs.map(({ name, val }) => name ?? outputName(val))
   return new Set(names).size === names.length ? names : undefined
 }
 

@@ -1,5 +1,6 @@
 import type { InsertStmt, Node, SelectStmt } from '@pgsql/types'
 import { selectNode } from '../sql/nodes'
+import { allOf, fieldsOf } from '../sql/tree'
 
 /** Expressions of defaults, by the name of their column. Each is one value for all rows of a statement. */
 type Defaults = ReadonlyMap<string, Node>
@@ -24,7 +25,7 @@ function inserted(statement: InsertStmt, defaults: Defaults): InsertStmt {
       onConflictClause: { ...onConflictClause, ...assigned(onConflictClause.targetList, defaults) },
     }),
   }
-  const select = selectStmt && 'SelectStmt' in selectStmt ? selectStmt.SelectStmt : undefined
+  const select = fieldsOf(selectStmt, 'SelectStmt')
   // `DEFAULT VALUES` is a row that leaves all columns out.
   if (!select) return { ...written, ...withColumns(written, selectNode({ valuesLists: [{ List: {} }] }), defaults) }
   return statement.cols ? { ...written, ...withColumns(written, select, defaults) } : written
@@ -35,7 +36,7 @@ function withColumns(
   select: SelectStmt,
   defaults: Defaults,
 ): Pick<InsertStmt, 'cols' | 'selectStmt'> {
-  const names = cols.map((node) => ('ResTarget' in node ? (node.ResTarget.name ?? '') : ''))
+  const names = allOf(cols, 'ResTarget').map(({ name }) => name)
   const missing = [...defaults].filter(([name]) => !names.includes(name))
   const values = missing.map(([, value]) => value)
   return {
@@ -57,8 +58,10 @@ function extended(
       ...select,
       targetList: [...(select.targetList ?? []), ...values.map((val): Node => ({ ResTarget: { val } }))],
     }
-  const rows = valuesLists.map((list) => ('List' in list ? (list.List.items ?? []) : []))
-  return { ...select, valuesLists: rows.map((row): Node => ({ List: { items: [...row.map(valueAt), ...values] } })) }
+  const rows = allOf(valuesLists, 'List').map(
+    ({ items = [] }): Node => ({ List: { items: [...items.map(valueAt), ...values] } }),
+  )
+  return { ...select, valuesLists: rows }
 }
 
 /** A list of assignments, where there is one. */

@@ -1,6 +1,18 @@
 import type { FuncCall, Node, RangeFunction } from '@pgsql/types'
 import { typeCast } from '../sql/nodes'
-import { isSubquery, isWrapper, namesOf, someNode, type TreeObject, treeText, visit, writtenText } from '../sql/tree'
+import { givenRows } from '../sql/statement-parts'
+import {
+  allOf,
+  fieldsOf,
+  isSubquery,
+  isWrapper,
+  namesOf,
+  someNode,
+  type TreeObject,
+  treeText,
+  visit,
+  writtenText,
+} from '../sql/tree'
 import { sessionFunctions, transactionClock } from './distribution/function-lists'
 import { candidates, type KnownFunctions, nameOfCall } from './known-functions'
 import type { ShardedTable } from './table-catalog'
@@ -49,10 +61,9 @@ export function carriedCalls(
   let hasClock = false
   const numberOf = (expression: Node): number => {
     const text = treeText(expression)
-    const known = numbers.get(text)
-    if (known !== undefined) return known
-    numbers.set(text, expressions.push(expression) - 1)
-    return expressions.length - 1
+    const number = numbers.get(text) ?? expressions.push(expression) - 1
+    numbers.set(text, number)
+    return number
   }
   const inFrom = new Set<unknown>()
   visit(statement, (object) => {
@@ -115,14 +126,8 @@ const isAge = ({ FuncCall: call }: TreeObject): boolean =>
   call !== undefined && nameOfCall(call) === 'age' && call.args?.length === 1
 
 /** True for a call that hangs on no row. */
-function isConstant({ args }: FuncCall): boolean {
-  let constant = true
-  visit(args, (object) => {
-    if ('ColumnRef' in object || isSubquery(object)) constant = false
-    return constant
-  })
-  return constant
-}
+const isConstant = ({ args }: FuncCall): boolean =>
+  !someNode(args, (object) => 'ColumnRef' in object || isSubquery(object))
 
 /** Texts that PostgreSQL reads, as a time, for the moment or for a day near it. */
 export const relativeTime = /\b(?:now|today|tomorrow|yesterday)\b/i
@@ -168,19 +173,16 @@ export function timesOfColumns(
     if (text !== undefined && relativeTime.test(text)) found.set(node, type)
   }
   const set = (targets: readonly Node[] = []): void => {
-    for (const target of targets) if ('ResTarget' in target) note(target.ResTarget.val, typeOf(target.ResTarget.name))
+    for (const { name, val } of allOf(targets, 'ResTarget')) note(val, typeOf(name))
   }
   if ('UpdateStmt' in statement) set(statement.UpdateStmt.targetList)
   if ('InsertStmt' in statement) {
     const { relation, cols, selectStmt, onConflictClause } = statement.InsertStmt
     const table = tables.filter(({ name }) => name === relation?.relname)
-    const names =
-      cols?.map((node) => ('ResTarget' in node ? node.ResTarget.name : undefined)) ??
-      table.flatMap(({ columns }) => [...columns.keys()])
-    const { valuesLists, targetList = [] } = (selectStmt && 'SelectStmt' in selectStmt && selectStmt.SelectStmt) || {}
-    const selected = targetList.map((node) => ('ResTarget' in node ? node.ResTarget.val : undefined))
-    const rows = valuesLists?.map((row) => ('List' in row ? (row.List.items ?? []) : [])) ?? [selected]
-    for (const row of rows) for (const [index, value] of row.entries()) note(value, typeOf(names[index], table))
+    const named = cols && allOf(cols, 'ResTarget').map(({ name }) => name)
+    const names = named ?? table.flatMap(({ columns }) => [...columns.keys()])
+    for (const row of givenRows(fieldsOf(selectStmt, 'SelectStmt') ?? {}))
+      for (const [index, value] of row.entries()) note(value, typeOf(names[index], table))
     set(onConflictClause?.targetList)
   }
   visit(statement, ({ A_Expr: operation }) => {

@@ -71,17 +71,10 @@ export function columnClasses(equalities: readonly Equality[]): (use: TableUse, 
     return parent === number ? number : root(parent)
   }
   const numberOf = ({ use, name }: BaseColumn): number => {
-    let columns = numbers.get(use)
-    if (!columns) {
-      columns = new Map()
-      numbers.set(use, columns)
-    }
-    let number = columns.get(name)
-    if (number === undefined) {
-      number = parents.length
-      parents.push(number)
-      columns.set(name, number)
-    }
+    const columns = numbers.get(use) ?? new Map<string, number>()
+    numbers.set(use, columns)
+    const number = columns.get(name) ?? parents.push(parents.length) - 1
+    columns.set(name, number)
     return number
   }
   for (const [a, b] of equalities) parents[root(numberOf(a))] = root(numberOf(b))

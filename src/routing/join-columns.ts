@@ -1,6 +1,7 @@
-import type { JoinExpr, Node } from '@pgsql/types'
+import type { JoinExpr } from '@pgsql/types'
+import { columnNode } from '../sql/nodes'
 import { namesOf } from '../sql/tree'
-import type { BaseColumn, Scope, StarColumn, StarPart } from './scope'
+import { type BaseColumn, type Scope, type StarColumn, type StarPart, withNames } from './scope'
 
 /** The columns that a join by USING or NATURAL makes equal. */
 interface JoinColumns {
@@ -8,8 +9,6 @@ interface JoinColumns {
   /** It is NATURAL, and a side's columns are not known. */
   readonly isUnknown: boolean
 }
-
-const none: JoinColumns = { pairs: [], isUnknown: false }
 
 /** Where the parts of a join begin, and which columns were merged before it. */
 export interface JoinStart {
@@ -25,7 +24,7 @@ export function joinColumns(join: JoinExpr, scope: Scope, from: JoinStart): Join
   const right = scope.star.slice(from.right)
   const names = join.isNatural ? commonNames(left, right) : (namesOf(join.usingClause) ?? [])
   if (!names) return { pairs: [], isUnknown: true }
-  return names.length > 0 ? merge(join, scope, { left, right, names }) : none
+  return names.length > 0 ? merge(join, scope, { left, right, names }) : { pairs: [], isUnknown: false }
 }
 
 function merge(
@@ -71,12 +70,11 @@ export function hideSides({ alias }: JoinExpr, scope: Scope, from: JoinStart): v
   const parts = scope.star.splice(from.left)
   scope.items.splice(from.items)
   scope.merged = from.merged
-  const names = namesOf(alias.colnames) ?? []
   const isKnown = parts.every(({ columns }) => columns !== undefined)
-  const columns = isKnown
-    ? parts.flatMap((part) => part.columns ?? []).map(({ name, base }, index) => ({ name: names[index] ?? name, base }))
+  const all = isKnown
+    ? parts.flatMap(({ columns = [] }) => columns.map(({ name, base }) => ({ name, base })))
     : undefined
-  scope.add({ alias: alias.aliasname ?? '', use: undefined, columns })
+  scope.add({ alias: alias.aliasname ?? '', use: undefined, columns: withNames(all, namesOf(alias.colnames) ?? []) })
 }
 
 const columnIn = (parts: readonly StarPart[], name: string): StarColumn | undefined =>
@@ -96,7 +94,6 @@ export function writtenStar(parts: readonly StarPart[]): readonly StarColumn[] |
   const all = parts.flatMap(({ columns }) => columns ?? [])
   return all.map((column): StarColumn => {
     const isAlone = all.filter(({ name }) => name === column.name).length === 1
-    const bare: Node = { ColumnRef: { fields: [{ String: { sval: column.name } }] } }
-    return column.isMerged && isAlone ? { ...column, expression: bare } : column
+    return column.isMerged && isAlone ? { ...column, expression: columnNode(column.name) } : column
   })
 }

@@ -1,5 +1,5 @@
 import type { Node, RangeVar, SelectStmt } from '@pgsql/types'
-import { type TreeObject, visit } from '../sql/tree'
+import { allOf, fieldsOf, type TreeObject, visit } from '../sql/tree'
 import type { Problem } from './problem'
 
 /** What of a statement is read before it, and stands in it as rows that were sent there. */
@@ -51,10 +51,9 @@ interface Locked {
 
 function lockedParts(from: readonly Node[], clauses: readonly Node[]): readonly Locked[] {
   const parts = from.flatMap(partsOf)
-  return clauses.flatMap((clause) => {
-    const named = 'LockingClause' in clause ? clause.LockingClause.lockedRels : undefined
+  return allOf(clauses, 'LockingClause').flatMap(({ lockedRels: named }) => {
     if (!named) return parts
-    const names = new Set(named.map((node) => ('RangeVar' in node ? node.RangeVar.relname : undefined)))
+    const names = new Set(allOf(named, 'RangeVar').map(({ relname }) => relname))
     return parts.filter(({ name }) => names.has(name))
   })
 }
@@ -64,9 +63,9 @@ function partsOf(node: Node): readonly Locked[] {
   if ('JoinExpr' in node) return [node.JoinExpr.larg, node.JoinExpr.rarg].flatMap((side) => (side ? partsOf(side) : []))
   if (!('RangeSubselect' in node)) return []
   const { subquery, alias } = node.RangeSubselect
-  if (!subquery || !('SelectStmt' in subquery)) return []
-  const inner = (subquery.SelectStmt.fromClause ?? []).flatMap(partsOf).flatMap(({ nodes }) => nodes)
-  return [{ name: alias?.aliasname ?? 'a subquery', nodes: [subquery.SelectStmt, ...inner] }]
+  const select = fieldsOf(subquery, 'SelectStmt')
+  const inner = (select?.fromClause ?? []).flatMap(partsOf).flatMap(({ nodes }) => nodes)
+  return select ? [{ name: alias?.aliasname ?? 'a subquery', nodes: [select, ...inner] }] : []
 }
 
 const nameOf = ({ alias, relname = '' }: RangeVar): string => alias?.aliasname ?? relname

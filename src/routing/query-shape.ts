@@ -1,21 +1,19 @@
 import type { FuncCall, JsonArrayAgg, JsonObjectAgg, Node, SelectStmt, WindowDef } from '@pgsql/types'
-import { columnNode, targetNode } from '../sql/nodes'
+import { targetNode } from '../sql/nodes'
 import { isStar, outputName } from '../sql/output-name'
-import { namesOf, someNode, type TreeObject, visitOwn } from '../sql/tree'
+import { allOf, namesOf, someNode, type TreeObject, visitOwn } from '../sql/tree'
 import { clauseTerm, distinctOnOf, groupExpression } from './clause-term'
 import { writtenStar } from './join-columns'
 import { isAggregateFunction, type KnownFunctions } from './known-functions'
 import { rowColumns, valuesColumns } from './range-columns'
-import type { BaseColumn, OutputColumn, Outputs, Scope, StarColumn } from './scope'
+import { type BaseColumn, type OutputColumn, type Outputs, type Scope, type StarColumn, starOfItem } from './scope'
 
 /** What a query gives: its columns in order, and those that are columns of sharded tables; undefined where a `*` hides them. */
 export function outputsOf(select: SelectStmt, scope: Scope): Outputs {
   if (select.valuesLists) return valuesColumns(select)
   const outputs: OutputColumn[] = []
   const isKept = keptByGroups(select, scope)
-  for (const node of select.targetList ?? []) {
-    if (!('ResTarget' in node)) continue
-    const { name, val } = node.ResTarget
+  for (const { name, val } of allOf(select.targetList, 'ResTarget')) {
     const columns = isStar(val) ? starColumns(val, scope) : [{ name: name ?? outputName(val), base: scope.column(val) }]
     if (!columns) return undefined
     for (const { name: column, base } of columns)
@@ -56,9 +54,7 @@ export function starColumns(node: Node, scope: Scope): readonly StarColumn[] | u
 
 function starOfAlias(alias: string, scope: Scope): readonly StarColumn[] | undefined {
   const item = scope.item(alias)
-  const names = new Set(item?.columns?.map(({ name }) => name))
-  if (!item?.columns || names.size < item.columns.length) return undefined
-  return item.columns.map(({ name, base }) => ({ name, base, expression: columnNode(alias, name) }))
+  return item && starOfItem(item)
 }
 
 /** A query with its stars written out; undefined where their columns are not known. */
@@ -100,8 +96,8 @@ export const windowOf = ({
 export function windowsOf(select: SelectStmt): readonly (readonly Node[])[] {
   const partitions: (readonly Node[])[] = []
   const named = new Map<string, readonly Node[]>()
-  for (const node of select.windowClause ?? [])
-    if ('WindowDef' in node) named.set(node.WindowDef.name ?? '', node.WindowDef.partitionClause ?? [])
+  for (const { name = '', partitionClause = [] } of allOf(select.windowClause, 'WindowDef'))
+    named.set(name, partitionClause)
   visitOwn([select.targetList, select.sortClause, select.distinctClause], (object) => {
     const over = windowOf(object)
     if (over) partitions.push(over.partitionClause ?? named.get(over.name ?? over.refname ?? '') ?? [])

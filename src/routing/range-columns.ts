@@ -1,5 +1,5 @@
 import type { Alias, FuncCall, Node, RangeFunction, SelectStmt } from '@pgsql/types'
-import { namesOf } from '../sql/tree'
+import { allOf, fieldsOf, namesOf } from '../sql/tree'
 import { candidates, type KnownFunctions, nameOfCall } from './known-functions'
 import type { Outputs } from './scope'
 
@@ -7,8 +7,7 @@ const named = (names: readonly string[]): Outputs => names.map((name) => ({ name
 
 /** The columns of VALUES, as PostgreSQL names them. */
 export const valuesColumns = ({ valuesLists }: SelectStmt): Outputs => {
-  const [first] = valuesLists ?? []
-  const count = first && 'List' in first ? (first.List.items?.length ?? 0) : 0
+  const count = fieldsOf(valuesLists?.[0], 'List')?.items?.length ?? 0
   return named(Array.from({ length: count }, (_, index) => `column${index + 1}`))
 }
 
@@ -18,21 +17,18 @@ export function functionColumns(range: RangeFunction, functions: KnownFunctions)
   const names: string[] = []
   for (const call of calls) {
     const [expression, definitions] = 'List' in call ? (call.List.items ?? []) : [call]
-    const defined = definedColumns(
-      range.coldeflist ?? (definitions && 'List' in definitions ? definitions.List.items : undefined),
-    )
+    const defined = definedColumns(range.coldeflist ?? fieldsOf(definitions, 'List')?.items)
     const own = defined ?? columnsOfCall(expression, functions, calls.length === 1 ? range.alias : undefined)
     if (!own) return undefined
     names.push(...own)
   }
   if (range.ordinality) names.push('ordinality')
-  const aliases = namesOf(range.alias?.colnames) ?? []
-  return named(names.map((name, index) => aliases[index] ?? name))
+  return named(renamed(names, range.alias))
 }
 
 const definedColumns = (nodes: readonly Node[] | undefined): readonly string[] | undefined => {
-  const names = nodes?.flatMap((node) => ('ColumnDef' in node ? [node.ColumnDef.colname ?? ''] : []))
-  return names && names.length > 0 ? names : undefined
+  const names = allOf(nodes, 'ColumnDef').map(({ colname = '' }) => colname)
+  return names.length > 0 ? names : undefined
 }
 
 function columnsOfCall(
@@ -40,8 +36,8 @@ function columnsOfCall(
   functions: KnownFunctions,
   alias: Alias | undefined,
 ): readonly string[] | undefined {
-  if (!expression || !('FuncCall' in expression)) return undefined
-  const call = expression.FuncCall
+  const call = fieldsOf(expression, 'FuncCall')
+  if (!call) return undefined
   const name = nameOfCall(call)
   if (name === 'unnest') return unnested(call.args ?? [], alias)
   return rowColumns(call, functions)?.map((column) => column ?? alias?.aliasname ?? name)
@@ -81,9 +77,7 @@ export function rowColumns(call: FuncCall, functions: KnownFunctions): readonly 
 export function tableFunctionColumns(node: Node): Outputs {
   if ('RangeTableFunc' in node) {
     const { columns = [], alias } = node.RangeTableFunc
-    const names = columns.flatMap((column) =>
-      'RangeTableFuncCol' in column ? [column.RangeTableFuncCol.colname ?? ''] : [],
-    )
+    const names = allOf(columns, 'RangeTableFuncCol').map(({ colname = '' }) => colname)
     return named(renamed(names, alias))
   }
   if ('JsonTable' in node) return named(renamed(jsonColumns(node.JsonTable.columns), node.JsonTable.alias))
@@ -97,8 +91,6 @@ const renamed = (names: readonly string[], alias: Alias | undefined): readonly s
 
 /** Nested columns stand where their NESTED PATH does. */
 const jsonColumns = (nodes: readonly Node[] | undefined): readonly string[] =>
-  (nodes ?? []).flatMap((node) => {
-    if (!('JsonTableColumn' in node)) return []
-    const { coltype, name, columns } = node.JsonTableColumn
-    return coltype === 'JTC_NESTED' ? jsonColumns(columns) : [name ?? '']
-  })
+  allOf(nodes, 'JsonTableColumn').flatMap(({ coltype, name = '', columns }) =>
+    coltype === 'JTC_NESTED' ? jsonColumns(columns) : [name],
+  )

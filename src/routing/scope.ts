@@ -216,13 +216,14 @@ export function columnOf({ columns }: RangeItem, name: string): BaseColumn | und
   return another ? undefined : found?.base
 }
 
-const starOfItem = ({ alias, columns }: RangeItem): readonly StarColumn[] | undefined => {
+/** The columns of `alias.*`; undefined where they are not known. */
+export const starOfItem = ({ alias, columns }: RangeItem): readonly StarColumn[] | undefined => {
   const names = new Set(columns?.map(({ name }) => name))
   // Two columns of one name cannot be written.
   if (!columns || names.size < columns.length) return undefined
   return columns.map((column) => ({
     ...column,
-    expression: { ColumnRef: { fields: [{ String: { sval: alias } }, { String: { sval: column.name } }] } },
+    expression: columnNode(alias, column.name),
   }))
 }
 

@@ -1,13 +1,14 @@
 import type {
+  DeleteStmt,
   InsertStmt,
   JsonArrayQueryConstructor,
   Node,
   RangeVar,
   SelectStmt,
   SubLink,
-  WithClause,
+  UpdateStmt,
 } from '@pgsql/types'
-import { conjunctsOf, isNode, isRangeVar, someNode, type TreeObject, visit, visitOwn } from '../sql/tree'
+import { conjunctsOf, fieldsOf, isNode, isRangeVar, someNode, type TreeObject, visit, visitOwn } from '../sql/tree'
 import { DerivedTables } from './analysis/derived-tables'
 import { type Cluster, type Detached, Findings } from './analysis/findings'
 import { FromClause } from './analysis/from-clause'
@@ -93,16 +94,6 @@ export function analyseStatement(statement: Node, catalog: TableCatalog, functio
   })
 }
 
-/** An UPDATE or a DELETE. */
-interface Modification {
-  readonly relation?: RangeVar
-  readonly from: readonly Node[] | undefined
-  readonly whereClause?: Node
-  readonly withClause?: WithClause
-  /** What it sets and gives. */
-  readonly rest: readonly unknown[]
-}
-
 class Analyser implements QueryReader {
   readonly findings: Findings
   /** Of INSERT … SELECT: its query, and the tables that it takes rows from. */
@@ -122,14 +113,9 @@ class Analyser implements QueryReader {
 
   statement(statement: Node, scope: Scope): QueryBlock {
     if ('SelectStmt' in statement) return this.select(statement.SelectStmt, scope)
-    if ('UpdateStmt' in statement) {
-      const { fromClause, targetList, returningClause } = statement.UpdateStmt
-      return this.modify({ ...statement.UpdateStmt, from: fromClause, rest: [targetList, returningClause] }, scope)
-    }
-    if ('DeleteStmt' in statement) {
-      const { usingClause, returningClause } = statement.DeleteStmt
-      return this.modify({ ...statement.DeleteStmt, from: usingClause, rest: [returningClause] }, scope)
-    }
+    const { UpdateStmt: update, DeleteStmt: deletion }: TreeObject = statement
+    if (update) return this.modify(update, update.fromClause, scope)
+    if (deletion) return this.modify(deletion, deletion.usingClause, scope)
     if ('InsertStmt' in statement) return this.insert(statement.InsertStmt, new Scope(scope))
     this.findings.refuse(refusals.otherStatement)
     visit(statement, (object) => {
@@ -142,7 +128,7 @@ class Analyser implements QueryReader {
     const { relation, selectStmt, withClause, returningClause, onConflictClause } = insert
     this.derived.declare(withClause, scope)
     const target = relation ? this.from.table(relation, scope) : emptyPart
-    const source = selectStmt && 'SelectStmt' in selectStmt ? selectStmt.SelectStmt : undefined
+    const source = fieldsOf(selectStmt, 'SelectStmt')
     if (source?.valuesLists) {
       const { withClause: own, valuesLists, sortClause, limitCount, limitOffset } = source
       this.derived.declare(own, scope)
@@ -165,12 +151,13 @@ class Analyser implements QueryReader {
     this.source = { block, clusters: this.findings.clusters.slice(before) }
   }
 
-  private modify({ relation, from, whereClause, withClause, rest }: Modification, outer: Scope): QueryBlock {
+  private modify(change: UpdateStmt | DeleteStmt, from: readonly Node[] | undefined, outer: Scope): QueryBlock {
+    const { relation, whereClause, withClause, returningClause } = change
     const scope = new Scope(outer)
     this.derived.declare(withClause, scope)
     const target = relation ? this.from.table(relation, scope) : emptyPart
     const block = this.where(whereClause, scope, this.from.items(from, scope, target))
-    const whole = this.expressions(rest, scope, block)
+    const whole = this.expressions(['targetList' in change && change.targetList, returningClause], scope, block)
     this.derived.mentionUnused(scope)
     // Rows of an unsharded table are written where they are: those of shards are brought there.
     if (target.uses.size === 0) this.findings.carry(whole)

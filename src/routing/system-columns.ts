@@ -1,5 +1,5 @@
 import type { ColumnRef, Node } from '@pgsql/types'
-import { namesOf, type TreeObject } from '../sql/tree'
+import { fieldsOf, namesOf, type TreeObject } from '../sql/tree'
 import type { Scope } from './scope'
 
 /** Columns that every table has: where a row lies in its file, and which transactions of its server wrote it. */
@@ -22,9 +22,11 @@ export function isSystemColumn({ fields }: ColumnRef, scope: Scope): boolean {
 export function asksForNewRow({ A_Expr: operation }: TreeObject): boolean {
   const [name] = namesOf(operation?.name) ?? []
   const sides = [operation?.lexpr, operation?.rexpr]
-  const isXmax = (side: Node | undefined) =>
-    side !== undefined && 'ColumnRef' in side && namesOf(side.ColumnRef.fields)?.at(-1) === 'xmax'
-  const isZero = (side: Node | undefined) =>
-    side !== undefined && 'A_Const' in side && side.A_Const.ival !== undefined && !side.A_Const.ival.ival
+  const isXmax = (side: Node | undefined) => namesOf(fieldsOf(side, 'ColumnRef')?.fields)?.at(-1) === 'xmax'
+  // The parser leaves a zero out.
+  const isZero = (side: Node | undefined) => {
+    const { ival } = fieldsOf(side, 'A_Const') ?? {}
+    return ival !== undefined && !ival.ival
+  }
   return (name === '=' || name === '<>') && sides.some(isXmax) && sides.some(isZero)
 }

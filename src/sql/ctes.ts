@@ -1,5 +1,5 @@
 import type { Node, SelectStmt, WithClause } from '@pgsql/types'
-import { isTreeObject, replaceNodes, someNode, type TreeObject } from './tree'
+import { fieldsOf, isTreeObject, replaceNodes, someNode, type TreeObject } from './tree'
 
 /**
  * A tree without the queries of its WITHs that nothing names, where one of them `mustGo`. PostgreSQL does not run them, but
@@ -24,10 +24,9 @@ function usedCtes(ctes: readonly Node[], query: TreeObject): ReadonlySet<Node> {
   return used
 }
 
-const nameOf = (cte: Node): string | undefined => ('CommonTableExpr' in cte ? cte.CommonTableExpr.ctename : undefined)
+const nameOf = (cte: Node): string | undefined => fieldsOf(cte, 'CommonTableExpr')?.ctename
 
-const isQuery = (cte: Node): boolean =>
-  'CommonTableExpr' in cte && cte.CommonTableExpr.ctequery !== undefined && 'SelectStmt' in cte.CommonTableExpr.ctequery
+const isQuery = (cte: Node): boolean => fieldsOf(fieldsOf(cte, 'CommonTableExpr')?.ctequery, 'SelectStmt') !== undefined
 
 /** Whether a tree names a table, or a query of a WITH, without a schema. */
 export const isNamed = (tree: unknown, name: string | undefined): boolean =>
@@ -37,15 +36,13 @@ export const isNamed = (tree: unknown, name: string | undefined): boolean =>
 export function withCtes(select: SelectStmt, { ctes = [], recursive = false }: WithClause): SelectStmt {
   if (ctes.length === 0) return select
   const own = select.withClause?.ctes ?? []
-  const names = new Set(own.map(cteName))
+  const names = new Set(own.map(nameOf))
   const isRecursive = recursive || select.withClause?.recursive
   return {
     ...select,
     withClause: {
-      ctes: [...ctes.filter((cte) => !names.has(cteName(cte))), ...own],
+      ctes: [...ctes.filter((cte) => !names.has(nameOf(cte))), ...own],
       ...(isRecursive && { recursive: true }),
     },
   }
 }
-
-const cteName = (cte: Node): string => ('CommonTableExpr' in cte ? (cte.CommonTableExpr.ctename ?? '') : '')

@@ -12,6 +12,7 @@ import type {
   TypeName,
 } from '@pgsql/types'
 import { quoted } from '../values/quoted'
+import { allOf } from './tree'
 
 /** What the printer of whole statements does for the parts of these. */
 export interface JsonParts {
@@ -81,16 +82,15 @@ function path(spec: JsonTablePathSpec | undefined, { expression }: JsonParts): s
 }
 
 function passing(list: readonly Node[] | undefined, { value }: JsonParts): string | undefined {
-  const values = (list ?? []).flatMap((node) =>
-    'JsonArgument' in node && node.JsonArgument.val
-      ? [`${value(node.JsonArgument.val)} AS ${quoted(node.JsonArgument.name ?? '')}`]
-      : [],
+  const values = allOf(list, 'JsonArgument').flatMap(({ name = '', val }) =>
+    val ? [`${value(val)} AS ${quoted(name)}`] : [],
   )
   return values.length > 0 ? `PASSING ${values.join(', ')}` : undefined
 }
 
 function columns(list: readonly Node[] | undefined, parts: JsonParts): string {
-  return `COLUMNS (${(list ?? []).flatMap((node) => ('JsonTableColumn' in node ? [column(node.JsonTableColumn, parts)] : [])).join(', ')})`
+  const printed = allOf(list, 'JsonTableColumn').map((one) => column(one, parts))
+  return `COLUMNS (${printed.join(', ')})`
 }
 
 function column(node: JsonTableColumn, parts: JsonParts): string {
@@ -123,17 +123,13 @@ function behaviour(node: JsonBehavior | undefined, on: string, { expression }: J
 
 /** XMLTABLE, with the alias that it has. */
 export function xmlTable(table: RangeTableFunc, alias: string, print: Pick<JsonParts, 'expression' | 'type'>): string {
-  const names = (table.namespaces ?? []).flatMap((node) =>
-    'ResTarget' in node ? [namespace(node.ResTarget, print)] : [],
-  )
+  const names = allOf(table.namespaces, 'ResTarget').map((one) => namespace(one, print))
   const row = table.rowexpr ? `(${print.expression(table.rowexpr)})` : ''
   const document = table.docexpr ? `(${print.expression(table.docexpr)})` : ''
-  const columns = (table.columns ?? []).flatMap((node) =>
-    'RangeTableFuncCol' in node ? [xmlColumn(node.RangeTableFuncCol, print)] : [],
-  )
+  const columns = allOf(table.columns, 'RangeTableFuncCol').map((one) => xmlColumn(one, print))
   const head = names.length > 0 ? `XMLNAMESPACES(${names.join(', ')}), ` : ''
   const text = `XMLTABLE(${head}${row} PASSING ${document} COLUMNS ${columns.join(', ')})`
-  return [table.lateral ? 'LATERAL' : '', text, alias].filter(Boolean).join(' ')
+  return words(table.lateral ? 'LATERAL' : '', text, alias)
 }
 
 const namespace = (
@@ -147,13 +143,11 @@ const namespace = (
 function xmlColumn(one: RangeTableFuncCol, print: Pick<JsonParts, 'expression' | 'type'>): string {
   const name = quoted(one.colname ?? '')
   if (one.for_ordinality) return `${name} FOR ORDINALITY`
-  return [
+  return words(
     name,
     one.typeName && print.type(one.typeName),
     one.colexpr && `PATH ${print.expression(one.colexpr)}`,
     one.coldefexpr && `DEFAULT ${print.expression(one.coldefexpr)}`,
-    one.is_not_null && 'NOT NULL',
-  ]
-    .filter(Boolean)
-    .join(' ')
+    one.is_not_null ? 'NOT NULL' : undefined,
+  )
 }

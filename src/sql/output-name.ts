@@ -1,6 +1,6 @@
 import type { Node, SelectStmt, SubLink } from '@pgsql/types'
 import { leftmost } from './statement-parts'
-import { namesOf, replaceNodes, someNode } from './tree'
+import { fieldsOf, namesOf, replaceNodes, someNode } from './tree'
 
 /** The name of the first column of a subquery, where only its tables tell: it is one of a `*`. */
 export type StarName = (select: SelectStmt) => string | undefined
@@ -108,11 +108,9 @@ function figureSubLink(link: SubLink, starName: StarName): Figured | undefined {
   if (link.subLinkType === 'EXISTS_SUBLINK') return strong('exists')
   if (link.subLinkType === 'ARRAY_SUBLINK') return strong('array')
   if (link.subLinkType !== 'EXPR_SUBLINK' || !link.subselect || !('SelectStmt' in link.subselect)) return undefined
-  const { targetList = [], valuesLists } = leftmost(link.subselect.SelectStmt)
+  const { targetList, valuesLists } = leftmost(link.subselect.SelectStmt)
   if (valuesLists) return strong('column1')
-  const [target] = targetList
-  if (!target || !('ResTarget' in target)) return undefined
-  const { name, val } = target.ResTarget
+  const { name, val } = fieldsOf(targetList?.[0], 'ResTarget') ?? {}
   return (
     strong(name) ?? strong(starName(link.subselect.SelectStmt)) ?? (isStar(val) ? undefined : figure(val, starName))
   )
@@ -126,19 +124,13 @@ function lastName(nodes: readonly Node[] | undefined): string | undefined {
 
 /** True for `*`, `alias.*` and `(expression).*`. */
 export function isStar(node: Node | undefined): node is Node {
-  const fields = starFields(node)
-  const last = fields?.at(-1)
-  return last !== undefined && 'A_Star' in last
+  const fields = fieldsOf(node, 'ColumnRef')?.fields ?? fieldsOf(node, 'A_Indirection')?.indirection
+  return fieldsOf(fields?.at(-1), 'A_Star') !== undefined
 }
 
 /** True for a query that gives a star. */
 export const hasStar = ({ targetList = [] }: SelectStmt): boolean =>
   targetList.some((node) => 'ResTarget' in node && isStar(node.ResTarget.val))
-
-function starFields(node: Node | undefined): readonly Node[] | undefined {
-  if (node && 'ColumnRef' in node) return node.ColumnRef.fields
-  return node && 'A_Indirection' in node ? node.A_Indirection.indirection : undefined
-}
 
 /**
  * A query whose outputs say the names that they have from a `*` of a subquery: `SELECT (SELECT * FROM c)`. What is made of the

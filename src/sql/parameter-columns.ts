@@ -1,7 +1,7 @@
 import type { A_Indirection, ColumnRef, FuncCall, Node, RangeVar, SelectStmt, WithClause } from '@pgsql/types'
 import { wordSet } from '../collections/words'
 import type { ParsedStatement } from './parse-statement'
-import { namesOf, type TreeObject, visit } from './tree'
+import { allOf, fieldsOf, namesOf, type TreeObject, visit } from './tree'
 
 /** A column that PostgreSQL may take the type of a parameter from. */
 export interface ParameterColumn {
@@ -115,23 +115,18 @@ class Reader {
       this.readRegion([onConflictClause?.infer, onConflictClause?.whereClause], level)
       return this.readReturning(returningClause?.exprs, level)
     }
-    if ('UpdateStmt' in statement) {
-      const { relation, withClause, fromClause, targetList, whereClause, returningClause } = statement.UpdateStmt
-      const level = this.targetLevel(relation, withClause)
-      this.readFrom(fromClause, level)
-      for (const target of targetList ?? []) this.readAssignment(target, { table: relation }, level)
-      this.readRegion(whereClause, level)
-      return this.readReturning(returningClause?.exprs, level)
+    const { UpdateStmt: update, DeleteStmt: deletion }: TreeObject = statement
+    const change = update ?? deletion
+    if (!change) {
+      this.isUnknown = true
+      return () => false
     }
-    if ('DeleteStmt' in statement) {
-      const { relation, withClause, usingClause, whereClause, returningClause } = statement.DeleteStmt
-      const level = this.targetLevel(relation, withClause)
-      this.readFrom(usingClause, level)
-      this.readRegion(whereClause, level)
-      return this.readReturning(returningClause?.exprs, level)
-    }
-    this.isUnknown = true
-    return () => false
+    const { relation, withClause, whereClause, returningClause } = change
+    const level = this.targetLevel(relation, withClause)
+    this.readFrom(update?.fromClause ?? deletion?.usingClause, level)
+    for (const target of update?.targetList ?? []) this.readAssignment(target, { table: relation }, level)
+    this.readRegion(whereClause, level)
+    return this.readReturning(returningClause?.exprs, level)
   }
 
   private targetLevel(relation: RangeVar | undefined, withClause: WithClause | undefined): Level {
@@ -198,9 +193,8 @@ class Reader {
   }
 
   private readCtes(withClause: WithClause | undefined, parent: Level | undefined): void {
-    for (const cte of withClause?.ctes ?? [])
-      if ('CommonTableExpr' in cte && cte.CommonTableExpr.ctequery)
-        this.readStatement(cte.CommonTableExpr.ctequery, parent)
+    for (const { ctequery } of allOf(withClause?.ctes, 'CommonTableExpr'))
+      if (ctequery) this.readStatement(ctequery, parent)
   }
 
   private readFrom(items: readonly Node[] | undefined, level: Level): void {
@@ -300,10 +294,9 @@ class Reader {
   private told(targets: readonly Node[] | undefined, level: Level | undefined): ReturnType<Reader['readStatement']> {
     const whole = new Set<Source | undefined>()
     const single = new Map<RangeVar, Set<string>>()
-    for (const target of level ? (targets ?? []) : []) {
-      const val = 'ResTarget' in target ? target.ResTarget.val : undefined
-      if (!level || !val || !('ColumnRef' in val)) continue
-      const { fields = [] } = val.ColumnRef
+    for (const { val } of level ? allOf(targets, 'ResTarget') : []) {
+      const { fields } = fieldsOf(val, 'ColumnRef') ?? {}
+      if (!level || !fields) continue
       const star = fields.at(-1)
       if (star && 'A_Star' in star) {
         const [alias] = namesOf(fields.slice(0, -1)) ?? []
@@ -323,7 +316,7 @@ const newLevel = (parent: Level | undefined): Level => ({ parent, sources: new M
 const newRegion = (hasParameter: boolean): Region => ({ hasParameter, isUnknown: false, columns: [] })
 
 const isBareParameter = (target: Node): boolean =>
-  'ResTarget' in target && target.ResTarget.val !== undefined && 'ParamRef' in target.ResTarget.val
+  fieldsOf(fieldsOf(target, 'ResTarget')?.val, 'ParamRef') !== undefined
 
 function isKnownFunction({ funcname }: FuncCall): boolean {
   const names = namesOf(funcname) ?? []

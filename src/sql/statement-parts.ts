@@ -1,12 +1,10 @@
 import type { Node, RangeVar, SelectStmt } from '@pgsql/types'
-import { conjunctsOf, someNode, type TreeObject } from './tree'
+import { allOf, conjunctsOf, someNode, type TreeObject } from './tree'
 
 /** The table that a statement writes. */
 export function targetTable(statement: Node): RangeVar | undefined {
-  if ('UpdateStmt' in statement) return statement.UpdateStmt.relation
-  if ('DeleteStmt' in statement) return statement.DeleteStmt.relation
-  if ('InsertStmt' in statement) return statement.InsertStmt.relation
-  return undefined
+  const { UpdateStmt: update, DeleteStmt: deletion, InsertStmt: insertion }: TreeObject = statement
+  return (update ?? deletion ?? insertion)?.relation
 }
 
 /** @throws RangeError for what is no query */
@@ -17,6 +15,12 @@ export function selectOf(statement: Node): SelectStmt {
 
 /** Of a set operation the first query, whose columns it has. */
 export const leftmost = (select: SelectStmt): SelectStmt => (select.larg ? leftmost(select.larg) : select)
+
+/** The rows of VALUES; of another query, its outputs as one row. */
+export const givenRows = ({ valuesLists, targetList }: SelectStmt): readonly (readonly (Node | undefined)[])[] =>
+  valuesLists
+    ? allOf(valuesLists, 'List').map(({ items = [] }) => items)
+    : [allOf(targetList, 'ResTarget').map(({ val }) => val)]
 
 /** Whether a statement, or a part of one, writes rows: by itself or in a query of a WITH. */
 export const writesRows = (tree: unknown): boolean => someNode(tree, isWrite)
@@ -36,8 +40,11 @@ export function withConditions(statement: Node, conditions: readonly Node[]): No
   return statement
 }
 
-function where(present: Node | undefined, conditions: readonly Node[]): { whereClause: Node } | undefined {
-  const [first, ...others] = [...conjunctsOf(present), ...conditions]
+const where = (present: Node | undefined, conditions: readonly Node[]) =>
+  whereAll([...conjunctsOf(present), ...conditions])
+
+/** The clause for rows that meet all conditions, where there are any. */
+export function whereAll([first, ...others]: readonly Node[]): { whereClause: Node } | undefined {
   if (!first) return undefined
   return { whereClause: others.length === 0 ? first : { BoolExpr: { boolop: 'AND_EXPR', args: [first, ...others] } } }
 }

@@ -27,6 +27,14 @@ export const isNode = <Tag extends NodeTag>(
   tag: Tag,
 ): object is TreeObject & Extract<Node, Record<Tag, unknown>> => object[tag] !== undefined
 
+/** The fields of a node of one type; undefined for a node of another, and for none. */
+export const fieldsOf = <Tag extends NodeTag>(node: TreeObject | undefined, tag: Tag): TreeObject[Tag] | undefined =>
+  node?.[tag]
+
+/** The fields of those nodes of a list that are of one type. */
+export const allOf = <Tag extends NodeTag>(nodes: readonly Node[] | undefined, tag: Tag) =>
+  (nodes ?? []).flatMap((node) => fieldsOf(node, tag) ?? [])
+
 /** True for the wrapper of a node of any type. */
 export const isWrapper = (object: TreeObject): object is TreeObject & Node => {
   const [tag = '', another] = Object.keys(object)

@@ -51,7 +51,7 @@ export class KeyGuard {
     { metadata, entity }: GuardedEntity,
     transaction?: ShardTransaction,
   ): Promise<void> {
-    const binding = this.bindingOf(metadata.target)
+    const binding = this.rows.bindingOf(metadata.target)
     if (!binding || binding.entity.primaryKeyHoldsShardKey) return
     const located = await this.rows.locate(binding, entity, transaction)
     if (!located || located.name === shard.name) return
@@ -64,24 +64,20 @@ export class KeyGuard {
 
   /** Whether an insert is of an entity that was loaded. */
   isStale(metadata: EntityMetadata, entity: ObjectLiteral): boolean {
-    const binding = this.bindingOf(metadata.target)
+    const binding = this.rows.bindingOf(metadata.target)
     if (!binding?.entity.primaryKeyCheck || binding.entity.primaryKeyHoldsShardKey) return false
     return this.rows.isLoaded(entity) && metadata.hasAllPrimaryKeys(entity)
   }
 
   /** Whether rows of an entity come and go while it is saved, so that an update has to hold on to its row first. */
   isMovable({ target }: EntityMetadata): boolean {
-    const { onKeyChange, primaryKeyHoldsShardKey } = this.bindingOf(target)?.entity ?? {}
+    const { onKeyChange, primaryKeyHoldsShardKey } = this.rows.bindingOf(target)?.entity ?? {}
     return onKeyChange === 'move' && !primaryKeyHoldsShardKey
-  }
-
-  private bindingOf(target: unknown): EntityBinding | undefined {
-    return this.rows.bindingOf(target)
   }
 
   /** @throws ShardedError WRONG_SHARD, KEY_MISSING, ID_OF_ANOTHER_SLOT */
   checkInsert(shard: Shard, metadata: EntityMetadata, entity: ObjectLiteral | undefined): void {
-    const binding = this.bindingOf(metadata.target)
+    const binding = this.rows.bindingOf(metadata.target)
     if (!binding || !entity) return
     checkId(shard, binding, entity)
     const key = keyOf(binding, entity)
@@ -104,7 +100,7 @@ export class KeyGuard {
 
   /** Whether an UPDATE with these values may set a part of the shard key: what names it is looked at without its columns. */
   maySetKey({ target }: EntityMetadata, values: ObjectLiteral): boolean {
-    const binding = this.bindingOf(target)
+    const binding = this.rows.bindingOf(target)
     return binding !== undefined && namesKey(binding, values)
   }
 
@@ -115,7 +111,7 @@ export class KeyGuard {
    * @throws ShardedError KEY_MISSING, KEY_CHANGED
    */
   checkSet(shard: Shard, { target }: EntityMetadata, { values, columns }: SetColumns): void {
-    const binding = this.bindingOf(target)
+    const binding = this.rows.bindingOf(target)
     const setKey = binding?.keyColumns.filter((column) => columns.includes(column)) ?? []
     if (!binding || setKey.length === 0) return
     const { name } = binding.entity
@@ -140,7 +136,7 @@ export class KeyGuard {
     metadata: EntityMetadata,
     { entity, databaseEntity }: Record<'entity' | 'databaseEntity', ObjectLiteral | undefined>,
   ): void {
-    const binding = this.bindingOf(metadata.target)
+    const binding = this.rows.bindingOf(metadata.target)
     if (!binding || !entity || !databaseEntity) return
     const before = keyOf(binding, databaseEntity)
     const now = keyOf(binding, entity)

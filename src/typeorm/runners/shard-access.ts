@@ -1,4 +1,5 @@
 import { type EntityManager, QueryFailedError } from 'typeorm'
+import { pushTo } from '../../collections/push-to'
 import type { Worker } from '../../endpoints/activity'
 import { BoundClient } from '../../endpoints/bound-client'
 import type { Cancellation } from '../../endpoints/cancellation'
@@ -86,9 +87,8 @@ export class ShardAccess implements ReadHost {
   }
 
   /** Runs TypeORM's own operation on one shard. @throws DEADLINE_EXCEEDED, ROW_BUDGET_EXCEEDED, the reason of an abort */
-  async onShard<T>(shard: Shard, work: (manager: EntityManager) => Promise<T>, permits?: Permits): Promise<T> {
-    const cancellation = shardCancellation(this.operation)
-    try {
+  onShard<T>(shard: Shard, work: (manager: EntityManager) => Promise<T>, permits?: Permits): Promise<T> {
+    return cancellable(shardCancellation(this.operation), async (cancellation) => {
       cancellation?.throwIfCancelled()
       if (cancellation && this.transaction) return await this.apart(this.transaction, { shard, cancellation }, work)
       if (this.transaction) return await work(await this.transaction.participant(shard))
@@ -102,11 +102,7 @@ export class ShardAccess implements ReadHost {
       } finally {
         await runner.release()
       }
-    } catch (error) {
-      throw unwrap(error)
-    } finally {
-      cancellation?.close()
-    }
+    })
   }
 
   /** True where a statement of a shard is sent by TypeORM's query runner: in a transaction, and where somebody sees it. */
@@ -119,20 +115,12 @@ export class ShardAccess implements ReadHost {
    *
    * @throws as `onShard`; QueryFailedError
    */
-  async rowsOf(
-    shard: Shard,
-    query: { readonly text: string; readonly parameters: readonly unknown[] },
-  ): Promise<Row[]> {
-    const cancellation = shardCancellation(this.operation)
-    try {
+  rowsOf(shard: Shard, query: { readonly text: string; readonly parameters: readonly unknown[] }): Promise<Row[]> {
+    return cancellable(shardCancellation(this.operation), async (cancellation) => {
       cancellation?.throwIfCancelled()
       const { dataSource } = this.runtime.handle(shard)
       return (await loggedQuery(dataSource, query, () => this.sendOnce(shard, query, cancellation))).rows
-    } catch (error) {
-      throw unwrap(error)
-    } finally {
-      cancellation?.close()
-    }
+    })
   }
 
   private async sendOnce(
@@ -161,20 +149,15 @@ export class ShardAccess implements ReadHost {
    * @throws ShardedError DEADLINE_EXCEEDED, ROW_BUDGET_EXCEEDED, QUEUE_FULL, SHARD_UNAVAILABLE; the reason of an abort;
    *   else the first error of a statement
    */
-  async query(
+  query(
     statements: readonly NodeStatement[],
     limits?: ScatterLimits,
     isEnough: (rows: readonly Row[]) => boolean = () => false,
   ): Promise<readonly (readonly Row[])[]> {
-    const cancellation = scatterCancellation(this.operation, limits)
-    try {
+    return cancellable(scatterCancellation(this.operation, limits), async (cancellation) => {
       cancellation.throwIfCancelled()
       const byNode = new Map<string, number[]>()
-      for (const [index, { node }] of statements.entries()) {
-        const indexes = byNode.get(node)
-        if (indexes) indexes.push(index)
-        else byNode.set(node, [index])
-      }
+      for (const [index, { node }] of statements.entries()) pushTo(byNode, node, index)
       if (this.transaction) await this.openNodes([...byNode.keys()], cancellation)
       let grace: NodeJS.Timeout | undefined
       try {
@@ -198,11 +181,7 @@ export class ShardAccess implements ReadHost {
       } finally {
         clearTimeout(grace)
       }
-    } catch (error) {
-      throw unwrap(error)
-    } finally {
-      cancellation.close()
-    }
+    })
   }
 
   sortFacts(node: string, collations: readonly string[]): Promise<NodeSortFacts> {
@@ -229,29 +208,17 @@ export class ShardAccess implements ReadHost {
   }
 
   /** As `onShard`, in a transaction on a query runner of its own, which may be set up for this work alone. */
-  async onShardApart<T>(shard: Shard, work: (manager: EntityManager) => Promise<T>): Promise<T> {
+  onShardApart<T>(shard: Shard, work: (manager: EntityManager) => Promise<T>): Promise<T> {
     const { transaction } = this
     if (!transaction) return this.onShard(shard, work)
-    const cancellation = shardCancellation(this.operation)
-    try {
-      return await this.apart(transaction, { shard, cancellation }, work)
-    } catch (error) {
-      throw unwrap(error)
-    } finally {
-      cancellation?.close()
-    }
+    return cancellable(shardCancellation(this.operation), (cancellation) =>
+      this.apart(transaction, { shard, cancellation }, work),
+    )
   }
 
   /** Waits for what the operation asks on its own account, within its limits. @throws as `onShard` */
-  async waitFor<T>(work: Promise<T>): Promise<T> {
-    const cancellation = shardCancellation(this.operation)
-    try {
-      return await (cancellation?.race(work) ?? work)
-    } catch (error) {
-      throw unwrap(error)
-    } finally {
-      cancellation?.close()
-    }
+  waitFor<T>(work: Promise<T>): Promise<T> {
+    return cancellable(shardCancellation(this.operation), async (cancellation) => cancellation?.race(work) ?? work)
   }
 
   /** As `onShard`, for one of many shards at once: outside of a transaction each statement waits for a permit of a scatter. */
@@ -408,6 +375,20 @@ const nothing = (): void => undefined
 const neverIdle: Worker = Object.freeze({ idleMs: 0 })
 
 const onlyOf = (shards: readonly string[]): string | undefined => (shards.length === 1 ? shards[0] : undefined)
+
+/** Runs work that may be cancelled, and throws what its caller is to be thrown. */
+async function cancellable<C extends Cancellation | undefined, T>(
+  cancellation: C,
+  work: (cancellation: C) => Promise<T>,
+): Promise<T> {
+  try {
+    return await work(cancellation)
+  } catch (error) {
+    throw unwrap(error)
+  } finally {
+    cancellation?.close()
+  }
+}
 
 /**
  * What a caller is to be thrown. TypeORM wraps whatever a statement throws: an error of a shard is thrown as itself, and of

@@ -13,6 +13,7 @@ import { conflictTarget } from '../../routing/conflict-target'
 import { ownerOf } from '../../routing/route'
 import type { TableUse } from '../../routing/scope'
 import type { ShardedTable } from '../../routing/table-catalog'
+import { allOf, fieldsOf } from '../../sql/tree'
 import type { Shard } from '../../topology/shard'
 import { refuseLookupConflicts } from '../binding/refuse-lookup-conflicts'
 import { placesByReference } from '../reads/places-by-reference'
@@ -51,8 +52,7 @@ export async function planInsert(engine: StatementWriter, write: Run, statement:
   const target = conflictTarget(statement, use.table)
   const setsKey = refuseConflictKeys(statement, use.table, target)
   refuseLookupConflicts(statement, use.table, engine.runtime.lookups)
-  const select =
-    statement.selectStmt && 'SelectStmt' in statement.selectStmt ? statement.selectStmt.SelectStmt : undefined
+  const select = fieldsOf(statement.selectStmt, 'SelectStmt')
   if (!select?.valuesLists) {
     if (target && !idsTellShards(use.table))
       throw notPlaceable('An INSERT … SELECT with ON CONFLICT that may be about rows of other shards', use.table)
@@ -107,7 +107,7 @@ async function completeRows(
   const { table } = use
   refuseProblems({ ...write.analysis, unproven: [] })
   const columns = insertedColumns(insertion, table)
-  const rows = (select.valuesLists ?? []).map((list) => ('List' in list ? (list.List.items ?? []) : []))
+  const rows = allOf(select.valuesLists, 'List').map(({ items = [] }) => items)
   if (rows.some((row) => row.length > columns.length))
     throw notPlaceable('An INSERT without a list of columns, of more values than the table has columns,', table)
   // What its VALUES ask of other shards is read once, before any row is there.

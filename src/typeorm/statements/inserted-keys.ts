@@ -5,12 +5,14 @@ import type { InsertedRows } from '../../query/write-query'
 import { knownValue } from '../../routing/known-value'
 import { keyText, ownerOf } from '../../routing/route'
 import type { ShardedTable } from '../../routing/table-catalog'
+import { givenRows } from '../../sql/statement-parts'
+import { allOf, fieldsOf } from '../../sql/tree'
 import { storedKey, type TypedValue, valueToStore } from '../../values/stored-key'
 
 /** The columns that VALUES fill, by position. */
 export function insertedColumns(statement: InsertStmt, table: ShardedTable): readonly string[] {
-  const named = statement.cols?.map((node) => ('ResTarget' in node ? (node.ResTarget.name ?? '') : ''))
-  return named ?? [...table.columns.keys()]
+  const { cols } = statement
+  return cols ? allOf(cols, 'ResTarget').map(({ name = '' }) => name) : [...table.columns.keys()]
 }
 
 /** Always written: what was placed by a name is to be stored by it. */
@@ -42,14 +44,10 @@ export function insertedKeys(
   parameters: readonly unknown[],
 ): readonly number[] | undefined {
   const { entity, keyColumns } = table
-  const select =
-    statement.selectStmt && 'SelectStmt' in statement.selectStmt ? statement.selectStmt.SelectStmt : undefined
+  const select = fieldsOf(statement.selectStmt, 'SelectStmt')
   if (!entity || keyColumns.length === 0 || !select) return undefined
   const columns = insertedColumns(statement, table)
-  const targets = (select.targetList ?? []).map((node) => ('ResTarget' in node ? node.ResTarget.val : undefined))
-  const rows = select.valuesLists
-    ? select.valuesLists.map((list) => ('List' in list ? (list.List.items ?? []) : []))
-    : [targets.map((value) => value ?? byDefault())]
+  const rows = givenRows(select).map((row) => row.map((value) => value ?? byDefault()))
   const isKnown = rows.every((row) =>
     keyColumns.every((name) => {
       const value = row[columns.indexOf(name)]

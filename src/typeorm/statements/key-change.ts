@@ -8,7 +8,7 @@ import { type Predicate, pinnedKey, pinnedSlot } from '../../routing/predicate'
 import { clusterPredicate } from '../../routing/route-cluster'
 import type { TableUse } from '../../routing/scope'
 import type { ShardedTable } from '../../routing/table-catalog'
-import { namesOf } from '../../sql/tree'
+import { allOf, namesOf } from '../../sql/tree'
 import type { TypedValue } from '../../values/stored-key'
 import { storedKey, storedKeyOf } from '../../values/stored-key'
 import type { Run } from './statement-run'
@@ -25,20 +25,19 @@ export function keyChangeOf(run: Run, mayMove?: (table: ShardedTable) => boolean
   if (!('UpdateStmt' in statement)) return undefined
   const use = analysis.uses.find(({ rangeVar }) => rangeVar === statement.UpdateStmt.relation)
   if (!use) return undefined
-  for (const target of statement.UpdateStmt.targetList ?? []) {
-    if (!('ResTarget' in target)) continue
-    const index = use.table.keyColumns.indexOf(target.ResTarget.name ?? '')
-    const isId = target.ResTarget.name === use.table.idColumn
+  for (const { name = '', val } of allOf(statement.UpdateStmt.targetList, 'ResTarget')) {
+    const index = use.table.keyColumns.indexOf(name)
+    const isId = name === use.table.idColumn
     if (index < 0 && !isId) continue
     const cluster = analysis.clusters.find(({ uses }) => uses.has(use))
-    const value = knownValue(target.ResTarget.val, { parameter: (number) => parameters[number - 1] })
+    const value = knownValue(val, { parameter: (number) => parameters[number - 1] })
     if (isId) refuseIdChange(use.table, cluster && clusterPredicate(cluster, parameters), value)
     if (index < 0) continue
     const pinned = cluster && pinnedKey(clusterPredicate(cluster, parameters), index)
     if (value && pinned !== undefined && isStoredAs(use.table.entity?.keyColumns[index], value, pinned)) continue
     if (mayMove?.(use.table)) return use
     const movesAlone = !mayMove && use.table.entity?.onKeyChange === 'move'
-    throw keyChanged(use.table, target.ResTarget.name ?? '', movesAlone ? moveAlone : undefined)
+    throw keyChanged(use.table, name, movesAlone ? moveAlone : undefined)
   }
   return undefined
 }
@@ -94,16 +93,12 @@ export function refuseConflictKeys(
   looksUp?: ConflictTarget,
 ): boolean {
   let setsKey = false
-  for (const target of onConflictClause?.targetList ?? []) {
-    if (!('ResTarget' in target)) continue
-    const { name = '', val } = target.ResTarget
+  for (const { name = '', val } of allOf(onConflictClause?.targetList, 'ResTarget')) {
     const isId = name === table.idColumn && table.slotColumns.has(name)
     if (!table.keyColumns.includes(name) && !isId) continue
     const names = val && 'ColumnRef' in val ? namesOf(val.ColumnRef.fields) : undefined
     const keeps = names?.at(-1) === name && (names.length === 1 || names[0] === 'excluded' || names[0] === table.name)
-    const conflict = (onConflictClause?.infer?.indexElems ?? []).map((node) =>
-      'IndexElem' in node ? node.IndexElem.name : undefined,
-    )
+    const conflict = allOf(onConflictClause?.infer?.indexElems, 'IndexElem').map(({ name: column }) => column)
     // Rows that conflict on the whole shard key have one and the same, and so have their ids the slot of it.
     const isSameKey = table.keyColumns.every((column) => conflict.includes(column))
     if (keeps && (names?.[0] !== 'excluded' || isSameKey || (isId && conflict.includes(name)))) continue

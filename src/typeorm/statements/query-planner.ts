@@ -199,11 +199,10 @@ export class QueryPlanner {
 
   private async plan(run: ShardsRun, select: SelectStmt, shipped: readonly ShippedRows[]): Promise<QueryTemplate> {
     const { analysis, shards, values, context, asText } = run
-    const { functions } = this.given.reader
     const on = { shard: shards[0], values, context }
     const tables = this.given.reader.heldTables(run, shards[0].group)
     if (analysis.isGroupedLocally && select.limitOption !== 'LIMIT_OPTION_WITH_TIES') {
-      const draft = draftRows(select, analysis, functions)
+      const draft = draftRows(select, analysis)
       // A mistake that the query made of it would hide is PostgreSQL's to tell.
       if (hasSuspiciousOrder(select))
         await this.given.types.describe(
@@ -215,7 +214,7 @@ export class QueryPlanner {
       const types = await this.given.types.describe(template, draft.outputs.length + draft.sorts.length, on)
       return rowsTemplate(draft, template, { types, facts: await this.factsOf(shards, types), asText, tables })
     }
-    const draft = draftFinish(select, analysis.scope, functions)
+    const draft = draftFinish(select, analysis.scope)
     // A mistake in the query is PostgreSQL's to tell, also where the halves of it would hide it.
     await this.given.types.describe(
       withShippedRows(templateOf({ SelectStmt: select }), shipped),

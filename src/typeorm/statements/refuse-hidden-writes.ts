@@ -1,7 +1,7 @@
 import type { MergeStmt, Node } from '@pgsql/types'
 import { ShardedError, unsupported } from '../../errors/sharded-error'
 import { conflictTarget } from '../../routing/conflict-target'
-import { isWrapper, visit } from '../../sql/tree'
+import { allOf, isWrapper, visit } from '../../sql/tree'
 import type { Shard } from '../../topology/shard'
 import { idsTellShards, insertedKeys } from './inserted-keys'
 import { keyChangeOf, refuseConflictKeys } from './key-change'
@@ -38,10 +38,8 @@ export function refuseHiddenWrites(run: Run, place: Place, shardsOf: (group: str
 }
 
 /** WHEN … INSERT is not placed by its key; WHEN … UPDATE must leave it. */
-function refuseMerge({ relation, mergeWhenClauses = [] }: MergeStmt, run: Run): void {
-  for (const node of mergeWhenClauses) {
-    if (!('MergeWhenClause' in node)) continue
-    const { commandType, targetList } = node.MergeWhenClause
+function refuseMerge({ relation, mergeWhenClauses }: MergeStmt, run: Run): void {
+  for (const { commandType, targetList } of allOf(mergeWhenClauses, 'MergeWhenClause')) {
     if (commandType === 'CMD_INSERT') throw misplaced('The INSERT of a MERGE', relation?.relname ?? '')
     if (commandType !== 'CMD_UPDATE') continue
     const update: Node = { UpdateStmt: { ...(relation && { relation }), ...(targetList && { targetList }) } }

@@ -102,7 +102,10 @@ export class StatementEngine implements StatementPlanner {
   ): Promise<QueryResult | undefined> {
     const plan = parameters.length === 0 ? this.planAgain(text, given) : undefined
     if (plan) return selected(await executeRead(plan, given.access))
-    const resolved = await this.resolve({ text, parameters, context: given })
+    return this.runResolved(await this.resolve({ text, parameters, context: given }))
+  }
+
+  private async runResolved(resolved: Resolved): Promise<QueryResult | undefined> {
     switch (resolved.kind) {
       case 'home':
         return undefined
@@ -149,19 +152,11 @@ export class StatementEngine implements StatementPlanner {
     given: StatementContext,
   ): AsyncGenerator<Row, void, undefined> {
     const resolved = await this.resolve({ text, parameters, context: given })
-    switch (resolved.kind) {
-      case 'home':
-        yield* rowsOf(await given.home(text, parameters))
-        return
-      case 'move':
-        yield* rowsOf(await moveStatement(this, resolved.run, resolved.use))
-        return
-      case 'place':
-        yield* this.streamPlace(resolved.place, resolved.run)
-        return
-      case 'shards':
-        yield* this.streamShards(resolved.run)
-    }
+    if (resolved.kind === 'place' && !(resolved.run.writes && this.isMaintained(resolved.place)))
+      yield* this.streamPlace(resolved.place, resolved.run)
+    else if (resolved.kind === 'shards' && 'SelectStmt' in resolved.run.statement)
+      yield* this.streamShards(resolved.run)
+    else yield* rowsOf((await this.runResolved(resolved)) ?? (await given.home(text, parameters)))
   }
 
   /** What running, streaming and explaining a statement all begin with: where it goes. @throws what `run` refuses */
@@ -188,10 +183,6 @@ export class StatementEngine implements StatementPlanner {
 
   private async *streamPlace(place: Place, run: Run): AsyncGenerator<Row, void, undefined> {
     const { parameters, context } = run
-    if (run.writes && this.isMaintained(place)) {
-      yield* rowsOf(await this.atPlace(place, run))
-      return
-    }
     this.checkPlace(place, run)
     const { shard } = place
     const text = bindShardNames(wholeText(run, place), shard)
@@ -199,10 +190,6 @@ export class StatementEngine implements StatementPlanner {
   }
 
   private async *streamShards(run: Run): AsyncGenerator<Row, void, undefined> {
-    if (!('SelectStmt' in run.statement)) {
-      yield* rowsOf(await writeStatement(this, run))
-      return
-    }
     const planned = await this.queries.planned({ ...run, asText: false })
     if (planned.plan) yield* streamRead(planned.plan, run.context.access)
     else yield* (await planned.run()).rows
