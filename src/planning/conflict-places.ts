@@ -1,4 +1,4 @@
-import { ShardedError } from '../errors/sharded-error'
+import { ShardedError, unsupported } from '../errors/sharded-error'
 import type { Row } from '../merging/row'
 import type { InsertedRows } from '../query/write-query'
 import type { ConflictTarget } from '../routing/conflict-target'
@@ -107,7 +107,7 @@ function lookedUp({ table, inserted, isMade, places }: ConflictingInsert, row: n
       // A default of the database's makes a new value.
       if (!node || 'SetToDefault' in node) return undefined
       const value = knownValue(node, { parameter: (number) => values[number - 1] })
-      if (!value) throw unsupported(table, `whose ${name} is an expression`)
+      if (!value) throw notPlaceable(table, `whose ${name} is an expression`)
       if (value.value === null || value.value === undefined) return undefined
       found.push(valueToFind(table, name, value))
     }
@@ -178,7 +178,7 @@ const foundRow = (row: Row, looked: readonly LookedUp[]): Found => ({
 
 function placeElsewhere({ table, target, doesNothing }: ConflictingInsert, { shard }: Found): number | undefined {
   if (target === 'constraint')
-    throw unsupported(table, 'by the name of a constraint, with a primary key of another shard,')
+    throw notPlaceable(table, 'by the name of a constraint, with a primary key of another shard,')
   return doesNothing ? undefined : shard
 }
 
@@ -235,9 +235,8 @@ function placeTwins(
   }
 }
 
-const unsupported = ({ entity, name }: ShardedTable, what: string): ShardedError =>
-  new ShardedError(
-    'STATEMENT_UNSUPPORTED',
+const notPlaceable = ({ entity, name }: ShardedTable, what: string): ShardedError =>
+  unsupported(
     `An INSERT into ${entity?.name ?? name} with ON CONFLICT, ${what} cannot be placed on shards. Give the primary key as a value, and name its columns in ON CONFLICT.`,
-    { details: { table: name } },
+    { table: name },
   )

@@ -244,14 +244,9 @@ function tieBreak(main: StatementAnalysis['main'], sorts: readonly Sort[], scope
   const [use] = main?.uses ?? []
   const item = scope.items.find((one) => one.use === use)
   if (!use || !item) return []
+  const columns = sorts.map(({ expression }) => scope.column(expression))
   return use.table.primaryKey
-    .filter(
-      (name) =>
-        !sorts.some((sort) => {
-          const column = scope.column(sort.expression)
-          return column?.use === use && column.name === name
-        }),
-    )
+    .filter((name) => !columns.some((column) => column?.use === use && column.name === name))
     .flatMap((key) => {
       // An alias may give the columns other names.
       const name = item.columns?.find(({ base }) => base?.name === key)?.name

@@ -67,10 +67,7 @@ function standsAlone(written: Node, statement: Node): boolean {
 function countParameters(tree: Node): ReadonlyMap<number, number> {
   const counts = new Map<number, number>()
   visit(tree, ({ ParamRef: found }) => {
-    if (!found) return undefined
-    const { number = 0 } = found
-    counts.set(number, (counts.get(number) ?? 0) + 1)
-    return undefined
+    if (found) counts.set(found.number ?? 0, (counts.get(found.number ?? 0) ?? 0) + 1)
   })
   return counts
 }

@@ -1,5 +1,5 @@
 import type { Node, SelectStmt } from '@pgsql/types'
-import { isNode, namesOf, type TreeObject, visit } from '../sql/tree'
+import { fieldsOf, isNode, namesOf, type TreeObject, visit } from '../sql/tree'
 import type { Filter } from './equalities'
 import { type TableUse, tableColumns } from './scope'
 
@@ -49,17 +49,14 @@ function columnsNamed(use: TableUse, statement: Node): readonly string[] {
   return named.length > 0 ? named : all.slice(0, 1)
 }
 
-function queryOfExists({ SubLink: link }: TreeObject): SelectStmt | undefined {
-  const { subLinkType, subselect } = link ?? {}
-  return subLinkType === 'EXISTS_SUBLINK' && subselect && 'SelectStmt' in subselect ? subselect.SelectStmt : undefined
-}
+const queryOfExists = ({ SubLink: link }: TreeObject): SelectStmt | undefined =>
+  link?.subLinkType === 'EXISTS_SUBLINK' ? fieldsOf(link.subselect, 'SelectStmt') : undefined
 
 /** `SELECT *` and nothing else. */
 function isOneStar({ targetList = [], distinctClause }: SelectStmt): boolean {
   const [target, another] = targetList
-  const value = target && 'ResTarget' in target ? target.ResTarget.val : undefined
-  const [field] = value && 'ColumnRef' in value ? (value.ColumnRef.fields ?? []) : []
-  return !distinctClause && !another && field !== undefined && 'A_Star' in field
+  const column = fieldsOf(fieldsOf(target, 'ResTarget')?.val, 'ColumnRef')
+  return !distinctClause && !another && fieldsOf(column?.fields?.[0], 'A_Star') !== undefined
 }
 
 /** True for a condition that names columns of the table only, by the table's own name, and calls nothing. */

@@ -1,6 +1,6 @@
 import type { Node, RowExpr, SelectStmt } from '@pgsql/types'
 import { outputName } from '../sql/output-name'
-import { namesOf, treeText } from '../sql/tree'
+import { allOf, fieldsOf, namesOf, treeText } from '../sql/tree'
 import type { Scope } from './scope'
 
 /**
@@ -72,14 +72,14 @@ export const distinctOnOf = ({ distinctClause = [] }: SelectStmt): readonly Node
   distinctClause.filter((node) => Object.keys(node).length > 0)
 
 export const bareName = (node: Node): string | undefined => {
-  const names = 'ColumnRef' in node ? namesOf(node.ColumnRef.fields) : undefined
-  return names?.length === 1 ? names[0] : undefined
+  const names = namesOf(fieldsOf(node, 'ColumnRef')?.fields) ?? []
+  return names.length === 1 ? names[0] : undefined
 }
 
 /** The numbers, from 1, of the outputs of a name. An output without an alias has a name as well. */
-export const outputsNamed = (name: string, { targetList = [] }: SelectStmt): readonly number[] =>
-  targetList.flatMap((target, index) =>
-    'ResTarget' in target && (target.ResTarget.name ?? outputName(target.ResTarget.val)) === name ? [index + 1] : [],
+export const outputsNamed = (name: string, { targetList }: SelectStmt): readonly number[] =>
+  allOf(targetList, 'ResTarget').flatMap((output, index) =>
+    (output.name ?? outputName(output.val)) === name ? [index + 1] : [],
   )
 
 /** The number, from 1, of the first output that is written as an expression; 0 where none is. */
@@ -88,7 +88,6 @@ export function outputWritten(expression: Node, { targetList = [] }: Pick<Select
   return targetList.findIndex((target) => 'ResTarget' in target && treeText(target.ResTarget.val) === text) + 1
 }
 
-export function targetAt(select: SelectStmt, ordinal: number): Node | undefined {
-  const node = select.targetList?.[ordinal - 1]
-  return node && 'ResTarget' in node ? node.ResTarget.val : undefined
-}
+/** What the output of a number, from 1, says. */
+export const targetAt = ({ targetList }: SelectStmt, ordinal: number): Node | undefined =>
+  fieldsOf(targetList?.[ordinal - 1], 'ResTarget')?.val

@@ -1,4 +1,5 @@
 import type { InsertStmt } from '@pgsql/types'
+import { allOf } from '../sql/tree'
 import type { ShardedTable } from './table-catalog'
 
 /**
@@ -16,7 +17,7 @@ export function conflictTarget(
   // What a caller has given up for saves is not looked for here either, unless the primary key itself is named.
   if (!infer) return entity.primaryKeyCheck ? 'any' : undefined
   if (infer.conname !== undefined) return entity.primaryKeyCheck ? 'constraint' : undefined
-  const named = (infer.indexElems ?? []).map((node) => ('IndexElem' in node ? node.IndexElem.name : undefined))
+  const named = allOf(infer.indexElems, 'IndexElem').map(({ name }) => name)
   const isPrimary = named.length === primaryKey.length && primaryKey.every((column) => named.includes(column))
   return isPrimary ? 'primary-key' : undefined
 }

@@ -1,6 +1,6 @@
 import type { A_Expr, Node } from '@pgsql/types'
 import type { KeyBound, KeyConstraint } from '../functions/sharding-function'
-import { namesOf } from '../sql/tree'
+import { fieldsOf, namesOf } from '../sql/tree'
 import { canonicalKey } from '../values/canonical-key'
 import { type TypedValue, valueToCompare } from '../values/stored-key'
 import { knownArray, knownValue, type ParameterReader } from './known-value'
@@ -35,9 +35,8 @@ export interface KeyReader extends ParameterReader {
 export function keyPredicate(condition: Node, reader: KeyReader): Predicate {
   if ('BoolExpr' in condition) {
     const { boolop, args = [] } = condition.BoolExpr
-    if (boolop === 'AND_EXPR') return { kind: 'and', of: args.map((part) => keyPredicate(part, reader)) }
-    if (boolop === 'OR_EXPR') return { kind: 'or', of: args.map((part) => keyPredicate(part, reader)) }
-    return unknownPredicate
+    if (boolop !== 'AND_EXPR' && boolop !== 'OR_EXPR') return unknownPredicate
+    return { kind: boolop === 'AND_EXPR' ? 'and' : 'or', of: args.map((part) => keyPredicate(part, reader)) }
   }
   if ('A_Const' in condition && condition.A_Const.boolval && !condition.A_Const.boolval.boolval)
     return { kind: 'or', of: [] }
@@ -60,13 +59,8 @@ function comparison(expression: A_Expr, reader: KeyReader): Predicate {
   }
   if (kind === 'AEXPR_BETWEEN') {
     const [from, to] = listOf(rexpr)
-    return {
-      kind: 'and',
-      of: [
-        binary({ operator: '>=', left: lexpr, right: from }, reader),
-        binary({ operator: '<=', left: lexpr, right: to }, reader),
-      ],
-    }
+    const above = binary({ operator: '>=', left: lexpr, right: from }, reader)
+    return { kind: 'and', of: [above, binary({ operator: '<=', left: lexpr, right: to }, reader)] }
   }
   return unknownPredicate
 }
@@ -201,4 +195,4 @@ function canonicalOf({ table, index }: KeyPart, typed: TypedValue): string | und
   }
 }
 
-const listOf = (node: Node | undefined): readonly Node[] => (node && 'List' in node ? (node.List.items ?? []) : [])
+const listOf = (node: Node | undefined): readonly Node[] => fieldsOf(node, 'List')?.items ?? []

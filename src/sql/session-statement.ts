@@ -1,5 +1,6 @@
 import type { DefElem, Node, RangeVar, TransactionStmt, VariableSetStmt } from '@pgsql/types'
 import { type ConfigCall, configCalls, sessionFunctions } from './config-call'
+import { allOf } from './tree'
 
 /** Modes of a transaction, as SQL writes them. */
 export interface TransactionModes {
@@ -161,15 +162,14 @@ function settingText(node: Node): string {
   return sval?.sval ?? fval?.fval ?? (boolval ? String(boolval.boolval ?? false) : String(ival?.ival ?? 0))
 }
 
-function modesOf(nodes: readonly Node[] = []): TransactionModes {
+function modesOf(nodes: readonly Node[] | undefined): TransactionModes {
   let isolation: string | undefined
   const others: string[] = []
-  for (const node of nodes) {
-    if (!('DefElem' in node)) continue
-    const { defname } = node.DefElem
-    if (defname === 'transaction_isolation') isolation = constantOf(node.DefElem).toUpperCase()
-    else if (defname === 'transaction_read_only') others.push(isOn(node.DefElem) ? 'READ ONLY' : 'READ WRITE')
-    else if (defname === 'transaction_deferrable') others.push(isOn(node.DefElem) ? 'DEFERRABLE' : 'NOT DEFERRABLE')
+  for (const element of allOf(nodes, 'DefElem')) {
+    const { defname } = element
+    if (defname === 'transaction_isolation') isolation = constantOf(element).toUpperCase()
+    else if (defname === 'transaction_read_only') others.push(isOn(element) ? 'READ ONLY' : 'READ WRITE')
+    else if (defname === 'transaction_deferrable') others.push(isOn(element) ? 'DEFERRABLE' : 'NOT DEFERRABLE')
   }
   return Object.freeze({ isolation, others: Object.freeze(others) })
 }

@@ -1,6 +1,6 @@
 import type { SelectStmt, WithClause } from '@pgsql/types'
 import { isNamed } from '../../sql/ctes'
-import { namesOf } from '../../sql/tree'
+import { fieldsOf, namesOf } from '../../sql/tree'
 import { ties } from '../equalities'
 import { hasVolatile } from '../known-functions'
 import { isOneMeeting } from '../meeting-tables'
@@ -47,19 +47,19 @@ export class DerivedTables {
 
   /** Adds the queries of a WITH to the names of a scope. They are read where they are used. */
   declare(clause: WithClause | undefined, scope: Scope): void {
+    const isRecursive = clause?.recursive === true
     for (const node of clause?.ctes ?? []) {
-      if (!clause || !('CommonTableExpr' in node)) continue
-      const { ctename = '', ctequery, aliascolnames } = node.CommonTableExpr
-      const select = ctequery && 'SelectStmt' in ctequery ? ctequery.SelectStmt : undefined
+      const { ctename = '', ctequery, aliascolnames } = fieldsOf(node, 'CommonTableExpr') ?? {}
+      const select = fieldsOf(ctequery, 'SelectStmt')
       // RECURSIVE lets each name all, itself included.
-      const own = new Scope(scope.parent, { ctes: clause.recursive ? scope.ctes : new Map(scope.ctes) })
+      const own = new Scope(scope.parent, { ctes: isRecursive ? scope.ctes : new Map(scope.ctes) })
       scope.ctes.set(ctename, {
         node,
         select,
         scope: own,
         owner: scope,
         names: namesOf(aliascolnames) ?? [],
-        isRecursive: clause.recursive === true && isNamed(select, ctename),
+        isRecursive: isRecursive && isNamed(select, ctename),
       })
       if (!select && ctequery) {
         this.findings.refuse(refusals.writingWith)

@@ -1,7 +1,8 @@
 import type { SelectStmt, SubLink } from '@pgsql/types'
 import { isStar } from '../../sql/output-name'
 import { leftmost } from '../../sql/statement-parts'
-import { namesOf } from '../../sql/tree'
+import { fieldsOf, namesOf } from '../../sql/tree'
+import { targetAt } from '../clause-term'
 import { type Equality, ties } from '../equalities'
 import { meetsOuter } from '../meeting-tables'
 import type { Scope } from '../scope'
@@ -33,8 +34,8 @@ export class Subqueries {
 
   private query(subquery: Subquery, scope: Scope, part: QueryPart): QueryPart {
     const { link, isRequired } = subquery
-    if (!link.subselect || !('SelectStmt' in link.subselect)) return part
-    const select = link.subselect.SelectStmt
+    const select = fieldsOf(link.subselect, 'SelectStmt')
+    if (!select) return part
     const block = this.reader.select(select, scope)
     if (givesStar(select) && block.outputs?.[0]) this.findings.starNames.set(select, block.outputs[0].name)
     if (block.uses.size === 0) {
@@ -54,11 +55,8 @@ export class Subqueries {
       const whole = withProven([...block.equalities, ...compared])
       if (meetsOuter(block.uses, part.uses, whole.equalities)) return whole
     }
-    this.findings.detach(
-      block,
-      { node: select, kind: link.subLinkType === 'EXISTS_SUBLINK' ? 'exists' : 'select' },
-      scope,
-    )
+    const kind = link.subLinkType === 'EXISTS_SUBLINK' ? 'exists' : 'select'
+    this.findings.detach(block, { node: select, kind }, scope)
     return part
   }
 
@@ -83,7 +81,4 @@ export class Subqueries {
   }
 }
 
-function givesStar(select: SelectStmt): boolean {
-  const [target] = leftmost(select).targetList ?? []
-  return target !== undefined && 'ResTarget' in target && isStar(target.ResTarget.val)
-}
+const givesStar = (select: SelectStmt): boolean => isStar(targetAt(leftmost(select), 1))

@@ -29,7 +29,7 @@ import type { Shard } from '../../topology/shard'
 import { ParticipantQueryRunner } from './participant-query-runner'
 import { ShardQueryRunner } from './shard-query-runner'
 import { loggedQuery, type ShardRuntime, showsRunner } from './shard-runtime'
-import type { ShardTransaction } from './shard-transaction'
+import { releasedAfter, type ShardTransaction } from './shard-transaction'
 
 type Statement = Pick<NodeStatement, 'shards' | 'text' | 'parameters'>
 
@@ -97,11 +97,7 @@ export class ShardAccess implements ReadHost {
         permits,
         held: this.operation.session && (() => this.held(shard.node, cancellation)),
       })
-      try {
-        return await work(runner.manager)
-      } finally {
-        await runner.release()
-      }
+      return releasedAfter(runner, ({ manager }) => work(manager))
     })
   }
 
@@ -229,12 +225,7 @@ export class ShardAccess implements ReadHost {
   /** Runs work with the query runner that users see of this operation: the transaction's, or one that is released then. */
   async asApplication<T>(shard: Shard, work: (runner: ShardTransaction) => Promise<T>): Promise<T> {
     if (this.transaction) return work(this.transaction)
-    const runner = this.runtime.handle(shard).dataSource.openApplicationRunner()
-    try {
-      return await work(runner)
-    } finally {
-      await runner.release()
-    }
+    return releasedAfter(this.runtime.handle(shard).dataSource.openApplicationRunner(), work)
   }
 
   /** On a query runner in the transaction that others, as subscribers that write, do not work with. */
@@ -362,11 +353,7 @@ export class ShardAccess implements ReadHost {
     const runner = transaction
       ? new ParticipantQueryRunner(dataSource, client, transaction, { hasOwnWords: false })
       : new ShardQueryRunner(dataSource, { client, hasOwnWords: false })
-    try {
-      return await runner.query(text, [...parameters])
-    } finally {
-      await runner.release()
-    }
+    return releasedAfter(runner, () => runner.query(text, [...parameters]))
   }
 }
 

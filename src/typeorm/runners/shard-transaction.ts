@@ -81,3 +81,15 @@ export interface RowMoves {
   /** Their colocated children go with them, and theirs. */
   readonly children: boolean
 }
+
+/** Runs work with a query runner that nobody needs afterwards. */
+export async function releasedAfter<Runner extends { release(): Promise<void> }, T>(
+  runner: Runner,
+  work: (runner: Runner) => Promise<T>,
+): Promise<T> {
+  try {
+    return await work(runner)
+  } finally {
+    await runner.release()
+  }
+}

@@ -1,7 +1,7 @@
 import type { QueryRunner } from 'typeorm'
 import type { QueryResultCache } from 'typeorm/cache/QueryResultCache'
 import type { QueryResultCacheOptions } from 'typeorm/cache/QueryResultCacheOptions'
-import { isShardTransaction } from './shard-transaction'
+import { isShardTransaction, releasedAfter } from './shard-transaction'
 
 /**
  * TypeORM's cache of results, which lies on the home node. What was read on one shard alone is kept apart under the shard's
@@ -67,13 +67,7 @@ export class ShardedResultCache implements QueryResultCache {
    */
   private async onRunner<T>(given: QueryRunner | undefined, work: (runner: QueryRunner) => Promise<T>): Promise<T> {
     const transaction = inTransaction(given)
-    if (transaction) return work(transaction)
-    const runner = this.openRunner()
-    try {
-      return await work(runner)
-    } finally {
-      await runner.release()
-    }
+    return transaction ? work(transaction) : releasedAfter(this.openRunner(), work)
   }
 
   /** A transaction of a shard does not hold the home node: what it has not committed must not be cached for others. */

@@ -71,9 +71,12 @@ export async function explainStatement(engine: StatementPlanner, asked: Asked): 
     'SelectStmt' in statement && statement.SelectStmt.larg
       ? sidesOf(statement.SelectStmt)
       : analysis.detached.map((part) => detachedSelect(part))
-  if (parts.length > 0 || analysis.homeTables.length > 0)
-    return explainParts(about, await explainedParts(engine, parts, run))
-  if (!('SelectStmt' in statement)) return explainShards(engine, about, run)
+  if (parts.length > 0 || analysis.homeTables.length > 0) return explainParts(engine, about, { run, parts })
+  if (!('SelectStmt' in statement)) {
+    const planned = await planStatement(engine, run)
+    if (planned.kind === 'home') throw new RangeError('A write of an unsharded table has parts of shards.')
+    return explainPlanned(engine, about, { run, plan: planned.plan })
+  }
   refuseProblems(analysis)
   const planned = await engine.planned({ ...run, asText: false })
   if (planned.plan === undefined || !analysis.main) throw new RangeError('A query over shards has a plan.')
@@ -112,13 +115,6 @@ async function explainPlace(
   return explain({ ...about, shards, reason, plan: route(statements), statements, steps: [] })
 }
 
-/** A statement that writes several shards, or rows that say their shards. */
-async function explainShards(engine: StatementPlanner, about: About, run: Run): Promise<Explanation> {
-  const planned = await planStatement(engine, run)
-  if (planned.kind === 'home') throw new RangeError('A write of an unsharded table has parts of shards.')
-  return explainPlanned(engine, about, { run, plan: planned.plan })
-}
-
 function explainPlanned(
   engine: StatementPlanner,
   about: About,
@@ -143,11 +139,12 @@ function reasonOf({ runtime }: StatementPlanner, cluster: Cluster, { parameters,
   return routeCluster(cluster, parameters, runtime.map.groups.get(use?.table.group ?? '')?.length ?? 0).reason
 }
 
-async function explainedParts(
+/** A statement with parts that are run first: these are explained, and of the whole its shards. */
+async function explainParts(
   engine: StatementPlanner,
-  parts: readonly SelectStmt[],
-  run: Run,
-): Promise<ExplainedParts> {
+  about: About,
+  { run, parts }: { readonly run: Run; readonly parts: readonly SelectStmt[] },
+): Promise<Explanation> {
   const { parameters, context } = run
   const first: Explanation[] = []
   for (const part of parts) {
@@ -156,11 +153,27 @@ async function explainedParts(
     const isSharded = await engine.reader.understand(template.text)
     if (isSharded) first.push(await explainStatement(engine, { text: template.text, parameters: values, context }))
   }
-  return { first, home: engine.runtime.map.home, main: await explainedMain(engine, run) }
+  const main = await explainedMain(engine, run)
+  const shards = new Set([...first.flatMap((part) => part.shards), ...(main?.shards ?? [])])
+  return explain({
+    ...about,
+    shards: [...shards],
+    reason: [...first, ...(main ? [main] : [])].map(({ reason }) => reason).join('; '),
+    statements: first.flatMap(({ statements }) => statements),
+    steps: [
+      ...first.flatMap(({ steps }) => steps),
+      main
+        ? `ask ${main.shards.length} shard(s) the whole, with the rows of its other parts in their places`
+        : `let node ${engine.runtime.map.home} put the parts together`,
+    ],
+  })
 }
 
 /** Which shards the whole goes to, and why; undefined where it goes to the home node. */
-async function explainedMain(engine: StatementPlanner, run: Run): Promise<ExplainedParts['main']> {
+async function explainedMain(
+  engine: StatementPlanner,
+  run: Run,
+): Promise<Pick<Explanation, 'shards' | 'reason'> | undefined> {
   const { statement, analysis, parameters } = run
   if ('SelectStmt' in statement) {
     const { main } = analysis
@@ -182,14 +195,6 @@ async function explainedMain(engine: StatementPlanner, run: Run): Promise<Explai
   return planned.kind === 'home' ? undefined : { shards: writtenShards(planned.plan), reason: writeReason(engine, run) }
 }
 
-/** The parts of a statement that are run first, and the shards of the whole. */
-interface ExplainedParts {
-  readonly first: readonly Explanation[]
-  /** The node that puts together what no shard has a part in. */
-  readonly home: string
-  readonly main: { readonly shards: readonly string[]; readonly reason: string } | undefined
-}
-
 /** The sharded tables of a statement, by their entities' names. */
 const entityNames = ({ uses }: StatementAnalysis): string =>
   [...new Set(uses.map(({ table }) => table.entity?.name ?? table.name))].join(', ')
@@ -197,19 +202,3 @@ const entityNames = ({ uses }: StatementAnalysis): string =>
 /** The queries of a set operation, from left to right. */
 const sidesOf = (select: SelectStmt): readonly SelectStmt[] =>
   select.larg && select.rarg ? [...sidesOf(select.larg), ...sidesOf(select.rarg)] : [select]
-
-function explainParts(about: About, { first, home, main }: ExplainedParts): Explanation {
-  const shards = new Set([...first.flatMap((part) => part.shards), ...(main?.shards ?? [])])
-  return explain({
-    ...about,
-    shards: [...shards],
-    reason: [...first, ...(main ? [main] : [])].map(({ reason }) => reason).join('; '),
-    statements: first.flatMap(({ statements }) => statements),
-    steps: [
-      ...first.flatMap(({ steps }) => steps),
-      main
-        ? `ask ${main.shards.length} shard(s) the whole, with the rows of its other parts in their places`
-        : `let node ${home} put the parts together`,
-    ],
-  })
-}

@@ -118,11 +118,8 @@ export class HeldColumns implements TableCatalog {
     const known = this.held.get(name)
     const askedAt = known?.askedAt
     if (askedAt !== undefined && Date.now() - askedAt < maxAgeMs) return
-    let asking = this.asked.get(name)
-    if (!asking) {
-      asking = ask().finally(() => this.asked.delete(name))
-      this.asked.set(name, asking)
-    }
+    const asking = this.asked.get(name) ?? ask().finally(() => this.asked.delete(name))
+    this.asked.set(name, asking)
     if (askedAt === undefined) return asking
     // A node that does not answer holds up nothing that is known.
     asking.catch(() => undefined)

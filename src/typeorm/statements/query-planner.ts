@@ -186,8 +186,7 @@ export class QueryPlanner {
     key: string,
     make: () => Promise<QueryTemplate>,
   ): Promise<QueryTemplate> {
-    const plans: LRUCache<string, Promise<QueryTemplate>> = this.plans.get(parsed) ??
-    new LRUCache({ max: maxPlansOfText })
+    const plans = this.plans.get(parsed) ?? new LRUCache<string, Promise<QueryTemplate>>({ max: maxPlansOfText })
     this.plans.set(parsed, plans)
     const known = plans.get(key)
     if (known) return known
@@ -201,29 +200,22 @@ export class QueryPlanner {
     const { analysis, shards, values, context, asText } = run
     const on = { shard: shards[0], values, context }
     const tables = this.given.reader.heldTables(run, shards[0].group)
+    const templateFor = (asked: SelectStmt) => withShippedRows(templateOf({ SelectStmt: asked }), shipped)
+    const describe = (template: Template, width: number) => this.given.types.describe(template, width, on)
     if (analysis.isGroupedLocally && select.limitOption !== 'LIMIT_OPTION_WITH_TIES') {
       const draft = draftRows(select, analysis)
       // A mistake that the query made of it would hide is PostgreSQL's to tell.
-      if (hasSuspiciousOrder(select))
-        await this.given.types.describe(
-          withShippedRows(templateOf({ SelectStmt: select }), shipped),
-          draft.outputs.length,
-          on,
-        )
-      const template = withShippedRows(templateOf({ SelectStmt: draft.select }), shipped)
-      const types = await this.given.types.describe(template, draft.outputs.length + draft.sorts.length, on)
+      if (hasSuspiciousOrder(select)) await describe(templateFor(select), draft.outputs.length)
+      const template = templateFor(draft.select)
+      const types = await describe(template, draft.outputs.length + draft.sorts.length)
       return rowsTemplate(draft, template, { types, facts: await this.factsOf(shards, types), asText, tables })
     }
     const draft = draftFinish(select, analysis.scope)
     // A mistake in the query is PostgreSQL's to tell, also where the halves of it would hide it.
-    await this.given.types.describe(
-      withShippedRows(templateOf({ SelectStmt: select }), shipped),
-      draft.outputs.length,
-      on,
-    )
+    await describe(templateFor(select), draft.outputs.length)
     refuseFinishedLock(select)
-    const template = withShippedRows(templateOf({ SelectStmt: draft.inner }), shipped)
-    const types = await this.given.types.describe(template, draft.width, on)
+    const template = templateFor(draft.inner)
+    const types = await describe(template, draft.width)
     return finishTemplate(draft, template, { types, rowsOfParts: shipped, tables })
   }
 

@@ -17,7 +17,7 @@ import { someNode, type TreeObject } from '../../sql/tree'
 import type { Shard } from '../../topology/shard'
 import type { LookupRoute } from '../lookups/lookup-route'
 import type { ShardAccess } from '../runners/shard-access'
-import type { RowMoves, ShardTransaction } from '../runners/shard-transaction'
+import { type RowMoves, releasedAfter, type ShardTransaction } from '../runners/shard-transaction'
 
 /** How a statement reaches databases: shards, the home node, and a transaction of its own where it writes to several. */
 export interface StatementContext {
@@ -173,12 +173,7 @@ export async function queryOn(
 ): Promise<QueryResult> {
   const { queryRunner, dataSource } = manager
   if (queryRunner) return queryRunner.query(text, [...parameters], true)
-  const runner = dataSource.createQueryRunner('master')
-  try {
-    return await runner.query(text, [...parameters], true)
-  } finally {
-    await runner.release()
-  }
+  return releasedAfter(dataSource.createQueryRunner('master'), (runner) => runner.query(text, [...parameters], true))
 }
 
 /** A text with its values. */

@@ -4,7 +4,7 @@ import { placeholderSchema } from '../../planning/bind-shard-names'
 import { targetTable } from '../../sql/statement-parts'
 import type { OwnWords } from '../runners/own-words'
 import type { ShardStatement } from '../runners/shard-statement'
-import type { ShardTransaction } from '../runners/shard-transaction'
+import { releasedAfter, type ShardTransaction } from '../runners/shard-transaction'
 import { wholeText } from './statement-run'
 import type { Statements } from './statements'
 
@@ -51,12 +51,7 @@ export class StatementWords implements OwnWords {
         { table: written.relname, shard: shard.name, statement: text.slice(0, 500) },
       )
     if (transaction) return transaction.readOverShards(statement)
-    const runner = this.openRunner()
-    try {
-      return await runner.readOverShards(statement)
-    } finally {
-      await runner.release()
-    }
+    return releasedAfter(this.openRunner(), (runner) => runner.readOverShards(statement))
   }
 }
 
