@@ -54,7 +54,7 @@ export class TransactionAbortedError extends ShardedError {
     { cause, retryable = false }: { readonly cause?: unknown; readonly retryable?: boolean } = {},
   ) {
     const why = retryable
-      ? 'did not commit: its connection was lost, or recovery has rolled the transaction back'
+      ? 'lost the connection before it had committed'
       : 'rolled back: a statement of the transaction had failed there'
     super('TRANSACTION_ABORTED', `Node ${node} ${why}.`, {
       details: { node },

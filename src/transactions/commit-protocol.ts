@@ -7,6 +7,7 @@
 
 export const protocolStates = Object.freeze([
   'open',
+  'recording',
   'preparing',
   'deciding',
   'resolving',
@@ -36,9 +37,10 @@ const row = (commit?: ProtocolState, done?: ProtocolState, failed?: ProtocolStat
 
 /** The total table; undefined: the event cannot come in this state. A test compares it with the one of the spec. */
 export const protocolTable: Readonly<Record<ProtocolState, Row>> = Object.freeze({
-  open: row('preparing'),
-  // Done: the decision row is written too, so that recovery waits. Lost: whether a participant is prepared is not known, and
-  // does not matter: the decider has not committed.
+  open: row('recording'),
+  // The decision row is written before anybody is prepared: while its transaction lives, nobody else can decide.
+  recording: row(undefined, 'preparing', 'undoing', 'undoing'),
+  // Lost: whether it is prepared is not known, and does not matter: the decider has not committed.
   preparing: row(undefined, 'deciding', 'undoing', 'undoing'),
   deciding: row(undefined, 'finishing', 'undoing', 'resolving'),
   // Done: the decision row was found. Failed: it can never come.

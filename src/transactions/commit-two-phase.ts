@@ -4,7 +4,7 @@ import { isServerRefusal, sqlState } from '../endpoints/sql-state'
 import { CommitOutcomeUnknownError, PartialCommitError, TransactionAbortedError } from '../errors/transaction-errors'
 import { nextState, type ProtocolEvent, type ProtocolState } from './commit-protocol'
 import type { ControlPoint } from './control-point'
-import { type DecisionLog, decisionTable, keepDecisionMs } from './decision-log'
+import { type DecisionLog, keepDecisionMs } from './decision-log'
 import { type Participant, shardsOf, within } from './participant'
 import {
   askXid,
@@ -19,9 +19,6 @@ import {
 
 /** How often a decision is asked for that may still come, before its outcome is called unknown. */
 const maxQuestions = 5
-
-/** SQLSTATE of a row that is there already. */
-const uniqueViolation = '23505'
 
 /** SQLSTATE of a prepared transaction that is not there (any more): recovery has ended it. */
 const undefinedObject = '42704'
@@ -60,10 +57,8 @@ class TwoPhaseCommit {
   /** Its connection was lost: what its server made of the last statement is not known. */
   private readonly doubtful = new Set<Participant>()
   private isDecided = false
-  /** Why nothing is committed, of each participant that refused or was lost. */
-  private readonly refusals = new Map<Participant, unknown>()
+  private reason: unknown
   private readonly startedAt = performance.now()
-  private readonly startedOn = Date.now()
 
   constructor(
     private readonly decider: Participant,
@@ -84,25 +79,10 @@ class TwoPhaseCommit {
     throw this.reason
   }
 
-  /** Longer than half of the time for which recovery keeps rows, by either clock: the steady one stops while a machine sleeps. */
-  private get hasTakenLong(): boolean {
-    return Math.max(performance.now() - this.startedAt, Date.now() - this.startedOn) > keepDecisionMs / 2
-  }
-
-  /** The refusal of the first participant that has one: several may refuse at once, and their answers come in any order. */
-  private get reason(): unknown {
-    const first = [this.decider, ...this.others].find((one) => this.refusals.has(one))
-    return first && this.refusals.get(first)
-  }
-
   private readonly steps: Partial<Readonly<Record<ProtocolState, () => Promise<ProtocolEvent>>>> = {
+    recording: () => this.attempt(this.decider, () => this.record()),
     preparing: async () =>
-      worst(
-        await Promise.all([
-          this.attempt(this.decider, () => this.record()),
-          ...this.others.map((one) => this.attempt(one, () => this.prepare(one))),
-        ]),
-      ),
+      worst(await Promise.all(this.others.map((one) => this.attempt(one, () => this.prepare(one))))),
     deciding: () => this.attempt(this.decider, () => this.decide()),
     resolving: () => this.resolve(),
     finishing: () => this.finish(),
@@ -111,14 +91,11 @@ class TwoPhaseCommit {
 
   private async record(): Promise<ProtocolEvent> {
     const participants = this.others.map(({ node }) => this.context.log(node).identity)
-    const { transaction } = this
-    const { node } = this.decider
-    await this.context.reach('commit:before-record', node)
-    const send = (text: string) => within((cancellation) => this.decider.query(text, undefined, cancellation))
-    await this.log.record(send, { transaction, participants }).catch((error: unknown) => {
-      throw isRuledOut(error) ? new TransactionAbortedError(node, { cause: error, retryable: true }) : error
+    await this.log.record((text) => within((cancellation) => this.decider.query(text, undefined, cancellation)), {
+      transaction: this.transaction,
+      participants,
     })
-    await this.context.reach('commit:recorded', node)
+    await this.context.reach('commit:recorded', this.decider.node)
     return 'done'
   }
 
@@ -135,8 +112,6 @@ class TwoPhaseCommit {
 
   private async decide(): Promise<ProtocolEvent> {
     await this.context.reach('commit:before-decision', this.decider.node)
-    // Later, recovery may have rolled participants back, and deleted the row by which it kept this one from deciding.
-    if (this.hasTakenLong) throw new TransactionAbortedError(this.decider.node, { retryable: true })
     const isCommitted = await within((cancellation) => this.decider.commit(cancellation))
     if (!isCommitted) throw new TransactionAbortedError(this.decider.node)
     await this.context.reach('commit:after-decision', this.decider.node)
@@ -151,9 +126,8 @@ class TwoPhaseCommit {
         if (decided === undefined) continue
         if (decided) return 'done'
         // Later, recovery of another process may have ended the participants and deleted the row.
-        if (this.hasTakenLong) return 'lost'
-        const cause = this.refusals.get(this.decider)
-        this.refusals.set(this.decider, new TransactionAbortedError(this.decider.node, { cause, retryable: true }))
+        if (performance.now() - this.startedAt > keepDecisionMs / 2) return 'lost'
+        this.reason = new TransactionAbortedError(this.decider.node, { cause: this.reason, retryable: true })
         return 'failed'
       } catch (error) {
         this.context.warn(`Node ${this.decider.node} cannot be asked for the outcome of a commit yet. ${String(error)}`)
@@ -235,7 +209,7 @@ class TwoPhaseCommit {
       return await step()
     } catch (thrown) {
       const error = thrown instanceof OperationEnded ? thrown.reason : thrown
-      if (!this.refusals.has(participant)) this.refusals.set(participant, commitRefusal(error, participant.node))
+      this.reason ??= commitRefusal(error, participant.node)
       // Only what the server itself refused, and lived on, is known not to have happened.
       if (error instanceof TransactionAbortedError) return 'failed'
       if (isServerRefusal(error) && !participant.hasEnded) return 'failed'
@@ -264,11 +238,6 @@ class TwoPhaseCommit {
       { details: { node: decider.node, shards, transaction }, cause: reason },
     )
   }
-}
-
-/** True where recovery has written that the transaction is rolled back: it found a participant prepared before the decision row was there. */
-function isRuledOut(error: unknown): boolean {
-  return isServerRefusal(error) && sqlState(error) === uniqueViolation && error.table === decisionTable
 }
 
 /** What all answers together say. */

@@ -1,7 +1,6 @@
 /** Moments of a write over several nodes at which a process or a server may die; tests let them die there. */
 export const controlPoints = Object.freeze([
   'commit:start',
-  'commit:before-record',
   'commit:recorded',
   'commit:before-prepare',
   'commit:after-prepare',

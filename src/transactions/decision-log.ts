@@ -4,9 +4,10 @@ import type { Cancellation } from '../endpoints/cancellation'
 import type { NodePool } from '../endpoints/node-pool'
 import { sqlState, undefinedTable } from '../endpoints/sql-state'
 import type { StatementResult } from '../endpoints/statement-result'
+import { literal } from '../values/literal'
 import { quoted } from '../values/quoted'
 import { within } from './participant'
-import { asLogin, type PreparedId, parsePreparedId, preparedIdPrefix } from './prepared-transaction'
+import { asLogin, type PreparedId, parsePreparedId, preparedIdPrefix, resultsOf } from './prepared-transaction'
 
 /** A statement of recovery that a node does not answer for so long, in milliseconds, has failed. */
 const questionDeadlineMs = 10_000
@@ -32,16 +33,13 @@ const forgetAfterMs = 200
 /** Decision rows that one pass of recovery reads of a node; the next pass reads the rest. */
 const maxRead = 10_000
 
-/** The table of the decisions, in the schema in which a node's connections look first. */
-export const decisionTable = 'sharding_decision'
-
 /** SQLSTATE of a lock that was not to be had in time. */
 const lockNotAvailable = '55P03'
 
 /** A row of the log. */
 export interface Decision {
   readonly transaction: string
-  /** Identities of the databases that were prepared. None: recovery has decided that the transaction is rolled back. */
+  /** Identities of the databases that were prepared. */
   readonly participants: readonly string[]
 }
 
@@ -54,8 +52,8 @@ export interface PreparedTransaction {
 
 /**
  * The decisions of transactions over several nodes that one node holds, in a table of its own, and the node's identity.
- * A row with participants says that its transaction is committed; it is written by that transaction, so it is there exactly when
- * that has committed. A row without says that it never will be; recovery writes it.
+ * A row says that its transaction is committed; it is written by that transaction, so it is there exactly when that has
+ * committed.
  */
 export class DecisionLog {
   private readonly forgotten = new Set<string>()
@@ -77,7 +75,7 @@ export class DecisionLog {
   /** Creates the tables where they are not there. @throws the database's error where the role may not, or may not read them */
   static async open({ background: pool }: NodePool): Promise<DecisionLog> {
     const schema = quoted(pool.facts.searchSchema)
-    const table = `${schema}."${decisionTable}"`
+    const table = `${schema}."sharding_decision"`
     const identities = `${schema}."sharding_node"`
     const tables = { identities, table }
     const { id, lacking } = (await known(pool, tables)) ?? (await create(pool, tables))
@@ -98,7 +96,7 @@ export class DecisionLog {
 
   /**
    * Whether a transaction has been decided. The answer is final: as long as its own transaction holds the row and has not
-   * ended, this waits; where nobody has the row, this writes one that says no, so that the transaction can no longer write its own.
+   * ended, this waits.
    *
    * @returns undefined where it has not ended in time
    */
@@ -108,18 +106,16 @@ export class DecisionLog {
 
   private async ask(transaction: string, cancellation: Cancellation): Promise<boolean | undefined> {
     const lease = await this.pool.acquire(undefined, cancellation)
-    const send = (text: string, values?: readonly unknown[]) =>
-      lease.connection.query(text, values, undefined, cancellation)
+    const send = (text: string) => lease.connection.query(text, undefined, undefined, cancellation)
     try {
-      await send('BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE')
-      await send(`SET LOCAL lock_timeout = ${probeWaitMs}`)
-      await send(`INSERT INTO ${this.table} (id, participants) VALUES ($1, '{}') ON CONFLICT DO NOTHING`, [transaction])
-      // A statement of its own: it sees the row for which the insert has waited.
-      const { rows } = await send(`SELECT participants <> '{}' AS decided FROM ${this.table} WHERE id = $1`, [
-        transaction,
-      ])
-      await send('COMMIT')
-      return rows[0]?.decided === true
+      // One message: a process that falls silent in the middle would hold the row, and keep the others from an answer.
+      const answers = await send(
+        `BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL lock_timeout = ${probeWaitMs};
+         INSERT INTO ${this.table} (id, participants) VALUES (${literal(transaction)}, '{}') ON CONFLICT DO NOTHING;
+         ROLLBACK`,
+      )
+      const rowCount = resultsOf(answers).find(({ command }) => command === 'INSERT')?.rowCount
+      return rowCount === 0
     } catch (error) {
       if (sqlState(error) !== lockNotAvailable) throw error
       await send('ROLLBACK')

@@ -1,3 +1,4 @@
+import { createServer, connect as openSocket, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { QueryFailedError } from 'typeorm'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
@@ -10,6 +11,7 @@ import {
 } from '../../src/index'
 import { askXid, asLogin, formatPreparedId } from '../../src/transactions/prepared-transaction'
 import { startCluster } from '../support/cluster'
+import { freePort } from '../support/free-port'
 import { errorOf, Item, type OpenNodes, type Side, startTwoNodes, type TwoNodes, until } from './two-nodes'
 
 const zeros = [0, 0, 0, 0, 0]
@@ -370,7 +372,7 @@ describe('a commit in two phases', () => {
     it('waits for a decider that still runs', async () => {
       await leavePrepared(await idOf(await identity('left')))
       const decider = await open.client('left')
-      await decider.query(`BEGIN; INSERT INTO sharding_decision VALUES ('${transaction}', '{right}')`)
+      await decider.query(`BEGIN; INSERT INTO sharding_decision VALUES ('${transaction}', '{}')`)
       await old()
       const { pending } = await open.dataSource.recoverTransactions()
       expect(pending).toMatchObject([{ node: 'right', reason: 'Its commit on node left is still under way.' }])
@@ -380,31 +382,36 @@ describe('a commit in two phases', () => {
       expect(await everywhere()).toEqual([zeros, fives])
     })
 
-    it('keeps a transaction from deciding whose participant it has rolled back', async () => {
-      const other = await new ShardedDataSource(open.options).initialize()
-      let report: unknown
-      const end = open.dataSource.onControlPoint(async (reached) => {
-        if (reached !== 'commit:before-record') return
-        end()
-        await until(async () => (await prepared()).length === 1)
-        await old()
-        report = await other.recoverTransactions()
+    it('leaves no question open whose process falls silent', async () => {
+      await leavePrepared(await idOf(await identity('left')))
+      const decider = await open.client('left')
+      await decider.query(`BEGIN; INSERT INTO sharding_decision VALUES ('${transaction}', '{}')`)
+      const sockets: Socket[] = []
+      const pipe = createServer((client) => {
+        const behind = openSocket(nodes.clusters.left.port, '127.0.0.1')
+        client.pipe(behind).pipe(client)
+        for (const socket of [client, behind]) sockets.push(socket.on('error', () => undefined))
       })
-      const error = await errorOf(items().updateAll({ value: 5 }))
-      await other.destroy()
-      expect(report).toMatchObject({ rolledBack: 1, pending: [] })
-      expect(error).toMatchObject({ code: 'TRANSACTION_ABORTED', labels: expect.arrayContaining(['retryable']) })
+      const port = await freePort()
+      await new Promise<void>((resolve) => pipe.listen(port, '127.0.0.1', resolve))
+      const left = new URL(open.options.nodes['left']?.url ?? '')
+      left.port = String(port)
+      const options = { ...open.options, nodes: { ...open.options.nodes, left: { url: left.href } } }
+      const silent = await new ShardedDataSource({ ...options, applicationName: 'silent' }).initialize()
+      const states = async (): Promise<readonly unknown[]> =>
+        query('left', `SELECT wait_event_type, state FROM pg_stat_activity WHERE application_name = 'silent'`)
+      await old()
+      void silent.recoverTransactions().catch(() => undefined)
+      await until(async () => JSON.stringify(await states()).includes('Lock'))
+      for (const socket of sockets) socket.unpipe().pause()
+      await decider.query('ROLLBACK')
+      await until(async () => !JSON.stringify(await states()).includes('active'))
+      expect(JSON.stringify(await states())).not.toContain('in transaction')
+      await recovered()
       expect(await everywhere()).toEqual([zeros, zeros])
-      expect(await prepared()).toEqual([])
-      expect(await query('left', 'SELECT participants FROM sharding_decision')).toEqual([{ participants: [] }])
-      await items().updateAll({ value: 5 })
-      expect(await everywhere()).toEqual([fives, fives])
-    })
-
-    it('deletes what it wrote to keep a transaction from deciding', async () => {
-      await query('left', `INSERT INTO sharding_decision VALUES ('${transaction}', '{}', now() - interval '6 minutes')`)
-      expect(await open.dataSource.recoverTransactions()).toMatchObject({ cleaned: 1, pending: [] })
-      expect(await decisions()).not.toContainEqual({ id: transaction })
+      for (const socket of sockets) socket.destroy()
+      pipe.close()
+      await silent.destroy().catch(() => undefined)
     })
 
     it('leaves alone what is not its own', async () => {
