@@ -45,12 +45,24 @@ class Door {
   height!: number
 }
 
+/** Its primary key is not in its shard key: what conflicts may lie on another shard. */
+@Entity()
+@Sharded(hash({ shards: 3 }))
+class Berth {
+  @PrimaryColumn('int')
+  id!: number
+
+  @ShardKey()
+  @Column('int')
+  ship!: number
+}
+
 /** Many, so that each shard of each target has some, and every third left out. */
 const ids = Array.from({ length: 24 }, (_, index) => (index * 7) % 24)
 const isThere = (id: number) => id % 3 === 0
 
 describe('rows that an insert leaves out', () => {
-  onTargets({ entities: [Seat, Door], groups: ['seat', 'door'] }, (target) => {
+  onTargets({ entities: [Seat, Door, Berth], groups: ['seat', 'door', 'berth'] }, (target) => {
     const insert = () => target.dataSource.createQueryBuilder().insert()
     const seats = () => ids.map((id) => ({ id, label: `new ${id}`, kind: 'high' }))
     const left = ids.filter((id) => !isThere(id))
@@ -64,6 +76,18 @@ describe('rows that an insert leaves out', () => {
     it('gives the rows that it inserted in the order of the input', async () => {
       const { raw } = await insert().into(Seat).values(seats()).orIgnore().returning(['id', 'label']).execute()
       expect(raw).toEqual(left.map((id) => ({ id, label: `new ${id}`, kind: 'high', rows: 5, version: 1 })))
+    })
+
+    it('gives them without a hole where rows conflict under another shard key', async () => {
+      await target.dataSource.getRepository(Berth).insert({ id: 0, ship: 0 })
+      for (const ship of ids) {
+        const values = [
+          { id: 0, ship },
+          { id: 100 + ship, ship: 0 },
+        ]
+        const { raw } = await insert().into(Berth).values(values).orIgnore().returning(['id']).execute()
+        expect(raw).toStrictEqual([{ id: 100 + ship }])
+      }
     })
 
     it('gives them by what does not tell one from another', async () => {
