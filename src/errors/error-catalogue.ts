@@ -364,8 +364,8 @@ export const errorCatalogue = Object.freeze({
     'no-writes',
   ),
   PREPARE_REFUSED: entry(
-    'PostgreSQL prepares no transaction that has notified (pg_notify), used a temporary table or exported a snapshot, as a trigger may; nothing was committed.',
-    'Notify, and use temporary tables, in a transaction of one node or from the application after the commit; or choose transactions: "best-effort".',
+    'PostgreSQL prepares no transaction that has notified (pg_notify), used a temporary table or exported a snapshot, as a trigger may, and writes no decision in one that was set READ ONLY after its writes; nothing was committed.',
+    'Notify, use temporary tables, and set READ ONLY, in a transaction of one node or from the application after the commit; or choose transactions: "best-effort".',
     'no-writes',
   ),
   DECISION_LOG_MISSING: entry(

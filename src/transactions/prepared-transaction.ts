@@ -73,6 +73,7 @@ const refusals: readonly { readonly state: string; readonly text: RegExp; readon
   { state: '53200', text: /prepared transactions/, code: 'PREPARED_TRANSACTIONS_FULL' },
   { state: '55000', text: /prepared transactions/, code: 'TWO_PHASE_UNAVAILABLE' },
   { state: '0A000', text: /PREPARE/, code: 'PREPARE_REFUSED' },
+  { state: '25006', text: /INSERT/, code: 'PREPARE_REFUSED' },
   { state: '42P01', text: /sharding_decision/, code: 'DECISION_LOG_MISSING' },
   { state: '42501', text: /sharding_decision/, code: 'PERMISSION_MISSING' },
 ]

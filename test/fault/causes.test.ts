@@ -110,6 +110,16 @@ describe('a server that is full', () => {
     await dataSource.getRepository(Item).insert(both)
   })
 
+  it('of SET TRANSACTION READ ONLY after writes to several nodes is PREPARE_REFUSED, and writes nothing', async () => {
+    await over({ poolSize: 2 })
+    const work = dataSource.transaction(async (manager) => {
+      await manager.insert(Item, [{ id: 220 }, { id: 221 }])
+      await manager.query('SET TRANSACTION READ ONLY')
+    })
+    expect(await errorOf(work)).toMatchObject({ code: 'PREPARE_REFUSED', details: { node: expect.any(String) } })
+    expect(await dataSource.getRepository(Item).count()).toBe(0)
+  })
+
   it.each([
     ['notifies', `PERFORM pg_notify('items', NEW.id::text)`],
     [
