@@ -13,8 +13,8 @@ import { Item, Line } from './support/item'
 import { spreadOf } from './support/statistics'
 
 const sizes = {
-  full: { rows: 200_000, many: 50_000, lines: 1_000, share: 1, rounds: 9, warmups: 3 },
-  quick: { rows: 60_000, many: 50_000, lines: 1_000, share: 0.2, rounds: 5, warmups: 1 },
+  full: { rows: 200_000, many: 50_000, lines: 1_000, share: 0.25, rounds: 7, warmups: 2 },
+  quick: { rows: 60_000, many: 50_000, lines: 1_000, share: 0.1, rounds: 5, warmups: 1 },
   tiny: { rows: 2_000, many: 500, lines: 20, share: 0.01, rounds: 1, warmups: 0 },
 }
 

@@ -12,7 +12,7 @@ import { parseArgs } from 'node:util'
 import { Client } from 'pg'
 import { startCluster } from '../test/support/cluster'
 import { benches } from './benches'
-import { type Results, textTable } from './support/report'
+import { type Occasion, type Results, textTable } from './support/report'
 import { runBenches } from './support/run-benches'
 
 const latest = join(__dirname, 'results', 'latest.json')
@@ -29,9 +29,8 @@ const serverVersion = async (connectionString: string): Promise<string> => {
 }
 
 const keep = async (admin: string, measured: Results['benches']): Promise<void> => {
-  const known: Results['benches'] = existsSync(latest) ? JSON.parse(readFileSync(latest, 'utf8')).benches : {}
-  const merged = { ...known, ...measured }
-  const results: Results = {
+  const known: Results = existsSync(latest) ? JSON.parse(readFileSync(latest, 'utf8')) : { occasions: {}, benches: {} }
+  const occasion: Occasion = {
     machine: {
       cores: cpus().length,
       processor: cpus()[0]?.model ?? '',
@@ -40,7 +39,10 @@ const keep = async (admin: string, measured: Results['benches']): Promise<void> 
       postgres: await serverVersion(admin),
     },
     date: new Date().toISOString(),
-    scale: 'full',
+  }
+  const merged = { ...known.benches, ...measured }
+  const results: Results = {
+    occasions: { ...known.occasions, ...Object.fromEntries(Object.keys(measured).map((name) => [name, occasion])) },
     benches: Object.fromEntries(benches.flatMap(({ name }) => (merged[name] ? [[name, merged[name]]] : []))),
   }
   writeFileSync(latest, `${JSON.stringify(results, null, 2)}\n`)

@@ -1,7 +1,7 @@
 import { type Measure, meets } from './bench'
 
-/** What a run leaves behind. */
-export interface Results {
+/** Where and when a bench ran. */
+export interface Occasion {
   readonly machine: {
     readonly cores: number
     readonly processor: string
@@ -10,7 +10,11 @@ export interface Results {
     readonly postgres: string
   }
   readonly date: string
-  readonly scale: string
+}
+
+/** What the latest runs leave behind: each bench with its own occasion, since a run may be of some benches only. */
+export interface Results {
+  readonly occasions: Readonly<Record<string, Occasion>>
   readonly benches: Readonly<Record<string, readonly Measure[]>>
 }
 
@@ -90,8 +94,20 @@ const peerTable = (measures: readonly Measure[]): Rows => {
   return [['work', ...peers, 'target', 'verdict'], ...rows]
 }
 
+const placeOf = ({ machine, date }: Occasion): string =>
+  `on ${date.slice(0, 10)}, ${machine.cores} cores (${machine.processor}), ${machine.memoryGiB} GiB, Node.js ${machine.node}, PostgreSQL ${machine.postgres}`
+
+/** Which benches ran where and when, an occasion a line. */
+const occasionList = ({ occasions, benches }: Results): string => {
+  const names = Object.keys(benches)
+  const places = new Map(names.flatMap((name) => (occasions[name] ? [[name, placeOf(occasions[name])]] : [])))
+  return [...new Set(places.values())]
+    .map((place) => `- ${place}: ${names.filter((name) => places.get(name) === place).join(', ')}`)
+    .join('\n')
+}
+
 /** The page of the docs: results, and the notes that are written by hand. */
-export const reportPage = ({ machine, date, scale, benches }: Results, notes: string): string =>
+export const reportPage = (results: Results, notes: string): string =>
   `<!-- Made by \`npm run bench:report\` from bench/results/latest.json and bench/notes.md: edit those. -->
 
 # Benchmarks
@@ -100,9 +116,11 @@ Both sides of a row run in one process, in turns, on the same servers with the s
 median is over the rounds; the spread is the smallest and the largest round. Read ratios, not rates: the servers run on
 the same machine as the program.
 
-Measured on ${date.slice(0, 10)}: ${machine.cores} cores (${machine.processor}), ${machine.memoryGiB} GiB, Node.js ${machine.node}, PostgreSQL ${machine.postgres}, scale \`${scale}\`.
+The files of \`bench/\` ran in full
 
-${markdown(tableOf(alone(benches)))}
+${occasionList(results)}
+
+${markdown(tableOf(alone(results.benches)))}
 
 ## Beside its peers
 
@@ -111,7 +129,7 @@ TypeORM over a table that PostgreSQL itself cuts into 16 partitions. pg alone: \
 database of plain TypeORM. Naive scatter: a query a shard by \`pg\`, merged by hand, whose writes are not atomic. postgres_fdw: TypeORM over
 a coordinator whose partitions are foreign tables on two nodes.
 
-${markdown(peerTable(Object.values(benches).flat().filter(hasPeer)))}
+${markdown(peerTable(Object.values(results.benches).flat().filter(hasPeer)))}
 
 ${notes.trim()}
 `
