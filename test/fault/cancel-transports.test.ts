@@ -1,12 +1,11 @@
 import { readFileSync } from 'node:fs'
-import { createServer, connect as open, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { Client } from 'pg'
 import { Raw } from 'typeorm'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { type NodeOptions, ShardedDataSource } from '../../src/index'
 import { type Cluster, startCluster } from '../support/cluster'
-import { freePort } from '../support/free-port'
+import { type Pipe, startPipe } from '../support/pipe'
 import { errorOf, Item, Setting, until } from './two-nodes'
 
 const certificate = readFileSync(join(__dirname, '../support/self-signed/server.crt'), 'utf8')
@@ -16,38 +15,26 @@ const openings: Readonly<Record<number, string>> = { 80877102: 'cancel', 8087710
 const openingOf = (bytes: Buffer): string =>
   bytes[0] === 0x16 ? 'TLS' : (openings[bytes.length < 8 ? 0 : bytes.readUInt32BE(4)] ?? bytes.toString('hex'))
 
-/** Stands before a server, and hears how connections begin. */
-async function startEar(port: number): Promise<{ readonly server: Server; readonly heard: string[] }> {
-  const heard: string[] = []
-  const server = createServer((client: Socket) => {
-    const behind = open(port, '127.0.0.1')
-    client.once('data', (bytes: Buffer) => heard.push(openingOf(bytes)))
-    client.pipe(behind).pipe(client)
-    for (const socket of [client, behind]) socket.on('error', () => client.destroy() && behind.destroy())
-  })
-  const own = await freePort()
-  await new Promise<void>((resolve) => server.listen(own, '127.0.0.1', resolve))
-  return { server, heard }
-}
-
 const sleeping = { value: Raw((column) => `CASE id WHEN 2 THEN length(pg_sleep(600)::text) ELSE ${column} END >= 0`) }
 
 describe('a running statement is cancelled on its server', () => {
   let cluster: Cluster
   let watcher: Client
-  let ear: Awaited<ReturnType<typeof startEar>>
+  let pipe: Pipe
+  /** How connections began. */
+  const begun: string[] = []
 
   beforeAll(async () => {
     cluster = await startCluster({ name: 'tls', tls: true })
     watcher = new Client({ connectionString: cluster.url() })
     await watcher.connect()
-    ear = await startEar(cluster.port)
+    pipe = await startPipe(cluster.port, (bytes) => begun.push(openingOf(bytes)))
   })
   beforeEach(() => {
-    ear.heard.length = 0
+    begun.length = 0
   })
   afterAll(async () => {
-    ear.server.close()
+    pipe.close()
     await watcher.end()
     await cluster.stop()
   })
@@ -60,7 +47,7 @@ describe('a running statement is cancelled on its server', () => {
       )
     ).rows
   const isSleeping = async () => (await sessions()).some(({ waits }) => waits === 'PgSleep')
-  const port = () => (ear.server.address() as { port: number }).port
+  const port = () => pipe.port
   const login = { username: 'postgres', password: 'postgres', database: 'postgres' }
 
   it.each<readonly [string, () => NodeOptions, object, { ssl: boolean; heard: readonly string[] }]>([
@@ -111,7 +98,7 @@ describe('a running statement is cancelled on its server', () => {
       await items.insert([{ id: 2 }, { id: 3 }])
       await until(async () => (await sessions()).length === 1)
       const [before] = await sessions()
-      ear.heard.length = heard.length > 0 ? 1 : 0
+      begun.length = heard.length > 0 ? 1 : 0
       for (const own of [items, items.onShard('item_left')]) {
         const controller = new AbortController()
         const error = errorOf(own.withLimits({ signal: controller.signal }).find({ where: sleeping }))
@@ -124,7 +111,7 @@ describe('a running statement is cancelled on its server', () => {
       expect(await items.count()).toBe(2)
       // A server answers a moment before it says that it waits for the next statement.
       await expect.poll(sessions).toEqual([{ ...before, waits: 'ClientRead', ssl }])
-      expect(ear.heard).toEqual(heard.length > 0 ? [...heard, ...heard.slice(1)] : [])
+      expect(begun).toEqual(heard.length > 0 ? [...heard, ...heard.slice(1)] : [])
     } finally {
       await dataSource.destroy()
     }

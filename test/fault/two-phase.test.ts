@@ -1,4 +1,3 @@
-import { createServer, connect as openSocket, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { QueryFailedError } from 'typeorm'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
@@ -11,7 +10,7 @@ import {
 } from '../../src/index'
 import { askXid, asLogin, formatPreparedId } from '../../src/transactions/prepared-transaction'
 import { startCluster } from '../support/cluster'
-import { freePort } from '../support/free-port'
+import { startPipe } from '../support/pipe'
 import { errorOf, Item, type OpenNodes, type Side, startTwoNodes, type TwoNodes, until } from './two-nodes'
 
 const zeros = [0, 0, 0, 0, 0]
@@ -386,32 +385,28 @@ describe('a commit in two phases', () => {
       await leavePrepared(await idOf(await identity('left')))
       const decider = await open.client('left')
       await decider.query(`BEGIN; INSERT INTO sharding_decision VALUES ('${transaction}', '{}')`)
-      const sockets: Socket[] = []
-      const pipe = createServer((client) => {
-        const behind = openSocket(nodes.clusters.left.port, '127.0.0.1')
-        client.pipe(behind).pipe(client)
-        for (const socket of [client, behind]) sockets.push(socket.on('error', () => undefined))
-      })
-      const port = await freePort()
-      await new Promise<void>((resolve) => pipe.listen(port, '127.0.0.1', resolve))
+      const pipe = await startPipe(nodes.clusters.left.port)
       const left = new URL(open.options.nodes['left']?.url ?? '')
-      left.port = String(port)
+      left.port = String(pipe.port)
       const options = { ...open.options, nodes: { ...open.options.nodes, left: { url: left.href } } }
-      const silent = await new ShardedDataSource({ ...options, applicationName: 'silent' }).initialize()
+      const silent = new ShardedDataSource({ ...options, applicationName: 'silent' })
       const states = async (): Promise<readonly unknown[]> =>
         query('left', `SELECT wait_event_type, state FROM pg_stat_activity WHERE application_name = 'silent'`)
-      await old()
-      void silent.recoverTransactions().catch(() => undefined)
-      await until(async () => JSON.stringify(await states()).includes('Lock'))
-      for (const socket of sockets) socket.unpipe().pause()
-      await decider.query('ROLLBACK')
-      await until(async () => !JSON.stringify(await states()).includes('active'))
-      expect(JSON.stringify(await states())).not.toContain('in transaction')
-      await recovered()
-      expect(await everywhere()).toEqual([zeros, zeros])
-      for (const socket of sockets) socket.destroy()
-      pipe.close()
-      await silent.destroy().catch(() => undefined)
+      try {
+        await silent.initialize()
+        await old()
+        void silent.recoverTransactions().catch(() => undefined)
+        await until(async () => JSON.stringify(await states()).includes('Lock'))
+        pipe.freeze()
+        await decider.query('ROLLBACK')
+        await until(async () => !JSON.stringify(await states()).includes('active'))
+        expect(JSON.stringify(await states())).not.toContain('in transaction')
+        await recovered()
+        expect(await everywhere()).toEqual([zeros, zeros])
+      } finally {
+        pipe.close()
+        await silent.destroy().catch(() => undefined)
+      }
     })
 
     it('leaves alone what is not its own', async () => {

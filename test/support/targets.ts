@@ -119,16 +119,12 @@ export interface OpenTargets {
  * const { plain, sharded, close } = await openTargets({ entities: [Account], groups: ['account'], seed })
  */
 export async function openTargets(options: TargetOptions): Promise<OpenTargets> {
-  const databases: FreshDatabases[] = []
+  const shapes = shapesOf(options).filter(({ shards }) => shards > 0)
+  const databases = await createDatabases(shapes.reduce((sum, { nodes }) => sum + nodes, 0))
   const opened: DataSource[] = []
   const close = async (): Promise<void> => {
     for (const dataSource of opened) if (dataSource.isInitialized) await dataSource.destroy()
-    for (const fresh of databases) await fresh.drop()
-  }
-  const create = async (count: number): Promise<FreshDatabases> => {
-    const fresh = await createDatabases(count)
-    databases.push(fresh)
-    return fresh
+    await databases.drop()
   }
   const open = async (dataSource: DataSource): Promise<DataSource> => {
     opened.push(dataSource)
@@ -138,15 +134,13 @@ export async function openTargets(options: TargetOptions): Promise<OpenTargets> 
     return dataSource
   }
   try {
-    const { oracle } = await create(0)
-    const plain = await open(plainDataSource(oracle, options))
+    const plain = await open(plainDataSource(databases.oracle, options))
     const targets: Target[] = []
-    for (const shape of shapesOf(options))
-      if (shape.shards > 0) {
-        const { nodes } = await create(shape.nodes)
-        const dataSource = await open(shardedDataSource(shape, nodes, options))
-        targets.push({ name: shape.name, shards: shape.shards, dataSource })
-      }
+    const unused = [...databases.nodes]
+    for (const shape of shapes) {
+      const dataSource = await open(shardedDataSource(shape, unused.splice(0, shape.nodes), options))
+      targets.push({ name: shape.name, shards: shape.shards, dataSource })
+    }
     return { plain, sharded: targets, close }
   } catch (error) {
     await close()
