@@ -1,6 +1,6 @@
 import type { Row } from '../merging/row'
 import type { Arm } from '../query/arm-source'
-import type { UnitedWrite, WriteAnswer, WriteQuery } from '../query/write-query'
+import type { StatementWrite, UnitedWrite, WriteAnswer, WriteQuery } from '../query/write-query'
 import type { Shard } from '../topology/shard'
 import { type NodeWrite, type NodeWriteShape, nodeWrites } from './node-write'
 import type { NodeStatement } from './scatter-statement'
@@ -38,9 +38,7 @@ export interface OperationParts {
   readonly kind: 'write'
   readonly by: 'typeorm'
   readonly shards: readonly Shard[]
-  /** The first statements of all shards wait for each other, and go as one statement a node. Else nodes at once, shards in turn. */
-  readonly united: UnitedWrite | undefined
-  /** Subscribers hear of all shards together. */
+  /** Subscribers hear of all shards together. Else nodes at once, the shards of a node in turn. */
   readonly inRounds: boolean
 }
 
@@ -121,7 +119,7 @@ export function planWrite(query: WriteQuery, facts: WriteFacts): WritePlan {
       source: isMaintained ? Object.freeze({ kind: 'lookups', source: own, shards }) : own,
       otherwise,
     })
-  const isUnited = parts.by !== 'shard' && parts.united !== undefined
+  const isUnited = parts.by === 'node' && query.kind === 'statement'
   return transaction(parts, isUnited && !facts.isInTransaction ? transaction(ownParts(query), undefined) : undefined)
 }
 
@@ -145,26 +143,14 @@ const shardsOf = (query: WriteQuery): readonly Shard[] =>
     : Object.freeze([...query.arms.map(({ shard }) => shard), ...query.alsoWritten])
 
 function partsOf(query: WriteQuery, facts: WriteFacts): WriteParts {
-  const { united } = query
-  if (query.kind === 'operation') {
-    const { shards, isHeard } = query
-    const isUnited = !isHeard && shards.length > 1
-    return Object.freeze({
-      kind: 'write',
-      by: 'typeorm',
-      shards,
-      united: isUnited ? united : undefined,
-      inRounds: isHeard,
-    })
-  }
-  const { arms, answer } = query
+  if (query.kind === 'operation')
+    return Object.freeze({ kind: 'write', by: 'typeorm', shards: query.shards, inRounds: query.isHeard })
+  const { arms, united, answer } = query
   if (!united || arms.length < 2) return ownParts(query)
   const statements = nodeWrites(arms, { ...facts, hasOwnTypes: united.hasOwnTypes })
   return Object.freeze({ kind: 'write', by: 'node', arms, united, statements, answer })
 }
 
-/** The parts of a write with each shard's own statement. */
-const ownParts = (query: WriteQuery): ShardParts | OperationParts =>
-  query.kind === 'operation'
-    ? Object.freeze({ kind: 'write', by: 'typeorm', shards: query.shards, united: undefined, inRounds: false })
-    : Object.freeze({ kind: 'write', by: 'shard', arms: query.arms, answer: query.answer })
+/** Each shard's own statement. */
+const ownParts = ({ arms, answer }: StatementWrite): ShardParts =>
+  Object.freeze({ kind: 'write', by: 'shard', arms, answer })

@@ -6,8 +6,6 @@ import type { Arm } from './arm-source'
 export type WriteQuery = StatementWrite | OperationWrite
 
 interface AnyWrite {
-  /** Given where each shard's part is one UPDATE or DELETE, which may go to its node with those of other shards. */
-  readonly united: UnitedWrite | undefined
   /** Whether the rows have an order on one database: `save` takes them kind by kind, other operations row by row. */
   readonly order: 'by-kind' | 'by-row' | undefined
 }
@@ -16,6 +14,8 @@ interface AnyWrite {
 export interface StatementWrite extends AnyWrite {
   readonly kind: 'statement'
   readonly arms: readonly Arm[]
+  /** Given where each shard's part is one UPDATE or DELETE, which may go to its node with those of other shards. */
+  readonly united: UnitedWrite | undefined
   /** Shards that the statement of another shard writes too: both lie on one node. */
   readonly alsoWritten: readonly Shard[]
   readonly answer: WriteAnswer
@@ -31,8 +31,6 @@ export interface OperationWrite extends AnyWrite {
 
 /** What is to be known of statements that may be united. */
 export interface UnitedWrite {
-  /** All shards have the same statement, with the same parameters. */
-  readonly isAlike: boolean
   /** A table has a column whose type (an enum) each shard declares for itself. */
   readonly hasOwnTypes: boolean
 }

@@ -59,13 +59,14 @@ vi.mock('../../src/typeorm/find/narrow-where', async (load) => {
   }
 })
 
-vi.mock('../../src/typeorm/runners/merge-results', async (load) => {
-  const actual = await load<typeof import('../../src/typeorm/runners/merge-results')>()
+vi.mock('../../src/typeorm/writes/unite-answers', async (load) => {
+  const actual = await load<typeof import('../../src/typeorm/writes/unite-answers')>()
   return {
     ...actual,
-    mergeUpdateResults: (...args: Parameters<typeof actual.mergeUpdateResults>) => {
-      const [results] = args
-      return actual.mergeUpdateResults(broken.piece === 'affected' ? results.slice(1) : results)
+    uniteAnswers: (...args: Parameters<typeof actual.uniteAnswers>) => {
+      const [answer, results] = args
+      const isBroken = broken.piece === 'affected' && answer.kind === 'update'
+      return actual.uniteAnswers(answer, isBroken ? results.slice(1) : results)
     },
   }
 })

@@ -5,7 +5,7 @@ import { hash, list, Sharded, ShardedDataSource, ShardKey } from '../../src/inde
 import type { Explanation } from '../../src/planning/explain-plan'
 import type { WritePlan } from '../../src/planning/write-plan'
 import { ShardAccess } from '../../src/typeorm/runners/shard-access'
-import { executeStatement } from '../../src/typeorm/statements/write-statement'
+import { executeStatement } from '../../src/typeorm/writes/execute-statement'
 import { createDatabases } from '../support/databases'
 import type { FreshDatabases } from '../support/fresh-databases'
 

@@ -67,7 +67,7 @@ export const routedOperations = {
   updateAll: (context, [values, options]) =>
     writes.isWhole(context, { criteria: {}, isPrimitive: false }, values)
       ? undefined
-      : writes.updateAll(context, values, options),
+      : writes.updateAll(context, { values, options }),
   delete: (context, [criteria], checked) => {
     const own = checked(criteria)
     return writes.isWhole(context, own) ? undefined : writes.deleteBy(context, own)

@@ -3,7 +3,6 @@ import type { Broadcaster } from 'typeorm/subscriber/Broadcaster'
 import { BroadcasterResult } from 'typeorm/subscriber/BroadcasterResult'
 import { copyWith } from '../../collections/copy-with'
 import type { WriteOrder } from '../../lookups/write-order'
-import type { UnitedWrite } from '../../query/write-query'
 import { tellingBy } from '../runners/guarded-broadcaster'
 import type { ShardWrite } from '../writes/run-parts'
 import { writeShards } from '../writes/write-shards'
@@ -17,63 +16,72 @@ export interface CriteriaAnnouncement {
 }
 
 /** What they hear of an insert. */
-export interface InsertAnnouncement {
+interface InsertAnnouncement {
   readonly event: 'Insert'
   /** In the order in which they were given. */
   readonly rows: readonly ObjectLiteral[]
 }
 
-export interface AnnouncedOptions {
+export interface AnnouncedInsert extends Pick<InsertAnnouncement, 'rows'> {
   readonly order?: WriteOrder | undefined
   /** Called when the rows are written, before listeners and subscribers are. */
   readonly onWritten?: (() => void) | undefined
-  /** Each shard's work is one statement: see `WriteShardsOptions`. */
-  readonly united?: UnitedWrite | undefined
 }
 
-export type Announcement = CriteriaAnnouncement | InsertAnnouncement
+type Announcement = CriteriaAnnouncement | InsertAnnouncement
 
 /**
- * On one shard TypeORM tells of the write itself, but where it is in a transaction that one database would not have, and where
- * it has to be known whether what failed is the write or who heard of it.
+ * Runs inserts on their shards. On one shard TypeORM tells of the write itself, but where it is in a transaction that one database
+ * would not have, and where it has to be known whether what failed is the write or who heard of it.
  */
-export function writeAnnounced<T>(
+export function insertAnnounced<T>(
   context: OperationContext,
   writes: readonly ShardWrite<T>[],
-  options: AnnouncedOptions & { readonly announcement: Announcement },
+  { rows, order, onWritten }: AnnouncedInsert,
 ): Promise<readonly T[]> {
   const { access, binding } = context
-  const isAsked = options.onWritten !== undefined && isHeard(context)
-  return writes.length > 1 || isAsked || access.runtime.lookups.maintains(binding.entity.group)
-    ? announcedWrite(context, writes, options)
-    : writeShards(context, writes, options)
+  const announcement = { event: 'Insert', rows } as const
+  const isAsked = onWritten !== undefined && isHeard(context, announcement)
+  if (writes.length < 2 && !isAsked && !access.runtime.lookups.maintains(binding.entity.group))
+    return writeShards(context, writes, { order })
+  return announced(context, announcement, async () => {
+    const results = await writeShards(context, writes.map(toldHere), { order })
+    onWritten?.()
+    return results
+  })
 }
 
-/** Somebody hears of inserts. */
-const isHeard = ({ access, binding }: OperationContext): boolean =>
-  binding.metadata.afterInsertListeners.length > 0 ||
-  binding.shards.some((shard) => access.runtime.handle(shard).dataSource.subscribers.length > 0)
+/** Somebody hears of the write. */
+function isHeard({ access, binding }: OperationContext, { event, ...about }: Announcement): boolean {
+  const { metadata, shards } = binding
+  const hasObject = 'rows' in about || about.values !== undefined
+  const hasListeners = metadata[`before${event}Listeners`].length > 0 || metadata[`after${event}Listeners`].length > 0
+  return (
+    (hasObject && hasListeners) ||
+    shards.some((shard) => access.runtime.handle(shard).dataSource.subscribers.length > 0)
+  )
+}
 
 /**
- * Runs a write that is one statement on one database, on several shards. Listeners and subscribers hear of it as of one
- * operation, once before and once after, from the application's query runner. As with one statement, they have their turn
- * outside of the transaction around the shards: what they write by themselves stays when the write fails.
+ * Runs a write that is one statement on one database. Listeners and subscribers hear of it as of one operation, once before and once
+ * after, from the application's query runner. As with one statement, they have their turn outside of the transaction around the
+ * shards: what they write by themselves stays when the write fails.
  *
- * @throws what `writeShards` and subscribers throw
+ * @throws what the work and subscribers throw
  */
-async function announcedWrite<T>(
+export async function announced<T>(
   context: OperationContext,
-  writes: readonly ShardWrite<T>[],
-  { announcement, order, onWritten, united }: AnnouncedOptions & { readonly announcement: Announcement },
-): Promise<readonly T[]> {
+  announcement: Announcement,
+  work: () => Promise<T>,
+): Promise<T> {
   const { access, binding, openRunner } = context
+  if (!isHeard(context, announcement)) return work()
   const runner = access.transaction ?? openRunner()
   try {
     await tell(runner.broadcaster, 'Before', { metadata: binding.metadata, announcement })
-    const results = await writeShards(context, writes.map(toldHere), { order, united })
-    onWritten?.()
+    const result = await work()
     await tell(runner.broadcaster, 'After', { metadata: binding.metadata, announcement })
-    return results
+    return result
   } finally {
     if (runner !== access.transaction) await runner.release()
   }
@@ -92,7 +100,7 @@ async function tell(
 }
 
 /** A shard's part of the write, which calls no listener and no subscriber. */
-const toldHere = <T>(write: ShardWrite<T>): ShardWrite<T> =>
+export const toldHere = <T>(write: ShardWrite<T>): ShardWrite<T> =>
   copyWith(write, {
     work: (manager: EntityManager) => tellingBy(manager.queryRunner, 'not-here', () => write.work(manager)),
   })

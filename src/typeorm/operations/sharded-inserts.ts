@@ -14,7 +14,7 @@ import { fillKey, keyValues } from '../find/with-key'
 import { mergeInsertResults } from '../runners/merge-results'
 import { generateKey, upsertOrder } from '../writes/entity-graph'
 import type { EntityWriter } from '../writes/entity-writer'
-import { type AnnouncedOptions, writeAnnounced } from './announced-write'
+import { type AnnouncedInsert, insertAnnounced } from './announced-write'
 import { checkHintedPlace, type OperationContext } from './operation-context'
 
 export async function insert(context: OperationContext, given: ObjectLiteral | ObjectLiteral[]): Promise<InsertResult> {
@@ -165,15 +165,15 @@ async function insertRows(context: OperationContext, insertion: Insertion): Prom
 async function insertPlaced(
   context: OperationContext,
   places: ReadonlyMap<Shard, readonly number[]>,
-  { given, work, workOnAll, isAlwaysOnAll, order, onWritten }: Insertion & AnnouncedOptions,
+  { given, work, workOnAll, isAlwaysOnAll, order, onWritten }: Insertion & Omit<AnnouncedInsert, 'rows'>,
 ): Promise<InsertResult> {
   const { access, binding, openRunner } = context
   const rows = Array.isArray(given) ? given : [given]
-  const options = { announcement: { event: 'Insert', rows }, order, onWritten } as const
+  const options = { rows, order, onWritten }
   const [only = binding.shards[0], another] = places.keys()
   if (!another && !isAlwaysOnAll) {
     const whole = only ? [{ shard: only, work: (manager: EntityWriter) => work(manager, given) }] : []
-    const [result] = await writeAnnounced(context, whole, options)
+    const [result] = await insertAnnounced(context, whole, options)
     return result ?? new InsertResultClass()
   }
   if (workOnAll) {
@@ -185,7 +185,7 @@ async function insertPlaced(
     }
   }
   const parts = [...places]
-  const results = await writeAnnounced(
+  const results = await insertAnnounced(
     context,
     parts.map(([shard, list]) => ({
       shard,

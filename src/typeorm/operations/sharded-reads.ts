@@ -213,7 +213,7 @@ async function findOn(
       ? await access.onShard(shard, (manager) => findBy(manager, binding, { ...statement, parameters }))
       : entitiesOf(
           statement,
-          await access.rowsOf(shard, { text: statement.text, parameters }),
+          (await access.sendTo(shard, { text: statement.text, parameters })).records,
           access.runtime.handle(shard),
         )
   remember(context, entities, shard)

@@ -1,80 +1,140 @@
-import type { DeleteResult, ObjectLiteral, UpdateResult } from 'typeorm'
+import { DeleteResult, type ObjectLiteral, type SelectQueryBuilder, UpdateResult } from 'typeorm'
+import { QueryResult } from 'typeorm/query-runner/QueryResult'
 import { ShardedError } from '../../errors/sharded-error'
-import type { UnitedWrite } from '../../query/write-query'
+import type { StatementWrite } from '../../query/write-query'
+import { loadParser } from '../../sql/parser'
+import { mayNameOtherTables } from '../../sql/reads-tables'
+import { mayChangeSession } from '../../sql/session-text'
+import type { Shard } from '../../topology/shard'
 import { changesKey, refuseKeyChange } from '../binding/changed-key'
 import { hasOwnTypes } from '../binding/describe-entities'
 import type { EntityBinding } from '../binding/entity-binding'
 import { findPredicate } from '../find/find-predicate'
 import { conditionReadsTables, valuesReadTables } from '../find/own-sql'
 import { keyValues, withKeyPredicate } from '../find/with-key'
-import { mergeDeleteResults, mergeUpdateResults } from '../runners/merge-results'
-import { type Criteria, criteriaAtCall, criteriaWhere, narrowCriteria } from '../writes/criteria'
+import {
+  buildWrite,
+  type Criteria,
+  type CriteriaWrite,
+  criteriaArms,
+  criteriaAtCall,
+  criteriaOn,
+  criteriaWhere,
+} from '../writes/criteria'
 import type { EntityWriter } from '../writes/entity-writer'
-import type { ShardWrite } from '../writes/run-parts'
-import { writeShards } from '../writes/write-shards'
-import { type CriteriaAnnouncement, writeAnnounced } from './announced-write'
-import { checkWidth, hintedShard, type OperationContext, routeOperation } from './operation-context'
+import { executeStatement } from '../writes/execute-statement'
+import { planWriteOf, writeShards } from '../writes/write-shards'
+import { announced, type CriteriaAnnouncement, toldHere } from './announced-write'
+import { type OperationContext, routeOperation } from './operation-context'
 
-/** A write by condition: what TypeORM does on one shard with that shard's criteria. */
-type CriteriaWrite<T> = (manager: EntityWriter, criteria: unknown) => Promise<T>
-
-interface CriteriaOperation<T> extends CriteriaAnnouncement {
-  readonly name: 'update' | 'delete' | 'softDelete' | 'restore'
-  readonly work: CriteriaWrite<T>
-  readonly merge: (results: readonly T[]) => T
+interface CriteriaOperation<Result> extends Pick<CriteriaWrite, 'start'>, CriteriaAnnouncement {
+  readonly name: 'update' | 'updateAll' | 'delete' | 'deleteAll' | 'softDelete' | 'restore'
+  /** What TypeORM makes of the server's answer. */
+  readonly result: (answer: QueryResult) => Result
 }
 
-/** Runs `update`, `delete`, `softDelete` or `restore` on the shards of its criteria. */
-async function writeByCriteria<T>(
+/**
+ * Runs `update`, `delete` and their like on the shards of their criteria: one statement of TypeORM's on each.
+ *
+ * @param given undefined for all rows
+ */
+async function writeByCriteria<Result extends UpdateResult | DeleteResult>(
   context: OperationContext,
-  given: Criteria,
-  { name, work, merge, event, values }: CriteriaOperation<T>,
-): Promise<T> {
-  const { access, binding, hint } = context
-  const criteria = await criteriaAtCall(binding, given)
+  given: Criteria | undefined,
+  operation: CriteriaOperation<Result>,
+): Promise<Result> {
+  const { binding, hint } = context
+  const { name, event, values } = operation
+  const criteria = given && (await criteriaAtCall(binding, given))
   const { shards, where, predicate } = await routeOperation(
     context,
     { name, writes: true },
-    criteriaWhere(binding, criteria),
+    criteria && criteriaWhere(binding, criteria),
   )
   if (values) refuseKeyChange(binding, predicate, values)
-  const announcement = { event, ...(values && { values }) }
   const routed = hint?.kind === 'key' ? { criteria: where, isPrimitive: false } : criteria
-  const [only, another] = shards
-  if (only && !another) {
-    const write = { shard: only, work: (manager: EntityWriter) => work(manager, routed.criteria) }
-    return one(await writeAnnounced(context, [write], { announcement }), merge)
-  }
-  const narrowed = narrowCriteria(binding, routed, (target) => access.runtime.bindingOf(target))
-  const writes = shards.map((shard) => ({
-    shard,
-    work: (manager: EntityWriter) => work(manager, narrowed.on(shard.index)),
-  }))
-  return one(
-    await writeAnnounced(context, writes, { announcement, united: unitedOf(binding, narrowed.isAlike) }),
-    merge,
-  )
-}
-
-const unitedOf = ({ metadata }: EntityBinding, isAlike: boolean): UnitedWrite => ({
-  hasOwnTypes: hasOwnTypes(metadata),
-  isAlike,
-})
-
-export function update(
-  context: OperationContext,
-  criteria: Criteria,
-  { values, options }: { readonly values: ObjectLiteral; readonly options: object | undefined },
-): Promise<UpdateResult> {
-  const { target } = context.binding.metadata
-  return writeByCriteria(context, criteria, {
-    name: 'update',
-    work: (manager, own) => manager.update(target, own, values, options),
-    merge: mergeUpdateResults,
-    event: 'Update',
-    values,
+  return announced(context, { event, ...(values && { values }) }, () => {
+    // A subscriber may have changed them.
+    if (values) refuseKeyChange(binding, predicate, values)
+    return sendWrite(context, { criteria: routed, ...operation, shards })
   })
 }
+
+/** Sends the statements of a write. */
+async function sendWrite<Result extends UpdateResult | DeleteResult>(
+  context: OperationContext,
+  { shards, result, ...write }: CriteriaOperation<Result> & CriteriaWrite & { readonly shards: readonly Shard[] },
+): Promise<Result> {
+  const { access, binding } = context
+  const { runtime } = access
+  const bindingOf = (target: unknown) => runtime.bindingOf(target)
+  const builderOn = (shard: Shard) => runtime.managerOf(shard).createQueryBuilder()
+  // What may be united is proven of its syntax tree.
+  if (shards.length > 1) await loadParser()
+  const arms = criteriaArms(binding, { shards, write, bindingOf, builderOn })
+  if (arms.some(({ text }) => mayNameOtherTables(text) || mayChangeSession(text)))
+    return writeApart(context, { shards, result, ...write })
+  const query: StatementWrite = {
+    kind: 'statement',
+    arms,
+    united: { hasOwnTypes: hasOwnTypes(binding.metadata) },
+    alsoWritten: [],
+    order: undefined,
+    answer: { kind: 'update' },
+  }
+  return result(await executeStatement({ plan: await planWriteOf(access, query), order: undefined }, context))
+}
+
+/** By TypeORM on each shard, of statements with words of the application that have a meaning of their own there. */
+async function writeApart<Result extends UpdateResult | DeleteResult>(
+  context: OperationContext,
+  { shards, result, ...write }: CriteriaOperation<Result> & CriteriaWrite & { readonly shards: readonly Shard[] },
+): Promise<Result> {
+  const { binding, access } = context
+  const bindingOf = (target: unknown) => access.runtime.bindingOf(target)
+  const narrowed = write.criteria && shards.length > 1 && criteriaOn(binding, write.criteria, bindingOf)
+  const writes = shards.map((shard) => ({
+    shard,
+    work: (manager: EntityWriter) => {
+      const criteria = narrowed ? narrowed(shard) : write.criteria
+      return buildWrite(manager.createQueryBuilder(), { ...write, criteria }).execute()
+    },
+  }))
+  const results = await writeShards(context, writes.map(toldHere))
+  const answer = new QueryResult()
+  answer.records = results.flatMap(({ raw }): unknown[] => (Array.isArray(raw) ? raw : []))
+  answer.affected = results.reduce((sum, { affected }) => sum + (affected ?? 0), 0)
+  return result(answer)
+}
+
+const updating = (
+  { metadata: { target } }: EntityBinding,
+  values: ObjectLiteral,
+  options: { readonly returning?: string | string[] } | undefined,
+) => ({
+  start: (builder: SelectQueryBuilder<ObjectLiteral>) => {
+    const update = builder.update(target).set(values)
+    return options?.returning === undefined ? update : update.returning(options.returning)
+  },
+  result: (answer: QueryResult) => UpdateResult.from(answer),
+  event: 'Update' as const,
+  values,
+})
+
+interface UpdateWith {
+  readonly values: ObjectLiteral
+  readonly options: { readonly returning?: string | string[] } | undefined
+}
+
+export const update = (
+  context: OperationContext,
+  criteria: Criteria,
+  { values, options }: UpdateWith,
+): Promise<UpdateResult> =>
+  writeByCriteria(context, criteria, { name: 'update', ...updating(context.binding, values, options) })
+
+export const updateAll = (context: OperationContext, { values, options }: UpdateWith): Promise<UpdateResult> =>
+  writeByCriteria(context, undefined, { name: 'updateAll', ...updating(context.binding, values, options) })
 
 /**
  * Whether a write by condition is done as one statement over the shards: an update that has to move rows, and SQL of the
@@ -99,15 +159,17 @@ function isMove({ access, binding, hint }: OperationContext, criteria: Criteria,
   )
 }
 
-export function deleteBy(context: OperationContext, criteria: Criteria): Promise<DeleteResult> {
-  const { target } = context.binding.metadata
-  return writeByCriteria(context, criteria, {
-    name: 'delete',
-    work: (manager, own) => manager.delete(target, own),
-    merge: mergeDeleteResults,
-    event: 'Remove',
-  })
-}
+const deleting = ({ metadata: { target } }: EntityBinding) => ({
+  start: (builder: SelectQueryBuilder<ObjectLiteral>) => builder.delete().from(target),
+  result: (answer: QueryResult) => DeleteResult.from(answer),
+  event: 'Remove' as const,
+})
+
+export const deleteBy = (context: OperationContext, criteria: Criteria): Promise<DeleteResult> =>
+  writeByCriteria(context, criteria, { name: 'delete', ...deleting(context.binding) })
+
+export const deleteAll = (context: OperationContext): Promise<DeleteResult> =>
+  writeByCriteria(context, undefined, { name: 'deleteAll', ...deleting(context.binding) })
 
 export function softDeleteBy(
   context: OperationContext,
@@ -117,67 +179,27 @@ export function softDeleteBy(
   const { target } = context.binding.metadata
   return writeByCriteria(context, criteria, {
     name,
-    work: (manager, own) => manager[name](target, own),
-    merge: mergeUpdateResults,
+    start: (builder) => builder[name]().from(target),
+    result: (answer) => UpdateResult.from(answer),
     event: name === 'softDelete' ? 'SoftRemove' : 'Recover',
   })
 }
 
-const one = <T>(results: readonly T[], merge: (results: readonly T[]) => T): T =>
-  results.length === 1 && results[0] !== undefined ? results[0] : merge(results)
-
-/** A write without any condition, on all shards of the entity (`updateAll`, `deleteAll`, `clear`). */
-function writesEverywhere<T>(
-  context: OperationContext,
-  name: 'updateAll' | 'deleteAll' | 'clear',
-  work: (manager: EntityWriter) => Promise<T>,
-): readonly ShardWrite<T>[] {
-  const { binding, hint } = context
-  const shards = hint?.kind === 'shard' ? [hintedShard(binding, hint.shard)] : binding.shards
-  checkWidth(context, { name, writes: true }, shards.length)
-  return shards.map((shard) => ({ shard, work }))
-}
-
-export async function updateAll(
-  context: OperationContext,
-  values: ObjectLiteral,
-  options: object | undefined,
-): Promise<UpdateResult> {
-  const { binding, hint } = context
-  const { target } = binding.metadata
-  if (hint?.kind === 'key') return update(context, { criteria: {}, isPrimitive: false }, { values, options })
-  refuseKeyChange(binding, { kind: 'unknown' }, values)
-  const writes = writesEverywhere(context, 'updateAll', (manager) => manager.updateAll(target, values, options))
-  const announcement = { event: 'Update', values } as const
-  return one(
-    await writeAnnounced(context, writes, { announcement, united: unitedOf(binding, true) }),
-    mergeUpdateResults,
-  )
-}
-
-export async function deleteAll(context: OperationContext): Promise<DeleteResult> {
-  const { binding, hint } = context
-  if (hint?.kind === 'key') return deleteBy(context, { criteria: {}, isPrimitive: false })
-  const writes = writesEverywhere(context, 'deleteAll', (manager) => manager.deleteAll(binding.metadata.target))
-  const announcement = { event: 'Remove' } as const
-  return one(
-    await writeAnnounced(context, writes, { announcement, united: unitedOf(binding, true) }),
-    mergeDeleteResults,
-  )
-}
-
 export async function clear(context: OperationContext, options: { cascade?: boolean } | undefined): Promise<void> {
-  const { entity, metadata } = context.binding
-  if (context.hint?.kind === 'key') {
+  const { binding, hint } = context
+  const { entity, metadata } = binding
+  if (hint?.kind === 'key') {
     throw new ShardedError(
       'SCATTER_UNSUPPORTED',
       `${entity.name}.clear empties whole shards; withShardKey narrows it to one key.`,
       { details: { entity: entity.name } },
     )
   }
+  const { shards } = await routeOperation(context, { name: 'clear', writes: true }, undefined)
+  const work = (manager: EntityWriter) => manager.clear(metadata.target, options)
   // Nobody is told of it, as on one database.
   await writeShards(
     context,
-    writesEverywhere(context, 'clear', (manager) => manager.clear(metadata.target, options)),
+    shards.map((shard) => ({ shard, work })),
   )
 }

@@ -1,21 +1,4 @@
-import { DeleteResult, InsertResult, type ObjectLiteral, UpdateResult } from 'typeorm'
-
-/** One result of several shards' updates: rows appended, affected summed. */
-export function mergeUpdateResults(results: readonly UpdateResult[]): UpdateResult {
-  const merged = new UpdateResult()
-  merged.raw = results.flatMap((result): unknown[] => (Array.isArray(result.raw) ? result.raw : []))
-  merged.affected = results.reduce((sum, result) => sum + (result.affected ?? 0), 0)
-  merged.generatedMaps = results.flatMap((result) => result.generatedMaps)
-  return merged
-}
-
-/** One result of several shards' deletes. */
-export function mergeDeleteResults(results: readonly DeleteResult[]): DeleteResult {
-  const merged = new DeleteResult()
-  merged.raw = results.flatMap((result): unknown[] => (Array.isArray(result.raw) ? result.raw : []))
-  merged.affected = results.reduce((sum, result) => sum + (result.affected ?? 0), 0)
-  return merged
-}
+import { InsertResult, type ObjectLiteral } from 'typeorm'
 
 /** One result of several shards' inserts, with everything at the place of its row in the input. */
 export function mergeInsertResults(

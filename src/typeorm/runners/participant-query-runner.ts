@@ -1,13 +1,7 @@
-import type { QueryRunner } from 'typeorm'
 import type { IsolationLevel } from 'typeorm/driver/types/IsolationLevel'
 import type { BoundClient } from '../../endpoints/bound-client'
-import { mayNameOtherTables } from '../../sql/reads-tables'
-import { mayChangeSession } from '../../sql/session-text'
-import type { Query } from './own-words-query-runner'
 import { ShardQueryRunner, type ShardSource } from './shard-query-runner'
 import type { ShardTransaction } from './shard-transaction'
-import { StatementOfOneShard } from './statement-of-one-shard'
-import type { RoundPart } from './write-round'
 
 /**
  * A query runner of one shard inside a transaction over shards: it speaks on the connection of its node's transaction,
@@ -20,8 +14,6 @@ export class ParticipantQueryRunner extends ShardQueryRunner {
   private hasStarted = true
   /** Transactions inside of it that TypeORM has started here. */
   private nested = 0
-  /** While its statement goes with those of other shards. */
-  private round: { readonly part: RoundPart; readonly client: BoundClient } | undefined
 
   constructor(
     source: ShardSource,
@@ -41,29 +33,7 @@ export class ParticipantQueryRunner extends ShardQueryRunner {
   }
 
   override async connect(): Promise<unknown> {
-    return this.round?.client ?? this.boundClient
-  }
-
-  /**
-   * Runs the work with its first statement sent by a round.
-   *
-   * @throws StatementOfOneShard where the part is of several shards, and what this shard makes of the statement may be its own
-   */
-  async inRound<T>(part: RoundPart, work: () => Promise<T>): Promise<T> {
-    this.round = { part, client: part.client(this.boundClient) }
-    try {
-      return await work()
-    } finally {
-      this.round = undefined
-    }
-  }
-
-  override query(...given: Query): Promise<never> {
-    const [text] = given
-    const isOfMany = this.round !== undefined && this.round.part.shards.length > 1
-    if (isOfMany && (mayNameOtherTables(text) || mayChangeSession(text)))
-      return Promise.reject(new StatementOfOneShard())
-    return super.query(...given)
+    return this.boundClient
   }
 
   /** Its transaction's end releases it. */
@@ -108,7 +78,3 @@ export class ParticipantQueryRunner extends ShardQueryRunner {
     this.isReleased = true
   }
 }
-
-/** Runs the work of a part of a write, whose first statement goes with those of the other parts. */
-export const inRound = <T>(runner: QueryRunner | undefined, part: RoundPart, work: () => Promise<T>): Promise<T> =>
-  runner instanceof ParticipantQueryRunner ? runner.inRound(part, work) : work()

@@ -1,4 +1,5 @@
 import { type EntityManager, QueryFailedError } from 'typeorm'
+import type { QueryResult } from 'typeorm/query-runner/QueryResult'
 import { pushTo } from '../../collections/push-to'
 import type { Worker } from '../../endpoints/activity'
 import { BoundClient } from '../../endpoints/bound-client'
@@ -22,11 +23,14 @@ import {
   withoutDefaults,
 } from '../../execution/operation'
 import type { Row } from '../../merging/row'
+import type { NodeWrite } from '../../planning/node-write'
 import type { NodeStatement } from '../../planning/scatter-statement'
 import type { NodeSortFacts } from '../../query/node-sort-facts'
+import { mayNameOtherTables } from '../../sql/reads-tables'
 import { mayChangeSession } from '../../sql/session-text'
 import type { Shard } from '../../topology/shard'
 import { ParticipantQueryRunner } from './participant-query-runner'
+import { sendNodeWrites } from './send-node-writes'
 import { ShardQueryRunner } from './shard-query-runner'
 import { loggedQuery, type ShardRuntime, showsRunner } from './shard-runtime'
 import { releasedAfter, type ShardTransaction } from './shard-transaction'
@@ -101,21 +105,38 @@ export class ShardAccess implements ReadHost {
     })
   }
 
+  /**
+   * Sends a statement of one shard, with the placeholder schema, as TypeORM would send it: by its query runner where that is needed,
+   * where it changes the session, and where it may name tables in the application's own words.
+   *
+   * @throws as `onShard`; QueryFailedError
+   */
+  run(shard: Shard, statement: Pick<Statement, 'text' | 'parameters'>): Promise<QueryResult> {
+    const { text, parameters } = statement
+    if (!this.needsRunner(shard) && !mayNameOtherTables(text) && !mayChangeSession(text))
+      return this.sendTo(shard, statement)
+    return this.onShard(shard, ({ queryRunner, dataSource }) =>
+      queryRunner
+        ? queryRunner.query(text, [...parameters], true)
+        : releasedAfter(dataSource.createQueryRunner('master'), (own) => own.query(text, [...parameters], true)),
+    )
+  }
+
   /** True where a statement of a shard is sent by TypeORM's query runner: in a transaction, and where somebody sees it. */
   needsRunner(shard: Shard): boolean {
     return this.transaction !== undefined || showsRunner(this.runtime.handle(shard).dataSource)
   }
 
   /**
-   * The rows of a query of one shard, with the placeholder schema, where no query runner is needed: one connection for one statement.
+   * Sends a statement of one shard, with the placeholder schema, where no query runner is needed: one connection for one statement.
    *
    * @throws as `onShard`; QueryFailedError
    */
-  rowsOf(shard: Shard, query: { readonly text: string; readonly parameters: readonly unknown[] }): Promise<Row[]> {
+  sendTo(shard: Shard, statement: Pick<Statement, 'text' | 'parameters'>): Promise<QueryResult> {
     return cancellable(shardCancellation(this.operation), async (cancellation) => {
       cancellation?.throwIfCancelled()
       const { dataSource } = this.runtime.handle(shard)
-      return (await loggedQuery(dataSource, query, () => this.sendOnce(shard, query, cancellation))).rows
+      return loggedQuery(dataSource, statement, () => this.sendOnce(shard, statement, cancellation))
     })
   }
 
@@ -200,6 +221,36 @@ export class ShardAccess implements ReadHost {
       open: (node, cancellation) =>
         this.openHost(node, statements.find((one) => one.node === node)?.shards ?? [], cancellation),
       unwrap,
+    })
+  }
+
+  /**
+   * Sends the statements of a write in the transaction: see `sendNodeWrites`.
+   *
+   * @param onRefused told of a node that has refused a united statement before it ran, and may take each shard's own
+   * @returns the result of each shard, by its name
+   * @throws as `onShard`; ShardedError PLAN_STALE
+   */
+  write(writes: readonly NodeWrite[], onRefused: (node: string) => void): Promise<ReadonlyMap<string, QueryResult>> {
+    return cancellable(shardCancellation(this.operation), async (cancellation) => {
+      cancellation?.throwIfCancelled()
+      const { transaction } = this
+      if (!transaction) throw new RangeError('A write over shards has a transaction.')
+      const connectionOf = async ({ shards }: NodeWrite): Promise<NodeConnection> => {
+        const opening = Promise.all(
+          shards.map((name) => transaction.connectionFor(this.runtime.handle({ name }).shard)),
+        )
+        const [connection] = await (cancellation?.race(opening) ?? opening)
+        if (connection) return connection
+        throw new RangeError('A statement has at least one shard.')
+      }
+      return sendNodeWrites(writes, {
+        send: async (one) => {
+          const connection = await connectionOf(one)
+          return { connection, result: await this.sendAsRunner(connection, one, cancellation) }
+        },
+        onRefused,
+      })
     })
   }
 
@@ -334,26 +385,34 @@ export class ShardAccess implements ReadHost {
     return this.runtime.pool(node).acquire(onlyOf(shards), cancellation)
   }
 
-  /** As TypeORM's query runner sends it: logged, told to subscribers, and with TypeORM's errors. */
   private async send(
     connection: NodeConnection,
     statement: Statement,
     cancellation: Cancellation | undefined,
   ): Promise<readonly Row[]> {
+    const { node } = this.runtime.handle({ name: statement.shards[0] ?? '' }).shard
+    const told = await this.transaction?.inTime({ node, ...statement })
+    return (await this.sendAsRunner(connection, told ? { ...statement, ...told } : statement, cancellation)).records
+  }
+
+  /** As TypeORM's query runner sends it: logged, told to subscribers, and with TypeORM's errors. */
+  private sendAsRunner(
+    connection: NodeConnection,
+    { shards, text, parameters }: Statement,
+    cancellation: Cancellation | undefined,
+  ): Promise<QueryResult> {
     const { transaction } = this
-    const [name = ''] = statement.shards
-    const { dataSource, shard } = this.runtime.handle({ name })
-    const { text, parameters } = (await transaction?.inTime({ node: shard.node, ...statement })) ?? statement
-    const only = onlyOf(statement.shards)
+    const { dataSource } = this.runtime.handle({ name: shards[0] ?? '' })
+    const only = onlyOf(shards)
     if (!showsRunner(dataSource) && !mayChangeSession(text)) {
       const sent = () => connection.query(text, parameters, only, cancellation)
-      return (await loggedQuery(dataSource, { text, parameters }, sent)).rows
+      return loggedQuery(dataSource, { text, parameters }, sent)
     }
     const client = new BoundClient(connection, (bound) => bound, only, cancellation)
     const runner = transaction
       ? new ParticipantQueryRunner(dataSource, client, transaction, { hasOwnWords: false })
       : new ShardQueryRunner(dataSource, { client, hasOwnWords: false })
-    return releasedAfter(runner, () => runner.query(text, [...parameters]))
+    return releasedAfter(runner, () => runner.query(text, [...parameters], true))
   }
 }
 

@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache'
 import { type DataSource, type EntityManager, QueryFailedError } from 'typeorm'
+import { QueryResult } from 'typeorm/query-runner/QueryResult'
 import type { BindText } from '../../endpoints/bound-client'
 import type { NodePool } from '../../endpoints/node-pool'
 import type { StatementResult } from '../../endpoints/statement-result'
@@ -136,7 +137,7 @@ export async function loggedQuery(
   { logger, options: { maxQueryExecutionTime } }: DataSource,
   { text, parameters }: LoggedStatement,
   send: () => Promise<StatementResult>,
-): Promise<StatementResult> {
+): Promise<QueryResult> {
   const logged = [...parameters]
   logger.logQuery(text, logged)
   const startedAt = Date.now()
@@ -144,13 +145,22 @@ export async function loggedQuery(
     const result = await send()
     const milliseconds = Date.now() - startedAt
     if (maxQueryExecutionTime && milliseconds > maxQueryExecutionTime) logger.logQuerySlow(milliseconds, text, logged)
-    return result
+    return resultOf(result)
   } catch (error) {
     // TypeORM tells its logger of whatever was thrown.
     const failure = error instanceof Error ? error : new Error(String(error))
     logger.logQueryError(failure, text, logged)
     throw new QueryFailedError(text, logged, failure)
   }
+}
+
+/** What TypeORM makes of the answer of pg. */
+function resultOf({ command, rows, rowCount }: StatementResult): QueryResult {
+  const result = new QueryResult()
+  result.records = rows
+  if (rowCount !== null) result.affected = rowCount
+  result.raw = command === 'UPDATE' || command === 'DELETE' ? [rows, rowCount] : rows
+  return result
 }
 
 /** Letters of bound texts that the shards of a data source remember together: with more shards each remembers fewer. */

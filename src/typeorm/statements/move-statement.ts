@@ -79,7 +79,6 @@ export async function moveStatement(engine: StatementWriter, write: Run, use: Ta
   const move = planStatementMove(engine, write, use)
   const host = new ShardWriteHost<QueryResult>(write.context.access, {
     openRunner: write.context.openRunner,
-    worksOf: () => [],
     move: async (access, plan) => [await new RowsMove(access, move).run(plan)],
   })
   const [result = new QueryResult()] = await executeWrite(move.plan, host)

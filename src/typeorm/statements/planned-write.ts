@@ -1,13 +1,12 @@
 import { unsupported } from '../../errors/sharded-error'
-import type { WriteOrder } from '../../lookups/write-order'
 import { placeholderSchema } from '../../planning/bind-shard-names'
 import { withShippedRows } from '../../planning/shipped-rows'
 import { type Template, templateOf } from '../../planning/statement-template'
-import type { WritePlan } from '../../planning/write-plan'
 import type { StatementWrite } from '../../query/write-query'
 import { targetTable } from '../../sql/statement-parts'
 import type { Shard } from '../../topology/shard'
 import type { ShardRuntime } from '../runners/shard-runtime'
+import type { PlannedStatement } from '../writes/execute-statement'
 import type { StatementPlaces } from './statement-places'
 import type { StatementReader } from './statement-reader'
 import { localisedFor, pick, type Run, type Substitutes } from './statement-run'
@@ -25,11 +24,8 @@ export type PlannedWrite =
   /** It writes an unsharded table, with the rows of shards that were read for it. */
   ({ readonly kind: 'home' } & HomeStatement) | ShardsWrite
 
-/** A write of shards, with the order of its rows on one database where it has one. */
-export interface ShardsWrite {
+export interface ShardsWrite extends PlannedStatement {
   readonly kind: 'shards'
-  readonly plan: WritePlan
-  readonly order: WriteOrder | undefined
 }
 
 interface HomeStatement {

@@ -14,7 +14,7 @@ import type { KeyUpdate } from '../../planning/key-update'
 import type { Shard } from '../../topology/shard'
 import type { ControlPoint } from '../../transactions/control-point'
 import type { ShardAccess } from '../runners/shard-access'
-import { pick, queryOn, rowsOf } from './statement-run'
+import { pick, rowsOf } from './statement-run'
 
 /** Rows of one move, children included: they are held in memory. */
 export const maxMovedRows = 10_000
@@ -46,7 +46,7 @@ export class RowMover {
   }
 
   run(shard: Shard, text: string, parameters: readonly unknown[]) {
-    return this.access.onShard(shard, (manager) => queryOn(manager, text, parameters))
+    return this.access.run(shard, { text, parameters })
   }
 
   async columns(shard: Shard, table: string): Promise<readonly TableColumn[]> {

@@ -15,6 +15,7 @@ import { streamRead } from '../reads/stream-read'
 import { readInTurn } from '../runners/read-cursors'
 import { ShardAccess } from '../runners/shard-access'
 import type { ShardRuntime } from '../runners/shard-runtime'
+import { executeStatement } from '../writes/execute-statement'
 import { CarriedStatements } from './carried-statements'
 import type { ClockDefaults } from './clock-defaults'
 import { ColumnTypes } from './column-types'
@@ -28,7 +29,6 @@ import { StatementReader } from './statement-reader'
 import {
   type Place,
   type QueryRun,
-  queryOn,
   type Run,
   refuseFarSequence,
   rowsOf,
@@ -36,7 +36,7 @@ import {
   type Substitutes,
   wholeText,
 } from './statement-run'
-import { executeStatement, planAtPlace, writeStatement } from './write-statement'
+import { planAtPlace, writeStatement } from './write-statement'
 
 /**
  * Runs SQL over shards as if they were one database: reads a statement with PostgreSQL's parser, finds its shards, sends it
@@ -215,8 +215,7 @@ export class StatementEngine implements StatementPlanner {
   private async atPlace(place: Place, run: Run): Promise<QueryResult> {
     this.checkPlace(place, run)
     if (run.writes) return executeStatement({ plan: await planAtPlace(place, run), order: undefined }, run.context)
-    // As TypeORM would send it.
-    return run.context.access.onShard(place.shard, (manager) => queryOn(manager, wholeText(run, place), run.parameters))
+    return run.context.access.run(place.shard, { text: wholeText(run, place), parameters: run.parameters })
   }
 
   checkPlace(place: Place, run: Run): void {

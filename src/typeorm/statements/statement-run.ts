@@ -1,5 +1,4 @@
 import type { Node, RangeVar } from '@pgsql/types'
-import type { EntityManager } from 'typeorm'
 import type { QueryResult } from 'typeorm/query-runner/QueryResult'
 import { ShardedError, unsupported } from '../../errors/sharded-error'
 import type { Row } from '../../merging/row'
@@ -17,7 +16,7 @@ import { someNode, type TreeObject } from '../../sql/tree'
 import type { Shard } from '../../topology/shard'
 import type { LookupRoute } from '../lookups/lookup-route'
 import type { ShardAccess } from '../runners/shard-access'
-import { type RowMoves, releasedAfter, type ShardTransaction } from '../runners/shard-transaction'
+import type { RowMoves, ShardTransaction } from '../runners/shard-transaction'
 
 /** How a statement reaches databases: shards, the home node, and a transaction of its own where it writes to several. */
 export interface StatementContext {
@@ -164,17 +163,6 @@ export function refuseFarSequence(call: string | undefined, nodes: readonly stri
 
 export const pick = (numbers: readonly number[], values: readonly unknown[]): readonly unknown[] =>
   numbers.map((number) => values[number - 1])
-
-/** Sends a statement on the connection of a manager, or on one of its own. */
-export async function queryOn(
-  manager: EntityManager,
-  text: string,
-  parameters: readonly unknown[],
-): Promise<QueryResult> {
-  const { queryRunner, dataSource } = manager
-  if (queryRunner) return queryRunner.query(text, [...parameters], true)
-  return releasedAfter(dataSource.createQueryRunner('master'), (runner) => runner.query(text, [...parameters], true))
-}
 
 /** A text with its values. */
 export interface Question {

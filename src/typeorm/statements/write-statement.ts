@@ -1,18 +1,14 @@
-import type { EntityManager } from 'typeorm'
-import { QueryResult } from 'typeorm/query-runner/QueryResult'
-import { executeWrite } from '../../execution/execute-write'
-import { takePlace } from '../../planning/row-places'
+import type { QueryResult } from 'typeorm/query-runner/QueryResult'
 import { withShippedRows } from '../../planning/shipped-rows'
 import { splitLists } from '../../planning/split-lists'
 import { templateOf } from '../../planning/statement-template'
-import type { WriteParts, WritePlan } from '../../planning/write-plan'
-import type { StatementWrite, WriteAnswer } from '../../query/write-query'
-import type { ShardWrite } from '../writes/run-parts'
-import { ShardWriteHost } from '../writes/shard-write-host'
-import { planWriteOf, type WriteContext } from '../writes/write-shards'
+import type { WritePlan } from '../../planning/write-plan'
+import type { StatementWrite } from '../../query/write-query'
+import { executeStatement } from '../writes/execute-statement'
+import { planWriteOf } from '../writes/write-shards'
 import { planInsert } from './insert-statement'
-import { armsOn, homeStatement, type PlannedWrite, type ShardsWrite, type StatementWriter } from './planned-write'
-import { localisedFor, type Place, queryOn, type Run, refuseProblems, rowsOf, wholeText } from './statement-run'
+import { armsOn, homeStatement, type PlannedWrite, type StatementWriter } from './planned-write'
+import { localisedFor, type Place, type Run, refuseProblems, wholeText } from './statement-run'
 
 /**
  * Runs an INSERT, UPDATE or DELETE on its shards: on several in one transaction a node, all committed only after all have
@@ -26,30 +22,6 @@ export async function writeStatement(engine: StatementWriter, write: Run): Promi
     ? write.context.home(planned.text, planned.parameters)
     : executeStatement(planned, write.context)
 }
-
-/** Runs the plan of a statement. */
-export async function executeStatement(
-  { plan, order }: Omit<ShardsWrite, 'kind'>,
-  context: WriteContext,
-): Promise<QueryResult> {
-  const host = new ShardWriteHost(context.access, {
-    openRunner: context.openRunner,
-    order,
-    worksOf,
-    unite: (parts, results) => (parts.by === 'typeorm' ? results : [uniteAnswers(parts.answer, results)]),
-  })
-  const [result = uniteAnswers({ kind: 'update' }, [])] = await executeWrite(plan, host)
-  return result
-}
-
-/** By TypeORM's query runners, which log statements and make errors of them. */
-const worksOf = (parts: WriteParts): readonly ShardWrite<QueryResult>[] =>
-  parts.by === 'typeorm'
-    ? []
-    : parts.arms.map(({ shard, text, parameters }) => ({
-        shard,
-        work: (manager: EntityManager) => queryOn(manager, text, parameters),
-      }))
 
 /** Plans a statement that writes. What it asks of other shards (subqueries, rows that it refers to) is read for the plan. */
 export async function planStatement(engine: StatementWriter, write: Run): Promise<PlannedWrite> {
@@ -67,7 +39,7 @@ export async function planStatement(engine: StatementWriter, write: Run): Promis
   const query: StatementWrite = {
     kind: 'statement',
     arms: armsOn(shards, template, valuesOn ?? (() => values)),
-    united: { isAlike: !valuesOn, hasOwnTypes },
+    united: { hasOwnTypes },
     alsoWritten: [],
     order: undefined,
     answer: { kind: 'update' },
@@ -86,32 +58,4 @@ export function planAtPlace(place: Place, run: Run): Promise<WritePlan> {
     order: undefined,
     answer: { kind: 'own' },
   })
-}
-
-/** The answers of shards as that of one statement. */
-export function uniteAnswers(answer: WriteAnswer, results: readonly QueryResult[]): QueryResult {
-  const [own] = results
-  if (answer.kind === 'own' && own) return own
-  const result = new QueryResult()
-  result.records = rowsInOrder(answer, results)
-  result.affected = results.reduce((sum, { affected }) => sum + (affected ?? 0), 0)
-  result.raw = answer.kind === 'update' ? [result.records, result.affected] : result.records
-  return result
-}
-
-function rowsInOrder(answer: WriteAnswer, results: readonly QueryResult[]): unknown[] {
-  const rows = results.flatMap(rowsOf)
-  if (answer.kind === 'told-places')
-    return rows
-      .map((row) => takePlace(row, answer.column))
-      .sort((a, b) => a.place - b.place)
-      .map(({ row }) => row)
-  if (answer.kind !== 'values') return rows
-  const places = answer.places.flat()
-  const isWhole = results.every((result, index) => rowsOf(result).length === answer.places[index]?.length)
-  if (!isWhole) return rows
-  const ordered: unknown[] = []
-  for (const [index, row] of rows.entries()) ordered[places[index] ?? index] = row
-  // The place of a row that conflicts with one of another shard is empty: it was sent to none.
-  return ordered.filter(() => true)
 }

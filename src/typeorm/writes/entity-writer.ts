@@ -1,4 +1,4 @@
-import type { DeleteResult, InsertResult, ObjectLiteral, QueryRunner, SelectQueryBuilder, UpdateResult } from 'typeorm'
+import type { InsertResult, ObjectLiteral, QueryRunner, SelectQueryBuilder } from 'typeorm'
 
 /**
  * What writes call of TypeORM's entity manager, for entities that are known at run time only: TypeORM's own types ask for the
@@ -8,12 +8,6 @@ export interface EntityWriter {
   readonly queryRunner?: QueryRunner
   insert(target: unknown, rows: ObjectLiteral | ObjectLiteral[]): Promise<InsertResult>
   upsert(target: unknown, rows: ObjectLiteral | ObjectLiteral[], options: unknown): Promise<InsertResult>
-  update(target: unknown, criteria: unknown, values: ObjectLiteral, options?: object): Promise<UpdateResult>
-  updateAll(target: unknown, values: ObjectLiteral, options?: object): Promise<UpdateResult>
-  delete(target: unknown, criteria: unknown): Promise<DeleteResult>
-  deleteAll(target: unknown): Promise<DeleteResult>
-  softDelete(target: unknown, criteria: unknown): Promise<UpdateResult>
-  restore(target: unknown, criteria: unknown): Promise<UpdateResult>
   clear(target: unknown, options?: { cascade?: boolean }): Promise<void>
   preload(target: unknown, like: ObjectLiteral): Promise<ObjectLiteral | undefined>
   merge(target: unknown, into: ObjectLiteral, ...from: ObjectLiteral[]): ObjectLiteral

@@ -1,13 +1,15 @@
-import type { ObjectLiteral } from 'typeorm'
+import type { EntityManager, ObjectLiteral } from 'typeorm'
+import { copyWith } from '../../collections/copy-with'
 import { executeWrite } from '../../execution/execute-write'
 import type { WriteOrder } from '../../lookups/write-order'
 import { maxArms } from '../../planning/scatter-statement'
-import { planWrite, type WriteFacts, type WritePlan } from '../../planning/write-plan'
-import type { OperationWrite, UnitedWrite, WriteQuery } from '../../query/write-query'
+import { planWrite, type WriteFacts, type WriteParts, type WritePlan } from '../../planning/write-plan'
+import type { OperationWrite, WriteQuery } from '../../query/write-query'
+import { keepingIn } from '../runners/guarded-broadcaster'
 import type { ShardAccess } from '../runners/shard-access'
 import type { ShardTransaction } from '../runners/shard-transaction'
-import type { ShardWrite } from './run-parts'
-import { ShardWriteHost } from './shard-write-host'
+import { runInRounds, runInTurn, type ShardWrite } from './run-parts'
+import { ShardWriteHost, type WriteScope } from './shard-write-host'
 
 /** How an operation writes: within its limits, and in a transaction of its own where the caller has none. */
 export interface WriteContext {
@@ -18,8 +20,6 @@ export interface WriteContext {
 export interface WriteShardsOptions {
   readonly order?: WriteOrder | undefined
   readonly entities?: (() => readonly ObjectLiteral[]) | undefined
-  /** Each shard's work is one UPDATE or DELETE, which may go to its node with those of other shards. */
-  readonly united?: UnitedWrite | undefined
 }
 
 /**
@@ -36,18 +36,38 @@ export interface WriteShardsOptions {
 export async function writeShards<T>(
   { access, openRunner }: WriteContext,
   writes: readonly ShardWrite<T>[],
-  { order, entities, united }: WriteShardsOptions = {},
+  { order, entities }: WriteShardsOptions = {},
 ): Promise<readonly T[]> {
   const query: OperationWrite = {
     kind: 'operation',
     shards: writes.map(({ shard }) => shard),
-    united,
     order: order && (order.isByKind ? 'by-kind' : 'by-row'),
     isHeard: entities !== undefined && isHeard(access, writes),
   }
   const untold = writes.flatMap((write) => write.untold ?? [])
-  const host = new ShardWriteHost(access, { openRunner, order, entities, untold, worksOf: () => writes })
+  const write = (parts: WriteParts, scope: WriteScope) => runWorks(writes, { parts, scope, entities })
+  const host = new ShardWriteHost(access, { openRunner, order, untold, write })
   return executeWrite(await planWriteOf(access, query), host)
+}
+
+interface WorksScope {
+  readonly parts: WriteParts
+  readonly scope: WriteScope
+  readonly entities: WriteShardsOptions['entities']
+}
+
+async function runWorks<T>(
+  writes: readonly ShardWrite<T>[],
+  { parts, scope: { access, inside }, entities }: WorksScope,
+): Promise<readonly T[]> {
+  if (!inside) return runInTurn(access, writes)
+  const keeping = writes.map((write): ShardWrite<T> => {
+    const work = (manager: EntityManager) => keepingIn(manager.queryRunner, inside.snapshots, () => write.work(manager))
+    return copyWith(write, { work })
+  })
+  return parts.by === 'typeorm' && parts.inRounds
+    ? runInRounds(access, keeping, entities?.() ?? [])
+    : runInTurn(access, keeping)
 }
 
 /** Plans a write with what is known of its nodes. */

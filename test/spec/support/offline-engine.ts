@@ -1,4 +1,4 @@
-import type { ObjectLiteral } from 'typeorm'
+import type { ObjectLiteral, SelectQueryBuilder } from 'typeorm'
 import { planWrite, type WriteFacts } from '../../../src/planning/write-plan'
 import { routePredicate } from '../../../src/routing/route'
 import { hasOwnTypes } from '../../../src/typeorm/binding/describe-entities'
@@ -8,7 +8,7 @@ import { findPredicate } from '../../../src/typeorm/find/find-predicate'
 import { ClockDefaults } from '../../../src/typeorm/statements/clock-defaults'
 import { StatementEngine } from '../../../src/typeorm/statements/statement-engine'
 import type { StatementContext } from '../../../src/typeorm/statements/statement-run'
-import { criteriaWhere, narrowCriteria } from '../../../src/typeorm/writes/criteria'
+import { criteriaArms, criteriaWhere, type WriteBuilder } from '../../../src/typeorm/writes/criteria'
 import { node } from '../../unit/planning/node-facts'
 import type { OfflineWorld } from './offline-world'
 
@@ -76,11 +76,11 @@ export function criteriaPlan(world: OfflineWorld, write: CriteriaWrite, setting:
   const predicate = findPredicate(binding, criteriaWhere(binding, given), world.bindingOf)
   const { shards: indexes, reason } = routePredicate(binding.entity, predicate, binding.shards.length)
   const shards = indexes.flatMap((index) => binding.shards[index] ?? [])
-  const narrowed = narrowCriteria(binding, given, world.bindingOf)
-  const arms = shards.map((shard) => {
-    const criteria = shards.length > 1 ? narrowed.on(shard.index) : write.where
-    const [text, parameters] = statementOf(world, write, { kind, target: binding.metadata.target, criteria })
-    return { shard, text, parameters }
+  const arms = criteriaArms(binding, {
+    shards,
+    write: { criteria: given, start: (builder) => startOf(builder, write, { kind, target: binding.metadata.target }) },
+    bindingOf: world.bindingOf,
+    builderOn: () => world.dataSource.createQueryBuilder(),
   })
   const { lookups = [], inTransaction = false } = setting
   const known: WriteFacts = {
@@ -89,7 +89,7 @@ export function criteriaPlan(world: OfflineWorld, write: CriteriaWrite, setting:
     hasRules: () => false,
     maxArms: 128,
   }
-  const united = { isAlike: narrowed.isAlike, hasOwnTypes: hasOwnTypes(binding.metadata) }
+  const united = { hasOwnTypes: hasOwnTypes(binding.metadata) }
   const base = { kind: 'statement', arms, united, alsoWritten: [], order: undefined } as const
   return { shards, reason, plan: planWrite({ ...base, answer: { kind: 'update' } }, known) }
 }
@@ -97,21 +97,16 @@ export function criteriaPlan(world: OfflineWorld, write: CriteriaWrite, setting:
 interface Asked {
   readonly kind: string
   readonly target: unknown
-  readonly criteria: unknown
 }
 
 /** As TypeORM's manager makes it. */
-function statementOf(world: OfflineWorld, write: CriteriaWrite, { kind, target, criteria }: Asked) {
-  const builder = world.dataSource.createQueryBuilder()
+function startOf(
+  builder: SelectQueryBuilder<ObjectLiteral>,
+  write: CriteriaWrite,
+  { kind, target }: Asked,
+): WriteBuilder {
   const on = target as never
-  const made =
-    kind === 'update'
-      ? builder.update(on).set(Reflect.get(write, 'set'))
-      : kind === 'delete'
-        ? builder.delete().from(on)
-        : kind === 'restore'
-          ? builder.restore().from(on)
-          : builder.softDelete().from(on)
-  const where = typeof criteria === 'object' ? made.where(criteria as never) : made.whereInIds(criteria)
-  return where.getQueryAndParameters()
+  if (kind === 'update') return builder.update(on).set(Reflect.get(write, 'set'))
+  if (kind === 'delete') return builder.delete().from(on)
+  return kind === 'restore' ? builder.restore().from(on) : builder.softDelete().from(on)
 }

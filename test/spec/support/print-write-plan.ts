@@ -11,7 +11,6 @@ export function printWritePlan(plan: WritePlan, answers: readonly (readonly obje
       if (plan.by === 'typeorm')
         return {
           'by typeorm': names(plan.shards),
-          ...printUnited(plan.united),
           ...(plan.inRounds && { inRounds: true }),
         }
       return {
@@ -52,8 +51,7 @@ const names = (shards: readonly Shard[]): string => shards.map(({ name }) => nam
 
 const printArm = ({ shard, text, parameters }: Arm): string => `${shard.name}: ${text}${printParameters(parameters)}`
 
-const printUnited = (united: UnitedWrite | undefined) =>
-  united ? { alike: united.isAlike, ...(united.hasOwnTypes && { ownTypes: true }) } : {}
+const printUnited = (united: UnitedWrite) => (united.hasOwnTypes ? { ownTypes: true } : {})
 
 const printAnswer = (answer: WriteAnswer): unknown =>
   answer.kind === 'values' ? answer.places.map((places) => places.join(' ')).join(', ') : answer.kind

@@ -6,7 +6,6 @@ const parts = (name: string): WriteParts => ({
   kind: 'write',
   by: 'typeorm',
   shards: [{ name, group: 'g', label: name, index: 0, node: 'a', layout: 'schema' }],
-  united: undefined,
   inRounds: false,
 })
 

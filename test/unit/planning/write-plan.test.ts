@@ -1,6 +1,7 @@
-import { describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it } from 'vitest'
 import { planWrite, type WriteFacts } from '../../../src/planning/write-plan'
-import type { OperationWrite } from '../../../src/query/write-query'
+import type { OperationWrite, StatementWrite } from '../../../src/query/write-query'
+import { loadParser } from '../../../src/sql/parser'
 import type { Shard } from '../../../src/topology/shard'
 
 const shard = (index: number): Shard => ({
@@ -12,6 +13,8 @@ const shard = (index: number): Shard => ({
   layout: 'schema',
 })
 
+beforeAll(loadParser)
+
 const facts: WriteFacts = {
   maintains: () => false,
   isInTransaction: false,
@@ -22,24 +25,34 @@ const facts: WriteFacts = {
 const operation = (count: number, given: Partial<OperationWrite> = {}): OperationWrite => ({
   kind: 'operation',
   shards: Array.from({ length: count }, (_, index) => shard(index)),
-  united: undefined,
   order: undefined,
   isHeard: false,
   ...given,
 })
 
-const united = { isAlike: true, hasOwnTypes: false }
+const statement = (count: number): StatementWrite => ({
+  kind: 'statement',
+  arms: Array.from({ length: count }, (_, index) => ({
+    shard: shard(index),
+    text: 'DELETE FROM "__shard__"."user"',
+    parameters: [],
+  })),
+  united: { hasOwnTypes: false },
+  alsoWritten: [],
+  order: undefined,
+  answer: { kind: 'update' },
+})
 
 describe("the plan of TypeORM's own operations", () => {
   it('is the operation as it is on one shard', () => {
-    const plan = planWrite(operation(1, { united }), facts)
-    expect(plan).toEqual({ kind: 'write', by: 'typeorm', shards: [shard(0)], united: undefined, inRounds: false })
+    const plan = planWrite(operation(1), facts)
+    expect(plan).toEqual({ kind: 'write', by: 'typeorm', shards: [shard(0)], inRounds: false })
     expect(Object.isFrozen(plan)).toBe(true)
   })
 
   it('is a transaction over the nodes of several shards, and over one shard whose lookups are kept', () => {
     const [one, two] = [operation(1), operation(2)]
-    const parts = { kind: 'write', by: 'typeorm', shards: two.shards, united: undefined, inRounds: false }
+    const parts = { kind: 'write', by: 'typeorm', shards: two.shards, inRounds: false }
     const base = { kind: 'transaction', scope: 'transaction', otherwise: undefined }
     expect(planWrite(two, facts)).toEqual({ ...base, nodes: ['a', 'b'], source: parts })
     expect(planWrite(one, { ...facts, maintains: (group) => group === 'user' })).toEqual({
@@ -54,20 +67,20 @@ describe("the plan of TypeORM's own operations", () => {
   })
 
   it('has statements united, or else each shard its own, which cannot follow a failure in a transaction of the caller', () => {
-    const query = operation(3, { united })
+    const query = statement(3)
     expect(planWrite(query, facts)).toMatchObject({
-      source: { by: 'typeorm', united },
-      otherwise: { kind: 'transaction', source: { by: 'typeorm', united: undefined }, otherwise: undefined },
+      source: { by: 'node', united: { hasOwnTypes: false } },
+      otherwise: { kind: 'transaction', source: { by: 'shard' }, otherwise: undefined },
     })
     expect(planWrite(query, { ...facts, isInTransaction: true })).toMatchObject({
-      source: { united },
+      source: { by: 'node' },
       otherwise: undefined,
     })
   })
 
-  it('does not unite what subscribers hear of in rounds', () => {
-    expect(planWrite(operation(2, { isHeard: true, united }), facts)).toMatchObject({
-      source: { inRounds: true, united: undefined },
+  it('tells subscribers of several shards in rounds', () => {
+    expect(planWrite(operation(2, { isHeard: true }), facts)).toMatchObject({
+      source: { by: 'typeorm', inRounds: true },
       otherwise: undefined,
     })
   })
