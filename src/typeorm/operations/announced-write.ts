@@ -4,7 +4,7 @@ import { BroadcasterResult } from 'typeorm/subscriber/BroadcasterResult'
 import { copyWith } from '../../collections/copy-with'
 import type { WriteOrder } from '../../lookups/write-order'
 import { tellingBy } from '../runners/guarded-broadcaster'
-import type { ShardWrite } from '../writes/run-parts'
+import type { ShardWrite } from '../writes/run-works'
 import { writeShards } from '../writes/write-shards'
 import type { OperationContext } from './operation-context'
 

@@ -4,7 +4,7 @@ import { copyWith } from '../../collections/copy-with'
 import { ParticipantQueryRunner } from '../runners/participant-query-runner'
 import { RestingBroadcaster } from '../runners/resting-broadcaster'
 import type { ShardTransaction } from '../runners/shard-transaction'
-import type { ShardWrite } from './run-parts'
+import type { ShardWrite } from './run-works'
 
 /** Tells subscribers of a transaction when something is to be written in it, and of its end if they were told. */
 class DeferredBroadcaster extends RestingBroadcaster {

@@ -8,7 +8,7 @@ import type { OperationWrite, WriteQuery } from '../../query/write-query'
 import { keepingIn } from '../runners/guarded-broadcaster'
 import type { ShardAccess } from '../runners/shard-access'
 import type { ShardTransaction } from '../runners/shard-transaction'
-import { runInRounds, runInTurn, type ShardWrite } from './run-parts'
+import { runInRounds, runInTurn, type ShardWrite } from './run-works'
 import { ShardWriteHost, type WriteScope } from './shard-write-host'
 
 /** How an operation writes: within its limits, and in a transaction of its own where the caller has none. */
