@@ -24,6 +24,7 @@ import {
   type StatementContext,
   wholeText,
 } from './statement-run'
+import { TextPlans } from './text-plans'
 import { planAtPlace, planStatement } from './write-statement'
 
 /** What the explanation of a statement asks of the engine. */
@@ -188,6 +189,7 @@ async function explainedMain(
       runtime: engine.runtime,
       places: engine.places,
       reader: engine.reader,
+      templates: new TextPlans(),
       substitute: async () => ({ shipped: [], replacements: new Map(), values: parameters }),
     },
     run,

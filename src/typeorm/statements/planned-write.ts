@@ -10,12 +10,15 @@ import type { PlannedStatement } from '../writes/execute-statement'
 import type { StatementPlaces } from './statement-places'
 import type { StatementReader } from './statement-reader'
 import { localisedFor, pick, type Run, type Substitutes } from './statement-run'
+import type { TextPlans } from './text-plans'
 
 /** What the writing of a statement asks of the engine. */
 export interface StatementWriter {
   readonly runtime: ShardRuntime
   readonly places: StatementPlaces
   readonly reader: StatementReader
+  /** What the shards of UPDATE and DELETE are sent. */
+  readonly templates: TextPlans<Template>
   substitute(run: Run): Promise<Substitutes>
 }
 

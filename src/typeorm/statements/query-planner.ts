@@ -15,7 +15,6 @@ import { columnsOf, outputNames, textsOf } from '../../planning/text-query'
 import type { ValueType } from '../../query/sort-form'
 import { entityOf } from '../../routing/route-cluster'
 import { integerConstant, selectNode, targetNode } from '../../sql/nodes'
-import type { ParsedStatement } from '../../sql/parse-statement'
 import { mayChangeSession } from '../../sql/session-text'
 import { selectOf } from '../../sql/statement-parts'
 import type { Shard } from '../../topology/shard'
@@ -34,6 +33,7 @@ import {
   type ShardsRun,
   type StatementContext,
 } from './statement-run'
+import { TextPlans } from './text-plans'
 
 type QueryTemplate = RowsTemplate | FinishTemplate
 
@@ -82,8 +82,6 @@ const lettersOf = (plan: ReadPlan): number =>
   explainPlan(plan).statements.reduce((sum, { text }) => sum + text.length, 0)
 
 const limitOption = 'LIMIT_OPTION_COUNT' as const
-/** Plans of one text: for each first shard, and each set of nodes, another one. They go with the text. */
-const maxPlansOfText = 64
 
 interface PlannerParts {
   readonly runtime: ShardRuntime
@@ -94,7 +92,7 @@ interface PlannerParts {
 
 /** Plans queries over shards. */
 export class QueryPlanner {
-  private readonly plans = new WeakMap<ParsedStatement, LRUCache<string, Promise<QueryTemplate>>>()
+  private readonly plans = new TextPlans<Promise<QueryTemplate>>()
   private readonly wholePlans = new LRUCache<string, WholePlan>({
     maxSize: maxWholeLetters,
     sizeCalculation: ({ plan }, text) => text.length + lettersOf(plan),
@@ -166,34 +164,13 @@ export class QueryPlanner {
     const make = () => this.plan(onShards, local(), shipped)
     // A plan holds the names of the first shard's types, and how the nodes asked sort.
     const nodes = [...new Set(onShards.shards.map(({ node }) => node))]
-    const key = JSON.stringify([
-      asText,
-      first.name,
-      nodes,
-      split,
-      this.given.reader.heldTables(run, first.group),
-      this.given.reader.version,
-    ])
-    const plan = shipped.length > 0 ? await make() : await this.remembered(run.parsed, key, make)
+    const { reader } = this.given
+    const dependsOn = [asText, first.name, nodes, split, reader.heldTables(run, first.group), reader.version]
+    const plan = await (shipped.length > 0 ? make() : this.plans.remembered(run.parsed, dependsOn, make))
     // After the plan: what PostgreSQL itself refuses is its to tell.
     if (others.length > 0 && context.access.transaction && passesOver(select))
       refuseLockedPage(await statementPage(writtenPage(local()), onShards))
     return { onShards, ...(await this.readPlan(plan, onShards)) }
-  }
-
-  private async remembered(
-    parsed: ParsedStatement,
-    key: string,
-    make: () => Promise<QueryTemplate>,
-  ): Promise<QueryTemplate> {
-    const plans = this.plans.get(parsed) ?? new LRUCache<string, Promise<QueryTemplate>>({ max: maxPlansOfText })
-    this.plans.set(parsed, plans)
-    const known = plans.get(key)
-    if (known) return known
-    const plan = make()
-    plans.set(key, plan)
-    plan.catch(() => plans.delete(key))
-    return plan
   }
 
   private async plan(run: ShardsRun, select: SelectStmt, shipped: readonly ShippedRows[]): Promise<QueryTemplate> {

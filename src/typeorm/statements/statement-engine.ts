@@ -7,6 +7,7 @@ import { bindShardNames } from '../../planning/bind-shard-names'
 import type { Explanation } from '../../planning/explain-plan'
 import { refuseOwnNames } from '../../planning/own-names'
 import type { ReadPlan } from '../../planning/read-plan'
+import type { Template } from '../../planning/statement-template'
 import { type CatalogProblem, catalogProblem, mayAskCatalog } from '../../routing/catalog-names'
 import type { TableUse } from '../../routing/scope'
 import type { TableCatalog } from '../../routing/table-catalog'
@@ -36,6 +37,7 @@ import {
   type Substitutes,
   wholeText,
 } from './statement-run'
+import { TextPlans } from './text-plans'
 import { planAtPlace, writeStatement } from './write-statement'
 
 /**
@@ -46,6 +48,7 @@ export class StatementEngine implements StatementPlanner {
   readonly reader: StatementReader
   readonly places: StatementPlaces
   readonly carried: CarriedStatements
+  readonly templates = new TextPlans<Template>()
   private readonly queries: QueryPlanner
 
   constructor(

@@ -25,16 +25,19 @@ export async function writeStatement(engine: StatementWriter, write: Run): Promi
 
 /** Plans a statement that writes. What it asks of other shards (subqueries, rows that it refers to) is read for the plan. */
 export async function planStatement(engine: StatementWriter, write: Run): Promise<PlannedWrite> {
-  const { statement, analysis, context } = write
+  const { parsed, statement, analysis, context } = write
   if ('InsertStmt' in statement) return planInsert(engine, write, statement.InsertStmt)
   refuseProblems(analysis)
   const substitutes = await engine.substitute(write)
   if (!analysis.main) return homeStatement(write, substitutes)
   const shards = engine.places.allowedShards(analysis.main, write, true)
-  const { values, valuesOn, replacements } = splitLists(analysis.main, { ...write, ...substitutes })
+  const { values, valuesOn, replacements, split } = splitLists(analysis.main, { ...write, ...substitutes })
   const mainGroup = [...analysis.main.uses][0]?.table.group
-  const local = localisedFor(statement, { analysis, group: mainGroup }, replacements)
-  const template = withShippedRows(templateOf(local), substitutes.shipped)
+  const { shipped } = substitutes
+  const make = () =>
+    withShippedRows(templateOf(localisedFor(statement, { analysis, group: mainGroup }, replacements)), shipped)
+  const dependsOn = [mainGroup, split, engine.reader.version]
+  const template = shipped.length > 0 ? make() : engine.templates.remembered(parsed, dependsOn, make)
   const hasOwnTypes = analysis.uses.some(({ table }) => table.hasOwnTypes)
   const query: StatementWrite = {
     kind: 'statement',
