@@ -6,8 +6,8 @@
 const layers = [
   ['errors', 'collections'],
   ['values'],
-  ['topology', 'functions', 'ids', 'merging', 'sql'],
-  ['model'],
+  ['functions', 'ids', 'merging', 'sql'],
+  ['topology', 'model'],
   ['routing'],
   ['query'],
   ['planning'],

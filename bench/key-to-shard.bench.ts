@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { hash, loadHash } from '../src/functions/hash'
+import { evenOwners } from '../src/topology/unit-owners'
 import { canonicalKey } from '../src/values/canonical-key'
 import type { KeyType } from '../src/values/key-type'
 import type { Bench, Measure } from './support/bench'
@@ -30,11 +31,12 @@ export const keyToShard: Bench = {
     await loadHash()
     return keys.map(([name, type, keyOf]): Measure => {
       const fn = hash({ shards: 16 }).bind([type])
+      const owners = evenOwners(fn.spaces)
       // More keys than any cache of texts would hold, so that each is hashed for itself.
       const values = Array.from({ length: 8192 }, (_, index) => keyOf(index))
       const shardOf = (index: number): number | undefined => {
         const key = canonicalKey(values[index & 8191], type)
-        return key === undefined ? undefined : fn.owner([key])
+        return key === undefined ? undefined : owners.shardOf(fn.unitOf([key]))
       }
       return microseconds({ name: `key → shard, ${name}`, operations, target: { atMost: 0.5 } }, shardOf, rounds)
     })

@@ -28,8 +28,7 @@ export const routing: Bench = {
     const binding = runtime.bindingOf(Item)
     if (!binding) throw new Error('Item is not sharded.')
     const bindingOf = (target: unknown) => runtime.bindingOf(target)
-    const route = (where: unknown) =>
-      routePredicate(binding.entity, findPredicate(binding, where, bindingOf), binding.shards.length)
+    const route = (where: unknown) => routePredicate(binding, findPredicate(binding, where, bindingOf))
     const target = { atMost: 10 }
     const measures = [
       microseconds({ name: 'routing of a find, one key', operations, target }, (i) => route(simple(i)), rounds),

@@ -1,5 +1,6 @@
 import type { FunctionPrint } from '../functions/sharding-function'
 import type { ShardGroup } from '../model/sharded-entity'
+import { placementUnitOf } from '../topology/place-shards'
 import type { Shard } from '../topology/shard'
 import type { KeyType, TypeModifiers } from '../values/key-type'
 
@@ -108,7 +109,7 @@ export function parsePrint(text: string): GroupPrint {
  * @param present the name of each database that this data source connects to, by identity
  */
 export function storedPlaces(
-  { labels, placementUnits }: Pick<ShardGroup, 'labels' | 'placementUnits'>,
+  { labels, spaces }: Pick<ShardGroup, 'labels' | 'spaces'>,
   stored: GroupPrint | undefined,
   present: ReadonlyMap<string, string>,
 ): Readonly<Record<string, string>> {
@@ -117,15 +118,15 @@ export function storedPlaces(
     const node = present.get(database)
     if (node !== undefined) nodes.set(label, node)
   }
-  const byUnit = new Map<number | undefined, string>()
+  const byUnit = new Map<number, string>()
   for (const [index, label] of labels.entries()) {
     const node = nodes.get(label)
-    const unit = placementUnits[index]
+    const unit = placementUnitOf(spaces, index)
     if (node !== undefined && !byUnit.has(unit)) byUnit.set(unit, node)
   }
   return Object.fromEntries(
     labels.flatMap((label, index) => {
-      const node = nodes.get(label) ?? byUnit.get(placementUnits[index])
+      const node = nodes.get(label) ?? byUnit.get(placementUnitOf(spaces, index))
       return node === undefined ? [] : [[label, node]]
     }),
   )

@@ -1,45 +1,24 @@
 import { checkLabels, functionInvalid, SLOTS } from './declaration'
-import type { BoundFunction, ShardIndexes, ShardingFunction } from './sharding-function'
-import { shardIndexes } from './sharding-function'
+import type { BoundFunction, ShardingFunction } from './sharding-function'
 
-const allOf = (count: number): ShardIndexes => Array.from({ length: count }, (_, index) => index)
-
-/** A function with the number of its shards. */
-interface Factor {
-  readonly bound: BoundFunction
-  readonly size: number
-}
-
-const combine = ({ bound: a, size: sizeA }: Factor, { bound: b, size: sizeB }: Factor): BoundFunction => {
-  const cross = (rows: ShardIndexes, columns: ShardIndexes): ShardIndexes =>
-    shardIndexes(rows.flatMap((row) => columns.map((column) => row * sizeB + column)))
-  const shardsOfSlot = (slot: number): ShardIndexes =>
-    a.shardsOfSlot
-      ? cross(a.shardsOfSlot(slot), allOf(sizeB))
-      : cross(allOf(sizeA), b.shardsOfSlot?.(slot) ?? allOf(sizeB))
+const combine = (a: BoundFunction, b: BoundFunction): BoundFunction => {
+  const [spaceA] = a.spaces
+  const [spaceB] = b.spaces
   return Object.freeze<BoundFunction>({
-    owner: ([first, second]) => {
+    spaces: Object.freeze([spaceA, spaceB] as const),
+    unitOf: ([first, second]) => {
       if (first === undefined || second === undefined) return undefined
-      const indexA = a.owner([first])
-      const indexB = b.owner([second])
-      return indexA === undefined || indexB === undefined ? undefined : indexA * sizeB + indexB
+      const unitA = a.unitOf([first])
+      const unitB = b.unitOf([second])
+      return unitA === undefined || unitB === undefined ? undefined : unitA * spaceB.size + unitB
     },
     slotOf: ([first, second]) =>
       first === undefined || second === undefined ? undefined : (a.slotOf([first]) ?? b.slotOf([second])),
-    ...((a.shardsOfSlot ?? b.shardsOfSlot) && { shardsOfSlot }),
-    prune: ([first, second]) => {
-      const prunedA = a.prune([first])
-      const prunedB = b.prune([second])
-      if (prunedA === 'all' && prunedB === 'all') return 'all'
-      const columns = prunedB === 'all' ? allOf(sizeB) : prunedB
-      const rows = prunedA === 'all' ? allOf(sizeA) : prunedA
-      return cross(rows, columns)
-    },
+    prune: ([first, second]) => [...a.prune([first]), ...b.prune([second])],
     print: Object.freeze({
       rule: `(${a.print.rule}) × (${b.print.rule})`,
       owns: Object.freeze(a.print.owns.flatMap((first) => b.print.owns.map((second) => `${first} × ${second}`))),
     }),
-    placementUnit: (shard) => Math.floor(shard / sizeB),
   })
 }
 
@@ -69,10 +48,7 @@ export const composite = (a: ShardingFunction, b: ShardingFunction): ShardingFun
       if (first === undefined || second === undefined || types.length !== 2) {
         throw functionInvalid('composite', `it takes two shard key columns, not ${types.length}.`)
       }
-      return combine(
-        { bound: a.bind([first]), size: a.labels.length },
-        { bound: b.bind([second]), size: b.labels.length },
-      )
+      return combine(a.bind([first]), b.bind([second]))
     },
   })
 }

@@ -4,7 +4,7 @@ import { ordersAsDatabase } from '../values/compare-keys'
 import type { KeyType } from '../values/key-type'
 import { checkLabels, functionInvalid } from './declaration'
 import type { BoundFunction, KeyBound, ShardingFunction } from './sharding-function'
-import { keyCombinations, shardIndexes } from './sharding-function'
+import { keyCombinations, labelUnits, unitsOf } from './sharding-function'
 
 /** The options of `custom`. */
 export interface CustomOptions {
@@ -36,34 +36,28 @@ const bindCustom = (
       { details: { shard: name, shards: [...indexes.keys()] } },
     )
   }
-  const owner: BoundFunction['owner'] = (key) => {
+  const unitOf: BoundFunction['unitOf'] = (key) => {
     const name = answerOf('shardOf', key, () => shardOf(...key))
     return name === undefined ? undefined : indexOf(name)
   }
   const pruneRange = types.length === 1 && ordersAsDatabase(type) ? prune : undefined
   return Object.freeze<BoundFunction>({
-    owner,
-    slotOf: () => undefined,
+    ...labelUnits(indexes.size),
+    unitOf,
     prune: (constraints) => {
       const keys = keyCombinations(constraints)
-      if (keys !== undefined) return shardIndexes(keys.map(owner))
+      if (keys !== undefined) return unitsOf(keys.map(unitOf))
       const [constraint] = constraints
-      if (pruneRange === undefined || constraint?.kind !== 'range') return 'all'
+      if (pruneRange === undefined || constraint?.kind !== 'range') return ['all']
       const { kind: _, ...bounds } = constraint
-      return shardIndexes(
-        answerOf(
-          'prune',
-          [bounds.from?.key, bounds.to?.key].filter((key) => key !== undefined),
-          () => pruneRange(bounds),
-        ).map(indexOf),
-      )
+      const known = [bounds.from?.key, bounds.to?.key].filter((key) => key !== undefined)
+      return [answerOf('prune', known, () => pruneRange(bounds)).map(indexOf)]
     },
     // What a function of the user's does with another list of shards is not known: every label is a part of the rule.
     print: Object.freeze({
       rule: `custom over ${[...indexes.keys()].sort().join(', ')}`,
       owns: Object.freeze([...indexes].map(() => '')),
     }),
-    placementUnit: (shard) => shard,
   })
 }
 

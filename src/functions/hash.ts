@@ -1,7 +1,7 @@
 import { type CanonicalKey, canonicalTuple } from '../values/canonical-key'
 import type { KeyType } from '../values/key-type'
 import { checkLabels, functionInvalid, SLOTS } from './declaration'
-import { type BoundFunction, keyCombinations, type ShardingFunction, shardIndexes } from './sharding-function'
+import { type BoundFunction, keyCombinations, type ShardingFunction } from './sharding-function'
 
 const SEED = 0
 
@@ -44,25 +44,18 @@ const labelsOf = (shards: number): readonly string[] => {
 
 const bindHash = (shards: number, types: readonly KeyType[]): BoundFunction => {
   if (types.length === 0) throw functionInvalid('hash', 'it takes at least one shard key column.')
-  const shardOfSlot = (slot: number): number => Math.floor((slot * shards) / SLOTS)
-  const owner: BoundFunction['owner'] = (key) => shardOfSlot(slotOfKey(key))
   return Object.freeze<BoundFunction>({
-    owner,
+    spaces: Object.freeze([Object.freeze({ kind: 'slots', size: SLOTS, shards })] as const),
+    unitOf: slotOfKey,
     slotOf: slotOfKey,
-    shardsOfSlot: (slot) => [shardOfSlot(slot)],
-    prune: (constraints) => {
-      const keys = keyCombinations(constraints)
-      return keys === undefined ? 'all' : shardIndexes(keys.map(owner))
-    },
+    prune: (constraints) => [keyCombinations(constraints)?.map(slotOfKey) ?? 'all'],
     print: Object.freeze({ rule: `hash of ${shards} shards`, owns: Object.freeze(Array<string>(shards).fill('')) }),
-    placementUnit: (shard) => shard,
   })
 }
 
 /**
- * Spreads keys evenly by their hash: keys of any types, and of any number of columns. Of n shards, shard i owns
- * the slots from ⌈i · 16384 / n⌉ to before ⌈(i + 1) · 16384 / n⌉, so splitting every shard in two halves its
- * slots in place.
+ * Spreads keys evenly by their hash: keys of any types, and of any number of columns. Each shard owns a contiguous range of
+ * slots, so splitting every shard in two halves its slots in place.
  *
  * Equality on all key columns finds the shard; ranges reach all shards.
  *

@@ -3,11 +3,11 @@ import { dayOfCivil } from '../values/civil-day'
 import { type KeyOrder, keyOrder, ordersAsDatabase } from '../values/compare-keys'
 import type { KeyType } from '../values/key-type'
 import { dateText, parseTime, timestampText, timestamptzText } from '../values/time-text'
-import { type BoundFunction, type KeyConstraint, shardIndexes } from './sharding-function'
+import { type BoundFunction, type KeyConstraint, labelUnits, unitsOf } from './sharding-function'
 
 /** The keys from `from` to before `to`; `null` is an open end. */
 export interface KeyInterval {
-  readonly shard: number
+  readonly unit: number
   readonly from: CanonicalKey | null
   readonly to: CanonicalKey | null
   /** The greatest key before `to`, for types that have one: makes pruning exact at this end. */
@@ -18,9 +18,9 @@ type RangeConstraint = Extract<KeyConstraint, { kind: 'range' }>
 
 /** Disjoint intervals in the order of their keys. All look-ups are binary searches. */
 interface KeyIntervals {
-  /** The shard whose interval holds the key. */
-  find(key: CanonicalKey): number | undefined
-  /** The shards whose intervals can hold a key of the range. */
+  /** The unit whose interval holds the key. */
+  readonly find: (key: CanonicalKey) => number | undefined
+  /** The units whose intervals can hold a key of the range. */
   overlapping(range: RangeConstraint): readonly number[]
 }
 
@@ -59,12 +59,12 @@ const createKeyIntervals = (sorted: readonly KeyInterval[], order: KeyOrder): Ke
     find: (key: CanonicalKey) => {
       const candidate = sorted[countWhile(sorted, ({ from }) => from === null || order(from, key) <= 0) - 1]
       if (candidate === undefined) return undefined
-      return candidate.to === null || order(key, candidate.to) < 0 ? candidate.shard : undefined
+      return candidate.to === null || order(key, candidate.to) < 0 ? candidate.unit : undefined
     },
     overlapping: (range: RangeConstraint) => {
       const first = countWhile(sorted, (interval) => isBefore(interval, range, order))
       const end = countWhile(sorted, (interval) => startsWithin(interval, range, order))
-      return sorted.slice(first, Math.max(first, end)).map(({ shard }) => shard)
+      return sorted.slice(first, Math.max(first, end)).map(({ unit }) => unit)
     },
   })
 
@@ -80,25 +80,22 @@ export const bindIntervals = (sorted: readonly KeyInterval[], type: KeyType): Bo
     order,
   )
   const prunesRanges = ordersAsDatabase(type)
-  const owner: BoundFunction['owner'] = ([key]) => (key === undefined ? undefined : intervals.find(key))
   return Object.freeze<BoundFunction>({
-    owner,
-    slotOf: () => undefined,
+    ...labelUnits(sorted.length),
+    unitOf: ([key]) => (key === undefined ? undefined : intervals.find(key)),
     prune: ([constraint]) => {
-      if (constraint === undefined) return 'all'
-      if (constraint.kind === 'values') return shardIndexes(constraint.keys.map((key) => owner([key])))
-      return prunesRanges ? shardIndexes(intervals.overlapping(constraint)) : 'all'
+      if (constraint?.kind === 'values') return unitsOf(constraint.keys.map(intervals.find))
+      return prunesRanges && constraint ? [intervals.overlapping(constraint)] : ['all']
     },
     print: Object.freeze({ rule: 'intervals', owns: Object.freeze(ownsOf(sorted)) }),
-    shardsInKeyOrder: Object.freeze(sorted.map(({ shard }) => shard)),
-    placementUnit: (shard) => shard,
+    unitsInKeyOrder: Object.freeze(sorted.map(({ unit }) => unit)),
   })
 }
 
-/** By shard, its interval; an open end is null. */
+/** By unit, its interval; an open end is null. */
 function ownsOf(sorted: readonly KeyInterval[]): readonly string[] {
   const owns: string[] = []
-  for (const { shard, from, to } of sorted) owns[shard] = JSON.stringify([from, to])
+  for (const { unit, from, to } of sorted) owns[unit] = JSON.stringify([from, to])
   return owns
 }
 

@@ -3,7 +3,7 @@ import { type KeyOrder, keyOrder, ordersAsDatabase } from '../values/compare-key
 import type { KeyType } from '../values/key-type'
 import { checkLabels, declaredKey, functionInvalid, singleKeyType } from './declaration'
 import type { BoundFunction, FunctionPrint, KeyConstraint, ShardingFunction } from './sharding-function'
-import { shardIndexes } from './sharding-function'
+import { labelUnits, unitsOf } from './sharding-function'
 
 /** A value of a shard key, in any form that its column takes. */
 export type ListValue = string | number | bigint | boolean | Date | Uint8Array
@@ -63,19 +63,17 @@ const printOf = ({ labels, owners, rest }: Lists): FunctionPrint => {
 
 const bindList = ({ labels, owners, rest }: Lists, type: KeyType): BoundFunction => {
   const order = ordersAsDatabase(type) ? keyOrder(type) : undefined
-  const ownerOf = (key: CanonicalKey): number | undefined => owners.get(key) ?? rest
+  const unitOf = (key: CanonicalKey): number | undefined => owners.get(key) ?? rest
   const within = (order: KeyOrder, range: RangeConstraint) =>
     [...owners].map(([key, shard]) => (holds(order, key, range) ? shard : rest))
   return Object.freeze<BoundFunction>({
-    owner: ([key]) => (key === undefined ? undefined : ownerOf(key)),
-    slotOf: () => undefined,
+    ...labelUnits(labels.length),
+    unitOf: ([key]) => (key === undefined ? undefined : unitOf(key)),
     prune: ([constraint]) => {
-      if (constraint === undefined) return 'all'
-      if (constraint.kind === 'values') return shardIndexes(constraint.keys.map(ownerOf))
-      return order === undefined ? 'all' : shardIndexes([rest, ...within(order, constraint)])
+      if (constraint?.kind === 'values') return unitsOf(constraint.keys.map(unitOf))
+      return order && constraint ? unitsOf([rest, ...within(order, constraint)]) : ['all']
     },
     print: printOf({ labels, owners, rest }),
-    placementUnit: (shard) => shard,
   })
 }
 

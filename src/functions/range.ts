@@ -36,8 +36,8 @@ const bindRange = (declared: readonly Declared[], types: readonly KeyType[]): Bo
   const type = singleKeyType('range', types, (candidate) => keyOrder(candidate) !== undefined)
   const order = keyOrder(type) ?? (() => 0)
   const keyOf = (bound: RangeBound) => (bound === null ? null : declaredKey('range', bound, type))
-  const intervals = declared.map(([label, from, to], shard): KeyInterval => {
-    const interval = { shard, from: keyOf(from), to: keyOf(to) }
+  const intervals = declared.map(([label, from, to], unit): KeyInterval => {
+    const interval = { unit, from: keyOf(from), to: keyOf(to) }
     if (interval.from !== null && interval.to !== null && order(interval.from, interval.to) >= 0) {
       throw functionInvalid(
         'range',
@@ -51,7 +51,7 @@ const bindRange = (declared: readonly Declared[], types: readonly KeyType[]): Bo
     if (before.to !== null && next.from !== null && order(before.to, next.from) <= 0) return next
     throw functionInvalid(
       'range',
-      `the shards '${declared[before.shard]?.[0]}' and '${declared[next.shard]?.[0]}' overlap.`,
+      `the shards '${declared[before.unit]?.[0]}' and '${declared[next.unit]?.[0]}' overlap.`,
     )
   })
   return bindIntervals(sorted, type)

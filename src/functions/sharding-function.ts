@@ -12,8 +12,16 @@ export type KeyConstraint =
   | { readonly kind: 'values'; readonly keys: readonly CanonicalKey[] }
   | { readonly kind: 'range'; readonly from?: KeyBound; readonly to?: KeyBound }
 
-/** Sorted, distinct indexes of shards. */
-export type ShardIndexes = readonly number[]
+/** The units of a function, 0 … size - 1: slots, or what each of its labels stands for. */
+export interface UnitSpace {
+  readonly kind: 'slots' | 'labels'
+  readonly size: number
+  /** How many shards are declared for them: as many as labels, and any number for slots. */
+  readonly shards: number
+}
+
+/** What a condition leaves of each space of units, in any order; `'all'` where it says nothing. */
+export type UnitsLeft = readonly (readonly number[] | 'all')[]
 
 /**
  * A declaration, as a user writes it: frozen data that does not know its columns yet.
@@ -44,37 +52,42 @@ export interface FunctionPrint {
 }
 
 /**
- * A sharding function that knows the types of its key columns. It names slots, and shards by their index among the labels; it
- * knows no node: the shard map says which node holds a shard. Pure; call `loadHash()` once before using one of `hash`.
+ * A sharding function that knows the types of its key columns. It names units; the shard map says which shard owns a unit, and
+ * which node holds a shard. Pure; call `loadHash()` once before using one of `hash`.
  */
 export interface BoundFunction {
-  /** The shard that owns the key, `undefined` where none does. `key` has one text per key column. */
-  owner(key: readonly CanonicalKey[]): number | undefined
+  /** Its units, or those of the two parts of a `composite`. */
+  readonly spaces: readonly [UnitSpace, ...UnitSpace[]]
+  /**
+   * The unit of the key, `undefined` where none has it. `key` has one text per key column. Of a `composite` the unit of its
+   * first part, times the size of the second space, plus the unit of its second part.
+   */
+  unitOf(key: readonly CanonicalKey[]): number | undefined
   /** The slot of the key (0 … 16383); `undefined` for functions without slots. */
   slotOf(key: readonly CanonicalKey[]): number | undefined
-  /** The shards that own keys of a slot; absent for functions without slots. */
-  readonly shardsOfSlot?: (slot: number) => ShardIndexes
   /**
-   * The shards that can hold a row that meets every constraint; `'all'` where nothing can be pruned.
-   * May be too wide, never too narrow. Values without owner add nothing.
+   * By space, the units of the rows that can meet every constraint. May be too wide, never too narrow. Values without unit add
+   * nothing.
    */
-  prune(constraints: readonly (KeyConstraint | undefined)[]): ShardIndexes | 'all'
+  prune(constraints: readonly (KeyConstraint | undefined)[]): UnitsLeft
   /**
-   * The shards by ascending keys, where each owns one interval of the key's order: all keys of one sort before all keys of
+   * The units by ascending keys, where each is one interval of the key's order: all keys of one sort before all keys of
    * the next. Absent for functions that scatter keys. Texts are in the order of their code points.
    */
-  readonly shardsInKeyOrder?: ShardIndexes
+  readonly unitsInKeyOrder?: readonly number[]
   readonly print: FunctionPrint
-  /** The unit that placement spreads over nodes: the shard's index, or for `composite` the index of its first function. */
-  placementUnit(shard: number): number
 }
 
-/** Sorted, distinct, frozen; what is `undefined` has no shard and adds nothing. */
-export const shardIndexes = (indexes: Iterable<number | undefined>): ShardIndexes => {
-  const distinct = new Set<number>()
-  for (const index of indexes) if (index !== undefined) distinct.add(index)
-  return Object.freeze([...distinct].sort((a, b) => a - b))
-}
+/** What functions whose units are their labels have in common. */
+export const labelUnits = (labels: number): Pick<BoundFunction, 'spaces' | 'slotOf'> => ({
+  spaces: Object.freeze([Object.freeze({ kind: 'labels', size: labels, shards: labels })] as const),
+  slotOf: () => undefined,
+})
+
+/** The units of some keys; a key without unit adds nothing. */
+export const unitsOf = (units: readonly (number | undefined)[]): UnitsLeft => [
+  units.filter((unit) => unit !== undefined),
+]
 
 /** IN lists of a composite key multiply; beyond this many keys asking all shards is cheaper than looking. */
 const MAX_COMBINATIONS = 10_000

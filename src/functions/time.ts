@@ -93,7 +93,7 @@ const bindTime = (starts: readonly number[], clock: ZoneClock, types: readonly K
   const type = singleKeyType('time', types, (it) => it === 'date' || it === 'timestamp' || it === 'timestamptz')
   const keys = starts.map((day) => keyOf(day, type, clock))
   const [first = null, ...rest] = keys
-  const intervals = rest.map((to, shard): KeyInterval => ({ shard, from: keys[shard] ?? first, to }))
+  const intervals = rest.map((to, unit): KeyInterval => ({ unit, from: keys[unit] ?? first, to }))
   return bindIntervals(intervals, type)
 }
 

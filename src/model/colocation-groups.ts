@@ -65,7 +65,7 @@ export function bindGroups(owners: ReadonlyMap<string, GroupOwner>, defaults: Gr
         name,
         labels: fn.labels,
         layout: defaults.groups[name]?.layout ?? root.args.options.layout ?? defaults.layout,
-        placementUnits: Object.freeze(fn.labels.map((_, index) => bound.placementUnit(index))),
+        spaces: bound.spaces,
         keyTypes: Object.freeze(root.keyColumns.flatMap((column) => column.keyType ?? [])),
         print: bound.print,
       }),

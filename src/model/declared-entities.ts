@@ -150,7 +150,8 @@ export function idColumnOf(
       column,
       `ids of kind ${kind} need a column of type ${columnTypes[kind].join(', ')}, not ${type}`,
     )
-  const carriesSlot = kind !== 'sequence' && fn.shardsOfSlot !== undefined && !keyColumns.includes(column)
+  const hasSlots = fn.spaces.some((space) => space.kind === 'slots')
+  const carriesSlot = kind !== 'sequence' && hasSlots && !keyColumns.includes(column)
   return Object.freeze({ propertyPath, type: keyType, kind, carriesSlot })
 }
 

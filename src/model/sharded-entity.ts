@@ -35,7 +35,7 @@ export interface ShardGroup {
   readonly name: string
   readonly labels: readonly string[]
   readonly layout: Layout
-  readonly placementUnits: readonly number[]
+  readonly spaces: BoundFunction['spaces']
   /** The types of the shard key's columns; none of a lookup, whose rows are derived. */
   readonly keyTypes: readonly KeyType[]
   readonly print: FunctionPrint

@@ -112,7 +112,7 @@ function build(
       name,
       labels: fn.labels,
       layout: defaults.groups[name]?.layout ?? own?.layout ?? defaults.layout,
-      placementUnits: Object.freeze(fn.labels.map((_, index) => bound.placementUnit(index))),
+      spaces: bound.spaces,
       keyTypes: [],
       print: bound.print,
     }),

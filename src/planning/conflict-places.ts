@@ -121,13 +121,13 @@ function lookedUp({ table, inserted, isMade, places }: ConflictingInsert, row: n
 
 /** Whether the slot in a primary key leaves one shard, the row's own. */
 function tellsShard(
-  { entity, primaryKey, slotColumns }: ShardedTable,
+  { owners, primaryKey, slotColumns }: ShardedTable,
   primary: readonly unknown[],
   place: number | undefined,
 ) {
   return primaryKey.some((name, index) => {
     const slot = slotColumns.get(name)?.(primary[index])
-    const [only, another] = slot === undefined ? [] : (entity?.fn.shardsOfSlot?.(slot) ?? [])
+    const [only, another] = slot === undefined ? [] : owners.shardsOfSlots([slot])
     return only !== undefined && another === undefined && only === place
   })
 }

@@ -1,12 +1,12 @@
 import type { Node } from '@pgsql/types'
-import type { ShardIndexes } from '../functions/sharding-function'
 import type { ShardedEntity } from '../model/sharded-entity'
+import type { ShardIndexes } from '../topology/unit-owners'
 import type { Cluster } from './analysis/findings'
 import { type KeyList, type KeyOrSlot, type KeyReader, keyListOf, keyPredicate } from './key-predicate'
 import type { Predicate } from './predicate'
-import { type Route, routePredicate } from './route'
+import { type PlacedEntity, type Route, routePredicate } from './route'
 import type { Scope, TableUse } from './scope'
-import type { ShardedTable } from './table-catalog'
+import { isPlaced, type ShardedTable } from './table-catalog'
 
 /** How conditions over the tables of a cluster are read. */
 const readerOf =
@@ -65,33 +65,35 @@ export function ownedLists(cluster: Cluster, parameters: readonly unknown[]): re
   const reader = readerOf(cluster, parameters)
   return cluster.filters.flatMap(({ condition, scope }, position): OwnedList[] => {
     const list = keyListOf(condition, reader(scope))
-    const entity = list?.column.table.entity
-    if (!list || !entity || (list.column.kind === 'key' && entity.keyColumns.length !== 1)) return []
-    return [{ ...list, condition, position, owners: list.says.map((said) => ownersOf(entity, said)) }]
+    const table = list?.column.table
+    if (!table || !isPlaced(table) || (list.column.kind === 'key' && table.entity.keyColumns.length !== 1)) return []
+    return [{ ...list, condition, position, owners: list.says.map((said) => ownersOf(table, said)) }]
   })
 }
 
-function ownersOf({ fn }: ShardedEntity, said: KeyOrSlot | undefined): ShardIndexes {
+function ownersOf({ entity, owners }: PlacedEntity, said: KeyOrSlot | undefined): ShardIndexes {
   if (said === undefined) return []
-  if ('slot' in said) return fn.shardsOfSlot?.(said.slot) ?? []
-  const owner = fn.owner([said.key])
+  if ('slot' in said) return owners.shardsOfSlots([said.slot])
+  const owner = owners.shardOf(entity.fn.unitOf([said.key]))
   return owner === undefined ? [] : [owner]
 }
 
 /** The entity by whose function a cluster is placed; undefined where no table of it has the shard key. */
-export function entityOf({ uses }: Cluster): ShardedEntity | undefined {
-  for (const { table } of uses) if (table.entity) return table.entity
+export const entityOf = (cluster: Cluster): ShardedEntity | undefined => placedTable(cluster)?.entity
+
+function placedTable({ uses }: Cluster): (ShardedTable & PlacedEntity) | undefined {
+  for (const { table } of uses) if (isPlaced(table)) return table
   return undefined
 }
 
 /**
  * The shards that hold rows of a cluster, as its conditions leave them.
  *
- * @param shardCount of the cluster's group
  * @throws ShardedError KEY_NOT_OWNED
  */
-export function routeCluster(cluster: Cluster, parameters: readonly unknown[], shardCount: number): Route {
-  const entity = entityOf(cluster)
-  if (entity) return routePredicate(entity, clusterPredicate(cluster, parameters), shardCount)
-  return { shards: Array.from({ length: shardCount }, (_, index) => index), reason: 'its tables hold no shard key' }
+export function routeCluster(cluster: Cluster, parameters: readonly unknown[]): Route {
+  const table = placedTable(cluster)
+  if (table) return routePredicate(table, clusterPredicate(cluster, parameters))
+  const [use] = cluster.uses
+  return { shards: use?.table.owners.all ?? [], reason: 'its tables hold no shard key' }
 }

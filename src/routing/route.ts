@@ -1,7 +1,7 @@
 import { ShardedError } from '../errors/sharded-error'
-import type { KeyConstraint, ShardIndexes } from '../functions/sharding-function'
-import { shardIndexes } from '../functions/sharding-function'
+import type { KeyConstraint } from '../functions/sharding-function'
 import type { ShardedEntity } from '../model/sharded-entity'
+import type { ShardIndexes, UnitOwners } from '../topology/unit-owners'
 import { bothConstraints } from './constrain'
 import type { Predicate } from './predicate'
 
@@ -10,6 +10,12 @@ export interface Route {
   /** Sorted indexes into the group's shards. */
   readonly shards: ShardIndexes
   readonly reason: string
+}
+
+/** An entity, and which shards own the units of its sharding function. */
+export interface PlacedEntity {
+  readonly entity: ShardedEntity
+  readonly owners: UnitOwners
 }
 
 type Constraints = readonly (KeyConstraint | undefined)[]
@@ -21,12 +27,13 @@ type Pruned = ShardIndexes | 'all'
  *
  * @throws ShardedError KEY_NOT_OWNED when a key is named that no shard owns
  */
-export function routePredicate(entity: ShardedEntity, predicate: Predicate, shardCount: number): Route {
+export function routePredicate(placed: PlacedEntity, predicate: Predicate): Route {
+  const { entity, owners } = placed
   const none: Constraints = entity.keyColumns.map(() => undefined)
-  const pruned = fold(entity, predicate, none)
+  const pruned = fold(placed, predicate, none)
   const subject = mentionsSlots(predicate) ? `ids that carry the slot of ${keyText(entity)}` : keyText(entity)
   if (pruned === 'all')
-    return { shards: range(shardCount), reason: `the condition says nothing that narrows ${keyText(entity)}` }
+    return { shards: owners.all, reason: `the condition says nothing that narrows ${keyText(entity)}` }
   if (pruned.length === 0)
     return {
       shards: [0],
@@ -34,7 +41,7 @@ export function routePredicate(entity: ShardedEntity, predicate: Predicate, shar
     }
   return {
     shards: pruned,
-    reason: `the condition on ${subject} leaves ${pruned.length} of ${shardCount} shards`,
+    reason: `the condition on ${subject} leaves ${pruned.length} of ${owners.all.length} shards`,
   }
 }
 
@@ -45,8 +52,8 @@ export function keyText(entity: ShardedEntity): string {
 }
 
 /** The shard that owns a key. @throws ShardedError KEY_NOT_OWNED */
-export function ownerOf(entity: ShardedEntity, key: readonly string[]): number {
-  const owner = entity.fn.owner(key)
+export function ownerOf({ entity, owners }: PlacedEntity, key: readonly string[]): number {
+  const owner = owners.shardOf(entity.fn.unitOf(key))
   if (owner === undefined) throw keyNotOwned(entity, key)
   return owner
 }
@@ -57,34 +64,34 @@ function keyNotOwned(entity: ShardedEntity, key: readonly string[]): ShardedErro
   })
 }
 
-function fold(entity: ShardedEntity, predicate: Predicate, known: Constraints): Pruned {
+function fold(placed: PlacedEntity, predicate: Predicate, known: Constraints): Pruned {
   switch (predicate.kind) {
     case 'unknown':
-      return prune(entity, known)
+      return prune(placed, known)
     case 'slots':
-      return foldAnd(entity, [predicate], known)
+      return foldAnd(placed, [predicate], known)
     case 'key':
-      return ownersOf(entity, predicate.constraint, known) ?? foldAnd(entity, [predicate], known)
+      return ownersOf(placed, predicate.constraint, known) ?? foldAnd(placed, [predicate], known)
     case 'and':
-      return foldAnd(entity, predicate.of, known)
+      return foldAnd(placed, predicate.of, known)
     case 'or':
-      return unite(predicate.of.map((branch) => fold(entity, branch, known)))
+      return unite(predicate.of.map((branch) => fold(placed, branch, known)))
   }
 }
 
 /** The commonest condition: keys of a shard key of one column, and nothing known besides. Each is hashed once. */
-function ownersOf(entity: ShardedEntity, constraint: KeyConstraint, known: Constraints): ShardIndexes | undefined {
-  if (constraint.kind !== 'values' || entity.keyColumns.length !== 1 || known[0] !== undefined) return undefined
-  const owners = constraint.keys.map((key) => ownerOf(entity, [key]))
+function ownersOf(placed: PlacedEntity, constraint: KeyConstraint, known: Constraints): ShardIndexes | undefined {
+  if (constraint.kind !== 'values' || placed.entity.keyColumns.length !== 1 || known[0] !== undefined) return undefined
+  const owners = constraint.keys.map((key) => ownerOf(placed, [key]))
   return owners.length < 2 ? owners : [...new Set(owners)].sort((x, y) => x - y)
 }
 
-function foldAnd(entity: ShardedEntity, parts: readonly Predicate[], known: Constraints): Pruned {
+function foldAnd(placed: PlacedEntity, parts: readonly Predicate[], known: Constraints): Pruned {
   const constraints = [...known]
   let pruned: Pruned = 'all'
   for (const part of parts) {
     if (part.kind !== 'key') continue
-    checkOwned(entity, part.constraint)
+    checkOwned(placed, part.constraint)
     const before = constraints[part.column]
     constraints[part.column] = before ? bothConstraints(before, part.constraint) : part.constraint
     // A range that `bothConstraints` dropped still counts by itself.
@@ -92,21 +99,17 @@ function foldAnd(entity: ShardedEntity, parts: readonly Predicate[], known: Cons
       pruned = intersect(
         pruned,
         prune(
-          entity,
+          placed,
           known.map((one, column) => (column === part.column ? part.constraint : one)),
         ),
       )
   }
-  pruned = intersect(pruned, prune(entity, constraints))
+  pruned = intersect(pruned, prune(placed, constraints))
   for (const part of parts) {
-    if (part.kind === 'slots') pruned = intersect(pruned, shardsOfSlots(entity, part.slots))
-    if (part.kind === 'and' || part.kind === 'or') pruned = intersect(pruned, fold(entity, part, constraints))
+    if (part.kind === 'slots') pruned = intersect(pruned, placed.owners.shardsOfSlots(part.slots))
+    if (part.kind === 'and' || part.kind === 'or') pruned = intersect(pruned, fold(placed, part, constraints))
   }
   return pruned
-}
-
-function shardsOfSlots({ fn: { shardsOfSlot } }: ShardedEntity, slots: readonly number[]): Pruned {
-  return shardsOfSlot ? shardIndexes(slots.flatMap(shardsOfSlot)) : 'all'
 }
 
 const mentionsSlots = (predicate: Predicate): boolean =>
@@ -114,15 +117,15 @@ const mentionsSlots = (predicate: Predicate): boolean =>
   ((predicate.kind === 'and' || predicate.kind === 'or') && predicate.of.some(mentionsSlots))
 
 /** A key that no shard owns is refused where one column decides; with several, where all are known and none is owned. */
-function checkOwned(entity: ShardedEntity, constraint: KeyConstraint): void {
-  if (entity.keyColumns.length !== 1 || constraint.kind !== 'values') return
-  for (const key of constraint.keys) ownerOf(entity, [key])
+function checkOwned(placed: PlacedEntity, constraint: KeyConstraint): void {
+  if (placed.entity.keyColumns.length !== 1 || constraint.kind !== 'values') return
+  for (const key of constraint.keys) ownerOf(placed, [key])
 }
 
-function prune(entity: ShardedEntity, constraints: Constraints): Pruned {
+function prune({ entity, owners }: PlacedEntity, constraints: Constraints): Pruned {
   if (constraints.every((one) => one === undefined)) return 'all'
   if (constraints.some((one) => one?.kind === 'values' && one.keys.length === 0)) return []
-  const pruned = entity.fn.prune(constraints)
+  const pruned = owners.shardsOf(entity.fn.prune(constraints))
   if (pruned !== 'all' && pruned.length === 0 && isOneKey(constraints)) {
     throw keyNotOwned(
       entity,
@@ -150,11 +153,4 @@ function unite(branches: readonly Pruned[]): Pruned {
     else for (const shard of branch) united.add(shard)
   }
   return isAll ? 'all' : [...united].sort((x, y) => x - y)
-}
-
-/** Every read without a key asks for it: a loop takes a tenth of what `Array.from` does. */
-function range(count: number): ShardIndexes {
-  const indexes: number[] = []
-  for (let index = 0; index < count; index++) indexes.push(index)
-  return indexes
 }

@@ -1,5 +1,7 @@
 import type { ShardedEntity } from '../model/sharded-entity'
+import type { UnitOwners } from '../topology/unit-owners'
 import type { ColumnType } from '../values/key-type'
+import type { PlacedEntity } from './route'
 
 /**
  * Columns whose values tell the shard of a row: rows that agree in locators of one domain lie on one shard. The shard key
@@ -40,6 +42,8 @@ export interface ShardedTable {
   /** The logical name, as in the entity. */
   readonly name: string
   readonly group: string
+  /** Which shards of the group own what. */
+  readonly owners: UnitOwners
   /** The entity whose rows it holds; for tables without one (junctions), the entity that its key is of. */
   readonly entity: ShardedEntity | undefined
   /** It holds the rows of an entity; junction and closure tables lie where the rows are that they refer to. */
@@ -62,6 +66,9 @@ export interface ShardedTable {
   /** Columns whose default is a generated uuid, which may as well be made here. */
   readonly uuidDefaults: ReadonlySet<string>
 }
+
+/** Whether rows of a table are placed by a shard key that they have. */
+export const isPlaced = (table: ShardedTable): table is ShardedTable & PlacedEntity => table.entity !== undefined
 
 /** Finds the sharded tables that a statement names. */
 export interface TableCatalog {

@@ -1,4 +1,5 @@
 import { ShardedError } from '../errors/sharded-error'
+import type { BoundFunction } from '../functions/sharding-function'
 
 /** A node as placement sees it. */
 export interface WeightedNode {
@@ -31,6 +32,10 @@ const loadsOf = (nodes: readonly WeightedNode[]): readonly Load[] => {
     .filter(({ weight = 1 }) => weight > 0)
     .map(({ name, weight = 1 }) => ({ name, due: weight / total, placed: 0 }))
 }
+
+/** The unit of placement that a shard is of: itself, or of a `composite` all shards of one shard of its first part. */
+export const placementUnitOf = ([, second]: BoundFunction['spaces'], shard: number): number =>
+  Math.floor(shard / (second?.shards ?? 1))
 
 /**
  * Spreads units over nodes: the node of each unit, in order. It is Tijdeman's chairman assignment: of the nodes

@@ -1,11 +1,13 @@
 import { ShardedError } from '../errors/sharded-error'
-import { placeShards, type WeightedNode } from './place-shards'
+import type { BoundFunction } from '../functions/sharding-function'
+import { placementUnitOf, placeShards, type WeightedNode } from './place-shards'
 import type { Shard } from './shard'
+import { evenOwners, type UnitOwners } from './unit-owners'
 
 /** Names that PostgreSQL keeps for itself: it refuses to create `pg_…`, and `information_schema` is in every database. */
 const isReservedSchema = (name: string): boolean => name.startsWith('pg_') || name === 'information_schema'
 
-/** Which shard lies on which node. A value: every change is a new map with the next epoch. */
+/** Which shard owns what, and lies on which node. A value: every change is a new map with the next epoch. */
 export interface ShardMap {
   /** Grows by one at each change. */
   readonly epoch: number
@@ -14,6 +16,8 @@ export interface ShardMap {
   readonly home: string
   /** The shards of each colocation group, in the order of their indexes. */
   readonly groups: ReadonlyMap<string, readonly Shard[]>
+  /** By colocation group, which of its shards own which slots, or other units of its sharding function. */
+  readonly owners: ReadonlyMap<string, UnitOwners>
   /** All shards by name. */
   readonly shards: ReadonlyMap<string, Shard>
 }
@@ -23,8 +27,8 @@ export interface GroupPlacement {
   readonly name: string
   readonly labels: readonly string[]
   readonly layout: Shard['layout']
-  /** The unit of each shard, in the order of the labels: shards of one unit go to the same node. */
-  readonly placementUnits: readonly number[]
+  /** Of its sharding function, whose labels these are. */
+  readonly spaces: BoundFunction['spaces']
   /** Nodes of single shards, by label or by name: they override where the spread would put them, and move no other. */
   readonly placement?: Readonly<Record<string, string>> | 'even'
   /** Nodes of shards, by label, as the databases know them: they go before the spread, and `placement` before them. */
@@ -83,22 +87,15 @@ const pinsOf = ({ name: group, labels, placement }: GroupPlacement, nodes: reado
 }
 
 const placeGroup = (group: GroupPlacement, weighted: readonly WeightedNode[]): readonly Shard[] => {
-  const { name, labels, layout, placementUnits } = group
-  if (placementUnits.length !== labels.length) {
-    throw new Error(`Group '${name}' has ${labels.length} labels and ${placementUnits.length} placement units.`)
-  }
+  const { name, labels, layout, spaces } = group
   const pins = pinsOf(
     group,
     weighted.map((node) => node.name),
   )
-  const spread = placeShards(
-    weighted,
-    placementUnits.reduce((units, unit) => Math.max(units, unit + 1), 0),
-  )
+  const spread = placeShards(weighted, placementUnitOf(spaces, labels.length - 1) + 1)
   const shards = labels.map((label, index): Shard => {
-    const node = pins.get(label) ?? group.stored?.[label] ?? spread[placementUnits[index] ?? -1]
-    if (node === undefined)
-      throw new Error(`The placement unit of shard ${index} of group '${name}' is not a whole number.`)
+    const node = pins.get(label) ?? group.stored?.[label] ?? spread[placementUnitOf(spaces, index)]
+    if (node === undefined) throw new Error(`Group '${name}' has more labels than shards of its function.`)
     return Object.freeze({ name: shardName(group, label), group: name, label, index, node, layout })
   })
   return Object.freeze(shards)
@@ -138,8 +135,16 @@ export const createShardMap = ({ nodes: weighted, home, groups }: ShardMapOption
     epoch: 1,
     nodes,
     home: checkNode(home ?? first, nodes, 'The option home'),
+    owners: new Map(groups.map(({ name, spaces }) => [name, evenOwners(spaces)])),
     ...indexGroups(groups.map((group) => [group.name, placeGroup(group, weighted)])),
   })
+}
+
+/** The owners of a group that the map has. */
+export const ownersOf = ({ owners }: Pick<ShardMap, 'owners'>, group: string): UnitOwners => {
+  const found = owners.get(group)
+  if (found) return found
+  throw new RangeError(`The shard map has no group '${group}'.`)
 }
 
 /** Whether two maps of the same groups have every shard, and the home, on the same node. */

@@ -29,7 +29,7 @@ function planned(world: OfflineWorld, { entity, find, rowBudget = 100_000 }: Cas
   const options = decoded(find) as FindOptions
   try {
     const predicate = findPredicate(binding, options.where, world.bindingOf)
-    const { shards, reason } = routePredicate(binding.entity, predicate, binding.shards.length)
+    const { shards, reason } = routePredicate(binding, predicate)
     const names = shards.map((index) => binding.shards[index]?.name)
     const route = { shards: names.length === binding.shards.length ? 'all' : names, reason }
     if (shards.length === 1) return { route }

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { range } from '../../src/functions/range'
 import type { Predicate } from '../../src/routing/predicate'
 import { routePredicate } from '../../src/routing/route'
-import { key, shardedEntity } from '../unit/routing/sharded-entity'
+import { key, placedEntity } from '../unit/routing/sharded-entity'
 
 /** A condition on the one key column of the cases: shards `one` [0, 10), `two` [10, 20), `three` [20, 30). */
 interface Where {
@@ -22,7 +22,7 @@ interface Case {
 }
 
 const labels = ['one', 'two', 'three']
-const entity = shardedEntity(range({ shards: { one: [0, 10], two: [10, 20], three: [20, 30] } }), ['integer'])
+const entity = placedEntity(range({ shards: { one: [0, 10], two: [10, 20], three: [20, 30] } }), ['integer'])
 
 function predicate({ '=': value, in: list, between, and, or }: Where): Predicate {
   if (and) return { kind: 'and', of: and.map(predicate) }
@@ -43,7 +43,7 @@ describe('routes as specified', () => {
   describe.each(files)('%s', (file) => {
     const cases: readonly Case[] = JSON.parse(readFileSync(join(folder, file), 'utf8'))
     it.each(cases)('$name', ({ where, shards }) => {
-      const route = routePredicate(entity, predicate(where), labels.length)
+      const route = routePredicate(entity, predicate(where))
       expect(route.shards.map((index) => labels[index])).toEqual(shards)
     })
   })

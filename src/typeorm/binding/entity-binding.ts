@@ -5,6 +5,7 @@ import type { IdMaker } from '../../ids/id-maker'
 import type { IdColumn, ShardedEntity } from '../../model/sharded-entity'
 import { keyText } from '../../routing/route'
 import type { Shard } from '../../topology/shard'
+import type { UnitOwners } from '../../topology/unit-owners'
 import { storedKey } from '../../values/stored-key'
 import type { SlotColumn } from './slot-columns'
 
@@ -12,8 +13,9 @@ import type { SlotColumn } from './slot-columns'
 export interface EntityBinding {
   readonly entity: ShardedEntity
   readonly metadata: EntityMetadata
-  /** By the sharding function's index. */
+  /** By their index. */
   readonly shards: readonly Shard[]
+  readonly owners: UnitOwners
   /** TypeORM's columns of the shard key, in the sharding function's order. */
   readonly keyColumns: readonly ColumnMetadata[]
   /** Undefined where the entity's ids are not made here. */

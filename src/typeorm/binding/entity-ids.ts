@@ -25,8 +25,7 @@ export function slotOfObject(binding: EntityBinding, object: ObjectLiteral): num
 /** The shards that can hold the row of an object's id; undefined where the id does not tell. */
 export function shardsOfObject(binding: EntityBinding, object: ObjectLiteral): readonly Shard[] | undefined {
   const slot = slotOfObject(binding, object)
-  const indexes = slot === undefined ? undefined : binding.entity.fn.shardsOfSlot?.(slot)
-  return indexes?.map((index) => shardAt(binding, index))
+  return slot === undefined ? undefined : binding.owners.shardsOfSlots([slot]).map((index) => shardAt(binding, index))
 }
 
 /**

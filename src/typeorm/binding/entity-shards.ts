@@ -129,7 +129,7 @@ export class PrivateField<Value> {
 
 /** The shard that owns a key. @throws ShardedError KEY_NOT_OWNED */
 export function shardOfKey(binding: EntityBinding, key: readonly string[]): Shard {
-  return shardAt(binding, ownerOf(binding.entity, key))
+  return shardAt(binding, ownerOf(binding, key))
 }
 
 export function shardAt(binding: EntityBinding, index: number): Shard {

@@ -8,7 +8,8 @@ import { captureNames } from '../../lookups/capture-sql'
 import { constraintOn, type LookupColumn, type LookupEntry, type LookupTable } from '../../lookups/lookup-table'
 import type { Lookup, LookupModel } from '../../model/lookup'
 import type { Shard } from '../../topology/shard'
-import type { ShardMap } from '../../topology/shard-map'
+import { ownersOf, type ShardMap } from '../../topology/shard-map'
+import type { UnitOwners } from '../../topology/unit-owners'
 import { canonicalKey } from '../../values/canonical-key'
 import { isEnum } from './describe-entities'
 import type { EntityBinding } from './entity-binding'
@@ -17,8 +18,9 @@ import type { EntityBinding } from './entity-binding'
 export interface LookupBinding {
   readonly lookup: Lookup
   readonly table: LookupTable
-  /** Its own shards, by the index of its sharding function. */
+  /** Its own shards, by their index. */
   readonly shards: readonly Shard[]
+  readonly owners: UnitOwners
   /** The entity whose rows it finds. */
   readonly source: EntityBinding
 }
@@ -27,14 +29,16 @@ export interface LookupBinding {
 const maxNameBytes = 63
 
 /** @throws ShardedError LOOKUP_INVALID */
-function bindLookup(lookup: Lookup, source: EntityBinding, shards: readonly Shard[]): LookupBinding {
+function bindLookup(lookup: Lookup, source: EntityBinding, map: ShardMap): LookupBinding {
+  const shards = map.groups.get(lookup.name) ?? []
+  const owners = ownersOf(map, lookup.name)
   const table = lookupTable(lookup, source)
   const named = [
     ...shards.map((shard) => constraintOn(table, shard)),
     ...source.shards.flatMap((shard) => captureNames(table, shard)),
   ]
   const long = named.find((name) => Buffer.byteLength(name) > maxNameBytes)
-  if (long === undefined) return Object.freeze({ lookup, table, shards, source })
+  if (long === undefined) return Object.freeze({ lookup, table, shards, owners, source })
   throw new ShardedError(
     'LOOKUP_INVALID',
     `${lookup.entity.name}: the name "${long}" that ${lookup.name} needs is longer than ${maxNameBytes} bytes.`,
@@ -83,7 +87,7 @@ function columnAt(metadata: EntityMetadata, path: string): ColumnMetadata {
 
 /** The entity as it would be if the lookup's values were its shard key: what reads conditions then reads them for the lookup. */
 export function asKey(
-  { lookup, shards }: LookupBinding,
+  { lookup, shards, owners }: LookupBinding,
   { entity, metadata }: EntityBinding,
 ): EntityBinding | undefined {
   const keyColumns = lookup.columns.map(({ propertyPath }) => metadata.findColumnWithPropertyPath(propertyPath))
@@ -94,6 +98,7 @@ export function asKey(
     entity: { ...others, keyColumns: lookup.columns, fn: lookup.fn },
     metadata,
     shards,
+    owners,
     keyColumns,
     id: undefined,
     slotColumns: [],
@@ -112,8 +117,8 @@ export function shardOfEntry(binding: LookupBinding, entry: LookupEntry): Shard 
   )
 }
 
-export function shardOfValues({ lookup, shards }: LookupBinding, values: readonly string[]): Shard {
-  const shard = shards[lookup.fn.owner(values) ?? -1]
+export function shardOfValues({ lookup, shards, owners }: LookupBinding, values: readonly string[]): Shard {
+  const shard = shards[owners.shardOf(lookup.fn.unitOf(values)) ?? -1]
   if (shard) return shard
   throw new ShardedError('KEY_NOT_OWNED', `No shard of ${lookup.name} owns (${values.join(', ')}).`, {
     details: { entity: lookup.entity.name, lookup: lookup.name, values },
@@ -142,7 +147,7 @@ interface Bound {
 export function bindLookups({ lookups }: LookupModel, { map, bindings, pools, askReady }: Bound): Lookups {
   const bound = lookups.flatMap((lookup) => {
     const source = bindings.get(lookup.entity.target)
-    return source ? [bindLookup(lookup, source, map.groups.get(lookup.name) ?? [])] : []
+    return source ? [bindLookup(lookup, source, map)] : []
   })
   const spare = Math.min(...pools.map(({ size }) => size)) - 1
   if (bound.length === 0) return new Lookups(bound)

@@ -29,7 +29,7 @@ export function placementFault(
   shard: Shard,
   { shardKey, id }: RowTexts,
 ): FaultyPlacement | undefined {
-  const { entity, shards } = binding
+  const { entity, shards, owners } = binding
   const key: string[] = []
   for (const [index, { type }] of entity.keyColumns.entries()) {
     const text = shardKey[index]
@@ -38,7 +38,7 @@ export function placementFault(
     if (canonical === undefined) return { fault: 'key-unreadable' }
     key.push(canonical)
   }
-  const owner = shards[entity.fn.owner(key) ?? -1]
+  const owner = shards[owners.shardOf(entity.fn.unitOf(key)) ?? -1]
   if (!owner) return { fault: 'not-owned' }
   if (owner.name !== shard.name) return { fault: 'other-shard', owner: owner.name }
   const slot = id === undefined || id === null ? undefined : slotOfOwnId(binding, id)

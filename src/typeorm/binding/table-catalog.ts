@@ -4,6 +4,8 @@ import type { ShardedEntity } from '../../model/sharded-entity'
 import type { Layout } from '../../model/sharded-options'
 import { placeholderSchema } from '../../planning/bind-shard-names'
 import type { Locator, Reference, ShardedTable, TableCatalog } from '../../routing/table-catalog'
+import { ownersOf, type ShardMap } from '../../topology/shard-map'
+import type { UnitOwners } from '../../topology/unit-owners'
 import type { GroupOf } from './colocation-group'
 import { columnTypeOf, enumNameOf, hasOwnTypes, isEnum, typeName } from './describe-entities'
 import type { EntityBinding } from './entity-binding'
@@ -19,7 +21,7 @@ interface CatalogParts {
   readonly schemas: TableSchemas
   readonly groupOf: GroupOf
   readonly bindingOf: (target: unknown) => EntityBinding | undefined
-  readonly layoutOf: (group: string) => Layout | undefined
+  readonly map: ShardMap
 }
 
 /**
@@ -28,7 +30,7 @@ interface CatalogParts {
  */
 export function buildTableCatalog(
   metadatas: readonly EntityMetadata[],
-  { schemas, groupOf, bindingOf, layoutOf }: CatalogParts,
+  { schemas, groupOf, bindingOf, map }: CatalogParts,
 ): TableCatalog {
   const sharded = new Map<string, ShardedTable>()
   /** By schema and name, and by the name alone for what is found without a schema. */
@@ -36,7 +38,7 @@ export function buildTableCatalog(
   const types = new Set(
     metadatas.flatMap((metadata) => {
       const group = groupOf(metadata)
-      return group === undefined ? [] : enumsOf(metadata, layoutOf(group))
+      return group === undefined ? [] : enumsOf(metadata, map.groups.get(group)?.[0]?.layout)
     }),
   )
   // A type of unsharded tables as well is there on the home node.
@@ -53,7 +55,7 @@ export function buildTableCatalog(
       continue
     }
     const known = sharded.get(name)
-    const table = describeTable(metadata, group, bindingOf)
+    const table = describeTable(metadata, { name: group, owners: ownersOf(map, group) }, bindingOf)
     // The children of one table (single table inheritance) share it: its columns are those of all.
     sharded.set(name, known ? { ...known, columns: new Map([...known.columns, ...table.columns]) } : table)
   }
@@ -95,7 +97,7 @@ const timeTypes: ReadonlyMap<unknown, string> = new Map<unknown, string>([
 
 function describeTable(
   metadata: EntityMetadata,
-  group: string,
+  group: { readonly name: string; readonly owners: UnitOwners },
   bindingOf: (target: unknown) => EntityBinding | undefined,
 ): ShardedTable {
   const binding = bindingOf(metadata.target)
@@ -107,13 +109,14 @@ function describeTable(
   const entity: ShardedEntity | undefined = binding?.entity ?? referenced?.entity
   const primaryKey = metadata.primaryColumns.map((column) => column.databaseName)
   const locators: Locator[] = [locator(metadata.tableName, primaryKey, primaryKey)]
-  if (keyColumns.length > 0) locators.push({ domain: `key of ${group}`, columns: keyColumns })
+  if (keyColumns.length > 0) locators.push({ domain: `key of ${group.name}`, columns: keyColumns })
   for (const { columnNames, referencedColumnNames, referencedEntityMetadata } of metadata.foreignKeys) {
     locators.push(locator(referencedEntityMetadata.tableName, columnNames, referencedColumnNames))
   }
   return Object.freeze({
     name: metadata.tableName,
-    group,
+    group: group.name,
+    owners: group.owners,
     entity,
     isOwn: own !== undefined,
     keyColumns: Object.freeze(keyColumns),

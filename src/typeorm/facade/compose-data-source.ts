@@ -4,7 +4,7 @@ import type { NodePool } from '../../endpoints/node-pool'
 import { startOperation } from '../../execution/operation'
 import type { LookupModel } from '../../model/lookup'
 import type { ShardedEntity } from '../../model/sharded-entity'
-import { hasSamePlaces, type ShardMap } from '../../topology/shard-map'
+import { hasSamePlaces, ownersOf, type ShardMap } from '../../topology/shard-map'
 import { markGenerated } from '../binding/bind-metadata'
 import { checkPhysicalNames } from '../binding/check-tables'
 import { groupsOf } from '../binding/colocation-group'
@@ -162,6 +162,7 @@ function bindEntity(entity: ShardedEntity, { dataSource, map, model }: RuntimePa
     entity,
     metadata,
     shards,
+    owners: ownersOf(map, entity.group),
     keyColumns: Object.freeze(keyColumns),
     id,
     slotColumns: slotColumnsOf(metadata, (target) => model.entities.get(target)),
@@ -176,7 +177,7 @@ function statementsOf(runtime: ShardRuntime, { dataSource, model }: RuntimeParts
     schemas,
     groupOf: groupsOf(model),
     bindingOf: (target) => runtime.bindingOf(target),
-    layoutOf: (group) => runtime.map.groups.get(group)?.[0]?.layout,
+    map: runtime.map,
   })
   return new Statements(runtime, catalog, new ClockDefaults(entityMetadatas))
 }

@@ -37,9 +37,7 @@ function narrowBranches(
   // A relation in any branch joins (or counts) for the whole query: then no branch may go.
   if (branches.length < 2 || branches.some((branch) => mentionsRelation(binding, branch))) return undefined
   const parts = branches.map((branch) => ({
-    shards: new Set(
-      routePredicate(binding.entity, findPredicate(binding, branch, bindingOf), binding.shards.length).shards,
-    ),
+    shards: new Set(routePredicate(binding, findPredicate(binding, branch, bindingOf)).shards),
     narrow: isPlain(branch) ? narrowList(binding, branch) : undefined,
     branch,
   }))
@@ -88,9 +86,8 @@ function ownersOf(binding: EntityBinding, path: string, value: unknown): Readonl
   const nested = path.split('.').reduceRight<unknown>((inner, name) => ({ [name]: inner }), value)
   return new Set(
     routePredicate(
-      binding.entity,
+      binding,
       findPredicate(binding, nested, () => undefined),
-      binding.shards.length,
     ).shards,
   )
 }

@@ -91,7 +91,7 @@ async function readLookup(
 
 function ownerOf({ source }: LookupBinding, texts: readonly string[]): number | undefined {
   const key = source.entity.keyColumns.map(({ type }, place) => canonicalKey(texts[place], type))
-  return key.every((part) => part !== undefined) ? source.entity.fn.owner(key) : undefined
+  return key.every((part) => part !== undefined) ? source.owners.shardOf(source.entity.fn.unitOf(key)) : undefined
 }
 
 /** The shards that are left of both; one of them, to give the empty answer, where none is. */

@@ -111,7 +111,7 @@ function bySource({ table, source }: LookupBinding, entries: readonly LookupEntr
     const key = keyOfEntry(table, entry).map(
       (text, place) => canonicalKey(text, source.entity.keyColumns[place]?.type ?? 'text') ?? text,
     )
-    const shard = source.shards[source.entity.fn.owner(key) ?? 0]
+    const shard = source.shards[source.owners.shardOf(source.entity.fn.unitOf(key)) ?? 0]
     if (shard) pushTo(parts, shard, entry)
   }
   return [...parts].map(([shard, own]) => ({ shard, entries: own }))

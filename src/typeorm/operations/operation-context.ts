@@ -63,7 +63,7 @@ export function routeOperation<Where>(
   const predicate = findPredicate(binding, where, (target) => access.runtime.bindingOf(target))
   if (hint?.kind === 'key')
     return { shards: [shardOfHint(binding, hint.value)], reason: 'withShardKey(…) says so', where, predicate }
-  const route = routePredicate(binding.entity, predicate, binding.shards.length)
+  const route = routePredicate(binding, predicate)
   const routed = ({ shards, reason }: Route): RoutedOperation<Where> => {
     checkWidth(context, operation, shards.length)
     return { shards: shards.map((index) => shardAt(binding, index)), reason, where, predicate }

@@ -187,7 +187,7 @@ function readAgain(context: OperationContext, given: Options, name: string): Pro
   const shape = findShape(binding, given)
   if (!shape || shape.values.some((value) => typeof value === 'object')) return undefined
   const predicate = findPredicate(binding, given.where, (target) => runtime.bindingOf(target))
-  const route = routePredicate(binding.entity, predicate, binding.shards.length)
+  const route = routePredicate(binding, predicate)
   const shards = route.shards.flatMap((index) => binding.shards[index] ?? [])
   const [shard, another] = shards
   if (shard && !another) {

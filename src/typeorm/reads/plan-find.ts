@@ -113,7 +113,7 @@ export function findQuery(
  */
 function shardOrder(scope: FindScope, builder: ArmQueryBuilder<ObjectLiteral>): ShardOrder | undefined {
   const { binding, shards } = scope
-  const inOrder = binding.entity.fn.shardsInKeyOrder
+  const inOrder = binding.entity.fn.unitsInKeyOrder
   const [column, another] = binding.keyColumns
   if (!inOrder || !column || another) return undefined
   const [first] = Object.entries(builder.expressionMap.allOrderBys)
@@ -121,7 +121,7 @@ function shardOrder(scope: FindScope, builder: ArmQueryBuilder<ObjectLiteral>): 
   if (!sortsByKey(scope, binding)) return undefined
   const descending = (typeof first[1] === 'string' ? first[1] : first[1].order) === 'DESC'
   const asked = new Set(shards.map((shard) => shard.index))
-  const route = inOrder.filter((index) => asked.has(index))
+  const route = inOrder.flatMap((unit) => binding.owners.shardOf(unit) ?? []).filter((index) => asked.has(index))
   return {
     shards: descending ? route.reverse() : route,
     reason: `the shards follow each other in the order of ${column.propertyPath}`,

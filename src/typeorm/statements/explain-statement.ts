@@ -66,8 +66,7 @@ export async function explainStatement(engine: StatementPlanner, asked: Asked): 
   const { analysis, statement } = run
   const about = { entity: entityNames(analysis), operation: 'query' }
   if (resolved.kind === 'place') return explainPlace(engine, about, resolved)
-  if (resolved.kind === 'move')
-    return explainPlanned(engine, about, { run, ...planStatementMove(engine, run, resolved.use) })
+  if (resolved.kind === 'move') return explainPlanned(about, { run, ...planStatementMove(engine, run, resolved.use) })
   const parts =
     'SelectStmt' in statement && statement.SelectStmt.larg
       ? sidesOf(statement.SelectStmt)
@@ -76,7 +75,7 @@ export async function explainStatement(engine: StatementPlanner, asked: Asked): 
   if (!('SelectStmt' in statement)) {
     const planned = await planStatement(engine, run)
     if (planned.kind === 'home') throw new RangeError('A write of an unsharded table has parts of shards.')
-    return explainPlanned(engine, about, { run, plan: planned.plan })
+    return explainPlanned(about, { run, plan: planned.plan })
   }
   refuseProblems(analysis)
   const planned = await engine.planned({ ...run, asText: false })
@@ -85,7 +84,7 @@ export async function explainStatement(engine: StatementPlanner, asked: Asked): 
   return explain({
     ...about,
     shards: onShards.shards.map(({ name }) => name),
-    reason: reasonOf(engine, analysis.main, run),
+    reason: reasonOf(analysis.main, run),
     plan,
     ...explainPlan(plan),
   })
@@ -105,7 +104,7 @@ async function explainPlace(
   const { shard } = place
   const shards = [...place.shards.values()].map(({ name }) => name)
   const [cluster] = run.analysis.clusters
-  const reason = cluster ? reasonOf(engine, cluster, run) : ''
+  const reason = cluster ? reasonOf(cluster, run) : ''
   engine.checkPlace(place, run)
   if (run.writes) {
     const plan = await planAtPlace(place, run)
@@ -116,28 +115,24 @@ async function explainPlace(
   return explain({ ...about, shards, reason, plan: route(statements), statements, steps: [] })
 }
 
-function explainPlanned(
-  engine: StatementPlanner,
-  about: About,
-  { run, plan }: { readonly run: Run; readonly plan: WritePlan },
-): Explanation {
-  const reason = writeReason(engine, run)
+function explainPlanned(about: About, { run, plan }: { readonly run: Run; readonly plan: WritePlan }): Explanation {
+  const reason = writeReason(run)
   return explain({ ...about, shards: writtenShards(plan), reason, plan, ...explainWrite(plan) })
 }
 
-function writeReason(engine: StatementPlanner, run: Run): string {
+function writeReason(run: Run): string {
   const { main, sources } = run.analysis
   const cluster = 'InsertStmt' in run.statement ? sources[0] : main
-  return cluster ? reasonOf(engine, cluster, run) : 'each row goes to the shard of its shard key'
+  return cluster ? reasonOf(cluster, run) : 'each row goes to the shard of its shard key'
 }
 
-function reasonOf({ runtime }: StatementPlanner, cluster: Cluster, { parameters, context }: Run): string {
+function reasonOf(cluster: Cluster, { parameters, context }: Run): string {
   const { pinned, lookedUp } = context
   const [use] = cluster.uses
   if (pinned && pinned.group === use?.table.group) return 'a hint says so'
   const found = lookedUp?.get(cluster)
   if (found) return found.reason
-  return routeCluster(cluster, parameters, runtime.map.groups.get(use?.table.group ?? '')?.length ?? 0).reason
+  return routeCluster(cluster, parameters).reason
 }
 
 /** A statement with parts that are run first: these are explained, and of the whole its shards. */
@@ -180,7 +175,7 @@ async function explainedMain(
     const { main } = analysis
     if (!main) return undefined
     const shards = engine.places.allowedShards(main, run, false).map(({ name }) => name)
-    return { shards, reason: reasonOf(engine, main, run) }
+    return { shards, reason: reasonOf(main, run) }
   }
   if (!analysis.uses.some(({ rangeVar }) => rangeVar === targetTable(statement))) return undefined
   // The shards do not depend on the rows of the parts, which are not read here.
@@ -194,7 +189,7 @@ async function explainedMain(
     },
     run,
   )
-  return planned.kind === 'home' ? undefined : { shards: writtenShards(planned.plan), reason: writeReason(engine, run) }
+  return planned.kind === 'home' ? undefined : { shards: writtenShards(planned.plan), reason: writeReason(run) }
 }
 
 /** The sharded tables of a statement, by their entities' names. */

@@ -12,7 +12,7 @@ import type { InsertedRows, StatementWrite } from '../../query/write-query'
 import { conflictTarget } from '../../routing/conflict-target'
 import { ownerOf } from '../../routing/route'
 import type { TableUse } from '../../routing/scope'
-import type { ShardedTable } from '../../routing/table-catalog'
+import { isPlaced, type ShardedTable } from '../../routing/table-catalog'
 import { allOf, fieldsOf } from '../../sql/tree'
 import type { Shard } from '../../topology/shard'
 import { refuseLookupConflicts } from '../binding/refuse-lookup-conflicts'
@@ -120,8 +120,8 @@ async function completeRows(
     keyOf: (row, inserted) => keyOfRow(table, inserted, row),
   })
   const placeBy = (keyColumns: readonly string[], row: number): number => {
-    if (!table.entity) throw new RangeError(`${table.name} has the key of no entity.`)
-    return ownerOf(table.entity, keyOfRow({ ...table, keyColumns }, complete, row))
+    if (!isPlaced(table)) throw new RangeError(`${table.name} has the key of no entity.`)
+    return ownerOf(table, keyOfRow({ ...table, keyColumns }, complete, row))
   }
   const byKey = table.keyColumns.length > 0 ? complete.rows.map((_, row) => placeBy(table.keyColumns, row)) : undefined
   const byReference = () => placesByReference(write.context.access, table, { inserted: complete, placeBy })

@@ -4,7 +4,7 @@ import { ShardedError, unsupported } from '../../errors/sharded-error'
 import type { InsertedRows } from '../../query/write-query'
 import { knownValue } from '../../routing/known-value'
 import { keyText, ownerOf } from '../../routing/route'
-import type { ShardedTable } from '../../routing/table-catalog'
+import { isPlaced, type ShardedTable } from '../../routing/table-catalog'
 import { givenRows } from '../../sql/statement-parts'
 import { allOf, fieldsOf } from '../../sql/tree'
 import { storedKey, type TypedValue, valueToStore } from '../../values/stored-key'
@@ -43,9 +43,9 @@ export function insertedKeys(
   table: ShardedTable,
   parameters: readonly unknown[],
 ): readonly number[] | undefined {
-  const { entity, keyColumns } = table
+  const { keyColumns } = table
   const select = fieldsOf(statement.selectStmt, 'SelectStmt')
-  if (!entity || keyColumns.length === 0 || !select) return undefined
+  if (!isPlaced(table) || keyColumns.length === 0 || !select) return undefined
   const columns = insertedColumns(statement, table)
   const rows = givenRows(select).map((row) => row.map((value) => value ?? byDefault()))
   const isKnown = rows.every((row) =>
@@ -56,7 +56,7 @@ export function insertedKeys(
   )
   if (!isKnown) return undefined
   const inserted = { columns, rows, values: parameters }
-  return rows.map((_, row) => ownerOf(entity, keyOfRow(table, inserted, row)))
+  return rows.map((_, row) => ownerOf(table, keyOfRow(table, inserted, row)))
 }
 
 /** The canonical shard key of a row. @throws ShardedError KEY_MISSING, KEY_INVALID, STATEMENT_UNSUPPORTED */
@@ -108,5 +108,5 @@ export function isMissing({ columns, rows }: InsertedRows, row: number, idColumn
 }
 
 /** Whether a primary key carries the slot of its row, and that leaves one shard. */
-export const idsTellShards = ({ entity, primaryKey, idColumn = '', slotColumns }: ShardedTable): boolean =>
-  primaryKey.includes(idColumn) && slotColumns.has(idColumn) && entity?.fn.shardsOfSlot?.(0).length === 1
+export const idsTellShards = ({ owners, primaryKey, idColumn = '', slotColumns }: ShardedTable): boolean =>
+  primaryKey.includes(idColumn) && slotColumns.has(idColumn) && owners.shardsOfSlots([0]).length === 1

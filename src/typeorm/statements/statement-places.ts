@@ -55,7 +55,7 @@ export class StatementPlaces {
     if (pinned?.group === group) return [pinned]
     if (own?.group === group && [...cluster.uses].some(isTemplated)) return [own]
     const shards = this.shardsOfGroup(group)
-    const { shards: indexes } = routeCluster(cluster, parameters, shards.length)
+    const { shards: indexes } = routeCluster(cluster, parameters)
     const found = lookedUp?.get(cluster)
     return (found ? inBoth(indexes, found) : indexes).flatMap((index) => shards[index] ?? [])
   }
@@ -116,8 +116,7 @@ export class StatementPlaces {
   }
 
   private async lookUp(cluster: Cluster, { parameters, context }: Run): Promise<LookupRoute | undefined> {
-    const count = this.shardsOfGroup(groupOf(cluster)).length
-    if (routeCluster(cluster, parameters, count).shards.length < 2) return undefined
+    if (routeCluster(cluster, parameters).shards.length < 2) return undefined
     for (const use of cluster.uses) {
       const { table } = use
       const { entity } = table

@@ -49,7 +49,7 @@ export function offlineEngine(
     warn: () => undefined,
   }
   const schemas = { searched: 'public', sharded: 'public' }
-  const catalog = buildTableCatalog(metadatas, { schemas, groupOf, bindingOf, layoutOf: () => 'schema' })
+  const catalog = buildTableCatalog(metadatas, { schemas, groupOf, bindingOf, map })
   // Of a runtime and of an operation, planning a write needs no more than this.
   const engine = new StatementEngine(runtime as never, catalog, new ClockDefaults(metadatas))
   const transaction = inTransaction ? {} : undefined
@@ -74,7 +74,7 @@ export function criteriaPlan(world: OfflineWorld, write: CriteriaWrite, setting:
   if (!binding) throw new RangeError(`There is no sharded entity ${name}.`)
   const given = { criteria: write.where, isPrimitive: typeof write.where !== 'object' }
   const predicate = findPredicate(binding, criteriaWhere(binding, given), world.bindingOf)
-  const { shards: indexes, reason } = routePredicate(binding.entity, predicate, binding.shards.length)
+  const { shards: indexes, reason } = routePredicate(binding, predicate)
   const shards = indexes.flatMap((index) => binding.shards[index] ?? [])
   const arms = criteriaArms(binding, {
     shards,

@@ -3,7 +3,7 @@ import { Refusals } from '../../../src/errors/refusals'
 import { buildShardedModel } from '../../../src/model/build-sharded-model'
 import { shardArgsStorage } from '../../../src/model/sharded-options'
 import { placeholderSchema } from '../../../src/planning/bind-shard-names'
-import { createShardMap, type ShardMap } from '../../../src/topology/shard-map'
+import { createShardMap, ownersOf, type ShardMap } from '../../../src/topology/shard-map'
 import { bindMetadata } from '../../../src/typeorm/binding/bind-metadata'
 import { describeEntities } from '../../../src/typeorm/binding/describe-entities'
 import type { EntityBinding } from '../../../src/typeorm/binding/entity-binding'
@@ -53,7 +53,8 @@ export async function offlineWorld(entities: readonly (new () => object)[]): Pro
     )
     const slotColumns = slotColumnsOf(metadata, (target) => model.entities.get(target))
     const shards = map.groups.get(entity.group) ?? []
-    bindings.set(metadata.target, { entity, metadata, shards, keyColumns, id: undefined, slotColumns })
+    const owners = ownersOf(map, entity.group)
+    bindings.set(metadata.target, { entity, metadata, shards, owners, keyColumns, id: undefined, slotColumns })
   }
   const bindingOf = (target: unknown): EntityBinding | undefined => bindings.get(target)
   const runtime = {

@@ -110,7 +110,9 @@ describe('prints of groups', () => {
   })
 
   it('give the places of stored shards, and of new ones of their unit', () => {
-    const group = { labels: ['x', 'y', 'x2', 'new'], placementUnits: [0, 1, 0, 2] }
+    const space = { kind: 'labels', size: 3, shards: 3 } as const
+    const spaces = [space, { ...space, size: 2, shards: 2 }] as const
+    const group = { labels: ['x', 'x2', 'new', 'new2', 'y', 'y2'].slice(0, 5), spaces }
     expect(storedPlaces(group, stored, present)).toEqual({ x: 'a', y: 'b', x2: 'a' })
     expect(storedPlaces(group, undefined, present)).toEqual({})
     expect(storedPlaces(group, stored, new Map([['ida', 'a']]))).toEqual({ x: 'a', x2: 'a' })

@@ -3,13 +3,15 @@ import { composite } from '../../../src/functions/composite'
 import { hash, loadHash, slotOfKey } from '../../../src/functions/hash'
 import { list } from '../../../src/functions/list'
 import { time } from '../../../src/functions/time'
+import { placementUnitOf } from '../../../src/topology/place-shards'
+import { owned } from './owned'
 
 beforeAll(loadHash)
 
 const regions = list({ shards: { eu: ['de'], asia: ['cn'] } })
 const months = time({ every: 'month', from: '2024-01', to: '2024-04' })
 const fn = composite(regions, months)
-const bound = fn.bind(['text', 'date'])
+const bound = owned(fn.bind(['text', 'date']))
 const values = (...keys: string[]) => ({ kind: 'values', keys }) as const
 
 test('crosses the labels', () => {
@@ -23,7 +25,7 @@ test('owns what both functions own', () => {
 })
 
 test('places the shards of one first value together', () => {
-  expect([0, 1, 2, 3, 4, 5].map(bound.placementUnit)).toEqual([0, 0, 0, 1, 1, 1])
+  expect([0, 1, 2, 3, 4, 5].map((shard) => placementUnitOf(bound.spaces, shard))).toEqual([0, 0, 0, 1, 1, 1])
 })
 
 describe('pruning', () => {

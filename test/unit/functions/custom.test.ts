@@ -1,5 +1,6 @@
 import { expect, test, vi } from 'vitest'
 import { custom } from '../../../src/functions/custom'
+import { owned } from './owned'
 
 const parity = custom({
   shards: ['even', 'odd'],
@@ -7,7 +8,7 @@ const parity = custom({
 })
 
 test('places keys by the function', () => {
-  const bound = parity.bind(['integer'])
+  const bound = owned(parity.bind(['integer']))
   expect(['2', '3', '-1'].map((key) => bound.owner([key]))).toEqual([0, 1, undefined])
   expect(bound.prune([{ kind: 'values', keys: ['5', '-1', '3'] }])).toEqual([1])
   expect(bound.prune([{ kind: 'range', from: { key: '5', inclusive: true } }])).toBe('all')
@@ -15,14 +16,12 @@ test('places keys by the function', () => {
 
 test('gets the texts of all key columns', () => {
   const shardOf = vi.fn(() => 'a')
-  custom({ shards: ['a'], shardOf })
-    .bind(['integer', 'text'])
-    .owner(['1', 'x'])
+  owned(custom({ shards: ['a'], shardOf }).bind(['integer', 'text'])).owner(['1', 'x'])
   expect(shardOf).toHaveBeenCalledExactlyOnceWith('1', 'x')
 })
 
 test('a name that is not declared is an error', () => {
-  const bound = custom({ shards: ['a'], shardOf: () => 'b', prune: () => ['c'] }).bind(['integer'])
+  const bound = owned(custom({ shards: ['a'], shardOf: () => 'b', prune: () => ['c'] }).bind(['integer']))
   expect(() => bound.owner(['1'])).toThrow(
     expect.objectContaining({ code: 'SHARD_UNKNOWN', details: { shard: 'b', shards: ['a'] } }),
   )
@@ -34,7 +33,7 @@ test('an error of the function is an error of the key', () => {
   const fail = () => {
     throw cause
   }
-  const bound = custom({ shards: ['a'], shardOf: fail, prune: fail }).bind(['integer'])
+  const bound = owned(custom({ shards: ['a'], shardOf: fail, prune: fail }).bind(['integer']))
   const failure = { code: 'KEY_NOT_OWNED', cause, message: expect.stringContaining('RangeError: too great') as string }
   expect(() => bound.owner(['1'])).toThrow(
     expect.objectContaining({ ...failure, details: { key: ['1'], function: 'shardOf' } }),
@@ -49,8 +48,8 @@ test('prunes ranges where the function can and the type has one order', () => {
   const prune = vi.fn(() => ['b', 'a', 'b'])
   const fn = custom({ shards: ['a', 'b', 'c'], shardOf: () => 'a', prune })
   const range = { from: { key: '5', inclusive: true } }
-  expect(fn.bind(['integer']).prune([{ kind: 'range', ...range }])).toEqual([0, 1])
+  expect(owned(fn.bind(['integer'])).prune([{ kind: 'range', ...range }])).toEqual([0, 1])
   expect(prune).toHaveBeenCalledExactlyOnceWith(range)
-  expect(fn.bind(['text']).prune([{ kind: 'range', ...range }])).toBe('all')
-  expect(fn.bind(['integer', 'integer']).prune([{ kind: 'range', ...range }, undefined])).toBe('all')
+  expect(owned(fn.bind(['text'])).prune([{ kind: 'range', ...range }])).toBe('all')
+  expect(owned(fn.bind(['integer', 'integer'])).prune([{ kind: 'range', ...range }, undefined])).toBe('all')
 })

@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import { SLOTS } from '../../../src/functions/declaration'
 import { hash, loadHash, slotOfKey } from '../../../src/functions/hash'
+import { owned } from './owned'
 
 beforeAll(loadHash)
 
@@ -22,7 +23,7 @@ test.each([0, -1, 1.5, Number.NaN, 16_385])('%d shards are refused', (shards) =>
 })
 
 test.each([1, 3, 16, 1000, 16_384])('each of %i shards owns a contiguous range of slots', (shards) => {
-  const bound = hash({ shards }).bind(['integer'])
+  const bound = owned(hash({ shards }).bind(['integer']))
   for (let key = 0; key < 2000; key++) {
     const owner = bound.owner([String(key)])
     const slot = slotOfKey([String(key)])
@@ -33,7 +34,7 @@ test.each([1, 3, 16, 1000, 16_384])('each of %i shards owns a contiguous range o
 })
 
 describe('pruning', () => {
-  const bound = hash({ shards: 16 }).bind(['integer', 'text'])
+  const bound = owned(hash({ shards: 16 }).bind(['integer', 'text']))
 
   test('needs values of all columns', () => {
     expect(bound.prune([values('1'), undefined])).toBe('all')

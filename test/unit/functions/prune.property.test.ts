@@ -11,6 +11,7 @@ import type { CanonicalKey } from '../../../src/values/canonical-key'
 import { canonicalKey } from '../../../src/values/canonical-key'
 import { keyOrder } from '../../../src/values/compare-keys'
 import type { KeyType } from '../../../src/values/key-type'
+import { owned } from './owned'
 
 beforeAll(loadHash)
 
@@ -113,13 +114,13 @@ const cases: readonly (readonly [string, ShardingFunction, readonly (keyof typeo
 
 describe('the shards of a key are never pruned away', () => {
   test.each(cases)('%s', (_, fn, types) => {
-    const bound = fn.bind(types)
+    const bound = owned(fn.bind(types))
     const keyAndConstraints = fc
       .tuple(...types.map((type) => keysOf[type]))
       .chain((key) =>
         fc.tuple(fc.constant(key), fc.tuple(...types.map((type, at) => constraintFor(type, key[at] ?? '')))),
       )
-    let owned = 0
+    let placed = 0
     let pruned = 0
     fc.assert(
       fc.property(keyAndConstraints, ([key, constraints]) => {
@@ -127,14 +128,14 @@ describe('the shards of a key are never pruned away', () => {
         const shards = bound.prune(constraints)
         if (shards !== 'all') pruned += 1
         if (owner === undefined) return
-        owned += 1
+        placed += 1
         if (shards !== 'all') expect(shards).toContain(owner)
         expect(owner).toBeLessThan(fn.labels.length)
       }),
       { numRuns: 500, seed: 20_240_229 },
     )
     // the property must not hold by having nothing to say
-    expect(owned).toBeGreaterThan(25)
+    expect(placed).toBeGreaterThan(25)
     expect(pruned).toBeGreaterThan(25)
   })
 })
@@ -142,7 +143,14 @@ describe('the shards of a key are never pruned away', () => {
 describe('what functions return is frozen', () => {
   test.each(cases)('%s', (_, fn, types) => {
     const bound = fn.bind(types)
-    for (const value of [fn, fn.labels, bound, bound.prune(types.map(() => ({ kind: 'values', keys: [] })))]) {
+    for (const value of [
+      fn,
+      fn.labels,
+      bound,
+      bound.spaces,
+      ...bound.spaces,
+      owned(bound).prune(types.map(() => ({ kind: 'values', keys: [] }))),
+    ]) {
       expect(Object.isFrozen(value)).toBe(true)
     }
   })

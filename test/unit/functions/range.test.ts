@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import { type RangeOptions, range } from '../../../src/functions/range'
 import type { KeyType } from '../../../src/values/key-type'
+import { owned } from './owned'
 
-const bind = (shards: RangeOptions['shards'], type: KeyType) => range({ shards }).bind([type])
+const bind = (shards: RangeOptions['shards'], type: KeyType) => owned(range({ shards }).bind([type]))
 const owners = (shards: RangeOptions['shards'], type: KeyType, keys: readonly string[]) =>
   keys.map((key) => bind(shards, type).owner([key]))
 const invalid = (pattern: RegExp) =>
@@ -149,5 +150,5 @@ test('a Date given as a bound is copied', () => {
   const bound = new Date('2024-01-01T00:00:00Z')
   const fn = range({ shards: { a: [bound, null] } })
   bound.setUTCFullYear(2030)
-  expect(fn.bind(['timestamptz']).owner(['2024-06-01T00:00:00.000000Z'])).toBe(0)
+  expect(owned(fn.bind(['timestamptz'])).owner(['2024-06-01T00:00:00.000000Z'])).toBe(0)
 })

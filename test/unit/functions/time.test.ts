@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest'
-import type { KeyBound, ShardIndexes } from '../../../src/functions/sharding-function'
+import type { KeyBound } from '../../../src/functions/sharding-function'
 import { type TimeOptions, time } from '../../../src/functions/time'
+import type { ShardIndexes } from '../../../src/topology/unit-owners'
+import { owned } from './owned'
 
 const invalid = (pattern: RegExp) =>
   expect.objectContaining({ code: 'FUNCTION_INVALID', message: expect.stringMatching(pattern) })
@@ -26,7 +28,7 @@ describe('labels', () => {
 
 describe('owners', () => {
   test('of dates', () => {
-    const fn = time({ every: 'quarter', from: '2023', to: '2024' }).bind(['date'])
+    const fn = owned(time({ every: 'quarter', from: '2023', to: '2024' }).bind(['date']))
     const keys = [
       '2022-12-31',
       '2023-01-01',
@@ -41,9 +43,9 @@ describe('owners', () => {
   })
 
   test('of timestamps are wall clocks: the zone does not matter', () => {
-    const fn = time({ every: 'day', from: '2024-03-10', to: '2024-03-12', zone: 'America/New_York' }).bind([
-      'timestamp',
-    ])
+    const fn = owned(
+      time({ every: 'day', from: '2024-03-10', to: '2024-03-12', zone: 'America/New_York' }).bind(['timestamp']),
+    )
     const keys = [
       '2024-03-09 23:59:59.999999',
       '2024-03-10 00:00:00.000000',
@@ -87,7 +89,7 @@ describe('owners', () => {
     ],
     ['UTC', '2290-01-01', '2290-01-03', ['2290-01-01T00', '2290-01-02T00', '2290-01-03T00']],
   ])('of instants in %s from %s to %s', (zone, from, to, starts) => {
-    const fn = time({ every: 'day', from, to, zone }).bind(['timestamptz'])
+    const fn = owned(time({ every: 'day', from, to, zone }).bind(['timestamptz']))
     for (const [day, hour] of starts.entries()) {
       const start = `${hour}:00:00.000000Z`
       const isEnd = day === starts.length - 1
@@ -99,7 +101,9 @@ describe('owners', () => {
   })
 
   test('a day that a zone skipped owns nothing', () => {
-    const fn = time({ every: 'day', from: '2011-12-29', to: '2012-01-01', zone: 'Pacific/Apia' }).bind(['timestamptz'])
+    const fn = owned(
+      time({ every: 'day', from: '2011-12-29', to: '2012-01-01', zone: 'Pacific/Apia' }).bind(['timestamptz']),
+    )
     expect(['2011-12-30T09:59:59.999999Z', '2011-12-30T10:00:00.000000Z'].map((key) => fn.owner([key]))).toEqual([0, 2])
     expect(fn.prune([{ kind: 'range', from: bound('2011-12-30T10:00:00.000000Z', true) }])).toEqual([2])
   })
@@ -122,19 +126,19 @@ describe('pruning is exact at the edges', () => {
     ['after the end', { from: bound('2024-03-31 23:59:59.999999', false) }, []],
     ['before the start', { to: bound('2024-01-01 00:00:00.000000', false) }, []],
   ])('%s', (_, range, shards) => {
-    expect(months.bind(['timestamp']).prune([{ kind: 'range', ...range }])).toEqual(shards)
+    expect(owned(months.bind(['timestamp'])).prune([{ kind: 'range', ...range }])).toEqual(shards)
   })
 
   test('for dates', () => {
-    const dates = months.bind(['date'])
+    const dates = owned(months.bind(['date']))
     expect(dates.prune([{ kind: 'range', from: bound('2024-01-31', false) }])).toEqual([1, 2])
     expect(dates.prune([{ kind: 'range', to: bound('2024-02-01', false) }])).toEqual([0])
   })
 
   test('for instants on a day of 23 hours', () => {
-    const days = time({ every: 'day', from: '2024-03-10', to: '2024-03-12', zone: 'America/New_York' }).bind([
-      'timestamptz',
-    ])
+    const days = owned(
+      time({ every: 'day', from: '2024-03-10', to: '2024-03-12', zone: 'America/New_York' }).bind(['timestamptz']),
+    )
     expect(days.prune([{ kind: 'range', from: bound('2024-03-11T03:59:59.999999Z', false) }])).toEqual([1])
     expect(days.prune([{ kind: 'range', from: bound('2024-03-11T03:59:59.999999Z', true) }])).toEqual([0, 1])
   })

@@ -35,9 +35,9 @@ const cases: readonly Case[] = [
   },
   {
     what: 'an import of a sibling in the same layer',
-    file: 'src/functions/sideways.ts',
+    file: 'src/model/sideways.ts',
     source: "import { shard } from '../topology/shard'\nexport const sideways = shard\n",
-    rule: 'layer-of-functions',
+    rule: 'layer-of-model',
   },
   {
     what: 'TypeORM in routing/',

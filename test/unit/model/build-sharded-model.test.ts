@@ -67,7 +67,7 @@ describe('buildShardedModel', () => {
         name: 'customer',
         labels: ['00', '01'],
         layout: 'schema',
-        placementUnits: [0, 1],
+        spaces: [{ kind: 'slots', size: 16_384, shards: 2 }],
         keyTypes: ['integer'],
         print: { rule: 'hash of 2 shards', owns: ['', ''] },
       },

@@ -6,7 +6,7 @@ import { bothConstraints } from '../../../src/routing/constrain'
 import type { Predicate } from '../../../src/routing/predicate'
 import { keyText, ownerOf, routePredicate } from '../../../src/routing/route'
 import { checkScatter } from '../../../src/routing/scatter-policy'
-import { key, shardedEntity } from './sharded-entity'
+import { key, placedEntity, shardedEntity } from './sharded-entity'
 
 beforeAll(loadHash)
 
@@ -25,17 +25,17 @@ const unknown: Predicate = { kind: 'unknown' }
 const and = (...of: Predicate[]): Predicate => ({ kind: 'and', of })
 const or = (...of: Predicate[]): Predicate => ({ kind: 'or', of })
 
-const hashed = () => shardedEntity(hash({ shards: 8 }), ['integer'])
-const tens = () => shardedEntity(range({ shards: { a: [0, 10], b: [10, 20], c: [20, 30], d: [30, 40] } }), ['integer'])
+const hashed = () => placedEntity(hash({ shards: 8 }), ['integer'])
+const tens = () => placedEntity(range({ shards: { a: [0, 10], b: [10, 20], c: [20, 30], d: [30, 40] } }), ['integer'])
 
 describe('routePredicate', () => {
   it('explains each kind of route', () => {
-    expect(routePredicate(tens(), equal(5), 4)).toEqual({
+    expect(routePredicate(tens(), equal(5))).toEqual({
       shards: [0],
       reason: 'the condition on Order.key0 leaves 1 of 4 shards',
     })
-    expect(routePredicate(tens(), unknown, 4).reason).toBe('the condition says nothing that narrows Order.key0')
-    expect(routePredicate(tens(), and(equal(5), equal(15)), 4)).toEqual({
+    expect(routePredicate(tens(), unknown).reason).toBe('the condition says nothing that narrows Order.key0')
+    expect(routePredicate(tens(), and(equal(5), equal(15)))).toEqual({
       shards: [0],
       reason: 'the condition on Order.key0 contradicts itself: one shard gives the empty answer',
     })
@@ -43,7 +43,7 @@ describe('routePredicate', () => {
 
   it('refuses keys that nobody owns', () => {
     for (const predicate of [equal(99), values([1, 99]), or(equal(1), equal(99)), and(unknown, equal(99))])
-      expect(() => routePredicate(tens(), predicate, 4)).toThrow(expect.objectContaining({ code: 'KEY_NOT_OWNED' }))
+      expect(() => routePredicate(tens(), predicate)).toThrow(expect.objectContaining({ code: 'KEY_NOT_OWNED' }))
     expect(() => ownerOf(tens(), [key(40)])).toThrow(/Order\.key0 = 40/)
   })
 
@@ -52,7 +52,7 @@ describe('routePredicate', () => {
     let nest: Predicate = equal(5)
     for (let depth = 0; depth < 20; depth++) nest = or(and(factor(depth), factor(depth + 1)), and(nest, factor(depth)))
     const started = performance.now()
-    for (let round = 0; round < 10; round++) routePredicate(hashed(), nest, 8)
+    for (let round = 0; round < 10; round++) routePredicate(hashed(), nest)
     expect(performance.now() - started).toBeLessThan(500)
   })
 
@@ -91,7 +91,7 @@ describe('routePredicate', () => {
     fc.assert(
       fc.property(tree, (predicate) => {
         for (const entity of [hashed(), tens()]) {
-          const { shards } = routePredicate(entity, predicate, entity.fn.prune([undefined]) === 'all' ? 8 : 4)
+          const { shards } = routePredicate(entity, predicate)
           for (let value = 0; value < 40; value++) {
             if (meets(predicate, value)) expect(shards).toContain(ownerOf(entity, [key(value)]))
           }

@@ -1,5 +1,7 @@
 import type { ShardingFunction } from '../../../src/functions/sharding-function'
 import type { ShardedEntity } from '../../../src/model/sharded-entity'
+import type { PlacedEntity } from '../../../src/routing/route'
+import { evenOwners } from '../../../src/topology/unit-owners'
 import { canonicalKey } from '../../../src/values/canonical-key'
 import type { KeyType } from '../../../src/values/key-type'
 
@@ -27,6 +29,11 @@ export function shardedEntity(
     primaryKeyCheck: true,
     onKeyChange: 'refuse',
   }
+}
+
+export function placedEntity(fn: ShardingFunction, types: readonly KeyType[]): PlacedEntity {
+  const entity = shardedEntity(fn, types)
+  return { entity, owners: evenOwners(entity.fn.spaces) }
 }
 
 export function key(value: unknown, type: KeyType = 'integer'): string {

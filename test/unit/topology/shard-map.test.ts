@@ -1,11 +1,12 @@
 import { describe, expect, test } from 'vitest'
 import { createShardMap, type GroupPlacement, type ShardMapOptions } from '../../../src/topology/shard-map'
 
+const labelSpace = (size: number) => ({ kind: 'labels', size, shards: size }) as const
 const group = (name: string, labels: readonly string[], rest: Partial<GroupPlacement> = {}): GroupPlacement => ({
   name,
   labels,
   layout: 'schema',
-  placementUnits: labels.map((_, index) => index),
+  spaces: [labelSpace(labels.length)],
   ...rest,
 })
 const nodes = [{ name: 'a' }, { name: 'b' }]
@@ -29,7 +30,9 @@ describe('createShardMap', () => {
   })
 
   test('keeps shards of one unit together', () => {
-    expect(places({ groups: [group('o', ['a1', 'a2', 'b1', 'b2'], { placementUnits: [0, 0, 1, 1] })] })).toEqual({
+    expect(
+      places({ groups: [group('o', ['a1', 'a2', 'b1', 'b2'], { spaces: [labelSpace(2), labelSpace(2)] })] }),
+    ).toEqual({
       o_a1: 'a',
       o_a2: 'a',
       o_b1: 'b',

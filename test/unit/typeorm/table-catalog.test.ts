@@ -1,5 +1,6 @@
 import { Column, DataSource, Entity, PrimaryColumn } from 'typeorm'
 import { describe, expect, it } from 'vitest'
+import { createShardMap } from '../../../src/topology/shard-map'
 import { buildTableCatalog } from '../../../src/typeorm/binding/table-catalog'
 
 @Entity('ref')
@@ -34,7 +35,7 @@ describe('the tables that SQL names', () => {
       schemas: { searched: 'public', sharded: 'public' },
       groupOf: () => undefined,
       bindingOf: () => undefined,
-      layoutOf: () => undefined,
+      map: createShardMap({ nodes: [{ name: 'a' }], groups: [] }),
     })
     expect(catalog.homeColumns(undefined, 'ref')).toEqual(['id', 'label'])
     expect(catalog.homeColumns('public', 'ref')).toEqual(['id', 'label'])

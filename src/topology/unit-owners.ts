@@ -1,0 +1,50 @@
+import type { BoundFunction, UnitsLeft } from '../functions/sharding-function'
+
+/** Sorted, distinct indexes of shards. */
+export type ShardIndexes = readonly number[]
+
+/** Which shard of a colocation group owns each unit of its sharding function. A part of the shard map: frozen. */
+export interface UnitOwners {
+  /** All shards of the group. */
+  readonly all: ShardIndexes
+  /** The index of the shard that owns a unit; `undefined` for a key without unit. */
+  shardOf(unit: number | undefined): number | undefined
+  /** The shards that own what a condition leaves; `'all'` where it narrows nothing. */
+  shardsOf(left: UnitsLeft): ShardIndexes | 'all'
+  /** The shards that own slots; all where the function has no slots. */
+  shardsOfSlots(slots: readonly number[]): ShardIndexes
+}
+
+type Spaces = BoundFunction['spaces']
+
+/** Of n shards, shard i owns the units from ⌈i · size / n⌉ to before ⌈(i + 1) · size / n⌉: of labels, one each. */
+const shardIn = ({ size, shards }: Spaces[number], unit: number): number => Math.floor((unit * shards) / size)
+
+const shardsIn = (space: Spaces[number], units: UnitsLeft[number] = 'all'): ShardIndexes =>
+  units === 'all'
+    ? Array.from({ length: space.shards }, (_, index) => index)
+    : [...new Set(units.map((unit) => shardIn(space, unit)))].sort((a, b) => a - b)
+
+/** The owners with which a group starts: in each space, the shards that are declared own equal, contiguous ranges of units. */
+export const evenOwners = ([first, second]: Spaces): UnitOwners => {
+  const cross = ([units, others]: UnitsLeft): ShardIndexes => {
+    const rows = shardsIn(first, units)
+    if (second === undefined) return Object.freeze(rows)
+    const columns = shardsIn(second, others)
+    return Object.freeze(rows.flatMap((row) => columns.map((column) => row * second.shards + column)))
+  }
+  const all = cross([])
+  return Object.freeze<UnitOwners>({
+    all,
+    shardOf: (unit) => {
+      if (unit === undefined) return undefined
+      if (second === undefined) return shardIn(first, unit)
+      return shardIn(first, Math.floor(unit / second.size)) * second.shards + shardIn(second, unit % second.size)
+    },
+    shardsOf: (left) => (left.every((units) => units === 'all') ? 'all' : cross(left)),
+    shardsOfSlots: (slots) => {
+      if (first.kind === 'slots') return cross([slots])
+      return second?.kind === 'slots' ? cross(['all', slots]) : all
+    },
+  })
+}
