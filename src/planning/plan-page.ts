@@ -1,5 +1,5 @@
-import { mapArms } from '../query/arm-source'
-import { armOrder } from '../query/order-term'
+import { type ArmSource, mapArms } from '../query/arm-source'
+import { armOrder, type OrderTerm } from '../query/order-term'
 import type { Page } from '../query/page'
 import type { KeySource, PageQuery, SortedArms } from '../query/page-query'
 import type { Shard } from '../topology/shard'
@@ -27,9 +27,6 @@ import {
   type SharesPlan,
 } from './read-plan'
 import { routeArms, skipsByItself } from './scatter-statement'
-
-/** Of pages that end further down every node sends all rows: a second answer, where a share was too small, would cost too much. */
-export const deepestShares = pivotOffset + 1_000
 
 /**
  * Plans a page of entities over several shards: chooses the strategy, and makes the plan of it. The plan depends on the query
@@ -161,26 +158,41 @@ export function planSorted(
 /** undefined where each node is to sort its rows in whole. */
 function planShares(query: PageQuery): SharesPlan | undefined {
   const { page, shards, arms, isOrdered, givesKeys } = query
-  const { end, limit } = page
-  if (!isOrdered || givesKeys || limit === undefined || end === undefined || end < 1 || end > deepestShares)
-    return undefined
+  if (!isOrdered || givesKeys) return undefined
   // What a node skips by itself it has to have sorted in whole.
   if (page.offset > 0 && new Set(shards.map((shard) => shard.node)).size === 1) return undefined
-  const shared = arms.shares()
+  const shared = page.limit && arms.shares()
   if (!shared) return undefined
-  const asked = shareOf(end, shards)
-  const order = shared.order.filter(({ isTiebreak }) => !isTiebreak)
-  const statements = routeArms(limited(shared, asked), { order: order.map(armOrder), limit: asked })
-  checkPageDepth(query, statements.length)
-  return Object.freeze({
-    kind: 'shares',
-    source: route(statements),
-    order: shared.order,
-    asked,
-    offset: page.offset,
-    limit,
-    otherwise: deferred(() => planMerge(query)),
+  const plan = sharesOf(page, shards, {
+    ...shared,
+    arms: (asked) => limited(shared, asked),
+    otherwise: () => planMerge(query),
   })
+  if (plan) checkPageDepth(query, plan.source.statements.length)
+  return plan
+}
+
+interface SharedRows {
+  readonly order: readonly OrderTerm[]
+  /** The arms with so many rows of each. */
+  readonly arms: (asked: number) => ArmSource
+  readonly otherwise: () => ReadPlan
+}
+
+/** A page that ends further down is meant to have all rows, or is none that this process could hold. */
+const deepestShares = 1_000_000
+
+/** Each node is asked for its share of a page. undefined for a page of no rows, or without an end that is near. */
+export function sharesOf(
+  { offset, limit, end }: Page,
+  shards: readonly Shard[],
+  { order, arms, otherwise }: SharedRows,
+): SharesPlan | undefined {
+  if (limit === undefined || end === undefined || end < 1 || end > deepestShares) return undefined
+  const asked = shareOf(end, shards)
+  const sorted = order.filter(({ isTiebreak }) => !isTiebreak).map(armOrder)
+  const source = route(routeArms(arms(asked), { order: sorted, limit: asked }))
+  return Object.freeze({ kind: 'shares', source, order, asked, offset, limit, otherwise: deferred(otherwise) })
 }
 
 const limited = ({ source }: SortedArms, limit: number | undefined) =>
@@ -195,10 +207,14 @@ function checkPageDepth({ entity, page: { offset, limit }, rowBudget }: PageQuer
   checkDepth({ entity, offset, limit, statements, rowBudget })
 }
 
+/** From so many rows on, a share has a wider margin: it costs little there, and to ask a second time costs much. */
+export const manyRows = 500
+
 /**
  * How many rows a node is asked for as its share of a page that ends after `end` rows spread over the shards by chance: two
  * standard deviations more than the mean of the node with the most shards, and one more for each doubling of the nodes. By
- * the binomial distribution one page of 20 rows in a hundred has more on one node, and one of 500 in fourteen at most.
+ * the binomial distribution one page of 20 rows in a hundred has more on one node. Of many rows it is four deviations: one page
+ * in 10,000.
  *
  * @example shareOf(20, shardsOfTwoNodes) // 16
  */
@@ -206,7 +222,8 @@ export function shareOf(end: number, shards: readonly Shard[]): number {
   const share = greatestShare(shards)
   const mean = end * share
   const deviation = Math.sqrt(mean * (1 - share))
-  return Math.min(end + 1, Math.ceil(mean + 2 * deviation) + Math.ceil(Math.log2(1 / share)))
+  const margin = (end < manyRows ? 2 : 4) * deviation
+  return Math.min(end + 1, Math.ceil(mean + margin) + Math.ceil(Math.log2(1 / share)))
 }
 
 /** Of the shards, on the node that has most of them. */

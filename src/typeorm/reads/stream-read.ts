@@ -22,6 +22,10 @@ export async function* streamRead(plan: ReadPlan, access: ShardAccess): AsyncGen
     case 'route':
       yield* readInTurn(access, plan.statements)
       return
+    // Batch by batch no more rows are asked for than are needed.
+    case 'shares':
+      yield* streamRead(plan.otherwise.get(), access)
+      return
     case 'project': {
       const keep = onlyColumns(plan)
       for await (const row of streamRead(plan.source, access)) yield keep(row)

@@ -2,6 +2,7 @@ import type { Node, SelectStmt } from '@pgsql/types'
 import { bindShardNames } from '../../planning/bind-shard-names'
 import type { FinishTemplate } from '../../planning/finish-template'
 import { namesOnWire } from '../../planning/own-names'
+import { manyRows, sharesOf } from '../../planning/plan-page'
 import {
   type AppendPlan,
   ColumnArray,
@@ -94,19 +95,34 @@ function armSource(
 }
 
 /** The plan of a query whose answer is the shards' answers put together, for one run and page. */
-export function rowsPlan(template: RowsTemplate, run: ShardsRun, { offset, limit, end }: Page): ReadPlan {
-  const { order, outputs } = template
-  const statements = routeArms(armSource(template.arm, run, end), { order: order.map(armOrder), limit: end })
-  const cut = { source: route(statements), offset, limit }
-  const [shard] = run.shards
-  const source: AppendPlan | MergePlan =
-    order.length === 0 ? { kind: 'append', ...cut } : { kind: 'merge', ...cut, order, shard }
+export function rowsPlan(template: RowsTemplate, run: ShardsRun, page: Page): ReadPlan {
+  const { outputs } = template
   const names = outputs.map(({ name }) => name)
   return Object.freeze({
     kind: 'project',
-    source: Object.freeze(source),
+    source: mayShare(template, run, page) ? planShares(template, run, page) : planMerge(template, run, page),
     ...(run.asText ? { columns: textNames(outputs.length) } : { columns: namesOnWire(names), names }),
   })
+}
+
+function planMerge({ arm, order }: RowsTemplate, run: ShardsRun, { offset, limit, end }: Page): AppendPlan | MergePlan {
+  const statements = routeArms(armSource(arm, run, end), { order: order.map(armOrder), limit: end })
+  const cut = { source: route(statements), offset, limit }
+  const [shard] = run.shards
+  return Object.freeze(order.length === 0 ? { kind: 'append', ...cut } : { kind: 'merge', ...cut, order, shard })
+}
+
+/** Of many rows over several nodes, whose order this process can tell. Of few, all that a node may send costs little. */
+const mayShare = ({ order }: RowsTemplate, { shards }: ShardsRun, { end = 0 }: Page): boolean =>
+  end >= manyRows &&
+  order.length > 0 &&
+  order.every(({ kind }) => kind !== 'ranked') &&
+  shards.some(({ node }) => node !== shards[0].node)
+
+const planShares = (template: RowsTemplate, run: ShardsRun, page: Page): ReadPlan => {
+  const otherwise = () => planMerge(template, run, page)
+  const arms = (asked: number) => armSource(template.arm, run, asked)
+  return sharesOf(page, run.shards, { order: template.order, arms, otherwise }) ?? otherwise()
 }
 
 /** The rows of the shards' half. Each arm gives its own rows: none may be cut away. */
