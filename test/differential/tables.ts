@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { Client } from 'pg'
 import type { EntityMetadata } from 'typeorm'
 import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata'
@@ -25,30 +26,83 @@ export async function contents(
     }),
   )
   const sorted = [...rows].map(([name, list]) => [name, list.sort()])
-  return { ...Object.fromEntries(sorted), times: await timesOf(side, names) }
+  return { ...Object.fromEntries(sorted), times: (await checksums(side, names)).times }
 }
 
-/**
- * For each column of times that the database made, how many rows have the same: not which times these are, but that rows of one
- * transaction have one.
- */
-async function timesOf(side: Side, names: readonly EntityName[]): Promise<readonly string[]> {
-  const tables = side.tables.filter((table) => names.includes(table.entity))
+/** The database says when. */
+const isMade = ({ isCreateDate, isUpdateDate, isDeleteDate, default: given }: ColumnMetadata): boolean =>
+  isCreateDate || isUpdateDate || isDeleteDate || typeof given === 'function'
+
+interface Checksums {
+  /** Of each entity the number of its rows, and the sum of their hashes. */
+  readonly rows: readonly string[]
+  /**
+   * For each column of times that the database made, how many rows have the same: not which times these are, but that rows of one
+   * transaction have one.
+   */
+  readonly times: readonly string[]
+}
+
+/** Equal where the rows are, in whatever order, and cheaper than the rows themselves. One statement asks each database for all of it. */
+export async function checksums(side: Side, names: readonly EntityName[]): Promise<Checksums> {
+  const sums = new Map<string, { rows: bigint; hash: bigint }>(names.map((name) => [name, { rows: 0n, hash: 0n }]))
   const counts = new Map<string, Map<string, number>>()
   await Promise.all(
-    [...groupByClient(tables)].map(async ([client, own]) => {
-      const arms = own.flatMap((table) => timesText(side, table) ?? [])
-      if (arms.length === 0) return
-      const result = await client.query<{ column: string; time: string; rows: number }>(arms.join(' UNION ALL '))
-      for (const { column, time, rows } of result.rows) {
-        const times = counts.get(column) ?? new Map<string, number>()
-        counts.set(column, times.set(time, (times.get(time) ?? 0) + rows))
+    checksumStatements(side, names).map(async ({ client, name, text }) => {
+      const result = await client.query<{ of: string; rows: string; value: string }>({ name, text })
+      for (const { of, rows, value } of result.rows) {
+        const sum = sums.get(of)
+        if (sum) {
+          sums.set(of, { rows: sum.rows + BigInt(rows), hash: sum.hash + BigInt(value) })
+          continue
+        }
+        const times = counts.get(of) ?? new Map<string, number>()
+        counts.set(of, times.set(value, (times.get(value) ?? 0) + Number(rows)))
       }
     }),
   )
-  return [...counts].map(([column, times]) => `${column} ${[...times.values()].sort((a, b) => a - b)}`).sort()
+  return {
+    rows: [...sums].map(([name, { rows, hash }]) => `${name}: ${rows} rows, ${hash}`),
+    times: [...counts].map(([column, times]) => `${column} ${[...times.values()].sort((a, b) => a - b)}`).sort(),
+  }
 }
 
+interface ChecksumStatement {
+  readonly client: Client
+  readonly name: string
+  readonly text: string
+}
+
+/** By side, then by the entities' names. */
+const rememberedChecksums = new WeakMap<Side, Map<string, readonly ChecksumStatement[]>>()
+
+/**
+ * A statement for each database of a side. They run after each write, and have an arm for each table: planning takes PostgreSQL
+ * many times as long as running, so they have names, and are planned once.
+ */
+function checksumStatements(side: Side, names: readonly EntityName[]): readonly ChecksumStatement[] {
+  const ofSide = rememberedChecksums.get(side) ?? new Map<string, readonly ChecksumStatement[]>()
+  rememberedChecksums.set(side, ofSide)
+  const key = names.join()
+  const known = ofSide.get(key)
+  if (known) return known
+  const byClient = groupByClient(side.tables.filter((table) => names.includes(table.entity)))
+  const made = [...byClient].map(([client, tables]): ChecksumStatement => {
+    const arms = tables.flatMap((table) => [rowsText(side, table), timesText(side, table) ?? []].flat())
+    const text = arms.join(' UNION ALL ')
+    return { client, name: createHash('sha1').update(text).digest('hex'), text }
+  })
+  ofSide.set(key, made)
+  return made
+}
+
+function rowsText(side: Side, table: Table): string {
+  const row = columnsOf(side, table).map(([, value]) => value)
+  const hash = `hashtextextended(ROW(${row.join(', ')})::text, 0)::numeric`
+  return `SELECT '${table.entity}' AS of, count(*) AS rows, coalesce(sum(${hash}), 0)::text AS value FROM ${table.name}`
+}
+
+/** Each column of times by the entity's name and its own, with each of its values. */
 function timesText({ dataSource }: Side, { entity, name }: Table): string | undefined {
   const values = columnsStored(dataSource.getMetadata(entities[entity]))
     .filter(isMade)
@@ -57,36 +111,7 @@ function timesText({ dataSource }: Side, { entity, name }: Table): string | unde
       return `('${entity}.${databaseName}', CASE WHEN ${value} >= ${made} THEN ${value}::text END)`
     })
   if (values.length === 0) return undefined
-  return `SELECT c AS column, v AS time, count(*)::int AS rows FROM ${name}, LATERAL (VALUES ${values.join(', ')}) x(c, v) WHERE v IS NOT NULL GROUP BY c, v`
-}
-
-/** The database says when. */
-const isMade = ({ isCreateDate, isUpdateDate, isDeleteDate, default: given }: ColumnMetadata): boolean =>
-  isCreateDate || isUpdateDate || isDeleteDate || typeof given === 'function'
-
-/**
- * The number of rows of each entity, and the sum of their hashes: equal where the rows are, in whatever order, and cheaper than
- * the rows themselves.
- */
-export async function checksums(side: Side, names: readonly EntityName[]): Promise<Readonly<Record<string, string>>> {
-  const byClient = groupByClient(side.tables.filter((table) => names.includes(table.entity)))
-  const sums = new Map<string, { rows: bigint; hash: bigint }>(names.map((name) => [name, { rows: 0n, hash: 0n }]))
-  await Promise.all(
-    [...byClient].map(async ([client, tables]) => {
-      const text = tables.map((table) => {
-        const row = columnsOf(side, table).map(([, value]) => value)
-        const hash = `hashtextextended(ROW(${row.join(', ')})::text, 0)::numeric`
-        return `SELECT '${table.entity}' AS entity, count(*) AS rows, coalesce(sum(${hash}), 0) AS hash FROM ${table.name}`
-      })
-      const result = await client.query<{ entity: string; rows: string; hash: string }>(text.join(' UNION ALL '))
-      for (const { entity, rows, hash } of result.rows) {
-        const sum = sums.get(entity)
-        if (sum) sums.set(entity, { rows: sum.rows + BigInt(rows), hash: sum.hash + BigInt(hash) })
-      }
-    }),
-  )
-  const texts = [...sums].map(([name, { rows, hash }]) => [name, `${rows} rows, ${hash}`])
-  return { ...Object.fromEntries(texts), times: (await timesOf(side, names)).join('; ') }
+  return `SELECT c, count(*), v FROM ${name}, LATERAL (VALUES ${values.join(', ')}) x(c, v) WHERE v IS NOT NULL GROUP BY c, v`
 }
 
 const rowText = (side: Side, table: Table): string => {
