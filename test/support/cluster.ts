@@ -40,6 +40,8 @@ export interface ClusterOptions {
   readonly settings?: Readonly<Record<string, string>>
   /** Encrypts connections that ask for it, under the certificate of `self-signed`, which is for the name `localhost`. */
   readonly tls?: boolean
+  /** Asks clients for no password: to prove one takes a client three times as long as all else of a connection. */
+  readonly trusts?: boolean
   /** Flags of `initdb` for the locale; by default the builtin provider with C.UTF-8. */
   readonly initdbFlags?: readonly string[]
 }
@@ -179,7 +181,8 @@ class EmbeddedCluster implements Cluster {
       // The server keeps its sockets beside its data: the whole folder is its own.
       for (const path of [folder, this.#data, passwordFile]) await chown(path, account.uid, account.gid)
     }
-    const flags = ['-D', this.#data, '-U', user, '--pwfile', passwordFile, '--auth=scram-sha-256', '--encoding=UTF8']
+    const auth = options.trusts ? 'trust' : 'scram-sha-256'
+    const flags = ['-D', this.#data, '-U', user, '--pwfile', passwordFile, `--auth=${auth}`, '--encoding=UTF8']
     const locale = options.initdbFlags ?? deterministicLocale
     const initdb = this.#spawn(binaries.initdb, [...flags, '--no-sync', ...locale])
     const [code] = await once(initdb, 'close')

@@ -30,7 +30,8 @@ export const freshDatabases = async (admins: readonly string[], count: number): 
   const drop = (): Promise<void> =>
     onServers(places, ({ database }) => `DROP DATABASE IF EXISTS "${database}" WITH (FORCE)`)
   try {
-    await onServers(places, ({ database }) => `CREATE DATABASE "${database}"`)
+    // By files and not by WAL, which writes the template twice: half the time where nothing is synced to a disk.
+    await onServers(places, ({ database }) => `CREATE DATABASE "${database}" STRATEGY file_copy`)
   } catch (error) {
     await drop().catch(() => undefined)
     throw error

@@ -22,7 +22,8 @@ const setup = async (project: TestProject): Promise<() => Promise<void>> => {
   }
 }
 
+/** Passwords are tested in `test/fault`, on servers that ask for them. */
 const startClusters = (names: readonly string[]): Promise<Cluster[]> =>
-  Promise.all(names.map((name) => startCluster({ name })))
+  Promise.all(names.map((name) => startCluster({ name, trusts: true })))
 
 export { setup }
