@@ -51,7 +51,9 @@ export function checkFunction(fn: FunctionName): void {
         `${fn}: seed ${seed}, ${whole.operations} operations, ${errors} errors, refused: ${JSON.stringify(Object.fromEntries(shares))}`,
       )
       expect(refusedTooOften(whole.done, whole.refusals)).toEqual([])
-      expect(refused).toBeLessThanOrEqual(whole.operations * mostRefusals)
+      const most = whole.operations * mostRefusals
+      // Of a short run chance makes more: three deviations of the binomial distribution.
+      expect(refused).toBeLessThanOrEqual(most + 3 * Math.sqrt(most))
       expect(errors).toBeLessThanOrEqual(whole.operations * mostErrors)
     })
   })
