@@ -3,7 +3,7 @@ import type { Broadcaster } from 'typeorm/subscriber/Broadcaster'
 import { BroadcasterResult } from 'typeorm/subscriber/BroadcasterResult'
 import { copyWith } from '../../collections/copy-with'
 import type { WriteOrder } from '../../lookups/write-order'
-import { tellingBy } from '../runners/guarded-broadcaster'
+import { during } from '../runners/guarded-broadcaster'
 import type { ShardWrite } from '../writes/run-works'
 import { writeShards } from '../writes/write-shards'
 import type { OperationContext } from './operation-context'
@@ -102,5 +102,5 @@ async function tell(
 /** A shard's part of the write, which calls no listener and no subscriber. */
 export const toldHere = <T>(write: ShardWrite<T>): ShardWrite<T> =>
   copyWith(write, {
-    work: (manager: EntityManager) => tellingBy(manager.queryRunner, 'not-here', () => write.work(manager)),
+    work: (manager: EntityManager) => during(manager.queryRunner, { telling: 'not-here' }, () => write.work(manager)),
   })

@@ -7,10 +7,8 @@ import { GivenIds } from '../binding/entity-ids'
 import { shardOfKey } from '../binding/entity-shards'
 import { fillKey, keyValues } from '../find/with-key'
 import { locateRow } from '../reads/locate-rows'
-import { type RowUpdate, withBeforeUpdate } from '../runners/before-update'
-import { type LoadOverride, showingIn } from '../runners/guarded-broadcaster'
+import { during, type LoadOverride, type RowUpdate } from '../runners/guarded-broadcaster'
 import { inSavepoint, inTransaction } from '../runners/in-transaction'
-import { withoutTransactionEvents } from '../runners/resting-broadcaster'
 import type { ShardTransaction } from '../runners/shard-transaction'
 import { begins, deferred } from '../writes/deferred-transaction'
 import { mayEmptyKeys, type PersistMode, saveOrder } from '../writes/entity-graph'
@@ -97,13 +95,11 @@ async function writePlaced(
       shard,
       untold: isUntold ? here.flatMap(({ graph }) => graph) : [],
       work: (manager: EntityWriter): Promise<unknown> =>
-        withBeforeUpdate(manager.queryRunner, before, () =>
-          showingIn(manager.queryRunner, shownTo(here, given, shown), () =>
-            manager[mode](
-              target,
-              here.map(({ entity }) => entity),
-              own,
-            ),
+        during(manager.queryRunner, { beforeUpdate: before, shown: shownTo(here, given, shown) }, () =>
+          manager[mode](
+            target,
+            here.map(({ entity }) => entity),
+            own,
           ),
         ),
     }))
@@ -130,10 +126,8 @@ async function writePlaced(
     )
   } else if (writes.length > 1 || access.runtime.lookups.maintains(binding.entity.group)) {
     // One database needs no transaction for what is one statement there: its rows are written all or not at all.
-    const open =
-      options?.transaction === false ? withoutTransactionEvents(context.openRunner) : deferred(context.openRunner)
-    await inTransaction(access, open, (inner, transaction) => {
-      const begun = writes.map((write) => begins(transaction, write))
+    await inTransaction(access, deferred(context.openRunner), (inner, transaction) => {
+      const begun = options?.transaction === false ? writes : writes.map((write) => begins(transaction, write))
       return withData(transaction, () => writeShards({ ...context, access: inner }, begun, together))
     })
   } else {

@@ -8,15 +8,12 @@ import {
   type UpdateResult,
 } from 'typeorm'
 import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata'
-import type { Shard } from '../../topology/shard'
-import type { EntityBinding } from '../binding/entity-binding'
-import { beforeUpdateOn } from './before-update'
 import { type ColumnArray, columnArrays, insertBatches } from './column-arrays'
-import { keepingIn } from './guarded-broadcaster'
-import type { KeyGuard } from './key-guard'
+import { keepingIn, settingOf } from './guarded-broadcaster'
 import { makeIds } from './make-ids'
 import { mergeInsertResults } from './merge-results'
 import { ObjectSnapshots } from './object-snapshots'
+import type { ShardSource } from './shard-query-runner'
 
 /**
  * TypeORM's insert, which calls its table by its name in the condition of an upsert. TypeORM calls it by its path, as one
@@ -129,7 +126,7 @@ class GuardedUpdateQueryBuilder<Entity extends ObjectLiteral> extends UpdateQuer
 
   override async execute(): Promise<UpdateResult> {
     const { mainAlias } = this.expressionMap
-    const before = beforeUpdateOn(this.queryRunner)
+    const before = settingOf(this.queryRunner)?.beforeUpdate
     if (before && mainAlias?.hasMetadata)
       await before({ metadata: mainAlias.metadata, criteria: this.criteria, values: this.getValueSet() })
     return super.execute()
@@ -153,14 +150,7 @@ class GuardedUpdateQueryBuilder<Entity extends ObjectLiteral> extends UpdateQuer
   }
 }
 
-/** A shard's data source, which knows what of its entities is sharded how. */
-interface BoundDataSource {
-  readonly shard: Shard
-  readonly guard: KeyGuard
-  bindingOf(target: unknown): EntityBinding | undefined
-}
-
-const isBound = (dataSource: DataSource): dataSource is DataSource & BoundDataSource => 'bindingOf' in dataSource
+const isBound = (dataSource: DataSource): dataSource is ShardSource => 'bindingOf' in dataSource
 
 /** The builder of a shard's statements that belong to no entity yet, as TypeORM makes one for every insert. */
 export class ShardQueryBuilder extends SelectQueryBuilder<ObjectLiteral> {

@@ -1,4 +1,4 @@
-import type { EntityMetadata, ObjectLiteral, QueryRunner } from 'typeorm'
+import type { DataSource, EntityMetadata, ObjectLiteral, QueryRunner } from 'typeorm'
 import type { Broadcaster } from 'typeorm/subscriber/Broadcaster'
 import type { BroadcasterResult } from 'typeorm/subscriber/BroadcasterResult'
 import { placeholderSchema } from '../../planning/bind-shard-names'
@@ -8,14 +8,17 @@ import { primaryKeyText } from '../binding/primary-key-text'
 import { type ChangeEvent, type ChangeKind, changeKinds, type RoundMember } from './event-rounds'
 import type { KeyGuard } from './key-guard'
 import type { ObjectSnapshots } from './object-snapshots'
-import { ApplicationBroadcaster, type EventHost, restTogether } from './resting-broadcaster'
+import { RestingBroadcaster, restTogether } from './resting-broadcaster'
 import type { ShardTransaction } from './shard-transaction'
 
 /** Who tells listeners and subscribers of what a shard writes: its runner at once, the rounds of an operation, or others. */
 export type Telling = 'at-once' | 'not-here' | RoundMember
 
-/** A query runner of a shard whose events these are. */
-export interface GuardedHost extends EventHost {
+/** A query runner of a shard whose events these are, and the one that users are to see in its place. */
+interface EventHost extends QueryRunner {
+  readonly dataSource: DataSource
+  /** Made when it is first asked for. */
+  readonly application: QueryRunner
   /** The transaction that it is in. */
   readonly transaction: ShardTransaction | undefined
 }
@@ -36,6 +39,15 @@ interface Setting {
   snapshots: readonly ObjectSnapshots[]
   /** Others tell of what is changed, or tell in their rounds. */
   telling: Telling
+  /** What each UPDATE that TypeORM sends waits for. */
+  beforeUpdate: ((update: RowUpdate) => Promise<void>) | undefined
+}
+
+/** An UPDATE of one row that TypeORM is about to send: the row's primary key, and the values that it sets. */
+export interface RowUpdate {
+  readonly metadata: EntityMetadata
+  readonly criteria: unknown
+  readonly values: ObjectLiteral
 }
 
 type Tell = (result: BroadcasterResult, ...about: unknown[]) => void
@@ -43,24 +55,36 @@ type Tell = (result: BroadcasterResult, ...about: unknown[]) => void
 /**
  * The events of a shard's query runner, with the guard after all listeners and subscribers. The guard is no subscriber:
  * TypeORM computes every change anew after a subscriber had its turn, and sends it the events of every query and load.
+ *
+ * The one place that decides what of a shard's query runner subscribers see: the application's query runner, its manager and
+ * its data source. An event's manager so reads and writes all shards, and within the transaction that the event is of.
  */
-export class GuardedBroadcaster extends ApplicationBroadcaster {
-  readonly setting: Setting = { shown: [], snapshots: [], telling: 'at-once' }
+export class GuardedBroadcaster extends RestingBroadcaster {
+  readonly setting: Setting = { shown: [], snapshots: [], telling: 'at-once', beforeUpdate: undefined }
 
   constructor(
-    private readonly guarded: GuardedHost,
+    private readonly host: EventHost,
     private readonly guard: KeyGuard,
     private readonly shard: Shard,
   ) {
-    super(guarded)
+    super(host)
   }
 
   static {
+    // The field is private to TypeORM, whose events are made of it. Where nobody listens, it makes none.
+    Object.defineProperty(GuardedBroadcaster.prototype, 'queryRunner', {
+      get(this: GuardedBroadcaster) {
+        const { host } = this
+        return host === undefined || host.dataSource.subscribers.length === 0 ? host : host.application
+      },
+      // TypeORM's constructor sets it.
+      set() {},
+    })
     for (const phase of ['Before', 'After'] as const) {
       for (const kind of changeKinds) {
         const name = `broadcast${phase}${kind}Event` as const
         // They differ in what comes behind the entity, which is passed on as it is.
-        const broadcast = ApplicationBroadcaster.prototype[name] as Tell
+        const broadcast = RestingBroadcaster.prototype[name] as Tell
         Reflect.defineProperty(GuardedBroadcaster.prototype, name, {
           configurable: true,
           writable: true,
@@ -74,22 +98,6 @@ export class GuardedBroadcaster extends ApplicationBroadcaster {
           },
         })
       }
-    }
-  }
-
-  /** Runs work with another setting. */
-  async during<Field extends keyof Setting, T>(
-    field: Field,
-    value: Setting[Field],
-    work: () => Promise<T>,
-  ): Promise<T> {
-    const { setting } = this
-    const { [field]: before } = setting
-    setting[field] = value
-    try {
-      return await work()
-    } finally {
-      setting[field] = before
     }
   }
 
@@ -125,7 +133,8 @@ export class GuardedBroadcaster extends ApplicationBroadcaster {
       }
     }
     // Nobody is told, and so nobody waited for: the guard alone looks.
-    if (typeof telling === 'string' && !this.isHeard(metadata[`before${kind}Listeners`])) {
+    const isHeard = metadata[`before${kind}Listeners`].length > 0 || this.host.dataSource.subscribers.length > 0
+    if (typeof telling === 'string' && !isHeard) {
       const checked = finishAfter([])
       checked?.catch(() => undefined)
       if (checked) restTogether(result, () => result.promises.push(checked))
@@ -145,11 +154,11 @@ export class GuardedBroadcaster extends ApplicationBroadcaster {
 
   /** The guard's look at a row that is to be written. */
   private check({ kind, metadata, entity, databaseEntity }: Change): Promise<void> | undefined {
-    const { guard, shard, guarded } = this
+    const { guard, shard, host } = this
     if (kind === 'Insert') {
       guard.checkInsert(shard, metadata, entity)
       if (!entity || !guard.isStale(metadata, entity)) return undefined
-      return guard.checkStillHere(shard, { metadata, entity }, guarded.transaction)
+      return guard.checkStillHere(shard, { metadata, entity }, host.transaction)
     }
     if (kind !== 'Update') return undefined
     guard.checkUpdate(shard, metadata, { entity, databaseEntity })
@@ -173,9 +182,8 @@ export class GuardedBroadcaster extends ApplicationBroadcaster {
       driver.preparePersistentValue(column.getEntityValue(entity), column),
     )
     const text = `SELECT 1 FROM "${placeholderSchema}".${quoted(metadata.tableName)} WHERE ${where.join(' AND ')} FOR UPDATE`
-    const { records } = await this.guarded.query(text, values, true)
-    if (records.length === 0)
-      await this.guard.checkStillHere(this.shard, { metadata, entity }, this.guarded.transaction)
+    const { records } = await this.host.query(text, values, true)
+    if (records.length === 0) await this.guard.checkStillHere(this.shard, { metadata, entity }, this.host.transaction)
   }
 }
 
@@ -190,19 +198,25 @@ type Runner = Pick<QueryRunner, 'broadcaster'> | undefined
 const guardOf = (runner: Runner): GuardedBroadcaster | undefined =>
   runner?.broadcaster instanceof GuardedBroadcaster ? runner.broadcaster : undefined
 
-/** Runs a save on a shard's query runner that is to see these rows as they are shown. */
-export const showingIn = <T>(runner: Runner, rows: readonly LoadOverride[], work: () => Promise<T>): Promise<T> =>
-  guardOf(runner)?.during('shown', rows, work) ?? work()
+/** The setting of a shard's query runner. */
+export const settingOf = (runner: Runner): Readonly<Setting> | undefined => guardOf(runner)?.setting
 
-/** Runs work on a shard's query runner; keeps the objects that it writes as they are when all listeners had their turn. */
-export function keepingIn<T>(runner: Runner, snapshots: ObjectSnapshots, work: () => Promise<T>): Promise<T> {
-  const guard = guardOf(runner)
-  return guard ? guard.during('snapshots', [...guard.setting.snapshots, snapshots], work) : work()
+/** Runs work on a shard's query runner with another setting. */
+export async function during<T>(runner: Runner, changes: Partial<Setting>, work: () => Promise<T>): Promise<T> {
+  const setting = guardOf(runner)?.setting
+  if (!setting) return work()
+  const before = Object.fromEntries(Object.keys(changes).map((name) => [name, Reflect.get(setting, name)]))
+  Object.assign(setting, changes)
+  try {
+    return await work()
+  } finally {
+    Object.assign(setting, before)
+  }
 }
 
-/** Runs work on a shard's query runner, of whose changes others tell, or tell in rounds. */
-export const tellingBy = <T>(runner: Runner, telling: Telling, work: () => Promise<T>): Promise<T> =>
-  guardOf(runner)?.during('telling', telling, work) ?? work()
+/** Runs work on a shard's query runner; keeps the objects that it writes as they are when all listeners had their turn. */
+export const keepingIn = <T>(runner: Runner, snapshots: ObjectSnapshots, work: () => Promise<T>): Promise<T> =>
+  during(runner, { snapshots: [...(guardOf(runner)?.setting.snapshots ?? []), snapshots] }, work)
 
 /** A row as it is to be shown to TypeORM once, when it is next loaded: one that has moved, or that has the id of a new object. */
 export interface LoadOverride {

@@ -3,7 +3,7 @@ import { pushTo } from '../../collections/push-to'
 import type { Shard } from '../../topology/shard'
 import { causeOf } from '../runners/cause-of'
 import { EventRounds, type RoundMember } from '../runners/event-rounds'
-import { tellingBy } from '../runners/guarded-broadcaster'
+import { during } from '../runners/guarded-broadcaster'
 import type { ShardAccess } from '../runners/shard-access'
 import type { GraphNode } from './entity-graph'
 
@@ -43,7 +43,7 @@ export async function runInRounds<T>(
   const run = async ({ shard, work }: ShardWrite<T>, member: RoundMember): Promise<T> => {
     try {
       const result = await access.onShardApart(shard, (manager) =>
-        tellingBy(manager.queryRunner, member, () => work(manager)),
+        during(manager.queryRunner, { telling: member }, () => work(manager)),
       )
       member.end()
       return result

@@ -8,9 +8,9 @@ import type { Shard } from '../../topology/shard'
 import { maintainLookups } from '../lookups/maintain-lookups'
 import { inSavepoint, inTransaction } from '../runners/in-transaction'
 import { ObjectSnapshots } from '../runners/object-snapshots'
-import { withoutTransactionEvents } from '../runners/resting-broadcaster'
 import type { ShardAccess } from '../runners/shard-access'
 import type { ShardTransaction } from '../runners/shard-transaction'
+import { deferred } from './deferred-transaction'
 import type { GraphNode } from './entity-graph'
 
 /** Where a part of a plan is written. */
@@ -69,7 +69,8 @@ export class ShardWriteHost<T> implements WriteHost<T> {
     const snapshots = new ObjectSnapshots()
     for (const { entity, binding } of settings.untold ?? []) snapshots.keep(entity, binding.metadata)
     try {
-      return await run(access, withoutTransactionEvents(settings.openRunner), async (inner, transaction) => {
+      // Nothing begins it: subscribers do not hear of a transaction that one database would not need.
+      return await run(access, deferred(settings.openRunner), async (inner, transaction) => {
         await transaction.openNodes(nodes)
         const host = new ShardWriteHost(inner, settings, { transaction, snapshots })
         return work(host).finally(() => {
