@@ -1,17 +1,25 @@
+import { Readable } from 'node:stream'
 import { type DataSource, type EntityManager, QueryRunnerAlreadyReleasedError, type ReplicationMode } from 'typeorm'
+import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver'
+import { PostgresQueryRunner } from 'typeorm/driver/postgres/PostgresQueryRunner'
 import type { IsolationLevel } from 'typeorm/driver/types/IsolationLevel'
 import type { ReadStream } from 'typeorm/platform/PlatformTools'
 import { type BindText, BoundClient } from '../../endpoints/bound-client'
 import type { Cancellation } from '../../endpoints/cancellation'
 import { PooledClient } from '../../endpoints/pooled-client'
+import type { Arm } from '../../query/arm-source'
+import { mayNameOtherTables } from '../../sql/reads-tables'
 import { mayChangeSession } from '../../sql/session-text'
 import type { Shard } from '../../topology/shard'
+import type { EntityBinding } from '../binding/entity-binding'
 import { GuardedBroadcaster } from './guarded-broadcaster'
 import type { KeyGuard } from './key-guard'
 import type { OwnWords } from './own-words'
-import { OwnWordsQueryRunner, type Query } from './own-words-query-runner'
 import { staysBehind } from './refuse-session'
-import type { ShardTransaction } from './shard-transaction'
+import type { NodeText, ShardTransaction } from './shard-transaction'
+
+/** The arguments of TypeORM's `query`. */
+type Query = [query: string, parameters?: unknown[], useStructuredResult?: boolean]
 
 /** A shard's data source, as its query runners need it. */
 export interface ShardSource extends DataSource {
@@ -19,6 +27,7 @@ export interface ShardSource extends DataSource {
   readonly bind: BindText
   readonly guard: KeyGuard
   readonly words: OwnWords
+  bindingOf(target: unknown): EntityBinding | undefined
   /** A query runner of the application's data source, in no transaction. */
   openApplicationRunner(): ShardTransaction
 }
@@ -37,18 +46,23 @@ export interface ShardQueryRunnerSettings {
 /**
  * TypeORM's query runner of one shard: what TypeORM itself works with. Its transactions are those of a query runner of the
  * application's data source, and that one is what users see, in events, in loggers and by lazy relations: it reads all
- * shards, and a write to another node joins the transaction.
+ * shards, and a write to another node joins the transaction. What the application's own words name in its statements is bound,
+ * read elsewhere, or refused.
  */
-export class ShardQueryRunner extends OwnWordsQueryRunner {
+export class ShardQueryRunner extends PostgresQueryRunner {
   declare readonly manager: EntityManager
   private applicationRunner: ShardTransaction | undefined
   private ownData: object = {}
+  /** Undefined where no words of the application stand in its statements. */
+  private readonly words: OwnWords | undefined
 
   constructor(
-    protected readonly source: ShardSource,
+    private readonly source: ShardSource,
     private readonly settings: ShardQueryRunnerSettings = {},
   ) {
-    super(source, settings.mode ?? 'master', settings.hasOwnWords === false ? undefined : source.words)
+    // The driver of a shard's data source, whose type TypeORM leaves open.
+    super(source.driver as PostgresDriver, settings.mode ?? 'master')
+    this.words = settings.hasOwnWords === false ? undefined : source.words
     this.applicationRunner = settings.application
     this.broadcaster = new GuardedBroadcaster(this, source.guard, source.shard)
     source.createEntityManager(this)
@@ -88,7 +102,7 @@ export class ShardQueryRunner extends OwnWordsQueryRunner {
   }
 
   /** The transaction that it is in. */
-  override get transaction(): ShardTransaction | undefined {
+  get transaction(): ShardTransaction | undefined {
     return this.applicationRunner?.isInTransaction ? this.applicationRunner : undefined
   }
 
@@ -112,16 +126,62 @@ export class ShardQueryRunner extends OwnWordsQueryRunner {
     return new BoundClient(connection, bind, shard.name, settings.cancellation)
   }
 
-  override query(...[text, parameters, useStructuredResult]: Query): Promise<never> {
-    const query = () => super.query(text, parameters, useStructuredResult)
+  override query(...given: Query): Promise<never> {
+    const [text, parameters] = given
+    const query = () =>
+      this.words && mayNameOtherTables(text) ? this.queryOwnWords(this.words, ...given) : this.send(...given)
     return this.keepsConnection && mayChangeSession(text) ? this.markChanged(text, parameters).then(query) : query()
   }
 
+  private async queryOwnWords(words: OwnWords, ...[query, parameters, useStructuredResult]: Query): Promise<never> {
+    if (this.isReleased) throw new QueryRunnerAlreadyReleasedError()
+    const statement = this.statement(query, parameters)
+    const text = await words.textOn(statement)
+    if (text !== undefined) return this.send(text, parameters, useStructuredResult)
+    const result = await words.overShards(statement, this.transaction)
+    // TypeORM's overloads tell the two apart.
+    return (useStructuredResult ? result : result.raw) as never
+  }
+
   override async stream(
-    ...[query, parameters, ...rest]: Parameters<OwnWordsQueryRunner['stream']>
+    query: string,
+    parameters?: unknown[],
+    onEnd?: () => unknown,
+    onError?: (error: Error) => unknown,
   ): Promise<ReadStream> {
     if (this.keepsConnection && mayChangeSession(query)) await this.markChanged(query, parameters)
-    return super.stream(query, parameters, ...rest)
+    const { words } = this
+    const ofShard = async (text: string): Promise<ReadStream> => {
+      const told = (await this.inTime(text, parameters)) ?? { text, parameters }
+      // TypeORM's types ask for other functions than it calls.
+      return super.stream(told.text, told.parameters as never, onEnd as never, onError as never)
+    }
+    if (!words || !mayNameOtherTables(query)) return ofShard(query)
+    const statement = this.statement(query, parameters)
+    const text = await words.textOn(statement)
+    if (text !== undefined) return ofShard(text)
+    const rows = Readable.from((await words.overShards(statement, this.transaction)).records ?? [])
+    if (onEnd) rows.once('close', onEnd)
+    // Its name for a readable of Node.
+    return rows as unknown as ReadStream
+  }
+
+  private statement(text: string, parameters: unknown): Arm {
+    return { shard: this.source.shard, text, parameters: listOf(parameters) }
+  }
+
+  private send(...[query, parameters, useStructuredResult]: Query): Promise<never> {
+    const telling = this.inTime(query, parameters)
+    const send = (told?: NodeText) =>
+      // TypeORM's overloads, of which an override takes all.
+      super.query(told?.text ?? query, (told?.parameters ?? parameters) as never, useStructuredResult as never) as never
+    return telling ? telling.then(send) : send()
+  }
+
+  /** Statements that were bound before have the time of their transaction. */
+  private inTime(text: string, parameters: unknown): Promise<NodeText | undefined> | undefined {
+    if (!this.words || !this.transaction) return undefined
+    return this.transaction.inTime({ node: this.source.shard.node, text, parameters: listOf(parameters) })
   }
 
   private get keepsConnection(): boolean {
@@ -160,3 +220,5 @@ export class ShardQueryRunner extends OwnWordsQueryRunner {
     return applicationRunner.release().finally(() => super.release())
   }
 }
+
+const listOf = (parameters: unknown): readonly unknown[] => (Array.isArray(parameters) ? parameters : [])
