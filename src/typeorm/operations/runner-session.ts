@@ -6,16 +6,23 @@ import { isServerRefusal } from '../../endpoints/sql-state'
 import { ShardedError } from '../../errors/sharded-error'
 import type { TableCatalog } from '../../routing/table-catalog'
 import { localSetting } from '../../sql/local-setting'
-import type { KeptStatement, SettingStatement } from '../../sql/session-statement'
+import type {
+  EndStatement,
+  KeptStatement,
+  SavepointStatement,
+  SettingStatement,
+  TransactionModes,
+} from '../../sql/session-statement'
 import type { TextPart } from '../../sql/session-text'
 import type { NodeTransaction } from '../../transactions/node-transaction'
 import type { HeldSetting } from '../../transactions/session-script'
 import { isExactChange } from '../../values/exact-setting'
-import { isControl, shardedTables } from '../runners/refuse-session'
+import { isControl, refuseSession, shardedTables } from '../runners/refuse-session'
+import { type ResolvedConfig, resolveConfig, rowOfConfig, settingOfConfig } from '../runners/resolved-config'
 import type { ShardRuntime } from '../runners/shard-runtime'
 import type { TransactionControl } from './transaction-control'
 
-export interface Telling {
+interface Telling {
   /** The text for the home node, where it is sent now. */
   readonly text: string
   readonly parameters?: readonly unknown[]
@@ -36,33 +43,217 @@ interface SessionRunner {
   atHome(text: string, parameters?: readonly unknown[]): Promise<QueryResult>
 }
 
-/** The session of a query runner, as statements about it see it: the home node's, whose settings every node of a transaction gets. */
+/** A text of several statements, and the runner, or view of it, that was asked. */
+interface SessionText {
+  readonly runner: { query(text: string): Promise<unknown> }
+  readonly parts: readonly TextPart[]
+  readonly parameters: readonly unknown[]
+  readonly catalog: TableCatalog | undefined
+}
+
+/**
+ * The session of a query runner: the home node's, whose settings every node of a transaction gets. Statements about it, or about the
+ * transaction, hold on all nodes: transaction control as TypeORM's own calls do, settings on every node of the transaction, all
+ * else on the home node or not at all.
+ */
 export class RunnerSession {
   /** The home node's session has what no next holder must have. */
   private isChanged = false
 
   constructor(
-    readonly runner: SessionRunner,
-    readonly transaction: TransactionControl,
+    private readonly runner: SessionRunner,
+    private readonly transaction: TransactionControl,
   ) {}
-
-  /** False behind a pooler in transaction mode, where a setting that outlives the transaction changes another client's session. */
-  get hasLastingSession(): boolean {
-    return this.runner.homePool.pooling !== 'transaction'
-  }
-
-  /** False behind a pooler that keeps sessions: a RESET gives back what its server has, and not what all sessions here have. */
-  get resetsExactly(): boolean {
-    return this.runner.homePool.pooling !== 'session'
-  }
 
   /** The connection is not to be used by another holder as it is. */
   get hasLeftovers(): boolean {
     return this.isChanged || this.transaction.script.ofSession.length > 0
   }
 
+  /** @throws ShardedError SESSION_STATEMENT_UNSUPPORTED; the server's error */
+  async run({ text, session }: TextPart, parameters: readonly unknown[]): Promise<QueryResult> {
+    switch (session?.kind) {
+      case 'begin':
+        return this.begin(session.modes)
+      case 'commit':
+      case 'rollback':
+        return this.end(text, session)
+      case 'savepoint':
+      case 'release':
+      case 'rollback-to':
+        return this.savepoint(text, session)
+      case 'modes':
+        return this.transaction.isActive ? this.setModes(session.modes) : this.runner.atHome(text)
+      case 'constraints':
+        return this.setConstraints(text, session.names)
+      case 'setting':
+        return this.set(text, session)
+      case 'config':
+        return this.configure(text, parameters, resolveConfig(session.calls, parameters))
+      case 'kept':
+        return this.keep(text, parameters, session)
+      case 'foreign':
+        throw refuseSession(
+          session.what,
+          'the statement concerns one server, and a transaction over shards may have several',
+        )
+      default:
+        return this.runner.atHome(text, parameters)
+    }
+  }
+
+  private async begin({ isolation, others }: TransactionModes): Promise<QueryResult> {
+    // PostgreSQL warns of a second BEGIN, and does what its modes say.
+    if (this.transaction.isActive) return this.setModes({ isolation, others })
+    await this.runner.start(isolation)
+    return this.setModes({ isolation: undefined, others })
+  }
+
+  private async end(text: string, { kind, chain }: EndStatement): Promise<QueryResult> {
+    // PostgreSQL warns of the end of a transaction that there is not; to chain one is an error.
+    if (!this.transaction.isActive) return chain ? this.runner.atHome(text) : nothing()
+    const { isolation } = this.transaction
+    const modes = await this.transaction.endBySql(kind)
+    if (!chain) return nothing()
+    await this.runner.start(isolation)
+    for (const mode of modes) await this.tell(mode, { text: mode.text, mayWait: true })
+    return nothing()
+  }
+
+  private async savepoint(text: string, { kind, name }: SavepointStatement): Promise<QueryResult> {
+    const isKnown = kind === 'savepoint' || this.transaction.script.has(name)
+    // The server says what is wrong, and fails the transaction.
+    if (!this.transaction.isActive || !isKnown) return this.runner.atHome(text)
+    if (kind === 'savepoint') await this.transaction.savepoint(name)
+    else if (kind === 'release') await this.transaction.releaseSavepoint(name)
+    else await this.transaction.rollbackToSavepoint(name)
+    return nothing()
+  }
+
+  private async setModes({ isolation, others }: TransactionModes): Promise<QueryResult> {
+    const modes = [...(isolation ? [`ISOLATION LEVEL ${isolation}`] : []), ...others]
+    for (const mode of modes) {
+      const text = `SET TRANSACTION ${mode}`
+      const setting = { ...local, text, localText: text, names: ['transaction modes'], isMode: true }
+      // Most modes are an error behind a savepoint, which the server reports.
+      await this.tell(setting, { text, mayWait: this.transaction.script.depth === 1 })
+    }
+    return nothing()
+  }
+
+  private async setConstraints(text: string, names: readonly string[]): Promise<QueryResult> {
+    const [sharded] = this.shardedConstraints(names)
+    if (sharded !== undefined)
+      throw refuseSession(
+        `SET CONSTRAINTS of ${sharded}`,
+        'each shard has a constraint of that name; SET CONSTRAINTS ALL reaches those of all shards',
+      )
+    // Of other names, they are the home node's.
+    if (!this.transaction.isActive || names.length > 0) return this.runner.atHome(text)
+    await this.tell({ ...local, text, localText: text, names: ['constraints'] }, { text, mayWait: true })
+    return nothing()
+  }
+
+  private async set(text: string, statement: SettingStatement): Promise<QueryResult> {
+    const { name, isLocal, resets } = statement
+    const held = settingOf(text, statement)
+    // Behind a pooler that keeps sessions, a RESET gives back what its server has, and not what all sessions here have.
+    const isInexact = resets && this.runner.homePool.pooling === 'session'
+    const setting = isInexact ? Object.freeze({ ...held, isExact: false }) : held
+    if (!isLocal) this.checkLasting(`SET ${name ?? 'ALL'}`)
+    if (this.transaction.isActive) {
+      const mayWait = isLocal && !resets && isCustom(name ?? '')
+      return (await this.tell(setting, { text, mayWait })) ?? nothing()
+    }
+    const result = await this.runner.atHome(text)
+    // Outside of a transaction, SET LOCAL has no effect but a warning.
+    if (!isLocal) this.transaction.script.keep(setting)
+    if (!isLocal && !setting.isExact) this.noteKept(inexactReset)
+    return result
+  }
+
+  private async configure(
+    text: string,
+    parameters: readonly unknown[],
+    calls: readonly ResolvedConfig[] | undefined,
+  ): Promise<QueryResult> {
+    if (!calls) return this.keep(text, parameters, unreadConfig)
+    const settings = calls.map(settingOfConfig)
+    const lasting = settings.filter(({ isOfSession }) => isOfSession)
+    if (lasting.length > 0) this.checkLasting('set_config(…, false)')
+    if (!this.transaction.isActive) {
+      const result = await this.runner.atHome(text, parameters)
+      for (const setting of lasting) this.transaction.script.keep(setting)
+      return result
+    }
+    const mayWait = lasting.length === 0 && calls.every(({ name, value }) => value !== null && isCustom(name))
+    const row = rowOfConfig(calls)
+    const answer = Object.assign(new QueryResult(), { records: [row], affected: 1, raw: [row] })
+    const isAlike = lasting.length === 0 || lasting.length === settings.length
+    if (isAlike) return (await this.tell(together(settings), { text, parameters, mayWait })) ?? answer
+    for (const setting of settings) await this.tell(setting, { text: setting.text, mayWait: false })
+    return answer
+  }
+
+  private async keep(text: string, parameters: readonly unknown[], kept: KeptStatement): Promise<QueryResult> {
+    if (kept.leaks) this.checkLasting(kept.what)
+    const result = await this.runner.atHome(text, parameters)
+    this.noteKept(kept)
+    // PostgreSQL takes it outside of transactions only.
+    if (kept.resetsAll) this.transaction.script.keep(settingOf('RESET ALL', resetAll))
+    if (!kept.sets) return result
+    const setting = { ...local, text, localText: undefined, names: [kept.what], isOfSession: true, isExact: false }
+    if (this.transaction.isActive) this.transaction.script.hold(setting)
+    else this.transaction.script.keep(setting)
+    return result
+  }
+
+  /** Behind a pooler in transaction mode, a setting that outlives the transaction changes another client's session. */
+  private checkLasting(what: string): void {
+    if (this.runner.homePool.pooling !== 'transaction') return
+    throw refuseSession(
+      what,
+      'the home node is behind a pooler in transaction mode, which would give the change to other sessions; use what ends with the transaction (SET LOCAL, ON COMMIT DROP)',
+    )
+  }
+
+  /**
+   * Runs a text of several statements of which some are about the session: one after the other, where each stands in a
+   * transaction that the text, or the caller, has begun. PostgreSQL makes one transaction of others: they go to the home node
+   * as they are, if they name nothing that is elsewhere.
+   *
+   * @throws ShardedError STATEMENT_UNSUPPORTED where statements stand outside of it
+   */
+  async runText(text: string, { runner, parts, parameters, catalog }: SessionText): Promise<QueryResult> {
+    // With parameters it is an error of PostgreSQL's.
+    if (parameters.length > 0) return this.runner.atHome(text, parameters)
+    if (isEnclosed(parts, this.transaction.isActive)) {
+      for (const part of parts) await runner.query(part.text)
+      return new QueryResult()
+    }
+    const isOfHome = parts.every(
+      (part) => !isControl(part.session) && !(catalog && shardedTables(part.node, catalog)[0]),
+    )
+    if (!isOfHome)
+      throw new ShardedError(
+        'STATEMENT_UNSUPPORTED',
+        'The text has several statements, and not all of them stand between its BEGIN and COMMIT.',
+        { details: { statement: text.slice(0, 500) } },
+      )
+    const result = await this.runner.atHome(text)
+    for (const part of parts) this.note(part)
+    return result
+  }
+
+  /** What the home node's session has of a statement that it was sent. */
+  private note({ text, session }: TextPart): void {
+    if (session?.kind === 'setting' && !session.isLocal) this.transaction.script.keep(settingOf(text, session))
+    else if (session?.kind === 'kept') this.noteKept(session)
+    else if (session?.kind === 'config') this.noteKept({ ...unreadConfig, leaks: true })
+  }
+
   /** Sends a setting to every open node, and to those that join later. @returns the home node's answer, if it was sent there */
-  async tell(setting: HeldSetting, { text, parameters, mayWait }: Telling): Promise<QueryResult | undefined> {
+  private async tell(setting: HeldSetting, { text, parameters, mayWait }: Telling): Promise<QueryResult | undefined> {
     const { nodes, script } = this.transaction
     const { map, transactions } = this.runner.runtime
     const isSingle = transactions.mode === 'single-shard'
@@ -83,7 +274,7 @@ export class RunnerSession {
   }
 
   /** Notes that the home node alone has done something of this kind. */
-  noteKept({ what, leaks, isPreparable }: KeptStatement): void {
+  private noteKept({ what, leaks, isPreparable }: KeptStatement): void {
     if (leaks) this.isChanged = true
     if (isPreparable) return
     // Temporary tables may be read again in any later transaction.
@@ -95,7 +286,7 @@ export class RunnerSession {
   }
 
   /** Constraints of sharded tables among those of the names. */
-  shardedConstraints(names: readonly string[]): readonly string[] {
+  private shardedConstraints(names: readonly string[]): readonly string[] {
     const { runtime, dataSource } = this.runner
     const constraints = dataSource.entityMetadatas
       .filter(({ target }) => runtime.bindingOf(target))
@@ -113,9 +304,9 @@ async function tellNode({ connection, node }: NodeTransaction, text: string): Pr
   }
 }
 
-export const local = { resets: false, isOfSession: false, isExact: true, isMode: false } as const
+const local = { resets: false, isOfSession: false, isExact: true, isMode: false } as const
 
-export const resetAll: SettingStatement = Object.freeze({
+const resetAll: SettingStatement = Object.freeze({
   kind: 'setting',
   name: undefined,
   value: undefined,
@@ -123,26 +314,16 @@ export const resetAll: SettingStatement = Object.freeze({
   resets: true,
 })
 
+const preparable = { kind: 'kept', isPreparable: true } as const
+
 /** The connection lacks what those of all sessions have. */
-export const inexactReset: KeptStatement = Object.freeze({
-  kind: 'kept',
-  what: 'RESET',
-  leaks: true,
-  isPreparable: true,
-  sets: false,
-})
+const inexactReset: KeptStatement = Object.freeze({ ...preparable, what: 'RESET', leaks: true, sets: false })
 
 /** A call of `set_config` with arguments that only the server knows. */
-export const unreadConfig: KeptStatement = Object.freeze({
-  kind: 'kept',
-  what: 'set_config()',
-  leaks: false,
-  isPreparable: true,
-  sets: true,
-})
+const unreadConfig: KeptStatement = Object.freeze({ ...preparable, what: 'set_config()', leaks: false, sets: true })
 
 /** A SET or RESET as the script keeps it. */
-export const settingOf = (text: string, { name, value, isLocal, resets }: SettingStatement): HeldSetting =>
+const settingOf = (text: string, { name, value, isLocal, resets }: SettingStatement): HeldSetting =>
   Object.freeze({
     text,
     localText: localSetting(text),
@@ -154,7 +335,7 @@ export const settingOf = (text: string, { name, value, isLocal, resets }: Settin
   })
 
 /** One setting of several that were given in one statement, and end alike. */
-export const together = (settings: readonly HeldSetting[]): HeldSetting => {
+const together = (settings: readonly HeldSetting[]): HeldSetting => {
   const text = settings.map((one) => one.text).join('; ')
   const localText = settings.map((one) => one.localText).join('; ')
   return Object.freeze({
@@ -173,52 +354,7 @@ const known =
   /^(?:plpgsql|plperl|plpython\w*|pltcl|pg_\w+|auto_explain|postgres_fdw|pgaudit|citus|timescaledb|cron|hnsw|ivfflat|postgis|isn)\./
 
 /** A setting of the application's own, which every server takes whatever its value. */
-export const isCustom = (name: string): boolean => /^[a-z_][\w$]*(?:\.[a-z_][\w$]*)+$/.test(name) && !known.test(name)
-
-interface SessionText {
-  readonly runner: RunnerSession['runner'] & { query(text: string): Promise<unknown> }
-  readonly session: RunnerSession
-  readonly parts: readonly TextPart[]
-  readonly parameters: readonly unknown[]
-  readonly catalog: TableCatalog | undefined
-}
-
-/**
- * Runs a text of several statements of which some are about the session: one after the other, where each stands in a
- * transaction that the text, or the caller, has begun. PostgreSQL makes one transaction of others: they go to the home node
- * as they are, if they name nothing that is elsewhere.
- *
- * @throws ShardedError STATEMENT_UNSUPPORTED where statements stand outside of it
- */
-export async function runSessionText(
-  text: string,
-  { runner, session, parts, parameters, catalog }: SessionText,
-): Promise<QueryResult> {
-  // With parameters it is an error of PostgreSQL's.
-  if (parameters.length > 0) return runner.atHome(text, parameters)
-  if (isEnclosed(parts, session.transaction.isActive)) {
-    for (const part of parts) await runner.query(part.text)
-    return new QueryResult()
-  }
-  const isOfHome = parts.every((part) => !isControl(part.session) && !(catalog && shardedTables(part.node, catalog)[0]))
-  if (!isOfHome)
-    throw new ShardedError(
-      'STATEMENT_UNSUPPORTED',
-      'The text has several statements, and not all of them stand between its BEGIN and COMMIT.',
-      { details: { statement: text.slice(0, 500) } },
-    )
-  const result = await runner.atHome(text)
-  for (const part of parts) note(session, part)
-  return result
-}
-
-/** What the home node's session has of a statement that it was sent. */
-function note(host: RunnerSession, { text, session }: TextPart): void {
-  if (session?.kind === 'setting' && !session.isLocal) host.transaction.script.keep(settingOf(text, session))
-  else if (session?.kind === 'kept') host.noteKept(session)
-  else if (session?.kind === 'config')
-    host.noteKept({ kind: 'kept', what: 'set_config()', leaks: true, isPreparable: true, sets: true })
-}
+const isCustom = (name: string): boolean => /^[a-z_][\w$]*(?:\.[a-z_][\w$]*)+$/.test(name) && !known.test(name)
 
 /** Statements are in a transaction, or are about the session alone. */
 function isEnclosed(parts: readonly TextPart[], isActive: boolean): boolean {
@@ -230,3 +366,5 @@ function isEnclosed(parts: readonly TextPart[], isActive: boolean): boolean {
     return isIn || session?.kind === 'setting' || session?.kind === 'config'
   })
 }
+
+const nothing = (): QueryResult => Object.assign(new QueryResult(), { records: [], affected: null, raw: [] })

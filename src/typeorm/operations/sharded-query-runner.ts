@@ -31,8 +31,7 @@ import type { Statements } from '../statements/statements'
 import { HomeQueryRunner, type QueryParameters, type RunnerSource } from './home-query-runner'
 import { openRunner } from './open-runner'
 import { rawStream, refuseSessionStream, type StreamArguments } from './query-stream'
-import { RunnerSession, runSessionText } from './runner-session'
-import { SessionControl } from './session-control'
+import { RunnerSession } from './runner-session'
 import { hasOnAllShards, loadShardedTable } from './sharded-tables'
 
 /** Statements that were planned before have to notice what these change. */
@@ -120,8 +119,8 @@ export class ShardedQueryRunner extends HomeQueryRunner implements ShardTransact
     const [part, another] = parts
     this.runner.ownSession ??= new RunnerSession(this.runner, this.control)
     const session = this.runner.ownSession
-    if (part && !another) return new SessionControl(session).run({ ...part, text: query }, values)
-    return runSessionText(query, { runner: this, session, parts, parameters: values, catalog })
+    if (part && !another) return session.run({ ...part, text: query }, values)
+    return session.runText(query, { runner: this, parts, parameters: values, catalog })
   }
 
   /** How a query over shards would be answered. @throws ShardedError NOT_SHARDED, and what `query` refuses */
