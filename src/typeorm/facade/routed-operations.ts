@@ -33,13 +33,6 @@ type RoutedOperation<Name extends keyof EntityManager> = EntityManager[Name] ext
   ? (context: OperationContext, given: Given, checked: (criteria: unknown) => Criteria) => Result | undefined
   : never
 
-const softDeletion =
-  (name: 'softDelete' | 'restore'): RoutedOperation<'softDelete'> =>
-  (context, [criteria], checked) => {
-    const own = checked(criteria)
-    return writes.isWhole(context, own) ? undefined : writes.softDeleteBy(context, name, own)
-  }
-
 /** Every operation of TypeORM's manager that is routed by its entity, with how it is done on shards. */
 export const routedOperations = {
   find: (context, [options = {}]) => reads.find(context, options),
@@ -60,21 +53,13 @@ export const routedOperations = {
   preload: (context, [entityLike]) => preload(context, entityLike),
   insert: (context, [rows]) => inserts.insert(context, rows),
   upsert: (context, [rows, options]) => inserts.upsert(context, rows, options),
-  update: (context, [criteria, values, options], checked) => {
-    const own = checked(criteria)
-    return writes.isWhole(context, own, values) ? undefined : writes.update(context, own, { values, options })
-  },
-  updateAll: (context, [values, options]) =>
-    writes.isWhole(context, { criteria: {}, isPrimitive: false }, values)
-      ? undefined
-      : writes.updateAll(context, { values, options }),
-  delete: (context, [criteria], checked) => {
-    const own = checked(criteria)
-    return writes.isWhole(context, own) ? undefined : writes.deleteBy(context, own)
-  },
-  deleteAll: (context) => writes.deleteAll(context),
-  softDelete: softDeletion('softDelete'),
-  restore: softDeletion('restore'),
+  update: (context, [criteria, values, options], checked) =>
+    writes.update(context, checked(criteria), { values, options }),
+  updateAll: (context, [values, options]) => writes.update(context, undefined, { values, options }),
+  delete: (context, [criteria], checked) => writes.deleteBy(context, checked(criteria)),
+  deleteAll: (context) => writes.deleteBy(context, undefined),
+  softDelete: (context, [criteria], checked) => writes.softDeleteBy(context, 'softDelete', checked(criteria)),
+  restore: (context, [criteria], checked) => writes.softDeleteBy(context, 'restore', checked(criteria)),
   clear: (context, [options]) => writes.clear(context, options),
 } satisfies { readonly [Name in keyof EntityManager]?: RoutedOperation<Name> }
 

@@ -55,17 +55,20 @@ const byTypeOrm = <T>(own: (reads: OwnReads, options: Options, metadata: EntityM
   whole: own,
 })
 
-const findForms: ReadForms<ObjectLiteral[]> = {
+/** A read that its options say all of. */
+const reading =
+  <T>(forms: ReadForms<T>) =>
+  (context: OperationContext, options: Options): Promise<T> =>
+    read(context, options, forms)
+
+export const find = reading<ObjectLiteral[]>({
   name: 'find',
   ...byTypeOrm((reads, options, { target }) => reads.find(target, options)),
   scatter: scatterFind,
   isPaged: true,
   ofEntities: (entities) => entities,
   entities: (result) => result,
-}
-
-export const find = (context: OperationContext, options: Options): Promise<ObjectLiteral[]> =>
-  read(context, options, findForms)
+})
 
 export const findPage = (context: OperationContext, work: PageWork): Promise<Page<ObjectLiteral>> =>
   read(context, work.request.find, {
@@ -76,19 +79,16 @@ export const findPage = (context: OperationContext, work: PageWork): Promise<Pag
     entities: (page) => page.rows,
   })
 
-const findAndCountForms: ReadForms<[ObjectLiteral[], number]> = {
+export const findAndCount = reading<[ObjectLiteral[], number]>({
   name: 'findAndCount',
   ...byTypeOrm((reads, options, { target }) => reads.findAndCount(target, options)),
   scatter: scatterFindAndCount,
   needsWhole: (binding, { select }) => !countsAreDisjoint(binding, select),
   isPaged: true,
   entities: ([result]) => result,
-}
+})
 
-export const findAndCount = (context: OperationContext, options: Options): Promise<[ObjectLiteral[], number]> =>
-  read(context, options, findAndCountForms)
-
-const findOneForms: ReadForms<ObjectLiteral | null> = {
+const findFirst = reading<ObjectLiteral | null>({
   name: 'findOne',
   // An absent condition is TypeORM's error of findOne; findOneBy allows it, and takes the first row.
   ...byTypeOrm((reads, options, { target }) =>
@@ -98,30 +98,24 @@ const findOneForms: ReadForms<ObjectLiteral | null> = {
   isPaged: true,
   ofEntities: ([first]) => first ?? null,
   entities: (result) => [result],
-}
+})
 
 /** TypeORM makes a copy here, as in no other read: what is inherited it does not have. */
 export const findOne = (context: OperationContext, given: Options): Promise<ObjectLiteral | null> =>
-  read(context, Object.assign({}, given, { take: 1 }), findOneForms)
+  findFirst(context, Object.assign({}, given, { take: 1 }))
 
-const countForms: ReadForms<number> = {
+export const count = reading<number>({
   name: 'count',
   ...byTypeOrm((reads, options, { target }) => reads.count(target, options)),
   scatter: scatterCount,
   needsWhole: (binding, { select }) => !countsAreDisjoint(binding, select),
-}
+})
 
-export const count = (context: OperationContext, options: Options): Promise<number> =>
-  read(context, options, countForms)
-
-const existsForms: ReadForms<boolean> = {
+export const exists = reading<boolean>({
   name: 'exists',
   ...byTypeOrm((reads, options, { target }) => reads.exists(target, options)),
   scatter: scatterExists,
-}
-
-export const exists = (context: OperationContext, options: Options): Promise<boolean> =>
-  read(context, options, existsForms)
+})
 
 const aggregateMethods = { SUM: 'sum', AVG: 'average', MIN: 'minimum', MAX: 'maximum' } as const
 

@@ -1,4 +1,4 @@
-import { DeleteResult, type ObjectLiteral, type SelectQueryBuilder, UpdateResult } from 'typeorm'
+import { DeleteResult, type ObjectLiteral, UpdateResult } from 'typeorm'
 import { QueryResult } from 'typeorm/query-runner/QueryResult'
 import { ShardedError } from '../../errors/sharded-error'
 import type { StatementWrite } from '../../query/write-query'
@@ -8,7 +8,6 @@ import { mayChangeSession } from '../../sql/session-text'
 import type { Shard } from '../../topology/shard'
 import { changesKey, refuseKeyChange } from '../binding/changed-key'
 import { hasOwnTypes } from '../binding/describe-entities'
-import type { EntityBinding } from '../binding/entity-binding'
 import { findPredicate } from '../find/find-predicate'
 import { conditionReadsTables, valuesReadTables } from '../find/own-sql'
 import { keyValues, withKeyPredicate } from '../find/with-key'
@@ -37,8 +36,21 @@ interface CriteriaOperation<Result> extends Pick<CriteriaWrite, 'start'>, Criter
  * Runs `update`, `delete` and their like on the shards of their criteria: one statement of TypeORM's on each.
  *
  * @param given undefined for all rows
+ * @returns undefined where TypeORM's one statement is to be run over the shards: an update that has to move rows, and SQL of the
+ *   application that may read tables. What that reads is read once, before any shard is written
  */
-async function writeByCriteria<Result extends UpdateResult | DeleteResult>(
+function writeByCriteria<Result extends UpdateResult | DeleteResult>(
+  context: OperationContext,
+  given: Criteria | undefined,
+  operation: CriteriaOperation<Result>,
+): Promise<Result> | undefined {
+  const { values } = operation
+  if (conditionReadsTables(given?.criteria) || valuesReadTables(values)) return undefined
+  if (values !== undefined && isMove(context, given, values)) return undefined
+  return writeOnShards(context, given, operation)
+}
+
+async function writeOnShards<Result extends UpdateResult | DeleteResult>(
   context: OperationContext,
   given: Criteria | undefined,
   operation: CriteriaOperation<Result>,
@@ -107,48 +119,38 @@ async function writeApart<Result extends UpdateResult | DeleteResult>(
   return result(answer)
 }
 
-const updating = (
-  { metadata: { target } }: EntityBinding,
-  values: ObjectLiteral,
-  options: { readonly returning?: string | string[] } | undefined,
-) => ({
-  start: (builder: SelectQueryBuilder<ObjectLiteral>) => {
-    const update = builder.update(target).set(values)
-    return options?.returning === undefined ? update : update.returning(options.returning)
-  },
-  result: (answer: QueryResult) => UpdateResult.from(answer),
-  event: 'Update' as const,
-  values,
-})
-
 interface UpdateWith {
   readonly values: ObjectLiteral
   readonly options: { readonly returning?: string | string[] } | undefined
 }
 
-export const update = (
+/** @param criteria undefined for all rows @returns see `writeByCriteria` */
+export function update(
   context: OperationContext,
-  criteria: Criteria,
+  criteria: Criteria | undefined,
   { values, options }: UpdateWith,
-): Promise<UpdateResult> =>
-  writeByCriteria(context, criteria, { name: 'update', ...updating(context.binding, values, options) })
-
-export const updateAll = (context: OperationContext, { values, options }: UpdateWith): Promise<UpdateResult> =>
-  writeByCriteria(context, undefined, { name: 'updateAll', ...updating(context.binding, values, options) })
-
-/**
- * Whether a write by condition is done as one statement over the shards: an update that has to move rows, and SQL of the
- * application that may read tables: what it reads is read once, before any shard is written.
- */
-export function isWhole(context: OperationContext, criteria: Criteria, values?: ObjectLiteral): boolean {
-  if (conditionReadsTables(criteria.criteria) || valuesReadTables(values)) return true
-  return values !== undefined && isMove(context, criteria, values)
+): Promise<UpdateResult> | undefined {
+  const { target } = context.binding.metadata
+  return writeByCriteria(context, criteria, {
+    name: criteria ? 'update' : 'updateAll',
+    start: (builder) => {
+      const started = builder.update(target).set(values)
+      return options?.returning === undefined ? started : started.returning(options.returning)
+    },
+    result: (answer) => UpdateResult.from(answer),
+    event: 'Update',
+    values,
+  })
 }
 
 /** Whether an update has to move rows, of an entity that allows it. */
-function isMove({ access, binding, hint }: OperationContext, criteria: Criteria, values: ObjectLiteral): boolean {
+function isMove(
+  { access, binding, hint }: OperationContext,
+  criteria: Criteria | undefined,
+  values: ObjectLiteral,
+): boolean {
   if (binding.entity.onKeyChange !== 'move') return false
-  const given = criteriaWhere(binding, criteria)
+  const given = criteria ? criteriaWhere(binding, criteria) : {}
   const where = hint?.kind === 'key' ? withKeyPredicate(binding, given, keyValues(binding, hint.value)) : given
   return (
     changesKey(
@@ -159,23 +161,23 @@ function isMove({ access, binding, hint }: OperationContext, criteria: Criteria,
   )
 }
 
-const deleting = ({ metadata: { target } }: EntityBinding) => ({
-  start: (builder: SelectQueryBuilder<ObjectLiteral>) => builder.delete().from(target),
-  result: (answer: QueryResult) => DeleteResult.from(answer),
-  event: 'Remove' as const,
-})
+/** @param criteria undefined for all rows @returns see `writeByCriteria` */
+export function deleteBy(context: OperationContext, criteria: Criteria | undefined): Promise<DeleteResult> | undefined {
+  const { target } = context.binding.metadata
+  return writeByCriteria(context, criteria, {
+    name: criteria ? 'delete' : 'deleteAll',
+    start: (builder) => builder.delete().from(target),
+    result: (answer) => DeleteResult.from(answer),
+    event: 'Remove',
+  })
+}
 
-export const deleteBy = (context: OperationContext, criteria: Criteria): Promise<DeleteResult> =>
-  writeByCriteria(context, criteria, { name: 'delete', ...deleting(context.binding) })
-
-export const deleteAll = (context: OperationContext): Promise<DeleteResult> =>
-  writeByCriteria(context, undefined, { name: 'deleteAll', ...deleting(context.binding) })
-
+/** @returns see `writeByCriteria` */
 export function softDeleteBy(
   context: OperationContext,
   name: 'softDelete' | 'restore',
   criteria: Criteria,
-): Promise<UpdateResult> {
+): Promise<UpdateResult> | undefined {
   const { target } = context.binding.metadata
   return writeByCriteria(context, criteria, {
     name,
