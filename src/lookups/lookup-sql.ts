@@ -1,4 +1,5 @@
 import { tableOn } from '../planning/bind-shard-names'
+import type { Arm } from '../query/arm-source'
 import type { Shard } from '../topology/shard'
 import { quoted } from '../values/quoted'
 import { entryOf, isEntered } from './capture-sql'
@@ -11,13 +12,6 @@ import {
   stampColumn,
   textOf,
 } from './lookup-table'
-
-/** A statement on one shard. */
-export interface ShardStatement {
-  readonly shard: Shard
-  readonly text: string
-  readonly parameters: readonly unknown[]
-}
 
 const names = (columns: readonly LookupColumn[]): string => columns.map(({ name }) => quoted(name)).join(', ')
 
@@ -64,7 +58,7 @@ const equal = (columns: readonly LookupColumn[]): string =>
   columns.map(({ name }, place) => `t.${quoted(name)} = v.c${place}`).join(' AND ')
 
 /** Gives the number of each entry that was there. A query, since TypeORM gives the rows of a DELETE beside their count. */
-export const deleteEntries = (table: LookupTable, shard: Shard, entries: readonly LookupEntry[]): ShardStatement => ({
+export const deleteEntries = (table: LookupTable, shard: Shard, entries: readonly LookupEntry[]): Arm => ({
   shard,
   text: `${deleted(table, shard)} SELECT n FROM d`,
   parameters: arraysOf(table.columns, entries),
@@ -75,14 +69,14 @@ export const deleteEntries = (table: LookupTable, shard: Shard, entries: readonl
  * lookup has not heard of: of a write past the data source whose note waits, or of a commit that only this node has made. It
  * is deleted first, and not passed over: somebody else may be about to.
  */
-export const insertEntries = (table: LookupTable, shard: Shard, entries: readonly LookupEntry[]): ShardStatement => ({
+export const insertEntries = (table: LookupTable, shard: Shard, entries: readonly LookupEntry[]): Arm => ({
   shard,
   text: `${deleted(table, shard)} ${insertText(table, shard, 'WHERE (SELECT count(*) FROM d) >= 0')}`,
   parameters: arraysOf(table.columns, entries),
 })
 
 /** Leaves what is there; waits for transactions that are about to write it. */
-export const mergeEntries = (table: LookupTable, shard: Shard, entries: readonly LookupEntry[]): ShardStatement => ({
+export const mergeEntries = (table: LookupTable, shard: Shard, entries: readonly LookupEntry[]): Arm => ({
   shard,
   text: `${insertText(table, shard)} ON CONFLICT DO NOTHING`,
   parameters: arraysOf(table.columns, entries),
@@ -95,7 +89,7 @@ const insertText = (table: LookupTable, shard: Shard, where = ''): string =>
   `INSERT INTO ${tableOn(table.name, shard)} (${names(table.columns)}) SELECT ${givenColumns(table.columns)} FROM ${given(table.columns)} ${where} ORDER BY v.n`
 
 /** Gives the number of each entry that is there as it is. */
-export const findEntries = (table: LookupTable, shard: Shard, entries: readonly LookupEntry[]): ShardStatement => ({
+export const findEntries = (table: LookupTable, shard: Shard, entries: readonly LookupEntry[]): Arm => ({
   shard,
   text: `SELECT (v.n - 1)::int AS n FROM ${tableOn(table.name, shard)} t JOIN ${given(table.columns)} ON ${equal(table.columns)}`,
   parameters: arraysOf(table.columns, entries),
@@ -106,7 +100,7 @@ export function findKeys(
   table: LookupTable,
   shard: Shard,
   { values, limit }: { readonly values: readonly (readonly string[])[]; readonly limit: number },
-): ShardStatement {
+): Arm {
   const columns = valueColumns(table)
   const key = `ARRAY[${table.key
     .flatMap((place) => table.columns[place] ?? [])
@@ -136,7 +130,7 @@ export function sourceEntries(
   table: LookupTable,
   shard: Shard,
   { after, limit, isLocking }: EntryPage & { readonly isLocking: boolean },
-): ShardStatement {
+): Arm {
   const columns = primaryColumns(table)
   const where = [isEntered(table, 'r'), ...afterKey(columns, 'r', after)].join(' AND ')
   // Stronger than FOR KEY SHARE, which an UPDATE of the values would not wait for.
@@ -149,11 +143,7 @@ export function sourceEntries(
 }
 
 /** The entries that rows with some primary keys should have, as texts in `e`; the rows are kept from changing. */
-export function sourceEntriesOf(
-  table: LookupTable,
-  shard: Shard,
-  primaryKeys: readonly (readonly string[])[],
-): ShardStatement {
+export function sourceEntriesOf(table: LookupTable, shard: Shard, primaryKeys: readonly (readonly string[])[]): Arm {
   const columns = primaryColumns(table)
   const keys = `SELECT ${givenColumns(columns)} FROM ${given(columns)}`
   return {
@@ -164,7 +154,7 @@ export function sourceEntriesOf(
 }
 
 /** A page of a lookup's own entries, as texts in `e`. */
-export function lookupEntries(table: LookupTable, shard: Shard, { after, limit }: EntryPage): ShardStatement {
+export function lookupEntries(table: LookupTable, shard: Shard, { after, limit }: EntryPage): Arm {
   const columns = rowColumns(table)
   const [where = 'true'] = afterKey(columns, 't', after)
   return {

@@ -6,7 +6,7 @@ export interface ArmText {
   readonly parameters: readonly unknown[]
 }
 
-/** One shard's part of a read: what a front end (find options, a query builder, SQL) made for it. */
+/** One shard's part of an operation: what a front end (find options, a query builder, SQL) made for it. */
 export interface Arm extends ArmText {
   readonly shard: Shard
 }

@@ -65,8 +65,8 @@ async function loadAtOnce({ context, rows, options, cancellation, shards, nodes 
     endsAtOnce: true,
     connectionOf: (shard) => runner.connectionFor(shard),
     ask: async (shard, text) => {
-      const { queryRunner } = await runner.participant(shard)
-      const [row]: Row[] = (await queryRunner?.query(text)) ?? []
+      const { records } = await access.within(runner).run(shard, { text, parameters: [] })
+      const [row]: Row[] = records
       return row
     },
     // The notes of the triggers are held in memory here, for a bounded number of rows at a time.

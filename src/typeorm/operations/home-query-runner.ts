@@ -17,12 +17,12 @@ import { TransactionControl, type TransactionHost } from './transaction-control'
 
 /** How the statements of one operation differ from those that a runner sends otherwise. */
 export interface StatementNarrowing {
-  readonly isExplicit: boolean
+  readonly isExplicit?: boolean
   /** The shard that a hint names, for the tables of its group. */
-  readonly pinned: Shard | undefined
+  readonly pinned?: Shard | undefined
   /** The same text means other rows than elsewhere: what is cached of it is kept apart under this name. */
-  readonly cacheScope: string | undefined
-  readonly limits: ScatterLimits | undefined
+  readonly cacheScope?: string | undefined
+  readonly limits?: ScatterLimits | undefined
 }
 
 /** What the data source gives its query runners. It has no runtime before it is initialised. */

@@ -20,6 +20,9 @@ import type { Hint } from './hint'
 import { hintedShard, shardOfHint } from './operation-context'
 import type { ShardedQueryRunner } from './sharded-query-runner'
 
+/** The runner is its owner's, or released when all is done. */
+const borrowed = { borrowed: true }
+
 /** Raw SQL as a caller gives it, and what a manager narrows it to. */
 export interface NarrowedQuery {
   readonly dataSource: DataSource & { readonly statements: Statements }
@@ -46,7 +49,7 @@ export async function narrowedQuery(
   const isAtomic = hints.length > 1 && !runner.isInTransaction && mayWriteRows(given.query)
   try {
     if (isAtomic) await runner.startTransaction()
-    const within = narrow(runner, { limits })
+    const within = runner.narrowed({ limits }, borrowed)
     const results: unknown[] = []
     for (const hint of hints) results.push(await hintedQuery(given, within, hint))
     if (isAtomic) await runner.commitTransaction()
@@ -67,7 +70,7 @@ async function hintedQuery(
 ): Promise<unknown> {
   const isNamed = parameters !== undefined && !Array.isArray(parameters)
   if (!hint || hint.kind === 'across' || isNamed)
-    return dataSource.query(query, parameters, narrow(runner, { isExplicit: hint?.kind === 'across' }))
+    return dataSource.query(query, parameters, runner.narrowed({ isExplicit: hint?.kind === 'across' }, borrowed))
   const { statements } = dataSource
   const read = await statements.understand(query)
   if (read && read.analysis.uses.length > 0) {
@@ -76,7 +79,7 @@ async function hintedQuery(
       parameters: values,
       pinned,
     } = hintStatement(statements.runtime, hint, { read, parameters: parameters ?? [] })
-    return dataSource.query(text, [...values], narrow(runner, { pinned }))
+    return dataSource.query(text, [...values], runner.narrowed({ pinned }, borrowed))
   }
   if (hint.kind === 'shard') {
     await refuseSessionOf(query, parameters)
@@ -85,14 +88,6 @@ async function hintedQuery(
   throw new ShardedError('NOT_SHARDED', 'withShardKey needs a sharded table, and the statement names none.', {
     details: { statement: query.slice(0, 500) },
   })
-}
-
-/** The runner is its owner's, or released when all is done. */
-function narrow(
-  runner: ShardedQueryRunner,
-  { isExplicit = false, pinned, limits }: { isExplicit?: boolean; pinned?: Shard; limits?: ScatterLimits | undefined },
-): ShardedQueryRunner {
-  return runner.narrowed({ isExplicit, pinned, cacheScope: undefined, limits }, { borrowed: true })
 }
 
 /** Raw SQL that a hint has narrowed. */

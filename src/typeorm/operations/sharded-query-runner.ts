@@ -15,17 +15,16 @@ import type { NodeConnection } from '../../endpoints/node-connection'
 import { ShardedError } from '../../errors/sharded-error'
 import { joining, type Operation, startOperation } from '../../execution/operation'
 import type { Explanation } from '../../planning/explain-plan'
+import type { Arm } from '../../query/arm-source'
 import { loadParser } from '../../sql/parser'
 import { mayChangeSession, sessionText } from '../../sql/session-text'
 import type { Shard } from '../../topology/shard'
 import { checkOutside } from '../../transactions/session-script'
 import { CallTurns } from '../../transactions/turns'
-import type { ParticipantQueryRunner } from '../runners/participant-query-runner'
 import { refuseOverShards } from '../runners/refuse-session'
 import { RestingBroadcaster } from '../runners/resting-broadcaster'
 import { ShardAccess } from '../runners/shard-access'
-import type { ShardStatement } from '../runners/shard-statement'
-import type { MovingStatement, NodeText, RowMoves, ShardTransaction } from '../runners/shard-transaction'
+import type { NodeText, RowMoves, ShardTransaction } from '../runners/shard-transaction'
 import type { StatementContext } from '../statements/statement-run'
 import type { Statements } from '../statements/statements'
 import { HomeQueryRunner, type QueryParameters, type RunnerSource } from './home-query-runner'
@@ -131,13 +130,13 @@ export class ShardedQueryRunner extends HomeQueryRunner implements ShardTransact
     return (await statements.engine()).explain(query, parameters, context)
   }
 
-  async moveRows({ from, text, parameters }: MovingStatement, moves: RowMoves): Promise<number> {
-    const context = { ...this.statementContext(), isExplicit: true, pinned: from, moves }
+  async moveRows({ shard, text, parameters }: Arm, moves: RowMoves): Promise<number> {
+    const context = { ...this.statementContext(), isExplicit: true, pinned: shard, moves }
     const engine = await this.source.statements()?.engine()
     return (await engine?.run(text, parameters, context))?.affected ?? 0
   }
 
-  async readOverShards({ shard, text, parameters }: ShardStatement): Promise<QueryResult> {
+  async readOverShards({ shard, text, parameters }: Arm): Promise<QueryResult> {
     // The policy was asked when the operation was routed.
     const context = { ...this.statementContext(), isExplicit: true, pinned: undefined, own: shard }
     const engine = await this.source.statements()?.engine()
@@ -289,12 +288,12 @@ export class ShardedQueryRunner extends HomeQueryRunner implements ShardTransact
     if (this.wasReleased || this.isReleaseDue) throw new QueryRunnerAlreadyReleasedError()
   }
 
-  async participant(shard: Shard): Promise<EntityManager> {
-    return (await this.control.nodes.runnerOf(shard)).manager
-  }
-
-  openParticipant(shard: Shard, cancellation?: Cancellation): Promise<ParticipantQueryRunner> {
-    return this.control.nodes.openRunner(shard, cancellation)
+  onParticipant<T>(
+    shard: Shard,
+    work: (manager: EntityManager) => Promise<T>,
+    cancellation: Cancellation | undefined,
+  ): Promise<T> {
+    return this.control.nodes.onRunner(shard, work, cancellation)
   }
 
   connectionFor(shard: Shard): Promise<NodeConnection> {

@@ -45,7 +45,8 @@ async function* streamRouted(
   }
   const rows = (text: string, parameters: readonly unknown[]) =>
     readInTurn(access, [{ node: shard.node, shards: [shard.name], text: bindShardNames(text, shard), parameters }])
-  const manager = await (access.transaction?.participant(shard) ?? access.runtime.managerOf(shard))
+  const { dataSource } = access.runtime.handle(shard)
+  const manager = access.transaction ? dataSource.joining(access.transaction) : dataSource.manager
   yield* streamEntities({ ...source, manager, rows }, binding.metadata, routed)
 }
 

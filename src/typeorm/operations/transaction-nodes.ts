@@ -1,4 +1,4 @@
-import { QueryRunnerAlreadyReleasedError, TransactionNotStartedError } from 'typeorm'
+import { type EntityManager, QueryRunnerAlreadyReleasedError, TransactionNotStartedError } from 'typeorm'
 import { Activity } from '../../endpoints/activity'
 import { BoundClient } from '../../endpoints/bound-client'
 import type { Cancellation } from '../../endpoints/cancellation'
@@ -16,7 +16,6 @@ export interface TransactionNode {
   readonly transaction: NodeTransaction
   /** The shards that the transaction has touched. */
   readonly shards: Set<string>
-  readonly runners: Map<string, ParticipantQueryRunner>
   readonly isHome: boolean
   /** Its connection is the one that the runner has taken for itself. */
   readonly isOwn: boolean
@@ -44,6 +43,8 @@ interface OpenTransaction {
 export class TransactionNodes {
   private readonly opening = new Map<string, Promise<TransactionNode>>()
   private readonly opened: TransactionNode[] = []
+  /** Query runners of shards that have work. */
+  private readonly runners = new Set<ParticipantQueryRunner>()
   /** Connections by their nodes that a shard's runner holds, and shares with this transaction. */
   private readonly adopted = new Map<string, NodeConnection>()
   /** The transaction ends: see `close`. */
@@ -87,19 +88,24 @@ export class TransactionNodes {
     return this.adopted.get(node)
   }
 
-  /** The query runner of a shard, one for all operations of the transaction. */
-  async runnerOf(shard: Shard): Promise<ParticipantQueryRunner> {
-    const node = await this.touch(shard)
-    const known = node.runners.get(shard.name)
-    if (known) return known
-    const runner = this.newRunner(node, shard)
-    node.runners.set(shard.name, runner)
-    return runner
-  }
-
-  /** A query runner of a shard that nobody else works with. */
-  async openRunner(shard: Shard, cancellation: Cancellation | undefined): Promise<ParticipantQueryRunner> {
-    return this.newRunner(await this.touch(shard), shard, cancellation)
+  /** Runs work with a query runner of a shard that nobody else works with. */
+  async onRunner<T>(
+    shard: Shard,
+    work: (manager: EntityManager) => Promise<T>,
+    cancellation: Cancellation | undefined,
+  ): Promise<T> {
+    const opening = this.connectionFor(shard)
+    const connection = await (cancellation?.race(opening) ?? opening)
+    const { dataSource, bind } = this.host.runtime.handle(shard)
+    const client = new BoundClient(connection, bind, shard.name, cancellation)
+    const runner = new ParticipantQueryRunner(dataSource, client, this.host.runner)
+    this.runners.add(runner)
+    try {
+      return await work(runner.manager)
+    } finally {
+      runner.end()
+      this.runners.delete(runner)
+    }
   }
 
   async connectionFor(shard: Shard): Promise<NodeConnection> {
@@ -142,7 +148,7 @@ export class TransactionNodes {
     if (this.isClosing) throw new TransactionNotStartedError()
     this.isClosing = true
     const nodes = await this.settled()
-    for (const node of nodes) for (const runner of node.runners.values()) runner.end()
+    for (const runner of this.runners) runner.end()
     return nodes
   }
 
@@ -179,21 +185,11 @@ export class TransactionNodes {
     throw singleShard(`shard ${this.onlyShard.name}`, `shard ${shard.name}`)
   }
 
-  private newRunner(
-    { transaction }: TransactionNode,
-    shard: Shard,
-    cancellation?: Cancellation,
-  ): ParticipantQueryRunner {
-    const { dataSource, bind } = this.host.runtime.handle(shard)
-    const client = new BoundClient(transaction.connection, bind, shard.name, cancellation)
-    return new ParticipantQueryRunner(dataSource, client, this.host.runner)
-  }
-
   private async begin(name: string): Promise<TransactionNode> {
     const { runtime, runner } = this.host
     const { isolation, script } = this.transaction
     const isHome = name === runtime.map.home
-    const node = { shards: new Set<string>(), runners: new Map(), isHome }
+    const node = { shards: new Set<string>(), isHome }
     const settings = { isolation, script: () => script.forNode(node) }
     const pool = runtime.pool(name)
     const adopted = this.adopted.get(name)

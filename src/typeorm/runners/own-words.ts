@@ -1,5 +1,5 @@
 import type { QueryResult } from 'typeorm/query-runner/QueryResult'
-import type { ShardStatement } from './shard-statement'
+import type { Arm } from '../../query/arm-source'
 import type { ShardTransaction } from './shard-transaction'
 
 /**
@@ -15,11 +15,11 @@ export interface OwnWords {
    * @returns undefined where it names rows that may lie elsewhere
    * @throws ShardedError STATEMENT_UNSUPPORTED where only the application's words name tables: it is not said which rows are meant
    */
-  textOn(statement: ShardStatement): Promise<string | undefined>
+  textOn(statement: Arm): Promise<string | undefined>
   /**
    * Answers such a statement over all shards, where it only reads: what lies elsewhere is read first.
    *
    * @throws ShardedError STATEMENT_UNSUPPORTED for a statement that writes, and what a query over shards throws
    */
-  overShards(statement: ShardStatement, transaction: ShardTransaction | undefined): Promise<QueryResult>
+  overShards(statement: Arm, transaction: ShardTransaction | undefined): Promise<QueryResult>
 }

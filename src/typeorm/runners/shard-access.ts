@@ -90,12 +90,16 @@ export class ShardAccess implements ReadHost {
     return new ShardAccess(this.runtime, withoutDefaults(this.operation))
   }
 
-  /** Runs TypeORM's own operation on one shard. @throws DEADLINE_EXCEEDED, ROW_BUDGET_EXCEEDED, the reason of an abort */
+  /**
+   * Runs TypeORM's own operation on one shard, in a transaction on a query runner of its own, which may be set up for this work
+   * alone: others, as subscribers that write, do not work with it.
+   *
+   * @throws DEADLINE_EXCEEDED, ROW_BUDGET_EXCEEDED, the reason of an abort
+   */
   onShard<T>(shard: Shard, work: (manager: EntityManager) => Promise<T>, permits?: Permits): Promise<T> {
     return cancellable(shardCancellation(this.operation), async (cancellation) => {
       cancellation?.throwIfCancelled()
-      if (cancellation && this.transaction) return await this.apart(this.transaction, { shard, cancellation }, work)
-      if (this.transaction) return await work(await this.transaction.participant(shard))
+      if (this.transaction) return await this.transaction.onParticipant(shard, work, cancellation)
       const runner = this.runtime.handle(shard).dataSource.operationRunner({
         cancellation,
         permits,
@@ -254,15 +258,6 @@ export class ShardAccess implements ReadHost {
     })
   }
 
-  /** As `onShard`, in a transaction on a query runner of its own, which may be set up for this work alone. */
-  onShardApart<T>(shard: Shard, work: (manager: EntityManager) => Promise<T>): Promise<T> {
-    const { transaction } = this
-    if (!transaction) return this.onShard(shard, work)
-    return cancellable(shardCancellation(this.operation), (cancellation) =>
-      this.apart(transaction, { shard, cancellation }, work),
-    )
-  }
-
   /** Waits for what the operation asks on its own account, within its limits. @throws as `onShard` */
   waitFor<T>(work: Promise<T>): Promise<T> {
     return cancellable(shardCancellation(this.operation), async (cancellation) => cancellation?.race(work) ?? work)
@@ -277,21 +272,6 @@ export class ShardAccess implements ReadHost {
   async asApplication<T>(shard: Shard, work: (runner: ShardTransaction) => Promise<T>): Promise<T> {
     if (this.transaction) return work(this.transaction)
     return releasedAfter(this.runtime.handle(shard).dataSource.openApplicationRunner(), work)
-  }
-
-  /** On a query runner in the transaction that others, as subscribers that write, do not work with. */
-  private async apart<T>(
-    transaction: ShardTransaction,
-    { shard, cancellation }: { readonly shard: Shard; readonly cancellation: Cancellation | undefined },
-    work: (manager: EntityManager) => Promise<T>,
-  ): Promise<T> {
-    const opening = transaction.openParticipant(shard, cancellation)
-    const runner = await (cancellation?.race(opening) ?? opening)
-    try {
-      return await work(runner.manager)
-    } finally {
-      runner.end()
-    }
   }
 
   /** A stream's permits of all its nodes, or in a transaction its connections. */

@@ -3,8 +3,8 @@ import type { QueryResult } from 'typeorm/query-runner/QueryResult'
 import type { Activity } from '../../endpoints/activity'
 import type { Cancellation } from '../../endpoints/cancellation'
 import type { NodeConnection } from '../../endpoints/node-connection'
+import type { Arm } from '../../query/arm-source'
 import type { Shard } from '../../topology/shard'
-import type { ShardStatement } from './shard-statement'
 
 /** A transaction over shards: a query runner that opens nodes as they are touched. */
 export interface ShardTransaction extends QueryRunner {
@@ -13,10 +13,12 @@ export interface ShardTransaction extends QueryRunner {
    * that failed it is to be rolled back, and statements are, as the server has it, each their own.
    */
   readonly isInTransaction: boolean
-  /** The entity manager of a shard inside this transaction. */
-  participant(shard: Shard): Promise<EntityManager>
-  /** A shard's query runner inside this transaction that nobody else works with; within the limits of one operation. */
-  openParticipant(shard: Shard, cancellation?: Cancellation): Promise<Participation>
+  /** Runs work with a shard's query runner inside this transaction that nobody else works with; within the limits of one operation. */
+  onParticipant<T>(
+    shard: Shard,
+    work: (manager: EntityManager) => Promise<T>,
+    cancellation: Cancellation | undefined,
+  ): Promise<T>
   /** The connection of a shard's node inside this transaction. */
   connectionFor(shard: Shard): Promise<NodeConnection>
   /**
@@ -38,9 +40,9 @@ export interface ShardTransaction extends QueryRunner {
   /** Opens nodes one after the other, in the given order. */
   openNodes(nodes: readonly string[]): Promise<void>
   /** Runs an UPDATE that may set the shard key of one shard's rows and so move them. @returns how many rows it found */
-  moveRows(statement: MovingStatement, moves: RowMoves): Promise<number>
+  moveRows(statement: Arm, moves: RowMoves): Promise<number>
   /** Answers a query that was made for one shard and names, in the application's own words, rows of others. */
-  readOverShards(statement: ShardStatement): Promise<QueryResult>
+  readOverShards(statement: Arm): Promise<QueryResult>
   /** Runs work of several steps that must not stay half done where the caller goes on after its error: in savepoints. */
   atomically<T>(work: () => Promise<T>): Promise<T>
   /** What is to be undone in memory when the present level of the transaction, or one around it, rolls back. */
@@ -48,7 +50,7 @@ export interface ShardTransaction extends QueryRunner {
   /** What works in it. It is rolled back when nothing does for `timeouts.transactionIdleMs`. */
   readonly activity: Activity
   /** What its operations are narrowed to. */
-  readonly narrowing?: { readonly cacheScope: string | undefined } | undefined
+  readonly narrowing?: { readonly cacheScope?: string | undefined } | undefined
 }
 
 /** A statement of one node. */
@@ -58,23 +60,9 @@ export interface NodeText {
   readonly parameters: readonly unknown[]
 }
 
-/** A query runner of one shard, for one piece of work in a transaction. */
-export interface Participation {
-  readonly manager: EntityManager
-  /** The work is done: TypeORM then refuses to use it. */
-  end(): void
-}
-
-/** An UPDATE of a shard key, for rows of one shard. */
-export interface MovingStatement {
-  readonly from: Shard
-  readonly text: string
-  readonly parameters: readonly unknown[]
-}
-
 /** True for the query runner of a sharded data source, false for those of single shards. */
 export const isShardTransaction = (runner: QueryRunner | undefined): runner is ShardTransaction =>
-  runner !== undefined && 'participant' in runner
+  runner !== undefined && 'onParticipant' in runner
 
 /** How rows are moved that a caller asked to be moved. */
 export interface RowMoves {

@@ -1,9 +1,9 @@
 import type { QueryResult } from 'typeorm/query-runner/QueryResult'
 import { type ShardedError, unsupported } from '../../errors/sharded-error'
 import { placeholderSchema } from '../../planning/bind-shard-names'
+import type { Arm } from '../../query/arm-source'
 import { targetTable } from '../../sql/statement-parts'
 import type { OwnWords } from '../runners/own-words'
-import type { ShardStatement } from '../runners/shard-statement'
 import { releasedAfter, type ShardTransaction } from '../runners/shard-transaction'
 import { wholeText } from './statement-run'
 import type { Statements } from './statements'
@@ -15,7 +15,7 @@ export class StatementWords implements OwnWords {
     private readonly openRunner: () => ShardTransaction,
   ) {}
 
-  async textOn({ shard, text, parameters }: ShardStatement): Promise<string | undefined> {
+  async textOn({ shard, text, parameters }: Arm): Promise<string | undefined> {
     const statements = this.statements()
     const read = await statements.understand(text)
     if (!read) return text
@@ -41,7 +41,7 @@ export class StatementWords implements OwnWords {
     return place?.shards.get(shard.group) === shard ? wholeText(read, place) : undefined
   }
 
-  async overShards(statement: ShardStatement, transaction: ShardTransaction | undefined): Promise<QueryResult> {
+  async overShards(statement: Arm, transaction: ShardTransaction | undefined): Promise<QueryResult> {
     const { text, shard } = statement
     const read = await this.statements().understand(text)
     const written = read && targetTable(read.statement)
@@ -55,7 +55,7 @@ export class StatementWords implements OwnWords {
   }
 }
 
-function refuse(tables: readonly string[], { shard, text }: ShardStatement): ShardedError {
+function refuse(tables: readonly string[], { shard, text }: Arm): ShardedError {
   const [table = ''] = tables
   return unsupported(
     `SQL on the data source of ${shard.name} names ${table}, and does not say whether it means the rows of this shard or of all. ` +

@@ -42,5 +42,5 @@ export async function carryRow(
   })
   const table = `"${placeholderSchema}".${quoted(metadata.tableName)}`
   const text = `UPDATE ${table} SET ${assignments.join(', ')} WHERE ${where.join(' AND ')}`
-  return (await transaction.moveRows({ from, text, parameters }, moves)) > 0
+  return (await transaction.moveRows({ shard: from, text, parameters }, moves)) > 0
 }

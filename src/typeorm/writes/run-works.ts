@@ -21,7 +21,7 @@ export async function runInTurn<T>(access: ShardAccess, writes: readonly ShardWr
   const byNode = new Map<string, ShardWrite<T>[]>()
   for (const write of writes) pushTo(byNode, write.shard.node, write)
   const runNode = async (list: readonly ShardWrite<T>[]) => {
-    for (const write of list) results.set(write, await access.onShardApart(write.shard, write.work))
+    for (const write of list) results.set(write, await access.onShard(write.shard, write.work))
   }
   // Every node has to come to rest before a rollback: a write that still ran would send its next statement after it.
   const settled = await Promise.allSettled([...byNode.values()].map(runNode))
@@ -42,7 +42,7 @@ export async function runInRounds<T>(
   let first: { readonly reason: unknown } | undefined
   const run = async ({ shard, work }: ShardWrite<T>, member: RoundMember): Promise<T> => {
     try {
-      const result = await access.onShardApart(shard, (manager) =>
+      const result = await access.onShard(shard, (manager) =>
         during(manager.queryRunner, { telling: member }, () => work(manager)),
       )
       member.end()
