@@ -31,7 +31,12 @@ import {
   type ShardedSelectQueryBuilder,
 } from '../operations/sharded-query-builders'
 import { ShardedQueryRunner } from '../operations/sharded-query-runner'
-import type { PlacementReport, VerifyPlacementOptions } from '../reads/verify-placement'
+import {
+  type PlacementReport,
+  tableBindings,
+  type VerifyPlacementOptions,
+  verifyPlacements,
+} from '../reads/verify-placement'
 import { pgFacade } from '../runners/pg-facade'
 import { refuseSessionOf } from '../runners/refuse-session'
 import type { ShardDataSource } from '../runners/shard-data-source'
@@ -49,7 +54,6 @@ import type { ShardedDataSourceOptions } from './sharded-data-source-options'
 import { ShardedEntityManager } from './sharded-entity-manager'
 import type { ShardedRepository } from './sharded-repository'
 import { homeOf } from './stored-topology'
-import { tableBindings, verifyPlacements } from './verify-placements'
 
 /** Where a key lives. */
 export interface Location {

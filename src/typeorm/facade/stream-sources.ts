@@ -1,10 +1,9 @@
-import type { EntityManager, QueryRunner } from 'typeorm'
+import { type EntityManager, QueryFailedError, type QueryRunner } from 'typeorm'
 import type { QueryResult } from 'typeorm/query-runner/QueryResult'
 import type { Row } from '../../merging/row'
 import { openRunner } from '../operations/open-runner'
 import type { StreamSource } from '../reads/stream-entities'
 import type { ShardAccess } from '../runners/shard-access'
-import { withQueryErrors } from '../runners/with-query-errors'
 import type { RoutedDataSource } from './routed-operations'
 
 /** A manager of a sharded data source. */
@@ -58,4 +57,17 @@ function borrowRunner({ dataSource, queryRunner }: StreamingManager): {
 } {
   const runner = queryRunner ?? dataSource.createQueryRunner('slave')
   return { runner, release: async () => (runner === queryRunner ? undefined : runner.release()) }
+}
+
+/** Rows of a statement whose stream fails with the driver's error as it is: they fail as TypeORM's queries do. */
+async function* withQueryErrors(
+  rows: AsyncIterable<Row>,
+  text: string,
+  parameters: readonly unknown[],
+): AsyncGenerator<Row, void, undefined> {
+  try {
+    yield* rows
+  } catch (error) {
+    throw error instanceof Error ? new QueryFailedError(text, [...parameters], error) : error
+  }
 }

@@ -1,14 +1,15 @@
-import type { FindManyOptions, ObjectLiteral } from 'typeorm'
+import type { FindManyOptions, ObjectLiteral, SelectQueryBuilder } from 'typeorm'
+import { bindShardNames } from '../../planning/bind-shard-names'
 import { type Explanation, explain, explainEntities, explainPlan, loadStep } from '../../planning/explain-plan'
 import { passThrough } from '../../planning/page-strategy'
 import { route } from '../../planning/read-plan'
+import type { NodeStatement } from '../../planning/scatter-statement'
 import type { Shard } from '../../topology/shard'
 import { goesHome } from '../find/check-relations'
 import { optionsAtCall } from '../find/options-at-call'
 import { isWholeRead } from '../find/whole-reads'
 import { type PageWork, planOfOne, planOverShards } from '../reads/find-page'
 import { planFind } from '../reads/plan-find'
-import { statementOn } from '../runners/statement-on'
 import { type OperationContext, routeRead } from './operation-context'
 import { checkLocal } from './sharded-streams'
 
@@ -69,3 +70,9 @@ const pageSteps = ({ request }: PageWork, statements: number, isReloaded: boolea
     ...(request.backwards ? ['turn the rows round'] : []),
     loadStep(isReloaded ? 'by-key' : 'rows'),
   ])
+
+/** The statement of a builder as it is sent to one shard. */
+function statementOn(shard: Shard, builder: SelectQueryBuilder<ObjectLiteral>): NodeStatement {
+  const [text, parameters] = builder.getQueryAndParameters()
+  return { node: shard.node, shards: [shard.name], text: bindShardNames(text, shard), parameters }
+}

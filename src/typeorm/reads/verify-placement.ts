@@ -1,3 +1,4 @@
+import type { EntityMetadata } from 'typeorm'
 import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata'
 import { pushTo } from '../../collections/push-to'
 import type { Row } from '../../merging/row'
@@ -6,7 +7,8 @@ import type { Shard } from '../../topology/shard'
 import { quoted } from '../../values/quoted'
 import type { EntityBinding } from '../binding/entity-binding'
 import { type FaultyPlacement, placementFault } from '../binding/row-placement'
-import type { ShardAccess } from '../runners/shard-access'
+import { ShardAccess } from '../runners/shard-access'
+import type { ShardRuntime } from '../runners/shard-runtime'
 
 /** A row that does not belong where it lies. */
 export interface MisplacedRow extends FaultyPlacement {
@@ -50,6 +52,26 @@ export interface VerifyPlacementOptions {
 /** Rows that a report lists. */
 const maxListed = 1_000
 
+/** The reports of the tables of some entities, one table after the other. @throws the reason of the signal */
+export async function verifyPlacements(
+  runtime: ShardRuntime,
+  bindings: readonly EntityBinding[],
+  options: VerifyPlacementOptions,
+): Promise<readonly PlacementReport[]> {
+  const reports: PlacementReport[] = []
+  for (const binding of bindings) {
+    options.signal?.throwIfAborted()
+    reports.push(await verifyPlacement(new ShardAccess(runtime), binding, options))
+  }
+  return Object.freeze(reports)
+}
+
+/** One binding of each sharded table of entities: children of single-table inheritance stand in their parent's. */
+export const tableBindings = (runtime: ShardRuntime, metadatas: readonly EntityMetadata[]): readonly EntityBinding[] =>
+  metadatas
+    .filter(({ tableType }) => tableType !== 'entity-child')
+    .flatMap(({ target }) => runtime.bindingOf(target) ?? [])
+
 /**
  * Looks at every row of an entity on every shard: nodes at once, the shards of a node in turn, each by a cursor, so that one
  * batch a node is held in memory. Nothing is changed. A row is judged by itself, so that writes and moves beside it do no
@@ -57,7 +79,7 @@ const maxListed = 1_000
  *
  * @throws the reason of the signal; what reading throws
  */
-export async function verifyPlacement(
+async function verifyPlacement(
   access: ShardAccess,
   binding: EntityBinding,
   { onProgress, signal }: VerifyPlacementOptions,

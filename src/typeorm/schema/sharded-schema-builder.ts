@@ -19,22 +19,17 @@ interface Parts {
 }
 
 /**
- * What TypeORM's command line asks for the schema of a data source with sharded entities (`schema:log`, `migration:generate`). TypeORM's own
- * builder would tell of one database that has the tables of the placeholder schema.
+ * Has TypeORM's command line and its migrations (`schema:log`, `migration:generate`), which ask the driver for the schema, ask for
+ * that of all shards. TypeORM's own builder would tell of one database that has the tables of the placeholder schema.
  *
  * Each statement begins with a comment that names its node and shard: it is to be run there, and nowhere else.
  */
-class ShardedSchemaBuilder implements SchemaBuilder {
-  constructor(private readonly parts: Parts) {}
-
-  build(): Promise<void> {
-    return this.parts.build()
-  }
-
-  async log(): Promise<SqlInMemory> {
-    const logs = await this.parts.logs()
+export function useShardedSchemaBuilder(driver: Driver, { isUsed, build, logs }: Parts): void {
+  const plain = driver.createSchemaBuilder.bind(driver)
+  const log = async (): Promise<SqlInMemory> => {
+    const all = await logs()
     const marked = (of: 'upQueries' | 'downQueries') =>
-      logs.flatMap(({ node, shard, statements }) =>
+      all.flatMap(({ node, shard, statements }) =>
         statements[of].map((one) => ({
           ...one,
           query: `/* node ${node}${shard === undefined ? '' : `, shard ${shard}`} */ ${one.query}`,
@@ -42,11 +37,6 @@ class ShardedSchemaBuilder implements SchemaBuilder {
       )
     return { upQueries: marked('upQueries'), downQueries: marked('downQueries') }
   }
-}
-
-/** Has TypeORM's command line and its migrations, which ask the driver for the schema, ask for that of all shards. */
-export function useShardedSchemaBuilder(driver: Driver, parts: Parts): void {
-  const plain = driver.createSchemaBuilder.bind(driver)
-  const sharded = new ShardedSchemaBuilder(parts)
-  Object.assign(driver, { createSchemaBuilder: () => (parts.isUsed() ? sharded : plain()) })
+  const sharded: SchemaBuilder = { build, log }
+  Object.assign(driver, { createSchemaBuilder: () => (isUsed() ? sharded : plain()) })
 }
