@@ -55,8 +55,7 @@ import { homeSource, shardedSource } from './stream-sources'
 type Target = EntityTarget<ObjectLiteral>
 type Options = FindManyOptions<ObjectLiteral>
 type Raw = unknown[] | ObjectLiteral | undefined
-type MoveArguments = [target: Target, entity: ObjectLiteral, newKey: unknown, options?: MoveOptions]
-type Rows = AsyncIterable<ObjectLiteral> | Iterable<ObjectLiteral>
+type MoveArguments<Entity> = [target: EntityTarget<Entity>, entity: Entity, newKey: unknown, options?: MoveOptions]
 
 /**
  * Where operations are routed: every one on a sharded entity finds its shards here and runs there, in TypeORM's own form
@@ -123,11 +122,10 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
   }
 
   /** The plan of a find. @throws ShardedError NOT_SHARDED for an unsharded entity */
-  explain<Entity extends ObjectLiteral>(
-    entityClass: EntityTarget<Entity>,
-    options?: FindManyOptions<Entity>,
-  ): Promise<Explanation>
-  async explain(target: Target, options: Options = {}): Promise<Explanation> {
+  async explain<Entity extends ObjectLiteral>(
+    target: EntityTarget<Entity>,
+    options: FindManyOptions<Entity> = {},
+  ): Promise<Explanation> {
     return explainRead(this.scope.required(target, 'explain'), options)
   }
 
@@ -213,11 +211,10 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
   }
 
   /** The plan of a page. @throws ShardedError NOT_SHARDED for an unsharded entity, and what `findPage` refuses */
-  explainPage<Entity extends ObjectLiteral>(
-    entityClass: EntityTarget<Entity>,
+  async explainPage<Entity extends ObjectLiteral>(
+    target: EntityTarget<Entity>,
     options: PageOptions<Entity>,
-  ): Promise<Explanation>
-  async explainPage(target: Target, options: PageOptions<ObjectLiteral>): Promise<Explanation> {
+  ): Promise<Explanation> {
     const request = checkPageOptions(options)
     const context = this.scope.required(target, 'explainPage')
     return explainPageRead(context, { request, signer: this.scope.cursorSigner(context.binding.metadata.name) })
@@ -237,24 +234,19 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
   }
 
   /** See `ShardedRepository.move`. */
-  move<Entity extends ObjectLiteral>(
-    target: EntityTarget<Entity>,
-    entity: Entity,
-    newKey: unknown,
-    options?: MoveOptions,
-  ): Promise<Entity>
-  async move(...[target, entity, newKey, options]: MoveArguments): Promise<ObjectLiteral> {
+  async move<Entity extends ObjectLiteral>(
+    ...[target, entity, newKey, options]: MoveArguments<Entity>
+  ): Promise<Entity> {
     await moveEntity(this.scope.required(target, 'move'), { entity, newKey, options })
     return entity
   }
 
   /** See `ShardedRepository.load`. */
-  load<Entity extends ObjectLiteral>(
+  async load<Entity extends ObjectLiteral>(
     target: EntityTarget<Entity>,
     rows: AsyncIterable<QueryDeepPartialEntity<Entity>> | Iterable<QueryDeepPartialEntity<Entity>>,
     options?: LoadOptions,
-  ): Promise<LoadReport>
-  async load(target: Target, rows: Rows, options?: LoadOptions): Promise<LoadReport> {
+  ): Promise<LoadReport> {
     return loadRows(this.scope.required(target, 'load'), rows, options)
   }
 
