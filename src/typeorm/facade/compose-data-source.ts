@@ -20,8 +20,9 @@ import { openRunner } from '../operations/open-runner'
 import { locateRow } from '../reads/locate-rows'
 import { KeyGuard } from '../runners/key-guard'
 import { ShardAccess } from '../runners/shard-access'
-import { ShardDataSource, type ShardTemplate } from '../runners/shard-data-source'
-import { type ShardHandle, ShardRuntime, shardBinder } from '../runners/shard-runtime'
+import { ShardDataSource } from '../runners/shard-data-source'
+import type { ShardTemplate } from '../runners/shard-query-runner'
+import { createRuntime, type ShardHandle, type ShardRuntime, shardBinder } from '../runners/shard-runtime'
 import { ClockDefaults } from '../statements/clock-defaults'
 import { StatementWords } from '../statements/statement-words'
 import { Statements } from '../statements/statements'
@@ -36,7 +37,7 @@ interface DataSourceParts extends Omit<RuntimeParts, 'map'> {
 }
 
 /** What an initialised data source is made of, and where the databases have stored that its rows are. */
-export interface ComposedDataSource extends Composition {
+export interface ComposedDataSource extends ReturnType<typeof composeRuntime> {
   readonly topology: StoredTopology
 }
 
@@ -75,18 +76,8 @@ interface RuntimeParts {
   readonly warn: (text: string) => void
 }
 
-/** What an initialised data source is made of. */
-interface Composition {
-  readonly model: LookupModel
-  readonly runtime: ShardRuntime
-  readonly statements: Statements
-  readonly lookups: LookupAdministration
-  readonly schemas: ShardSchemas
-  readonly ids: IdMakers
-}
-
 /** Makes what a data source consists of once its model and its shard map are known, and wires it together. */
-function composeRuntime(parts: RuntimeParts): Composition {
+function composeRuntime(parts: RuntimeParts) {
   const { dataSource, options, pools, pool, model, map, warn } = parts
   const groupOf = groupsOf(model)
   checkNames(dataSource.entityMetadatas, parts)
@@ -107,13 +98,14 @@ function composeRuntime(parts: RuntimeParts): Composition {
     askReady: async () => lookups.askReady(),
   })
   const { transactions } = parts
+  const open = () => openRunner(dataSource)
   const limits = limitsOf(options)
   const places = { map, pools, handles, bindings, entityShards, warn, limits, transactions, lookups: bound }
-  const runtime = new ShardRuntime(places)
+  const runtime = createRuntime(places)
   const statements = statementsOf(runtime, parts)
   const lookups = new LookupAdministration({
     runtime,
-    openRunner: () => openRunner(dataSource),
+    openRunner: open,
     eachNode: (work) => eachNode(pools, work),
   })
   const adoptsShards = options.adoptShards ?? false
@@ -121,12 +113,9 @@ function composeRuntime(parts: RuntimeParts): Composition {
   const template: ShardTemplate = {
     dataSource,
     bindingOf,
-    openRunner: () => openRunner(dataSource),
+    openRunner: open,
     guard: guardOf(runtime),
-    words: new StatementWords(
-      () => statements,
-      () => openRunner(dataSource),
-    ),
+    words: new StatementWords(() => statements, open),
     synchronizeShard: (shard, drop) => schemas.synchronizeShard(shard, drop),
     dropShard: (shard) => schemas.dropShard(shard),
   }

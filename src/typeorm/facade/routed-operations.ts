@@ -10,7 +10,6 @@ import { openRunner } from '../operations/open-runner'
 import { notSharded, type OperationContext } from '../operations/operation-context'
 import { preload } from '../operations/persist'
 import * as inserts from '../operations/sharded-inserts'
-import type { ShardedSelectQueryBuilder } from '../operations/sharded-query-builders'
 import { ShardedQueryRunner } from '../operations/sharded-query-runner'
 import * as reads from '../operations/sharded-reads'
 import * as writes from '../operations/sharded-writes'
@@ -91,19 +90,14 @@ export const operationNames = [
 export interface RoutedDataSource extends DataSource {
   readonly runtime: ShardRuntime
   readonly statements: Statements
-  createQueryBuilder<Entity extends ObjectLiteral>(
-    entityClass: EntityTarget<Entity>,
-    alias: string,
-    queryRunner?: QueryRunner,
-  ): ShardedSelectQueryBuilder<Entity>
-  createQueryBuilder(queryRunner?: QueryRunner): ShardedSelectQueryBuilder<ObjectLiteral>
   /** The query runner of the transaction that `currentManager` names. */
   currentRunner(): QueryRunner | undefined
   /** Undefined where the options have no secret. */
   readonly cursorSigner: CursorSigner | undefined
 }
 
-interface ScopedManager extends EntityManager {
+/** A manager of a sharded data source. */
+export interface ScopedManager extends EntityManager {
   readonly dataSource: RoutedDataSource
 }
 

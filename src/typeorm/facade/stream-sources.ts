@@ -1,18 +1,13 @@
-import { type EntityManager, QueryFailedError, type QueryRunner } from 'typeorm'
+import { QueryFailedError, type QueryRunner } from 'typeorm'
 import type { QueryResult } from 'typeorm/query-runner/QueryResult'
 import type { Row } from '../../merging/row'
 import { openRunner } from '../operations/open-runner'
 import type { StreamSource } from '../reads/stream-entities'
 import type { ShardAccess } from '../runners/shard-access'
-import type { RoutedDataSource } from './routed-operations'
-
-/** A manager of a sharded data source. */
-interface StreamingManager extends EntityManager {
-  readonly dataSource: RoutedDataSource
-}
+import type { ScopedManager } from './routed-operations'
 
 /** Streams the rows of a sharded entity, merged from cursors on every node. */
-export function shardedSource(manager: StreamingManager, access: ShardAccess): StreamSource {
+export function shardedSource(manager: ScopedManager, access: ShardAccess): StreamSource {
   const { dataSource } = manager
   const { runtime, statements } = dataSource
   const home = async (text: string, parameters: readonly unknown[]): Promise<QueryResult> => {
@@ -35,7 +30,7 @@ export function shardedSource(manager: StreamingManager, access: ShardAccess): S
 }
 
 /** Streams the rows of an unsharded entity as TypeORM's query builders stream; they fail as finds do. */
-export function homeSource(manager: StreamingManager): StreamSource {
+export function homeSource(manager: ScopedManager): StreamSource {
   const { runtime } = manager.dataSource
   return {
     manager,
@@ -51,7 +46,7 @@ export function homeSource(manager: StreamingManager): StreamSource {
 }
 
 /** The manager's query runner, or one for this work alone. */
-function borrowRunner({ dataSource, queryRunner }: StreamingManager): {
+function borrowRunner({ dataSource, queryRunner }: ScopedManager): {
   readonly runner: QueryRunner
   readonly release: () => Promise<void>
 } {

@@ -75,7 +75,7 @@ class ArrayInsertQueryBuilder<Entity extends ObjectLiteral> extends TableInsertQ
   private async makeIds(rows: readonly ObjectLiteral[]): Promise<void> {
     const { mainAlias, insertFromSelect } = this.expressionMap
     if (insertFromSelect || !mainAlias?.hasMetadata || !isBound(this.dataSource)) return
-    const binding = this.dataSource.bindingOf(mainAlias.metadata.target)
+    const binding = this.dataSource.template.bindingOf(mainAlias.metadata.target)
     if (binding) await makeIds(binding, rows)
   }
 
@@ -136,21 +136,21 @@ class GuardedUpdateQueryBuilder<Entity extends ObjectLiteral> extends UpdateQuer
     const { mainAlias } = this.expressionMap
     if (mainAlias?.hasMetadata && isBound(this.dataSource)) {
       const { metadata } = mainAlias
-      const { guard, shard } = this.dataSource
+      const { template, shard } = this.dataSource
       const given = this.getValueSet()
-      if (guard.maySetKey(metadata, given)) {
+      if (template.guard.maySetKey(metadata, given)) {
         const values = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
         const columns = this.createPropertyPath(metadata, values).flatMap((path) =>
           metadata.findColumnsWithPropertyPath(path),
         )
-        guard.checkSet(shard, metadata, { values, columns })
+        template.guard.checkSet(shard, metadata, { values, columns })
       }
     }
     return super.createUpdateExpression()
   }
 }
 
-const isBound = (dataSource: DataSource): dataSource is ShardSource => 'bindingOf' in dataSource
+const isBound = (dataSource: DataSource): dataSource is ShardSource => 'template' in dataSource
 
 /** The builder of a shard's statements that belong to no entity yet, as TypeORM makes one for every insert. */
 export class ShardQueryBuilder extends SelectQueryBuilder<ObjectLiteral> {

@@ -90,14 +90,8 @@ const isEnd = (session: SessionStatement | undefined): session is EndStatement =
 
 /** Words for what a statement leaves in its session, or needs to find there; undefined where there is no such thing. */
 function leftBehind(session: SessionStatement, parameters: readonly unknown[]): string | undefined {
+  if (controls.has(session.kind)) return `The transaction control ${session.kind.toUpperCase().replace('-', ' ')}`
   switch (session.kind) {
-    case 'begin':
-    case 'commit':
-    case 'rollback':
-    case 'savepoint':
-    case 'release':
-    case 'rollback-to':
-      return `The transaction control ${session.kind.toUpperCase().replace('-', ' ')}`
     case 'setting':
       return session.isLocal || session.resets ? undefined : `SET ${session.name}`
     case 'config':

@@ -32,7 +32,7 @@ import type { Shard } from '../../topology/shard'
 import { ParticipantQueryRunner } from './participant-query-runner'
 import { sendNodeWrites } from './send-node-writes'
 import { ShardQueryRunner } from './shard-query-runner'
-import { loggedQuery, type ShardRuntime, showsRunner } from './shard-runtime'
+import { loggedQuery, type ShardRuntime } from './shard-runtime'
 import { releasedAfter, type ShardTransaction } from './shard-transaction'
 
 type Statement = Pick<NodeStatement, 'shards' | 'text' | 'parameters'>
@@ -128,7 +128,7 @@ export class ShardAccess implements ReadHost {
 
   /** True where a statement of a shard is sent by TypeORM's query runner: in a transaction, and where somebody sees it. */
   needsRunner(shard: Shard): boolean {
-    return this.transaction !== undefined || showsRunner(this.runtime.handle(shard).dataSource)
+    return this.transaction !== undefined || this.runtime.handle(shard).dataSource.showsRunner
   }
 
   /**
@@ -271,7 +271,7 @@ export class ShardAccess implements ReadHost {
   /** Runs work with the query runner that users see of this operation: the transaction's, or one that is released then. */
   async asApplication<T>(shard: Shard, work: (runner: ShardTransaction) => Promise<T>): Promise<T> {
     if (this.transaction) return work(this.transaction)
-    return releasedAfter(this.runtime.handle(shard).dataSource.openApplicationRunner(), work)
+    return releasedAfter(this.runtime.handle(shard).dataSource.template.openRunner(), work)
   }
 
   /** A stream's permits of all its nodes, or in a transaction its connections. */
@@ -384,7 +384,7 @@ export class ShardAccess implements ReadHost {
     const { transaction } = this
     const { dataSource } = this.runtime.handle({ name: shards[0] ?? '' })
     const only = onlyOf(shards)
-    if (!showsRunner(dataSource) && !mayChangeSession(text)) {
+    if (!dataSource.showsRunner && !mayChangeSession(text)) {
       const sent = () => connection.query(text, parameters, only, cancellation)
       return loggedQuery(dataSource, { text, parameters }, sent)
     }

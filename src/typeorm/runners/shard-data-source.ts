@@ -2,6 +2,7 @@ import {
   DataSource,
   type EntityManager,
   type EntityTarget,
+  type Logger,
   type ObjectLiteral,
   type QueryRunner,
   type ReplicationMode,
@@ -12,27 +13,12 @@ import type { BindText } from '../../endpoints/bound-client'
 import type { NodePool } from '../../endpoints/node-pool'
 import { PooledClient, type PooledClientSettings } from '../../endpoints/pooled-client'
 import type { Shard } from '../../topology/shard'
-import type { EntityBinding } from '../binding/entity-binding'
-import { ApplicationLogger } from './application-logger'
 import { ShardQueryBuilder } from './array-insert-query-builder'
-import type { KeyGuard } from './key-guard'
-import type { OwnWords } from './own-words'
 import { FacadePool, pgFacade } from './pg-facade'
 import { refuseSessionOf } from './refuse-session'
-import { ShardQueryRunner, type ShardSource } from './shard-query-runner'
+import { ShardQueryRunner, type ShardSource, type ShardTemplate } from './shard-query-runner'
 import type { ShardTransaction } from './shard-transaction'
 import { ShardedResultCache } from './sharded-result-cache'
-
-/** What a shard's data source shares with all others. */
-export interface ShardTemplate {
-  readonly dataSource: DataSource
-  readonly guard: KeyGuard
-  readonly words: OwnWords
-  readonly bindingOf: (target: unknown) => EntityBinding | undefined
-  readonly openRunner: () => ShardTransaction
-  readonly synchronizeShard: (shard: Shard, drop: boolean) => Promise<void>
-  readonly dropShard: (shard: Shard) => Promise<void>
-}
 
 /**
  * The data source of one shard: the metadata, subscribers and logger of the whole, over the node's one pool, with every
@@ -42,7 +28,8 @@ export interface ShardTemplate {
 export class ShardDataSource extends DataSource implements ShardSource {
   readonly shard: Shard
   readonly bind: BindText
-  private readonly template: ShardTemplate
+  /** For this package's own parts. */
+  readonly template: ShardTemplate
   private readonly pool: () => NodePool
 
   constructor(template: ShardTemplate, shard: Shard, pool: () => NodePool, bind: BindText) {
@@ -71,8 +58,7 @@ export class ShardDataSource extends DataSource implements ShardSource {
     driver.schema = facts.searchSchema
     driver.isGeneratedColumnsSupported = true
     Object.assign(this, {
-      // Those that TypeORM makes itself show no query runner to anybody.
-      logger: isBrought(dataSource.options.logger) ? new ApplicationLogger(dataSource.logger) : dataSource.logger,
+      logger: isBrought(dataSource.options.logger) ? applicationLogger(dataSource.logger) : dataSource.logger,
       namingStrategy: dataSource.namingStrategy,
       entityMetadatas: dataSource.entityMetadatas,
       entityMetadatasMap: dataSource.entityMetadatasMap,
@@ -84,9 +70,12 @@ export class ShardDataSource extends DataSource implements ShardSource {
     })
   }
 
-  /** For what inserts rows here. */
-  bindingOf(target: unknown): EntityBinding | undefined {
-    return this.template.bindingOf(target)
+  /**
+   * True where a statement shows its query runner to the application: to subscribers, or to a logger that the application brought.
+   * TypeORM's own loggers show it to nobody.
+   */
+  get showsRunner(): boolean {
+    return this.subscribers.length > 0 || isBrought(this.options.logger)
   }
 
   override async initialize(): Promise<this> {
@@ -118,10 +107,6 @@ export class ShardDataSource extends DataSource implements ShardSource {
     return new ShardQueryRunner(this, mode ? { mode } : {})
   }
 
-  get words(): OwnWords {
-    return this.template.words
-  }
-
   /** A query runner for one operation, which holds a connection only while it sends a statement, or is in a transaction. */
   operationRunner(limits: Pick<PooledClientSettings, 'cancellation' | 'permits' | 'held'> = {}): ShardQueryRunner {
     const { bind, shard } = this
@@ -132,15 +117,6 @@ export class ShardDataSource extends DataSource implements ShardSource {
   /** A manager of this shard inside a transaction, which opens the shard's node when it is first used. */
   joining(transaction: ShardTransaction): EntityManager {
     return new ShardQueryRunner(this, { application: transaction }).manager
-  }
-
-  /** A query runner of the application's data source: what users see of this shard's. */
-  openApplicationRunner(): ShardTransaction {
-    return this.template.openRunner()
-  }
-
-  get guard(): KeyGuard {
-    return this.template.guard
   }
 
   /** @throws ShardedError SESSION_NEEDS_RUNNER for what would stay in a session of the pool */
@@ -170,3 +146,15 @@ export class ShardDataSource extends DataSource implements ShardSource {
 }
 
 const isBrought = (logger: unknown): boolean => typeof logger === 'object' && logger !== null
+
+/** Tells a logger that the application brought of its own query runner, in place of a shard's. */
+const applicationLogger = (logger: Logger): Logger =>
+  new Proxy(logger, {
+    get(target, name) {
+      const method: unknown = Reflect.get(target, name)
+      if (typeof method !== 'function') return method
+      return (...given: readonly unknown[]): unknown => Reflect.apply(method, target, given.map(applicationOf))
+    },
+  })
+
+const applicationOf = (given: unknown): unknown => (given instanceof ShardQueryRunner ? given.application : given)

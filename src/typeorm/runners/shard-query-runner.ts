@@ -21,15 +21,22 @@ import type { NodeText, ShardTransaction } from './shard-transaction'
 /** The arguments of TypeORM's `query`. */
 type Query = [query: string, parameters?: unknown[], useStructuredResult?: boolean]
 
+/** What a shard's data source shares with all others. */
+export interface ShardTemplate {
+  readonly dataSource: DataSource
+  readonly guard: KeyGuard
+  readonly words: OwnWords
+  readonly bindingOf: (target: unknown) => EntityBinding | undefined
+  readonly openRunner: () => ShardTransaction
+  readonly synchronizeShard: (shard: Shard, drop: boolean) => Promise<void>
+  readonly dropShard: (shard: Shard) => Promise<void>
+}
+
 /** A shard's data source, as its query runners need it. */
 export interface ShardSource extends DataSource {
   readonly shard: Shard
   readonly bind: BindText
-  readonly guard: KeyGuard
-  readonly words: OwnWords
-  bindingOf(target: unknown): EntityBinding | undefined
-  /** A query runner of the application's data source, in no transaction. */
-  openApplicationRunner(): ShardTransaction
+  readonly template: ShardTemplate
 }
 
 export interface ShardQueryRunnerSettings {
@@ -62,9 +69,9 @@ export class ShardQueryRunner extends PostgresQueryRunner {
   ) {
     // The driver of a shard's data source, whose type TypeORM leaves open.
     super(source.driver as PostgresDriver, settings.mode ?? 'master')
-    this.words = settings.hasOwnWords === false ? undefined : source.words
+    this.words = settings.hasOwnWords === false ? undefined : source.template.words
     this.applicationRunner = settings.application
-    this.broadcaster = new GuardedBroadcaster(this, source.guard, source.shard)
+    this.broadcaster = new GuardedBroadcaster(this, source.template.guard, source.shard)
     source.createEntityManager(this)
   }
 
@@ -94,7 +101,7 @@ export class ShardQueryRunner extends PostgresQueryRunner {
   /** The query runner that users see in place of this one. */
   get application(): ShardTransaction {
     if (this.applicationRunner) return this.applicationRunner
-    const runner = this.source.openApplicationRunner()
+    const runner = this.source.template.openRunner()
     // As above: it is the application's.
     runner.data = this.data as never
     this.applicationRunner = runner

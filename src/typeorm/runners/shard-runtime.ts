@@ -16,7 +16,6 @@ import type { TwoPhase } from '../../transactions/two-phase'
 import type { EntityBinding } from '../binding/entity-binding'
 import type { EntityShards } from '../binding/entity-shards'
 import { Lookups } from '../binding/lookups'
-import { ApplicationLogger } from './application-logger'
 import type { ShardDataSource } from './shard-data-source'
 
 /** A shard's data source, and how its statements are bound. */
@@ -34,7 +33,7 @@ export interface TransactionSettings {
 }
 
 /** What a runtime is made of. */
-export interface RuntimeParts {
+interface RuntimeParts {
   readonly map: ShardMap
   /** By the names of nodes. */
   readonly pools: ReadonlyMap<string, NodePool>
@@ -52,66 +51,38 @@ export interface RuntimeParts {
 }
 
 /** All that an initialised data source has: the topology, the pools, the shards' data sources, the sharded entities. */
-export class ShardRuntime {
-  /** Which tables of shards have rules. */
-  readonly rules = new RuleCatalog({
-    atStart: (node) => this.pool(node).facts.ruledTables,
-    ask: (node, text) => this.pool(node).background.query(text),
-    learned: (node, tables) => this.pool(node).noteRules(tables),
-  })
+export type ShardRuntime = ReturnType<typeof createRuntime>
 
-  readonly map: ShardMap
-  readonly entityShards: EntityShards
-  readonly warn: (text: string) => void
-  readonly limits: DefaultLimits
-  readonly transactions: RuntimeParts['transactions']
-  readonly lookups: Lookups
-  private readonly pools: ReadonlyMap<string, NodePool>
-  private readonly handles: ReadonlyMap<string, ShardHandle>
-  private readonly bindings: ReadonlyMap<unknown, EntityBinding>
-
-  constructor(parts: RuntimeParts) {
-    this.map = parts.map
-    this.pools = parts.pools
-    this.handles = parts.handles
-    this.bindings = parts.bindings
-    this.entityShards = parts.entityShards
-    this.warn = parts.warn
-    this.limits = parts.limits
-    this.transactions = parts.transactions
-    this.lookups = parts.lookups ?? new Lookups([])
+export function createRuntime({ pools, handles, bindings, lookups = new Lookups([]), ...shared }: RuntimeParts) {
+  const pool = (node: string): NodePool => {
+    const found = pools.get(node)
+    if (!found) throw new RangeError(`There is no node ${node}.`)
+    return found
   }
-
-  /** The binding of a sharded entity, by its class or name; undefined for an unsharded one. */
-  bindingOf(target: unknown): EntityBinding | undefined {
-    return this.bindings.get(target)
-  }
-
-  get hasShardedEntities(): boolean {
-    return this.bindings.size > 0
-  }
-
-  get nodes(): readonly string[] {
-    return [...this.pools.keys()]
-  }
-
-  pool(node: string): NodePool {
-    const pool = this.pools.get(node)
-    if (!pool) throw new RangeError(`There is no node ${node}.`)
-    return pool
-  }
-
   /** @throws ShardedError SHARD_UNKNOWN */
-  handle({ name }: Pick<Shard, 'name'>): ShardHandle {
-    const handle = this.handles.get(name)
-    if (handle) return handle
+  const handle = ({ name }: Pick<Shard, 'name'>): ShardHandle => {
+    const found = handles.get(name)
+    if (found) return found
     throw new ShardedError('SHARD_UNKNOWN', `There is no shard "${name}".`, { details: { shard: name } })
   }
-
-  /** The entity manager of a shard outside any transaction. */
-  managerOf(shard: Shard): EntityManager {
-    return this.handle(shard).dataSource.manager
-  }
+  return Object.freeze({
+    ...shared,
+    lookups,
+    pool,
+    handle,
+    nodes: Object.freeze([...pools.keys()]),
+    hasShardedEntities: bindings.size > 0,
+    /** The binding of a sharded entity, by its class or name; undefined for an unsharded one. */
+    bindingOf: (target: unknown): EntityBinding | undefined => bindings.get(target),
+    /** The entity manager of a shard outside any transaction. */
+    managerOf: (shard: Shard): EntityManager => handle(shard).dataSource.manager,
+    /** Which tables of shards have rules. */
+    rules: new RuleCatalog({
+      atStart: (node) => pool(node).facts.ruledTables,
+      ask: (node, text) => pool(node).background.query(text),
+      learned: (node, tables) => pool(node).noteRules(tables),
+    }),
+  })
 }
 
 /** A statement as its log and its error have it. */
@@ -119,13 +90,6 @@ interface LoggedStatement {
   readonly text: string
   readonly parameters: readonly unknown[]
 }
-
-/**
- * True where a statement of a shard's data source shows its query runner to the application: to subscribers, or to a logger that the
- * application brought. TypeORM's own loggers show it to nobody.
- */
-export const showsRunner = ({ subscribers, logger }: DataSource): boolean =>
-  subscribers.length > 0 || logger instanceof ApplicationLogger
 
 /**
  * Sends a statement as `PostgresQueryRunner.query` does where nobody sees the query runner: the same logs and the same error. To make a
