@@ -19,7 +19,7 @@ import type { TransactionMode } from '../../transactions/transaction-mode'
 import { TwoPhase } from '../../transactions/two-phase'
 import { quoted } from '../../values/quoted'
 import type { TransactionSettings } from '../runners/shard-runtime'
-import { boundsOf, lockTimeoutOf, maxPreparedOf, poolConfigOf } from './resolve-options'
+import { boundsOf, defaultLockTimeoutMs, maxPreparedOf, poolConfigOf } from './resolve-options'
 import type { ShardedDataSourceOptions } from './sharded-data-source-options'
 
 const maxNodesAtOnce = 16
@@ -136,7 +136,7 @@ export async function openNodePools(
       maxPrepared: maxPreparedOf(options, pooling),
       concurrency: options.scatter?.concurrencyPerNode,
       parseInt8: options.parseInt8,
-      lockTimeoutMs: lockTimeoutOf(options),
+      lockTimeoutMs: options.lockTimeoutMs ?? defaultLockTimeoutMs,
       warn,
       bounds: boundsOf(options),
       turnWaits,

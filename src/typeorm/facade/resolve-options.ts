@@ -100,10 +100,7 @@ export function replacesOf({ dropSchema, onTopologyChange }: ShardedDataSourceOp
 }
 
 /** Longer than PostgreSQL takes to see a deadlock of its own, and than most transactions. */
-const defaultLockTimeoutMs = 10_000
-
-export const lockTimeoutOf = ({ lockTimeoutMs = defaultLockTimeoutMs }: ShardedDataSourceOptions): number =>
-  lockTimeoutMs
+export const defaultLockTimeoutMs = 10_000
 
 /** A number is the caller's word that names hold, also behind a pooler in transaction mode. */
 export function maxPreparedOf({ preparedStatements = true }: ShardedDataSourceOptions, pooling: Pooling): number {

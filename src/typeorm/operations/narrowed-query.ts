@@ -98,11 +98,6 @@ interface HintedStatement {
   readonly pinned: Shard
 }
 
-interface Given {
-  readonly read: ReadStatement
-  readonly parameters: readonly unknown[]
-}
-
 /**
  * Raw SQL on the shard that a hint names; `withShardKey` also adds `key = value` to the table that the statement is
  * about, as it does for finds and query builders.
@@ -112,7 +107,7 @@ interface Given {
 function hintStatement(
   runtime: ShardRuntime,
   hint: Exclude<Hint, { kind: 'across' }>,
-  { read, parameters }: Given,
+  { read, parameters }: { readonly read: ReadStatement; readonly parameters: readonly unknown[] },
 ): HintedStatement {
   const { analysis, parsed, statement } = read
   if (hint.kind === 'shard') {

@@ -1,5 +1,4 @@
-import type { InsertResult, ObjectLiteral } from 'typeorm'
-import { InsertResult as InsertResultClass } from 'typeorm'
+import { InsertResult, type ObjectLiteral } from 'typeorm'
 import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata'
 import type { UpsertOptions } from 'typeorm/repository/UpsertOptions'
 import { pushTo } from '../../collections/push-to'
@@ -12,6 +11,7 @@ import { shardOfKey } from '../binding/entity-shards'
 import { valuesReadTables } from '../find/own-sql'
 import { fillKey, keyValues } from '../find/with-key'
 import { mergeInsertResults } from '../runners/merge-results'
+import { releasedAfter } from '../runners/shard-transaction'
 import { generateKey, upsertOrder } from '../writes/entity-graph'
 import type { EntityWriter } from '../writes/entity-writer'
 import { type AnnouncedInsert, insertAnnounced } from './announced-write'
@@ -174,15 +174,11 @@ async function insertPlaced(
   if (!another && !isAlwaysOnAll) {
     const whole = only ? [{ shard: only, work: (manager: EntityWriter) => work(manager, given) }] : []
     const [result] = await insertAnnounced(context, whole, options)
-    return result ?? new InsertResultClass()
+    return result ?? new InsertResult()
   }
   if (workOnAll) {
-    const runner = access.transaction ?? openRunner()
-    try {
-      return await workOnAll(runner.manager)
-    } finally {
-      if (!access.transaction) await runner.release()
-    }
+    if (access.transaction) return workOnAll(access.transaction.manager)
+    return releasedAfter(openRunner(), ({ manager }) => workOnAll(manager))
   }
   const parts = [...places]
   const results = await insertAnnounced(

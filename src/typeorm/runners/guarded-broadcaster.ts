@@ -72,7 +72,8 @@ export class GuardedBroadcaster extends RestingBroadcaster {
 
   static {
     // The field is private to TypeORM, whose events are made of it. Where nobody listens, it makes none.
-    Object.defineProperty(GuardedBroadcaster.prototype, 'queryRunner', {
+    const { prototype } = GuardedBroadcaster
+    Object.defineProperty(prototype, 'queryRunner', {
       get(this: GuardedBroadcaster) {
         const { host } = this
         return host === undefined || host.dataSource.subscribers.length === 0 ? host : host.application
@@ -85,18 +86,13 @@ export class GuardedBroadcaster extends RestingBroadcaster {
         const name = `broadcast${phase}${kind}Event` as const
         // They differ in what comes behind the entity, which is passed on as it is.
         const broadcast = RestingBroadcaster.prototype[name] as Tell
-        Reflect.defineProperty(GuardedBroadcaster.prototype, name, {
-          configurable: true,
-          writable: true,
-          value(
-            this: GuardedBroadcaster,
-            ...[result, metadata, entity, ...rest]: Parameters<Broadcaster['broadcastBeforeUpdateEvent']>
-          ): void {
-            const tell = (own: BroadcasterResult) => broadcast.call(this, own, metadata, entity, ...rest)
-            if (phase === 'After') this.tell(result, { phase, kind, metadata, entity, tell })
-            else this.before(result, { kind, metadata, entity, databaseEntity: rest[0] }, tell)
-          },
-        })
+        prototype[name] = function (
+          ...[result, metadata, entity, ...rest]: Parameters<Broadcaster['broadcastBeforeUpdateEvent']>
+        ): void {
+          const tell = (own: BroadcasterResult) => broadcast.call(this, own, metadata, entity, ...rest)
+          if (phase === 'After') this.tell(result, { phase, kind, metadata, entity, tell })
+          else this.before(result, { kind, metadata, entity, databaseEntity: rest[0] }, tell)
+        }
       }
     }
   }

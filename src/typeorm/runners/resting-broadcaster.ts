@@ -68,27 +68,20 @@ export class RestingBroadcaster extends Broadcaster {
   static {
     // What `Reflect` gets has no type.
     const broadcast = Reflect.get(Broadcaster.prototype, 'broadcast') as (...event: unknown[]) => Promise<void>
-    Reflect.defineProperty(RestingBroadcaster.prototype, 'broadcast', {
-      configurable: true,
-      writable: true,
-      // Where nobody listens, a query costs no round of promises.
-      value(this: RestingBroadcaster, event: string, ...about: unknown[]): Promise<void> {
-        // Private to TypeORM, which reads it at each event.
-        const { dataSource } = Reflect.get(this, 'queryRunner') as QueryRunner
-        if (ofSubscribers.test(event) && dataSource.subscribers.length === 0) return nothing
-        return broadcast.call(this, event, ...about)
-      },
-    })
+    const { prototype } = RestingBroadcaster
+    // Where nobody listens, a query costs no round of promises.
+    prototype.broadcast = function (event: string, ...about: unknown[]): Promise<void> {
+      // Private to TypeORM, which reads it at each event.
+      const { dataSource } = Reflect.get(this, 'queryRunner') as QueryRunner
+      if (ofSubscribers.test(event) && dataSource.subscribers.length === 0) return nothing
+      return broadcast.call(this, event, ...about)
+    }
     for (const name of Object.getOwnPropertyNames(Broadcaster.prototype)) {
       if (!/^broadcast.+Event$/.test(name)) continue
       // Each takes a result first, as the pattern of its name says.
       const tell = Reflect.get(Broadcaster.prototype, name) as Tell
-      Reflect.defineProperty(RestingBroadcaster.prototype, name, {
-        configurable: true,
-        writable: true,
-        value(this: RestingBroadcaster, result: BroadcasterResult, ...event: unknown[]): void {
-          restTogether(result, () => tell.call(this, result, ...event))
-        },
+      Reflect.set(prototype, name, function (this: RestingBroadcaster, ...event: Parameters<Tell>): void {
+        restTogether(event[0], () => tell.apply(this, event))
       })
     }
   }

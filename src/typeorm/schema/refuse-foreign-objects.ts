@@ -25,22 +25,13 @@ interface ShardObjects {
 
 /** @param metadatas the entities of the shard's group, with their junction and closure tables */
 export function shardObjects(shard: Shard, metadatas: readonly EntityMetadata[], lookups: Lookups): ShardObjects {
-  const tables = metadatas.filter(isMade).map(({ tableName, primaryColumns }) =>
-    tableFor(
-      shard,
-      tableName,
-      primaryColumns.map(({ databaseName }) => databaseName),
-    ),
-  )
+  const tables = metadatas.filter(isMade).map(({ tableName, primaryColumns }) => {
+    const columns = primaryColumns.map(({ databaseName }) => databaseName)
+    return tableFor(shard, tableName, columns)
+  })
   for (const { table } of lookups.all) {
-    if (table.name !== shard.group) continue
-    tables.push(
-      tableFor(
-        shard,
-        table.name,
-        table.columns.map(({ name }) => name),
-      ),
-    )
+    const columns = table.columns.map(({ name }) => name)
+    if (table.name === shard.group) tables.push(tableFor(shard, table.name, columns))
   }
   if (lookups.ofGroup(shard.group).length > 0) tables.push(tableFor(shard, captureOf(shard.group), captureColumns))
   return Object.freeze({ shard, tables: Object.freeze(tables) })

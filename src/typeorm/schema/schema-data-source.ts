@@ -10,6 +10,7 @@ import { quoted } from '../../values/quoted'
 import { enumNameOf, isEnum } from '../binding/describe-entities'
 import type { LookupBinding } from '../binding/lookups'
 import { pgFacade } from '../runners/pg-facade'
+import { releasedAfter } from '../runners/shard-transaction'
 import { ensureSchema, markText } from './ensure-schema'
 
 /** SQLSTATE of what cannot be dropped, since something else needs it. */
@@ -151,12 +152,7 @@ export class SchemaDataSource extends DataSource {
 
   /** Of a cache that the application brought, it is the application's query runner that makes its table. */
   private async synchronizeCache(cache: QueryResultCache): Promise<void> {
-    const runner = this.target.template.createQueryRunner()
-    try {
-      await cache.synchronize(runner)
-    } finally {
-      await runner.release()
-    }
+    await releasedAfter(this.target.template.createQueryRunner(), (runner) => cache.synchronize(runner))
   }
 
   private async dropCache(): Promise<void> {
