@@ -4,7 +4,7 @@ import { ShardQueryRunner, type ShardSource } from './shard-query-runner'
 import type { ShardTransaction } from './shard-transaction'
 
 /**
- * A query runner of one shard inside a transaction over shards: it speaks on the connection of its node's transaction,
+ * A query runner of one shard for one piece of work inside a transaction over shards: it speaks on the connection of its node's transaction,
  * bound to its shard. To TypeORM it is in a transaction already, so that `save` opens none; the connection is not its to
  * give back.
  */
