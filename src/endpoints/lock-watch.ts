@@ -29,6 +29,11 @@ export class LockWatch {
     private readonly ask: (query: string, values: readonly unknown[]) => Promise<{ readonly rows: Blocker[] }>,
   ) {}
 
+  /** The same, which waits no longer than so many milliseconds. */
+  within(afterMs: number): LockWatch {
+    return new LockWatch(this.node, Math.min(afterMs, this.afterMs), this.ask)
+  }
+
   /** Cancels when the statement has waited so long, and still does. The returned function ends the watch. */
   over(pid: number | null, text: string, cancellation: Cancellation): () => void {
     let timer: NodeJS.Timeout | undefined

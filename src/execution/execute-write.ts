@@ -1,3 +1,4 @@
+import { ShardedError } from '../errors/sharded-error'
 import type { Row } from '../merging/row'
 import { assertNever } from '../planning/read-plan'
 import type { NodeStatement } from '../planning/scatter-statement'
@@ -51,7 +52,9 @@ async function inTransaction<T>(plan: TransactionPlan, host: WriteHost<T>): Prom
     return await host.inTransaction(plan, (inner) => executeWrite(plan.source, inner))
   } catch (error) {
     // Nothing is left of it.
-    if (!plan.otherwise || !(await host.hasRefused())) throw error
-    return executeWrite(plan.otherwise, host)
+    if (plan.otherwise && (await host.hasRefused())) return executeWrite(plan.otherwise, host)
+    if (plan.mayRepeat && error instanceof ShardedError && error.code === 'LOCK_TIMEOUT')
+      return inTransaction({ ...plan, pace: 'in-turn', mayRepeat: false }, host)
+    throw error
   }
 }

@@ -77,7 +77,8 @@ export function withConflictPlaces(insert: ConflictingInsert, planFor: (places: 
       return planFor(places)
     })
   })
-  return Object.freeze({ kind: 'transaction', scope: 'transaction', nodes: [], source, otherwise: undefined })
+  const settings = { scope: 'transaction', otherwise: undefined, pace: 'at-once', mayRepeat: false } as const
+  return Object.freeze({ kind: 'transaction', nodes: [], source, ...settings })
 }
 
 const sequence = (first: readonly NodeStatement[], step: string, plan: (answers: Answers) => WritePlan): WritePlan =>

@@ -67,6 +67,13 @@ export interface TransactionPlan {
   readonly source: WritePlan
   /** Runs in a new transaction where a node refuses the statement of several shards before it runs. */
   readonly otherwise: WritePlan | undefined
+  /**
+   * All nodes are written at once. Two such writes may hold locks on two nodes and wait for each other. Where a lock is not had
+   * soon, `in-turn` writes one node after the other, in a new transaction: then one of the two waits at the first node they share.
+   */
+  readonly pace: 'at-once' | 'in-turn'
+  /** Whether it may run again: its statements are known, and the transaction is its own. */
+  readonly mayRepeat: boolean
 }
 
 /** Brings the lookups of some shards in line with what its source has written. */
@@ -108,6 +115,7 @@ export function planWrite(query: WriteQuery, facts: WriteFacts): WritePlan {
   const shards = shardsOf(query)
   const isMaintained = shards.some(({ group }) => facts.maintains(group))
   const parts = partsOf(query, facts)
+  const nodes = nodesOf(shards)
   const [, another] = shards
   if (another === undefined && shards.length === 1 && !isMaintained) return parts
   const transaction = (own: WriteParts, otherwise: WritePlan | undefined): TransactionPlan =>
@@ -115,9 +123,11 @@ export function planWrite(query: WriteQuery, facts: WriteFacts): WritePlan {
       kind: 'transaction',
       // What is refused only after it was written has to be undone, also in a transaction of the caller.
       scope: query.order === 'by-row' && isMaintained ? 'savepoint' : 'transaction',
-      nodes: nodesOf(shards),
+      nodes,
       source: isMaintained ? Object.freeze({ kind: 'lookups', source: own, shards }) : own,
       otherwise,
+      pace: 'at-once',
+      mayRepeat: own.by !== 'typeorm' && !facts.isInTransaction && nodes.length > 1,
     })
   const isUnited = parts.by === 'node' && query.kind === 'statement'
   return transaction(parts, isUnited && !facts.isInTransaction ? transaction(ownParts(query), undefined) : undefined)
@@ -131,6 +141,8 @@ export const planMove = (move: MovePlan, scope: TransactionPlan['scope']): Trans
     nodes: nodesOf([...move.shards, ...move.targets]),
     source: Object.freeze(move),
     otherwise: undefined,
+    pace: 'at-once',
+    mayRepeat: false,
   })
 
 const nodesOf = (shards: readonly Shard[]): readonly string[] =>

@@ -78,6 +78,32 @@ describe('a transaction over nodes that waits for a lock', () => {
     expect(error).toMatchObject({ code: '40P01' })
   })
 
+  it('has no deadlock between two writes that each change all rows, whose statements are sent to all nodes at once', async () => {
+    // The one comes to the left node first, and the other to the right one.
+    for (const [side, slow] of [
+      ['left', 1],
+      ['right', 2],
+    ] as const)
+      await open.query(
+        side,
+        `CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+           IF current_query() LIKE '%' || ${slow} || 00 || '%' THEN PERFORM pg_sleep(0.1); END IF; RETURN NULL; END $$;
+         CREATE TRIGGER wait BEFORE UPDATE ON "item_${side}"."item" FOR EACH STATEMENT EXECUTE FUNCTION wait()`,
+      )
+    const items = open.dataSource.getRepository(Item)
+    const setTo = (value: number) =>
+      items
+        .createQueryBuilder()
+        .update()
+        .set({ value: () => `${value}00` })
+        .execute()
+    const [first, second] = await Promise.all([setTo(1), setTo(2)])
+    expect([first.affected, second.affected]).toEqual([10, 10])
+    const values = [...(await open.values('left')), ...(await open.values('right'))]
+    expect(new Set(values).size).toBe(1)
+    await open.idle()
+  })
+
   it('is bounded by a number', async () => {
     await expect(nodes.open({ lockTimeoutMs: 0 })).rejects.toMatchObject({ code: 'OPTIONS_INVALID' })
   })

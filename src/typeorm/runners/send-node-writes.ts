@@ -5,21 +5,28 @@ import type { NodeConnection } from '../../endpoints/node-connection'
 import { isServerRefusal, sqlState } from '../../endpoints/sql-state'
 import { answersOf, type NodeWrite } from '../../planning/node-write'
 import { isFailedCheck, planStale } from '../../planning/schema-check'
+import type { TransactionPlan } from '../../planning/write-plan'
 import { causeOf } from './cause-of'
+import type { ShardTransaction } from './shard-transaction'
 
-/** How a write reaches its nodes: in a transaction, within the limits of its operation. */
-interface WriteConnections {
-  /** Sends a statement on the connection of its node. Its shards are then part of the transaction. */
-  readonly send: (
-    write: NodeWrite,
-  ) => Promise<{ readonly connection: Pick<NodeConnection, 'hasWritten'>; readonly result: QueryResult }>
+/** A write in a transaction. */
+export interface TransactionWrite extends Pick<TransactionPlan, 'pace' | 'mayRepeat'> {
+  readonly transaction: ShardTransaction
   /** Told of a node that has refused a united statement before it ran, and may take each shard's own. */
   readonly onRefused: (node: string) => void
 }
 
+/** How a write reaches its nodes, within the limits of its operation. */
+interface WriteConnections extends Pick<TransactionWrite, 'onRefused' | 'pace'> {
+  /** Sends a statement on the connection of its node. Its shards are then part of the transaction. */
+  readonly send: (
+    write: NodeWrite,
+  ) => Promise<{ readonly connection: Pick<NodeConnection, 'hasWritten'>; readonly result: QueryResult }>
+}
+
 /**
- * Sends the statements of a write, all nodes at once, those of a node one after the other. After a failure nothing more is
- * sent to its node. Every node is at rest when this settles: a write that still ran would send its next statement after
+ * Sends the statements of a write, all nodes at once or in the order of their names, those of a node one after the other. After a
+ * failure nothing more is sent to its node. Every node is at rest when this settles: a write that still ran would send its next statement after
  * the rollback.
  *
  * @returns the result of each shard, by its name, as its own statement would have given it
@@ -37,10 +44,16 @@ export async function sendNodeWrites(
       for (const [index, result] of (await send(write, connections)).entries())
         results.set(write.shards[index] ?? '', result)
   }
+  if (connections.pace === 'in-turn') {
+    for (const [, ofNode] of [...byNode].sort(byName)) await runNode(ofNode)
+    return results
+  }
   const cause = causeOf(await Promise.allSettled([...byNode.values()].map(runNode)))
   if (cause) throw cause.reason
   return results
 }
+
+const byName = ([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number => (a < b ? -1 : 1)
 
 async function send(write: NodeWrite, { send: sent, onRefused }: WriteConnections): Promise<readonly QueryResult[]> {
   const { united, shards, text, node } = write

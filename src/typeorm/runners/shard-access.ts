@@ -30,7 +30,7 @@ import { mayNameOtherTables } from '../../sql/reads-tables'
 import { mayChangeSession } from '../../sql/session-text'
 import type { Shard } from '../../topology/shard'
 import { ParticipantQueryRunner } from './participant-query-runner'
-import { sendNodeWrites } from './send-node-writes'
+import { sendNodeWrites, type TransactionWrite } from './send-node-writes'
 import { ShardQueryRunner } from './shard-query-runner'
 import { loggedQuery, type ShardRuntime } from './shard-runtime'
 import { releasedAfter, type ShardTransaction } from './shard-transaction'
@@ -39,6 +39,9 @@ type Statement = Pick<NodeStatement, 'shards' | 'text' | 'parameters'>
 
 /** Statements that are needed no more have so long to end by themselves: a cancel request is a connection more. */
 const unneededGraceMs = 20
+
+/** A write that may be repeated waits so long for a lock, on all but its first node. */
+const repeatAfterMs = 250
 
 /** The reason of a cancellation when the operation has its answer. */
 const unneeded = Symbol('unneeded')
@@ -229,32 +232,32 @@ export class ShardAccess implements ReadHost {
   }
 
   /**
-   * Sends the statements of a write in the transaction: see `sendNodeWrites`.
+   * Sends the statements of a write: see `sendNodeWrites`. Where it may be repeated, it waits for locks at its first node only.
    *
-   * @param onRefused told of a node that has refused a united statement before it ran, and may take each shard's own
    * @returns the result of each shard, by its name
-   * @throws as `onShard`; ShardedError PLAN_STALE
+   * @throws as `onShard`; ShardedError PLAN_STALE, LOCK_TIMEOUT
    */
-  write(writes: readonly NodeWrite[], onRefused: (node: string) => void): Promise<ReadonlyMap<string, QueryResult>> {
+  write(
+    writes: readonly NodeWrite[],
+    { transaction, onRefused, pace, mayRepeat }: TransactionWrite,
+  ): Promise<ReadonlyMap<string, QueryResult>> {
+    const [first] = writes.map(({ node }) => node).sort()
     return cancellable(shardCancellation(this.operation), async (cancellation) => {
       cancellation?.throwIfCancelled()
-      const { transaction } = this
-      if (!transaction) throw new RangeError('A write over shards has a transaction.')
-      const connectionOf = async ({ shards }: NodeWrite): Promise<NodeConnection> => {
-        const opening = Promise.all(
-          shards.map((name) => transaction.connectionFor(this.runtime.handle({ name }).shard)),
-        )
+      const send = async (one: NodeWrite) => {
+        const shards = one.shards.map((name) => this.runtime.handle({ name }).shard)
+        const opening = Promise.all(shards.map((shard) => transaction.connectionFor(shard)))
         const [connection] = await (cancellation?.race(opening) ?? opening)
-        if (connection) return connection
-        throw new RangeError('A statement has at least one shard.')
-      }
-      return sendNodeWrites(writes, {
-        send: async (one) => {
-          const connection = await connectionOf(one)
+        if (!connection) throw new RangeError('A statement has at least one shard.')
+        const { lockWatch } = connection
+        if (mayRepeat && one.node !== first) connection.lockWatch = lockWatch?.within(repeatAfterMs)
+        try {
           return { connection, result: await this.sendAsRunner(connection, one, cancellation) }
-        },
-        onRefused,
-      })
+        } finally {
+          connection.lockWatch = lockWatch
+        }
+      }
+      return sendNodeWrites(writes, { send, onRefused, pace })
     })
   }
 

@@ -13,11 +13,16 @@ import type { ShardTransaction } from '../runners/shard-transaction'
 import { deferred } from './deferred-transaction'
 import type { GraphNode } from './entity-graph'
 
+interface WriteTransaction extends Pick<TransactionPlan, 'pace' | 'mayRepeat'> {
+  readonly transaction: ShardTransaction
+  readonly snapshots: ObjectSnapshots
+}
+
 /** Where a part of a plan is written. */
 export interface WriteScope {
   readonly access: ShardAccess
   /** The transaction around it, and what objects were before it. Without one it is a statement, or an operation, on one shard. */
-  readonly inside: { readonly transaction: ShardTransaction; readonly snapshots: ObjectSnapshots } | undefined
+  readonly inside: WriteTransaction | undefined
   /** Told of a node that has refused the statement of several shards before it ran. */
   readonly onRefused: (node: string) => void
 }
@@ -61,7 +66,7 @@ export class ShardWriteHost<T> implements WriteHost<T> {
 
   /** @throws ShardedError PARTIAL_COMMIT; else the first error, after everything is rolled back */
   async inTransaction(
-    { scope, nodes }: TransactionPlan,
+    { scope, nodes, pace, mayRepeat }: TransactionPlan,
     work: (host: WriteHost<T>) => Promise<readonly T[]>,
   ): Promise<readonly T[]> {
     const { access, settings } = this
@@ -72,7 +77,7 @@ export class ShardWriteHost<T> implements WriteHost<T> {
       // Nothing begins it: subscribers do not hear of a transaction that one database would not need.
       return await run(access, deferred(settings.openRunner), async (inner, transaction) => {
         await transaction.openNodes(nodes)
-        const host = new ShardWriteHost(inner, settings, { transaction, snapshots })
+        const host = new ShardWriteHost(inner, settings, { transaction, snapshots, pace, mayRepeat })
         return work(host).finally(() => {
           for (const node of host.refused) this.refused.add(node)
         })

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { ShardedError } from '../../../src/errors/sharded-error'
 import { executeWrite, type WriteHost } from '../../../src/execution/execute-write'
 import type { TransactionPlan, WriteParts, WritePlan } from '../../../src/planning/write-plan'
 
@@ -15,6 +16,8 @@ const transaction = (source: WritePlan, otherwise?: WritePlan): TransactionPlan 
   nodes: ['a'],
   source,
   otherwise,
+  pace: 'at-once',
+  mayRepeat: false,
 })
 
 /** A host that notes what it is asked, and fails at some shards. */
@@ -78,6 +81,22 @@ describe('the executor of writes', () => {
     expect(failed.noted).toEqual(['begin a', 'write x', 'rollback'])
     const without = noting({ fails: ['x'], refused: true })
     await expect(executeWrite(transaction(parts('x')), without.host)).rejects.toThrow('failed: x')
+  })
+
+  it('runs once more, node after node, where a lock was not had and the plan may be repeated', async () => {
+    const paces: string[] = []
+    const waiting: WriteHost<string> = {
+      ...noting().host,
+      inTransaction: async ({ pace }, work) => {
+        paces.push(pace)
+        if (pace === 'at-once') throw new ShardedError('LOCK_TIMEOUT', 'waited')
+        return work(noting().host)
+      },
+    }
+    const plan = transaction(parts('x'))
+    expect(await executeWrite({ ...plan, mayRepeat: true }, waiting)).toEqual(['x'])
+    await expect(executeWrite(plan, waiting)).rejects.toMatchObject({ code: 'LOCK_TIMEOUT' })
+    expect(paces).toEqual(['at-once', 'in-turn', 'at-once'])
   })
 
   it('has the host move rows', async () => {
