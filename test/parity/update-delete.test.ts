@@ -1,4 +1,15 @@
-import { Between, DeleteResult, In, IsNull, MoreThan, Not, QueryFailedError, TypeORMError, UpdateResult } from 'typeorm'
+import {
+  Between,
+  DeleteResult,
+  In,
+  IsNull,
+  MoreThan,
+  Not,
+  QueryFailedError,
+  Raw,
+  TypeORMError,
+  UpdateResult,
+} from 'typeorm'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { onTargets } from '../support/targets'
 import { Account, bank, Entry, ids, Setting, twelveAccounts } from './bank'
@@ -74,6 +85,13 @@ describe('writes by condition', () => {
       expect((await accounts().delete({ owner: 'c' })).affected).toBe(4)
       expect((await accounts().delete([{ id: '5' }, { balance: 80 }])).affected).toBe(2)
       expect((await accounts().find({ order: { balance: 'ASC' } })).map(({ id }) => id)).toEqual(['7', '10', '11'])
+    })
+
+    it('tells no number of rows where a condition brings a second statement', async () => {
+      const result = await accounts().delete({ balance: Raw((column) => `${column} > 90; SELECT 1`) })
+      expect(result).toBeInstanceOf(DeleteResult)
+      expect({ ...result }).toStrictEqual({ raw: [], affected: undefined })
+      expect(await accounts().count()).toBe(9)
     })
 
     it('deletes by a primary key that does not hold the shard key', async () => {

@@ -115,7 +115,9 @@ async function writeApart<Result extends UpdateResult | DeleteResult>(
   const results = await writeShards(context, writes.map(toldHere))
   const answer = new QueryResult()
   answer.records = results.flatMap(({ raw }): unknown[] => (Array.isArray(raw) ? raw : []))
-  answer.affected = results.reduce((sum, { affected }) => sum + (affected ?? 0), 0)
+  // Of several statements in one text TypeORM tells no number.
+  const counts = results.flatMap(({ affected }) => affected ?? [])
+  if (counts.length > 0) answer.affected = counts.reduce((sum, count) => sum + count, 0)
   return result(answer)
 }
 
