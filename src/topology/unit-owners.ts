@@ -15,6 +15,17 @@ export interface UnitOwners {
   shardsOfSlots(slots: readonly number[]): ShardIndexes
 }
 
+/** The shards by ascending keys, each once; undefined where one owns units that do not follow each other. */
+export const shardsInKeyOrder = (
+  owners: Pick<UnitOwners, 'shardOf'>,
+  unitsInKeyOrder: readonly number[],
+): readonly number[] | undefined => {
+  const inOrder = unitsInKeyOrder
+    .flatMap((unit) => owners.shardOf(unit) ?? [])
+    .filter((shard, index, shards) => shard !== shards[index - 1])
+  return new Set(inOrder).size === inOrder.length ? inOrder : undefined
+}
+
 type Spaces = BoundFunction['spaces']
 
 /** Of n shards, shard i owns the units from ⌈i · size / n⌉ to before ⌈(i + 1) · size / n⌉: of labels, one each. */

@@ -9,6 +9,7 @@ import type { EntitiesPlan } from '../../planning/read-plan'
 import type { NodeSortFacts } from '../../query/node-sort-facts'
 import { isRefusedPage, pageOf } from '../../query/page'
 import type { PageQuery, ShardOrder } from '../../query/page-query'
+import { shardsInKeyOrder } from '../../topology/unit-owners'
 import { ordersAsDatabase } from '../../values/compare-keys'
 import type { EntityBinding } from '../binding/entity-binding'
 import { knownType, sortColumn, typesVersion } from '../binding/sort-column'
@@ -113,15 +114,17 @@ export function findQuery(
  */
 function shardOrder(scope: FindScope, builder: ArmQueryBuilder<ObjectLiteral>): ShardOrder | undefined {
   const { binding, shards } = scope
-  const inOrder = binding.entity.fn.unitsInKeyOrder
+  const { unitsInKeyOrder } = binding.entity.fn
   const [column, another] = binding.keyColumns
-  if (!inOrder || !column || another) return undefined
+  if (!unitsInKeyOrder || !column || another) return undefined
   const [first] = Object.entries(builder.expressionMap.allOrderBys)
   if (first?.[0] !== `${builder.alias}.${column.propertyPath}`) return undefined
   if (!sortsByKey(scope, binding)) return undefined
+  const inOrder = shardsInKeyOrder(binding.owners, unitsInKeyOrder)
+  if (!inOrder) return undefined
   const descending = (typeof first[1] === 'string' ? first[1] : first[1].order) === 'DESC'
   const asked = new Set(shards.map((shard) => shard.index))
-  const route = inOrder.flatMap((unit) => binding.owners.shardOf(unit) ?? []).filter((index) => asked.has(index))
+  const route = inOrder.filter((index) => asked.has(index))
   return {
     shards: descending ? route.reverse() : route,
     reason: `the shards follow each other in the order of ${column.propertyPath}`,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { evenOwners } from '../../../src/topology/unit-owners'
+import { evenOwners, shardsInKeyOrder } from '../../../src/topology/unit-owners'
 
 const slots = (shards: number) => ({ kind: 'slots', size: 16_384, shards }) as const
 const labels = (size: number) => ({ kind: 'labels', size, shards: size }) as const
@@ -41,5 +41,22 @@ describe('evenOwners', () => {
     expect(owners.shardsOf(['all', []])).toEqual([])
     expect(owners.shardsOfSlots([0])).toEqual([0, 1, 2])
     expect(evenOwners([labels(3), slots(2)]).shardsOfSlots([16_383])).toEqual([1, 3, 5])
+  })
+})
+
+describe('shardsInKeyOrder', () => {
+  const inOrder = (shards: readonly (number | undefined)[], units: readonly number[]) =>
+    shardsInKeyOrder({ shardOf: (unit = -1) => shards[unit] }, units)
+
+  it('is the order of the units that the shards own, each shard once', () => {
+    const units = [2, 0, 3, 1]
+    expect(shardsInKeyOrder(evenOwners([labels(4)]), units)).toEqual(units)
+    expect(inOrder([1, 0, 1, 0], units)).toEqual([1, 0])
+    expect(inOrder([1, undefined, 0, 2], units)).toEqual([0, 1, 2])
+  })
+
+  it('is none where a shard owns units that do not follow each other', () => {
+    expect(inOrder([0, 1, 0], [0, 1, 2])).toBeUndefined()
+    expect(inOrder([0, 0, 1, 1], [0, 2, 1, 3])).toBeUndefined()
   })
 })
