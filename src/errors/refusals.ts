@@ -22,11 +22,6 @@ export class Refusals {
     }
   }
 
-  /** True if a refusal names the entity: what follows from it is not worth a refusal of its own. */
-  concerns(entityName: string): boolean {
-    return this.#errors.some(({ details }) => details['entity'] === entityName)
-  }
-
   /** Throws the one refusal as it is, and several as a list. @throws ShardedError the refusal, or DECLARATIONS_INVALID */
   throwAny(): void {
     const [first, second] = this.#errors

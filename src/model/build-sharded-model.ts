@@ -5,7 +5,7 @@ import { type DeclaredEntity, declaredEntities, idColumnOf } from './declared-en
 import type { ColumnDescription, EntityDescription } from './entity-description'
 import { checkLimits, defaultDeadlineMs, defaultRowBudget } from './limits'
 import { checkRelations, refuseCrossedJoin, refuseUncheckedRelation, refuseUnkeptKey } from './relation-checks'
-import type { KeyColumn, ShardedEntity, ShardedModel } from './sharded-entity'
+import type { KeyColumn, ModelEntity, ShardedEntity, ShardedModel } from './sharded-entity'
 import type { EntityTarget, ScatterOptions, ShardArgsStorage, ShardedArgs } from './sharded-options'
 
 /** What the data source's options add to the decorators. */
@@ -33,7 +33,7 @@ export function buildShardedModel(
   const declared = declaredEntities(entities, storage, refusals)
   const { groupOf, owners } = placeInGroups(declared, defaults, refusals)
   const { groups, functions } = bindGroups(owners, defaults, refusals)
-  const model = new Map<EntityTarget, ShardedEntity>()
+  const model = new Map<EntityTarget, ModelEntity>()
   for (const one of declared.values()) {
     const group = groupOf.get(one.entity.target) ?? ''
     const owner = owners.get(group)
@@ -48,6 +48,8 @@ export function buildShardedModel(
     for (const check of columnChecks(one)) refusals.attempt(check)
     if (frozen) model.set(one.entity.target, frozen)
   }
+  for (const { name, target } of entities)
+    if (!declared.has(target)) model.set(target, Object.freeze({ kind: 'home', name, target }))
   const placed = (target: EntityTarget) => !declared.has(target) || groupOf.has(target)
   for (const entity of entities) checkRelations(entity, { groupOf, placed, refusals })
   for (const one of declared.values()) {
@@ -72,6 +74,7 @@ function freezeEntity(
   const scatter = { ...defaults.scatter, ...args.options.scatter }
   checkLimits(scatter, `${entity.name}: scatter`)
   return Object.freeze({
+    kind: 'sharded',
     name: entity.name,
     target: entity.target,
     group,

@@ -16,6 +16,7 @@ export interface IdColumn extends KeyColumn {
 
 /** A sharded entity after validation: frozen. */
 export interface ShardedEntity {
+  readonly kind: 'sharded'
   readonly name: string
   readonly target: EntityTarget
   readonly group: string
@@ -30,6 +31,16 @@ export interface ShardedEntity {
   readonly id?: IdColumn
 }
 
+/** An entity without `@Sharded`, whose table is on the home node: frozen. */
+export interface HomeEntity {
+  readonly kind: 'home'
+  readonly name: string
+  readonly target: EntityTarget
+}
+
+/** Any entity of a data source, by where its rows are. A `reference` one, with a full copy on every node, will join them here. */
+export type ModelEntity = ShardedEntity | HomeEntity
+
 /** A colocation group after validation: frozen. */
 export interface ShardGroup {
   readonly name: string
@@ -43,6 +54,16 @@ export interface ShardGroup {
 
 /** All that the decorators said, after validation: frozen. */
 export interface ShardedModel {
-  readonly entities: ReadonlyMap<EntityTarget, ShardedEntity>
+  /** Those that were refused are missing. */
+  readonly entities: ReadonlyMap<EntityTarget, ModelEntity>
   readonly groups: ReadonlyMap<string, ShardGroup>
+}
+
+/** The entity of a target; undefined where it is none, not sharded, or refused. */
+export function shardedEntity(
+  { entities }: Pick<ShardedModel, 'entities'>,
+  target: unknown,
+): ShardedEntity | undefined {
+  const entity = entities.get(target)
+  return entity?.kind === 'sharded' ? entity : undefined
 }

@@ -2,7 +2,7 @@ import type { EntityMetadata } from 'typeorm'
 import type { KeyPrint, TableKeys } from '../../catalog/group-print'
 import { Refusals } from '../../errors/refusals'
 import { ShardedError } from '../../errors/sharded-error'
-import type { ShardedEntity, ShardedModel } from '../../model/sharded-entity'
+import { type ShardedEntity, type ShardedModel, shardedEntity } from '../../model/sharded-entity'
 import { physicalName } from '../../planning/bind-shard-names'
 import type { Shard } from '../../topology/shard'
 
@@ -66,13 +66,13 @@ const invalid = (text: string): ShardedError => new ShardedError('NAME_INVALID',
  */
 export function checkSharedTables(
   metadatas: readonly EntityMetadata[],
-  { entities }: ShardedModel,
+  model: ShardedModel,
   groupOf: (metadata: EntityMetadata) => string | undefined,
 ): void {
   const refusals = new Refusals()
   const owners = new Map<string, EntityMetadata>()
   const keyText = (metadata: EntityMetadata): string | undefined => {
-    const entity = entities.get(metadata.target)
+    const entity = shardedEntity(model, metadata.target)
     return (
       entity &&
       keyOf(metadata, entity)
@@ -110,13 +110,10 @@ export function checkSharedTables(
 }
 
 /** The shard keys of each group's tables, as the databases name their columns. */
-export function tableKeys(
-  { entities }: ShardedModel,
-  metadatas: readonly EntityMetadata[],
-): ReadonlyMap<string, TableKeys> {
+export function tableKeys(model: ShardedModel, metadatas: readonly EntityMetadata[]): ReadonlyMap<string, TableKeys> {
   const groups = new Map<string, Record<string, readonly KeyPrint[]>>()
   for (const metadata of metadatas) {
-    const entity = entities.get(metadata.target)
+    const entity = shardedEntity(model, metadata.target)
     // Children of single-table inheritance stand in their parent's table.
     if (!entity || metadata.tableType === 'entity-child') continue
     const tables = groups.get(entity.group) ?? {}

@@ -1,5 +1,5 @@
 import type { EntityMetadata } from 'typeorm'
-import type { ShardedModel } from '../../model/sharded-entity'
+import { type ShardedModel, shardedEntity } from '../../model/sharded-entity'
 
 /**
  * The colocation group of a table: its entity's, or for junction and closure tables that of the entity that owns them;
@@ -19,6 +19,6 @@ export function colocationGroup(
 export type GroupOf = (metadata: EntityMetadata) => string | undefined
 
 export const groupsOf =
-  ({ entities }: ShardedModel): GroupOf =>
+  (model: ShardedModel): GroupOf =>
   (metadata) =>
-    colocationGroup(metadata, (target) => entities.get(target)?.group)
+    colocationGroup(metadata, (target) => shardedEntity(model, target)?.group)

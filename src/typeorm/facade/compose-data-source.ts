@@ -3,7 +3,7 @@ import type { Catalog } from '../../catalog/catalog'
 import type { NodePool } from '../../endpoints/node-pool'
 import { startOperation } from '../../execution/operation'
 import type { LookupModel } from '../../model/lookup'
-import type { ShardedEntity } from '../../model/sharded-entity'
+import { type ShardedEntity, shardedEntity } from '../../model/sharded-entity'
 import { hasSamePlaces, ownersOf, type ShardMap } from '../../topology/shard-map'
 import { markGenerated } from '../binding/bind-metadata'
 import { checkPhysicalNames } from '../binding/check-tables'
@@ -87,7 +87,8 @@ function composeRuntime(parts: RuntimeParts) {
     parseInt8: options.parseInt8 ?? false,
   })
   const bindings = new Map<unknown, EntityBinding>()
-  for (const entity of model.entities.values()) bindings.set(entity.target, bindEntity(entity, parts, ids))
+  for (const entity of model.entities.values())
+    if (entity.kind === 'sharded') bindings.set(entity.target, bindEntity(entity, parts, ids))
   const bindingOf = (target: unknown): EntityBinding | undefined => bindings.get(target)
   const entityShards = new EntityShards(bindingOf)
   const handles = new Map<string, ShardHandle>()
@@ -154,7 +155,7 @@ function bindEntity(entity: ShardedEntity, { dataSource, map, model }: RuntimePa
     owners: ownersOf(map, entity.group),
     keyColumns: Object.freeze(keyColumns),
     id,
-    slotColumns: slotColumnsOf(metadata, (target) => model.entities.get(target)),
+    slotColumns: slotColumnsOf(metadata, (target) => shardedEntity(model, target)),
   })
 }
 

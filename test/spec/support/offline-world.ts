@@ -1,6 +1,7 @@
 import { DataSource, type EntityMetadata } from 'typeorm'
 import { Refusals } from '../../../src/errors/refusals'
 import { buildShardedModel } from '../../../src/model/build-sharded-model'
+import { shardedEntity } from '../../../src/model/sharded-entity'
 import { shardArgsStorage } from '../../../src/model/sharded-options'
 import { placeholderSchema } from '../../../src/planning/bind-shard-names'
 import { createShardMap, ownersOf, type ShardMap } from '../../../src/topology/shard-map'
@@ -41,17 +42,17 @@ export async function offlineWorld(entities: readonly (new () => object)[]): Pro
     primaryKeyCheck: true,
     groups: {},
   })
-  const own = metadatas.filter(({ target }) => model.entities.has(target))
+  const own = metadatas.filter(({ target }) => shardedEntity(model, target))
   bindMetadata(own, ({ tableName }) => ({ schema: placeholderSchema, name: tableName }))
   const map = createShardMap({ nodes: [{ name: 'a' }, { name: 'b' }], groups: [...model.groups.values()] })
   const bindings = new Map<unknown, EntityBinding>()
   for (const metadata of own) {
-    const entity = model.entities.get(metadata.target)
+    const entity = shardedEntity(model, metadata.target)
     if (!entity) continue
     const keyColumns = entity.keyColumns.flatMap(
       ({ propertyPath }) => metadata.findColumnWithPropertyPath(propertyPath) ?? [],
     )
-    const slotColumns = slotColumnsOf(metadata, (target) => model.entities.get(target))
+    const slotColumns = slotColumnsOf(metadata, (target) => shardedEntity(model, target))
     const shards = map.groups.get(entity.group) ?? []
     const owners = ownersOf(map, entity.group)
     bindings.set(metadata.target, { entity, metadata, shards, owners, keyColumns, id: undefined, slotColumns })
@@ -66,7 +67,7 @@ export async function offlineWorld(entities: readonly (new () => object)[]): Pro
     dataSource,
     map,
     metadatas,
-    groupOf: ({ target }) => model.entities.get(target)?.group,
+    groupOf: ({ target }) => shardedEntity(model, target)?.group,
     bindingOf,
     scope: (binding, shards) => ({
       // Of a runtime, lowering reads the metadata and how the nodes sort, and nothing else.

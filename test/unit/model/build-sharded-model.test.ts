@@ -1,10 +1,13 @@
 import { beforeAll, describe, expect, it } from 'vitest'
+import { Refusals } from '../../../src/errors/refusals'
 import { ShardedError } from '../../../src/errors/sharded-error'
 import { hash, loadHash } from '../../../src/functions/hash'
 import { buildShardedModel, type ModelDefaults } from '../../../src/model/build-sharded-model'
 import { findKeyColumns, findShardedArgs, inherits } from '../../../src/model/declared-entities'
 import type { ColumnDescription, EntityDescription } from '../../../src/model/entity-description'
+import { shardedEntity } from '../../../src/model/sharded-entity'
 import type { ShardArgsStorage, ShardedOptions } from '../../../src/model/sharded-options'
+import { withLookups } from '../../../src/model/with-lookups'
 
 class Base {}
 class Customer extends Base {}
@@ -72,7 +75,7 @@ describe('buildShardedModel', () => {
         print: { rule: 'hash of 2 shards', owns: ['', ''] },
       },
     ])
-    const [first, second] = [model.entities.get(Customer), model.entities.get(SalesOrder)]
+    const [first, second] = [shardedEntity(model, Customer), shardedEntity(model, SalesOrder)]
     expect([first?.group, second?.group]).toEqual(['customer', 'customer'])
     expect(first?.fn).toBe(second?.fn)
     expect(first?.primaryKeyHoldsShardKey).toBe(true)
@@ -80,22 +83,24 @@ describe('buildShardedModel', () => {
   })
 
   it('lets the entity’s options go before the defaults', () => {
-    const { entities } = buildShardedModel([customer, order], storage(), defaults)
-    expect(entities.get(Customer)?.scatter).toEqual({
+    const model = buildShardedModel([customer, order], storage(), defaults)
+    expect(shardedEntity(model, Customer)?.scatter).toEqual({
       reads: 'allow',
       writes: 'warn',
       maxShards: 5,
       rowBudget: 1_000_000,
       deadlineMs: 500,
     })
-    expect(entities.get(SalesOrder)?.scatter).toEqual({
+    expect(shardedEntity(model, SalesOrder)?.scatter).toEqual({
       reads: 'forbid',
       writes: 'warn',
       maxShards: 5,
       rowBudget: 1_000_000,
       deadlineMs: 500,
     })
-    expect([entities.get(Customer)?.primaryKeyCheck, entities.get(SalesOrder)?.primaryKeyCheck]).toEqual([true, false])
+    expect(
+      [shardedEntity(model, Customer), shardedEntity(model, SalesOrder)].map((one) => one?.primaryKeyCheck),
+    ).toEqual([true, false])
   })
 
   it('refuses limits that bound nothing', () => {
@@ -103,8 +108,8 @@ describe('buildShardedModel', () => {
       expect(() => buildShardedModel([customer, order], storage({ scatter }), defaults)).toThrow(/OPTIONS_INVALID/)
     }
     const scatter = { rowBudget: Number.POSITIVE_INFINITY, deadlineMs: Number.POSITIVE_INFINITY }
-    const { entities } = buildShardedModel([customer, order], storage({ scatter }), defaults)
-    expect(entities.get(Customer)?.scatter).toMatchObject(scatter)
+    const model = buildShardedModel([customer, order], storage({ scatter }), defaults)
+    expect(shardedEntity(model, Customer)?.scatter).toMatchObject(scatter)
   })
 
   it('lets the environment go before the decorators', () => {
@@ -129,11 +134,30 @@ describe('buildShardedModel', () => {
     for (const value of [
       model,
       model.entities.get(Customer),
-      model.entities.get(Customer)?.keyColumns,
+      shardedEntity(model, Customer)?.keyColumns,
       model.groups.get('customer'),
     ])
       expect(Object.isFrozen(value)).toBe(true)
-    expect(buildShardedModel([customer], { sharded: [], shardKeys: [] }, defaults).entities.size).toBe(0)
+    expect(model.entities.get(class {})).toBeUndefined()
+  })
+
+  it('keeps what is not sharded as a home entity, and leaves out what is refused', () => {
+    const model = buildShardedModel([customer, order], { sharded: [], shardKeys: [] }, defaults)
+    expect(model.entities.get(Customer)).toEqual({ kind: 'home', name: 'Customer', target: Customer })
+    expect(shardedEntity(model, Customer)).toBeUndefined()
+    expect(Object.isFrozen(model.entities.get(Customer))).toBe(true)
+    const refusals = new Refusals()
+    const unkeyed = buildShardedModel([customer, order], { ...storage(), shardKeys: [] }, { ...defaults, refusals })
+    expect([...unkeyed.entities]).toEqual([])
+  })
+
+  it('does not call an entity unsharded that was refused', () => {
+    const refusals = new Refusals()
+    const own = { ...storage(), shardKeys: storage().shardKeys.slice(1) }
+    const model = buildShardedModel([customer, order], own, { ...defaults, refusals })
+    const unique = { target: SalesOrder, properties: ['customerId'], isMark: true, isUnique: true, name: undefined }
+    withLookups(model, { entities: [customer, order], lookups: [unique] }, { ...defaults, refusals })
+    expect(() => refusals.throwAny()).toThrow(/^Customer is @Sharded/)
   })
 })
 

@@ -12,6 +12,7 @@ export function shardedEntity(
   scatter: Partial<ShardedEntity['scatter']> = {},
 ): ShardedEntity {
   return {
+    kind: 'sharded',
     name: 'Order',
     target: 'Order',
     group: 'order',
