@@ -28,7 +28,8 @@ export const loadHash = (): Promise<void> => {
 /** The slot of a key: xxHash32 with seed 0 of the canonical texts in UTF-8, NUL between them, modulo 16,384. */
 export const slotOfKey = (key: readonly CanonicalKey[]): number => {
   if (h32 === undefined) throw new Error('loadHash() has to be awaited before the first key is hashed.')
-  return h32(canonicalTuple(key), SEED) % SLOTS
+  // The remainder, as SLOTS is a power of two: `%` of an unsigned number is a division of floating point.
+  return h32(canonicalTuple(key), SEED) & (SLOTS - 1)
 }
 
 /** The options of `hash`. */

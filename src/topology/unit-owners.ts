@@ -29,19 +29,27 @@ export const shardsInKeyOrder = (
 type Spaces = BoundFunction['spaces']
 
 /** Of n shards, shard i owns the units from ⌈i · size / n⌉ to before ⌈(i + 1) · size / n⌉: of labels, one each. */
-const shardIn = ({ size, shards }: Spaces[number], unit: number): number => Math.floor((unit * shards) / size)
-
-const shardsIn = (space: Spaces[number], units: UnitsLeft[number] = 'all'): ShardIndexes =>
-  units === 'all'
-    ? Array.from({ length: space.shards }, (_, index) => index)
-    : [...new Set(units.map((unit) => shardIn(space, unit)))].sort((a, b) => a - b)
+const evenSpace = ({ size, shards }: Spaces[number]) => {
+  const all: ShardIndexes = Object.freeze(Array.from({ length: shards }, (_, index) => index))
+  const shardIn = (unit: number): number => (size === shards ? unit : Math.floor((unit * shards) / size))
+  const shardsIn = (units: UnitsLeft[number] = 'all'): ShardIndexes => {
+    if (units === 'all') return all
+    if (units.length < 2) return units.map(shardIn)
+    const distinct = new Set<number>()
+    for (const unit of units) distinct.add(shardIn(unit))
+    return [...distinct].sort((a, b) => a - b)
+  }
+  return { size, shards, shardIn, shardsIn }
+}
 
 /** The owners with which a group starts: in each space, the shards that are declared own equal, contiguous ranges of units. */
-export const evenOwners = ([first, second]: Spaces): UnitOwners => {
+export const evenOwners = ([one, other]: Spaces): UnitOwners => {
+  const first = evenSpace(one)
+  const second = other && evenSpace(other)
   const cross = ([units, others]: UnitsLeft): ShardIndexes => {
-    const rows = shardsIn(first, units)
+    const rows = first.shardsIn(units)
     if (second === undefined) return Object.freeze(rows)
-    const columns = shardsIn(second, others)
+    const columns = second.shardsIn(others)
     return Object.freeze(rows.flatMap((row) => columns.map((column) => row * second.shards + column)))
   }
   const all = cross([])
@@ -49,13 +57,13 @@ export const evenOwners = ([first, second]: Spaces): UnitOwners => {
     all,
     shardOf: (unit) => {
       if (unit === undefined) return undefined
-      if (second === undefined) return shardIn(first, unit)
-      return shardIn(first, Math.floor(unit / second.size)) * second.shards + shardIn(second, unit % second.size)
+      if (second === undefined) return first.shardIn(unit)
+      return first.shardIn(Math.floor(unit / second.size)) * second.shards + second.shardIn(unit % second.size)
     },
     shardsOf: (left) => (left.every((units) => units === 'all') ? 'all' : cross(left)),
     shardsOfSlots: (slots) => {
-      if (first.kind === 'slots') return cross([slots])
-      return second?.kind === 'slots' ? cross(['all', slots]) : all
+      if (one.kind === 'slots') return cross([slots])
+      return other?.kind === 'slots' ? cross(['all', slots]) : all
     },
   })
 }
