@@ -100,7 +100,7 @@ async function tell(
 }
 
 /** A shard's part of the write, which calls no listener and no subscriber. */
-export const toldHere = <T>(write: ShardWrite<T>): ShardWrite<T> =>
+const toldHere = <T>(write: ShardWrite<T>): ShardWrite<T> =>
   copyWith(write, {
     work: (manager: EntityManager) => during(manager.queryRunner, { telling: 'not-here' }, () => write.work(manager)),
   })

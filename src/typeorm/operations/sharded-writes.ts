@@ -1,5 +1,5 @@
-import { DeleteResult, type ObjectLiteral, UpdateResult } from 'typeorm'
-import { QueryResult } from 'typeorm/query-runner/QueryResult'
+import { DeleteResult, type EntityManager, type ObjectLiteral, UpdateResult } from 'typeorm'
+import type { QueryResult } from 'typeorm/query-runner/QueryResult'
 import { ShardedError } from '../../errors/sharded-error'
 import type { StatementWrite } from '../../query/write-query'
 import { loadParser } from '../../sql/parser'
@@ -11,19 +11,13 @@ import { hasOwnTypes } from '../binding/describe-entities'
 import { findPredicate } from '../find/find-predicate'
 import { conditionReadsTables, valuesReadTables } from '../find/own-sql'
 import { keyValues, withKeyPredicate } from '../find/with-key'
-import {
-  buildWrite,
-  type Criteria,
-  type CriteriaWrite,
-  criteriaArms,
-  criteriaAtCall,
-  criteriaOn,
-  criteriaWhere,
-} from '../writes/criteria'
+import { queryOn } from '../runners/shard-access'
+import { type Criteria, type CriteriaWrite, criteriaArms, criteriaAtCall, criteriaWhere } from '../writes/criteria'
 import type { EntityWriter } from '../writes/entity-writer'
 import { executeStatement } from '../writes/execute-statement'
+import { uniteAnswers } from '../writes/unite-answers'
 import { planWriteOf, writeShards } from '../writes/write-shards'
-import { announced, type CriteriaAnnouncement, toldHere } from './announced-write'
+import { announced, type CriteriaAnnouncement } from './announced-write'
 import { type OperationContext, routeOperation } from './operation-context'
 
 interface CriteriaOperation<Result> extends Pick<CriteriaWrite, 'start'>, CriteriaAnnouncement {
@@ -84,8 +78,11 @@ async function sendWrite<Result extends UpdateResult | DeleteResult>(
   // What may be united is proven of its syntax tree.
   if (shards.length > 1) await loadParser()
   const arms = criteriaArms(binding, { shards, write, bindingOf, builderOn })
-  if (arms.some(({ text }) => mayNameOtherTables(text) || mayChangeSession(text)))
-    return writeApart(context, { shards, result, ...write })
+  // By query runners of the shards: words of the application may have a meaning of their own there.
+  if (arms.some(({ text }) => mayNameOtherTables(text) || mayChangeSession(text))) {
+    const works = arms.map((arm) => ({ shard: arm.shard, work: (manager: EntityManager) => queryOn(manager, arm) }))
+    return result(uniteAnswers({ kind: 'update' }, await writeShards(context, works)))
+  }
   const query: StatementWrite = {
     kind: 'statement',
     arms,
@@ -95,30 +92,6 @@ async function sendWrite<Result extends UpdateResult | DeleteResult>(
     answer: { kind: 'update' },
   }
   return result(await executeStatement({ plan: await planWriteOf(access, query), order: undefined }, context))
-}
-
-/** By TypeORM on each shard, of statements with words of the application that have a meaning of their own there. */
-async function writeApart<Result extends UpdateResult | DeleteResult>(
-  context: OperationContext,
-  { shards, result, ...write }: CriteriaOperation<Result> & CriteriaWrite & { readonly shards: readonly Shard[] },
-): Promise<Result> {
-  const { binding, access } = context
-  const bindingOf = (target: unknown) => access.runtime.bindingOf(target)
-  const narrowed = write.criteria && shards.length > 1 && criteriaOn(binding, write.criteria, bindingOf)
-  const writes = shards.map((shard) => ({
-    shard,
-    work: (manager: EntityWriter) => {
-      const criteria = narrowed ? narrowed(shard) : write.criteria
-      return buildWrite(manager.createQueryBuilder(), { ...write, criteria }).execute()
-    },
-  }))
-  const results = await writeShards(context, writes.map(toldHere))
-  const answer = new QueryResult()
-  answer.records = results.flatMap(({ raw }): unknown[] => (Array.isArray(raw) ? raw : []))
-  // Of several statements in one text TypeORM tells no number.
-  const counts = results.flatMap(({ affected }) => affected ?? [])
-  if (counts.length > 0) answer.affected = counts.reduce((sum, count) => sum + count, 0)
-  return result(answer)
 }
 
 interface UpdateWith {

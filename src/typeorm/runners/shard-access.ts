@@ -25,6 +25,7 @@ import {
 import type { Row } from '../../merging/row'
 import type { NodeWrite } from '../../planning/node-write'
 import type { NodeStatement } from '../../planning/scatter-statement'
+import type { ArmText } from '../../query/arm-source'
 import type { NodeSortFacts } from '../../query/node-sort-facts'
 import { mayNameOtherTables } from '../../sql/reads-tables'
 import { mayChangeSession } from '../../sql/session-text'
@@ -119,14 +120,10 @@ export class ShardAccess implements ReadHost {
    * @throws as `onShard`; QueryFailedError
    */
   run(shard: Shard, statement: Pick<Statement, 'text' | 'parameters'>): Promise<QueryResult> {
-    const { text, parameters } = statement
+    const { text } = statement
     if (!this.needsRunner(shard) && !mayNameOtherTables(text) && !mayChangeSession(text))
       return this.sendTo(shard, statement)
-    return this.onShard(shard, ({ queryRunner, dataSource }) =>
-      queryRunner
-        ? queryRunner.query(text, [...parameters], true)
-        : releasedAfter(dataSource.createQueryRunner('master'), (own) => own.query(text, [...parameters], true)),
-    )
+    return this.onShard(shard, (manager) => queryOn(manager, statement))
   }
 
   /** True where a statement of a shard is sent by TypeORM's query runner: in a transaction, and where somebody sees it. */
@@ -397,6 +394,12 @@ export class ShardAccess implements ReadHost {
       : new ShardQueryRunner(dataSource, { client, hasOwnWords: false })
     return releasedAfter(runner, () => runner.query(text, [...parameters], true))
   }
+}
+
+/** Sends a statement by TypeORM's query runner: that of a manager, which each of a shard's work has. */
+export function queryOn({ queryRunner }: EntityManager, { text, parameters }: ArmText): Promise<QueryResult> {
+  if (!queryRunner) throw new RangeError('The manager has no query runner.')
+  return queryRunner.query(text, [...parameters], true)
 }
 
 const nothing = (): void => undefined

@@ -119,10 +119,11 @@ export async function loggedQuery(
 }
 
 /** What TypeORM makes of the answer of pg. */
-function resultOf({ command, rows, rowCount }: StatementResult): QueryResult {
+function resultOf({ command, rows, rowCount }: Partial<StatementResult>): QueryResult {
   const result = new QueryResult()
-  result.records = rows
-  if (rowCount !== null) result.affected = rowCount
+  // Of several statements in one text pg gives a list, which has neither.
+  if (rows) result.records = rows
+  if (rowCount != null) result.affected = rowCount
   result.raw = command === 'UPDATE' || command === 'DELETE' ? [rows, rowCount] : rows
   return result
 }

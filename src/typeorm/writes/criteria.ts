@@ -55,7 +55,7 @@ export interface CriteriaWrite {
 }
 
 /** The statement of a write as TypeORM's manager makes it. */
-export function buildWrite(from: SelectQueryBuilder<ObjectLiteral>, { criteria: given, start }: CriteriaWrite) {
+function buildWrite(from: SelectQueryBuilder<ObjectLiteral>, { criteria: given, start }: CriteriaWrite) {
   const builder = start(from)
   if (!given) return builder
   const { criteria, isPrimitive } = given
@@ -64,7 +64,7 @@ export function buildWrite(from: SelectQueryBuilder<ObjectLiteral>, { criteria: 
 }
 
 /** What each shard gets: its own ids and values of the shard key, and a copy that TypeORM may change. */
-export function criteriaOn(
+function criteriaOn(
   binding: EntityBinding,
   given: Criteria,
   bindingOf: BindingOf,

@@ -8,7 +8,9 @@ export function uniteAnswers(answer: WriteAnswer, results: readonly QueryResult[
   if (answer.kind === 'own' && own) return own
   const result = new QueryResult()
   result.records = rowsInOrder(answer, results)
-  result.affected = results.reduce((sum, { affected }) => sum + (affected ?? 0), 0)
+  // Of several statements in one text TypeORM tells no number.
+  const counts = results.flatMap(({ affected }) => affected ?? [])
+  if (counts.length > 0 || !own) result.affected = counts.reduce((sum, count) => sum + count, 0)
   result.raw = answer.kind === 'update' ? [result.records, result.affected] : result.records
   return result
 }
