@@ -63,3 +63,17 @@ export class BoundClient {
     return this.connection.submit(stream)
   }
 }
+
+/** A client whose one statement is sent otherwise than it is told. */
+export class StatementClient extends BoundClient {
+  constructor(
+    connection: NodeConnection,
+    private readonly sent: () => Promise<QueryResult>,
+  ) {
+    super(connection, (text) => text, undefined)
+  }
+
+  override run(): Promise<QueryResult> {
+    return this.sent()
+  }
+}

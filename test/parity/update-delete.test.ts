@@ -87,6 +87,14 @@ describe('writes by condition', () => {
       expect((await accounts().find({ order: { balance: 'ASC' } })).map(({ id }) => id)).toEqual(['7', '10', '11'])
     })
 
+    it('tells of a write that fails by its own statement', async () => {
+      const error: unknown = await accounts()
+        .update({ balance: MoreThan(0) }, { balance: () => 'balance / 0' })
+        .catch((reason: unknown) => reason)
+      expect(error).toBeInstanceOf(QueryFailedError)
+      expect(error).toMatchObject({ query: expect.stringMatching(/^UPDATE /), parameters: [0], code: '22012' })
+    })
+
     it('tells no number of rows where a condition brings a second statement', async () => {
       const result = await accounts().delete({ balance: Raw((column) => `${column} > 90; SELECT 1`) })
       expect(result).toBeInstanceOf(DeleteResult)

@@ -6,12 +6,15 @@ import { isServerRefusal, sqlState } from '../../endpoints/sql-state'
 import { answersOf, type NodeWrite } from '../../planning/node-write'
 import { isFailedCheck, planStale } from '../../planning/schema-check'
 import type { TransactionPlan } from '../../planning/write-plan'
+import type { Arm } from '../../query/arm-source'
 import { causeOf } from './cause-of'
 import type { ShardTransaction } from './shard-transaction'
 
 /** A write in a transaction. */
 export interface TransactionWrite extends Pick<TransactionPlan, 'pace' | 'mayRepeat'> {
   readonly transaction: ShardTransaction
+  /** The statements of the shards: what is told of the first is told of all that go with it. */
+  readonly arms: readonly Arm[]
   /** Told of a node that has refused a united statement before it ran, and may take each shard's own. */
   readonly onRefused: (node: string) => void
 }

@@ -2,7 +2,7 @@ import { type EntityManager, QueryFailedError } from 'typeorm'
 import type { QueryResult } from 'typeorm/query-runner/QueryResult'
 import { pushTo } from '../../collections/push-to'
 import type { Worker } from '../../endpoints/activity'
-import { BoundClient } from '../../endpoints/bound-client'
+import { StatementClient } from '../../endpoints/bound-client'
 import type { Cancellation } from '../../endpoints/cancellation'
 import { OperationEnded } from '../../endpoints/cancellation'
 import type { NodeConnection } from '../../endpoints/node-connection'
@@ -53,6 +53,12 @@ interface Scatter {
   readonly answers: (readonly Row[])[]
   readonly cancellation: Cancellation
   readonly heard: (rows: readonly Row[]) => void
+}
+
+/** A statement that logs, subscribers and errors tell of: a shard's own, which may be sent with those of others. */
+interface Shown {
+  readonly shown: ArmText
+  readonly cancellation: Cancellation | undefined
 }
 
 /** A connection for statements of one node, and how to leave it. */
@@ -236,7 +242,7 @@ export class ShardAccess implements ReadHost {
    */
   write(
     writes: readonly NodeWrite[],
-    { transaction, onRefused, pace, mayRepeat }: TransactionWrite,
+    { transaction, arms, onRefused, pace, mayRepeat }: TransactionWrite,
   ): Promise<ReadonlyMap<string, QueryResult>> {
     const [first] = writes.map(({ node }) => node).sort()
     return cancellable(shardCancellation(this.operation), async (cancellation) => {
@@ -249,7 +255,8 @@ export class ShardAccess implements ReadHost {
         const { lockWatch } = connection
         if (mayRepeat && one.node !== first) connection.lockWatch = lockWatch?.within(repeatAfterMs)
         try {
-          return { connection, result: await this.sendAsRunner(connection, one, cancellation) }
+          const shown = arms.find(({ shard }) => shard.name === one.shards[0]) ?? one
+          return { connection, result: await this.sendAsRunner(connection, one, { shown, cancellation }) }
         } finally {
           connection.lockWatch = lockWatch
         }
@@ -372,27 +379,26 @@ export class ShardAccess implements ReadHost {
   ): Promise<readonly Row[]> {
     const { node } = this.runtime.handle({ name: statement.shards[0] ?? '' }).shard
     const told = await this.transaction?.inTime({ node, ...statement })
-    return (await this.sendAsRunner(connection, told ? { ...statement, ...told } : statement, cancellation)).records
+    const sent = told ? { ...statement, ...told } : statement
+    return (await this.sendAsRunner(connection, sent, { shown: sent, cancellation })).records
   }
 
   /** As TypeORM's query runner sends it: logged, told to subscribers, and with TypeORM's errors. */
   private sendAsRunner(
     connection: NodeConnection,
     { shards, text, parameters }: Statement,
-    cancellation: Cancellation | undefined,
+    { shown, cancellation }: Shown,
   ): Promise<QueryResult> {
     const { transaction } = this
     const { dataSource } = this.runtime.handle({ name: shards[0] ?? '' })
     const only = onlyOf(shards)
-    if (!dataSource.showsRunner && !mayChangeSession(text)) {
-      const sent = () => connection.query(text, parameters, only, cancellation)
-      return loggedQuery(dataSource, { text, parameters }, sent)
-    }
-    const client = new BoundClient(connection, (bound) => bound, only, cancellation)
+    const send = () => connection.query(text, parameters, only, cancellation)
+    if (!dataSource.showsRunner && !mayChangeSession(text)) return loggedQuery(dataSource, shown, send)
+    const client = new StatementClient(connection, send)
     const runner = transaction
       ? new ParticipantQueryRunner(dataSource, client, transaction, { hasOwnWords: false })
       : new ShardQueryRunner(dataSource, { client, hasOwnWords: false })
-    return releasedAfter(runner, () => runner.query(text, [...parameters], true))
+    return releasedAfter(runner, () => runner.query(shown.text, [...shown.parameters], true))
   }
 }
 

@@ -19,7 +19,7 @@ export async function runArms(
 ): Promise<readonly QueryResult[]> {
   if (!inside) return Promise.all(parts.arms.map((arm) => access.run(arm.shard, arm)))
   const arms = await inTimeOf(inside.transaction, parts.arms)
-  const results = await access.write(await statementsOf(parts, arms, access), { ...inside, onRefused })
+  const results = await access.write(await statementsOf(parts, arms, access), { ...inside, arms, onRefused })
   return arms.flatMap(({ shard }) => results.get(shard.name) ?? [])
 }
 
