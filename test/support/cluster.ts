@@ -255,14 +255,14 @@ class EmbeddedCluster implements Cluster {
     try {
       // Stopped before it is asked for its processes, it starts no more of them.
       signal(server, 'SIGSTOP')
-      const { rows } = await client.query<{ pid: number }>(
-        'SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid()',
+      const { rows } = await client.query<{ pid: number; isOwn: boolean }>(
+        'SELECT pid, pid = pg_backend_pid() AS "isOwn" FROM pg_stat_activity',
       )
-      const pids = rows.map((row) => row.pid)
-      for (const pid of pids) signal(pid, 'SIGSTOP')
-      return [server, ...pids]
+      for (const { pid, isOwn } of rows) if (!isOwn) signal(pid, 'SIGSTOP')
+      return [server, ...rows.map(({ pid }) => pid)]
     } finally {
-      await client.end()
+      // Not waited for: to end, its process may need a lock that one of the stopped ones holds.
+      client.end().catch(() => undefined)
     }
   }
 
