@@ -159,10 +159,8 @@ function* byShard(binding: EntityBinding, rows: readonly Row[]): Generator<Shard
 }
 
 /** True where a listener, a subscriber or a relation's own listeners may hear of loaded entities. */
-const isLoadHeard = ({ runtime }: ShardAccess, { metadata, shards: [shard] }: EntityBinding): boolean =>
-  metadata.relations.length > 0 ||
-  metadata.afterLoadListeners.length > 0 ||
-  (shard !== undefined && runtime.handle(shard).dataSource.subscribers.length > 0)
+const isLoadHeard = ({ runtime }: ShardAccess, { metadata }: EntityBinding): boolean =>
+  metadata.relations.length > 0 || metadata.afterLoadListeners.length > 0 || runtime.hasSubscribers()
 
 async function broadcastLoad(
   access: ShardAccess,

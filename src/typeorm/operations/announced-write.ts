@@ -53,13 +53,10 @@ export function insertAnnounced<T>(
 
 /** Somebody hears of the write. */
 function isHeard({ access, binding }: OperationContext, { event, ...about }: Announcement): boolean {
-  const { metadata, shards } = binding
+  const { metadata } = binding
   const hasObject = 'rows' in about || about.values !== undefined
   const hasListeners = metadata[`before${event}Listeners`].length > 0 || metadata[`after${event}Listeners`].length > 0
-  return (
-    (hasObject && hasListeners) ||
-    shards.some((shard) => access.runtime.handle(shard).dataSource.subscribers.length > 0)
-  )
+  return (hasObject && hasListeners) || access.runtime.hasSubscribers()
 }
 
 /**

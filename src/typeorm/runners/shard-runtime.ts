@@ -68,6 +68,11 @@ export function createRuntime({ pools, handles, bindings, lookups = new Lookups(
   return Object.freeze({
     ...shared,
     lookups,
+    /** Whether the application has subscribers, which the data sources of all shards share. */
+    hasSubscribers: (): boolean => {
+      const [first] = handles.values()
+      return first !== undefined && first.dataSource.subscribers.length > 0
+    },
     pool,
     handle,
     nodes: Object.freeze([...pools.keys()]),

@@ -42,7 +42,7 @@ export async function writeShards<T>(
     kind: 'operation',
     shards: writes.map(({ shard }) => shard),
     order: order && (order.isByKind ? 'by-kind' : 'by-row'),
-    isHeard: entities !== undefined && isHeard(access, writes),
+    isHeard: entities !== undefined && writes.length > 1 && access.runtime.hasSubscribers(),
   }
   const untold = writes.flatMap((write) => write.untold ?? [])
   const write = (parts: WriteParts, scope: WriteScope) => runWorks(writes, { parts, scope, entities })
@@ -88,6 +88,3 @@ export async function writeFacts(
     maxArms,
   }
 }
-
-const isHeard = ({ runtime }: ShardAccess, [first, another]: readonly ShardWrite<unknown>[]): boolean =>
-  first !== undefined && another !== undefined && runtime.handle(first.shard).dataSource.subscribers.length > 0
