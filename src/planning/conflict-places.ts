@@ -77,7 +77,7 @@ export function withConflictPlaces(insert: ConflictingInsert, planFor: (places: 
       return planFor(places)
     })
   })
-  const settings = { scope: 'transaction', otherwise: undefined, pace: 'at-once', mayRepeat: false } as const
+  const settings = { scope: 'transaction', otherwise: undefined, pace: 'at-once' } as const
   return Object.freeze({ kind: 'transaction', nodes: [], source, ...settings })
 }
 

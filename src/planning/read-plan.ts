@@ -11,7 +11,8 @@ import type { NodeStatement } from './scatter-statement'
  * How the rows of a read over several shards are found. A plan is a frozen tree of data: `executeRead` and `explainPlan`
  * are two folds over it, so that an explanation cannot say anything else than what runs.
  *
- * To add a node: add it to this union. The compiler then names each fold that must handle it; `streamRead` runs whole what it does not know.
+ * To add a node: add it to this union. The compiler then names each fold that must handle it; `streamRead` runs whole what it does
+ * not know.
  */
 export type ReadPlan =
   | RoutePlan

@@ -68,12 +68,11 @@ export interface TransactionPlan {
   /** Runs in a new transaction where a node refuses the statement of several shards before it runs. */
   readonly otherwise: WritePlan | undefined
   /**
-   * All nodes are written at once. Two such writes may hold locks on two nodes and wait for each other. Where a lock is not had
-   * soon, `in-turn` writes one node after the other, in a new transaction: then one of the two waits at the first node they share.
+   * Two writes that are sent to all nodes at once may hold locks on two nodes and wait for each other. A write whose statements are
+   * known, in a transaction of its own, is `at-once-first`: where a lock is not had soon on another node than the first, it is rolled
+   * back and runs `in-turn`, one node after the other. One of the two then waits at the first node that they share.
    */
-  readonly pace: 'at-once' | 'in-turn'
-  /** Whether it may run again: its statements are known, and the transaction is its own. */
-  readonly mayRepeat: boolean
+  readonly pace: 'at-once' | 'at-once-first' | 'in-turn'
 }
 
 /** Brings the lookups of some shards in line with what its source has written. */
@@ -126,8 +125,7 @@ export function planWrite(query: WriteQuery, facts: WriteFacts): WritePlan {
       nodes,
       source: isMaintained ? Object.freeze({ kind: 'lookups', source: own, shards }) : own,
       otherwise,
-      pace: 'at-once',
-      mayRepeat: own.by !== 'typeorm' && !facts.isInTransaction && nodes.length > 1,
+      pace: own.by !== 'typeorm' && !facts.isInTransaction && nodes.length > 1 ? 'at-once-first' : 'at-once',
     })
   const isUnited = parts.by === 'node' && query.kind === 'statement'
   return transaction(parts, isUnited && !facts.isInTransaction ? transaction(ownParts(query), undefined) : undefined)
@@ -142,7 +140,6 @@ export const planMove = (move: MovePlan, scope: TransactionPlan['scope']): Trans
     source: Object.freeze(move),
     otherwise: undefined,
     pace: 'at-once',
-    mayRepeat: false,
   })
 
 const nodesOf = (shards: readonly Shard[]): readonly string[] =>

@@ -11,7 +11,7 @@ import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata'
 import { type ColumnArray, columnArrays, insertBatches } from './column-arrays'
 import { keepingIn, settingOf } from './guarded-broadcaster'
 import { makeIds } from './make-ids'
-import { mergeInsertResults } from './merge-results'
+import { mergeInsertResults } from './merge-insert-results'
 import { ObjectSnapshots } from './object-snapshots'
 import type { ShardSource } from './shard-query-runner'
 

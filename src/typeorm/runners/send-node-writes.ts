@@ -11,7 +11,7 @@ import { causeOf } from './cause-of'
 import type { ShardTransaction } from './shard-transaction'
 
 /** A write in a transaction. */
-export interface TransactionWrite extends Pick<TransactionPlan, 'pace' | 'mayRepeat'> {
+export interface TransactionWrite extends Pick<TransactionPlan, 'pace' | 'nodes'> {
   readonly transaction: ShardTransaction
   /** The statements of the shards: what is told of the first is told of all that go with it. */
   readonly arms: readonly Arm[]
@@ -20,7 +20,7 @@ export interface TransactionWrite extends Pick<TransactionPlan, 'pace' | 'mayRep
 }
 
 /** How a write reaches its nodes, within the limits of its operation. */
-interface WriteConnections extends Pick<TransactionWrite, 'onRefused' | 'pace'> {
+interface WriteConnections extends Pick<TransactionWrite, 'onRefused' | 'pace' | 'nodes'> {
   /** Sends a statement on the connection of its node. Its shards are then part of the transaction. */
   readonly send: (
     write: NodeWrite,
@@ -28,9 +28,9 @@ interface WriteConnections extends Pick<TransactionWrite, 'onRefused' | 'pace'> 
 }
 
 /**
- * Sends the statements of a write, all nodes at once or in the order of their names, those of a node one after the other. After a
- * failure nothing more is sent to its node. Every node is at rest when this settles: a write that still ran would send its next statement after
- * the rollback.
+ * Sends the statements of a write, all nodes at once or in the order of the plan, those of a node one after the other. After a
+ * failure nothing more is sent to its node. Every node is at rest when this settles: a write that still ran would send its next
+ * statement after the rollback.
  *
  * @returns the result of each shard, by its name, as its own statement would have given it
  * @throws what went wrong first; ShardedError PLAN_STALE where a table has got a rule, or the tables of the shards differ
@@ -48,15 +48,13 @@ export async function sendNodeWrites(
         results.set(write.shards[index] ?? '', result)
   }
   if (connections.pace === 'in-turn') {
-    for (const [, ofNode] of [...byNode].sort(byName)) await runNode(ofNode)
+    for (const node of connections.nodes) await runNode(byNode.get(node) ?? [])
     return results
   }
   const cause = causeOf(await Promise.allSettled([...byNode.values()].map(runNode)))
   if (cause) throw cause.reason
   return results
 }
-
-const byName = ([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number => (a < b ? -1 : 1)
 
 async function send(write: NodeWrite, { send: sent, onRefused }: WriteConnections): Promise<readonly QueryResult[]> {
   const { united, shards, text, node } = write

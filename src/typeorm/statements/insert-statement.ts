@@ -62,8 +62,10 @@ export async function planInsert(engine: StatementWriter, write: Run, statement:
   const { complete, places, shards, isGiven } = insertion
   const facts = await writeFacts(write.context.access, { kind: 'values' })
   const order = statement.onConflictClause && valuesOrder(engine.runtime.bindingOf(use.table.entity?.target), complete)
-  const planFor = (taken: readonly (number | undefined)[]) => planValues(insertion, { taken, facts, order })
-  if (!target) return { kind: 'shards', plan: planFor(places), order }
+  if (!target) return { kind: 'shards', plan: planValues(insertion, { taken: places, facts, order }), order }
+  // Inside of the transaction in which the places are looked for.
+  const within = { ...facts, isInTransaction: true }
+  const planFor = (taken: readonly (number | undefined)[]) => planValues(insertion, { taken, facts: within, order })
   const conflicting = {
     table: use.table,
     target,

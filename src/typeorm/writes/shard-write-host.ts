@@ -13,7 +13,7 @@ import type { ShardTransaction } from '../runners/shard-transaction'
 import { deferred } from './deferred-transaction'
 import type { GraphNode } from './entity-graph'
 
-interface WriteTransaction extends Pick<TransactionPlan, 'pace' | 'mayRepeat'> {
+interface WriteTransaction extends Pick<TransactionPlan, 'pace' | 'nodes'> {
   readonly transaction: ShardTransaction
   readonly snapshots: ObjectSnapshots
 }
@@ -66,7 +66,7 @@ export class ShardWriteHost<T> implements WriteHost<T> {
 
   /** @throws ShardedError PARTIAL_COMMIT; else the first error, after everything is rolled back */
   async inTransaction(
-    { scope, nodes, pace, mayRepeat }: TransactionPlan,
+    { scope, nodes, pace }: TransactionPlan,
     work: (host: WriteHost<T>) => Promise<readonly T[]>,
   ): Promise<readonly T[]> {
     const { access, settings } = this
@@ -77,7 +77,7 @@ export class ShardWriteHost<T> implements WriteHost<T> {
       // Nothing begins it: subscribers do not hear of a transaction that one database would not need.
       return await run(access, deferred(settings.openRunner), async (inner, transaction) => {
         await transaction.openNodes(nodes)
-        const host = new ShardWriteHost(inner, settings, { transaction, snapshots, pace, mayRepeat })
+        const host = new ShardWriteHost(inner, settings, { transaction, snapshots, pace, nodes })
         return work(host).finally(() => {
           for (const node of host.refused) this.refused.add(node)
         })

@@ -28,6 +28,7 @@ export function printWritePlan(plan: WritePlan, answers: readonly (readonly obje
     case 'transaction':
       return {
         [plan.scope]: plan.nodes.join(', '),
+        ...(plan.pace !== 'at-once' && { pace: plan.pace }),
         plan: printWritePlan(plan.source, answers),
         ...(plan.otherwise && { otherwise: printWritePlan(plan.otherwise, answers) }),
       }

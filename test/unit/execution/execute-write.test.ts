@@ -17,7 +17,6 @@ const transaction = (source: WritePlan, otherwise?: WritePlan): TransactionPlan 
   source,
   otherwise,
   pace: 'at-once',
-  mayRepeat: false,
 })
 
 /** A host that notes what it is asked, and fails at some shards. */
@@ -83,20 +82,26 @@ describe('the executor of writes', () => {
     await expect(executeWrite(transaction(parts('x')), without.host)).rejects.toThrow('failed: x')
   })
 
-  it('runs once more, node after node, where a lock was not had and the plan may be repeated', async () => {
+  it('runs once more, node after node, where a lock was not had soon on another node than the first', async () => {
+    let node = 'b'
     const paces: string[] = []
     const waiting: WriteHost<string> = {
       ...noting().host,
       inTransaction: async ({ pace }, work) => {
         paces.push(pace)
-        if (pace === 'at-once') throw new ShardedError('LOCK_TIMEOUT', 'waited')
+        if (pace !== 'in-turn') throw new ShardedError('LOCK_TIMEOUT', 'waited', { details: { node } })
         return work(noting().host)
       },
     }
     const plan = transaction(parts('x'))
-    expect(await executeWrite({ ...plan, mayRepeat: true }, waiting)).toEqual(['x'])
+    const repeatable = { ...plan, pace: 'at-once-first' } as const
+    expect(await executeWrite(repeatable, waiting)).toEqual(['x'])
     await expect(executeWrite(plan, waiting)).rejects.toMatchObject({ code: 'LOCK_TIMEOUT' })
-    expect(paces).toEqual(['at-once', 'in-turn', 'at-once'])
+    expect(paces).toEqual(['at-once-first', 'in-turn', 'at-once'])
+    // There it has waited as long as it may.
+    node = 'a'
+    await expect(executeWrite(repeatable, waiting)).rejects.toMatchObject({ code: 'LOCK_TIMEOUT' })
+    expect(paces).toHaveLength(4)
   })
 
   it('has the host move rows', async () => {

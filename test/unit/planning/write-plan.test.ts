@@ -53,7 +53,7 @@ describe("the plan of TypeORM's own operations", () => {
   it('is a transaction over the nodes of several shards, and over one shard whose lookups are kept', () => {
     const [one, two] = [operation(1), operation(2)]
     const parts = { kind: 'write', by: 'typeorm', shards: two.shards, inRounds: false }
-    const base = { kind: 'transaction', scope: 'transaction', otherwise: undefined, pace: 'at-once', mayRepeat: false }
+    const base = { kind: 'transaction', scope: 'transaction', otherwise: undefined, pace: 'at-once' }
     expect(planWrite(two, facts)).toEqual({ ...base, nodes: ['a', 'b'], source: parts })
     expect(planWrite(one, { ...facts, maintains: (group) => group === 'user' })).toEqual({
       ...base,
@@ -70,13 +70,13 @@ describe("the plan of TypeORM's own operations", () => {
     const query = statement(3)
     expect(planWrite(query, facts)).toMatchObject({
       source: { by: 'node', united: { hasOwnTypes: false } },
-      mayRepeat: true,
+      pace: 'at-once-first',
       otherwise: { kind: 'transaction', source: { by: 'shard' }, otherwise: undefined },
     })
     expect(planWrite(query, { ...facts, isInTransaction: true })).toMatchObject({
       source: { by: 'node' },
       otherwise: undefined,
-      mayRepeat: false,
+      pace: 'at-once',
     })
   })
 
