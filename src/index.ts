@@ -19,6 +19,7 @@ export { GlobalUnique, LookupIndex, type LookupIndexOptions } from './model/look
 export { type Colocation, Sharded, ShardedId, ShardKey, shardedSchema } from './model/sharded'
 export type { KeyChangePolicy, Layout, ScatterOptions, ScatterPolicy, ShardedOptions } from './model/sharded-options'
 export type { Explanation } from './planning/explain-plan'
+export type { GatherPlan } from './planning/gather-plan'
 export type { EntitiesPlan, ReadPlan } from './planning/read-plan'
 export type { NodeStatement } from './planning/scatter-statement'
 export type { WritePlan } from './planning/write-plan'

@@ -17,7 +17,6 @@ import {
 } from '../planning/question-statements'
 import {
   assertNever,
-  ColumnArray,
   type Cut,
   type FinishPlan,
   type LoadByKeyPlan,
@@ -26,6 +25,7 @@ import {
   type SeekPlan,
   type SharesPlan,
   type VisitPlan,
+  withColumnArrays,
 } from '../planning/read-plan'
 import type { NodeStatement } from '../planning/scatter-statement'
 import { collationKey, type NodeSortFacts } from '../query/node-sort-facts'
@@ -205,9 +205,7 @@ async function loadByKey(plan: LoadByKeyPlan, host: ReadHost): Promise<readonly 
 
 async function finish({ source, statement }: FinishPlan, host: ReadHost): Promise<readonly Row[]> {
   const parts = (await host.query(source.statements)).flat()
-  const parameters = statement.parameters.map((value) =>
-    value instanceof ColumnArray ? parts.map((row) => row[value.column]) : value,
-  )
+  const parameters = withColumnArrays(statement.parameters, [parts])
   const [rows = []] = await host.query([{ ...statement, parameters }])
   return rows
 }

@@ -33,7 +33,8 @@ const withColumn = (select: SelectStmt): SelectStmt =>
     ? select
     : { ...select, targetList: [targetNode(integerConstant(1), 'found')] }
 
-function carriedSelect({ use, columns, conditions }: CarriedTable): SelectStmt {
+/** The query for what is read of a table. */
+export function carriedSelect({ use, columns, conditions }: CarriedTable): SelectStmt {
   const alias = nameOfUse(use)
   return selectNode({
     targetList: columns.map((name) => targetNode(columnNode(alias, name), name)),

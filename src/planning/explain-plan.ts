@@ -1,5 +1,6 @@
 import type { WriteAnswer } from '../query/write-query'
 import { bindShardNames } from './bind-shard-names'
+import type { GatherPlan } from './gather-plan'
 import { visitOrdered } from './ordered-shards'
 import { keysFirstOffset, type PageStrategyChoice, pivotReach } from './page-strategy'
 import { searchPivot } from './pivot-search'
@@ -66,6 +67,19 @@ export function explainPlan(plan: ReadPlan): ExplainedPlan {
     default:
       return assertNever(plan)
   }
+}
+
+/** Explains a gather: the fold beside `executeGather`. */
+export function explainGather({ inputs, statement: { node, text } }: GatherPlan): ExplainedPlan {
+  const parts = inputs.map(explainPlan)
+  return Object.freeze({
+    statements: Object.freeze(parts.flatMap(({ statements }) => statements)),
+    steps: Object.freeze([
+      ...parts.flatMap(({ steps }) => steps),
+      `gather the rows of ${inputs.length} tables on node ${node}`,
+      `ask node ${node}: ${text}`,
+    ]),
+  })
 }
 
 const mergeSteps = ({ statements }: RoutePlan, isRanked: boolean): readonly string[] =>
@@ -183,7 +197,7 @@ export interface Explanation {
   /** How the rows of the page are found, and why so: of finds. */
   readonly page?: PageStrategyChoice
   /** The plan that runs, as data; undefined for a statement whose parts decide what follows. */
-  readonly plan?: EntitiesPlan | ReadPlan | WritePlan
+  readonly plan?: EntitiesPlan | ReadPlan | GatherPlan | WritePlan
   /** What is sent first; where the answers decide what follows, `steps` says so. */
   readonly statements: readonly NodeStatement[]
   /** What is done with the statements' rows here, in order. */

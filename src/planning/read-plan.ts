@@ -1,3 +1,4 @@
+import type { Row } from '../merging/row'
 import type { ArmSource } from '../query/arm-source'
 import type { OrderTerm } from '../query/order-term'
 import type { KeySource } from '../query/page-query'
@@ -132,10 +133,23 @@ export interface FinishPlan {
 
 /** The place of a column of the source's rows among the parameters of a finishing statement. */
 export class ColumnArray {
-  constructor(readonly column: string) {
+  /** @param input which of several sources */
+  constructor(
+    readonly column: string,
+    readonly input = 0,
+  ) {
     Object.freeze(this)
   }
 }
+
+/** The values of a finishing statement, once its sources' rows are there. */
+export const withColumnArrays = (
+  parameters: readonly unknown[],
+  inputs: readonly (readonly Row[])[],
+): readonly unknown[] =>
+  parameters.map((value) =>
+    value instanceof ColumnArray ? (inputs[value.input] ?? []).map((row) => row[value.column]) : value,
+  )
 
 /**
  * How a find over several shards is answered: the rows of `source` become entities, or are the primary keys by which TypeORM

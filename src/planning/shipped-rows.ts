@@ -85,6 +85,18 @@ export interface Answer {
 
 /** Notes rows as a CTE of arrays. @returns its name @throws ShardedError STATEMENT_UNSUPPORTED */
 export function shipAnswer(shipped: ShippedRows[], values: unknown[], { rows, columns }: Answer): string {
+  const cte = noteShipped(shipped, columns, values.length + 1)
+  for (const index of columns.keys()) values.push(rows.map((row) => row[`c${index}`]))
+  return cte
+}
+
+/**
+ * Notes columns of rows as a CTE of arrays, which are the parameters from a number on.
+ *
+ * @returns its name
+ * @throws ShardedError STATEMENT_UNSUPPORTED
+ */
+export function noteShipped(shipped: ShippedRows[], columns: readonly ShippedColumn[], firstParameter: number): string {
   const cte = `__m${shipped.length}__`
   if (columns.length === 0)
     throw unsupported('Rows of a subquery without columns cannot be sent to shards: give it one.')
@@ -97,8 +109,7 @@ export function shipAnswer(shipped: ShippedRows[], values: unknown[], { rows, co
       type: type.name,
     })
   }
-  shipped.push({ cte, columns, firstParameter: values.length + 1 })
-  for (const index of columns.keys()) values.push(rows.map((row) => row[`c${index}`]))
+  shipped.push({ cte, columns, firstParameter })
   return cte
 }
 

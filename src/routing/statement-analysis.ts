@@ -16,9 +16,11 @@ import { isAlwaysAnswered, isLocalGrouping } from './analysis/local-groups'
 import { both, emptyPart, type QueryBlock, type QueryPart, type QueryReader } from './analysis/query-part'
 import { refusals, rowPlace } from './analysis/refusals'
 import { Subqueries } from './analysis/subqueries'
+import { carriedTable } from './carried-table'
 import { bareName, outputsNamed } from './clause-term'
 import { distributionProblems } from './distribution/prove-distribution'
 import { equalitiesOf, type Filter } from './equalities'
+import { type GatherAnalysis, gatherProblem } from './gather-analysis'
 import type { KnownFunctions } from './known-functions'
 import { lostLocks } from './lost-locks'
 import { isOneMeeting } from './meeting-tables'
@@ -91,6 +93,29 @@ export function analyseStatement(statement: Node, catalog: TableCatalog, functio
     sources: source?.clusters ?? [],
     scope: block.firstScope ?? block.scope,
     starNames,
+  })
+}
+
+/**
+ * Reads a query that is not local: what has to be copied of each sharded table to the node that answers it. The query then runs as
+ * it is, so that nothing has to be proven of its parts.
+ */
+export function analyseGather(statement: Node, catalog: TableCatalog, functions: KnownFunctions): GatherAnalysis {
+  const reader = new Analyser(statement, catalog)
+  const { findings } = reader
+  const { scope } = reader.statement(statement, new Scope(undefined, { functions }))
+  const tables = new Map(
+    // A query of a WITH is read where it is used: its tables may stand here more than once.
+    [...findings.uses]
+      .reverse()
+      .map((use) => [use.rangeVar, carriedTable(use, findings.conditions.get(use) ?? [], statement)]),
+  )
+  return Object.freeze({
+    tables: [...tables.values()].reverse(),
+    homeTables: findings.homeTables,
+    groupings: findings.groupings,
+    problem: gatherProblem(statement, { functions, groupings: findings.groupings }) ?? findings.places[0],
+    scope,
   })
 }
 
@@ -175,6 +200,7 @@ class Analyser implements QueryReader {
   private plainSelect(select: SelectStmt, scope: Scope): QueryBlock {
     const from = this.from.items(select.fromClause, scope, emptyPart)
     const filtered = this.where(select.whereClause, scope, from)
+    if (select.groupClause) this.findings.groupings.push({ select, scope })
     const { targetList, groupClause, havingClause, windowClause, valuesLists, limitCount, limitOffset } = select
     const sorted = sortedColumns(select)
     const block = this.expressions(
@@ -217,6 +243,7 @@ class Analyser implements QueryReader {
 
   private where(condition: Node | undefined, scope: Scope, part: QueryPart): QueryPart {
     const filters = conjunctsOf(condition).map((one): Filter => ({ condition: one, scope }))
+    this.findings.require(part.uses, filters)
     const filtered: QueryPart = {
       uses: part.uses,
       equalities: [...part.equalities, ...filters.flatMap((filter) => equalitiesOf(filter))],

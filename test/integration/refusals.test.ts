@@ -310,8 +310,8 @@ describe('refusals', () => {
     ])
     await refused('SCATTER_UNSUPPORTED', () => pets().withShardKey(1).clear(), 'Pet')
     await refused('UPSERT_WITHOUT_SHARD_KEY', () => pets().upsert({ id: 1, ownerId: 1 }, ['age']), 'Pet', 'ownerId')
-    await refused('JOIN_NOT_LOCAL', () =>
-      pets().createQueryBuilder('a').innerJoin('pet', 'b', 'a.age = b.age').getMany(),
+    await refused('STATEMENT_UNSUPPORTED', () =>
+      dataSource.query('SELECT a.id FROM pet a JOIN pet b ON a.age = b.age FOR UPDATE'),
     )
     await refused('STATEMENT_UNSUPPORTED', () => dataSource.query('EXPLAIN SELECT * FROM pet'))
     await refused('STATEMENT_UNSUPPORTED', () => dataSource.query('SELECT 1; SELECT * FROM pet'))

@@ -36,6 +36,12 @@ interface DetachedTable {
   readonly carried: CarriedTable
 }
 
+/** A query with GROUP BY. */
+export interface Grouping {
+  readonly select: SelectStmt
+  readonly scope: Scope
+}
+
 /** What is found of a statement while its queries are read: clusters, parts that are run first, refusals. */
 export class Findings {
   readonly uses: TableUse[] = []
@@ -49,6 +55,10 @@ export class Findings {
   readonly optional = new Set<TableUse>()
   /** The first columns of subqueries that give a `*`. */
   readonly starNames = new Map<unknown, string>()
+  /** Of each table, the conditions that its rows must meet to have a part in anything. */
+  readonly conditions = new Map<TableUse, readonly Filter[]>()
+  /** The queries that group, with the names that they use. */
+  readonly groupings: Grouping[] = []
   /** Tables whose rows go to where the statement runs: they are on no shard of it. */
   private readonly carried = new Set<TableUse>()
 
@@ -56,6 +66,13 @@ export class Findings {
 
   refuse(problem: Problem): void {
     this.problems.push(problem)
+  }
+
+  /** Notes conditions that drop rows of some tables: those of a table that may have no row here drop other rows. */
+  require(uses: Iterable<TableUse>, filters: readonly Filter[]): void {
+    if (filters.length === 0) return
+    for (const use of uses)
+      if (!this.optional.has(use)) this.conditions.set(use, [...(this.conditions.get(use) ?? []), ...filters])
   }
 
   cluster({ uses, equalities, filters, isSet }: QueryBlock): void {

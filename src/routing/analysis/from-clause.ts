@@ -108,10 +108,13 @@ export class FromClause {
   }
 
   private joined(type: JoinExpr['jointype'], { left, right, on }: JoinParts): QueryPart {
+    const { findings } = this.given
     switch (type) {
       case 'JOIN_LEFT':
+        findings.require(right.uses, on.filters)
         return this.outerJoin(left, right, on)
       case 'JOIN_RIGHT':
+        findings.require(left.uses, on.filters)
         return this.outerJoin(right, left, on)
       case 'JOIN_FULL': {
         const part = this.outerJoin(left, right, on)
@@ -120,6 +123,7 @@ export class FromClause {
         return { ...part, uses: back.uses.size < part.uses.size ? back.uses : part.uses, filters: [] }
       }
       default:
+        findings.require([...left.uses, ...right.uses], on.filters)
         return both(both(left, right), on)
     }
   }
@@ -130,6 +134,7 @@ export class FromClause {
     if (kept.uses.size === 0 && optional.uses.size > 0) {
       // Rows that stay without a partner stay once, and not once a shard.
       findings.carry(optional)
+      for (const use of optional.uses) findings.optional.add(use)
       return { ...emptyPart, filters: kept.filters }
     }
     const { uses } = both(kept, optional)

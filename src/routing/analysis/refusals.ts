@@ -23,6 +23,12 @@ export const refusals = Object.freeze({
   lockInSubquery: unsupported(
     'A subquery that locks rows is tied to the outer query by another column than the shard key.',
   ),
+  gatheredLock: unsupported(
+    'A lock beside a part that is not local to a shard would lock no row: the rows are copied to one node. Lock the rows by their keys in a query of their own.',
+  ),
+  decidedSets: unsupported(
+    'Grouping sets hold a primary key, by which PostgreSQL may know other columns; of copied rows it knows none. Group by these columns too.',
+  ),
   halfCarriedWith: unsupported('A WITH is used shard by shard, and in a subquery that may need rows of other shards.'),
 })
 

@@ -2,7 +2,15 @@ import type { SelectStmt } from '@pgsql/types'
 import { ShardedError } from '../../errors/sharded-error'
 import { bindShardNames } from '../../planning/bind-shard-names'
 import { detachedSelect } from '../../planning/detached-parts'
-import { type Explanation, explain, explainPlan, explainWrite, writtenShards } from '../../planning/explain-plan'
+import {
+  type Explanation,
+  explain,
+  explainGather,
+  explainPlan,
+  explainWrite,
+  writtenShards,
+} from '../../planning/explain-plan'
+import type { GatherPlan } from '../../planning/gather-plan'
 import { type ReadPlan, route } from '../../planning/read-plan'
 import { templateOf } from '../../planning/statement-template'
 import type { WritePlan } from '../../planning/write-plan'
@@ -16,10 +24,10 @@ import type { StatementWriter } from './planned-write'
 import {
   type Place,
   pick,
+  problemOf,
   type QueryRun,
   type Question,
   type Run,
-  refuseProblems,
   type ShardsRun,
   type StatementContext,
   wholeText,
@@ -34,7 +42,10 @@ export interface StatementPlanner extends StatementWriter {
   checkPlace(place: Place, run: Run): void
   planned(
     run: QueryRun,
-  ): Promise<{ readonly plan: ReadPlan; readonly onShards: ShardsRun } | { readonly plan: undefined }>
+  ): Promise<
+    | { readonly plan: ReadPlan; readonly onShards: ShardsRun }
+    | { readonly plan: undefined; readonly gather?: GatherPlan }
+  >
 }
 
 /** Where a statement goes. */
@@ -67,6 +78,8 @@ export async function explainStatement(engine: StatementPlanner, asked: Asked): 
   const about = { entity: entityNames(analysis), operation: 'query' }
   if (resolved.kind === 'place') return explainPlace(engine, about, resolved)
   if (resolved.kind === 'move') return explainPlanned(about, { run, ...planStatementMove(engine, run, resolved.use) })
+  if ('SelectStmt' in statement && !statement.SelectStmt.larg && problemOf(analysis))
+    return explainQuery(engine, about, run)
   const parts =
     'SelectStmt' in statement && statement.SelectStmt.larg
       ? sidesOf(statement.SelectStmt)
@@ -77,17 +90,22 @@ export async function explainStatement(engine: StatementPlanner, asked: Asked): 
     if (planned.kind === 'home') throw new RangeError('A write of an unsharded table has parts of shards.')
     return explainPlanned(about, { run, plan: planned.plan })
   }
-  refuseProblems(analysis)
+  return explainQuery(engine, about, run)
+}
+
+async function explainQuery(engine: StatementPlanner, about: About, run: Run): Promise<Explanation> {
+  const { main } = run.analysis
   const planned = await engine.planned({ ...run, asText: false })
-  if (planned.plan === undefined || !analysis.main) throw new RangeError('A query over shards has a plan.')
-  const { plan, onShards } = planned
-  return explain({
-    ...about,
-    shards: onShards.shards.map(({ name }) => name),
-    reason: reasonOf(analysis.main, run),
-    plan,
-    ...explainPlan(plan),
-  })
+  if (planned.plan && main) {
+    const { plan, onShards } = planned
+    const shards = onShards.shards.map(({ name }) => name)
+    return explain({ ...about, shards, reason: reasonOf(main, run), plan, ...explainPlan(plan) })
+  }
+  if (planned.plan || !planned.gather) throw new RangeError('A query over shards has a plan.')
+  const { gather: plan } = planned
+  const explained = explainGather(plan)
+  const shards = [...new Set(explained.statements.flatMap((one) => one.shards))]
+  return explain({ ...about, shards, reason: 'the query is not local: its tables are read apart', plan, ...explained })
 }
 
 interface About {

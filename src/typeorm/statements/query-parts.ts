@@ -1,8 +1,10 @@
 import type { RangeVar, SelectStmt } from '@pgsql/types'
 import { ShardedError, unsupported } from '../../errors/sharded-error'
+import { executeRead } from '../../execution/execute-read'
 import { rowBudgetOf } from '../../execution/operation'
-import { placeholderSchema } from '../../planning/bind-shard-names'
+import { bindShardNames, placeholderSchema } from '../../planning/bind-shard-names'
 import { detachedSelect, replacementOf, shippedSide } from '../../planning/detached-parts'
+import { type ReadPlan, route } from '../../planning/read-plan'
 import { expandedTargets } from '../../planning/rows-template'
 import {
   type Answer,
@@ -14,6 +16,7 @@ import {
 } from '../../planning/shipped-rows'
 import { localise, type Template, templateOf } from '../../planning/statement-template'
 import { columnsOf, outputNames, textsOf, withBases } from '../../planning/text-query'
+import type { Detached } from '../../routing/analysis/findings'
 import { hasVolatile } from '../../routing/known-functions'
 import type { StatementAnalysis } from '../../routing/statement-analysis'
 import { withCtes } from '../../sql/ctes'
@@ -21,7 +24,6 @@ import { columnNode, integerConstant, selectNode, targetNode } from '../../sql/n
 import { hasStar } from '../../sql/output-name'
 import { leftmost, selectOf, targetTable } from '../../sql/statement-parts'
 import { someNode, type TreeObject, treeText } from '../../sql/tree'
-import type { Shard } from '../../topology/shard'
 import type { ShardRuntime } from '../runners/shard-runtime'
 import type { ColumnTypes } from './column-types'
 import { tablesByPlace } from './held-columns'
@@ -48,13 +50,30 @@ interface Given {
   readonly reader: StatementReader
   readonly places: StatementPlaces
   readonly types: ColumnTypes
-  /** Answers a query over shards. */
-  readonly select: (run: QueryRun) => Promise<Answer>
+  /** Plans a query over shards. */
+  readonly planned: (run: QueryRun) => Promise<PlannedTexts>
 }
+
+/** A query that is planned; without a plan where what it reads first decides the rest. */
+export type PlannedTexts =
+  | { readonly plan: ReadPlan; readonly columns: Answer['columns'] }
+  | { readonly plan: undefined; readonly run: () => Promise<Answer> }
+
+/** Of a table that is carried, whether the statement means its columns by their places. */
+const byPlaceOf = (part: Detached, { byPlace }: Run): readonly RangeVar[] | undefined =>
+  part.kind === 'table' ? byPlace.filter((table) => table === part.node) : undefined
 
 /** The parts of a statement that run by themselves: subqueries, sides of set operations, rows of unsharded tables. */
 export class QueryParts {
   constructor(private readonly given: Given) {}
+
+  /** @throws ShardedError STATEMENT_UNSUPPORTED for a set operation whose sides do not run apart */
+  refuseSides({ withClause }: SelectStmt): void {
+    if (!hasVolatile(withClause, this.given.reader.functions)) return
+    throw unsupported(
+      'A WITH that calls a volatile function is read by both sides of a set operation, which run apart.',
+    )
+  }
 
   /** UNION, INTERSECT, EXCEPT: each side is read on its own, and the home node puts them together. */
   async setOperation(run: QueryRun, whole: SelectStmt): Promise<Answer> {
@@ -62,10 +81,6 @@ export class QueryParts {
     const shipped: ShippedRows[] = []
     const values = [...parameters]
     const { withClause } = whole
-    if (hasVolatile(withClause, this.given.reader.functions))
-      throw unsupported(
-        'A WITH that calls a volatile function is read by both sides of a set operation, which run apart.',
-      )
     const sides: (readonly ShippedColumn[])[] = []
     const side = async (select: SelectStmt | undefined): Promise<SelectStmt> => {
       if (!select) throw new RangeError('A set operation has two sides.')
@@ -92,7 +107,7 @@ export class QueryParts {
       values,
       asText,
       context,
-      shard: this.given.places.shardAtHome(run.analysis),
+      typesOf: run.analysis,
       byPlace: [],
     })
     // An enum is found again by the column that it was on any side: all have one type.
@@ -108,24 +123,20 @@ export class QueryParts {
       values,
       asText,
       context,
-      shard,
+      typesOf,
       byPlace,
     }: {
       readonly names: readonly string[]
       readonly values: readonly unknown[]
       readonly asText: boolean
       readonly context: StatementContext
-      /** Where it runs instead, if it needs the types of a shard. */
-      readonly shard: Shard | undefined
+      /** The tables whose shard it runs on instead, if it needs the types of one. */
+      readonly typesOf: Pick<StatementAnalysis, 'uses' | 'homeTables'>
       readonly byPlace: readonly RangeVar[]
     },
   ): Promise<Answer> {
     const needsTypes = template.text.includes(`"${placeholderSchema}"`)
-    if (needsTypes && !shard)
-      throw unsupported(
-        'An unsharded table stands beside a value of a type (an enum) that only shards have, and its node has no shard. Cast the value to text.',
-      )
-    const on = needsTypes ? shard : undefined
+    const on = needsTypes ? this.given.places.typesFor(typesOf) : undefined
     const parameters = pick(template.parameters, values)
     const ask = (text: string) =>
       on ? askShard(on, { text, parameters }, context) : askHome(text, parameters, context)
@@ -171,7 +182,9 @@ export class QueryParts {
       const text = isShared ? `${part.kind} ${treeText(select)}` : undefined
       const replaced =
         (text !== undefined && known.get(text)) ||
-        replacementOf(part, await this.asTexts(select, run), (own) => shipAnswer(shipped, values, own))
+        replacementOf(part, await this.asTexts(select, run, byPlaceOf(part, run)), (own) =>
+          shipAnswer(shipped, values, own),
+        )
       if (text !== undefined) known.set(text, replaced)
       replacements.set(part.node, () => replaced)
     }
@@ -213,11 +226,18 @@ export class QueryParts {
   }
 
   /** Runs a query for its rows as texts, with their names and types. */
-  private async asTexts(
+  private async asTexts(written: SelectStmt, run: Run, byPlace?: readonly RangeVar[]): Promise<Answer> {
+    const planned = await this.planTexts(written, run, byPlace)
+    if (!planned.plan) return planned.run()
+    return { rows: await executeRead(planned.plan, run.context.access), columns: planned.columns }
+  }
+
+  /** Plans a query for its rows as texts `c0 …`. */
+  async planTexts(
     written: SelectStmt,
     { parameters, context: given }: Run,
-    byPlace = tablesByPlace({ SelectStmt: written }),
-  ): Promise<Answer> {
+    byPlace: readonly RangeVar[] = tablesByPlace({ SelectStmt: written }),
+  ): Promise<PlannedTexts> {
     const select = await this.withoutStar(written)
     const template = templateOf({ SelectStmt: select })
     const values = pick(template.parameters, parameters)
@@ -226,16 +246,24 @@ export class QueryParts {
     if (!understood) {
       const { analysis } = await this.given.reader.analysed({ SelectStmt: select })
       const names = outputNames(leftmost(select), analysis)
-      return this.atHome(
-        { text: template.text, parameters: numbered },
-        { names, values, asText: true, context: given, shard: undefined, byPlace },
-      )
+      const asked = { names, values, asText: true, context: given, typesOf: analysis, byPlace }
+      return { plan: undefined, run: () => this.atHome({ text: template.text, parameters: numbered }, asked) }
     }
     // Where a `*` was written out, the names stand for it.
     const run = await this.given.places.lookedUp({ ...understood, byPlace, parameters: values, context: given })
+    const withNames = (columns: Answer['columns']) =>
+      withBases(columns, leftmost(selectOf(run.statement)), run.analysis)
     const place = this.given.places.onePlace(run)
-    const answer = place ? await this.textsAt(place, run) : await this.given.select({ ...run, asText: true })
-    return { rows: answer.rows, columns: withBases(answer.columns, leftmost(selectOf(run.statement)), run.analysis) }
+    const planned = place ? await this.textsAt(place, run) : await this.given.planned({ ...run, asText: true })
+    if (planned.plan) return { plan: planned.plan, columns: withNames(planned.columns) }
+    const { run: ask } = planned
+    return {
+      plan: undefined,
+      run: async () => {
+        const { rows, columns } = await ask()
+        return { rows, columns: withNames(columns) }
+      },
+    }
   }
 
   /** The names that are noted of a `*` are those of the columns that are read, in their order. */
@@ -246,7 +274,7 @@ export class QueryParts {
     return { ...select, targetList: expandedTargets(select, analysis.scope) }
   }
 
-  private async textsAt(place: Place, run: Run): Promise<Answer> {
+  private async textsAt(place: Place, run: Run): Promise<PlannedTexts> {
     const { parameters, context } = run
     const { shard } = place
     refuseFarSequence(run.sequence.anywhere, [shard.node], this.given.runtime.map.home)
@@ -254,7 +282,8 @@ export class QueryParts {
     const whole: Template = { text: wholeText(run, place), parameters: parameters.map((_, index) => index + 1) }
     const types = await this.given.types.describe(whole, names.length, { shard, values: parameters, context })
     const tables = this.given.reader.heldTables(run, shard.group)
-    const rows = await askShard(shard, { text: textsOf(whole.text, types, tables), parameters }, context)
-    return { rows, columns: columnsOf(names, types) }
+    const text = bindShardNames(textsOf(whole.text, types, tables), shard)
+    const plan = route([{ node: shard.node, shards: [shard.name], text, parameters }])
+    return { plan, columns: columnsOf(names, types) }
   }
 }

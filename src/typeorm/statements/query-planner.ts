@@ -1,10 +1,13 @@
 import type { Node, SelectStmt } from '@pgsql/types'
 import { LRUCache } from 'lru-cache'
+import { ShardedError } from '../../errors/sharded-error'
+import { executeGather } from '../../execution/execute-gather'
 import { executeRead } from '../../execution/execute-read'
 import type { ShardedEntity } from '../../model/sharded-entity'
 import { bindShardNames } from '../../planning/bind-shard-names'
 import { explainPlan } from '../../planning/explain-plan'
 import { draftFinish, type FinishTemplate, finishTemplate, refuseFinishedLock } from '../../planning/finish-template'
+import type { GatherPlan } from '../../planning/gather-plan'
 import { type ReadPlan, route } from '../../planning/read-plan'
 import { draftRows, type RowsTemplate, rowsTemplate } from '../../planning/rows-template'
 import { type Answer, type ShippedRows, withShippedRows } from '../../planning/shipped-rows'
@@ -13,6 +16,7 @@ import { hasSuspiciousOrder } from '../../planning/statement-mistake'
 import { type Template, templateOf } from '../../planning/statement-template'
 import { columnsOf, outputNames, textsOf } from '../../planning/text-query'
 import type { ValueType } from '../../query/sort-form'
+import type { GatherAnalysis } from '../../routing/gather-analysis'
 import { entityOf } from '../../routing/route-cluster'
 import { integerConstant, selectNode, targetNode } from '../../sql/nodes'
 import { mayChangeSession } from '../../sql/session-text'
@@ -20,6 +24,8 @@ import { selectOf } from '../../sql/statement-parts'
 import type { Shard } from '../../topology/shard'
 import type { ShardRuntime } from '../runners/shard-runtime'
 import type { ColumnTypes } from './column-types'
+import { gatherHost } from './gather-host'
+import { planGather } from './plan-gather'
 import { QueryParts } from './query-parts'
 import { passesOver, refuseLockedPage } from './refuse-locks'
 import { armPageOf, finishPlan, rowsPlan, statementPage, writtenPage } from './statement-page'
@@ -29,6 +35,7 @@ import {
   localisedFor,
   pick,
   type QueryRun,
+  refusalOf,
   refuseProblems,
   type ShardsRun,
   type StatementContext,
@@ -40,7 +47,12 @@ type QueryTemplate = RowsTemplate | FinishTemplate
 type Planned =
   /** The plan gives the rows of the answer, and the columns what they are called. */
   | { readonly plan: ReadPlan; readonly onShards: ShardsRun; readonly columns: Answer['columns'] }
-  | { readonly plan: undefined; readonly run: () => Promise<Answer> }
+  | {
+      readonly plan: undefined
+      readonly run: () => Promise<Answer>
+      /** What runs, where it is a plan all the same. */
+      readonly gather?: GatherPlan
+    }
 
 /** The plan of a text that says the same each time. */
 interface WholePlan {
@@ -81,6 +93,11 @@ const maxWholeLetters = 4_000_000
 const lettersOf = (plan: ReadPlan): number =>
   explainPlan(plan).statements.reduce((sum, { text }) => sum + text.length, 0)
 
+/** Refusals to run a query on its shards: a gather does not need what they miss. */
+const notLocal: ReadonlySet<string> = new Set(['JOIN_NOT_LOCAL', 'STATEMENT_UNSUPPORTED', 'ORDER_UNSUPPORTED'])
+
+const isNotLocal = (error: unknown): error is ShardedError => error instanceof ShardedError && notLocal.has(error.code)
+
 const limitOption = 'LIMIT_OPTION_COUNT' as const
 
 interface PlannerParts {
@@ -98,9 +115,11 @@ export class QueryPlanner {
     sizeCalculation: ({ plan }, text) => text.length + lettersOf(plan),
   })
   readonly parts: QueryParts
+  private readonly gathering: Parameters<typeof planGather>[2]
 
   constructor(private readonly given: PlannerParts) {
-    this.parts = new QueryParts({ ...given, select: (run) => this.select(run) })
+    this.gathering = { ...given, planTexts: (select, run, byPlace) => this.parts.planTexts(select, run, byPlace) }
+    this.parts = new QueryParts({ ...given, planned: (run) => this.planned(run) })
   }
 
   async select(run: QueryRun): Promise<Answer> {
@@ -131,11 +150,35 @@ export class QueryPlanner {
     return known.plan
   }
 
-  /** A query with its plan, ready to run; without a plan where no shard has a part in it but for its subqueries. */
+  /**
+   * A query with its plan, ready to run; without a plan where no shard has a part in it but for its subqueries. One that is not
+   * local is gathered.
+   */
   async planned(run: QueryRun): Promise<Planned> {
+    try {
+      return await this.plannedOnShards(run)
+    } catch (error) {
+      if (!isNotLocal(error)) throw error
+      const { gather, columns } = await planGather(run, this.gatherOf(run, error), this.gathering)
+      const host = gatherHost(run.context)
+      return { plan: undefined, gather, run: async () => ({ rows: await executeGather(gather, host), columns }) }
+    }
+  }
+
+  /** @throws the refusal, or of a query that is merely not local what hinders a gather, where it cannot be gathered */
+  private gatherOf(run: QueryRun, refusal: ShardedError): GatherAnalysis {
+    const gathered = this.given.reader.gathered(run)
+    if (!gathered.problem) return gathered
+    throw refusal.code === 'JOIN_NOT_LOCAL' ? refusalOf(gathered.problem, run.analysis) : refusal
+  }
+
+  private async plannedOnShards(run: QueryRun): Promise<Planned> {
     const { analysis, statement, asText, context } = run
     const select = selectOf(statement)
-    if (select.larg) return { plan: undefined, run: () => this.parts.setOperation(run, select) }
+    if (select.larg) {
+      this.parts.refuseSides(select)
+      return { plan: undefined, run: () => this.parts.setOperation(run, select) }
+    }
     refuseProblems(analysis)
     const substitutes = await this.parts.substitute(run)
     const { shipped } = substitutes
@@ -151,7 +194,7 @@ export class QueryPlanner {
             values: substitutes.values,
             asText,
             context,
-            shard: this.given.places.shardAtHome(analysis),
+            typesOf: analysis,
             byPlace: run.byPlace,
           }),
       }

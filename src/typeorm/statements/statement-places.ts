@@ -1,3 +1,4 @@
+import { unsupported } from '../../errors/sharded-error'
 import type { ShardedEntity } from '../../model/sharded-entity'
 import { placeholderSchema } from '../../planning/bind-shard-names'
 import { hasMistake } from '../../planning/statement-mistake'
@@ -85,8 +86,21 @@ export class StatementPlaces {
     return this.shardsOfGroup(uses[0]?.table.group)[0]
   }
 
+  get home(): string {
+    return this.runtime.map.home
+  }
+
+  /** As `shardAtHome`. @throws ShardedError STATEMENT_UNSUPPORTED where there is none */
+  typesFor(analysis: Pick<StatementAnalysis, 'uses' | 'homeTables'>): Shard {
+    const shard = this.shardAtHome(analysis)
+    if (shard) return shard
+    throw unsupported(
+      'An unsharded table stands beside a value of a type (an enum) that only shards have, and its node has no shard. Cast the value to text.',
+    )
+  }
+
   /** The shard whose types a query without sharded tables may use: it reads unsharded tables as well. */
-  shardAtHome({ uses, homeTables }: StatementAnalysis): Shard | undefined {
+  shardAtHome({ uses, homeTables }: Pick<StatementAnalysis, 'uses' | 'homeTables'>): Shard | undefined {
     const shards = this.shardsOfGroup(uses[0]?.table.group)
     const atHome = shards.find(({ node }) => node === this.runtime.map.home)
     return atHome ?? (homeTables.length === 0 ? shards[0] : undefined)

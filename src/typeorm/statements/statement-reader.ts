@@ -5,8 +5,9 @@ import { FunctionCatalog } from '../../execution/function-catalog'
 import { type HeldTable, isFailedCheck, planStale } from '../../planning/schema-check'
 import { carriedCalls } from '../../routing/carried-calls'
 import { catalogProblem } from '../../routing/catalog-names'
+import type { GatherAnalysis } from '../../routing/gather-analysis'
 import { functionNames, noFunctions, sequenceCall } from '../../routing/known-functions'
-import { analyseStatement, type StatementAnalysis } from '../../routing/statement-analysis'
+import { analyseGather, analyseStatement, type StatementAnalysis } from '../../routing/statement-analysis'
 import type { TableCatalog } from '../../routing/table-catalog'
 import { withStarNames } from '../../sql/output-name'
 import { type ParsedStatement, parseStatement } from '../../sql/parse-statement'
@@ -43,6 +44,7 @@ export class StatementReader {
   readonly functions: FunctionCatalog
   readonly columns: HeldColumns
   private readonly read = new WeakMap<ParsedStatement, { readonly read: ReadStatement; readonly version: number }>()
+  private readonly gathers = new WeakMap<Node, { readonly analysis: GatherAnalysis; readonly version: number }>()
   private forgotten = 0
   private forgottenAt = Date.now()
 
@@ -109,6 +111,15 @@ export class StatementReader {
     if (analysis.starNames.size === 0 || !('SelectStmt' in written)) return { statement: written, analysis }
     const statement = withStarNames(written, (select) => analysis.starNames.get(select))
     return { statement, analysis: analyseStatement(statement, this.columns, this.functions) }
+  }
+
+  /** What a query needs to be answered on one node. */
+  gathered({ statement }: Pick<ReadStatement, 'statement'>): GatherAnalysis {
+    const known = this.gathers.get(statement)
+    if (known?.version === this.version) return known.analysis
+    const analysis = analyseGather(statement, this.columns, this.functions)
+    this.gathers.set(statement, { analysis, version: this.version })
+    return analysis
   }
 
   /** Hears of functions from all nodes that a statement runs on. @returns false where the statement has to be read again */

@@ -9,6 +9,7 @@ import { localise, type NamedTable, templateOf, templateText } from '../../plann
 import type { Cluster } from '../../routing/analysis/findings'
 import type { CarriedCalls } from '../../routing/carried-calls'
 import type { CatalogProblem } from '../../routing/catalog-names'
+import type { Problem } from '../../routing/problem'
 import type { StatementAnalysis } from '../../routing/statement-analysis'
 import { withoutUnusedCtes } from '../../sql/ctes'
 import type { ParsedStatement } from '../../sql/parse-statement'
@@ -143,14 +144,18 @@ const readsAny = (tree: unknown, names: ReadonlySet<string>): boolean =>
     ({ schemaname, relname }) => schemaname === placeholderSchema && typeof relname === 'string' && names.has(relname),
   )
 
+/** Why a statement cannot run on its shards; undefined where it can. */
+export const problemOf = ({ problems, unproven, main }: StatementAnalysis): Problem | undefined =>
+  (main ? [...problems, ...unproven] : problems)[0]
+
 /** @throws ShardedError JOIN_NOT_LOCAL, STATEMENT_UNSUPPORTED */
-export function refuseProblems({ problems, unproven, main, uses }: StatementAnalysis): void {
-  const [problem] = main ? [...problems, ...unproven] : problems
-  if (!problem) return
-  throw new ShardedError(problem.code, problem.text, {
-    details: { tables: [...new Set(uses.map(({ table }) => table.name))] },
-  })
+export function refuseProblems(analysis: StatementAnalysis): void {
+  const problem = problemOf(analysis)
+  if (problem) throw refusalOf(problem, analysis)
 }
+
+export const refusalOf = ({ code, text }: Problem, { uses }: StatementAnalysis): ShardedError =>
+  new ShardedError(code, text, { details: { tables: [...new Set(uses.map(({ table }) => table.name))] } })
 
 /** @throws ShardedError STATEMENT_UNSUPPORTED where another node than that of the sequences would be asked for a number */
 export function refuseFarSequence(call: string | undefined, nodes: readonly string[], home: string): void {

@@ -103,6 +103,6 @@ describe('names of outputs over shards', () => {
       expectRefused(sides, `WITH ${name} AS (SELECT max(qty) AS m FROM ord) SELECT k FROM acct, ${name} ORDER BY k`),
   )
 
-  it('of a derived table without columns are not sent to shards', () =>
-    expectRefused(sides, 'SELECT a.k FROM acct a, (SELECT FROM ord ORDER BY id LIMIT 2) x ORDER BY 1'))
+  it('of a derived table may be none', () =>
+    expectAlike(sides, 'SELECT a.k FROM acct a, (SELECT FROM ord ORDER BY id LIMIT 2) x ORDER BY 1'))
 })

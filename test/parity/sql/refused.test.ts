@@ -10,14 +10,6 @@ describe('what is refused over several shards', () => {
     `SELECT id FROM ord WHERE id < (SELECT count(*) FROM pg_class c WHERE pg_get_userbyid(ord.qty::oid) = 'nobody')`,
     `SELECT id, has_table_privilege(status, 'select') FROM ord WHERE id < 0`,
     `SELECT id, nextval(status::text) FROM ord WHERE id < 0`,
-    'SELECT (SELECT max(ord.qty)) AS c FROM ord',
-    'SELECT (SELECT count(ord.qty) FROM ref WHERE id = 1) AS c FROM ord',
-    'SELECT (SELECT r.code FROM ref r WHERE r.id = max(qty)) AS c FROM ord',
-    'SELECT status, (SELECT r.code FROM ref r WHERE r.id = max(ord.qty)) AS c FROM ord GROUP BY status',
-    'SELECT status, max(qty) IN (SELECT r.id FROM ref r WHERE r.code = ord.status) AS b FROM ord GROUP BY status',
-    'SELECT DISTINCT (qty, status) AS pair FROM ord',
-    'SELECT DISTINCT ARRAY[(qty, id)] AS pairs FROM ord',
-    'SELECT max((qty, status)) FROM ord',
     'SELECT (qty, id) AS pair FROM ord UNION SELECT (score, k) FROM acct',
   ])('%s', (text) => expectRefused(sides, text))
 

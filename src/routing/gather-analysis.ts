@@ -1,0 +1,75 @@
+import type { Node, RangeVar } from '@pgsql/types'
+import { columnNode } from '../sql/nodes'
+import { writesRows } from '../sql/statement-parts'
+import { someNode } from '../sql/tree'
+import type { Grouping } from './analysis/findings'
+import { refusals } from './analysis/refusals'
+import type { CarriedTable } from './carried-table'
+import { groupTerms } from './clause-term'
+import { distributionProblems } from './distribution/prove-distribution'
+import type { KnownFunctions } from './known-functions'
+import type { Problem } from './problem'
+import { groupColumns } from './query-shape'
+import { type BaseColumn, type Scope, starOfItem, type TableUse } from './scope'
+
+/** What a query needs to be answered on one node: rows of its sharded tables. */
+export interface GatherAnalysis {
+  /** Each sharded table in it, once for each place where it stands. */
+  readonly tables: readonly CarriedTable[]
+  readonly homeTables: readonly RangeVar[]
+  readonly groupings: readonly Grouping[]
+  /** Why copies of rows cannot answer it, where they cannot. */
+  readonly problem: Problem | undefined
+  /** The scope of the outermost query. */
+  readonly scope: Scope
+}
+
+/**
+ * Why a query cannot be answered from copies of its tables' rows: it writes, locks rows, means a primary key, or has a node or a function that is not
+ * known to say the same of the copies.
+ *
+ * @returns undefined where it can
+ */
+export function gatherProblem(
+  statement: Node,
+  { functions, groupings }: { readonly functions: KnownFunctions; readonly groupings: readonly Grouping[] },
+): Problem | undefined {
+  if (writesRows(statement)) return refusals.writingWith
+  if (groupings.some(setsHoldPrimaryKey)) return refusals.decidedSets
+  if (someNode(statement, ({ LockingClause: lock }) => lock !== undefined)) return refusals.gatheredLock
+  return distributionProblems(statement, functions, new Set())[0]
+}
+
+/**
+ * GROUP BY with the columns that the primary key in it decides: PostgreSQL lets a query name these without grouping by them, and
+ * knows no primary key of copied rows. The groups are the same.
+ *
+ * @returns undefined where the query groups by no primary key
+ */
+export function withDecidedColumns(
+  { select, scope }: Grouping,
+  tables: readonly CarriedTable[],
+): readonly Node[] | undefined {
+  const grouped = groupColumns(select, scope)
+  const decided = scope.items.flatMap((item) => {
+    const { use } = item
+    const carried = tables.find((one) => one.use.rangeVar === use?.rangeVar)
+    if (!use || !carried || !holdsPrimaryKey(use, grouped)) return []
+    const isGrouped = (name: string) => grouped.some((column) => column?.use === use && column.name === name)
+    return (starOfItem(item) ?? [])
+      .filter(({ name, base }) => carried.columns.includes(name) && base && !isGrouped(base.name))
+      .map(({ name }) => columnNode(item.alias, name))
+  })
+  return decided.length > 0 ? [...(select.groupClause ?? []), ...decided] : undefined
+}
+
+/** True where grouping sets, each for itself, group by a primary key: it decides other columns in all of them. */
+export function setsHoldPrimaryKey({ select, scope }: Grouping): boolean {
+  const sets = (select.groupClause ?? []).filter((node) => 'GroupingSet' in node)
+  const columns = groupColumns({ ...select, groupClause: sets.flatMap(groupTerms) }, scope)
+  return scope.items.some(({ use }) => use !== undefined && holdsPrimaryKey(use, columns))
+}
+
+const holdsPrimaryKey = (use: TableUse, columns: readonly (BaseColumn | undefined)[]): boolean =>
+  use.table.primaryKey.length > 0 &&
+  use.table.primaryKey.every((name) => columns.some((column) => column?.use === use && column.name === name))
