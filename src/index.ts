@@ -16,6 +16,7 @@ export { formatShardedId } from './ids/format-sharded-id'
 export type { ShardedIdKind } from './ids/sharded-id-kind'
 export type { LookupDecorator } from './model/lookup'
 export { GlobalUnique, LookupIndex, type LookupIndexOptions } from './model/lookup'
+export { ReferenceTable, referenceSchema } from './model/reference-table'
 export { type Colocation, Sharded, ShardedId, ShardKey, shardedSchema } from './model/sharded'
 export type { KeyChangePolicy, Layout, ScatterOptions, ScatterPolicy, ShardedOptions } from './model/sharded-options'
 export type { Explanation } from './planning/explain-plan'
@@ -56,3 +57,4 @@ export type {
   PlacementReport,
   VerifyPlacementOptions,
 } from './typeorm/reads/verify-placement'
+export type { ReferenceReport } from './typeorm/references/verify-references'

@@ -138,9 +138,25 @@ export const errorCatalogue = Object.freeze({
     'Each shard has its own sequence: generated numbers would collide.',
     "Use @PrimaryColumn('int') @ShardedId('sequence') for an integer of any size, @PrimaryColumn('bigint') @ShardedId() for an id that tells its shard, or @PrimaryGeneratedColumn('uuid'), or assign the id yourself.",
   ),
+  REFERENCE_INVALID: entry(
+    'A reference table is one whole table, of which every node has a copy whose rows are told apart by their primary key.',
+    'Take away @Sharded or @ReferenceTable, or give the entity a primary key.',
+  ),
+  REFERENCE_NOT_INSTALLED: entry(
+    'Triggers of the home node note the changes of a reference table, and its copies keep versions: without them a write would reach one node.',
+    'Call dataSource.synchronize(), or dataSource.buildReferenceTables() where the tables are made by other means.',
+  ),
+  REFERENCE_OUTDATED: entry(
+    'A change of a reference table is made to copies that equal the home node’s table, and to no others.',
+    'Make the tables of the nodes alike, then call dataSource.verifyReferenceTables({ repair: true }).',
+  ),
+  REFERENCE_WRITE_TOO_LARGE: entry(
+    'The rows that a statement changes in reference tables are held in memory on their way to the other nodes, so their number has a bound.',
+    'Write the rows by several statements.',
+  ),
   RELATION_LEAVES_SHARD: entry(
     'A foreign key or a junction table cannot span shards.',
-    'Colocate the two entities. Or declare the relation with createForeignKeyConstraints: false, neither eager nor lazy nor many-to-many, and load the related entity yourself.',
+    'Colocate the two entities, or make the other one a @ReferenceTable. Or declare the relation with createForeignKeyConstraints: false, neither eager nor lazy nor many-to-many, and load the related entity yourself.',
   ),
   RELATION_UNCHECKED: entry(
     'A row and the one that it refers to lie on one shard only where their foreign key, or their shard keys, hold them together.',

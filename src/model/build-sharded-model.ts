@@ -4,8 +4,9 @@ import { bindGroups, checkColocation, type GroupDefaults, placeInGroups } from '
 import { type DeclaredEntity, declaredEntities, idColumnOf } from './declared-entities'
 import type { ColumnDescription, EntityDescription } from './entity-description'
 import { checkLimits, defaultDeadlineMs, defaultRowBudget } from './limits'
+import { isDeclaredReference } from './reference-table'
 import { checkRelations, refuseCrossedJoin, refuseUncheckedRelation, refuseUnkeptKey } from './relation-checks'
-import type { KeyColumn, ModelEntity, ShardedEntity, ShardedModel } from './sharded-entity'
+import type { HomeEntity, KeyColumn, ModelEntity, ReferenceEntity, ShardedEntity, ShardedModel } from './sharded-entity'
 import type { EntityTarget, ScatterOptions, ShardArgsStorage, ShardedArgs } from './sharded-options'
 
 /** What the data source's options add to the decorators. */
@@ -22,7 +23,7 @@ export interface ModelDefaults extends GroupDefaults {
  *
  * @throws ShardedError ENTITY_WITHOUT_SHARD_KEY, KEY_COLUMN_INVALID, KEY_TYPE_UNSUPPORTED, GROUP_CONFLICT, COLOCATION_INVALID,
  *   UNIQUE_WITHOUT_SHARD_KEY, SEQUENCE_ON_SHARDED_ENTITY, RELATION_LEAVES_SHARD, NAME_INVALID,
- *   RELATION_UNCHECKED, OPTIONS_INVALID, FUNCTION_INVALID, ID_COLUMN_INVALID; DECLARATIONS_INVALID if there are several
+ *   RELATION_UNCHECKED, OPTIONS_INVALID, FUNCTION_INVALID, ID_COLUMN_INVALID, REFERENCE_INVALID; DECLARATIONS_INVALID if there are several
  */
 export function buildShardedModel(
   entities: readonly EntityDescription[],
@@ -48,21 +49,40 @@ export function buildShardedModel(
     for (const check of columnChecks(one)) refusals.attempt(check)
     if (frozen) model.set(one.entity.target, frozen)
   }
-  for (const { name, target } of entities)
-    if (!declared.has(target)) model.set(target, Object.freeze({ kind: 'home', name, target }))
+  for (const entity of entities) {
+    if (!declared.has(entity.target)) model.set(entity.target, unshardedEntity(entity))
+    if (isReference(entity)) refusals.attempt(() => checkReference(entity, declared.has(entity.target)))
+  }
+  const isReferenceTarget = (target: EntityTarget) => model.get(target)?.kind === 'reference'
   const placed = (target: EntityTarget) => !declared.has(target) || groupOf.has(target)
-  for (const entity of entities) checkRelations(entity, { groupOf, placed, refusals })
+  for (const entity of entities) checkRelations(entity, { groupOf, placed, isReference: isReferenceTarget, refusals })
   for (const one of declared.values()) {
     const colocated = (target: EntityTarget) =>
       groupOf.get(target) === groupOf.get(one.entity.target) ? declared.get(target) : undefined
     for (const relation of one.entity.relations) {
       refusals.attempt(() => refuseCrossedJoin(one, relation, colocated))
       refusals.attempt(() => refuseUncheckedRelation(one, relation, colocated))
-      refusals.attempt(() => refuseUnkeptKey(one, relation))
+      refusals.attempt(() => refuseUnkeptKey(one, relation, isReferenceTarget))
     }
   }
   if (!defaults.refusals) refusals.throwAny()
   return Object.freeze({ entities: model, groups })
+}
+
+/** A child of single-table inheritance has its rows in its root's table. */
+const isReference = ({ target, parent }: EntityDescription): boolean => isDeclaredReference(parent ?? target)
+
+const unshardedEntity = (entity: EntityDescription): HomeEntity | ReferenceEntity =>
+  Object.freeze({ kind: isReference(entity) ? 'reference' : 'home', name: entity.name, target: entity.target })
+
+/** @throws ShardedError REFERENCE_INVALID */
+function checkReference({ name, columns }: EntityDescription, isSharded: boolean): void {
+  const refuse = (reason: string) =>
+    new ShardedError('REFERENCE_INVALID', `${name} cannot be a reference table: ${reason}.`, {
+      details: { entity: name },
+    })
+  if (isSharded) throw refuse('it is @Sharded too')
+  if (!columns.some((column) => column.isPrimary)) throw refuse('it has no primary key')
 }
 
 function freezeEntity(

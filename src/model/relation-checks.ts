@@ -67,19 +67,24 @@ export function refuseUncheckedRelation(
 
 /**
  * Refuses a foreign key by which the database itself would write the shard key: ON DELETE SET NULL leaves a row without a key on
- * a shard, and SET DEFAULT one with the key of another shard. A key that is NOT NULL fails there, as on one database.
+ * a shard, SET DEFAULT and ON UPDATE CASCADE of a reference table one with the key of another shard. A key that is NOT NULL
+ * fails there, as on one database.
  *
  * @throws ShardedError KEY_COLUMN_INVALID
  */
 export function refuseUnkeptKey(
   { entity, keyColumns }: DeclaredEntity,
-  { property, owning }: RelationDescription,
+  { property, inverse, owning }: RelationDescription,
+  isReference: (target: EntityTarget) => boolean,
 ): void {
   if (!owning?.isChecked) return
   for (const column of keyColumns) {
     if (!owning.joins.some(({ own }) => own === column.propertyPath)) continue
     const action = owning.actions?.find(
-      (one) => one.endsWith('SET DEFAULT') || (one.endsWith('SET NULL') && column.isNullable),
+      (one) =>
+        one.endsWith('SET DEFAULT') ||
+        (one.endsWith('SET NULL') && column.isNullable) ||
+        (one === 'ON UPDATE CASCADE' && isReference(inverse)),
     )
     if (action === undefined) continue
     throw new ShardedError(
@@ -94,28 +99,43 @@ interface Placed {
   readonly groupOf: ReadonlyMap<EntityTarget, string>
   /** False for a sharded entity whose group is refused: where its relations lead is not known. */
   readonly placed: (target: EntityTarget) => boolean
+  readonly isReference: (target: EntityTarget) => boolean
   readonly refusals: Refusals
 }
 
-export function checkRelations(entity: EntityDescription, { groupOf, placed, refusals }: Placed): void {
-  if (!placed(entity.target)) return
-  const group = groupOf.get(entity.target)
+/** Refuses relations that lead to where no foreign key reaches, or where an eager load cannot go. */
+export function checkRelations(entity: EntityDescription, placed: Placed): void {
+  if (!placed.placed(entity.target)) return
   for (const relation of entity.relations) {
-    if (group !== groupOf.get(relation.inverse) && placed(relation.inverse))
-      refusals.attempt(() => checkRelation(entity, relation))
+    if (!placed.placed(relation.inverse) || isLocal(entity, relation, placed)) continue
+    placed.refusals.attempt(() => checkRelation(entity, relation, placed))
   }
 }
 
-function checkRelation(entity: EntityDescription, relation: EntityDescription['relations'][number]): void {
-  if (!relation.hasForeignKey && !relation.isManyToMany && !relation.isEagerOrLazy) return
-  const link = relation.isManyToMany
-    ? 'a junction table'
-    : relation.hasForeignKey
-      ? 'a foreign key'
-      : 'an eager or lazy relation'
+/** The rows of both sides, or a copy of them, are on one node, and so is the foreign key or the junction table between them. */
+function isLocal(
+  { target }: EntityDescription,
+  { inverse, owning }: RelationDescription,
+  { groupOf, isReference }: Placed,
+): boolean {
+  if (isReference(target) || isReference(inverse))
+    return isReference(inverse) && (isReference(target) || owning !== undefined)
+  return groupOf.get(target) === groupOf.get(inverse)
+}
+
+/** @throws ShardedError RELATION_LEAVES_SHARD */
+function checkRelation(entity: EntityDescription, relation: RelationDescription, { isReference }: Placed): void {
+  // The junction table of a relation to a reference table lies with the rows that refer to it.
+  const isLinkedThere = isReference(entity.target) && !relation.owning
+  const needsLink = (relation.hasForeignKey || relation.isManyToMany) && !isLinkedThere
+  if (!needsLink && !relation.isEagerOrLazy) return
+  const link = !needsLink ? 'an eager or lazy relation' : relation.isManyToMany ? 'a junction table' : 'a foreign key'
+  const why = isReference(entity.target)
+    ? `not on every node, as the rows of ${entity.name} are`
+    : `not colocated with ${entity.name}`
   throw new ShardedError(
     'RELATION_LEAVES_SHARD',
-    `${entity.name}.${relation.property} needs ${link} to ${relation.inverseName}, which is not colocated with ${entity.name}.`,
+    `${entity.name}.${relation.property} needs ${link} to ${relation.inverseName}, which is ${why}.`,
     { details: { entity: entity.name, relation: relation.property, inverse: relation.inverseName } },
   )
 }

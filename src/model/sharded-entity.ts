@@ -38,8 +38,15 @@ export interface HomeEntity {
   readonly target: EntityTarget
 }
 
-/** Any entity of a data source, by where its rows are. A `reference` one, with a full copy on every node, will join them here. */
-export type ModelEntity = ShardedEntity | HomeEntity
+/** An entity with `@ReferenceTable`, of which every node has a full copy: frozen. */
+export interface ReferenceEntity {
+  readonly kind: 'reference'
+  readonly name: string
+  readonly target: EntityTarget
+}
+
+/** Any entity of a data source, by where its rows are. */
+export type ModelEntity = ShardedEntity | HomeEntity | ReferenceEntity
 
 /** A colocation group after validation: frozen. */
 export interface ShardGroup {
@@ -67,3 +74,7 @@ export function shardedEntity(
   const entity = entities.get(target)
   return entity?.kind === 'sharded' ? entity : undefined
 }
+
+/** Whether every node has a full copy of an entity. */
+export const isReferenceEntity = ({ entities }: Pick<ShardedModel, 'entities'>, target: unknown): boolean =>
+  entities.get(target)?.kind === 'reference'

@@ -69,6 +69,8 @@ export interface ShardArgsStorage {
   readonly shardKeys: ShardKeyArgs[]
   /** Absent where no id is declared. */
   ids?: ShardedIdArgs[]
+  /** The entities with a full copy on every node; absent where there is none. */
+  references?: EntityTarget[]
 }
 
 /**

@@ -33,7 +33,8 @@ export function withLookups(
     if (!columns) return
     const entity = model.entities.get(description.target)
     if (!entity) return
-    if (entity.kind === 'home') throw invalid(description, args, 'is not sharded: TypeORM’s own @Unique and @Index do')
+    if (entity.kind !== 'sharded')
+      throw invalid(description, args, 'is not sharded: TypeORM’s own @Unique and @Index do')
     const { lookup, group } = build({ args, description, entity, columns }, model.groups, defaults)
     const other = groups.get(group.name)
     if (other) throw invalid(description, args, `would have the name ${group.name}, which is taken`)

@@ -22,7 +22,12 @@ export interface KeyUpdate {
  */
 export function keyUpdateOf(update: UpdateStmt, table: ShardedTable, analysis: StatementAnalysis): KeyUpdate {
   const refuse = (what: string) => immovable(what, table)
-  if (update.withClause || update.fromClause || analysis.uses.length > 1 || analysis.homeTables.length > 0)
+  if (
+    update.withClause ||
+    update.fromClause ||
+    analysis.uses.length > 1 ||
+    [...analysis.homeTables, ...analysis.copies].length > 0
+  )
     throw refuse('that reads other tables')
   if (analysis.detached.length > 0) throw refuse('with a subquery')
   const sets = new Map<string, Node | undefined>()

@@ -8,6 +8,15 @@ interface SentRows {
   readonly detached: ReadonlySet<unknown>
   /** Tables whose rows are sent where any part of the statement runs on shards. */
   readonly homeTables: ReadonlySet<unknown>
+  /** Tables of which every node has a copy: a lock of one copy keeps nobody from the others. */
+  readonly copies: ReadonlySet<unknown>
+}
+
+interface LostLocks {
+  readonly always: readonly Problem[]
+  readonly onShards: readonly Problem[]
+  /** The statement locks rows of copies: those of the home node are to be locked. */
+  readonly ofCopies: boolean
 }
 
 /**
@@ -16,12 +25,10 @@ interface SentRows {
  *
  * @returns those lost in any case, and those lost where a part of the statement runs on shards
  */
-export function lostLocks(
-  statement: Node,
-  { detached, homeTables }: SentRows,
-): { readonly always: readonly Problem[]; readonly onShards: readonly Problem[] } {
+export function lostLocks(statement: Node, { detached, homeTables, copies }: SentRows): LostLocks {
   const always: Problem[] = []
   const onShards: Problem[] = []
+  let ofCopies = false
   visit(statement, (object) => {
     if (detached.has(object)) return false
     if (!isLocking(object)) return undefined
@@ -29,10 +36,13 @@ export function lostLocks(
     for (const { name, nodes } of lockedParts(fromClause, lockingClause)) {
       if (nodes.some((node) => detached.has(node))) always.push(lost(name))
       if (nodes.some((node) => homeTables.has(node))) onShards.push(lost(name))
+      if (!nodes.some((node) => copies.has(node))) continue
+      ofCopies = true
+      onShards.push(lostOnCopy(name))
     }
     return undefined
   })
-  return { always, onShards }
+  return { always, onShards, ofCopies }
 }
 
 /** True for the fields of a query that locks rows: no other node has the field. */
@@ -41,6 +51,11 @@ const isLocking = (object: TreeObject): object is TreeObject & SelectStmt => Arr
 const lost = (name: string): Problem => ({
   code: 'STATEMENT_UNSUPPORTED',
   text: `A lock of ${name} would lock no row: the rows of ${name} are read before the statement and sent to where it runs. Name the tables to lock with OF, or lock the rows of ${name} in a query of its own.`,
+})
+
+const lostOnCopy = (name: string): Problem => ({
+  code: 'STATEMENT_UNSUPPORTED',
+  text: `A lock of the reference table ${name} would lock the rows of one copy. Name the tables to lock with OF, or lock the rows of ${name} in a query of its own.`,
 })
 
 /** A part of a FROM clause with all tables and queries in it that a lock of it reaches. */

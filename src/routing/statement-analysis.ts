@@ -36,6 +36,12 @@ export interface StatementAnalysis {
   readonly uses: readonly TableUse[]
   /** Unsharded tables that it names. */
   readonly homeTables: readonly RangeVar[]
+  /** Reference tables that it names: each node has a full copy. */
+  readonly copies: readonly RangeVar[]
+  /** It writes rows of reference tables. */
+  readonly writesCopies: boolean
+  /** It locks rows of reference tables: those of the home node count. */
+  readonly locksCopies: boolean
   readonly clusters: readonly Cluster[]
   readonly detached: readonly Detached[]
   /** The tables of the outermost query, detached parts left out; undefined where nothing is left. */
@@ -70,15 +76,18 @@ export function analyseStatement(statement: Node, catalog: TableCatalog, functio
   const others = findings.clusters.length
   findings.cluster(block)
   findings.refuseHalfCarried()
-  const { uses, homeTables, clusters, detached, places, starNames, optional } = findings
+  const { uses, homeTables, copies, clusters, detached, places, starNames, optional } = findings
   const parts = new Set<unknown>(detached.map(({ node }) => node))
-  const locks = lostLocks(statement, { detached: parts, homeTables: new Set(homeTables) })
+  const locks = lostLocks(statement, { detached: parts, homeTables: new Set(homeTables), copies: new Set(copies) })
   // The rows of an INSERT may all go to one shard: what it returns of them is then that shard's.
   const isInsert = 'InsertStmt' in statement
   const { source } = reader
   return Object.freeze({
     uses,
     homeTables,
+    copies,
+    writesCopies: writesAny(statement, new Set(copies)),
+    locksCopies: locks.ofCopies,
     clusters,
     detached,
     problems: [...findings.problems, ...locks.always, ...(isInsert ? [] : places)],
@@ -301,3 +310,9 @@ const sortedColumns = (select: SelectStmt): readonly Node[] =>
     const name = bareName('SortBy' in node && node.SortBy.node ? node.SortBy.node : node)
     return name === undefined || outputsNamed(name, select).length === 0
   })
+
+const writesAny = (statement: Node, tables: ReadonlySet<unknown>): boolean =>
+  tables.size > 0 &&
+  someNode(statement, ({ InsertStmt: insertion, UpdateStmt: update, DeleteStmt: deletion, MergeStmt: merge }) =>
+    tables.has((insertion ?? update ?? deletion ?? merge)?.relation),
+  )

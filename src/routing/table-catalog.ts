@@ -83,6 +83,8 @@ export interface TableCatalog {
   isOfSharded(schema: string | undefined): boolean
   /** Columns of an unsharded table of the home node, in order; undefined for what is not known. */
   homeColumns(schema: string | undefined, name: string): readonly string[] | undefined
+  /** Whether every node has a full copy of an unsharded table. */
+  isReference(schema: string | undefined, name: string): boolean
   /** Names of the types (enums) that only sharded tables have: each shard declares them for itself. */
   readonly types: ReadonlySet<string>
   /** The names of all sharded tables. */

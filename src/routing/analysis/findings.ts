@@ -46,6 +46,8 @@ export interface Grouping {
 export class Findings {
   readonly uses: TableUse[] = []
   readonly homeTables: RangeVar[] = []
+  /** Reference tables: they are wherever the statement runs. */
+  readonly copies: RangeVar[] = []
   readonly clusters: Cluster[] = []
   readonly detached: Detached[] = []
   readonly problems: Problem[] = []
@@ -125,8 +127,8 @@ export class Findings {
 
   /** @returns forgets what is found from now on: what was read on a wrong assumption, and all but the tables of what nothing runs */
   mark(): (keeps?: 'tables') => void {
-    const { uses, homeTables, clusters, detached, problems, places, carried, optional } = this
-    const tables = [uses, homeTables].map((list) => [list, list.length] as const)
+    const { uses, homeTables, copies, clusters, detached, problems, places, carried, optional } = this
+    const tables = [uses, homeTables, copies].map((list) => [list, list.length] as const)
     const others = [clusters, detached, problems, places].map((list) => [list, list.length] as const)
     const sets = [carried, optional].map((set) => [set, new Set(set)] as const)
     return (keeps) => {

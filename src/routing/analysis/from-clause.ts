@@ -67,7 +67,8 @@ export class FromClause {
     if (cte) return derived.use(cte, { alias, names }, scope)
     const table = catalog.table(schemaname, relname)
     if (!table) {
-      findings.homeTables.push(rangeVar)
+      const isCopied = catalog.isReference(schemaname, relname)
+      ;(isCopied ? findings.copies : findings.homeTables).push(rangeVar)
       const columns = catalog.homeColumns(schemaname, relname)?.map((name) => ({ name, base: undefined }))
       scope.add({ alias, use: undefined, columns: withNames(columns, names) })
       return emptyPart

@@ -20,6 +20,7 @@ export interface TableSchemas {
 interface CatalogParts {
   readonly schemas: TableSchemas
   readonly groupOf: GroupOf
+  readonly isReference: (metadata: EntityMetadata) => boolean
   readonly bindingOf: (target: unknown) => EntityBinding | undefined
   readonly map: ShardMap
 }
@@ -30,11 +31,13 @@ interface CatalogParts {
  */
 export function buildTableCatalog(
   metadatas: readonly EntityMetadata[],
-  { schemas, groupOf, bindingOf, map }: CatalogParts,
+  { schemas, groupOf, isReference, bindingOf, map }: CatalogParts,
 ): TableCatalog {
   const sharded = new Map<string, ShardedTable>()
   /** By schema and name, and by the name alone for what is found without a schema. */
   const home = new Map<string, readonly string[]>()
+  /** Those of reference tables among them. */
+  const copied = new Set<string>()
   const types = new Set(
     metadatas.flatMap((metadata) => {
       const group = groupOf(metadata)
@@ -51,6 +54,7 @@ export function buildTableCatalog(
       const columns = storedColumns(metadata).map((column) => column.databaseName)
       const schema = metadata.schema ?? schemas.searched
       home.set(JSON.stringify([schema, name]), columns)
+      if (isReference(metadata)) copied.add(JSON.stringify([schema, name]))
       if (schema === schemas.searched || !home.has(name)) home.set(name, columns)
       continue
     }
@@ -64,6 +68,8 @@ export function buildTableCatalog(
   return Object.freeze({
     table: (schema: string | undefined, name: string) => (isOfSharded(schema) ? sharded.get(name) : undefined),
     isOfSharded,
+    isReference: (schema: string | undefined, name: string) =>
+      copied.has(JSON.stringify([schema ?? schemas.searched, name])),
     homeColumns: (schema: string | undefined, name: string) =>
       home.get(schema === undefined ? name : JSON.stringify([schema, name])),
     types,

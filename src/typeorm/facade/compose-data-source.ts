@@ -13,11 +13,13 @@ import { EntityShards } from '../binding/entity-shards'
 import { IdMakers } from '../binding/id-makers'
 import { bindLookups } from '../binding/lookups'
 import { postgresDriver } from '../binding/postgres-driver'
+import { bindReferences, isReferenceTable, referenceName } from '../binding/references'
 import { slotColumnsOf } from '../binding/slot-columns'
 import { buildTableCatalog } from '../binding/table-catalog'
 import { LookupAdministration } from '../lookups/lookup-administration'
 import { openRunner } from '../operations/open-runner'
 import { locateRow } from '../reads/locate-rows'
+import { ReferenceAdministration } from '../references/reference-administration'
 import { KeyGuard } from '../runners/key-guard'
 import { ShardAccess } from '../runners/shard-access'
 import { ShardDataSource } from '../runners/shard-data-source'
@@ -101,7 +103,11 @@ function composeRuntime(parts: RuntimeParts) {
   const { transactions } = parts
   const open = () => openRunner(dataSource)
   const limits = limitsOf(options)
-  const places = { map, pools, handles, bindings, entityShards, warn, limits, transactions, lookups: bound }
+  const { searchSchema: searched } = pool(map.home).facts
+  const metadatas = dataSource.entityMetadatas
+  const tables = bindReferences(metadatas, { model, groupOf, searched })
+  const kept = { lookups: bound, references: tables }
+  const places = { map, pools, handles, bindings, entityShards, warn, limits, transactions, ...kept }
   const runtime = createRuntime(places)
   const statements = statementsOf(runtime, parts)
   const lookups = new LookupAdministration({
@@ -109,8 +115,15 @@ function composeRuntime(parts: RuntimeParts) {
     openRunner: open,
     eachNode: (work) => eachNode(pools, work),
   })
+  const isReference = isReferenceTable(model)
+  const unsharded = metadatas.filter((metadata) => groupOf(metadata) === undefined && !isReference(metadata))
+  const references = new ReferenceAdministration({
+    runtime,
+    openRunner: open,
+    unsharded: new Set(unsharded.map(referenceName)),
+  })
   const adoptsShards = options.adoptShards ?? false
-  const schemas = new ShardSchemas({ dataSource, pools, runtime, groupOf, lookups, adoptsShards })
+  const schemas = new ShardSchemas({ dataSource, pools, runtime, groupOf, isReference, lookups, adoptsShards })
   const template: ShardTemplate = {
     dataSource,
     bindingOf,
@@ -125,7 +138,7 @@ function composeRuntime(parts: RuntimeParts) {
     const source = new ShardDataSource(template, shard, () => pool(shard.node), bind)
     handles.set(shard.name, { shard, bind, dataSource: source })
   }
-  return { model, runtime, statements, lookups, schemas, ids }
+  return { model, runtime, statements, lookups, references, schemas, ids }
 }
 
 function checkNames(metadatas: readonly EntityMetadata[], { model, map }: RuntimeParts): void {
@@ -166,6 +179,7 @@ function statementsOf(runtime: ShardRuntime, { dataSource, model }: RuntimeParts
   const catalog = buildTableCatalog(entityMetadatas, {
     schemas,
     groupOf: groupsOf(model),
+    isReference: isReferenceTable(model),
     bindingOf: (target) => runtime.bindingOf(target),
     map: runtime.map,
   })

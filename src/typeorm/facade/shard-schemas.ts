@@ -1,4 +1,4 @@
-import type { DataSource } from 'typeorm'
+import type { DataSource, EntityMetadata } from 'typeorm'
 import { ShardedError } from '../../errors/sharded-error'
 import type { Shard } from '../../topology/shard'
 import type { GroupOf } from '../binding/colocation-group'
@@ -19,6 +19,7 @@ interface SchemaParts {
   readonly pools: NodePools
   readonly runtime: ShardRuntime
   readonly groupOf: GroupOf
+  readonly isReference: (metadata: EntityMetadata) => boolean
   readonly lookups: LookupAdministration
   /** Objects in the places of shards are taken for ours. */
   readonly adoptsShards: boolean
@@ -42,7 +43,7 @@ export class ShardSchemas {
     const { map } = this.parts.runtime
     const logs: SchemaLog[] = []
     await this.each(async (schema, shard) => {
-      logs.push({ node: shard?.node ?? map.home, shard: shard?.name, statements: await schema.log() })
+      logs.push({ node: schema.node, shard: shard?.name, statements: await schema.log() })
     })
     const places = [undefined, ...map.shards.keys()]
     return logs.sort((a, b) => places.indexOf(a.shard) - places.indexOf(b.shard))
@@ -93,7 +94,9 @@ export class ShardSchemas {
     const { pools, runtime } = this.parts
     await eachNode(pools, async ({ name: node }) => {
       const shards = this.shardsOn(node)
-      for (const shard of node === runtime.map.home ? [undefined, ...shards] : shards)
+      // Before the shards, whose foreign keys refer to them.
+      const hasOwn = node === runtime.map.home || runtime.references.all.length > 0
+      for (const shard of hasOwn ? [undefined, ...shards] : shards)
         await progress.follow({ node, shard: shard?.name }, () => this.onSchema(node, shard, work))
     })
   }
@@ -109,13 +112,16 @@ export class ShardSchemas {
   }
 
   private onSchema(node: string, shard: Shard | undefined, work: SchemaWork): Promise<void> {
-    const { dataSource, groupOf, runtime } = this.parts
-    const own = dataSource.entityMetadatas.filter((metadata) => groupOf(metadata) === shard?.group)
+    const { dataSource, groupOf, isReference, runtime } = this.parts
+    const isHere = (metadata: EntityMetadata) =>
+      shard !== undefined || node === runtime.map.home || isReference(metadata)
+    const own = dataSource.entityMetadatas.filter((metadata) => groupOf(metadata) === shard?.group && isHere(metadata))
     const metadatas = shard
       ? schemaMetadata(own, { shard, idColumnOf: ({ target }) => runtime.bindingOf(target)?.id?.column })
       : own
     const lookups = shard ? runtime.lookups.ofGroup(shard.group) : []
-    const target = { template: dataSource, pool: runtime.pool(node), metadatas, shard, lookups }
+    const isHome = node === runtime.map.home
+    const target = { template: dataSource, pool: runtime.pool(node), metadatas, shard, isHome, lookups }
     return SchemaDataSource.run(target, (schema) => work(schema, shard))
   }
 

@@ -23,6 +23,7 @@ import { groupsOf } from '../binding/colocation-group'
 import { canonicalValue, type EntityBinding } from '../binding/entity-binding'
 import { shardOfKey } from '../binding/entity-shards'
 import { postgresDriver } from '../binding/postgres-driver'
+import { isReferenceTable } from '../binding/references'
 import { keyValues } from '../find/with-key'
 import type { BuildLookupsOptions, LookupReport } from '../lookups/lookup-maintenance'
 import {
@@ -37,6 +38,7 @@ import {
   type VerifyPlacementOptions,
   verifyPlacements,
 } from '../reads/verify-placement'
+import type { ReferenceReport } from '../references/verify-references'
 import { pgFacade } from '../runners/pg-facade'
 import { refuseSessionOf } from '../runners/refuse-session'
 import type { ShardDataSource } from '../runners/shard-data-source'
@@ -210,6 +212,7 @@ export class ShardedDataSource extends DataSource {
       await super.initialize()
       await this.parts.lookups.load()
       this.transactions.twoPhase?.start()
+      await this.parts.references.load()
       return this
     } catch (error) {
       await this.endPools()
@@ -235,15 +238,17 @@ export class ShardedDataSource extends DataSource {
    */
   override async synchronize(dropBeforeSync = false): Promise<void> {
     if (!this.isInitialized) throw new CannotExecuteNotConnectedError()
-    const { lookups, runtime, schemas, topology } = this.parts
+    const { lookups, references, runtime, schemas, topology } = this.parts
     await schemas.refuseForeignObjects()
     if (dropBeforeSync) await lookups.dropStates()
+    if (dropBeforeSync) await references.drop()
     // Other processes may have dropped it meanwhile, with the tables.
     await this.catalog.read()
     if (!dropBeforeSync) await schemas.refuseKeyRewrite()
     await topology.reconcile(this.entityMetadatas, { mapOf: () => runtime.map })
     await schemas.synchronize(dropBeforeSync)
     await lookups.settle()
+    await references.build()
   }
 
   /**
@@ -253,9 +258,10 @@ export class ShardedDataSource extends DataSource {
    */
   override async dropDatabase(): Promise<void> {
     if (!this.isInitialized) throw new CannotExecuteNotConnectedError()
-    const { lookups, schemas, topology } = this.parts
+    const { lookups, references, schemas, topology } = this.parts
     await schemas.refuseForeignObjects()
     await lookups.dropStates()
+    await references.drop()
     await schemas.drop()
     await topology.forget()
   }
@@ -296,6 +302,32 @@ export class ShardedDataSource extends DataSource {
    */
   async drainLookups(): Promise<number> {
     return this.parts.lookups.drain()
+  }
+
+  /**
+   * Makes on every node what its reference tables need where it is missing, and copies the home node's rows to where they differ.
+   * `synchronize()` does it too; where tables are made by other means this is to be called after them, also for an unsharded entity
+   * that became a reference table, or the reverse.
+   *
+   * @throws ShardedError REFERENCE_NOT_INSTALLED, REFERENCE_OUTDATED
+   */
+  async buildReferenceTables(): Promise<void> {
+    await this.parts.references.build()
+  }
+
+  /**
+   * Compares every copy of every reference table with the home node's by checksums: one report a table and node. With `repair`,
+   * copies that differ are then made equal to the home node's; the reports say what was found.
+   *
+   * @example
+   * const unequal = (await dataSource.verifyReferenceTables({ repair: true })).filter(({ equal }) => !equal)
+   */
+  async verifyReferenceTables({
+    repair = false,
+  }: {
+    readonly repair?: boolean
+  } = {}): Promise<readonly ReferenceReport[]> {
+    return this.parts.references.verify(repair)
   }
 
   /**
@@ -398,8 +430,9 @@ export class ShardedDataSource extends DataSource {
     await refuseViews(this, { runtime, statements, refusals })
     refusals.throwAny()
     const groupOf = groupsOf(model)
-    const sharded = this.entityMetadatas.filter((metadata) => groupOf(metadata) !== undefined)
-    for (const line of await loadCollations(pools, sharded)) warn(line)
+    const isReference = isReferenceTable(model)
+    const onNodes = this.entityMetadatas.filter((one) => groupOf(one) !== undefined || isReference(one))
+    for (const line of await loadCollations(pools, onNodes)) warn(line)
     await ids.open()
   }
 

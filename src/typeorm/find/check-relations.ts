@@ -3,7 +3,8 @@ import type { RelationMetadata } from 'typeorm/metadata/RelationMetadata'
 import { ShardedError } from '../../errors/sharded-error'
 import type { GroupOf } from '../binding/colocation-group'
 import type { EntityBinding } from '../binding/entity-binding'
-import { type BindingOf, isPlain } from './find-predicate'
+import type { ShardRuntime } from '../runners/shard-runtime'
+import { isPlain } from './find-predicate'
 
 interface FindParts {
   readonly where?: unknown
@@ -13,26 +14,33 @@ interface FindParts {
 }
 
 /**
- * Refuses find options that touch a relation to another colocation group. A relation from a sharded entity to an unsharded one
- * is no row of the shard either, but the statement engine answers it.
+ * Refuses find options that touch a relation to another colocation group. A relation to an unsharded entity of the home node is no
+ * row of the shard either, but the statement engine answers it. A reference table is on the node of every shard.
  *
  * @returns true if a relation leads to an unsharded entity, and so the find is for the engine
  * @throws ShardedError CROSS_SHARD_RELATION
  */
-export function goesHome({ metadata }: EntityBinding, options: FindParts, bindingOf: BindingOf): boolean {
+export function goesHome(
+  { metadata }: EntityBinding,
+  options: FindParts,
+  { bindingOf, references }: Pick<ShardRuntime, 'bindingOf' | 'references'>,
+): boolean {
   if (metadata.relations.length === 0) return false
   const groupOf: GroupOf = ({ target }) => bindingOf(target)?.entity.group
   const branches = Array.isArray(options.where) ? options.where : [options.where]
   const parts = [options.relations, options.order, options.select, ...branches]
-  return parts.map((part) => walk({ metadata, groupOf }, part, '')).includes(true)
+  const isCopied = ({ target }: EntityMetadata) => references.has(target)
+  return parts.map((part) => walk({ metadata, groupOf, isCopied }, part, '')).includes(true)
 }
 
 interface Walked {
   readonly metadata: EntityMetadata
   readonly groupOf: GroupOf
+  /** True for a reference table. */
+  readonly isCopied: (metadata: EntityMetadata) => boolean
 }
 
-/** @returns true if the part touches a relation from a sharded to an unsharded entity */
+/** @returns true if the part touches a relation to an unsharded entity of the home node */
 function walk(walked: Walked, part: unknown, prefix: string): boolean {
   const { metadata } = walked
   if (!isPlain(part) || metadata.relations.length === 0) return false
@@ -47,13 +55,15 @@ function walk(walked: Walked, part: unknown, prefix: string): boolean {
     .includes(true)
 }
 
-function walkRelation({ metadata, groupOf }: Walked, relation: RelationMetadata, value: unknown): boolean {
+function walkRelation(walked: Walked, relation: RelationMetadata, value: unknown): boolean {
   if (isForeignKeyOnly(relation, value)) return false
+  const { metadata, groupOf, isCopied } = walked
   const inverse = relation.inverseEntityMetadata
-  const goesHome = groupOf(metadata) !== undefined && groupOf(inverse) === undefined
-  if (!goesHome) refuseLeaving(metadata, relation, groupOf)
+  const isOnNodes = groupOf(metadata) !== undefined || isCopied(metadata)
+  const goesHome = isOnNodes && groupOf(inverse) === undefined && !isCopied(inverse)
+  if (!goesHome && !(isOnNodes && isCopied(inverse))) refuseLeaving(metadata, relation, groupOf)
   const branches = Array.isArray(value) ? value : [value]
-  return branches.map((branch) => walk({ metadata: inverse, groupOf }, branch, '')).includes(true) || goesHome
+  return branches.map((branch) => walk({ ...walked, metadata: inverse }, branch, '')).includes(true) || goesHome
 }
 
 /** An operator on an owning relation compares the join column, which is here. */

@@ -21,7 +21,7 @@ export async function explainRead(
   const { access, binding } = context
   const { metadata } = binding
   const options = await optionsAtCall(metadata, given)
-  const leaves = goesHome(binding, options, (target) => access.runtime.bindingOf(target))
+  const leaves = goesHome(binding, options, access.runtime)
   const { shards, reason, routed } = await routeRead(context, 'find', options)
   if (leaves || isWholeRead(metadata, routed, shards.length)) {
     const explained = await context.whole.explain(metadata.target, routed)

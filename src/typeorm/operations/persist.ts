@@ -9,7 +9,14 @@ import { fillKey, keyValues } from '../find/with-key'
 import { locateRow } from '../reads/locate-rows'
 import { during, type LoadOverride, type RowUpdate } from '../runners/guarded-broadcaster'
 import { inSavepoint, inTransaction } from '../runners/in-transaction'
+import { ObjectSnapshots } from '../runners/object-snapshots'
 import type { ShardTransaction } from '../runners/shard-transaction'
+import {
+  type CascadedReference,
+  cascadedReferences,
+  loadedAsSaved,
+  saveReferences,
+} from '../writes/cascaded-references'
 import { begins, deferred } from '../writes/deferred-transaction'
 import { mayEmptyKeys, type PersistMode, saveOrder } from '../writes/entity-graph'
 import type { EntityWriter } from '../writes/entity-writer'
@@ -23,6 +30,8 @@ interface PersistWork {
   readonly mode: PersistMode
   readonly entities: readonly ObjectLiteral[]
   readonly options: (SaveOptions & RemoveOptions) | undefined
+  /** Objects of reference tables that were saved before. */
+  readonly references?: readonly CascadedReference[]
 }
 
 /** Runs `save`, `remove`, `softRemove` or `recover` on the shards of the entities; the entities themselves are filled. */
@@ -31,7 +40,7 @@ export async function persist(context: OperationContext, { mode, entities, optio
   if (hint?.kind === 'key') for (const entity of entities) fillKey(binding, entity, keyValues(binding, hint.value))
   const given = new GivenIds()
   try {
-    await persistPlaced(context, { mode, entities, options }, given)
+    await persistWithReferences(context, { mode, entities, options }, given)
     given.settle()
   } catch (error) {
     given.takeBack()
@@ -39,9 +48,28 @@ export async function persist(context: OperationContext, { mode, entities, optio
   }
 }
 
+/** Objects of reference tables that are saved by cascades are no shard's: they are saved first, in one transaction with the rest. */
+async function persistWithReferences(context: OperationContext, work: PersistWork, given: GivenIds): Promise<void> {
+  const { access, binding } = context
+  const { mode, entities, options } = work
+  const references = mode === 'save' ? cascadedReferences(binding.metadata, entities, access.runtime) : []
+  if (references.length === 0) return persistPlaced(context, work, given)
+  const open = options?.transaction === false ? deferred(context.openRunner) : context.openRunner
+  const snapshots = new ObjectSnapshots()
+  try {
+    await inTransaction(access, open, async (inner, { manager }) => {
+      await saveReferences(references, { manager, options, snapshots })
+      await persistPlaced({ ...context, access: inner }, { ...work, references }, given)
+    })
+  } catch (error) {
+    snapshots.restore()
+    throw error
+  }
+}
+
 async function persistPlaced(
   context: OperationContext,
-  { mode, entities, options }: PersistWork,
+  { mode, entities, options, references = [] }: PersistWork,
   given: GivenIds,
 ): Promise<void> {
   const { access, binding } = context
@@ -49,6 +77,7 @@ async function persistPlaced(
     mode,
     given,
     bindingOf: (target) => access.runtime.bindingOf(target),
+    isReference: (target) => access.runtime.references.has(target),
     onScatter: () => checkWidth(context, { name: mode, writes: true }, binding.shards.length),
     listeners: options?.listeners !== false,
   })
@@ -58,7 +87,7 @@ async function persistPlaced(
     pushTo(groups, one.shard, one)
   }
   try {
-    await writePlaced(context, mode, { placed, groups, options, given })
+    await writePlaced(context, mode, { placed, groups, options, given, references })
   } catch (error) {
     throw await explainMissing(access, placed, error)
   }
@@ -76,12 +105,13 @@ interface PlacedWrite {
   readonly groups: ReadonlyMap<Shard, readonly PlacedEntity[]>
   readonly options: (SaveOptions & RemoveOptions) | undefined
   readonly given: GivenIds
+  readonly references: readonly CascadedReference[]
 }
 
 async function writePlaced(
   context: OperationContext,
   mode: PersistMode,
-  { placed, groups, options, given }: PlacedWrite,
+  { placed, groups, options, given, references }: PlacedWrite,
 ): Promise<void> {
   const { access, binding } = context
   const { target } = binding.metadata
@@ -90,12 +120,13 @@ async function writePlaced(
   // Of an operation over several shards the data is the transaction's, and not each shard's to set and take away.
   const { data, ...shared } = options ?? {}
   const own = isOneShard ? options : shared
-  const writesOf = ({ shown, before }: Prepared = {}) =>
+  const saved = loadedAsSaved(references)
+  const writesOf = ({ shown = [], before }: Prepared = {}) =>
     [...groups].map(([shard, here]) => ({
       shard,
       untold: isUntold ? here.flatMap(({ graph }) => graph) : [],
       work: (manager: EntityWriter): Promise<unknown> =>
-        during(manager.queryRunner, { beforeUpdate: before, shown: shownTo(here, given, shown) }, () =>
+        during(manager.queryRunner, { beforeUpdate: before, shown: shownTo(here, given, [...saved, ...shown]) }, () =>
           manager[mode](
             target,
             here.map(({ entity }) => entity),

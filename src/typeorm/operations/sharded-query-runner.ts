@@ -14,6 +14,7 @@ import type { Cancellation } from '../../endpoints/cancellation'
 import type { NodeConnection } from '../../endpoints/node-connection'
 import { ShardedError } from '../../errors/sharded-error'
 import { joining, type Operation, startOperation } from '../../execution/operation'
+import type { Row } from '../../merging/row'
 import type { Explanation } from '../../planning/explain-plan'
 import type { Arm } from '../../query/arm-source'
 import { loadParser } from '../../sql/parser'
@@ -21,12 +22,15 @@ import { mayChangeSession, sessionText } from '../../sql/session-text'
 import type { Shard } from '../../topology/shard'
 import { checkOutside } from '../../transactions/session-script'
 import { CallTurns } from '../../transactions/turns'
+import { writeReferences } from '../references/write-references'
+import { inTransaction } from '../runners/in-transaction'
 import { refuseOverShards } from '../runners/refuse-session'
 import { RestingBroadcaster } from '../runners/resting-broadcaster'
 import { ShardAccess } from '../runners/shard-access'
 import type { NodeText, RowMoves, ShardTransaction } from '../runners/shard-transaction'
 import type { StatementContext } from '../statements/statement-run'
 import type { Statements } from '../statements/statements'
+import { deferred } from '../writes/deferred-transaction'
 import { HomeQueryRunner, type QueryParameters, type RunnerSource } from './home-query-runner'
 import { openRunner } from './open-runner'
 import { rawStream, refuseSessionStream, type StreamArguments } from './query-stream'
@@ -48,6 +52,7 @@ export class ShardedQueryRunner extends HomeQueryRunner implements ShardTransact
   private running = 0
   private isReleaseDue = false
   private readonly turns = new CallTurns()
+  private readonly referenceTurns = new CallTurns()
   /** Its holder has released it. TypeORM's `isReleased` is true as well where the home node's connection has broken. */
   private wasReleased = false
 
@@ -223,15 +228,54 @@ export class ShardedQueryRunner extends HomeQueryRunner implements ShardTransact
   private statementContext(): StatementContext {
     return {
       access: this.accessOf(this.limited),
-      home: (text, values) => this.sendHomeOnce(text, [...values]),
+      home: (text, values) =>
+        this.writtenReferences(text, [...values], () => this.sendHomeOnce(text, [...values])) ??
+        this.sendHomeOnce(text, [...values]),
       openRunner: () => openRunner(this.dataSource),
       isExplicit: this.narrowing?.isExplicit ?? false,
       pinned: this.narrowing?.pinned,
     }
   }
 
-  /** In a transaction that began on another node, the time is that node's. */
   private atHomeInTime(query: string, parameters: QueryParameters | undefined): Promise<QueryResult> {
+    const send = () => this.sendHomeInTime(query, parameters)
+    return this.writtenReferences(query, parameters, send) ?? send()
+  }
+
+  /** A statement that writes reference tables, in a transaction over all nodes; undefined for all others. */
+  private writtenReferences(
+    text: string,
+    parameters: QueryParameters | undefined,
+    send: () => Promise<QueryResult>,
+  ): Promise<QueryResult> | undefined {
+    const write = this.runtime.references.writtenBy(text)
+    if (!write) return undefined
+    const access = this.accessOf(this.limited)
+    const values = Array.isArray(parameters) ? parameters : []
+    if (access.transaction) {
+      const parts = { access, transaction: this.runner, statement: { text, parameters: values }, send }
+      // Two at once would take each other's notes.
+      return this.runner.referenceTurns.run(() => writeReferences(write, parts))
+    }
+    return this.heldConnection(this.runtime.map.home).then((held) =>
+      inTransaction(
+        access,
+        deferred(() => openRunner(this.dataSource)),
+        (_, transaction) => {
+          if (held) transaction.adopt(this.runtime.map.home, held)
+          return transaction.query(text, values, true)
+        },
+      ),
+    )
+  }
+
+  async onNode(node: string, text: string, parameters: readonly unknown[]): Promise<readonly Row[]> {
+    const { transaction } = await this.control.nodes.open(node)
+    return (await transaction.connection.query(text, parameters, undefined)).rows
+  }
+
+  /** In a transaction that began on another node, the time is that node's. */
+  private sendHomeInTime(query: string, parameters: QueryParameters | undefined): Promise<QueryResult> {
     const { home: node } = this.runtime.map
     const mayBeTold = this.isInTransaction && (!parameters || Array.isArray(parameters))
     const telling = mayBeTold ? this.inTime({ node, text: query, parameters: parameters ?? [] }) : undefined

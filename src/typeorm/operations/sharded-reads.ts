@@ -155,7 +155,7 @@ async function read<T>(context: OperationContext, given: Options, forms: ReadFor
   const atCall = optionsAtCall(metadata, given)
   // Conditions seldom have objects as values: a find by key waits for nothing here.
   const options = atCall instanceof Promise ? await atCall : atCall
-  const leaves = goesHome(binding, options, (target) => access.runtime.bindingOf(target))
+  const leaves = goesHome(binding, options, access.runtime)
   const { shards, routed } = await routeRead(context, forms.name, options)
   const [first, another] = shards
   if (leaves || (another && forms.needsWhole?.(binding, options)) || isWholeRead(metadata, routed, shards.length))

@@ -52,7 +52,7 @@ async function* streamRouted(
 
 /** Refuses what a read that only the shards answer cannot do. @throws ShardedError CROSS_SHARD_RELATION */
 export function checkLocal({ binding, access }: OperationContext, options: Options): void {
-  if (!goesHome(binding, options, (target) => access.runtime.bindingOf(target))) return
+  if (!goesHome(binding, options, access.runtime)) return
   const { metadata } = binding
   throw new ShardedError(
     'CROSS_SHARD_RELATION',

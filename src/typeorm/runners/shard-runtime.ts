@@ -16,6 +16,7 @@ import type { TwoPhase } from '../../transactions/two-phase'
 import type { EntityBinding } from '../binding/entity-binding'
 import type { EntityShards } from '../binding/entity-shards'
 import { Lookups } from '../binding/lookups'
+import { References } from '../binding/references'
 import type { ShardDataSource } from './shard-data-source'
 
 /** A shard's data source, and how its statements are bound. */
@@ -48,12 +49,21 @@ interface RuntimeParts {
   readonly transactions: TransactionSettings & { readonly points: ControlPoints }
   /** Default: none. */
   readonly lookups?: Lookups
+  /** Default: none. */
+  readonly references?: References
 }
 
 /** All that an initialised data source has: the topology, the pools, the shards' data sources, the sharded entities. */
 export type ShardRuntime = ReturnType<typeof createRuntime>
 
-export function createRuntime({ pools, handles, bindings, lookups = new Lookups([]), ...shared }: RuntimeParts) {
+export function createRuntime({
+  pools,
+  handles,
+  bindings,
+  lookups = new Lookups([]),
+  references = new References([]),
+  ...shared
+}: RuntimeParts) {
   const pool = (node: string): NodePool => {
     const found = pools.get(node)
     if (!found) throw new RangeError(`There is no node ${node}.`)
@@ -68,6 +78,9 @@ export function createRuntime({ pools, handles, bindings, lookups = new Lookups(
   return Object.freeze({
     ...shared,
     lookups,
+    references,
+    /** The schema where a node looks for names first, and where tables of this package's own are. */
+    searchSchemaOf: (node: string): string => pool(node).facts.searchSchema,
     /** Whether the application has subscribers, which the data sources of all shards share. */
     hasSubscribers: (): boolean => {
       const [first] = handles.values()

@@ -3,6 +3,7 @@ import type { QueryResult } from 'typeorm/query-runner/QueryResult'
 import type { Activity } from '../../endpoints/activity'
 import type { Cancellation } from '../../endpoints/cancellation'
 import type { NodeConnection } from '../../endpoints/node-connection'
+import type { Row } from '../../merging/row'
 import type { Arm } from '../../query/arm-source'
 import type { Shard } from '../../topology/shard'
 
@@ -19,6 +20,8 @@ export interface ShardTransaction extends QueryRunner {
     work: (manager: EntityManager) => Promise<T>,
     cancellation: Cancellation | undefined,
   ): Promise<T>
+  /** Asks a node inside this transaction, beside what the application's statements are told of. */
+  onNode(node: string, text: string, parameters: readonly unknown[]): Promise<readonly Row[]>
   /** The connection of a shard's node inside this transaction. */
   connectionFor(shard: Shard): Promise<NodeConnection>
   /**

@@ -24,13 +24,14 @@ JOIN pg_catalog.pg_type own ON own.oid = a.atttypid
 JOIN pg_catalog.pg_type t ON t.oid IN (own.oid, own.typelem) AND t.typtype = 'e' AND t.typnamespace = n.oid
 WHERE c.relname = $2 AND t.typname = ANY($3::text[])`
 
-/** The tables of one shard, or the home node's own where `shard` is undefined. */
+/** The tables of one shard; where `shard` is undefined the home node's own, or the reference tables of another node. */
 interface SchemaTarget {
   readonly template: DataSource
   readonly pool: NodePool
   /** The entities of these tables, under the tables' own names. */
   readonly metadatas: readonly EntityMetadata[]
   readonly shard: Shard | undefined
+  readonly isHome: boolean
   readonly lookups: readonly LookupBinding[]
 }
 
@@ -43,7 +44,8 @@ export class SchemaDataSource extends DataSource {
   private readonly shard: Shard | undefined
 
   private constructor(private readonly target: SchemaTarget) {
-    const { template, pool, shard } = target
+    const { template, pool, shard, isHome } = target
+    const isOwnOfHome = shard === undefined && isHome
     super({
       ...template.options,
       logging: false,
@@ -52,7 +54,7 @@ export class SchemaDataSource extends DataSource {
       migrationsRun: false,
       cache: false,
       // On the home node the data source itself has installed them when it connected.
-      ...(shard === undefined && { installExtensions: false }),
+      ...(isOwnOfHome && { installExtensions: false }),
       driver: pgFacade(() => pool),
       nativeDriver: false,
       // To TypeScript, the options of another data source may be those of any driver.
@@ -65,12 +67,16 @@ export class SchemaDataSource extends DataSource {
       namingStrategy,
       // The cache belongs to the whole data source, and its table lies on the home node: it is made there, without a connection.
       queryResultCache: cache &&
-        shard === undefined && {
+        isOwnOfHome && {
           connect: async () => undefined,
           disconnect: async () => undefined,
           synchronize: () => this.synchronizeCache(cache),
         },
     })
+  }
+
+  get node(): string {
+    return this.pool.name
   }
 
   /** Runs `work` on the schema of a shard, or of the home node's own tables. */
@@ -113,7 +119,7 @@ export class SchemaDataSource extends DataSource {
    */
   override async dropDatabase(): Promise<void> {
     const { shard } = this
-    if (!shard) await this.dropCache()
+    if (!shard && this.target.isHome) await this.dropCache()
     for (const metadata of this.entityMetadatas) {
       // Its table was not made here either.
       if (shard && !metadata.synchronize) continue

@@ -53,6 +53,10 @@ export class HeldColumns implements TableCatalog {
     return this.declared.isOfSharded(schema)
   }
 
+  isReference(schema: string | undefined, name: string): boolean {
+    return this.declared.isReference(schema, name)
+  }
+
   homeColumns(schema: string | undefined, name: string): readonly string[] | undefined {
     const declared = this.declared.homeColumns(schema, name)
     return declared && (this.held.get(homeName(schema, name))?.columns.map((column) => column.name) ?? declared)

@@ -27,7 +27,7 @@ export class StatementPlaces {
 
   /** The one place of all tables that a statement names; the rows that an INSERT brings are not looked at. */
   placeOf(run: Placed & Pick<Run, 'analysis'>): Place | undefined {
-    const { clusters, uses, homeTables } = run.analysis
+    const { clusters, uses, homeTables, locksCopies, writesCopies } = run.analysis
     const shards = new Map<string, Shard>()
     for (const cluster of clusters) {
       const [shard, another] = this.shardsOf(cluster, run)
@@ -40,7 +40,9 @@ export class StatementPlaces {
     // A WITH that nothing names is on no route; its tables would have to be there all the same.
     if (uses.some(({ table }) => !shards.has(table.group))) return undefined
     if (!first || others.some(({ node }) => node !== first.node)) return undefined
-    if (homeTables.length > 0 && first.node !== this.runtime.map.home) return undefined
+    // Rows of reference tables are written on the home node, and from there on all others, which is no write of a shard.
+    if (writesCopies) return undefined
+    if ((homeTables.length > 0 || locksCopies) && first.node !== this.runtime.map.home) return undefined
     return { shard: first, shards }
   }
 

@@ -173,7 +173,7 @@ export class StatementReader {
     if (isRefusal ? error.code !== 'STATEMENT_UNSUPPORTED' : !namesUnknown.has(sqlState(error) ?? '')) throw error
     const parsed = parseStatement(text)
     const read = parsed && this.read.get(parsed)?.read
-    const tables = read ? [...read.byPlace, ...read.analysis.homeTables] : []
+    const tables = read ? [...read.byPlace, ...read.analysis.homeTables, ...read.analysis.copies] : []
     const hasNews = await this.columns.refresh(tables).catch(() => false)
     if (!hasNews && !isFailedCheck(error, text)) throw error
     this.forget()

@@ -48,6 +48,8 @@ interface Graph {
 export interface GraphWalk {
   readonly mode: PersistMode
   readonly bindingOf: BindingOf
+  /** True for a reference table. */
+  readonly isReference: (target: unknown) => boolean
   /** Keeps account of the ids that are given to objects that have none. */
   readonly given: GivenIds
 }
@@ -116,7 +118,10 @@ interface Related {
   readonly cascades: boolean
 }
 
-function relatedOf({ binding: at, entity }: GraphNode, { mode, bindingOf }: GraphWalk): readonly Related[] {
+function relatedOf(
+  { binding: at, entity }: GraphNode,
+  { mode, bindingOf, isReference }: GraphWalk,
+): readonly Related[] {
   const related: Related[] = []
   for (const relation of at.metadata.relations) {
     const objects = loadedRelation(relation, entity)
@@ -124,6 +129,8 @@ function relatedOf({ binding: at, entity }: GraphNode, { mode, bindingOf }: Grap
     const cascades = cascadesIn(relation, mode)
     const binding = bindingOf(relation.inverseEntityMetadata.target)
     if (!binding || binding.entity.group !== at.entity.group) {
+      // They are saved before.
+      if (mode === 'save' && relation.isOwning && isReference(relation.inverseEntityMetadata.target)) continue
       // The owning side only stores the foreign key; everything else writes rows of the other entity.
       const writesThere = cascades || (mode === 'save' && !(relation.isOwning && !relation.isManyToMany))
       if (writesThere) refuseLeaving(at.metadata, relation, (metadata) => bindingOf(metadata.target)?.entity.group)

@@ -49,7 +49,7 @@ export function offlineEngine(
     warn: () => undefined,
   }
   const schemas = { searched: 'public', sharded: 'public' }
-  const catalog = buildTableCatalog(metadatas, { schemas, groupOf, bindingOf, map })
+  const catalog = buildTableCatalog(metadatas, { schemas, groupOf, isReference: () => false, bindingOf, map })
   // Of a runtime and of an operation, planning a write needs no more than this.
   const engine = new StatementEngine(runtime as never, catalog, new ClockDefaults(metadatas))
   const transaction = inTransaction ? {} : undefined

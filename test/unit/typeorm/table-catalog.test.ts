@@ -34,6 +34,7 @@ describe('the tables that SQL names', () => {
     const catalog = buildTableCatalog(metadatas, {
       schemas: { searched: 'public', sharded: 'public' },
       groupOf: () => undefined,
+      isReference: () => false,
       bindingOf: () => undefined,
       map: createShardMap({ nodes: [{ name: 'a' }], groups: [] }),
     })

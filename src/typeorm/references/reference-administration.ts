@@ -1,0 +1,240 @@
+import { alone } from '../../catalog/own-table'
+import type { NodePool } from '../../endpoints/node-pool'
+import { sqlState, undefinedTable } from '../../endpoints/sql-state'
+import { ShardedError } from '../../errors/sharded-error'
+import {
+  askState,
+  askVersions,
+  createOwn,
+  createTriggers,
+  dropTriggers,
+  forgetVersions,
+  markOwn,
+  newVersion,
+  stampOf,
+} from '../../references/reference-sql'
+import { quoted } from '../../values/quoted'
+import { pathOn, type ReferenceTable } from '../binding/references'
+import type { ShardRuntime } from '../runners/shard-runtime'
+import type { ShardTransaction } from '../runners/shard-transaction'
+import { copyReferences } from './copy-references'
+import { compareReferences, type ReferenceReport } from './verify-references'
+
+interface AdministrationSettings {
+  readonly runtime: ShardRuntime
+  readonly openRunner: () => ShardTransaction
+  /** The names of unsharded entities' tables, as reference tables have them. */
+  readonly unsharded: ReadonlySet<string>
+}
+
+/** What a node has of one reference table. */
+interface TableState {
+  readonly name: string
+  readonly isTable: boolean
+  readonly hasTriggers: boolean
+  /** With their types, in order; undefined where there is no table. */
+  readonly columns: readonly string[] | undefined
+}
+
+interface NodeState {
+  readonly tables: ReadonlyMap<string, TableState>
+  readonly versions: ReadonlyMap<string, string>
+  /** Of the tables and functions of our own. */
+  readonly stamp: string | undefined
+}
+
+/** What a data source does to its reference tables as a whole; where there are none, nothing but leftovers is looked for. */
+export class ReferenceAdministration {
+  constructor(private readonly settings: AdministrationSettings) {}
+
+  private get all(): readonly ReferenceTable[] {
+    return this.settings.runtime.references.all
+  }
+
+  /**
+   * At a start: copies that are not what the home node has are made equal to it. Where the tables were never installed, the schema
+   * is still to be made.
+   *
+   * @throws ShardedError REFERENCE_OUTDATED where a copy cannot be
+   */
+  async load(): Promise<void> {
+    if (this.all.length === 0) return
+    const states = await this.statesOf()
+    const { home } = this.settings.runtime.map
+    const installed = this.all.filter(({ name }) => isInstalled(states.get(home), name))
+    if (installed.length > 0) await this.refresh(states, installed)
+  }
+
+  /** Makes what nodes need for the tables that they have, and copies what is not equal: after the schema was made. */
+  async build(): Promise<void> {
+    const { runtime } = this.settings
+    await this.release()
+    if (this.all.length === 0) return
+    const { home } = runtime.map
+    await Promise.all(runtime.nodes.map((node) => this.install(runtime.pool(node))))
+    const states = await this.statesOf()
+    const missing = this.all.filter(({ name }) => !states.get(home)?.tables.get(name)?.isTable)
+    if (missing.length > 0)
+      throw new ShardedError(
+        'REFERENCE_NOT_INSTALLED',
+        `Node ${home} has no tables ${missing.map(({ name }) => name).join(', ')}.`,
+        { details: { node: home, tables: missing.map(({ name }) => name) } },
+      )
+    await this.refresh(states, this.all)
+  }
+
+  /** See `ShardedDataSource.verifyReferenceTables`. */
+  async verify(repair: boolean): Promise<readonly ReferenceReport[]> {
+    const { openRunner, runtime } = this.settings
+    const reports = await compareReferences(runtime, openRunner)
+    const unequal = reports.filter(({ equal }) => !equal)
+    if (!repair || unequal.length === 0) return reports
+    const nodes = [...new Set(unequal.map(({ node }) => node))]
+    const tables = this.all.filter(({ name }) => unequal.some(({ table }) => table === name))
+    await Promise.all(nodes.map((node) => this.install(runtime.pool(node))))
+    for (const node of nodes) await copyReferences(runtime, openRunner, { node, tables })
+    return reports
+  }
+
+  /** Their tables are about to go, on all nodes. */
+  async drop(): Promise<void> {
+    const { runtime } = this.settings
+    const names = this.all.map(({ name }) => name)
+    if (names.length === 0) return
+    for (const node of runtime.nodes)
+      await ifThere(() => runtime.pool(node).query(forgetVersions(runtime.searchSchemaOf(node)), [names]))
+  }
+
+  /**
+   * Tables that are declared as reference tables no more are the home node's alone again: it may write them, and copies go. A copy that
+   * something else still refers to stays, and is never read.
+   */
+  private async release(): Promise<void> {
+    const { runtime, unsharded } = this.settings
+    const { home } = runtime.map
+    const stored = await versionsOf(runtime.pool(home))
+    const released = [...stored.keys()].filter((name) => unsharded.has(name))
+    for (const name of released) {
+      for (const node of [...runtime.nodes].sort((a, b) => Number(a === home) - Number(b === home))) {
+        const pool = runtime.pool(node)
+        const path = storedPath(name, runtime.searchSchemaOf(node))
+        try {
+          await ifThere(() => pool.query(node === home ? dropTriggers(path) : `DROP TABLE ${path}`))
+        } catch (error) {
+          runtime.warn(`Node ${node} keeps its copy of ${name}, which is no reference table any more. ${error}`)
+        }
+        await ifThere(() => pool.query(forgetVersions(runtime.searchSchemaOf(node)), [[name]]))
+      }
+    }
+  }
+
+  private async refresh(states: ReadonlyMap<string, NodeState>, tables: readonly ReferenceTable[]): Promise<void> {
+    const { openRunner, runtime } = this.settings
+    const { home } = runtime.map
+    const atHome = states.get(home)
+    for (const node of runtime.nodes) {
+      const state = states.get(node)
+      if (node === home || !state) continue
+      const old = tables.filter(({ name }) => !isCurrent(state, name, atHome))
+      if (old.length === 0) continue
+      for (const { name } of old) refuseOther(node, state.tables.get(name), atHome?.tables.get(name))
+      await this.install(runtime.pool(node))
+      await copyReferences(runtime, openRunner, { node, tables: old })
+    }
+  }
+
+  /**
+   * Makes on a node what is missing. A table that had no triggers may have been changed by anybody: at home it is a new version, and
+   * elsewhere a copy of none.
+   */
+  private async install(pool: NodePool): Promise<void> {
+    const { runtime } = this.settings
+    const schema = runtime.searchSchemaOf(pool.name)
+    const isHome = pool.name === runtime.map.home
+    let state = await this.stateOf(pool)
+    if (state.stamp !== stampOf(schema)) {
+      await pool.query(alone(`${createOwn(schema)} ${markOwn(schema)}`))
+      state = await this.stateOf(pool)
+    }
+    const bare = this.all.filter(({ name }) => {
+      const table = state.tables.get(name)
+      return table?.isTable === true && (!table.hasTriggers || (isHome && !state.versions.has(name)))
+    })
+    if (bare.length === 0) return
+    const names = bare.map(({ name }) => name)
+    // Before the triggers: who ends here finds no triggers, and begins anew.
+    await pool.query((isHome ? newVersion : forgetVersions)(schema), [names])
+    for (const table of bare)
+      await pool.query(createTriggers(schema, { name: table.name, path: pathOn(table, schema) }))
+  }
+
+  private async statesOf(): Promise<ReadonlyMap<string, NodeState>> {
+    const { runtime } = this.settings
+    const states = await Promise.all(
+      runtime.nodes.map(async (node) => [node, await this.stateOf(runtime.pool(node))] as const),
+    )
+    return new Map(states)
+  }
+
+  private async stateOf(pool: NodePool): Promise<NodeState> {
+    const schema = this.settings.runtime.searchSchemaOf(pool.name)
+    const lists = [this.all.map(({ name }) => name), this.all.map((table) => pathOn(table, schema))]
+    const { rows } = await pool.query(askState(schema), lists)
+    const tables = rows.map((row): readonly [string, TableState] => {
+      const columns = Array.isArray(row['columns']) ? row['columns'].map(String) : undefined
+      const { name, isTable, hasTriggers } = row
+      return [
+        String(name),
+        { name: String(name), isTable: isTable === true, hasTriggers: hasTriggers === true, columns },
+      ]
+    })
+    const stamp = rows[0]?.['stamp']
+    return {
+      tables: new Map(tables),
+      versions: await versionsOf(pool),
+      stamp: typeof stamp === 'string' ? stamp : undefined,
+    }
+  }
+}
+
+const isInstalled = (state: NodeState | undefined, name: string): boolean =>
+  state?.versions.has(name) === true && state.tables.get(name)?.hasTriggers === true
+
+const isCurrent = (state: NodeState, name: string, atHome: NodeState | undefined): boolean =>
+  isInstalled(state, name) && state.versions.get(name) === atHome?.versions.get(name)
+
+/** Rows travel as texts of all their columns, by place. @throws ShardedError REFERENCE_OUTDATED */
+function refuseOther(node: string, copy: TableState | undefined, home: TableState | undefined): void {
+  const [own, wanted] = [copy?.columns?.join(', '), home?.columns?.join(', ')]
+  if (own !== undefined && own === wanted) return
+  throw new ShardedError(
+    'REFERENCE_OUTDATED',
+    own === undefined
+      ? `Node ${node} has no table ${copy?.name}.`
+      : `Node ${node} has ${copy?.name} with the columns (${own}), and the home node with (${wanted}).`,
+    { details: { node, table: copy?.name } },
+  )
+}
+
+async function versionsOf(pool: NodePool): Promise<ReadonlyMap<string, string>> {
+  const rows = await ifThere(async () => (await pool.query(askVersions(pool.facts.searchSchema))).rows)
+  return new Map((rows ?? []).map((row) => [String(row['name']), String(row['version'])]))
+}
+
+/** @returns undefined where the table is not there */
+async function ifThere<T>(work: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await work()
+  } catch (error) {
+    if (sqlState(error) === undefinedTable) return undefined
+    throw error
+  }
+}
+
+/** A name as it was noted has its schema before a dot, where its entity says one. */
+function storedPath(name: string, searched: string): string {
+  const dot = name.indexOf('.')
+  return dot < 0
+    ? `${quoted(searched)}.${quoted(name)}`
+    : `${quoted(name.slice(0, dot))}.${quoted(name.slice(dot + 1))}`
+}
