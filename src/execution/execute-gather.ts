@@ -1,6 +1,7 @@
 import type { Row } from '../merging/row'
-import type { GatherPlan, GatherStatement } from '../planning/gather-plan'
-import { withColumnArrays } from '../planning/read-plan'
+import { maxGatherKeys } from '../planning/gather-order'
+import type { GatherInput, GatherPlan, GatherStatement } from '../planning/gather-plan'
+import { type ColumnArray, type ReadPlan, withColumnArrays } from '../planning/read-plan'
 import { executeRead, type ReadHost } from './execute-read'
 
 /** What a gather asks of the operation that it runs for. */
@@ -16,6 +17,18 @@ export interface GatherHost extends ReadHost {
  */
 export async function executeGather({ inputs, statement }: GatherPlan, host: GatherHost): Promise<readonly Row[]> {
   const rows: (readonly Row[])[] = []
-  for (const input of inputs) rows.push(await executeRead(input, host))
+  for (const input of inputs) rows.push(await executeRead(await sourceOf(input, rows), host))
   return host.finish({ ...statement, parameters: withColumnArrays(statement.parameters, rows) })
+}
+
+async function sourceOf({ source, reduced }: GatherInput, rows: readonly (readonly Row[])[]): Promise<ReadPlan> {
+  const keys = reduced?.keys.map((column) => valuesOf(column, rows))
+  return reduced && keys?.some((values) => values !== undefined) ? reduced.plan(keys) : source
+}
+
+/** NULL equals nothing. */
+function valuesOf({ input, column }: ColumnArray, rows: readonly (readonly Row[])[]): readonly unknown[] | undefined {
+  const values = new Set((rows[input] ?? []).map((row) => row[column]))
+  values.delete(null)
+  return values.size > maxGatherKeys ? undefined : [...values]
 }

@@ -33,13 +33,13 @@ const withColumn = (select: SelectStmt): SelectStmt =>
     ? select
     : { ...select, targetList: [targetNode(integerConstant(1), 'found')] }
 
-/** The query for what is read of a table. */
-export function carriedSelect({ use, columns, conditions }: CarriedTable): SelectStmt {
+/** The query for what is read of a table. @param more conditions on its columns */
+export function carriedSelect({ use, columns, conditions }: CarriedTable, more: readonly Node[] = []): SelectStmt {
   const alias = nameOfUse(use)
   return selectNode({
     targetList: columns.map((name) => targetNode(columnNode(alias, name), name)),
     fromClause: [{ RangeVar: use.rangeVar }],
-    ...whereAll(conditions.map(({ condition }) => condition)),
+    ...whereAll([...conditions.map(({ condition }) => condition), ...more]),
   })
 }
 

@@ -1,6 +1,6 @@
 import type { WriteAnswer } from '../query/write-query'
 import { bindShardNames } from './bind-shard-names'
-import type { GatherPlan } from './gather-plan'
+import type { GatherInput, GatherPlan } from './gather-plan'
 import { visitOrdered } from './ordered-shards'
 import { keysFirstOffset, type PageStrategyChoice, pivotReach } from './page-strategy'
 import { searchPivot } from './pivot-search'
@@ -71,15 +71,22 @@ export function explainPlan(plan: ReadPlan): ExplainedPlan {
 
 /** Explains a gather: the fold beside `executeGather`. */
 export function explainGather({ inputs, statement: { node, text } }: GatherPlan): ExplainedPlan {
-  const parts = inputs.map(explainPlan)
+  const parts = inputs.map(({ source }) => explainPlan(source))
   return Object.freeze({
     statements: Object.freeze(parts.flatMap(({ statements }) => statements)),
-    steps: Object.freeze([
-      ...parts.flatMap(({ steps }) => steps),
-      `gather the rows of ${inputs.length} tables on node ${node}`,
-      `ask node ${node}: ${text}`,
-    ]),
+    steps: Object.freeze([...inputs.flatMap(inputSteps), `ask node ${node}: ${text}`]),
   })
+}
+
+function inputSteps(
+  { table, expected, reduced, source }: GatherInput,
+  _: number,
+  inputs: readonly GatherInput[],
+): readonly string[] {
+  const rows = expected === undefined ? 'the rows' : `about ${expected} rows`
+  const by = reduced?.keys.map(({ input }) => inputs[input]?.table)
+  const only = by ? `, those with values of ${by.join(' and ')} where these are few` : ''
+  return [`copy ${rows} of ${table}${only}`, ...explainPlan(source).steps]
 }
 
 const mergeSteps = ({ statements }: RoutePlan, isRanked: boolean): readonly string[] =>

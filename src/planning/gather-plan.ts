@@ -1,12 +1,33 @@
 import type { Shard } from '../topology/shard'
-import type { ReadPlan } from './read-plan'
+import type { ColumnArray, ReadPlan } from './read-plan'
 
 /** Copies the rows that a query needs of its sharded tables to one node, where PostgreSQL answers the query over them. */
 export interface GatherPlan {
   readonly kind: 'gather'
-  /** The rows of each table, their columns as texts `c0 …`. */
-  readonly inputs: readonly ReadPlan[]
+  /** In the order in which they are read. */
+  readonly inputs: readonly GatherInput[]
   readonly statement: GatherStatement
+}
+
+/** The rows of one table. */
+export interface GatherInput {
+  readonly table: string
+  /** Gives its rows, their columns as texts `c0 …`. */
+  readonly source: ReadPlan
+  /** How many rows the servers expect of it, by their statistics; undefined where nothing hangs on it. */
+  readonly expected: number | undefined
+  /** What is asked instead where tables that were read before have few values. */
+  readonly reduced: ReducedInput | undefined
+}
+
+export interface ReducedInput {
+  /** The columns of inputs before it that its own columns must equal. */
+  readonly keys: readonly ColumnArray[]
+  /**
+   * @param keys the values of each of `keys`, each once; undefined where these are too many to be asked for
+   * @returns what gives the rows that have such values
+   */
+  readonly plan: (keys: readonly (readonly unknown[] | undefined)[]) => Promise<ReadPlan>
 }
 
 /** The query over the copies: a `ColumnArray` stands for a column of an input. */

@@ -1,8 +1,8 @@
 import type { Node, RangeVar } from '@pgsql/types'
 import { columnNode } from '../sql/nodes'
 import { writesRows } from '../sql/statement-parts'
-import { someNode } from '../sql/tree'
-import type { Grouping } from './analysis/findings'
+import { namesOf, someNode } from '../sql/tree'
+import type { Grouping, Link } from './analysis/findings'
 import { refusals } from './analysis/refusals'
 import type { CarriedTable } from './carried-table'
 import { groupTerms } from './clause-term'
@@ -10,18 +10,47 @@ import { distributionProblems } from './distribution/prove-distribution'
 import type { KnownFunctions } from './known-functions'
 import type { Problem } from './problem'
 import { groupColumns } from './query-shape'
-import { type BaseColumn, type Scope, starOfItem, type TableUse } from './scope'
+import { type BaseColumn, type Scope, starOfItem, type TableUse, tableColumns } from './scope'
 
 /** What a query needs to be answered on one node: rows of its sharded tables. */
 export interface GatherAnalysis {
   /** Each sharded table in it, once for each place where it stands. */
   readonly tables: readonly CarriedTable[]
   readonly homeTables: readonly RangeVar[]
+  /** Which rows of a table matter only where they share a value with a row of another. */
+  readonly links: readonly TableLink[]
   readonly groupings: readonly Grouping[]
   /** Why copies of rows cannot answer it, where they cannot. */
   readonly problem: Problem | undefined
   /** The scope of the outermost query. */
   readonly scope: Scope
+}
+
+/** Of table number `table` only those rows matter whose `column` has a value that `byColumn` has in table number `by`. */
+export interface TableLink {
+  readonly table: number
+  readonly column: string
+  readonly by: number
+  readonly byColumn: string
+}
+
+/** The links of a statement by the numbers of its tables, each once. */
+export function tableLinks(links: readonly Link[], tables: readonly CarriedTable[]): readonly TableLink[] {
+  const numberOf = ({ use }: BaseColumn) => tables.findIndex((table) => table.use.rangeVar === use.rangeVar)
+  const all = links.map(({ column, by }) => ({
+    table: numberOf(column),
+    column: writtenName(column),
+    by: numberOf(by),
+    byColumn: writtenName(by),
+  }))
+  const known = all.filter(({ table, by }) => table >= 0 && by >= 0 && table !== by)
+  return [...new Map(known.map((link) => [JSON.stringify(Object.values(link)), link])).values()]
+}
+
+/** The name that a statement has for a column. */
+function writtenName({ use, name }: BaseColumn): string {
+  const renamed = namesOf(use.rangeVar.alias?.colnames) ?? []
+  return tableColumns(use, renamed).find(({ base }) => base?.name === name)?.name ?? name
 }
 
 /**

@@ -20,7 +20,7 @@ import { carriedTable } from './carried-table'
 import { bareName, outputsNamed } from './clause-term'
 import { distributionProblems } from './distribution/prove-distribution'
 import { equalitiesOf, type Filter } from './equalities'
-import { type GatherAnalysis, gatherProblem } from './gather-analysis'
+import { type GatherAnalysis, gatherProblem, tableLinks } from './gather-analysis'
 import type { KnownFunctions } from './known-functions'
 import { lostLocks } from './lost-locks'
 import { isOneMeeting } from './meeting-tables'
@@ -119,8 +119,10 @@ export function analyseGather(statement: Node, catalog: TableCatalog, functions:
       .reverse()
       .map((use) => [use.rangeVar, carriedTable(use, findings.conditions.get(use) ?? [], statement)]),
   )
+  const all = [...tables.values()].reverse()
   return Object.freeze({
-    tables: [...tables.values()].reverse(),
+    tables: all,
+    links: tableLinks(findings.links, all),
     homeTables: findings.homeTables,
     groupings: findings.groupings,
     problem: gatherProblem(statement, { functions, groupings: findings.groupings }) ?? findings.places[0],

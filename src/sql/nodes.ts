@@ -43,3 +43,8 @@ export const typeCast = (arg: Node, type: string): Node => ({
 export const operatorNode = (operator: string, lexpr: Node, rexpr: Node): Node => ({
   A_Expr: { kind: 'AEXPR_OP', name: [stringNode(operator)], lexpr, rexpr },
 })
+
+/** `value = ANY (array)` */
+export const anyOf = (value: Node, array: Node): Node => ({
+  A_Expr: { kind: 'AEXPR_OP_ANY', name: [stringNode('=')], lexpr: value, rexpr: array },
+})

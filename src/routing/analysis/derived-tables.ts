@@ -130,9 +130,12 @@ export class DerivedTables {
   }
 
   private step(cte: Cte, select: SelectStmt, self: Outputs): QueryBlock {
+    const { isStep } = this.findings
     cte.self = self
     cte.isOpen = true
+    this.findings.isStep = true
     const step = this.reader.select(select, cte.scope)
+    this.findings.isStep = isStep
     delete cte.self
     cte.isOpen = false
     return step

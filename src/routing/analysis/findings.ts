@@ -1,11 +1,11 @@
 import type { Node, RangeVar, SelectStmt } from '@pgsql/types'
 import { visit } from '../../sql/tree'
 import { type CarriedTable, carriedTable } from '../carried-table'
-import type { Filter } from '../equalities'
+import { type Equality, equalitiesOf, type Filter } from '../equalities'
 import { hasVolatile } from '../known-functions'
 import { meetingTables, meetsOutside } from '../meeting-tables'
 import type { Problem } from '../problem'
-import type { Cte, Scope, TableUse } from '../scope'
+import type { BaseColumn, Cte, Scope, TableUse } from '../scope'
 import type { QueryBlock, QueryPart } from './query-part'
 import { joinNotLocal, refusals } from './refusals'
 
@@ -36,6 +36,12 @@ interface DetachedTable {
   readonly carried: CarriedTable
 }
 
+/** Rows of a table have a part in anything only where a row of the other table has the same value. */
+export interface Link {
+  readonly column: BaseColumn
+  readonly by: BaseColumn
+}
+
 /** A query with GROUP BY. */
 export interface Grouping {
   readonly select: SelectStmt
@@ -59,6 +65,10 @@ export class Findings {
   readonly starNames = new Map<unknown, string>()
   /** Of each table, the conditions that its rows must meet to have a part in anything. */
   readonly conditions = new Map<TableUse, readonly Filter[]>()
+  /** What rows of a table must share with a row of another, to have a part in anything. */
+  readonly links: Link[] = []
+  /** A step of a recursive query is read: what it names as itself has rows of other steps too. */
+  isStep = false
   /** The queries that group, with the names that they use. */
   readonly groupings: Grouping[] = []
   /** Tables whose rows go to where the statement runs: they are on no shard of it. */
@@ -72,9 +82,30 @@ export class Findings {
 
   /** Notes conditions that drop rows of some tables: those of a table that may have no row here drop other rows. */
   require(uses: Iterable<TableUse>, filters: readonly Filter[]): void {
-    if (filters.length === 0) return
-    for (const use of uses)
-      if (!this.optional.has(use)) this.conditions.set(use, [...(this.conditions.get(use) ?? []), ...filters])
+    for (const use of uses) {
+      if (this.optional.has(use)) continue
+      const own = filters.filter(({ scope }) => scope.items.some((item) => item.use === use))
+      if (own.length > 0) this.conditions.set(use, [...(this.conditions.get(use) ?? []), ...own])
+      for (const [a, b] of own.flatMap(equalitiesOf)) {
+        if (a.use === use) this.link(a, b)
+        if (b.use === use) this.link(b, a)
+      }
+    }
+  }
+
+  /** Notes of columns that a join pairs by their names what `require` notes of a condition. @param scope with the join's two sides */
+  requirePairs(uses: ReadonlySet<TableUse>, pairs: readonly Equality[], { items }: Scope): void {
+    const isReduced = ({ use }: BaseColumn) =>
+      uses.has(use) && !this.optional.has(use) && items.some((item) => item.use === use)
+    for (const [a, b] of pairs) {
+      if (isReduced(a)) this.link(a, b)
+      if (isReduced(b)) this.link(b, a)
+    }
+  }
+
+  /** Notes that only those rows of `column` matter that share its value with a row of `by`. */
+  link(column: BaseColumn, by: BaseColumn): void {
+    if (!this.isStep && column.use !== by.use) this.links.push({ column, by })
   }
 
   cluster({ uses, equalities, filters, isSet }: QueryBlock): void {

@@ -102,6 +102,13 @@ export class FromClause {
     const sides = scope.from(items, merged)
     const filters = conjunctsOf(join.quals).map((condition): Filter => ({ condition, scope: sides }))
     const equalities = [...pairs, ...filters.flatMap((filter) => equalitiesOf(filter))]
+    if (join.jointype !== 'JOIN_FULL') {
+      const reduced = new Set([
+        ...(join.jointype === 'JOIN_LEFT' ? [] : left.uses),
+        ...(join.jointype === 'JOIN_RIGHT' ? [] : right.uses),
+      ])
+      this.given.findings.requirePairs(reduced, pairs, sides)
+    }
     const joined = this.joined(join.jointype, { left, right, on: { ...emptyPart, equalities, filters } })
     const whole = join.quals ? this.given.reader.expressions([join.quals], sides, joined) : joined
     hideSides(join, scope, from)

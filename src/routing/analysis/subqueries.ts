@@ -5,9 +5,9 @@ import { fieldsOf, namesOf } from '../../sql/tree'
 import { targetAt } from '../clause-term'
 import { type Equality, ties } from '../equalities'
 import { meetsOuter } from '../meeting-tables'
-import type { Scope } from '../scope'
+import type { Scope, TableUse } from '../scope'
 import { isAskedOnce } from './derived-tables'
-import type { Findings } from './findings'
+import type { Findings, Link } from './findings'
 import { isNeverNull } from './local-groups'
 import type { QueryBlock, QueryPart, QueryReader } from './query-part'
 
@@ -36,7 +36,9 @@ export class Subqueries {
     const { link, isRequired } = subquery
     const select = fieldsOf(link.subselect, 'SelectStmt')
     if (!select) return part
+    const before = this.findings.links.length
     const block = this.reader.select(select, scope)
+    const links = this.findings.links.slice(before)
     if (givesStar(select) && block.outputs?.[0]) this.findings.starNames.set(select, block.outputs[0].name)
     if (block.uses.size === 0) {
       if (isAskedOnce(block, select)) this.findings.detach(block, { node: select, kind: 'select' }, scope)
@@ -49,8 +51,9 @@ export class Subqueries {
       uses: new Set([...part.uses, ...block.uses]),
       equalities: [...part.equalities, ...(isProof ? proven : ties(block.uses, proven))],
     })
-    if (this.findings.isLinkedOutside(block)) return withProven(block.equalities)
     const compared = this.compared(subquery, scope, block)
+    if (isProof) this.linkOutside(scope, [...ownLinks(block, links, this.findings.optional), ...compared])
+    if (this.findings.isLinkedOutside(block)) return withProven(block.equalities)
     if (compared.length > 0 && block.isConcatenable) {
       const whole = withProven([...block.equalities, ...compared])
       if (meetsOuter(block.uses, part.uses, whole.equalities)) return whole
@@ -58,6 +61,12 @@ export class Subqueries {
     const kind = link.subLinkType === 'EXISTS_SUBLINK' ? 'exists' : 'select'
     this.findings.detach(block, { node: select, kind }, scope)
     return part
+  }
+
+  /** Where a subquery is required, rows of this query matter only where they share a value with one of its rows. */
+  private linkOutside(scope: Scope, pairs: readonly Equality[]): void {
+    for (const [outer, inner] of pairs)
+      if (isItemOf(outer.use, scope) && !this.findings.optional.has(outer.use)) this.findings.link(outer, inner)
   }
 
   /**
@@ -80,5 +89,17 @@ export class Subqueries {
     })
   }
 }
+
+/** Of the links of a subquery, those that all rows of its own FROM clause meet: columns of outer queries, and its own. */
+const ownLinks = (
+  { scope }: QueryBlock,
+  links: readonly Link[],
+  optional: ReadonlySet<TableUse>,
+): readonly Equality[] =>
+  links.flatMap(({ column, by }): Equality[] =>
+    isItemOf(column.use, scope) && !optional.has(column.use) ? [[by, column]] : [],
+  )
+
+const isItemOf = (use: TableUse, { items }: Scope): boolean => items.some((item) => item.use === use)
 
 const givesStar = (select: SelectStmt): boolean => isStar(targetAt(leftmost(select), 1))

@@ -1,12 +1,15 @@
-import type { RangeVar, SelectStmt } from '@pgsql/types'
+import type { Node, RangeVar, SelectStmt } from '@pgsql/types'
 import { bindShardNames, placeholderSchema } from '../../planning/bind-shard-names'
 import { carriedSelect, nameOfUse } from '../../planning/detached-parts'
-import type { GatherPlan } from '../../planning/gather-plan'
+import { gatherOrder, type OrderedTable } from '../../planning/gather-order'
+import type { GatherInput, GatherPlan, ReducedInput } from '../../planning/gather-plan'
 import { ColumnArray, type ReadPlan } from '../../planning/read-plan'
 import { type Answer, noteShipped, type ShippedRows, tableNamed, withShippedRows } from '../../planning/shipped-rows'
 import { localise, type Template, templateOf } from '../../planning/statement-template'
 import { columnsOf, outputNames, textsOf } from '../../planning/text-query'
-import { type GatherAnalysis, withDecidedColumns } from '../../routing/gather-analysis'
+import type { CarriedTable } from '../../routing/carried-table'
+import { type GatherAnalysis, type TableLink, withDecidedColumns } from '../../routing/gather-analysis'
+import { anyOf, columnNode } from '../../sql/nodes'
 import { selectOf } from '../../sql/statement-parts'
 import type { TreeObject } from '../../sql/tree'
 import type { ColumnTypes } from './column-types'
@@ -19,12 +22,20 @@ interface Given {
   readonly places: StatementPlaces
   readonly reader: StatementReader
   readonly types: ColumnTypes
+  /** How many rows the servers expect of a plan. */
+  readonly estimate: (plan: ReadPlan, run: Run) => Promise<number>
   /** Plans what is read of one table. */
   readonly planTexts: (select: SelectStmt, run: Run, byPlace: readonly RangeVar[]) => Promise<PlannedTexts>
 }
 
 export interface PlannedGather {
   readonly gather: GatherPlan
+  readonly columns: Answer['columns']
+}
+
+interface PlannedTable {
+  readonly carried: CarriedTable
+  readonly plan: ReadPlan
   readonly columns: Answer['columns']
 }
 
@@ -35,21 +46,25 @@ export interface PlannedGather {
  * @throws ShardedError STATEMENT_UNSUPPORTED where a column has a type that the node lacks; SCATTER_FORBIDDEN, SCATTER_TOO_WIDE
  */
 export async function planGather(run: QueryRun, gathered: GatherAnalysis, given: Given): Promise<PlannedGather> {
-  const inputs: ReadPlan[] = []
+  const tables: PlannedTable[] = []
+  for (const carried of gathered.tables) tables.push(await planTable(carried, run, given))
+  const links = gathered.links.filter((link) => isOfOneType(tables, link))
+  const expected = links.length > 0 ? await Promise.all(tables.map(({ plan }) => given.estimate(plan, run))) : undefined
+  const order = gatherOrder(expected ?? tables.map(() => 0), links)
   const shipped: ShippedRows[] = []
+  const inputs: GatherInput[] = []
   const replacements = new Map<unknown, (wrapper: TreeObject) => unknown>()
   const values: unknown[] = [...run.parameters]
-  for (const carried of gathered.tables) {
-    const { use } = carried
-    const byPlace = run.byPlace.filter((table) => table === use.rangeVar)
-    const planned = await given.planTexts(carriedSelect(carried), run, byPlace)
-    if (!planned.plan) throw new RangeError('The rows of one table have a plan.')
-    const { columns, plan } = planned
+  for (const { table: number, links: own } of order) {
+    const table = tables[number]
+    if (!table) continue
+    const { columns, carried, plan } = table
     const cte = noteShipped(shipped, columns, values.length + 1)
     values.push(...columns.map((_, index) => new ColumnArray(`c${index}`, inputs.length)))
-    inputs.push(plan)
-    const alias = { aliasname: nameOfUse(use) }
-    replacements.set(use.rangeVar, () => ({ RangeVar: { ...tableNamed(cte), alias } }))
+    const reduced = own.length > 0 ? reducedInput(table, own, { tables, order, run, given }) : undefined
+    inputs.push(Object.freeze({ table: nameOfUse(carried.use), source: plan, expected: expected?.[number], reduced }))
+    const alias = { aliasname: nameOfUse(carried.use) }
+    replacements.set(carried.use.rangeVar, () => ({ RangeVar: { ...tableNamed(cte), alias } }))
   }
   for (const grouping of gathered.groupings) {
     const groupClause = withDecidedColumns(grouping, gathered.tables)
@@ -62,6 +77,60 @@ export async function planGather(run: QueryRun, gathered: GatherAnalysis, given:
   const template = withShippedRows(templateOf({ SelectStmt: local }), shipped)
   const { statement, columns } = await finishing(template, values, { run, given })
   return { gather: Object.freeze({ kind: 'gather', inputs: Object.freeze(inputs), statement }), columns }
+}
+
+async function planTable(carried: CarriedTable, run: QueryRun, given: Given): Promise<PlannedTable> {
+  const byPlace = run.byPlace.filter((table) => table === carried.use.rangeVar)
+  const planned = await given.planTexts(carriedSelect(carried), run, byPlace)
+  if (!planned.plan) throw new RangeError('The rows of one table have a plan.')
+  return { carried, plan: planned.plan, columns: planned.columns }
+}
+
+/** Values of one table are asked for in another as they are: both have them by one type and one order. */
+function isOfOneType(tables: readonly PlannedTable[], { table, column, by, byColumn }: TableLink): boolean {
+  const typeOf = (number: number, name: string) => tables[number]?.columns.find((one) => one.name === name)?.type
+  const [a, b] = [typeOf(table, column), typeOf(by, byColumn)]
+  return a !== undefined && a.kind === 'base' && a.name === b?.name && b.kind === 'base' && a.collation === b.collation
+}
+
+/** The rows of a table that have values of tables which are read before it. */
+function reducedInput(
+  { carried }: PlannedTable,
+  links: readonly TableLink[],
+  {
+    tables,
+    order,
+    run,
+    given,
+  }: {
+    readonly tables: readonly PlannedTable[]
+    readonly order: readonly OrderedTable[]
+    readonly run: QueryRun
+    readonly given: Given
+  },
+): ReducedInput {
+  const alias = nameOfUse(carried.use)
+  const keys = links.map(({ by, byColumn }) => {
+    const place = tables[by]?.columns.findIndex(({ name }) => name === byColumn)
+    return new ColumnArray(
+      `c${place}`,
+      order.findIndex(({ table }) => table === by),
+    )
+  })
+  const plan = async (lists: readonly (readonly unknown[] | undefined)[]): Promise<ReadPlan> => {
+    const parameters = [...run.parameters]
+    const conditions = links.flatMap(({ column }, index): Node[] => {
+      const list = lists[index]
+      if (!list) return []
+      parameters.push(list)
+      return [anyOf(columnNode(alias, column), { ParamRef: { number: parameters.length } })]
+    })
+    const select = carriedSelect(carried, conditions)
+    const planned = await given.planTexts(select, { ...run, parameters }, [])
+    if (!planned.plan) throw new RangeError('The rows of one table have a plan.')
+    return planned.plan
+  }
+  return Object.freeze({ keys: Object.freeze(keys), plan })
 }
 
 /** The query over the copies, as texts where another node is sent its rows. */

@@ -28,6 +28,7 @@ import { gatherHost } from './gather-host'
 import { planGather } from './plan-gather'
 import { QueryParts } from './query-parts'
 import { passesOver, refuseLockedPage } from './refuse-locks'
+import { RowEstimates } from './row-estimates'
 import { armPageOf, finishPlan, rowsPlan, statementPage, writtenPage } from './statement-page'
 import type { StatementPlaces } from './statement-places'
 import type { StatementReader } from './statement-reader'
@@ -115,10 +116,15 @@ export class QueryPlanner {
     sizeCalculation: ({ plan }, text) => text.length + lettersOf(plan),
   })
   readonly parts: QueryParts
+  private readonly estimates = new RowEstimates()
   private readonly gathering: Parameters<typeof planGather>[2]
 
   constructor(private readonly given: PlannerParts) {
-    this.gathering = { ...given, planTexts: (select, run, byPlace) => this.parts.planTexts(select, run, byPlace) }
+    this.gathering = {
+      ...given,
+      planTexts: (select, run, byPlace) => this.parts.planTexts(select, run, byPlace),
+      estimate: (plan, { context }) => this.estimates.of(plan, context),
+    }
     this.parts = new QueryParts({ ...given, planned: (run) => this.planned(run) })
   }
 

@@ -1,0 +1,109 @@
+import { Column, type DataSource, Entity, Index, PrimaryColumn } from 'typeorm'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { hash, Sharded, ShardedDataSource, ShardKey } from '../../../src/index'
+import { type OpenTargets, openTargets } from '../../support/targets'
+import { answer } from './sides'
+
+@Entity('part')
+@Sharded(hash({ shards: 3 }), { group: 'part' })
+class Part {
+  @ShardKey() @PrimaryColumn('int') id!: number
+  @Column('text') brand!: string
+  @Column('int', { nullable: true }) boxed!: number | null
+}
+
+@Entity('line')
+@Sharded(hash({ shards: 3 }), { group: 'line' })
+class Line {
+  @ShardKey() @PrimaryColumn('int') id!: number
+  @Index() @Column('int', { nullable: true }) part!: number | null
+  @Column('bigint') wide!: string
+  @Column('int') qty!: number
+  @Column('text') brand!: string
+}
+
+const seed = async (dataSource: DataSource): Promise<void> => {
+  const parts = Array.from({ length: 2_000 }, (_, id) => ({
+    id,
+    brand: `b${id % 400}`,
+    boxed: id % 7 === 0 ? null : (id * 13) % 2_000,
+  }))
+  const lines = Array.from({ length: 4_000 }, (_, id) => ({
+    id,
+    part: id % 11 === 0 ? null : (id * 37) % 2_300,
+    wide: String((id * 37) % 2_300),
+    qty: id % 10,
+    brand: `b${id % 50}`,
+  }))
+  await dataSource.getRepository(Part).insert(parts)
+  await dataSource.getRepository(Line).insert(lines)
+}
+
+const few = "p.brand IN ('b3', 'b21')"
+
+/** Each names few parts: of the lines only those that may matter are read, or all of them where that would be wrong. */
+const reduced = [
+  `SELECT l.id, p.id AS p FROM line l JOIN part p ON p.id = l.part WHERE ${few} ORDER BY 1, 2`,
+  `SELECT l.id, p.id AS p FROM line l JOIN part p ON p.id = l.wide WHERE ${few} ORDER BY 1, 2`,
+  `SELECT l.id, p.id AS p FROM part p LEFT JOIN line l ON p.id = l.part WHERE ${few} ORDER BY 1, 2`,
+  `SELECT count(*), count(p.id) AS n FROM line l LEFT JOIN part p ON p.id = l.part AND ${few}`,
+  `SELECT count(*), count(p.id) AS n FROM line l FULL JOIN part p ON p.id = l.part AND ${few}`,
+  `SELECT count(*) FROM line l WHERE l.part IN (SELECT p.id FROM part p WHERE ${few})`,
+  `SELECT count(*) FROM line l WHERE l.part NOT IN (SELECT p.id FROM part p WHERE ${few})`,
+  `SELECT count(*) FROM line l WHERE EXISTS (SELECT FROM part p WHERE p.id = l.part AND ${few})`,
+  `SELECT count(*) FROM line l WHERE NOT EXISTS (SELECT FROM part p WHERE p.id = l.part AND ${few})`,
+  `SELECT count(*) FROM line l WHERE l.qty = 3 OR EXISTS (SELECT FROM part p WHERE p.id = l.part AND ${few})`,
+  `SELECT p.id, (SELECT count(*) FROM line l WHERE l.part = p.id) AS n FROM part p WHERE ${few} ORDER BY 1`,
+  `SELECT p.id, x.n FROM part p JOIN (SELECT part, count(*) AS n FROM line GROUP BY part) x ON x.part = p.id WHERE ${few} ORDER BY 1`,
+  `SELECT p.id, x.id AS l, x.n FROM part p JOIN (SELECT id, part, count(*) OVER (PARTITION BY qty) AS n FROM line) x ON x.part = p.id WHERE ${few} ORDER BY 1, 2`,
+  `SELECT p.id, x.id AS l FROM part p JOIN (SELECT id, part FROM line ORDER BY id LIMIT 600) x ON x.part = p.id WHERE ${few} ORDER BY 1, 2`,
+  `SELECT count(*) FROM part p WHERE ${few} AND p.id IN (SELECT part FROM line WHERE qty > 2 ORDER BY id LIMIT 300)`,
+  `SELECT p.id, s.id AS l FROM part p, LATERAL (SELECT id FROM line WHERE part = p.id ORDER BY qty DESC, id LIMIT 2) s WHERE ${few} ORDER BY 1, 2`,
+  `SELECT l.id FROM line l JOIN part p ON p.id = l.part JOIN part q ON q.id = p.boxed WHERE ${few} ORDER BY 1`,
+  `SELECT l.id, q.id AS q FROM line l JOIN part p ON p.id = l.part LEFT JOIN part q ON q.id = p.boxed WHERE ${few} ORDER BY 1`,
+  `SELECT p.id, l.id AS l FROM part p JOIN line l USING (brand) WHERE ${few} ORDER BY 1, 2`,
+  `SELECT p.id, l.id AS l FROM part p LEFT JOIN line l USING (brand) WHERE ${few} ORDER BY 1, 2`,
+  `SELECT count(*) FROM line l RIGHT JOIN part p USING (brand) WHERE ${few}`,
+  `WITH RECURSIVE w AS (SELECT p.id, p.boxed, 1 AS depth FROM part p WHERE p.id = 21 UNION ALL SELECT p.id, p.boxed, depth + 1 FROM part p JOIN w ON p.id = w.boxed WHERE depth < 9) SELECT * FROM w ORDER BY depth`,
+  `WITH RECURSIVE w AS (SELECT p.id FROM part p WHERE p.id = 21 UNION SELECT l.id FROM line l JOIN w ON l.part = w.id WHERE l.id < 900) SELECT count(*), sum(id) AS s FROM w`,
+  `WITH w AS (SELECT p.id FROM part p WHERE ${few}) SELECT count(*) FROM line a JOIN w ON w.id = a.part JOIN line b ON b.part = a.id`,
+  `SELECT count(*) FROM line l WHERE l.qty < ALL (SELECT p.boxed FROM part p WHERE p.id = l.part AND ${few})`,
+  `SELECT count(*) FROM line l WHERE EXISTS (SELECT FROM part p LEFT JOIN line m ON m.part = l.part AND m.qty = 5 WHERE ${few})`,
+  `SELECT count(*) FROM line l WHERE EXISTS (SELECT FROM part p WHERE ${few} AND (p.boxed = 9 OR EXISTS (SELECT FROM line m WHERE m.part = l.id AND m.qty = 1)))`,
+  `SELECT count(*), (SELECT count(*) FROM line m WHERE m.part = min(p.id)) AS n FROM part p WHERE ${few}`,
+  `SELECT p.id FROM part p WHERE ${few} AND p.boxed IN (SELECT l.part FROM line l WHERE l.brand = p.brand) ORDER BY 1`,
+  `SELECT l.id FROM line l JOIN part p ON p.id = l.part OR p.boxed = l.part WHERE ${few} ORDER BY 1`,
+  `SELECT l.id FROM line l JOIN part p ON (p.id = l.part AND l.qty > 5) OR (p.id = l.part AND l.qty < 2) WHERE ${few} ORDER BY 1`,
+  `SELECT p.id, count(l.id) AS n FROM part p LEFT JOIN line l ON l.part = p.id AND l.qty > 5 WHERE ${few} GROUP BY p.id HAVING count(l.id) < 2 ORDER BY 1`,
+  `SELECT p.brand, l.id FROM part p LEFT JOIN (line l JOIN part q ON q.id = l.part) ON q.boxed = p.id WHERE ${few} ORDER BY 1, 2`,
+]
+
+describe('of tables that are gathered', () => {
+  let targets: OpenTargets
+  beforeAll(async () => {
+    targets = await openTargets({ entities: [Part, Line], groups: ['part', 'line'], seed })
+  })
+  afterAll(() => targets?.close())
+
+  it.each(reduced)('rows that do not matter may stay where they are: %s', async (text) => {
+    const expected = await answer(targets.plain, text)
+    expect(expected).toHaveProperty('rows.length')
+    for (const { name, dataSource } of targets.sharded)
+      expect({ name, ...(await answer(dataSource, text)) }).toEqual({ name, ...expected })
+  })
+
+  it('few keys of one leave few rows of the other, and few shards', async () => {
+    for (const { dataSource, shards } of targets.sharded) {
+      if (!(dataSource instanceof ShardedDataSource) || shards === 1) continue
+      const asked = 'SELECT l.id, p.brand FROM line l JOIN part p ON p.id = l.part WHERE l.id = 700'
+      await dataSource.query(asked)
+      const read: string[] = []
+      const end = dataSource.onStatement(({ text }) => read.push(text))
+      await dataSource.query(asked)
+      end()
+      // What the nodes expect, and the types of columns, are asked once: then one statement of one shard for each table.
+      expect(read.map((text) => /EXPLAIN|UNION ALL/.test(text))).toEqual([false, false, false])
+      expect(read[1]).toContain('ANY')
+    }
+  })
+})
