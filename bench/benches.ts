@@ -14,6 +14,7 @@ import { start } from './start.bench'
 import { stream } from './stream.bench'
 import type { Bench } from './support/bench'
 import { top } from './top.bench'
+import { tpch } from './tpch.bench'
 import { transaction } from './transaction.bench'
 import { unsharded } from './unsharded.bench'
 import { writeByCondition } from './write-by-condition.bench'
@@ -37,5 +38,6 @@ export const benches: readonly Bench[] = [
   start,
   requireBench,
   peers,
+  tpch,
   growth,
 ]

@@ -21,6 +21,8 @@ export interface Measure {
   readonly target?: Target
   /** Whose time it is, where several peers do the work `name`: it then stands in the table of peers. */
   readonly peer?: string
+  /** The code with which ours refuses the work; there are no figures then. */
+  readonly refused?: string
 }
 
 export interface BenchContext {
@@ -34,5 +36,6 @@ export interface Bench {
   run(context: BenchContext): Promise<readonly Measure[]>
 }
 
-export const meets = ({ median, target }: Pick<Measure, 'median' | 'target'>): boolean =>
-  target === undefined || ('atLeast' in target ? median >= target.atLeast : median <= target.atMost)
+export const meets = ({ median, target, refused }: Pick<Measure, 'median' | 'target' | 'refused'>): boolean =>
+  refused === undefined &&
+  (target === undefined || ('atLeast' in target ? median >= target.atLeast : median <= target.atMost))

@@ -32,7 +32,7 @@ const verdict = (measure: Measure): string => {
 
 const cells = (measure: Measure): readonly string[] => [
   measure.peer === undefined ? measure.name : `${measure.name}: ${measure.peer}`,
-  `${number(measure.median)} ${measure.unit}`,
+  measure.refused ?? `${number(measure.median)} ${measure.unit}`,
   measure.rounds > 1 ? `${number(measure.min)} – ${number(measure.max)}` : '',
   measure.detail,
   targetText(measure),

@@ -221,6 +221,10 @@ export class ScriptRun {
       await this.#execute(text, statement)
       return { kind: 'left out', why: `a table that can be no entity: ${why}` }
     }
+    if (targets.some(({ oid, primaryKey }) => !primaryKey && this.#options.placements.get(oid)?.kind === 'reference')) {
+      await this.#execute(text, statement)
+      return { kind: 'left out', why: 'writes a reference table without a primary key, which no entity is' }
+    }
     let copy: ShardedCopy
     try {
       copy = await this.#prepared(tables)
@@ -231,11 +235,13 @@ export class ScriptRun {
     const { client } = this.#options
     await client.query(this.#isInTransaction ? 'SAVEPOINT measured' : 'BEGIN; SAVEPOINT measured')
     try {
+      const bareText = await this.#withoutSchemas(text)
       const plain = await this.#plainAnswer(text, targets)
-      const sharded = await this.#shardedAnswer(copy, text, targets)
+      const sharded = await this.#shardedAnswer(copy, bareText, targets)
       if (plain.kind === 'error') await client.query('ROLLBACK TO SAVEPOINT measured')
       if (plain.kind === 'error' && plain.code === '42883')
         return { kind: 'left out', why: 'calls a function of Citus' }
+      if (plain.kind === 'error' && plain.code === '57014') return { kind: 'left out', why: 'takes too long' }
       const others = async (): Promise<readonly Answer[]> => {
         const answers: Answer[] = []
         for (const setting of shuffles) {
@@ -274,7 +280,7 @@ export class ScriptRun {
   async #shardedAnswer(copy: ShardedCopy, text: string, targets: readonly ScriptTable[]): Promise<Answer> {
     const contents: string[] = []
     try {
-      const rows = await copy.dataSource.query(await this.#withoutSchemas(text))
+      const rows = await copy.dataSource.query(text)
       for (const { oid } of targets) contents.push(...(await copy.contents(oid)))
       return { kind: 'rows', rows: Array.isArray(rows) ? rows : [], contents }
     } catch (error) {

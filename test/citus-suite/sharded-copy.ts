@@ -89,7 +89,9 @@ export class ShardedCopy {
   #parts({ table, entity, place }: CopiedTable): readonly Part[] {
     const [home] = this.#clients
     if (!home) throw new Error('There is no node.')
-    if (!place) return [{ shard: '', client: home, path: `public.${quoted(table.name)}` }]
+    const path = `public.${quoted(table.name)}`
+    if (!place) return [{ shard: '', client: home, path }]
+    if (place.kind === 'reference') return this.#clients.map((client) => ({ shard: '', client, path }))
     return this.dataSource.shards(entity).map(({ name, node }) => ({
       shard: name,
       client: this.#clients[Number(node.slice(1))] ?? home,
@@ -103,11 +105,16 @@ export class ShardedCopy {
       const { table } = copied
       const free = table.columns.filter((column) => (column.isNullable && !column.isGenerated) || isNumbered(column))
       for (const { client, path } of this.#parts(copied)) {
-        const { rows } = await client.query<{ name: string }>(
-          `SELECT conname AS name FROM pg_constraint WHERE conrelid = '${path}'::regclass AND contype = 'p'`,
+        const { rows } = await client.query<{ name: string; contype: string }>(
+          `SELECT conname AS name, contype FROM pg_constraint WHERE conrelid = '${path}'::regclass AND contype IN ('p', 'u')`,
         )
-        if (table.primaryKey === null)
-          for (const { name } of rows) await client.query(`ALTER TABLE ${path} DROP CONSTRAINT ${quoted(name)}`)
+        for (const { name, contype } of rows)
+          if (contype === 'p' && table.primaryKey === null)
+            await client.query(`ALTER TABLE ${path} DROP CONSTRAINT ${quoted(name)}`)
+        // TypeORM makes none of the columns of a primary key.
+        for (const { name, columns } of table.uniques ?? [])
+          if (!rows.some((row) => row.name === name))
+            await client.query(`ALTER TABLE ${path} ADD CONSTRAINT ${quoted(name)} UNIQUE (${columns.map(quoted)})`)
         for (const { name } of free)
           if (!table.primaryKey?.includes(name))
             await client.query(`ALTER TABLE ${path} ALTER COLUMN ${quoted(name)} DROP NOT NULL`)
@@ -121,14 +128,14 @@ export class ShardedCopy {
     const state = await stateOf(plain, copied.table)
     if (this.#states.get(oid) === state) return
     const path = `${quoted(copied.table.schema)}.${quoted(copied.table.name)}`
-    const key = copied.place ? `t.${quoted(copied.place.column)}` : 'NULL'
+    const key = keyOf(copied)
     const { rows } = await plain.query<{ key: unknown; row: string }>(
       `SELECT ${key} AS key, row_to_json(t)::text AS row FROM ${path} t`,
     )
     const columns = copied.table.columns.filter(({ isGenerated }) => !isGenerated).map(({ name }) => quoted(name))
     const shardRows = new Map<string, string[]>()
     for (const { key: value, row } of rows) {
-      const shard = copied.place ? this.dataSource.locate(copied.entity, value).shard : ''
+      const shard = isSharded(copied) ? this.dataSource.locate(copied.entity, value).shard : ''
       const list = shardRows.get(shard)
       if (list) list.push(row)
       else shardRows.set(shard, [row])
@@ -147,18 +154,19 @@ export class ShardedCopy {
   async contents(oid: string): Promise<readonly string[]> {
     const copied = this.#copied(oid)
     this.#states.delete(oid)
-    const key = copied.place ? `t.${quoted(copied.place.column)}` : 'NULL'
+    const key = keyOf(copied)
     const texts: string[] = []
-    for (const { shard, client, path } of this.#parts(copied)) {
+    const parts = this.#parts(copied)
+    for (const { shard, client, path } of parts) {
       const { rows } = await client.query<{ key: unknown; row: string }>(
         `SELECT ${key} AS key, ${rowText(copied.table)} AS row FROM ${path} t`,
       )
       for (const { key: value, row } of rows) {
-        const isPlaced = !copied.place || this.dataSource.locate(copied.entity, value).shard === shard
+        const isPlaced = !isSharded(copied) || this.dataSource.locate(copied.entity, value).shard === shard
         texts.push(isPlaced ? row : `misplaced on ${shard}: ${row}`)
       }
     }
-    return texts.sort()
+    return copied.place?.kind === 'reference' ? onceEach(texts.sort(), parts.length) : texts.sort()
   }
 
   async close(): Promise<void> {
@@ -168,9 +176,23 @@ export class ShardedCopy {
   }
 }
 
+const isSharded = ({ place }: CopiedTable): boolean => place?.kind === 'sharded'
+
+/** What stands in a table's row for its shard key. */
+const keyOf = ({ place }: CopiedTable): string => (place?.kind === 'sharded' ? `t.${quoted(place.column)}` : 'NULL')
+
+/** The rows of one of several equal copies, of which `texts` has all in order. */
+const onceEach = (texts: readonly string[], copies: number): readonly string[] => {
+  const rows = texts.filter((_, index) => index % copies === 0)
+  const isEqual = texts.every((text, index) => text === rows[Math.floor(index / copies)])
+  return isEqual && texts.length % copies === 0 ? rows : ['the copies differ', ...texts]
+}
+
+/** A connection whose writes fire no triggers: reference tables keep all other writers away. */
 async function connect(connectionString: string): Promise<Client> {
   const client = new Client({ connectionString })
   await client.connect()
+  await client.query('SET session_replication_role = replica')
   return client
 }
 
@@ -202,6 +224,7 @@ function copiedTables({ tables, placements }: CopyOptions): readonly CopiedTable
   return tables.map((table) => {
     const entity = `T${number}_${table.oid}`
     const placement = placements.get(table.oid)
+    if (placement?.kind === 'reference') return { table, entity, place: { kind: 'reference' } }
     if (placement?.kind !== 'distributed') return { table, entity, place: undefined }
     const type = table.columns.find(({ name }) => name === placement.column)?.type ?? ''
     const wanted = placement.colocatedWith ?? 'default'
@@ -215,6 +238,6 @@ function copiedTables({ tables, placements }: CopyOptions): readonly CopiedTable
     const known = groups.get(key)
     const group = known?.group ?? `g${groups.size}`
     if (!known) groups.set(key, { group, first: entity })
-    return { table, entity, place: { column: placement.column, group, first: known?.first } }
+    return { table, entity, place: { kind: 'sharded', column: placement.column, group, first: known?.first } }
   })
 }

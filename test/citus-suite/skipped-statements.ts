@@ -14,6 +14,7 @@ const citusName =
 /** Why a statement is not compared; undefined where it is. */
 export async function reasonToSkip(facts: StatementFacts, context: SkipContext): Promise<string | undefined> {
   if (facts.functions.some((name) => citusName.test(name))) return 'calls a function of Citus'
+  if (facts.functions.some((name) => /^(?:next|curr|set|last)val$/.test(name))) return 'draws from a sequence'
   for (const relation of facts.relations) {
     const { schemaname, relname = '' } = relation
     if (schemaname === 'pg_catalog' || schemaname === 'information_schema' || /^(?:pg|citus)_/.test(relname))

@@ -1,11 +1,14 @@
 import type { EntitySchemaColumnOptions } from 'typeorm'
 import { DataSource, EntitySchema } from 'typeorm'
-import { hash, shardedSchema } from '../../src/index'
+import { hash, referenceSchema, shardedSchema } from '../../src/index'
 import type { Placement } from './placements'
 import { isNumbered, type ScriptColumn, type ScriptTable } from './script-tables'
 
-/** Where an entity's rows go: to the shards of a group by a column, or to one place. */
-export interface EntityPlace {
+/** Where an entity's rows go: to every node, or to the shards of a group by a column. */
+export type EntityPlace = { readonly kind: 'reference' } | ShardedPlace
+
+export interface ShardedPlace {
+  readonly kind: 'sharded'
   readonly column: string
   readonly group: string
   /** The entity whose shards this one shares; undefined for the first of its group. */
@@ -28,6 +31,7 @@ const columnOptions = (column: ScriptColumn, isPrimary: boolean): EntitySchemaCo
     ...(column.labels && { enum: [...column.labels], enumName: column.type.split('.').at(-1) ?? column.type }),
     ...(first && isText && { length: first }),
     ...(first && !isText && { precision: first }),
+    ...(column.collation !== null && { collation: column.collation }),
     ...(isNumeric && first && { scale: second ?? 0 }),
     ...(column.isGenerated
       ? { generatedType: 'STORED' as const, asExpression: says ?? '' }
@@ -40,17 +44,18 @@ const columnOptions = (column: ScriptColumn, isPrimary: boolean): EntitySchemaCo
  * constraint is dropped once the tables are made. No plan of a statement takes such a column for unique.
  */
 export function tableEntity(table: ScriptTable, name: string, place: EntityPlace | undefined): EntitySchema {
-  const primary = table.primaryKey ?? [place?.column ?? table.columns[0]?.name ?? '']
+  const primary = table.primaryKey ?? [(place?.kind === 'sharded' ? place.column : table.columns[0]?.name) ?? '']
   const schema = new EntitySchema({
     name,
     tableName: table.name,
     columns: Object.fromEntries(
       table.columns.map((column) => [column.name, columnOptions(column, primary.includes(column.name))]),
     ),
-    uniques: (table.uniques ?? []).map((columns) => ({ columns: [...columns] })),
+    uniques: (table.uniques ?? []).map((unique) => ({ name: unique.name, columns: [...unique.columns] })),
     checks: (table.checks ?? []).map((expression) => ({ expression })),
   })
   if (!place) return schema
+  if (place.kind === 'reference') return referenceSchema(schema)
   const { first } = place
   return shardedSchema(schema, {
     by: first === undefined ? hash({ shards: shardCount }) : { colocatedWith: () => first },
