@@ -51,6 +51,8 @@ export async function fillShards(
 ): Promise<void> {
   const plain = await connect(urls.plain)
   const nodes = await Promise.all(urls.nodes.map(connect))
+  // Reference tables refuse what does not come by the data source: here every node gets the same rows.
+  for (const client of nodes) await client.query('SET session_replication_role = replica')
   for (const { name: table } of tpchTables) {
     const key = design.groups.find((tables) => table in tables)?.[table]
     const entity = `${table}, ${design.name}`
@@ -62,9 +64,10 @@ export async function fillShards(
     }
     for (const [shard, lines] of await copiedLines(plain, { table, key }, placeOf)) {
       const node = dataSource.shardMap.shards.get(shard)?.node ?? 'node_0'
-      const client = nodes[Number(node.slice('node_'.length))]
+      const owner = nodes.slice(Number(node.slice('node_'.length))).slice(0, 1)
       const path = `"${shard === '' ? 'public' : shard}"."${table}"`
-      if (client) await pipeline(Readable.from(lines), client.query(copyFrom(`COPY ${path} FROM STDIN`)))
+      for (const client of design.references.includes(table) ? nodes : owner)
+        await pipeline(Readable.from(lines), client.query(copyFrom(`COPY ${path} FROM STDIN`)))
     }
   }
   for (const client of nodes) await client.query('VACUUM ANALYZE')

@@ -17,6 +17,27 @@ export interface ShardedPlace {
 
 const shardCount = 4
 
+/** The most that an index has. */
+const maxKeyColumns = 31
+
+/** Types whose values can be keys. */
+const keyTypes = new Set([
+  'smallint',
+  'integer',
+  'bigint',
+  'numeric',
+  'double precision',
+  'text',
+  'character varying',
+  'character',
+  'uuid',
+  'boolean',
+  'date',
+  'timestamp without time zone',
+  'timestamp with time zone',
+  'bytea',
+])
+
 const columnOptions = (column: ScriptColumn, isPrimary: boolean): EntitySchemaColumnOptions => {
   const [first, second] = (column.modifiers ?? '').split(',').map(Number)
   const isNumeric = column.type === 'numeric'
@@ -40,11 +61,16 @@ const columnOptions = (column: ScriptColumn, isPrimary: boolean): EntitySchemaCo
 }
 
 /**
- * A table as an entity. TypeORM wants a primary key: a table without one is given its distribution column, or its first, and the
- * constraint is dropped once the tables are made. No plan of a statement takes such a column for unique.
+ * A table as an entity. TypeORM wants a primary key: a table without one is given all of its columns, of which nothing follows, and the
+ * constraint is dropped once the tables are made.
  */
 export function tableEntity(table: ScriptTable, name: string, place: EntityPlace | undefined): EntitySchema {
-  const primary = table.primaryKey ?? [(place?.kind === 'sharded' ? place.column : table.columns[0]?.name) ?? '']
+  const sortable = table.columns
+    .filter(({ isArray, type }) => !isArray && keyTypes.has(type))
+    .map((column) => column.name)
+  const first =
+    sortable.length > 0 ? sortable.slice(0, maxKeyColumns) : table.columns.slice(0, 1).map((column) => column.name)
+  const primary = table.primaryKey ?? [...first, ...(place?.kind === 'sharded' ? [place.column] : [])]
   const schema = new EntitySchema({
     name,
     tableName: table.name,
@@ -56,30 +82,13 @@ export function tableEntity(table: ScriptTable, name: string, place: EntityPlace
   })
   if (!place) return schema
   if (place.kind === 'reference') return referenceSchema(schema)
-  const { first } = place
+  const { first: leader } = place
   return shardedSchema(schema, {
-    by: first === undefined ? hash({ shards: shardCount }) : { colocatedWith: () => first },
+    by: leader === undefined ? hash({ shards: shardCount }) : { colocatedWith: () => leader },
     shardKey: [place.column],
-    options: { ...(first === undefined && { group: place.group }), perShardUnique: true },
+    options: { ...(leader === undefined && { group: place.group }), perShardUnique: true },
   })
 }
-
-const keyTypes = new Set([
-  'smallint',
-  'integer',
-  'bigint',
-  'numeric',
-  'double precision',
-  'text',
-  'character varying',
-  'character',
-  'uuid',
-  'boolean',
-  'date',
-  'timestamp without time zone',
-  'timestamp with time zone',
-  'bytea',
-])
 
 const { supportedDataTypes } = new DataSource({ type: 'postgres' }).driver
 
