@@ -113,8 +113,8 @@ function namedOutput(
 const hasAny = (tree: Node, places: ReadonlyMap<unknown, number>): boolean =>
   someNode(tree, (object) => places.has(object))
 
-/** `$3::timestamp with time zone` */
-function parameterOf(number: number, type: string): Node {
+/** A parameter as a value of a type, by the name that PostgreSQL gives the type: `$3::timestamp with time zone`. */
+export function parameterOf(number: number, type: string): Node {
   const [statement] = parseStatement(`SELECT $${number}::${type}`)?.statements ?? []
   const value = fieldsOf(fieldsOf(statement, 'SelectStmt')?.targetList?.[0], 'ResTarget')?.val
   if (value) return value

@@ -79,7 +79,8 @@ export function shippedSide(cte: string, select: SelectStmt, columns: readonly S
   })
 }
 
-function isUntyped(node: Node | undefined): node is Node {
+/** True for a literal or parameter that has no type yet: where it goes gives it one. */
+export function isUntyped(node: Node | undefined): node is Node {
   if (!node) return false
   if ('CollateClause' in node) return isUntyped(node.CollateClause.arg)
   return 'ParamRef' in node || ('A_Const' in node && (node.A_Const.isnull === true || node.A_Const.sval !== undefined))

@@ -200,8 +200,19 @@ describe('the plan of a write that explain returns', () => {
     const refused: readonly (readonly [string, string])[] = [
       ['UPDATE ledger SET id = 4 WHERE id = 3', 'KEY_CHANGED'],
       ["INSERT INTO ledger (owner) VALUES ('x')", 'KEY_MISSING'],
-      ['INSERT INTO posting (id, "ledgerId", amount) SELECT 1, id + 1, 0 FROM ledger', 'STATEMENT_UNSUPPORTED'],
+      [
+        'INSERT INTO posting (id, "ledgerId", amount) VALUES (1, 1, 0), (2, 2, 0), (3, 3, 0) LIMIT 2',
+        'STATEMENT_UNSUPPORTED',
+      ],
     ]
     for (const [text, code] of refused) await expect(explain(text, [])).rejects.toMatchObject({ code })
+  })
+
+  it('says of an INSERT … SELECT of rows for any shard what it reads, and reads nothing', async () => {
+    const text = 'INSERT INTO posting (id, "ledgerId", amount) SELECT 1, id + 1, 0 FROM ledger'
+    const { shards, statements, steps } = await explain(text, [])
+    expect(shards).toHaveLength(5)
+    expect(statements.map((one) => one.text)).toEqual(statements.map(() => expect.stringMatching(/^\(?SELECT/)))
+    expect(steps.at(-1)).toBe('insert the rows that this gives as VALUES, in the same transaction')
   })
 })

@@ -19,6 +19,7 @@ import { routeCluster } from '../../routing/route-cluster'
 import type { TableUse } from '../../routing/scope'
 import type { StatementAnalysis } from '../../routing/statement-analysis'
 import { targetTable } from '../../sql/statement-parts'
+import { queryReadFirst } from './insert-statement'
 import { planStatementMove } from './move-statement'
 import type { StatementWriter } from './planned-write'
 import {
@@ -80,6 +81,8 @@ export async function explainStatement(engine: StatementPlanner, asked: Asked): 
   if (resolved.kind === 'move') return explainPlanned(about, { run, ...planStatementMove(engine, run, resolved.use) })
   if ('SelectStmt' in statement && !statement.SelectStmt.larg && problemOf(analysis))
     return explainQuery(engine, about, run)
+  const readFirst = queryReadFirst(run)
+  if (readFirst) return explainParts(engine, about, { run, parts: [readFirst] })
   const parts =
     'SelectStmt' in statement && statement.SelectStmt.larg
       ? sidesOf(statement.SelectStmt)
@@ -176,26 +179,39 @@ async function explainParts(
     statements: first.flatMap(({ statements }) => statements),
     steps: [
       ...first.flatMap(({ steps }) => steps),
-      main
-        ? `ask ${main.shards.length} shard(s) the whole, with the rows of its other parts in their places`
-        : `let node ${engine.runtime.map.home} put the parts together`,
+      main ? main.step : `let node ${engine.runtime.map.home} put the parts together`,
     ],
   })
 }
 
+/** The shards of the whole, why these, and what is done there. */
+interface ExplainedMain extends Pick<Explanation, 'shards' | 'reason'> {
+  readonly step: string
+}
+
 /** Which shards the whole goes to, and why; undefined where it goes to the home node. */
-async function explainedMain(
-  engine: StatementPlanner,
-  run: Run,
-): Promise<Pick<Explanation, 'shards' | 'reason'> | undefined> {
+async function explainedMain(engine: StatementPlanner, run: Run): Promise<ExplainedMain | undefined> {
   const { statement, analysis, parameters } = run
+  const withParts = (main: Pick<Explanation, 'shards' | 'reason'>): ExplainedMain => ({
+    ...main,
+    step: `ask ${main.shards.length} shard(s) the whole, with the rows of its other parts in their places`,
+  })
   if ('SelectStmt' in statement) {
     const { main } = analysis
     if (!main) return undefined
     const shards = engine.places.allowedShards(main, run, false).map(({ name }) => name)
-    return { shards, reason: reasonOf(main, run) }
+    return withParts({ shards, reason: reasonOf(main, run) })
   }
-  if (!analysis.uses.some(({ rangeVar }) => rangeVar === targetTable(statement))) return undefined
+  const target = analysis.uses.find(({ rangeVar }) => rangeVar === targetTable(statement))
+  if (!target) return undefined
+  if (queryReadFirst(run)) {
+    const shards = engine.runtime.map.groups.get(target.table.group) ?? []
+    return {
+      shards: shards.map(({ name }) => name),
+      reason: 'each row goes to the shard of its shard key',
+      step: 'insert the rows that this gives as VALUES, in the same transaction',
+    }
+  }
   // The shards do not depend on the rows of the parts, which are not read here.
   const planned = await planStatement(
     {
@@ -203,11 +219,14 @@ async function explainedMain(
       places: engine.places,
       reader: engine.reader,
       templates: new TextPlans(),
+      texts: async () => ({ rows: [], columns: [] }),
       substitute: async () => ({ shipped: [], replacements: new Map(), values: parameters }),
     },
     run,
   )
-  return planned.kind === 'home' ? undefined : { shards: writtenShards(planned.plan), reason: writeReason(run) }
+  return planned.kind === 'home'
+    ? undefined
+    : withParts({ shards: writtenShards(planned.plan), reason: writeReason(run) })
 }
 
 /** The sharded tables of a statement, by their entities' names. */

@@ -1,5 +1,4 @@
 import type { InsertStmt, Node, SelectStmt } from '@pgsql/types'
-import { type ShardedError, unsupported } from '../../errors/sharded-error'
 import { expandedTargets } from '../../planning/rows-template'
 import { withShippedRows } from '../../planning/shipped-rows'
 import { templateOf } from '../../planning/statement-template'
@@ -9,33 +8,42 @@ import type { StatementAnalysis } from '../../routing/statement-analysis'
 import type { ShardedTable } from '../../routing/table-catalog'
 import { keepsValues } from '../../values/stored-key'
 import { planWriteOf } from '../writes/write-shards'
-import { columnList, insertedColumns, notPlaceable } from './inserted-keys'
+import { columnList, insertedColumns } from './inserted-keys'
 import { armsOn, type PlannedWrite, type StatementWriter } from './planned-write'
 import { localisedFor, type Run, refuseProblems } from './statement-run'
 
 interface SelectInsert {
   readonly insertion: InsertStmt
-  readonly select: SelectStmt | undefined
+  readonly select: SelectStmt
   readonly use: TableUse
+  readonly source: Cluster
 }
 
 /**
- * Plans an INSERT … SELECT: it runs within each shard, where the rows selected stay on the shard that they come from.
+ * The tables that an INSERT … SELECT takes its rows from, where it runs within each shard: the rows stay on the shard that they come
+ * from.
  *
- * @throws ShardedError STATEMENT_UNSUPPORTED where they may belong to another shard
+ * @returns undefined where a row may belong to another shard than it comes from, or comes from none
  */
+export function localSource(
+  { analysis }: Pick<Run, 'analysis'>,
+  insertion: InsertStmt,
+  use: TableUse,
+): Cluster | undefined {
+  const [source, another] = analysis.sources
+  const columns = insertedColumns(insertion, use.table)
+  const isLocal = source !== undefined && another === undefined && staysOnShard(source, { analysis, columns, use })
+  return isLocal ? source : undefined
+}
+
+/** Plans an INSERT … SELECT that runs within each shard. */
 export async function planInsertSelect(
   engine: StatementWriter,
   write: Run,
-  { insertion, select, use }: SelectInsert,
+  { insertion, select, use, source }: SelectInsert,
 ): Promise<PlannedWrite> {
   const { analysis, context } = write
-  if (!select) throw notPlaceable('An INSERT of default values', use.table)
-  const [source, another] = analysis.sources
   const columns = insertedColumns(insertion, use.table)
-  if (!source) throw notPlaced('An INSERT … SELECT of values that are of no shard', use.table)
-  if (another !== undefined || !staysOnShard(source, { analysis, columns, use }))
-    throw notPlaced('An INSERT of rows that a query takes from other shards', use.table)
   const shards = engine.places.allowedShards(source, write, true)
   if (shards.length > 1) refuseProblems(analysis)
   const { shipped, values, replacements } = await engine.substitute(write)
@@ -91,10 +99,6 @@ function namedColumns(
     },
   }
 }
-
-/** A query does not say the keys of its rows; VALUES do. */
-const notPlaced = (what: string, { name }: ShardedTable): ShardedError =>
-  unsupported(`${what} cannot be placed on shards. Ask for the rows first, and insert them by VALUES.`, { table: name })
 
 /** Ids come from rows of the shard, where they have the row's own slot; a query does not make new ones. */
 function keepsIds(

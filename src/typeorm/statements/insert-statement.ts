@@ -9,17 +9,20 @@ import { templateOf } from '../../planning/statement-template'
 import { planWrite, type WriteFacts, type WritePlan } from '../../planning/write-plan'
 import type { Arm } from '../../query/arm-source'
 import type { InsertedRows, StatementWrite } from '../../query/write-query'
+import type { Cluster } from '../../routing/analysis/findings'
 import { conflictTarget } from '../../routing/conflict-target'
 import { ownerOf } from '../../routing/route'
 import type { TableUse } from '../../routing/scope'
 import { isPlaced, type ShardedTable } from '../../routing/table-catalog'
+import { withCtes } from '../../sql/ctes'
 import { allOf, fieldsOf } from '../../sql/tree'
 import type { Shard } from '../../topology/shard'
 import { refuseLookupConflicts } from '../binding/refuse-lookup-conflicts'
 import { placesByReference } from '../reads/places-by-reference'
 import { valuesOrder, withIds } from '../writes/inserted-values'
 import { writeFacts } from '../writes/write-shards'
-import { planInsertSelect } from './insert-select'
+import { type RowsInsert, withReadRows } from './insert-rows'
+import { localSource, planInsertSelect } from './insert-select'
 import {
   columnList,
   idsTellShards,
@@ -41,23 +44,59 @@ import {
   type Substitutes,
 } from './statement-run'
 
-/** Plans an INSERT: its VALUES are split by their shard keys, INSERT … SELECT runs within each shard. */
+/**
+ * Plans an INSERT: its VALUES are split by their shard keys. INSERT … SELECT runs within each shard, where its rows stay on the shard
+ * that they come from; else they are read first.
+ */
 export async function planInsert(engine: StatementWriter, write: Run, statement: InsertStmt): Promise<PlannedWrite> {
-  const { analysis } = write
-  const use = analysis.uses.find(({ rangeVar }) => rangeVar === statement.relation)
+  const use = targetUse(write, statement)
   if (!use) {
-    refuseProblems(analysis)
+    refuseProblems(write.analysis)
     return homeStatement(write, await engine.substitute(write))
   }
   const target = conflictTarget(statement, use.table)
   const setsKey = refuseConflictKeys(statement, use.table, target)
   refuseLookupConflicts(statement, use.table, engine.runtime.lookups)
   const select = fieldsOf(statement.selectStmt, 'SelectStmt')
-  if (!select?.valuesLists) {
-    if (target && !idsTellShards(use.table))
-      throw notPlaceable('An INSERT … SELECT with ON CONFLICT that may be about rows of other shards', use.table)
-    return planInsertSelect(engine, write, { insertion: statement, select, use })
-  }
+  if (!select) throw notPlaceable('An INSERT of default values', use.table)
+  const source = sourceOnShards(write, statement)
+  if (source) return planInsertSelect(engine, write, { insertion: statement, select, use, source })
+  const given = { write, insertion: statement, select }
+  return planRows(engine, select.valuesLists ? given : await withReadRows(engine, given, use), { use, target, setsKey })
+}
+
+const targetUse = ({ analysis }: Run, { relation }: InsertStmt): TableUse | undefined =>
+  analysis.uses.find(({ rangeVar }) => rangeVar === relation)
+
+/** The tables of an INSERT … SELECT that runs within each shard; undefined where its rows are read first, and of VALUES. */
+function sourceOnShards(write: Run, statement: InsertStmt): Cluster | undefined {
+  const use = targetUse(write, statement)
+  if (!use || fieldsOf(statement.selectStmt, 'SelectStmt')?.valuesLists) return undefined
+  const isAnywhere = conflictTarget(statement, use.table) !== undefined && !idsTellShards(use.table)
+  return isAnywhere ? undefined : localSource(write, statement, use)
+}
+
+/** The query whose rows an INSERT puts on the shards of their keys, where it is read first. */
+export function queryReadFirst(write: Run): SelectStmt | undefined {
+  const insertion = fieldsOf(write.statement, 'InsertStmt')
+  const select = fieldsOf(insertion?.selectStmt, 'SelectStmt')
+  if (!insertion || !select || select.valuesLists || !targetUse(write, insertion)) return undefined
+  if (sourceOnShards(write, insertion)) return undefined
+  return insertion.withClause ? withCtes(select, insertion.withClause) : select
+}
+
+interface InsertConflict {
+  readonly use: TableUse
+  readonly target: ReturnType<typeof conflictTarget>
+  readonly setsKey: ReturnType<typeof refuseConflictKeys>
+}
+
+/** Plans an INSERT of VALUES: each row goes to the shard of its key. */
+async function planRows(
+  engine: StatementWriter,
+  { write, insertion: statement, select }: RowsInsert,
+  { use, target, setsKey }: InsertConflict,
+): Promise<PlannedWrite> {
   const insertion = await completeRows(engine, write, { insertion: statement, select, use })
   const { complete, places, shards, isGiven } = insertion
   const facts = await writeFacts(write.context.access, { kind: 'values' })

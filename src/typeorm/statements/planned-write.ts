@@ -1,6 +1,7 @@
+import type { SelectStmt } from '@pgsql/types'
 import { unsupported } from '../../errors/sharded-error'
 import { placeholderSchema } from '../../planning/bind-shard-names'
-import { withShippedRows } from '../../planning/shipped-rows'
+import { type Answer, withShippedRows } from '../../planning/shipped-rows'
 import { type Template, templateOf } from '../../planning/statement-template'
 import type { StatementWrite } from '../../query/write-query'
 import { targetTable } from '../../sql/statement-parts'
@@ -20,6 +21,8 @@ export interface StatementWriter {
   /** What the shards of UPDATE and DELETE are sent. */
   readonly templates: TextPlans<Template>
   substitute(run: Run): Promise<Substitutes>
+  /** Runs a query of a statement for its rows as texts. */
+  texts(select: SelectStmt, run: Run): Promise<Answer>
 }
 
 /** How a statement that writes is done. */

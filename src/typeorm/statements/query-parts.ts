@@ -226,7 +226,7 @@ export class QueryParts {
   }
 
   /** Runs a query for its rows as texts, with their names and types. */
-  private async asTexts(written: SelectStmt, run: Run, byPlace?: readonly RangeVar[]): Promise<Answer> {
+  async asTexts(written: SelectStmt, run: Run, byPlace?: readonly RangeVar[]): Promise<Answer> {
     const planned = await this.planTexts(written, run, byPlace)
     if (!planned.plan) return planned.run()
     return { rows: await executeRead(planned.plan, run.context.access), columns: planned.columns }

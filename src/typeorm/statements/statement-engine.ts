@@ -1,3 +1,4 @@
+import type { SelectStmt } from '@pgsql/types'
 import { QueryResult } from 'typeorm/query-runner/QueryResult'
 import { unsupported } from '../../errors/sharded-error'
 import { executeRead } from '../../execution/execute-read'
@@ -7,6 +8,7 @@ import { bindShardNames } from '../../planning/bind-shard-names'
 import type { Explanation } from '../../planning/explain-plan'
 import { refuseOwnNames } from '../../planning/own-names'
 import type { ReadPlan } from '../../planning/read-plan'
+import type { Answer } from '../../planning/shipped-rows'
 import type { Template } from '../../planning/statement-template'
 import { type CatalogProblem, catalogProblem, mayAskCatalog } from '../../routing/catalog-names'
 import type { TableUse } from '../../routing/scope'
@@ -236,6 +238,10 @@ export class StatementEngine implements StatementPlanner {
 
   substitute(run: Run): Promise<Substitutes> {
     return this.queries.parts.substitute(run)
+  }
+
+  texts(select: SelectStmt, run: Run): Promise<Answer> {
+    return this.queries.parts.asTexts(select, run)
   }
 }
 

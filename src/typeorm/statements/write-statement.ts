@@ -4,9 +4,11 @@ import { splitLists } from '../../planning/split-lists'
 import { templateOf } from '../../planning/statement-template'
 import type { WritePlan } from '../../planning/write-plan'
 import type { StatementWrite } from '../../query/write-query'
+import { inTransaction } from '../runners/in-transaction'
+import { deferred } from '../writes/deferred-transaction'
 import { executeStatement } from '../writes/execute-statement'
 import { planWriteOf } from '../writes/write-shards'
-import { planInsert } from './insert-statement'
+import { planInsert, queryReadFirst } from './insert-statement'
 import { armsOn, homeStatement, type PlannedWrite, type StatementWriter } from './planned-write'
 import { localisedFor, type Place, type Run, refuseProblems, wholeText } from './statement-run'
 
@@ -17,6 +19,13 @@ import { localisedFor, type Place, type Run, refuseProblems, wholeText } from '.
  * @throws ShardedError KEY_MISSING, KEY_CHANGED, KEY_NOT_OWNED, JOIN_NOT_LOCAL, STATEMENT_UNSUPPORTED, PARTIAL_COMMIT
  */
 export async function writeStatement(engine: StatementWriter, write: Run): Promise<QueryResult> {
+  const { context } = write
+  if (queryReadFirst(write) && !context.access.transaction)
+    // What it reads is then what it writes.
+    return inTransaction(context.access, deferred(context.openRunner), (access, transaction) => {
+      const home = (text: string, values: readonly unknown[]) => transaction.query(text, [...values], true)
+      return writeStatement(engine, { ...write, context: { ...context, access, home } })
+    })
   const planned = await planStatement(engine, write)
   return planned.kind === 'home'
     ? write.context.home(planned.text, planned.parameters)

@@ -13,20 +13,6 @@ describe('what is refused over several shards', () => {
     'SELECT (qty, id) AS pair FROM ord UNION SELECT (score, k) FROM acct',
   ])('%s', (text) => expectRefused(sides, text))
 
-  it.each([
-    [
-      'INSERT INTO item (n, k, "ordId", label) SELECT 901, 5, 1, \'x\' WHERE NOT EXISTS (SELECT FROM item WHERE n = 901)',
-      /of no shard .* by VALUES/,
-    ],
-    [
-      'INSERT INTO item (n, k, "ordId", label) SELECT id + 900, qty, 1, \'x\' FROM ord',
-      /from other shards .* by VALUES/,
-    ],
-  ])('names a way out: %s', async (text, message) => {
-    for (const { shards, dataSource } of sides.sharded())
-      if (shards > 1) await expect(dataSource.query(text)).rejects.toThrow(message)
-  })
-
   it('names a way out of a page beside SKIP LOCKED', async () => {
     for (const { shards, dataSource } of sides.sharded())
       if (shards > 1)

@@ -55,16 +55,6 @@ describe('statements that write beside their outermost part', () => {
     }
   })
 
-  it('by a query of two outputs of one name, take the one at the place of the key', async () => {
-    for (const { name, shards, dataSource } of sides.sharded())
-      await rolledBack(dataSource, async (runner) => {
-        const text =
-          'INSERT INTO item (n, k, "ordId", label) SELECT id + 3000, id AS k, k, \'x\' FROM ord WHERE k = 3 AND id < 20'
-        const given = await answer(runner, text)
-        expect({ name, shards, given }).toEqual({ name, shards, given: { error: 'STATEMENT_UNSUPPORTED' } })
-      })
-  })
-
   const values = `VALUES (901, 1, 1, 'a'), (902, 2, 1, 'b'), (903, 3, 1, 'c'), (904, 7, 1, 'd'), (905, 8, 1, 'e')`
   it.each([
     `INSERT INTO item (n, k, "ordId", label) ${values} ORDER BY 1 DESC LIMIT 1`,
