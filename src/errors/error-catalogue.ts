@@ -155,12 +155,16 @@ export const errorCatalogue = Object.freeze({
     'Write the rows by several statements.',
   ),
   RELATION_LEAVES_SHARD: entry(
-    'A foreign key or a junction table cannot span shards.',
-    'Colocate the two entities, or make the other one a @ReferenceTable. Or declare the relation with createForeignKeyConstraints: false, neither eager nor lazy nor many-to-many, and load the related entity yourself.',
+    'A junction table lies with the rows that it joins, and those of two groups do not lie together.',
+    'Colocate the two entities, or make the other one a @ReferenceTable. Or make the junction an entity of its own: it is colocated with one side, and has a many-to-one relation to each.',
   ),
   RELATION_UNCHECKED: entry(
-    'A row and the one that it refers to lie on one shard only where their foreign key, or their shard keys, hold them together.',
-    'Leave out createForeignKeyConstraints: false, or add the shard key to the @JoinColumn()s of the relation.',
+    'A junction row and the rows that it refers to lie on one shard only where foreign keys hold them together.',
+    'Leave out createForeignKeyConstraints: false, or make the junction an entity of its own.',
+  ),
+  RELATION_ACTION_UNSUPPORTED: entry(
+    'The database does ON DELETE and ON UPDATE by a foreign key, and none is made for a relation between shards.',
+    'Leave onDelete and onUpdate out, and delete or change the rows that refer to a row in the same transaction. Or colocate the two entities and join them by the shard key.',
   ),
   OBJECT_NOT_OURS: entry(
     'synchronize() and dropDatabase() change and drop only what they made for shards, which carries a mark in its comment.',
@@ -243,8 +247,8 @@ export const errorCatalogue = Object.freeze({
   ),
   // what cannot be exact
   CROSS_SHARD_RELATION: entry(
-    'A relation that leaves the shard cannot be joined, loaded or cascaded inside it.',
-    'Load or save the related entity by itself.',
+    'A statement on a shard sees the rows of that shard only.',
+    'Find the related rows first, and ask for their keys with In(…). Save the related entity by itself.',
   ),
   SCATTER_UNSUPPORTED: entry(
     'The clause has no exact answer over several shards yet.',

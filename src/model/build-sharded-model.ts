@@ -6,6 +6,7 @@ import type { ColumnDescription, EntityDescription } from './entity-description'
 import { checkLimits, defaultDeadlineMs, defaultRowBudget } from './limits'
 import { isDeclaredReference } from './reference-table'
 import { checkRelations, refuseCrossedJoin, refuseUncheckedRelation, refuseUnkeptKey } from './relation-checks'
+import { relationsApart } from './relations-apart'
 import type { HomeEntity, KeyColumn, ModelEntity, ReferenceEntity, ShardedEntity, ShardedModel } from './sharded-entity'
 import type { EntityTarget, ScatterOptions, ShardArgsStorage, ShardedArgs } from './sharded-options'
 
@@ -23,7 +24,8 @@ export interface ModelDefaults extends GroupDefaults {
  *
  * @throws ShardedError ENTITY_WITHOUT_SHARD_KEY, KEY_COLUMN_INVALID, KEY_TYPE_UNSUPPORTED, GROUP_CONFLICT, COLOCATION_INVALID,
  *   UNIQUE_WITHOUT_SHARD_KEY, SEQUENCE_ON_SHARDED_ENTITY, RELATION_LEAVES_SHARD, NAME_INVALID,
- *   RELATION_UNCHECKED, OPTIONS_INVALID, FUNCTION_INVALID, ID_COLUMN_INVALID, REFERENCE_INVALID; DECLARATIONS_INVALID if there are several
+ *   RELATION_UNCHECKED, RELATION_ACTION_UNSUPPORTED, OPTIONS_INVALID, FUNCTION_INVALID, ID_COLUMN_INVALID, REFERENCE_INVALID;
+ *   DECLARATIONS_INVALID if there are several
  */
 export function buildShardedModel(
   entities: readonly EntityDescription[],
@@ -34,6 +36,9 @@ export function buildShardedModel(
   const declared = declaredEntities(entities, storage, refusals)
   const { groupOf, owners } = placeInGroups(declared, defaults, refusals)
   const { groups, functions } = bindGroups(owners, defaults, refusals)
+  const described = new Map(entities.map((entity) => [entity.target, entity]))
+  const isReferenceTarget = (target: EntityTarget): boolean => isReference(described.get(target))
+  const places = { groupOf, declared, entities: described, isReference: isReferenceTarget }
   const model = new Map<EntityTarget, ModelEntity>()
   for (const one of declared.values()) {
     const group = groupOf.get(one.entity.target) ?? ''
@@ -44,25 +49,24 @@ export function buildShardedModel(
       checkColocation(one, owner.declared)
       checkSchema(one)
       const id = idColumnOf(storage, one.entity, { fn, keyColumns: one.keyColumns })
-      return freezeEntity(one, { group, fn, id }, defaults)
+      return freezeEntity(one, { group, fn, id, relationsApart: relationsApart(one.entity, places) }, defaults)
     })
     for (const check of columnChecks(one)) refusals.attempt(check)
     if (frozen) model.set(one.entity.target, frozen)
   }
   for (const entity of entities) {
-    if (!declared.has(entity.target)) model.set(entity.target, unshardedEntity(entity))
+    if (!declared.has(entity.target)) model.set(entity.target, unshardedEntity(entity, relationsApart(entity, places)))
     if (isReference(entity)) refusals.attempt(() => checkReference(entity, declared.has(entity.target)))
   }
-  const isReferenceTarget = (target: EntityTarget) => model.get(target)?.kind === 'reference'
   const placed = (target: EntityTarget) => !declared.has(target) || groupOf.has(target)
-  for (const entity of entities) checkRelations(entity, { groupOf, placed, isReference: isReferenceTarget, refusals })
+  for (const entity of entities) checkRelations(entity, { ...places, placed, refusals })
   for (const one of declared.values()) {
     const colocated = (target: EntityTarget) =>
       groupOf.get(target) === groupOf.get(one.entity.target) ? declared.get(target) : undefined
     for (const relation of one.entity.relations) {
       refusals.attempt(() => refuseCrossedJoin(one, relation, colocated))
       refusals.attempt(() => refuseUncheckedRelation(one, relation, colocated))
-      refusals.attempt(() => refuseUnkeptKey(one, relation, isReferenceTarget))
+      refusals.attempt(() => refuseUnkeptKey(one, relation, places))
     }
   }
   if (!defaults.refusals) refusals.throwAny()
@@ -70,10 +74,13 @@ export function buildShardedModel(
 }
 
 /** A child of single-table inheritance has its rows in its root's table. */
-const isReference = ({ target, parent }: EntityDescription): boolean => isDeclaredReference(parent ?? target)
+const isReference = (entity: EntityDescription | undefined): boolean =>
+  entity !== undefined && isDeclaredReference(entity.parent ?? entity.target)
 
-const unshardedEntity = (entity: EntityDescription): HomeEntity | ReferenceEntity =>
-  Object.freeze({ kind: isReference(entity) ? 'reference' : 'home', name: entity.name, target: entity.target })
+const unshardedEntity = (entity: EntityDescription, apart: ReadonlySet<string>): HomeEntity | ReferenceEntity => {
+  const { name, target } = entity
+  return Object.freeze({ kind: isReference(entity) ? 'reference' : 'home', name, target, relationsApart: apart })
+}
 
 /** @throws ShardedError REFERENCE_INVALID */
 function checkReference({ name, columns }: EntityDescription, isSharded: boolean): void {
@@ -87,9 +94,10 @@ function checkReference({ name, columns }: EntityDescription, isSharded: boolean
 
 function freezeEntity(
   { entity, args, keyColumns }: DeclaredEntity,
-  { group, fn, id }: Pick<ShardedEntity, 'group' | 'fn'> & { readonly id: ShardedEntity['id'] | undefined },
+  placing: Pick<ShardedEntity, 'group' | 'fn' | 'relationsApart'> & { readonly id: ShardedEntity['id'] | undefined },
   defaults: ModelDefaults,
 ): ShardedEntity {
+  const { group, fn, id, relationsApart } = placing
   const primary = entity.columns.filter((column) => column.isPrimary)
   const scatter = { ...defaults.scatter, ...args.options.scatter }
   checkLimits(scatter, `${entity.name}: scatter`)
@@ -116,6 +124,7 @@ function freezeEntity(
     }),
     primaryKeyCheck: args.options.primaryKeyCheck ?? defaults.primaryKeyCheck,
     onKeyChange: onKeyChangeOf(entity, args),
+    relationsApart,
     ...(id && { id }),
   })
 }

@@ -52,11 +52,9 @@ export interface RelationDescription {
   readonly property: string
   readonly inverse: EntityTarget
   readonly inverseName: string
-  /** A foreign key constraint would be created, on this side or in a junction table. */
-  readonly hasForeignKey: boolean
+  /** The relation of the other entity that is the same one from its side; undefined where that has none. */
+  readonly inverseProperty?: string
   readonly isManyToMany: boolean
   /** What its own side refers to and how, where that is the side; undefined for the other side. */
   readonly owning?: OwningSide
-  /** Loaded with every read, or at the first touch of the property: no place to refuse it later. */
-  readonly isEagerOrLazy: boolean
 }

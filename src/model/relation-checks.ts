@@ -2,6 +2,7 @@ import type { Refusals } from '../errors/refusals'
 import { ShardedError } from '../errors/sharded-error'
 import type { DeclaredEntity } from './declared-entities'
 import type { ColumnDescription, EntityDescription, RelationDescription } from './entity-description'
+import { isApart, type RelationPlaces } from './relations-apart'
 import type { EntityTarget } from './sharded-options'
 
 /**
@@ -35,32 +36,21 @@ export function refuseCrossedJoin(
 }
 
 /**
- * Refuses a relation inside a colocation group that nothing keeps inside a shard. The database checks a foreign key among the
- * rows of one shard. Without it a row may refer to one of another shard key, which no join on its own shard finds, unless the
- * shard key is among what is joined.
+ * Refuses a many-to-many relation inside a colocation group whose junction table has no foreign keys: the database checks them among
+ * the rows of one shard, and without them a junction row may refer to a row of another shard.
  *
  * @param colocated an entity of the same group; undefined for others
  * @throws ShardedError RELATION_UNCHECKED
  */
 export function refuseUncheckedRelation(
-  { entity, keyColumns }: DeclaredEntity,
+  { entity }: DeclaredEntity,
   { property, inverse, inverseName, isManyToMany, owning }: RelationDescription,
   colocated: (target: EntityTarget) => DeclaredEntity | undefined,
 ): void {
-  const other = colocated(inverse)
-  if (!other || !owning || owning.isChecked) return
-  const joinsKey = keyColumns.every((column, index) =>
-    owning.joins.some(
-      ({ own, referenced }) => own === column.propertyPath && referenced === other.keyColumns[index]?.propertyPath,
-    ),
-  )
-  if (joinsKey && !isManyToMany) return
-  const what = isManyToMany
-    ? 'a junction table without foreign keys'
-    : 'no foreign key, and does not join by the shard key'
+  if (!isManyToMany || !colocated(inverse) || !owning || owning.isChecked) return
   throw new ShardedError(
     'RELATION_UNCHECKED',
-    `${entity.name}.${property} to ${inverseName} has ${what}: a row could refer to one of another shard.`,
+    `${entity.name}.${property} to ${inverseName} has a junction table without foreign keys: a row could refer to one of another shard.`,
     { details: { entity: entity.name, relation: property, inverse: inverseName } },
   )
 }
@@ -74,10 +64,12 @@ export function refuseUncheckedRelation(
  */
 export function refuseUnkeptKey(
   { entity, keyColumns }: DeclaredEntity,
-  { property, inverse, owning }: RelationDescription,
-  isReference: (target: EntityTarget) => boolean,
+  relation: RelationDescription,
+  places: RelationPlaces,
 ): void {
-  if (!owning?.isChecked) return
+  const { property, inverse, owning } = relation
+  const { isReference } = places
+  if (!owning?.isChecked || isApart(entity, relation, places)) return
   for (const column of keyColumns) {
     if (!owning.joins.some(({ own }) => own === column.propertyPath)) continue
     const action = owning.actions?.find(
@@ -95,47 +87,51 @@ export function refuseUnkeptKey(
   }
 }
 
-interface Placed {
-  readonly groupOf: ReadonlyMap<EntityTarget, string>
+interface Placed extends RelationPlaces {
   /** False for a sharded entity whose group is refused: where its relations lead is not known. */
   readonly placed: (target: EntityTarget) => boolean
-  readonly isReference: (target: EntityTarget) => boolean
   readonly refusals: Refusals
 }
 
-/** Refuses relations that lead to where no foreign key reaches, or where an eager load cannot go. */
-export function checkRelations(entity: EntityDescription, placed: Placed): void {
-  if (!placed.placed(entity.target)) return
+/** Checks the relations of any entity, sharded or not, that lead to rows elsewhere. */
+export function checkRelations(entity: EntityDescription, { placed, refusals, ...places }: Placed): void {
+  if (!placed(entity.target)) return
   for (const relation of entity.relations) {
-    if (!placed.placed(relation.inverse) || isLocal(entity, relation, placed)) continue
-    placed.refusals.attempt(() => checkRelation(entity, relation, placed))
+    if (!placed(relation.inverse) || !isApart(entity, relation, places)) continue
+    refusals.attempt(() => {
+      if (relation.isManyToMany) refuseJunction(entity, relation, places.isReference)
+      refuseActions(entity, relation)
+    })
   }
 }
 
-/** The rows of both sides, or a copy of them, are on one node, and so is the foreign key or the junction table between them. */
-function isLocal(
-  { target }: EntityDescription,
-  { inverse, owning }: RelationDescription,
-  { groupOf, isReference }: Placed,
-): boolean {
-  if (isReference(target) || isReference(inverse))
-    return isReference(inverse) && (isReference(target) || owning !== undefined)
-  return groupOf.get(target) === groupOf.get(inverse)
-}
-
 /** @throws ShardedError RELATION_LEAVES_SHARD */
-function checkRelation(entity: EntityDescription, relation: RelationDescription, { isReference }: Placed): void {
+function refuseJunction(
+  entity: EntityDescription,
+  relation: RelationDescription,
+  isReference: RelationPlaces['isReference'],
+): void {
+  const { property, inverseName, owning } = relation
   // The junction table of a relation to a reference table lies with the rows that refer to it.
-  const isLinkedThere = isReference(entity.target) && !relation.owning
-  const needsLink = (relation.hasForeignKey || relation.isManyToMany) && !isLinkedThere
-  if (!needsLink && !relation.isEagerOrLazy) return
-  const link = !needsLink ? 'an eager or lazy relation' : relation.isManyToMany ? 'a junction table' : 'a foreign key'
+  if (isReference(entity.target) && !owning) return
   const why = isReference(entity.target)
     ? `not on every node, as the rows of ${entity.name} are`
     : `not colocated with ${entity.name}`
   throw new ShardedError(
     'RELATION_LEAVES_SHARD',
-    `${entity.name}.${relation.property} needs ${link} to ${relation.inverseName}, which is ${why}.`,
-    { details: { entity: entity.name, relation: relation.property, inverse: relation.inverseName } },
+    `${entity.name}.${property} needs a junction table to ${inverseName}, which is ${why}.`,
+    { details: { entity: entity.name, relation: property, inverse: inverseName } },
+  )
+}
+
+/** The database would do them by a foreign key, and none is made. @throws ShardedError RELATION_ACTION_UNSUPPORTED */
+function refuseActions(entity: EntityDescription, { property, inverseName, owning }: RelationDescription): void {
+  const actions = owning?.isChecked ? (owning.actions ?? []) : []
+  const action = actions.find((one) => !one.endsWith('NO ACTION'))
+  if (action === undefined) return
+  throw new ShardedError(
+    'RELATION_ACTION_UNSUPPORTED',
+    `${entity.name}.${property} has ${action}, and the row of ${inverseName} that it refers to may lie on another shard.`,
+    { details: { entity: entity.name, relation: property, inverse: inverseName, action } },
   )
 }

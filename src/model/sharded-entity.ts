@@ -27,6 +27,8 @@ export interface ShardedEntity {
   readonly scatter: Readonly<Required<ScatterOptions>>
   readonly primaryKeyCheck: boolean
   readonly onKeyChange: KeyChangePolicy
+  /** The property paths of relations whose other row may be elsewhere: no foreign key is made for them, and no join follows them. */
+  readonly relationsApart: ReadonlySet<string>
   /** Undefined: the entity's ids are not made here. */
   readonly id?: IdColumn
 }
@@ -36,6 +38,8 @@ export interface HomeEntity {
   readonly kind: 'home'
   readonly name: string
   readonly target: EntityTarget
+  /** As a sharded entity has them. */
+  readonly relationsApart: ReadonlySet<string>
 }
 
 /** An entity with `@ReferenceTable`, of which every node has a full copy: frozen. */
@@ -43,6 +47,8 @@ export interface ReferenceEntity {
   readonly kind: 'reference'
   readonly name: string
   readonly target: EntityTarget
+  /** As a sharded entity has them. */
+  readonly relationsApart: ReadonlySet<string>
 }
 
 /** Any entity of a data source, by where its rows are. */

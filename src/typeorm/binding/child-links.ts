@@ -3,6 +3,7 @@ import type { ChildLink } from '../../planning/carried-rows'
 import type { KeyType } from '../../values/key-type'
 import { colocationGroup } from './colocation-group'
 import type { EntityBinding } from './entity-binding'
+import { leadsApart } from './relation-apart'
 
 /** What hangs on what inside a colocation group. */
 export interface GroupTables {
@@ -54,7 +55,7 @@ export function groupTables(
 
 function linksOf(metadata: EntityMetadata): readonly ChildLink[] {
   const relations = metadata.relations
-    .filter((relation) => relation.isOwning && !relation.isManyToMany)
+    .filter((relation) => relation.isOwning && !relation.isManyToMany && !leadsApart(relation))
     .map(
       (relation): ChildLink => ({
         table: metadata.tableName,

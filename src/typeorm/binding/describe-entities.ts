@@ -59,10 +59,9 @@ function describeRelation(relation: RelationMetadata): RelationDescription {
     property: relation.propertyPath,
     inverse: relation.inverseEntityMetadata.target,
     inverseName: relation.inverseEntityMetadata.name,
-    hasForeignKey: relation.foreignKeys.length > 0,
+    ...(relation.inverseRelation && { inverseProperty: relation.inverseRelation.propertyPath }),
     isManyToMany: relation.isManyToMany,
     ...(relation.isOwning && { owning: owningSideOf(relation) }),
-    isEagerOrLazy: relation.isEager || relation.isLazy,
   }
 }
 

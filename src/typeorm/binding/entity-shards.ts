@@ -4,6 +4,7 @@ import { ShardedError } from '../../errors/sharded-error'
 import { ownerOf } from '../../routing/route'
 import type { Shard } from '../../topology/shard'
 import type { EntityBinding } from './entity-binding'
+import { leadsApart } from './relation-apart'
 
 /** The related objects that are there, as a list. A lazy relation that was not loaded gives none, and is not touched. */
 export function loadedRelation(relation: RelationMetadata, entity: ObjectLiteral): readonly ObjectLiteral[] {
@@ -64,7 +65,7 @@ export class EntityShards {
       const related = loadedRelation(relation, entity)
       if (related.length === 0) continue
       const inverse = this.bindingOf(relation.inverseEntityMetadata.target)
-      if (!inverse || inverse.entity.group !== binding.entity.group) continue
+      if (!inverse || leadsApart(relation)) continue
       for (const one of related) {
         if (from.seen.has(one)) continue
         this.note(inverse, one, from.shard)

@@ -11,6 +11,7 @@ import { bindMetadata } from '../binding/bind-metadata'
 import { checkSharedTables } from '../binding/check-tables'
 import { groupsOf } from '../binding/colocation-group'
 import { describeEntities } from '../binding/describe-entities'
+import { markRelationsApart } from '../binding/relation-apart'
 import type { ShardRuntime } from '../runners/shard-runtime'
 import type { Statements } from '../statements/statements'
 import type { ShardedDataSourceOptions } from './sharded-data-source-options'
@@ -38,6 +39,7 @@ export function buildModel(
   const model = withLookups(sharded, { entities, lookups: lookupArgsStorage() }, defaults)
   refusals.throwAny()
   const groupOf = groupsOf(model)
+  markRelationsApart(metadatas, model)
   bindMetadata(
     metadatas.filter((metadata) => groupOf(metadata) !== undefined),
     (metadata) => ({ schema: placeholderSchema, name: metadata.tableName }),

@@ -199,7 +199,7 @@ export class OperationScope {
 }
 
 /** What TypeORM takes for the name of an entity. */
-const isTarget = (value: unknown): value is Target =>
+export const isTarget = (value: unknown): value is Target =>
   typeof value === 'function' ||
   typeof value === 'string' ||
   InstanceChecker.isEntitySchema(value) ||

@@ -18,6 +18,7 @@ import { checkPageOptions, type Page, type PageOptions } from '../find/page'
 import type { WholeReads } from '../find/whole-reads'
 import type { LoadOptions, LoadReport } from '../loads/load-options'
 import { loadRows } from '../loads/load-rows'
+import { readHomeInParts } from '../operations/apart-reads'
 import { BuilderNarrowing } from '../operations/builder-narrowing'
 import { explainPageRead, explainRead } from '../operations/explain-reads'
 import type { Narrowing } from '../operations/hint'
@@ -41,6 +42,7 @@ import type { PersistMode } from '../writes/entity-graph'
 import { followCurrent } from './current-manager'
 import { groupEntities, type PersistOptions, persistCallOf } from './persist-call'
 import {
+  isTarget,
   OperationScope,
   operationNames,
   type RoutedDataSource,
@@ -288,10 +290,16 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
     return new ShardedEntityManager(this.dataSource, this.ownRunner, { ...this.scope.narrowing, ...narrowing })
   }
 
+  private unhinted(): ShardedEntityManager {
+    const { hint, limits } = this.scope.narrowing
+    return hint ? new ShardedEntityManager(this.dataSource, this.ownRunner, limits ? { limits } : {}) : this
+  }
+
   /** TypeORM's own reads, which this class overrides. */
   private wholeReads(): WholeReads {
     return {
       manager: this,
+      related: () => this.unhinted(),
       find: (target, options) => super.find(target, options),
       findAndCount: (target, options) => super.findAndCount(target, options),
       findOne: (target, options) => super.findOne(target, options),
@@ -307,10 +315,19 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
   private async route(name: RoutedName, given: readonly unknown[]): Promise<unknown> {
     const [target, ...rest] = given
     const context = this.scope.context(target)
+    const inParts = context ? undefined : await this.readHomeInParts(name, given)
+    if (inParts) return inParts.result
     const checked = (criteria: unknown) => this.normalizeAndValidateWhereCriteria(criteria, name)
     // The caller's arguments are those of the operation's public types.
     const routed = context && Reflect.apply(routedOperations[name], undefined, [context, rest, checked])
     return routed ?? Reflect.apply(super[name], this, given)
+  }
+
+  private async readHomeInParts(name: string, [target, given]: readonly unknown[]) {
+    const { runtime } = this.dataSource
+    if (!runtime.hasShardedEntities || !isTarget(target) || !this.dataSource.hasMetadata(target)) return undefined
+    const metadata = this.dataSource.getMetadata(target)
+    return readHomeInParts({ runtime, whole: this.wholeReads() }, { name, metadata, given })
   }
 
   static {

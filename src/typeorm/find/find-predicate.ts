@@ -8,6 +8,7 @@ import type { KeyBound, KeyConstraint } from '../../functions/sharding-function'
 import { type Predicate, unknownPredicate } from '../../routing/predicate'
 import { canonicalKey } from '../../values/canonical-key'
 import type { EntityBinding } from '../binding/entity-binding'
+import { leadsApart } from '../binding/relation-apart'
 import type { SlotColumn } from '../binding/slot-columns'
 
 /** How the entity of a target is sharded; undefined where it is not. */
@@ -80,9 +81,9 @@ function collectNested(collector: Collector, path: string, value: unknown): void
   if (relation.joinColumns.some(({ transformer, referencedColumn }) => transformer !== referencedColumn?.transformer))
     return
   collectJoinColumns(collector, relation, value)
-  // A joined row of the same group lies on the same shard: what is said of its key holds for this one's shard.
+  // A joined row of a relation that does not lead apart lies on the same shard: what is said of its key holds for this one's shard.
   const inverse = bindingOf(relation.inverseEntityMetadata.target)
-  if (inverse && inverse.entity.group === binding.entity.group) parts.push(findPredicate(inverse, value, bindingOf))
+  if (inverse && !leadsApart(relation)) parts.push(findPredicate(inverse, value, bindingOf))
 }
 
 /** `where: { user: { id: 42 } }` says `userId = 42` where the join column is part of the shard key. */

@@ -13,6 +13,8 @@ type Options = FindManyOptions<ObjectLiteral>
 export interface WholeReads {
   /** The manager whose statements go over all shards. */
   readonly manager: EntityManager
+  /** The same manager for entities of any group: a hint that it was given is left out, and limits hold. */
+  readonly related: () => EntityManager
   readonly find: (target: Target, options: Options) => Promise<ObjectLiteral[]>
   readonly findAndCount: (target: Target, options: Options) => Promise<[ObjectLiteral[], number]>
   readonly findOne: (target: Target, options: Options) => Promise<ObjectLiteral | null>

@@ -5,7 +5,7 @@ import { passThrough } from '../../planning/page-strategy'
 import { route } from '../../planning/read-plan'
 import type { NodeStatement } from '../../planning/scatter-statement'
 import type { Shard } from '../../topology/shard'
-import { goesHome } from '../find/check-relations'
+import { followsApart } from '../find/check-relations'
 import { optionsAtCall } from '../find/options-at-call'
 import { isWholeRead } from '../find/whole-reads'
 import { type PageWork, planOfOne, planOverShards } from '../reads/find-page'
@@ -21,7 +21,7 @@ export async function explainRead(
   const { access, binding } = context
   const { metadata } = binding
   const options = await optionsAtCall(metadata, given)
-  const leaves = goesHome(binding, options, access.runtime)
+  const leaves = followsApart(binding, options)
   const { shards, reason, routed } = await routeRead(context, 'find', options)
   if (leaves || isWholeRead(metadata, routed, shards.length)) {
     const explained = await context.whole.explain(metadata.target, routed)

@@ -5,6 +5,7 @@ import type { Shard } from '../../topology/shard'
 import { canonicalValue, type EntityBinding, keyOf } from '../binding/entity-binding'
 import { refuseMovedId } from '../binding/entity-ids'
 import { loadedRelation, shardOfKey } from '../binding/entity-shards'
+import { leadsApart } from '../binding/relation-apart'
 import { keyValues } from '../find/with-key'
 import { locateRow } from '../reads/locate-rows'
 import { inSavepoint } from '../runners/in-transaction'
@@ -129,7 +130,7 @@ function rowValues({ metadata }: EntityBinding, entity: ObjectLiteral): () => vo
 }
 
 function relatedOf(
-  { metadata, entity: { group } }: EntityBinding,
+  { metadata }: EntityBinding,
   entity: ObjectLiteral,
   bindingOf: (target: unknown) => EntityBinding | undefined,
 ): readonly { readonly binding: EntityBinding; readonly entity: ObjectLiteral }[] {
@@ -137,7 +138,7 @@ function relatedOf(
     .filter((relation) => !relation.isOwning)
     .flatMap((relation) => {
       const binding = bindingOf(relation.inverseEntityMetadata.target)
-      if (!binding || binding.entity.group !== group) return []
+      if (!binding || leadsApart(relation)) return []
       return loadedRelation(relation, entity).map((one) => ({ binding, entity: one }))
     })
 }

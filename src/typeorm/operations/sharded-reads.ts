@@ -8,7 +8,8 @@ import { routePredicate } from '../../routing/route'
 import type { Shard } from '../../topology/shard'
 import type { EntityBinding } from '../binding/entity-binding'
 import { numberKind } from '../binding/sort-column'
-import { goesHome } from '../find/check-relations'
+import { type SplitFind, splitFind } from '../find/apart-loads'
+import { followsApart } from '../find/check-relations'
 import { findPredicate, isLiteral } from '../find/find-predicate'
 import { optionsAtCall } from '../find/options-at-call'
 import type { Page } from '../find/page'
@@ -26,6 +27,7 @@ import {
   scatterFindAndCount,
 } from '../reads/read-operations'
 import { findBy, type RememberedStatement, remembered, rememberedStatement } from '../reads/remembered-find'
+import { findAndCountInParts, findInParts } from './apart-reads'
 import { checkWidth, type OperationContext, routeRead } from './operation-context'
 
 /** A read in its forms. */
@@ -37,8 +39,12 @@ interface ReadForms<T> {
   readonly whole: (reads: WholeReads, options: Options, metadata: EntityMetadata) => Promise<T>
   /** Ours, over several shards. */
   readonly scatter: (read: ReadScope, options: Options) => Promise<T>
+  /** In parts, where the options load what lies elsewhere; without it these loads say nothing of the result. */
+  readonly inParts?: (context: OperationContext, split: SplitFind) => Promise<T>
   /** Of a read over several shards: besides what all reads leave to TypeORM. */
   readonly needsWhole?: (binding: EntityBinding, options: Options) => boolean
+  /** What its options load has to lie together. */
+  readonly isLocal?: boolean
   /** TypeORM writes the page of the options into the statement of this read; the others have none, whatever the options say. */
   readonly isPaged?: boolean
   /** The result of a find of whole entities, which may be sent by the SQL of one before. */
@@ -55,6 +61,8 @@ const byTypeOrm = <T>(own: (reads: OwnReads, options: Options, metadata: EntityM
   whole: own,
 })
 
+const partsOf = ({ access, whole }: OperationContext) => ({ runtime: access.runtime, whole })
+
 /** A read that its options say all of. */
 const reading =
   <T>(forms: ReadForms<T>) =>
@@ -65,6 +73,7 @@ export const find = reading<ObjectLiteral[]>({
   name: 'find',
   ...byTypeOrm((reads, options, { target }) => reads.find(target, options)),
   scatter: scatterFind,
+  inParts: (context, split) => findInParts(partsOf(context), { metadata: context.binding.metadata, split }),
   isPaged: true,
   ofEntities: (entities) => entities,
   entities: (result) => result,
@@ -73,6 +82,7 @@ export const find = reading<ObjectLiteral[]>({
 export const findPage = (context: OperationContext, work: PageWork): Promise<Page<ObjectLiteral>> =>
   read(context, work.request.find, {
     name: 'findPage',
+    isLocal: true,
     single: (manager, options, metadata) => pageOfOne(manager, metadata, { options, work }),
     whole: ({ manager }, options, metadata) => pageOfOne(manager, metadata, { options, work }),
     scatter: (scope, options) => pageOverShards(scope, options, work),
@@ -83,6 +93,7 @@ export const findAndCount = reading<[ObjectLiteral[], number]>({
   name: 'findAndCount',
   ...byTypeOrm((reads, options, { target }) => reads.findAndCount(target, options)),
   scatter: scatterFindAndCount,
+  inParts: (context, split) => findAndCountInParts(partsOf(context), { metadata: context.binding.metadata, split }),
   needsWhole: (binding, { select }) => !countsAreDisjoint(binding, select),
   isPaged: true,
   entities: ([result]) => result,
@@ -95,6 +106,8 @@ const findFirst = reading<ObjectLiteral | null>({
     reads.findOne(target, copyWith(options, { where: options.where ?? {} })),
   ),
   scatter: async (scope, options) => (await scatterFind(scope, options))[0] ?? null,
+  inParts: async (context, split) =>
+    (await findInParts(partsOf(context), { metadata: context.binding.metadata, split }))[0] ?? null,
   isPaged: true,
   ofEntities: ([first]) => first ?? null,
   entities: (result) => [result],
@@ -154,9 +167,12 @@ async function read<T>(context: OperationContext, given: Options, forms: ReadFor
   }
   const atCall = optionsAtCall(metadata, given)
   // Conditions seldom have objects as values: a find by key waits for nothing here.
-  const options = atCall instanceof Promise ? await atCall : atCall
-  const leaves = goesHome(binding, options, access.runtime)
+  const asked = atCall instanceof Promise ? await atCall : atCall
+  const split = forms.isLocal ? undefined : splitFind(metadata, asked)
+  const options = split?.own ?? asked
+  const leaves = followsApart(binding, options)
   const { shards, routed } = await routeRead(context, forms.name, options)
+  if (split && forms.inParts) return forms.inParts(context, { ...split, own: routed })
   const [first, another] = shards
   if (leaves || (another && forms.needsWhole?.(binding, options)) || isWholeRead(metadata, routed, shards.length))
     return forms.whole(context.whole, routed, metadata)

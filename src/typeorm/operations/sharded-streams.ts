@@ -1,7 +1,7 @@
 import type { EntityMetadata, FindManyOptions, ObjectLiteral } from 'typeorm'
 import { ShardedError } from '../../errors/sharded-error'
 import { bindShardNames } from '../../planning/bind-shard-names'
-import { goesHome } from '../find/check-relations'
+import { followsApart } from '../find/check-relations'
 import { optionsAtCall } from '../find/options-at-call'
 import { type StreamSource, streamEntities } from '../reads/stream-entities'
 import { readInTurn } from '../runners/read-cursors'
@@ -51,12 +51,12 @@ async function* streamRouted(
 }
 
 /** Refuses what a read that only the shards answer cannot do. @throws ShardedError CROSS_SHARD_RELATION */
-export function checkLocal({ binding, access }: OperationContext, options: Options): void {
-  if (!goesHome(binding, options, access.runtime)) return
+export function checkLocal({ binding }: OperationContext, options: Options): void {
+  if (!followsApart(binding, options)) return
   const { metadata } = binding
   throw new ShardedError(
     'CROSS_SHARD_RELATION',
-    `A page or a stream of ${metadata.name} follows a relation to an unsharded entity.`,
+    `A page by cursor or a stream of ${metadata.name} follows a relation to rows elsewhere.`,
     { details: { entity: metadata.name } },
   )
 }

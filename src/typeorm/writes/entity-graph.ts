@@ -6,6 +6,7 @@ import { type EntityBinding, keyOf } from '../binding/entity-binding'
 import type { GivenIds } from '../binding/entity-ids'
 import { loadedRelation } from '../binding/entity-shards'
 import { primaryKeyText } from '../binding/primary-key-text'
+import { leadsApart } from '../binding/relation-apart'
 import { refuseLeaving } from '../find/check-relations'
 
 export type BindingOf = (target: unknown) => EntityBinding | undefined
@@ -128,12 +129,12 @@ function relatedOf(
     if (objects.length === 0) continue
     const cascades = cascadesIn(relation, mode)
     const binding = bindingOf(relation.inverseEntityMetadata.target)
-    if (!binding || binding.entity.group !== at.entity.group) {
+    if (!binding || leadsApart(relation)) {
       // They are saved before.
       if (mode === 'save' && relation.isOwning && isReference(relation.inverseEntityMetadata.target)) continue
       // The owning side only stores the foreign key; everything else writes rows of the other entity.
       const writesThere = cascades || (mode === 'save' && !(relation.isOwning && !relation.isManyToMany))
-      if (writesThere) refuseLeaving(at.metadata, relation, (metadata) => bindingOf(metadata.target)?.entity.group)
+      if (writesThere) refuseLeaving(at.metadata, relation)
       continue
     }
     for (const object of objects) related.push({ relation, node: { binding, entity: object }, cascades })

@@ -6,6 +6,7 @@ import type { Shard } from '../../topology/shard'
 import { type EntityBinding, keyOf } from '../binding/entity-binding'
 import { loadedRelation } from '../binding/entity-shards'
 import { primaryKeyText, rowText } from '../binding/primary-key-text'
+import { leadsApart } from '../binding/relation-apart'
 import { type Located, locateRows, type RowSource } from '../reads/locate-rows'
 import type { ShardAccess } from '../runners/shard-access'
 import type { RowMove } from './carry-row'
@@ -60,7 +61,7 @@ function referencesOf({ graph, shard, own }: PlacedEntity, bindingOf: BindingOf)
     const move = moves.get(from.entity)
     return from.binding.metadata.relations.flatMap((relation) => {
       const binding = bindingOf(relation.inverseEntityMetadata.target)
-      if (binding?.entity.group !== from.binding.entity.group) return []
+      if (!binding || leadsApart(relation)) return []
       return referred(relation, from.entity, move)
         .filter((entity) => binding.metadata.hasAllPrimaryKeys(entity))
         .map((entity) => ({ from, shard, relation, to: { binding, entity }, moves: move !== undefined }))

@@ -248,9 +248,7 @@ describe('the refusals of a start', () => {
           property: 'keyless',
           inverse: keyless.target,
           inverseName: 'Keyless',
-          hasForeignKey: false,
           isManyToMany: false,
-          isEagerOrLazy: false,
         },
       ],
     }

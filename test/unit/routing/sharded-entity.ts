@@ -29,6 +29,7 @@ export function shardedEntity(
     },
     primaryKeyCheck: true,
     onKeyChange: 'refuse',
+    relationsApart: new Set(),
   }
 }
 

@@ -1,0 +1,266 @@
+import type { EntityManager, EntityMetadata, ObjectLiteral, SelectQueryBuilder } from 'typeorm'
+import { RelationIdLoader } from 'typeorm/query-builder/relation-id/RelationIdLoader'
+import { pushAll } from '../../collections/push-all'
+import { pushTo } from '../../collections/push-to'
+import type { Row } from '../../merging/row'
+import { canonicalKey, canonicalTuple } from '../../values/canonical-key'
+import { type KeyPair, keyPairs } from '../binding/relation-keys'
+import type { ApartLoad, SplitFind } from '../find/apart-loads'
+import { cloneWhere } from '../find/clone-where'
+import { type EntityOrigin, OriginTransformer } from '../hydration/origin-transformer'
+
+/** Keys in one statement, well below the protocol's limit on parameters. */
+const keysOfStatement = 5_000
+
+/** How the parts of a find reach their rows. */
+export interface ApartReads {
+  /** Of the find itself: its statements go over all shards, or to the one that a hint names. */
+  readonly manager: EntityManager
+  /** Of what is loaded apart, for which no hint counts. */
+  readonly related: EntityManager
+  /** Told of each entity of the shards. */
+  readonly remember: (metadata: EntityMetadata, entity: ObjectLiteral) => void
+}
+
+/** What a find in parts gives. */
+export interface FoundApart {
+  readonly entities: ObjectLiteral[]
+  /** Of the find itself. */
+  readonly builder: SelectQueryBuilder<ObjectLiteral>
+}
+
+/**
+ * A find whose relations lead to rows elsewhere: the find without them, and for each level of relations one find by the keys of the
+ * rows of the level before, of all siblings at once. What TypeORM gives by joins is an object for each row that refers to it; what
+ * it gives by queries is one object for all of them.
+ */
+export async function findApart(reads: ApartReads, metadata: EntityMetadata, split: SplitFind): Promise<FoundApart> {
+  const { manager } = reads
+  const { where, ...options } = split.own
+  const builder = manager.createQueryBuilder<ObjectLiteral>(metadata.target, metadata.name)
+  builder.setFindOptions(where === undefined ? options : { ...options, where: cloneWhere(metadata, where) })
+  if (split.isJoinedByTypeOrm) orderPage(builder, metadata)
+  const part = new FindPart(reads, builder, split)
+  const rows = await rowsOf(builder)
+  await part.take(rows)
+  const entities = part.entitiesOf(rows)
+  if (split.strategy === 'query') await part.tell(entities)
+  await part.loadApart()
+  if (split.strategy === 'join') await part.tell(entities)
+  return { entities, builder }
+}
+
+/** TypeORM reads a page of joined entities in two statements. The entities that it makes of the rows are left, and nobody is told of them. */
+const rowsOf = async (builder: SelectQueryBuilder<ObjectLiteral>): Promise<Row[]> =>
+  (await builder.callListeners(false).getRawAndEntities<Row>()).raw
+
+/** A page of joined entities TypeORM orders by the primary key last. */
+function orderPage(builder: SelectQueryBuilder<ObjectLiteral>, metadata: EntityMetadata): void {
+  const { skip, take, joinAttributes, allOrderBys } = builder.expressionMap
+  if ((!skip && !take) || joinAttributes.length > 0) return
+  for (const { propertyPath } of metadata.primaryColumns) {
+    const path = `${builder.alias}.${propertyPath}`
+    if (!(path in allOrderBys)) builder.addOrderBy(path, 'ASC')
+  }
+}
+
+/** A relation that is loaded apart, at the entities that have it. */
+interface PlacedLoad {
+  readonly load: ApartLoad
+  readonly alias: string
+  readonly pairs: readonly KeyPair[]
+  /** The output columns of the keys. */
+  readonly outputs: readonly string[]
+}
+
+/** One find of those that a find consists of. */
+class FindPart {
+  private readonly loads: readonly PlacedLoad[]
+  private transformer: OriginTransformer
+  private readonly rowsByKey = new Map<string, Row[]>()
+
+  constructor(
+    private readonly reads: ApartReads,
+    private readonly builder: SelectQueryBuilder<ObjectLiteral>,
+    private readonly split: SplitFind,
+  ) {
+    this.loads = split.apart.map((load, index) => placeLoad(builder, load, index))
+    this.transformer = this.newTransformer([])
+  }
+
+  /** The rows are there; entities are made of them as often as something refers to them. */
+  async take(rows: Row[]): Promise<void> {
+    const { dataSource, expressionMap } = this.builder
+    const { relationIdAttributes, withDeleted } = expressionMap
+    if (relationIdAttributes.length === 0) return
+    const { queryRunner } = this.reads.manager
+    const loader = new RelationIdLoader(dataSource, queryRunner, relationIdAttributes, withDeleted)
+    this.transformer = this.newTransformer(await loader.load(rows))
+  }
+
+  entitiesOf(rows: Row[]): ObjectLiteral[] {
+    const { mainAlias } = this.builder.expressionMap
+    if (!mainAlias || rows.length === 0) return []
+    const entities: ObjectLiteral[] = this.transformer.transform(rows, mainAlias)
+    for (const entity of entities) this.reads.remember(mainAlias.metadata, entity)
+    return entities
+  }
+
+  /** Loads what is apart of all entities that were made, each level in its turn. */
+  async loadApart(): Promise<void> {
+    const { origins } = this.transformer
+    const loaded = this.loads.map(async (placed) => {
+      const { relation } = placed.load
+      const parents = origins.filter(
+        ({ alias, metadata }) => alias === placed.alias && metadata.relations.includes(relation),
+      )
+      const part = await this.findRelated(placed, parents)
+      return part && (() => part.loadApart())
+    })
+    const settled = await Promise.allSettled(loaded)
+    const failed = settled.find((one) => one.status === 'rejected')
+    if (failed) throw failed.reason
+    const next = await Promise.allSettled(settled.map((one) => one.status === 'fulfilled' && one.value?.()))
+    const failedBelow = next.find((one) => one.status === 'rejected')
+    if (failedBelow) throw failedBelow.reason
+  }
+
+  /** Tells listeners and subscribers of entities, and what hangs on them. */
+  async tell(entities: ObjectLiteral[]): Promise<void> {
+    const { queryRunner, dataSource } = this.reads.manager
+    const { mainAlias } = this.builder.expressionMap
+    if (!mainAlias || entities.length === 0) return
+    const runner = queryRunner ?? dataSource.createQueryRunner('slave')
+    try {
+      await runner.broadcaster.broadcast('Load', mainAlias.metadata, entities)
+    } finally {
+      if (runner !== queryRunner) await runner.release()
+    }
+  }
+
+  private newTransformer(relationIds: ConstructorParameters<typeof OriginTransformer>[2]): OriginTransformer {
+    const { expressionMap, dataSource } = this.builder
+    return new OriginTransformer(expressionMap, dataSource.driver, relationIds, this.reads.manager.queryRunner)
+  }
+
+  private async findRelated(placed: PlacedLoad, parents: readonly EntityOrigin[]): Promise<FindPart | undefined> {
+    const { load, pairs, outputs } = placed
+    const { relation } = load
+    const keys = new Map<string, readonly string[]>()
+    const keyOfParent = parents.map(({ row }) => {
+      const texts = keyTexts(row, outputs)
+      const key = texts && keyOf(texts, pairs)
+      if (texts && key !== undefined) keys.set(key, texts)
+      return key
+    })
+    const part = keys.size > 0 ? await this.partOf(placed, [...keys.values()]) : undefined
+    const isMany = relation.isOneToMany
+    const shared = this.split.strategy === 'query' ? await part?.shared() : undefined
+    for (const [index, { entity }] of parents.entries()) {
+      const key = keyOfParent[index]
+      const found = key === undefined ? [] : ((shared ? shared.get(key) : part?.entitiesOfKey(key)) ?? [])
+      // Of several rows of a one-to-one relation TypeORM takes the last of a query, and the first of a join.
+      const one = shared ? found.at(-1) : found[0]
+      relation.setEntityValue(entity, isMany ? [...found] : (one ?? null))
+    }
+    return part
+  }
+
+  /** Finds the rows of keys. */
+  private async partOf({ load, pairs }: PlacedLoad, keys: readonly (readonly string[])[]): Promise<FindPart> {
+    const { related } = this.reads
+    const metadata = load.relation.inverseEntityMetadata
+    const reads = { ...this.reads, manager: related }
+    const all: Row[] = []
+    let first: FindPart | undefined
+    for (let start = 0; start < keys.length; start += keysOfStatement) {
+      const builder = related.createQueryBuilder<ObjectLiteral>(metadata.target, metadata.name)
+      builder.setFindOptions({ ...load.split.own })
+      for (const [index, { far }] of pairs.entries())
+        builder.addSelect(textOf(builder, far.databaseName, builder.alias), keyOutput(index))
+      addKeyCondition(builder, { pairs, keys: keys.slice(start, start + keysOfStatement) })
+      const part = new FindPart(reads, builder, load.split)
+      pushAll(all, await rowsOf(builder))
+      first ??= part
+    }
+    if (!first) throw new RangeError('A relation is loaded by one key at least.')
+    await first.take(all)
+    const outputs = pairs.map((_, index) => keyOutput(index))
+    for (const row of all) {
+      const texts = keyTexts(row, outputs)
+      if (texts) pushTo(first.rowsByKey, keyOf(texts, pairs), row)
+    }
+    return first
+  }
+
+  private entitiesOfKey(key: string): readonly ObjectLiteral[] {
+    return this.entitiesOf(this.rowsByKey.get(key) ?? [])
+  }
+
+  /** One entity of each row, by the keys; told of as TypeORM tells of each query. */
+  private async shared(): Promise<ReadonlyMap<string, readonly ObjectLiteral[]>> {
+    const entities = new Map([...this.rowsByKey].map(([key, rows]) => [key, this.entitiesOf(rows)]))
+    await this.tell([...entities.values()].flat())
+    return entities
+  }
+}
+
+const keyOutput = (index: number): string => `__key${index}`
+
+function placeLoad(builder: SelectQueryBuilder<ObjectLiteral>, load: ApartLoad, index: number): PlacedLoad {
+  const pairs = keyPairs(load.relation) ?? []
+  const alias = load.through.reduce((parent, relation) => {
+    const join = builder.expressionMap.joinAttributes.find(
+      (one) => one.parentAlias === parent && one.relation === relation,
+    )
+    if (!join) throw new RangeError(`${relation.propertyPath} is not joined.`)
+    return join.alias.name
+  }, builder.alias)
+  const outputs = pairs.map(({ own }, place) => {
+    const name = `__apart${index}_${place}`
+    builder.addSelect(textOf(builder, own.databaseName, alias), name)
+    return name
+  })
+  return { load, alias, pairs, outputs }
+}
+
+const textOf = (builder: SelectQueryBuilder<ObjectLiteral>, column: string, alias: string): string =>
+  `${builder.escape(alias)}.${builder.escape(column)}::text`
+
+interface WantedKeys {
+  readonly pairs: readonly KeyPair[]
+  readonly keys: readonly (readonly string[])[]
+}
+
+function addKeyCondition(builder: SelectQueryBuilder<ObjectLiteral>, { pairs, keys }: WantedKeys): void {
+  const columns = pairs.map(({ far }) => `${builder.escape(builder.alias)}.${builder.escape(far.databaseName)}`)
+  if (pairs.length === 1) {
+    // One text for any number of keys: what is learnt of a statement is learnt once.
+    builder.andWhere(`${columns[0]} = ANY(:apartKeys)`, { apartKeys: keys.map(([key]) => key) })
+    return
+  }
+  const parameters: ObjectLiteral = {}
+  const branches = keys.map((key, place) =>
+    columns
+      .map((column, index) => {
+        parameters[`apartKey${place}_${index}`] = key[index]
+        return `${column} = :apartKey${place}_${index}`
+      })
+      .join(' AND '),
+  )
+  builder.andWhere(`((${branches.join(') OR (')}))`, parameters)
+}
+
+/** The texts of a row's key; undefined where a part of it is null, which refers to nothing. */
+function keyTexts(row: Row, outputs: readonly string[]): readonly string[] | undefined {
+  const texts = outputs.map((name) => row[name])
+  return texts.every((text) => typeof text === 'string') ? texts : undefined
+}
+
+/** One text for all keys that PostgreSQL holds equal. */
+const keyOf = (texts: readonly string[], pairs: readonly KeyPair[]): string =>
+  canonicalTuple(texts.map((text, index) => canonicalText(text, pairs[index])))
+
+function canonicalText(text: string, pair: KeyPair | undefined): string {
+  return (pair && canonicalKey(text, pair.type)) ?? text
+}

@@ -1,0 +1,194 @@
+import type { DataSource, EntityTarget, FindManyOptions, FindOptionsWhere, ObjectLiteral } from 'typeorm'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { ShardedDataSource } from '../../src/index'
+import { type OpenTargets, openTargets } from '../support/targets'
+import {
+  Badge,
+  Category,
+  Customer,
+  Order,
+  OrderLine,
+  Product,
+  Review,
+  shopEntities,
+  shopGroups,
+  writeShop,
+} from './shop-apart'
+
+/** Lists whose order no find says, by their primary key or else by all that they have. */
+function settled(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(settled)
+  if (typeof value !== 'object' || value === null || value instanceof Date) return value
+  const copy: ObjectLiteral = Object.create(Object.getPrototypeOf(value))
+  for (const [name, inner] of Object.entries(value)) {
+    const one = settled(inner)
+    copy[name] = Array.isArray(one) && name !== 'loadedWith' ? one.toSorted(byId) : one
+  }
+  return copy
+}
+const byId = (a: ObjectLiteral, b: ObjectLiteral): number =>
+  a['id'] === undefined ? (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1) : Number(a['id']) - Number(b['id'])
+
+describe('relations to rows elsewhere', () => {
+  let targets: OpenTargets
+  beforeAll(async () => {
+    targets = await openTargets({ entities: [...shopEntities], groups: [...shopGroups], seed: writeShop })
+  })
+  afterAll(() => targets.close())
+
+  async function same<Entity extends ObjectLiteral>(
+    target: EntityTarget<Entity>,
+    options: FindManyOptions<Entity>,
+  ): Promise<ObjectLiteral[]> {
+    const isOrdered = Object.keys(options.order ?? {}).includes('id')
+    const find = async ({ manager }: DataSource) => {
+      const found: ObjectLiteral[] = (await manager.find(target, options)).map((one) => Object(settled(one)))
+      return isOrdered ? found : found.toSorted(byId)
+    }
+    const expected = await find(targets.plain)
+    for (const { dataSource } of targets.sharded) expect(await find(dataSource)).toStrictEqual(expected)
+    return expected
+  }
+
+  it('are loaded to one', async () => {
+    const lines = await same(OrderLine, { relations: { product: true }, order: { id: 'ASC' } })
+    expect(lines.filter((line) => line['product'] === null).length).toBeGreaterThan(5)
+    await same(OrderLine, { relations: { product: true, order: { customer: true } }, order: { id: 'DESC' } })
+    await same(Review, { relations: { author: true, product: true }, order: { id: 'ASC' } })
+    await same(Review, { relations: { author: { referrer: true } }, order: { id: 'ASC' } })
+    await same(Customer, { relations: { referrer: { referrer: true } }, order: { id: 'ASC' } })
+    await same(Product, { relations: { category: true }, order: { id: 'ASC' } })
+    await same(Customer, { where: { id: 3 }, relations: { referrer: true } })
+  })
+
+  it('are loaded to many', async () => {
+    await same(Product, { relations: { lines: true }, order: { id: 'ASC' } })
+    await same(Product, {
+      relations: { lines: { order: { customer: true } }, reviews: { author: true } },
+      order: { id: 'ASC' },
+    })
+    await same(Customer, {
+      relations: { referred: true, reviews: { product: { category: true } } },
+      order: { id: 'ASC' },
+    })
+    await same(Category, { relations: { products: { reviews: { author: { badge: true } } } }, order: { id: 'ASC' } })
+    await same(Category, { where: { id: 2 }, relations: { products: true } })
+  })
+
+  it('are loaded one to one, and eagerly', async () => {
+    await same(Customer, { relations: { badge: true }, order: { id: 'ASC' } })
+    await same(Badge, { order: { id: 'ASC' } })
+    await same(Badge, { order: { id: 'ASC' }, loadEagerRelations: false })
+    await same(Badge, { order: { id: 'ASC' }, relations: { customer: { orders: true } } })
+    await same(Review, { order: { id: 'ASC' }, relations: { author: { badge: true } } })
+  })
+
+  it('are loaded below joined ones', async () => {
+    await same(Order, { relations: { customer: true, lines: { product: { category: true } } }, order: { id: 'ASC' } })
+    await same(Customer, { relations: { orders: { lines: { product: true } } }, order: { id: 'ASC' } })
+  })
+
+  it('are loaded by queries, where a find says so', async () => {
+    const relationLoadStrategy = 'query'
+    await same(OrderLine, { relations: { product: true }, order: { id: 'ASC' }, relationLoadStrategy })
+    await same(Order, { relations: { lines: { product: true } }, order: { id: 'ASC' }, relationLoadStrategy })
+    await same(Product, { relations: { reviews: { author: true } }, order: { id: 'ASC' }, relationLoadStrategy })
+    await same(Badge, { order: { id: 'ASC' }, relationLoadStrategy })
+    await same(Category, { relations: { products: { lines: true } }, order: { id: 'ASC' }, relationLoadStrategy })
+  })
+
+  it('are objects of their own of joins, and shared of queries', async () => {
+    for (const { manager } of [targets.plain, ...targets.sharded.map(({ dataSource }) => dataSource)]) {
+      for (const relationLoadStrategy of ['join', 'query'] as const) {
+        const reviews = await manager.find(Review, { relations: { author: true }, relationLoadStrategy })
+        const authors = reviews.flatMap(({ author }) => author ?? [])
+        const distinct = relationLoadStrategy === 'join' ? authors.length : new Set(authors.map(({ id }) => id)).size
+        expect(new Set(authors).size).toBe(distinct)
+      }
+    }
+  })
+
+  it('are loaded with the columns that are selected', async () => {
+    await same(OrderLine, {
+      select: { id: true, product: { name: true } },
+      relations: { product: true },
+      order: { id: 'ASC' },
+    })
+    await same(Order, {
+      select: { state: true, lines: { position: true, product: { price: true, category: { name: true } } } },
+      relations: { lines: { product: { category: true } } },
+      order: { id: 'ASC' },
+    })
+    await same(Badge, { select: { colour: true, customer: { name: true } }, order: { id: 'ASC' } })
+    await same(Review, {
+      select: { id: true, author: { badge: { colour: true } } },
+      relations: { author: { badge: true } },
+      order: { id: 'ASC' },
+    })
+  })
+
+  it('leave out what is deleted, or do not', async () => {
+    for (const withDeleted of [true, false]) {
+      await same(OrderLine, { relations: { product: { category: true } }, order: { id: 'ASC' }, withDeleted })
+      await same(Category, { relations: { products: true }, order: { id: 'ASC' }, withDeleted })
+    }
+  })
+
+  it('are loaded of a page', async () => {
+    await same(OrderLine, { relations: { product: true }, skip: 5, take: 10 })
+    await same(OrderLine, { relations: { product: true }, order: { position: 'DESC' }, take: 9 })
+    await same(Order, {
+      relations: { lines: { product: true } },
+      order: { state: 'ASC', id: 'DESC' },
+      skip: 3,
+      take: 7,
+    })
+    await same(OrderLine, { relations: { product: true }, order: { id: 'ASC' }, take: 0 })
+    const options = { relations: { author: true }, order: { stars: 'DESC' }, skip: 2, take: 5 } as const
+    const expected = await targets.plain.manager.findAndCount(Review, options)
+    for (const { dataSource } of targets.sharded) {
+      expect(await dataSource.manager.findAndCount(Review, options)).toStrictEqual(expected)
+      expect(await dataSource.manager.count(Review, options)).toBe(25)
+      expect(
+        await dataSource.manager.findOne(Review, { where: { stars: 3 }, relations: { author: true } }),
+      ).toStrictEqual(await targets.plain.manager.findOne(Review, { where: { stars: 3 }, relations: { author: true } }))
+    }
+  })
+
+  it('take one statement a node and level', async () => {
+    for (const { dataSource } of targets.sharded) {
+      if (!(dataSource instanceof ShardedDataSource)) throw new Error('It is sharded.')
+      const { manager } = dataSource
+      const findAll = async (where: FindOptionsWhere<OrderLine & Customer>): Promise<void> => {
+        await manager.find(OrderLine, { where, relations: { product: true } })
+        await manager.find(OrderLine, { where, relations: { product: { reviews: true }, order: true } })
+        // An eager relation is a level of its own: Badge.customer.
+        await manager.find(Customer, { where, relations: { referrer: true, badge: true } })
+      }
+      // Types of columns are learnt once.
+      await findAll({})
+      const counts: Record<string, number> = {}
+      const stop = dataSource.onStatement(({ node }) => {
+        counts[node] = (counts[node] ?? 0) + 1
+      })
+      await findAll({})
+      expect(new Set(Object.values(counts))).toEqual(new Set([2 + 2 + 4]))
+      stop()
+    }
+  })
+
+  it('come in the order that is asked for, after a total order of the rows', async () => {
+    for (const { manager } of [targets.plain, ...targets.sharded.map(({ dataSource }) => dataSource)]) {
+      const products = await manager.find(Product, {
+        relations: { lines: true },
+        order: { id: 'ASC', lines: { position: 'DESC', id: 'ASC' } },
+      })
+      expect(products.map(({ lines }) => lines.map(({ id }) => id))).toEqual(
+        products.map(({ lines }) =>
+          lines.toSorted((a, b) => b.position - a.position || a.id - b.id).map(({ id }) => id),
+        ),
+      )
+      expect(products.some(({ lines }) => lines.length > 3)).toBe(true)
+    }
+  })
+})
