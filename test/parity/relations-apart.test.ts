@@ -1,4 +1,15 @@
-import type { DataSource, EntityTarget, FindManyOptions, FindOptionsWhere, ObjectLiteral } from 'typeorm'
+import {
+  type DataSource,
+  type EntityTarget,
+  type FindManyOptions,
+  type FindOptionsWhere,
+  In,
+  IsNull,
+  LessThan,
+  MoreThan,
+  Not,
+  type ObjectLiteral,
+} from 'typeorm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ShardedDataSource } from '../../src/index'
 import { type OpenTargets, openTargets } from '../support/targets'
@@ -189,6 +200,36 @@ describe('relations to rows elsewhere', () => {
         ),
       )
       expect(products.some(({ lines }) => lines.length > 3)).toBe(true)
+    }
+  })
+
+  it('are conditions, and orders', async () => {
+    const id = 'ASC'
+    await same(OrderLine, { where: { product: { name: 'product 2' } }, order: { id } })
+    await same(OrderLine, { where: { product: { id: 3 } }, relations: { product: true }, order: { id } })
+    await same(OrderLine, { where: [{ product: { id: In([1, 6, 99]) } }, { position: 4 }], order: { id } })
+    await same(OrderLine, {
+      where: { product: { price: Not('3.50'), reviews: { stars: MoreThan(2) } } },
+      order: { id },
+    })
+    await same(Product, { where: { lines: { position: LessThan(3) } }, relations: { lines: true }, order: { id } })
+    await same(Product, { where: { category: { id: 2 } }, order: { id } })
+    await same(Category, {
+      where: { products: { price: MoreThan('4') } },
+      relations: { products: true },
+      order: { id },
+    })
+    await same(Customer, { where: { referrer: { name: 'customer 3' } }, relations: { referrer: true }, order: { id } })
+    await same(Customer, { where: { referrer: IsNull() }, order: { id } })
+    await same(Review, { relations: { author: true }, order: { author: { name: 'DESC' }, id }, take: 9, skip: 2 })
+    await same(Review, {
+      where: { author: { badge: { colour: 'colour 2' } }, product: { category: { id: 1 } } },
+      order: { id },
+    })
+    for (const { manager } of [targets.plain, ...targets.sharded.map(({ dataSource }) => dataSource)]) {
+      expect(await manager.countBy(OrderLine, { product: { name: 'product 2' } })).toBe(11)
+      expect(await manager.existsBy(OrderLine, { product: { name: 'none' } })).toBe(false)
+      expect(await manager.sum(OrderLine, 'position', { product: { id: 3 } })).toBe(18)
     }
   })
 })

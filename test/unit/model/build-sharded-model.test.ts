@@ -143,7 +143,12 @@ describe('buildShardedModel', () => {
 
   it('keeps what is not sharded as a home entity, and leaves out what is refused', () => {
     const model = buildShardedModel([customer, order], { sharded: [], shardKeys: [] }, defaults)
-    expect(model.entities.get(Customer)).toEqual({ kind: 'home', name: 'Customer', target: Customer })
+    expect(model.entities.get(Customer)).toEqual({
+      kind: 'home',
+      name: 'Customer',
+      target: Customer,
+      relationsApart: new Set(),
+    })
     expect(shardedEntity(model, Customer)).toBeUndefined()
     expect(Object.isFrozen(model.entities.get(Customer))).toBe(true)
     const refusals = new Refusals()
