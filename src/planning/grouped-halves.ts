@@ -112,9 +112,18 @@ export class GroupedHalves implements QueryHalves {
   private aggregate(call: AggregateNode): Late {
     const partial = this.isPartial ? this.partialOf(call) : undefined
     if (partial) return this.combined(partial)
+    if (this.hasDirectArgument(call))
+      return () => {
+        throw unsupported('An aggregate WITHIN GROUP has a direct argument that is a value of its group.')
+      }
     // The row's values go along, and the aggregate itself runs in the outer half.
     const outer = withParts(call, (node) => this.part(node))
     return () => outer
+  }
+
+  /** `percentile_cont(key / 10.0) WITHIN GROUP (…)`: PostgreSQL knows a direct argument of a group, and not of the shipped rows. */
+  private hasDirectArgument({ FuncCall: call }: TreeObject): boolean {
+    return call?.agg_within_group === true && (call.args ?? []).some((node) => this.needsRow(node))
   }
 
   /** The halves of a call, the same ones wherever it is meant: a volatile argument is asked once a row. */

@@ -36,6 +36,8 @@ const subqueries = [
 ]
 
 const groups = [
+  'SELECT k, percentile_cont(k / 100.0) WITHIN GROUP (ORDER BY qty) AS p FROM ord GROUP BY k ORDER BY k',
+  'SELECT qty, percentile_disc(qty / 10.0) WITHIN GROUP (ORDER BY id) AS p, rank(qty) WITHIN GROUP (ORDER BY id) AS r FROM ord GROUP BY qty ORDER BY 1',
   "SELECT o.qty, count(*) AS n, string_agg(m.note, ',' ORDER BY m.m, o.id) AS l FROM ord o JOIN memo m ON m.qty = o.qty GROUP BY o.qty HAVING count(*) > 2 ORDER BY 1",
   'SELECT o.*, count(m.m) AS n FROM ord o LEFT JOIN memo m ON m.qty = o.qty GROUP BY o.id ORDER BY o.id LIMIT 9',
   'SELECT m.m, m.note, (SELECT a.note FROM memo a WHERE a.m = m.m + 1) AS next, count(*) AS n FROM memo m JOIN ord o ON o.qty = m.qty GROUP BY m.m ORDER BY 1',
