@@ -72,7 +72,7 @@ export function makeBesideAggregate(rng: Rng, spec: EntitySpec): Sql {
         where,
         fixed(`ORDER BY ${ids} LIMIT 20`),
       ]),
-    // An aggregate of the outer query's column is the outer query's: refused where that is over shards.
+    // An aggregate of the outer query's column is the outer query's.
     () => {
       const [inner, outer] = rng.oneIn(4)
         ? ['"setting" "s"', `${tableName(spec)} "t"`]

@@ -2,6 +2,7 @@ import { type ColumnSpec, type EntitySpec, keysOf, primaryOf } from './columns'
 import type { Data, DataObject } from './data'
 import { makeBeside, makeBesideAggregate, makeBesideWrite } from './generate-beside'
 import { conditions } from './generate-conditions'
+import { makeSqlGather } from './generate-gather'
 import { makeSqlNested } from './generate-nested'
 import { columnAt, type JoinModel, makeSelectModel, makeTiedModel, type SelectModel } from './generate-selects'
 import { makeSetOperation } from './generate-sets'
@@ -19,8 +20,9 @@ export function makeSqlSelect(rng: Rng, spec: EntitySpec, known: readonly Entity
     [8, () => written(rng, makeSelectModel(rng, spec, sqlSource))],
     [1, () => written(rng, makeTiedModel(rng, spec, sqlSource), 'ties')],
     [4, () => makeSqlNested(rng, spec, known)],
+    [2, () => makeSqlGather(rng, spec, known)],
     [isBeside(spec, known) ? 2 : 0, () => makeBeside(rng, spec)],
-    [isBeside(spec, known) ? 3 : 0, () => makeBesideAggregate(rng, spec)],
+    [isBeside(spec, known) ? 4 : 0, () => makeBesideAggregate(rng, spec)],
     [2, () => makeSetOperation(rng, spec, known)],
     [3, () => makeSqlShape(rng, spec)],
   ])

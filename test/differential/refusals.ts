@@ -24,8 +24,6 @@ const allowed: Readonly<Record<string, { readonly codes: readonly ErrorCode[]; r
   'sql.lock': { codes: ['STATEMENT_UNSUPPORTED'], percent: 15 },
   // A lock of rows of the unsharded table, beside shards.
   'sql.lockBeside': { codes: ['STATEMENT_UNSUPPORTED'], percent: 60 },
-  // An aggregate in a subquery that is of the query around it, where that is over several shards.
-  'sql.outer': { codes: ['STATEMENT_UNSUPPORTED'], percent: 40 },
   // Places of rows in files, over several shards.
   'sql.system': { codes: ['STATEMENT_UNSUPPORTED'], percent: 100 },
   // A WITH that writes rows of several shards: most write those of one key.

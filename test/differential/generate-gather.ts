@@ -1,0 +1,155 @@
+import { type EntitySpec, primaryOf } from './columns'
+import { conditions } from './generate-conditions'
+import { columnAt } from './generate-selects'
+import type { Clause, Fragment, Sql } from './operation'
+import type { Rng } from './rng'
+import { type Source, sqlSource, tableName } from './sources'
+import { clause, fixed, fragment, inOrder, listed, query } from './sql-text'
+
+/** Two tables whose rows meet on `count`, which is the shard key of neither. */
+interface Pair {
+  readonly t: Source
+  readonly u: Source
+  /** Conditions on each. */
+  readonly onT: readonly Fragment[]
+  readonly onU: readonly Fragment[]
+}
+
+type Make = (rng: Rng, pair: Pair) => Sql
+
+const meets = fragment('"t"."count" = "u"."count"')
+
+/** Statements that are not local to a shard: they are answered from copies of the rows that they need. */
+export function makeSqlGather(rng: Rng, spec: EntitySpec, known: readonly EntitySpec[]): Sql {
+  const t = sqlSource(spec, 't')
+  const u = sqlSource(rng.pick(known), 'u')
+  const pair = { t, u, onT: conditions(rng, t), onU: conditions(rng, u) }
+  const make = (one: Make) => () => one(rng, pair)
+  return rng.weighted<Sql>([
+    [5, make(joined)],
+    [3, make(asked)],
+    [2, make(grouped)],
+    [2, make(lateral)],
+    [2, make(counted)],
+  ])
+}
+
+const and = (parts: readonly Fragment[]): Fragment =>
+  fragment(
+    parts.length > 0 ? parts.map(({ sql }) => sql).join(' AND ') : 'true',
+    parts.flatMap(({ of }) => of),
+  )
+
+const idsOf = ({ spec, ref }: Source): readonly string[] => primaryOf(spec).map(ref)
+
+const outputs = (ids: readonly string[]): Clause =>
+  listed(
+    'SELECT',
+    ids.map((id, index) => `${id} AS "${columnAt(index)}"`),
+  )
+
+const where = (parts: readonly Fragment[]): Clause => clause('WHERE', ' AND ', parts)
+
+const from = ({ t, u }: Pair, join: string, on: Fragment): Clause =>
+  fixed(`FROM ${tableName(t.spec)} "t" ${join} ${tableName(u.spec)} "u" ON ${on.sql}`, on.of)
+
+/** Of a side that may have no row, conditions stand in ON, in WHERE, or in both. */
+const joined: Make = (rng, pair) => {
+  const { t, u, onT, onU } = pair
+  const join = rng.pick(['JOIN', 'LEFT JOIN', 'RIGHT JOIN', 'FULL JOIN'])
+  const inOn = rng.oneIn(2) ? onU : []
+  const ids = [...idsOf(t), ...idsOf(u)]
+  return query(
+    t.spec,
+    'gather',
+    [
+      outputs(ids),
+      from(pair, join, and([meets, ...inOn])),
+      where([...onT, ...(inOn.length > 0 && rng.oneIn(2) ? [] : onU)]),
+      listed('ORDER BY', ids),
+      fixed(rng.pick(['', 'LIMIT 40', 'LIMIT 15 OFFSET 5'])),
+    ],
+    inOrder,
+  )
+}
+
+/** A subquery that asks of each row. */
+const asked: Make = (rng, { t, u, onT, onU }) => {
+  const table = tableName(u.spec)
+  const within = and([meets, ...onU])
+  const condition = rng.pick([
+    fragment(`EXISTS (SELECT FROM ${table} "u" WHERE ${within.sql})`, within.of),
+    fragment(`NOT EXISTS (SELECT FROM ${table} "u" WHERE ${within.sql})`, within.of),
+    fragment(`"t"."count" IN (SELECT "u"."count" FROM ${table} "u" WHERE ${and(onU).sql})`, and(onU).of),
+    fragment(`"t"."count" NOT IN (SELECT "u"."count" FROM ${table} "u" WHERE ${and(onU).sql})`, and(onU).of),
+    fragment(`("t"."count" < 2 OR EXISTS (SELECT FROM ${table} "u" WHERE ${within.sql}))`, within.of),
+  ])
+  const ids = idsOf(t)
+  return query(
+    t.spec,
+    'gather',
+    [
+      outputs(ids),
+      fixed(`FROM ${tableName(t.spec)} "t"`),
+      where([condition, ...onT]),
+      listed('ORDER BY', ids),
+      fixed(rng.pick(['', 'LIMIT 30'])),
+    ],
+    inOrder,
+  )
+}
+
+const grouped: Make = (rng, pair) =>
+  query(
+    pair.t.spec,
+    'gather',
+    [
+      fixed(`SELECT "t"."count" AS "k", count(*) AS "n", ${rng.pick(['max', 'min', 'sum'])}("u"."count") AS "a"`),
+      from(pair, rng.pick(['JOIN', 'LEFT JOIN']), and([meets, ...pair.onU])),
+      where(pair.onT),
+      fixed(`GROUP BY "t"."count" ${rng.pick(['', 'HAVING count(*) > 3'])} ORDER BY 1`),
+    ],
+    inOrder,
+  )
+
+const lateral: Make = (rng, pair) => {
+  const { t, u, onT, onU } = pair
+  const ids = idsOf(t)
+  const own = idsOf(u)
+  const within = and([meets, ...onU])
+  const inner = `(SELECT ${own[0]} AS "i" FROM ${tableName(u.spec)} "u" WHERE ${within.sql} ORDER BY ${own.join(', ')} LIMIT ${rng.pick([1, 2])})`
+  return query(
+    t.spec,
+    'gather',
+    [
+      fixed(`SELECT ${ids.join(', ')}, "l"."i" AS "l"`),
+      fixed(
+        `FROM ${tableName(t.spec)} "t" ${rng.pick(['JOIN LATERAL', 'LEFT JOIN LATERAL'])} ${inner} "l" ON true`,
+        within.of,
+      ),
+      where(onT),
+      fixed(`ORDER BY ${ids.join(', ')}, "l"."i" LIMIT 40`),
+    ],
+    inOrder,
+  )
+}
+
+/** A value of each row that a subquery gives. */
+const counted: Make = (rng, { t, u, onT, onU }) => {
+  const ids = idsOf(t)
+  const within = and([fragment(`"u"."count" ${rng.pick(['=', '=', '>'])} "t"."count"`), ...onU])
+  return query(
+    t.spec,
+    'gather',
+    [
+      fixed(
+        `SELECT ${ids.join(', ')}, (SELECT count(*) FROM ${tableName(u.spec)} "u" WHERE ${within.sql}) AS "n"`,
+        within.of,
+      ),
+      fixed(`FROM ${tableName(t.spec)} "t"`),
+      where(onT),
+      fixed(`ORDER BY ${ids.join(', ')} LIMIT 30`),
+    ],
+    inOrder,
+  )
+}
