@@ -1,0 +1,108 @@
+import {
+  Column,
+  CreateDateColumn,
+  Entity,
+  JoinColumn,
+  ManyToOne,
+  OneToMany,
+  OneToOne,
+  PrimaryColumn,
+  PrimaryGeneratedColumn,
+  type Relation,
+  Unique,
+  UpdateDateColumn,
+} from 'typeorm'
+import { hash, Sharded, ShardKey } from '../../../src/index'
+import { Country, Review } from './catalog'
+import { Order } from './sales'
+
+@Entity()
+@Sharded(hash({ shards: 4 }))
+export class Tenant {
+  @ShardKey() @PrimaryColumn('int') id!: number
+  @Column('text') name!: string
+  @ManyToOne(() => Country, { eager: true }) country!: Relation<Country>
+  @OneToMany(
+    () => User,
+    ({ tenant }) => tenant,
+  )
+  users!: Relation<User>[]
+}
+
+export class Contact {
+  @Column('text', { nullable: true }) phone!: string | null
+  @Column('boolean', { default: false }) mayCall!: boolean
+}
+
+@Entity('app_user')
+@Sharded({ colocatedWith: () => Tenant })
+@Unique(['tenantId', 'email'])
+export class User {
+  @PrimaryGeneratedColumn('uuid') id!: string
+  @ShardKey() @Column('int') tenantId!: number
+  @ManyToOne(
+    () => Tenant,
+    ({ users }) => users,
+    { onDelete: 'CASCADE' },
+  )
+  tenant!: Relation<Tenant>
+  @Column('text') email!: string
+  @Column('text') name!: string
+  @Column(() => Contact) contact!: Contact
+  @CreateDateColumn() createdAt!: Date
+  @UpdateDateColumn() updatedAt!: Date
+  @ManyToOne(() => User, { nullable: true, onDelete: 'SET NULL' }) referrer!: Relation<User> | null
+  @OneToOne(
+    () => Profile,
+    ({ user }) => user,
+    { cascade: true },
+  )
+  profile!: Relation<Profile> | null
+  @OneToMany(
+    () => Address,
+    ({ user }) => user,
+    { cascade: true },
+  )
+  addresses!: Relation<Address>[]
+  @OneToMany(
+    () => Order,
+    ({ user }) => user,
+  )
+  orders!: Promise<Order[]>
+  @OneToMany(
+    () => Review,
+    ({ author }) => author,
+  )
+  reviews!: Relation<Review>[]
+}
+
+@Entity()
+@Sharded({ colocatedWith: () => Tenant }, { perShardUnique: true })
+export class Profile {
+  @PrimaryGeneratedColumn('uuid') id!: string
+  @ShardKey() @Column('int') tenantId!: number
+  @OneToOne(
+    () => User,
+    ({ profile }) => profile,
+    { onDelete: 'CASCADE' },
+  )
+  @JoinColumn()
+  user!: Relation<User>
+  @Column('text') bio!: string
+  @Column('date', { nullable: true }) born!: string | null
+}
+
+@Entity()
+@Sharded({ colocatedWith: () => Tenant })
+export class Address {
+  @PrimaryGeneratedColumn('uuid') id!: string
+  @ShardKey() @Column('int') tenantId!: number
+  @ManyToOne(
+    () => User,
+    ({ addresses }) => addresses,
+    { onDelete: 'CASCADE', orphanedRowAction: 'delete' },
+  )
+  user!: Relation<User>
+  @Column('text') street!: string
+  @ManyToOne(() => Country) country!: Relation<Country>
+}
