@@ -18,6 +18,9 @@ export const controlPoints = Object.freeze([
   'move:put',
   'lookup:captured',
   'lookup:written',
+  'reference:locked',
+  'reference:noted',
+  'reference:applied',
 ] as const)
 
 /** The name of a moment at which a process or a server may die. */

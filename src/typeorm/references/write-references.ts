@@ -45,15 +45,19 @@ export async function writeReferences(write: ReferenceWrite, parts: WriteParts):
   const { home } = runtime.map
   const schema = runtime.searchSchemaOf(home)
   const reached = [...new Set(write.names.flatMap((name) => runtime.references.named(name)?.reached ?? []))].sort()
+  const { points } = runtime.transactions
   await lock(parts, schema, reached)
+  await points.reach('reference:locked', home)
   const result = await sent()
   const notes = notesOf(await transaction.onNode(home, takeNotes(schema), []))
   if (notes.length > 0) {
+    await points.reach('reference:noted', home)
     const others = runtime.nodes.filter((node) => node !== home)
     // Each node comes to rest before the transaction is rolled back.
     const settled = await Promise.allSettled(others.map((node) => applyOn(node, notes, parts)))
     const failed = settled.find((one) => one.status === 'rejected')
     if (failed) throw failure(failed.reason, statement)
+    await points.reach('reference:applied', undefined)
     await keepLookups(access, notes)
   }
   return result
