@@ -1,4 +1,4 @@
-/** A row that a write has changed, as the home node has noted it. */
+/** A row that a write has changed, as the home node has noted it: texts of JSON, with the texts of its columns. */
 export interface Note {
   readonly name: string
   readonly op: string
@@ -13,8 +13,8 @@ export interface NotedChange {
   readonly depth: number
   /** The table; of TRUNCATE all of them. */
   readonly path: string
-  readonly old?: readonly string[]
-  readonly new?: readonly string[]
+  readonly old?: readonly string[] | undefined
+  readonly new?: readonly string[] | undefined
 }
 
 interface Group {
@@ -53,4 +53,13 @@ function continues({ first, images: known }: Group, note: Note): boolean {
 function images(of: 'old' | 'new', notes: readonly Note[]): { readonly [of: string]: readonly string[] } {
   const texts = notes.flatMap((note) => note[of] ?? [])
   return texts.length === 0 ? {} : { [of]: texts }
+}
+
+/** Changes as JSON. Their rows are JSON already. */
+export const changesText = (changes: readonly NotedChange[]): string =>
+  `[${changes.map(({ old, new: after, ...rest }) => withRows(JSON.stringify(rest), { old, new: after })).join(',')}]`
+
+function withRows(object: string, rows: Pick<NotedChange, 'old' | 'new'>): string {
+  const lists = Object.entries(rows).flatMap(([name, texts]) => (texts ? [`,"${name}":[${texts.join(',')}]`] : []))
+  return `${object.slice(0, -1)}${lists.join('')}}`
 }

@@ -34,6 +34,7 @@ const names = (schema: string) => {
     versions: own('sharding_reference'),
     notes: own('sharding_reference_note'),
     note: own('sharding_reference_note_row'),
+    take: own('sharding_reference_take'),
     apply: own('sharding_reference_apply'),
     columns: own('sharding_reference_columns'),
     rows: own('sharding_reference_rows'),
@@ -59,6 +60,7 @@ CREATE UNLOGGED TABLE IF NOT EXISTS ${own.notes} (
 CREATE INDEX IF NOT EXISTS "sharding_reference_note_xid" ON ${own.notes} ("xid");
 ${noteFunction(own)}
 ${columnsFunction(own)}
+${takeFunction(own)}
 ${applyFunction(own)}
 ${copyFunctions(own)}`
 }
@@ -88,19 +90,46 @@ BEGIN
   RETURN NULL;
 END $note$;`
 
-/** The columns of a table as parts of statements, asked each time: a table may be altered at any time. */
+/**
+ * The columns of a table as parts of statements, asked each time: a table may be altered at any time. A row travels as the texts of its
+ * columns by their names, since nodes may have the columns in another order. Columns that the database computes are computed anew.
+ */
 const columnsFunction = ({ columns }: Names): string => `
-CREATE OR REPLACE FUNCTION ${columns}(t regclass, OUT stored text, OUT given text, OUT sets text, OUT fixed text, OUT matches text, OUT rematches text)
+CREATE OR REPLACE FUNCTION ${columns}(t regclass, OUT names text[], OUT texts text, OUT stored text, OUT given text, OUT sets text,
+  OUT fixed text, OUT differs text, OUT matches text, OUT rematches text)
 LANGUAGE sql STABLE AS $columns$
-SELECT string_agg(format('%I', a.attname), ', ' ORDER BY a.attnum),
-  string_agg(format('(x.n).%I', a.attname), ', ' ORDER BY a.attnum),
-  string_agg(format('%1$I = (x.n).%1$I', a.attname), ', ' ORDER BY a.attnum) FILTER (WHERE a.attidentity <> 'a'),
-  coalesce(string_agg(format('(x.o).%1$I IS DISTINCT FROM (x.n).%1$I', a.attname), ' OR ') FILTER (WHERE a.attidentity = 'a'), 'false'),
-  string_agg(format('t.%1$I = (x.o).%1$I', a.attname), ' AND ') FILTER (WHERE a.attnum = ANY(i.indkey)),
-  string_agg(format('t.%1$I = (x.n).%1$I', a.attname), ' AND ') FILTER (WHERE a.attnum = ANY(i.indkey))
-FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_index i ON i.indrelid = a.attrelid AND i.indisprimary
+SELECT array_agg(a.attname::text ORDER BY a.attname),
+  string_agg(format('r.%I::text', a.attname), ', ' ORDER BY a.attname),
+  string_agg(format('%I', a.attname), ', ' ORDER BY a.attname),
+  string_agg(format('(x.n->>%L)::%s', a.attname, y.name), ', ' ORDER BY a.attname),
+  string_agg(format('%I = (x.n->>%L)::%s', a.attname, a.attname, y.name), ', ') FILTER (WHERE a.attidentity <> 'a'),
+  coalesce(string_agg(format('x.o->>%1$L IS DISTINCT FROM x.n->>%1$L', a.attname), ' OR ') FILTER (WHERE a.attidentity = 'a'), 'false'),
+  string_agg(format('t.%I::text IS DISTINCT FROM x.n->>%L', a.attname, a.attname), ' OR '),
+  string_agg(format('t.%I = (x.o->>%L)::%s', a.attname, a.attname, y.name), ' AND ') FILTER (WHERE a.attnum = ANY(i.indkey)),
+  string_agg(format('t.%I = (x.n->>%L)::%s', a.attname, a.attname, y.name), ' AND ') FILTER (WHERE a.attnum = ANY(i.indkey))
+FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_index i ON i.indrelid = a.attrelid AND i.indisprimary,
+  LATERAL (SELECT format_type(a.atttypid, a.atttypmod) AS name) y
 WHERE a.attrelid = t AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
 $columns$;`
+
+/** Takes what the present transaction has noted, as texts of columns, with the new versions of the tables; ends the announcement. */
+const takeFunction = ({ columns, notes, take, versions }: Names): string => `
+CREATE OR REPLACE FUNCTION ${take}(paths json)
+RETURNS TABLE (seq bigint, name text, op text, depth int, o text, n text, version text) LANGUAGE plpgsql ${settings} AS $take$
+DECLARE own text; t regclass; c record;
+BEGIN
+  FOR own IN SELECT DISTINCT s."name" FROM ${notes} s WHERE s."xid" = pg_current_xact_id() LOOP
+    t := (paths->>own)::regclass;
+    c := ${columns}(t);
+    RETURN QUERY EXECUTE format('WITH taken AS (DELETE FROM ${notes} n WHERE n."xid" = pg_current_xact_id() AND n."name" = $1 RETURNING n.*),
+      written AS (UPDATE ${versions} v SET "version" = v."version" + 1 WHERE v."name" = $1 RETURNING v."version")
+      SELECT n."seq", n."name", n."op", n."depth",
+        CASE WHEN n."old" IS NOT NULL THEN (SELECT json_object($2, ARRAY[%1$s])::text FROM (SELECT (n."old"::%2$s).*) r) END,
+        CASE WHEN n."new" IS NOT NULL THEN (SELECT json_object($2, ARRAY[%1$s])::text FROM (SELECT (n."new"::%2$s).*) r) END,
+        w."version"::text FROM taken n, written w', c.texts, t) USING own, c.names;
+  END LOOP;
+  PERFORM set_config(${literal(mode)}, '', true);
+END $take$;`
 
 /**
  * Does to a node's copies what was noted, in its order. What the database itself did beside a row (depth > 1: a cascade) the copy's
@@ -111,6 +140,7 @@ CREATE OR REPLACE FUNCTION ${apply}(changes json, written json) RETURNS void LAN
 SET ${mode} = 'copy' AS $apply$
 DECLARE
   change json; v record; t regclass; c record; expected bigint; touched bigint;
+  pairs constant text := '(SELECT o.v AS o, n.v AS n FROM json_array_elements($1) WITH ORDINALITY o (v, i) JOIN json_array_elements($2) WITH ORDINALITY n (v, i) USING (i)) x';
 BEGIN
   FOR v IN SELECT * FROM json_to_recordset(written) AS r ("name" text, "version" bigint) ORDER BY r."name" LOOP
     UPDATE ${versions} r SET "version" = v."version" WHERE r."name" = v."name" AND r."version" = v."version" - 1;
@@ -127,20 +157,18 @@ BEGIN
     t := (change->>'path')::regclass;
     c := ${columns}(t);
     expected := json_array_length(coalesce(change->'new', change->'old'));
+    IF (SELECT array_agg(k ORDER BY k) FROM json_object_keys(coalesce(change->'new', change->'old')->0) k) IS DISTINCT FROM c.names THEN
+      RAISE EXCEPTION 'the copy of the reference table % has other columns', t USING ERRCODE = ${literal(referenceStates.outdated)};
+    END IF;
     IF change->>'op' = 'INSERT' THEN
-      EXECUTE format('INSERT INTO %1$s (%2$s) OVERRIDING SYSTEM VALUE SELECT %3$s FROM
-        (SELECT n.v::%1$s AS n, n.i FROM json_array_elements_text($1) WITH ORDINALITY n (v, i)) x ORDER BY x.i', t, c.stored, c.given)
+      EXECUTE format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM json_array_elements($1) WITH ORDINALITY x (n, i) ORDER BY x.i', t, c.stored, c.given)
         USING change->'new';
     ELSIF change->>'op' = 'DELETE' THEN
-      EXECUTE format('DELETE FROM %1$s t USING (SELECT o.v::%1$s AS o FROM json_array_elements_text($1) o (v)) x WHERE %2$s', t, c.matches)
-        USING change->'old';
+      EXECUTE format('DELETE FROM %s t USING json_array_elements($1) x (o) WHERE %s', t, c.matches) USING change->'old';
     ELSE
-      EXECUTE format('SELECT count(*) FROM (SELECT o.v::%1$s AS o, n.v::%1$s AS n FROM json_array_elements_text($1) WITH ORDINALITY o (v, i)
-        JOIN json_array_elements_text($2) WITH ORDINALITY n (v, i) USING (i)) x WHERE %2$s', t, c.fixed)
-        INTO touched USING change->'old', change->'new';
+      EXECUTE format('SELECT count(*) FROM %s WHERE %s', pairs, c.fixed) INTO touched USING change->'old', change->'new';
       IF touched > 0 THEN RAISE EXCEPTION 'an identity of % that is always generated was changed', t; END IF;
-      EXECUTE format('UPDATE %1$s t SET %2$s FROM (SELECT o.v::%1$s AS o, n.v::%1$s AS n FROM json_array_elements_text($1) WITH ORDINALITY o (v, i)
-        JOIN json_array_elements_text($2) WITH ORDINALITY n (v, i) USING (i)) x WHERE (%3$s) OR ($3 AND (%4$s))', t, c.sets, c.matches, c.rematches)
+      EXECUTE format('UPDATE %s t SET %s FROM %s WHERE (%s) OR ($3 AND (%s))', t, c.sets, pairs, c.matches, c.rematches)
         USING change->'old', change->'new', (change->>'depth')::int > 1;
     END IF;
     GET DIAGNOSTICS touched = ROW_COUNT;
@@ -154,29 +182,32 @@ END $apply$;`
 /** A whole table is copied through the notes of the node that gets it: `prune` and `fill` make its copy equal to them. */
 const copyFunctions = ({ columns, fill, notes, prune, rows, sum }: Names): string => `
 CREATE OR REPLACE FUNCTION ${rows}(t regclass) RETURNS SETOF text LANGUAGE plpgsql ${settings} AS $rows$
+DECLARE c record := ${columns}(t);
 BEGIN
-  RETURN QUERY EXECUTE format('SELECT t::text FROM %s t', t);
+  RETURN QUERY EXECUTE format('SELECT json_object($1, ARRAY[%s])::text FROM %s r', c.texts, t) USING c.names;
 END $rows$;
 CREATE OR REPLACE FUNCTION ${sum}(t regclass, OUT rows bigint, OUT checksum text) LANGUAGE plpgsql ${settings} AS $sum$
+DECLARE c record := ${columns}(t);
 BEGIN
-  EXECUTE format('SELECT count(*), concat_ws(''/'', sum((''x'' || left(h, 16))::bit(64)::bigint::numeric), sum((''x'' || right(h, 16))::bit(64)::bigint::numeric))
-    FROM (SELECT md5(t::text) AS h FROM %s t) x', t) INTO rows, checksum;
+  EXECUTE format('SELECT count(*), concat_ws(''/'', $1::text, sum((''x'' || left(h, 16))::bit(64)::bigint::numeric), sum((''x'' || right(h, 16))::bit(64)::bigint::numeric))
+    FROM (SELECT md5(ARRAY[%s]::text) AS h FROM %s r) x', c.texts, t) INTO rows, checksum USING c.names;
 END $sum$;
 CREATE OR REPLACE FUNCTION ${prune}(t regclass, named text) RETURNS void LANGUAGE plpgsql ${settings}
 SET ${mode} = 'copy' AS $prune$
 BEGIN
-  EXECUTE format('DELETE FROM %1$s t WHERE NOT EXISTS (SELECT FROM (SELECT s."new"::%1$s AS o FROM ${notes} s WHERE s."name" = $1 AND s."xid" = pg_current_xact_id()) x WHERE %2$s)',
+  EXECUTE format('DELETE FROM %s t WHERE NOT EXISTS (SELECT FROM (SELECT s."new"::json AS o FROM ${notes} s WHERE s."name" = $1 AND s."xid" = pg_current_xact_id()) x WHERE %s)',
     t, (${columns}(t)).matches) USING named;
 END $prune$;
 CREATE OR REPLACE FUNCTION ${fill}(t regclass, named text) RETURNS void LANGUAGE plpgsql ${settings}
 SET ${mode} = 'copy' AS $fill$
 DECLARE c record := ${columns}(t);
-  staged text := format('(SELECT s."new"::%1$s AS n, s."new"::%1$s AS o, s."new" AS v FROM ${notes} s WHERE s."name" = $1 AND s."xid" = pg_current_xact_id()) x', t);
+  staged constant text := '(SELECT s."new"::json AS n, s."new"::json AS o FROM ${notes} s WHERE s."name" = $1 AND s."xid" = pg_current_xact_id()) x';
 BEGIN
   IF c.sets IS NOT NULL THEN
-    EXECUTE format('UPDATE %s t SET %s FROM %s WHERE %s AND t::text <> x.v', t, c.sets, staged, c.matches) USING named;
+    EXECUTE format('UPDATE %s t SET %s FROM %s WHERE %s AND (%s)', t, c.sets, staged, c.matches, c.differs) USING named;
   END IF;
-  EXECUTE format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM %s WHERE NOT EXISTS (SELECT FROM %s t WHERE %s)', t, c.stored, c.given, staged, t, c.matches) USING named;
+  EXECUTE format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM %s WHERE NOT EXISTS (SELECT FROM %s t WHERE %s)',
+    t, c.stored, c.given, staged, t, c.matches) USING named;
   DELETE FROM ${notes} s WHERE s."name" = named AND s."xid" = pg_current_xact_id();
 END $fill$;`
 
@@ -208,8 +239,10 @@ export const dropTriggers = (path: string): string =>
 export const askState = (schema: string): string => `
 SELECT w.name, to_regclass(w.path) IS NOT NULL AS "isTable",
   (SELECT count(*)::int FROM pg_catalog.pg_trigger g WHERE g.tgrelid = to_regclass(w.path) AND g.tgname LIKE 'A\\_sharding\\_reference\\_%') = 2 AS "hasTriggers",
-  (SELECT array_agg(concat_ws(' ', a.attname, format_type(a.atttypid, a.atttypmod)) ORDER BY a.attnum)::text[] FROM pg_catalog.pg_attribute a
+  (SELECT array_agg(concat_ws(' ', a.attname, format_type(a.atttypid, a.atttypmod)) ORDER BY a.attname)::text[] FROM pg_catalog.pg_attribute a
     WHERE a.attrelid = to_regclass(w.path) AND a.attnum > 0 AND NOT a.attisdropped) AS columns,
+  (SELECT array_agg(a.attname::text ORDER BY a.attnum) FROM pg_catalog.pg_attribute a
+    WHERE a.attrelid = to_regclass(w.path) AND a.attnum > 0 AND NOT a.attisdropped) AS placed,
   obj_description(to_regclass(${literal(names(schema).versions)}), 'pg_class') AS stamp
 FROM unnest($1::text[], $2::text[]) w (name, path)`
 
@@ -241,15 +274,9 @@ export const announce = `SELECT set_config(${literal(mode)}, $1, true)`
 export const lockForCopy = (schema: string): string =>
   `SELECT "name", "version"::text FROM ${names(schema).versions} WHERE "name" = ANY($1::text[]) ORDER BY "name" FOR SHARE`
 
-/** Takes what the present transaction has noted, in order, and ends the announcement. */
-export function takeNotes(schema: string): string {
-  const { notes, versions } = names(schema)
-  return `WITH taken AS (DELETE FROM ${notes} WHERE "xid" = pg_current_xact_id() RETURNING *),
-written AS (UPDATE ${versions} r SET "version" = r."version" + 1 WHERE r."name" IN (SELECT "name" FROM taken) RETURNING r."name", r."version")
-SELECT t."name", t."op", t."depth", t."old", t."new", w."version"::text AS "version"
-FROM (SELECT set_config(${literal(mode)}, '', true)) s LEFT JOIN (taken t JOIN written w USING ("name")) ON true
-ORDER BY t."seq" LIMIT ${maxNoted + 1}`
-}
+/** Takes what the present transaction has noted, in order, and ends the announcement; `$1` has the tables' paths by their names. */
+export const takeNotes = (schema: string): string =>
+  `SELECT t.name, t.op, t.depth, t.o AS old, t.n AS new, t.version FROM ${names(schema).take}($1::json) t ORDER BY t.seq LIMIT ${maxNoted + 1}`
 
 export const applyNotes = (schema: string): string => `SELECT ${names(schema).apply}($1::json, $2::json)`
 
@@ -260,7 +287,7 @@ export const fetchRows = `FETCH ${maxCopied} FROM "sharding_reference_rows"`
 export const closeRows = 'CLOSE "sharding_reference_rows"'
 
 export const stageRows = (schema: string): string =>
-  `INSERT INTO ${names(schema).notes} ("name", "op", "depth", "new") SELECT $1, 'COPY', 0, v FROM json_array_elements_text($2::json) v`
+  `INSERT INTO ${names(schema).notes} ("name", "op", "depth", "new") SELECT $1, 'COPY', 0, v FROM unnest($2::text[]) v`
 
 export const pruneCopy = (schema: string): string => `SELECT ${names(schema).prune}($1::regclass, $2)`
 export const fillCopy = (schema: string): string => `SELECT ${names(schema).fill}($1::regclass, $2)`

@@ -21,6 +21,25 @@ class Role {
   @Column('text') name!: string
 }
 
+/** A later version. */
+@Entity('role')
+@ReferenceTable()
+class RicherRole {
+  @Column('int', { default: 0 }) rank!: number
+  @Column('timestamptz', { default: () => 'clock_timestamp()' }) made!: Date
+  @PrimaryColumn('int') id!: number
+  @Column('text') name!: string
+}
+
+/** That version, of the home node. */
+@Entity('role')
+class RicherHomeRole {
+  @Column('int', { default: 0 }) rank!: number
+  @Column('timestamptz', { default: () => 'clock_timestamp()' }) made!: Date
+  @PrimaryColumn('int') id!: number
+  @Column('text') name!: string
+}
+
 /** The same table, of the home node. */
 @Entity('role')
 class HomeRole {
@@ -142,6 +161,37 @@ describe('reference tables', () => {
     expect(await on(back, 'b', `SELECT to_regclass('role') AS name`)).toEqual([{ name: null }])
     const again = await reopen({ synchronize: true })
     expect(await names(again, 'b')).toEqual(['at home', 'role 2', 'role 3'])
+  })
+
+  it('follow altered entities', async () => {
+    const dataSource = await open({ synchronize: true })
+    await dataSource.getRepository(Role).insert(roles)
+    const again = await reopen({ synchronize: true, entities: [RicherRole, BarePerson] })
+    await again.synchronize()
+    expect((await again.driver.createSchemaBuilder().log()).upQueries).toEqual([])
+    // Each node has computed the default of the new column.
+    const rows = 'SELECT id, name, rank, made FROM role ORDER BY id'
+    expect(await on(again, 'b', rows)).toEqual(await on(again, 'a', rows))
+  })
+
+  it('have the columns by name on nodes that have them in another order', async () => {
+    const home = await open({ synchronize: true, entities: [HomeRole, BarePerson] })
+    await home.getRepository(HomeRole).insert(roles)
+    await reopen({ synchronize: true, entities: [RicherHomeRole, BarePerson] })
+    const again = await reopen({ synchronize: true, entities: [RicherRole, BarePerson] })
+    const order = async (node: string) => Object.keys((await on(again, node, 'TABLE role'))[0] ?? {})
+    expect(await order('a')).toEqual(['id', 'name', 'rank', 'made'])
+    expect(await order('b')).toEqual(['rank', 'made', 'id', 'name'])
+    await again.getRepository(RicherRole).update(2, { rank: 7 })
+    await again.getRepository(BarePerson).insert([1, 2, 3, 4, 5, 6].map((id) => ({ id, email: `e${id}`, roleId: 2 })))
+    const expected = [1, 2, 3, 4, 5, 6].map((id) => ({ id, rank: 7 }))
+    const join = (columns: string) =>
+      `SELECT p.id, ${columns} AS rank FROM person p JOIN role r${columns === 'r.c' ? ' (a, b, c, d) ON r.a' : ' ON r.id'} = p."roleId"`
+    expect(await again.query(`${join('r.rank')} ORDER BY p.id`)).toEqual(expected)
+    // By their places, columns are those of the home node on every node.
+    expect(await again.query(`${join('r.c')} ORDER BY p.id`)).toEqual(expected)
+    for (const one of expected) expect(await again.query(`${join('r.c')} WHERE p.id = ${one.id}`)).toEqual([one])
+    expect((await again.verifyReferenceTables()).every(({ equal }) => equal)).toBe(true)
   })
 
   it('are written by nobody else', async () => {

@@ -34,6 +34,7 @@ export class References {
   private readonly byName: ReadonlyMap<string, ReferenceTable>
   private readonly targets: ReadonlySet<unknown>
   private readonly names: RegExp
+  private unlike: ReadonlySet<string> = new Set()
   private readonly hasName = ofText((text) => this.names.test(text))
 
   constructor(
@@ -62,8 +63,23 @@ export class References {
     return this.targets.has(target)
   }
 
+  /** Notes those whose columns do not stand in one order on all nodes. */
+  setUnlike(names: Iterable<string>): void {
+    this.unlike = new Set(names)
+  }
+
+  /** Whether a table's columns stand in one order on all nodes. */
+  isAlike(schema: string | undefined, table: string): boolean {
+    return this.unlike.size === 0 || !this.unlike.has(this.of(schema, table)?.name ?? '')
+  }
+
   named(name: string): ReferenceTable | undefined {
     return this.byName.get(name)
+  }
+
+  /** The tables by their names, on a node that looks for names in a schema. */
+  pathsOn(searched: string): ReadonlyMap<string, string> {
+    return new Map(this.all.map((table) => [table.name, pathOn(table, searched)]))
   }
 
   /** What a text does to reference tables; undefined where it only reads them, or names none. The parser must be loaded. */

@@ -2,6 +2,7 @@ import type { ObjectLiteral, RemoveOptions, SaveOptions } from 'typeorm'
 import { InstanceChecker } from 'typeorm/util/InstanceChecker'
 import { pushTo } from '../../collections/push-to'
 import type { EntityBinding } from '../binding/entity-binding'
+import type { PersistMode } from '../writes/entity-graph'
 
 export type PersistOptions = SaveOptions & RemoveOptions
 
@@ -40,6 +41,21 @@ export function groupEntities(
     pushTo(groups, bindingOf(target ?? entity.constructor), entity)
   }
   return groups.size > 0 ? groups : undefined
+}
+
+/**
+ * The groups in the order in which they are written: rows of shards refer to those of reference tables, which come first when they are
+ * saved, and last when they are removed. One database sorts all of them so.
+ */
+export function inWriteOrder(
+  mode: PersistMode,
+  groups: ReadonlyMap<EntityBinding | undefined, ObjectLiteral[]>,
+  isReference: (target: unknown) => boolean,
+): readonly (readonly [EntityBinding | undefined, ObjectLiteral[]])[] {
+  const unsharded = groups.get(undefined)
+  if (!unsharded?.some((entity) => isReference(entity.constructor))) return [...groups]
+  const others = [...groups].filter(([binding]) => binding !== undefined)
+  return mode === 'remove' ? [...others, [undefined, unsharded]] : [[undefined, unsharded], ...others]
 }
 
 /** Every field of the options may be left out. */

@@ -238,7 +238,7 @@ export class ShardedDataSource extends DataSource {
    */
   override async synchronize(dropBeforeSync = false): Promise<void> {
     if (!this.isInitialized) throw new CannotExecuteNotConnectedError()
-    const { lookups, references, runtime, schemas, topology } = this.parts
+    const { lookups, references, runtime, schemas, statements, topology } = this.parts
     await schemas.refuseForeignObjects()
     if (dropBeforeSync) await lookups.dropStates()
     if (dropBeforeSync) await references.drop()
@@ -249,6 +249,7 @@ export class ShardedDataSource extends DataSource {
     await schemas.synchronize(dropBeforeSync)
     await lookups.settle()
     await references.build()
+    statements.schemaChanged()
   }
 
   /**
@@ -313,6 +314,7 @@ export class ShardedDataSource extends DataSource {
    */
   async buildReferenceTables(): Promise<void> {
     await this.parts.references.build()
+    this.parts.statements.schemaChanged()
   }
 
   /**

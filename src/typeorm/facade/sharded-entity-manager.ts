@@ -40,7 +40,7 @@ import type { EntityStream, StreamOptions } from '../reads/stream-entities'
 import { readableOf } from '../runners/readable-of'
 import type { PersistMode } from '../writes/entity-graph'
 import { followCurrent } from './current-manager'
-import { groupEntities, type PersistOptions, persistCallOf } from './persist-call'
+import { groupEntities, inWriteOrder, type PersistOptions, persistCallOf } from './persist-call'
 import {
   isTarget,
   OperationScope,
@@ -280,7 +280,8 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
     groups: ReadonlyMap<EntityBinding | undefined, ObjectLiteral[]>,
     options: PersistOptions | undefined,
   ): Promise<void> {
-    for (const [binding, entities] of groups) {
+    const { references } = this.dataSource.runtime
+    for (const [binding, entities] of inWriteOrder(mode, groups, (target) => references.has(target))) {
       if (binding) await persist(this.scope.contextOf(binding), { mode, entities, options })
       else await Reflect.apply(super[mode], this, [entities, options])
     }

@@ -40,7 +40,7 @@ export async function copyReferences(
       for (;;) {
         const rows = await transaction.onNode(home, fetchRows, [])
         if (rows.length === 0) break
-        await transaction.onNode(node, stageRows(to), [table.name, JSON.stringify(rows.map((row) => row['row']))])
+        await transaction.onNode(node, stageRows(to), [table.name, rows.map((row) => row['row'])])
       }
       await transaction.onNode(home, closeRows, [])
     }

@@ -32,8 +32,10 @@ interface TableState {
   readonly name: string
   readonly isTable: boolean
   readonly hasTriggers: boolean
-  /** With their types, in order; undefined where there is no table. */
+  /** With their types, by name; undefined where there is no table. */
   readonly columns: readonly string[] | undefined
+  /** The names of the columns in the table's order. */
+  readonly placed: readonly string[] | undefined
 }
 
 interface NodeState {
@@ -61,6 +63,7 @@ export class ReferenceAdministration {
     if (this.all.length === 0) return
     const states = await this.statesOf()
     const { home } = this.settings.runtime.map
+    this.noteOrders(states)
     const installed = this.all.filter(({ name }) => isInstalled(states.get(home), name))
     if (installed.length > 0) await this.refresh(states, installed)
   }
@@ -80,13 +83,16 @@ export class ReferenceAdministration {
         `Node ${home} has no tables ${missing.map(({ name }) => name).join(', ')}.`,
         { details: { node: home, tables: missing.map(({ name }) => name) } },
       )
+    this.noteOrders(states)
     await this.refresh(states, this.all)
+    // A column that was added with a default that each node computed has other values on each.
+    await this.verify(true)
   }
 
   /** See `ShardedDataSource.verifyReferenceTables`. */
   async verify(repair: boolean): Promise<readonly ReferenceReport[]> {
     const { openRunner, runtime } = this.settings
-    const reports = await compareReferences(runtime, openRunner)
+    const reports = await this.installed(() => compareReferences(runtime, openRunner))
     const unequal = reports.filter(({ equal }) => !equal)
     if (!repair || unequal.length === 0) return reports
     const nodes = [...new Set(unequal.map(({ node }) => node))]
@@ -94,6 +100,20 @@ export class ReferenceAdministration {
     await Promise.all(nodes.map((node) => this.install(runtime.pool(node))))
     for (const node of nodes) await copyReferences(runtime, openRunner, { node, tables })
     return reports
+  }
+
+  /** @throws ShardedError REFERENCE_NOT_INSTALLED where a node has no tables of our own, or no copy */
+  private async installed<T>(work: () => Promise<T>): Promise<T> {
+    const found = await ifThere(work)
+    if (found !== undefined) return found
+    const tables = this.all.map(({ name }) => name)
+    throw new ShardedError(
+      'REFERENCE_NOT_INSTALLED',
+      `Not all nodes have copies of ${tables.join(', ')} that are kept.`,
+      {
+        details: { tables },
+      },
+    )
   }
 
   /** Their tables are about to go, on all nodes. */
@@ -126,6 +146,15 @@ export class ReferenceAdministration {
         await ifThere(() => pool.query(forgetVersions(runtime.searchSchemaOf(node)), [[name]]))
       }
     }
+  }
+
+  /** A statement that means columns by their places is not answered from a copy that has them in another order. */
+  private noteOrders(states: ReadonlyMap<string, NodeState>): void {
+    const orders = (name: string) =>
+      new Set([...states.values()].flatMap(({ tables }) => tables.get(name)?.placed?.join(', ') ?? []))
+    this.settings.runtime.references.setUnlike(
+      this.all.filter(({ name }) => orders(name).size > 1).map(({ name }) => name),
+    )
   }
 
   private async refresh(states: ReadonlyMap<string, NodeState>, tables: readonly ReferenceTable[]): Promise<void> {
@@ -181,11 +210,12 @@ export class ReferenceAdministration {
     const lists = [this.all.map(({ name }) => name), this.all.map((table) => pathOn(table, schema))]
     const { rows } = await pool.query(askState(schema), lists)
     const tables = rows.map((row): readonly [string, TableState] => {
-      const columns = Array.isArray(row['columns']) ? row['columns'].map(String) : undefined
+      const listOf = (value: unknown) => (Array.isArray(value) ? value.map(String) : undefined)
+      const [columns, placed] = [listOf(row['columns']), listOf(row['placed'])]
       const { name, isTable, hasTriggers } = row
       return [
         String(name),
-        { name: String(name), isTable: isTable === true, hasTriggers: hasTriggers === true, columns },
+        { name: String(name), isTable: isTable === true, hasTriggers: hasTriggers === true, columns, placed },
       ]
     })
     const stamp = rows[0]?.['stamp']
@@ -203,7 +233,7 @@ const isInstalled = (state: NodeState | undefined, name: string): boolean =>
 const isCurrent = (state: NodeState, name: string, atHome: NodeState | undefined): boolean =>
   isInstalled(state, name) && state.versions.get(name) === atHome?.versions.get(name)
 
-/** Rows travel as texts of all their columns, by place. @throws ShardedError REFERENCE_OUTDATED */
+/** Rows travel as texts of all their columns. @throws ShardedError REFERENCE_OUTDATED */
 function refuseOther(node: string, copy: TableState | undefined, home: TableState | undefined): void {
   const [own, wanted] = [copy?.columns?.join(', '), home?.columns?.join(', ')]
   if (own !== undefined && own === wanted) return

@@ -3,7 +3,7 @@ import type { QueryResult } from 'typeorm/query-runner/QueryResult'
 import { isServerRefusal, sqlState, undefinedTable } from '../../endpoints/sql-state'
 import { ShardedError, unsupported } from '../../errors/sharded-error'
 import type { Row } from '../../merging/row'
-import { type Note, notedChanges } from '../../references/noted-changes'
+import { changesText, type Note, notedChanges } from '../../references/noted-changes'
 import {
   announce,
   applyNotes,
@@ -13,7 +13,6 @@ import {
   takeNotes,
 } from '../../references/reference-sql'
 import type { ReferenceWrite } from '../../references/written-tables'
-import { pathOn } from '../binding/references'
 import { maintainLookups } from '../lookups/maintain-lookups'
 import type { ShardAccess } from '../runners/shard-access'
 import type { NodeText, ShardTransaction } from '../runners/shard-transaction'
@@ -49,7 +48,8 @@ export async function writeReferences(write: ReferenceWrite, parts: WriteParts):
   await lock(parts, schema, reached)
   await points.reach('reference:locked', home)
   const result = await sent()
-  const notes = notesOf(await transaction.onNode(home, takeNotes(schema), []))
+  const paths = JSON.stringify(Object.fromEntries(runtime.references.pathsOn(schema)))
+  const notes = notesOf(await transaction.onNode(home, takeNotes(schema), [paths]))
   if (notes.length > 0) {
     await points.reach('reference:noted', home)
     const others = runtime.nodes.filter((node) => node !== home)
@@ -109,14 +109,10 @@ const textOf = (value: unknown): string | null => (typeof value === 'string' ? v
 async function applyOn(node: string, notes: readonly NotedRow[], { access, transaction }: WriteParts): Promise<void> {
   const { references, searchSchemaOf } = access.runtime
   const schema = searchSchemaOf(node)
-  const pathOf = (name: string): string => {
-    const table = references.named(name)
-    if (!table) throw new RangeError(`There is no reference table ${name}.`)
-    return pathOn(table, schema)
-  }
+  const paths = references.pathsOn(schema)
   const versions = new Map(notes.map(({ name, version }) => [name, { name, version }]))
   await transaction.onNode(node, applyNotes(schema), [
-    JSON.stringify(notedChanges(notes, pathOf)),
+    changesText(notedChanges(notes, (name) => paths.get(name) ?? name)),
     JSON.stringify([...versions.values()]),
   ])
 }

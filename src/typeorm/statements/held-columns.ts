@@ -57,6 +57,18 @@ export class HeldColumns implements TableCatalog {
     return this.declared.isReference(schema, name)
   }
 
+  /**
+   * The tables as a statement means them. One that means columns by their places takes the rows of a reference table from the home node,
+   * as those of an unsharded one, where a copy has the columns in another order.
+   */
+  for(statement: Node): TableCatalog {
+    const { references } = this.runtime
+    if (tablesByPlace(statement).length === 0) return this
+    const isReference = (schema: string | undefined, name: string): boolean =>
+      references.isAlike(schema, name) && this.isReference(schema, name)
+    return Object.create(this, { isReference: { value: isReference } })
+  }
+
   homeColumns(schema: string | undefined, name: string): readonly string[] | undefined {
     const declared = this.declared.homeColumns(schema, name)
     return declared && (this.held.get(homeName(schema, name))?.columns.map((column) => column.name) ?? declared)

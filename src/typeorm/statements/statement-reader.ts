@@ -107,17 +107,17 @@ export class StatementReader {
     await this.functions.ofAny()
     await this.functions.lookFor(functionNames(written))
     await this.columns.learn(tablesByPlace(written))
-    const analysis = analyseStatement(written, this.columns, this.functions)
+    const analysis = analyseStatement(written, this.columns.for(written), this.functions)
     if (analysis.starNames.size === 0 || !('SelectStmt' in written)) return { statement: written, analysis }
     const statement = withStarNames(written, (select) => analysis.starNames.get(select))
-    return { statement, analysis: analyseStatement(statement, this.columns, this.functions) }
+    return { statement, analysis: analyseStatement(statement, this.columns.for(written), this.functions) }
   }
 
   /** What a query needs to be answered on one node. */
   gathered({ statement }: Pick<ReadStatement, 'statement'>): GatherAnalysis {
     const known = this.gathers.get(statement)
     if (known?.version === this.version) return known.analysis
-    const analysis = analyseGather(statement, this.columns, this.functions)
+    const analysis = analyseGather(statement, this.columns.for(statement), this.functions)
     this.gathers.set(statement, { analysis, version: this.version })
     return analysis
   }

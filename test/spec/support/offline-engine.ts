@@ -3,6 +3,7 @@ import { planWrite, type WriteFacts } from '../../../src/planning/write-plan'
 import { routePredicate } from '../../../src/routing/route'
 import { hasOwnTypes } from '../../../src/typeorm/binding/describe-entities'
 import { Lookups } from '../../../src/typeorm/binding/lookups'
+import { References } from '../../../src/typeorm/binding/references'
 import { buildTableCatalog } from '../../../src/typeorm/binding/table-catalog'
 import { findPredicate } from '../../../src/typeorm/find/find-predicate'
 import { ClockDefaults } from '../../../src/typeorm/statements/clock-defaults'
@@ -45,6 +46,7 @@ export function offlineEngine(
     // No node knows of a function or a column that is not declared.
     pool: () => ({ sortFacts: facts, facts, background: { query: async () => ({ rows: [] }) } }),
     lookups: new KeptLookups(lookups),
+    references: new References([]),
     rules: { of: async () => () => false },
     warn: () => undefined,
   }
