@@ -191,6 +191,8 @@ const onceEach = (texts: readonly string[], copies: number): readonly string[] =
 /** A connection whose writes fire no triggers: reference tables keep all other writers away. */
 async function connect(connectionString: string): Promise<Client> {
   const client = new Client({ connectionString })
+  // Its database is dropped by force.
+  client.on('error', () => undefined)
   await client.connect()
   await client.query('SET session_replication_role = replica')
   return client
