@@ -265,13 +265,7 @@ describe('reference tables', () => {
     @ReferenceTable()
     class Pointing {
       @PrimaryColumn('int') id!: number
-      @ManyToOne(() => Person) person!: Relation<Person>
-      @ManyToOne(() => HomeThing) thing!: Relation<HomeThing>
       @ManyToMany(() => Person) @JoinTable() people!: Relation<Person>[]
-    }
-    @Entity()
-    class HomeThing {
-      @PrimaryColumn('int') id!: number
     }
     @Entity()
     @Sharded(hash({ shards: 2 }))
@@ -279,15 +273,11 @@ describe('reference tables', () => {
       @ShardKey() @PrimaryColumn('int') roleId!: number
       @ManyToOne(() => Role, { onUpdate: 'CASCADE' }) role!: Relation<Role>
     }
-    const error: unknown = await open({ entities: [Role, Person, Both, Pointing, HomeThing, Keyed] }).catch(
-      (one) => one,
-    )
+    const error: unknown = await open({ entities: [Role, Person, Both, Pointing, Keyed] }).catch((one) => one)
     expect(error).toMatchObject({ code: 'DECLARATIONS_INVALID' })
     const message = error instanceof Error ? error.message : ''
     for (const part of [
       'Both cannot be a reference table: it is @Sharded too',
-      'Pointing.person needs a foreign key to Person',
-      'Pointing.thing needs a foreign key to HomeThing',
       'Pointing.people needs a junction table to Person',
       'Keyed.roleId cannot be a shard key: by Keyed.role the database writes it',
     ])
