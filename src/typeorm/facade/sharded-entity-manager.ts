@@ -316,7 +316,8 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
   private async route(name: RoutedName, given: readonly unknown[]): Promise<unknown> {
     const [target, ...rest] = given
     const context = this.scope.context(target)
-    const inParts = context ? undefined : await this.readHomeInParts(name, given)
+    const reading = context ? undefined : this.readHomeInParts(name, given)
+    const inParts = reading && (await reading)
     if (inParts) return inParts.result
     const checked = (criteria: unknown) => this.normalizeAndValidateWhereCriteria(criteria, name)
     // The caller's arguments are those of the operation's public types.
@@ -324,7 +325,7 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
     return routed ?? Reflect.apply(super[name], this, given)
   }
 
-  private async readHomeInParts(name: string, [target, given]: readonly unknown[]) {
+  private readHomeInParts(name: string, [target, given]: readonly unknown[]) {
     const { runtime } = this.dataSource
     if (!runtime.hasShardedEntities || !isTarget(target) || !this.dataSource.hasMetadata(target)) return undefined
     const metadata = this.dataSource.getMetadata(target)

@@ -78,15 +78,25 @@ interface HomeRead {
 /**
  * A read of an unsharded entity that loads rows of shards.
  *
- * @returns undefined for any other one, which is TypeORM's
+ * @returns undefined for any other one, which is TypeORM's: at once where no option can say it, since TypeORM reads them at the call
  */
-export async function readHomeInParts(
-  context: ApartContext,
-  { name, metadata, given }: HomeRead,
-): Promise<{ readonly result: unknown } | undefined> {
+export function readHomeInParts(context: ApartContext, read: HomeRead): Promise<InParts | undefined> | undefined {
+  const { name, metadata, given } = read
   if (metadata.relations.length === 0) return undefined
   const asked: unknown = optionsOf[name]?.(given)
   if (!isPlain(asked) || (name === 'findOne' && !asked['where'])) return undefined
+  return readSplit(context, read, asked)
+}
+
+interface InParts {
+  readonly result: unknown
+}
+
+async function readSplit(
+  context: ApartContext,
+  { name, metadata }: HomeRead,
+  asked: Readonly<Record<string, unknown>>,
+): Promise<InParts | undefined> {
   const options = await optionsAtCall(metadata, asked)
   const split = splitFind(metadata, name.startsWith('findOne') ? { ...options, take: 1 } : options)
   if (!split) return undefined
