@@ -89,9 +89,12 @@ export async function run(
 export async function runCase(world: World, { seed, operations }: Case, report: Report): Promise<Found | undefined> {
   const names = seed.map(({ entity }) => entity)
   const sides = [world.oracle, world.sharded] as const
+  const { copies } = world
   // Own SQL may read the unsharded table in any case.
   await Promise.all(
-    sides.map((side) => empty(side, [...names, ...(names.includes('Setting') ? [] : ['Setting' as const])])),
+    [...sides, ...(copies ? [copies] : [])].map((side) =>
+      empty(side, [...names, ...(names.includes('Setting') ? [] : ['Setting' as const])]),
+    ),
   )
   const lookups = lookupsOf(world, names)
   await lookups?.drainLookups()
@@ -112,10 +115,16 @@ export async function runCase(world: World, { seed, operations }: Case, report: 
   }
   const differenceOfTables = async (): Promise<Difference | undefined> => {
     const [sums, others] = await Promise.all(sides.map((side) => checksums(side, names)))
-    if (isDeepStrictEqual(sums, others)) return undefined
+    if (isDeepStrictEqual(sums, others)) return differenceOfCopies()
     const [value, other] = await Promise.all(sides.map((side) => contents(side, names)))
     const found = difference('exact', { value }, { value: other })
     return found === undefined ? undefined : { kind: 'tables', text: `tables: ${found}` }
+  }
+  const differenceOfCopies = async (): Promise<Difference | undefined> => {
+    if (!copies || !names.includes('Setting')) return undefined
+    const [value, other] = await Promise.all([world.oracle, copies].map((side) => contents(side, ['Setting'])))
+    const found = difference('exact', { value }, { value: other })
+    return found === undefined ? undefined : { kind: 'tables', text: `copies: ${found}` }
   }
   const seeded = await differenceOfTables()
   if (seeded) return { index: -1, ...seeded }

@@ -1,6 +1,7 @@
 import { Client } from 'pg'
 import { DataSource } from 'typeorm'
 import { ShardedDataSource } from '../../src'
+import { shardArgsStorage } from '../../src/model/sharded-options'
 import { physicalName } from '../../src/planning/bind-shard-names'
 import { createDatabases } from '../support/databases'
 import { specs } from './columns'
@@ -27,6 +28,8 @@ export interface World {
   readonly groups: readonly GroupSpec[]
   readonly oracle: Side
   readonly sharded: Side
+  /** The copies of a reference table on other nodes than its home. */
+  readonly copies?: Side
   /** There are no shards: the second side is one database too, and its rows are inserted from the last to the first. */
   readonly isPlain?: boolean
 }
@@ -63,6 +66,9 @@ export const createWorlds = async (): Promise<Worlds> => {
   const open = async (configuration: Configuration): Promise<World> => {
     const groups = groupsOf(configuration)
     const names = groups.flatMap((group) => group.entities)
+    // What is asked of an unsharded table is asked of a reference table as well.
+    const isReference = configuration.layout === 'table'
+    shardArgsStorage().references = isReference ? [entities[unsharded]] : []
     const sharded = new ShardedDataSource({
       type: 'postgres',
       entities: [...names, unsharded].map((name) => entities[name]),
@@ -86,6 +92,8 @@ export const createWorlds = async (): Promise<Worlds> => {
       groups,
       oracle: { dataSource: plain, tables: tablesOf([...names, unsharded], oracleClient) },
       sharded: { dataSource: sharded, tables: [...tables, ...tablesOf([unsharded], clientA)] },
+      ...(isReference &&
+        configuration.shards > 1 && { copies: { dataSource: sharded, tables: tablesOf([unsharded], clientB) } }),
     }
   }
   const openPlain = async (configuration: Configuration): Promise<World> => {
@@ -131,7 +139,7 @@ function markIds(dataSource: DataSource): void {
     if (idFor) for (const column of dataSource.getMetadata(entities[name]).primaryColumns) column.isGenerated = true
 }
 
-/** Lives on the home node. */
+/** Lives on the home node; in the layout `table` as a reference table. */
 const unsharded: EntityName = 'Setting'
 
 /**
@@ -139,7 +147,8 @@ const unsharded: EntityName = 'Setting'
  * which take it fifty times as long to start as the tables to read.
  */
 const connect = async (url: string): Promise<Client> => {
-  const options = `${optionsOfOracle} -c max_parallel_workers_per_gather=0`
+  // Copies of reference tables take what they are given past their data source.
+  const options = `${optionsOfOracle} -c sharding_reference.written=copy -c max_parallel_workers_per_gather=0`
   const client = new Client({ connectionString: url, options })
   await client.connect()
   return client
