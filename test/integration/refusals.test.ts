@@ -262,7 +262,6 @@ describe('refusals', () => {
   it('of relations that leave the shard', async () => {
     await owners().save({ id: 1 })
     await pets().save({ id: 1, ownerId: 1, keeperId: 1 })
-    const names = ['Pet.keeper', 'Owner']
     await refused(
       'CROSS_SHARD_RELATION',
       () =>
@@ -271,7 +270,6 @@ describe('refusals', () => {
           .toArray(),
       'Pet',
     )
-    await refused('CROSS_SHARD_RELATION', () => pets().save({ id: 2, ownerId: 1, keeper: { id: 2 } }), ...names)
     await refused('CROSS_SHARD_RELATION', () => owners().save({ id: 3, kept: [{ id: 3, ownerId: 3 }] }), 'Owner.kept')
     expect([await owners().count(), await pets().count()]).toEqual([1, 1])
   })

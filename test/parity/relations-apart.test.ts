@@ -23,6 +23,7 @@ import {
   Review,
   shopEntities,
   shopGroups,
+  Visit,
   writeShop,
 } from './shop-apart'
 
@@ -231,5 +232,27 @@ describe('relations to rows elsewhere', () => {
       expect(await manager.existsBy(OrderLine, { product: { name: 'none' } })).toBe(false)
       expect(await manager.sum(OrderLine, 'position', { product: { id: 3 } })).toBe(18)
     }
+  })
+
+  it('are loaded lazily, and by a builder of relations', async () => {
+    const results = []
+    for (const { manager } of [targets.plain, ...targets.sharded.map(({ dataSource }) => dataSource)]) {
+      const visits = await manager.find(Visit, { order: { id: 'ASC' } })
+      const customers = await Promise.all(visits.map(({ customer }) => customer))
+      const products = await Promise.all(visits.map(({ product }) => product))
+      const [first] = await manager.find(Customer, { where: { id: 2 } })
+      const visited = await first?.visits
+      const reviews = await manager.createQueryBuilder().relation(Customer, 'reviews').of(3).loadMany<Review>()
+      const referrer = await manager.createQueryBuilder().relation(Customer, 'referrer').of(4).loadOne<Customer>()
+      results.push({
+        customers: customers.map((one) => one?.id),
+        products: products.map((one: Product | null) => one?.id),
+        visited: visited?.map(({ id }) => id).sort(),
+        reviews: reviews.map(({ id }) => id).sort(),
+        referrer: referrer?.id,
+      })
+    }
+    expect(results[0]?.customers.filter((id) => id !== undefined).length).toBe(12)
+    for (const result of results) expect(result).toEqual(results[0])
   })
 })

@@ -2,13 +2,31 @@ import type { EntityMetadata } from 'typeorm'
 import type { RelationMetadata } from 'typeorm/metadata/RelationMetadata'
 import type { ShardedModel } from '../../model/sharded-entity'
 
-const apart = new WeakSet<RelationMetadata>()
+/** What a relation's declaration says of cascades. */
+export type Cascades = Pick<
+  RelationMetadata,
+  'isCascadeInsert' | 'isCascadeUpdate' | 'isCascadeRemove' | 'isCascadeSoftRemove' | 'isCascadeRecover'
+>
+
+/** The relations that lead apart, with their cascades. */
+const apart = new WeakMap<RelationMetadata, Cascades>()
 
 /**
  * True for a relation whose other row may lie elsewhere than the row that has it, as the model has decided it
  * (`model/relations-apart.ts`).
  */
 export const leadsApart = (relation: RelationMetadata): boolean => apart.has(relation)
+
+/** The cascades of a relation, as it is declared: TypeORM, which works on one shard, is told of none that leads apart. */
+export const cascadesOf = (relation: RelationMetadata): Cascades => apart.get(relation) ?? relation
+
+const noCascades: Cascades = {
+  isCascadeInsert: false,
+  isCascadeUpdate: false,
+  isCascadeRemove: false,
+  isCascadeSoftRemove: false,
+  isCascadeRecover: false,
+}
 
 /**
  * Marks the relations that lead apart, and takes away their foreign keys: no database has the rows of both tables.
@@ -20,7 +38,11 @@ export function markRelationsApart(metadatas: readonly EntityMetadata[], { entit
     const paths = entities.get(target)?.relationsApart
     return relations.filter(({ propertyPath }) => paths?.has(propertyPath))
   })
-  for (const relation of marked) apart.add(relation)
+  for (const relation of marked) {
+    const { isCascadeInsert, isCascadeUpdate, isCascadeRemove, isCascadeSoftRemove, isCascadeRecover } = relation
+    apart.set(relation, { isCascadeInsert, isCascadeUpdate, isCascadeRemove, isCascadeSoftRemove, isCascadeRecover })
+    if (entities.get(relation.entityMetadata.target)?.kind === 'sharded') Object.assign(relation, noCascades)
+  }
   const dropped = new Set(marked.filter(({ isManyToMany }) => !isManyToMany).flatMap(({ foreignKeys }) => foreignKeys))
   if (dropped.size === 0) return
   // A child of single-table inheritance and its parent both list the keys of their table.

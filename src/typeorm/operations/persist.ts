@@ -11,6 +11,7 @@ import { during, type LoadOverride, type RowUpdate } from '../runners/guarded-br
 import { inSavepoint, inTransaction } from '../runners/in-transaction'
 import { ObjectSnapshots } from '../runners/object-snapshots'
 import type { ShardTransaction } from '../runners/shard-transaction'
+import { apartLists, cascadedFrom, compareLists, detachLists, referToOwners } from '../writes/apart-lists'
 import {
   type CascadedReference,
   cascadedReferences,
@@ -30,7 +31,7 @@ interface PersistWork {
   readonly mode: PersistMode
   readonly entities: readonly ObjectLiteral[]
   readonly options: (SaveOptions & RemoveOptions) | undefined
-  /** Objects of reference tables that were saved before. */
+  /** Objects that were saved before, since the entities refer to them. */
   readonly references?: readonly CascadedReference[]
 }
 
@@ -48,18 +49,28 @@ export async function persist(context: OperationContext, { mode, entities, optio
   }
 }
 
-/** Objects of reference tables that are saved by cascades are no shard's: they are saved first, in one transaction with the rest. */
+/** Objects of reference tables, and of other shards, that are saved by cascades are saved first, in one transaction with the rest. */
 async function persistWithReferences(context: OperationContext, work: PersistWork, given: GivenIds): Promise<void> {
   const { access, binding } = context
   const { mode, entities, options } = work
   const references = mode === 'save' ? cascadedReferences(binding.metadata, entities, access.runtime) : []
-  if (references.length === 0) return persistPlaced(context, work, given)
+  const lists = mode === 'save' ? apartLists(binding.metadata, entities) : []
+  if (references.length === 0 && lists.length === 0) return persistPlaced(context, work, given)
   const open = options?.transaction === false ? deferred(context.openRunner) : context.openRunner
   const snapshots = new ObjectSnapshots()
   try {
     await inTransaction(access, open, async (inner, { manager }) => {
       await saveReferences(references, { manager, options, snapshots })
-      await persistPlaced({ ...context, access: inner }, { ...work, references }, given)
+      const added = await compareLists(lists, manager)
+      const attach = detachLists(lists)
+      const forget = referToOwners(added)
+      try {
+        await persistPlaced({ ...context, access: inner }, { ...work, references }, given)
+        await saveReferences(cascadedFrom(lists), { manager, options, snapshots })
+      } finally {
+        forget()
+        attach()
+      }
     })
   } catch (error) {
     snapshots.restore()

@@ -14,6 +14,7 @@ import { DriverUtils } from 'typeorm/driver/DriverUtils'
 import { SoftDeleteQueryBuilder } from 'typeorm/query-builder/SoftDeleteQueryBuilder'
 import { ShardedError } from '../../errors/sharded-error'
 import type { Explanation } from '../../planning/explain-plan'
+import { leadsApart } from '../binding/relation-apart'
 import { TableInsertQueryBuilder } from '../runners/array-insert-query-builder'
 import { ShardAccess } from '../runners/shard-access'
 import type { ShardRuntime } from '../runners/shard-runtime'
@@ -196,7 +197,7 @@ class ShardedRelationQueryBuilder<Entity extends ObjectLiteral> extends Narrowed
     if (narrowing?.narrowing.limits)
       throw new ShardedError('LIMITS_UNSUPPORTED', 'withLimits does not apply to relations that a builder loads.', {})
     const shard = narrowing?.shardOf(mainAlias)
-    if (!shard) return super.loadMany<T>()
+    if (!shard || leadsApart(relationMetadata)) return super.loadMany<T>()
     const given = this.queryRunner
     const access = given instanceof ShardedQueryRunner ? given.access() : new ShardAccess(this.dataSource.runtime)
     const [key] = mainAlias?.metadata.primaryColumns ?? []

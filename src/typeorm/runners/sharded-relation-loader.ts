@@ -6,13 +6,14 @@ import type { Shard } from '../../topology/shard'
 import { type EntityBinding, keyOf } from '../binding/entity-binding'
 import { shardsOfObject } from '../binding/entity-ids'
 import { shardOfKey } from '../binding/entity-shards'
+import { leadsApart } from '../binding/relation-apart'
 import { ShardAccess } from './shard-access'
 import { ShardQueryRunner } from './shard-query-runner'
 import type { ShardRuntime } from './shard-runtime'
 import { isShardTransaction, type ShardTransaction } from './shard-transaction'
 
 /**
- * Loads a relation on the shard that its entity came from, or that the entity's shard key or id names. Relations of unsharded
+ * Loads a relation on the shard that its entity came from, or that the entity's shard key or id names. Relations to rows elsewhere, of unsharded
  * entities, of many entities, and of an entity that does not name its shard are loaded as TypeORM does. The transaction that the
  * entity was loaded in is used while it is open.
  */
@@ -36,7 +37,7 @@ export class ShardedRelationLoader extends RelationLoader {
     const [entity = {}, another] = Array.isArray(entityOrEntities) ? entityOrEntities : [entityOrEntities]
     const [builder] = rest
     const shard =
-      binding && !builder && !another
+      binding && !builder && !another && !leadsApart(relation)
         ? (runtime.entityShards.of(entity)?.shard ?? onlyShardOf(binding, entity))
         : undefined
     // TypeORM loads by SQL, which finds its shards itself.

@@ -1,12 +1,17 @@
 import type { EntityManager, EntityMetadata, ObjectLiteral, SaveOptions } from 'typeorm'
 import { pushTo } from '../../collections/push-to'
+import { ShardedError } from '../../errors/sharded-error'
 import { loadedRelation } from '../binding/entity-shards'
-import { primaryKeyText } from '../binding/primary-key-text'
+import { primaryKeyText, rowText } from '../binding/primary-key-text'
+import { cascadesOf as declaredCascades, leadsApart } from '../binding/relation-apart'
 import type { LoadOverride } from '../runners/guarded-broadcaster'
 import type { ObjectSnapshots } from '../runners/object-snapshots'
 import type { ShardRuntime } from '../runners/shard-runtime'
 
-/** An object of a reference table that a save of sharded entities reaches by a cascade, and what the cascade may do with it. */
+/**
+ * An object of a reference table, or of another shard, that a save of sharded entities reaches by a cascade, and what the cascade may
+ * do with it.
+ */
 export interface CascadedReference {
   readonly metadata: EntityMetadata
   readonly entity: ObjectLiteral
@@ -14,41 +19,76 @@ export interface CascadedReference {
   readonly mayUpdate: boolean
 }
 
-/** The objects of reference tables that hang on entities by cascades of a save, those next to sharded ones. */
+/** The objects of reference tables, and of relations that lead apart, to which entities refer by cascades of a save: those next to them. */
 export function cascadedReferences(
   metadata: EntityMetadata,
   entities: readonly ObjectLiteral[],
   { references, bindingOf }: Pick<ShardRuntime, 'references' | 'bindingOf'>,
 ): readonly CascadedReference[] {
-  if (references.all.length === 0) return []
+  if (metadata.relations.length === 0) return []
   const found = new Map<ObjectLiteral, CascadedReference>()
-  const seen = new Set<ObjectLiteral>()
+  const seen = new Map<ObjectLiteral, EntityMetadata>()
   const visit = (at: EntityMetadata, entity: ObjectLiteral): void => {
     if (seen.has(entity)) return
-    seen.add(entity)
+    seen.set(entity, at)
     for (const { relation, object } of cascadesOf(at, entity)) {
       const inverse = relation.inverseEntityMetadata
-      if (bindingOf(inverse.target)) visit(inverse, object)
+      if (leadsApart(relation) && relation.isOwning && !relation.isManyToMany)
+        note(found, referenceBy(relation, object))
+      else if (bindingOf(inverse.target)) visit(inverse, object)
       else if (references.has(inverse.target)) note(found, referenceBy(relation, object))
     }
   }
   for (const entity of entities) visit(metadata, entity)
-  return [...found.values()]
+  if (found.size === 0) return []
+  const known = [...seen].filter(([entity, at]) => at.hasAllPrimaryKeys(entity))
+  const saved = { objects: seen, rows: new Set(known.map(([entity, at]) => rowText(at, entity))) }
+  return [...found.values()].filter((reference) => isAnother(reference, saved))
+}
+
+/** What a save writes on shards, and the texts of the rows. */
+interface SavedObjects {
+  readonly objects: ReadonlyMap<ObjectLiteral, EntityMetadata>
+  readonly rows: ReadonlySet<string>
+}
+
+/**
+ * Whether an object has to be saved before those that refer to it: not if it is one of them, or says no more than which of them it is.
+ *
+ * @throws ShardedError CROSS_SHARD_RELATION where it says more, or refers back to one of them
+ */
+function isAnother(reference: CascadedReference, { objects, rows }: SavedObjects): boolean {
+  const { metadata, entity } = reference
+  if (objects.has(entity)) return false
+  const refuse = (reason: string) =>
+    new ShardedError('CROSS_SHARD_RELATION', `A save reaches ${metadata.name} over shards by a cascade: ${reason}.`, {
+      details: { entity: metadata.name },
+    })
+  if (reachedFrom(reference).some((one) => objects.has(one.entity)))
+    throw refuse('the object refers back to one that is saved')
+  if (!metadata.hasAllPrimaryKeys(entity) || !rows.has(rowText(metadata, entity))) return true
+  const saysMore = metadata.nonVirtualColumns.some(
+    (column) => !column.isPrimary && column.getEntityValue(entity) !== undefined,
+  )
+  if (saysMore) throw refuse('another object of the same row is saved with it')
+  return false
 }
 
 type Relation = EntityMetadata['relations'][number]
 
 function* cascadesOf({ relations }: EntityMetadata, entity: ObjectLiteral) {
-  for (const relation of relations)
-    if (relation.isCascadeInsert || relation.isCascadeUpdate)
+  for (const relation of relations) {
+    const { isCascadeInsert, isCascadeUpdate } = declaredCascades(relation)
+    if (isCascadeInsert || isCascadeUpdate)
       for (const object of loadedRelation(relation, entity)) yield { relation, object }
+  }
 }
 
 const referenceBy = (relation: Relation, entity: ObjectLiteral): CascadedReference => ({
   metadata: relation.inverseEntityMetadata,
   entity,
-  mayInsert: relation.isCascadeInsert,
-  mayUpdate: relation.isCascadeUpdate,
+  mayInsert: declaredCascades(relation).isCascadeInsert,
+  mayUpdate: declaredCascades(relation).isCascadeUpdate,
 })
 
 /** An object that several cascades reach may have what any of them allows. */
@@ -68,7 +108,7 @@ interface SaveParts {
 }
 
 /**
- * Saves them on the home node, before the shards whose rows refer to them: there TypeORM then finds nothing to be changed. Each is
+ * Saves them where they belong, before the shards whose rows refer to them: there TypeORM then finds nothing to be changed. Each is
  * saved once, whatever the number of shards that refer to it.
  */
 export async function saveReferences(references: readonly CascadedReference[], parts: SaveParts): Promise<void> {

@@ -6,7 +6,7 @@ import { type EntityBinding, keyOf } from '../binding/entity-binding'
 import type { GivenIds } from '../binding/entity-ids'
 import { loadedRelation } from '../binding/entity-shards'
 import { primaryKeyText } from '../binding/primary-key-text'
-import { leadsApart } from '../binding/relation-apart'
+import { type Cascades, cascadesOf, leadsApart } from '../binding/relation-apart'
 import { refuseLeaving } from '../find/check-relations'
 
 export type BindingOf = (target: unknown) => EntityBinding | undefined
@@ -127,14 +127,15 @@ function relatedOf(
   for (const relation of at.metadata.relations) {
     const objects = loadedRelation(relation, entity)
     if (objects.length === 0) continue
-    const cascades = cascadesIn(relation, mode)
+    const cascades = cascadesIn(cascadesOf(relation), mode)
     const binding = bindingOf(relation.inverseEntityMetadata.target)
     if (!binding || leadsApart(relation)) {
-      // They are saved before.
-      if (mode === 'save' && relation.isOwning && isReference(relation.inverseEntityMetadata.target)) continue
-      // The owning side only stores the foreign key; everything else writes rows of the other entity.
-      const writesThere = cascades || (mode === 'save' && !(relation.isOwning && !relation.isManyToMany))
-      if (writesThere) refuseLeaving(at.metadata, relation)
+      // What they refer to is saved before; the row here only stores the foreign key.
+      const isSavedBefore =
+        mode === 'save' &&
+        relation.isOwning &&
+        (!relation.isManyToMany || isReference(relation.inverseEntityMetadata.target))
+      if (!isSavedBefore && (cascades || mode === 'save')) refuseLeaving(at.metadata, relation)
       continue
     }
     for (const object of objects) related.push({ relation, node: { binding, entity: object }, cascades })
@@ -142,7 +143,7 @@ function relatedOf(
   return related
 }
 
-function cascadesIn(relation: RelationMetadata, mode: PersistMode): boolean {
+function cascadesIn(relation: Cascades, mode: PersistMode): boolean {
   switch (mode) {
     case 'save':
       return relation.isCascadeInsert || relation.isCascadeUpdate
