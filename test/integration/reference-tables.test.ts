@@ -129,6 +129,12 @@ describe('reference tables', () => {
       code: 'REFERENCE_OUTDATED',
     })
     expect(await names(dataSource, 'a')).toEqual(roles.map(({ name }) => name))
+    // So are functions of another version of this package.
+    await on(
+      dataSource,
+      'b',
+      `COMMENT ON TABLE sharding_reference IS 'another'; DROP FUNCTION sharding_reference_apply(json, json)`,
+    )
     const again = await reopen()
     expect(await names(again, 'b')).toEqual(roles.map(({ name }) => name))
     await again.getRepository(Role).update(1, { name: 'first' })

@@ -62,10 +62,15 @@ export class ReferenceAdministration {
   async load(): Promise<void> {
     if (this.all.length === 0) return
     const states = await this.statesOf()
-    const { home } = this.settings.runtime.map
+    const { runtime } = this.settings
+    const { home } = runtime.map
     this.noteOrders(states)
     const installed = this.all.filter(({ name }) => isInstalled(states.get(home), name))
-    if (installed.length > 0) await this.refresh(states, installed)
+    if (installed.length === 0) return
+    // Functions of another version of this package.
+    for (const [node, { stamp }] of states)
+      if (stamp !== stampOf(runtime.searchSchemaOf(node))) await this.install(runtime.pool(node))
+    await this.refresh(states, installed)
   }
 
   /** Makes what nodes need for the tables that they have, and copies what is not equal: after the schema was made. */
