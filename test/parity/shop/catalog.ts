@@ -15,6 +15,7 @@ import {
 } from 'typeorm'
 import { hash, ReferenceTable, Sharded, ShardKey } from '../../../src/index'
 import { User } from './people'
+import { Wish } from './sales'
 
 @Entity()
 @ReferenceTable()
@@ -58,6 +59,11 @@ export class Product {
     { cascade: true },
   )
   reviews!: Relation<Review>[]
+  @OneToMany(
+    () => Wish,
+    ({ product }) => product,
+  )
+  wishes!: Promise<Wish[]>
 }
 
 /** Lies with its product; who wrote it lies with the users of a tenant. */

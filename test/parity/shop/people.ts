@@ -14,7 +14,7 @@ import {
 } from 'typeorm'
 import { hash, Sharded, ShardKey } from '../../../src/index'
 import { Country, Review } from './catalog'
-import { Order } from './sales'
+import { Order, Wish } from './sales'
 
 @Entity()
 @Sharded(hash({ shards: 4 }))
@@ -27,6 +27,18 @@ export class Tenant {
     ({ tenant }) => tenant,
   )
   users!: Relation<User>[]
+  /** Whom it came by, on any shard. */
+  @ManyToOne(
+    () => Tenant,
+    ({ brought }) => brought,
+    { nullable: true, createForeignKeyConstraints: false },
+  )
+  broughtBy!: Promise<Tenant | null>
+  @OneToMany(
+    () => Tenant,
+    ({ broughtBy }) => broughtBy,
+  )
+  brought!: Promise<Tenant[]>
 }
 
 export class Contact {
@@ -74,6 +86,12 @@ export class User {
     ({ author }) => author,
   )
   reviews!: Relation<Review>[]
+  @OneToMany(
+    () => Wish,
+    ({ user }) => user,
+    { cascade: true },
+  )
+  wishes!: Relation<Wish>[]
 }
 
 @Entity()

@@ -14,7 +14,7 @@ import {
 } from 'typeorm'
 import { Category, Country, Product, Review, Tag } from './catalog'
 import { Address, Profile, Tenant, User } from './people'
-import { AuditEntry, CardPayment, Line, Order, Payment, Setting } from './sales'
+import { AuditEntry, CardPayment, Line, Order, Payment, Setting, Wish } from './sales'
 import { idOf } from './seed'
 
 /** What an application asks, and what it is given. */
@@ -39,6 +39,19 @@ const user = (number: number) => ({ id: idOf('user', number) })
 
 /** Inside a tenant, and of all tenants. */
 export const tenantReads: Readonly<Record<string, ShopScript>> = {
+  'tenants by whom they came and whom they brought, lazily': of(Tenant, async (all) => {
+    const found = await all.find({ order: byId })
+    return Promise.all(
+      found.map(async ({ id, broughtBy, brought }) => [
+        id,
+        (await broughtBy)?.id,
+        (await brought).map((one) => one.id).sort(),
+      ]),
+    )
+  }),
+  'tenants by the name of whom they came by': of(Tenant, (all) =>
+    all.find({ where: { broughtBy: { name: In(['tenant 1', 'tenant 2']) } }, order: byId }),
+  ),
   'a tenant with its country, eagerly': of(Tenant, (all) => all.findOneByOrFail({ id: 3 })),
   'tenants with users, profiles and addresses': of(Tenant, (all) =>
     all.find({
@@ -347,5 +360,65 @@ export const catalogReads: Readonly<Record<string, ShopScript>> = {
   ),
   'the last order of each reviewer': sql(
     `SELECT r.id, (SELECT max(o."placedAt") FROM purchase o WHERE o."userId" = r."authorId") AS last FROM review r ORDER BY r.id`,
+  ),
+  'wishes with products, eagerly': of(Wish, (all) =>
+    all.find({ where: { tenantId: 2 }, order: { userId: 'ASC', productId: 'ASC' } }),
+  ),
+  'users with what they wish': of(User, (all) =>
+    all.find({ relations: { wishes: true }, order: { id: 'ASC', wishes: { rank: 'DESC' } }, take: 6 }),
+  ),
+  'who wishes a product, lazily': of(Product, async (all) => {
+    const product = await all.findOneByOrFail({ id: 8 })
+    const wishes = await product.wishes
+    return wishes.map(({ userId, rank }) => `${userId} ${rank}`).sort()
+  }),
+  'users by the price of what they wish': of(User, (all) =>
+    all.find({ where: { wishes: { product: { price: MoreThan('30') } } }, order: byId }),
+  ),
+  'the tenant of an entry, lazily': of(AuditEntry, async (all) => {
+    const [entry] = await all.find({
+      where: { at: MoreThan(new Date('2026-03-01')), tenantId: 2 },
+      order: { at: 'ASC', id: 'ASC' },
+    })
+    return entry?.tenant
+  }),
+  'settings with their tenants': of(Setting, (all) =>
+    all.find({ relations: { tenant: { users: true } }, order: { name: 'ASC', tenant: { users: { id: 'ASC' } } } }),
+  ),
+  'settings by the tenant': of(Setting, (all) => all.find({ where: { tenant: { name: ILike('tenant%') } } })),
+  'the ids of relations': (dataSource) =>
+    dataSource.getRepository(Review).find({ where: { productId: 6 }, loadRelationIds: true, order: byId }),
+  'reviews that join their authors, by a builder': (dataSource) =>
+    dataSource
+      .getRepository(Review)
+      .createQueryBuilder('r')
+      .innerJoinAndSelect('r.author', 'u')
+      .leftJoinAndSelect('u.profile', 'f')
+      .where('r.rating >= :rating', { rating: 3 })
+      .orderBy('u.name', 'DESC')
+      .addOrderBy('r.id')
+      .skip(1)
+      .take(5)
+      .getManyAndCount(),
+  'authors by their mean rating, by a builder': (dataSource) =>
+    dataSource
+      .getRepository(User)
+      .createQueryBuilder('u')
+      .innerJoin('u.reviews', 'r')
+      .select('u.name', 'name')
+      .addSelect('avg(r.rating)', 'rating')
+      .groupBy('u.id')
+      .orderBy('rating', 'DESC')
+      .addOrderBy('u.id')
+      .getRawMany(),
+  'a review and its author with few columns': of(Review, (all) =>
+    all.findOne({
+      where: { id: idOf('review', 7) },
+      relations: { author: true },
+      select: { id: true, author: { id: true, name: true } },
+    }),
+  ),
+  'reviews of deleted products': of(Review, (all) =>
+    all.count({ where: { product: { name: ILike('%') } }, withDeleted: true }),
   ),
 }

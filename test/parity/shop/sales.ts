@@ -113,6 +113,33 @@ export class AuditEntry {
   @ShardKey() @Column('timestamptz') at!: Date
   @Column('text') what!: string
   @Column('int', { nullable: true }) tenantId!: number | null
+  @ManyToOne(() => Tenant, { nullable: true, createForeignKeyConstraints: false })
+  @JoinColumn({ name: 'tenantId' })
+  tenant!: Promise<Tenant | null>
+}
+
+/** What a user would like to have: lies with the user. */
+@Entity()
+@Sharded({ colocatedWith: () => Tenant })
+export class Wish {
+  @ShardKey() @PrimaryColumn('int') tenantId!: number
+  @PrimaryColumn('uuid') userId!: string
+  @PrimaryColumn('int') productId!: number
+  @ManyToOne(
+    () => User,
+    ({ wishes }) => wishes,
+    { onDelete: 'CASCADE' },
+  )
+  @JoinColumn({ name: 'userId' })
+  user!: Relation<User>
+  @ManyToOne(
+    () => Product,
+    ({ wishes }) => wishes,
+    { eager: true, createForeignKeyConstraints: false },
+  )
+  @JoinColumn({ name: 'productId' })
+  product!: Relation<Product>
+  @Column('int', { default: 0 }) rank!: number
 }
 
 @Entity()
@@ -120,4 +147,7 @@ export class Setting {
   @PrimaryColumn('text') name!: string
   @Column('jsonb') value!: unknown
   @Column('int', { nullable: true }) tenantId!: number | null
+  @ManyToOne(() => Tenant, { nullable: true, createForeignKeyConstraints: false })
+  @JoinColumn({ name: 'tenantId' })
+  tenant!: Relation<Tenant> | null
 }

@@ -1,7 +1,7 @@
 import type { DataSource } from 'typeorm'
 import { Category, Country, Product, Review, Tag } from './catalog'
 import { Address, Profile, Tenant, User } from './people'
-import { AuditEntry, CardPayment, Line, Order, Payment, Setting, TransferPayment } from './sales'
+import { AuditEntry, CardPayment, Line, Order, Payment, Setting, TransferPayment, Wish } from './sales'
 
 export const shopEntities = [
   Country,
@@ -20,6 +20,7 @@ export const shopEntities = [
   TransferPayment,
   AuditEntry,
   Setting,
+  Wish,
 ]
 
 /** The groups whose number of shards is the target's; the log of a month stays a shard a month. */
@@ -96,9 +97,15 @@ async function seedCatalog(dataSource: DataSource): Promise<void> {
 }
 
 async function seedPeople(dataSource: DataSource): Promise<void> {
-  await dataSource
-    .getRepository(Tenant)
-    .insert(tenantIds.map((id) => ({ id, name: `tenant ${id}`, country: { code: id % 2 ? 'DE' : 'FR' } })))
+  await dataSource.getRepository(Tenant).insert(
+    tenantIds.map((id) => ({
+      id,
+      name: `tenant ${id}`,
+      country: { code: id % 2 ? 'DE' : 'FR' },
+      // TypeORM takes the object for the promise of it; its type does not say so.
+      ...(id > 1 && { broughtBy: { id: Math.floor(id / 2) } as never }),
+    })),
+  )
   const first = (tenantId: number): number => (tenantId - 1) * usersOfTenant + 1
   for (const isFirst of [true, false])
     await dataSource.getRepository(User).save(
@@ -151,6 +158,16 @@ async function seedSales(dataSource: DataSource): Promise<void> {
       what: n % 2 ? 'login' : 'order',
       tenantId: n % 7 === 0 ? null : (n % 5) + 1,
     })),
+  )
+  await dataSource.getRepository(Wish).insert(
+    userNumbers.flatMap((n) =>
+      range(n % 3).map((rank) => ({
+        tenantId: tenantOf(n),
+        userId: idOf('user', n),
+        productId: ((n * 5 + rank * 2) % productIds.length) + 1,
+        rank,
+      })),
+    ),
   )
   await dataSource.getRepository(Setting).insert([
     { name: 'theme', value: { dark: true }, tenantId: null },

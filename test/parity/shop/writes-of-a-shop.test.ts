@@ -59,7 +59,7 @@ const tables = [
     'profile',
     'address',
   ],
-  ...['purchase', 'line', 'payment', 'audit_entry', 'setting'],
+  ...['purchase', 'line', 'payment', 'audit_entry', 'setting', 'wish'],
 ]
 
 /** The rows of all tables, each with the name of its table. */

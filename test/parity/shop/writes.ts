@@ -121,6 +121,15 @@ export const entityWrites: Readonly<Record<string, ShopScript>> = {
     product.tags = [Object.assign(new Tag(), { id: 3 })]
     return products.save(product)
   },
+  'wishes of a user': (dataSource) =>
+    dataSource.getRepository(User).save({
+      id: idOf('user', 7),
+      tenantId: 2,
+      wishes: [
+        { tenantId: 2, product: { id: 3 }, rank: 1 },
+        { tenantId: 2, product: { id: 9 }, rank: 2 },
+      ],
+    }),
   'a review of somebody elsewhere': (dataSource) =>
     dataSource.getRepository(Review).save([
       { productId: 3, rating: 5, text: 'fine', author: user(1) },
