@@ -57,4 +57,5 @@ export type {
   PlacementReport,
   VerifyPlacementOptions,
 } from './typeorm/reads/verify-placement'
+export type { RelationReport } from './typeorm/reads/verify-relations'
 export type { ReferenceReport } from './typeorm/references/verify-references'

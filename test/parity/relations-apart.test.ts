@@ -255,4 +255,24 @@ describe('relations to rows elsewhere', () => {
     expect(results[0]?.customers.filter((id) => id !== undefined).length).toBe(12)
     for (const result of results) expect(result).toEqual(results[0])
   })
+
+  it('are looked through for keys of no row', async () => {
+    for (const { dataSource } of targets.sharded) {
+      if (!(dataSource instanceof ShardedDataSource)) throw new Error('It is sharded.')
+      await dataSource.manager.insert(Visit, { id: 999, productId: 1, customer: Object({ id: 777 }) })
+      const reports = await dataSource.verifyRelations()
+      expect(reports.map(({ entity, property }) => `${entity}.${property}`).sort()).toEqual([
+        'Badge.customer',
+        'Customer.referrer',
+        'OrderLine.product',
+        'Product.category',
+        'Review.author',
+        'Visit.customer',
+      ])
+      expect(reports.filter(({ missing }) => missing > 0)).toEqual([
+        { entity: 'Visit', property: 'customer', keys: 7, missing: 1, examples: [['777']] },
+      ])
+      await dataSource.manager.delete(Visit, 999)
+    }
+  })
 })

@@ -38,6 +38,7 @@ import {
   type VerifyPlacementOptions,
   verifyPlacements,
 } from '../reads/verify-placement'
+import { type RelationReport, verifyRelations } from '../reads/verify-relations'
 import type { ReferenceReport } from '../references/verify-references'
 import { pgFacade } from '../runners/pg-facade'
 import { refuseSessionOf } from '../runners/refuse-session'
@@ -348,6 +349,17 @@ export class ShardedDataSource extends DataSource {
     const { runtime, entityMetadatas } = this
     const bindings = target === undefined ? tableBindings(runtime, entityMetadatas) : [this.bindingOf(target)]
     return verifyPlacements(runtime, bindings, options)
+  }
+
+  /**
+   * Looks for rows that refer to none, over the relations for which no foreign key is made: those to rows of other shards, or between
+   * shards and the home node. One report a relation; nothing is changed. 1,000 keys at once are compared.
+   *
+   * @example
+   * const dangling = (await dataSource.verifyRelations()).filter(({ missing }) => missing > 0)
+   */
+  async verifyRelations(): Promise<readonly RelationReport[]> {
+    return verifyRelations(this.manager, this.entityMetadatas)
   }
 
   /** @throws ShardedError MIGRATIONS_UNSUPPORTED where entities are sharded */

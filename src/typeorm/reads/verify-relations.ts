@@ -1,0 +1,131 @@
+import type { EntityManager, EntityMetadata, ObjectLiteral } from 'typeorm'
+import type { RelationMetadata } from 'typeorm/metadata/RelationMetadata'
+import type { Row } from '../../merging/row'
+import { canonicalKey, canonicalTuple } from '../../values/canonical-key'
+import { leadsApart } from '../binding/relation-apart'
+import { type KeyPair, keyPairs } from '../binding/relation-keys'
+
+/** What was found of one relation to rows elsewhere, on the side that has its join columns. */
+export interface RelationReport {
+  readonly entity: string
+  readonly property: string
+  /** Different keys that rows refer to. */
+  readonly keys: number
+  /** Those of them that no row has. */
+  readonly missing: number
+  /** The first 100 of these, as PostgreSQL writes them; several values of a key of several columns. */
+  readonly examples: readonly (readonly string[])[]
+}
+
+/** Keys that are compared at once. */
+const batchSize = 1_000
+
+/** Keys that a report lists. */
+const maxListed = 100
+
+/** Compares the keys of each relation that leads apart with the rows that it leads to, one batch after the other. */
+export async function verifyRelations(
+  manager: EntityManager,
+  metadatas: readonly EntityMetadata[],
+): Promise<readonly RelationReport[]> {
+  const reports: RelationReport[] = []
+  for (const { relations, tableType, name } of metadatas) {
+    if (tableType === 'entity-child') continue
+    for (const relation of relations) {
+      const pairs = leadsApart(relation) && relation.isOwning ? keyPairs(relation) : undefined
+      if (pairs) reports.push(await reportOf(manager, { relation, pairs, name }))
+    }
+  }
+  return Object.freeze(reports)
+}
+
+interface Compared {
+  readonly relation: RelationMetadata
+  readonly pairs: readonly KeyPair[]
+  readonly name: string
+}
+
+async function reportOf(manager: EntityManager, { relation, pairs, name }: Compared): Promise<RelationReport> {
+  let keys = 0
+  let missing = 0
+  const examples: (readonly string[])[] = []
+  for (let batch = await keysAfter(manager, relation, undefined); batch.length > 0; ) {
+    keys += batch.length
+    const found = await keysOf(manager, { relation, pairs, batch })
+    for (const key of batch) {
+      if (found.has(textOf(key, pairs))) continue
+      missing++
+      if (examples.length < maxListed) examples.push(Object.freeze(key))
+    }
+    batch = batch.length < batchSize ? [] : await keysAfter(manager, relation, batch.at(-1))
+  }
+  return Object.freeze({
+    entity: name,
+    property: relation.propertyPath,
+    keys,
+    missing,
+    examples: Object.freeze(examples),
+  })
+}
+
+type Key = readonly string[]
+
+const keyName = (index: number): string => `key${index}`
+
+/** The next keys that rows refer to, in the order of their columns. */
+async function keysAfter(
+  manager: EntityManager,
+  { entityMetadata: { target, name }, joinColumns }: RelationMetadata,
+  last: Key | undefined,
+): Promise<readonly Key[]> {
+  const builder = manager.createQueryBuilder<ObjectLiteral>(target, name).withDeleted().select([]).distinct(true)
+  const columns = joinColumns.map(({ databaseName }) => `${builder.escape(name)}.${builder.escape(databaseName)}`)
+  for (const [index, column] of columns.entries()) {
+    builder.addSelect(column, `sorted${index}`).addOrderBy(builder.escape(`sorted${index}`))
+    // The driver's values may say less: of a time it gives milliseconds.
+    builder.addSelect(`${column}::text`, keyName(index))
+    builder.andWhere(`${column} IS NOT NULL`)
+  }
+  if (last) {
+    const values = last.map((_, index) => `:last${index}`)
+    builder.andWhere(`(${columns.join(', ')}) > (${values.join(', ')})`)
+    builder.setParameters(Object.fromEntries(last.map((value, index) => [`last${index}`, value])))
+  }
+  const rows = await builder.limit(batchSize).getRawMany<Row>()
+  return rows.map((row) => columns.map((_, index) => String(row[keyName(index)])))
+}
+
+interface Batch {
+  readonly relation: RelationMetadata
+  readonly pairs: readonly KeyPair[]
+  readonly batch: readonly Key[]
+}
+
+/** Those of some keys that there are rows of, soft-deleted ones too. */
+async function keysOf(manager: EntityManager, { relation, pairs, batch }: Batch): Promise<ReadonlySet<string>> {
+  const { target, name } = relation.inverseEntityMetadata
+  const builder = manager.createQueryBuilder<ObjectLiteral>(target, name).withDeleted().select([])
+  for (const [index, { far }] of pairs.entries()) {
+    const column = `${builder.escape(name)}.${builder.escape(far.databaseName)}`
+    builder.addSelect(`${column}::text`, keyName(index))
+    // Of a key of several columns, rows that share a value with each are more than are asked for, and no harm.
+    builder.andWhere(`${column} = ANY(:values${index})`, { [`values${index}`]: batch.map((key) => key[index]) })
+  }
+  const rows = await builder.getRawMany<Row>()
+  return new Set(
+    rows.map((row) =>
+      textOf(
+        pairs.map((_, index) => String(row[keyName(index)])),
+        pairs,
+      ),
+    ),
+  )
+}
+
+const textOf = (key: Key, pairs: readonly KeyPair[]): string =>
+  canonicalTuple(
+    key.map((text, index) => {
+      const type = pairs[index]?.type
+      return (type && canonicalKey(text, type)) ?? text
+    }),
+  )
