@@ -40,7 +40,9 @@ function columnsNamed(use: TableUse, statement: Node): readonly string[] {
         return false
       }
       const { A_Star: star, String: text, ColumnRef: column, JoinExpr: join } = object
-      if (star || join?.isNatural || (column && namesOf(column.fields)?.join('.') === alias)) isWhole = true
+      // An alias of a join names its columns by their places.
+      if (star || join?.isNatural || join?.alias?.colnames || (column && namesOf(column.fields)?.join('.') === alias))
+        isWhole = true
       if (text) names.add(text.sval ?? '')
       return undefined
     })

@@ -20,6 +20,8 @@ const joins = [
   'SELECT * FROM ord o JOIN memo m USING (qty) ORDER BY o.id, m.m',
   'SELECT (m).*, o.id FROM memo m JOIN ord o ON o.qty = m.qty ORDER BY m, o.id LIMIT 7',
   'SELECT row_to_json(m) AS j FROM memo m JOIN ord o ON o.qty = m.qty ORDER BY o.id, m.m LIMIT 3',
+  'SELECT x.a, x.b, x.c FROM (memo m JOIN ord o ON o.qty = m.qty) AS x(a, b, c, d) ORDER BY x.a, x.d',
+  'SELECT x.qty, x.b FROM (memo m JOIN ord o USING (qty)) AS x(qty, b) FULL JOIN ord p USING (qty) ORDER BY 1, 2 LIMIT 30',
   'SELECT x.a, x.b FROM memo AS x(a, b) JOIN ord o ON o.qty = x.b ORDER BY 1, 2, o.id',
 ]
 
