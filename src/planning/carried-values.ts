@@ -33,7 +33,7 @@ export function carriedQuestion({ expressions, ofHome }: CarriedCalls, isHome: b
   return templateOf({ SelectStmt: selectNode({ targetList }) })
 }
 
-const asText = (arg: Node): Node => ({
+export const asText = (arg: Node): Node => ({
   TypeCast: { arg, typeName: { names: [stringNode('text')], typemod: -1 } },
 })
 

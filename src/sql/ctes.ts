@@ -18,7 +18,7 @@ export function withoutUnusedCtes<T>(tree: T, mustGo: (cte: Node) => boolean): T
 }
 
 /** Those that the query names, those that these name, and those that write. */
-function usedCtes(ctes: readonly Node[], query: TreeObject): ReadonlySet<Node> {
+export function usedCtes(ctes: readonly Node[], query: TreeObject): ReadonlySet<Node> {
   const used = new Set(ctes.filter((cte) => !isQuery(cte) || isNamed(query, nameOf(cte))))
   for (const user of used) for (const cte of ctes) if (isNamed(user, nameOf(cte))) used.add(cte)
   return used

@@ -8,7 +8,7 @@ const unsupported = (text: string): Problem => ({ code: 'STATEMENT_UNSUPPORTED',
 /** What of a statement cannot be done over shards, whatever its rows are. What is not proven of a node is in `distribution/`. */
 export const refusals = Object.freeze({
   otherStatement: unsupported('Only SELECT, INSERT, UPDATE and DELETE run over shards.'),
-  writingWith: unsupported('A data-modifying WITH runs on one shard only.'),
+  writingWith: unsupported('A data-modifying WITH stands where its parts cannot run one after the other.'),
   outerAggregate: unsupported(
     'A subquery has an aggregate of the rows of the query around it: put the aggregate into a query in FROM, and name its column in the subquery.',
   ),

@@ -219,6 +219,7 @@ async function explainedMain(engine: StatementPlanner, run: Run): Promise<Explai
       places: engine.places,
       reader: engine.reader,
       templates: new TextPlans(),
+      run: async () => undefined,
       texts: async () => ({ rows: [], columns: [] }),
       substitute: async () => ({ shipped: [], replacements: new Map(), values: parameters }),
     },

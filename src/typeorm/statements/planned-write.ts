@@ -1,4 +1,5 @@
 import type { SelectStmt } from '@pgsql/types'
+import type { QueryResult } from 'typeorm/query-runner/QueryResult'
 import { unsupported } from '../../errors/sharded-error'
 import { placeholderSchema } from '../../planning/bind-shard-names'
 import { type Answer, withShippedRows } from '../../planning/shipped-rows'
@@ -10,7 +11,7 @@ import type { ShardRuntime } from '../runners/shard-runtime'
 import type { PlannedStatement } from '../writes/execute-statement'
 import type { StatementPlaces } from './statement-places'
 import type { StatementReader } from './statement-reader'
-import { localisedFor, pick, type Run, type Substitutes } from './statement-run'
+import { localisedFor, pick, type Run, type StatementContext, type Substitutes } from './statement-run'
 import type { TextPlans } from './text-plans'
 
 /** What the writing of a statement asks of the engine. */
@@ -21,6 +22,8 @@ export interface StatementWriter {
   /** What the shards of UPDATE and DELETE are sent. */
   readonly templates: TextPlans<Template>
   substitute(run: Run): Promise<Substitutes>
+  /** Runs a statement; undefined where it is the home node's. */
+  run(text: string, parameters: readonly unknown[], context: StatementContext): Promise<QueryResult | undefined>
   /** Runs a query of a statement for its rows as texts. */
   texts(select: SelectStmt, run: Run): Promise<Answer>
 }

@@ -27,6 +27,7 @@ import { keyChangeOf } from './key-change'
 import { moveStatement } from './move-statement'
 import { type AgainContext, QueryPlanner } from './query-planner'
 import { refuseHiddenWrites } from './refuse-hidden-writes'
+import { provenSteps, runWriteSteps } from './run-write-steps'
 import { StatementPlaces } from './statement-places'
 import { StatementReader } from './statement-reader'
 import {
@@ -118,10 +119,13 @@ export class StatementEngine implements StatementPlanner {
         return moveStatement(this, resolved.run, resolved.use)
       case 'place':
         return this.atPlace(resolved.place, resolved.run)
-      case 'shards':
+      case 'shards': {
+        const steps = provenSteps(this, resolved.run)
+        if (steps) return runWriteSteps(this, resolved.run, steps)
         if ('SelectStmt' in resolved.run.statement)
           return selected((await this.queries.select({ ...resolved.run, asText: false })).rows)
         return writeStatement(this, resolved.run)
+      }
     }
   }
 
@@ -159,7 +163,7 @@ export class StatementEngine implements StatementPlanner {
     const resolved = await this.resolve({ text, parameters, context: given })
     if (resolved.kind === 'place' && !(resolved.run.writes && this.isMaintained(resolved.place)))
       yield* this.streamPlace(resolved.place, resolved.run)
-    else if (resolved.kind === 'shards' && 'SelectStmt' in resolved.run.statement)
+    else if (resolved.kind === 'shards' && 'SelectStmt' in resolved.run.statement && !resolved.run.writes)
       yield* this.streamShards(resolved.run)
     else yield* rowsOf((await this.runResolved(resolved)) ?? (await given.home(text, parameters)))
   }
