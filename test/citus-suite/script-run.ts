@@ -242,6 +242,8 @@ export class ScriptRun {
       if (plain.kind === 'error' && plain.code === '42883')
         return { kind: 'left out', why: 'calls a function of Citus' }
       if (plain.kind === 'error' && plain.code === '57014') return { kind: 'left out', why: 'takes too long' }
+      if (plain.kind === 'error' && plain.code === '23503')
+        return { kind: 'left out', why: 'fails by a foreign key, which copies have none of' }
       const others = async (): Promise<readonly Answer[]> => {
         const answers: Answer[] = []
         for (const setting of shuffles) {

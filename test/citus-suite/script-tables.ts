@@ -68,3 +68,10 @@ export async function scriptTables(client: ClientBase): Promise<readonly ScriptT
 /** Whether a column's values come from a sequence, so that two databases need not give the same. */
 export const isNumbered = ({ byDefault, isIdentity }: ScriptColumn): boolean =>
   isIdentity || /\bnextval\(/.test(byDefault ?? '')
+
+/** Whether two databases need not give the same default: it is numbered, drawn, or the time. */
+export const isByChance = (column: ScriptColumn): boolean =>
+  isNumbered(column) ||
+  /\b(?:now|random|clock_timestamp|statement_timestamp|timeofday|gen_random_uuid|uuidv[47])\(|\bCURRENT_(?:TIME|DATE)/i.test(
+    column.byDefault ?? '',
+  )

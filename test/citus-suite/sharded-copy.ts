@@ -2,7 +2,7 @@ import { Client, type ClientBase } from 'pg'
 import { ShardedDataSource } from '../../src/index'
 import { type FreshDatabases, freshDatabases } from '../support/fresh-databases'
 import type { Placement } from './placements'
-import { isNumbered, type ScriptTable } from './script-tables'
+import { isByChance, isNumbered, type ScriptTable } from './script-tables'
 import { type EntityPlace, tableEntity } from './table-entity'
 
 interface CopiedTable {
@@ -103,7 +103,7 @@ export class ShardedCopy {
   async #dropKeys(): Promise<void> {
     for (const copied of this.#tables.values()) {
       const { table } = copied
-      const free = table.columns.filter((column) => (column.isNullable && !column.isGenerated) || isNumbered(column))
+      const free = table.columns.filter((column) => column.isNullable || isNumbered(column))
       for (const { client, path } of this.#parts(copied)) {
         const { rows } = await client.query<{ name: string; contype: string }>(
           `SELECT conname AS name, contype FROM pg_constraint WHERE conrelid = '${path}'::regclass AND contype IN ('p', 'u')`,
@@ -130,7 +130,7 @@ export class ShardedCopy {
     const path = `${quoted(copied.table.schema)}.${quoted(copied.table.name)}`
     const key = keyOf(copied)
     const { rows } = await plain.query<{ key: unknown; row: string }>(
-      `SELECT ${key} AS key, row_to_json(t)::text AS row FROM ${path} t`,
+      `SELECT ${key} AS key, row_to_json(t.*)::text AS row FROM ${path} t`,
     )
     const columns = copied.table.columns.filter(({ isGenerated }) => !isGenerated).map(({ name }) => quoted(name))
     const shardRows = new Map<string, string[]>()
@@ -198,14 +198,14 @@ async function connect(connectionString: string): Promise<Client> {
   return client
 }
 
-/** A row as a text, without the columns that two databases may number in their own ways. */
+/** A row as a text, without the columns that two databases may fill in their own ways. */
 const rowText = ({ columns }: ScriptTable): string =>
-  `json_build_array(${columns.filter((column) => !isNumbered(column)).map(({ name }) => `t.${quoted(name)}`)})::text`
+  `json_build_array(${columns.filter((column) => !isByChance(column)).map(({ name }) => `t.${quoted(name)}`)})::text`
 
 async function stateOf(plain: ClientBase, table: ScriptTable): Promise<string> {
   const { rows } = await plain.query<{ state: string }>(
     `SELECT count(*) || md5(string_agg(x, ',' ORDER BY x)) AS state
-     FROM (SELECT row_to_json(t)::text AS x FROM ${quoted(table.schema)}.${quoted(table.name)} t) s`,
+     FROM (SELECT row_to_json(t.*)::text AS x FROM ${quoted(table.schema)}.${quoted(table.name)} t) s`,
   )
   return rows[0]?.state ?? ''
 }

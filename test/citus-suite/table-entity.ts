@@ -66,7 +66,7 @@ const columnOptions = (column: ScriptColumn, isPrimary: boolean): EntitySchemaCo
  */
 export function tableEntity(table: ScriptTable, name: string, place: EntityPlace | undefined): EntitySchema {
   const sortable = table.columns
-    .filter(({ isArray, type }) => !isArray && keyTypes.has(type))
+    .filter(({ isArray, isGenerated, type }) => !isArray && !isGenerated && keyTypes.has(type))
     .map((column) => column.name)
   const first =
     sortable.length > 0 ? sortable.slice(0, maxKeyColumns) : table.columns.slice(0, 1).map((column) => column.name)

@@ -108,7 +108,11 @@ function describeTable(
 ): ShardedTable {
   const binding = bindingOf(metadata.target)
   const own = binding ? binding.keyColumns.map((column) => column.databaseName) : undefined
-  const references = metadata.foreignKeys.map((foreignKey) => describeReference(foreignKey, bindingOf))
+  // A reference table is on every node: two rows that refer to one of its rows may lie on any two shards.
+  const foreignKeys = metadata.foreignKeys.filter(
+    ({ referencedEntityMetadata }) => bindingOf(referencedEntityMetadata.target)?.entity.group === group.name,
+  )
+  const references = foreignKeys.map((foreignKey) => describeReference(foreignKey, bindingOf))
   // A junction has no shard key of its own: a foreign key to one is as good.
   const referenced = own ? undefined : references.find(({ keyColumns }) => keyColumns !== undefined)
   const keyColumns = own ?? referenced?.keyColumns ?? []
@@ -116,7 +120,7 @@ function describeTable(
   const primaryKey = metadata.primaryColumns.map((column) => column.databaseName)
   const locators: Locator[] = [locator(metadata.tableName, primaryKey, primaryKey)]
   if (keyColumns.length > 0) locators.push({ domain: `key of ${group.name}`, columns: keyColumns })
-  for (const { columnNames, referencedColumnNames, referencedEntityMetadata } of metadata.foreignKeys) {
+  for (const { columnNames, referencedColumnNames, referencedEntityMetadata } of foreignKeys) {
     locators.push(locator(referencedEntityMetadata.tableName, columnNames, referencedColumnNames))
   }
   return Object.freeze({

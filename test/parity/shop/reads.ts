@@ -208,6 +208,9 @@ export const tenantReads: Readonly<Record<string, ShopScript>> = {
   'turnover a country, of all tenants': sql(
     `SELECT c.name, count(*)::int AS orders, sum(o.total) AS total FROM purchase o JOIN address a ON a.id = o."shipToId" JOIN country c ON c.code = a."countryCode" GROUP BY c.name ORDER BY c.name`,
   ),
+  'tenants and addresses of one country': sql(
+    `SELECT t.id, count(*)::int AS n FROM tenant t JOIN address a ON a."countryCode" = t."countryCode" GROUP BY t.id ORDER BY t.id`,
+  ),
   'countries without a customer': sql(
     `SELECT c.code FROM country c WHERE NOT EXISTS (SELECT FROM tenant t WHERE t."countryCode" = c.code) ORDER BY 1`,
   ),
@@ -231,6 +234,9 @@ export const catalogReads: Readonly<Record<string, ShopScript>> = {
   ),
   'products by a fact': of(Product, (all) =>
     all.find({ where: { facts: Raw((column) => `${column} @> '{"colour":"red"}'`) }, order: byId }),
+  ),
+  'products that have a tag in common': sql(
+    `SELECT a."productId" AS one, b."productId" AS other, count(*)::int AS n FROM product_tags_tag a JOIN product_tags_tag b ON a."tagId" = b."tagId" AND a."productId" < b."productId" GROUP BY 1, 2 ORDER BY 1, 2`,
   ),
   'products with reviews by queries': of(Product, (all) =>
     all.find({
