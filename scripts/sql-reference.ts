@@ -9,9 +9,10 @@ const intro = `# SQL over shards
 <!-- Made of src/routing/distribution by \`npm run docs:sql\`; \`npm run docs:check\` says where it differs. -->
 
 A statement whose tables lie on one shard, or on one node, goes there as it is. This page is about all others: a statement runs shard by
-shard only where every part of it is on this list, and each condition holds. What is not on the list, and what is refused, is
-\`STATEMENT_UNSUPPORTED\` (or \`JOIN_NOT_LOCAL\`), and nothing has been written then. Ways out: name the shard key in the condition, use
-\`onShard(…)\`, or write the statement in parts.
+shard only where every part of it is on this list, and each condition holds. A query that is on the list, and of which a condition does not hold, is
+[gathered](../guide/gather.md) where it has no locks: rows of its tables are copied to one node, which answers it. What is not on the list, what is
+refused, and a statement that writes where a condition does not hold, is \`STATEMENT_UNSUPPORTED\` (or \`JOIN_NOT_LOCAL\`), and nothing has been written
+then. Ways out: name the shard key in the condition, use \`onShard(…)\`, or write the statement in parts.
 
 "Of the row" means that the value hangs on the row and on constants alone.
 `
@@ -29,7 +30,7 @@ number of its arguments. Where functions of one name differ, the strictest count
 | stable, and about its arguments and settings that all sessions share | runs on each shard |
 | stable, of PostgreSQL's catalogs | refused: each node has its own |
 | stable, and yours | with constants as its arguments asked once; else on the shard of the row |
-| volatile | asked once a row, on the shard of the row; where it hangs on no row (in a subquery, a WITH or VALUES) asked once for all shards; in FROM refused |
+| volatile | asked once a row, on the shard of the row; where it hangs on no row (in a subquery, a WITH or VALUES) asked once for all shards; in FROM a query is gathered |
 | volatile, and yours | as volatile where it is declared PARALLEL SAFE, by which its author says that it writes nothing and draws from no sequence; else refused over several shards |
 | volatile, and about the server (sequences, locks, settings, files) | refused; a function of sequences is refused on one shard too, but on the home node: in VALUES write \`(SELECT nextval(…))\`, of which the home node is asked |
 

@@ -12,14 +12,14 @@ export const queryNodes = nodes({
   }),
   WithClause: conditional({
     sql: 'WITH',
-    says: 'Local where what it reads is; else it is run first. One that calls a volatile function is not read by two parts that run apart.',
+    says: 'Local where what it reads is; else it is run first. A query in which two parts that run apart read one that calls a volatile function is gathered.',
     tests: 'query-builder/cte sql/volatile sql/with',
     fields: 'ctes* recursive location',
   }),
   CommonTableExpr: conditional({
     sql: 'WITH name AS (…)',
-    says: 'As WITH. A part that writes rows runs on one shard only.',
-    tests: 'query-builder/cte sql/writes',
+    says: 'As WITH. Parts that write run one after the other, in one transaction; refused where a part reads a table after another has written, or where a foreign key leads from what one writes to what another writes.',
+    tests: 'query-builder/cte sql/writes sql/writing-with',
     fields: `ctename aliascolnames* ctematerialized ctequery* search_clause:CTESearchClause
       cycle_clause:CTECycleClause location cterecursive cterefcount ctecolnames* ctecoltypes* ctecoltypmods*
       ctecolcollations*`,
@@ -57,7 +57,7 @@ export const queryNodes = nodes({
   }),
   RangeFunction: conditional({
     sql: 'FROM function(…)',
-    says: 'Asked on every shard: what it calls must give the same there, or read the row beside it.',
+    says: 'Asked on every shard: what it calls must give the same there, or read the row beside it; else a query is gathered.',
     tests: 'sql/stars sql/volatile',
     fields: 'lateral ordinality is_rowsfrom functions* alias:Alias coldeflist*',
   }),
@@ -95,8 +95,8 @@ export const queryNodes = nodes({
   }),
   JoinExpr: conditional({
     sql: 'JOIN, USING, NATURAL',
-    says: 'Along the shard key, the primary key or a foreign key of the group; else JOIN_NOT_LOCAL. A column of USING and NATURAL stands in * once, from the side that is kept.',
-    tests: 'query-builder/join sql/stars',
+    says: 'Along the shard key, the primary key or a foreign key of the group; else a query is gathered, and UPDATE and DELETE are JOIN_NOT_LOCAL. A column of USING and NATURAL stands in * once, from the side that is kept.',
+    tests: 'query-builder/join sql/stars sql/gathered',
     fields: 'jointype isNatural larg* rarg* usingClause* join_using_alias:Alias quals* alias:Alias rtindex',
   }),
   ResTarget: distributes({
@@ -107,7 +107,7 @@ export const queryNodes = nodes({
   }),
   SortBy: conditional({
     sql: 'ORDER BY',
-    says: 'The order of the merge is that of the database. A constant behind an alias or an ordinal orders nothing. USING an operator is refused.',
+    says: 'The order of the merge is that of the database. A constant behind an alias or an ordinal orders nothing. A query with USING an operator, or with the order of a whole row, is gathered.',
     tests: 'sql/constants query-builder/order-and-page',
     fields: 'node* sortby_dir sortby_nulls useOp* location',
   }),
@@ -131,13 +131,13 @@ export const queryNodes = nodes({
   }),
   SubLink: conditional({
     sql: 'a subquery in an expression',
-    says: 'Local where it is tied to the row by the shard key; run first where it asks nothing of the rest; else refused. An aggregate in it that is of the rows around it is refused; one that is compared with it is finished first.',
-    tests: 'sql/exists query-builder/subquery sql/volatile',
+    says: 'Local where it is tied to the row by the shard key; run first where it asks nothing of the rest; else the rows of its tables that it may need are sent to where the statement runs. A query whose subquery has an aggregate of the rows around it is gathered; one that is compared with it is finished first.',
+    tests: 'sql/exists query-builder/subquery sql/volatile sql/gathered',
     fields: 'xpr* subLinkType subLinkId testexpr* operName* subselect* location',
   }),
   LockingClause: conditional({
     sql: 'FOR UPDATE, FOR SHARE',
-    says: 'Locks the rows that it gives; with LIMIT over several shards a page on each. A lock of rows that are sent to where the statement runs (of an unsharded table beside shards, or of a part that is run first) and one WITH TIES over several shards are refused: OF says which tables to lock. SKIP LOCKED with a page (a LIMIT that is not 0, NULL or ALL; an OFFSET that is not 0) is refused in a transaction over several shards, and a lock in a part that is run first where a statement writes without a transaction.',
+    says: 'Locks the rows that it gives, and a query that locks is not gathered; with LIMIT over several shards a page on each. A lock of rows that are sent to where the statement runs (of an unsharded table beside shards, or of a part that is run first) and one WITH TIES over several shards are refused: OF says which tables to lock. SKIP LOCKED with a page (a LIMIT that is not 0, NULL or ALL; an OFFSET that is not 0) is refused in a transaction over several shards, and a lock in a part that is run first where a statement writes without a transaction.',
     tests: 'sql/locks query-builder/lock',
     fields: 'lockedRels* strength waitPolicy',
   }),

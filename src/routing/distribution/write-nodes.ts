@@ -4,8 +4,8 @@ import { conditional, distributes, nodes } from './distribution'
 export const writeNodes = nodes({
   InsertStmt: conditional({
     sql: 'INSERT',
-    says: 'Rows of VALUES go to the shards of their keys; rows of a query stay on the shard that they come from. Without a list of columns, values go to the columns as the first shard holds them.',
-    tests: 'query-builder/insert insert-select sql/mistakes',
+    says: 'Rows of VALUES go to the shards of their keys; so do rows of a query, which is run first where they may leave the shard that they come from. Without a list of columns, values go to the columns as the first shard holds them.',
+    tests: 'query-builder/insert insert-select sql/insert-anywhere sql/mistakes',
     fields: `relation:RangeVar cols* selectStmt* onConflictClause:OnConflictClause returningClause:ReturningClause
       withClause:WithClause override`,
   }),
