@@ -11,7 +11,7 @@ export const writeNodes = nodes({
   }),
   UpdateStmt: conditional({
     sql: 'UPDATE',
-    says: 'On every shard of its condition, in one transaction. A key changes only as onKeyChange says, in a WITH not at all.',
+    says: 'On every shard of its condition, in one transaction. A key changes only as onKeyChange says, and not in an UPDATE that reads other tables or stands behind a WITH that writes.',
     tests: 'query-builder/update-delete sql/writes',
     fields: `relation:RangeVar targetList* whereClause* fromClause* returningClause:ReturningClause
       withClause:WithClause`,
