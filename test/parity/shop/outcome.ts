@@ -1,5 +1,5 @@
 import type { DataSource } from 'typeorm'
-import type { ShopScript } from './reads'
+import type { ShopScript } from './script'
 
 export type Outcome = { readonly value: unknown } | { readonly error: unknown }
 

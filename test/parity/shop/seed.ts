@@ -86,6 +86,7 @@ async function seedCatalog(dataSource: DataSource): Promise<void> {
       name: `product ${String.fromCharCode(97 + ((id * 7) % 26))}`,
       price: `${id * 3}.90`,
       stock: (id * 5) % 8,
+      ...(id === 11 && { deletedAt: new Date('2026-02-02') }),
       facts: id % 3 === 0 ? { colour: 'red', sizes: [id] } : {},
       category: { id: (id % 5) + 1 },
       tags: tags.filter((_, index) => (id + index) % 3 !== 0),

@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type OpenTargets, openTargets } from '../../support/targets'
-import { notYet } from './not-yet'
+import { apartReads } from './apart-reads'
+import { catalogReads } from './catalog-reads'
 import { outcomeOf } from './outcome'
-import { catalogReads, tenantReads } from './reads'
 import { seedShop, shopEntities, shopGroups } from './seed'
+import { tenantReads } from './tenant-reads'
 
 describe('what a shop reads', () => {
   let targets: OpenTargets
@@ -12,15 +13,12 @@ describe('what a shop reads', () => {
   })
   afterAll(() => targets?.close())
 
-  it.each(Object.entries({ ...tenantReads, ...catalogReads }))('%s', async (name, script) => {
+  it.each(Object.entries({ ...tenantReads, ...catalogReads, ...apartReads }))('%s', async (_, script) => {
     const expected = await outcomeOf(script, targets.plain)
     expect(expected).not.toEqual({ value: [] })
     expect(expected).toHaveProperty('value')
-    const refusal = notYet[name]
-    for (const { name: target, shards, dataSource } of targets.sharded) {
-      // One shard has all rows, and answers more than several do.
-      if (refusal && shards === 1) continue
-      expect([target, await outcomeOf(script, dataSource)]).toEqual([target, refusal ? { error: refusal } : expected])
+    for (const { name: target, dataSource } of targets.sharded) {
+      expect([target, await outcomeOf(script, dataSource)]).toEqual([target, expected])
     }
   })
 })

@@ -1,8 +1,8 @@
 import { type DataSource, In, LessThan, MoreThan } from 'typeorm'
 import { Category, Country, Product, Review, Tag } from './catalog'
 import { Address, Tenant, User } from './people'
-import type { ShopScript } from './reads'
 import { AuditEntry, CardPayment, Line, Order, Payment, Setting, TransferPayment } from './sales'
+import type { ShopScript } from './script'
 import { idOf } from './seed'
 
 const user = (number: number) => ({ id: idOf('user', number) })
@@ -130,6 +130,42 @@ export const entityWrites: Readonly<Record<string, ShopScript>> = {
         { tenantId: 2, product: { id: 9 }, rank: 2 },
       ],
     }),
+  'the author of a review by the relation': async (dataSource) => {
+    await dataSource
+      .createQueryBuilder()
+      .relation(Review, 'author')
+      .of({ id: idOf('review', 2), productId: 11 })
+      .set(idOf('user', 8))
+    return dataSource
+      .getRepository(Review)
+      .findOneOrFail({ where: { id: idOf('review', 2) }, relations: { author: true } })
+  },
+  'a review changed with its author': async (dataSource) => {
+    const reviews = dataSource.getRepository(Review)
+    const review = await reviews.findOneOrFail({
+      where: { id: idOf('review', 3) },
+      relations: { author: true, product: true },
+    })
+    review.rating = 2
+    review.author.name = 'not saved: there is no cascade'
+    return reviews.save(review)
+  },
+  'a tenant brought by another': async (dataSource) => {
+    const tenants = dataSource.getRepository(Tenant)
+    const tenant = await tenants.findOneByOrFail({ id: 5 })
+    tenant.broughtBy = Promise.resolve(await tenants.findOneBy({ id: 4 }))
+    await tenants.save(tenant)
+    return (await (await tenants.findOneByOrFail({ id: 5 })).broughtBy)?.id
+  },
+  'a setting of a tenant': (dataSource) =>
+    dataSource.getRepository(Setting).save({ name: 'colour', value: 'red', tenant: { id: 3 } }),
+  'reviews by the author, removed': async (dataSource) => {
+    const reviews = dataSource.getRepository(Review)
+    await reviews.remove(await reviews.find({ where: { author: user(19) } }))
+    return reviews.count()
+  },
+  'reviews by the author, updated by criteria': (dataSource) =>
+    dataSource.getRepository(Review).update({ author: user(16) }, { rating: 3 }),
   'a review of somebody elsewhere': (dataSource) =>
     dataSource.getRepository(Review).save([
       { productId: 3, rating: 5, text: 'fine', author: user(1) },
