@@ -1,24 +1,62 @@
 import type { Row } from '../merging/row'
 import { maxGatherKeys } from '../planning/gather-order'
-import type { GatherInput, GatherPlan, GatherStatement } from '../planning/gather-plan'
+import {
+  type GatherInput,
+  type GatherPlan,
+  type GatherStatement,
+  type ManyRows,
+  manyGathered,
+} from '../planning/gather-plan'
 import { type ColumnArray, type ReadPlan, withColumnArrays } from '../planning/read-plan'
 import { executeRead, type ReadHost } from './execute-read'
+
+/** Sends a statement to the node of a gather. */
+export type AskNode = (statement: Pick<GatherStatement, 'text' | 'parameters'>) => Promise<readonly Row[]>
 
 /** What a gather asks of the operation that it runs for. */
 export interface GatherHost extends ReadHost {
   /** Sends the query over the copies to its node. */
   finish(statement: GatherStatement): Promise<readonly Row[]>
+  /** Works on a connection of the statement's node, in a transaction of which nothing stays. */
+  temporarily<T>(statement: GatherStatement, work: (ask: AskNode) => Promise<T>): Promise<T>
 }
+
+/** Rows that are sent at once. */
+const batchRows = 10_000
 
 /**
  * Runs a gather: reads the tables one after the other, and then asks one node.
  *
  * @throws what `executeRead` throws
  */
-export async function executeGather({ inputs, statement }: GatherPlan, host: GatherHost): Promise<readonly Row[]> {
+export async function executeGather(
+  { inputs, statement, many }: GatherPlan,
+  host: GatherHost,
+): Promise<readonly Row[]> {
   const rows: (readonly Row[])[] = []
   for (const input of inputs) rows.push(await executeRead(await sourceOf(input, rows), host))
+  const count = rows.reduce((sum, { length }) => sum + length, 0)
+  if (many && count > manyGathered) return host.temporarily(many.statement, (ask) => overTables(many, rows, ask))
   return host.finish({ ...statement, parameters: withColumnArrays(statement.parameters, rows) })
+}
+
+/** Where this is left by an error, the transaction ends, and with it the tables. */
+async function overTables(
+  { tables, statement }: ManyRows,
+  inputs: readonly (readonly Row[])[],
+  ask: AskNode,
+): Promise<readonly Row[]> {
+  for (const [index, { create, fill, width, settle }] of tables.entries()) {
+    const rows = inputs[index] ?? []
+    await ask({ text: create, parameters: [] })
+    for (let start = 0; start < rows.length; start += batchRows) {
+      const batch = rows.slice(start, start + batchRows)
+      const parameters = Array.from({ length: width }, (_, column) => batch.map((row) => row[`c${column}`]))
+      await ask({ text: fill, parameters })
+    }
+    for (const text of settle) await ask({ text, parameters: [] })
+  }
+  return ask(statement)
 }
 
 async function sourceOf({ source, reduced }: GatherInput, rows: readonly (readonly Row[])[]): Promise<ReadPlan> {

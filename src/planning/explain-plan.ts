@@ -1,6 +1,6 @@
 import type { WriteAnswer } from '../query/write-query'
 import { bindShardNames } from './bind-shard-names'
-import type { GatherInput, GatherPlan } from './gather-plan'
+import { type GatherInput, type GatherPlan, manyGathered } from './gather-plan'
 import { visitOrdered } from './ordered-shards'
 import { keysFirstOffset, type PageStrategyChoice, pivotReach } from './page-strategy'
 import { searchPivot } from './pivot-search'
@@ -70,11 +70,17 @@ export function explainPlan(plan: ReadPlan): ExplainedPlan {
 }
 
 /** Explains a gather: the fold beside `executeGather`. */
-export function explainGather({ inputs, statement: { node, text } }: GatherPlan): ExplainedPlan {
+export function explainGather({ inputs, statement: { node, text }, many }: GatherPlan): ExplainedPlan {
   const parts = inputs.map(({ source }) => explainPlan(source))
   return Object.freeze({
     statements: Object.freeze(parts.flatMap(({ statements }) => statements)),
-    steps: Object.freeze([...inputs.flatMap(inputSteps), `ask node ${node}: ${text}`]),
+    steps: Object.freeze([
+      ...inputs.flatMap(inputSteps),
+      ...(many
+        ? [`where these are more than ${manyGathered} rows, put them into temporary tables of node ${node}`]
+        : []),
+      `ask node ${node}: ${text}`,
+    ]),
   })
 }
 

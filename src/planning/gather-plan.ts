@@ -1,11 +1,23 @@
 import type { Shard } from '../topology/shard'
 import type { ColumnArray, ReadPlan } from './read-plan'
+import type { TemporaryTable } from './shipped-rows'
 
 /** Copies the rows that a query needs of its sharded tables to one node, where PostgreSQL answers the query over them. */
 export interface GatherPlan {
   readonly kind: 'gather'
   /** In the order in which they are read. */
   readonly inputs: readonly GatherInput[]
+  readonly statement: GatherStatement
+  /** What is done instead where there are many rows; undefined where a transaction is to see them, or no shard is on the node. */
+  readonly many: ManyRows | undefined
+}
+
+/** Rows go to the node in arrays, which its planner knows nothing of. Of more than this many it makes good plans only as tables. */
+export const manyGathered = 5_000
+
+/** The rows as temporary tables, one for each input in their order, and the query over them. */
+export interface ManyRows {
+  readonly tables: readonly TemporaryTable[]
   readonly statement: GatherStatement
 }
 

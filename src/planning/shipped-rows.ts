@@ -43,9 +43,7 @@ export function withShippedRows(
       parameters.push(firstParameter + index)
       return `$${parameters.length}::text[]`
     })
-    const values = columns.map((column, index) => typed(`u.v${index}`, column))
-    const names = columns.map(({ name }) => quoted(name))
-    return `"${cte}"(${names.join(', ')}) AS (SELECT ${values.join(', ')} FROM unnest(${arrays.join(', ')}) AS u(${columns.map((_, index) => `v${index}`).join(', ')}))`
+    return `"${cte}"(${namesOf(columns)}) AS (${rowsOfArrays(columns, arrays)})`
   })
   const all = [...tableChecks(tables), ...ctes]
   const [opening = ''] = /^WITH (?:RECURSIVE )?/.exec(template.text) ?? []
@@ -54,9 +52,47 @@ export function withShippedRows(
   return Object.freeze({ text, parameters: Object.freeze(parameters) })
 }
 
+const namesOf = (columns: readonly ShippedColumn[]): string => columns.map(({ name }) => quoted(name)).join(', ')
+
+/** The rows that arrays of texts hold, one array a column, by the columns' types. */
+function rowsOfArrays(columns: readonly ShippedColumn[], arrays: readonly string[]): string {
+  const values = columns.map((column, index) => typed(`u.v${index}`, column))
+  return `SELECT ${values.join(', ')} FROM unnest(${arrays.join(', ')}) AS u(${columns.map((_, index) => `v${index}`).join(', ')})`
+}
+
+/** Shipped rows as a temporary table, of which a server knows how many there are and finds some by an index. */
+export interface TemporaryTable {
+  readonly create: string
+  /** Takes an array of texts for each of its `width` columns. */
+  readonly fill: string
+  readonly width: number
+  /** Once it is filled. */
+  readonly settle: readonly string[]
+}
+
+/**
+ * The statements of a temporary table, which is gone with its transaction.
+ *
+ * @param indexed columns by which its rows are looked for
+ */
+export function temporaryTable({ cte, columns }: ShippedRows, indexed: ReadonlySet<string>): TemporaryTable {
+  const none = columns.map(() => 'NULL::text[]')
+  const arrays = columns.map((_, index) => `$${index + 1}::text[]`)
+  return Object.freeze({
+    create: `CREATE TEMPORARY TABLE "${cte}"(${namesOf(columns)}) ON COMMIT DROP AS ${rowsOfArrays(columns, none)} WITH NO DATA`,
+    fill: `INSERT INTO "${cte}" ${rowsOfArrays(columns, arrays)}`,
+    width: columns.length,
+    settle: [...[...indexed].map((name) => `CREATE INDEX ON "${cte}"(${quoted(name)})`), `ANALYZE "${cte}"`],
+  })
+}
+
+/** True for `character(n)`, and what is made of it. */
+export const isBlankPadded = (type: ValueType | undefined): boolean =>
+  type?.name === 'bpchar' || type?.base?.name === 'bpchar'
+
 /** SQL that gives a value as a text from which its type reads it back: a cast of `character` would lose its blanks. */
 export const shippedText = (expression: string, type: ValueType | undefined): string =>
-  type?.name === 'bpchar' || type?.base?.name === 'bpchar' ? `bpcharout(${expression})::text` : `${expression}::text`
+  isBlankPadded(type) ? `bpcharout(${expression})::text` : `${expression}::text`
 
 /** @throws ShardedError STATEMENT_UNSUPPORTED for rows such as `(a, b)`: PostgreSQL reads none back whose type has no name */
 export function refuseNameless({ name }: ValueType): void {

@@ -82,6 +82,11 @@ export function localise<T>(
 ): T {
   const names = new Map<unknown, string>(uses.map((use) => [use.rangeVar, use.name]))
   const schemas = new Set(uses.map(({ rangeVar }) => rangeVar.schemaname))
+  // `FROM small` is that of the schema public, by which a column of it may be named.
+  const isBare = ({ fields = [] }: ColumnRef) =>
+    fields.length === 3 &&
+    namesOf(fields.slice(0, 1))?.[0] === 'public' &&
+    uses.some(({ rangeVar }) => !rangeVar.alias && rangeVar.relname === namesOf(fields.slice(1, 2))?.[0])
   const target = ({ ResTarget: found }: TreeObject): unknown =>
     found && namedTarget(found, (part) => localise(part, uses, replacements))
   return replaceNodes(tree, (object) => {
@@ -89,7 +94,8 @@ export function localise<T>(
     if (named) return named
     const replace = replacements.get(object) ?? replacements.get(object['RangeVar'])
     if (replace) return replace(object)
-    if (object.ColumnRef) return withoutSchema(object.ColumnRef, schemas)
+    if (object.ColumnRef)
+      return withoutSchema(object.ColumnRef, isBare(object.ColumnRef) ? new Set([...schemas, 'public']) : schemas)
     const name = names.get(object)
     if (name === undefined) return undefined
     return {

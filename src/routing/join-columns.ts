@@ -38,7 +38,7 @@ function merge(
     const a = columnIn(left, name)
     const b = columnIn(right, name)
     if (a?.base && b?.base) pairs.push([a.base, b.base])
-    scope.merged.set(name, join.jointype === 'JOIN_RIGHT' ? b?.base : (a?.base ?? b?.base))
+    scope.merged.set(name, mergedBase(join, a, b))
     if (a && b) columns.push(mergedColumn(join, a, b))
   }
   if (join.join_using_alias) scope.items.push({ alias: join.join_using_alias.aliasname ?? '', use: undefined, columns })
@@ -50,6 +50,24 @@ function merge(
   const start = scope.star.length - left.length - right.length
   scope.star.splice(start, left.length + right.length, { alias: '', columns: isKnown ? columns : undefined }, ...rest)
   return { pairs, isUnknown: false }
+}
+
+/** The column that a merged one is: of an outer join that of the side which is kept, of a FULL JOIN neither. */
+function mergedBase(
+  { jointype }: JoinExpr,
+  a: StarColumn | undefined,
+  b: StarColumn | undefined,
+): BaseColumn | undefined {
+  switch (jointype) {
+    case 'JOIN_RIGHT':
+      return b?.base
+    case 'JOIN_LEFT':
+      return a?.base
+    case 'JOIN_FULL':
+      return undefined
+    default:
+      return a?.base ?? b?.base
+  }
 }
 
 /** The value that has one: of a FULL JOIN the first that is not NULL. */

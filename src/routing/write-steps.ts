@@ -1,7 +1,8 @@
 import type { CommonTableExpr, Node, RangeVar } from '@pgsql/types'
-import { usedCtes } from '../sql/ctes'
+import { isNamed, usedCtes } from '../sql/ctes'
 import { targetTable } from '../sql/statement-parts'
 import { allOf, fieldsOf, isRangeVar, isTreeObject, namesOf, replaceNodes, type TreeObject, visit } from '../sql/tree'
+import { hasVolatile, type KnownFunctions } from './known-functions'
 import type { Problem } from './problem'
 import type { ShardedTable, TableCatalog } from './table-catalog'
 
@@ -49,13 +50,29 @@ const stepOf = ({ ctename = '', ctequery, aliascolnames }: CommonTableExpr): Wri
  * Why the parts of a statement may not run one after the other. PostgreSQL runs them at once, and none sees what another writes: after
  * the first has written, no part may read a table, and none may write what another one's writes reach.
  */
-export function stepsProblem({ steps, queries, last }: WriteSteps, catalog: TableCatalog): Problem | undefined {
+export function stepsProblem(
+  { steps, queries, isRecursive, last }: WriteSteps,
+  { catalog, functions }: { readonly catalog: TableCatalog; readonly functions: KnownFunctions },
+): Problem | undefined {
   if (steps.some(({ statement }) => writeStepsOf(statement))) return unsupported('has a WITH of its own that writes')
   const parts = [...steps.map(({ statement }) => statement), last]
-  const names = new Set([...steps.map(({ name }) => name), ...queries.map(nameOfCte)])
-  for (const part of parts.slice(1)) {
-    const used = usedCtes(queries, isTreeObject(part) ? part : {})
-    const [read] = tablesIn([part, ...used], names).filter((table) => table !== targetTable(part))
+  for (const [index, { name, statement }] of steps.entries())
+    if (!returns(statement) && parts.slice(index + 1).some((part) => isNamed([part, ...queries], name)))
+      return unsupported(`is named ${name} and returns nothing`)
+  // Each part would ask it again.
+  for (const query of queries)
+    if (
+      hasVolatile(query, functions) &&
+      parts.filter((part) => usedCtes(queries, fieldsOfPart(part)).has(query)).length > 1
+    )
+      return unsupported('reads a query that calls a volatile function, as another part does')
+  for (const [index, part] of parts.entries()) {
+    const used = [part, ...usedCtes(queries, fieldsOfPart(part))]
+    if (isRecursive && steps.slice(index).some(({ name }) => isNamed(used, name)))
+      return unsupported('names one that comes after it')
+    if (index === 0) continue
+    const names = new Set([...steps.slice(0, index).map(({ name }) => name), ...queries.map(nameOfCte)])
+    const [read] = tablesIn(used, names).filter((table) => table !== targetTable(part))
     if (read) return unsupported(`reads ${read.relname} after another part has written`)
   }
   const targets = parts.flatMap((part) => targetTable(part) ?? [])
@@ -67,6 +84,11 @@ export function stepsProblem({ steps, queries, last }: WriteSteps, catalog: Tabl
         return unsupported(`writes ${one.name} and ${other.name}, of which one refers to the other`)
   return undefined
 }
+
+const fieldsOfPart = (part: Node): TreeObject => (isTreeObject(part) ? part : {})
+
+const returns = ({ InsertStmt: insertion, UpdateStmt: update, DeleteStmt: deletion }: TreeObject): boolean =>
+  (insertion ?? update ?? deletion)?.returningClause !== undefined
 
 const nameOfCte = (cte: Node): string => fieldsOf(cte, 'CommonTableExpr')?.ctename ?? ''
 

@@ -18,10 +18,12 @@ import type { Cluster } from '../../routing/analysis/findings'
 import { routeCluster } from '../../routing/route-cluster'
 import type { TableUse } from '../../routing/scope'
 import type { StatementAnalysis } from '../../routing/statement-analysis'
+import type { WriteSteps } from '../../routing/write-steps'
 import { targetTable } from '../../sql/statement-parts'
 import { queryReadFirst } from './insert-statement'
 import { planStatementMove } from './move-statement'
 import type { StatementWriter } from './planned-write'
+import { firstStep, provenSteps } from './run-write-steps'
 import {
   type Place,
   pick,
@@ -81,6 +83,8 @@ export async function explainStatement(engine: StatementPlanner, asked: Asked): 
   if (resolved.kind === 'move') return explainPlanned(about, { run, ...planStatementMove(engine, run, resolved.use) })
   if ('SelectStmt' in statement && !statement.SelectStmt.larg && problemOf(analysis))
     return explainQuery(engine, about, run)
+  const whole = provenSteps(engine, run)
+  if (whole) return explainSteps(engine, about, { run, whole })
   const readFirst = queryReadFirst(run)
   if (readFirst) return explainParts(engine, about, { run, parts: [readFirst] })
   const parts =
@@ -109,6 +113,36 @@ async function explainQuery(engine: StatementPlanner, about: About, run: Run): P
   const explained = explainGather(plan)
   const shards = [...new Set(explained.statements.flatMap((one) => one.shards))]
   return explain({ ...about, shards, reason: 'the query is not local: its tables are read apart', plan, ...explained })
+}
+
+/** A statement whose WITH writes: its first part is explained; what it returns decides the rest. */
+async function explainSteps(
+  engine: StatementPlanner,
+  about: About,
+  { run, whole }: { readonly run: Run; readonly whole: WriteSteps },
+): Promise<Explanation> {
+  const { context, parameters } = run
+  const asked = { ...firstStep(whole, parameters), context }
+  const isOfShards = (await engine.reader.understand(asked.text)) !== undefined
+  const { home } = engine.runtime.map
+  const first = isOfShards
+    ? await explainStatement(engine, asked)
+    : {
+        shards: [],
+        reason: 'its first part is of the home node',
+        statements: [],
+        steps: [`ask node ${home}: ${asked.text}`],
+      }
+  return explain({
+    ...about,
+    shards: first.shards,
+    reason: first.reason,
+    statements: first.statements,
+    steps: [
+      ...first.steps,
+      'run each other part over the rows that the parts before it returned, in the same transaction',
+    ],
+  })
 }
 
 interface About {

@@ -1,16 +1,35 @@
 import type { GatherHost } from '../../execution/execute-gather'
+import type { ShardAccess } from '../runners/shard-access'
+import { deferred } from '../writes/deferred-transaction'
 import { askHome, type StatementContext } from './statement-run'
 
 /** How a gather reaches the nodes: the query over the copies goes where a statement of the node goes. */
 export function gatherHost(context: StatementContext): GatherHost {
-  const { access } = context
+  const { access, openRunner } = context
   return {
     query: (statements) => access.query(statements),
     sortFacts: (node, collations) => access.sortFacts(node, collations),
     finish: async ({ node, shard, text, parameters }) => {
       if (!shard) return askHome(text, parameters, context)
-      const [rows = []] = await access.query([{ node, shards: [shard.name], text, parameters }])
-      return rows
+      return askNode(access, { node, shards: [shard.name], text, parameters })
+    },
+    temporarily: async ({ node, shard }, work) => {
+      const runner = deferred(openRunner)()
+      try {
+        await runner.startTransaction()
+        const inner = access.within(runner)
+        return await work(({ text, parameters }) =>
+          askNode(inner, { node, shards: shard ? [shard.name] : [], text, parameters }),
+        )
+      } finally {
+        if (runner.isTransactionActive) await runner.rollbackTransaction().catch(() => undefined)
+        await runner.release()
+      }
     },
   }
+}
+
+async function askNode(access: ShardAccess, statement: Parameters<ShardAccess['query']>[0][number]) {
+  const [rows = []] = await access.query([statement])
+  return rows
 }

@@ -1,22 +1,30 @@
 import type { InsertStmt, Node, SelectStmt } from '@pgsql/types'
 import { parameterOf } from '../../planning/carried-values'
 import { isUntyped } from '../../planning/detached-parts'
-import type { Answer } from '../../planning/shipped-rows'
+import type { Answer, ShippedColumn } from '../../planning/shipped-rows'
 import type { TableUse } from '../../routing/scope'
 import type { ShardedTable } from '../../routing/table-catalog'
 import { withCtes } from '../../sql/ctes'
-import { selectNode } from '../../sql/nodes'
+import { integerConstant, selectNode } from '../../sql/nodes'
 import { allOf, fieldsOf } from '../../sql/tree'
 import type { KeyType } from '../../values/key-type'
 import { columnList, insertedColumns, notPlaceable } from './inserted-keys'
 import type { StatementWriter } from './planned-write'
 import type { Run } from './statement-run'
 
+/** A column of rows that were read. */
+export interface ReadColumn extends ShippedColumn {
+  /** It is a literal or parameter that has its type from where it goes, the same in all rows. */
+  readonly isOpen: boolean
+}
+
 /** An INSERT, with the query or the VALUES that its rows come from. */
 export interface RowsInsert {
   readonly write: Run
   readonly insertion: InsertStmt
   readonly select: SelectStmt
+  /** Of rows that were read, what their columns are; undefined where a value is not sent by the type that it was read with. */
+  readonly columns?: readonly ReadColumn[] | undefined
 }
 
 /**
@@ -35,9 +43,19 @@ export async function withReadRows(
   const columns = insertedColumns(insertion, table)
   if (answer.columns.length > columns.length)
     throw notPlaceable('An INSERT … SELECT of more columns than the table has', table)
+  if (insertion.cols && answer.columns.length < columns.length)
+    throw notPlaceable('An INSERT … SELECT of fewer columns than it names', table)
   const names = columns.slice(0, answer.columns.length)
+  for (const { type } of answer.columns)
+    if (type.kind === 'composite' || type.name.startsWith('record'))
+      throw notPlaceable('An INSERT … SELECT of whole rows', table)
+  const targets = answer.columns.some(({ type }) => type.kind === 'enum')
+    ? await targetTypes(engine, write, insertion)
+    : []
   const values: unknown[] = [...write.parameters]
-  const cells = answer.columns.map((_, index) => cellMaker(select, answer, { index, table, name: names[index] ?? '' }))
+  const cells = answer.columns.map((_, index) =>
+    cellMaker(select, answer, { index, table, name: names[index] ?? '', targets }),
+  )
   const valuesLists = answer.rows.map(
     (row): Node => ({
       List: { items: cells.map((make, index) => make((value) => values.push(value), row[`c${index}`])) },
@@ -51,6 +69,13 @@ export async function withReadRows(
     write: { ...write, statement, analysis, parameters: values },
     insertion: rest,
     select: selectNode({ valuesLists }),
+    columns: answer.columns.some(({ type }) => type.kind === 'enum')
+      ? undefined
+      : answer.columns.map((column, index) => ({
+          ...column,
+          name: names[index] ?? '',
+          isOpen: openLiteral(select, answer, index) !== undefined,
+        })),
   }
 }
 
@@ -61,15 +86,38 @@ interface Cell {
   readonly table: ShardedTable
   /** Of the column that it goes into. */
   readonly name: string
+  /** The columns of the table, where an enum goes into one. */
+  readonly targets: Answer['columns']
+}
+
+/** The types that the table's columns have. */
+async function targetTypes(engine: StatementWriter, write: Run, { relation }: InsertStmt): Promise<Answer['columns']> {
+  if (!relation) return []
+  const star: Node = { ResTarget: { val: { ColumnRef: { fields: [{ A_Star: {} }] } } } }
+  const none = { limitCount: integerConstant(0), limitOption: 'LIMIT_OPTION_COUNT' } as const
+  const select = selectNode({ targetList: [star], fromClause: [{ RangeVar: relation }], ...none })
+  return (await engine.texts(select, write)).columns
+}
+
+/** Each shard has an enum of its own, of one name. */
+const enumName = (name: string): string => name.slice(name.lastIndexOf('.') + 1)
+
+function openLiteral(select: SelectStmt, { columns }: Answer, index: number): Node | undefined {
+  const literal = select.larg ? undefined : allOf(select.targetList, 'ResTarget')[index]?.val
+  // As many targets as columns: there is no star among them.
+  return literal && select.targetList?.length === columns.length && isUntyped(literal) ? literal : undefined
 }
 
 /** @returns gives the node of a value, whose text it notes as a parameter */
-function cellMaker(select: SelectStmt, { columns }: Answer, { index, table, name }: Cell): CellMaker {
-  const literal = select.larg ? undefined : allOf(select.targetList, 'ResTarget')[index]?.val
-  // As many targets as columns: there is no star among them.
-  if (literal && select.targetList?.length === columns.length && isUntyped(literal)) return () => literal
-  const type = columns[index]?.type
-  const isKept = type?.kind === 'enum' || keptTypes[type?.name ?? ''] === table.columns.get(name)?.type?.type
+function cellMaker(select: SelectStmt, answer: Answer, { index, table, name, targets }: Cell): CellMaker {
+  const literal = openLiteral(select, answer, index)
+  if (literal) return () => literal
+  const type = answer.columns[index]?.type
+  const target = targets.find((one) => one.name === name)?.type
+  if (type?.kind === 'enum' && target?.kind === 'enum' && enumName(type.name) !== enumName(target.name))
+    throw notPlaceable(`An INSERT … SELECT of another enum for ${name}`, table)
+  const isEnum = type?.kind === 'enum' && target?.kind === 'enum'
+  const isKept = isEnum || keptTypes[type?.name ?? ''] === table.columns.get(name)?.type?.type
   const cast = isKept || !type ? undefined : fieldsOf(parameterOf(1, type.name), 'TypeCast')
   return (note, value) => {
     const parameter: Node = { ParamRef: { number: note(value) } }

@@ -4,7 +4,7 @@ import { ShardedError } from '../../errors/sharded-error'
 import type { WriteOrder } from '../../lookups/write-order'
 import { withConflictPlaces } from '../../planning/conflict-places'
 import { placeColumn, withRowPlaces } from '../../planning/row-places'
-import { withShippedRows } from '../../planning/shipped-rows'
+import { noteShipped, tableNamed, withShippedRows } from '../../planning/shipped-rows'
 import { templateOf } from '../../planning/statement-template'
 import { planWrite, type WriteFacts, type WritePlan } from '../../planning/write-plan'
 import type { Arm } from '../../query/arm-source'
@@ -15,13 +15,14 @@ import { ownerOf } from '../../routing/route'
 import type { TableUse } from '../../routing/scope'
 import { isPlaced, type ShardedTable } from '../../routing/table-catalog'
 import { withCtes } from '../../sql/ctes'
-import { allOf, fieldsOf } from '../../sql/tree'
+import { columnNode, selectNode, targetNode } from '../../sql/nodes'
+import { allOf, fieldsOf, parametersOf } from '../../sql/tree'
 import type { Shard } from '../../topology/shard'
 import { refuseLookupConflicts } from '../binding/refuse-lookup-conflicts'
 import { placesByReference } from '../reads/places-by-reference'
 import { valuesOrder, withIds } from '../writes/inserted-values'
 import { writeFacts } from '../writes/write-shards'
-import { type RowsInsert, withReadRows } from './insert-rows'
+import { type ReadColumn, type RowsInsert, withReadRows } from './insert-rows'
 import { localSource, planInsertSelect } from './insert-select'
 import {
   columnList,
@@ -94,10 +95,10 @@ interface InsertConflict {
 /** Plans an INSERT of VALUES: each row goes to the shard of its key. */
 async function planRows(
   engine: StatementWriter,
-  { write, insertion: statement, select }: RowsInsert,
+  { write, insertion: statement, select, columns }: RowsInsert,
   { use, target, setsKey }: InsertConflict,
 ): Promise<PlannedWrite> {
-  const insertion = await completeRows(engine, write, { insertion: statement, select, use })
+  const insertion = await completeRows(engine, write, { insertion: statement, select, use, columns })
   const { complete, places, shards, isGiven } = insertion
   const facts = await writeFacts(write.context.access, { kind: 'values' })
   const order = statement.onConflictClause && valuesOrder(engine.runtime.bindingOf(use.table.entity?.target), complete)
@@ -119,9 +120,7 @@ async function planRows(
 }
 
 /** An INSERT of VALUES. */
-interface ValuesInsert {
-  readonly insertion: InsertStmt
-  readonly select: SelectStmt
+interface ValuesInsert extends Pick<RowsInsert, 'insertion' | 'select' | 'columns'> {
   readonly use: TableUse
 }
 
@@ -142,7 +141,7 @@ interface CompleteInsert extends ValuesInsert {
 async function completeRows(
   engine: StatementWriter,
   write: Run,
-  { insertion, select, use }: ValuesInsert,
+  { insertion, select, use, columns: read }: ValuesInsert,
 ): Promise<CompleteInsert> {
   const { runtime } = engine
   const { table } = use
@@ -170,6 +169,7 @@ async function completeRows(
     insertion,
     select,
     use,
+    columns: read,
     write,
     home: runtime.map.home,
     complete,
@@ -235,10 +235,9 @@ interface ShardRows {
 }
 
 /** The INSERT of one shard's rows. */
-function insertArm(
-  { insertion, select, use, write, complete, substitutes }: CompleteInsert,
-  { shard, rows, placeColumn: column }: ShardRows,
-): Arm {
+function insertArm(insert: CompleteInsert, { shard, rows, placeColumn: column }: ShardRows): Arm {
+  const { insertion, select, use, write, complete, substitutes, columns } = insert
+  if (columns?.length === complete.columns.length && !column) return arraysArm(insert, columns, { shard, rows })
   const valuesLists = rows.map((row): Node => ({ List: { items: [...(complete.rows[row] ?? [])] } }))
   const own: InsertStmt = {
     ...insertion,
@@ -250,6 +249,33 @@ function insertArm(
   const local = localisedFor(part, { analysis: write.analysis, group: use.table.group }, replacements)
   const { text, parameters } = withShippedRows(templateOf(local), shipped)
   return { shard, text, parameters: pick(parameters, complete.values) }
+}
+
+/** Rows that were read come as one array a column: a text with a parameter for each value would take long to make and to read. */
+function arraysArm(
+  { insertion, use, write, complete, substitutes }: CompleteInsert,
+  columns: readonly ReadColumn[],
+  { shard, rows }: Pick<ShardRows, 'shard' | 'rows'>,
+): Arm {
+  const { shipped, replacements } = substitutes
+  const own = [...shipped]
+  const cte = noteShipped(own, columns, complete.values.length + 1)
+  const numbers = columns.map((_, index) => rows.map((row) => parametersOf(complete.rows[row]?.[index])[0]))
+  const [first = 0] = rows
+  const targetList = columns.map(({ name, isOpen }, index) => {
+    const value = isOpen ? complete.rows[first]?.[index] : undefined
+    return targetNode(value ?? columnNode(cte, name), name)
+  })
+  const query = selectNode({ targetList, fromClause: [{ RangeVar: tableNamed(cte) }] })
+  const part: Node = {
+    InsertStmt: { ...insertion, cols: columnList(complete.columns), selectStmt: { SelectStmt: query } },
+  }
+  const local = localisedFor(part, { analysis: write.analysis, group: use.table.group }, replacements)
+  const { text, parameters } = withShippedRows(templateOf(local), own)
+  const arrays = numbers.map((list) =>
+    list.map((number) => (number === undefined ? null : complete.values[number - 1])),
+  )
+  return { shard, text, parameters: pick(parameters, [...complete.values, ...arrays]) }
 }
 
 /** @throws ShardedError WRONG_SHARD for a row of another shard than the one that the caller named */

@@ -2,9 +2,16 @@ import type { Node, RangeVar, SelectStmt } from '@pgsql/types'
 import { bindShardNames, placeholderSchema } from '../../planning/bind-shard-names'
 import { carriedSelect, nameOfUse } from '../../planning/detached-parts'
 import { gatherOrder, type OrderedTable } from '../../planning/gather-order'
-import type { GatherInput, GatherPlan, ReducedInput } from '../../planning/gather-plan'
+import type { GatherInput, GatherPlan, GatherStatement, ManyRows, ReducedInput } from '../../planning/gather-plan'
 import { ColumnArray, type ReadPlan } from '../../planning/read-plan'
-import { type Answer, noteShipped, type ShippedRows, tableNamed, withShippedRows } from '../../planning/shipped-rows'
+import {
+  type Answer,
+  noteShipped,
+  type ShippedRows,
+  tableNamed,
+  temporaryTable,
+  withShippedRows,
+} from '../../planning/shipped-rows'
 import { localise, type Template, templateOf } from '../../planning/statement-template'
 import { columnsOf, outputNames, textsOf } from '../../planning/text-query'
 import type { CarriedTable } from '../../routing/carried-table'
@@ -74,9 +81,58 @@ export async function planGather(run: QueryRun, gathered: GatherAnalysis, given:
   }
   const query = selectOf(run.statement)
   const local = localisedFor(query, { analysis: run.analysis, group: undefined }, replacements)
-  const template = withShippedRows(templateOf({ SelectStmt: local }), shipped)
-  const { statement, columns } = await finishing(template, values, { run, given })
-  return { gather: Object.freeze({ kind: 'gather', inputs: Object.freeze(inputs), statement }), columns }
+  const bare = templateOf({ SelectStmt: local })
+  const { statement, columns } = await finishing({ bare, shipped }, values, { run, given })
+  const many = manyRows({ bare, shipped }, statement, { run, given, gathered, order })
+  return { gather: Object.freeze({ kind: 'gather', inputs: Object.freeze(inputs), statement, many }), columns }
+}
+
+/** For each input in turn, the columns by which its rows are looked for. */
+const indexedOf = (order: readonly OrderedTable[], links: readonly TableLink[]): readonly ReadonlySet<string>[] =>
+  order.map(({ table }) => new Set(links.flatMap((link) => (link.table === table ? [link.column] : []))))
+
+interface Copies {
+  /** The query, in which the copies stand by their names. */
+  readonly bare: Template
+  readonly shipped: readonly ShippedRows[]
+}
+
+/**
+ * The copies as temporary tables. A transaction that has seen one cannot be prepared, so that within a transaction of the caller there
+ * are none; nor where a table is of no entity, and so may be one of the caller's session.
+ */
+function manyRows(
+  { bare, shipped }: Copies,
+  { node, shard, parameters }: GatherStatement,
+  {
+    run,
+    given: { places, reader },
+    gathered,
+    order,
+  }: {
+    readonly run: QueryRun
+    readonly given: Given
+    readonly gathered: GatherAnalysis
+    readonly order: readonly OrderedTable[]
+  },
+): ManyRows | undefined {
+  const { operation } = run.context.access
+  const at = shard ?? places.shardOn(node)
+  const isOfSession = gathered.homeTables.some(
+    ({ schemaname, relname = '' }) => !reader.catalog.homeColumns(schemaname, relname),
+  )
+  if (!at || run.asText || operation.transaction || isOfSession) return undefined
+  const indexed = indexedOf(order, gathered.links)
+  const bound = (one: string) => (shard ? bindShardNames(one, shard) : one)
+  const tables = shipped.map((rows, index) => {
+    const { create, fill, ...rest } = temporaryTable(rows, indexed[index] ?? new Set())
+    return Object.freeze({ ...rest, create: bound(create), fill: bound(fill) })
+  })
+  const given = parameters.slice(0, bare.parameters.length)
+  return Object.freeze({
+    tables: Object.freeze(tables),
+    statement: Object.freeze({ node, shard: at, text: bound(bare.text), parameters: Object.freeze(given) }),
+  })
 }
 
 async function planTable(carried: CarriedTable, run: QueryRun, given: Given): Promise<PlannedTable> {
@@ -90,7 +146,9 @@ async function planTable(carried: CarriedTable, run: QueryRun, given: Given): Pr
 function isOfOneType(tables: readonly PlannedTable[], { table, column, by, byColumn }: TableLink): boolean {
   const typeOf = (number: number, name: string) => tables[number]?.columns.find((one) => one.name === name)?.type
   const [a, b] = [typeOf(table, column), typeOf(by, byColumn)]
-  return a !== undefined && a.kind === 'base' && a.name === b?.name && b.kind === 'base' && a.collation === b.collation
+  // An array of arrays is no list of arrays.
+  const isPlain = a?.kind === 'base' && b?.kind === 'base' && !a.name.endsWith('[]')
+  return isPlain && a.name === b.name && a.collation === b.collation
 }
 
 /** The rows of a table that have values of tables which are read before it. */
@@ -135,11 +193,12 @@ function reducedInput(
 
 /** The query over the copies, as texts where another node is sent its rows. */
 async function finishing(
-  template: Template,
+  { bare, shipped }: Copies,
   values: readonly unknown[],
   { run, given: { places, reader, types: known } }: { readonly run: QueryRun; readonly given: Given },
 ): Promise<{ readonly statement: GatherPlan['statement']; readonly columns: Answer['columns'] }> {
   const { analysis, context, asText, byPlace } = run
+  const template = withShippedRows(bare, shipped)
   const needsTypes = template.text.includes(`"${placeholderSchema}"`)
   const shard = needsTypes ? places.typesFor(analysis) : undefined
   const parameters = template.parameters.map((number) => values[number - 1])

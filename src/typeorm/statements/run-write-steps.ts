@@ -3,8 +3,9 @@ import type { QueryResult } from 'typeorm/query-runner/QueryResult'
 import { unsupported } from '../../errors/sharded-error'
 import { asText } from '../../planning/carried-values'
 import { expandedTargets } from '../../planning/rows-template'
-import { type ShippedRows, withShippedRows } from '../../planning/shipped-rows'
+import { isBlankPadded, type ShippedRows, withShippedRows } from '../../planning/shipped-rows'
 import { templateOf } from '../../planning/statement-template'
+import type { ValueType } from '../../query/sort-form'
 import { stepsProblem, type WriteStep, type WriteSteps, writeStepsOf } from '../../routing/write-steps'
 import { usedCtes } from '../../sql/ctes'
 import { functionNode, integerConstant, selectNode, targetNode } from '../../sql/nodes'
@@ -15,13 +16,13 @@ import { inSavepoint } from '../runners/in-transaction'
 import type { ShardTransaction } from '../runners/shard-transaction'
 import { deferred } from '../writes/deferred-transaction'
 import type { StatementWriter } from './planned-write'
-import { pick, type Run, refusalOf, rowsOf } from './statement-run'
+import { pick, type Question, type Run, refusalOf, rowsOf } from './statement-run'
 
 /** The steps of a statement over shards whose WITH writes; undefined for every other. @throws ShardedError STATEMENT_UNSUPPORTED */
 export function provenSteps(engine: StatementWriter, run: Run): WriteSteps | undefined {
   const steps = run.writes ? writeStepsOf(run.statement) : undefined
   if (!steps) return undefined
-  const problem = stepsProblem(steps, engine.reader.catalog)
+  const problem = stepsProblem(steps, engine.reader)
   if (problem) throw refusalOf(problem, run.analysis)
   return steps
 }
@@ -48,6 +49,15 @@ export function runWriteSteps(engine: StatementWriter, run: Run, whole: WriteSte
     for (const step of whole.steps) await runStep(engine, own, { step, whole, progress })
     return sent(engine, own, { statement: withProgress(whole.last, whole, progress), values: progress.values })
   })
+}
+
+/** The first part of a statement that runs in steps, which is all that is known of them before they run. */
+export function firstStep(whole: WriteSteps, parameters: readonly unknown[]): Question {
+  const [step] = whole.steps
+  const { text, parameters: numbers } = templateOf(
+    withProgress(step?.statement ?? whole.last, whole, { ctes: [], values: [] }),
+  )
+  return { text, parameters: pick(numbers, parameters) }
 }
 
 const homeOf = (transaction: ShardTransaction) => (text: string, values: readonly unknown[]) =>
@@ -89,7 +99,7 @@ async function runStep(engine: StatementWriter, run: Run, { step, whole, progres
       })
   const asked = withReturned(
     statement,
-    targets.flatMap(({ val }, index) => (val ? [targetNode(textOf(val, columns[index]?.type.name), `c${index}`)] : [])),
+    targets.flatMap(({ val }, index) => (val ? [targetNode(textOf(val, columns[index]?.type), `c${index}`)] : [])),
   )
   const rows = rowsOf(await sent(engine, run, { statement: asked, values }))
   const named = columns.map((column, index) => ({ ...column, name: step.columns[index] ?? column.name }))
@@ -100,8 +110,8 @@ async function runStep(engine: StatementWriter, run: Run, { step, whole, progres
 const none = { limitCount: integerConstant(0), limitOption: 'LIMIT_OPTION_COUNT' } as const
 
 /** A cast of `character` would lose its blanks. */
-const textOf = (value: Node, type: string | undefined): Node =>
-  asText(type === 'character' ? functionNode('bpcharout', value) : value)
+const textOf = (value: Node, type: ValueType | undefined): Node =>
+  asText(isBlankPadded(type) ? functionNode('bpcharout', value) : value)
 
 /** What a statement returns, as a query over its tables: for the names and types of it. */
 function returnedBy(statement: Node): SelectStmt | undefined {

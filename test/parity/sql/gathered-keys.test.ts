@@ -75,6 +75,8 @@ const reduced = [
   `SELECT l.id FROM line l JOIN part p ON p.id = l.part OR p.boxed = l.part WHERE ${few} ORDER BY 1`,
   `SELECT l.id FROM line l JOIN part p ON (p.id = l.part AND l.qty > 5) OR (p.id = l.part AND l.qty < 2) WHERE ${few} ORDER BY 1`,
   `SELECT p.id, count(l.id) AS n FROM part p LEFT JOIN line l ON l.part = p.id AND l.qty > 5 WHERE ${few} GROUP BY p.id HAVING count(l.id) < 2 ORDER BY 1`,
+  `SELECT count(*) FROM line q WHERE q.id IN (SELECT id FROM part p FULL JOIN (SELECT id FROM line WHERE id > 3900) l USING (id))`,
+  `SELECT count(*) FROM line q WHERE EXISTS (SELECT FROM (SELECT id FROM part WHERE id < 9) p RIGHT JOIN (SELECT id FROM line WHERE id > 3900) l USING (id) WHERE id = q.part)`,
   `SELECT p.brand, l.id FROM part p LEFT JOIN (line l JOIN part q ON q.id = l.part) ON q.boxed = p.id WHERE ${few} ORDER BY 1, 2`,
 ]
 
@@ -90,6 +92,29 @@ describe('of tables that are gathered', () => {
     expect(expected).toHaveProperty('rows.length')
     for (const { name, dataSource } of targets.sharded)
       expect({ name, ...(await answer(dataSource, text)) }).toEqual({ name, ...expected })
+  })
+
+  it('many rows go into temporary tables, of which nothing is left', async () => {
+    const text = 'SELECT l.brand, count(*)::int AS n FROM line l JOIN part p ON p.brand > l.brand GROUP BY 1 ORDER BY 1'
+    const expected = await answer(targets.plain, text)
+    for (const { dataSource } of targets.sharded) {
+      if (!(dataSource instanceof ShardedDataSource)) continue
+      const read: string[] = []
+      const end = dataSource.onStatement(({ text: sent }) => read.push(sent))
+      expect(await answer(dataSource, text)).toEqual(expected)
+      expect(
+        await answer(
+          dataSource,
+          text.replace('l.brand, count', '1 / (sum(l.qty) - sum(l.qty)), count').replace('1 ORDER BY 1', 'l.brand'),
+        ),
+      ).toEqual({
+        error: '22012',
+      })
+      end()
+      expect(read.filter((sent) => sent.startsWith('CREATE TEMPORARY TABLE'))).toHaveLength(4)
+      const [{ n }] = await dataSource.query("SELECT count(*)::int AS n FROM pg_class WHERE relpersistence = 't'")
+      expect(n).toBe(0)
+    }
   })
 
   it('few keys of one leave few rows of the other, and few shards', async () => {

@@ -65,6 +65,8 @@ describe('a query that is not local', () => {
       [2, 'new'],
     ],
     ['SELECT o.id FROM ord o, memo m WHERE m.qty = o.qty AND o.k = ANY($1) ORDER BY 1 LIMIT $2', [[1, 2, 3], 4]],
+    ['SELECT o.id, m.m FROM ord o JOIN memo m ON m.qty = o.qty WHERE o.amount > $1 AND m.m > $1 ORDER BY 1, 2', [1.5]],
+    ['SELECT public.memo.m FROM memo JOIN ord o ON o.qty = memo.qty WHERE o.id < $1 ORDER BY 1, o.id', [9]],
   ])('takes parameters: %s', (text, parameters) => expectAlike(sides, text, parameters))
 
   it.each([

@@ -17,6 +17,7 @@ const statements = [
   'WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < 4), d AS (DELETE FROM item USING s WHERE item.n = s.n RETURNING item.n, s.n * 2 AS twice) SELECT * FROM d ORDER BY 1',
   'WITH u AS (UPDATE acct SET score = score / 0 RETURNING k) SELECT * FROM u',
   'WITH u AS (UPDATE acct SET score = 1 RETURNING nothing) SELECT * FROM u',
+  'WITH d AS (DELETE FROM memo RETURNING note::char(9) AS c) SELECT c, octet_length(c) AS n FROM d ORDER BY 1',
   'WITH d AS (DELETE FROM memo WHERE m < 3 RETURNING m) SELECT (SELECT count(*) FROM d) AS n, 1 / (m - 2) AS x FROM d',
 ]
 
@@ -25,6 +26,9 @@ const refused = [
   'WITH d AS (DELETE FROM item RETURNING n) SELECT count(*) FROM item, d',
   'WITH u AS (UPDATE acct SET score = 1 RETURNING k) SELECT o.id FROM ord o JOIN u ON u.k = o.k',
   'WITH a AS (DELETE FROM acct WHERE k > 15 RETURNING k), b AS (DELETE FROM ord WHERE k > 15 RETURNING id) SELECT * FROM a, b',
+  'WITH r AS (SELECT random() AS x), i AS (INSERT INTO memo SELECT 100, 1, r.x::text FROM r RETURNING note) SELECT note = r.x::text AS same FROM i, r',
+  "WITH ref AS (INSERT INTO memo VALUES (100, 1, 'x'), (101, 1, 'y')) SELECT count(*) FROM ref",
+  'WITH RECURSIVE b AS (INSERT INTO memo SELECT m + 100, 1, note FROM a RETURNING m), a AS (DELETE FROM memo RETURNING m, note) SELECT * FROM b',
   'WITH s AS (SELECT * FROM item), d AS (DELETE FROM item RETURNING n) SELECT count(*) FROM s, d',
 ]
 
