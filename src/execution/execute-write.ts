@@ -53,12 +53,9 @@ async function inTransaction<T>(plan: TransactionPlan, host: WriteHost<T>): Prom
   } catch (error) {
     // Nothing is left of it.
     if (plan.otherwise && (await host.hasRefused())) return executeWrite(plan.otherwise, host)
-    if (plan.pace === 'at-once-first' && hasWaited(error, plan))
-      return inTransaction({ ...plan, pace: 'in-turn' }, host)
+    if (plan.pace === 'at-once-first' && hasWaited(error)) return inTransaction({ ...plan, pace: 'in-turn' }, host)
     throw error
   }
 }
 
-/** On the first node the wait for a lock was as long as it may be. */
-const hasWaited = (error: unknown, { nodes: [first] }: TransactionPlan): boolean =>
-  error instanceof ShardedError && error.code === 'LOCK_TIMEOUT' && error.details['node'] !== first
+const hasWaited = (error: unknown): boolean => error instanceof ShardedError && error.code === 'LOCK_TIMEOUT'

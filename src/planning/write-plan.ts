@@ -69,8 +69,8 @@ export interface TransactionPlan {
   readonly otherwise: WritePlan | undefined
   /**
    * Two writes that are sent to all nodes at once may hold locks on two nodes and wait for each other. A write whose statements are
-   * known, in a transaction of its own, is `at-once-first`: where a lock is not had soon on another node than the first, it is rolled
-   * back and runs `in-turn`, one node after the other. One of the two then waits at the first node that they share.
+   * known, in a transaction of its own, is `at-once-first`: where a lock is not had soon, it is rolled back and runs `in-turn`, one node
+   * after the other. Who waits for long holds then nothing on a later node, at the first as well: one that runs in turn would wait there.
    */
   readonly pace: 'at-once' | 'at-once-first' | 'in-turn'
 }

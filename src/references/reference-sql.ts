@@ -143,6 +143,8 @@ DECLARE
   pairs constant text := '(SELECT o.v AS o, n.v AS n FROM json_array_elements($1) WITH ORDINALITY o (v, i) JOIN json_array_elements($2) WITH ORDINALITY n (v, i) USING (i)) x';
 BEGIN
   FOR v IN SELECT * FROM json_to_recordset(written) AS r ("name" text, "version" bigint) ORDER BY r."name" LOOP
+    -- The write before this one may be prepared here, and not committed yet: this waits for it, and the next statement sees it.
+    PERFORM 1 FROM ${versions} r WHERE r."name" = v."name" FOR UPDATE;
     UPDATE ${versions} r SET "version" = v."version" WHERE r."name" = v."name" AND r."version" = v."version" - 1;
     IF NOT FOUND THEN
       RAISE EXCEPTION 'the copy of the reference table "%" is not at version %', v."name", v."version" - 1
@@ -172,6 +174,9 @@ BEGIN
         USING change->'old', change->'new', (change->>'depth')::int > 1;
     END IF;
     GET DIAGNOSTICS touched = ROW_COUNT;
+    -- A row that was deleted with the row that it refers to went from the copy with that row's copy.
+    IF touched < expected AND change->>'op' = 'DELETE'
+      AND EXISTS (SELECT FROM pg_catalog.pg_constraint f WHERE f.conrelid = t AND f.contype = 'f' AND f.confdeltype = 'c') THEN CONTINUE; END IF;
     IF touched <> expected AND (change->>'depth')::int = 1 THEN
       RAISE EXCEPTION 'the copy of the reference table % has % of % rows', t, touched, expected
         USING ERRCODE = ${literal(referenceStates.outdated)};

@@ -26,6 +26,10 @@ export interface GatherAnalysis {
   readonly scope: Scope
 }
 
+/** True for a table of PostgreSQL's own, which each node has for itself. */
+export const isCatalogTable = ({ schemaname, relname = '' }: RangeVar): boolean =>
+  schemaname === undefined ? relname.startsWith('pg_') : /^(?:pg_|information_schema$)/.test(schemaname)
+
 /** Of table number `table` only those rows matter whose `column` has a value that `byColumn` has in table number `by`. */
 export interface TableLink {
   readonly table: number

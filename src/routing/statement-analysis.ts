@@ -20,7 +20,7 @@ import { carriedTable } from './carried-table'
 import { bareName, outputsNamed } from './clause-term'
 import { distributionProblems } from './distribution/prove-distribution'
 import { equalitiesOf, type Filter } from './equalities'
-import { type GatherAnalysis, gatherProblem, tableLinks } from './gather-analysis'
+import { type GatherAnalysis, gatherProblem, isCatalogTable, tableLinks } from './gather-analysis'
 import type { KnownFunctions } from './known-functions'
 import { lostLocks } from './lost-locks'
 import { isOneMeeting } from './meeting-tables'
@@ -125,7 +125,10 @@ export function analyseGather(statement: Node, catalog: TableCatalog, functions:
     links: tableLinks(findings.links, all),
     homeTables: findings.homeTables,
     groupings: findings.groupings,
-    problem: gatherProblem(statement, { functions, groupings: findings.groupings }) ?? findings.places[0],
+    problem:
+      gatherProblem(statement, { functions, groupings: findings.groupings }) ??
+      findings.places[0] ??
+      (findings.homeTables.some(isCatalogTable) ? refusals.catalogTable : undefined),
     scope,
   })
 }

@@ -97,6 +97,16 @@ describe('reference tables', () => {
     await databases.drop()
   })
 
+  it('are written by many at once, which wait for each other on every node', async () => {
+    const dataSource = await open({ synchronize: true })
+    await dataSource.getRepository(Role).insert(roles)
+    for (let round = 0; round < 6; round += 1)
+      await Promise.all(
+        Array.from({ length: 10 }, () => dataSource.query("UPDATE role SET name = name || '.' WHERE id = 1")),
+      )
+    for (const node of ['a', 'b']) expect((await names(dataSource, node))[0]).toBe(`role 1${'.'.repeat(60)}`)
+  })
+
   it('are compared, repaired, and made equal when a process starts', async () => {
     const dataSource = await open({ synchronize: true })
     await dataSource.getRepository(Role).insert(roles)

@@ -91,6 +91,8 @@ describe('relations to rows elsewhere', () => {
     await same(Customer, { relations: { badge: true }, order: { id: 'ASC' } })
     await same(Badge, { order: { id: 'ASC' } })
     await same(Badge, { order: { id: 'ASC' }, loadEagerRelations: false })
+    await same(Badge, { order: { id: 'ASC' }, loadRelationIds: true })
+    await same(Badge, { order: { id: 'ASC' }, loadRelationIds: { relations: ['customer'] } })
     await same(Badge, { order: { id: 'ASC' }, relations: { customer: { orders: true } } })
     await same(Review, { order: { id: 'ASC' }, relations: { author: { badge: true } } })
   })

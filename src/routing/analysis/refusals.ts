@@ -23,6 +23,7 @@ export const refusals = Object.freeze({
   lockInSubquery: unsupported(
     'A subquery that locks rows is tied to the outer query by another column than the shard key.',
   ),
+  catalogTable: unsupported('It reads a table of PostgreSQL’s catalog, which each node has for itself.'),
   gatheredLock: unsupported(
     'A lock beside a part that is not local to a shard would lock no row: the rows are copied to one node. Lock the rows by their keys in a query of their own.',
   ),

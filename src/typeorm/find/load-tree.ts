@@ -16,6 +16,7 @@ export type LoadTree = ReadonlyMap<string, LoadNode>
 interface LoadedParts {
   readonly relations?: unknown
   readonly loadEagerRelations?: boolean | undefined
+  readonly loadRelationIds?: unknown
 }
 
 /**
@@ -26,13 +27,21 @@ interface LoadedParts {
  */
 export function loadTree(
   metadata: EntityMetadata,
-  { relations, loadEagerRelations }: LoadedParts,
+  { relations, loadEagerRelations, loadRelationIds }: LoadedParts,
 ): LoadTree | undefined {
   const named = namedTree(metadata, relations)
   if (!named || loadEagerRelations === false) return named
   for (const node of named.values()) addEagerOfNamed(node)
   addEager(metadata, named, new Set())
+  for (const [path, { isNamed }] of named) if (!isNamed && isGivenAsId(path, loadRelationIds)) named.delete(path)
   return named
+}
+
+/** An eager relation that is asked for as an id is the id. */
+function isGivenAsId(path: string, loadRelationIds: unknown): boolean {
+  if (!isPlain(loadRelationIds)) return loadRelationIds === true
+  const { relations }: { relations?: unknown } = loadRelationIds
+  return Array.isArray(relations) ? relations.includes(path) : true
 }
 
 /** The relations that options name, without the eager ones. @returns undefined where they name what is none */

@@ -41,7 +41,7 @@ type Statement = Pick<NodeStatement, 'shards' | 'text' | 'parameters'>
 /** Statements that are needed no more have so long to end by themselves: a cancel request is a connection more. */
 const unneededGraceMs = 20
 
-/** A write that may run again in turn waits so long for a lock, in milliseconds, on all but its first node. */
+/** A write that may run again in turn waits so long for a lock, in milliseconds. */
 const repeatAfterMs = 250
 
 /** The reason of a cancellation when the operation has its answer. */
@@ -235,7 +235,7 @@ export class ShardAccess implements ReadHost {
   }
 
   /**
-   * Sends the statements of a write: see `sendNodeWrites`. Where it may run again in turn, it waits for locks at its first node only.
+   * Sends the statements of a write: see `sendNodeWrites`. Where it may run again in turn, it waits for locks a short time only.
    *
    * @returns the result of each shard, by its name
    * @throws as `onShard`; ShardedError PLAN_STALE, LOCK_TIMEOUT
@@ -252,7 +252,7 @@ export class ShardAccess implements ReadHost {
         const [connection] = await (cancellation?.race(opening) ?? opening)
         if (!connection) throw new RangeError('A statement has at least one shard.')
         const { lockWatch } = connection
-        if (pace === 'at-once-first' && one.node !== nodes[0]) connection.lockWatch = lockWatch?.within(repeatAfterMs)
+        if (pace === 'at-once-first') connection.lockWatch = lockWatch?.within(repeatAfterMs)
         try {
           const shown = arms.find(({ shard }) => shard.name === one.shards[0]) ?? one
           return { connection, result: await this.sendAsRunner(connection, one, { shown, cancellation }) }

@@ -82,14 +82,13 @@ describe('the executor of writes', () => {
     await expect(executeWrite(transaction(parts('x')), without.host)).rejects.toThrow('failed: x')
   })
 
-  it('runs once more, node after node, where a lock was not had soon on another node than the first', async () => {
-    let node = 'b'
+  it('runs once more, node after node, where a lock was not had soon, on whatever node', async () => {
     const paces: string[] = []
     const waiting: WriteHost<string> = {
       ...noting().host,
       inTransaction: async ({ pace }, work) => {
         paces.push(pace)
-        if (pace !== 'in-turn') throw new ShardedError('LOCK_TIMEOUT', 'waited', { details: { node } })
+        if (pace !== 'in-turn') throw new ShardedError('LOCK_TIMEOUT', 'waited', { details: { node: 'a' } })
         return work(noting().host)
       },
     }
@@ -98,10 +97,6 @@ describe('the executor of writes', () => {
     expect(await executeWrite(repeatable, waiting)).toEqual(['x'])
     await expect(executeWrite(plan, waiting)).rejects.toMatchObject({ code: 'LOCK_TIMEOUT' })
     expect(paces).toEqual(['at-once-first', 'in-turn', 'at-once'])
-    // There it has waited as long as it may.
-    node = 'a'
-    await expect(executeWrite(repeatable, waiting)).rejects.toMatchObject({ code: 'LOCK_TIMEOUT' })
-    expect(paces).toHaveLength(4)
   })
 
   it('has the host move rows', async () => {
