@@ -34,18 +34,6 @@ describe('statements that write beside their outermost part', () => {
       })
   })
 
-  it('of all rows at once wait for each other, and none gives up', async () => {
-    for (const { dataSource } of sides.sharded()) {
-      const writes = [
-        'UPDATE ord SET qty = qty',
-        'UPDATE memo SET note = note',
-        'UPDATE acct SET score = score WHERE k > 3',
-      ]
-      const all = Array.from({ length: 15 }, (_, index) => dataSource.query(writes[index % 3] ?? ''))
-      expect((await Promise.allSettled(all)).filter(({ status }) => status === 'rejected')).toEqual([])
-    }
-  })
-
   it('put a row on the shard that it belongs to, and on no other', async () => {
     for (const { name, shards, dataSource } of sides.sharded()) {
       if (shards < 2) continue
