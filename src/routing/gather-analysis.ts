@@ -69,6 +69,7 @@ export function gatherProblem(
 ): Problem | undefined {
   if (writesRows(statement)) return refusals.writingWith
   if (groupings.some(setsHoldPrimaryKey)) return refusals.decidedSets
+  if (groupings.some(namesDecidedRow)) return refusals.decidedRow
   if (someNode(statement, ({ LockingClause: lock }) => lock !== undefined)) return refusals.gatheredLock
   return distributionProblems(statement, functions, new Set())[0]
 }
@@ -94,6 +95,19 @@ export function withDecidedColumns(
       .map(({ name }) => columnNode(item.alias, name))
   })
   return decided.length > 0 ? [...(select.groupClause ?? []), ...decided] : undefined
+}
+
+/** True where a query that groups by a primary key names a whole row of its table. */
+function namesDecidedRow({ select, scope }: Grouping): boolean {
+  const grouped = groupColumns(select, scope)
+  const rows = new Set(scope.items.flatMap(({ alias, use }) => (use && holdsPrimaryKey(use, grouped) ? [alias] : [])))
+  return (
+    rows.size > 0 &&
+    someNode(select, ({ ColumnRef: column }) => {
+      const names = namesOf(column?.fields) ?? []
+      return names.length === 1 && rows.has(names[0] ?? '') && !scope.hasColumn(names[0] ?? '')
+    })
+  )
 }
 
 /** True where grouping sets, each for itself, group by a primary key: it decides other columns in all of them. */

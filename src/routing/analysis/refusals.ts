@@ -27,6 +27,9 @@ export const refusals = Object.freeze({
   gatheredLock: unsupported(
     'A lock beside a part that is not local to a shard would lock no row: the rows are copied to one node. Lock the rows by their keys in a query of their own.',
   ),
+  decidedRow: unsupported(
+    'A whole row stands beside GROUP BY of its primary key, by which PostgreSQL knows it; of copied rows it knows none. Name its columns.',
+  ),
   decidedSets: unsupported(
     'Grouping sets hold a primary key, by which PostgreSQL may know other columns; of copied rows it knows none. Group by these columns too.',
   ),

@@ -117,7 +117,8 @@ function cellMaker(select: SelectStmt, answer: Answer, { index, table, name, tar
   if (type?.kind === 'enum' && target?.kind === 'enum' && enumName(type.name) !== enumName(target.name))
     throw notPlaceable(`An INSERT … SELECT of another enum for ${name}`, table)
   const isEnum = type?.kind === 'enum' && target?.kind === 'enum'
-  const isKept = isEnum || keptTypes[type?.name ?? ''] === table.columns.get(name)?.type?.type
+  const kept = keptTypes[type?.name ?? '']
+  const isKept = isEnum || (kept !== undefined && kept === table.columns.get(name)?.type?.type)
   const cast = isKept || !type ? undefined : fieldsOf(parameterOf(1, type.name), 'TypeCast')
   return (note, value) => {
     const parameter: Node = { ParamRef: { number: note(value) } }

@@ -115,6 +115,7 @@ describe('a query that is not local', () => {
 
   it.each([
     'SELECT o.id FROM ord o JOIN memo m ON m.qty = o.qty FOR UPDATE',
+    'SELECT o.id, o, count(m.m) FROM ord o LEFT JOIN memo m ON m.qty = o.qty GROUP BY o.id',
     'SELECT o.id, c.relname FROM ord o JOIN pg_class c ON c.relnatts = o.qty',
     'SELECT o.ctid FROM ord o JOIN memo m ON m.qty = o.qty',
     'SELECT o.id FROM ord o TABLESAMPLE SYSTEM (100) JOIN memo m ON m.qty = o.qty',

@@ -18,6 +18,7 @@ const inserts = [
   `WITH w AS (SELECT max(n) AS top FROM item) ${into} SELECT top + 900 + m, m, 1, 'w' FROM w, memo RETURNING n`,
   `${into} SELECT id + 900, 1.5 * qty + 1, 1, NULL::text || 'y' FROM ord`,
   `${into} SELECT id + 900, qty * 1.5 + 1, 1, 'rounded' FROM ord WHERE id < 9`,
+  "INSERT INTO ord (id, k, qty, amount, doc) SELECT m + 900, m, 1, '1', to_json(note) FROM memo",
   `${into} SELECT id + 900, 'no', 1, 'x' FROM ord`,
   `${into} SELECT m + 900, qty, 1, 'null key' FROM memo`,
   `${into} SELECT id, 4, 1, 'taken' FROM ord`,
