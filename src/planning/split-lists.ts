@@ -1,7 +1,7 @@
 import type { Node } from '@pgsql/types'
 import type { Cluster } from '../routing/analysis/findings'
 import { ownedLists } from '../routing/route-cluster'
-import { type TreeObject, visit } from '../sql/tree'
+import { hasOwnParameters, type TreeObject } from '../sql/tree'
 import type { Shard } from '../topology/shard'
 
 type Replacements = ReadonlyMap<unknown, (wrapper: TreeObject) => unknown>
@@ -39,7 +39,7 @@ export function splitLists(
 ): SplitLists {
   const owned = ownedLists(cluster, parameters)
   // A parameter that stands elsewhere too may have its type from the list.
-  const lists = owned.length > 0 ? owned.filter(({ written }) => standsAlone(written, statement)) : []
+  const lists = owned.length > 0 ? owned.filter(({ written }) => hasOwnParameters(written, statement)) : []
   if (lists.length === 0) return { replacements, values, valuesOn: undefined, split: [] }
   const arrays = lists.map(({ condition, withArray }, index) => {
     const replaced = withArray({ ParamRef: { number: values.length + index + 1 } })
@@ -54,20 +54,4 @@ export function splitLists(
     ],
     split: lists.map(({ position }) => position),
   }
-}
-
-const counted = new WeakMap<Node, ReadonlyMap<number, number>>()
-
-function standsAlone(written: Node, statement: Node): boolean {
-  const all = counted.get(statement) ?? countParameters(statement)
-  counted.set(statement, all)
-  return [...countParameters(written)].every(([number, count]) => all.get(number) === count)
-}
-
-function countParameters(tree: Node): ReadonlyMap<number, number> {
-  const counts = new Map<number, number>()
-  visit(tree, ({ ParamRef: found }) => {
-    if (found) counts.set(found.number ?? 0, (counts.get(found.number ?? 0) ?? 0) + 1)
-  })
-  return counts
 }

@@ -1,5 +1,5 @@
 import type { Node, SelectStmt } from '@pgsql/types'
-import { fieldsOf, isNode, namesOf, parametersOf, type TreeObject, visit } from '../sql/tree'
+import { fieldsOf, hasOwnParameters, isNode, namesOf, type TreeObject, visit } from '../sql/tree'
 import type { Filter } from './equalities'
 import { type TableUse, tableColumns } from './scope'
 
@@ -20,33 +20,8 @@ export function carriedTable(use: TableUse, filters: readonly Filter[], statemen
   return Object.freeze({
     use,
     columns: columnsNamed(use, statement),
-    conditions: filters.filter((filter) => isAbout(use, filter) && hasOwnParameters(filter, statement)),
+    conditions: filters.filter((filter) => isAbout(use, filter) && hasOwnParameters(filter.condition, statement)),
   })
-}
-
-/**
- * True where no parameter of a condition stands elsewhere in the statement as well, where it may have its type from: on its own the
- * condition would give it another.
- */
-function hasOwnParameters({ condition }: Filter, statement: Node): boolean {
-  const numbers = parametersOf(condition)
-  if (numbers.length === 0) return true
-  const all = countsOf(statement)
-  const own = countsOf(condition)
-  return numbers.every((number) => own.get(number) === all.get(number))
-}
-
-const counted = new WeakMap<Node, ReadonlyMap<number, number>>()
-
-function countsOf(tree: Node): ReadonlyMap<number, number> {
-  const known = counted.get(tree)
-  if (known) return known
-  const counts = new Map<number, number>()
-  visit(tree, ({ ParamRef: found }) => {
-    if (found) counts.set(found.number ?? 0, (counts.get(found.number ?? 0) ?? 0) + 1)
-  })
-  counted.set(tree, counts)
-  return counts
 }
 
 function columnsNamed(use: TableUse, statement: Node): readonly string[] {

@@ -127,6 +127,31 @@ export function parametersOf(tree: unknown): readonly number[] {
   return [...numbers].sort((a, b) => a - b)
 }
 
+const counted = new WeakMap<object, ReadonlyMap<number, number>>()
+
+/** How often a tree has each parameter, by their numbers. */
+function parameterCounts(tree: TreeObject): ReadonlyMap<number, number> {
+  const known = counted.get(tree)
+  if (known) return known
+  const counts = new Map<number, number>()
+  visit(tree, ({ ParamRef: found }) => {
+    if (found) counts.set(found.number ?? 0, (counts.get(found.number ?? 0) ?? 0) + 1)
+  })
+  counted.set(tree, counts)
+  return counts
+}
+
+/**
+ * True where no parameter of a part stands elsewhere in its statement as well, where it may have its type from: by itself the part
+ * would give it another.
+ */
+export function hasOwnParameters(part: TreeObject, statement: TreeObject): boolean {
+  const own = parameterCounts(part)
+  if (own.size === 0) return true
+  const all = parameterCounts(statement)
+  return [...own].every(([number, count]) => all.get(number) === count)
+}
+
 /** True for a node that holds a query of its own: what is below is the query's. */
 export const isSubquery = (
   object: TreeObject,
