@@ -1,5 +1,6 @@
 import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata'
 import type { RelationMetadata } from 'typeorm/metadata/RelationMetadata'
+import { canonicalKey, canonicalTuple } from '../../values/canonical-key'
 import type { KeyType } from '../../values/key-type'
 import { keyTypeOf } from './describe-entities'
 
@@ -27,3 +28,12 @@ export function keyPairs({ isOwning, isManyToMany, joinColumns, inverseRelation 
   }
   return pairs.length > 0 ? pairs : undefined
 }
+
+/** One text for all keys of a relation that PostgreSQL holds equal. @param texts its values, as PostgreSQL writes them */
+export const relationKey = (texts: readonly string[], pairs: readonly KeyPair[]): string =>
+  canonicalTuple(
+    texts.map((text, index) => {
+      const type = pairs[index]?.type
+      return (type && canonicalKey(text, type)) ?? text
+    }),
+  )

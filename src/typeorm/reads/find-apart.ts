@@ -3,8 +3,7 @@ import { RelationIdLoader } from 'typeorm/query-builder/relation-id/RelationIdLo
 import { pushAll } from '../../collections/push-all'
 import { pushTo } from '../../collections/push-to'
 import type { Row } from '../../merging/row'
-import { canonicalKey, canonicalTuple } from '../../values/canonical-key'
-import { type KeyPair, keyPairs } from '../binding/relation-keys'
+import { type KeyPair, keyPairs, relationKey } from '../binding/relation-keys'
 import type { ApartLoad, SplitFind } from '../find/apart-loads'
 import { cloneWhere } from '../find/clone-where'
 import { type EntityOrigin, OriginTransformer } from '../hydration/origin-transformer'
@@ -149,7 +148,7 @@ class FindPart {
     const keys = new Map<string, readonly string[]>()
     const keyOfParent = parents.map(({ row }) => {
       const texts = keyTexts(row, outputs)
-      const key = texts && keyOf(texts, pairs)
+      const key = texts && relationKey(texts, pairs)
       if (texts && key !== undefined) keys.set(key, texts)
       return key
     })
@@ -188,7 +187,7 @@ class FindPart {
     const outputs = pairs.map((_, index) => keyOutput(index))
     for (const row of all) {
       const texts = keyTexts(row, outputs)
-      if (texts) pushTo(first.rowsByKey, keyOf(texts, pairs), row)
+      if (texts) pushTo(first.rowsByKey, relationKey(texts, pairs), row)
     }
     return first
   }
@@ -255,12 +254,4 @@ function addKeyCondition(builder: SelectQueryBuilder<ObjectLiteral>, { pairs, ke
 function keyTexts(row: Row, outputs: readonly string[]): readonly string[] | undefined {
   const texts = outputs.map((name) => row[name])
   return texts.every((text) => typeof text === 'string') ? texts : undefined
-}
-
-/** One text for all keys that PostgreSQL holds equal. */
-const keyOf = (texts: readonly string[], pairs: readonly KeyPair[]): string =>
-  canonicalTuple(texts.map((text, index) => canonicalText(text, pairs[index])))
-
-function canonicalText(text: string, pair: KeyPair | undefined): string {
-  return (pair && canonicalKey(text, pair.type)) ?? text
 }

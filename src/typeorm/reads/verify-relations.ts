@@ -1,9 +1,8 @@
 import type { EntityManager, EntityMetadata, ObjectLiteral } from 'typeorm'
 import type { RelationMetadata } from 'typeorm/metadata/RelationMetadata'
 import type { Row } from '../../merging/row'
-import { canonicalKey, canonicalTuple } from '../../values/canonical-key'
 import { leadsApart } from '../binding/relation-apart'
-import { type KeyPair, keyPairs } from '../binding/relation-keys'
+import { type KeyPair, keyPairs, relationKey } from '../binding/relation-keys'
 
 /** What was found of one relation to rows elsewhere, on the side that has its join columns. */
 export interface RelationReport {
@@ -53,7 +52,7 @@ async function reportOf(manager: EntityManager, { relation, pairs, name }: Compa
     keys += batch.length
     const found = await keysOf(manager, { relation, pairs, batch })
     for (const key of batch) {
-      if (found.has(textOf(key, pairs))) continue
+      if (found.has(relationKey(key, pairs))) continue
       missing++
       if (examples.length < maxListed) examples.push(Object.freeze(key))
     }
@@ -114,18 +113,10 @@ async function keysOf(manager: EntityManager, { relation, pairs, batch }: Batch)
   const rows = await builder.getRawMany<Row>()
   return new Set(
     rows.map((row) =>
-      textOf(
+      relationKey(
         pairs.map((_, index) => String(row[keyName(index)])),
         pairs,
       ),
     ),
   )
 }
-
-const textOf = (key: Key, pairs: readonly KeyPair[]): string =>
-  canonicalTuple(
-    key.map((text, index) => {
-      const type = pairs[index]?.type
-      return (type && canonicalKey(text, type)) ?? text
-    }),
-  )

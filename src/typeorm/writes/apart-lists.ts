@@ -5,7 +5,7 @@ import { canonicalKey, canonicalTuple } from '../../values/canonical-key'
 import { loadedRelation } from '../binding/entity-shards'
 import { primaryKeyText } from '../binding/primary-key-text'
 import { cascadesOf, leadsApart } from '../binding/relation-apart'
-import { type KeyPair, keyPairs } from '../binding/relation-keys'
+import { type KeyPair, keyPairs, relationKey } from '../binding/relation-keys'
 import { refuseLeaving } from '../find/check-relations'
 import type { CascadedReference } from './cascaded-references'
 
@@ -102,7 +102,7 @@ async function storedOf(
   for (const [index, entity] of entities.entries()) {
     const key: unknown = raw[index]?.['__owner']
     if (typeof key === 'string')
-      pushTo(stored, canonicalKey(key, pair.type) ?? key, primaryKeyText(relation.inverseEntityMetadata, entity))
+      pushTo(stored, relationKey([key], pairs), primaryKeyText(relation.inverseEntityMetadata, entity))
   }
   return stored
 }
