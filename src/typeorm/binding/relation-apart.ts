@@ -20,6 +20,19 @@ export const leadsApart = (relation: RelationMetadata): boolean => apart.has(rel
 /** The cascades of a relation, as it is declared: TypeORM, which works on one shard, is told of none that leads apart. */
 export const cascadesOf = (relation: RelationMetadata): Cascades => apart.get(relation) ?? relation
 
+const reaching = new WeakMap<EntityMetadata, boolean>()
+
+/** True where some relation leads apart that can be reached from an entity by its relations: of others no find needs to be looked at. */
+export function reachesApart(metadata: EntityMetadata): boolean {
+  const known = reaching.get(metadata)
+  if (known !== undefined) return known
+  const reached = new Set([metadata])
+  for (const { relations } of reached) for (const one of relations) reached.add(one.inverseEntityMetadata)
+  const reaches = [...reached].some(({ relations }) => relations.some(leadsApart))
+  reaching.set(metadata, reaches)
+  return reaches
+}
+
 const noCascades: Cascades = {
   isCascadeInsert: false,
   isCascadeUpdate: false,

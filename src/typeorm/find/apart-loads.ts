@@ -1,6 +1,6 @@
 import type { EntityMetadata, FindManyOptions, ObjectLiteral } from 'typeorm'
 import type { RelationMetadata } from 'typeorm/metadata/RelationMetadata'
-import { leadsApart } from '../binding/relation-apart'
+import { leadsApart, reachesApart } from '../binding/relation-apart'
 import { keyPairs } from '../binding/relation-keys'
 import { isPlain } from './find-predicate'
 import { type LoadNode, type LoadTree, loadTree, namedTree } from './load-tree'
@@ -36,7 +36,7 @@ export interface SplitFind {
  *   is neither local nor the statement engine's is refused (`check-relations.ts`)
  */
 export function splitFind(metadata: EntityMetadata, options: Options): SplitFind | undefined {
-  if (metadata.relations.length === 0) return undefined
+  if (!reachesApart(metadata)) return undefined
   const strategy = options.relationLoadStrategy ?? metadata.dataSource.options.relationLoadStrategy
   if (strategy === 'query') return splitByQueries(metadata, options)
   const tree = loadTree(metadata, options)

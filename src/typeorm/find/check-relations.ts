@@ -2,7 +2,7 @@ import { type EntityMetadata, FindOperator } from 'typeorm'
 import type { RelationMetadata } from 'typeorm/metadata/RelationMetadata'
 import { ShardedError } from '../../errors/sharded-error'
 import type { EntityBinding } from '../binding/entity-binding'
-import { leadsApart } from '../binding/relation-apart'
+import { leadsApart, reachesApart } from '../binding/relation-apart'
 import { leadsApartSomewhere } from './apart-loads'
 import { isPlain } from './find-predicate'
 import { loadTree } from './load-tree'
@@ -20,7 +20,7 @@ interface FindParts {
  * over all shards. What such relations only load is taken out of the options before (`find/apart-loads.ts`).
  */
 export function followsApart({ metadata }: EntityBinding, options: FindParts): boolean {
-  if (metadata.relations.length === 0) return false
+  if (!reachesApart(metadata)) return false
   const branches = Array.isArray(options.where) ? options.where : [options.where]
   const tree = loadTree(metadata, options)
   if (tree && leadsApartSomewhere(tree)) return true

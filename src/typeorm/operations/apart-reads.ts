@@ -1,6 +1,7 @@
 import type { EntityMetadata, ObjectLiteral, SelectQueryBuilder } from 'typeorm'
 import { keyOf } from '../binding/entity-binding'
 import { shardOfKey } from '../binding/entity-shards'
+import { reachesApart } from '../binding/relation-apart'
 import { type SplitFind, splitFind } from '../find/apart-loads'
 import { isPlain } from '../find/find-predicate'
 import { optionsAtCall } from '../find/options-at-call'
@@ -82,7 +83,7 @@ interface HomeRead {
  */
 export function readHomeInParts(context: ApartContext, read: HomeRead): Promise<InParts | undefined> | undefined {
   const { name, metadata, given } = read
-  if (metadata.relations.length === 0) return undefined
+  if (!reachesApart(metadata)) return undefined
   const asked: unknown = optionsOf[name]?.(given)
   if (!isPlain(asked) || (name === 'findOne' && !asked['where'])) return undefined
   return readSplit(context, read, asked)
