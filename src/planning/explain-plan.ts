@@ -75,7 +75,7 @@ export function explainGather({ inputs, statement: { node, text }, many }: Gathe
   return Object.freeze({
     statements: Object.freeze(parts.flatMap(({ statements }) => statements)),
     steps: Object.freeze([
-      ...inputs.flatMap(inputSteps),
+      ...inputs.flatMap((input, index) => [copyStep(input, inputs), ...(parts[index]?.steps ?? [])]),
       ...(many
         ? [`where these are more than ${manyGathered} rows, put them into temporary tables of node ${node}`]
         : []),
@@ -84,15 +84,10 @@ export function explainGather({ inputs, statement: { node, text }, many }: Gathe
   })
 }
 
-function inputSteps(
-  { table, expected, reduced, source }: GatherInput,
-  _: number,
-  inputs: readonly GatherInput[],
-): readonly string[] {
+function copyStep({ table, expected, reduced }: GatherInput, inputs: readonly GatherInput[]): string {
   const rows = expected === undefined ? 'the rows' : `about ${expected} rows`
   const by = reduced?.keys.map(({ input }) => inputs[input]?.table)
-  const only = by ? `, those with values of ${by.join(' and ')} where these are few` : ''
-  return [`copy ${rows} of ${table}${only}`, ...explainPlan(source).steps]
+  return `copy ${rows} of ${table}${by ? `, those with values of ${by.join(' and ')} where these are few` : ''}`
 }
 
 const mergeSteps = ({ statements }: RoutePlan, isRanked: boolean): readonly string[] =>

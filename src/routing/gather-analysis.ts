@@ -10,7 +10,7 @@ import { distributionProblems } from './distribution/prove-distribution'
 import type { KnownFunctions } from './known-functions'
 import type { Problem } from './problem'
 import { groupColumns } from './query-shape'
-import { type BaseColumn, type Scope, starOfItem, type TableUse, tableColumns } from './scope'
+import { type BaseColumn, starOfItem, type TableUse, tableColumns } from './scope'
 
 /** What a query needs to be answered on one node: rows of its sharded tables. */
 export interface GatherAnalysis {
@@ -22,8 +22,6 @@ export interface GatherAnalysis {
   readonly groupings: readonly Grouping[]
   /** Why copies of rows cannot answer it, where they cannot. */
   readonly problem: Problem | undefined
-  /** The scope of the outermost query. */
-  readonly scope: Scope
 }
 
 /** True for a table of PostgreSQL's own, which each node has for itself. */
@@ -58,8 +56,8 @@ function writtenName({ use, name }: BaseColumn): string {
 }
 
 /**
- * Why a query cannot be answered from copies of its tables' rows: it writes, locks rows, means a primary key, or has a node or a function that is not
- * known to say the same of the copies.
+ * Why a query cannot be answered from copies of its tables' rows: it writes, locks rows, means a primary key, or has a node or a
+ * function that is not known to say the same of the copies.
  *
  * @returns undefined where it can
  */
@@ -111,7 +109,7 @@ function namesDecidedRow({ select, scope }: Grouping): boolean {
 }
 
 /** True where grouping sets, each for itself, group by a primary key: it decides other columns in all of them. */
-export function setsHoldPrimaryKey({ select, scope }: Grouping): boolean {
+function setsHoldPrimaryKey({ select, scope }: Grouping): boolean {
   const sets = (select.groupClause ?? []).filter((node) => 'GroupingSet' in node)
   const columns = groupColumns({ ...select, groupClause: sets.flatMap(groupTerms) }, scope)
   return scope.items.some(({ use }) => use !== undefined && holdsPrimaryKey(use, columns))

@@ -112,7 +112,7 @@ export function analyseStatement(statement: Node, catalog: TableCatalog, functio
 export function analyseGather(statement: Node, catalog: TableCatalog, functions: KnownFunctions): GatherAnalysis {
   const reader = new Analyser(statement, catalog)
   const { findings } = reader
-  const { scope } = reader.statement(statement, new Scope(undefined, { functions }))
+  reader.statement(statement, new Scope(undefined, { functions }))
   const tables = new Map(
     // A query of a WITH is read where it is used: its tables may stand here more than once.
     [...findings.uses]
@@ -129,7 +129,6 @@ export function analyseGather(statement: Node, catalog: TableCatalog, functions:
       gatherProblem(statement, { functions, groupings: findings.groupings }) ??
       findings.places[0] ??
       (findings.homeTables.some(isCatalogTable) ? refusals.catalogTable : undefined),
-    scope,
   })
 }
 

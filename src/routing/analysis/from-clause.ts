@@ -102,13 +102,10 @@ export class FromClause {
     const sides = scope.from(items, merged)
     const filters = conjunctsOf(join.quals).map((condition): Filter => ({ condition, scope: sides }))
     const equalities = [...pairs, ...filters.flatMap((filter) => equalitiesOf(filter))]
-    if (join.jointype !== 'JOIN_FULL') {
-      const reduced = new Set([
-        ...(join.jointype === 'JOIN_LEFT' ? [] : left.uses),
-        ...(join.jointype === 'JOIN_RIGHT' ? [] : right.uses),
-      ])
-      this.given.findings.requirePairs(reduced, pairs, sides)
-    }
+    // Before a side becomes one that may have no row.
+    const reduced = reducedSides(join.jointype, left, right)
+    this.given.findings.require(reduced, filters)
+    this.given.findings.requirePairs(reduced, pairs, sides)
     const joined = this.joined(join.jointype, { left, right, on: { ...emptyPart, equalities, filters } })
     const whole = join.quals ? this.given.reader.expressions([join.quals], sides, joined) : joined
     hideSides(join, scope, from)
@@ -116,13 +113,10 @@ export class FromClause {
   }
 
   private joined(type: JoinExpr['jointype'], { left, right, on }: JoinParts): QueryPart {
-    const { findings } = this.given
     switch (type) {
       case 'JOIN_LEFT':
-        findings.require(right.uses, on.filters)
         return this.outerJoin(left, right, on)
       case 'JOIN_RIGHT':
-        findings.require(left.uses, on.filters)
         return this.outerJoin(right, left, on)
       case 'JOIN_FULL': {
         const part = this.outerJoin(left, right, on)
@@ -131,7 +125,6 @@ export class FromClause {
         return { ...part, uses: back.uses.size < part.uses.size ? back.uses : part.uses, filters: [] }
       }
       default:
-        findings.require([...left.uses, ...right.uses], on.filters)
         return both(both(left, right), on)
     }
   }
@@ -152,6 +145,13 @@ export class FromClause {
     if (!meetsOuter(optional.uses, kept.uses, equalities)) findings.refuse(joinNotLocal(uses))
     return { uses, equalities, filters: kept.filters }
   }
+}
+
+/** The tables of a join whose rows are dropped where its condition does not hold. */
+function reducedSides(type: JoinExpr['jointype'], left: QueryPart, right: QueryPart): ReadonlySet<TableUse> {
+  if (type === 'JOIN_FULL') return emptyPart.uses
+  if (type === 'JOIN_LEFT') return right.uses
+  return type === 'JOIN_RIGHT' ? left.uses : both(left, right).uses
 }
 
 /** The name of a function in FROM: its alias, or its own. */

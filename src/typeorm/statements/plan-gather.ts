@@ -54,7 +54,7 @@ interface PlannedTable {
  */
 export async function planGather(run: QueryRun, gathered: GatherAnalysis, given: Given): Promise<PlannedGather> {
   const tables: PlannedTable[] = []
-  for (const carried of gathered.tables) tables.push(await planTable(carried, run, given))
+  for (const carried of gathered.tables) tables.push(await planTable(carried, run, { given }))
   const links = gathered.links.filter((link) => isOfOneType(tables, link))
   const expected = links.length > 0 ? await Promise.all(tables.map(({ plan }) => given.estimate(plan, run))) : undefined
   const order = gatherOrder(expected ?? tables.map(() => 0), links)
@@ -135,9 +135,14 @@ function manyRows(
   })
 }
 
-async function planTable(carried: CarriedTable, run: QueryRun, given: Given): Promise<PlannedTable> {
+/** Plans what is read of a table. @param more conditions on its columns */
+async function planTable(
+  carried: CarriedTable,
+  run: QueryRun,
+  { given, more = [] }: { readonly given: Given; readonly more?: readonly Node[] },
+): Promise<PlannedTable> {
   const byPlace = run.byPlace.filter((table) => table === carried.use.rangeVar)
-  const planned = await given.planTexts(carriedSelect(carried), run, byPlace)
+  const planned = await given.planTexts(carriedSelect(carried, more), run, byPlace)
   if (!planned.plan) throw new RangeError('The rows of one table have a plan.')
   return { carried, plan: planned.plan, columns: planned.columns }
 }
@@ -183,10 +188,7 @@ function reducedInput(
       parameters.push(list)
       return [anyOf(columnNode(alias, column), { ParamRef: { number: parameters.length } })]
     })
-    const select = carriedSelect(carried, conditions)
-    const planned = await given.planTexts(select, { ...run, parameters }, [])
-    if (!planned.plan) throw new RangeError('The rows of one table have a plan.')
-    return planned.plan
+    return (await planTable(carried, { ...run, parameters }, { given, more: conditions })).plan
   }
   return Object.freeze({ keys: Object.freeze(keys), plan })
 }

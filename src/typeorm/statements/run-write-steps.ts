@@ -13,10 +13,9 @@ import { parseStatement } from '../../sql/parse-statement'
 import { selectOf } from '../../sql/statement-parts'
 import { allOf, fieldsOf, isTreeObject, replaceNodes, type TreeObject } from '../../sql/tree'
 import { inSavepoint } from '../runners/in-transaction'
-import type { ShardTransaction } from '../runners/shard-transaction'
 import { deferred } from '../writes/deferred-transaction'
 import type { StatementWriter } from './planned-write'
-import { pick, type Question, type Run, refusalOf, rowsOf } from './statement-run'
+import { homeWithin, pick, type Question, type Run, refusalOf, rowsOf } from './statement-run'
 
 /** The steps of a statement over shards whose WITH writes; undefined for every other. @throws ShardedError STATEMENT_UNSUPPORTED */
 export function provenSteps(engine: StatementWriter, run: Run): WriteSteps | undefined {
@@ -43,7 +42,7 @@ interface Progress {
 export function runWriteSteps(engine: StatementWriter, run: Run, whole: WriteSteps): Promise<QueryResult> {
   const { access, openRunner } = run.context
   return inSavepoint(access, deferred(openRunner), async (inner, transaction) => {
-    const home = access.transaction ? run.context.home : homeOf(transaction)
+    const home = access.transaction ? run.context.home : homeWithin(transaction)
     const own: Run = { ...run, context: { ...run.context, access: inner, home } }
     const progress: Progress = { ctes: [], values: [...run.parameters] }
     for (const step of whole.steps) await runStep(engine, own, { step, whole, progress })
@@ -59,9 +58,6 @@ export function firstStep(whole: WriteSteps, parameters: readonly unknown[]): Qu
   )
   return { text, parameters: pick(numbers, parameters) }
 }
-
-const homeOf = (transaction: ShardTransaction) => (text: string, values: readonly unknown[]) =>
-  transaction.query(text, [...values], true)
 
 interface Part {
   readonly statement: Node

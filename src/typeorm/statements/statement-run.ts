@@ -195,4 +195,10 @@ export const askHome = async (
   { home }: StatementContext,
 ): Promise<readonly Row[]> => rowsOf(await home(text, parameters))
 
+/** How statements that run in a transaction of their own reach the home node. */
+export const homeWithin =
+  (transaction: ShardTransaction): StatementContext['home'] =>
+  (text, values) =>
+    transaction.query(text, [...values], true)
+
 export const rowsOf = (result: QueryResult): readonly Row[] => result.records ?? []

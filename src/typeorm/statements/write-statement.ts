@@ -10,7 +10,7 @@ import { executeStatement } from '../writes/execute-statement'
 import { planWriteOf } from '../writes/write-shards'
 import { planInsert, queryReadFirst } from './insert-statement'
 import { armsOn, homeStatement, type PlannedWrite, type StatementWriter } from './planned-write'
-import { localisedFor, type Place, type Run, refuseProblems, wholeText } from './statement-run'
+import { homeWithin, localisedFor, type Place, type Run, refuseProblems, wholeText } from './statement-run'
 
 /**
  * Runs an INSERT, UPDATE or DELETE on its shards: on several in one transaction a node, all committed only after all have
@@ -22,10 +22,9 @@ export async function writeStatement(engine: StatementWriter, write: Run): Promi
   const { context } = write
   if (queryReadFirst(write) && !context.access.transaction)
     // What it reads is then what it writes.
-    return inTransaction(context.access, deferred(context.openRunner), (access, transaction) => {
-      const home = (text: string, values: readonly unknown[]) => transaction.query(text, [...values], true)
-      return writeStatement(engine, { ...write, context: { ...context, access, home } })
-    })
+    return inTransaction(context.access, deferred(context.openRunner), (access, transaction) =>
+      writeStatement(engine, { ...write, context: { ...context, access, home: homeWithin(transaction) } }),
+    )
   const planned = await planStatement(engine, write)
   return planned.kind === 'home'
     ? write.context.home(planned.text, planned.parameters)
