@@ -54,6 +54,8 @@ export interface RunOptions {
   readonly mostFailures: number
   /** False where it is known that something is wrong, and only that it is noticed counts. */
   readonly shrinks?: boolean
+  /** Only statements that are gathered. */
+  readonly gathers?: boolean
 }
 
 /** One case of a run has many rows. */
@@ -62,7 +64,7 @@ const deepRound = 2
 /** Random cases in one world, group after group, until so many operations are done. */
 export async function run(
   world: World,
-  { seed, operations, mostFailures, shrinks = true }: RunOptions,
+  { seed, operations, mostFailures, shrinks = true, gathers = false }: RunOptions,
 ): Promise<Report> {
   const report = emptyReport()
   const groups = groupsOf(world.configuration)
@@ -73,8 +75,8 @@ export async function run(
     if (!group) break
     const rng = createRng(seedOf(seed, JSON.stringify(world.configuration), round))
     const left = Math.min(operationsOfCase, operations - report.operations)
-    const isDeep = round === deepRound
-    const made = makeCase(rng, { ...world, locate: locatorOf(world) }, { group, operations: left, isDeep })
+    const isDeep = round === deepRound && !gathers
+    const made = makeCase(rng, { ...world, locate: locatorOf(world) }, { group, operations: left, isDeep, gathers })
     const found = await runCase(world, made, report)
     if (!found) continue
     const small = shrinks

@@ -31,6 +31,7 @@ export function makeSqlGather(rng: Rng, spec: EntitySpec, known: readonly Entity
     [2, make(grouped)],
     [2, make(lateral)],
     [2, make(counted)],
+    [2, make(merged)],
   ])
 }
 
@@ -152,4 +153,26 @@ const counted: Make = (rng, { t, u, onT, onU }) => {
     ],
     inOrder,
   )
+}
+
+/** A column that a join by USING makes of two: by itself, and as what a subquery gives. */
+const merged: Make = (rng, { t, u, onT, onU }) => {
+  const ids = idsOf(t)
+  const [ofT, ofU] = [tableName(t.spec), tableName(u.spec)]
+  const join = rng.pick(['JOIN', 'LEFT JOIN', 'RIGHT JOIN', 'FULL JOIN', 'FULL JOIN'])
+  // Each side has values that the other lacks.
+  const some = and([fragment('"u"."count" < 4'), ...onU])
+  const joined = `(SELECT "u"."count" FROM ${ofU} "u" WHERE ${some.sql}) "b" ${join} (SELECT "v"."count" FROM ${ofT} "v" WHERE "v"."count" > 2) "c" USING ("count")`
+  const clauses: readonly Clause[] = rng.oneIn(3)
+    ? [fixed(`SELECT "count" AS "k", count(*) AS "n" FROM ${joined} GROUP BY 1 ORDER BY 1`, some.of)]
+    : [
+        outputs(ids),
+        fixed(`FROM ${ofT} "t"`),
+        where([
+          fragment(`"t"."count" ${rng.pick(['IN', 'IN', 'NOT IN'])} (SELECT "count" FROM ${joined})`, some.of),
+          ...onT,
+        ]),
+        listed('ORDER BY', ids),
+      ]
+  return query(t.spec, 'gather', clauses, inOrder)
 }

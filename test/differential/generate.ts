@@ -2,6 +2,7 @@ import { type EntitySpec, primaryOf, specs } from './columns'
 import type { GroupSpec } from './configurations'
 import type { DataObject } from './data'
 import { makeBuilderRead, makeBuilderWrite } from './generate-builders'
+import { makeSqlGather } from './generate-gather'
 import { lockOf, makeFind, makeRead } from './generate-reads'
 import { makeSession } from './generate-sessions'
 import { makeSqlSelect, makeSqlWrite } from './generate-sql'
@@ -17,7 +18,7 @@ export type Locate = (spec: EntitySpec, row: DataObject) => string
 export function makeCase(rng: Rng, world: Pick<World, 'configuration'> & { locate: Locate }, given: GivenCase): Case {
   const { group, operations } = given
   const known = [...group.entities, ...(rng.oneIn(4) ? (['Setting'] as const) : [])].map((name) => specs[name])
-  const make = given.isDeep ? makeDeepRead : makeOperation
+  const make = given.isDeep ? makeDeepRead : given.gathers ? makeGather : makeOperation
   return {
     configuration: world.configuration,
     group: group.group,
@@ -31,6 +32,8 @@ export interface GivenCase {
   readonly operations: number
   /** Many rows, and pages far behind the first. */
   readonly isDeep: boolean
+  /** Only statements that are gathered. */
+  readonly gathers?: boolean
 }
 
 function makeSeed(rng: Rng, known: readonly EntitySpec[], locate: Locate): readonly Rows[] {
@@ -109,6 +112,8 @@ const makeSimple = (rng: Rng, spec: EntitySpec, known: readonly EntitySpec[]): S
     [5, () => makeBuilderWrite(rng, spec)],
     [3, () => makeSqlWrite(rng, spec, known)],
   ])
+
+const makeGather = (rng: Rng, known: readonly EntitySpec[]): Operation => makeSqlGather(rng, rng.pick(known), known)
 
 const makeOperation = (rng: Rng, known: readonly EntitySpec[]): Operation => {
   const spec = rng.pick(known)
