@@ -19,6 +19,12 @@ export { GlobalUnique, LookupIndex, type LookupIndexOptions } from './model/look
 export { ReferenceTable, referenceSchema } from './model/reference-table'
 export { type Colocation, Sharded, ShardedId, ShardKey, shardedSchema } from './model/sharded'
 export type { KeyChangePolicy, Layout, ScatterOptions, ScatterPolicy, ShardedOptions } from './model/sharded-options'
+export type {
+  DescribedEntity,
+  DescribedPart,
+  DescribedPlace,
+  ShardingDescription,
+} from './model/sharding-description'
 export type { Explanation } from './planning/explain-plan'
 export type { GatherPlan } from './planning/gather-plan'
 export type { EntitiesPlan, ReadPlan } from './planning/read-plan'

@@ -7,7 +7,15 @@ import { checkLimits, defaultDeadlineMs, defaultRowBudget } from './limits'
 import { isDeclaredReference } from './reference-table'
 import { checkRelations, refuseCrossedJoin, refuseUncheckedRelation, refuseUnkeptKey } from './relation-checks'
 import { relationsApart } from './relations-apart'
-import type { HomeEntity, KeyColumn, ModelEntity, ReferenceEntity, ShardedEntity, ShardedModel } from './sharded-entity'
+import {
+  type HomeEntity,
+  holdsShardKey,
+  type KeyColumn,
+  type ModelEntity,
+  type ReferenceEntity,
+  type ShardedEntity,
+  type ShardedModel,
+} from './sharded-entity'
 import type { EntityTarget, ScatterOptions, ShardArgsStorage, ShardedArgs } from './sharded-options'
 
 /** What the data source's options add to the decorators. */
@@ -148,11 +156,10 @@ function checkSchema({ entity }: DeclaredEntity): void {
 
 /** One check for each column and constraint: each may be refused on its own. */
 function columnChecks({ entity, args, keyColumns }: DeclaredEntity): readonly (() => void)[] {
-  const key = keyColumns.map((column) => column.propertyPath)
   const uniques = args.options.perShardUnique ? [] : entity.uniques
   return [
     ...entity.columns.map((column) => () => checkGeneration(entity, column)),
-    ...uniques.map((unique) => () => checkUnique(entity, unique, key)),
+    ...uniques.map((unique) => () => checkUnique(entity, unique, keyColumns)),
   ]
 }
 
@@ -168,9 +175,10 @@ function checkGeneration(entity: EntityDescription, column: ColumnDescription): 
 function checkUnique(
   entity: EntityDescription,
   unique: EntityDescription['uniques'][number],
-  key: readonly string[],
+  keyColumns: readonly ColumnDescription[],
 ): void {
-  if (key.every((property) => unique.properties.includes(property))) return
+  if (holdsShardKey(unique.properties, { keyColumns })) return
+  const key = keyColumns.map((column) => column.propertyPath)
   throw new ShardedError(
     'UNIQUE_WITHOUT_SHARD_KEY',
     `${entity.name} has the unique constraint ${unique.name} (${unique.properties.join(', ')}) without its shard key (${key.join(', ')}).`,

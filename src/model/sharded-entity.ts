@@ -84,3 +84,9 @@ export function shardedEntity(
 /** Whether every node has a full copy of an entity. */
 export const isReferenceEntity = ({ entities }: Pick<ShardedModel, 'entities'>, target: unknown): boolean =>
   entities.get(target)?.kind === 'reference'
+
+/** Whether a constraint of some properties holds over all shards: rows with equal values of it are on one shard. */
+export const holdsShardKey = (
+  properties: readonly string[],
+  { keyColumns }: { readonly keyColumns: readonly Pick<KeyColumn, 'propertyPath'>[] },
+): boolean => keyColumns.every(({ propertyPath }) => properties.includes(propertyPath))

@@ -6,6 +6,7 @@ import type {
   EntityDescription,
   OwningSide,
   RelationDescription,
+  UniqueDescription,
 } from '../../model/entity-description'
 import type { ColumnType, KeyType, TypeModifiers } from '../../values/key-type'
 
@@ -15,7 +16,6 @@ export function describeEntities(metadatas: readonly EntityMetadata[]): readonly
 }
 
 function describeEntity(metadata: EntityMetadata): EntityDescription {
-  const uniqueIndexes = metadata.indices.filter((index) => index.isUnique)
   return {
     name: metadata.name,
     target: metadata.target,
@@ -23,15 +23,19 @@ function describeEntity(metadata: EntityMetadata): EntityDescription {
     schema: metadata.tableMetadataArgs.schema,
     tableName: metadata.tableName,
     columns: metadata.columns.map(describeColumn),
-    uniques: [...metadata.uniques, ...uniqueIndexes].map((unique) => ({
-      name: unique.name ?? unique.givenName ?? '(unnamed)',
-      properties: unique.columns.map((column) => column.propertyPath),
-    })),
+    uniques: uniquesOf(metadata),
     relations: metadata.relations
       .filter((relation) => !relation.isTreeParent && !relation.isTreeChildren)
       .map(describeRelation),
   }
 }
+
+/** The unique constraints of a table and its unique indexes. */
+export const uniquesOf = ({ uniques, indices }: EntityMetadata): readonly UniqueDescription[] =>
+  [...uniques, ...indices.filter((index) => index.isUnique)].map((unique) => ({
+    name: unique.name ?? unique.givenName ?? '(unnamed)',
+    properties: unique.columns.map((column) => column.propertyPath),
+  }))
 
 function rootOf(metadata: EntityMetadata): EntityMetadata {
   return metadata.parentEntityMetadata ? rootOf(metadata.parentEntityMetadata) : metadata

@@ -1,5 +1,7 @@
 import { DataSource, type EntityTarget, type ObjectLiteral } from 'typeorm'
 import { ShardedError } from '../../errors/sharded-error'
+import type { ShardingDescription } from '../../model/sharding-description'
+import { describeSharding } from '../binding/describe-sharding'
 import type { EntityBinding } from '../binding/entity-binding'
 import type { BuildLookupsOptions, LookupReport } from '../lookups/lookup-maintenance'
 import {
@@ -112,6 +114,17 @@ export abstract class MaintainedDataSource extends DataSource {
    */
   async verifyRelations(): Promise<readonly RelationReport[]> {
     return verifyRelations(this.manager, this.entityMetadatas)
+  }
+
+  /**
+   * What the start has decided about every relation, join table, foreign key, cascade, tree, inheritance and unique constraint: where
+   * it leads (`local`, `reference`, `home` or `across shards`) and what it costs. It asks no database. `String(…)` of it is a table.
+   *
+   * @example
+   * expect(String(dataSource.describeSharding())).toMatchSnapshot()
+   */
+  describeSharding(): ShardingDescription {
+    return describeSharding(this.entityMetadatas, this.parts.model)
   }
 
   protected bindingOf(target: EntityTarget<ObjectLiteral>): EntityBinding {
