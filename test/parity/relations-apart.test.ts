@@ -1,4 +1,5 @@
 import {
+  Any,
   type DataSource,
   type EntityTarget,
   type FindManyOptions,
@@ -9,6 +10,7 @@ import {
   MoreThan,
   Not,
   type ObjectLiteral,
+  Or,
 } from 'typeorm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ShardedDataSource } from '../../src/index'
@@ -233,6 +235,56 @@ describe('relations to rows elsewhere', () => {
       expect(await manager.countBy(OrderLine, { product: { name: 'product 2' } })).toBe(11)
       expect(await manager.existsBy(OrderLine, { product: { name: 'none' } })).toBe(false)
       expect(await manager.sum(OrderLine, 'position', { product: { id: 3 } })).toBe(18)
+    }
+  })
+
+  it('are conditions on the join column, where a condition has the key alone', async () => {
+    const order = { id: 'ASC' } as const
+    const keys = [
+      In([1, 3, 99]),
+      Not(2),
+      IsNull(),
+      Not(IsNull()),
+      MoreThan(4),
+      Any([2, 5]),
+      Or(LessThan(2), MoreThan(7)),
+    ]
+    for (const id of [5, ...keys]) {
+      await same(Review, { where: { author: { id } }, order })
+      await same(OrderLine, { where: { product: { id } }, withDeleted: true, order })
+      await same(OrderLine, { where: { product: { id } }, order })
+      await same(Product, { where: { category: { id } }, relations: { category: true }, order })
+    }
+    await same(Review, { where: { author: { id: 3 } }, relations: { author: true }, order })
+    await same(Review, { where: [{ author: { id: 3 } }, { stars: 4, author: { id: MoreThan(5) } }], order })
+    await same(Review, { where: { author: { referrer: { id: 2 }, name: Not('customer 4') } }, order })
+    await same(Review, { where: { stars: MoreThan(1), author: { id: 3 } }, take: 1 })
+    await same(Review, { where: { author: { id: MoreThan(2) } }, order: { stars: 'DESC' }, skip: 2, take: 7 })
+    await same(Product, { where: { category: { id: 1 } }, order: { name: 'DESC' }, take: 2 })
+    for (const { manager } of [targets.plain, ...targets.sharded.map(({ dataSource }) => dataSource)]) {
+      expect(await manager.countBy(Review, { author: { id: 3 } })).toBe(2)
+      expect(await manager.sum(Review, 'stars', { author: { id: 3 } })).toBe(2)
+      expect((await manager.findOneBy(Review, { author: { id: MoreThan(2) } }))?.id).toBe(2)
+      await expect(manager.findBy(Review, { author: { id: Object(undefined) } })).rejects.toThrow()
+      await expect(manager.findBy(Review, { author: { id: 'three' as never } })).rejects.toMatchObject({
+        code: '22P02',
+      })
+    }
+  })
+
+  it('take no statement and no table more for a condition on the key alone', async () => {
+    for (const { dataSource, shards } of targets.sharded) {
+      if (!(dataSource instanceof ShardedDataSource)) throw new Error('It is sharded.')
+      const { manager } = dataSource
+      const texts: string[] = []
+      const stop = dataSource.onStatement(({ text }) => void texts.push(text))
+      await manager.findBy(Review, { author: { id: 3 } })
+      stop()
+      expect(texts.length).toBe(Math.min(2, shards))
+      for (const text of texts) expect(text).not.toMatch(/JOIN|customer"/)
+      // Badge.customer and Customer.referrer are no shard keys; Review.product is one, within its group.
+      const explained = await manager.explain(Review, { where: { author: { id: In([3, 4]) } } })
+      expect(explained.statements.map(({ text }) => text).join()).not.toMatch(/JOIN/)
     }
   })
 

@@ -2,17 +2,22 @@ import type { EntityMetadata, FindManyOptions, ObjectLiteral } from 'typeorm'
 import { copyWith } from '../../collections/copy-with'
 import { cloneWhere } from './clone-where'
 import { isLiteral } from './find-predicate'
+import { keysOfRelations } from './keys-of-relations'
 
 type Options = FindManyOptions<ObjectLiteral>
 
-/** A copy of find options as they are at the call; the objects in their condition as they are a turn later. */
+/**
+ * A copy of find options as they are at the call; the objects in their condition as they are a turn later. Conditions on keys of
+ * relations that lead apart are conditions on the columns here.
+ */
 export function optionsAtCall(metadata: EntityMetadata, given: Options): Options | Promise<Options> {
   const copy: ObjectLiteral = Object.assign({}, literalOptions(given))
   for (const name of Object.keys(copy)) if (name !== 'where') copy[name] = copyOption(copy[name])
   const where: unknown = conditionAtCall(metadata, copy['where'])
-  if (where instanceof Promise) return where.then((settled) => copyWith(copy, { where: settled }))
+  if (where instanceof Promise)
+    return where.then((settled) => keysOfRelations(metadata, copyWith(copy, { where: settled })))
   if (where !== undefined) copy['where'] = where
-  return copy
+  return keysOfRelations(metadata, copy)
 }
 
 function copyOption(value: unknown): unknown {

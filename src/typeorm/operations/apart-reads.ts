@@ -1,9 +1,10 @@
-import type { EntityMetadata, ObjectLiteral, SelectQueryBuilder } from 'typeorm'
+import type { EntityMetadata, FindManyOptions, ObjectLiteral, SelectQueryBuilder } from 'typeorm'
 import { keyOf } from '../binding/entity-binding'
 import { shardOfKey } from '../binding/entity-shards'
 import { reachesApart } from '../binding/relation-apart'
 import { type SplitFind, splitFind } from '../find/apart-loads'
 import { isPlain } from '../find/find-predicate'
+import { keysOfRelations } from '../find/keys-of-relations'
 import { optionsAtCall } from '../find/options-at-call'
 import type { WholeReads } from '../find/whole-reads'
 import { type ApartReads, type FoundApart, findApart } from '../reads/find-apart'
@@ -99,9 +100,10 @@ async function readSplit(
   asked: Readonly<Record<string, unknown>>,
 ): Promise<InParts | undefined> {
   const options = await optionsAtCall(metadata, asked)
-  const split = splitFind(metadata, name.startsWith('findOne') ? { ...options, take: 1 } : options)
-  if (!split) return undefined
   const { whole } = context
+  const split = splitFind(metadata, name.startsWith('findOne') ? { ...options, take: 1 } : options)
+  if (!split)
+    return keysOfRelations(metadata, asked) === asked ? undefined : readWhole(whole, { name, metadata }, options)
   switch (name) {
     case 'count':
       return { result: await whole.count(metadata.target, split.own) }
@@ -114,5 +116,27 @@ async function readSplit(
       const entities = await findInParts(context, { metadata, split })
       return { result: name.startsWith('findOne') ? (entities[0] ?? null) : entities }
     }
+  }
+}
+
+/** The same read of TypeORM's, of other options. */
+async function readWhole(
+  whole: WholeReads,
+  { name, metadata: { target } }: Omit<HomeRead, 'given'>,
+  options: FindManyOptions<ObjectLiteral>,
+): Promise<InParts> {
+  switch (name) {
+    case 'count':
+      return { result: await whole.count(target, options) }
+    case 'exists':
+      return { result: await whole.exists(target, options) }
+    case 'findAndCount':
+    case 'findAndCountBy':
+      return { result: await whole.findAndCount(target, options) }
+    case 'findOne':
+    case 'findOneBy':
+      return { result: await whole.findOne(target, options) }
+    default:
+      return { result: await whole.find(target, options) }
   }
 }
