@@ -81,7 +81,7 @@ export class GivenIds {
   /** Objects that are inserted without an id, which is made with their INSERT: see `make-ids.ts`. */
   private readonly expected = new Map<ObjectLiteral, EntityId>()
   private isKept = false
-  private readonly uuids: { readonly column: ColumnMetadata; readonly object: ObjectLiteral }[] = []
+  private readonly undoes: (() => void)[] = []
 
   /** Gives an object an id where it has none. @throws ShardedError what `nextId` throws */
   async give(binding: EntityBinding, object: ObjectLiteral, key: readonly string[]): Promise<void> {
@@ -106,8 +106,18 @@ export class GivenIds {
 
   /** Gives an object a uuid that is a part of its shard key. */
   giveUuid(column: ColumnMetadata, object: ObjectLiteral): void {
-    column.setEntityValue(object, randomUUID())
-    this.uuids.push({ column, object })
+    this.giveValue(column, object, randomUUID())
+  }
+
+  /** Gives an object a value of its shard key. */
+  giveValue(column: ColumnMetadata, object: ObjectLiteral, value: unknown): void {
+    const { propertyName, isVirtual } = column
+    // The join column of a relation that has no property of its own: TypeORM sets it in the object that the relation holds.
+    if (isVirtual && object[propertyName] === undefined) {
+      delete object[propertyName]
+      this.undoes.push(() => delete object[propertyName])
+    } else this.undoes.push(() => column.setEntityValue(object, undefined))
+    column.setEntityValue(object, value)
   }
 
   /** What made the id of an object in this operation; undefined: it was given none. */
@@ -129,7 +139,7 @@ export class GivenIds {
   takeBack(): void {
     if (this.isKept) return
     for (const [object, { id }] of this.given) id.column.setEntityValue(object, undefined)
-    for (const { column, object } of this.uuids) column.setEntityValue(object, undefined)
+    for (const undo of this.undoes) undo()
   }
 
   /**

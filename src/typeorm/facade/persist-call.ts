@@ -43,19 +43,36 @@ export function groupEntities(
   return groups.size > 0 ? groups : undefined
 }
 
+type Group = readonly [EntityBinding | undefined, ObjectLiteral[]]
+
 /**
- * The groups in the order in which they are written: rows of shards refer to those of reference tables, which come first when they are
- * saved, and last when they are removed. One database sorts all of them so.
+ * The groups in the order in which they are written: what rows refer to is saved before them, and removed after them. One database
+ * sorts all of them so. Of groups that refer to each other in a circle the first stays the first.
  */
 export function inWriteOrder(
   mode: PersistMode,
   groups: ReadonlyMap<EntityBinding | undefined, ObjectLiteral[]>,
   isReference: (target: unknown) => boolean,
-): readonly (readonly [EntityBinding | undefined, ObjectLiteral[]])[] {
-  const unsharded = groups.get(undefined)
-  if (!unsharded?.some((entity) => isReference(entity.constructor))) return [...groups]
-  const others = [...groups].filter(([binding]) => binding !== undefined)
-  return mode === 'remove' ? [...others, [undefined, unsharded]] : [[undefined, unsharded], ...others]
+): readonly Group[] {
+  const given = [...groups]
+  const isFirst = ([binding]: Group, [other, referred]: Group): boolean => {
+    if (!other && referred.some((entity) => isReference(entity.constructor))) return true
+    return (
+      binding?.metadata.relationsWithJoinColumns.some(({ inverseEntityMetadata: { target } }) =>
+        other ? other.metadata.target === target : referred.some((entity) => entity.constructor === target),
+      ) === true
+    )
+  }
+  const sorted = new Set<Group>()
+  const visited = new Set<Group>()
+  const visit = (group: Group): void => {
+    if (visited.has(group)) return
+    visited.add(group)
+    for (const other of given) if (mode === 'remove' ? isFirst(other, group) : isFirst(group, other)) visit(other)
+    sorted.add(group)
+  }
+  for (const group of given) visit(group)
+  return [...sorted]
 }
 
 /** Every field of the options may be left out. */

@@ -14,8 +14,9 @@ import { mergeInsertResults } from '../runners/merge-insert-results'
 import { releasedAfter } from '../runners/shard-transaction'
 import { generateKey, upsertOrder } from '../writes/entity-graph'
 import type { EntityWriter } from '../writes/entity-writer'
+import { inheritKeys } from '../writes/inherited-keys'
 import { type AnnouncedInsert, insertAnnounced } from './announced-write'
-import { checkHintedPlace, type OperationContext } from './operation-context'
+import { checkHintedPlace, checkWidth, type OperationContext } from './operation-context'
 
 export async function insert(context: OperationContext, given: ObjectLiteral | ObjectLiteral[]): Promise<InsertResult> {
   const { target } = context.binding.metadata
@@ -210,12 +211,16 @@ async function placeRows(
   { name, rows, ids }: RowsToPlace,
 ): Promise<ReadonlyMap<Shard, readonly number[]>> {
   const { binding, hint } = context
-  const keyOfRow = (row: ObjectLiteral): readonly string[] => {
+  const generate = (row: ObjectLiteral): void => {
     generateKey(binding, row, ids)
     if (hint?.kind === 'key') fillKey(binding, row, keyValues(binding, hint.value))
-    return requireKey(binding, row, name)
   }
-  const keys = await whenReserved(() => rows.map(keyOfRow))
+  await whenReserved(() => rows.forEach(generate))
+  await inheritKeys(
+    { source: context.access, onScatter: ({ shards }) => checkWidth(context, { name, writes: false }, shards.length) },
+    { binding, rows, given: ids },
+  )
+  const keys = rows.map((row) => requireKey(binding, row, name))
   const places = new Map<Shard, number[]>()
   for (const [place, row] of rows.entries()) {
     const key = keys[place] ?? []

@@ -3,6 +3,7 @@ import {
   DeleteQueryBuilder,
   type EntityTarget,
   InsertQueryBuilder,
+  type InsertResult,
   type ObjectLiteral,
   type QueryBuilder,
   type QueryRunner,
@@ -14,10 +15,14 @@ import { DriverUtils } from 'typeorm/driver/DriverUtils'
 import { SoftDeleteQueryBuilder } from 'typeorm/query-builder/SoftDeleteQueryBuilder'
 import { ShardedError } from '../../errors/sharded-error'
 import type { Explanation } from '../../planning/explain-plan'
+import { checkScatter } from '../../routing/scatter-policy'
+import type { EntityBinding } from '../binding/entity-binding'
+import { GivenIds } from '../binding/entity-ids'
 import { leadsApart } from '../binding/relation-apart'
 import { TableInsertQueryBuilder } from '../runners/array-insert-query-builder'
 import { ShardAccess } from '../runners/shard-access'
 import type { ShardRuntime } from '../runners/shard-runtime'
+import { inheritKeys } from '../writes/inherited-keys'
 import { type BuilderNarrowing, explainFirst } from './builder-narrowing'
 import { ShardedQueryRunner } from './sharded-query-runner'
 
@@ -177,6 +182,30 @@ const isQueryRunner = (value: unknown): value is QueryRunner =>
 
 class ShardedInsertQueryBuilder<Entity extends ObjectLiteral> extends NarrowedInsert<Entity> {
   declare narrowing: BuilderNarrowing | undefined
+  // Builders of these classes are made for one alone.
+  declare readonly dataSource: RoutedDataSource
+
+  /** Rows that only know what they refer to get its shard key. */
+  override async execute(): Promise<InsertResult> {
+    const { expressionMap: map, queryRunner } = this
+    const { runtime } = this.dataSource
+    const binding = map.mainAlias?.hasMetadata ? runtime.bindingOf(map.mainAlias.metadata.target) : undefined
+    if (!binding || map.insertFromSelect) return super.execute()
+    const given = new GivenIds()
+    const source = accessOf(runtime, queryRunner)
+    const explicit = this.narrowing?.narrowing.hint?.kind === 'across'
+    const onScatter = ({ entity, shards }: EntityBinding) => {
+      const warning = checkScatter(entity, { name: 'insert', writes: false, width: shards.length, explicit })
+      if (warning) runtime.warn(warning)
+    }
+    try {
+      await inheritKeys({ source, onScatter }, { binding, rows: this.getValueSets(), given })
+      return await super.execute()
+    } catch (error) {
+      given.takeBack()
+      throw error
+    }
+  }
 
   protected override getValueSets(): ObjectLiteral[] {
     const rows = super.getValueSets()
@@ -184,6 +213,9 @@ class ShardedInsertQueryBuilder<Entity extends ObjectLiteral> extends NarrowedIn
     return rows
   }
 }
+
+const accessOf = (runtime: ShardRuntime, runner: QueryRunner | undefined): ShardAccess =>
+  runner instanceof ShardedQueryRunner ? runner.access() : new ShardAccess(runtime)
 
 class ShardedRelationQueryBuilder<Entity extends ObjectLiteral> extends NarrowedRelation<Entity> {
   declare narrowing: BuilderNarrowing | undefined
@@ -198,8 +230,7 @@ class ShardedRelationQueryBuilder<Entity extends ObjectLiteral> extends Narrowed
       throw new ShardedError('LIMITS_UNSUPPORTED', 'withLimits does not apply to relations that a builder loads.', {})
     const shard = narrowing?.shardOf(mainAlias)
     if (!shard || leadsApart(relationMetadata)) return super.loadMany<T>()
-    const given = this.queryRunner
-    const access = given instanceof ShardedQueryRunner ? given.access() : new ShardAccess(this.dataSource.runtime)
+    const access = accessOf(this.dataSource.runtime, this.queryRunner)
     const [key] = mainAlias?.metadata.primaryColumns ?? []
     const isEntity = of !== null && typeof of === 'object'
     const entity: ObjectLiteral = isEntity ? of : (key?.createValueMap(of) ?? {})

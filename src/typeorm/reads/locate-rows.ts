@@ -21,6 +21,8 @@ const chunkSize = 5_000
 export interface Located {
   readonly shard: Shard
   readonly key: readonly string[] | undefined
+  /** The same as an entity would have it, where the row was read. */
+  readonly values?: readonly unknown[]
 }
 
 /** Who is asked for rows: an operation, or whoever stands for one. */
@@ -110,7 +112,8 @@ async function locateChunk(
   const rows = (await access.query(statements)).flat()
   for (const [index, entity] of transformEach(undefined, builder, rows).entries()) {
     if (!entity) continue
-    const place = { shard: shardAt(binding, Number(rows[index]?.['__arm'])), key: keyOf(binding, entity) }
+    const values = binding.keyColumns.map((column): unknown => column.getEntityValue(entity))
+    const place = { shard: shardAt(binding, Number(rows[index]?.['__arm'])), key: keyOf(binding, entity), values }
     pushTo(found, primaryKeyText(metadata, entity), place)
   }
 }

@@ -8,6 +8,7 @@ import { loadedRelation } from '../binding/entity-shards'
 import { primaryKeyText } from '../binding/primary-key-text'
 import { type Cascades, cascadesOf, leadsApart } from '../binding/relation-apart'
 import { refuseLeaving } from '../find/check-relations'
+import type { InheritedKeys } from './inherited-keys'
 
 export type BindingOf = (target: unknown) => EntityBinding | undefined
 
@@ -51,8 +52,10 @@ export interface GraphWalk {
   readonly bindingOf: BindingOf
   /** True for a reference table. */
   readonly isReference: (target: unknown) => boolean
-  /** Keeps account of the ids that are given to objects that have none. */
+  /** Keeps account of the ids and keys that are given to objects that have none. */
   readonly given: GivenIds
+  /** Knows the keys of what objects refer to. */
+  readonly inherited: InheritedKeys
 }
 
 /**
@@ -63,7 +66,7 @@ export interface GraphWalk {
  *   KEY_CONFLICT where related entities have different shard keys; IdsRunDry, see `whenReserved`
  */
 export function walkGraph({ binding, entity: root }: GraphNode, walk: GraphWalk): Graph {
-  const { mode, given } = walk
+  const { mode, given, inherited } = walk
   const nodes: KeyedNode[] = []
   const links: LinkedNode[] = []
   const owners = new Map<ObjectLiteral, Owner>()
@@ -73,17 +76,14 @@ export function walkGraph({ binding, entity: root }: GraphNode, walk: GraphWalk)
     seen.add(entity)
     if (mode === 'save') generateKey(at, entity, given)
     const related = relatedOf({ binding: at, entity }, walk)
-    if (mode === 'save') {
-      for (const one of related)
-        if (one.relation.isOwning) passKey(valuesOf(one.node.binding, one.node.entity), { binding: at, entity })
-    }
+    if (mode === 'save') inherited.fill({ binding: at, entity }, given)
     const key = keyOf(at, entity) ?? above.key
     nodes.push({ binding: at, entity, key })
     if (related.length === 0) return
     // Of a child that has its key from a join column, TypeORM only knows it later: its own children have it from above.
     const values = valuesOf(at, entity).map((value, index) => value ?? above.values[index])
     for (const { relation, node, cascades } of related) {
-      if (cascades && mode === 'save') passKey(values, node, relation)
+      if (cascades && mode === 'save') passKey(values, node, { relation, given })
       const isHeld = mode !== 'remove' && setsJoin(relation)
       if (isHeld) owners.set(node.entity, { relation, entity })
       const isTied = isHeld && !cascades && node.binding.metadata.hasAllPrimaryKeys(node.entity)
@@ -172,12 +172,16 @@ export function generateKey(binding: EntityBinding, entity: ObjectLiteral, given
  * Gives `to` the values of another's shard key where it has none. A key that is the join column of the relation between them is
  * left to TypeORM, which sets it in the statement.
  */
-function passKey(values: readonly unknown[], { binding, entity: to }: GraphNode, relation?: RelationMetadata): void {
+function passKey(
+  values: readonly unknown[],
+  { binding, entity: to }: GraphNode,
+  { relation, given }: { readonly relation: RelationMetadata; readonly given: GivenIds },
+): void {
   for (const [index, column] of binding.keyColumns.entries()) {
     if (column.getEntityValue(to) !== undefined) continue
-    if (relation?.inverseRelation && column.relationMetadata === relation.inverseRelation) continue
+    if (relation.inverseRelation && column.relationMetadata === relation.inverseRelation) continue
     const value = values[index]
-    if (value !== undefined && value !== null) column.setEntityValue(to, value)
+    if (value !== undefined && value !== null) given.giveValue(column, to, value)
   }
 }
 

@@ -8,7 +8,8 @@ import { checkIdSlot, refuseMovedId, shardsOfObject, whenReserved } from '../bin
 import { type LoadedFrom, shardOfKey } from '../binding/entity-shards'
 import type { ShardAccess } from '../runners/shard-access'
 import type { RowMove } from './carry-row'
-import { type GraphNode, type GraphWalk, type Owner, type PersistMode, walkGraph } from './entity-graph'
+import { type GraphNode, type GraphWalk, type KeyedNode, type Owner, type PersistMode, walkGraph } from './entity-graph'
+import { InheritedKeys } from './inherited-keys'
 import { refuseRivals } from './refuse-rivals'
 import {
   checkRow,
@@ -34,7 +35,7 @@ export interface PlacedEntity {
   readonly ties: readonly RowMove[]
 }
 
-export interface PlaceOptions extends GraphWalk {
+export interface PlaceOptions extends Omit<GraphWalk, 'inherited'> {
   /** Called before all shards are asked for objects without a shard key. */
   readonly onScatter: () => void
   /** Whether listeners run: without them, TypeORM does not tell us of a key that it is about to change. */
@@ -58,7 +59,7 @@ export async function placeEntities(
   const moves: (readonly RowMove[])[] = []
   const lookedUp = new Map<ObjectLiteral, EntityBinding>()
   const { mode, given } = options
-  const graphs = await whenReserved(() => entities.map((entity) => walkGraph({ binding, entity }, options)))
+  const graphs = await walkGraphs({ access, binding }, entities, options)
   for (const [index, entity] of entities.entries()) {
     const changed: RowMove[] = []
     for (const node of graphs[index]?.nodes ?? []) {
@@ -101,6 +102,27 @@ export async function placeEntities(
   })
   refuseRivals(placed)
   return placed
+}
+
+/**
+ * Walks the graphs of all entities. Where some object has no key then, what it refers to may have got one in a later graph, or is
+ * looked for, and the graphs are walked again.
+ */
+async function walkGraphs(
+  { access, binding }: { readonly access: ShardAccess; readonly binding: EntityBinding },
+  entities: readonly ObjectLiteral[],
+  options: PlaceOptions,
+): Promise<readonly ReturnType<typeof walkGraph>[]> {
+  const inherited = new InheritedKeys({ source: access, onScatter: options.onScatter })
+  const walk = () =>
+    whenReserved(() => entities.map((entity) => walkGraph({ binding, entity }, { ...options, inherited })))
+  const graphs = await walk()
+  if (options.mode !== 'save') return graphs
+  const isUnkeyed = ({ key, entity }: KeyedNode) => !key && !access.runtime.entityShards.of(entity)
+  const unkeyed = graphs.flatMap(({ nodes }) => nodes.filter(isUnkeyed))
+  if (unkeyed.length === 0) return graphs
+  await inherited.find(unkeyed)
+  return walk()
 }
 
 /** @param origin where the object was loaded from */

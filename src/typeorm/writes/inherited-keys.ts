@@ -1,0 +1,161 @@
+import type { ObjectLiteral } from 'typeorm'
+import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata'
+import type { RelationMetadata } from 'typeorm/metadata/RelationMetadata'
+import type { EntityBinding } from '../binding/entity-binding'
+import { type GivenIds, shardsOfObject } from '../binding/entity-ids'
+import { loadedRelation } from '../binding/entity-shards'
+import { primaryKeyText, rowText } from '../binding/primary-key-text'
+import { leadsApart } from '../binding/relation-apart'
+import { locateRows, type RowSource } from '../reads/locate-rows'
+
+/** An object, with what is known of its entity. */
+interface BoundObject {
+  readonly binding: EntityBinding
+  readonly entity: ObjectLiteral
+}
+
+interface InheritedFrom {
+  readonly source: RowSource
+  /** Called before all shards are asked for rows. */
+  readonly onScatter: (binding: EntityBinding) => void
+}
+
+/** What is known of a shard key: the values as entities have them, undefined for a part that is not known. */
+type KeyValues = readonly unknown[]
+
+/**
+ * The shard keys that objects have from the rows that they refer to inside their colocation group: those rows lie on the same shard, so
+ * their keys are equal. An object that has a part of its key of its own keeps that.
+ */
+export class InheritedKeys {
+  /** By the text of a row. */
+  private readonly found = new Map<string, KeyValues>()
+
+  constructor(private readonly from: InheritedFrom) {}
+
+  /** Gives an object the parts of its key that it does not have, as far as they are known. */
+  fill({ binding, entity }: BoundObject, given: GivenIds): void {
+    if (isWhole(ownValues(binding, entity))) return
+    const values = this.valuesOf(binding, entity, new Set())
+    for (const [index, column] of binding.keyColumns.entries()) {
+      const value = values[index]
+      if (!isSet(value) || column.getEntityValue(entity) !== undefined) continue
+      // What a relation holds has the key; it may get it only as it is saved.
+      if (isSet(column.relationMetadata?.getEntityValue(entity))) continue
+      given.giveValue(column, entity, value)
+    }
+  }
+
+  /**
+   * Looks for the rows that objects refer to by primary keys alone: one statement a node and entity, in the transaction of the
+   * operation.
+   *
+   * @returns whether any was found
+   */
+  async find(objects: readonly BoundObject[]): Promise<boolean> {
+    const wanted = new Map<EntityBinding, Map<string, ObjectLiteral>>()
+    const note = ({ binding, entity }: BoundObject, seen: Set<ObjectLiteral>): void => {
+      if (seen.has(entity) || isWhole(this.valuesOf(binding, entity, new Set()))) return
+      seen.add(entity)
+      for (const { relation, inverse } of this.parentsOf(binding)) {
+        const [parent] = loadedRelation(relation, entity)
+        if (parent) note({ binding: inverse, entity: parent }, seen)
+        const like = referredBy(relation, entity)
+        if (!like || this.found.has(rowText(inverse.metadata, like))) continue
+        const rows = wanted.get(inverse) ?? new Map<string, ObjectLiteral>()
+        wanted.set(inverse, rows.set(primaryKeyText(inverse.metadata, like), like))
+      }
+    }
+    for (const one of objects) note(one, new Set())
+    for (const [binding, rows] of wanted) await this.findRows(binding, rows)
+    return [...wanted].some(([{ metadata }, rows]) =>
+      [...rows.values()].some((row) => this.found.has(rowText(metadata, row))),
+    )
+  }
+
+  private async findRows(binding: EntityBinding, rows: ReadonlyMap<string, ObjectLiteral>): Promise<void> {
+    const { source, onScatter } = this.from
+    const objects = [...rows.values()]
+    if (objects.some((object) => !shardsOfObject(binding, object))) onScatter(binding)
+    const located = await locateRows(source, binding, objects)
+    for (const [text, row] of rows) {
+      const [first, another] = located.get(text) ?? []
+      // Two rows of one primary key do not tell which one is meant.
+      if (first?.values && !another) this.found.set(rowText(binding.metadata, row), first.values)
+    }
+  }
+
+  private valuesOf(binding: EntityBinding, entity: ObjectLiteral, seen: Set<ObjectLiteral>): KeyValues {
+    const own = ownValues(binding, entity)
+    if (isWhole(own) || seen.has(entity)) return own
+    seen.add(entity)
+    const known: KeyValues[] = [own, this.from.source.runtime.entityShards.of(entity)?.key ?? []]
+    for (const { relation, inverse } of this.parentsOf(binding)) {
+      const [parent] = loadedRelation(relation, entity)
+      const like = referredBy(relation, entity)
+      if (parent) known.push(converted(this.valuesOf(inverse, parent, seen), inverse, binding))
+      const found = like && this.found.get(rowText(inverse.metadata, like))
+      if (found) known.push(converted(found, inverse, binding))
+    }
+    return own.map((_, index) => known.map((values) => values[index]).find((value) => value !== undefined))
+  }
+
+  /** The relations of an entity to rows of its own shard. */
+  private *parentsOf({ metadata }: EntityBinding): Generator<{ relation: RelationMetadata; inverse: EntityBinding }> {
+    for (const relation of metadata.relations) {
+      if (!relation.isOwning || relation.isManyToMany || leadsApart(relation)) continue
+      const inverse = this.from.source.runtime.bindingOf(relation.inverseEntityMetadata.target)
+      if (inverse) yield { relation, inverse }
+    }
+  }
+}
+
+interface InheritingRows {
+  readonly binding: EntityBinding
+  readonly rows: readonly ObjectLiteral[]
+  readonly given: GivenIds
+}
+
+/** Gives rows that are inserted the shard keys of what they refer to, where they have none. */
+export async function inheritKeys(from: InheritedFrom, { binding, rows, given }: InheritingRows): Promise<void> {
+  const unkeyed = rows.filter((row) => !isWhole(ownValues(binding, row))).map((entity) => ({ binding, entity }))
+  if (unkeyed.length === 0) return
+  const inherited = new InheritedKeys(from)
+  await inherited.find(unkeyed)
+  for (const one of unkeyed) inherited.fill(one, given)
+}
+
+const ownValues = ({ keyColumns }: EntityBinding, entity: ObjectLiteral): KeyValues =>
+  keyColumns.map((column): unknown => column.getEntityValue(entity))
+
+const isSet = (value: unknown): boolean => value !== undefined && value !== null
+
+const isWhole = (values: KeyValues): boolean => values.every((value) => value !== undefined)
+
+/** The primary key of the row that an object refers to; undefined where it refers to none, or not by its primary key. */
+function referredBy({ joinColumns, inverseEntityMetadata }: RelationMetadata, entity: ObjectLiteral) {
+  const { primaryColumns } = inverseEntityMetadata
+  if (joinColumns.length !== primaryColumns.length) return undefined
+  const like: ObjectLiteral = {}
+  for (const column of joinColumns) {
+    const value: unknown = column.getEntityValue(entity)
+    const { referencedColumn } = column
+    if (!isSet(value) || typeof value === 'function' || !referencedColumn?.isPrimary) return undefined
+    referencedColumn.setEntityValue(like, converse(value, column, referencedColumn))
+  }
+  return like
+}
+
+/** Values of one entity's key as another one has them. */
+const converted = (values: KeyValues, from: EntityBinding, to: EntityBinding): KeyValues =>
+  values.map((value, index) => {
+    const [own, other] = [from.keyColumns[index], to.keyColumns[index]]
+    return !isSet(value) || !own || !other ? value : converse(value, own, other)
+  })
+
+/** A value of one column as another one has it, whose entities may have it in another form. */
+function converse(value: unknown, from: ColumnMetadata, to: ColumnMetadata): unknown {
+  if (!from.transformer && !to.transformer) return value
+  const { driver } = from.entityMetadata.dataSource
+  return driver.prepareHydratedValue(driver.preparePersistentValue(value, from), to)
+}
