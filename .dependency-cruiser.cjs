@@ -11,7 +11,7 @@ const layers = [
   ['routing'],
   ['query'],
   ['planning'],
-  ['lookups', 'references'],
+  ['lookups', 'references', 'federation'],
   ['endpoints'],
   ['catalog'],
   ['execution'],

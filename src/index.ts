@@ -36,6 +36,7 @@ export type { ControlPoint, ControlPointListener } from './transactions/control-
 export type { PendingTransaction, RecoveryReport } from './transactions/recover-transactions'
 export type { TransactionMode } from './transactions/transaction-mode'
 export type { PlacementFault } from './typeorm/binding/row-placement'
+export type { Federation, FederationOptions } from './typeorm/facade/federation'
 export { type Location, ShardedDataSource } from './typeorm/facade/sharded-data-source'
 export type {
   CursorOptions,

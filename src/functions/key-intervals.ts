@@ -3,7 +3,7 @@ import { dayOfCivil } from '../values/civil-day'
 import { type KeyOrder, keyOrder, ordersAsDatabase } from '../values/compare-keys'
 import type { KeyType } from '../values/key-type'
 import { dateText, parseTime, timestampText, timestamptzText } from '../values/time-text'
-import { type BoundFunction, type KeyConstraint, labelUnits, unitsOf } from './sharding-function'
+import { type BoundFunction, type KeyConstraint, labelUnits, type UnitKeys, unitsOf } from './sharding-function'
 
 /** The keys from `from` to before `to`; `null` is an open end. */
 export interface KeyInterval {
@@ -89,6 +89,7 @@ export const bindIntervals = (sorted: readonly KeyInterval[], type: KeyType): Bo
     },
     print: Object.freeze({ rule: 'intervals', owns: Object.freeze(ownsOf(sorted)) }),
     unitsInKeyOrder: Object.freeze(sorted.map(({ unit }) => unit)),
+    ...(prunesRanges && { unitKeys: keysOf(sorted) }),
   })
 }
 
@@ -97,6 +98,12 @@ function ownsOf(sorted: readonly KeyInterval[]): readonly string[] {
   const owns: string[] = []
   for (const { unit, from, to } of sorted) owns[unit] = JSON.stringify([from, to])
   return owns
+}
+
+function keysOf(sorted: readonly KeyInterval[]): readonly UnitKeys[] {
+  const keys: UnitKeys[] = []
+  for (const { unit, from, to } of sorted) keys[unit] = Object.freeze({ kind: 'interval', from, to })
+  return Object.freeze(keys)
 }
 
 const FIRST_DAY = dayOfCivil(1, 1, 2)

@@ -2,7 +2,7 @@ import type { CanonicalKey } from '../values/canonical-key'
 import { type KeyOrder, keyOrder, ordersAsDatabase } from '../values/compare-keys'
 import type { KeyType } from '../values/key-type'
 import { checkLabels, declaredKey, functionInvalid, singleKeyType } from './declaration'
-import type { BoundFunction, FunctionPrint, KeyConstraint, ShardingFunction } from './sharding-function'
+import type { BoundFunction, FunctionPrint, KeyConstraint, ShardingFunction, UnitKeys } from './sharding-function'
 import { labelUnits, unitsOf } from './sharding-function'
 
 /** A value of a shard key, in any form that its column takes. */
@@ -74,7 +74,17 @@ const bindList = ({ labels, owners, rest }: Lists, type: KeyType): BoundFunction
       return order && constraint ? unitsOf([rest, ...within(order, constraint)]) : ['all']
     },
     print: printOf({ labels, owners, rest }),
+    unitKeys: unitKeysOf({ labels, owners, rest }),
   })
+}
+
+/** What the shard of all other values lists is among them. */
+function unitKeysOf({ labels, owners, rest }: Lists): readonly UnitKeys[] {
+  const keys: CanonicalKey[][] = labels.map(() => [])
+  for (const [key, shard] of owners) keys[shard]?.push(key)
+  return Object.freeze(
+    keys.map((own, unit): UnitKeys => Object.freeze(unit === rest ? { kind: 'rest' } : { kind: 'values', keys: own })),
+  )
 }
 
 /**

@@ -51,6 +51,12 @@ export interface FunctionPrint {
   readonly owns: readonly string[]
 }
 
+/** The keys of one unit, in the words of a partition of PostgreSQL: `null` is an open end. */
+export type UnitKeys =
+  | { readonly kind: 'interval'; readonly from: CanonicalKey | null; readonly to: CanonicalKey | null }
+  | { readonly kind: 'values'; readonly keys: readonly CanonicalKey[] }
+  | { readonly kind: 'rest' }
+
 /**
  * A sharding function that knows the types of its key columns. It names units; the shard map says which shard owns a unit, and
  * which node holds a shard. Pure; call `loadHash()` once before using one of `hash`.
@@ -75,6 +81,8 @@ export interface BoundFunction {
    * the next. Absent for functions that scatter keys. Texts are in the order of their code points.
    */
   readonly unitsInKeyOrder?: readonly number[]
+  /** By unit, its keys, where PostgreSQL finds the unit of a key by them as this function does. Absent where it does not. */
+  readonly unitKeys?: readonly UnitKeys[]
   readonly print: FunctionPrint
 }
 

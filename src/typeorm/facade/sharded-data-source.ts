@@ -42,6 +42,7 @@ import type { Statements } from '../statements/statements'
 import { buildModel, refuseViews } from './build-model'
 import { type ComposedDataSource, composeDataSource } from './compose-data-source'
 import { currentRunnerOf } from './current-manager'
+import { Federation } from './federation'
 import { MaintainedDataSource } from './maintained-data-source'
 import { eachNode, inTime, loadCollations, type NodePools, openNodePools, openTransactions } from './node-pools'
 import { checkOptions, cursorSignerOf } from './resolve-options'
@@ -152,6 +153,13 @@ export class ShardedDataSource extends MaintainedDataSource {
   /** Which shard lies on which node, with its epoch. */
   get shardMap(): ShardMap {
     return this.runtime.map
+  }
+
+  /** The shards as one database for programs that know nothing of them, by `postgres_fdw`. */
+  get federation(): Federation {
+    const { model, runtime } = this.parts
+    const of = { groupOf: groupsOf(model), isReference: isReferenceTable(model) }
+    return new Federation({ dataSource: this, options: this.sharding, runtime, ...of })
   }
 
   /** Calls `listener` after every statement to any node; the returned function ends that. */
