@@ -8,8 +8,11 @@ export type Cascades = Pick<
   'isCascadeInsert' | 'isCascadeUpdate' | 'isCascadeRemove' | 'isCascadeSoftRemove' | 'isCascadeRecover'
 >
 
-/** The relations that lead apart, with their cascades. */
-const apart = new WeakMap<RelationMetadata, Cascades>()
+/** The relations that lead apart. */
+const apart = new WeakSet<RelationMetadata>()
+
+/** Of relations, the cascades that TypeORM is not told of. */
+const declared = new WeakMap<RelationMetadata, Cascades>()
 
 /**
  * True for a relation whose other row may lie elsewhere than the row that has it, as the model has decided it
@@ -17,8 +20,8 @@ const apart = new WeakMap<RelationMetadata, Cascades>()
  */
 export const leadsApart = (relation: RelationMetadata): boolean => apart.has(relation)
 
-/** The cascades of a relation, as it is declared: TypeORM, which works on one shard, is told of none that leads apart. */
-export const cascadesOf = (relation: RelationMetadata): Cascades => apart.get(relation) ?? relation
+/** The cascades of a relation, as it is declared: TypeORM, which works on one shard, is told of none to rows of other databases. */
+export const cascadesOf = (relation: RelationMetadata): Cascades => declared.get(relation) ?? relation
 
 const reaching = new WeakMap<EntityMetadata, boolean>()
 
@@ -33,12 +36,16 @@ export function reachesApart(metadata: EntityMetadata): boolean {
   return reaches
 }
 
-const noCascades: Cascades = {
-  isCascadeInsert: false,
-  isCascadeUpdate: false,
-  isCascadeRemove: false,
-  isCascadeSoftRemove: false,
-  isCascadeRecover: false,
+const noRemoval = { isCascadeRemove: false, isCascadeSoftRemove: false, isCascadeRecover: false }
+
+const noCascades: Cascades = { ...noRemoval, isCascadeInsert: false, isCascadeUpdate: false }
+
+/** Takes cascades away from what TypeORM is told. A child of single-table inheritance shares relations with its parent. */
+function withhold(relation: RelationMetadata, none: Partial<Cascades>): void {
+  if (declared.has(relation)) return
+  const { isCascadeInsert, isCascadeUpdate, isCascadeRemove, isCascadeSoftRemove, isCascadeRecover } = relation
+  declared.set(relation, { isCascadeInsert, isCascadeUpdate, isCascadeRemove, isCascadeSoftRemove, isCascadeRecover })
+  Object.assign(relation, none)
 }
 
 /**
@@ -51,10 +58,14 @@ export function markRelationsApart(metadatas: readonly EntityMetadata[], { entit
     const paths = entities.get(target)?.relationsApart
     return relations.filter(({ propertyPath }) => paths?.has(propertyPath))
   })
-  for (const relation of marked) {
-    const { isCascadeInsert, isCascadeUpdate, isCascadeRemove, isCascadeSoftRemove, isCascadeRecover } = relation
-    apart.set(relation, { isCascadeInsert, isCascadeUpdate, isCascadeRemove, isCascadeSoftRemove, isCascadeRecover })
-    if (entities.get(relation.entityMetadata.target)?.kind === 'sharded') Object.assign(relation, noCascades)
+  for (const relation of marked) apart.add(relation)
+  for (const { target, relations } of metadatas) {
+    if (entities.get(target)?.kind !== 'sharded') continue
+    for (const relation of relations) {
+      if (apart.has(relation)) withhold(relation, noCascades)
+      // What a save does to reference tables is done before, so that TypeORM finds nothing to do.
+      else if (entities.get(relation.inverseEntityMetadata.target)?.kind === 'reference') withhold(relation, noRemoval)
+    }
   }
   const dropped = new Set(marked.filter(({ isManyToMany }) => !isManyToMany).flatMap(({ foreignKeys }) => foreignKeys))
   if (dropped.size === 0) return

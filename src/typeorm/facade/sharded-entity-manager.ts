@@ -39,6 +39,7 @@ import { pageOfOne } from '../reads/find-page'
 import type { EntityStream, StreamOptions } from '../reads/stream-entities'
 import { readableOf } from '../runners/readable-of'
 import type { PersistMode } from '../writes/entity-graph'
+import { refuseLostCascades } from '../writes/lost-cascades'
 import { followCurrent } from './current-manager'
 import { groupEntities, inWriteOrder, type PersistOptions, persistCallOf } from './persist-call'
 import {
@@ -258,8 +259,7 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
     const groups = groupEntities(call, (target) => this.scope.bindingOf(target))
     const [unsharded] = groups?.get(undefined) ?? []
     if (unsharded) this.scope.refuseUnsharded(call.target ?? unsharded.constructor)
-    if (!groups || [...groups.keys()].every((binding) => binding === undefined))
-      return Reflect.apply(super[mode], this, args)
+    if (!groups || [...groups.keys()].every((binding) => binding === undefined)) return this.persistAtHome(mode, args)
     // As TypeORM does: what was set as the promise of a lazy relation is there a turn later, and keys may be held by it.
     await Promise.resolve()
     const { options } = call
@@ -283,8 +283,17 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
     const { references } = this.dataSource.runtime
     for (const [binding, entities] of inWriteOrder(mode, groups, (target) => references.has(target))) {
       if (binding) await persist(this.scope.contextOf(binding), { mode, entities, options })
-      else await Reflect.apply(super[mode], this, [entities, options])
+      else await this.persistAtHome(mode, [entities, options])
     }
+  }
+
+  /** TypeORM's own, of unsharded entities. */
+  private persistAtHome(mode: PersistMode, args: readonly unknown[]): Promise<unknown> {
+    const { dataSource } = this
+    refuseLostCascades(mode, persistCallOf(args), (target) =>
+      isTarget(target) && dataSource.hasMetadata(target) ? dataSource.getMetadata(target) : undefined,
+    )
+    return Reflect.apply(super[mode], this, args)
   }
 
   private narrowed(narrowing: Narrowing): ShardedEntityManager {

@@ -9,15 +9,8 @@ import { fillKey, keyValues } from '../find/with-key'
 import { locateRow } from '../reads/locate-rows'
 import { during, type LoadOverride, type RowUpdate } from '../runners/guarded-broadcaster'
 import { inSavepoint, inTransaction } from '../runners/in-transaction'
-import { ObjectSnapshots } from '../runners/object-snapshots'
 import type { ShardTransaction } from '../runners/shard-transaction'
-import { apartLists, cascadedFrom, compareLists, detachLists, referToOwners } from '../writes/apart-lists'
-import {
-  type CascadedReference,
-  cascadedReferences,
-  loadedAsSaved,
-  saveReferences,
-} from '../writes/cascaded-references'
+import { type CascadedReference, loadedAsSaved } from '../writes/cascaded-references'
 import { begins, deferred } from '../writes/deferred-transaction'
 import { mayEmptyKeys, type PersistMode, saveOrder } from '../writes/entity-graph'
 import type { EntityWriter } from '../writes/entity-writer'
@@ -26,14 +19,7 @@ import { type PlacedEntity, placeEntities } from '../writes/place-entities'
 import { carryChanged, carryTied, listsBefore, loadedWithoutId } from '../writes/save-moved'
 import { writeShards } from '../writes/write-shards'
 import { checkHintedPlace, checkWidth, type OperationContext } from './operation-context'
-
-interface PersistWork {
-  readonly mode: PersistMode
-  readonly entities: readonly ObjectLiteral[]
-  readonly options: (SaveOptions & RemoveOptions) | undefined
-  /** Objects that were saved before, since the entities refer to them. */
-  readonly references?: readonly CascadedReference[]
-}
+import { type PersistWork, persistApart } from './persist-apart'
 
 /** Runs `save`, `remove`, `softRemove` or `recover` on the shards of the entities; the entities themselves are filled. */
 export async function persist(context: OperationContext, { mode, entities, options }: PersistWork): Promise<void> {
@@ -41,39 +27,10 @@ export async function persist(context: OperationContext, { mode, entities, optio
   if (hint?.kind === 'key') for (const entity of entities) fillKey(binding, entity, keyValues(binding, hint.value))
   const given = new GivenIds()
   try {
-    await persistWithReferences(context, { mode, entities, options }, given)
+    await persistApart(context, { mode, entities, options }, (within, work) => persistPlaced(within, work, given))
     given.settle()
   } catch (error) {
     given.takeBack()
-    throw error
-  }
-}
-
-/** Objects of reference tables, and of other shards, that are saved by cascades are saved first, in one transaction with the rest. */
-async function persistWithReferences(context: OperationContext, work: PersistWork, given: GivenIds): Promise<void> {
-  const { access, binding } = context
-  const { mode, entities, options } = work
-  const references = mode === 'save' ? cascadedReferences(binding.metadata, entities, access.runtime) : []
-  const lists = mode === 'save' ? apartLists(binding.metadata, entities) : []
-  if (references.length === 0 && lists.length === 0) return persistPlaced(context, work, given)
-  const open = options?.transaction === false ? deferred(context.openRunner) : context.openRunner
-  const snapshots = new ObjectSnapshots()
-  try {
-    await inTransaction(access, open, async (inner, { manager }) => {
-      await saveReferences(references, { manager, options, snapshots })
-      const added = await compareLists(lists, manager)
-      const attach = detachLists(lists)
-      const forget = referToOwners(added)
-      try {
-        await persistPlaced({ ...context, access: inner }, { ...work, references }, given)
-        await saveReferences(cascadedFrom(lists), { manager, options, snapshots })
-      } finally {
-        forget()
-        attach()
-      }
-    })
-  } catch (error) {
-    snapshots.restore()
     throw error
   }
 }

@@ -7,6 +7,7 @@ import { type KeyPair, keyPairs, relationKey } from '../binding/relation-keys'
 import type { ApartLoad, SplitFind } from '../find/apart-loads'
 import { cloneWhere } from '../find/clone-where'
 import { type EntityOrigin, OriginTransformer } from '../hydration/origin-transformer'
+import { addKeyCondition } from './key-condition'
 
 /** Keys in one statement, well below the protocol's limit on parameters. */
 const keysOfStatement = 5_000
@@ -225,30 +226,6 @@ function placeLoad(builder: SelectQueryBuilder<ObjectLiteral>, load: ApartLoad, 
 
 const textOf = (builder: SelectQueryBuilder<ObjectLiteral>, column: string, alias: string): string =>
   `${builder.escape(alias)}.${builder.escape(column)}::text`
-
-interface WantedKeys {
-  readonly pairs: readonly KeyPair[]
-  readonly keys: readonly (readonly string[])[]
-}
-
-function addKeyCondition(builder: SelectQueryBuilder<ObjectLiteral>, { pairs, keys }: WantedKeys): void {
-  const columns = pairs.map(({ far }) => `${builder.escape(builder.alias)}.${builder.escape(far.databaseName)}`)
-  if (pairs.length === 1) {
-    // One text for any number of keys: what is learnt of a statement is learnt once.
-    builder.andWhere(`${columns[0]} = ANY(:apartKeys)`, { apartKeys: keys.map(([key]) => key) })
-    return
-  }
-  const parameters: ObjectLiteral = {}
-  const branches = keys.map((key, place) =>
-    columns
-      .map((column, index) => {
-        parameters[`apartKey${place}_${index}`] = key[index]
-        return `${column} = :apartKey${place}_${index}`
-      })
-      .join(' AND '),
-  )
-  builder.andWhere(`((${branches.join(') OR (')}))`, parameters)
-}
 
 /** The texts of a row's key; undefined where a part of it is null, which refers to nothing. */
 function keyTexts(row: Row, outputs: readonly string[]): readonly string[] | undefined {

@@ -26,7 +26,7 @@ export function cascadedReferences(
   { references, bindingOf }: Pick<ShardRuntime, 'references' | 'bindingOf'>,
 ): readonly CascadedReference[] {
   if (metadata.relations.length === 0) return []
-  const found = new Map<ObjectLiteral, CascadedReference>()
+  const found: Noted = new Map()
   const seen = new Map<ObjectLiteral, EntityMetadata>()
   const visit = (at: EntityMetadata, entity: ObjectLiteral): void => {
     if (seen.has(entity)) return
@@ -91,11 +91,16 @@ const referenceBy = (relation: Relation, entity: ObjectLiteral): CascadedReferen
   mayUpdate: declaredCascades(relation).isCascadeUpdate,
 })
 
-/** An object that several cascades reach may have what any of them allows. */
-function note(found: Map<ObjectLiteral, CascadedReference>, one: CascadedReference): void {
-  const known = found.get(one.entity)
-  found.set(one.entity, {
-    ...one,
+/** By the object, or by its row. */
+type Noted = Map<ObjectLiteral | string, CascadedReference>
+
+/** What several cascades reach may have what any of them allows. Of several objects of one row TypeORM takes the first. */
+function note(found: Noted, one: CascadedReference): void {
+  const { metadata, entity } = one
+  const key = metadata.hasAllPrimaryKeys(entity) ? rowText(metadata, entity) : entity
+  const known = found.get(key)
+  found.set(key, {
+    ...(known ?? one),
     mayInsert: one.mayInsert || known?.mayInsert === true,
     mayUpdate: one.mayUpdate || known?.mayUpdate === true,
   })
@@ -114,7 +119,7 @@ interface SaveParts {
 export async function saveReferences(references: readonly CascadedReference[], parts: SaveParts): Promise<void> {
   const { manager, options = {}, snapshots } = parts
   const saved = new Map<EntityMetadata, ObjectLiteral[]>()
-  const below = new Map<ObjectLiteral, CascadedReference>()
+  const below: Noted = new Map()
   for (const reference of references) {
     const { metadata, entity } = reference
     for (const one of reachedFrom(reference)) snapshots.keep(one.entity, one.metadata)

@@ -130,12 +130,10 @@ function relatedOf(
     const cascades = cascadesIn(cascadesOf(relation), mode)
     const binding = bindingOf(relation.inverseEntityMetadata.target)
     if (!binding || leadsApart(relation)) {
-      // What they refer to is saved before; the row here only stores the foreign key.
+      // What they refer to is saved before; the row here only stores the foreign key. Other cascades are calls of their own.
       const isSavedBefore =
-        mode === 'save' &&
-        relation.isOwning &&
-        (!relation.isManyToMany || isReference(relation.inverseEntityMetadata.target))
-      if (!isSavedBefore && (cascades || mode === 'save')) refuseLeaving(at.metadata, relation)
+        relation.isOwning && (!relation.isManyToMany || isReference(relation.inverseEntityMetadata.target))
+      if (mode === 'save' && !isSavedBefore) refuseLeaving(at.metadata, relation)
       continue
     }
     for (const object of objects) related.push({ relation, node: { binding, entity: object }, cascades })
@@ -143,7 +141,8 @@ function relatedOf(
   return related
 }
 
-function cascadesIn(relation: Cascades, mode: PersistMode): boolean {
+/** Whether a relation, with the cascades that it is declared with, hands on what is done with an entity. */
+export function cascadesIn(relation: Cascades, mode: PersistMode): boolean {
   switch (mode) {
     case 'save':
       return relation.isCascadeInsert || relation.isCascadeUpdate

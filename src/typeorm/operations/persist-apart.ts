@@ -1,0 +1,99 @@
+import type { EntityManager, ObjectLiteral, RemoveOptions, SaveOptions } from 'typeorm'
+import { inTransaction } from '../runners/in-transaction'
+import { ObjectSnapshots } from '../runners/object-snapshots'
+import type { ShardTransaction } from '../runners/shard-transaction'
+import { type ApartList, apartLists, cascadedFrom, detachLists, referToOwners } from '../writes/apart-lists'
+import { type CascadedPart, cascadedParts } from '../writes/cascaded-parts'
+import { type CascadedReference, cascadedReferences, saveReferences } from '../writes/cascaded-references'
+import { compareLists } from '../writes/compare-lists'
+import { deferred } from '../writes/deferred-transaction'
+import type { PersistMode } from '../writes/entity-graph'
+import type { EntityWriter } from '../writes/entity-writer'
+import { writeListedRows } from '../writes/write-listed-rows'
+import type { OperationContext } from './operation-context'
+
+export interface PersistWork {
+  readonly mode: PersistMode
+  readonly entities: readonly ObjectLiteral[]
+  readonly options: (SaveOptions & RemoveOptions) | undefined
+  /** Objects that were saved before, since the entities refer to them. */
+  readonly references?: readonly CascadedReference[]
+}
+
+/** Writes the entities themselves, with what lies together with them. */
+type WriteHere = (context: OperationContext, work: PersistWork) => Promise<void>
+
+/**
+ * Writes entities, and by cascades and lists rows elsewhere, in one transaction. What a save refers to, it saves first; what refers to it,
+ * it saves last. What is removed, put away or brought back by cascades follows the entities, each part by a call of its own.
+ */
+export async function persistApart(context: OperationContext, work: PersistWork, write: WriteHere): Promise<void> {
+  const { access, binding } = context
+  const { mode, entities, options } = work
+  const { runtime } = access
+  const { metadata } = binding
+  if (metadata.relations.length === 0) return write(context, work)
+  const references = mode === 'save' ? cascadedReferences(metadata, entities, runtime) : []
+  const snapshots = new ObjectSnapshots()
+  const onReach: ObjectSnapshots['keep'] = (object, at) => snapshots.keep(object, at)
+  const parts = mode === 'save' ? [] : cascadedParts(metadata, entities, { mode, runtime, onReach })
+  const bindingOf = (target: unknown) => runtime.bindingOf(target)
+  const lists = apartLists(metadata, entities, { mode, bindingOf })
+  if (references.length + parts.length + lists.length === 0) return write(context, work)
+  const open = options?.transaction === false ? deferred(context.openRunner) : context.openRunner
+  try {
+    await inTransaction(access, open, async (inner, transaction) => {
+      const within: Within = { context: { ...context, access: inner }, transaction, snapshots, write }
+      await saveReferences(references, { manager: transaction.manager, options, snapshots })
+      await writeWithLists(within, { ...work, references }, lists)
+      for (const part of parts) await writePart(within, work, part)
+    })
+  } catch (error) {
+    snapshots.restore()
+    throw error
+  }
+}
+
+interface Within {
+  readonly context: OperationContext
+  readonly transaction: ShardTransaction
+  readonly snapshots: ObjectSnapshots
+  readonly write: WriteHere
+}
+
+async function writeWithLists(within: Within, work: PersistWork, lists: readonly ApartList[]): Promise<void> {
+  const { context, transaction, snapshots, write } = within
+  if (lists.length === 0) return write(context, work)
+  const { mode, options } = work
+  const { manager } = transaction
+  const bindingOf = (target: unknown) => context.access.runtime.bindingOf(target)
+  const { added, rows } = await compareLists(lists, { manager, mode, bindingOf })
+  const attach = detachLists(lists)
+  const forget = referToOwners(added)
+  try {
+    await write(context, work)
+    if (mode === 'save') await saveReferences(cascadedFrom(lists), { manager, options, snapshots })
+  } finally {
+    forget()
+    attach()
+  }
+  await writeListedRows(rows, { manager, transaction, isTold: options?.listeners !== false })
+}
+
+/** Does the same with objects elsewhere. */
+async function writePart(within: Within, { mode, options }: PersistWork, part: CascadedPart): Promise<void> {
+  const { context, transaction } = within
+  const { runtime } = context.access
+  const { metadata, entities } = part
+  const { data, listeners } = options ?? {}
+  const own = { ...(data !== undefined && { data }), ...(listeners !== undefined && { listeners }) }
+  const binding = runtime.bindingOf(metadata.target)
+  if (binding) {
+    const there: OperationContext = { ...context, binding, hint: undefined }
+    const lists = apartLists(metadata, entities, { mode, bindingOf: (target) => runtime.bindingOf(target) })
+    await writeWithLists({ ...within, context: there }, { mode, entities, options: own }, lists)
+  } else {
+    const manager: EntityManager & EntityWriter = transaction.manager
+    await manager[mode](metadata.target, [...entities], own)
+  }
+}
