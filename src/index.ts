@@ -16,9 +16,16 @@ export { formatShardedId } from './ids/format-sharded-id'
 export type { ShardedIdKind } from './ids/sharded-id-kind'
 export type { LookupDecorator } from './model/lookup'
 export { GlobalUnique, LookupIndex, type LookupIndexOptions } from './model/lookup'
-export { ReferenceTable, referenceSchema } from './model/reference-table'
+export { ReferenceTable, type ReferenceTableOptions, referenceSchema } from './model/reference-table'
 export { type Colocation, Sharded, ShardedId, ShardKey, shardedSchema } from './model/sharded'
-export type { KeyChangePolicy, Layout, ScatterOptions, ScatterPolicy, ShardedOptions } from './model/sharded-options'
+export type {
+  KeyChangePolicy,
+  Layout,
+  ReferenceSeed,
+  ScatterOptions,
+  ScatterPolicy,
+  ShardedOptions,
+} from './model/sharded-options'
 export type {
   DescribedEntity,
   DescribedPart,

@@ -64,13 +64,21 @@ export interface ShardedIdArgs extends ShardKeyArgs {
   readonly kind: ShardedIdKind
 }
 
+/** Rows that a reference table has from its beginning: themselves, what gives them, or a file with a JSON list of them. */
+export type ReferenceSeed = readonly object[] | URL | (() => readonly object[] | Promise<readonly object[]>)
+
+export interface ReferenceArgs {
+  readonly target: EntityTarget
+  readonly seed: ReferenceSeed | undefined
+}
+
 export interface ShardArgsStorage {
   readonly sharded: ShardedArgs[]
   readonly shardKeys: ShardKeyArgs[]
   /** Absent where no id is declared. */
   ids?: ShardedIdArgs[]
   /** The entities with a full copy on every node; absent where there is none. */
-  references?: EntityTarget[]
+  references?: ReferenceArgs[]
 }
 
 /**

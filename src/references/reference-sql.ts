@@ -52,6 +52,7 @@ export function createOwn(schema: string): string {
   const own = names(schema)
   return `
 CREATE TABLE IF NOT EXISTS ${own.versions} ("name" text PRIMARY KEY, "version" bigint NOT NULL);
+ALTER TABLE ${own.versions} ADD COLUMN IF NOT EXISTS "seeded" timestamptz;
 CREATE UNLOGGED TABLE IF NOT EXISTS ${own.notes} (
   "seq" bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   "xid" xid8 NOT NULL DEFAULT pg_current_xact_id(),
@@ -254,6 +255,18 @@ FROM unnest($1::text[], $2::text[]) w (name, path)`
 /** The versions of the node's tables; for each that is missing there is no row. */
 export const askVersions = (schema: string): string =>
   `SELECT "name", "version"::text FROM ${names(schema).versions} ORDER BY "name"`
+
+/** Whether the home node's table has got the rows of its seed; it gets no others until the end of the transaction. */
+export const lockSeed = (schema: string): string =>
+  `SELECT "seeded" IS NOT NULL AS "isSeeded" FROM ${names(schema).versions} WHERE "name" = $1 FOR UPDATE`
+
+export const noteSeed = (schema: string): string =>
+  `UPDATE ${names(schema).versions} SET "seeded" = now() WHERE "name" = $1`
+
+/** Lets a sequence of the home node go on behind the values that a column has. */
+export const passSequence = (path: string, column: string): string =>
+  `SELECT setval(s.name, m.max) FROM pg_get_serial_sequence(${literal(path)}, ${literal(column)}) s (name), (SELECT max(${quoted(column)}) AS max FROM ${path}) m
+WHERE m.max > coalesce(pg_sequence_last_value(s.name::regclass), 0)`
 
 /** Lets the version of a table be compared with nothing: the table is taken for new. */
 export const forgetVersions = (schema: string): string =>

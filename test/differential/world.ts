@@ -68,7 +68,7 @@ export const createWorlds = async (): Promise<Worlds> => {
     const names = groups.flatMap((group) => group.entities)
     // What is asked of an unsharded table is asked of a reference table as well.
     const isReference = configuration.layout === 'table'
-    shardArgsStorage().references = isReference ? [entities[unsharded]] : []
+    shardArgsStorage().references = isReference ? [{ target: entities[unsharded], seed: undefined }] : []
     const sharded = new ShardedDataSource({
       type: 'postgres',
       entities: [...names, unsharded].map((name) => entities[name]),

@@ -1,4 +1,14 @@
-import { Column, Entity, EntitySchema, JoinTable, ManyToMany, ManyToOne, PrimaryColumn, type Relation } from 'typeorm'
+import {
+  Column,
+  Entity,
+  EntitySchema,
+  JoinTable,
+  ManyToMany,
+  ManyToOne,
+  PrimaryColumn,
+  PrimaryGeneratedColumn,
+  type Relation,
+} from 'typeorm'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import {
   GlobalUnique,
@@ -268,6 +278,80 @@ describe('reference tables', () => {
     await dataSource.getRepository(Role).delete(2)
     expect(await people.countBy({ roleId: 2 })).toBe(0)
     for (const { missing, dangling } of await dataSource.verifyLookups()) expect([missing, dangling]).toEqual([[], []])
+  })
+
+  it('have the rows of their seed once, and never again', async () => {
+    let asked = 0
+    @Entity()
+    @ReferenceTable({ seed: [1, 2, 3].map((id) => ({ id, name: `plan ${id}` })) })
+    class Plan {
+      @PrimaryGeneratedColumn() id!: number
+      @Column('text') name!: string
+    }
+    @Entity()
+    @ReferenceTable({ seed: new URL(`file://${__dirname}/reference-tables.seed.json`) })
+    class Fee {
+      @PrimaryColumn('text') name!: string
+      @ManyToOne(() => Plan) plan!: Relation<Plan>
+    }
+    @Entity('role')
+    @ReferenceTable({
+      seed: async () => {
+        asked += 1
+        return roles
+      },
+    })
+    class SeededRole {
+      @PrimaryColumn('int') id!: number
+      @Column('text') name!: string
+    }
+    const before = await open({ entities: [HomeRole, BarePerson], synchronize: true })
+    await before.getRepository(HomeRole).insert({ id: 2, name: 'of before' })
+    await before.destroy()
+    opened.pop()
+    // Two processes start at once.
+    const options = { entities: [Fee, SeededRole, Plan, BarePerson] }
+    const [one, other] = [await open(options), await open(options)]
+    await one.synchronize()
+    await Promise.all([one.synchronize(), other.synchronize(), one.buildReferenceTables()])
+    expect(asked).toBe(1)
+    const rows = (node: string, table: string) => on(one, node, `SELECT * FROM ${table} ORDER BY 1`)
+    for (const node of ['a', 'b']) {
+      expect(await names(one, node)).toEqual(['role 1', 'of before', 'role 3'])
+      expect(await rows(node, 'fee')).toEqual([
+        { name: 'monthly', planId: 1 },
+        { name: 'yearly', planId: 3 },
+      ])
+    }
+    expect(await one.getRepository(Plan).save({ name: 'next' })).toEqual({ id: 4, name: 'next' })
+    await one.getRepository(Fee).delete('yearly')
+    await other.synchronize()
+    expect(await rows('b', 'fee')).toEqual([{ name: 'monthly', planId: 1 }])
+  })
+
+  it('keep nothing of a seed that is none', async () => {
+    @Entity()
+    @ReferenceTable({
+      seed: [
+        { id: 1, name: 'a' },
+        { id: 2, nmae: 'b' },
+      ],
+    })
+    class Misspelt {
+      @PrimaryColumn('int') id!: number
+      @Column('text', { nullable: true }) name!: string | null
+    }
+    @Entity('misspelt')
+    @ReferenceTable({ seed: () => JSON.parse('{"id": 1}') })
+    class NoList {
+      @PrimaryColumn('int') id!: number
+      @Column('text', { nullable: true }) name!: string | null
+    }
+    const dataSource = await open({ entities: [Misspelt] })
+    await expect(dataSource.synchronize()).rejects.toThrow('Property "nmae" was not found in "Misspelt".')
+    expect(await dataSource.getRepository(Misspelt).find()).toEqual([])
+    const other = await reopen({ entities: [NoList] })
+    await expect(other.synchronize()).rejects.toMatchObject({ code: 'OPTIONS_INVALID', details: { entity: 'NoList' } })
   })
 
   it('are declared by a decorator or a schema, and refused where they cannot be', async () => {

@@ -20,6 +20,7 @@ import { LookupAdministration } from '../lookups/lookup-administration'
 import { openRunner } from '../operations/open-runner'
 import { locateRow } from '../reads/locate-rows'
 import { ReferenceAdministration } from '../references/reference-administration'
+import { seedsOf } from '../references/seed-reference'
 import { KeyGuard } from '../runners/key-guard'
 import { ShardAccess } from '../runners/shard-access'
 import { ShardDataSource } from '../runners/shard-data-source'
@@ -121,6 +122,7 @@ function composeRuntime(parts: RuntimeParts) {
     runtime,
     openRunner: open,
     unsharded: new Set(unsharded.map(referenceName)),
+    seeds: seedsOf(metadatas.filter(isReference)),
   })
   const adoptsShards = options.adoptShards ?? false
   const schemas = new ShardSchemas({ dataSource, pools, runtime, groupOf, isReference, lookups, adoptsShards })

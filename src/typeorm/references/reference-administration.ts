@@ -18,6 +18,7 @@ import { pathOn, type ReferenceTable } from '../binding/references'
 import type { ShardRuntime } from '../runners/shard-runtime'
 import type { ShardTransaction } from '../runners/shard-transaction'
 import { copyReferences } from './copy-references'
+import { seedReference, type TableSeed } from './seed-reference'
 import { compareReferences, type ReferenceReport } from './verify-references'
 
 interface AdministrationSettings {
@@ -25,6 +26,8 @@ interface AdministrationSettings {
   readonly openRunner: () => ShardTransaction
   /** The names of unsharded entities' tables, as reference tables have them. */
   readonly unsharded: ReadonlySet<string>
+  /** What tables have from their beginning, by their names. */
+  readonly seeds: ReadonlyMap<string, TableSeed>
 }
 
 /** What a node has of one reference table. */
@@ -92,6 +95,9 @@ export class ReferenceAdministration {
     await this.refresh(states, this.all)
     // A column that was added with a default that each node computed has other values on each.
     await this.verify(true)
+    const { openRunner, seeds } = this.settings
+    // A row may refer to those of a table before its own.
+    for (const { name } of this.all) await seedReference(runtime, openRunner, seeds.get(name))
   }
 
   /** See `ShardedDataSource.verifyReferenceTables`. */
