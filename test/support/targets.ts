@@ -26,6 +26,8 @@ export interface TargetOptions {
   readonly seed?: (dataSource: DataSource) => Promise<void>
   /** Every sharding in one file: for tests of what their numbers of shards and layouts change. */
   readonly inAll?: boolean
+  /** Where every sharding is tested, those are 1, 3 and 8 shards over two and three databases, in both layouts. */
+  readonly onThreeNodes?: boolean
 }
 
 interface Shape {
@@ -48,6 +50,23 @@ const eightShards: Shape = {
   layout: 'table',
 }
 const oneShard: Shape = { name: '1 shard', shards: 1, nodes: 1, layout: 'schema' }
+/** Every two of a number of shards, two or three databases and a layout; the home node is the last: mostly not the first shard's. */
+const overThreeNodes: readonly Shape[] = (
+  [
+    [1, 2, 'schema'],
+    [1, 3, 'table'],
+    [3, 2, 'schema'],
+    [3, 3, 'table'],
+    [8, 2, 'table'],
+    [8, 3, 'schema'],
+  ] as const
+).map(([shards, nodes, layout]) => ({
+  name: `${shards} shards on ${nodes} nodes in layout ${layout}`,
+  shards,
+  nodes,
+  home: nodes - 1,
+  layout,
+}))
 /** Of five files two test three shards, two test eight, and one tests a single shard. */
 const turns: readonly Shape[] = [threeShards, eightShards, threeShards, eightShards, oneShard]
 
@@ -55,8 +74,11 @@ const turns: readonly Shape[] = [threeShards, eightShards, threeShards, eightSha
  * How the running test file holds its rows: by plain TypeORM, and by one sharding, which its name chooses. What a plan is for
  * other numbers of shards is said by `test/spec`. Every sharding in every file: `TEST_TARGETS=all`.
  */
-function shapesOf({ inAll = process.env['TEST_TARGETS'] === 'all' }: TargetOptions): readonly Shape[] {
-  if (inAll) return [unsharded, oneShard, threeShards, eightShards]
+function shapesOf({
+  inAll = process.env['TEST_TARGETS'] === 'all',
+  onThreeNodes = false,
+}: TargetOptions): readonly Shape[] {
+  if (inAll) return [unsharded, ...(onThreeNodes ? overThreeNodes : [oneShard, threeShards, eightShards])]
   const file = basename(expect.getState().testPath ?? '')
   const turn = createHash('sha256').update(file).digest().readUInt32BE() % turns.length
   return [unsharded, turns[turn] ?? threeShards]
@@ -104,6 +126,9 @@ export function onTargets(options: TargetOptions, body: (target: Target) => void
     })
   })
 }
+
+/** Milliseconds that it may take to open them all, where a file tests every sharding. */
+export const openingMs = 240_000
 
 /** Plain TypeORM and the file's sharding at once, each with the seed's rows: for tests that compare their answers. */
 export interface OpenTargets {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type OpenTargets, openTargets } from '../../support/targets'
+import { type OpenTargets, openingMs, openTargets } from '../../support/targets'
 import { apartReads } from './apart-reads'
 import { catalogReads } from './catalog-reads'
 import { outcomeOf } from './outcome'
@@ -9,8 +9,8 @@ import { tenantReads } from './tenant-reads'
 describe('what a shop reads', () => {
   let targets: OpenTargets
   beforeAll(async () => {
-    targets = await openTargets({ entities: shopEntities, groups: shopGroups, seed: seedShop })
-  })
+    targets = await openTargets({ onThreeNodes: true, entities: shopEntities, groups: shopGroups, seed: seedShop })
+  }, openingMs)
   afterAll(() => targets?.close())
 
   it.each(Object.entries({ ...tenantReads, ...catalogReads, ...apartReads }))('%s', async (_, script) => {

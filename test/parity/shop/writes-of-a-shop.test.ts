@@ -1,6 +1,6 @@
 import { type DataSource, type EntitySubscriberInterface, EventSubscriber, type InsertEvent } from 'typeorm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type OpenTargets, openTargets } from '../../support/targets'
+import { type OpenTargets, openingMs, openTargets } from '../../support/targets'
 import { outcomeOf, withoutChance } from './outcome'
 import { seedShop, shopEntities, shopGroups } from './seed'
 import { entityWrites, otherWrites } from './writes'
@@ -87,9 +87,15 @@ const none = { missing: [], added: [] }
 describe('what a shop writes', () => {
   let targets: OpenTargets
   beforeAll(async () => {
-    targets = await openTargets({ entities: shopEntities, groups: shopGroups, seed: seedShop, subscribers: [Listener] })
+    targets = await openTargets({
+      onThreeNodes: true,
+      entities: shopEntities,
+      groups: shopGroups,
+      seed: seedShop,
+      subscribers: [Listener],
+    })
     heard.clear()
-  })
+  }, openingMs)
   afterAll(() => targets?.close())
 
   it.each(Object.entries({ ...entityWrites, ...otherWrites }))('%s', async (_, script) => {
