@@ -53,13 +53,12 @@ export function buildShardedModel(
     const owner = owners.get(group)
     const fn = functions.get(group)
     if (!owner || !fn || one.keyColumns.length === 0) continue
+    refusals.attemptAll([() => checkSchema(one), ...columnChecks(one)])
     const frozen = refusals.attempt(() => {
       checkColocation(one, owner.declared)
-      checkSchema(one)
       const id = idColumnOf(storage, one.entity, { fn, keyColumns: one.keyColumns })
       return freezeEntity(one, { group, fn, id, relationsApart: relationsApart(one.entity, places) }, defaults)
     })
-    for (const check of columnChecks(one)) refusals.attempt(check)
     if (frozen) model.set(one.entity.target, frozen)
   }
   for (const entity of entities) {
@@ -150,7 +149,10 @@ function checkSchema({ entity }: DeclaredEntity): void {
   throw new ShardedError(
     'NAME_INVALID',
     `${entity.name} is sharded and names the schema "${entity.schema}": its schemas are its shards.`,
-    { details: { entity: entity.name, schema: entity.schema } },
+    {
+      details: { entity: entity.name, schema: entity.schema },
+      fix: 'Leave the schema out. The option group of @Sharded gives the schemas another name.',
+    },
   )
 }
 

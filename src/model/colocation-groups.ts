@@ -88,6 +88,7 @@ function groupRoot(start: DeclaredEntity, declared: ReadonlyMap<EntityTarget, De
   const circle = passed.slice(passed.indexOf(current)).map(({ entity }) => entity.name)
   throw new ShardedError('COLOCATION_INVALID', `${circle.sort().join(', ')}: colocated in a circle.`, {
     details: { entity: circle[0], circle },
+    fix: 'Give one of them a sharding function in place of colocatedWith.',
   })
 }
 
@@ -103,7 +104,10 @@ function colocatedOf(
   throw new ShardedError(
     'COLOCATION_INVALID',
     `${entity.name} is colocated with an entity that is not sharded or not among the data source's entities.`,
-    { details: { entity: entity.name } },
+    {
+      details: { entity: entity.name },
+      fix: 'Name a sharded entity of the data source, or give the entity a sharding function.',
+    },
   )
 }
 

@@ -23,7 +23,9 @@ export function declaredEntities(
   for (const entity of entities) {
     const args = findShardedArgs(storage, entity.parent ?? entity.target)
     if (args) {
-      const keyColumns = refusals.attempt(() => keyColumnsOf(storage, entity)) ?? []
+      const found = refusals.attempt(() => keyColumnsOf(storage, entity)) ?? []
+      const isValid = refusals.attemptAll(found.map((column) => () => checkKeyColumn(entity, column)))
+      const keyColumns = isValid ? found : []
       declared.set(entity.target, { entity, args, keyColumns })
     } else refusals.attempt(() => refuseIdColumns(storage, entity))
   }
@@ -39,15 +41,15 @@ function keyColumnsOf(storage: ShardArgsStorage, entity: EntityDescription): rea
       { details: { entity: entity.name } },
     )
   }
-  // A child of single-table inheritance has its columns in its root's table: what is wrong with them is said of the root.
-  if (entity.parent === undefined) for (const column of keyColumns) checkKeyColumn(entity, column)
   return keyColumns
 }
 
 function checkKeyColumn(
-  { name }: EntityDescription,
+  { name, parent }: EntityDescription,
   { propertyPath, type, keyType, writtenBy }: ColumnDescription,
 ): void {
+  // A child of single-table inheritance has its columns in its root's table: what is wrong with them is said of the root.
+  if (parent !== undefined) return
   const details = { entity: name, column: propertyPath, type }
   if (writtenBy !== undefined)
     throw new ShardedError('KEY_COLUMN_INVALID', `${name}.${propertyPath} cannot be a shard key: ${writtenBy}.`, {

@@ -30,7 +30,10 @@ export function refuseCrossedJoin(
     throw new ShardedError(
       'COLOCATION_INVALID',
       `${entity.name}.${property} joins ${own} with ${referenced}, and the shard keys have them in another order: (${columns(one)}) and (${columns(other)}).`,
-      { details: { entity: entity.name, colocatedWith: other?.entity.name, relation: property } },
+      {
+        details: { entity: entity.name, colocatedWith: other?.entity.name, relation: property },
+        fix: 'Declare the columns of both shard keys in the same order.',
+      },
     )
   }
 }
@@ -82,7 +85,10 @@ export function refuseUnkeptKey(
     throw new ShardedError(
       'KEY_COLUMN_INVALID',
       `${entity.name}.${column.propertyPath} cannot be a shard key: by ${entity.name}.${property} the database writes it (${action}).`,
-      { details: { entity: entity.name, column: column.propertyPath, relation: property } },
+      {
+        details: { entity: entity.name, column: column.propertyPath, relation: property },
+        fix: 'Leave the action out. For ON DELETE, CASCADE may take its place.',
+      },
     )
   }
 }

@@ -1,10 +1,11 @@
 import type { EntityMetadata } from 'typeorm'
 import type { KeyPrint, TableKeys } from '../../catalog/group-print'
-import { Refusals } from '../../errors/refusals'
+import type { Refusals } from '../../errors/refusals'
 import { ShardedError } from '../../errors/sharded-error'
 import { type ShardedEntity, type ShardedModel, shardedEntity } from '../../model/sharded-entity'
 import { physicalName } from '../../planning/bind-shard-names'
 import type { Shard } from '../../topology/shard'
+import type { GroupOf } from './colocation-group'
 
 /** PostgreSQL cuts longer names silently. */
 const maxNameBytes = 63
@@ -18,10 +19,13 @@ interface PlacedTables {
  * Sees that no two tables of a node have one name, and that none is cut. In the layout `table` the shards' tables stand
  * beside each other and beside the unsharded ones.
  *
- * @throws ShardedError NAME_INVALID, or DECLARATIONS_INVALID if there are several
+ * @param refusals takes NAME_INVALID
  */
-export function checkPhysicalNames(groups: readonly PlacedTables[], unsharded: readonly EntityMetadata[]): void {
-  const refusals = new Refusals()
+export function checkPhysicalNames(
+  groups: readonly PlacedTables[],
+  unsharded: readonly EntityMetadata[],
+  refusals: Refusals,
+): void {
   const taken = new Map<string, string>()
   const take = (node: string, { schema, name }: { schema: string; name: string }, owner: string) => {
     if (Buffer.byteLength(name) > maxNameBytes)
@@ -52,7 +56,6 @@ export function checkPhysicalNames(groups: readonly PlacedTables[], unsharded: r
     const place = { schema: metadata.schema ?? 'public', name: metadata.tableName }
     for (const node of nodes) refusals.attempt(() => take(node, place, metadata.name))
   }
-  refusals.throwAny()
 }
 
 const invalid = (text: string): ShardedError => new ShardedError('NAME_INVALID', text)
@@ -61,15 +64,17 @@ const invalid = (text: string): ShardedError => new ShardedError('NAME_INVALID',
  * Sees that each table name belongs to one group, and that entities which share a table place its rows by the same columns.
  * A statement names a table and not its group.
  *
- * @param groupOf the colocation group of a table; undefined for unsharded ones
- * @throws ShardedError NAME_INVALID, COLOCATION_INVALID, or DECLARATIONS_INVALID if there are several
+ * @param parts `groupOf` gives the colocation group of a table; undefined for unsharded ones; `refusals` takes NAME_INVALID and
+ *   COLOCATION_INVALID
  */
 export function checkSharedTables(
   metadatas: readonly EntityMetadata[],
-  model: ShardedModel,
-  groupOf: (metadata: EntityMetadata) => string | undefined,
+  {
+    model,
+    groupOf,
+    refusals,
+  }: { readonly model: ShardedModel; readonly groupOf: GroupOf; readonly refusals: Refusals },
 ): void {
-  const refusals = new Refusals()
   const owners = new Map<string, EntityMetadata>()
   const keyText = (metadata: EntityMetadata): string | undefined => {
     const entity = shardedEntity(model, metadata.target)
@@ -87,7 +92,6 @@ export function checkSharedTables(
     if (owner) refusals.attempt(() => check(owner, metadata))
     else owners.set(metadata.tableName, metadata)
   }
-  refusals.throwAny()
 
   function check(owner: EntityMetadata, other: EntityMetadata): void {
     const table = owner.tableName
@@ -104,7 +108,10 @@ export function checkSharedTables(
     throw new ShardedError(
       'COLOCATION_INVALID',
       `${owner.name} and ${other.name} share the table "${table}", and place its rows by other columns: (${keys[0]}) and (${keys[1]}).`,
-      { details: { table, entities: [owner.name, other.name], keys } },
+      {
+        details: { table, entities: [owner.name, other.name], keys },
+        fix: 'Mark the same columns as the shard key of both, or give one of them another table.',
+      },
     )
   }
 }

@@ -3,6 +3,7 @@ import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata'
 import { pushTo } from '../../collections/push-to'
 import type { NodePool } from '../../endpoints/node-pool'
 import { type GiveBack, Permits } from '../../endpoints/permits'
+import type { Refusals } from '../../errors/refusals'
 import { ShardedError } from '../../errors/sharded-error'
 import { captureNames } from '../../lookups/capture-sql'
 import { constraintOn, type LookupColumn, type LookupEntry, type LookupTable } from '../../lookups/lookup-table'
@@ -141,13 +142,15 @@ interface Bound {
   readonly bindings: ReadonlyMap<unknown, EntityBinding>
   readonly pools: readonly Pick<NodePool, 'size'>[]
   readonly askReady: LookupSettings['askReady']
+  /** Takes LOOKUP_INVALID. */
+  readonly refusals: Refusals
 }
 
-/** The lookups of a model where they lie. @throws ShardedError LOOKUP_INVALID */
-export function bindLookups({ lookups }: LookupModel, { map, bindings, pools, askReady }: Bound): Lookups {
+/** The lookups of a model where they lie. */
+export function bindLookups({ lookups }: LookupModel, { map, bindings, pools, askReady, refusals }: Bound): Lookups {
   const bound = lookups.flatMap((lookup) => {
     const source = bindings.get(lookup.entity.target)
-    return source ? [bindLookup(lookup, source, map)] : []
+    return (source && refusals.attempt(() => bindLookup(lookup, source, map))) ?? []
   })
   const spare = Math.min(...pools.map(({ size }) => size)) - 1
   if (bound.length === 0) return new Lookups(bound)

@@ -19,8 +19,7 @@ import type { ShardedDataSourceOptions } from './sharded-data-source-options'
 /**
  * The model of the entities, whose sharded tables stand in the placeholder schema from here on.
  *
- * @param refusals takes what is refused of single entities; all of it is thrown before names are checked, since of a model that
- *   is refused in part they would be refused for reasons that follow
+ * @param refusals takes what is refused; the model then lacks it, and what is made of it is not to be used
  */
 export function buildModel(
   metadatas: EntityMetadata[],
@@ -37,15 +36,15 @@ export function buildModel(
   } as const
   const sharded = buildShardedModel(entities, shardArgsStorage(), defaults)
   const model = withLookups(sharded, { entities, lookups: lookupArgsStorage() }, defaults)
-  refusals.throwAny()
   const groupOf = groupsOf(model)
   markRelationsApart(metadatas, model)
   bindMetadata(
     metadatas.filter((metadata) => groupOf(metadata) !== undefined),
     (metadata) => ({ schema: placeholderSchema, name: metadata.tableName }),
   )
-  checkGroups(model, options)
-  checkSharedTables(metadatas, model, groupOf)
+  // Of a refused entity the group may be missing for that reason.
+  if (refusals.isEmpty) refusals.attempt(() => checkGroups(model, options))
+  checkSharedTables(metadatas, { model, groupOf, refusals })
   return model
 }
 

@@ -1,6 +1,7 @@
 import type { DataSource, EntityMetadata } from 'typeorm'
 import type { Catalog } from '../../catalog/catalog'
 import type { NodePool } from '../../endpoints/node-pool'
+import type { Refusals } from '../../errors/refusals'
 import { startOperation } from '../../execution/operation'
 import type { LookupModel } from '../../model/lookup'
 import { type ShardedEntity, shardedEntity } from '../../model/sharded-entity'
@@ -29,6 +30,7 @@ import { createRuntime, type ShardHandle, type ShardRuntime, shardBinder } from 
 import { ClockDefaults } from '../statements/clock-defaults'
 import { StatementWords } from '../statements/statement-words'
 import { Statements } from '../statements/statements'
+import { refuseViews } from './build-model'
 import { eachNode, type NodePools } from './node-pools'
 import { limitsOf } from './resolve-options'
 import { ShardSchemas } from './shard-schemas'
@@ -46,14 +48,19 @@ export interface ComposedDataSource extends ReturnType<typeof composeRuntime> {
 
 /**
  * Composes a data source of its model and of what its databases have stored. Where another process stores its topology first,
- * the data source is of that one.
+ * the data source is of that one. What is refused of the declarations is thrown before anything is stored.
  *
- * @throws ShardedError TOPOLOGY_MISMATCH, CATALOG_UNAVAILABLE, OBJECT_NOT_OURS, and what `composeRuntime` throws
+ * @throws ShardedError TOPOLOGY_MISMATCH, CATALOG_UNAVAILABLE, OBJECT_NOT_OURS, and what `refusals` holds
  */
 export async function composeDataSource({ catalog, ...parts }: DataSourceParts): Promise<ComposedDataSource> {
-  const { dataSource, model, options } = parts
+  const { dataSource, model, options, refusals } = parts
   const topology = new StoredTopology(options, catalog, model)
-  const wanted = composeRuntime({ ...parts, map: topology.map() })
+  const wanted = await refusals.require(async () => {
+    const composed = composeRuntime({ ...parts, map: topology.map() })
+    await refuseViews(dataSource, { ...composed, refusals })
+    return composed
+  })
+  refusals.throwAny()
   const { synchronize, dropSchema } = dataSource.options
   // What schema work will refuse is not stored: the next start with the options of before is to be accepted.
   const refuse = async (): Promise<void> => {
@@ -64,6 +71,7 @@ export async function composeDataSource({ catalog, ...parts }: DataSourceParts):
   await topology.reconcile(dataSource.entityMetadatas, { mapOf: () => topology.map(), beforeGrowth })
   const settled = topology.map()
   const composed = hasSamePlaces(wanted.runtime.map, settled) ? wanted : composeRuntime({ ...parts, map: settled })
+  refusals.throwAny()
   return { ...composed, topology }
 }
 
@@ -75,13 +83,15 @@ interface RuntimeParts {
   readonly pool: (node: string) => NodePool
   readonly transactions: ShardRuntime['transactions']
   readonly model: LookupModel
+  /** Takes what is refused of names, ids and lookups. */
+  readonly refusals: Refusals
   readonly map: ShardMap
   readonly warn: (text: string) => void
 }
 
 /** Makes what a data source consists of once its model and its shard map are known, and wires it together. */
 function composeRuntime(parts: RuntimeParts) {
-  const { dataSource, options, pools, pool, model, map, warn } = parts
+  const { dataSource, options, pools, pool, model, map, warn, refusals } = parts
   const groupOf = groupsOf(model)
   checkNames(dataSource.entityMetadatas, parts)
   const ids = new IdMakers({
@@ -90,8 +100,10 @@ function composeRuntime(parts: RuntimeParts) {
     parseInt8: options.parseInt8 ?? false,
   })
   const bindings = new Map<unknown, EntityBinding>()
-  for (const entity of model.entities.values())
-    if (entity.kind === 'sharded') bindings.set(entity.target, bindEntity(entity, parts, ids))
+  for (const entity of model.entities.values()) {
+    const binding = entity.kind === 'sharded' && refusals.attempt(() => bindEntity(entity, parts, ids))
+    if (binding) bindings.set(entity.target, binding)
+  }
   const bindingOf = (target: unknown): EntityBinding | undefined => bindings.get(target)
   const entityShards = new EntityShards(bindingOf)
   const handles = new Map<string, ShardHandle>()
@@ -100,6 +112,7 @@ function composeRuntime(parts: RuntimeParts) {
     bindings,
     pools: [...pools.values()],
     askReady: async () => lookups.askReady(),
+    refusals,
   })
   const { transactions } = parts
   const open = () => openRunner(dataSource)
@@ -143,12 +156,13 @@ function composeRuntime(parts: RuntimeParts) {
   return { model, runtime, statements, lookups, references, schemas, ids }
 }
 
-function checkNames(metadatas: readonly EntityMetadata[], { model, map }: RuntimeParts): void {
+function checkNames(metadatas: readonly EntityMetadata[], { model, map, refusals }: RuntimeParts): void {
   const groupOf = groupsOf(model)
   const tablesOf = (group: string | undefined) => metadatas.filter((metadata) => groupOf(metadata) === group)
   checkPhysicalNames(
     [...map.groups].map(([group, shards]) => ({ shards, metadatas: tablesOf(group) })),
     tablesOf(undefined),
+    refusals,
   )
 }
 

@@ -39,7 +39,7 @@ import { ShardedRelationLoader } from '../runners/sharded-relation-loader'
 import { ShardedResultCache } from '../runners/sharded-result-cache'
 import { useShardedSchemaBuilder } from '../schema/sharded-schema-builder'
 import type { Statements } from '../statements/statements'
-import { buildModel, refuseViews } from './build-model'
+import { buildModel } from './build-model'
 import { type ComposedDataSource, composeDataSource } from './compose-data-source'
 import { currentRunnerOf } from './current-manager'
 import { Federation } from './federation'
@@ -343,12 +343,10 @@ export class ShardedDataSource extends MaintainedDataSource {
     const { pools, sharding: options, catalog, warn } = this
     const pool = (name: string): NodePool => this.pool(name)
     const transactions = { ...this.transactions, points: this.controlPoints }
-    const parts = { dataSource: this, options, pools, pool, transactions, catalog, model, warn }
+    const parts = { dataSource: this, options, pools, pool, transactions, catalog, model, warn, refusals }
     const built = await composeDataSource(parts)
     this.built = built
-    const { ids, runtime, statements } = built
-    await refuseViews(this, { runtime, statements, refusals })
-    refusals.throwAny()
+    const { ids } = built
     const groupOf = groupsOf(model)
     const isReference = isReferenceTable(model)
     const onNodes = this.entityMetadatas.filter((one) => groupOf(one) !== undefined || isReference(one))

@@ -1,0 +1,341 @@
+import { composite, type ErrorCode, list, range, shardedSchema } from '../../../src/index'
+import { beside, type Graph, id, int, joinedBy, many, plain, reference, sharded, text, to, two, viewOf } from './graph'
+
+/** What a start refuses, the way out that it recommends, and the entities after it. */
+export interface Refusal {
+  readonly code: ErrorCode
+  readonly what: string
+  /** As the error says it: where it changes, so do the ways. */
+  readonly fix: string
+  readonly refused: Graph
+  /** By what was done. */
+  readonly ways: Readonly<Record<string, Graph>>
+}
+
+const owner = () => sharded('Owner')
+const ownerKey = { id, ownerId: int }
+const colocated = { by: beside('Owner'), key: ['ownerId'] }
+
+const keyFixes = {
+  column: 'Mark a column that the application sets and nothing else writes; declare one beside this column for it.',
+  type: 'Use a column type that the function takes, or another function.',
+  action: 'Leave the action out. For ON DELETE, CASCADE may take its place.',
+}
+
+const keys: readonly Refusal[] = [
+  {
+    code: 'ENTITY_WITHOUT_SHARD_KEY',
+    what: 'no column is marked',
+    fix: 'Mark the column with @ShardKey().',
+    refused: () => [sharded('Paper', { key: [] })],
+    ways: { 'the column marked': () => [sharded('Paper')] },
+  },
+  {
+    code: 'KEY_TYPE_UNSUPPORTED',
+    what: 'a key that a range cannot compare',
+    fix: keyFixes.type,
+    refused: () => [
+      sharded('Paper', {
+        columns: { id: { type: 'boolean', primary: true } },
+        by: range({ shards: { all: [null, null] } }),
+      }),
+    ],
+    ways: {
+      'another type': () => [sharded('Paper', { by: range({ shards: { all: [null, null] } }) })],
+      'another function': () => [sharded('Paper', { columns: { id: { type: 'boolean', primary: true } } })],
+    },
+  },
+  {
+    code: 'KEY_COLUMN_INVALID',
+    what: 'a key that an update sets',
+    fix: keyFixes.column,
+    refused: () => [
+      sharded('Paper', { columns: { id, seen: { type: 'timestamptz', updateDate: true } }, key: ['seen'] }),
+    ],
+    ways: {
+      'another column': () => [sharded('Paper', { columns: { id, seen: { type: 'timestamptz', updateDate: true } } })],
+      'one beside it': () => [
+        sharded('Paper', {
+          columns: { id, seen: { type: 'timestamptz', updateDate: true }, made: { type: 'timestamptz' } },
+          key: ['made'],
+        }),
+      ],
+    },
+  },
+  {
+    code: 'KEY_COLUMN_INVALID',
+    what: 'a key that the database sets to NULL',
+    fix: keyFixes.action,
+    refused: () => [
+      owner(),
+      sharded('Paper', {
+        columns: { id, ownerId: { type: 'int', nullable: true } },
+        ...colocated,
+        relations: { owner: to('Owner', { ...joinedBy('ownerId'), onDelete: 'SET NULL' }) },
+      }),
+    ],
+    ways: {
+      'no action': () => [
+        owner(),
+        sharded('Paper', { columns: ownerKey, ...colocated, relations: { owner: to('Owner', joinedBy('ownerId')) } }),
+      ],
+      CASCADE: () => [
+        owner(),
+        sharded('Paper', {
+          columns: ownerKey,
+          ...colocated,
+          relations: { owner: to('Owner', { ...joinedBy('ownerId'), onDelete: 'CASCADE' }) },
+        }),
+      ],
+    },
+  },
+  {
+    code: 'FUNCTION_INVALID',
+    what: 'more key columns than the function takes',
+    fix: 'Correct the declaration of the sharding function.',
+    refused: () => [
+      sharded('Paper', { columns: ownerKey, by: range({ shards: { all: [null, null] } }), key: ['id', 'ownerId'] }),
+    ],
+    ways: {
+      'one column': () => [sharded('Paper', { columns: ownerKey, by: range({ shards: { all: [null, null] } }) })],
+      'a function of two': () => [
+        sharded('Paper', {
+          columns: ownerKey,
+          by: composite(list({ shards: { low: [1] } }), two),
+          key: ['id', 'ownerId'],
+        }),
+      ],
+    },
+  },
+]
+
+const groups: readonly Refusal[] = [
+  {
+    code: 'GROUP_CONFLICT',
+    what: 'two functions of one group',
+    fix: 'Use @Sharded({ colocatedWith }) on all but one entity of the group, or give the groups different names.',
+    refused: () => [owner(), sharded('Paper', { options: { group: 'owner' } })],
+    ways: {
+      colocatedWith: () => [owner(), sharded('Paper', { by: beside('Owner') })],
+      'another name': () => [owner(), sharded('Paper', { options: { group: 'papers' } })],
+    },
+  },
+  {
+    code: 'COLOCATION_INVALID',
+    what: 'keys of unlike types',
+    fix: 'Make the shard keys alike.',
+    refused: () => [owner(), sharded('Paper', { columns: { id, ownerId: text }, ...colocated })],
+    ways: { 'like types': () => [owner(), sharded('Paper', { columns: ownerKey, ...colocated })] },
+  },
+  {
+    code: 'COLOCATION_INVALID',
+    what: 'colocated with what is not sharded',
+    fix: 'Name a sharded entity of the data source, or give the entity a sharding function.',
+    refused: () => [plain('Owner'), sharded('Paper', { by: beside('Owner') })],
+    ways: {
+      'a sharded one': () => [owner(), sharded('Paper', { by: beside('Owner') })],
+      'a function': () => [plain('Owner'), sharded('Paper')],
+    },
+  },
+  {
+    code: 'COLOCATION_INVALID',
+    what: 'colocated in a circle',
+    fix: 'Give one of them a sharding function in place of colocatedWith.',
+    refused: () => [sharded('Owner', { by: beside('Paper') }), sharded('Paper', { by: beside('Owner') })],
+    ways: { 'a function': () => [owner(), sharded('Paper', { by: beside('Owner') })] },
+  },
+  {
+    code: 'COLOCATION_INVALID',
+    what: 'a table that has another key',
+    fix: 'Mark the same columns as the shard key of both, or give one of them another table.',
+    refused: () => [
+      owner(),
+      sharded('Paper', { columns: ownerKey, ...colocated, table: 'sheet' }),
+      sharded('Page', { columns: ownerKey, by: beside('Owner'), table: 'sheet' }),
+    ],
+    ways: {
+      'the same columns': () => [
+        owner(),
+        sharded('Paper', { columns: ownerKey, ...colocated, table: 'sheet' }),
+        sharded('Page', { columns: ownerKey, ...colocated, table: 'sheet' }),
+      ],
+      'another table': () => [
+        owner(),
+        sharded('Paper', { columns: ownerKey, ...colocated, table: 'sheet' }),
+        sharded('Page', { columns: ownerKey, by: beside('Owner') }),
+      ],
+    },
+  },
+  {
+    code: 'NAME_INVALID',
+    what: 'a schema of its own',
+    fix: 'Leave the schema out. The option group of @Sharded gives the schemas another name.',
+    refused: () => [sharded('Paper', { schema: 'own' })],
+    ways: {
+      'no schema': () => [sharded('Paper')],
+      'a group': () => [sharded('Paper', { options: { group: 'own' } })],
+    },
+  },
+]
+
+const idFix = 'Correct the column, or the kind of id that @ShardedId() names.'
+const numbered = { id: { ...id, generated: 'increment' }, ownerId: int } as const
+
+const constraints: readonly Refusal[] = [
+  {
+    code: 'UNIQUE_WITHOUT_SHARD_KEY',
+    what: 'a unique constraint without the key',
+    fix: 'Add the shard key to the constraint, use @GlobalUnique, or say perShardUnique: true in @Sharded when uniqueness inside each shard is meant.',
+    refused: () => [sharded('Paper', { columns: { id, name: text }, unique: ['name'] })],
+    ways: {
+      'with the key': () => [sharded('Paper', { columns: { id, name: text }, unique: ['id', 'name'] })],
+      GlobalUnique: () => [
+        sharded('Paper', { columns: { id, name: text }, lookups: [{ properties: ['name'], unique: true }] }),
+      ],
+      perShardUnique: () => [
+        sharded('Paper', { columns: { id, name: text }, unique: ['name'], options: { perShardUnique: true } }),
+      ],
+    },
+  },
+  {
+    code: 'SEQUENCE_ON_SHARDED_ENTITY',
+    what: 'an id of a sequence',
+    fix: "Use @PrimaryColumn('int') @ShardedId('sequence') for an integer of any size, @PrimaryColumn('bigint') @ShardedId() for an id that tells its shard, or @PrimaryGeneratedColumn('uuid'), or assign the id yourself.",
+    refused: () => [sharded('Paper', { columns: numbered, key: ['ownerId'] })],
+    ways: {
+      "@ShardedId('sequence')": () => [
+        sharded('Paper', { columns: ownerKey, key: ['ownerId'], id: { property: 'id', kind: 'sequence' } }),
+      ],
+      '@ShardedId()': () => [
+        sharded('Paper', {
+          columns: { id: { type: 'bigint', primary: true }, ownerId: int },
+          key: ['ownerId'],
+          id: { property: 'id' },
+        }),
+      ],
+      uuid: () => [
+        sharded('Paper', {
+          columns: { id: { type: 'uuid', primary: true, generated: 'uuid' }, ownerId: int },
+          key: ['ownerId'],
+        }),
+      ],
+      'an id of its own': () => [sharded('Paper', { columns: ownerKey, key: ['ownerId'] })],
+    },
+  },
+  {
+    code: 'ID_COLUMN_INVALID',
+    what: 'an id of another type',
+    fix: idFix,
+    refused: () => [sharded('Paper', { columns: ownerKey, key: ['ownerId'], id: { property: 'id' } })],
+    ways: {
+      'the column': () => [
+        sharded('Paper', {
+          columns: { id: { type: 'bigint', primary: true }, ownerId: int },
+          key: ['ownerId'],
+          id: { property: 'id' },
+        }),
+      ],
+      'the kind': () => [
+        sharded('Paper', { columns: ownerKey, key: ['ownerId'], id: { property: 'id', kind: 'sequence' } }),
+      ],
+    },
+  },
+  {
+    code: 'LOOKUP_INVALID',
+    what: 'a lookup of the whole key',
+    fix: 'Correct the declaration that is named.',
+    refused: () => [sharded('Paper', { lookups: [{ properties: ['id'], unique: true }] })],
+    ways: { 'left out': () => [sharded('Paper', { unique: ['id'] })] },
+  },
+  {
+    code: 'REFERENCE_INVALID',
+    what: 'a reference table that is sharded',
+    fix: 'Take away @Sharded or @ReferenceTable, or give the entity a primary key.',
+    refused: () => [shardedSchema(reference('Paper'), { by: two, shardKey: ['id'] })],
+    ways: {
+      'without @Sharded': () => [reference('Paper')],
+      'without @ReferenceTable': () => [sharded('Paper')],
+    },
+  },
+]
+
+const actionFix =
+  'Leave onDelete and onUpdate out, and delete or change the rows that refer to a row in the same transaction. Or colocate the two entities and join them by the shard key.'
+
+const relations: readonly Refusal[] = [
+  {
+    code: 'RELATION_LEAVES_SHARD',
+    what: 'many-to-many with another group',
+    fix: 'Colocate the two entities, or make the other one a @ReferenceTable. Or make the junction an entity of its own: it is colocated with one side, and has a many-to-one relation to each.',
+    refused: () => [owner(), sharded('Paper', { relations: { owners: many('Owner') } })],
+    ways: {
+      colocated: () => [owner(), sharded('Paper', { by: beside('Owner'), relations: { owners: many('Owner') } })],
+      'a reference table': () => [reference('Owner'), sharded('Paper', { relations: { owners: many('Owner') } })],
+      'an entity of its own': () => [
+        owner(),
+        sharded('Paper'),
+        sharded('Owned', {
+          columns: { id, paperId: int },
+          by: beside('Paper'),
+          key: ['paperId'],
+          relations: { paper: to('Paper', joinedBy('paperId')), owner: to('Owner') },
+        }),
+      ],
+    },
+  },
+  {
+    code: 'RELATION_UNCHECKED',
+    what: 'many-to-many without foreign keys',
+    fix: 'Leave out createForeignKeyConstraints: false, or make the junction an entity of its own.',
+    refused: () => [
+      owner(),
+      sharded('Paper', {
+        by: beside('Owner'),
+        relations: { owners: many('Owner', { createForeignKeyConstraints: false }) },
+      }),
+    ],
+    ways: {
+      'left out': () => [owner(), sharded('Paper', { by: beside('Owner'), relations: { owners: many('Owner') } })],
+      'an entity of its own': () => [
+        owner(),
+        sharded('Paper', { by: beside('Owner') }),
+        sharded('Owned', {
+          columns: ownerKey,
+          ...colocated,
+          relations: { owner: to('Owner', joinedBy('ownerId')), paper: to('Paper') },
+        }),
+      ],
+    },
+  },
+  {
+    code: 'RELATION_ACTION_UNSUPPORTED',
+    what: 'an action over shards',
+    fix: actionFix,
+    refused: () => [owner(), sharded('Paper', { relations: { owner: to('Owner', { onDelete: 'CASCADE' }) } })],
+    ways: {
+      'no action': () => [owner(), sharded('Paper', { relations: { owner: to('Owner') } })],
+      colocated: () => [
+        owner(),
+        sharded('Paper', {
+          columns: ownerKey,
+          ...colocated,
+          relations: { owner: to('Owner', { ...joinedBy('ownerId'), onDelete: 'CASCADE' }) },
+        }),
+      ],
+    },
+  },
+]
+
+const view = 'SELECT count(*)::int AS n FROM "paper"'
+
+const views: readonly Refusal[] = [
+  {
+    code: 'VIEW_OVER_SHARDS',
+    what: 'a view of sharded rows',
+    fix: 'Leave the view entity out, and ask its query of the data source: query() and query builders read all shards.',
+    refused: () => [sharded('Paper'), viewOf('Papers', view)],
+    ways: { 'left out': () => [sharded('Paper')] },
+  },
+]
+
+export const refusals: readonly Refusal[] = [...keys, ...groups, ...constraints, ...relations, ...views]

@@ -1,0 +1,74 @@
+import 'reflect-metadata'
+import type { EntitySchema } from 'typeorm'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { ShardedDataSource, ShardedError } from '../../../src/index'
+import { createDatabases } from '../../support/databases'
+import type { FreshDatabases } from '../../support/fresh-databases'
+import { many, plain, saveAndFind, sharded, to, viewOf } from './graph'
+import { refusals } from './refusals'
+
+describe('what a start refuses', () => {
+  let databases: FreshDatabases
+  beforeAll(async () => {
+    databases = await createDatabases(1)
+  })
+  afterAll(() => databases?.drop())
+
+  const open = (entities: readonly EntitySchema[]) =>
+    new ShardedDataSource({
+      type: 'postgres',
+      entities: [...entities],
+      nodes: { a: { url: databases.nodes[0] ?? '' } },
+    })
+  const refusalOf = async (entities: readonly EntitySchema[]): Promise<ShardedError> => {
+    const error: unknown = await open(entities)
+      .initialize()
+      .catch((thrown: unknown) => thrown)
+    if (error instanceof ShardedError) return error
+    throw error
+  }
+
+  it.each(refusals)('$code: $what, and has the ways out that it names', async ({ code, fix, refused, ways }) => {
+    const error = await refusalOf(refused())
+    expect([error.code, error.fix]).toEqual([code, fix])
+    for (const [way, entities] of Object.entries(ways)) {
+      const graph = entities()
+      const dataSource = await open(graph).initialize()
+      await dataSource.synchronize()
+      await expect(saveAndFind(dataSource, graph), way).resolves.toBeUndefined()
+      await dataSource.dropDatabase()
+      await dataSource.destroy()
+    }
+  })
+
+  it('is told in one list, whatever part of the start refuses it', async () => {
+    const long = `x${'y'.repeat(62)}`
+    const { code, message, details } = await refusalOf([
+      sharded('Keyless', { key: [] }),
+      sharded('Owner', { columns: { id: { type: 'int', primary: true, generated: 'increment' } }, schema: 'own' }),
+      sharded('Paper', {
+        relations: { owners: many('Owner'), owner: to('Owner', { onDelete: 'CASCADE' }) },
+        options: { layout: 'table' },
+        table: long,
+      }),
+      sharded('Twin', { table: 'home' }),
+      sharded('Other', { table: 'home' }),
+      plain('Setting'),
+      viewOf('Twins', 'SELECT count(*)::int AS n FROM home'),
+    ])
+    expect(code).toBe('DECLARATIONS_INVALID')
+    const listed = details['refusals'] as readonly ShardedError[] // As DECLARATIONS_INVALID documents it.
+    expect(listed.map((one) => [one.code, one.message.split(' ')[0]])).toEqual([
+      ['ENTITY_WITHOUT_SHARD_KEY', 'Keyless'],
+      ['NAME_INVALID', 'Owner'],
+      ['SEQUENCE_ON_SHARDED_ENTITY', 'Owner.id'],
+      ['RELATION_LEAVES_SHARD', 'Paper.owners'],
+      ['RELATION_ACTION_UNSUPPORTED', 'Paper.owner'],
+      ['NAME_INVALID', 'The'],
+      ['NAME_INVALID', 'The'],
+      ['NAME_INVALID', 'The'],
+      ['VIEW_OVER_SHARDS', 'The'],
+    ])
+    expect(message.split('\n').slice(1, -1)).toEqual(listed.map((one, index) => `${index + 1}. ${one.message}`))
+  })
+})
