@@ -12,7 +12,7 @@ import {
   VirtualColumn,
 } from 'typeorm'
 import { describe, expect, it } from 'vitest'
-import { hash, Sharded, ShardedDataSource, ShardedError, ShardKey } from '../../src'
+import { hash, ReferenceTable, Sharded, ShardedDataSource, ShardedError, ShardKey } from '../../src'
 import { onTargets } from '../support/targets'
 
 @Entity()
@@ -82,6 +82,23 @@ class Tag {
   @Column('int', { default: 0 }) n!: number
 }
 
+/** On every node, with a computed column that counts rows of all shards. */
+@Entity()
+@ReferenceTable()
+class Owner {
+  @PrimaryColumn('int') id!: number
+  @Column('text') name!: string
+  @VirtualColumn({ query: (alias) => `SELECT count(*)::int FROM sale WHERE sale.k = ${alias}.id` }) sales!: number
+}
+
+@Entity()
+@Sharded({ colocatedWith: () => Shop })
+class Deal {
+  @PrimaryColumn('int') id!: number
+  @ShardKey() @Column('int') k!: number
+  @ManyToOne(() => Owner, { cascade: true, eager: true }) owner!: Owner
+}
+
 const keys = [1, 2, 3, 5, 8, 13]
 
 /** 24 sales, of which the greatest quantity is 23, in all 276. */
@@ -119,7 +136,7 @@ async function seed(dataSource: DataSource): Promise<void> {
   }
 }
 
-const world = { entities: [Shop, Sale, Near, Far, Tagged, Tag], groups: ['shop'], seed }
+const world = { entities: [Shop, Sale, Near, Far, Tagged, Tag, Owner, Deal], groups: ['shop'], seed }
 
 describe('SQL in the words of the application', () => {
   onTargets(world, (target) => {
@@ -381,6 +398,21 @@ describe('SQL in the words of the application', () => {
         await repository.save({ id: 1, k: 1, nearId: 1, n: 9 })
         expect(await repository.findOneBy({ id: 1 })).toEqual({ ...fars[0], n: 9 })
         await repository.save({ id: 1, k: 1, nearId: 1, n: 0 })
+      })
+
+      it('saves, with a row, the row of a reference table that it refers to', async () => {
+        const found = await undone(async (manager) => {
+          await manager.save(Deal, [
+            { id: 1, k: 2, owner: { id: 3, name: 'ann' } },
+            { id: 2, k: 3, owner: { id: 5, name: 'ben' } },
+          ])
+          await manager.save(Deal, { id: 1, k: 2, owner: { id: 3, name: 'eve' } })
+          return manager.find(Deal, { order: { id: 'ASC' } })
+        })
+        expect(found).toEqual([
+          { id: 1, k: 2, owner: { id: 3, name: 'eve', sales: 4 } },
+          { id: 2, k: 3, owner: { id: 5, name: 'ben', sales: 4 } },
+        ])
       })
 
       it('sees rows of the same transaction', async () => {

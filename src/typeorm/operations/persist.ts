@@ -94,12 +94,15 @@ async function writePlaced(
       shard,
       untold: isUntold ? here.flatMap(({ graph }) => graph) : [],
       work: (manager: EntityWriter): Promise<unknown> =>
-        during(manager.queryRunner, { beforeUpdate: before, shown: shownTo(here, given, [...saved, ...shown]) }, () =>
-          manager[mode](
-            target,
-            here.map(({ entity }) => entity),
-            own,
-          ),
+        during(
+          manager.queryRunner,
+          { persists: true, beforeUpdate: before, shown: shownTo(here, given, [...saved, ...shown]) },
+          () =>
+            manager[mode](
+              target,
+              here.map(({ entity }) => entity),
+              own,
+            ),
         ),
     }))
   const writes = writesOf()

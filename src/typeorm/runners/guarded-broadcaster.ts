@@ -41,6 +41,8 @@ interface Setting {
   telling: Telling
   /** What each UPDATE that TypeORM sends waits for. */
   beforeUpdate: ((update: RowUpdate) => Promise<void>) | undefined
+  /** TypeORM saves or removes objects: every statement of the runner is one that TypeORM makes. */
+  persists: boolean
 }
 
 /** An UPDATE of one row that TypeORM is about to send: the row's primary key, and the values that it sets. */
@@ -60,7 +62,7 @@ type Tell = (result: BroadcasterResult, ...about: unknown[]) => void
  * its data source. An event's manager so reads and writes all shards, and within the transaction that the event is of.
  */
 export class GuardedBroadcaster extends RestingBroadcaster {
-  readonly setting: Setting = { shown: [], snapshots: [], telling: 'at-once', beforeUpdate: undefined }
+  readonly setting: Setting = { shown: [], snapshots: [], telling: 'at-once', beforeUpdate: undefined, persists: false }
 
   constructor(
     private readonly host: EventHost,

@@ -12,10 +12,12 @@ export interface OwnWords {
    * The statement as the shard is to be sent it, where all that it names lies on the shard: rows that meet there by their
    * keys, or keys that are its own.
    *
+   * @param isTypeOrms TypeORM has made the statement: all that does not name the shard is the application's words
    * @returns undefined where it names rows that may lie elsewhere
-   * @throws ShardedError STATEMENT_UNSUPPORTED where only the application's words name tables: it is not said which rows are meant
+   * @throws ShardedError STATEMENT_UNSUPPORTED where only words of the application name tables of shards, in a statement that may be
+   *   the application's own: it is not said which rows are meant
    */
-  textOn(statement: Arm): Promise<string | undefined>
+  textOn(statement: Arm, isTypeOrms?: boolean): Promise<string | undefined>
   /**
    * Answers such a statement over all shards, where it only reads: what lies elsewhere is read first.
    *

@@ -12,7 +12,7 @@ import { mayNameOtherTables } from '../../sql/reads-tables'
 import { mayChangeSession } from '../../sql/session-text'
 import type { Shard } from '../../topology/shard'
 import type { EntityBinding } from '../binding/entity-binding'
-import { GuardedBroadcaster } from './guarded-broadcaster'
+import { GuardedBroadcaster, settingOf } from './guarded-broadcaster'
 import type { KeyGuard } from './key-guard'
 import type { OwnWords } from './own-words'
 import { staysBehind } from './refuse-session'
@@ -143,7 +143,7 @@ export class ShardQueryRunner extends PostgresQueryRunner {
   private async queryOwnWords(words: OwnWords, ...[query, parameters, useStructuredResult]: Query): Promise<never> {
     if (this.isReleased) throw new QueryRunnerAlreadyReleasedError()
     const statement = this.statement(query, parameters)
-    const text = await words.textOn(statement)
+    const text = await words.textOn(statement, settingOf(this)?.persists)
     if (text !== undefined) return this.send(text, parameters, useStructuredResult)
     const result = await words.overShards(statement, this.transaction)
     // TypeORM's overloads tell the two apart.

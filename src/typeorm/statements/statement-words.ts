@@ -15,7 +15,7 @@ export class StatementWords implements OwnWords {
     private readonly openRunner: () => ShardTransaction,
   ) {}
 
-  async textOn({ shard, text, parameters }: Arm): Promise<string | undefined> {
+  async textOn({ shard, text, parameters }: Arm, isTypeOrms = false): Promise<string | undefined> {
     const statements = this.statements()
     const read = await statements.understand(text)
     if (!read) return text
@@ -30,11 +30,14 @@ export class StatementWords implements OwnWords {
     )
     const isOwn = uses.map(({ rangeVar }) => rangeVar.schemaname !== placeholderSchema)
     if (!isOwn.includes(true) && homeTables.length === 0) return text
-    if (!isOwn.includes(false))
+    if (!isOwn.includes(false)) {
+      // The row of a reference table, whose computed columns are about shards.
+      if (isTypeOrms) return undefined
       throw refuse(
         uses.map(({ table }) => table.name),
         { shard, text, parameters },
       )
+    }
     const known = { ...read, analysis: { ...read.analysis, homeTables } }
     const engine = await statements.engine()
     const place = engine.places.placeOf({ ...known, parameters, context: { own: shard } })
