@@ -164,7 +164,7 @@ export const errorCatalogue = Object.freeze({
   ),
   RELATION_ACTION_UNSUPPORTED: entry(
     'The database does ON DELETE and ON UPDATE by a foreign key, and none is made for a relation between shards.',
-    'Leave onDelete and onUpdate out, and delete or change the rows that refer to a row in the same transaction. Or colocate the two entities and join them by the shard key.',
+    "For ON DELETE of a row of shards set onDelete: 'application' in the options of the data source. Else leave onDelete and onUpdate out, and delete or change the rows that refer to a row in the same transaction. Or colocate the two entities and join them by the shard key.",
   ),
   OBJECT_NOT_OURS: entry(
     'synchronize() and dropDatabase() change and drop only what they made for shards, which carries a mark in its comment.',

@@ -77,15 +77,17 @@ export function captureTriggers(lookups: readonly LookupTable[], table: string, 
   const note = (lookup: LookupTable, isGain: boolean, entries: string): string =>
     `    ${into} SELECT n, TG_OP, ${literal(lookup.name)}, ${isGain}, x.e FROM (${entries}) x;`
   const each = (make: (lookup: LookupTable) => string): string => lookups.map(make).join('\n')
+  const gaining = lookups.filter(({ notesLosses }) => !notesLosses)
   const body = `
 DECLARE n int := coalesce((SELECT max(c."statement") FROM ${capture} c WHERE c."xid" = pg_current_xact_id()), 0) + 1;
 BEGIN
   IF TG_OP = 'INSERT' THEN
-${each((lookup) => note(lookup, true, rows(lookup, 'new_rows')))}
+${gaining.map((lookup) => note(lookup, true, rows(lookup, 'new_rows'))).join('\n')}
   ELSIF TG_OP = 'UPDATE' THEN
 ${each((lookup) => {
   const [before, after] = [rows(lookup, 'old_rows'), rows(lookup, 'new_rows')]
-  return `${note(lookup, false, `${before} EXCEPT ALL ${after}`)}\n${note(lookup, true, `${after} EXCEPT ALL ${before}`)}`
+  const lost = note(lookup, false, `${before} EXCEPT ALL ${after}`)
+  return lookup.notesLosses ? lost : `${lost}\n${note(lookup, true, `${after} EXCEPT ALL ${before}`)}`
 })}
   ELSIF TG_OP = 'DELETE' THEN
 ${each((lookup) => note(lookup, false, rows(lookup, 'old_rows')))}

@@ -26,6 +26,8 @@ export interface LookupTable {
   readonly isUnique: boolean
   /** The name under which a violation is reported. */
   readonly constraint: string
+  /** Only what goes is noted: values that rows of other databases refer to. */
+  readonly notesLosses?: true
   /** The table whose rows it finds, and that table's colocation group. */
   readonly source: { readonly table: string; readonly group: string }
 }

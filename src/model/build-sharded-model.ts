@@ -22,6 +22,8 @@ import type { EntityTarget, ScatterOptions, ShardArgsStorage, ShardedArgs } from
 export interface ModelDefaults extends GroupDefaults {
   readonly scatter: ScatterOptions
   readonly primaryKeyCheck: boolean
+  /** The application does `onDelete` of relations that lead apart, where what they refer to is sharded. */
+  readonly doesOnDelete?: boolean
   /** Takes the refusals of a start in place of the first throw. */
   readonly refusals?: Refusals
 }
@@ -66,7 +68,8 @@ export function buildShardedModel(
     if (isReference(entity)) refusals.attempt(() => checkReference(entity, declared.has(entity.target)))
   }
   const placed = (target: EntityTarget) => !declared.has(target) || groupOf.has(target)
-  for (const entity of entities) checkRelations(entity, { ...places, placed, refusals })
+  for (const entity of entities)
+    checkRelations(entity, { ...places, placed, refusals, doesOnDelete: defaults.doesOnDelete ?? false })
   for (const one of declared.values()) {
     const colocated = (target: EntityTarget) =>
       groupOf.get(target) === groupOf.get(one.entity.target) ? declared.get(target) : undefined

@@ -97,16 +97,20 @@ interface Placed extends RelationPlaces {
   /** False for a sharded entity whose group is refused: where its relations lead is not known. */
   readonly placed: (target: EntityTarget) => boolean
   readonly refusals: Refusals
+  /** The application does what a foreign key would do when a row is deleted. */
+  readonly doesOnDelete: boolean
 }
 
 /** Checks the relations of any entity, sharded or not, that lead to rows elsewhere. */
-export function checkRelations(entity: EntityDescription, { placed, refusals, ...places }: Placed): void {
+export function checkRelations(entity: EntityDescription, parts: Placed): void {
+  const { placed, refusals, doesOnDelete, ...places } = parts
   if (!placed(entity.target)) return
   for (const relation of entity.relations) {
     if (!placed(relation.inverse) || !isApart(entity, relation, places)) continue
     refusals.attempt(() => {
       if (relation.isManyToMany) refuseJunction(entity, relation, places.isReference)
-      refuseActions(entity, relation)
+      const isDone = doesOnDelete && places.declared.has(relation.inverse) && !places.isReference(entity.target)
+      refuseActions(entity, relation, isDone ? doneOnDelete : none)
     })
   }
 }
@@ -130,10 +134,19 @@ function refuseJunction(
   )
 }
 
+const none: ReadonlySet<string> = new Set()
+
+/** What the application does in place of a foreign key, if it is asked to. */
+const doneOnDelete: ReadonlySet<string> = new Set(['ON DELETE CASCADE', 'ON DELETE SET NULL', 'ON DELETE RESTRICT'])
+
 /** The database would do them by a foreign key, and none is made. @throws ShardedError RELATION_ACTION_UNSUPPORTED */
-function refuseActions(entity: EntityDescription, { property, inverseName, owning }: RelationDescription): void {
+function refuseActions(
+  entity: EntityDescription,
+  { property, inverseName, owning }: RelationDescription,
+  done: ReadonlySet<string>,
+): void {
   const actions = owning?.isChecked ? (owning.actions ?? []) : []
-  const action = actions.find((one) => !one.endsWith('NO ACTION'))
+  const action = actions.find((one) => !one.endsWith('NO ACTION') && !done.has(one))
   if (action === undefined) return
   throw new ShardedError(
     'RELATION_ACTION_UNSUPPORTED',

@@ -17,6 +17,8 @@ export const controlPoints = Object.freeze([
   'move:removed',
   'move:put',
   'lookup:captured',
+  'on-delete:noted',
+  'on-delete:done',
   'lookup:written',
   'reference:locked',
   'reference:noted',

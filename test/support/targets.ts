@@ -4,7 +4,7 @@ import { Client } from 'pg'
 import { DataSource, type EntitySubscriberInterface, type MixedList } from 'typeorm'
 import type { EntitySchema } from 'typeorm/entity-schema/EntitySchema'
 import { afterAll, beforeAll, beforeEach, describe, expect } from 'vitest'
-import { hash, type Layout, ShardedDataSource } from '../../src/index'
+import { hash, type Layout, ShardedDataSource, type ShardedDataSourceOptions } from '../../src/index'
 import { createDatabases } from './databases'
 import type { FreshDatabases } from './fresh-databases'
 
@@ -22,6 +22,8 @@ export interface TargetOptions {
   /** Colocation groups whose number of shards is the target's. Default: all of the entities' roots, by name. */
   readonly groups: readonly string[]
   readonly subscribers?: readonly (new () => EntitySubscriberInterface)[]
+  /** Who does `onDelete` over shards. */
+  readonly onDelete?: ShardedDataSourceOptions['onDelete']
   /** Writes the rows that all tests read and none changes. With it the tables are not emptied between tests. */
   readonly seed?: (dataSource: DataSource) => Promise<void>
   /** Every sharding in one file: for tests of what their numbers of shards and layouts change. */
@@ -182,7 +184,7 @@ function plainDataSource(url: string, { entities, subscribers = [] }: TargetOpti
 function shardedDataSource(
   { shards, home, layout }: Shape,
   urls: readonly string[],
-  { entities, groups, subscribers = [] }: TargetOptions,
+  { entities, groups, onDelete, subscribers = [] }: TargetOptions,
 ): ShardedDataSource {
   return new ShardedDataSource({
     type: 'postgres',
@@ -191,6 +193,7 @@ function shardedDataSource(
     nodes: Object.fromEntries(urls.map((url, index) => [`n${index}`, { url }])),
     ...(home !== undefined && { home: `n${home}` }),
     layout,
+    ...(onDelete && { onDelete }),
     groups: Object.fromEntries(groups.map((group) => [group, { shards: hash({ shards }) }])),
   })
 }

@@ -12,6 +12,7 @@ import type { Shard } from '../../topology/shard'
 import { ownersOf, type ShardMap } from '../../topology/shard-map'
 import type { UnitOwners } from '../../topology/unit-owners'
 import { canonicalKey } from '../../values/canonical-key'
+import { type ApartKeys, noApartKeys } from './apart-keys'
 import { isEnum } from './describe-entities'
 import type { EntityBinding } from './entity-binding'
 
@@ -131,6 +132,8 @@ const betweenLooksMs = 3_000
 
 /** What lookups need of the data source that they are in. */
 interface LookupSettings {
+  /** None where it is left out. */
+  readonly apartKeys?: ApartKeys
   /** Bounds the writes that may come to need a second node's connection while they hold one. */
   readonly writes: Permits
   /** Asks the home node which lookups are complete. */
@@ -138,6 +141,7 @@ interface LookupSettings {
 }
 
 interface Bound {
+  readonly apartKeys: ApartKeys
   readonly map: ShardMap
   readonly bindings: ReadonlyMap<unknown, EntityBinding>
   readonly pools: readonly Pick<NodePool, 'size'>[]
@@ -147,14 +151,15 @@ interface Bound {
 }
 
 /** The lookups of a model where they lie. */
-export function bindLookups({ lookups }: LookupModel, { map, bindings, pools, askReady, refusals }: Bound): Lookups {
-  const bound = lookups.flatMap((lookup) => {
+export function bindLookups({ lookups }: LookupModel, bound: Bound): Lookups {
+  const { map, bindings, pools, askReady, apartKeys, refusals } = bound
+  const all = lookups.flatMap((lookup) => {
     const source = bindings.get(lookup.entity.target)
     return (source && refusals.attempt(() => bindLookup(lookup, source, map))) ?? []
   })
   const spare = Math.min(...pools.map(({ size }) => size)) - 1
-  if (bound.length === 0) return new Lookups(bound)
-  return new Lookups(bound, { writes: new Permits('of any lookup', Math.max(1, spare)), askReady })
+  if (all.length === 0 && apartKeys.size === 0) return new Lookups(all)
+  return new Lookups(all, { writes: new Permits('of any lookup', Math.max(1, spare)), askReady, apartKeys })
 }
 
 /** All lookups of a data source, and which of them are complete. */
@@ -164,19 +169,23 @@ export class Lookups {
   private ready: ReadonlySet<string> = new Set()
   private nextLook = 0
 
+  /** The references to other databases that writes keep. */
+  readonly apartKeys: ApartKeys
+
   constructor(
     readonly all: readonly LookupBinding[],
     private readonly settings?: LookupSettings,
   ) {
+    this.apartKeys = settings?.apartKeys ?? noApartKeys
     for (const one of all) {
       pushTo(this.byGroup, one.table.source.group, one)
       pushTo(this.byTable, one.table.source.table, one)
     }
   }
 
-  /** True where a write to a group may change a lookup: its triggers tell. */
+  /** True where a write to a group may change a lookup, or take away what rows of other databases refer to: its triggers tell. */
   maintains(group: string): boolean {
-    return this.byGroup.has(group)
+    return this.byGroup.has(group) || this.apartKeys.referredGroups.has(group)
   }
 
   /** The lookups of a group's entities. */
@@ -187,6 +196,11 @@ export class Lookups {
   /** Their names. */
   namesOf(group: string): readonly string[] {
     return this.ofGroup(group).map(({ table }) => table.name)
+  }
+
+  /** What triggers note of the tables of a group. */
+  notedOf(group: string): readonly LookupTable[] {
+    return [...this.ofGroup(group).map(({ table }) => table), ...this.apartKeys.referredIn(group)]
   }
 
   named(name: string): LookupBinding | undefined {

@@ -1,4 +1,5 @@
 import type { EntityMetadata } from 'typeorm'
+import type { ForeignKeyMetadata } from 'typeorm/metadata/ForeignKeyMetadata'
 import type { RelationMetadata } from 'typeorm/metadata/RelationMetadata'
 import type { ShardedModel } from '../../model/sharded-entity'
 
@@ -10,6 +11,13 @@ export type Cascades = Pick<
 
 /** The relations that lead apart. */
 const apart = new WeakSet<RelationMetadata>()
+
+/** The foreign keys of such relations, of which none is made. */
+const foreignKeys = new WeakMap<RelationMetadata, ForeignKeyMetadata>()
+
+/** The foreign key that one database would have for a relation that leads apart. */
+export const absentForeignKey = (relation: RelationMetadata): ForeignKeyMetadata | undefined =>
+  foreignKeys.get(relation)
 
 /** Of relations, the cascades that TypeORM is not told of. */
 const declared = new WeakMap<RelationMetadata, Cascades>()
@@ -69,6 +77,10 @@ export function markRelationsApart(metadatas: readonly EntityMetadata[], { entit
   }
   const dropped = new Set(marked.filter(({ isManyToMany }) => !isManyToMany).flatMap(({ foreignKeys }) => foreignKeys))
   if (dropped.size === 0) return
+  for (const relation of marked) {
+    const [key] = relation.isManyToMany ? [] : relation.foreignKeys
+    if (key) foreignKeys.set(relation, key)
+  }
   // A child of single-table inheritance and its parent both list the keys of their table.
   for (const owner of [...metadatas, ...marked])
     owner.foreignKeys = owner.foreignKeys.filter((key) => !dropped.has(key))

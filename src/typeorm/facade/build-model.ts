@@ -33,6 +33,7 @@ export function buildModel(
     scatter: options.scatter ?? {},
     primaryKeyCheck: options.primaryKeyCheck ?? true,
     groups: options.groups ?? {},
+    doesOnDelete: options.onDelete === 'application',
   } as const
   const sharded = buildShardedModel(entities, shardArgsStorage(), defaults)
   const model = withLookups(sharded, { entities, lookups: lookupArgsStorage() }, defaults)

@@ -6,6 +6,7 @@ import { startOperation } from '../../execution/operation'
 import type { LookupModel } from '../../model/lookup'
 import { type ShardedEntity, shardedEntity } from '../../model/sharded-entity'
 import { hasSamePlaces, ownersOf, type ShardMap } from '../../topology/shard-map'
+import { bindApartKeys } from '../binding/apart-keys'
 import { markGenerated } from '../binding/bind-metadata'
 import { checkPhysicalNames } from '../binding/check-tables'
 import { groupsOf } from '../binding/colocation-group'
@@ -113,6 +114,7 @@ function composeRuntime(parts: RuntimeParts) {
     pools: [...pools.values()],
     askReady: async () => lookups.askReady(),
     refusals,
+    apartKeys: bindApartKeys(options.onDelete === 'application' ? dataSource.entityMetadatas : [], bindings, refusals),
   })
   const { transactions } = parts
   const open = () => openRunner(dataSource)

@@ -88,6 +88,12 @@ export interface ShardedDataSourceOptions extends Omit<PostgresDataSourceOptions
    * hold no rows; stop all other processes first.
    */
   readonly onTopologyChange?: 'refuse' | 'replace'
+  /**
+   * Who does `onDelete` of relations whose rows may lie on two databases, for which there is no foreign key. By default nobody: an action is
+   * refused at start, and what is referred to can be deleted. `'application'`: a delete of sharded rows, however it is written, deletes
+   * the rows that refer to them, sets their references to NULL, or fails with 23503, in its own transaction.
+   */
+  readonly onDelete?: 'application'
   /** For groups that do not say. Default `'schema'`. */
   readonly layout?: Layout
   readonly groups?: Readonly<Record<string, GroupOptions>>

@@ -71,11 +71,12 @@ export class LookupAdministration {
 
   /** See `ShardedDataSource.buildLookups`, as of the three that follow. */
   async build(options: BuildLookupsOptions): Promise<void> {
-    if (!this.isNeeded) return
     const { runtime, eachNode } = this.settings
+    if (!this.isNeeded && this.lookups.apartKeys.size === 0) return
     await eachNode(async ({ name }) => {
       for (const shard of runtime.map.shards.values()) if (shard.node === name) await this.install(shard)
     })
+    if (!this.isNeeded) return
     await this.settle()
     await buildLookups(this.maintenance, options)
   }
@@ -104,11 +105,11 @@ async function installLookups(lookups: Lookups, shard: Shard, pool: NodePool): P
     if (shard.layout === 'schema') await ensureSchema(shard, pool)
     await installTable(binding, shard, pool)
   }
-  const bindings = lookups.ofGroup(shard.group)
-  if (bindings.length === 0) return
+  const noted = lookups.notedOf(shard.group)
+  if (noted.length === 0) return
   await pool.query(createCapture(shard))
-  for (const name of new Set(bindings.map(({ table }) => table.source.table))) {
-    const tables = bindings.map(({ table }) => table).filter(({ source }) => source.table === name)
+  for (const name of new Set(noted.map(({ source }) => source.table))) {
+    const tables = noted.filter(({ source }) => source.table === name)
     const { rows } = await pool.query(askTriggers(name, shard))
     const { create, stamp } = captureTriggers(tables, name, shard)
     if (rows[0]?.stamp !== stamp) await pool.query(create)
@@ -118,10 +119,9 @@ async function installLookups(lookups: Lookups, shard: Shard, pool: NodePool): P
 /** Drops it again. */
 async function uninstallLookups(lookups: Lookups, shard: Shard, pool: NodePool): Promise<void> {
   for (const { table } of ownOf(lookups, shard)) await pool.query(dropLookup(table, shard))
-  const bindings = lookups.ofGroup(shard.group)
-  if (bindings.length === 0) return
-  for (const name of new Set(bindings.map(({ table }) => table.source.table)))
-    await pool.query(dropTriggers(name, shard))
+  const noted = lookups.notedOf(shard.group)
+  if (noted.length === 0) return
+  for (const name of new Set(noted.map(({ source }) => source.table))) await pool.query(dropTriggers(name, shard))
   await pool.query(dropCapture(shard))
 }
 

@@ -18,6 +18,7 @@ import type { Shard } from '../../topology/shard'
 import { type LookupBinding, shardOfEntry } from '../binding/lookups'
 import { askShard } from '../runners/ask-shards'
 import type { ShardAccess } from '../runners/shard-access'
+import { keepApartKeys } from './keep-apart-keys'
 
 /** The most shards whose notes one statement takes. */
 const maxTaken = 128
@@ -29,7 +30,8 @@ const maxTaken = 128
  * To be called in a transaction, after the write and before its end. Whatever fails here fails the write.
  *
  * @param order of the write's rows on one database, where it has one
- * @throws QueryFailedError 23505 with the constraint of a `@GlobalUnique`; ShardedError LOOKUP_NOT_INSTALLED, LOOKUP_ORDER_UNKNOWN
+ * @throws QueryFailedError 23505 with the constraint of a `@GlobalUnique`, 23503 of a row that is referred to; ShardedError
+ *   LOOKUP_NOT_INSTALLED, LOOKUP_ORDER_UNKNOWN
  */
 export async function maintainLookups(
   access: ShardAccess,
@@ -39,7 +41,9 @@ export async function maintainLookups(
   const { lookups } = access.runtime
   const sources = [...new Set(written)].filter(({ group }) => lookups.maintains(group))
   if (sources.length === 0) return
-  const names = [...new Set(sources.map(({ group }) => group))].flatMap((group) => lookups.namesOf(group))
+  const names = [...new Set(sources.map(({ group }) => group))].flatMap((group) =>
+    lookups.notedOf(group).map(({ name }) => name),
+  )
   const changes = await captured(access, sources, names)
   if (changes.length === 0) return
   const byLookup = new Map<string, CapturedChange[]>()
@@ -50,6 +54,7 @@ export async function maintainLookups(
   })
   for (const { binding, writes: made } of writes) refuseUnordered(binding, made)
   await applyLookupWrites(access, writes)
+  await keepApartKeys(access, byLookup)
 }
 
 /** One database may have the value of a unique constraint go from row to row, or not: by an order that is not known here. */

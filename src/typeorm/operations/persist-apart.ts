@@ -25,7 +25,7 @@ type WriteHere = (context: OperationContext, work: PersistWork) => Promise<void>
 
 /**
  * Writes entities, and by cascades and lists rows elsewhere, in one transaction. What a save refers to, it saves first; what refers to it,
- * it saves last. What is removed, put away or brought back by cascades follows the entities, each part by a call of its own.
+ * it saves last. What is removed, put away or brought back by cascades has calls of its own, what refers to others before these.
  */
 export async function persistApart(context: OperationContext, work: PersistWork, write: WriteHere): Promise<void> {
   const { access, binding } = context
@@ -36,23 +36,27 @@ export async function persistApart(context: OperationContext, work: PersistWork,
   const references = mode === 'save' ? cascadedReferences(metadata, entities, runtime) : []
   const snapshots = new ObjectSnapshots()
   const onReach: ObjectSnapshots['keep'] = (object, at) => snapshots.keep(object, at)
-  const parts = mode === 'save' ? [] : cascadedParts(metadata, entities, { mode, runtime, onReach })
+  const { before, after } =
+    mode === 'save' ? noParts : cascadedParts({ metadata, entities }, { mode, runtime, onReach })
   const bindingOf = (target: unknown) => runtime.bindingOf(target)
   const lists = apartLists(metadata, entities, { mode, bindingOf })
-  if (references.length + parts.length + lists.length === 0) return write(context, work)
+  if (references.length + before.length + after.length + lists.length === 0) return write(context, work)
   const open = options?.transaction === false ? deferred(context.openRunner) : context.openRunner
   try {
     await inTransaction(access, open, async (inner, transaction) => {
       const within: Within = { context: { ...context, access: inner }, transaction, snapshots, write }
       await saveReferences(references, { manager: transaction.manager, options, snapshots })
+      for (const part of before) await writePart(within, work, part)
       await writeWithLists(within, { ...work, references }, lists)
-      for (const part of parts) await writePart(within, work, part)
+      for (const part of after) await writePart(within, work, part)
     })
   } catch (error) {
     snapshots.restore()
     throw error
   }
 }
+
+const noParts = { before: [], after: [] }
 
 interface Within {
   readonly context: OperationContext

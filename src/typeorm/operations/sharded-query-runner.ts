@@ -150,6 +150,13 @@ export class ShardedQueryRunner extends HomeQueryRunner implements ShardTransact
     throw new RangeError('The statement was made for a shard, and names none of its tables.')
   }
 
+  async runWithin(text: string, parameters: readonly unknown[]): Promise<readonly Row[]> {
+    const context = { ...this.statementContext(), isExplicit: true, pinned: undefined }
+    const engine = await this.source.statements()?.engine()
+    const result = await engine?.run(text, parameters, context)
+    return result ? result.records : this.onNode(this.runtime.map.home, text, parameters)
+  }
+
   /** As TypeORM's: a readable of raw rows; over shards it is merged from cursors on every node. */
   override async stream(...given: StreamArguments): Promise<ReadStream> {
     const [query, parameters] = given

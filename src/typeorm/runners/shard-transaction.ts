@@ -46,6 +46,8 @@ export interface ShardTransaction extends QueryRunner {
   moveRows(statement: Arm, moves: RowMoves): Promise<number>
   /** Answers a query that was made for one shard and names, in the application's own words, rows of others. */
   readOverShards(statement: Arm): Promise<QueryResult>
+  /** Runs a statement of an operation that is under way, over all shards or at home: it takes no turn among the calls of users. */
+  runWithin(text: string, parameters: readonly unknown[]): Promise<readonly Row[]>
   /** Runs work of several steps that must not stay half done where the caller goes on after its error: in savepoints. */
   atomically<T>(work: () => Promise<T>): Promise<T>
   /** What is to be undone in memory when the present level of the transaction, or one around it, rolls back. */

@@ -1,0 +1,111 @@
+import type { EntityMetadata } from 'typeorm'
+import type { RelationMetadata } from 'typeorm/metadata/RelationMetadata'
+import { pushTo } from '../../collections/push-to'
+import type { Refusals } from '../../errors/refusals'
+import { ShardedError } from '../../errors/sharded-error'
+import { captureNames } from '../../lookups/capture-sql'
+import type { LookupTable } from '../../lookups/lookup-table'
+import { isEnum } from './describe-entities'
+import type { EntityBinding } from './entity-binding'
+import { absentForeignKey, leadsApart } from './relation-apart'
+import { type KeyPair, keyPairs } from './relation-keys'
+
+/** A reference to rows of another database that deletes keep, in place of a foreign key. */
+export interface ApartKey {
+  /** Of the rows that refer. */
+  readonly relation: RelationMetadata
+  readonly pairs: readonly KeyPair[]
+  /** The name that the foreign key would have. */
+  readonly constraint: string
+  readonly onDelete: 'CASCADE' | 'SET NULL' | 'RESTRICT' | 'NO ACTION'
+  /** The columns of the rows that are referred to, as triggers note them. */
+  readonly referred: LookupTable
+}
+
+/** The references between databases that a data source keeps. */
+export class ApartKeys {
+  /** The groups of the rows that are referred to. */
+  readonly referredGroups: ReadonlySet<string>
+  private readonly byName: ReadonlyMap<string, ApartKey>
+  private readonly byGroup = new Map<string, LookupTable[]>()
+
+  constructor(all: readonly ApartKey[]) {
+    this.byName = new Map(all.map((key) => [key.referred.name, key]))
+    for (const { referred } of this.byName.values()) pushTo(this.byGroup, referred.source.group, referred)
+    this.referredGroups = new Set(this.byGroup.keys())
+  }
+
+  get size(): number {
+    return this.byName.size
+  }
+
+  /** By the name under which what goes is noted. */
+  named(name: string): ApartKey | undefined {
+    return this.byName.get(name)
+  }
+
+  referredIn(group: string): readonly LookupTable[] {
+    return this.byGroup.get(group) ?? []
+  }
+}
+
+export const noApartKeys: ApartKeys = new ApartKeys([])
+
+/** PostgreSQL cuts longer names silently. */
+const maxNameBytes = 63
+
+/**
+ * The references of entities to sharded ones of other databases. Those to unsharded ones are kept by nobody: no trigger notes what goes there.
+ *
+ * @param refusals takes OPTIONS_INVALID where the names of triggers are too long
+ */
+export function bindApartKeys(
+  metadatas: readonly EntityMetadata[],
+  bindings: ReadonlyMap<unknown, EntityBinding>,
+  refusals: Refusals,
+): ApartKeys {
+  const keys = metadatas.flatMap(({ relations }) =>
+    relations.flatMap((relation) => {
+      const source = bindings.get(relation.inverseEntityMetadata.target)
+      return (source && leadsApart(relation) && refusals.attempt(() => bindApartKey(relation, source))) || []
+    }),
+  )
+  return keys.length > 0 ? new ApartKeys(keys) : noApartKeys
+}
+
+function bindApartKey(relation: RelationMetadata, source: EntityBinding): ApartKey | undefined {
+  const foreignKey = relation.isOwning ? absentForeignKey(relation) : undefined
+  const pairs = keyPairs(relation)
+  if (!foreignKey || !pairs) return undefined
+  const { tableName } = relation.entityMetadata
+  const constraint = foreignKey.name
+  const columns = pairs.map(({ far, type }) =>
+    Object.freeze({ name: far.databaseName, type, ...(isEnum(far) && { isEnum: true as const }) }),
+  )
+  const referred: LookupTable = Object.freeze({
+    name: `${tableName}.${constraint}`,
+    columns: Object.freeze(columns),
+    valueCount: columns.length,
+    key: Object.freeze([]),
+    primaryKey: Object.freeze([]),
+    isUnique: false,
+    constraint,
+    notesLosses: true,
+    source: Object.freeze({ table: source.metadata.tableName, group: source.entity.group }),
+  })
+  const long = source.shards
+    .flatMap((shard) => captureNames(referred, shard))
+    .find((name) => Buffer.byteLength(name) > maxNameBytes)
+  if (long !== undefined)
+    throw new ShardedError(
+      'OPTIONS_INVALID',
+      `onDelete needs the name "${long}" for what is deleted of ${source.entity.name}, which is longer than ${maxNameBytes} bytes.`,
+      { details: { entity: source.entity.name, name: long } },
+    )
+  return Object.freeze({ relation, pairs, constraint, onDelete: actionOf(foreignKey.onDelete), referred })
+}
+
+/** What the model lets through: see `checkRelations`. */
+function actionOf(action: string | undefined): ApartKey['onDelete'] {
+  return action === 'CASCADE' || action === 'SET NULL' || action === 'RESTRICT' ? action : 'NO ACTION'
+}

@@ -1,0 +1,168 @@
+import type { EntityMetadata } from 'typeorm'
+import type { CapturedChange } from '../../lookups/write-order'
+import type { Row } from '../../merging/row'
+import { literal } from '../../values/literal'
+import { quoted } from '../../values/quoted'
+import type { ApartKey } from '../binding/apart-keys'
+import { type KeyPair, relationKey } from '../binding/relation-keys'
+import type { ShardAccess } from '../runners/shard-access'
+import type { ShardTransaction } from '../runners/shard-transaction'
+
+/** Keys in one statement. */
+const maxKeys = 5_000
+
+type Keys = readonly (readonly string[])[]
+
+/** What a write took away that rows of other databases may refer to. */
+interface Loss {
+  readonly key: ApartKey
+  readonly keys: Keys
+  /** Rows were deleted; otherwise their keys were changed. */
+  readonly isDelete: boolean
+}
+
+/**
+ * Does what foreign keys would do about rows that were deleted, or whose keys were changed, in the transaction of the write: refuses it where
+ * something still refers to them, deletes that, or has it refer to nothing. What it deletes is noted and kept in its turn.
+ *
+ * @throws QueryFailedError 23503, 23001, 0A000 of a TRUNCATE
+ */
+export async function keepApartKeys(
+  access: ShardAccess,
+  changes: ReadonlyMap<string, readonly CapturedChange[]>,
+): Promise<void> {
+  const { apartKeys } = access.runtime.lookups
+  const { transaction } = access
+  if (apartKeys.size === 0 || !transaction) return
+  const losses: Loss[] = []
+  for (const [name, own] of changes) {
+    const key = apartKeys.named(name)
+    if (!key) continue
+    if (own.some(({ event }) => event === 'TRUNCATE')) await refuseTruncate(access, key)
+    for (const isDelete of [true, false]) {
+      const lost = own.filter(({ event }) => (event === 'DELETE') === isDelete).map(({ entry }) => entry)
+      const keys = await goneOf(transaction, key, lost)
+      if (keys.length > 0) losses.push({ key, keys, isDelete })
+    }
+  }
+  if (losses.length === 0) return
+  const { points } = access.runtime.transactions
+  await points.reach('on-delete:noted', undefined)
+  const turns = [isRestricted, isDone, (loss: Loss) => !isRestricted(loss) && !isDone(loss)]
+  for (const isTurn of turns) for (const loss of losses) if (isTurn(loss)) await keep(access, transaction, loss)
+  await points.reach('on-delete:done', undefined)
+}
+
+const isRestricted = ({ key, isDelete }: Loss): boolean => isDelete && key.onDelete === 'RESTRICT'
+
+const isDone = ({ key, isDelete }: Loss): boolean =>
+  isDelete && (key.onDelete === 'CASCADE' || key.onDelete === 'SET NULL')
+
+/** A key may be there again: its row has moved, or was replaced. */
+async function goneOf(transaction: ShardTransaction, { relation, pairs }: ApartKey, lost: Keys): Promise<Keys> {
+  const gone = new Map(lost.map((texts) => [relationKey(texts, pairs), texts]))
+  const columns = pairs.map(({ far }) => quoted(far.databaseName))
+  for (const chunk of chunksOf([...gone.values()])) {
+    const { text, parameters } = conditionOn(columns, chunk)
+    const table = tableOf(relation.inverseEntityMetadata)
+    const found = await transaction.runWithin(`SELECT ${keyOutputs(columns)} FROM ${table} WHERE ${text}`, parameters)
+    for (const row of found) gone.delete(relationKey(keyIn(row, pairs), pairs))
+  }
+  return [...gone.values()]
+}
+
+async function keep(access: ShardAccess, transaction: ShardTransaction, loss: Loss): Promise<void> {
+  const { key, keys, isDelete } = loss
+  const { relation, pairs, onDelete } = key
+  const table = tableOf(relation.entityMetadata)
+  const columns = pairs.map(({ own }) => quoted(own.databaseName))
+  for (const chunk of chunksOf(keys)) {
+    const { text, parameters } = conditionOn(columns, chunk)
+    if (isDelete && onDelete === 'CASCADE')
+      await transaction.runWithin(`DELETE FROM ${table} WHERE ${text}`, parameters)
+    else if (isDelete && onDelete === 'SET NULL') {
+      const sets = columns.map((column) => `${column} = NULL`).join(', ')
+      await transaction.runWithin(`UPDATE ${table} SET ${sets} WHERE ${text}`, parameters)
+    } else {
+      const [row] = await transaction.runWithin(
+        `SELECT ${keyOutputs(columns)} FROM ${table} WHERE ${text} LIMIT 1`,
+        parameters,
+      )
+      if (row) await refuseReferred(access, loss, keyIn(row, pairs))
+    }
+  }
+}
+
+const tableOf = ({ tablePath }: EntityMetadata): string => tablePath.split('.').map(quoted).join('.')
+
+const keyOutputs = (columns: readonly string[]): string =>
+  columns.map((column, index) => `${column}::text AS "key${index}"`).join(', ')
+
+const keyIn = (row: Row, pairs: readonly KeyPair[]): readonly string[] =>
+  pairs.map((_, index) => String(row[`key${index}`]))
+
+/** @throws QueryFailedError 23503; of ON DELETE RESTRICT 23001 from PostgreSQL 18 on */
+function refuseReferred(access: ShardAccess, { key, isDelete }: Loss, values: readonly string[]): Promise<void> {
+  const { relation, pairs, constraint, referred, onDelete } = key
+  const { tableName } = relation.entityMetadata
+  const names = pairs.map(({ far }) => far.databaseName).join(', ')
+  const isRestrict = isDelete && onDelete === 'RESTRICT' && Number.parseInt(homeVersion(access), 10) >= 18
+  const [code, what, still] = isRestrict
+    ? ['23001', 'RESTRICT setting of foreign key constraint', '']
+    : ['23503', 'foreign key constraint', 'still ']
+  return raise(access, {
+    code,
+    message: `update or delete on table "${referred.source.table}" violates ${what} "${constraint}" on table "${tableName}"`,
+    detail: `Key (${names})=(${values.join(', ')}) is ${still}referenced from table "${tableName}".`,
+    table: tableName,
+    constraint,
+  })
+}
+
+const homeVersion = ({ runtime: { map, pool } }: ShardAccess): string => pool(map.home).facts.version
+
+/** As PostgreSQL refuses it, whether there are rows that refer to any or not. @throws QueryFailedError 0A000 */
+const refuseTruncate = (access: ShardAccess, { relation, referred }: ApartKey): Promise<void> =>
+  raise(access, {
+    code: '0A000',
+    message: 'cannot truncate a table referenced in a foreign key constraint',
+    detail: `Table "${relation.entityMetadata.tableName}" references "${referred.source.table}".`,
+  })
+
+interface Refusal {
+  readonly code: string
+  readonly message: string
+  readonly detail: string
+  readonly table?: string
+  readonly constraint?: string
+}
+
+/** A node raises the error, as it would by a foreign key: the transaction has failed then, whatever the caller does. */
+async function raise(access: ShardAccess, { code: errcode, ...refusal }: Refusal): Promise<void> {
+  const using = Object.entries({ errcode, ...refusal }).map(([name, value]) => `${name} = ${literal(value)}`)
+  const text = `DO ${literal(`BEGIN RAISE EXCEPTION USING ${using.join(', ')}; END`)}`
+  const { transaction, runtime } = access
+  const node = transaction?.firstNode ?? runtime.map.home
+  const [shard] = [...runtime.map.shards.values()].filter((one) => one.node === node)
+  await access.query([{ node, shards: shard ? [shard.name] : [], text, parameters: [] }])
+}
+
+interface Condition {
+  readonly text: string
+  readonly parameters: readonly unknown[]
+}
+
+/** A condition on columns: one text for any number of keys of one column. */
+function conditionOn(columns: readonly string[], keys: Keys): Condition {
+  const [column, another] = columns
+  if (another === undefined) return { text: `${column} = ANY($1)`, parameters: [keys.map(([text]) => text)] }
+  const parameters: unknown[] = []
+  const branches = keys.map((key) =>
+    columns.map((name, index) => `${name} = $${parameters.push(key[index])}`).join(' AND '),
+  )
+  return { text: `((${branches.join(') OR (')}))`, parameters }
+}
+
+function* chunksOf(keys: Keys): Generator<Keys> {
+  for (let from = 0; from < keys.length; from += maxKeys) yield keys.slice(from, from + maxKeys)
+}
