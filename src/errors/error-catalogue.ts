@@ -300,8 +300,8 @@ export const errorCatalogue = Object.freeze({
     'Use synchronize(), or run migrations against each node.',
   ),
   VIEW_OVER_SHARDS: entry(
-    'A view is made of tables of one database, and rows of sharded entities are on several.',
-    'Leave the view entity out, and ask its query of the data source: query() and query builders read all shards.',
+    'A materialized view keeps rows of one database, and rows of sharded entities are on several.',
+    'Leave out materialized: the query of the view then stands for its name. Or keep the rows in an entity, by INSERT … SELECT.',
   ),
   // running
   SHARD_UNAVAILABLE: entry(

@@ -13,6 +13,7 @@ import { groupsOf } from '../binding/colocation-group'
 import { describeEntities } from '../binding/describe-entities'
 import { markRelationsApart } from '../binding/relation-apart'
 import type { ShardRuntime } from '../runners/shard-runtime'
+import type { ReadStatement } from '../statements/statement-run'
 import type { Statements } from '../statements/statements'
 import type { ShardedDataSourceOptions } from './sharded-data-source-options'
 
@@ -65,24 +66,34 @@ interface ViewParts {
 }
 
 /**
- * Looks at the views of the home node: PostgreSQL makes a view of tables of its own database, and rows of shards are not all
- * in one. The query of the view, asked of the data source, reads them all.
+ * Looks at the views of the home node: PostgreSQL makes a view of tables of its own database, and rows of shards are not all in one. A
+ * view over shards is made nowhere, and its query stands for its name. One that is to keep its rows would have to be made.
  */
-export async function refuseViews(dataSource: DataSource, { runtime, statements, refusals }: ViewParts): Promise<void> {
-  const views = dataSource.entityMetadatas.filter(
+export async function bindViews(dataSource: DataSource, { runtime, statements, refusals }: ViewParts): Promise<void> {
+  let views = dataSource.entityMetadatas.filter(
     ({ tableType, target }) => tableType === 'view' && !runtime.bindingOf(target),
   )
-  for (const { name, expression } of views) {
-    const text = typeof expression === 'function' ? expression(dataSource).getQuery() : expression
-    const read = text === undefined ? undefined : await statements.understand(text)
-    if (!read) continue
-    const tables = [...new Set(read.analysis.uses.map(({ table }) => table.name))]
-    refusals.attempt(() => {
-      throw new ShardedError(
-        'VIEW_OVER_SHARDS',
-        `The view ${name} reads ${tables.join(', ')}, whose rows are on shards.`,
-        { details: { entity: name, tables } },
-      )
-    })
+  // What names a view over shards is one, too.
+  for (let before = -1; before !== views.length; ) {
+    before = views.length
+    const others: EntityMetadata[] = []
+    for (const view of views) {
+      const { expression, schema, tableName: name } = view
+      const text = typeof expression === 'function' ? expression(dataSource).getQuery() : expression
+      const read = text === undefined ? undefined : await statements.understand(text)
+      if (text === undefined || !read) others.push(view)
+      else if (view.tableMetadataArgs.materialized) refusals.attempt(() => refuseMaterialized(view, read))
+      else await statements.define({ schema, name, text })
+    }
+    views = others
   }
+}
+
+function refuseMaterialized({ name }: EntityMetadata, { analysis }: ReadStatement): never {
+  const tables = [...new Set(analysis.uses.map(({ table }) => table.name))]
+  throw new ShardedError(
+    'VIEW_OVER_SHARDS',
+    `The materialized view ${name} reads ${tables.join(', ')}, whose rows are on shards.`,
+    { details: { entity: name, tables } },
+  )
 }

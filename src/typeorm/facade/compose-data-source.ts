@@ -31,7 +31,7 @@ import { createRuntime, type ShardHandle, type ShardRuntime, shardBinder } from 
 import { ClockDefaults } from '../statements/clock-defaults'
 import { StatementWords } from '../statements/statement-words'
 import { Statements } from '../statements/statements'
-import { refuseViews } from './build-model'
+import { bindViews } from './build-model'
 import { eachNode, type NodePools } from './node-pools'
 import { limitsOf } from './resolve-options'
 import { ShardSchemas } from './shard-schemas'
@@ -56,11 +56,12 @@ export interface ComposedDataSource extends ReturnType<typeof composeRuntime> {
 export async function composeDataSource({ catalog, ...parts }: DataSourceParts): Promise<ComposedDataSource> {
   const { dataSource, model, options, refusals } = parts
   const topology = new StoredTopology(options, catalog, model)
-  const wanted = await refusals.require(async () => {
+  const compose = async () => {
     const composed = composeRuntime({ ...parts, map: topology.map() })
-    await refuseViews(dataSource, { ...composed, refusals })
+    await bindViews(dataSource, { ...composed, refusals })
     return composed
-  })
+  }
+  const wanted = await refusals.require(compose)
   refusals.throwAny()
   const { synchronize, dropSchema } = dataSource.options
   // What schema work will refuse is not stored: the next start with the options of before is to be accepted.
@@ -70,8 +71,7 @@ export async function composeDataSource({ catalog, ...parts }: DataSourceParts):
   }
   const beforeGrowth = synchronize && !dropSchema ? refuse : undefined
   await topology.reconcile(dataSource.entityMetadatas, { mapOf: () => topology.map(), beforeGrowth })
-  const settled = topology.map()
-  const composed = hasSamePlaces(wanted.runtime.map, settled) ? wanted : composeRuntime({ ...parts, map: settled })
+  const composed = hasSamePlaces(wanted.runtime.map, topology.map()) ? wanted : await compose()
   refusals.throwAny()
   return { ...composed, topology }
 }
@@ -140,7 +140,16 @@ function composeRuntime(parts: RuntimeParts) {
     seeds: seedsOf(metadatas.filter(isReference)),
   })
   const adoptsShards = options.adoptShards ?? false
-  const schemas = new ShardSchemas({ dataSource, pools, runtime, groupOf, isReference, lookups, adoptsShards })
+  const schemas = new ShardSchemas({
+    dataSource,
+    pools,
+    runtime,
+    groupOf,
+    isReference,
+    lookups,
+    statements,
+    adoptsShards,
+  })
   const template: ShardTemplate = {
     dataSource,
     bindingOf,

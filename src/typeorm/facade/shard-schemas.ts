@@ -9,6 +9,7 @@ import { refuseKeyRewrite } from '../schema/refuse-key-rewrite'
 import { SchemaDataSource } from '../schema/schema-data-source'
 import { schemaMetadata } from '../schema/schema-metadata'
 import type { SchemaLog } from '../schema/sharded-schema-builder'
+import type { Statements } from '../statements/statements'
 import { eachNode, type NodePools } from './node-pools'
 
 /** Work on the schema of one shard, or of the home node's own tables. */
@@ -21,6 +22,7 @@ interface SchemaParts {
   readonly groupOf: GroupOf
   readonly isReference: (metadata: EntityMetadata) => boolean
   readonly lookups: LookupAdministration
+  readonly statements: Pick<Statements, 'isView'>
   /** Objects in the places of shards are taken for ours. */
   readonly adoptsShards: boolean
 }
@@ -112,10 +114,13 @@ export class ShardSchemas {
   }
 
   private onSchema(node: string, shard: Shard | undefined, work: SchemaWork): Promise<void> {
-    const { dataSource, groupOf, isReference, runtime } = this.parts
+    const { dataSource, groupOf, isReference, runtime, statements } = this.parts
     const isHere = (metadata: EntityMetadata) =>
       shard !== undefined || node === runtime.map.home || isReference(metadata)
-    const own = dataSource.entityMetadatas.filter((metadata) => groupOf(metadata) === shard?.group && isHere(metadata))
+    const isMade = ({ schema, tableName }: EntityMetadata) => !statements.isView({ schema, name: tableName })
+    const own = dataSource.entityMetadatas.filter(
+      (metadata) => groupOf(metadata) === shard?.group && isHere(metadata) && isMade(metadata),
+    )
     const metadatas = shard
       ? schemaMetadata(own, { shard, idColumnOf: ({ target }) => runtime.bindingOf(target)?.id?.column })
       : own

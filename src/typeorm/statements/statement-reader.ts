@@ -19,6 +19,7 @@ import type { ColumnTypes } from './column-types'
 import { HeldColumns, tablesByPlace } from './held-columns'
 import type { StatementPlaces } from './statement-places'
 import type { ReadStatement, Run, StatementContext } from './statement-run'
+import { Views } from './views'
 
 /**
  * SQLSTATEs of a statement that is no longer right for its tables: an undefined column, function, table or type, another number of
@@ -51,8 +52,10 @@ export class StatementReader {
   readonly catalog: TableCatalog
   private readonly places: StatementPlaces
   private readonly types: ColumnTypes
+  readonly views: Views
 
   constructor({ runtime, catalog, places, types }: ReaderParts) {
+    this.views = new Views(runtime.searchSchemaOf(runtime.map.home))
     this.catalog = catalog
     this.places = places
     this.types = types
@@ -66,7 +69,7 @@ export class StatementReader {
   /** Reads a text. @returns undefined where it is no SQL, or names no sharded table */
   async understand(text: string): Promise<ReadStatement | undefined> {
     await loadParser()
-    const parsed = parseStatement(text)
+    const parsed = this.parsed(text)
     if (!parsed) return undefined
     const byPlace = this.read.get(parsed)?.read.byPlace
     if (byPlace) await this.columns.learn(byPlace)
@@ -97,6 +100,12 @@ export class StatementReader {
     }
     this.read.set(parsed, { read, version: this.version })
     return isOfShards(read) ? read : undefined
+  }
+
+  /** A text as it is run: with the queries of the views over shards that it names. */
+  private parsed(text: string): ParsedStatement | undefined {
+    const parsed = parseStatement(text)
+    return parsed && this.views.expand(parsed)
   }
 
   /**
@@ -171,7 +180,7 @@ export class StatementReader {
   ): Promise<void> {
     const isRefusal = error instanceof ShardedError
     if (isRefusal ? error.code !== 'STATEMENT_UNSUPPORTED' : !namesUnknown.has(sqlState(error) ?? '')) throw error
-    const parsed = parseStatement(text)
+    const parsed = this.parsed(text)
     const read = parsed && this.read.get(parsed)?.read
     const tables = read ? [...read.byPlace, ...read.analysis.homeTables, ...read.analysis.copies] : []
     const hasNews = await this.columns.refresh(tables).catch(() => false)

@@ -5,6 +5,7 @@ import type { ShardRuntime } from '../runners/shard-runtime'
 import type { ClockDefaults } from './clock-defaults'
 import type { StatementEngine } from './statement-engine'
 import type { ReadStatement } from './statement-run'
+import type { ShardedView } from './views'
 
 /** Without one of these words a statement says nothing of the time. */
 const timeWords =
@@ -14,8 +15,9 @@ const timeWords =
 export class Statements {
   private loading: Promise<StatementEngine> | undefined
   private loaded: StatementEngine | undefined
-  private readonly names: RegExp
-  private readonly hasName = ofText((text) => this.names.test(text))
+  private names: RegExp
+  private readonly views: ShardedView[] = []
+  private hasName = ofText((text) => this.names.test(text))
   private readonly hasTime = ofText((text) => timeWords.test(text) || this.clocks.mayTake(text))
 
   constructor(
@@ -23,8 +25,21 @@ export class Statements {
     readonly catalog: TableCatalog,
     private readonly clocks: ClockDefaults,
   ) {
-    const names = [...catalog.names, ...catalog.types].map((name) => name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'))
-    this.names = new RegExp(`"__shard__"|(?<![\\p{L}\\p{N}_$])(?:${names.join('|')})(?![\\p{L}\\p{N}_$])`, 'iu')
+    this.names = anyOf([...catalog.names, ...catalog.types])
+  }
+
+  /** Has the query of a view over shards stand for its name, in all statements that are read later. */
+  async define(view: ShardedView): Promise<void> {
+    const { reader } = await this.engine()
+    reader.views.define(view)
+    this.views.push(view)
+    this.names = anyOf([...this.catalog.names, ...this.catalog.types, ...this.views.map(({ name }) => name)])
+    this.hasName = ofText((text) => this.names.test(text))
+  }
+
+  /** Whether a view is of tables over shards: then no database has it. */
+  isView(target: Pick<ShardedView, 'schema' | 'name'>): boolean {
+    return this.views.some(({ schema, name }) => schema === target.schema && name === target.name)
   }
 
   /** False only for texts that certainly name no sharded table: they need not be parsed. */
@@ -67,4 +82,10 @@ export class Statements {
     this.loaded = new StatementEngine(this.runtime, this.catalog, this.clocks)
     return this.loaded
   }
+}
+
+/** Any of some names as a word. */
+function anyOf(names: readonly string[]): RegExp {
+  const escaped = names.map((name) => name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'))
+  return new RegExp(`"__shard__"|(?<![\\p{L}\\p{N}_$])(?:${escaped.join('|')})(?![\\p{L}\\p{N}_$])`, 'iu')
 }

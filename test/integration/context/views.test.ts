@@ -18,14 +18,23 @@ class Plain {
 
 const countText = 'SELECT count(*)::int AS "n" FROM "viewed"'
 
-@ViewEntity({ expression: countText })
+@ViewEntity({ expression: countText, materialized: true })
 class ByText {
   @ViewColumn() n!: number
 }
 
-@ViewEntity({ expression: (source: DataSource) => source.createQueryBuilder().select('v.id', 'id').from(Viewed, 'v') })
+@ViewEntity({
+  materialized: true,
+  expression: (source: DataSource) => source.createQueryBuilder().select('v.id', 'id').from(Viewed, 'v'),
+})
 class ByBuilder {
   @ViewColumn() id!: number
+}
+
+@ViewEntity({ expression: 'SELECT id, id % 2 AS odd FROM viewed' })
+class Halves {
+  @ViewColumn() id!: number
+  @ViewColumn() odd!: number
 }
 
 @ViewEntity({
@@ -51,7 +60,7 @@ describe('view entities', () => {
   it.each([
     ['a text', ByText],
     ['a builder', ByBuilder],
-  ])('of sharded entities are refused at start: by %s', async (_name, View) => {
+  ])('that keep rows of sharded entities are refused at start: by %s', async (_name, View) => {
     await expect(open([Viewed, View])).rejects.toMatchObject({
       code: 'VIEW_OVER_SHARDS',
       details: { entity: View.name, tables: ['viewed'] },
@@ -68,6 +77,32 @@ describe('view entities', () => {
       await dataSource.manager.insert(Viewed, [{ id: 1 }, { id: 2 }, { id: 3 }])
       expect(await dataSource.manager.find(OfPlain)).toEqual([{ total: '7' }])
       expect(await dataSource.query(countText)).toEqual([{ n: 3 }])
+    } finally {
+      await dataSource.destroy()
+    }
+  })
+
+  it('of sharded entities are made nowhere, are explained and streamed, and are only read', async () => {
+    const dataSource = await open([Viewed, Halves])
+    try {
+      await dataSource.manager.clear(Viewed)
+      await dataSource.manager.insert(Viewed, [{ id: 1 }, { id: 2 }, { id: 3 }])
+      for (const node of dataSource.runtime.nodes) {
+        const { rows } = await dataSource.runtime.pool(node).query(`SELECT FROM pg_class WHERE relname = 'halves'`)
+        expect(rows).toEqual([])
+      }
+      const odd = dataSource.createQueryBuilder(Halves, 'h').where('h.odd = 1').orderBy('h.id')
+      expect((await odd.explain()).shards).toHaveLength(4)
+      const streamed: unknown[] = []
+      for await (const row of await odd.stream()) streamed.push(row)
+      expect(streamed).toEqual([
+        { h_id: 1, h_odd: 1 },
+        { h_id: 3, h_odd: 1 },
+      ])
+      expect(await dataSource.manager.find(Halves, { where: { id: 2 } })).toEqual([{ id: 2, odd: 0 }])
+      for (const text of ['INSERT INTO halves (id) VALUES (7)', 'UPDATE halves SET id = 8', 'DELETE FROM halves'])
+        await expect(dataSource.query(text)).rejects.toMatchObject({ code: 'STATEMENT_UNSUPPORTED' })
+      expect((await dataSource.driver.createSchemaBuilder().log()).upQueries).toEqual([])
     } finally {
       await dataSource.destroy()
     }

@@ -3,6 +3,8 @@ import {
   EntitySchema,
   type EntitySchemaColumnOptions,
   type EntitySchemaRelationOptions,
+  ViewColumn,
+  ViewEntity,
 } from 'typeorm'
 import {
   type Colocation,
@@ -15,7 +17,10 @@ import {
 } from '../../../src/index'
 
 /** Entities of one data source, made anew: what a schema declares is remembered of its class. */
-export type Graph = () => readonly EntitySchema[]
+/** A schema, or the class of a view that an EntitySchema cannot say. */
+export type Declaration = EntitySchema | (new () => object)
+
+export type Graph = () => readonly Declaration[]
 
 type Columns = Readonly<Record<string, EntitySchemaColumnOptions>>
 
@@ -83,8 +88,13 @@ export function sharded(name: string, declared: ShardedDeclared = {}) {
   })
 }
 
-export const viewOf = (name: string, expression: string) =>
-  new EntitySchema<object>({ name, type: 'view', expression, columns: { n: { type: 'int' } } })
+/** A view, which may keep its rows: an EntitySchema cannot say that. */
+export function viewOf(name: string, expression: string, materialized = false): new () => object {
+  const view = { [name]: class {} }[name] ?? class {}
+  ViewEntity({ name, expression, materialized })(view)
+  ViewColumn()(view.prototype, 'n')
+  return view
+}
 
 export const beside = (name: string): Colocation => ({ colocatedWith: () => name })
 
@@ -111,9 +121,11 @@ function objectOf({ options }: EntitySchema): Record<string, unknown> {
 }
 
 /** Saves an object of each entity, in their order, and finds it again with all that it refers to. */
-export async function saveAndFind(dataSource: DataSource, graph: readonly EntitySchema[]): Promise<void> {
-  for (const schema of graph) await dataSource.getRepository(schema).save(objectOf(schema))
-  for (const schema of graph) {
+export async function saveAndFind(dataSource: DataSource, graph: readonly Declaration[]): Promise<void> {
+  const schemas = graph.filter((one) => one instanceof EntitySchema)
+  for (const view of graph) if (!(view instanceof EntitySchema)) await dataSource.getRepository(view).find()
+  for (const schema of schemas) await dataSource.getRepository(schema).save(objectOf(schema))
+  for (const schema of schemas) {
     const relations = Object.keys(schema.options.relations ?? {})
     const found = await dataSource
       .getRepository(schema)

@@ -331,10 +331,10 @@ const view = 'SELECT count(*)::int AS n FROM "paper"'
 const views: readonly Refusal[] = [
   {
     code: 'VIEW_OVER_SHARDS',
-    what: 'a view of sharded rows',
-    fix: 'Leave the view entity out, and ask its query of the data source: query() and query builders read all shards.',
-    refused: () => [sharded('Paper'), viewOf('Papers', view)],
-    ways: { 'left out': () => [sharded('Paper')] },
+    what: 'a view that keeps sharded rows',
+    fix: 'Leave out materialized: the query of the view then stands for its name. Or keep the rows in an entity, by INSERT … SELECT.',
+    refused: () => [sharded('Paper'), viewOf('Papers', view, true)],
+    ways: { 'not materialized': () => [sharded('Paper'), viewOf('Papers', view)] },
   },
 ]
 

@@ -1,10 +1,9 @@
 import 'reflect-metadata'
-import type { EntitySchema } from 'typeorm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ShardedDataSource, ShardedError } from '../../../src/index'
 import { createDatabases } from '../../support/databases'
 import type { FreshDatabases } from '../../support/fresh-databases'
-import { many, plain, saveAndFind, sharded, to, viewOf } from './graph'
+import { type Declaration, many, plain, saveAndFind, sharded, to, viewOf } from './graph'
 import { refusals } from './refusals'
 
 describe('what a start refuses', () => {
@@ -14,13 +13,13 @@ describe('what a start refuses', () => {
   })
   afterAll(() => databases?.drop())
 
-  const open = (entities: readonly EntitySchema[]) =>
+  const open = (entities: readonly Declaration[]) =>
     new ShardedDataSource({
       type: 'postgres',
       entities: [...entities],
       nodes: { a: { url: databases.nodes[0] ?? '' } },
     })
-  const refusalOf = async (entities: readonly EntitySchema[]): Promise<ShardedError> => {
+  const refusalOf = async (entities: readonly Declaration[]): Promise<ShardedError> => {
     const error: unknown = await open(entities)
       .initialize()
       .catch((thrown: unknown) => thrown)
@@ -54,7 +53,7 @@ describe('what a start refuses', () => {
       sharded('Twin', { table: 'home' }),
       sharded('Other', { table: 'home' }),
       plain('Setting'),
-      viewOf('Twins', 'SELECT count(*)::int AS n FROM home'),
+      viewOf('Twins', 'SELECT count(*)::int AS n FROM home', true),
     ])
     expect(code).toBe('DECLARATIONS_INVALID')
     const listed = details['refusals'] as readonly ShardedError[] // As DECLARATIONS_INVALID documents it.

@@ -43,6 +43,7 @@ export function offlineEngine(
     map,
     nodes: ['a', 'b'],
     bindingOf,
+    searchSchemaOf: () => 'public',
     // No node knows of a function or a column that is not declared.
     pool: () => ({ sortFacts: facts, facts, background: { query: async () => ({ rows: [] }) } }),
     lookups: new KeptLookups(lookups),
