@@ -260,7 +260,7 @@ const constraints: readonly Refusal[] = [
 ]
 
 const actionFix =
-  'Leave onDelete and onUpdate out, and delete or change the rows that refer to a row in the same transaction. Or colocate the two entities and join them by the shard key.'
+  "For ON DELETE of a row of shards set onDelete: 'application' in the options of the data source. Else leave onDelete and onUpdate out, and delete or change the rows that refer to a row in the same transaction. Or colocate the two entities and join them by the shard key."
 
 const relations: readonly Refusal[] = [
   {
