@@ -167,6 +167,20 @@ const scripts: Readonly<Record<string, Script>> = {
       .catch(() => undefined)
     return [await manager.countBy(Tape, { shelf: { id: 4 } }), await manager.countBy(Note, { shelf: { id: 4 } })]
   },
+  'by a builder of relations': async (manager) => {
+    const books = (id: number) => manager.createQueryBuilder().relation(Shelf, 'books').of(id)
+    await books(1).add([21, 22])
+    await books(2).remove(23)
+    await books(1).addAndRemove([23], [21])
+    const of = (id: number) => manager.createQueryBuilder().relation(Book, 'shelf').of(id)
+    await of(21).set(5)
+    await of(22).set(null)
+    await manager.createQueryBuilder().relation(Shelf, 'plan').of(3).set(null)
+    await manager.createQueryBuilder().relation(Plan, 'shelf').of({ id: 2 }).set({ id: 3 })
+    const found = await books(1).loadMany<Book>()
+    const owner = await of(21).loadOne<Shelf>()
+    return [found.map(({ id }) => id).toSorted(), owner?.id]
+  },
   'a room is removed by itself': (manager) => manager.delete(Room, { id: 6 }),
 }
 

@@ -238,6 +238,38 @@ describe('relations to rows elsewhere', () => {
     }
   })
 
+  it('are loaded of pages by cursor, and of streams', async () => {
+    const order = { id: 'ASC' } as const
+    const all = {
+      [OrderLine.name]: [OrderLine, { relations: { product: { category: true }, order: true }, order }],
+      [Product.name]: [Product, { relations: { lines: { order: true } }, where: { category: { id: 1 } }, order }],
+      [Badge.name]: [Badge, { order }],
+      [Category.name]: [Category, { relations: { products: { reviews: true } }, order }],
+      few: [
+        Review,
+        { relations: { author: true }, select: { id: true, productId: true, author: { name: true } }, order },
+      ],
+    } as const
+    for (const [target, options] of Object.values(all)) {
+      const expected = (await targets.plain.manager.find<ObjectLiteral>(target, options)).map(settled)
+      for (const { dataSource } of targets.sharded) {
+        if (!(dataSource instanceof ShardedDataSource)) throw new Error('It is sharded.')
+        const { manager } = dataSource
+        const rows: unknown[] = []
+        let cursor: string | null | undefined
+        do {
+          const page = await manager.findPage<ObjectLiteral>(target, { ...options, take: 7, after: cursor })
+          rows.push(...page.rows.map(settled))
+          cursor = page.hasNextPage ? page.endCursor : null
+        } while (cursor)
+        expect(rows).toStrictEqual(expected)
+        const streamed: unknown[] = []
+        for await (const entity of manager.stream<ObjectLiteral>(target, options)) streamed.push(settled(entity))
+        expect(streamed).toStrictEqual(expected)
+      }
+    }
+  })
+
   it('are conditions on the join column, where a condition has the key alone', async () => {
     const order = { id: 'ASC' } as const
     const keys = [

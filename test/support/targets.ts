@@ -194,6 +194,7 @@ function shardedDataSource(
     ...(home !== undefined && { home: `n${home}` }),
     layout,
     ...(onDelete && { onDelete }),
+    cursors: { secret: 'of the cursors of tests' },
     groups: Object.fromEntries(groups.map((group) => [group, { shards: hash({ shards }) }])),
   })
 }

@@ -5,9 +5,14 @@ import { keyTypeOf } from './describe-entities'
 
 /** A text that is the same for the same primary key, whatever form its values have in the object. */
 export const primaryKeyText = (metadata: EntityMetadata, object: ObjectLiteral): string =>
-  primaryKeyTextOf(metadata, (column) => {
+  columnsText(metadata.primaryColumns, object)
+
+/** The same of other columns than the primary key. */
+export const columnsText = (columns: readonly ColumnMetadata[], object: ObjectLiteral): string =>
+  keyTextOf(columns, (column) => {
     const raw: unknown = column.getEntityValue(object)
-    return raw === undefined || raw === null ? raw : metadata.dataSource.driver.preparePersistentValue(raw, column)
+    const { driver } = column.entityMetadata.dataSource
+    return raw === undefined || raw === null ? raw : driver.preparePersistentValue(raw, column)
   })
 
 /** A text that is the same for objects of one row, and for no others. Entities of an inheritance share a table. */
@@ -15,8 +20,14 @@ export const rowText = (metadata: EntityMetadata, object: ObjectLiteral): string
   `${metadata.tableName} ${primaryKeyText(metadata, object)}`
 
 /** As `primaryKeyText`, of values as the database takes them. */
-export function primaryKeyTextOf(metadata: EntityMetadata, databaseValue: (column: ColumnMetadata) => unknown): string {
-  const parts = metadata.primaryColumns.map((column) => {
+export const primaryKeyTextOf = (
+  { primaryColumns }: EntityMetadata,
+  databaseValue: (column: ColumnMetadata) => unknown,
+): string => keyTextOf(primaryColumns, databaseValue)
+
+/** A text that is the same for equal values of columns, as the database takes them. */
+function keyTextOf(columns: readonly ColumnMetadata[], databaseValue: (column: ColumnMetadata) => unknown): string {
+  const parts = columns.map((column) => {
     const value = databaseValue(column)
     if (value === undefined || value === null) return ''
     const type = keyTypeOf(column)

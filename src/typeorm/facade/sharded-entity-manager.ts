@@ -13,12 +13,11 @@ import type { ScatterLimits } from '../../execution/operation'
 import { checkLimits } from '../../model/limits'
 import type { Explanation } from '../../planning/explain-plan'
 import type { EntityBinding } from '../binding/entity-binding'
-import { optionsAtCall } from '../find/options-at-call'
 import { checkPageOptions, type Page, type PageOptions } from '../find/page'
 import type { WholeReads } from '../find/whole-reads'
 import type { LoadOptions, LoadReport } from '../loads/load-options'
 import { loadRows } from '../loads/load-rows'
-import { readHomeInParts } from '../operations/apart-reads'
+import { type ApartContext, readHomeInParts } from '../operations/apart-reads'
 import { BuilderNarrowing } from '../operations/builder-narrowing'
 import { explainPageRead, explainRead } from '../operations/explain-reads'
 import type { Narrowing } from '../operations/hint'
@@ -33,9 +32,8 @@ import {
   type ShardedSelectQueryBuilder,
 } from '../operations/sharded-query-builders'
 import { ShardedQueryRunner } from '../operations/sharded-query-runner'
-import { findPage } from '../operations/sharded-reads'
+import { findPage, pageAtHome } from '../operations/sharded-reads'
 import { stream, streamAtHome } from '../operations/sharded-streams'
-import { pageOfOne } from '../reads/find-page'
 import type { EntityStream, StreamOptions } from '../reads/stream-entities'
 import { readableOf } from '../runners/readable-of'
 import type { PersistMode } from '../writes/entity-graph'
@@ -210,7 +208,7 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
     const metadata = context?.binding.metadata ?? this.dataSource.getMetadata(target)
     const work = { request, signer: this.scope.cursorSigner(metadata.name) }
     if (context) return findPage(context, work)
-    return pageOfOne(this, metadata, { options: await optionsAtCall(metadata, request.find), work })
+    return pageAtHome(this.apartContext(), metadata, work)
   }
 
   /** The plan of a page. @throws ShardedError NOT_SHARDED for an unsharded entity, and what `findPage` refuses */
@@ -232,7 +230,11 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
     const context = this.scope.context(target)
     const entities = context
       ? stream(context, options, (access) => shardedSource(this, access))
-      : streamAtHome(this.dataSource.getMetadata(target), options, homeSource(this))
+      : streamAtHome(
+          this.apartContext(),
+          { metadata: this.dataSource.getMetadata(target), given: options },
+          homeSource(this),
+        )
     return readableOf(entities, context?.access.operation)
   }
 
@@ -303,6 +305,10 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
   private unhinted(): ShardedEntityManager {
     const { hint, limits } = this.scope.narrowing
     return hint ? new ShardedEntityManager(this.dataSource, this.ownRunner, limits ? { limits } : {}) : this
+  }
+
+  private apartContext(): ApartContext {
+    return { runtime: this.dataSource.runtime, whole: this.wholeReads() }
   }
 
   /** TypeORM's own reads, which this class overrides. */

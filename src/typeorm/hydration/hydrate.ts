@@ -27,6 +27,9 @@ interface ShardRows {
 /** Entities in the order of rows, with a gap at the place of a row that went away, or of which TypeORM makes no entity. */
 export type Places = readonly (ObjectLiteral | undefined)[]
 
+/** Loads entities by what tells their rows. */
+export type KeyedLoad = (keys: readonly ObjectLiteral[]) => Promise<Places>
+
 /** The places without the gaps. */
 export const present = (places: Places): ObjectLiteral[] => places.filter((entity) => entity !== undefined)
 

@@ -7,16 +7,17 @@ import { isPlain } from '../find/find-predicate'
 import { keysOfRelations } from '../find/keys-of-relations'
 import { optionsAtCall } from '../find/options-at-call'
 import type { WholeReads } from '../find/whole-reads'
-import { type ApartReads, type FoundApart, findApart } from '../reads/find-apart'
+import type { KeyedLoad } from '../hydration/hydrate'
+import { type ApartReads, type FoundApart, findApart, findApartByKeys } from '../reads/find-apart'
 import type { ShardRuntime } from '../runners/shard-runtime'
 
 /** TypeORM's reads of a manager, and what is known of the shards. */
-interface ApartContext {
+export interface ApartContext {
   readonly runtime: ShardRuntime
   readonly whole: WholeReads
 }
 
-interface ApartFind {
+export interface ApartFind {
   readonly metadata: EntityMetadata
   readonly split: SplitFind
 }
@@ -32,6 +33,24 @@ export async function findAndCountInParts(
 ): Promise<[ObjectLiteral[], number]> {
   const { entities, builder } = await find(context, metadata, split)
   return [entities, lazyCount(builder, entities) ?? (await context.whole.count(metadata.target, split.own))]
+}
+
+/**
+ * Loads the entities of a find in parts by the keys of their rows: for a page by cursor, and a stream.
+ *
+ * @returns undefined where the find does not select the keys
+ */
+export function keyedLoad({ runtime, whole }: ApartContext, { metadata, split }: ApartFind): KeyedLoad | undefined {
+  const shardKey = runtime.bindingOf(metadata.target)?.keyColumns ?? []
+  const columns = [...new Set([...metadata.primaryColumns, ...shardKey])]
+  const select: unknown = split.own.select
+  const isSelected = columns.every(
+    ({ propertyPath, propertyName, isVirtual }) =>
+      propertyPath === propertyName && !isVirtual && (!select || (isPlain(select) && select[propertyPath] === true)),
+  )
+  if (!isSelected) return undefined
+  return async (keys) =>
+    keys.length === 0 ? [] : findApartByKeys(readsOf(runtime, whole), { metadata, split, columns, keys })
 }
 
 const find = ({ runtime, whole }: ApartContext, metadata: EntityMetadata, split: SplitFind): Promise<FoundApart> =>

@@ -5,6 +5,7 @@ import { passThrough } from '../../planning/page-strategy'
 import { route } from '../../planning/read-plan'
 import type { NodeStatement } from '../../planning/scatter-statement'
 import type { Shard } from '../../topology/shard'
+import { type SplitFind, splitFind } from '../find/apart-loads'
 import { followsApart } from '../find/check-relations'
 import { optionsAtCall } from '../find/options-at-call'
 import { isWholeRead } from '../find/whole-reads'
@@ -20,12 +21,16 @@ export async function explainRead(
 ): Promise<Explanation> {
   const { access, binding } = context
   const { metadata } = binding
-  const options = await optionsAtCall(metadata, given)
+  const asked = await optionsAtCall(metadata, given)
+  const split = splitFind(metadata, asked)
+  const options = split?.own ?? asked
   const leaves = followsApart(binding, options)
   const { shards, reason, routed } = await routeRead(context, 'find', options)
-  if (leaves || isWholeRead(metadata, routed, shards.length)) {
+  // A find in parts goes by the statement engine.
+  if (split || leaves || isWholeRead(metadata, routed, shards.length)) {
     const explained = await context.whole.explain(metadata.target, routed)
-    return explain({ ...explained, operation: 'find' })
+    const steps = Object.freeze([...explained.steps, ...apartSteps(split)])
+    return explain({ ...explained, operation: 'find', steps })
   }
   const about = { ...aboutRead(context, shards), operation: 'find', reason }
   const [only, another] = shards
@@ -42,11 +47,13 @@ export async function explainRead(
 export async function explainPageRead(context: OperationContext, work: PageWork): Promise<Explanation> {
   const { access, binding } = context
   const given = await optionsAtCall(binding.metadata, work.request.find)
-  checkLocal(context, given)
-  const { shards, reason, routed: options } = await routeRead(context, 'findPage', given)
+  const split = splitFind(binding.metadata, given)
+  const own = split?.own ?? given
+  checkLocal(context, own)
+  const { shards, reason, routed: options } = await routeRead(context, 'findPage', own)
   const { plan, isReloaded } = planOfPage()
   const { statements } = explainPlan(plan)
-  const steps = pageSteps(work, statements.length, isReloaded)
+  const steps = [...pageSteps(work, statements.length, isReloaded), ...apartSteps(split)]
   return explain({ ...aboutRead(context, shards), operation: 'findPage', reason, plan, statements, steps })
 
   function planOfPage() {
@@ -62,6 +69,13 @@ const aboutRead = ({ binding }: OperationContext, shards: readonly Shard[]) => (
   entity: binding.entity.name,
   shards: Object.freeze(shards.map(({ name }) => name)),
 })
+
+/** What is loaded of rows elsewhere, level after level. */
+const apartSteps = (split: SplitFind | undefined): readonly string[] =>
+  (split?.apart ?? []).flatMap(({ relation, split: below }) => [
+    `load ${relation.entityMetadata.name}.${relation.propertyPath} by its keys, from the nodes that own them`,
+    ...apartSteps(below),
+  ])
 
 const pageSteps = ({ request }: PageWork, statements: number, isReloaded: boolean): readonly string[] =>
   Object.freeze([

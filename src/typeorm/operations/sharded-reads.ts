@@ -27,7 +27,7 @@ import {
   scatterFindAndCount,
 } from '../reads/read-operations'
 import { findBy, type RememberedStatement, remembered, rememberedStatement } from '../reads/remembered-find'
-import { findAndCountInParts, findInParts } from './apart-reads'
+import { type ApartContext, findAndCountInParts, findInParts, keyedLoad } from './apart-reads'
 import { checkWidth, type OperationContext, routeRead } from './operation-context'
 
 /** A read in its forms. */
@@ -43,8 +43,6 @@ interface ReadForms<T> {
   readonly inParts?: (context: OperationContext, split: SplitFind) => Promise<T>
   /** Of a read over several shards: besides what all reads leave to TypeORM. */
   readonly needsWhole?: (binding: EntityBinding, options: Options) => boolean
-  /** What its options load has to lie together. */
-  readonly isLocal?: boolean
   /** TypeORM writes the page of the options into the statement of this read; the others have none, whatever the options say. */
   readonly isPaged?: boolean
   /** The result of a find of whole entities, which may be sent by the SQL of one before. */
@@ -82,12 +80,34 @@ export const find = reading<ObjectLiteral[]>({
 export const findPage = (context: OperationContext, work: PageWork): Promise<Page<ObjectLiteral>> =>
   read(context, work.request.find, {
     name: 'findPage',
-    isLocal: true,
     single: (manager, options, metadata) => pageOfOne(manager, metadata, { options, work }),
     whole: ({ manager }, options, metadata) => pageOfOne(manager, metadata, { options, work }),
     scatter: (scope, options) => pageOverShards(scope, options, work),
+    inParts: (within, split) => {
+      const { metadata } = within.binding
+      const load = keyedLoad(partsOf(within), { metadata, split })
+      if (load) return findPage(within, { ...work, load, request: { ...work.request, find: split.own } })
+      return pageOfOne(within.whole.manager, metadata, { options: work.request.find, work })
+    },
     entities: (page) => page.rows,
   })
+
+/** A page of an unsharded entity. */
+export async function pageAtHome(
+  parts: ApartContext,
+  metadata: EntityMetadata,
+  work: PageWork,
+): Promise<Page<ObjectLiteral>> {
+  const { manager } = parts.whole
+  const options = await optionsAtCall(metadata, work.request.find)
+  const split = splitFind(metadata, options)
+  const load = split && keyedLoad(parts, { metadata, split })
+  return pageOfOne(
+    manager,
+    metadata,
+    split && load ? { options: split.own, work: { ...work, load } } : { options, work },
+  )
+}
 
 export const findAndCount = reading<[ObjectLiteral[], number]>({
   name: 'findAndCount',
@@ -168,7 +188,7 @@ async function read<T>(context: OperationContext, given: Options, forms: ReadFor
   const atCall = optionsAtCall(metadata, given)
   // Conditions seldom have objects as values: a find by key waits for nothing here.
   const asked = atCall instanceof Promise ? await atCall : atCall
-  const split = forms.isLocal ? undefined : splitFind(metadata, asked)
+  const split = splitFind(metadata, asked)
   const options = split?.own ?? asked
   const leaves = followsApart(binding, options)
   const { shards, routed } = await routeRead(context, forms.name, options)

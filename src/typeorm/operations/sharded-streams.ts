@@ -1,11 +1,13 @@
 import type { EntityMetadata, FindManyOptions, ObjectLiteral } from 'typeorm'
 import { ShardedError } from '../../errors/sharded-error'
 import { bindShardNames } from '../../planning/bind-shard-names'
+import { splitFind } from '../find/apart-loads'
 import { followsApart } from '../find/check-relations'
 import { optionsAtCall } from '../find/options-at-call'
 import { type StreamSource, streamEntities } from '../reads/stream-entities'
 import { readInTurn } from '../runners/read-cursors'
 import type { ShardAccess } from '../runners/shard-access'
+import { type ApartContext, keyedLoad } from './apart-reads'
 import { type OperationContext, routeRead } from './operation-context'
 
 type Options = FindManyOptions<ObjectLiteral>
@@ -21,11 +23,23 @@ export function stream(
 }
 
 /** The same of an unsharded entity. */
-export function streamAtHome(metadata: EntityMetadata, given: Options, source: StreamSource): Entities {
-  const options = optionsAtCall(metadata, given)
+export function streamAtHome(
+  parts: ApartContext,
+  { metadata, given }: { readonly metadata: EntityMetadata; readonly given: Options },
+  source: StreamSource,
+): Entities {
+  const atCall = optionsAtCall(metadata, given)
   return (async function* () {
-    yield* streamEntities(source, metadata, await options)
+    const { options, load } = loadedApart(parts, metadata, await atCall)
+    yield* streamEntities({ ...source, load }, metadata, options)
   })()
+}
+
+/** What a stream reads, and how it loads what lies elsewhere. */
+function loadedApart(parts: ApartContext, metadata: EntityMetadata, options: Options) {
+  const split = splitFind(metadata, options)
+  const load = split && keyedLoad(parts, { metadata, split })
+  return { options: split && load ? split.own : options, load }
 }
 
 async function* streamRouted(
@@ -34,10 +48,11 @@ async function* streamRouted(
   sourceOf: (access: ShardAccess) => StreamSource,
 ): Entities {
   const { access, binding, hint } = context
-  const options = await given
+  const parts = { runtime: access.runtime, whole: context.whole }
+  const { options, load } = loadedApart(parts, binding.metadata, await given)
   checkLocal(context, options)
   const { shards, routed } = await routeRead(context, 'stream', options)
-  const source = sourceOf(access)
+  const source: StreamSource = { ...sourceOf(access), load }
   const [shard] = shards
   if (hint?.kind !== 'shard' || !shard) {
     yield* streamEntities(source, binding.metadata, routed)
@@ -56,7 +71,7 @@ export function checkLocal({ binding }: OperationContext, options: Options): voi
   const { metadata } = binding
   throw new ShardedError(
     'CROSS_SHARD_RELATION',
-    `A page by cursor or a stream of ${metadata.name} follows a relation to rows elsewhere.`,
+    `A stream of ${metadata.name} follows a relation to rows elsewhere by a condition, an order, or without its keys.`,
     { details: { entity: metadata.name } },
   )
 }

@@ -1,11 +1,15 @@
 import type { EntityManager, EntityMetadata, ObjectLiteral, SelectQueryBuilder } from 'typeorm'
+import { DriverUtils } from 'typeorm/driver/DriverUtils'
+import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata'
 import { RelationIdLoader } from 'typeorm/query-builder/relation-id/RelationIdLoader'
 import { pushAll } from '../../collections/push-all'
 import { pushTo } from '../../collections/push-to'
 import type { Row } from '../../merging/row'
+import { columnsText } from '../binding/primary-key-text'
 import { type KeyPair, keyPairs, relationKey } from '../binding/relation-keys'
 import type { ApartLoad, SplitFind } from '../find/apart-loads'
 import { cloneWhere } from '../find/clone-where'
+import { type Places, present } from '../hydration/hydrate'
 import { type EntityOrigin, OriginTransformer } from '../hydration/origin-transformer'
 import { addKeyCondition } from './key-condition'
 
@@ -48,6 +52,52 @@ export async function findApart(reads: ApartReads, metadata: EntityMetadata, spl
   await part.loadApart()
   if (split.strategy === 'join') await part.tell(entities)
   return { entities, builder }
+}
+
+/** Rows that are found by their keys. */
+export interface KeyedFind {
+  readonly metadata: EntityMetadata
+  readonly split: SplitFind
+  /** The primary key, and the shard key. */
+  readonly columns: readonly ColumnMetadata[]
+  /** Objects that have at least the primary keys. */
+  readonly keys: readonly ObjectLiteral[]
+}
+
+/** The same of rows whose keys are known: an entity at the place of each, none where its row is gone. */
+export async function findApartByKeys(
+  reads: ApartReads,
+  { metadata, split, columns, keys }: KeyedFind,
+): Promise<Places> {
+  const { where, skip: _skip, take: _take, ...options } = split.own
+  const builder = reads.manager.createQueryBuilder<ObjectLiteral>(metadata.target, metadata.name)
+  builder.setFindOptions(where === undefined ? options : { ...options, where: cloneWhere(metadata, where) })
+  builder.andWhereInIds(keys.map((key) => metadata.getEntityIdMap(key)))
+  const part = new FindPart(reads, builder, split)
+  const rows = await rowsOf(builder)
+  await part.take(rows)
+  const known = columns.filter((column) => keys.every((key) => column.getEntityValue(key) !== undefined))
+  const byKey = new Map<string, Row[]>()
+  for (const row of rows) pushTo(byKey, columnsText(known, keyOfRow(row, builder, known)), row)
+  const places = keys.map((key) => part.entitiesOf(byKey.get(columnsText(known, key)) ?? [])[0])
+  if (split.strategy === 'query') await part.tell(present(places))
+  await part.loadApart()
+  if (split.strategy === 'join') await part.tell(present(places))
+  return places
+}
+
+function keyOfRow(
+  row: Row,
+  builder: SelectQueryBuilder<ObjectLiteral>,
+  columns: readonly ColumnMetadata[],
+): ObjectLiteral {
+  const { driver } = builder.dataSource
+  const key: ObjectLiteral = {}
+  for (const column of columns) {
+    const value: unknown = row[DriverUtils.buildAlias(driver, undefined, builder.alias, column.databaseName)]
+    column.setEntityValue(key, driver.prepareHydratedValue(value, column))
+  }
+  return key
 }
 
 /** TypeORM reads a page of joined entities in two statements. The entities that it makes of the rows are left, and nobody is told of them. */

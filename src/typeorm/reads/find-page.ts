@@ -5,7 +5,7 @@ import type { Row } from '../../merging/row'
 import { planSorted } from '../../planning/plan-page'
 import { ArmQueryBuilder } from '../find/arm-query-builder'
 import { Page, type PageRequest } from '../find/page'
-import { entitiesOf, entitiesOfRows, hydrate, keysOf, type Places, reload } from '../hydration/hydrate'
+import { entitiesOf, entitiesOfRows, hydrate, type KeyedLoad, keysOf, type Places, reload } from '../hydration/hydrate'
 import { FindArms } from './find-arms'
 import { newBuilder, type ReadScope } from './find-scope'
 import { selectKeysOnly } from './key-columns'
@@ -18,6 +18,8 @@ type Options = FindManyOptions<ObjectLiteral>
 export interface PageWork {
   readonly request: PageRequest
   readonly signer: CursorSigner
+  /** Loads the entities of a page by their keys, which the rows have. */
+  readonly load?: KeyedLoad
 }
 
 /**
@@ -52,9 +54,11 @@ export async function pageOfOne(
   if (manager.queryRunner) builder.setQueryRunner(manager.queryRunner)
   const rows = await builder.getRawMany<Row>()
   const wanted = rows.slice(0, work.request.take)
-  const entities = isReloaded
-    ? await entitiesOf(manager, metadata, { options, keys: keysOf(builder, wanted) })
-    : await entitiesOfRows(manager, builder, wanted)
+  const entities = work.load
+    ? await work.load(keysOf(builder, wanted))
+    : isReloaded
+      ? await entitiesOf(manager, metadata, { options, keys: keysOf(builder, wanted) })
+      : await entitiesOfRows(manager, builder, wanted)
   return pageFrom({ rows, entities, keyset }, work)
 }
 
@@ -90,9 +94,11 @@ async function readPage(scope: ReadScope, options: Options, work: PageWork): Pro
   const { keyset, isReloaded, plan, builder } = planOverShards(scope, options, work)
   const rows = await executeRead(plan, access)
   const wanted = rows.slice(0, work.request.take)
-  const entities = isReloaded
-    ? (await reload(access, binding, { builder, rows: wanted, options, isPaged: true })).places
-    : await hydrate(access, { binding, builder, rows: wanted })
+  const entities = work.load
+    ? await work.load(keysOf(builder, wanted))
+    : isReloaded
+      ? (await reload(access, binding, { builder, rows: wanted, options, isPaged: true })).places
+      : await hydrate(access, { binding, builder, rows: wanted })
   return pageFrom({ rows, entities, keyset }, work)
 }
 

@@ -4,7 +4,7 @@ import { ShardedError } from '../../errors/sharded-error'
 import type { Row } from '../../merging/row'
 import type { NodeSortFacts } from '../../query/node-sort-facts'
 import { ArmQueryBuilder } from '../find/arm-query-builder'
-import { entitiesOf, entitiesOfRows, keysOf, present } from '../hydration/hydrate'
+import { entitiesOf, entitiesOfRows, type KeyedLoad, keysOf, present } from '../hydration/hydrate'
 import { addSortColumns, sortArms } from './find-order'
 import { selectKeysOnly } from './key-columns'
 
@@ -30,6 +30,8 @@ export interface StreamSource {
   readonly manager: EntityManager
   /** Of the nodes that may be asked, to sort by what their columns are. */
   readonly facts: () => readonly NodeSortFacts[]
+  /** Loads entities by the keys that rows have, in place of `manager`. */
+  readonly load?: KeyedLoad | undefined
   readonly rows: (text: string, parameters: readonly unknown[]) => AsyncIterable<Row> | Promise<AsyncIterable<Row>>
 }
 
@@ -40,7 +42,7 @@ export interface StreamSource {
  * @throws ShardedError STATEMENT_UNSUPPORTED for options that a stream does not take, and what the find would refuse
  */
 export async function* streamEntities(
-  { manager, facts, rows: read }: StreamSource,
+  { manager, facts, rows: read, load: loadByKeys }: StreamSource,
   metadata: EntityMetadata,
   options: Options,
 ): AsyncGenerator<ObjectLiteral, void, undefined> {
@@ -55,9 +57,11 @@ export async function* streamEntities(
     builder.skip(undefined).take(undefined).offset(skip).limit(take)
   }
   const load = (rows: readonly Row[]) =>
-    needsReload
-      ? entitiesOf(manager, metadata, { options, keys: keysOf(builder, rows) })
-      : entitiesOfRows(manager, builder, rows)
+    loadByKeys
+      ? loadByKeys(keysOf(builder, rows))
+      : needsReload
+        ? entitiesOf(manager, metadata, { options, keys: keysOf(builder, rows) })
+        : entitiesOfRows(manager, builder, rows)
   const { text, parameters } = builder.statement()
   let batch: Row[] = []
   for await (const row of await read(text, parameters)) {
