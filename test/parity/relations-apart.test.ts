@@ -143,6 +143,44 @@ describe('relations to rows elsewhere', () => {
     })
   })
 
+  it('are loaded with all columns where they are eager, whatever is selected', async () => {
+    const order = { id: 'ASC' } as const
+    const relations = { customer: { orders: true } }
+    await same(Badge, { select: { id: true, customer: { name: true } }, relations: { customer: true }, order })
+    await same(Badge, { select: { id: true, customer: { name: true, orders: { id: true } } }, relations, order })
+  })
+
+  it('are loaded into properties in the order of TypeORM', async () => {
+    const keysOf = (value: unknown): unknown =>
+      typeof value !== 'object' || value === null || value instanceof Date
+        ? typeof value
+        : Array.isArray(value)
+          ? value.map(keysOf)
+          : Object.entries(value).map(([name, inner]) => [name, keysOf(inner)])
+    for (const relations of [
+      { product: true, order: true },
+      { order: { customer: true }, product: { category: true, reviews: true } },
+    ]) {
+      const options = { relations, order: { id: 'ASC' }, where: { id: In([1, 2]) } } as const
+      const expected = keysOf(await targets.plain.manager.find(OrderLine, options))
+      for (const { dataSource } of targets.sharded)
+        expect(keysOf(await dataSource.manager.find(OrderLine, options))).toEqual(expected)
+    }
+  })
+
+  it('refuse properties that there are none of, as TypeORM does', async () => {
+    for (const { manager } of [targets.plain, ...targets.sharded.map(({ dataSource }) => dataSource)]) {
+      for (const select of [
+        { id: true, product: { nope: true } },
+        { id: true, product: { name: true, nope: true } },
+      ])
+        for (const where of [{}, { id: -1 }])
+          await expect(
+            manager.find(OrderLine, { select: Object(select), relations: { product: true }, where }),
+          ).rejects.toThrow('Property "nope" was not found')
+    }
+  })
+
   it('leave out what is deleted, or do not', async () => {
     for (const withDeleted of [true, false]) {
       await same(OrderLine, { relations: { product: { category: true } }, order: { id: 'ASC' }, withDeleted })

@@ -1,4 +1,4 @@
-import type { EntityMetadata, FindManyOptions, ObjectLiteral } from 'typeorm'
+import { type EntityMetadata, EntityPropertyNotFoundError, type FindManyOptions, type ObjectLiteral } from 'typeorm'
 import type { RelationMetadata } from 'typeorm/metadata/RelationMetadata'
 import { leadsApart, reachesApart } from '../binding/relation-apart'
 import { keyPairs } from '../binding/relation-keys'
@@ -17,6 +17,8 @@ export interface ApartLoad {
   readonly options: Options
   /** What of that is loaded apart in its turn. */
   readonly split: SplitFind
+  /** The properties of all relations that are loaded of the entity, in the order in which TypeORM sets them. */
+  readonly siblings: readonly string[]
 }
 
 /** A find in parts: one over rows that lie together, and those of what is loaded apart. */
@@ -104,17 +106,18 @@ function keepJoined(
   const relations: ObjectLiteral = {}
   const kept: unknown = isPlain(select) ? copyDeep(select) : select
   for (const [path, node] of tree) {
-    const { relation, children, isNamed } = node
-    const selected = isNamed ? deepValue(select, path) : undefined
+    const { relation, children } = node
+    const selected = selectionOf(node, deepValue(select, path))
     if (isPlain(kept)) setDeep(kept, path, undefined)
     const isInnerHere = isInner && isInnerJoined(relation, loading.options)
     if (leadsApart(relation) || (isInnerHere && joinsOuter(relation, loading))) {
       // TypeORM sets nothing where no column of it is selected.
+      if (isPlain(selected)) checkSelected(relation.inverseEntityMetadata, selected)
       if (isPlain(selected) && !selectsColumns(relation.inverseEntityMetadata, selected)) continue
       if (isInnerHere && !loading.isBelow && mayDangle(node, loading)) return undefined
       const load = apartLoad(node, selected, loading)
       if (!load) return undefined
-      loading.apart.push({ ...load, through })
+      loading.apart.push({ ...load, through, siblings: [...tree.keys()] })
       continue
     }
     const inner = keepJoined(children, loading, {
@@ -152,7 +155,7 @@ function apartLoad(
   { relation, children }: LoadNode,
   select: unknown,
   { options }: Loading,
-): Omit<ApartLoad, 'through'> | undefined {
+): Omit<ApartLoad, 'through' | 'siblings'> | undefined {
   if (!keyPairs(relation)) return undefined
   const metadata = relation.inverseEntityMetadata
   const order: unknown = deepValue(options.order, relation.propertyPath)
@@ -184,7 +187,7 @@ function withoutRelations(
   const tree = new Map(
     apart.map(({ relation }): [string, LoadNode] => [
       relation.propertyPath,
-      { relation, isNamed: true, children: new Map() },
+      { relation, isNamed: true, isWhole: false, children: new Map() },
     ]),
   )
   // By `select` the keys are left out by which TypeORM finds what belongs together.
@@ -203,6 +206,7 @@ function queryLoads(metadata: EntityMetadata, options: Options, chain: EagerChai
   if (!named) return undefined
   const relations = new Set([...named.values()].map(({ relation }) => relation))
   if (options.loadEagerRelations !== false) for (const eager of metadata.eagerRelations) relations.add(eager)
+  const siblings = [...relations].map(({ propertyPath }) => propertyPath)
   const loads: ApartLoad[] = []
   for (const relation of relations) {
     const inverse = relation.inverseEntityMetadata
@@ -217,7 +221,7 @@ function queryLoads(metadata: EntityMetadata, options: Options, chain: EagerChai
     const inner = queryLoads(inverse, below, eager)
     const split = inner && withoutRelations(inverse, below, inner)
     if (!split) return undefined
-    loads.push({ through: [], relation, options: below, split })
+    loads.push({ through: [], relation, options: below, split, siblings })
   }
   return loads
 }
@@ -293,6 +297,31 @@ function ordersApart(relation: RelationMetadata, order: ObjectLiteral, tree: Loa
 
 /** A value that a primary key is compared with: one row has it. */
 const isScalar = (value: unknown): boolean => ['string', 'number', 'bigint'].includes(typeof value)
+
+/** What is selected of an entity that a relation leads to; undefined: all of its columns. */
+function selectionOf({ relation, isNamed, isWhole }: LoadNode, select: unknown): unknown {
+  if (!isWhole) return select
+  if (!isNamed || !isPlain(select)) return undefined
+  const metadata = relation.inverseEntityMetadata
+  const below = Object.entries(select).filter(([name]) => metadata.findRelationWithPropertyPath(name))
+  if (below.length === 0) return undefined
+  const whole: ObjectLiteral = Object.fromEntries(below)
+  for (const column of metadata.columns)
+    if (column.isSelect && !column.isVirtual) setDeep(whole, column.propertyPath, true)
+  return whole
+}
+
+/** @throws EntityPropertyNotFoundError where TypeORM does, whether or not there are rows to be loaded */
+function checkSelected(metadata: EntityMetadata, select: ObjectLiteral, prefix = ''): void {
+  for (const [name, value] of Object.entries(select)) {
+    if (value === undefined || value === false) continue
+    const path = prefix + name
+    if (metadata.findEmbeddedWithPropertyPath(path)) {
+      if (isPlain(value)) checkSelected(metadata, value, `${path}.`)
+    } else if (!metadata.findColumnWithPropertyPathStrict(path) && !metadata.findRelationWithPropertyPath(path))
+      throw new EntityPropertyNotFoundError(path, metadata)
+  }
+}
 
 function selectsColumns(metadata: EntityMetadata, select: ObjectLiteral, prefix = ''): boolean {
   return Object.entries(select).some(([name, value]) => {

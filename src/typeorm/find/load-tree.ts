@@ -5,8 +5,10 @@ import { isPlain } from './find-predicate'
 /** A relation that a find loads, and what it loads of the entity that this leads to. */
 export interface LoadNode {
   readonly relation: RelationMetadata
-  /** The find names it in `relations`; otherwise it is eager, and TypeORM selects all of its columns, whatever `select` says. */
+  /** The find names it in `relations`; otherwise it is eager. */
   readonly isNamed: boolean
+  /** TypeORM selects all of its columns, whatever `select` says: that of an eager relation comes after what `select` has selected. */
+  readonly isWhole: boolean
   /** By property path. */
   readonly children: Map<string, LoadNode>
 }
@@ -67,7 +69,7 @@ function fill(tree: Map<string, LoadNode>, { metadata, relations, prefix }: Name
     if (value !== true && !isPlain(value)) return true
     const children = namedTree(relation.inverseEntityMetadata, value)
     if (!children) return false
-    tree.set(path, { relation, isNamed: true, children })
+    tree.set(path, { relation, isNamed: true, isWhole: false, children })
     return true
   })
 }
@@ -77,7 +79,7 @@ function addEagerOfNamed({ relation, children }: LoadNode): void {
   for (const node of children.values()) addEagerOfNamed(node)
   for (const eager of relation.inverseEntityMetadata.eagerRelations)
     if (!children.has(eager.propertyPath))
-      children.set(eager.propertyPath, { relation: eager, isNamed: false, children: new Map() })
+      children.set(eager.propertyPath, { relation: eager, isNamed: false, isWhole: true, children: new Map() })
 }
 
 /**
@@ -89,8 +91,10 @@ function addEager(metadata: EntityMetadata, tree: Map<string, LoadNode>, above: 
   for (const relation of metadata.eagerRelations) {
     if (above.has(relation)) continue
     const known = tree.get(relation.propertyPath)
-    const node = known ?? { relation, isNamed: false, children: new Map<string, LoadNode>() }
-    if (!known) tree.set(relation.propertyPath, node)
+    const node: LoadNode = known
+      ? { ...known, isWhole: true }
+      : { relation, isNamed: false, isWhole: true, children: new Map<string, LoadNode>() }
+    tree.set(relation.propertyPath, node)
     addEager(relation.inverseEntityMetadata, node.children, new Set([...above, relation]))
   }
 }

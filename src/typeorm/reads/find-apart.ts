@@ -170,9 +170,19 @@ class FindPart {
     const settled = await Promise.allSettled(loaded)
     const failed = settled.find((one) => one.status === 'rejected')
     if (failed) throw failed.reason
+    this.orderRelations()
     const next = await Promise.allSettled(settled.map((one) => one.status === 'fulfilled' && one.value?.()))
     const failedBelow = next.find((one) => one.status === 'rejected')
     if (failedBelow) throw failedBelow.reason
+  }
+
+  /** TypeORM sets relations one after the other, joined or not: here those that are apart came last. */
+  private orderRelations(): void {
+    const places = new Map(this.loads.map(({ alias, load }) => [alias, load.siblings]))
+    for (const { entity, alias, metadata } of this.transformer.origins) {
+      const siblings = places.get(alias)
+      if (siblings && siblings.length > 1) orderProperties(entity, siblings, metadata)
+    }
   }
 
   /** Tells listeners and subscribers of entities, and what hangs on them. */
@@ -252,6 +262,30 @@ class FindPart {
     const entities = new Map([...this.rowsByKey].map(([key, rows]) => [key, this.entitiesOf(rows)]))
     await this.tell([...entities.values()].flat())
     return entities
+  }
+}
+
+/** The properties that an object of a class has from the beginning, in an order that nothing changes. */
+const ownFields = new WeakMap<EntityMetadata, ReadonlySet<string>>()
+
+function fieldsOf(metadata: EntityMetadata): ReadonlySet<string> {
+  const known = ownFields.get(metadata)
+  if (known) return known
+  const fields = new Set(Object.keys(metadata.create(undefined, { fromDeserializer: true })))
+  ownFields.set(metadata, fields)
+  return fields
+}
+
+/** Puts properties of an object into an order, after its others. */
+function orderProperties(object: ObjectLiteral, names: readonly string[], metadata: EntityMetadata): void {
+  const fields = fieldsOf(metadata)
+  const wanted = names.filter((name) => Object.hasOwn(object, name) && !fields.has(name))
+  const present = Object.keys(object).filter((name) => wanted.includes(name))
+  if (present.every((name, index) => name === wanted[index])) return
+  for (const name of wanted) {
+    const value: unknown = object[name]
+    delete object[name]
+    object[name] = value
   }
 }
 
