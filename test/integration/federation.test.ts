@@ -1,5 +1,14 @@
 import { Client } from 'pg'
-import { Column, CreateDateColumn, DataSource, Entity, ManyToOne, PrimaryColumn, type Relation } from 'typeorm'
+import {
+  Column,
+  CreateDateColumn,
+  DataSource,
+  Entity,
+  ManyToOne,
+  PrimaryColumn,
+  type Relation,
+  VirtualColumn,
+} from 'typeorm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { hash, list, ReferenceTable, range, Sharded, ShardedDataSource, ShardKey, time } from '../../src/index'
 import { queries } from '../parity/tpch/queries'
@@ -97,6 +106,7 @@ class Account {
 class Person {
   @ShardKey() @PrimaryColumn('int') id!: number
   @Column({ type: 'citext' }) mail!: string
+  @VirtualColumn({ query: (alias) => `SELECT length(${alias}.mail)` }) size!: number
 }
 
 const entities = [Country, Setting, Shop, Entry, Account, Person]

@@ -78,7 +78,8 @@ export function buildTableCatalog(
 }
 
 /** A column that a query computes is none of the table: no `*` gives it. */
-const storedColumns = ({ columns }: EntityMetadata) => columns.filter(({ isVirtualProperty }) => !isVirtualProperty)
+export const storedColumns = ({ columns }: EntityMetadata) =>
+  columns.filter(({ isVirtualProperty }) => !isVirtualProperty)
 
 /** The types that TypeORM makes of the enums of a table; of a shard's table, those that the shard has for itself. */
 const enumsOf = ({ columns, tableName }: EntityMetadata, layout?: Layout): readonly string[] =>

@@ -14,6 +14,7 @@ import type { GroupOf } from '../binding/colocation-group'
 import { enumNameOf, isEnum, typeName } from '../binding/describe-entities'
 import type { EntityBinding } from '../binding/entity-binding'
 import { postgresDriver } from '../binding/postgres-driver'
+import { storedColumns } from '../binding/table-catalog'
 import type { ShardRuntime } from '../runners/shard-runtime'
 import { poolConfigOf } from './resolve-options'
 import type { ShardedDataSourceOptions } from './sharded-data-source-options'
@@ -97,7 +98,7 @@ export class Federation {
     const { runtime, groupOf, isReference } = this.parts
     const group = groupOf(metadata)
     const binding = runtime.bindingOf(metadata.target)
-    const columns = metadata.columns.map((column) => columnOf(column, schema))
+    const columns = storedColumns(metadata).map((column) => columnOf(column, schema))
     if (group === undefined) {
       const name = this.nameOf(metadata)
       // Every node has a copy of a reference table.
