@@ -17,7 +17,7 @@ export type { ShardedIdKind } from './ids/sharded-id-kind'
 export type { LookupDecorator } from './model/lookup'
 export { GlobalUnique, LookupIndex, type LookupIndexOptions } from './model/lookup'
 export { ReferenceTable, type ReferenceTableOptions, referenceSchema } from './model/reference-table'
-export { type Colocation, Sharded, ShardedId, ShardKey, shardedSchema } from './model/sharded'
+export { type Colocation, type HiddenKey, Sharded, ShardedId, ShardKey, shardedSchema } from './model/sharded'
 export type {
   KeyChangePolicy,
   Layout,

@@ -60,6 +60,15 @@ export interface ShardKeyArgs {
   readonly propertyName: string
 }
 
+/** A shard key without a property: it is that of the row that a relation refers to. */
+export interface HiddenKeyArgs {
+  readonly target: EntityTarget
+  /** The property path of the relation. */
+  readonly from: string
+  /** The name of the column. */
+  readonly name: string | undefined
+}
+
 export interface ShardedIdArgs extends ShardKeyArgs {
   readonly kind: ShardedIdKind
 }
@@ -75,6 +84,8 @@ export interface ReferenceArgs {
 export interface ShardArgsStorage {
   readonly sharded: ShardedArgs[]
   readonly shardKeys: ShardKeyArgs[]
+  /** Absent where none is declared. */
+  hiddenKeys?: HiddenKeyArgs[]
   /** Absent where no id is declared. */
   ids?: ShardedIdArgs[]
   /** The entities with a full copy on every node; absent where there is none. */

@@ -7,13 +7,38 @@ import { type EntityTarget, type ShardedOptions, shardArgsStorage } from './shar
  * Marks a column (or a many-to-one relation, for its join column) as the shard key. On several columns the key is
  * composite, in the order of their declaration. Works in embedded and in base classes.
  *
+ * With `from`, on a class or on a relation, the entity needs no column for the key: it is that of the row to which the relation of this
+ * name refers. The tables get a column for it that no object shows.
+ *
  * @example
  * class Order { @ShardKey() @Column('bigint') userId!: string }
+ *
+ * @ShardKey({ from: 'order' })
+ * class Line { @ManyToOne(() => Order) order!: Order }
  */
-export function ShardKey(): PropertyDecorator {
+export function ShardKey(): PropertyDecorator
+export function ShardKey(hidden: HiddenKey): ClassDecorator & PropertyDecorator
+export function ShardKey(hidden?: HiddenKey): (target: object, propertyName?: string | symbol) => void {
   return (target, propertyName) => {
-    shardArgsStorage().shardKeys.push(Object.freeze({ target: target.constructor, propertyName: String(propertyName) }))
+    const owner = typeof target === 'function' ? target : target.constructor
+    if (hidden) declareHiddenKey(owner, hidden)
+    else shardArgsStorage().shardKeys.push(Object.freeze({ target: owner, propertyName: String(propertyName) }))
   }
+}
+
+/** A shard key without a property: it is that of the row that a relation refers to. */
+export interface HiddenKey {
+  /** The property of a many-to-one or owning one-to-one relation inside the colocation group. */
+  readonly from: string
+  /** The name of the column that the tables get. Default: that of the key's column in the table that the relation leads to. */
+  readonly name?: string
+}
+
+/** Leaves a declaration for `target`; what the decorator and the helper for `EntitySchema` share. */
+function declareHiddenKey(target: EntityTarget, { from, name }: HiddenKey): void {
+  const storage = shardArgsStorage()
+  storage.hiddenKeys ??= []
+  storage.hiddenKeys.push(Object.freeze({ target, from, name }))
 }
 
 /**
@@ -73,7 +98,7 @@ interface EntitySchemaLike {
 /**
  * Shards an entity that is declared by TypeORM's `EntitySchema`; returns the same schema.
  *
- * @param declaration `shardKey`: property names of the shard key, in order; `id`: as `@ShardedId(kind)` on the property;
+ * @param declaration `shardKey`: property names of the shard key, in order, or as in `@ShardKey({ from })`; `id`: as `@ShardedId(kind)` on the property;
  *   `lookups`: what `@GlobalUnique` and `@LookupIndex` say on a class: paths of properties, and whether they are unique
  * @example
  * export const UserSchema = shardedSchema(new EntitySchema<User>({ name: 'User', columns: { … } }), {
@@ -84,7 +109,7 @@ export function shardedSchema<Schema extends EntitySchemaLike>(
   schema: Schema,
   declaration: {
     by: ShardingFunction | Colocation
-    shardKey: readonly string[]
+    shardKey: readonly string[] | HiddenKey
     id?: { readonly property: string; readonly kind?: ShardedIdKind }
     options?: ShardedOptions
     lookups?: readonly { readonly properties: readonly string[]; readonly unique?: boolean; readonly name?: string }[]
@@ -92,9 +117,10 @@ export function shardedSchema<Schema extends EntitySchemaLike>(
 ): Schema {
   const target = schema.options.target ?? schema.options.name
   declareSharded(target, declaration.by, declaration.options ?? {})
-  for (const propertyName of declaration.shardKey) {
-    shardArgsStorage().shardKeys.push(Object.freeze({ target, propertyName }))
-  }
+  if ('from' in declaration.shardKey) declareHiddenKey(target, declaration.shardKey)
+  else
+    for (const propertyName of declaration.shardKey)
+      shardArgsStorage().shardKeys.push(Object.freeze({ target, propertyName }))
   if (declaration.id) declareShardedId(target, declaration.id.property, declaration.id.kind ?? '64-bit')
   for (const { properties, unique = false, name } of declaration.lookups ?? []) {
     declareLookup({ target, properties, isMark: false, isUnique: unique, name })

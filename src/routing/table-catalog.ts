@@ -63,6 +63,10 @@ export interface ShardedTable {
   readonly primaryKey: readonly string[]
   /** It has columns whose type (an enum) each shard declares for itself. */
   readonly hasOwnTypes: boolean
+  /** Columns of the shard key that the application does not know of: no `*` may give them. */
+  readonly hiddenColumns: ReadonlySet<string>
+  /** Columns that refer to the row whose shard key the hidden columns repeat. */
+  readonly keySources: ReadonlySet<string>
   /** Columns whose default is a generated uuid, which may as well be made here. */
   readonly uuidDefaults: ReadonlySet<string>
 }

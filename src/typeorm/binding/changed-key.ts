@@ -4,6 +4,7 @@ import { type Predicate, pinnedKey, pinnedSlot } from '../../routing/predicate'
 import { keyText } from '../../routing/route'
 import { canonicalColumnKey, canonicalValue, type EntityBinding } from './entity-binding'
 import { slotOfObject } from './entity-ids'
+import { hiddenKeySource } from './hidden-key-source'
 
 /**
  * The part of the shard key that an update changes; undefined where it changes none. Setting it to the value that the
@@ -22,6 +23,12 @@ export function changesKey(
     const isValue = typeof value !== 'function' && value !== null
     if (isValue && isPinnedTo(binding, predicate, { index, value })) continue
     return { column: column.propertyPath, value }
+  }
+  const source = hiddenKeySource(binding.metadata)
+  for (const column of source?.joinColumns ?? []) {
+    const value: unknown = column.getEntityValue(values)
+    // A row that refers to nothing keeps its key.
+    if (value !== undefined && value !== null) return { column: source?.propertyPath ?? column.propertyPath, value }
   }
   return undefined
 }
@@ -48,11 +55,13 @@ export function refuseKeyChange(binding: EntityBinding, predicate: Predicate, va
   const change = changesKey(binding, predicate, values)
   if (!change) return
   const { column, value } = change
+  const isSource = column === hiddenKeySource(binding.metadata)?.propertyPath
   throw new ShardedError(
     'KEY_CHANGED',
-    `An update would set ${keyText(binding.entity)} to ${typeof value === 'function' ? 'an expression' : String(value)}.`,
+    `An update would set ${isSource ? `${binding.entity.name}.${column}, from which its shard key comes,` : keyText(binding.entity)} to ${typeof value === 'function' ? 'an expression' : String(value)}.`,
     {
       details: { entity: binding.entity.name, column },
+      ...(isSource && { fix: 'Save the object, which compares the keys of both rows.' }),
       ...(value === null && { fix: 'A row has a shard key: set a value.' }),
     },
   )

@@ -7,6 +7,7 @@ import { keyText } from '../../routing/route'
 import type { Shard } from '../../topology/shard'
 import type { UnitOwners } from '../../topology/unit-owners'
 import { storedKey } from '../../values/stored-key'
+import { hiddenKeySource } from './hidden-key-source'
 import type { SlotColumn } from './slot-columns'
 
 /** A sharded entity where the model, TypeORM's metadata and the shards meet. */
@@ -47,12 +48,16 @@ export function requireKey(binding: EntityBinding, object: ObjectLiteral, operat
   const missing = binding.keyColumns
     .filter((column) => column.getEntityValue(object) == null)
     .map((column) => column.propertyPath)
+  const source = hiddenKeySource(binding.metadata)
   throw new ShardedError(
     'KEY_MISSING',
     `${binding.entity.name}.${operation}: ${missing.join(', ')} of the shard key ${keyText(binding.entity)} is not set.`,
     {
       details: { entity: binding.entity.name, columns: missing, operation },
       ...(hearsOfInserts(binding) && { fix: setKeyBefore }),
+      ...(source && {
+        fix: `Set ${source.propertyPath} to an object whose row is stored, or is saved in the same call.`,
+      }),
     },
   )
 }

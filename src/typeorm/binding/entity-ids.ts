@@ -7,6 +7,7 @@ import { keyText } from '../../routing/route'
 import type { Shard } from '../../topology/shard'
 import { canonicalColumnKey, type EntityBinding, type EntityId, preparedKey } from './entity-binding'
 import { shardAt } from './entity-shards'
+import { isHidden } from './hidden-key-source'
 
 /** The slot that an id of a row with this shard key carries; undefined: any. */
 export function slotToCarry({ entity }: EntityBinding, key: readonly string[]): number | undefined {
@@ -82,6 +83,8 @@ export class GivenIds {
   private readonly expected = new Map<ObjectLiteral, EntityId>()
   private isKept = false
   private readonly undoes: (() => void)[] = []
+  /** Takes away again what objects have only while they are written. */
+  private readonly ends: (() => void)[] = []
 
   /** Gives an object an id where it has none. @throws ShardedError what `nextId` throws */
   async give(binding: EntityBinding, object: ObjectLiteral, key: readonly string[]): Promise<void> {
@@ -116,7 +119,8 @@ export class GivenIds {
     if (isVirtual && object[propertyName] === undefined) {
       delete object[propertyName]
       this.undoes.push(() => delete object[propertyName])
-    } else this.undoes.push(() => column.setEntityValue(object, undefined))
+    } else if (isHidden(column)) this.ends.push(() => column.setEntityValue(object, undefined))
+    else this.undoes.push(() => column.setEntityValue(object, undefined))
     column.setEntityValue(object, value)
   }
 
@@ -137,6 +141,7 @@ export class GivenIds {
 
   /** After a write that failed: plain TypeORM would have given none. */
   takeBack(): void {
+    for (const end of this.ends) end()
     if (this.isKept) return
     for (const [object, { id }] of this.given) id.column.setEntityValue(object, undefined)
     for (const undo of this.undoes) undo()
@@ -147,6 +152,7 @@ export class GivenIds {
    * an object is to have the value that it would be loaded with.
    */
   settle(): void {
+    for (const end of this.ends) end()
     for (const [object, { id, value }] of this.given) {
       const now: unknown = id.column.getEntityValue(object)
       if (id.column.transformer && now !== value && now !== undefined)

@@ -1,5 +1,6 @@
 import type { ColumnType, EntityMetadata, ObjectLiteral } from 'typeorm'
 import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata'
+import { isHidden } from './hidden-key-source'
 
 /** What TypeORM's driver binds as it was given, after it has looked for the type among all those that it converts. */
 const boundAsGiven: ReadonlySet<ColumnType> = new Set<ColumnType>([
@@ -20,7 +21,7 @@ export function storedValueOf(
   { dataSource: { driver }, discriminatorValue }: EntityMetadata,
 ): (row: ObjectLiteral) => unknown {
   const { propertyName } = column
-  const isPlain = !column.embeddedMetadata && !column.relationMetadata && !column.referencedColumn
+  const isPlain = !column.embeddedMetadata && !column.relationMetadata && !column.referencedColumn && !isHidden(column)
   const given = isPlain
     ? (row: ObjectLiteral): unknown => row[propertyName]
     : (row: ObjectLiteral): unknown => column.getEntityValue(row)

@@ -9,6 +9,7 @@ import type { UnitOwners } from '../../topology/unit-owners'
 import type { GroupOf } from './colocation-group'
 import { columnTypeOf, enumNameOf, hasOwnTypes, isEnum, typeName } from './describe-entities'
 import type { EntityBinding } from './entity-binding'
+import { hiddenKeySource, isHidden } from './hidden-key-source'
 import { slotColumnsOf } from './slot-columns'
 
 /** In which schema one database would have the sharded tables, and which one names without a schema are looked for in. */
@@ -153,6 +154,8 @@ function describeTable(
     ),
     primaryKey: Object.freeze(primaryKey),
     hasOwnTypes: hasOwnTypes(metadata),
+    hiddenColumns: new Set(metadata.columns.filter(isHidden).map((column) => column.databaseName)),
+    keySources: new Set(hiddenKeySource(metadata)?.joinColumns.map((column) => column.databaseName)),
     uuidDefaults: new Set(
       metadata.columns
         .filter((column) => column.isGenerated && column.generationStrategy === 'uuid')

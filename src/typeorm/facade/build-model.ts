@@ -11,6 +11,7 @@ import { bindMetadata } from '../binding/bind-metadata'
 import { checkSharedTables } from '../binding/check-tables'
 import { groupsOf } from '../binding/colocation-group'
 import { describeEntities } from '../binding/describe-entities'
+import { addHiddenKeys } from '../binding/hidden-keys'
 import { markRelationsApart } from '../binding/relation-apart'
 import type { ShardRuntime } from '../runners/shard-runtime'
 import type { ReadStatement } from '../statements/statement-run'
@@ -27,6 +28,9 @@ export function buildModel(
   options: ShardedDataSourceOptions,
   refusals: Refusals,
 ): LookupModel {
+  const declared = shardArgsStorage()
+  const hiddenKeys = addHiddenKeys(metadatas, declared, refusals)
+  const storage = hiddenKeys.length > 0 ? { ...declared, shardKeys: [...declared.shardKeys, ...hiddenKeys] } : declared
   const entities = describeEntities(metadatas)
   const defaults = {
     refusals,
@@ -36,7 +40,7 @@ export function buildModel(
     groups: options.groups ?? {},
     doesOnDelete: options.onDelete === 'application',
   } as const
-  const sharded = buildShardedModel(entities, shardArgsStorage(), defaults)
+  const sharded = buildShardedModel(entities, storage, defaults)
   const model = withLookups(sharded, { entities, lookups: lookupArgsStorage() }, defaults)
   const groupOf = groupsOf(model)
   markRelationsApart(metadatas, model)

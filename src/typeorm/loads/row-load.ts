@@ -19,6 +19,7 @@ import { checkHintedPlace, type OperationContext } from '../operations/operation
 import { unwrap } from '../runners/shard-access'
 import { ShardQueryRunner } from '../runners/shard-query-runner'
 import { generateKey } from '../writes/entity-graph'
+import { InheritedKeys } from '../writes/inherited-keys'
 import { type LoadChunk, LoadChunks } from './load-chunks'
 import { type RowEncoder, rowEncoder } from './load-encoder'
 import type { LoadedShard, LoadOptions, LoadReport } from './load-options'
@@ -76,8 +77,10 @@ function checkRow({ binding, hint }: OperationContext, row: unknown): asserts ro
   if (hint?.kind === 'key') fillKey(binding, row, keyValues(binding, hint.value))
 }
 
-function keyOfRow({ binding }: OperationContext, row: ObjectLiteral, ids: GivenIds): readonly string[] {
+/** A row may have the key of an object that it refers to; a row that is not in the input is not looked up. */
+function keyOfRow({ binding, access }: OperationContext, row: ObjectLiteral, ids: GivenIds): readonly string[] {
   generateKey(binding, row, ids)
+  new InheritedKeys({ source: access, onScatter: () => {} }).fill({ binding, entity: row }, ids)
   return requireKey(binding, row, 'load')
 }
 

@@ -5,6 +5,7 @@ import type { Shard } from '../../topology/shard'
 import { canonicalValue, type EntityBinding, keyOf } from '../binding/entity-binding'
 import { refuseMovedId } from '../binding/entity-ids'
 import { loadedRelation, shardOfKey } from '../binding/entity-shards'
+import { hiddenKeySource, isHidden } from '../binding/hidden-key-source'
 import { leadsApart } from '../binding/relation-apart'
 import { keyValues } from '../find/with-key'
 import { locateRow } from '../reads/locate-rows'
@@ -37,6 +38,7 @@ export async function moveEntity(
   { entity, newKey, options: { children = false } = {} }: WantedMove,
 ): Promise<void> {
   const { binding, access } = context
+  refuseHidden(binding)
   const after = keyValues(binding, newKey)
   const to = shardOfKey(binding, newKeyOf(binding, after))
   checkHintedPlace(context, to)
@@ -46,6 +48,16 @@ export async function moveEntity(
     const before = keyBefore(binding, inner, entity)
     refuseMovedId(binding, before, after)
     await moveOnce(moved, transaction, { entity, from, to, before, after, children, roundsLeft: maxRounds })
+  })
+}
+
+/** @throws ShardedError KEY_CHANGED for a row whose key is that of another one */
+function refuseHidden({ metadata, entity: { name } }: EntityBinding): void {
+  const source = hiddenKeySource(metadata)
+  if (!source) return
+  throw new ShardedError('KEY_CHANGED', `The shard key of ${name} is that of ${name}.${source.propertyPath}.`, {
+    details: { entity: name, relation: source.propertyPath },
+    fix: `Move the row of ${source.inverseEntityMetadata.name} with { children: true }: the rows of ${name} go with it.`,
   })
 }
 
@@ -192,6 +204,8 @@ function canonicalOf(binding: EntityBinding, index: number, value: unknown): str
 function setKey({ keyColumns }: EntityBinding, entity: ObjectLiteral, values: readonly unknown[]): () => void {
   const undo: (() => void)[] = []
   for (const [index, column] of keyColumns.entries()) {
+    // No object shows it.
+    if (isHidden(column)) continue
     const { relationMetadata: relation } = column
     const [related] = relation ? loadedRelation(relation, entity) : []
     if (relation && related) {

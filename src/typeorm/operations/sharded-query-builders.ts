@@ -200,7 +200,9 @@ class ShardedInsertQueryBuilder<Entity extends ObjectLiteral> extends NarrowedIn
     }
     try {
       await inheritKeys({ source, onScatter }, { binding, rows: this.getValueSets(), given })
-      return await super.execute()
+      const result = await super.execute()
+      given.settle()
+      return result
     } catch (error) {
       given.takeBack()
       throw error

@@ -28,9 +28,13 @@ export function keyChangeOf(run: Run, mayMove?: (table: ShardedTable) => boolean
   for (const { name = '', val } of allOf(statement.UpdateStmt.targetList, 'ResTarget')) {
     const index = use.table.keyColumns.indexOf(name)
     const isId = name === use.table.idColumn
-    if (index < 0 && !isId) continue
+    const isSource = index < 0 && use.table.keySources.has(name)
+    if (index < 0 && !isId && !isSource) continue
     const cluster = analysis.clusters.find(({ uses }) => uses.has(use))
     const value = knownValue(val, { parameter: (number) => parameters[number - 1] })
+    // A row that refers to nothing keeps its hidden key.
+    if (isSource && value && (value.value ?? null) === null) continue
+    if (isSource) throw sourceChanged(use.table, name)
     if (isId) refuseIdChange(use.table, cluster && clusterPredicate(cluster, parameters), value)
     if (index < 0) continue
     const pinned = cluster && pinnedKey(clusterPredicate(cluster, parameters), index)
@@ -70,6 +74,16 @@ function keyChanged({ entity, name }: ShardedTable, column: string, fix?: string
   )
 }
 
+const sourceChanged = ({ entity, name }: ShardedTable, column: string): ShardedError =>
+  new ShardedError(
+    'KEY_CHANGED',
+    `A statement would set ${column} of ${entity?.name ?? name}, from which its shard key comes.`,
+    {
+      details: { entity: entity?.name ?? name, column },
+      fix: 'Save the object, which compares the keys of both rows; or remove it, and insert it as a new one.',
+    },
+  )
+
 /** Whether a part of the shard key that is set to a value stores what the condition demands of it already. */
 function isStoredAs(column: KeyColumn | undefined, value: TypedValue, pinned: string): boolean {
   try {
@@ -95,7 +109,8 @@ export function refuseConflictKeys(
   let setsKey = false
   for (const { name = '', val } of allOf(onConflictClause?.targetList, 'ResTarget')) {
     const isId = name === table.idColumn && table.slotColumns.has(name)
-    if (!table.keyColumns.includes(name) && !isId) continue
+    const isSource = !table.keyColumns.includes(name) && table.keySources.has(name)
+    if (!table.keyColumns.includes(name) && !isId && !isSource) continue
     const names = val && 'ColumnRef' in val ? namesOf(val.ColumnRef.fields) : undefined
     const keeps = names?.at(-1) === name && (names.length === 1 || names[0] === 'excluded' || names[0] === table.name)
     const conflict = allOf(onConflictClause?.infer?.indexElems, 'IndexElem').map(({ name: column }) => column)
@@ -106,6 +121,7 @@ export function refuseConflictKeys(
       setsKey = true
       continue
     }
+    if (isSource) throw sourceChanged(table, name)
     throw isId ? idChanged(table, name) : keyChanged(table, name, moveFirst)
   }
   return setsKey

@@ -26,6 +26,7 @@ import { type Asked, explainStatement, type Resolved, type StatementPlanner } fr
 import { keyChangeOf } from './key-change'
 import { moveStatement } from './move-statement'
 import { type AgainContext, QueryPlanner } from './query-planner'
+import { refuseHiddenColumns } from './refuse-hidden-columns'
 import { refuseHiddenWrites } from './refuse-hidden-writes'
 import { provenSteps, runWriteSteps } from './run-write-steps'
 import { StatementPlaces } from './statement-places'
@@ -176,6 +177,7 @@ export class StatementEngine implements StatementPlanner {
     this.refuseCatalog(text, parameters)
     if (!statement) return { kind: 'home' }
     refuseCatalogNames(statement.refused, text)
+    refuseHiddenColumns(statement)
     const run = await this.places.lookedUp({ ...statement, parameters, context })
     const only = this.places.onePlace(run)
     const isScattered = !only && statement.parameterCount === parameters.length

@@ -81,9 +81,10 @@ export function walkGraph({ binding, entity: root }: GraphNode, walk: GraphWalk)
     nodes.push({ binding: at, entity, key })
     if (related.length === 0) return
     // Of a child that has its key from a join column, TypeORM only knows it later: its own children have it from above.
-    const values = valuesOf(at, entity).map((value, index) => value ?? above.values[index])
+    const own = mode === 'save' ? inherited.valuesOf({ binding: at, entity }) : []
+    const values = own.map((value, index) => value ?? above.values[index])
     for (const { relation, node, cascades } of related) {
-      if (cascades && mode === 'save') passKey(values, node, { relation, given })
+      if (cascades && mode === 'save') passKey(values, node, { relation, walk })
       const isHeld = mode !== 'remove' && setsJoin(relation)
       if (isHeld) owners.set(node.entity, { relation, entity })
       const isTied = isHeld && !cascades && node.binding.metadata.hasAllPrimaryKeys(node.entity)
@@ -109,9 +110,6 @@ interface Inherited {
   readonly key: readonly string[] | undefined
   readonly values: readonly unknown[]
 }
-
-const valuesOf = ({ keyColumns }: EntityBinding, entity: ObjectLiteral): readonly unknown[] =>
-  keyColumns.map((column): unknown => column.getEntityValue(entity))
 
 interface Related {
   readonly relation: RelationMetadata
@@ -174,13 +172,14 @@ export function generateKey(binding: EntityBinding, entity: ObjectLiteral, given
 function passKey(
   values: readonly unknown[],
   { binding, entity: to }: GraphNode,
-  { relation, given }: { readonly relation: RelationMetadata; readonly given: GivenIds },
+  { relation, walk }: { readonly relation: RelationMetadata; readonly walk: GraphWalk },
 ): void {
+  if (walk.inherited.keepsKey({ binding, entity: to })) return
   for (const [index, column] of binding.keyColumns.entries()) {
     if (column.getEntityValue(to) !== undefined) continue
     if (relation.inverseRelation && column.relationMetadata === relation.inverseRelation) continue
     const value = values[index]
-    if (value !== undefined && value !== null) given.giveValue(column, to, value)
+    if (value !== undefined && value !== null) walk.given.giveValue(column, to, value)
   }
 }
 

@@ -3,7 +3,8 @@ import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata'
 import type { RelationMetadata } from 'typeorm/metadata/RelationMetadata'
 import type { EntityBinding } from '../binding/entity-binding'
 import { type GivenIds, shardsOfObject } from '../binding/entity-ids'
-import { loadedRelation } from '../binding/entity-shards'
+import { type LoadedFrom, loadedRelation } from '../binding/entity-shards'
+import { hiddenKeySource } from '../binding/hidden-key-source'
 import { primaryKeyText, rowText } from '../binding/primary-key-text'
 import { leadsApart } from '../binding/relation-apart'
 import { locateRows, type RowSource } from '../reads/locate-rows'
@@ -36,7 +37,8 @@ export class InheritedKeys {
   /** Gives an object the parts of its key that it does not have, as far as they are known. */
   fill({ binding, entity }: BoundObject, given: GivenIds): void {
     if (isWhole(ownValues(binding, entity))) return
-    const values = this.valuesOf(binding, entity, new Set())
+    if (this.keepsKey({ binding, entity })) return
+    const values = this.valuesOf({ binding, entity })
     for (const [index, column] of binding.keyColumns.entries()) {
       const value = values[index]
       if (!isSet(value) || column.getEntityValue(entity) !== undefined) continue
@@ -55,15 +57,19 @@ export class InheritedKeys {
   async find(objects: readonly BoundObject[]): Promise<boolean> {
     const wanted = new Map<EntityBinding, Map<string, ObjectLiteral>>()
     const note = ({ binding, entity }: BoundObject, seen: Set<ObjectLiteral>): void => {
-      if (seen.has(entity) || isWhole(this.valuesOf(binding, entity, new Set()))) return
+      if (seen.has(entity) || isWhole(this.valuesOf({ binding, entity }))) return
       seen.add(entity)
+      const noteRow = (at: EntityBinding, row: ObjectLiteral): void => {
+        if (this.found.has(rowText(at.metadata, row))) return
+        const rows = wanted.get(at) ?? new Map<string, ObjectLiteral>()
+        wanted.set(at, rows.set(primaryKeyText(at.metadata, row), row))
+      }
+      if (this.originOf(entity) && isKeyed(binding, entity)) noteRow(binding, entity)
       for (const { relation, inverse } of this.parentsOf(binding)) {
         const [parent] = loadedRelation(relation, entity)
         if (parent) note({ binding: inverse, entity: parent }, seen)
         const like = referredBy(relation, entity)
-        if (!like || this.found.has(rowText(inverse.metadata, like))) continue
-        const rows = wanted.get(inverse) ?? new Map<string, ObjectLiteral>()
-        wanted.set(inverse, rows.set(primaryKeyText(inverse.metadata, like), like))
+        if (like) noteRow(inverse, like)
       }
     }
     for (const one of objects) note(one, new Set())
@@ -85,19 +91,47 @@ export class InheritedKeys {
     }
   }
 
-  private valuesOf(binding: EntityBinding, entity: ObjectLiteral, seen: Set<ObjectLiteral>): KeyValues {
+  /** Whether an object stands for a row that has its key already, as far as is known: only rows that are inserted get one. */
+  keepsKey({ binding, entity }: BoundObject): boolean {
+    if (hiddenKeySource(binding.metadata) && this.originOf(entity)) return true
+    return isKeyed(binding, entity) && this.found.has(rowText(binding.metadata, entity))
+  }
+
+  /** What is known of the key of the row that an object stands for, whatever it refers to now. */
+  rowValues({ binding, entity }: BoundObject): KeyValues {
+    const known = this.originOf(entity)?.key
+    if (known && isWhole(known)) return known
+    return (isKeyed(binding, entity) && this.found.get(rowText(binding.metadata, entity))) || []
+  }
+
+  /** The key of the row that an object refers to by a relation, as rows of its own entity have it. */
+  valuesBy(relation: RelationMetadata, { binding, entity }: BoundObject): KeyValues {
+    const inverse = this.from.source.runtime.bindingOf(relation.inverseEntityMetadata.target)
+    if (!inverse) return []
+    const [parent] = loadedRelation(relation, entity)
+    const like = referredBy(relation, entity)
+    const found = like && this.found.get(rowText(inverse.metadata, like))
+    return converted(found ?? (parent ? this.valuesOf({ binding: inverse, entity: parent }) : []), inverse, binding)
+  }
+
+  /** What is known of the key of an object. */
+  valuesOf({ binding, entity }: BoundObject, seen: Set<ObjectLiteral> = new Set()): KeyValues {
     const own = ownValues(binding, entity)
     if (isWhole(own) || seen.has(entity)) return own
     seen.add(entity)
-    const known: KeyValues[] = [own, this.from.source.runtime.entityShards.of(entity)?.key ?? []]
+    const known: KeyValues[] = [own, this.rowValues({ binding, entity })]
     for (const { relation, inverse } of this.parentsOf(binding)) {
       const [parent] = loadedRelation(relation, entity)
       const like = referredBy(relation, entity)
-      if (parent) known.push(converted(this.valuesOf(inverse, parent, seen), inverse, binding))
+      if (parent) known.push(converted(this.valuesOf({ binding: inverse, entity: parent }, seen), inverse, binding))
       const found = like && this.found.get(rowText(inverse.metadata, like))
       if (found) known.push(converted(found, inverse, binding))
     }
     return own.map((_, index) => known.map((values) => values[index]).find((value) => value !== undefined))
+  }
+
+  private originOf(entity: ObjectLiteral): LoadedFrom | undefined {
+    return this.from.source.runtime.entityShards.of(entity)
   }
 
   /** The relations of an entity to rows of its own shard. */
@@ -109,6 +143,9 @@ export class InheritedKeys {
     }
   }
 }
+
+/** Whether an object tells the row that it stands for. */
+const isKeyed = ({ metadata }: EntityBinding, entity: ObjectLiteral): boolean => metadata.hasAllPrimaryKeys(entity)
 
 interface InheritingRows {
   readonly binding: EntityBinding
@@ -130,7 +167,7 @@ const ownValues = ({ keyColumns }: EntityBinding, entity: ObjectLiteral): KeyVal
 
 const isSet = (value: unknown): boolean => value !== undefined && value !== null
 
-const isWhole = (values: KeyValues): boolean => values.every((value) => value !== undefined)
+const isWhole = (values: KeyValues): boolean => values.length > 0 && values.every((value) => value !== undefined)
 
 /** The primary key of the row that an object refers to; undefined where it refers to none, or not by its primary key. */
 function referredBy({ joinColumns, inverseEntityMetadata }: RelationMetadata, entity: ObjectLiteral) {

@@ -6,9 +6,11 @@ import type { Shard } from '../../topology/shard'
 import { canonicalValue, type EntityBinding, keyOf, requireKey } from '../binding/entity-binding'
 import { checkIdSlot, refuseMovedId, shardsOfObject, whenReserved } from '../binding/entity-ids'
 import { type LoadedFrom, shardOfKey } from '../binding/entity-shards'
+import { hiddenKeySource, isHidden } from '../binding/hidden-key-source'
 import type { ShardAccess } from '../runners/shard-access'
 import type { RowMove } from './carry-row'
 import { type GraphNode, type GraphWalk, type KeyedNode, type Owner, type PersistMode, walkGraph } from './entity-graph'
+import { checkHiddenKeys } from './hidden-key-changes'
 import { InheritedKeys } from './inherited-keys'
 import { refuseRivals } from './refuse-rivals'
 import {
@@ -90,7 +92,11 @@ export async function placeEntities(
     // TypeORM removes a row that is not there without complaint: any shard says so.
     const shard = found?.shard ?? wanted ?? binding.shards[0]
     if (!shard) return []
-    for (const node of graph) checkRow(node, rowOfNode(access, node, { shard, located, mode }), { shard, mode })
+    for (const node of graph) {
+      const row = rowOfNode(access, node, { shard, located, mode })
+      checkRow(node, row, { shard, mode })
+      if (row && mode === 'save') leaveHiddenKey(node)
+    }
     const tied = links.flatMap((link) => {
       const row = rowOfTie(link, access.runtime.entityShards.of(link.entity), rowOn(shard, located.get(link.entity)))
       return row ? { link, move: moveOfTie(link, row, shard) } : []
@@ -120,9 +126,21 @@ async function walkGraphs(
   if (options.mode !== 'save') return graphs
   const isUnkeyed = ({ key, entity }: KeyedNode) => !key && !access.runtime.entityShards.of(entity)
   const unkeyed = graphs.flatMap(({ nodes }) => nodes.filter(isUnkeyed))
-  if (unkeyed.length === 0) return graphs
-  await inherited.find(unkeyed)
-  return walk()
+  if (unkeyed.length > 0) {
+    // What they hang on may be loaded without its hidden key.
+    const holders = graphs.flatMap(({ nodes }) =>
+      nodes.filter(({ key, binding: at }) => !key && hiddenKeySource(at.metadata)),
+    )
+    await inherited.find([...unkeyed, ...holders])
+  }
+  const complete = unkeyed.length > 0 ? await walk() : graphs
+  await checkHiddenKeys(access, inherited, complete)
+  return complete
+}
+
+/** The row has its key: to TypeORM it would be a change. */
+function leaveHiddenKey({ binding, entity }: GraphNode): void {
+  for (const column of binding.keyColumns) if (isHidden(column)) column.setEntityValue(entity, undefined)
 }
 
 /** @param origin where the object was loaded from */

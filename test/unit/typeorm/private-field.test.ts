@@ -1,6 +1,6 @@
 import { inspect, isDeepStrictEqual } from 'node:util'
 import { expect, test } from 'vitest'
-import { PrivateField } from '../../../src/typeorm/binding/entity-shards'
+import { PrivateField } from '../../../src/typeorm/binding/private-field'
 
 class Item {
   id = 1

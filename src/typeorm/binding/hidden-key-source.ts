@@ -1,0 +1,20 @@
+import type { EntityMetadata } from 'typeorm'
+import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata'
+import type { RelationMetadata } from 'typeorm/metadata/RelationMetadata'
+
+const sources = new WeakMap<EntityMetadata, RelationMetadata>()
+const hidden = new WeakSet<ColumnMetadata>()
+
+/** The relation whose rows hold the shard key of an entity, where the entity has no property for the key. */
+export const hiddenKeySource = (metadata: EntityMetadata): RelationMetadata | undefined => sources.get(metadata)
+
+/** True for a column that `@ShardKey({ from })` has added. No find selects it, and no object shows its value. */
+export const isHidden = (column: ColumnMetadata): boolean => hidden.has(column)
+
+export function noteSource(metadata: EntityMetadata, relation: RelationMetadata): void {
+  sources.set(metadata, relation)
+}
+
+export function noteHidden(column: ColumnMetadata): void {
+  hidden.add(column)
+}
