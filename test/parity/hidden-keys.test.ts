@@ -284,6 +284,11 @@ describe('a shard key without a property', () => {
       expect(streamed).toHaveLength(2)
       expect(Object.keys(streamed[0] as object).sort()).toEqual(['r_articleId', 'r_id', 'r_text', 'r_version']) // A row.
       expect(await manager().countBy(Remark, { article: { author: 'cyd' } })).toBe(1)
+      if (target.dataSource instanceof ShardedDataSource) {
+        const { manager: sharded } = target.dataSource
+        expect(await sharded.getRepository(Remark).withShardKey('cyd').find()).toMatchObject([{ id: first }])
+        expect(await target.dataSource.verifyPlacement(Remark)).toMatchObject([{ rows: 2, misplaced: 0 }])
+      }
       const relations = { remarks: { votes: true } }
       expect(await manager().find(Article, { relations, where: { remarks: { text: 'a' } } })).toMatchObject([{ id: 3 }])
     })
@@ -329,6 +334,32 @@ describe('a shard key without a property', () => {
       expect(await remarks()).toMatchObject([{ article: { author: 'zoe' }, votes: [{ id: 1 }] }])
       await manager().remove(await remarks())
       expect(await stored()).toEqual({ remarks: [], votes: [] })
+    })
+
+    it('keeps to that of the parent, also on one shard', async () => {
+      await manager().insert(Remark, { id: first, text: 'a', article: { id: 1 } })
+      const names = ['kim', 'lee', 'max', 'ned', 'oli']
+      for (const author of names) {
+        const article = await manager().findOneByOrFail(Article, { id: 1 })
+        article.author = author
+        await coded(() => manager().save(article), 'MOVE_LEAVES_CHILDREN')
+        await coded(() => manager().update(Article, { id: 1 }, { author }), 'MOVE_LEAVES_CHILDREN')
+        await coded(
+          () => manager().query('UPDATE article SET author = $1 WHERE id = 1', [author]),
+          'MOVE_LEAVES_CHILDREN',
+        )
+        await coded(() => manager().query('UPDATE remark SET author = $1', [author]), 'KEY_CHANGED')
+        const other = await manager().findOneByOrFail(Article, { id: 2 })
+        other.author = author
+        await manager().save(other)
+        if (target.dataSource instanceof ShardedDataSource) {
+          const { manager: sharded } = target.dataSource
+          await coded(() => sharded.move(Article, article, author), 'MOVE_LEAVES_CHILDREN')
+          await coded(() => sharded.move(Remark, { id: first } as Remark, author), 'KEY_CHANGED')
+        }
+        await stored()
+      }
+      expect(await manager().findOneBy(Article, { id: 2 })).toMatchObject({ author: 'oli' })
     })
 
     it('is named by statements that insert, and by none that read all columns', async () => {

@@ -4,6 +4,7 @@ import type { RelationMetadata } from 'typeorm/metadata/RelationMetadata'
 
 const sources = new WeakMap<EntityMetadata, RelationMetadata>()
 const hidden = new WeakSet<ColumnMetadata>()
+const repeated = new WeakSet<EntityMetadata>()
 
 /** The relation whose rows hold the shard key of an entity, where the entity has no property for the key. */
 export const hiddenKeySource = (metadata: EntityMetadata): RelationMetadata | undefined => sources.get(metadata)
@@ -11,8 +12,14 @@ export const hiddenKeySource = (metadata: EntityMetadata): RelationMetadata | un
 /** True for a column that `@ShardKey({ from })` has added. No find selects it, and no object shows its value. */
 export const isHidden = (column: ColumnMetadata): boolean => hidden.has(column)
 
+/** True for an entity whose shard key is repeated in hidden columns of others: it never changes beside them. */
+export const isKeySource = (metadata: EntityMetadata): boolean => repeated.has(metadata)
+
 export function noteSource(metadata: EntityMetadata, relation: RelationMetadata): void {
   sources.set(metadata, relation)
+  const { inverseEntityMetadata: parent } = relation
+  const root = parent.tableType === 'entity-child' ? parent.parentEntityMetadata : parent
+  for (const one of [root, ...root.childEntityMetadatas]) repeated.add(one)
 }
 
 export function noteHidden(column: ColumnMetadata): void {

@@ -5,7 +5,7 @@ import type { Shard } from '../../topology/shard'
 import { canonicalValue, type EntityBinding, keyOf } from '../binding/entity-binding'
 import { refuseMovedId } from '../binding/entity-ids'
 import { loadedRelation, shardOfKey } from '../binding/entity-shards'
-import { hiddenKeySource, isHidden } from '../binding/hidden-key-source'
+import { hiddenKeySource, isHidden, isKeySource } from '../binding/hidden-key-source'
 import { leadsApart } from '../binding/relation-apart'
 import { keyValues } from '../find/with-key'
 import { locateRow } from '../reads/locate-rows'
@@ -78,7 +78,7 @@ async function moveOnce(
   const { binding, access } = context
   const { metadata } = binding
   const { entity, from, to, before, after, children } = move
-  const isPlain = from === to && !children && !binding.entity.primaryKeyHoldsShardKey
+  const isPlain = from === to && !children && !binding.entity.primaryKeyHoldsShardKey && !isKeySource(metadata)
   if (
     isPlain ||
     (await carryRow(transaction, { binding, entity, from, before, sets: setsOfKey(binding, after) }, { children }))

@@ -39,6 +39,7 @@ export function keyChangeOf(run: Run, mayMove?: (table: ShardedTable) => boolean
     if (index < 0) continue
     const pinned = cluster && pinnedKey(clusterPredicate(cluster, parameters), index)
     if (value && pinned !== undefined && isStoredAs(use.table.entity?.keyColumns[index], value, pinned)) continue
+    if (use.table.hiddenColumns.has(name)) throw hiddenChanged(use.table, name)
     if (mayMove?.(use.table)) return use
     const movesAlone = !mayMove && use.table.entity?.onKeyChange === 'move'
     throw keyChanged(use.table, name, movesAlone ? moveAlone : undefined)
@@ -73,6 +74,16 @@ function keyChanged({ entity, name }: ShardedTable, column: string, fix?: string
     { details: { entity: entity?.name ?? name, column }, ...(fix !== undefined && { fix }) },
   )
 }
+
+const hiddenChanged = ({ entity, name }: ShardedTable, column: string): ShardedError =>
+  new ShardedError(
+    'KEY_CHANGED',
+    `A statement would set ${column} of ${entity?.name ?? name}, which is the shard key of another row.`,
+    {
+      details: { entity: entity?.name ?? name, column },
+      fix: 'Move the row that it refers to, with { children: true }.',
+    },
+  )
 
 const sourceChanged = ({ entity, name }: ShardedTable, column: string): ShardedError =>
   new ShardedError(

@@ -17,6 +17,7 @@ import { groupTables } from '../binding/child-links'
 import { canonicalColumnKey, type EntityBinding } from '../binding/entity-binding'
 import { refuseMovedRow } from '../binding/entity-ids'
 import { shardOfKey } from '../binding/entity-shards'
+import { isKeySource } from '../binding/hidden-key-source'
 import { maintainLookups } from '../lookups/maintain-lookups'
 import type { ShardAccess } from '../runners/shard-access'
 import { ShardWriteHost } from '../writes/shard-write-host'
@@ -38,6 +39,8 @@ interface TakenChildren {
   readonly row: TakenRow
   readonly taken: readonly TakenTable[]
 }
+
+const hasAnotherKey = ({ before, after }: TakenRow): boolean => after.some((part, index) => part !== before[index])
 
 /** An UPDATE that sets the shard key, lowered. */
 export interface StatementMove {
@@ -106,7 +109,9 @@ class RowsMove {
       pushAll(rows, await this.take(shard))
       checkSize(name, rows.length)
     }
-    const leaving = rows.filter(({ from, to }) => withChildren || from !== to)
+    const isSource = isKeySource(move.binding.metadata)
+    // Rows that repeat the key would keep the old one: a row with another key leaves, and comes back, as one of another shard does.
+    const leaving = rows.filter((row) => withChildren || row.from !== row.to || (isSource && hasAnotherKey(row)))
     const children = withChildren ? await this.takeChildren(leaving) : []
     this.refuseMovedIds(rows, children)
     for (const { row, taken } of children)

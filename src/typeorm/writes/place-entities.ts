@@ -6,7 +6,7 @@ import type { Shard } from '../../topology/shard'
 import { canonicalValue, type EntityBinding, keyOf, requireKey } from '../binding/entity-binding'
 import { checkIdSlot, refuseMovedId, shardsOfObject, whenReserved } from '../binding/entity-ids'
 import { type LoadedFrom, shardOfKey } from '../binding/entity-shards'
-import { hiddenKeySource, isHidden } from '../binding/hidden-key-source'
+import { hiddenKeySource, isHidden, isKeySource } from '../binding/hidden-key-source'
 import type { ShardAccess } from '../runners/shard-access'
 import type { RowMove } from './carry-row'
 import { type GraphNode, type GraphWalk, type KeyedNode, type Owner, type PersistMode, walkGraph } from './entity-graph'
@@ -101,8 +101,8 @@ export async function placeEntities(
       const row = rowOfTie(link, access.runtime.entityShards.of(link.entity), rowOn(shard, located.get(link.entity)))
       return row ? { link, move: moveOfTie(link, row, shard) } : []
     })
-    // A key of the same shard is TypeORM's to change.
-    const own = (moves[index] ?? []).filter(({ from }) => from !== shard)
+    // A key of the same shard is TypeORM's to change, but where rows repeat it.
+    const own = (moves[index] ?? []).filter((move) => move.from !== shard || isKeySource(move.binding.metadata))
     const ties = tied.flatMap(({ move }) => move ?? [])
     return [{ entity, shard, graph, links: tied.map(({ link }) => link), own, ties, moves: [...own, ...ties] }]
   })

@@ -6,6 +6,7 @@ import type { Shard } from '../../topology/shard'
 import { canonicalValue, type EntityBinding, keyOf } from '../binding/entity-binding'
 import { slotOfObject } from '../binding/entity-ids'
 import { type LoadedFrom, shardOfKey } from '../binding/entity-shards'
+import { hiddenKeySource } from '../binding/hidden-key-source'
 import { primaryKeyText } from '../binding/primary-key-text'
 import { type Located, locateRows } from '../reads/locate-rows'
 import type { ShardAccess } from '../runners/shard-access'
@@ -113,6 +114,8 @@ export function needsLookup(
 ): boolean {
   if (binding.entity.primaryKeyHoldsShardKey || !binding.metadata.hasAllPrimaryKeys(entity)) return false
   if (origin) return mode === 'save' && !listeners && origin.key.some((part) => part === undefined)
+  // Whether the row is there decides whether it gets a key.
+  if (mode === 'save' && hiddenKeySource(binding.metadata)) return true
   // An id that carries the slot of the key, as a save demands, is on no other shard.
   if (mode === 'save' && key && slotOfObject(binding, entity) !== undefined) return false
   return binding.entity.primaryKeyCheck
