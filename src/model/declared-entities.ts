@@ -34,6 +34,8 @@ export function declaredEntities(
 
 function keyColumnsOf(storage: ShardArgsStorage, entity: EntityDescription): readonly ColumnDescription[] {
   const keyColumns = findKeyColumns(storage, entity)
+  // What is wrong with a hidden key has been said where its columns are made.
+  if (keyColumns.length === 0 && storage.hiddenKeys?.some((args) => inherits(entity.target, args.target))) return []
   if (keyColumns.length === 0) {
     throw new ShardedError(
       'ENTITY_WITHOUT_SHARD_KEY',

@@ -387,6 +387,54 @@ class SameKeyToo {
   @ShardKey() @Column('int') k!: number
 }
 
+@Entity()
+@Sharded(two, { group: 'named' })
+class Named {
+  @PrimaryColumn('int') id!: number
+  @ShardKey() @Column('int') k!: number
+}
+
+@Entity()
+@Sharded({ colocatedWith: () => Named })
+@ShardKey({ from: 'nobody' })
+class FromNobody {
+  @PrimaryColumn('int') id!: number
+  @ManyToOne(() => Named) named!: Named
+}
+
+@Entity()
+@Sharded({ colocatedWith: () => Named })
+@ShardKey({ from: 'named' })
+class FromTwo {
+  @PrimaryColumn('int') id!: number
+  @ShardKey() @Column('int') key!: number
+  @ManyToOne(() => Named) named!: Named
+}
+
+@Entity()
+@Sharded({ colocatedWith: () => Named })
+@ShardKey({ from: 'named' })
+class FromLoose {
+  @PrimaryColumn('int') id!: number
+  @ManyToOne(() => Named, { createForeignKeyConstraints: false }) named!: Named
+}
+
+@Entity()
+@Sharded({ colocatedWith: () => Named })
+class FromTaken {
+  @PrimaryColumn('int') id!: number
+  @Column('int') k!: number
+  @ShardKey({ from: 'named' }) @ManyToOne(() => Named) named!: Named
+}
+
+@Entity()
+@Sharded(two)
+@ShardKey({ from: 'self' })
+class FromSelf {
+  @PrimaryColumn('int') id!: number
+  @ManyToOne(() => FromSelf) self!: Relation<FromSelf>
+}
+
 const layouts = ['schema', 'table'] as const
 type Layout = (typeof layouts)[number]
 
@@ -421,6 +469,11 @@ const cases: readonly Case[] = [
     ['Orphan.rootId', 'ON DELETE SET NULL'],
   ],
   ['KEY_COLUMN_INVALID', 'whose key has its default', [Root, Adopted], ['Adopted.rootId', 'ON UPDATE SET DEFAULT']],
+  ['KEY_COLUMN_INVALID', 'with a key from no relation', [Named, FromNobody], ['FromNobody', '"nobody"', 'no such']],
+  ['KEY_COLUMN_INVALID', 'with a key of its own beside one', [Named, FromTwo], ['FromTwo', '"named"', 'another']],
+  ['KEY_COLUMN_INVALID', 'with a key from no foreign key', [Named, FromLoose], ['FromLoose', '"named"', 'foreign key']],
+  ['KEY_COLUMN_INVALID', 'with a key that has no name', [Named, FromTaken], ['FromTaken', 'column k already']],
+  ['KEY_COLUMN_INVALID', 'with a key from itself', [FromSelf], ['FromSelf', '"self"', 'back']],
   ['UNIQUE_WITHOUT_SHARD_KEY', 'unique without the key', [UniqueName], ['UniqueName', 'name', 'id']],
   ['UNIQUE_WITHOUT_SHARD_KEY', 'with a unique index without the key', [UniqueIndex], ['UniqueIndex', 'name']],
   ['SEQUENCE_ON_SHARDED_ENTITY', 'numbered by a sequence', [Serial], ['Serial.id', 'increment']],
