@@ -29,6 +29,9 @@ const settings = `SET "DateStyle" = 'ISO, YMD' SET "TimeZone" = 'UTC' SET extra_
 export const entryOf = ({ columns }: LookupTable, row: string): string =>
   `ARRAY[${columns.map((column) => textOf(column, row)).join(', ')}]`
 
+/** That a table was emptied, whatever it had. */
+const noEntry = 'SELECT ARRAY[]::text[] AS e'
+
 /** A row without one of the values is not entered: NULLs are distinct, and equal nothing. */
 export const isEntered = ({ columns, valueCount }: LookupTable, row: string): string =>
   columns
@@ -92,7 +95,7 @@ ${each((lookup) => {
   ELSIF TG_OP = 'DELETE' THEN
 ${each((lookup) => note(lookup, false, rows(lookup, 'old_rows')))}
   ELSE
-${each((lookup) => note(lookup, false, rows(lookup, on)))}
+${each((lookup) => note(lookup, false, lookup.notesLosses ? noEntry : rows(lookup, on)))}
   END IF;
   RETURN NULL;
 END`

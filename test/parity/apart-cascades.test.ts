@@ -135,6 +135,18 @@ const scripts: Readonly<Record<string, Script>> = {
     await manager.remove(found)
     return [found.id, found.genre?.id, await manager.countBy(Genre, { id: 7 })]
   },
+  'what is given, and reached too, is removed once': async (manager) => {
+    await manager.save(Shelf, { id: 20, name: 'shelf 20', books: [{ id: 201, title: 'book 201' }] })
+    const found = await shelf(manager, 20, { books: true })
+    await manager.remove([found, ...found.books])
+    return [found.id, found.books[0]?.id]
+  },
+  'what has no row is passed over': async (manager) => {
+    await manager.save(Shelf, { id: 21, name: 'shelf 21' })
+    const found = await shelf(manager, 21, { books: true })
+    found.books.push(manager.create(Book, { title: 'no row' }))
+    await manager.remove(found)
+  },
   'a removal that fails leaves all': async (manager) => {
     await manager.save(
       Shelf,

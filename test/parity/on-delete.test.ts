@@ -1,8 +1,19 @@
 import type { DataSource, EntityManager } from 'typeorm'
-import { In } from 'typeorm'
+import { In, MoreThan } from 'typeorm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type OpenTargets, openTargets } from '../support/targets'
-import { Folder, Member, onDeleteEntities, onDeleteGroups, Pin, Post, Reply, Team, writeTeams } from './on-delete-world'
+import {
+  Folder,
+  Member,
+  onDeleteEntities,
+  onDeleteGroups,
+  Pin,
+  Post,
+  Reply,
+  Seal,
+  Team,
+  writeTeams,
+} from './on-delete-world'
 
 type Script = (manager: EntityManager) => Promise<unknown>
 
@@ -50,6 +61,12 @@ const scripts: Readonly<Record<string, Script>> = {
     manager.update(Member, { id: In([10, 11]) }, { teamId: 8 }),
   'what is softly deleted is there': (manager) => manager.softDelete(Member, { id: 11 }),
   'a table that is referred to is not truncated': (manager) => manager.clear(Reply),
+  'nor is one that is empty': async (manager) => {
+    await manager.delete(Seal, { id: 1 })
+    await manager.delete(Reply, { id: MoreThan(0) })
+    await manager.clear(Reply)
+  },
+  'one that refers to itself is': (manager) => manager.clear(Folder),
   'what is rolled back is there again': (manager) =>
     manager.transaction(async (inner) => {
       await inner.delete(Team, { id: 8 })

@@ -228,6 +228,14 @@ describe('relations to rows elsewhere', () => {
       await findAll({})
       expect(new Set(Object.values(counts))).toEqual(new Set([2 + 2 + 4]))
       stop()
+      const explained = await manager.explain(OrderLine, {
+        relations: { product: { reviews: { author: true } }, order: true },
+      })
+      expect(explained.steps.filter((step) => step.startsWith('load '))).toEqual([
+        'load OrderLine.product by its keys, from the nodes that own them',
+        'load Review.author by its keys, from the nodes that own them',
+      ])
+      expect(explained.statements.map(({ text }) => text).join()).not.toMatch(/product"/)
     }
   })
 

@@ -38,7 +38,11 @@ export async function keepApartKeys(
   for (const [name, own] of changes) {
     const key = apartKeys.named(name)
     if (!key) continue
-    if (own.some(({ event }) => event === 'TRUNCATE')) await refuseTruncate(access, key)
+    if (own.some(({ event }) => event === 'TRUNCATE')) {
+      // What refers to its own table is gone with it.
+      if (key.relation.entityMetadata.tableName !== key.referred.source.table) await refuseTruncate(access, key)
+      continue
+    }
     for (const isDelete of [true, false]) {
       const lost = own.filter(({ event }) => (event === 'DELETE') === isDelete).map(({ entry }) => entry)
       const keys = await goneOf(transaction, key, lost)

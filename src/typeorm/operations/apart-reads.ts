@@ -49,8 +49,7 @@ export function keyedLoad({ runtime, whole }: ApartContext, { metadata, split }:
       propertyPath === propertyName && !isVirtual && (!select || (isPlain(select) && select[propertyPath] === true)),
   )
   if (!isSelected) return undefined
-  return async (keys) =>
-    keys.length === 0 ? [] : findApartByKeys(readsOf(runtime, whole), { metadata, split, columns, keys })
+  return (keys) => findApartByKeys(readsOf(runtime, whole), { metadata, split, columns, keys })
 }
 
 const find = ({ runtime, whole }: ApartContext, metadata: EntityMetadata, split: SplitFind): Promise<FoundApart> =>

@@ -70,11 +70,18 @@ export async function findApartByKeys(
   { metadata, split, columns, keys }: KeyedFind,
 ): Promise<Places> {
   const { where, skip: _skip, take: _take, ...options } = split.own
-  const builder = reads.manager.createQueryBuilder<ObjectLiteral>(metadata.target, metadata.name)
-  builder.setFindOptions(where === undefined ? options : { ...options, where: cloneWhere(metadata, where) })
-  builder.andWhereInIds(keys.map((key) => metadata.getEntityIdMap(key)))
-  const part = new FindPart(reads, builder, split)
-  const rows = await rowsOf(builder)
+  const rows: Row[] = []
+  let first: { readonly builder: SelectQueryBuilder<ObjectLiteral>; readonly part: FindPart } | undefined
+  for (let start = 0; start < keys.length; start += keysOfStatement) {
+    const builder = reads.manager.createQueryBuilder<ObjectLiteral>(metadata.target, metadata.name)
+    builder.setFindOptions(where === undefined ? options : { ...options, where: cloneWhere(metadata, where) })
+    builder.andWhereInIds(keys.slice(start, start + keysOfStatement).map((key) => metadata.getEntityIdMap(key)))
+    const part = new FindPart(reads, builder, split)
+    pushAll(rows, await rowsOf(builder))
+    first ??= { builder, part }
+  }
+  if (!first) return []
+  const { builder, part } = first
   await part.take(rows)
   const known = columns.filter((column) => keys.every((key) => column.getEntityValue(key) !== undefined))
   const byKey = new Map<string, Row[]>()

@@ -56,7 +56,8 @@ export function cascadedParts(given: CascadedPart, walk: CascadeWalk): CascadedP
       const waiting = relation.isOwning ? call.referred : call.referring
       for (const one of loadedRelation(relation, object)) {
         if (isHere) visit({ metadata, object: one }, call)
-        else waiting.push({ metadata, object: one })
+        // TypeORM does nothing with an object that has no row.
+        else if (metadata.hasAllPrimaryKeys(one)) waiting.push({ metadata, object: one })
       }
     }
   }
