@@ -113,6 +113,11 @@ const scripts: Readonly<Record<string, Script>> = {
       id: 4,
       cards: [{ id: 41 }, { id: 42 }, { id: 43 }, { id: 51, box: 36 }, { id: 141, box: 9 }],
     }),
+  'rows whose shard key no object has': async (manager) => {
+    await manager.save(Shelf, { id: 5, stickers: [{ id: 2 }, { id: 3 }] })
+    const found = await shelf(manager, 5, { stickers: true })
+    return found.stickers.map(({ id }) => id).toSorted()
+  },
   'one to one, it is taken away': (manager) => manager.save(Shelf, { id: 1, plan: null }),
   'one to one, it is given': (manager) => manager.save(Shelf, { id: 1, plan: { id: 1 } }),
   'a list that did not change takes no statement': async (manager) =>

@@ -62,6 +62,11 @@ export class Shelf {
     (chart) => chart.shelf,
   )
   charts!: Relation<Chart>[]
+  @OneToMany(
+    () => Sticker,
+    (sticker) => sticker.shelf,
+  )
+  stickers!: Relation<Sticker>[]
   @OneToOne(
     () => Plan,
     (plan) => plan.shelf,
@@ -109,6 +114,20 @@ export class Cover {
   @ShardKey() @PrimaryColumn('int') id!: number
   @Column('text') colour!: string
   @DeleteDateColumn() deletedAt!: Date | null
+}
+
+/** No object of it has its shard key. */
+@Entity()
+@Sharded({ colocatedWith: () => Book })
+@ShardKey({ from: 'book' })
+export class Sticker {
+  @PrimaryColumn('int') id!: number
+  @ManyToOne(() => Book) book!: Relation<Book>
+  @ManyToOne(
+    () => Shelf,
+    (shelf) => shelf.stickers,
+  )
+  shelf!: Relation<Shelf> | null
 }
 
 /** Cannot be without a shelf: TypeORM deletes what leaves one. */
@@ -177,7 +196,7 @@ export class Plan {
   shelf!: Relation<Shelf> | null
 }
 
-export const libraryEntities = [Room, Genre, Shelf, Book, Page, Cover, Note, Card, Tape, Chart, Plan] as const
+export const libraryEntities = [Room, Genre, Shelf, Book, Page, Cover, Sticker, Note, Card, Tape, Chart, Plan] as const
 export const libraryGroups = ['shelf', 'book', 'cover', 'note', 'card'] as const
 
 const shelves = [1, 2, 3, 4, 5, 6]
@@ -210,6 +229,10 @@ export async function writeLibrary({ manager }: DataSource): Promise<void> {
   await manager.insert(
     Page,
     things.flatMap(({ id }) => [1, 2].map((index) => ({ id: id * 10 + index, bookId: id }))),
+  )
+  await manager.insert(
+    Sticker,
+    [1, 2, 3].map((id) => ({ id, book: { id: 50 + id }, shelf: { id: id < 3 ? 5 : 2 } })),
   )
   await manager.insert(
     Note,
