@@ -26,6 +26,8 @@ export interface SplitFind {
   readonly strategy: Strategy
   /** The options of the find itself. */
   readonly own: Options
+  /** Those by which the rows are counted. With `select`, TypeORM counts different values of all selected columns, also of related rows. */
+  readonly counted: Options
   /** TypeORM would join, and so orders a page by the primary key last. */
   readonly isJoinedByTypeOrm: boolean
   readonly apart: readonly ApartLoad[]
@@ -79,7 +81,8 @@ function splitJoined(metadata: EntityMetadata, find: JoinedFind): SplitFind | un
     ...(kept.select !== undefined && { select: kept.select }),
     ...(order !== undefined && { order }),
   }
-  return { strategy: 'join', own, isJoinedByTypeOrm: true, apart }
+  const counted = apart.some((load) => load.options.select) ? options : own
+  return { strategy: 'join', own, counted, isJoinedByTypeOrm: true, apart }
 }
 
 /** A tree of loads that is being divided. */
@@ -195,7 +198,7 @@ function withoutRelations(
   const { relations: _relations, order: _order, ...rest } = options
   const order = ownOrder(metadata, options, tree)
   const own: Options = { ...rest, loadEagerRelations: false, ...(order !== undefined && { order }) }
-  return { strategy: 'query', own, isJoinedByTypeOrm: false, apart }
+  return { strategy: 'query', own, counted: own, isJoinedByTypeOrm: false, apart }
 }
 
 const hasApart = ({ relation, split }: ApartLoad): boolean =>
@@ -217,7 +220,7 @@ function queryLoads(metadata: EntityMetadata, options: Options, chain: EagerChai
       ...nestedOption(options, 'order', relation),
       ...nestedOption(options, 'relations', relation),
     }
-    if (!keyPairs(relation)) return undefined
+    if (!keyPairs(relation) || joinsDeleted(relation, options)) return undefined
     const inner = queryLoads(inverse, below, eager)
     const split = inner && withoutRelations(inverse, below, inner)
     if (!split) return undefined
@@ -225,6 +228,15 @@ function queryLoads(metadata: EntityMetadata, options: Options, chain: EagerChai
   }
   return loads
 }
+
+/**
+ * Whether TypeORM's query of a relation joins the rows that have it, and leaves out those that are softly deleted, which the find gives:
+ * what such a row has there depends on whether another one refers to the same.
+ */
+const joinsDeleted = (
+  { isManyToOne, isOneToOneOwner, entityMetadata }: RelationMetadata,
+  { withDeleted }: Options,
+): boolean => (isManyToOne || isOneToOneOwner) && withDeleted === true && entityMetadata.deleteDateColumn !== undefined
 
 function nestedOption(options: Options, name: 'order' | 'relations', { propertyPath }: RelationMetadata): Options {
   const value: unknown = deepValue(options[name], propertyPath)

@@ -32,7 +32,7 @@ export async function findAndCountInParts(
   { metadata, split }: ApartFind,
 ): Promise<[ObjectLiteral[], number]> {
   const { entities, builder } = await find(context, metadata, split)
-  return [entities, lazyCount(builder, entities) ?? (await context.whole.count(metadata.target, split.own))]
+  return [entities, lazyCount(builder, entities) ?? (await context.whole.count(metadata.target, split.counted))]
 }
 
 /**
@@ -124,7 +124,7 @@ async function readSplit(
     return keysOfRelations(metadata, asked) === asked ? undefined : readWhole(whole, { name, metadata }, options)
   switch (name) {
     case 'count':
-      return { result: await whole.count(metadata.target, split.own) }
+      return { result: await whole.count(metadata.target, split.counted) }
     case 'exists':
       return { result: await whole.exists(metadata.target, split.own) }
     case 'findAndCount':

@@ -189,10 +189,14 @@ async function read<T>(context: OperationContext, given: Options, forms: ReadFor
   // Conditions seldom have objects as values: a find by key waits for nothing here.
   const asked = atCall instanceof Promise ? await atCall : atCall
   const split = splitFind(metadata, asked)
-  const options = split?.own ?? asked
+  const options = (forms.name === 'count' ? split?.counted : split?.own) ?? asked
   const leaves = followsApart(binding, options)
   const { shards, routed } = await routeRead(context, forms.name, options)
-  if (split && forms.inParts) return forms.inParts(context, { ...split, own: routed })
+  if (split && forms.inParts) {
+    const { own, counted } = split
+    const routedCount = counted === own ? routed : (await routeRead(context, forms.name, counted)).routed
+    return forms.inParts(context, { ...split, own: routed, counted: routedCount })
+  }
   const [first, another] = shards
   if (leaves || (another && forms.needsWhole?.(binding, options)) || isWholeRead(metadata, routed, shards.length))
     return forms.whole(context.whole, routed, metadata)
