@@ -94,6 +94,7 @@ describe('relations to rows elsewhere', () => {
     await same(Badge, { order: { id: 'ASC' } })
     await same(Badge, { order: { id: 'ASC' }, loadEagerRelations: false })
     await same(Badge, { order: { id: 'ASC' }, loadRelationIds: true })
+    await same(Badge, { where: { id: 3 }, loadRelationIds: true })
     await same(Badge, { order: { id: 'ASC' }, loadRelationIds: { relations: ['customer'] } })
     await same(Badge, { order: { id: 'ASC' }, relations: { customer: { orders: true } } })
     await same(Review, { order: { id: 'ASC' }, relations: { author: { badge: true } } })
@@ -226,7 +227,8 @@ describe('relations to rows elsewhere', () => {
         counts[node] = (counts[node] ?? 0) + 1
       })
       await findAll({})
-      expect(new Set(Object.values(counts))).toEqual(new Set([2 + 2 + 4]))
+      // A node that owns none of some keys is not asked for them.
+      expect(Math.max(...Object.values(counts))).toBe(2 + 2 + 4)
       stop()
       const explained = await manager.explain(OrderLine, {
         relations: { product: { reviews: { author: true } }, order: true },

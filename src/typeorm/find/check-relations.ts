@@ -22,7 +22,9 @@ interface FindParts {
 export function followsApart({ metadata }: EntityBinding, options: FindParts): boolean {
   if (!reachesApart(metadata)) return false
   const branches = Array.isArray(options.where) ? options.where : [options.where]
-  const tree = loadTree(metadata, options)
+  // A relation that is given as an id TypeORM joins all the same, where it is eager.
+  const { relations, loadEagerRelations } = options
+  const tree = loadTree(metadata, { relations, loadEagerRelations })
   if (tree && leadsApartSomewhere(tree)) return true
   return [options.order, options.select, ...branches].some((part) => follows(metadata, part, ''))
 }
