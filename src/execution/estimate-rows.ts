@@ -1,13 +1,17 @@
 import { explainPlan } from '../planning/explain-plan'
-import type { ReadPlan } from '../planning/read-plan'
-import type { ReadHost } from './execute-read'
+import type { InputSource } from '../planning/gather-plan'
+import type { InputHost } from './execute-gather'
 
 /** How many rows the servers expect a plan to read, by their statistics: what its first statements give. */
-export async function estimateRows(plan: ReadPlan, host: Pick<ReadHost, 'query'>): Promise<number> {
-  const { statements } = explainPlan(plan)
-  const answers = await host.query(
-    statements.map((statement) => ({ ...statement, text: `EXPLAIN (FORMAT JSON) ${statement.text}` })),
-  )
+export async function estimateRows(source: InputSource, host: Pick<InputHost, 'query' | 'home'>): Promise<number> {
+  const explained = <T extends { readonly text: string }>(statement: T): T => ({
+    ...statement,
+    text: `EXPLAIN (FORMAT JSON) ${statement.text}`,
+  })
+  const answers =
+    source.kind === 'home'
+      ? [await host.home(explained(source))]
+      : await host.query(explainPlan(source).statements.map(explained))
   return answers.flat().reduce((sum, row) => sum + planRows(row['QUERY PLAN']), 0)
 }
 

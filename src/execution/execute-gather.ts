@@ -4,17 +4,25 @@ import {
   type GatherInput,
   type GatherPlan,
   type GatherStatement,
+  type HomeRead,
+  type InputSource,
   type ManyRows,
   manyGathered,
 } from '../planning/gather-plan'
-import { type ColumnArray, type ReadPlan, withColumnArrays } from '../planning/read-plan'
+import { type ColumnArray, withColumnArrays } from '../planning/read-plan'
 import { executeRead, type ReadHost } from './execute-read'
 
 /** Sends a statement to the node of a gather. */
 export type AskNode = (statement: Pick<GatherStatement, 'text' | 'parameters'>) => Promise<readonly Row[]>
 
+/** What the inputs of a gather ask of the operation that it runs for. */
+export interface InputHost extends ReadHost {
+  /** Reads a table of the home node. */
+  home(read: HomeRead): Promise<readonly Row[]>
+}
+
 /** What a gather asks of the operation that it runs for. */
-export interface GatherHost extends ReadHost {
+export interface GatherHost extends InputHost {
   /** Sends the query over the copies to its node. */
   finish(statement: GatherStatement): Promise<readonly Row[]>
   /** Works on a connection of the statement's node, in a transaction of which nothing stays. */
@@ -33,11 +41,23 @@ export async function executeGather(
   { inputs, statement, many }: GatherPlan,
   host: GatherHost,
 ): Promise<readonly Row[]> {
-  const rows: (readonly Row[])[] = []
-  for (const input of inputs) rows.push(await executeRead(await sourceOf(input, rows), host))
+  const rows = await readInputs(inputs, host)
   const count = rows.reduce((sum, { length }) => sum + length, 0)
   if (many && count > manyGathered) return host.temporarily(many.statement, (ask) => overTables(many, rows, ask))
   return host.finish({ ...statement, parameters: withColumnArrays(statement.parameters, rows) })
+}
+
+/** Reads tables one after the other, each by the values of those before it. @returns the rows of each */
+export async function readInputs(
+  inputs: readonly GatherInput[],
+  host: InputHost,
+): Promise<readonly (readonly Row[])[]> {
+  const rows: (readonly Row[])[] = []
+  for (const input of inputs) {
+    const source = await sourceOf(input, rows)
+    rows.push(await (source.kind === 'home' ? host.home(source) : executeRead(source, host)))
+  }
+  return rows
 }
 
 /** Where this is left by an error, the transaction ends, and with it the tables. */
@@ -59,7 +79,7 @@ async function overTables(
   return ask(statement)
 }
 
-async function sourceOf({ source, reduced }: GatherInput, rows: readonly (readonly Row[])[]): Promise<ReadPlan> {
+async function sourceOf({ source, reduced }: GatherInput, rows: readonly (readonly Row[])[]): Promise<InputSource> {
   const keys = reduced?.keys.map((column) => valuesOf(column, rows))
   return reduced && keys?.some((values) => values !== undefined) ? reduced.plan(keys) : source
 }

@@ -1,6 +1,6 @@
 import type { WriteAnswer } from '../query/write-query'
 import { bindShardNames } from './bind-shard-names'
-import { type GatherInput, type GatherPlan, manyGathered } from './gather-plan'
+import { type GatherInput, type GatherPlan, type InputSource, manyGathered } from './gather-plan'
 import { visitOrdered } from './ordered-shards'
 import { keysFirstOffset, type PageStrategyChoice, pivotReach } from './page-strategy'
 import { searchPivot } from './pivot-search'
@@ -71,7 +71,7 @@ export function explainPlan(plan: ReadPlan): ExplainedPlan {
 
 /** Explains a gather: the fold beside `executeGather`. */
 export function explainGather({ inputs, statement: { node, text }, many }: GatherPlan): ExplainedPlan {
-  const parts = inputs.map(({ source }) => explainPlan(source))
+  const parts = inputs.map(({ source }) => explainSource(source))
   return Object.freeze({
     statements: Object.freeze(parts.flatMap(({ statements }) => statements)),
     steps: Object.freeze([
@@ -84,10 +84,15 @@ export function explainGather({ inputs, statement: { node, text }, many }: Gathe
   })
 }
 
-function copyStep({ table, expected, reduced }: GatherInput, inputs: readonly GatherInput[]): string {
+/** Explains how one table of a gather is read. */
+export const explainSource = (source: InputSource): ExplainedPlan =>
+  source.kind === 'home' ? { statements: [], steps: [`ask node ${source.node}: ${source.text}`] } : explainPlan(source)
+
+/** What is read of one table of a gather. @param inputs all tables, by whose values others may be read */
+export function copyStep({ table, expected, reduced }: GatherInput, inputs: readonly GatherInput[]): string {
   const rows = expected === undefined ? 'the rows' : `about ${expected} rows`
-  const by = reduced?.keys.map(({ input }) => inputs[input]?.table)
-  return `copy ${rows} of ${table}${by ? `, those with values of ${by.join(' and ')} where these are few` : ''}`
+  const by = [...new Set(reduced?.keys.map(({ input }) => inputs[input]?.table))]
+  return `copy ${rows} of ${table}${by.length > 0 ? `, those with values of ${by.join(' and ')} where these are few` : ''}`
 }
 
 const mergeSteps = ({ statements }: RoutePlan, isRanked: boolean): readonly string[] =>

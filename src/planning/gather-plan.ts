@@ -25,11 +25,22 @@ export interface ManyRows {
 export interface GatherInput {
   readonly table: string
   /** Gives its rows, their columns as texts `c0 …`. */
-  readonly source: ReadPlan
+  readonly source: InputSource
   /** How many rows the servers expect of it, by their statistics; undefined where nothing hangs on it. */
   readonly expected: number | undefined
   /** What is asked instead where tables that were read before have few values. */
   readonly reduced: ReducedInput | undefined
+}
+
+export type InputSource = ReadPlan | HomeRead
+
+/** A statement of the home node. */
+export interface HomeRead {
+  readonly kind: 'home'
+  readonly node: string
+  readonly table: string
+  readonly text: string
+  readonly parameters: readonly unknown[]
 }
 
 export interface ReducedInput {
@@ -39,7 +50,7 @@ export interface ReducedInput {
    * @param keys the values of each of `keys`, each once; undefined where these are too many to be asked for
    * @returns what gives the rows that have such values
    */
-  readonly plan: (keys: readonly (readonly unknown[] | undefined)[]) => Promise<ReadPlan>
+  readonly plan: (keys: readonly (readonly unknown[] | undefined)[]) => Promise<InputSource>
 }
 
 /** The query over the copies: a `ColumnArray` stands for a column of an input. */

@@ -1,6 +1,7 @@
 import type { Node, SelectStmt } from '@pgsql/types'
 import { fieldsOf, hasOwnParameters, isNode, namesOf, type TreeObject, visit } from '../sql/tree'
 import type { Filter } from './equalities'
+import { impliedCondition } from './implied-condition'
 import { type TableUse, tableColumns } from './scope'
 
 /** A sharded table whose rows are carried to where the statement runs, since those of all shards are needed there. */
@@ -20,7 +21,10 @@ export function carriedTable(use: TableUse, filters: readonly Filter[], statemen
   return Object.freeze({
     use,
     columns: columnsNamed(use, statement),
-    conditions: filters.filter((filter) => isAbout(use, filter) && hasOwnParameters(filter.condition, statement)),
+    conditions: filters.flatMap(({ condition, scope }) => {
+      const own = impliedCondition(condition, (part) => isAbout(use, { condition: part, scope }))
+      return own && hasOwnParameters(own, statement) ? [{ condition: own, scope }] : []
+    }),
   })
 }
 

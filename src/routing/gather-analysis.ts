@@ -14,8 +14,9 @@ import { type BaseColumn, starOfItem, type TableUse, tableColumns } from './scop
 
 /** What a query needs to be answered on one node: rows of its sharded tables. */
 export interface GatherAnalysis {
-  /** Each sharded table in it, once for each place where it stands. */
+  /** Each table in it, once for each place where it stands: sharded ones, and those of the home node (`isHomeTable`). */
   readonly tables: readonly CarriedTable[]
+  /** Tables of the home node whose columns are not known. */
   readonly homeTables: readonly RangeVar[]
   /** Which rows of a table matter only where they share a value with a row of another. */
   readonly links: readonly TableLink[]
@@ -34,19 +35,55 @@ export interface TableLink {
   readonly column: string
   readonly by: number
   readonly byColumn: string
+  /** Both tables are in one FROM clause. */
+  readonly isBeside: boolean
 }
 
 /** The links of a statement by the numbers of its tables, each once. */
 export function tableLinks(links: readonly Link[], tables: readonly CarriedTable[]): readonly TableLink[] {
   const numberOf = ({ use }: BaseColumn) => tables.findIndex((table) => table.use.rangeVar === use.rangeVar)
-  const all = links.map(({ column, by }) => ({
+  const all = links.map(({ column, by, isBeside }) => ({
     table: numberOf(column),
     column: writtenName(column),
     by: numberOf(by),
     byColumn: writtenName(by),
+    isBeside,
   }))
   const known = all.filter(({ table, by }) => table >= 0 && by >= 0 && table !== by)
   return [...new Map(known.map((link) => [JSON.stringify(Object.values(link)), link])).values()]
+}
+
+/** The links between some of the tables, by their numbers among these. */
+export const renumbered = (links: readonly TableLink[], kept: readonly number[]): readonly TableLink[] =>
+  links
+    .map((link) => ({ ...link, table: kept.indexOf(link.table), by: kept.indexOf(link.by) }))
+    .filter(({ table, by }) => table >= 0 && by >= 0)
+
+/**
+ * The links with those that follow from them: where `a` matters only by a value of `b`, and that column of `b` only by a value of `c`,
+ * `a` matters only by a value of `c`. What matters of `b` is what has a part in the answer, and so has a partner in `c`. A subquery over
+ * `a` that is asked for each row of `b` may be asked for rows of `b` that do not matter: these see all that is theirs.
+ *
+ * @param links between columns of one type, of which equality is transitive
+ */
+export function closedLinks(links: readonly TableLink[]): readonly TableLink[] {
+  const textOf = (link: TableLink) => JSON.stringify([link.table, link.column, link.by, link.byColumn])
+  const closed = new Map(links.map((link) => [textOf(link), link]))
+  for (const first of closed.values())
+    for (const second of [...closed.values()]) {
+      if (!first.isBeside || second.table !== first.by || second.column !== first.byColumn || second.by === first.table)
+        continue
+      const link = {
+        table: first.table,
+        column: first.column,
+        by: second.by,
+        byColumn: second.byColumn,
+        isBeside: second.isBeside,
+      }
+      // A map gives what is added while it is gone through.
+      if (!closed.has(textOf(link))) closed.set(textOf(link), link)
+    }
+  return [...closed.values()]
 }
 
 /** The name that a statement has for a column. */
@@ -94,6 +131,14 @@ export function withDecidedColumns(
   })
   return decided.length > 0 ? [...(select.groupClause ?? []), ...decided] : undefined
 }
+
+/** Tables of the home node that a query groups by: which other columns a primary key of theirs decides, no copy tells. */
+export const groupedTables = (groupings: readonly Grouping[]): ReadonlySet<RangeVar> =>
+  new Set(
+    groupings.flatMap(({ select, scope }) =>
+      groupColumns(select, scope).flatMap((column) => (column ? [column.use.rangeVar] : [])),
+    ),
+  )
 
 /** True where a query that groups by a primary key names a whole row of its table. */
 function namesDecidedRow({ select, scope }: Grouping): boolean {

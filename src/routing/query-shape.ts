@@ -40,6 +40,8 @@ export function starColumns(node: Node, scope: Scope): readonly StarColumn[] | u
   const { arg, indirection = [] } = node.A_Indirection
   if (!arg || indirection.length !== 1) return undefined
   const names = 'ColumnRef' in arg ? namesOf(arg.ColumnRef.fields) : undefined
+  // A column is meant before a row of that name.
+  if (names?.length === 1 && scope.hasColumn(names[0] ?? '')) return undefined
   if (names?.length === 1 && scope.item(names[0] ?? '')) return starOfAlias(names[0] ?? '', scope)
   if (!('FuncCall' in arg)) return undefined
   const row = rowColumns(arg.FuncCall, scope.functions)

@@ -21,6 +21,7 @@ import { bareName, outputsNamed } from './clause-term'
 import { distributionProblems } from './distribution/prove-distribution'
 import { equalitiesOf, type Filter } from './equalities'
 import { type GatherAnalysis, gatherProblem, isCatalogTable, tableLinks } from './gather-analysis'
+import { withHomeTables } from './home-table'
 import type { KnownFunctions } from './known-functions'
 import { lostLocks } from './lost-locks'
 import { isOneMeeting } from './meeting-tables'
@@ -110,7 +111,7 @@ export function analyseStatement(statement: Node, catalog: TableCatalog, functio
  * it is, so that nothing has to be proven of its parts.
  */
 export function analyseGather(statement: Node, catalog: TableCatalog, functions: KnownFunctions): GatherAnalysis {
-  const reader = new Analyser(statement, catalog)
+  const reader = new Analyser(statement, withHomeTables(catalog))
   const { findings } = reader
   reader.statement(statement, new Scope(undefined, { functions }))
   const tables = new Map(

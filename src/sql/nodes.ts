@@ -10,6 +10,8 @@ export const targetNode = (val: Node, name: string): Node => ({ ResTarget: { nam
 
 export const integerConstant = (ival: number): Node => ({ A_Const: { ival: ival === 0 ? {} : { ival } } })
 
+export const trueConstant = (): Node => ({ A_Const: { boolval: { boolval: true } } })
+
 export const functionNode = (name: string, ...args: readonly Node[]): Node => ({
   FuncCall: {
     funcname: [stringNode(name)],

@@ -44,7 +44,11 @@ const where = (present: Node | undefined, conditions: readonly Node[]) =>
   whereAll([...conjunctsOf(present), ...conditions])
 
 /** The clause for rows that meet all conditions, where there are any. */
-export function whereAll([first, ...others]: readonly Node[]): { whereClause: Node } | undefined {
-  if (!first) return undefined
-  return { whereClause: others.length === 0 ? first : { BoolExpr: { boolop: 'AND_EXPR', args: [first, ...others] } } }
+export function whereAll(conditions: readonly Node[]): { whereClause: Node } | undefined {
+  const whereClause = allConditions(conditions)
+  return whereClause && { whereClause }
 }
+
+/** That all conditions hold; undefined where there are none. */
+export const allConditions = ([first, ...others]: readonly Node[]): Node | undefined =>
+  first && (others.length === 0 ? first : { BoolExpr: { boolop: 'AND_EXPR', args: [first, ...others] } })

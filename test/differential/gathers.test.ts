@@ -11,9 +11,9 @@ vi.mock('../../src/planning/gather-order', async (load) => {
   const actual = await load<typeof import('../../src/planning/gather-order')>()
   return {
     ...actual,
-    gatherOrder: (...[rows, links]: Parameters<typeof actual.gatherOrder>) =>
+    gatherOrder: (...[tables, links]: Parameters<typeof actual.gatherOrder>) =>
       actual.gatherOrder(
-        rows.map((count) => count + 100),
+        tables.map((table) => ({ ...table, rows: table.rows + 100 })),
         links,
       ),
   }

@@ -40,6 +40,8 @@ interface DetachedTable {
 export interface Link {
   readonly column: BaseColumn
   readonly by: BaseColumn
+  /** Both tables are in one FROM clause: none of them is asked for each row of the other. */
+  readonly isBeside: boolean
 }
 
 /** A query with GROUP BY. */
@@ -87,8 +89,11 @@ export class Findings {
       const own = filters.filter(({ scope }) => scope.items.some((item) => item.use === use))
       if (own.length > 0) this.conditions.set(use, [...(this.conditions.get(use) ?? []), ...own])
       for (const [a, b] of own.flatMap(equalitiesOf)) {
-        if (a.use === use) this.link(a, b)
-        if (b.use === use) this.link(b, a)
+        const isBeside = own.some(({ scope: { items } }) =>
+          [a, b].every((one) => items.some((item) => item.use === one.use)),
+        )
+        if (a.use === use) this.link(a, b, isBeside)
+        if (b.use === use) this.link(b, a, isBeside)
       }
     }
   }
@@ -98,14 +103,14 @@ export class Findings {
     const isReduced = ({ use }: BaseColumn) =>
       uses.has(use) && !this.optional.has(use) && items.some((item) => item.use === use)
     for (const [a, b] of pairs) {
-      if (isReduced(a)) this.link(a, b)
-      if (isReduced(b)) this.link(b, a)
+      if (isReduced(a)) this.link(a, b, true)
+      if (isReduced(b)) this.link(b, a, true)
     }
   }
 
   /** Notes that only those rows of `column` matter that share its value with a row of `by`. */
-  link(column: BaseColumn, by: BaseColumn): void {
-    if (!this.isStep && column.use !== by.use) this.links.push({ column, by })
+  link(column: BaseColumn, by: BaseColumn, isBeside: boolean): void {
+    if (!this.isStep && column.use !== by.use) this.links.push({ column, by, isBeside })
   }
 
   cluster({ uses, equalities, filters, isSet }: QueryBlock): void {

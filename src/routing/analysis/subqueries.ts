@@ -66,7 +66,7 @@ export class Subqueries {
   /** Where a subquery is required, rows of this query matter only where they share a value with one of its rows. */
   private linkOutside(scope: Scope, pairs: readonly Equality[]): void {
     for (const [outer, inner] of pairs)
-      if (isItemOf(outer.use, scope) && !this.findings.optional.has(outer.use)) this.findings.link(outer, inner)
+      if (isItemOf(outer.use, scope) && !this.findings.optional.has(outer.use)) this.findings.link(outer, inner, false)
   }
 
   /**

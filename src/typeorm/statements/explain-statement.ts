@@ -3,10 +3,12 @@ import { ShardedError } from '../../errors/sharded-error'
 import { bindShardNames } from '../../planning/bind-shard-names'
 import { detachedSelect } from '../../planning/detached-parts'
 import {
+  copyStep,
   type Explanation,
   explain,
   explainGather,
   explainPlan,
+  explainSource,
   explainWrite,
   writtenShards,
 } from '../../planning/explain-plan'
@@ -22,6 +24,7 @@ import type { WriteSteps } from '../../routing/write-steps'
 import { targetTable } from '../../sql/statement-parts'
 import { queryReadFirst } from './insert-statement'
 import { planStatementMove } from './move-statement'
+import type { PlannedInputs } from './plan-inputs'
 import type { StatementWriter } from './planned-write'
 import { firstStep, provenSteps } from './run-write-steps'
 import {
@@ -47,8 +50,10 @@ export interface StatementPlanner extends StatementWriter {
     run: QueryRun,
   ): Promise<
     | { readonly plan: ReadPlan; readonly onShards: ShardsRun }
-    | { readonly plan: undefined; readonly gather?: GatherPlan }
+    | { readonly plan: undefined; readonly gather?: GatherPlan; readonly broadcast?: QueryRun }
   >
+  /** What is read of tables that the shards of a query do not have. */
+  homeInputs(run: Run): Promise<PlannedInputs>
 }
 
 /** Where a statement goes. */
@@ -108,11 +113,29 @@ async function explainQuery(engine: StatementPlanner, about: About, run: Run): P
     const shards = onShards.shards.map(({ name }) => name)
     return explain({ ...about, shards, reason: reasonOf(main, run), plan, ...explainPlan(plan) })
   }
+  if (!planned.plan && planned.broadcast) return explainBroadcast(engine, about, planned.broadcast)
   if (planned.plan || !planned.gather) throw new RangeError('A query over shards has a plan.')
   const { gather: plan } = planned
   const explained = explainGather(plan)
   const shards = [...new Set(explained.statements.flatMap((one) => one.shards))]
   return explain({ ...about, shards, reason: 'the query is not local: its tables are read apart', plan, ...explained })
+}
+
+/** A query to whose shards the rows of other tables are sent. */
+async function explainBroadcast(engine: StatementPlanner, about: About, run: QueryRun): Promise<Explanation> {
+  const inputs = (await engine.homeInputs(run)).inputs.map(({ input }) => input)
+  const read = inputs.map((input) => ({ ...explainSource(input.source), step: copyStep(input, inputs) }))
+  const main = await explainedMain(engine, run)
+  if (!main) throw new RangeError('A query over shards has a part of them.')
+  const statements = read.flatMap((one) => one.statements)
+  const shards = new Set([...statements.flatMap((one) => one.shards), ...main.shards])
+  return explain({
+    ...about,
+    shards: [...shards],
+    reason: `the query is not local: the rows of other tables are sent to its shards; ${main.reason}`,
+    statements,
+    steps: [...read.flatMap(({ step, steps }) => [step, ...steps]), main.step],
+  })
 }
 
 /** A statement whose WITH writes: its first part is explained; what it returns decides the rest. */

@@ -1,9 +1,8 @@
-import type { Node, RangeVar, SelectStmt } from '@pgsql/types'
+import type { Node } from '@pgsql/types'
 import { bindShardNames, placeholderSchema } from '../../planning/bind-shard-names'
-import { carriedSelect, nameOfUse } from '../../planning/detached-parts'
-import { gatherOrder, type OrderedTable } from '../../planning/gather-order'
-import type { GatherInput, GatherPlan, GatherStatement, ManyRows, ReducedInput } from '../../planning/gather-plan'
-import { ColumnArray, type ReadPlan } from '../../planning/read-plan'
+import { nameOfUse } from '../../planning/detached-parts'
+import type { GatherPlan, GatherStatement, ManyRows } from '../../planning/gather-plan'
+import { ColumnArray } from '../../planning/read-plan'
 import {
   type Answer,
   noteShipped,
@@ -15,61 +14,48 @@ import {
 import { localise, type Template, templateOf } from '../../planning/statement-template'
 import { columnsOf, outputNames, textsOf } from '../../planning/text-query'
 import type { CarriedTable } from '../../routing/carried-table'
-import { type GatherAnalysis, type TableLink, withDecidedColumns } from '../../routing/gather-analysis'
-import { anyOf, columnNode } from '../../sql/nodes'
+import { type GatherAnalysis, groupedTables, withDecidedColumns } from '../../routing/gather-analysis'
+import { isHomeTable } from '../../routing/home-table'
 import { selectOf } from '../../sql/statement-parts'
-import type { TreeObject } from '../../sql/tree'
+import { namesOf, someNode, type TreeObject } from '../../sql/tree'
 import type { ColumnTypes } from './column-types'
-import type { PlannedTexts } from './query-parts'
+import { type InputPlanner, type PlannedInput, planInputs } from './plan-inputs'
 import type { StatementPlaces } from './statement-places'
 import type { StatementReader } from './statement-reader'
-import { localisedFor, namedUses, type QueryRun, type Run } from './statement-run'
+import { localisedFor, namedUses, type QueryRun } from './statement-run'
 
-interface Given {
+interface Given extends InputPlanner {
   readonly places: StatementPlaces
   readonly reader: StatementReader
   readonly types: ColumnTypes
-  /** How many rows the servers expect of a plan. */
-  readonly estimate: (plan: ReadPlan, run: Run) => Promise<number>
-  /** Plans what is read of one table. */
-  readonly planTexts: (select: SelectStmt, run: Run, byPlace: readonly RangeVar[]) => Promise<PlannedTexts>
 }
 
 export interface PlannedGather {
   readonly gather: GatherPlan
   readonly columns: Answer['columns']
-}
-
-interface PlannedTable {
-  readonly carried: CarriedTable
-  readonly plan: ReadPlan
-  readonly columns: Answer['columns']
+  /** How many rows are expected to be copied; undefined where nobody asked. */
+  readonly rows: number | undefined
 }
 
 /**
  * Plans a query that is not local: the rows that it needs of each sharded table go to one node, where it runs over them. Unsharded
- * tables are read where they are.
+ * tables are read where they are, but for those whose values leave few rows of others.
  *
+ * @param isCosted how many rows are expected is asked whatever hangs on it
  * @throws ShardedError STATEMENT_UNSUPPORTED where a column has a type that the node lacks; SCATTER_FORBIDDEN, SCATTER_TOO_WIDE
  */
-export async function planGather(run: QueryRun, gathered: GatherAnalysis, given: Given): Promise<PlannedGather> {
-  const tables: PlannedTable[] = []
-  for (const carried of gathered.tables) tables.push(await planTable(carried, run, { given }))
-  const links = gathered.links.filter((link) => isOfOneType(tables, link))
-  const expected = links.length > 0 ? await Promise.all(tables.map(({ plan }) => given.estimate(plan, run))) : undefined
-  const order = gatherOrder(expected ?? tables.map(() => 0), links)
+export async function planGather(
+  run: QueryRun,
+  { gathered, isCosted }: { readonly gathered: GatherAnalysis; readonly isCosted: boolean },
+  given: Given,
+): Promise<PlannedGather> {
+  const { inputs, rows } = await planInputs(run, { gathered, ...copiedTables(run, gathered), isCosted }, given)
   const shipped: ShippedRows[] = []
-  const inputs: GatherInput[] = []
   const replacements = new Map<unknown, (wrapper: TreeObject) => unknown>()
   const values: unknown[] = [...run.parameters]
-  for (const { table: number, links: own } of order) {
-    const table = tables[number]
-    if (!table) continue
-    const { columns, carried, plan } = table
+  for (const [input, { columns, carried }] of inputs.entries()) {
     const cte = noteShipped(shipped, columns, values.length + 1)
-    values.push(...columns.map((_, index) => new ColumnArray(`c${index}`, inputs.length)))
-    const reduced = own.length > 0 ? reducedInput(table, own, { tables, order, run, given }) : undefined
-    inputs.push(Object.freeze({ table: nameOfUse(carried.use), source: plan, expected: expected?.[number], reduced }))
+    values.push(...columns.map((_, index) => new ColumnArray(`c${index}`, input)))
     const alias = { aliasname: nameOfUse(carried.use) }
     replacements.set(carried.use.rangeVar, () => ({ RangeVar: { ...tableNamed(cte), alias } }))
   }
@@ -82,14 +68,41 @@ export async function planGather(run: QueryRun, gathered: GatherAnalysis, given:
   const query = selectOf(run.statement)
   const local = localisedFor(query, { analysis: run.analysis, group: undefined }, replacements)
   const bare = templateOf({ SelectStmt: local })
-  const { statement, columns } = await finishing({ bare, shipped }, values, { run, given })
-  const many = manyRows({ bare, shipped }, statement, { run, given, gathered, order })
-  return { gather: Object.freeze({ kind: 'gather', inputs: Object.freeze(inputs), statement, many }), columns }
+  const { statement, columns, textOf } = await finishing({ bare, shipped }, values, { run, given })
+  const many = manyRows({ bare, shipped }, { ...statement, text: textOf(bare.text) }, { run, given, gathered, inputs })
+  const gather: GatherPlan = Object.freeze({
+    kind: 'gather',
+    inputs: Object.freeze(inputs.map(({ input }) => input)),
+    statement,
+    many,
+  })
+  return { gather, columns, rows }
 }
 
-/** For each input in turn, the columns by which its rows are looked for. */
-const indexedOf = (order: readonly OrderedTable[], links: readonly TableLink[]): readonly ReadonlySet<string>[] =>
-  order.map(({ table }) => new Set(links.flatMap((link) => (link.table === table ? [link.column] : []))))
+/** The sharded tables, and those of the home node by whose values others may be read. */
+function copiedTables({ statement, analysis }: QueryRun, { tables, links, groupings }: GatherAnalysis) {
+  const grouped = groupedTables(groupings)
+  const homes = new Set(analysis.homeTables)
+  const isTelling = (carried: CarriedTable, number: number): boolean =>
+    links.some((link) => link.by === number) &&
+    (carried.conditions.length > 0 || links.some((link) => link.table === number)) &&
+    homes.has(carried.use.rangeVar) &&
+    !grouped.has(carried.use.rangeVar) &&
+    !isNamedWhole(carried, statement)
+  const ranges = (isWanted: (carried: CarriedTable, number: number) => boolean) =>
+    new Set(tables.filter(isWanted).map(({ use }) => use.rangeVar))
+  return {
+    read: ranges((carried, number) => !isHomeTable(carried) || isTelling(carried, number)),
+    helping: ranges(isHomeTable),
+  }
+}
+
+/** True where a statement names the rows of a table, or a column by the table's schema: a copy has neither. */
+const isNamedWhole = ({ use }: CarriedTable, statement: Node): boolean =>
+  someNode(statement, ({ ColumnRef: column }) => {
+    const names = namesOf(column?.fields) ?? []
+    return names.length > 2 || names.join('.') === nameOfUse(use)
+  })
 
 interface Copies {
   /** The query, in which the copies stand by their names. */
@@ -103,94 +116,39 @@ interface Copies {
  */
 function manyRows(
   { bare, shipped }: Copies,
-  { node, shard, parameters }: GatherStatement,
+  { node, shard, text, parameters }: GatherStatement,
   {
     run,
-    given: { places, reader },
+    given: { places },
     gathered,
-    order,
+    inputs,
   }: {
     readonly run: QueryRun
     readonly given: Given
     readonly gathered: GatherAnalysis
-    readonly order: readonly OrderedTable[]
+    readonly inputs: readonly PlannedInput[]
   },
 ): ManyRows | undefined {
   const { operation } = run.context.access
   const at = shard ?? places.shardOn(node)
-  const isOfSession = gathered.homeTables.some(
-    ({ schemaname, relname = '' }) => !reader.catalog.homeColumns(schemaname, relname),
-  )
-  if (!at || run.asText || operation.transaction || isOfSession) return undefined
-  const indexed = indexedOf(order, gathered.links)
+  if (!at || operation.transaction || gathered.homeTables.length > 0) return undefined
   const bound = (one: string) => (shard ? bindShardNames(one, shard) : one)
   const tables = shipped.map((rows, index) => {
-    const { create, fill, ...rest } = temporaryTable(rows, indexed[index] ?? new Set())
+    const { create, fill, ...rest } = temporaryTable(rows, inputs[index]?.indexed ?? new Set())
     return Object.freeze({ ...rest, create: bound(create), fill: bound(fill) })
   })
   const given = parameters.slice(0, bare.parameters.length)
   return Object.freeze({
     tables: Object.freeze(tables),
-    statement: Object.freeze({ node, shard: at, text: bound(bare.text), parameters: Object.freeze(given) }),
+    statement: Object.freeze({ node, shard: at, text, parameters: Object.freeze(given) }),
   })
 }
 
-/** Plans what is read of a table. @param more conditions on its columns */
-async function planTable(
-  carried: CarriedTable,
-  run: QueryRun,
-  { given, more = [] }: { readonly given: Given; readonly more?: readonly Node[] },
-): Promise<PlannedTable> {
-  const byPlace = run.byPlace.filter((table) => table === carried.use.rangeVar)
-  const planned = await given.planTexts(carriedSelect(carried, more), run, byPlace)
-  if (!planned.plan) throw new RangeError('The rows of one table have a plan.')
-  return { carried, plan: planned.plan, columns: planned.columns }
-}
-
-/** Values of one table are asked for in another as they are: both have them by one type and one order. */
-function isOfOneType(tables: readonly PlannedTable[], { table, column, by, byColumn }: TableLink): boolean {
-  const typeOf = (number: number, name: string) => tables[number]?.columns.find((one) => one.name === name)?.type
-  const [a, b] = [typeOf(table, column), typeOf(by, byColumn)]
-  // An array of arrays is no list of arrays.
-  const isPlain = a?.kind === 'base' && b?.kind === 'base' && !a.name.endsWith('[]')
-  return isPlain && a.name === b.name && a.collation === b.collation
-}
-
-/** The rows of a table that have values of tables which are read before it. */
-function reducedInput(
-  { carried }: PlannedTable,
-  links: readonly TableLink[],
-  {
-    tables,
-    order,
-    run,
-    given,
-  }: {
-    readonly tables: readonly PlannedTable[]
-    readonly order: readonly OrderedTable[]
-    readonly run: QueryRun
-    readonly given: Given
-  },
-): ReducedInput {
-  const alias = nameOfUse(carried.use)
-  const keys = links.map(({ by, byColumn }) => {
-    const place = tables[by]?.columns.findIndex(({ name }) => name === byColumn)
-    return new ColumnArray(
-      `c${place}`,
-      order.findIndex(({ table }) => table === by),
-    )
-  })
-  const plan = async (lists: readonly (readonly unknown[] | undefined)[]): Promise<ReadPlan> => {
-    const parameters = [...run.parameters]
-    const conditions = links.flatMap(({ column }, index): Node[] => {
-      const list = lists[index]
-      if (!list) return []
-      parameters.push(list)
-      return [anyOf(columnNode(alias, column), { ParamRef: { number: parameters.length } })]
-    })
-    return (await planTable(carried, { ...run, parameters }, { given, more: conditions })).plan
-  }
-  return Object.freeze({ keys: Object.freeze(keys), plan })
+interface Finishing {
+  readonly statement: GatherStatement
+  readonly columns: Answer['columns']
+  /** Another text of the query as it is sent: with the names of the shard, its values as texts where they go on. */
+  readonly textOf: (text: string) => string
 }
 
 /** The query over the copies, as texts where another node is sent its rows. */
@@ -198,7 +156,7 @@ async function finishing(
   { bare, shipped }: Copies,
   values: readonly unknown[],
   { run, given: { places, reader, types: known } }: { readonly run: QueryRun; readonly given: Given },
-): Promise<{ readonly statement: GatherPlan['statement']; readonly columns: Answer['columns'] }> {
+): Promise<Finishing> {
   const { analysis, context, asText, byPlace } = run
   const template = withShippedRows(bare, shipped)
   const needsTypes = template.text.includes(`"${placeholderSchema}"`)
@@ -206,11 +164,12 @@ async function finishing(
   const parameters = template.parameters.map((number) => values[number - 1])
   const at = { node: shard?.node ?? places.home, shard, parameters: Object.freeze(parameters) }
   const bound = (text: string) => (shard ? bindShardNames(text, shard) : text)
-  if (!asText) return { statement: Object.freeze({ ...at, text: bound(template.text) }), columns: [] }
+  if (!asText) return { statement: Object.freeze({ ...at, text: bound(template.text) }), columns: [], textOf: bound }
   const names = outputNames(selectOf(run.statement), analysis)
   const none = values.map((value) => (value instanceof ColumnArray ? [] : value))
   const types = await known.describe(template, names.length, { shard, values: none, context })
   const homeTables = reader.heldTables({ byPlace }, undefined)
-  const text = bound(textsOf(template.text, types, homeTables))
-  return { statement: Object.freeze({ ...at, text }), columns: columnsOf(names, types) }
+  const textOf = (text: string) => bound(textsOf(text, types, homeTables))
+  const statement = Object.freeze({ ...at, text: textOf(template.text) })
+  return { statement, columns: columnsOf(names, types), textOf }
 }

@@ -1,11 +1,12 @@
 import type { RangeVar, SelectStmt } from '@pgsql/types'
 import { ShardedError, unsupported } from '../../errors/sharded-error'
+import { readInputs } from '../../execution/execute-gather'
 import { executeRead } from '../../execution/execute-read'
 import { rowBudgetOf } from '../../execution/operation'
 import { bindShardNames, placeholderSchema } from '../../planning/bind-shard-names'
-import { detachedSelect, replacementOf, shippedSide } from '../../planning/detached-parts'
+import { detachedSelect, nameOfUse, replacementOf, shippedSide } from '../../planning/detached-parts'
 import { type ReadPlan, route } from '../../planning/read-plan'
-import { expandedTargets } from '../../planning/rows-template'
+import { expandedTargets, namesOfTargets } from '../../planning/rows-template'
 import {
   type Answer,
   type ShippedColumn,
@@ -17,17 +18,22 @@ import {
 import { localise, type Template, templateOf } from '../../planning/statement-template'
 import { columnsOf, outputNames, textsOf, withBases } from '../../planning/text-query'
 import type { Detached } from '../../routing/analysis/findings'
+import type { CarriedTable } from '../../routing/carried-table'
+import { isHomeTable } from '../../routing/home-table'
 import { hasVolatile } from '../../routing/known-functions'
 import type { StatementAnalysis } from '../../routing/statement-analysis'
 import { withCtes } from '../../sql/ctes'
-import { columnNode, integerConstant, selectNode, targetNode } from '../../sql/nodes'
+import { integerConstant, trueConstant } from '../../sql/nodes'
 import { hasStar } from '../../sql/output-name'
 import { leftmost, selectOf, targetTable } from '../../sql/statement-parts'
 import { someNode, type TreeObject, treeText } from '../../sql/tree'
 import type { ShardRuntime } from '../runners/shard-runtime'
 import type { ColumnTypes } from './column-types'
+import { inputHost } from './gather-host'
 import { tablesByPlace } from './held-columns'
+import { type InputPlanner, type PlannedInputs, type PlannedSource, planInputs } from './plan-inputs'
 import { refuseEarlyLocks } from './refuse-locks'
+import { RowEstimates } from './row-estimates'
 import type { StatementPlaces } from './statement-places'
 import type { StatementReader } from './statement-reader'
 import {
@@ -44,6 +50,11 @@ import {
 } from './statement-run'
 
 const limitOption = 'LIMIT_OPTION_COUNT' as const
+
+const unknownTable = ({ relname = '' }: RangeVar): ShardedError =>
+  new ShardedError('JOIN_NOT_LOCAL', `The table ${relname} is of no entity, so that its columns are not known.`, {
+    details: { table: relname },
+  })
 
 interface Given {
   readonly runtime: ShardRuntime
@@ -65,6 +76,12 @@ const byPlaceOf = (part: Detached, { byPlace }: Run): readonly RangeVar[] | unde
 
 /** The parts of a statement that run by themselves: subqueries, sides of set operations, rows of unsharded tables. */
 export class QueryParts {
+  private readonly estimates = new RowEstimates()
+  readonly inputPlanner: InputPlanner = {
+    planTable: (select, run, carried) => this.planTable(select, run, carried),
+    estimate: (source, { context }) => this.estimates.of(source, context),
+  }
+
   constructor(private readonly given: Given) {}
 
   /** @throws ShardedError STATEMENT_UNSUPPORTED for a set operation whose sides do not run apart */
@@ -154,13 +171,33 @@ export class QueryParts {
     if (!('SelectStmt' in statement) && !run.context.access.transaction) refuseEarlyLocks(analysis)
     const replacements = await this.readDetached(analysis.detached, run, { shipped, values })
     if (!analysis.main) return { shipped, values, replacements }
-    for (const rangeVar of analysis.homeTables) {
-      if (rangeVar === targetTable(statement)) continue
-      const cte = shipAnswer(shipped, values, await this.homeRows(rangeVar, run))
-      const alias = rangeVar.alias ?? { aliasname: rangeVar.relname ?? '' }
-      replacements.set(rangeVar, () => ({ RangeVar: { ...tableNamed(cte), alias } }))
+    const { inputs } = await this.homeInputs(run)
+    const rows = await readInputs(
+      inputs.map(({ input }) => input),
+      inputHost(run.context),
+    )
+    for (const [index, { carried, columns }] of inputs.entries()) {
+      const cte = shipAnswer(shipped, values, { rows: rows[index] ?? [], columns })
+      const alias = { aliasname: nameOfUse(carried.use) }
+      replacements.set(carried.use.rangeVar, () => ({ RangeVar: { ...tableNamed(cte), alias } }))
+      // All rows that were read meet them. To the planner of a node each would leave a few of these rows.
+      for (const { condition } of carried.conditions) replacements.set(condition, () => trueConstant())
     }
     return { shipped, values, replacements }
+  }
+
+  /**
+   * What is read of tables that the shards do not have, for those shards.
+   *
+   * @throws ShardedError JOIN_NOT_LOCAL for a table of no entity
+   */
+  async homeInputs(run: Run, isCosted = false): Promise<PlannedInputs> {
+    const { analysis, statement } = run
+    const wanted = new Set(analysis.homeTables.filter((rangeVar) => rangeVar !== targetTable(statement)))
+    const gathered = this.given.reader.gathered(run)
+    const unknown = [...wanted].find((rangeVar) => !gathered.tables.some(({ use }) => use.rangeVar === rangeVar))
+    if (unknown) throw unknownTable(unknown)
+    return planInputs(run, { gathered, read: wanted, helping: new Set(), isCosted }, this.inputPlanner)
   }
 
   /**
@@ -191,38 +228,31 @@ export class QueryParts {
     return replacements
   }
 
-  /** The rows of an unsharded table, for shards that do not have it. */
-  private async homeRows(rangeVar: RangeVar, run: Run): Promise<Answer> {
-    const { schemaname, relname = '' } = rangeVar
-    const columns = this.given.reader.columns.homeColumns(schemaname, relname)
-    if (!columns)
-      throw new ShardedError(
-        'JOIN_NOT_LOCAL',
-        `The table ${relname} is of no entity, so that its columns are not known.`,
-        {
-          details: { table: relname },
-        },
-      )
-    const { alias: _alias, ...table } = rangeVar
-    const targetList = columns.map((name) => targetNode(columnNode(name), name))
-    const rowBudget = rowBudgetOf(run.context.access.operation)
+  /** Plans what is read of one table for a statement. */
+  private async planTable(select: SelectStmt, run: Run, carried: CarriedTable): Promise<PlannedSource> {
+    const byPlace = run.byPlace.filter((table) => table === carried.use.rangeVar)
+    if (isHomeTable(carried)) return this.planHomeTable(select, run, { table: nameOfUse(carried.use), byPlace })
+    const planned = await this.planTexts(select, run, byPlace)
+    if (!planned.plan) throw new RangeError('The rows of one table have a plan.')
+    return { source: planned.plan, columns: planned.columns }
+  }
+
+  private async planHomeTable(
+    select: SelectStmt,
+    { parameters, context }: Run,
+    { table, byPlace }: { readonly table: string; readonly byPlace: readonly RangeVar[] },
+  ): Promise<PlannedSource> {
+    const { types: known, reader, runtime } = this.given
+    const rowBudget = rowBudgetOf(context.access.operation)
     // One more tells that there are too many. What no integer of SQL can count is no bound.
-    const page = rowBudget < 2 ** 31 - 1 && {
-      limitCount: integerConstant(rowBudget + 1),
-      limitOption,
-    }
-    const answer = await this.asTexts(selectNode({ targetList, fromClause: [{ RangeVar: table }], ...page }), run, [
-      table,
-    ])
-    if (answer.rows.length > rowBudget)
-      throw new ShardedError(
-        'ROW_BUDGET_EXCEEDED',
-        `The table ${relname} gave more rows than rowBudget, ${rowBudget}.`,
-        {
-          details: { table: relname, rowBudget },
-        },
-      )
-    return answer
+    const page = rowBudget < 2 ** 31 - 1 && { limitCount: integerConstant(rowBudget + 1), limitOption }
+    const template = templateOf({ SelectStmt: { ...select, ...page } })
+    const names = namesOfTargets(select.targetList ?? [])
+    const types = await known.describe(template, names.length, { shard: undefined, values: parameters, context })
+    const text = textsOf(template.text, types, reader.heldTables({ byPlace }, undefined))
+    const values = pick(template.parameters, parameters)
+    const source = Object.freeze({ kind: 'home' as const, node: runtime.map.home, table, text, parameters: values })
+    return { source, columns: columnsOf(names, types) }
   }
 
   /** Runs a query for its rows as texts, with their names and types. */

@@ -7,7 +7,7 @@ import type { ShardedEntity } from '../../model/sharded-entity'
 import { bindShardNames } from '../../planning/bind-shard-names'
 import { explainPlan } from '../../planning/explain-plan'
 import { draftFinish, type FinishTemplate, finishTemplate, refuseFinishedLock } from '../../planning/finish-template'
-import type { GatherPlan } from '../../planning/gather-plan'
+import { type GatherPlan, manyGathered } from '../../planning/gather-plan'
 import { type ReadPlan, route } from '../../planning/read-plan'
 import { draftRows, type RowsTemplate, rowsTemplate } from '../../planning/rows-template'
 import { type Answer, type ShippedRows, withShippedRows } from '../../planning/shipped-rows'
@@ -23,18 +23,20 @@ import { mayChangeSession } from '../../sql/session-text'
 import { selectOf } from '../../sql/statement-parts'
 import type { Shard } from '../../topology/shard'
 import type { ShardRuntime } from '../runners/shard-runtime'
+import { broadcastRun } from './broadcast'
 import type { ColumnTypes } from './column-types'
 import { gatherHost } from './gather-host'
-import { planGather } from './plan-gather'
+import { type PlannedGather, planGather } from './plan-gather'
+import { planInputs } from './plan-inputs'
 import { QueryParts } from './query-parts'
 import { passesOver, refuseLockedPage } from './refuse-locks'
-import { RowEstimates } from './row-estimates'
 import { armPageOf, finishPlan, rowsPlan, statementPage, writtenPage } from './statement-page'
 import type { StatementPlaces } from './statement-places'
 import type { StatementReader } from './statement-reader'
 import {
   localisedFor,
   pick,
+  problemOf,
   type QueryRun,
   refusalOf,
   refuseProblems,
@@ -47,13 +49,16 @@ type QueryTemplate = RowsTemplate | FinishTemplate
 
 type Planned =
   /** The plan gives the rows of the answer, and the columns what they are called. */
-  | { readonly plan: ReadPlan; readonly onShards: ShardsRun; readonly columns: Answer['columns'] }
-  | {
-      readonly plan: undefined
-      readonly run: () => Promise<Answer>
-      /** What runs, where it is a plan all the same. */
-      readonly gather?: GatherPlan
-    }
+  { readonly plan: ReadPlan; readonly onShards: ShardsRun; readonly columns: Answer['columns'] } | Unplanned
+
+interface Unplanned {
+  readonly plan: undefined
+  readonly run: () => Promise<Answer>
+  /** What runs, where it is a plan all the same. */
+  readonly gather?: GatherPlan
+  /** The query as it runs on the shards of one group, to which the rows of other tables are sent. */
+  readonly broadcast?: QueryRun
+}
 
 /** The plan of a text that says the same each time. */
 interface WholePlan {
@@ -116,15 +121,8 @@ export class QueryPlanner {
     sizeCalculation: ({ plan }, text) => text.length + lettersOf(plan),
   })
   readonly parts: QueryParts
-  private readonly estimates = new RowEstimates()
-  private readonly gathering: Parameters<typeof planGather>[2]
 
   constructor(private readonly given: PlannerParts) {
-    this.gathering = {
-      ...given,
-      planTexts: (select, run, byPlace) => this.parts.planTexts(select, run, byPlace),
-      estimate: (plan, { context }) => this.estimates.of(plan, context),
-    }
     this.parts = new QueryParts({ ...given, planned: (run) => this.planned(run) })
   }
 
@@ -158,17 +156,84 @@ export class QueryPlanner {
 
   /**
    * A query with its plan, ready to run; without a plan where no shard has a part in it but for its subqueries. One that is not
-   * local is gathered.
+   * local is gathered, or the rows of all tables but those of one group are sent to the shards of that group; so is one that would
+   * carry more rows to its shards.
    */
   async planned(run: QueryRun): Promise<Planned> {
+    const isCarrying = run.analysis.detached.some(({ kind }) => kind === 'table')
+    if (isCarrying) {
+      const other = await this.cheaperGather(run)
+      if (other) return other
+    }
     try {
       return await this.plannedOnShards(run)
     } catch (error) {
       if (!isNotLocal(error)) throw error
-      const { gather, columns } = await planGather(run, this.gatherOf(run, error), this.gathering)
-      const host = gatherHost(run.context)
-      return { plan: undefined, gather, run: async () => ({ rows: await executeGather(gather, host), columns }) }
+      return this.plannedApart(run, this.gatherOf(run, error))
     }
+  }
+
+  /** The gather of a query that carries rows to its shards, where it copies less than half as many. */
+  private async cheaperGather(run: QueryRun): Promise<Planned | undefined> {
+    const gathered = this.given.reader.gathered(run)
+    if (gathered.problem || problemOf(run.analysis)) return undefined
+    const { main, detached } = run.analysis
+    const tables = detached.flatMap((part) => (part.kind === 'table' ? [part.carried] : []))
+    const read = new Set(tables.map(({ use }) => use.rangeVar))
+    const wanted = { gathered: { tables, links: [] }, read, helping: new Set<never>(), isCosted: true }
+    const carried = await planInputs(run, wanted, this.parts.inputPlanner)
+    const rows = (carried.rows ?? 0) * (main ? this.nodesOf([...main.uses][0]?.table.group ?? '') : 1)
+    if (rows <= manyGathered) return undefined
+    try {
+      const planned = await planGather(run, { gathered, isCosted: true }, this.gathering)
+      return (planned.rows ?? Infinity) * 2 < rows ? this.gather(run, planned) : undefined
+    } catch (error) {
+      if (!isNotLocal(error)) throw error
+      return undefined
+    }
+  }
+
+  /** A query that is not local: gathered, or run on the shards of one group with the rows of the other tables. */
+  private async plannedApart(run: QueryRun, gathered: GatherAnalysis): Promise<Planned> {
+    const groups = new Set(run.analysis.uses.map(({ table }) => table.group))
+    const broadcasts: { readonly run: QueryRun; readonly rows: number }[] = []
+    for (const group of groups) {
+      const own = broadcastRun(run, { group, gathered }, this.given.reader)
+      if (!own) continue
+      const { rows = 0 } = await this.parts.homeInputs(own, true)
+      broadcasts.push({ run: own, rows: rows * this.nodesOf(group) })
+    }
+    const planned = await planGather(run, { gathered, isCosted: broadcasts.length > 0 }, this.gathering)
+    const [best] = broadcasts.sort((a, b) => a.rows - b.rows)
+    const gather = this.gather(run, planned)
+    // Few rows are copied as fast as they are sent, and from fewer shards.
+    if (!best || planned.rows === undefined || planned.rows <= Math.max(manyGathered, best.rows)) return gather
+    return { plan: undefined, broadcast: best.run, run: () => this.sent(best.run, gather) }
+  }
+
+  /** Runs a query on the shards of one group; by a gather where something else in it does not run shard by shard. */
+  private async sent(run: QueryRun, gather: Unplanned): Promise<Answer> {
+    const planned = await this.plannedOnShards(run).catch((error: unknown) => {
+      if (isNotLocal(error)) return gather
+      throw error
+    })
+    if (!planned.plan) return planned.run()
+    return { rows: await executeRead(planned.plan, run.context.access), columns: planned.columns }
+  }
+
+  private gather({ context }: QueryRun, { gather, columns }: PlannedGather): Unplanned {
+    const host = gatherHost(context)
+    return { plan: undefined, gather, run: async () => ({ rows: await executeGather(gather, host), columns }) }
+  }
+
+  private get gathering(): Parameters<typeof planGather>[2] {
+    return { ...this.given, ...this.parts.inputPlanner }
+  }
+
+  /** How many nodes have shards of a group. */
+  private nodesOf(group: string): number {
+    const shards = this.given.runtime.map.groups.get(group) ?? []
+    return new Set(shards.map(({ node }) => node)).size
   }
 
   /** @throws the refusal, or of a query that is merely not local what hinders a gather, where it cannot be gathered */

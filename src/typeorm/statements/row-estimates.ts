@@ -1,7 +1,8 @@
 import { LRUCache } from 'lru-cache'
 import { estimateRows } from '../../execution/estimate-rows'
 import { explainPlan } from '../../planning/explain-plan'
-import type { ReadPlan } from '../../planning/read-plan'
+import type { InputSource } from '../../planning/gather-plan'
+import { inputHost } from './gather-host'
 import type { StatementContext } from './statement-run'
 
 /** Letters of the texts whose rows were estimated. */
@@ -18,13 +19,12 @@ export class RowEstimates {
     ttl: maxAgeMs,
   })
 
-  of(plan: ReadPlan, { access }: Pick<StatementContext, 'access'>): Promise<number> {
-    const key = explainPlan(plan)
-      .statements.map(({ node, text }) => `${node} ${text}`)
-      .join('\n')
+  of(source: InputSource, context: Pick<StatementContext, 'access' | 'home'>): Promise<number> {
+    const statements = source.kind === 'home' ? [source] : explainPlan(source).statements
+    const key = statements.map(({ node, text }) => `${node} ${text}`).join('\n')
     const known = this.known.get(key)
     if (known) return known
-    const asked = estimateRows(plan, access)
+    const asked = estimateRows(source, { query: (all) => context.access.query(all), home: inputHost(context).home })
     this.known.set(key, asked)
     asked.catch(() => this.known.delete(key))
     return asked

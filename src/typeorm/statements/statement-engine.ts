@@ -242,6 +242,10 @@ export class StatementEngine implements StatementPlanner {
     return this.queries.planned(run)
   }
 
+  homeInputs(run: Run): ReturnType<QueryPlanner['parts']['homeInputs']> {
+    return this.queries.parts.homeInputs(run, true)
+  }
+
   substitute(run: Run): Promise<Substitutes> {
     return this.queries.parts.substitute(run)
   }

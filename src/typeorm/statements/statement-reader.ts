@@ -6,6 +6,7 @@ import { type HeldTable, isFailedCheck, planStale } from '../../planning/schema-
 import { carriedCalls } from '../../routing/carried-calls'
 import { catalogProblem } from '../../routing/catalog-names'
 import type { GatherAnalysis } from '../../routing/gather-analysis'
+import { withOneGroup } from '../../routing/home-table'
 import { functionNames, noFunctions, sequenceCall } from '../../routing/known-functions'
 import { analyseGather, analyseStatement, type StatementAnalysis } from '../../routing/statement-analysis'
 import type { TableCatalog } from '../../routing/table-catalog'
@@ -46,6 +47,10 @@ export class StatementReader {
   readonly columns: HeldColumns
   private readonly read = new WeakMap<ParsedStatement, { readonly read: ReadStatement; readonly version: number }>()
   private readonly gathers = new WeakMap<Node, { readonly analysis: GatherAnalysis; readonly version: number }>()
+  private readonly narrowed = new WeakMap<
+    Node,
+    { readonly groups: Map<string, StatementAnalysis>; readonly version: number }
+  >()
   private forgotten = 0
   private forgottenAt = Date.now()
 
@@ -128,6 +133,16 @@ export class StatementReader {
     if (known?.version === this.version) return known.analysis
     const analysis = analyseGather(statement, this.columns.for(statement), this.functions)
     this.gathers.set(statement, { analysis, version: this.version })
+    return analysis
+  }
+
+  /** A query as it is read where the tables of one group alone are sharded. */
+  ofOneGroup({ statement }: Pick<ReadStatement, 'statement'>, group: string): StatementAnalysis {
+    const known = this.narrowed.get(statement)
+    const groups = known?.version === this.version ? known.groups : new Map<string, StatementAnalysis>()
+    const catalog = withOneGroup(this.columns.for(statement), group)
+    const analysis = groups.get(group) ?? analyseStatement(statement, catalog, this.functions)
+    this.narrowed.set(statement, { groups: groups.set(group, analysis), version: this.version })
     return analysis
   }
 

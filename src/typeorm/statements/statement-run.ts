@@ -192,7 +192,7 @@ export async function askShard(
 export const askHome = async (
   text: string,
   parameters: readonly unknown[],
-  { home }: StatementContext,
+  { home }: Pick<StatementContext, 'home'>,
 ): Promise<readonly Row[]> => rowsOf(await home(text, parameters))
 
 /** How statements that run in a transaction of their own reach the home node. */

@@ -22,6 +22,13 @@ class Line {
   @Column('text') brand!: string
 }
 
+@Entity('kind')
+class Kind {
+  @PrimaryColumn('int') id!: number
+  @Column('text') brand!: string
+  @Column('int', { nullable: true }) size!: number | null
+}
+
 const seed = async (dataSource: DataSource): Promise<void> => {
   const parts = Array.from({ length: 2_000 }, (_, id) => ({
     id,
@@ -37,6 +44,8 @@ const seed = async (dataSource: DataSource): Promise<void> => {
   }))
   await dataSource.getRepository(Part).insert(parts)
   await dataSource.getRepository(Line).insert(lines)
+  const kinds = Array.from({ length: 400 }, (_, id) => ({ id, brand: `b${id}`, size: id % 5 === 0 ? null : id % 50 }))
+  await dataSource.getRepository(Kind).insert(kinds)
 }
 
 const few = "p.brand IN ('b3', 'b21')"
@@ -80,14 +89,45 @@ const reduced = [
   `SELECT p.brand, l.id FROM part p LEFT JOIN (line l JOIN part q ON q.id = l.part) ON q.boxed = p.id WHERE ${few} ORDER BY 1, 2`,
 ]
 
+/** Rows of an unsharded table go to the shards, or say which rows of others are read. */
+const besideHome = [
+  `SELECT l.id, k.id AS k FROM line l JOIN kind k ON k.brand = l.brand WHERE k.size > 47 OR k.id < 3 ORDER BY 1, 2`,
+  `SELECT l.id, k.id AS k FROM line l JOIN kind k ON k.brand = l.brand WHERE (k.size = 3 AND l.qty = 1) OR (k.size = 7 AND l.qty > 8 AND k.id < 90) ORDER BY 1, 2`,
+  `SELECT l.id, k.id AS k FROM line l JOIN kind k ON k.brand = l.brand WHERE (k.size = 3 AND l.qty = 1) OR l.qty = 2 ORDER BY 1, 2`,
+  `SELECT l.id, k.id AS k FROM line l LEFT JOIN kind k ON k.brand = l.brand AND k.size > 40 WHERE l.qty = 3 ORDER BY 1, 2`,
+  `SELECT l.id, k.id AS k FROM line l LEFT JOIN kind k ON k.brand = l.brand WHERE l.qty = 3 AND k.size IS NULL ORDER BY 1, 2`,
+  `SELECT k.id, l.id AS l FROM kind k LEFT JOIN line l ON k.id = l.part AND l.qty = 4 WHERE k.size < 4 ORDER BY 1, 2`,
+  `SELECT k.id, l.id AS l FROM kind k FULL JOIN line l ON k.id = l.part AND k.size < 4 AND l.qty = 4 ORDER BY 1, 2`,
+  `SELECT k.size, count(*) AS n FROM line l JOIN kind k ON k.brand = l.brand WHERE k.size BETWEEN 3 AND 9 GROUP BY k.size ORDER BY 1`,
+  `SELECT k.id, k.brand, count(l.id) AS n FROM kind k LEFT JOIN line l ON l.part > k.id * 100 WHERE k.size = 3 GROUP BY k.id ORDER BY 1`,
+  `SELECT l.id FROM line l JOIN kind k ON k.id = l.part WHERE k.size = 3 AND l.qty < (SELECT avg(m.qty) FROM line m WHERE m.part = k.id) ORDER BY 1`,
+  `SELECT l.id, (SELECT count(*) FROM line m WHERE m.part = k.id) AS n FROM line l JOIN kind k ON k.id = l.part WHERE k.size = 3 ORDER BY 1`,
+  `SELECT k.id FROM kind k WHERE k.size = 3 AND 2 > (SELECT count(*) FROM line m WHERE m.part = k.id AND m.qty > 3) ORDER BY 1`,
+  `SELECT k.id FROM kind k WHERE k.size = 3 AND 1 / (SELECT count(*) + 1 FROM line m WHERE m.part = k.id) >= 0 ORDER BY 1`,
+  `SELECT k.id FROM kind k WHERE k.brand IN (SELECT j.brand FROM kind j WHERE j.size = 4) AND k.id > (SELECT count(*) FROM line m WHERE m.part = k.id) ORDER BY 1`,
+  `SELECT j.id, p.id AS p, l.id AS l FROM kind k JOIN line l ON l.part = k.id JOIN kind j ON j.id = l.part JOIN part p ON p.boxed = j.id WHERE k.size = 9 ORDER BY 1, 2, 3`,
+  `SELECT p.id, l.id AS l FROM part p JOIN line l ON l.part = p.boxed LEFT JOIN kind k ON k.id = l.part AND k.size = 2 WHERE p.id < 40 ORDER BY 1, 2`,
+  `SELECT k, l.id FROM kind k JOIN line l ON l.part = k.id WHERE k.size = 3 AND l.qty < (SELECT avg(m.qty) FROM line m WHERE m.part = k.id) ORDER BY k.id, l.id`,
+  `WITH w AS (SELECT id, brand FROM kind WHERE size = 8) SELECT count(*) FROM line l JOIN w ON w.brand = l.brand JOIN w v ON v.id = l.part`,
+]
+
+/** Many rows of one table meet more of another: the fewer go to the shards of the more. */
+const sent = [
+  `SELECT l.brand, count(*)::int AS n, sum(p.id) AS s FROM line l JOIN part p ON p.boxed = l.part GROUP BY 1 ORDER BY 1`,
+  `SELECT l.id, p.id AS p FROM line l LEFT JOIN part p ON p.boxed = l.part ORDER BY 1, 2 LIMIT 50`,
+  `SELECT count(*), count(k.id) AS k FROM line l JOIN part p ON p.boxed = l.part LEFT JOIN kind k ON k.brand = p.brand`,
+  `SELECT p.id, p.brand, count(*) AS n FROM line l JOIN part p ON p.boxed = l.part GROUP BY p.id ORDER BY 1`,
+  `SELECT (p).*, l.id AS l FROM line l JOIN part p ON p.boxed = l.part ORDER BY p, l.id LIMIT 9`,
+]
+
 describe('of tables that are gathered', () => {
   let targets: OpenTargets
   beforeAll(async () => {
-    targets = await openTargets({ entities: [Part, Line], groups: ['part', 'line'], seed })
+    targets = await openTargets({ entities: [Part, Line, Kind], groups: ['part', 'line'], seed })
   })
   afterAll(() => targets?.close())
 
-  it.each(reduced)('rows that do not matter may stay where they are: %s', async (text) => {
+  it.each([...reduced, ...besideHome, ...sent])('rows that do not matter may stay where they are: %s', async (text) => {
     const expected = await answer(targets.plain, text)
     expect(expected).toHaveProperty('rows.length')
     for (const { name, dataSource } of targets.sharded)
@@ -95,7 +135,8 @@ describe('of tables that are gathered', () => {
   })
 
   it('many rows go into temporary tables, of which nothing is left', async () => {
-    const text = 'SELECT l.brand, count(*)::int AS n FROM line l JOIN part p ON p.brand > l.brand GROUP BY 1 ORDER BY 1'
+    const text =
+      'SELECT l.brand, count(*)::int AS n FROM line l FULL JOIN part p ON p.brand = l.brand GROUP BY 1 ORDER BY 1'
     const expected = await answer(targets.plain, text)
     for (const { dataSource } of targets.sharded) {
       if (!(dataSource instanceof ShardedDataSource)) continue
@@ -114,6 +155,23 @@ describe('of tables that are gathered', () => {
       expect(read.filter((sent) => sent.startsWith('CREATE TEMPORARY TABLE'))).toHaveLength(4)
       const [{ n }] = await dataSource.query("SELECT count(*)::int AS n FROM pg_class WHERE relpersistence = 't'")
       expect(n).toBe(0)
+    }
+  })
+
+  it('many rows go to the shards of another table, where they are grouped', async () => {
+    for (const { dataSource, shards } of targets.sharded) {
+      if (!(dataSource instanceof ShardedDataSource) || shards === 1) continue
+      const { steps, reason } = await dataSource
+        .getRepository(Line)
+        .createQueryBuilder('l')
+        .innerJoin(Part, 'p', 'p.boxed = l.part')
+        .select('l.brand', 'brand')
+        .addSelect('count(*)', 'n')
+        .groupBy('l.brand')
+        .explain()
+      expect(reason).toContain('the rows of other tables are sent to its shards')
+      expect(steps[0]).toMatch(/^copy about \d+ rows of [lp]$/)
+      expect(steps.at(-1)).toBe(`ask ${shards} shard(s) the whole, with the rows of its other parts in their places`)
     }
   })
 
