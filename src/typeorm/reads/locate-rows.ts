@@ -1,4 +1,5 @@
 import type { EntityMetadata, ObjectLiteral } from 'typeorm'
+import { DriverUtils } from 'typeorm/driver/DriverUtils'
 import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata'
 import { pushTo } from '../../collections/push-to'
 import { armTag } from '../../planning/bind-shard-names'
@@ -112,8 +113,19 @@ async function locateChunk(
   const rows = (await access.query(statements)).flat()
   for (const [index, entity] of transformEach(undefined, builder, rows).entries()) {
     if (!entity) continue
+    setKey(binding, entity, rows[index] ?? {})
     const values = binding.keyColumns.map((column): unknown => column.getEntityValue(entity))
     const place = { shard: shardAt(binding, Number(rows[index]?.['__arm'])), key: keyOf(binding, entity), values }
     pushTo(found, primaryKeyText(metadata, entity), place)
+  }
+}
+
+/** TypeORM gives no entity the value of a join column that has no property of its own: it is taken from the row. */
+function setKey({ metadata, keyColumns }: EntityBinding, entity: ObjectLiteral, row: ObjectLiteral): void {
+  const { driver } = metadata.dataSource
+  for (const column of keyColumns) {
+    if (!column.isVirtual || column.getEntityValue(entity) !== undefined) continue
+    const value: unknown = row[DriverUtils.buildAlias(driver, undefined, metadata.name, column.databaseName)]
+    if (value !== undefined) column.setEntityValue(entity, driver.prepareHydratedValue(value, column))
   }
 }

@@ -87,7 +87,9 @@ export async function placeEntities(
   const placed = entities.flatMap((entity, index) => {
     const { nodes: graph = [], links = [] } = graphs[index] ?? {}
     const wanted = shards[index]
-    const found = access.runtime.entityShards.of(entity) ? undefined : rowOn(wanted, located.get(entity))
+    // Another save may have remembered the object meanwhile: what was looked up for it is still to be heard.
+    const isLoaded = wanted && access.runtime.entityShards.of(entity)
+    const found = isLoaded ? undefined : rowOn(wanted, located.get(entity))
     if (mode === 'save' && !wanted && !found) requireKey(binding, entity, mode)
     // TypeORM removes a row that is not there without complaint: any shard says so.
     const shard = found?.shard ?? wanted ?? binding.shards[0]
