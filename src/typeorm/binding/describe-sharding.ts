@@ -11,6 +11,7 @@ import {
 } from '../../model/sharding-description'
 import { groupsOf } from './colocation-group'
 import { uniquesOf } from './describe-entities'
+import { hiddenKeySource, isHidden } from './hidden-key-source'
 import { isReferenceTable } from './references'
 import { cascadesOf, leadsApart } from './relation-apart'
 
@@ -36,10 +37,17 @@ function describeEntity(metadata: EntityMetadata, model: LookupModel): Described
     table,
     kind: 'sharded',
     group: known.group,
-    shardKey: Object.freeze(known.keyColumns.map(({ propertyPath }) => propertyPath)),
+    shardKey: Object.freeze(known.keyColumns.map(({ propertyPath }) => keyName(metadata, propertyPath))),
     ...(group && { rule: ruleText(group.print.rule, group.labels.length), layout: group.layout }),
     parts,
   })
+}
+
+/** A hidden part of a shard key has no property: it is named by its column, and by the relation that it comes from. */
+function keyName(metadata: EntityMetadata, propertyPath: string): string {
+  const column = metadata.findColumnWithPropertyPath(propertyPath)
+  if (!column || !isHidden(column)) return propertyPath
+  return `${column.databaseName} (from ${hiddenKeySource(metadata)?.propertyPath})`
 }
 
 const ruleText = (rule: string, shards: number): string =>

@@ -94,11 +94,12 @@ export class User {
   wishes!: Relation<Wish>[]
 }
 
+/** Its rows lie with their users, whose tenant it has no property for. */
 @Entity()
 @Sharded({ colocatedWith: () => Tenant }, { perShardUnique: true })
+@ShardKey({ from: 'user' })
 export class Profile {
   @PrimaryGeneratedColumn('uuid') id!: string
-  @ShardKey() @Column('int') tenantId!: number
   @OneToOne(
     () => User,
     ({ profile }) => profile,

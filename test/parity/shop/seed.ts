@@ -119,7 +119,7 @@ async function seedPeople(dataSource: DataSource): Promise<void> {
           name: `user ${String.fromCharCode(97 + ((n * 11) % 26))}`,
           contact: { phone: n % 3 === 0 ? null : `0${n}`, mayCall: n % 2 === 0 },
           referrer: isFirst ? null : { id: idOf('user', first(tenantOf(n))) },
-          profile: n % 4 === 3 ? null : { id: idOf('profile', n), tenantId: tenantOf(n), bio: `bio ${n}`, born: null },
+          profile: n % 4 === 3 ? null : { id: idOf('profile', n), bio: `bio ${n}`, born: null },
           addresses: range(n % 3).map((place) => ({
             id: idOf('address', n * 10 + place),
             tenantId: tenantOf(n),

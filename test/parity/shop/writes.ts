@@ -1,6 +1,6 @@
-import { type DataSource, In, LessThan, MoreThan } from 'typeorm'
+import { type DataSource, In, LessThan, Like, MoreThan } from 'typeorm'
 import { Category, Country, Product, Review, Tag } from './catalog'
-import { Address, Tenant, User } from './people'
+import { Address, Profile, Tenant, User } from './people'
 import { AuditEntry, CardPayment, Line, Order, Payment, Setting, TransferPayment } from './sales'
 import type { ShopScript } from './script'
 import { idOf } from './seed'
@@ -32,12 +32,40 @@ export const entityWrites: Readonly<Record<string, ShopScript>> = {
       name: 'new',
       contact: { phone: '1', mayCall: true },
       referrer: user(9),
-      profile: { tenantId: 3, bio: 'new here' },
+      profile: { bio: 'new here' },
       addresses: [
         { tenantId: 3, street: 'a', country: { code: 'DE' } },
         { tenantId: 3, street: 'b', country: { code: 'CH' } },
       ],
     }),
+  'profiles that know only their users': async (dataSource) => {
+    const profiles = dataSource.getRepository(Profile)
+    await profiles.save(profiles.create({ bio: 'by a save', user: user(3) }))
+    await profiles.insert([
+      { bio: 'by an insert', user: user(7) },
+      { bio: 'by another', user: user(11) },
+    ])
+    const found = await profiles.find({
+      where: { user: In([user(3).id, user(7).id, user(11).id]) },
+      relations: { user: true },
+      order: { bio: 'ASC' },
+    })
+    for (const profile of found) profile.born = '1990-01-01'
+    await profiles.save(found)
+    await profiles.remove(found.slice(1))
+    return found
+  },
+  'a profile by its user, changed and put aside': async (dataSource) => {
+    const users = dataSource.getRepository(User)
+    const one = await users.findOneOrFail({ where: user(5), relations: { profile: true } })
+    if (one.profile) one.profile.bio = 'changed'
+    await users.save(one)
+    return [
+      one,
+      await dataSource.getRepository(Profile).update({ user: user(6) }, { bio: 'by a condition' }),
+      await dataSource.getRepository(Profile).countBy({ bio: Like('%changed%') }),
+    ]
+  },
   'an order whose lines and payments know only the order': async (dataSource) => {
     const orders = dataSource.getRepository(Order)
     const order = orders.create({
