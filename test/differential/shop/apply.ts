@@ -87,12 +87,17 @@ function build(
 
 export const isWrite = ({ do: what }: ShopOperation): boolean => !['find', 'build', 'lazy'].includes(what)
 
-/** The rows of all tables, as texts. */
-export async function contentsOf(manager: EntityManager, dataSource: DataSource): Promise<readonly string[]> {
-  const tables = new Set(dataSource.entityMetadatas.map(({ tableName }) => tableName))
+/** The rows of all tables, as texts. @param plain has the columns that objects show */
+export async function contentsOf(manager: EntityManager, plain: DataSource): Promise<readonly string[]> {
+  const columns = new Map<string, Set<string>>()
+  for (const { tableName, columns: own } of plain.entityMetadatas) {
+    const names = columns.get(tableName) ?? new Set()
+    for (const { databaseName } of own) names.add(`"${databaseName}"`)
+    columns.set(tableName, names)
+  }
   const texts: string[] = []
-  for (const table of tables) {
-    const rows: readonly object[] = await manager.query(`SELECT * FROM ${table}`)
+  for (const [table, names] of columns) {
+    const rows: readonly object[] = await manager.query(`SELECT ${[...names].join(', ')} FROM ${table}`)
     texts.push(...rows.map((row) => `${table} ${JSON.stringify(row)}`))
   }
   return texts.sort()

@@ -18,8 +18,8 @@ export async function differenceOf(
   readonly expected: ShopOutcome
   readonly given: ShopOutcome
 }> {
-  const expected = await outcomeOf(operation, plain)
-  const given = await outcomeOf(operation, sharded)
+  const expected = await outcomeOf(operation, plain, plain)
+  const given = await outcomeOf(operation, sharded, plain)
   return { difference: compared(expected, given), expected, given }
 }
 

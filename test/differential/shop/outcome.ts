@@ -18,10 +18,14 @@ export interface ShopOutcome {
 class Undone extends Error {}
 
 /** Does an operation on the rows that are there. What it writes is undone. */
-export async function outcomeOf(operation: ShopOperation, dataSource: DataSource): Promise<ShopOutcome> {
+export async function outcomeOf(
+  operation: ShopOperation,
+  dataSource: DataSource,
+  plain: DataSource,
+): Promise<ShopOutcome> {
   try {
     if (!isWrite(operation)) return { value: textOf(operation, await apply(operation, dataSource.manager)) }
-    return await undone(operation, dataSource)
+    return await undone(operation, dataSource, plain)
   } catch (error) {
     return failed(error)
   }
@@ -37,19 +41,19 @@ export async function written(operation: ShopOperation, dataSource: DataSource):
 }
 
 /** The rows of all tables, as texts that are equal where an application cannot tell the difference. */
-export const rowsOf = async (dataSource: DataSource): Promise<readonly string[]> =>
-  (await contentsOf(dataSource.manager, dataSource)).map(withoutSequences).sort()
+export const rowsOf = async (dataSource: DataSource, plain: DataSource): Promise<readonly string[]> =>
+  (await contentsOf(dataSource.manager, plain)).map(withoutSequences).sort()
 
 function failed(error: unknown): ShopOutcome {
   const { code, message } = error as { code?: string; message?: string } // What is thrown here is an error.
   return { error: code ?? String(message), ...(error instanceof ShardedError && { isRefused: true }) }
 }
 
-async function undone(operation: ShopOperation, dataSource: DataSource): Promise<ShopOutcome> {
+async function undone(operation: ShopOperation, dataSource: DataSource, plain: DataSource): Promise<ShopOutcome> {
   const outcome: { now: ShopOutcome } = { now: {} }
   const write = async (manager: EntityManager): Promise<never> => {
     const value = textOf(operation, await apply(operation, manager))
-    outcome.now = { value, contents: (await contentsOf(manager, dataSource)).map(withoutSequences).sort() }
+    outcome.now = { value, contents: (await contentsOf(manager, plain)).map(withoutSequences).sort() }
     throw new Undone()
   }
   await dataSource.transaction(write).catch((error: unknown) => {
