@@ -266,11 +266,10 @@ describe('refusals', () => {
       'CROSS_SHARD_RELATION',
       () =>
         pets()
-          .stream({ relations: { keeper: true } })
+          .stream({ where: { keeper: { level: 0 } } })
           .toArray(),
       'Pet',
     )
-    await refused('CROSS_SHARD_RELATION', () => owners().save({ id: 3, kept: [{ id: 3, ownerId: 3 }] }), 'Owner.kept')
     expect([await owners().count(), await pets().count()]).toEqual([1, 1])
   })
 

@@ -58,6 +58,7 @@ export async function planInputs(
   { gathered, read, helping, isCosted }: WantedInputs,
   given: InputPlanner,
 ): Promise<PlannedInputs> {
+  if (read.size === 0) return { inputs: [], rows: isCosted ? 0 : undefined }
   const { tables } = gathered
   const isRead = (number: number) => read.has(tables[number]?.use.rangeVar ?? noTable)
   const isHelper = (number: number) => helping.has(tables[number]?.use.rangeVar ?? noTable)
