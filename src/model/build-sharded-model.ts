@@ -5,6 +5,7 @@ import { type DeclaredEntity, declaredEntities, idColumnOf } from './declared-en
 import type { ColumnDescription, EntityDescription } from './entity-description'
 import { checkLimits, defaultDeadlineMs, defaultRowBudget } from './limits'
 import { isDeclaredReference } from './reference-table'
+import { referencedUniques } from './referenced-uniques'
 import { checkRelations, refuseCrossedJoin, refuseUncheckedRelation, refuseUnkeptKey } from './relation-checks'
 import { relationsApart } from './relations-apart'
 import {
@@ -55,11 +56,14 @@ export function buildShardedModel(
     const owner = owners.get(group)
     const fn = functions.get(group)
     if (!owner || !fn || one.keyColumns.length === 0) continue
-    refusals.attemptAll([() => checkSchema(one), ...columnChecks(one)])
+    const apart = relationsApart(one.entity, places)
+    const colocated = (target: EntityTarget) => (groupOf.get(target) === group ? described.get(target) : undefined)
+    const uniquesByReference = referencedUniques(one.entity, { apart, colocated })
+    refusals.attemptAll([() => checkSchema(one), ...columnChecks(one, uniquesByReference)])
     const frozen = refusals.attempt(() => {
       checkColocation(one, owner.declared)
       const id = idColumnOf(storage, one.entity, { fn, keyColumns: one.keyColumns })
-      return freezeEntity(one, { group, fn, id, relationsApart: relationsApart(one.entity, places) }, defaults)
+      return freezeEntity(one, { group, fn, id, relationsApart: apart, uniquesByReference }, defaults)
     })
     if (frozen) model.set(one.entity.target, frozen)
   }
@@ -104,10 +108,12 @@ function checkReference({ name, columns }: EntityDescription, isSharded: boolean
 
 function freezeEntity(
   { entity, args, keyColumns }: DeclaredEntity,
-  placing: Pick<ShardedEntity, 'group' | 'fn' | 'relationsApart'> & { readonly id: ShardedEntity['id'] | undefined },
+  placing: Pick<ShardedEntity, 'group' | 'fn' | 'relationsApart' | 'uniquesByReference'> & {
+    readonly id: ShardedEntity['id'] | undefined
+  },
   defaults: ModelDefaults,
 ): ShardedEntity {
-  const { group, fn, id, relationsApart } = placing
+  const { group, fn, id, relationsApart, uniquesByReference } = placing
   const primary = entity.columns.filter((column) => column.isPrimary)
   const scatter = { ...defaults.scatter, ...args.options.scatter }
   checkLimits(scatter, `${entity.name}: scatter`)
@@ -135,6 +141,7 @@ function freezeEntity(
     primaryKeyCheck: args.options.primaryKeyCheck ?? defaults.primaryKeyCheck,
     onKeyChange: onKeyChangeOf(entity, args),
     relationsApart,
+    uniquesByReference,
     ...(id && { id }),
   })
 }
@@ -160,8 +167,11 @@ function checkSchema({ entity }: DeclaredEntity): void {
 }
 
 /** One check for each column and constraint: each may be refused on its own. */
-function columnChecks({ entity, args, keyColumns }: DeclaredEntity): readonly (() => void)[] {
-  const uniques = args.options.perShardUnique ? [] : entity.uniques
+function columnChecks(
+  { entity, args, keyColumns }: DeclaredEntity,
+  byReference: ReadonlySet<string>,
+): readonly (() => void)[] {
+  const uniques = args.options.perShardUnique ? [] : entity.uniques.filter(({ name }) => !byReference.has(name))
   return [
     ...entity.columns.map((column) => () => checkGeneration(entity, column)),
     ...uniques.map((unique) => () => checkUnique(entity, unique, keyColumns)),

@@ -29,6 +29,8 @@ export interface ShardedEntity {
   readonly onKeyChange: KeyChangePolicy
   /** The property paths of relations whose other row may be elsewhere: no foreign key is made for them, and no join follows them. */
   readonly relationsApart: ReadonlySet<string>
+  /** The names of unique constraints without the shard key that hold over all shards; see `referencedUniques`. */
+  readonly uniquesByReference: ReadonlySet<string>
   /** Undefined: the entity's ids are not made here. */
   readonly id?: IdColumn
 }

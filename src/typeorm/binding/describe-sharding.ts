@@ -99,7 +99,9 @@ function constraintsOf(metadata: EntityMetadata, model: LookupModel): readonly D
       name: properties.join(', '),
       detail: name,
       place,
-      checked: scope(sharded !== undefined && holdsShardKey(properties, sharded)),
+      checked: scope(
+        sharded !== undefined && (holdsShardKey(properties, sharded) || sharded.uniquesByReference.has(name)),
+      ),
     }),
   )
   const lookups = model.lookups

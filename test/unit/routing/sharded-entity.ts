@@ -30,6 +30,7 @@ export function shardedEntity(
     primaryKeyCheck: true,
     onKeyChange: 'refuse',
     relationsApart: new Set(),
+    uniquesByReference: new Set(),
   }
 }
 
