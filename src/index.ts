@@ -48,6 +48,7 @@ export { type Location, ShardedDataSource } from './typeorm/facade/sharded-data-
 export type {
   CursorOptions,
   DataSourceScatterOptions,
+  GatherOptions,
   GroupOptions,
   NodeOptions,
   ShardedDataSourceOptions,

@@ -321,6 +321,11 @@ export const errorCatalogue = Object.freeze({
     'Take a page, read with a stream, or raise rowBudget: in withLimits for one operation, in scatter for all.',
     'no-writes',
   ),
+  GATHER_TOO_LARGE: entry(
+    'A query that is not local is answered from copies of its rows, which are held in memory on their way.',
+    'Narrow the conditions of its tables, or raise gather.rows or gather.bytes in the options of the data source. For questions over whole tables make a coordinator, which asks the shards by postgres_fdw: dataSource.federation.sql().',
+    'no-writes',
+  ),
   LIMITS_UNSUPPORTED: entry(
     'Limits bound one operation of a repository or manager; what they cannot reach is refused.',
     'Give the limits to the operations themselves.',

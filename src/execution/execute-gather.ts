@@ -1,4 +1,6 @@
+import { ShardedError } from '../errors/sharded-error'
 import type { Row } from '../merging/row'
+import type { GatherBudget } from '../model/limits'
 import { maxGatherKeys } from '../planning/gather-order'
 import {
   type GatherInput,
@@ -19,6 +21,8 @@ export type AskNode = (statement: Pick<GatherStatement, 'text' | 'parameters'>) 
 export interface InputHost extends ReadHost {
   /** Reads a table of the home node. */
   home(read: HomeRead): Promise<readonly Row[]>
+  /** What all tables together may give. */
+  readonly budget: GatherBudget
 }
 
 /** What a gather asks of the operation that it runs for. */
@@ -47,18 +51,54 @@ export async function executeGather(
   return host.finish({ ...statement, parameters: withColumnArrays(statement.parameters, rows) })
 }
 
-/** Reads tables one after the other, each by the values of those before it. @returns the rows of each */
+/**
+ * Reads tables one after the other, each by the values of those before it.
+ *
+ * @returns the rows of each
+ * @throws ShardedError GATHER_TOO_LARGE
+ */
 export async function readInputs(
   inputs: readonly GatherInput[],
   host: InputHost,
 ): Promise<readonly (readonly Row[])[]> {
   const rows: (readonly Row[])[] = []
+  const read = { rows: 0, bytes: 0 }
   for (const input of inputs) {
     const source = await sourceOf(input, rows)
-    rows.push(await (source.kind === 'home' ? host.home(source) : executeRead(source, host)))
+    const own = await (source.kind === 'home' ? host.home(source) : executeRead(source, host))
+    read.rows += own.length
+    read.bytes += lettersOf(own)
+    if (read.rows > host.budget.rows)
+      throw tooLarge('rows', { ...read, tables: inputs.map(({ table }) => table) }, host)
+    if (read.bytes > host.budget.bytes)
+      throw tooLarge('bytes', { ...read, tables: inputs.map(({ table }) => table) }, host)
+    rows.push(own)
   }
   return rows
 }
+
+function lettersOf(rows: readonly Row[]): number {
+  let letters = 0
+  for (const row of rows)
+    for (const name in row) {
+      const value = row[name]
+      if (typeof value === 'string') letters += value.length
+    }
+  return letters
+}
+
+interface Read {
+  readonly rows: number
+  readonly bytes: number
+  readonly tables: readonly string[]
+}
+
+const tooLarge = (what: keyof GatherBudget, read: Read, { budget }: InputHost): ShardedError =>
+  new ShardedError(
+    'GATHER_TOO_LARGE',
+    `The query needs copies of more than ${budget[what]} ${what} (gather.${what}) of ${read.tables.join(', ')}.`,
+    { details: { ...read, option: `gather.${what}`, budget: budget[what] } },
+  )
 
 /** Where this is left by an error, the transaction ends, and with it the tables. */
 async function overTables(

@@ -3,6 +3,16 @@ import { ShardedError } from '../errors/sharded-error'
 /** Rows of one answer over several shards, where nobody says otherwise: what fits into the memory of a server process. */
 export const defaultRowBudget = 1_000_000
 
+/** What a gather may copy of all its tables together. */
+export interface GatherBudget {
+  readonly rows: number
+  /** Letters of the rows' texts. */
+  readonly bytes: number
+}
+
+/** Rows are held here, and sent once more: a quarter of a gigabyte of texts takes some three quarters of memory. */
+export const defaultGatherBudget: GatherBudget = Object.freeze({ rows: 1_000_000, bytes: 256 * 1024 * 1024 })
+
 /** Milliseconds of one operation over several shards, where nobody says otherwise. */
 export const defaultDeadlineMs = 60_000
 

@@ -230,6 +230,23 @@ describe('limits of operations', () => {
     await atRest()
   })
 
+  it('bound what a gather copies, in rows and in letters, of all its tables together', async () => {
+    const pairs = 'SELECT count(*)::int AS n FROM item a JOIN item b ON a.value = b.value'
+    for (const [gather, option] of [
+      [{ rows: 19 }, 'gather.rows'],
+      [{ bytes: 19 }, 'gather.bytes'],
+    ] as const) {
+      await start({ gather })
+      const error: unknown = await errorOf(open.dataSource.query(pairs))
+      expect(error).toMatchObject({ code: 'GATHER_TOO_LARGE', details: { option, tables: ['a', 'b'] } })
+      expect(String(error)).toMatch(/postgres_fdw/)
+      await atRest()
+    }
+    await start({ gather: { rows: 20, bytes: Number.POSITIVE_INFINITY } })
+    expect(await open.dataSource.query(pairs)).toEqual([{ n: 100 }])
+    await expect(start({ gather: { rows: 0 } })).rejects.toMatchObject({ code: 'OPTIONS_INVALID' })
+  })
+
   it('combine with hints in either order, and keep the class', async () => {
     const controller = new AbortController()
     controller.abort('gone')

@@ -33,7 +33,7 @@ import { StatementWords } from '../statements/statement-words'
 import { Statements } from '../statements/statements'
 import { bindViews } from './build-model'
 import { eachNode, type NodePools } from './node-pools'
-import { limitsOf } from './resolve-options'
+import { gatherBudgetOf, limitsOf } from './resolve-options'
 import { ShardSchemas } from './shard-schemas'
 import type { ShardedDataSourceOptions } from './sharded-data-source-options'
 import { StoredTopology } from './stored-topology'
@@ -123,7 +123,18 @@ function composeRuntime(parts: RuntimeParts) {
   const metadatas = dataSource.entityMetadatas
   const tables = bindReferences(metadatas, { model, groupOf, searched })
   const kept = { lookups: bound, references: tables }
-  const places = { map, pools, handles, bindings, entityShards, warn, limits, transactions, ...kept }
+  const places = {
+    map,
+    pools,
+    handles,
+    bindings,
+    entityShards,
+    warn,
+    limits,
+    gatherBudget: gatherBudgetOf(options),
+    transactions,
+    ...kept,
+  }
   const runtime = createRuntime(places)
   const statements = statementsOf(runtime, parts)
   const lookups = new LookupAdministration({

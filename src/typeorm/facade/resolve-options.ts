@@ -4,7 +4,15 @@ import type { PoolConfig } from '../../endpoints/pool-config'
 import { ShardedError } from '../../errors/sharded-error'
 import type { DefaultLimits } from '../../execution/operation'
 import { CursorSigner } from '../../merging/cursor'
-import { checkBound, checkLimits, defaultDeadlineMs, defaultRowBudget, longestTimerMs } from '../../model/limits'
+import {
+  checkBound,
+  checkLimits,
+  defaultDeadlineMs,
+  defaultGatherBudget,
+  defaultRowBudget,
+  type GatherBudget,
+  longestTimerMs,
+} from '../../model/limits'
 import type { TransactionMode } from '../../transactions/transaction-mode'
 import { isExactSetting } from '../../values/exact-setting'
 import type {
@@ -50,6 +58,8 @@ export function checkOptions(options: ShardedDataSourceOptions): void {
     throw invalid(`transactions is "${transactions}"; it takes ${[...transactionModes].join(', ')}`)
   for (const [name, value] of Object.entries(options.session ?? {})) checkSetting(name, value)
   checkLimits(options.scatter ?? {}, 'scatter')
+  checkBound(options.gather?.rows, 'gather.rows', Number.MAX_SAFE_INTEGER)
+  checkBound(options.gather?.bytes, 'gather.bytes', Number.MAX_SAFE_INTEGER)
   checkBound(options.scatter?.concurrencyPerNode, 'scatter.concurrencyPerNode', Number.MAX_SAFE_INTEGER)
   for (const option of ['url', 'host', 'replication', 'driver'] as const) {
     const given: unknown = Reflect.get(options, option)
@@ -116,6 +126,13 @@ export function limitsOf({ scatter = {}, timeouts }: ShardedDataSourceOptions): 
     streamIdleMs: timeouts?.streamIdleMs,
   })
 }
+
+/** What a gather may copy. */
+export const gatherBudgetOf = ({ gather }: ShardedDataSourceOptions): GatherBudget =>
+  Object.freeze({
+    rows: gather?.rows ?? defaultGatherBudget.rows,
+    bytes: gather?.bytes ?? defaultGatherBudget.bytes,
+  })
 
 /** How long is waited for each node. */
 export function boundsOf({ timeouts = {}, poolReserve, extra }: ShardedDataSourceOptions): PoolBounds {

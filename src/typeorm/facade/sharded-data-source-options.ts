@@ -47,6 +47,14 @@ export interface DataSourceScatterOptions extends ScatterOptions {
   readonly concurrencyPerNode?: number
 }
 
+/** What a query that is not local may copy of all its tables together; then it is `GATHER_TOO_LARGE`. */
+export interface GatherOptions {
+  /** Default 1,000,000; `Infinity`: no bound. */
+  readonly rows?: number
+  /** Letters of the rows' texts. Default 268,435,456; `Infinity`: no bound. */
+  readonly bytes?: number
+}
+
 /** How long is waited, in milliseconds, before a coded error ends the wait; `Infinity`: for ever. */
 export interface TimeoutOptions {
   /** For any answer of a node, while a statement waits and a new connection is tried: then it is `SHARD_UNAVAILABLE`. Default 10,000. */
@@ -104,6 +112,8 @@ export interface ShardedDataSourceOptions extends Omit<PostgresDataSourceOptions
   readonly adoptShards?: boolean
   /** For entities that do not say. */
   readonly scatter?: DataSourceScatterOptions
+  /** For queries that are answered from copies of rows. */
+  readonly gather?: GatherOptions
   /** For entities that do not say. Default true; see `ShardedOptions.primaryKeyCheck`. */
   readonly primaryKeyCheck?: boolean
   /** Named statements per connection: true means 256 of them. Turn off behind a pooler in transaction mode. Default true. */

@@ -7,6 +7,7 @@ import type { StatementResult } from '../../endpoints/statement-result'
 import { ShardedError } from '../../errors/sharded-error'
 import type { DefaultLimits } from '../../execution/operation'
 import { RuleCatalog } from '../../execution/rule-catalog'
+import type { GatherBudget } from '../../model/limits'
 import { bindShardNames } from '../../planning/bind-shard-names'
 import type { Shard } from '../../topology/shard'
 import type { ShardMap } from '../../topology/shard-map'
@@ -46,6 +47,7 @@ interface RuntimeParts {
   readonly warn: (text: string) => void
   /** What bounds a scatter that is of no one entity. */
   readonly limits: DefaultLimits
+  readonly gatherBudget: GatherBudget
   readonly transactions: TransactionSettings & { readonly points: ControlPoints }
   /** Default: none. */
   readonly lookups?: Lookups

@@ -9,6 +9,7 @@ import { askHome, type StatementContext } from './statement-run'
 export function inputHost(context: Pick<StatementContext, 'access' | 'home'>): InputHost {
   const { access } = context
   return {
+    budget: access.runtime.gatherBudget,
     query: (statements) => access.query(statements),
     sortFacts: (node, collations) => access.sortFacts(node, collations),
     home: async ({ table, text, parameters }) => {

@@ -231,7 +231,7 @@ export class QueryParts {
   /** Plans what is read of one table for a statement. */
   private async planTable(select: SelectStmt, run: Run, carried: CarriedTable): Promise<PlannedSource> {
     const byPlace = run.byPlace.filter((table) => table === carried.use.rangeVar)
-    if (isHomeTable(carried)) return this.planHomeTable(select, run, { table: nameOfUse(carried.use), byPlace })
+    if (isHomeTable(carried)) return this.planHomeTable(select, run, { table: carried.use.table.name, byPlace })
     const planned = await this.planTexts(select, run, byPlace)
     if (!planned.plan) throw new RangeError('The rows of one table have a plan.')
     return { source: planned.plan, columns: planned.columns }

@@ -223,6 +223,9 @@ describe('ids on every way of writing', () => {
       entities: [...shop],
       nodes: opened.nodes,
     })
-    await expect(parsed.initialize()).rejects.toMatchObject({ code: 'ID_COLUMN_INVALID' })
+    await expect(parsed.initialize()).rejects.toMatchObject({
+      code: 'DECLARATIONS_INVALID',
+      details: { refusals: [{ code: 'ID_COLUMN_INVALID' }, { code: 'ID_COLUMN_INVALID' }] },
+    })
   })
 })
