@@ -4,6 +4,9 @@ import type { Cancellation } from './cancellation'
 /** So much earlier or later than asked for: of two that wait for each other, one shall go first. */
 const jitter = 0.25
 
+/** Questions in a row that a server has not answered, after which a wait that nobody can see into ends. */
+const maxUnanswered = 2
+
 /** Letters of a statement in a message. */
 const maxStatement = 200
 
@@ -38,17 +41,19 @@ export class LockWatch {
   over(pid: number | null, text: string, cancellation: Cancellation): () => void {
     let timer: NodeJS.Timeout | undefined
     let isOver = false
+    let unanswered = 0
     const arm = (): void => {
       timer = setTimeout(() => void look(), this.afterMs * (1 - jitter + 2 * jitter * Math.random()))
     }
     const look = async (): Promise<void> => {
-      // A server that cannot be asked says nothing of locks: the statement's own fate will tell.
       const blockers = await this.ask(blockersQuery, [pid]).then(
         ({ rows }) => rows,
-        () => [],
+        () => undefined,
       )
       if (isOver) return
-      if (blockers.length > 0) cancellation.cancel(this.timedOut(pid, text, blockers))
+      // Of a server that is down, the statement's own fate tells. Of one that has no connection left, nothing ever would.
+      unanswered = blockers ? 0 : unanswered + 1
+      if (blockers?.length || unanswered >= maxUnanswered) cancellation.cancel(this.timedOut(pid, text, blockers ?? []))
       else arm()
     }
     arm()
@@ -65,11 +70,13 @@ export class LockWatch {
       (one) =>
         `session ${one.pid}${one.application ? ` of ${one.application}` : ''} (${one.state ?? 'unknown'}${one.statement ? `: ${one.statement}` : ''})`,
     )
-    return new ShardedError(
-      'LOCK_TIMEOUT',
-      `On node ${node}, session ${pid} (${statement}) waited ${afterMs} ms for ${sides.join(', ')}.`,
-      { details: { node, pid, statement, blockers } },
-    )
+    const waited =
+      sides.length > 0
+        ? `waited ${afterMs} ms for ${sides.join(', ')}`
+        : `took ${afterMs} ms and longer, and the node gave no answer to what it waits for`
+    return new ShardedError('LOCK_TIMEOUT', `On node ${node}, session ${pid} (${statement}) ${waited}.`, {
+      details: { node, pid, statement, blockers },
+    })
   }
 }
 

@@ -19,6 +19,8 @@ import { TransactionTurns, TurnWaits } from './transaction-turns'
 export interface NodePoolSettings {
   readonly name: string
   readonly pool: PoolConfig
+  /** Leads past a pooler to the same database: `background` goes there. Default: as `pool`. */
+  readonly direct?: PoolConfig | undefined
   /** What a pooler between does to sessions. Default `none`: there is none. */
   readonly pooling?: Pooling | undefined
   /** Named statements per connection; 0: none. */
@@ -45,6 +47,8 @@ export interface PoolBounds {
   readonly cancelMs?: number | undefined
   /** For one statement. */
   readonly queryMs?: number | undefined
+  /** For one statement of `background`, where `queryMs` is not less. */
+  readonly backgroundMs?: number | undefined
   /** Without a statement in an open transaction; then it is rolled back. */
   readonly transactionIdleMs?: number | undefined
   /** When the pool ends, for what still holds a connection. */
@@ -58,6 +62,9 @@ export const defaultSilenceMs = 10_000
 
 /** Longer than a statement takes that is cancelled: milliseconds. */
 export const defaultDestroyMs = 5_000
+
+/** Much longer than a catalog takes to answer. Behind a pooler, all servers may be held by who waits for this answer: milliseconds. */
+const defaultBackgroundMs = 10_000
 
 /** An hour: longer than a transaction thinks between two statements, shorter than a lost one may hold locks. */
 export const defaultTransactionIdleMs = 3_600_000
@@ -84,6 +91,8 @@ export class NodePool extends ConnectionPool {
    * what ends it. Its statements are not told to listeners, who count those of operations.
    */
   readonly background: ConnectionPool
+  /** Operations hold nothing that `background` waits for: it goes past the pooler. */
+  readonly isBackgroundDirect: boolean
   private readonly listeners: Set<StatementListener>
   /** Scatters that run. They wait for nothing but their connection, so they always come to an end. */
   readonly scatters: Permits
@@ -106,12 +115,18 @@ export class NodePool extends ConnectionPool {
     const listeners = new Set<StatementListener>()
     const { connections } = shared
     const explain = (text: string, values: readonly unknown[] | undefined) => explainOn(background, text, values)
-    const reserve = { ...shared.pool, max: reserveSize }
-    const own = { ...connections, explain, listeners: new Set<StatementListener>() }
+    const reserve = { ...shared.direct, max: reserveSize }
+    const own = {
+      ...connections,
+      explain,
+      bounds: backgroundBounds(connections.bounds),
+      listeners: new Set<StatementListener>(),
+    }
     const background: ConnectionPool = new ConnectionPool({ ...shared, pool: reserve, connections: own })
     super({ ...shared, connections: { ...connections, explain, listeners } })
     this.listeners = listeners
     this.background = background
+    this.isBackgroundDirect = given.direct !== undefined
     this.sortFacts = notAsked(name)
     this.plans = connections.plans
     this.watch = connections.watch
@@ -149,8 +164,8 @@ export class NodePool extends ConnectionPool {
   }
 
   /** Asks the node how its values sort; `collations` are SQL names. What was known before is forgotten. */
-  async loadSortFacts(collations: readonly string[]): Promise<NodeSortFacts> {
-    this.sortFacts = await loadSortFacts(this.name, (text, values) => this.query(text, values), collations)
+  async loadSortFacts(collations: readonly string[], pool: ConnectionPool = this): Promise<NodeSortFacts> {
+    this.sortFacts = await loadSortFacts(this.name, (text, values) => pool.query(text, values), collations)
     return this.sortFacts
   }
 
@@ -159,7 +174,8 @@ export class NodePool extends ConnectionPool {
     const { sortFacts } = this
     const names = collations.map(collationKey)
     if (names.every((name) => sortFacts.collations.has(name))) return sortFacts
-    return this.loadSortFacts([...sortFacts.collations.keys(), ...names])
+    // Within a transaction, too, which holds a connection of the pool.
+    return this.loadSortFacts([...sortFacts.collations.keys(), ...names], this.background)
   }
 
   /** Calls `listener` after every statement; the returned function ends that. */
@@ -194,10 +210,16 @@ export class NodePool extends ConnectionPool {
   }
 }
 
+const backgroundBounds = <Bounds extends PoolBounds>(bounds: Bounds) => ({
+  ...bounds,
+  queryMs: Math.min(bounds.queryMs ?? Number.POSITIVE_INFINITY, bounds.backgroundMs ?? defaultBackgroundMs),
+})
+
 /** What the pool and the connections beside it have alike. */
 function sharedSettings({
   name,
   pool,
+  direct = pool,
   pooling,
   maxPrepared,
   parseInt8,
@@ -207,15 +229,15 @@ function sharedSettings({
 }: NodePoolSettings) {
   const waitMs = pool.connectionTimeoutMillis || Number.POSITIVE_INFINITY
   const watch = new SilenceWatch(bounds.silenceMs ?? defaultSilenceMs, () => answers(pool))
-  const config: PoolConfig = {
-    ...pool,
+  const own: PoolConfig = {
     ...(parseInt8 && { types: int8AsNumber }),
     connectionTimeoutMillis: 0,
     // A client of pg, as its types have it with other overloads.
     Client: nodeClient({ connectTimeoutMs: waitMs, watch }) as never,
   }
   return {
-    pool: config,
+    pool: { ...pool, ...own },
+    direct: { ...direct, ...own },
     waitMs,
     onPoolError,
     connections: {

@@ -10,6 +10,8 @@ export interface NodeSession {
   readonly settings: ReadonlyMap<string, string>
   readonly encoding: string
   readonly pooling: Pooling
+  /** The same of all sessions of one database, as long as its server runs. */
+  readonly database: string
 }
 
 /** What every connection is told, so that texts of values mean the same on all nodes, now and when somebody alters a role. */

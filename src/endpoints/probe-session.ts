@@ -36,7 +36,7 @@ export async function probeSession(node: string, pool: PoolConfig, { names, look
   try {
     await client.connect()
     const { rows } = await client.query(question, [[...pinnedSettings, ...alignedSettings, ...names]])
-    const [{ pid, encoding, settings, schema }] = rows
+    const [{ pid, encoding, settings, schema, database }] = rows
     await look?.({ facts: { searchSchema: schema ?? 'public' }, query: (text) => client.query(text) })
     const pooling = internalsOf(client).processID === pid ? 'none' : await poolingOf(client, () => quiet(node, config))
     return Object.freeze({
@@ -44,6 +44,7 @@ export async function probeSession(node: string, pool: PoolConfig, { names, look
       encoding,
       settings: new Map(Object.entries<string>(settings)),
       pooling,
+      database,
     })
   } catch (error) {
     throw unavailable({ node, shard: undefined }, error)
@@ -68,6 +69,7 @@ function clientOf(node: string, config: PoolConfig): Client {
 }
 
 const question = `SELECT pg_backend_pid() AS pid, pg_encoding_to_char(encoding) AS encoding, current_schema() AS schema,
+    extract(epoch FROM pg_postmaster_start_time()) || ' ' || oid AS database,
     (SELECT json_object_agg(lower(name), setting) FROM pg_settings WHERE lower(name) = ANY($1)) AS settings
   FROM pg_database WHERE datname = current_database()`
 

@@ -365,8 +365,8 @@ export const errorCatalogue = Object.freeze({
     'no-writes',
   ),
   STATEMENT_TIMEOUT: entry(
-    'A statement may run for timeouts.queryMs. It was then cancelled on its server.',
-    'Ask for less, or raise timeouts.queryMs.',
+    'A statement may run for timeouts.queryMs, and one that is not an operation’s own, as a question of a catalog, for timeouts.backgroundMs. It was then cancelled on its server.',
+    'Ask for less, or raise the option. Behind a pooler in transaction mode, set directUrl of the node.',
     'retryable',
     'no-writes',
   ),

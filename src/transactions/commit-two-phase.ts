@@ -169,11 +169,12 @@ class TwoPhaseCommit {
     const { node } = participant
     const text = `${verb} PREPARED '${this.idOf(participant)}'`
     if (verb === 'COMMIT') await this.context.reach('commit:before-finish', node)
+    const log = this.context.log(node)
+    // PREPARE TRANSACTION gave the participant's server back to a pooler: others may hold all of them, and wait for its locks.
+    const isHeld = this.prepared.has(participant) && !log.isDirect
     const ways = [
-      ...(this.prepared.has(participant)
-        ? [() => within((cancellation) => participant.query(text, undefined, cancellation))]
-        : []),
-      () => this.context.log(node).query(text),
+      ...(isHeld ? [() => within((cancellation) => participant.query(text, undefined, cancellation))] : []),
+      () => log.query(text),
     ]
     for (const way of ways) {
       try {

@@ -66,6 +66,8 @@ export class DecisionLog {
     private readonly table: string,
     /** Privileges on that table which the role does not have, and without which the log is of no use. */
     readonly lacking: readonly string[],
+    /** Its statements need no server of a pooler, which operations may hold all of. */
+    readonly isDirect: boolean,
   ) {}
 
   get node(): string {
@@ -73,13 +75,13 @@ export class DecisionLog {
   }
 
   /** Creates the tables where they are not there. @throws the database's error where the role may not, or may not read them */
-  static async open({ background: pool }: NodePool): Promise<DecisionLog> {
+  static async open({ background: pool, isBackgroundDirect }: NodePool): Promise<DecisionLog> {
     const schema = quoted(pool.facts.searchSchema)
     const table = `${schema}."sharding_decision"`
     const identities = `${schema}."sharding_node"`
     const tables = { identities, table }
     const { id, lacking } = (await known(pool, tables)) ?? (await create(pool, tables))
-    return new DecisionLog(pool, id, table, lacking)
+    return new DecisionLog(pool, id, table, lacking, isBackgroundDirect)
   }
 
   /**

@@ -41,6 +41,8 @@ async function forNodes<N, T>(nodes: Iterable<N>, work: (node: N) => Promise<T>)
 /** How the connections of a node are opened, so that the sessions of all nodes are alike. */
 interface NodeSessions {
   readonly config: PoolConfig
+  /** Past the pooler, where the node's options name a way. */
+  readonly direct: PoolConfig | undefined
   readonly pooling: Pooling
 }
 
@@ -48,7 +50,8 @@ interface NodeSessions {
  * Asks every node what its sessions are like, and says how they become one: as the home node has them, or as the option
  * `session` names it.
  *
- * @throws ShardedError SHARD_UNAVAILABLE; SESSION_SETTINGS_DIFFER where a pooler in transaction mode keeps no setting
+ * @throws ShardedError SHARD_UNAVAILABLE; SESSION_SETTINGS_DIFFER where a pooler in transaction mode keeps no setting;
+ *   OPTIONS_INVALID for a `directUrl` that leads to another database
  */
 async function openSessions(
   options: ShardedDataSourceOptions,
@@ -71,13 +74,32 @@ async function openSessions(
   const home = sessions.find(({ node }) => node === homeNode) ?? sessions[0]
   if (!home) throw new RangeError('No node was asked.')
   const common = commonSettings(home, named)
-  for (const text of reports(sessions, home, common)) warn(text)
-  return new Map(
-    sessions.map((session) => {
-      const config = configs.get(session.node) ?? {}
-      return [session.node, { config: configured(config, session, { common, named }), pooling: session.pooling }]
-    }),
-  )
+  const isDirect = (node: string): boolean => options.nodes[node]?.directUrl !== undefined
+  for (const text of reports(sessions, home, { common, isDirect })) warn(text)
+  const opened = await forNodes(sessions, async (session): Promise<[string, NodeSessions]> => {
+    const { node, pooling } = session
+    const wanted = { common, named }
+    const config = configured(configs.get(node) ?? {}, session, wanted)
+    return [node, { config, direct: await directOf(options, session, wanted), pooling }]
+  })
+  return new Map(opened)
+}
+
+/** How connections past a pooler are opened. @throws ShardedError SHARD_UNAVAILABLE, OPTIONS_INVALID */
+async function directOf(
+  options: ShardedDataSourceOptions,
+  { node, database }: NodeSession,
+  wanted: Wanted,
+): Promise<PoolConfig | undefined> {
+  const given = options.nodes[node]
+  if (given?.directUrl === undefined) return undefined
+  const config = poolConfigOf(options, { ...given, url: given.directUrl })
+  const direct = await probeSession(node, config, { names: [...wanted.common.keys()] })
+  if (direct.database === database && direct.pooling === 'none') return configured(config, direct, wanted)
+  const why = direct.pooling === 'none' ? 'leads to another database than its url' : 'leads to a pooler'
+  throw new ShardedError('OPTIONS_INVALID', `ShardedDataSource: directUrl of node ${node} ${why}.`, {
+    details: { node },
+  })
 }
 
 interface Wanted {
@@ -100,7 +122,15 @@ function configured(config: PoolConfig, session: NodeSession, { common, named }:
   )
 }
 
-function* reports(sessions: readonly NodeSession[], home: NodeSession, common: Wanted['common']): Generator<string> {
+interface Reported extends Pick<Wanted, 'common'> {
+  readonly isDirect: (node: string) => boolean
+}
+
+function* reports(
+  sessions: readonly NodeSession[],
+  home: NodeSession,
+  { common, isDirect }: Reported,
+): Generator<string> {
   for (const session of sessions) {
     const { node, settings, encoding, pooling } = session
     for (const name of differencesOf(session, common))
@@ -108,7 +138,7 @@ function* reports(sessions: readonly NodeSession[], home: NodeSession, common: W
     if (encoding !== home.encoding)
       yield `Node ${node} is encoded in ${encoding}, and the home node ${home.node} in ${home.encoding}: text that one of them cannot hold is refused there (22P05).`
     if (pooling === 'transaction')
-      yield `Node ${node} is behind a pooler in transaction mode: statements are not named there, and its sessions keep no settings.`
+      yield `Node ${node} is behind a pooler in transaction mode: statements are not named there, and its sessions keep no settings.${isDirect(node) ? '' : ' Set directUrl: without, prepared transactions wait to be ended for server connections that others may hold.'}`
   }
 }
 
@@ -120,7 +150,7 @@ interface PoolParts {
   readonly listeners: Iterable<StatementListener>
 }
 
-/** Makes the pools of all nodes, whose sessions are alike. @throws ShardedError SHARD_UNAVAILABLE, SESSION_SETTINGS_DIFFER */
+/** Makes the pools of all nodes, whose sessions are alike. @throws ShardedError SHARD_UNAVAILABLE, SESSION_SETTINGS_DIFFER, OPTIONS_INVALID */
 export async function openNodePools(
   options: ShardedDataSourceOptions,
   { warn, listeners }: PoolParts,
@@ -128,10 +158,11 @@ export async function openNodePools(
   const sessions = await openSessions(options, warn)
   const pools = new Map<string, NodePool>()
   const turnWaits = new TurnWaits()
-  for (const [name, { config, pooling }] of sessions) {
+  for (const [name, { config, direct, pooling }] of sessions) {
     const pool = new NodePool({
       name,
       pool: config,
+      direct,
       pooling,
       maxPrepared: maxPreparedOf(options, pooling),
       concurrency: options.scatter?.concurrencyPerNode,

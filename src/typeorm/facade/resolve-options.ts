@@ -33,6 +33,7 @@ const transactionModes: ReadonlySet<TransactionMode> = new Set(['two-phase', 'be
 const timeoutNames: ReadonlySet<string> = new Set<keyof TimeoutOptions>([
   'silenceMs',
   'queryMs',
+  'backgroundMs',
   'transactionIdleMs',
   'streamIdleMs',
   'cancelMs',

@@ -8,6 +8,11 @@ import type { CurrentManager } from './current-manager'
 /** One PostgreSQL database. */
 export interface NodeOptions {
   readonly url?: string
+  /**
+   * URL of the same database past a pooler in transaction mode. What is asked of the node besides the statements of operations goes
+   * there, and so do the ends of prepared transactions: they never wait for the pooler's servers, of which operations may hold all.
+   */
+  readonly directUrl?: string
   readonly host?: string
   readonly port?: number
   readonly username?: string
@@ -61,6 +66,8 @@ export interface TimeoutOptions {
   readonly silenceMs?: number
   /** For one statement: `STATEMENT_TIMEOUT`. Default `Infinity`, or `extra.query_timeout`. */
   readonly queryMs?: number
+  /** For one statement that is none of an operation's: of catalogs, ids, recovery. `STATEMENT_TIMEOUT`. Default 10,000. */
+  readonly backgroundMs?: number
   /** For the next statement of an open transaction: `TRANSACTION_IDLE`. Default 3,600,000. */
   readonly transactionIdleMs?: number
   /** For the reader of an open stream: `STREAM_IDLE`. Default 3,600,000. */

@@ -38,11 +38,14 @@ describe.runIf(hasPooler()).each(['session', 'transaction'] as const)('behind pg
     urls = pooler.urls,
   ): Promise<ShardedDataSource> => {
     const [a = '', b = ''] = urls
+    // Six transactions may hold all six servers, and one of them then ask what a function is: see exhausted-pooler.test.ts.
+    const past = urls === pooler?.urls && mode === 'transaction' ? databases.nodes : []
+    const way = (url: string, directUrl: string | undefined) => ({ url, ...(directUrl !== undefined && { directUrl }) })
     const silent = ['logQuery', 'logQueryError', 'logQuerySlow', 'logSchemaBuild', 'logMigration'] as const
     const dataSource = new ShardedDataSource({
       type: 'postgres',
       entities: [Parcel],
-      nodes: { a: { url: a }, b: { url: b } },
+      nodes: { a: way(a, past[0]), b: way(b, past[1]) },
       poolSize: 3,
       logger: Object.assign({ ...logger }, ...silent.map((name) => ({ [name]: () => undefined }))),
       ...options,
