@@ -90,7 +90,7 @@ export const errorCatalogue = Object.freeze({
   ),
   KEY_CONFLICT: entry(
     'A row’s relatives in one colocation group share its shard key.',
-    'Give both the same shard key. To link rows of different shard keys, use an entity of its own in place of a junction table: colocated with one side, and with the other side’s id in a plain column.',
+    'Give both the same shard key. To link rows of different shard keys by a many-to-many relation, declare it with createForeignKeyConstraints: false.',
   ),
   // sessions
   SESSION_NEEDS_RUNNER: entry(
@@ -155,12 +155,8 @@ export const errorCatalogue = Object.freeze({
     'Write the rows by several statements.',
   ),
   RELATION_LEAVES_SHARD: entry(
-    'A junction table lies with the rows that it joins, and those of two groups do not lie together.',
-    'Colocate the two entities, or make the other one a @ReferenceTable. Or make the junction an entity of its own: it is colocated with one side, and has a many-to-one relation to each.',
-  ),
-  RELATION_UNCHECKED: entry(
-    'A junction row and the rows that it refers to lie on one shard only where foreign keys hold them together.',
-    'Leave out createForeignKeyConstraints: false, or make the junction an entity of its own.',
+    'A junction table lies with the rows of the side that has @JoinTable(), and those of a reference table are on every node.',
+    'Have @JoinTable() on the other side of the relation, or make the other entity a @ReferenceTable too.',
   ),
   RELATION_ACTION_UNSUPPORTED: entry(
     'The database does ON DELETE and ON UPDATE by a foreign key, and none is made for a relation between shards.',

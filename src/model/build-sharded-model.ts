@@ -6,7 +6,7 @@ import type { ColumnDescription, EntityDescription } from './entity-description'
 import { checkLimits, defaultDeadlineMs, defaultRowBudget } from './limits'
 import { isDeclaredReference } from './reference-table'
 import { referencedUniques } from './referenced-uniques'
-import { checkRelations, refuseCrossedJoin, refuseUncheckedRelation, refuseUnkeptKey } from './relation-checks'
+import { checkRelations, refuseCrossedJoin, refuseUnkeptKey } from './relation-checks'
 import { relationsApart } from './relations-apart'
 import {
   type HomeEntity,
@@ -35,7 +35,7 @@ export interface ModelDefaults extends GroupDefaults {
  *
  * @throws ShardedError ENTITY_WITHOUT_SHARD_KEY, KEY_COLUMN_INVALID, KEY_TYPE_UNSUPPORTED, GROUP_CONFLICT, COLOCATION_INVALID,
  *   UNIQUE_WITHOUT_SHARD_KEY, SEQUENCE_ON_SHARDED_ENTITY, RELATION_LEAVES_SHARD, NAME_INVALID,
- *   RELATION_UNCHECKED, RELATION_ACTION_UNSUPPORTED, OPTIONS_INVALID, FUNCTION_INVALID, ID_COLUMN_INVALID, REFERENCE_INVALID;
+ *   RELATION_ACTION_UNSUPPORTED, OPTIONS_INVALID, FUNCTION_INVALID, ID_COLUMN_INVALID, REFERENCE_INVALID;
  *   DECLARATIONS_INVALID if there are several
  */
 export function buildShardedModel(
@@ -79,7 +79,6 @@ export function buildShardedModel(
       groupOf.get(target) === groupOf.get(one.entity.target) ? declared.get(target) : undefined
     for (const relation of one.entity.relations) {
       refusals.attempt(() => refuseCrossedJoin(one, relation, colocated))
-      refusals.attempt(() => refuseUncheckedRelation(one, relation, colocated))
       refusals.attempt(() => refuseUnkeptKey(one, relation, places))
     }
   }

@@ -44,6 +44,8 @@ export interface OwningSide {
   readonly isChecked: boolean
   /** Properties of the foreign key, and those of the other entity that they refer to; none for a many-to-many. */
   readonly joins: readonly { readonly own: string; readonly referenced: string }[]
+  /** Of a many-to-many: the properties that the junction table refers to, of this entity and of the other one. */
+  readonly linked?: { readonly own: readonly string[]; readonly other: readonly string[] }
   /** What the database does to the foreign key when what it refers to is deleted or changed. */
   readonly actions?: readonly string[]
 }

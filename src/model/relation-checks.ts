@@ -39,26 +39,6 @@ export function refuseCrossedJoin(
 }
 
 /**
- * Refuses a many-to-many relation inside a colocation group whose junction table has no foreign keys: the database checks them among
- * the rows of one shard, and without them a junction row may refer to a row of another shard.
- *
- * @param colocated an entity of the same group; undefined for others
- * @throws ShardedError RELATION_UNCHECKED
- */
-export function refuseUncheckedRelation(
-  { entity }: DeclaredEntity,
-  { property, inverse, inverseName, isManyToMany, owning }: RelationDescription,
-  colocated: (target: EntityTarget) => DeclaredEntity | undefined,
-): void {
-  if (!isManyToMany || !colocated(inverse) || !owning || owning.isChecked) return
-  throw new ShardedError(
-    'RELATION_UNCHECKED',
-    `${entity.name}.${property} to ${inverseName} has a junction table without foreign keys: a row could refer to one of another shard.`,
-    { details: { entity: entity.name, relation: property, inverse: inverseName } },
-  )
-}
-
-/**
  * Refuses a foreign key by which the database itself would write the shard key: ON DELETE SET NULL leaves a row without a key on
  * a shard, SET DEFAULT and ON UPDATE CASCADE of a reference table one with the key of another shard. A key that is NOT NULL
  * fails there, as on one database.
@@ -108,41 +88,34 @@ export function checkRelations(entity: EntityDescription, parts: Placed): void {
   for (const relation of entity.relations) {
     if (!placed(relation.inverse) || !isApart(entity, relation, places)) continue
     refusals.attempt(() => {
-      if (relation.isManyToMany) refuseJunction(entity, relation, places.isReference)
+      if (relation.isManyToMany && relation.owning && places.isReference(entity.target))
+        throw junctionOfCopies(entity, relation)
       const isDone = doesOnDelete && places.declared.has(relation.inverse) && !places.isReference(entity.target)
       refuseActions(entity, relation, isDone ? doneOnDelete : none)
     })
   }
 }
 
-/** @throws ShardedError RELATION_LEAVES_SHARD */
-function refuseJunction(
-  entity: EntityDescription,
-  relation: RelationDescription,
-  isReference: RelationPlaces['isReference'],
-): void {
-  const { property, inverseName, owning } = relation
-  // The junction table of a relation to a reference table lies with the rows that refer to it.
-  if (isReference(entity.target) && !owning) return
-  const why = isReference(entity.target)
-    ? `not on every node, as the rows of ${entity.name} are`
-    : `not colocated with ${entity.name}`
-  throw new ShardedError(
+/** A junction table lies with the rows of its owner, and those of a reference table are everywhere. */
+const junctionOfCopies = ({ name }: EntityDescription, { property, inverseName }: RelationDescription): ShardedError =>
+  new ShardedError(
     'RELATION_LEAVES_SHARD',
-    `${entity.name}.${property} needs a junction table to ${inverseName}, which is ${why}.`,
-    { details: { entity: entity.name, relation: property, inverse: inverseName } },
+    `${name}.${property} needs a junction table to ${inverseName}, which is not on every node, as the rows of ${name} are.`,
+    { details: { entity: name, relation: property, inverse: inverseName } },
   )
-}
 
 const none: ReadonlySet<string> = new Set()
 
 /** What the application does in place of a foreign key, if it is asked to. */
 const doneOnDelete: ReadonlySet<string> = new Set(['ON DELETE CASCADE', 'ON DELETE SET NULL', 'ON DELETE RESTRICT'])
 
+const junctionFix =
+  "Set onDelete: 'application' in the options of the data source, where the other entity is sharded: links then go with the rows of both sides. Or declare the relation with createForeignKeyConstraints: false: links stay where the row of the other side is deleted."
+
 /** The database would do them by a foreign key, and none is made. @throws ShardedError RELATION_ACTION_UNSUPPORTED */
 function refuseActions(
   entity: EntityDescription,
-  { property, inverseName, owning }: RelationDescription,
+  { property, inverseName, owning, isManyToMany }: RelationDescription,
   done: ReadonlySet<string>,
 ): void {
   const actions = owning?.isChecked ? (owning.actions ?? []) : []
@@ -151,6 +124,9 @@ function refuseActions(
   throw new ShardedError(
     'RELATION_ACTION_UNSUPPORTED',
     `${entity.name}.${property} has ${action}, and the row of ${inverseName} that it refers to may lie on another shard.`,
-    { details: { entity: entity.name, relation: property, inverse: inverseName, action } },
+    {
+      details: { entity: entity.name, relation: property, inverse: inverseName, action },
+      ...(isManyToMany && { fix: junctionFix }),
+    },
   )
 }

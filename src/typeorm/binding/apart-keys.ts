@@ -8,16 +8,19 @@ import type { LookupTable } from '../../lookups/lookup-table'
 import { isEnum } from './describe-entities'
 import type { EntityBinding } from './entity-binding'
 import { absentForeignKey, leadsApart } from './relation-apart'
-import { type KeyPair, keyPairs } from './relation-keys'
+import { type KeyPair, referringColumns } from './relation-keys'
 
 /** A reference to rows of another database that deletes keep, in place of a foreign key. */
 export interface ApartKey {
-  /** Of the rows that refer. */
-  readonly relation: RelationMetadata
+  /** The table of the rows that refer, and that of the rows that are referred to. */
+  readonly referring: EntityMetadata
+  readonly inverse: EntityMetadata
   readonly pairs: readonly KeyPair[]
   /** The name that the foreign key would have. */
   readonly constraint: string
   readonly onDelete: 'CASCADE' | 'SET NULL' | 'RESTRICT' | 'NO ACTION'
+  /** The foreign key would have ON UPDATE CASCADE, as that of a junction has. */
+  readonly isCarried: boolean
   /** The columns of the rows that are referred to, as triggers note them. */
   readonly referred: LookupTable
 }
@@ -75,17 +78,18 @@ export function bindApartKeys(
 
 function bindApartKey(relation: RelationMetadata, source: EntityBinding): ApartKey | undefined {
   const foreignKey = relation.isOwning ? absentForeignKey(relation) : undefined
-  const pairs = keyPairs(relation)
-  if (!foreignKey || !pairs) return undefined
-  const { tableName } = relation.entityMetadata
+  const columns = referringColumns(relation)
+  if (!foreignKey || !columns) return undefined
+  const { table: referring, pairs } = columns
+  const { tableName } = referring
   const constraint = foreignKey.name
-  const columns = pairs.map(({ far, type }) =>
+  const noted = pairs.map(({ far, type }) =>
     Object.freeze({ name: far.databaseName, type, ...(isEnum(far) && { isEnum: true as const }) }),
   )
   const referred: LookupTable = Object.freeze({
     name: `${tableName}.${constraint}`,
-    columns: Object.freeze(columns),
-    valueCount: columns.length,
+    columns: Object.freeze(noted),
+    valueCount: noted.length,
     key: Object.freeze([]),
     primaryKey: Object.freeze([]),
     isUnique: false,
@@ -102,7 +106,9 @@ function bindApartKey(relation: RelationMetadata, source: EntityBinding): ApartK
       `onDelete needs the name "${long}" for what is deleted of ${source.entity.name}, which is longer than ${maxNameBytes} bytes.`,
       { details: { entity: source.entity.name, name: long } },
     )
-  return Object.freeze({ relation, pairs, constraint, onDelete: actionOf(foreignKey.onDelete), referred })
+  const { inverseEntityMetadata: inverse } = relation
+  const [onDelete, isCarried] = [actionOf(foreignKey.onDelete), foreignKey.onUpdate === 'CASCADE']
+  return Object.freeze({ referring, inverse, pairs, constraint, onDelete, isCarried, referred })
 }
 
 /** What the model lets through: see `checkRelations`. */

@@ -1,7 +1,7 @@
 import type { EntityMetadata } from 'typeorm'
 import type { ChildLink } from '../../planning/carried-rows'
 import type { KeyType } from '../../values/key-type'
-import { colocationGroup } from './colocation-group'
+import { colocationGroup, placingKeys } from './colocation-group'
 import type { EntityBinding } from './entity-binding'
 import { leadsApart } from './relation-apart'
 
@@ -65,7 +65,7 @@ function linksOf(metadata: EntityMetadata): readonly ChildLink[] {
         ),
       }),
     )
-  const keys = metadata.foreignKeys.map(
+  const keys = placingKeys(metadata).map(
     (key): ChildLink => ({
       table: metadata.tableName,
       parent: key.referencedEntityMetadata.tableName,

@@ -70,17 +70,30 @@ function describeRelation(relation: RelationMetadata): RelationDescription {
 }
 
 function owningSideOf(relation: RelationMetadata): OwningSide {
-  const { createForeignKeyConstraints, isManyToMany, joinColumns, onDelete, onUpdate } = relation
-  return {
-    isChecked: createForeignKeyConstraints,
-    joins: isManyToMany
-      ? []
-      : joinColumns.flatMap(({ propertyPath: own, referencedColumn }) =>
-          referencedColumn ? [{ own, referenced: referencedColumn.propertyPath }] : [],
-        ),
-    actions: [...(onDelete ? [`ON DELETE ${onDelete}`] : []), ...(onUpdate ? [`ON UPDATE ${onUpdate}`] : [])],
+  const { createForeignKeyConstraints: isChecked, junctionEntityMetadata: junction, joinColumns } = relation
+  if (junction) {
+    const paths = (columns: readonly ColumnMetadata[]) =>
+      columns.flatMap(({ referencedColumn }) => referencedColumn?.propertyPath ?? [])
+    return {
+      isChecked,
+      joins: [],
+      linked: { own: paths(junction.ownerColumns), other: paths(junction.inverseColumns) },
+      // Those of the foreign key to the other entity.
+      actions: actionsOf({ ...relation.inverseRelation, onDelete: relation.inverseRelation?.onDelete ?? 'CASCADE' }),
+    }
   }
+  const joins = joinColumns.flatMap(({ propertyPath: own, referencedColumn }) =>
+    referencedColumn ? [{ own, referenced: referencedColumn.propertyPath }] : [],
+  )
+  return { isChecked, joins, actions: actionsOf(relation) }
 }
+
+type Actions = Pick<RelationMetadata, 'onDelete' | 'onUpdate'>
+
+const actionsOf = ({ onDelete, onUpdate }: Actions): readonly string[] => [
+  ...(onDelete ? [`ON DELETE ${onDelete}`] : []),
+  ...(onUpdate ? [`ON UPDATE ${onUpdate}`] : []),
+]
 
 /** What TypeORM writes behind the name of a column's type when it creates the column. */
 export function modifiersOf(column: ColumnMetadata): TypeModifiers {

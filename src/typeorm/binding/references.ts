@@ -5,7 +5,7 @@ import { isReferenceEntity, type ShardedModel } from '../../model/sharded-entity
 import { type ReferenceWrite, writtenTables } from '../../references/written-tables'
 import { parseStatement } from '../../sql/parse-statement'
 import { quoted } from '../../values/quoted'
-import type { GroupOf } from './colocation-group'
+import { type GroupOf, ownerOfJunction } from './colocation-group'
 
 /** A reference table, as entities declare it. */
 export interface ReferenceTable {
@@ -24,9 +24,8 @@ export interface ReferenceTable {
 export const isReferenceTable =
   (model: ShardedModel) =>
   (metadata: EntityMetadata): boolean => {
-    if (!metadata.isJunction) return isReferenceEntity(model, metadata.target)
-    const owner = metadata.parentClosureEntityMetadata ?? metadata.foreignKeys[0]?.referencedEntityMetadata
-    return owner !== undefined && isReferenceEntity(model, owner.target)
+    const { target } = ownerOfJunction(metadata) ?? metadata
+    return isReferenceEntity(model, target)
   }
 
 /** The reference tables of a data source. */

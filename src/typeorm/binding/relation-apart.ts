@@ -1,5 +1,6 @@
 import type { EntityMetadata } from 'typeorm'
 import type { ForeignKeyMetadata } from 'typeorm/metadata/ForeignKeyMetadata'
+import type { RelationIdMetadata } from 'typeorm/metadata/RelationIdMetadata'
 import type { RelationMetadata } from 'typeorm/metadata/RelationMetadata'
 import type { ShardedModel } from '../../model/sharded-entity'
 
@@ -18,6 +19,16 @@ const foreignKeys = new WeakMap<RelationMetadata, ForeignKeyMetadata>()
 /** The foreign key that one database would have for a relation that leads apart. */
 export const absentForeignKey = (relation: RelationMetadata): ForeignKeyMetadata | undefined =>
   foreignKeys.get(relation)
+
+/** The properties of `@RelationId` whose ids TypeORM would read from tables elsewhere. */
+const apartIds = new WeakMap<EntityMetadata, readonly RelationIdMetadata[]>()
+
+/** Those of an entity: TypeORM, which reads and writes entities on one shard, is not told of them. */
+export const idsApart = (metadata: EntityMetadata): readonly RelationIdMetadata[] => apartIds.get(metadata) ?? []
+
+/** TypeORM reads the ids of a relation from the tables that it leads to, but for those that the row itself has. */
+export const readsIdsApart = (relation: RelationMetadata): boolean =>
+  leadsApart(relation) && (relation.isManyToMany || !relation.isOwning)
 
 /** Of relations, the cascades that TypeORM is not told of. */
 const declared = new WeakMap<RelationMetadata, Cascades>()
@@ -67,21 +78,35 @@ export function markRelationsApart(metadatas: readonly EntityMetadata[], { entit
     return relations.filter(({ propertyPath }) => paths?.has(propertyPath))
   })
   for (const relation of marked) apart.add(relation)
-  for (const { target, relations } of metadatas) {
+  for (const metadata of metadatas) {
+    const { target, relations } = metadata
     if (entities.get(target)?.kind !== 'sharded') continue
+    // The rows of their junctions are written apart.
+    metadata.manyToManyRelations = metadata.manyToManyRelations.filter((relation) => !apart.has(relation))
+    const { relationIds } = metadata
+    apartIds.set(
+      metadata,
+      relationIds.filter(({ relation }) => readsIdsApart(relation)),
+    )
+    metadata.relationIds = relationIds.filter(({ relation }) => !readsIdsApart(relation))
     for (const relation of relations) {
       if (apart.has(relation)) withhold(relation, noCascades)
       // What a save does to reference tables is done before, so that TypeORM finds nothing to do.
       else if (entities.get(relation.inverseEntityMetadata.target)?.kind === 'reference') withhold(relation, noRemoval)
     }
   }
-  const dropped = new Set(marked.filter(({ isManyToMany }) => !isManyToMany).flatMap(({ foreignKeys }) => foreignKeys))
-  if (dropped.size === 0) return
+  const dropped = new Set<ForeignKeyMetadata>()
   for (const relation of marked) {
-    const [key] = relation.isManyToMany ? [] : relation.foreignKeys
-    if (key) foreignKeys.set(relation, key)
+    const key = keyToElsewhere(relation)
+    if (!key) continue
+    dropped.add(key)
+    foreignKeys.set(relation, key)
   }
   // A child of single-table inheritance and its parent both list the keys of their table.
   for (const owner of [...metadatas, ...marked])
     owner.foreignKeys = owner.foreignKeys.filter((key) => !dropped.has(key))
 }
+
+/** Of a junction, the rows of its owner are where it is: its second foreign key leads elsewhere. */
+const keyToElsewhere = ({ foreignKeys: keys, isManyToMany }: RelationMetadata): ForeignKeyMetadata | undefined =>
+  keys[isManyToMany ? 1 : 0]

@@ -1,12 +1,11 @@
 import type { EntityMetadata } from 'typeorm'
-import type { ForeignKeyMetadata } from 'typeorm/metadata/ForeignKeyMetadata'
 import type { ShardedEntity } from '../../model/sharded-entity'
 import type { Layout } from '../../model/sharded-options'
 import { placeholderSchema } from '../../planning/bind-shard-names'
 import type { Locator, Reference, ShardedTable, TableCatalog } from '../../routing/table-catalog'
 import { ownersOf, type ShardMap } from '../../topology/shard-map'
 import type { UnitOwners } from '../../topology/unit-owners'
-import type { GroupOf } from './colocation-group'
+import { type GroupOf, type PlacingKey, placingKeys } from './colocation-group'
 import { columnTypeOf, enumNameOf, hasOwnTypes, isEnum, typeName } from './describe-entities'
 import type { EntityBinding } from './entity-binding'
 import { hiddenKeySource, isHidden } from './hidden-key-source'
@@ -111,7 +110,7 @@ function describeTable(
   const binding = bindingOf(metadata.target)
   const own = binding ? binding.keyColumns.map((column) => column.databaseName) : undefined
   // A reference table is on every node: two rows that refer to one of its rows may lie on any two shards.
-  const foreignKeys = metadata.foreignKeys.filter(
+  const foreignKeys = placingKeys(metadata).filter(
     ({ referencedEntityMetadata }) => bindingOf(referencedEntityMetadata.target)?.entity.group === group.name,
   )
   const references = foreignKeys.map((foreignKey) => describeReference(foreignKey, bindingOf))
@@ -175,7 +174,7 @@ function locator(table: string, columns: readonly string[], referenced: readonly
 }
 
 function describeReference(
-  { columnNames, referencedColumnNames, referencedEntityMetadata }: ForeignKeyMetadata,
+  { columnNames, referencedColumnNames, referencedEntityMetadata }: PlacingKey,
   bindingOf: (target: unknown) => EntityBinding | undefined,
 ): Reference & { readonly entity: ShardedEntity | undefined } {
   const binding = bindingOf(referencedEntityMetadata.target)

@@ -1,8 +1,9 @@
 import { type EntityMetadata, EntityPropertyNotFoundError, type FindManyOptions, type ObjectLiteral } from 'typeorm'
 import type { RelationMetadata } from 'typeorm/metadata/RelationMetadata'
 import { leadsApart, reachesApart } from '../binding/relation-apart'
-import { keyPairs } from '../binding/relation-keys'
+import { keyPairs, linksOf } from '../binding/relation-keys'
 import { isPlain } from './find-predicate'
+import { loadsIdsApart } from './ids-apart'
 import { type LoadNode, type LoadTree, loadTree, namedTree } from './load-tree'
 
 type Options = FindManyOptions<ObjectLiteral>
@@ -46,6 +47,13 @@ export function splitFind(metadata: EntityMetadata, options: Options): SplitFind
   const tree = loadTree(metadata, options)
   if (!tree || !leadsApartSomewhere(tree)) return undefined
   return splitJoined(metadata, { options, tree, isBelow: false })
+}
+
+/** The same for a find whose entities are loaded by their keys: that of `@RelationId` properties is apart too. */
+export function splitKeyedFind(metadata: EntityMetadata, options: Options): SplitFind | undefined {
+  const split = splitFind(metadata, options)
+  if (split || !loadsIdsApart(metadata, options)) return split
+  return { strategy: 'join', own: options, counted: options, isJoinedByTypeOrm: false, apart: [] }
 }
 
 /** Whether a find loads rows that lie elsewhere. */
@@ -159,7 +167,7 @@ function apartLoad(
   select: unknown,
   { options }: Loading,
 ): Omit<ApartLoad, 'through' | 'siblings'> | undefined {
-  if (!keyPairs(relation)) return undefined
+  if (!isFoundByKeys(relation)) return undefined
   const metadata = relation.inverseEntityMetadata
   const order: unknown = deepValue(options.order, relation.propertyPath)
   const found: Options = {
@@ -171,6 +179,8 @@ function apartLoad(
   const split = splitJoined(metadata, { options: found, tree: children, isBelow: true })
   return split && { relation, options: found, split: { ...split, isJoinedByTypeOrm: false } }
 }
+
+const isFoundByKeys = (relation: RelationMetadata): boolean => (keyPairs(relation) ?? linksOf(relation)) !== undefined
 
 /** Tables of the entities whose eager relations have led to an entity: TypeORM follows no circle of them. */
 type EagerChain = ReadonlySet<string | undefined>
@@ -220,7 +230,7 @@ function queryLoads(metadata: EntityMetadata, options: Options, chain: EagerChai
       ...nestedOption(options, 'order', relation),
       ...nestedOption(options, 'relations', relation),
     }
-    if (!keyPairs(relation) || joinsDeleted(relation, options)) return undefined
+    if (!isFoundByKeys(relation) || joinsDeleted(relation, options)) return undefined
     const inner = queryLoads(inverse, below, eager)
     const split = inner && withoutRelations(inverse, below, inner)
     if (!split) return undefined
@@ -287,7 +297,8 @@ function ownOrder(metadata: EntityMetadata, { order, where, skip, take }: Option
   for (const [name, value] of Object.entries(order)) {
     const relation = metadata.findRelationWithPropertyPath(name)
     if (relation && leadsApart(relation)) {
-      if (missing.size > 0 || (relation.isOneToMany && isPaired) || !tree.has(name)) return undefined
+      if (missing.size > 0 || ((relation.isOneToMany || relation.isManyToMany) && isPaired) || !tree.has(name))
+        return undefined
       continue
     }
     if (relation && !relation.isManyToMany && isPlain(value) && ordersApart(relation, value, tree)) return undefined

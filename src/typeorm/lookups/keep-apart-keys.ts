@@ -40,7 +40,7 @@ export async function keepApartKeys(
     if (!key) continue
     if (own.some(({ event }) => event === 'TRUNCATE')) {
       // What refers to its own table is gone with it.
-      if (key.relation.entityMetadata.tableName !== key.referred.source.table) await refuseTruncate(access, key)
+      if (key.referring.tableName !== key.referred.source.table) await refuseTruncate(access, key)
       continue
     }
     for (const isDelete of [true, false]) {
@@ -63,12 +63,12 @@ const isDone = ({ key, isDelete }: Loss): boolean =>
   isDelete && (key.onDelete === 'CASCADE' || key.onDelete === 'SET NULL')
 
 /** A key may be there again: its row has moved, or was replaced. */
-async function goneOf(transaction: ShardTransaction, { relation, pairs }: ApartKey, lost: Keys): Promise<Keys> {
+async function goneOf(transaction: ShardTransaction, { inverse, pairs }: ApartKey, lost: Keys): Promise<Keys> {
   const gone = new Map(lost.map((texts) => [relationKey(texts, pairs), texts]))
   const columns = pairs.map(({ far }) => quoted(far.databaseName))
   for (const chunk of chunksOf([...gone.values()])) {
     const { text, parameters } = conditionOn(columns, chunk)
-    const table = tableOf(relation.inverseEntityMetadata)
+    const table = tableOf(inverse)
     const found = await transaction.runWithin(`SELECT ${keyOutputs(columns)} FROM ${table} WHERE ${text}`, parameters)
     for (const row of found) gone.delete(relationKey(keyIn(row, pairs), pairs))
   }
@@ -77,8 +77,8 @@ async function goneOf(transaction: ShardTransaction, { relation, pairs }: ApartK
 
 async function keep(access: ShardAccess, transaction: ShardTransaction, loss: Loss): Promise<void> {
   const { key, keys, isDelete } = loss
-  const { relation, pairs, onDelete } = key
-  const table = tableOf(relation.entityMetadata)
+  const { referring, pairs, onDelete } = key
+  const table = tableOf(referring)
   const columns = pairs.map(({ own }) => quoted(own.databaseName))
   for (const chunk of chunksOf(keys)) {
     const { text, parameters } = conditionOn(columns, chunk)
@@ -92,7 +92,7 @@ async function keep(access: ShardAccess, transaction: ShardTransaction, loss: Lo
         `SELECT ${keyOutputs(columns)} FROM ${table} WHERE ${text} LIMIT 1`,
         parameters,
       )
-      if (row) await refuseReferred(access, loss, keyIn(row, pairs))
+      if (row) await (!isDelete && key.isCarried ? refuseCarrying : refuseReferred)(access, loss, keyIn(row, pairs))
     }
   }
 }
@@ -107,9 +107,8 @@ const keyIn = (row: Row, pairs: readonly KeyPair[]): readonly string[] =>
 
 /** @throws QueryFailedError 23503; of ON DELETE RESTRICT 23001 from PostgreSQL 18 on */
 function refuseReferred(access: ShardAccess, { key, isDelete }: Loss, values: readonly string[]): Promise<void> {
-  const { relation, pairs, constraint, referred, onDelete } = key
-  const { tableName } = relation.entityMetadata
-  const names = pairs.map(({ far }) => far.databaseName).join(', ')
+  const { constraint, referred, onDelete } = key
+  const { tableName } = key.referring
   const isRestrict = isDelete && onDelete === 'RESTRICT' && Number.parseInt(homeVersion(access), 10) >= 18
   const [code, what, still] = isRestrict
     ? ['23001', 'RESTRICT setting of foreign key constraint', '']
@@ -117,20 +116,32 @@ function refuseReferred(access: ShardAccess, { key, isDelete }: Loss, values: re
   return raise(access, {
     code,
     message: `update or delete on table "${referred.source.table}" violates ${what} "${constraint}" on table "${tableName}"`,
-    detail: `Key (${names})=(${values.join(', ')}) is ${still}referenced from table "${tableName}".`,
+    detail: `Key (${keyNames(key)})=(${values.join(', ')}) is ${still}referenced from table "${tableName}".`,
     table: tableName,
     constraint,
   })
 }
 
+/** ON UPDATE CASCADE has the rows refer to the new key, and what is noted of a change is the old one. @throws QueryFailedError 0A000 */
+const refuseCarrying = (access: ShardAccess, { key }: Loss, values: readonly string[]): Promise<void> =>
+  raise(access, {
+    code: '0A000',
+    message: `the key of a row of "${key.referred.source.table}" cannot change while rows of "${key.referring.tableName}" in other databases refer to it`,
+    detail: `Key (${keyNames(key)})=(${values.join(', ')}) is referenced from table "${key.referring.tableName}".`,
+    table: key.referring.tableName,
+    constraint: key.constraint,
+  })
+
+const keyNames = ({ pairs }: ApartKey): string => pairs.map(({ far }) => far.databaseName).join(', ')
+
 const homeVersion = ({ runtime: { map, pool } }: ShardAccess): string => pool(map.home).facts.version
 
 /** As PostgreSQL refuses it, whether there are rows that refer to any or not. @throws QueryFailedError 0A000 */
-const refuseTruncate = (access: ShardAccess, { relation, referred }: ApartKey): Promise<void> =>
+const refuseTruncate = (access: ShardAccess, { referring, referred }: ApartKey): Promise<void> =>
   raise(access, {
     code: '0A000',
     message: 'cannot truncate a table referenced in a foreign key constraint',
-    detail: `Table "${relation.entityMetadata.tableName}" references "${referred.source.table}".`,
+    detail: `Table "${referring.tableName}" references "${referred.source.table}".`,
   })
 
 interface Refusal {

@@ -5,6 +5,7 @@ import { QueryResult } from 'typeorm/query-runner/QueryResult'
 import { ShardedError } from '../../errors/sharded-error'
 import type { Explanation } from '../../planning/explain-plan'
 import type { Shard } from '../../topology/shard'
+import { ownerOfJunction } from '../binding/colocation-group'
 import { type EntityBinding, preparedKey } from '../binding/entity-binding'
 import { fillKey, keyValues } from '../find/with-key'
 import type { ShardRuntime } from '../runners/shard-runtime'
@@ -102,9 +103,9 @@ export class BuilderNarrowing {
   }
 
   /** Of a junction table, the entity whose rows it is placed with. */
-  private ownerOf({ isJunction, foreignKeys }: EntityMetadata): EntityBinding | undefined {
-    const [owner] = isJunction ? foreignKeys : []
-    return owner && this.bindingOf(owner.referencedEntityMetadata)
+  private ownerOf(metadata: EntityMetadata): EntityBinding | undefined {
+    const owner = ownerOfJunction(metadata)
+    return owner && this.bindingOf(owner)
   }
 }
 

@@ -7,6 +7,7 @@ import type { NodeStatement } from '../../planning/scatter-statement'
 import type { Shard } from '../../topology/shard'
 import { type SplitFind, splitFind } from '../find/apart-loads'
 import { followsApart } from '../find/check-relations'
+import { loadsIdsApart } from '../find/ids-apart'
 import { optionsAtCall } from '../find/options-at-call'
 import { isWholeRead } from '../find/whole-reads'
 import { type PageWork, planOfOne, planOverShards } from '../reads/find-page'
@@ -24,7 +25,7 @@ export async function explainRead(
   const asked = await optionsAtCall(metadata, given)
   const split = splitFind(metadata, asked)
   const options = split?.own ?? asked
-  const leaves = followsApart(binding, options)
+  const leaves = followsApart(binding, options) || loadsIdsApart(metadata, options)
   const { shards, reason, routed } = await routeRead(context, 'find', options)
   // A find in parts goes by the statement engine.
   if (split || leaves || isWholeRead(metadata, routed, shards.length)) {

@@ -2,13 +2,22 @@ import type { EntityManager, ObjectLiteral, RemoveOptions, SaveOptions } from 't
 import { inTransaction } from '../runners/in-transaction'
 import { ObjectSnapshots } from '../runners/object-snapshots'
 import type { ShardTransaction } from '../runners/shard-transaction'
-import { type ApartList, apartLists, cascadedFrom, detachLists, referToOwners } from '../writes/apart-lists'
+import {
+  type ApartList,
+  apartLists,
+  cascadedFrom,
+  detachLists,
+  referToOwners,
+  setRelationIds,
+} from '../writes/apart-lists'
 import { type CascadedPart, cascadedParts } from '../writes/cascaded-parts'
 import { type CascadedReference, cascadedReferences, saveReferences } from '../writes/cascaded-references'
+import { compareLinks } from '../writes/compare-links'
 import { compareLists } from '../writes/compare-lists'
 import { deferred } from '../writes/deferred-transaction'
 import type { PersistMode } from '../writes/entity-graph'
 import type { EntityWriter } from '../writes/entity-writer'
+import { addLinks, removeLinks } from '../writes/write-links'
 import { writeListedRows } from '../writes/write-listed-rows'
 import type { OperationContext } from './operation-context'
 
@@ -71,7 +80,11 @@ async function writeWithLists(within: Within, work: PersistWork, lists: readonly
   const { mode, options } = work
   const { manager } = transaction
   const bindingOf = (target: unknown) => context.access.runtime.bindingOf(target)
+  const isTold = options?.listeners !== false
   const { added, rows } = await compareLists(lists, { manager, mode, bindingOf })
+  const links = await compareLinks(lists, manager)
+  // A foreign key may forbid to remove what is linked.
+  if (mode === 'remove') await removeLinks(links.removed, { manager, transaction, isTold })
   const attach = detachLists(lists)
   const forget = referToOwners(added)
   try {
@@ -81,7 +94,11 @@ async function writeWithLists(within: Within, work: PersistWork, lists: readonly
     forget()
     attach()
   }
-  await writeListedRows(rows, { manager, transaction, isTold: options?.listeners !== false })
+  await writeListedRows(rows, { manager, transaction, isTold })
+  const isLinked = await addLinks(links.added, { manager, transaction, isTold })
+  if (mode !== 'remove') await removeLinks(links.removed, { manager, transaction, isTold })
+  // Where nothing is to be done, TypeORM leaves objects as they are.
+  if (isLinked || links.removed.length + rows.length + added.length > 0) setRelationIds(lists)
 }
 
 /** Does the same with objects elsewhere. */

@@ -12,13 +12,14 @@ import {
   UpdateQueryBuilder,
 } from 'typeorm'
 import { DriverUtils } from 'typeorm/driver/DriverUtils'
+import { RelationIdAttribute } from 'typeorm/query-builder/relation-id/RelationIdAttribute'
 import { SoftDeleteQueryBuilder } from 'typeorm/query-builder/SoftDeleteQueryBuilder'
 import { ShardedError } from '../../errors/sharded-error'
 import type { Explanation } from '../../planning/explain-plan'
 import { checkScatter } from '../../routing/scatter-policy'
 import type { EntityBinding } from '../binding/entity-binding'
 import { GivenIds } from '../binding/entity-ids'
-import { leadsApart } from '../binding/relation-apart'
+import { idsApart, leadsApart } from '../binding/relation-apart'
 import { TableInsertQueryBuilder } from '../runners/array-insert-query-builder'
 import { ShardAccess } from '../runners/shard-access'
 import type { ShardRuntime } from '../runners/shard-runtime'
@@ -145,6 +146,26 @@ export class ShardedSelectQueryBuilder<Entity extends ObjectLiteral>
     } finally {
       if (runner !== query.queryRunner) await runner.release()
     }
+  }
+
+  /** Over all shards the ids of relations to rows elsewhere are read as well. */
+  protected override executeEntitiesAndRawResults(
+    queryRunner: QueryRunner,
+  ): Promise<{ entities: Entity[]; raw: unknown[] }> {
+    const { mainAlias, joinAttributes, relationIdAttributes } = this.expressionMap
+    const joined = joinAttributes.flatMap(({ metadata, alias }) => (metadata ? [{ metadata, name: alias.name }] : []))
+    const own = mainAlias?.hasMetadata ? [mainAlias] : []
+    for (const { metadata, name } of [...own, ...joined])
+      for (const { relation, propertyName, alias, queryBuilderFactory } of idsApart(metadata))
+        relationIdAttributes.push(
+          new RelationIdAttribute(this.expressionMap, {
+            relationName: `${name}.${relation.propertyName}`,
+            mapToProperty: `${name}.${propertyName}`,
+            ...(alias !== undefined && { alias }),
+            ...(queryBuilderFactory && { queryBuilderFactory }),
+          }),
+        )
+    return super.executeEntitiesAndRawResults(queryRunner)
   }
 }
 

@@ -11,6 +11,7 @@ import { numberKind } from '../binding/sort-column'
 import { type SplitFind, splitFind } from '../find/apart-loads'
 import { followsApart } from '../find/check-relations'
 import { findPredicate, isLiteral } from '../find/find-predicate'
+import { loadsIdsApart } from '../find/ids-apart'
 import { optionsAtCall } from '../find/options-at-call'
 import type { Page } from '../find/page'
 import { isWholeRead, type WholeReads } from '../find/whole-reads'
@@ -190,7 +191,7 @@ async function read<T>(context: OperationContext, given: Options, forms: ReadFor
   const asked = atCall instanceof Promise ? await atCall : atCall
   const split = splitFind(metadata, asked)
   const options = (forms.name === 'count' ? split?.counted : split?.own) ?? asked
-  const leaves = followsApart(binding, options)
+  const leaves = followsApart(binding, options) || (forms.entities !== undefined && loadsIdsApart(metadata, options))
   const { shards, routed } = await routeRead(context, forms.name, options)
   if (split && forms.inParts) {
     const { own, counted } = split

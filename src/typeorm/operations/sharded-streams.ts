@@ -1,9 +1,11 @@
 import type { EntityMetadata, FindManyOptions, ObjectLiteral } from 'typeorm'
 import { ShardedError } from '../../errors/sharded-error'
 import { bindShardNames } from '../../planning/bind-shard-names'
-import { splitFind } from '../find/apart-loads'
+import { splitKeyedFind } from '../find/apart-loads'
 import { followsApart } from '../find/check-relations'
+import { loadsIdsApart } from '../find/ids-apart'
 import { optionsAtCall } from '../find/options-at-call'
+import type { KeyedLoad } from '../hydration/hydrate'
 import { type StreamSource, streamEntities } from '../reads/stream-entities'
 import { readInTurn } from '../runners/read-cursors'
 import type { ShardAccess } from '../runners/shard-access'
@@ -37,7 +39,7 @@ export function streamAtHome(
 
 /** What a stream reads, and how it loads what lies elsewhere. */
 function loadedApart(parts: ApartContext, metadata: EntityMetadata, options: Options) {
-  const split = splitFind(metadata, options)
+  const split = splitKeyedFind(metadata, options)
   const load = split && keyedLoad(parts, { metadata, split })
   return { options: split && load ? split.own : options, load }
 }
@@ -50,7 +52,7 @@ async function* streamRouted(
   const { access, binding, hint } = context
   const parts = { runtime: access.runtime, whole: context.whole }
   const { options, load } = loadedApart(parts, binding.metadata, await given)
-  checkLocal(context, options)
+  checkLocal(context, options, load)
   const { shards, routed } = await routeRead(context, 'stream', options)
   const source: StreamSource = { ...sourceOf(access), load }
   const [shard] = shards
@@ -66,9 +68,9 @@ async function* streamRouted(
 }
 
 /** Refuses what a read that only the shards answer cannot do. @throws ShardedError CROSS_SHARD_RELATION */
-export function checkLocal({ binding }: OperationContext, options: Options): void {
-  if (!followsApart(binding, options)) return
+export function checkLocal({ binding }: OperationContext, options: Options, load?: KeyedLoad): void {
   const { metadata } = binding
+  if (!followsApart(binding, options) && (load || !loadsIdsApart(metadata, options))) return
   throw new ShardedError(
     'CROSS_SHARD_RELATION',
     `A stream of ${metadata.name} follows a relation to rows elsewhere by a condition, an order, or without its keys.`,

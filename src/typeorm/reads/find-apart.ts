@@ -6,15 +6,13 @@ import { pushAll } from '../../collections/push-all'
 import { pushTo } from '../../collections/push-to'
 import type { Row } from '../../merging/row'
 import { columnsText } from '../binding/primary-key-text'
-import { type KeyPair, keyPairs, relationKey } from '../binding/relation-keys'
+import { type KeyPair, keyPairs, type Links, linksOf, relationKey } from '../binding/relation-keys'
 import type { ApartLoad, SplitFind } from '../find/apart-loads'
 import { cloneWhere } from '../find/clone-where'
 import { type Places, present } from '../hydration/hydrate'
 import { type EntityOrigin, OriginTransformer } from '../hydration/origin-transformer'
-import { addKeyCondition } from './key-condition'
-
-/** Keys in one statement, well below the protocol's limit on parameters. */
-const keysOfStatement = 5_000
+import { addKeyCondition, keysOfStatement } from './key-condition'
+import { readLinks } from './read-links'
 
 /** How the parts of a find reach their rows. */
 export interface ApartReads {
@@ -125,7 +123,9 @@ function orderPage(builder: SelectQueryBuilder<ObjectLiteral>, metadata: EntityM
 interface PlacedLoad {
   readonly load: ApartLoad
   readonly alias: string
+  /** To the rows themselves, or to those of a junction that lead to them. */
   readonly pairs: readonly KeyPair[]
+  readonly links: Links | undefined
   /** The output columns of the keys. */
   readonly outputs: readonly string[]
 }
@@ -135,6 +135,7 @@ class FindPart {
   private readonly loads: readonly PlacedLoad[]
   private transformer: OriginTransformer
   private readonly rowsByKey = new Map<string, Row[]>()
+  private places: ReadonlyMap<string, number> | undefined
 
   constructor(
     private readonly reads: ApartReads,
@@ -211,7 +212,7 @@ class FindPart {
   }
 
   private async findRelated(placed: PlacedLoad, parents: readonly EntityOrigin[]): Promise<FindPart | undefined> {
-    const { load, pairs, outputs } = placed
+    const { load, pairs, links, outputs } = placed
     const { relation } = load
     const keys = new Map<string, readonly string[]>()
     const keyOfParent = parents.map(({ row }) => {
@@ -220,12 +221,19 @@ class FindPart {
       if (texts && key !== undefined) keys.set(key, texts)
       return key
     })
-    const part = keys.size > 0 ? await this.partOf(placed, [...keys.values()]) : undefined
-    const isMany = relation.isOneToMany
+    const given = [...keys.values()]
+    const linked = links && (await readLinks(this.reads.related, links, given))
+    const far = links?.far ?? pairs
+    const wanted = linked ? distinct([...linked.values()].flat(), far) : given
+    const part = wanted.length > 0 ? await this.partOf(load, far, wanted) : undefined
+    const isMany = relation.isOneToMany || relation.isManyToMany
     const shared = this.split.strategy === 'query' ? await part?.shared() : undefined
     for (const [index, { entity }] of parents.entries()) {
       const key = keyOfParent[index]
-      const found = key === undefined ? [] : ((shared ? shared.get(key) : part?.entitiesOfKey(key)) ?? [])
+      const reached = key === undefined ? [] : linked ? part?.inOrder(linked.get(key) ?? [], far) : [key]
+      const found = (reached ?? []).flatMap((one) =>
+        shared ? (shared.get(one) ?? []) : (part?.entitiesOfKey(one) ?? []),
+      )
       // Of several rows of a one-to-one relation TypeORM takes the last of a query, and the first of a join.
       const one = shared ? found.at(-1) : found[0]
       relation.setEntityValue(entity, isMany ? [...found] : (one ?? null))
@@ -234,7 +242,11 @@ class FindPart {
   }
 
   /** Finds the rows of keys. */
-  private async partOf({ load, pairs }: PlacedLoad, keys: readonly (readonly string[])[]): Promise<FindPart> {
+  private async partOf(
+    load: ApartLoad,
+    pairs: readonly KeyPair[],
+    keys: readonly (readonly string[])[],
+  ): Promise<FindPart> {
     const { related } = this.reads
     const metadata = load.relation.inverseEntityMetadata
     const reads = { ...this.reads, manager: related }
@@ -258,6 +270,17 @@ class FindPart {
       if (texts) pushTo(first.rowsByKey, relationKey(texts, pairs), row)
     }
     return first
+  }
+
+  /** Of some keys those that rows have, in the order of the rows. */
+  private inOrder(keys: readonly (readonly string[])[], pairs: readonly KeyPair[]): readonly string[] {
+    this.places ??= new Map([...this.rowsByKey.keys()].map((key, place) => [key, place]))
+    const placed = keys.flatMap((texts) => {
+      const key = relationKey(texts, pairs)
+      const place = this.places?.get(key)
+      return place === undefined ? [] : [{ key, place }]
+    })
+    return placed.sort((a, b) => a.place - b.place).map(({ key }) => key)
   }
 
   private entitiesOfKey(key: string): readonly ObjectLiteral[] {
@@ -296,10 +319,16 @@ function orderProperties(object: ObjectLiteral, names: readonly string[], metada
   }
 }
 
+/** Each key once. */
+const distinct = (keys: readonly (readonly string[])[], pairs: readonly KeyPair[]) => [
+  ...new Map(keys.map((texts) => [relationKey(texts, pairs), texts])).values(),
+]
+
 const keyOutput = (index: number): string => `__key${index}`
 
 function placeLoad(builder: SelectQueryBuilder<ObjectLiteral>, load: ApartLoad, index: number): PlacedLoad {
-  const pairs = keyPairs(load.relation) ?? []
+  const links = linksOf(load.relation)
+  const pairs = links?.near ?? keyPairs(load.relation) ?? []
   const alias = load.through.reduce((parent, relation) => {
     const join = builder.expressionMap.joinAttributes.find(
       (one) => one.parentAlias === parent && one.relation === relation,
@@ -312,7 +341,7 @@ function placeLoad(builder: SelectQueryBuilder<ObjectLiteral>, load: ApartLoad, 
     builder.addSelect(textOf(builder, own.databaseName, alias), name)
     return name
   })
-  return { load, alias, pairs, outputs }
+  return { load, alias, pairs, links, outputs }
 }
 
 const textOf = (builder: SelectQueryBuilder<ObjectLiteral>, column: string, alias: string): string =>

@@ -1,6 +1,9 @@
 import type { ObjectLiteral, SelectQueryBuilder } from 'typeorm'
 import type { KeyPair } from '../binding/relation-keys'
 
+/** Keys in one statement, well below the protocol's limit on parameters. */
+export const keysOfStatement = 5_000
+
 /** Keys of a relation that rows are to have. */
 interface WantedKeys {
   readonly pairs: readonly KeyPair[]

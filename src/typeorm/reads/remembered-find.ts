@@ -3,6 +3,7 @@ import type { EntityManager, EntityMetadata, ObjectLiteral } from 'typeorm'
 import type { QueryExpressionMap } from 'typeorm/query-builder/QueryExpressionMap'
 import { mayNameOtherTables } from '../../sql/reads-tables'
 import type { EntityBinding } from '../binding/entity-binding'
+import { idsApart } from '../binding/relation-apart'
 import { transform } from '../hydration/hydrate'
 import type { FindOptions } from './find-scope'
 import { type FindShape, findShape, ShapeCaches } from './find-shape'
@@ -81,7 +82,8 @@ function isOneStatement({ metadata }: EntityBinding, options: FindOptions): bool
     !cache &&
     !transaction &&
     (metadata.eagerRelations.length === 0 || loadEagerRelations === false) &&
-    metadata.relationIds.length === 0
+    metadata.relationIds.length === 0 &&
+    idsApart(metadata).length === 0
   )
 }
 

@@ -2,7 +2,8 @@ import type { EntityManager, EntityMetadata, ObjectLiteral } from 'typeorm'
 import type { RelationMetadata } from 'typeorm/metadata/RelationMetadata'
 import type { Row } from '../../merging/row'
 import { leadsApart } from '../binding/relation-apart'
-import { type KeyPair, keyPairs, relationKey } from '../binding/relation-keys'
+import { type KeyPair, type ReferringColumns, referringColumns, relationKey } from '../binding/relation-keys'
+import { targetOf } from './read-links'
 
 /** What was found of one relation to rows elsewhere, on the side that has its join columns. */
 export interface RelationReport {
@@ -31,8 +32,8 @@ export async function verifyRelations(
   for (const { relations, tableType, name } of metadatas) {
     if (tableType === 'entity-child') continue
     for (const relation of relations) {
-      const pairs = leadsApart(relation) && relation.isOwning ? keyPairs(relation) : undefined
-      if (pairs) reports.push(await reportOf(manager, { relation, pairs, name }))
+      const columns = leadsApart(relation) ? referringColumns(relation) : undefined
+      if (columns) reports.push(await reportOf(manager, { relation, columns, name }))
     }
   }
   return Object.freeze(reports)
@@ -40,15 +41,16 @@ export async function verifyRelations(
 
 interface Compared {
   readonly relation: RelationMetadata
-  readonly pairs: readonly KeyPair[]
+  readonly columns: ReferringColumns
   readonly name: string
 }
 
-async function reportOf(manager: EntityManager, { relation, pairs, name }: Compared): Promise<RelationReport> {
+async function reportOf(manager: EntityManager, { relation, columns, name }: Compared): Promise<RelationReport> {
+  const { pairs } = columns
   let keys = 0
   let missing = 0
   const examples: (readonly string[])[] = []
-  for (let batch = await keysAfter(manager, relation, undefined); batch.length > 0; ) {
+  for (let batch = await keysAfter(manager, columns, undefined); batch.length > 0; ) {
     keys += batch.length
     const found = await keysOf(manager, { relation, pairs, batch })
     for (const key of batch) {
@@ -56,7 +58,7 @@ async function reportOf(manager: EntityManager, { relation, pairs, name }: Compa
       missing++
       if (examples.length < maxListed) examples.push(Object.freeze(key))
     }
-    batch = batch.length < batchSize ? [] : await keysAfter(manager, relation, batch.at(-1))
+    batch = batch.length < batchSize ? [] : await keysAfter(manager, columns, batch.at(-1))
   }
   return Object.freeze({
     entity: name,
@@ -74,11 +76,13 @@ const keyName = (index: number): string => `key${index}`
 /** The next keys that rows refer to, in the order of their columns. */
 async function keysAfter(
   manager: EntityManager,
-  { entityMetadata: { target, name }, joinColumns }: RelationMetadata,
+  { table, pairs }: ReferringColumns,
   last: Key | undefined,
 ): Promise<readonly Key[]> {
-  const builder = manager.createQueryBuilder<ObjectLiteral>(target, name).withDeleted().select([]).distinct(true)
-  const columns = joinColumns.map(({ databaseName }) => `${builder.escape(name)}.${builder.escape(databaseName)}`)
+  const { name } = table
+  const builder = manager.createQueryBuilder<ObjectLiteral>(targetOf(table), name)
+  builder.withDeleted().select([]).distinct(true)
+  const columns = pairs.map(({ own }) => `${builder.escape(name)}.${builder.escape(own.databaseName)}`)
   for (const [index, column] of columns.entries()) {
     builder.addSelect(column, `sorted${index}`).addOrderBy(builder.escape(`sorted${index}`))
     // The driver's values may say less: of a time it gives milliseconds.

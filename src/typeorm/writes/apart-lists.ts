@@ -1,11 +1,11 @@
 import type { EntityMetadata, ObjectLiteral } from 'typeorm'
 import type { RelationMetadata } from 'typeorm/metadata/RelationMetadata'
 import { loadedRelation } from '../binding/entity-shards'
-import { cascadesOf, leadsApart } from '../binding/relation-apart'
+import { cascadesOf, idsApart, leadsApart } from '../binding/relation-apart'
 import type { CascadedReference } from './cascaded-references'
 import { type BindingOf, cascadesIn, type PersistMode } from './entity-graph'
 
-/** What a saved object has in a relation whose rows refer to it from elsewhere. */
+/** What a saved object has in a relation whose rows refer to it from elsewhere, or are linked to it by a junction. */
 export interface ApartList {
   readonly entity: ObjectLiteral
   readonly relation: RelationMetadata
@@ -17,25 +17,31 @@ interface ListWalk {
   readonly bindingOf: BindingOf
 }
 
-/** The lists of the objects that are written on the shards of `entities`, by their own cascades. */
+/**
+ * The lists of the objects that are written on the shards of `entities`, by their own cascades. Of what is removed TypeORM compares no lists,
+ * but takes all links away: they are lists of nothing.
+ */
 export function apartLists(
   metadata: EntityMetadata,
   entities: readonly ObjectLiteral[],
   { mode, bindingOf }: ListWalk,
 ): readonly ApartList[] {
-  // TypeORM compares no lists of what is removed.
-  if (mode === 'remove') return []
   const lists: ApartList[] = []
   const seen = new Set<ObjectLiteral>()
   const visit = (at: EntityMetadata, entity: ObjectLiteral): void => {
     if (seen.has(entity)) return
     seen.add(entity)
     for (const relation of at.relations) {
+      const isApart = leadsApart(relation)
+      if (mode === 'remove' && isApart) {
+        if (relation.isManyToMany) lists.push({ entity, relation, objects: [] })
+        continue
+      }
       const value: unknown = relation.getEntityValue(entity)
       if (value === undefined || value instanceof Promise) continue
       const objects = loadedRelation(relation, entity)
-      if (leadsApart(relation)) {
-        if (!relation.isOwning && !relation.isManyToMany) lists.push({ entity, relation, objects })
+      if (isApart) {
+        if (!relation.isOwning || relation.isManyToMany) lists.push({ entity, relation, objects })
       } else if (cascadesIn(relation, mode) && bindingOf(relation.inverseEntityMetadata.target))
         for (const object of objects) visit(relation.inverseEntityMetadata, object)
     }
@@ -53,6 +59,12 @@ export interface AddedObject {
 /** Takes the lists away from their owners, so that TypeORM, which would look for the rows on the owner's shard, leaves them alone. */
 export const detachLists = (lists: readonly ApartList[]): (() => void) =>
   replaceAll(lists.map(({ entity, relation }) => ({ entity, relation, value: undefined })))
+
+/** Gives owners the ids of their lists, as TypeORM does where a property is declared as `@RelationId`: it saw none of these. */
+export function setRelationIds(lists: readonly ApartList[]): void {
+  for (const { entity, relation } of lists)
+    for (const ids of idsApart(relation.entityMetadata)) if (ids.relation === relation) ids.setValue(entity)
+}
 
 /** What the cascades of lists write, each object with the owner that it is to refer to. */
 export function cascadedFrom(lists: readonly ApartList[]): readonly CascadedReference[] {

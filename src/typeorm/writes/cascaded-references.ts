@@ -33,8 +33,8 @@ export function cascadedReferences(
     seen.set(entity, at)
     for (const { relation, object } of cascadesOf(at, entity)) {
       const inverse = relation.inverseEntityMetadata
-      if (leadsApart(relation) && relation.isOwning && !relation.isManyToMany)
-        note(found, referenceBy(relation, object))
+      if (leadsApart(relation) && relation.isManyToMany) continue
+      if (leadsApart(relation) && relation.isOwning) note(found, referenceBy(relation, object))
       else if (bindingOf(inverse.target)) visit(inverse, object)
       else if (references.has(inverse.target)) note(found, referenceBy(relation, object))
     }

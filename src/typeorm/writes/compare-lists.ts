@@ -48,7 +48,8 @@ interface StoredRow {
  */
 export async function compareLists(lists: readonly ApartList[], comparison: Comparison): Promise<ListChanges> {
   const byRelation = new Map<RelationMetadata, ApartList[]>()
-  for (const list of lists) if (list.relation.persistenceEnabled) pushTo(byRelation, list.relation, list)
+  for (const list of lists)
+    if (list.relation.persistenceEnabled && !list.relation.isManyToMany) pushTo(byRelation, list.relation, list)
   const storedOf = new Map<ApartList, readonly StoredRow[]>()
   for (const [relation, own] of byRelation) {
     const pairs = keyPairs(relation)
@@ -156,7 +157,10 @@ async function readStored(
 const ownerOutput = (index: number): string => `__owner${index}`
 
 /** The key by which rows refer to an object; undefined where it has none yet. */
-function keyOf(entity: ObjectLiteral, pairs: readonly KeyPair[]): readonly string[] | undefined {
+export function keyOf(
+  entity: ObjectLiteral,
+  pairs: readonly Pick<KeyPair, 'own' | 'type'>[],
+): readonly string[] | undefined {
   const texts: string[] = []
   for (const { own, type } of pairs) {
     const value: unknown = own.getEntityValue(entity)

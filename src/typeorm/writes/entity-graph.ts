@@ -128,7 +128,7 @@ function relatedOf(
     const cascades = cascadesIn(cascadesOf(relation), mode)
     const binding = bindingOf(relation.inverseEntityMetadata.target)
     if (!binding || leadsApart(relation)) {
-      // What they refer to is saved before; the row here only stores the foreign key. Other cascades are calls of their own.
+      // What they refer to is saved before; the row here only stores the foreign key. Lists and other cascades are calls of their own.
       const isSavedBefore =
         relation.isOwning && (!relation.isManyToMany || isReference(relation.inverseEntityMetadata.target))
       if (mode === 'save' && !isSavedBefore) refuseLeaving(at.metadata, relation)

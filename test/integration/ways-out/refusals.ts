@@ -10,6 +10,8 @@ export interface Refusal {
   readonly refused: Graph
   /** By what was done. */
   readonly ways: Readonly<Record<string, Graph>>
+  /** With the option `onDelete: 'application'`. */
+  readonly byApplication?: Graph
 }
 
 const owner = () => sharded('Owner')
@@ -265,47 +267,26 @@ const actionFix =
 const relations: readonly Refusal[] = [
   {
     code: 'RELATION_LEAVES_SHARD',
-    what: 'many-to-many with another group',
-    fix: 'Colocate the two entities, or make the other one a @ReferenceTable. Or make the junction an entity of its own: it is colocated with one side, and has a many-to-one relation to each.',
-    refused: () => [owner(), sharded('Paper', { relations: { owners: many('Owner') } })],
+    what: 'the junction of a reference table with rows of shards',
+    fix: 'Have @JoinTable() on the other side of the relation, or make the other entity a @ReferenceTable too.',
+    refused: () => [owner(), reference('Paper', { relations: { owners: many('Owner') } })],
     ways: {
-      colocated: () => [owner(), sharded('Paper', { by: beside('Owner'), relations: { owners: many('Owner') } })],
-      'a reference table': () => [reference('Owner'), sharded('Paper', { relations: { owners: many('Owner') } })],
-      'an entity of its own': () => [
-        owner(),
-        sharded('Paper'),
-        sharded('Owned', {
-          columns: { id, paperId: int },
-          by: beside('Paper'),
-          key: ['paperId'],
-          relations: { paper: to('Paper', joinedBy('paperId')), owner: to('Owner') },
-        }),
-      ],
+      'the other side': () => [sharded('Owner', { relations: { papers: many('Paper') } }), reference('Paper')],
+      'two reference tables': () => [reference('Owner'), reference('Paper', { relations: { owners: many('Owner') } })],
     },
   },
   {
-    code: 'RELATION_UNCHECKED',
-    what: 'many-to-many without foreign keys',
-    fix: 'Leave out createForeignKeyConstraints: false, or make the junction an entity of its own.',
-    refused: () => [
-      owner(),
-      sharded('Paper', {
-        by: beside('Owner'),
-        relations: { owners: many('Owner', { createForeignKeyConstraints: false }) },
-      }),
-    ],
+    code: 'RELATION_ACTION_UNSUPPORTED',
+    what: 'many-to-many with another group',
+    fix: "Set onDelete: 'application' in the options of the data source, where the other entity is sharded: links then go with the rows of both sides. Or declare the relation with createForeignKeyConstraints: false: links stay where the row of the other side is deleted.",
+    refused: () => [owner(), sharded('Paper', { relations: { owners: many('Owner') } })],
     ways: {
-      'left out': () => [owner(), sharded('Paper', { by: beside('Owner'), relations: { owners: many('Owner') } })],
-      'an entity of its own': () => [
+      'without foreign keys': () => [
         owner(),
-        sharded('Paper', { by: beside('Owner') }),
-        sharded('Owned', {
-          columns: ownerKey,
-          ...colocated,
-          relations: { owner: to('Owner', joinedBy('ownerId')), paper: to('Paper') },
-        }),
+        sharded('Paper', { relations: { owners: many('Owner', { createForeignKeyConstraints: false }) } }),
       ],
     },
+    byApplication: () => [owner(), sharded('Paper', { relations: { owners: many('Owner') } })],
   },
   {
     code: 'RELATION_ACTION_UNSUPPORTED',
