@@ -271,7 +271,7 @@ const relations: readonly Refusal[] = [
     fix: 'Have @JoinTable() on the other side of the relation, or make the other entity a @ReferenceTable too.',
     refused: () => [owner(), reference('Paper', { relations: { owners: many('Owner') } })],
     ways: {
-      'the other side': () => [sharded('Owner', { relations: { papers: many('Paper') } }), reference('Paper')],
+      'the other side': () => [reference('Paper'), sharded('Owner', { relations: { papers: many('Paper') } })],
       'two reference tables': () => [reference('Owner'), reference('Paper', { relations: { owners: many('Owner') } })],
     },
   },
