@@ -86,6 +86,34 @@ export const apartReads: Readonly<Record<string, ShopScript>> = {
   'users with what they wish': of(User, (all) =>
     all.find({ relations: { wishes: true }, order: { id: 'ASC', wishes: { rank: 'DESC' } }, take: 6 }),
   ),
+  'what users follow, and who else does': of(User, (all) =>
+    all.find({
+      where: { tenantId: 2 },
+      relations: { followed: { followers: true } },
+      order: { id: 'ASC', followed: { id: 'DESC', followers: { id: 'ASC' } } },
+    }),
+  ),
+  'users by what they follow': of(User, (all) =>
+    all.find({ where: { followed: { category: { name: 'books' } } }, order: byId }),
+  ),
+  'products with followers, a page': of(Product, (all) =>
+    all.findAndCount({
+      relations: { followers: true },
+      order: { id: 'DESC', followers: { id: 'ASC' } },
+      skip: 3,
+      take: 4,
+    }),
+  ),
+  'how many follow a product, by a builder': (dataSource) =>
+    dataSource
+      .getRepository(Product)
+      .createQueryBuilder('p')
+      .leftJoin('p.followers', 'u')
+      .select('p.id', 'id')
+      .addSelect('count(u.id)::int', 'followers')
+      .groupBy('p.id')
+      .orderBy('p.id')
+      .getRawMany(),
   'who wishes a product, lazily': of(Product, async (all) => {
     const product = await all.findOneByOrFail({ id: 8 })
     const wishes = await product.wishes

@@ -64,6 +64,12 @@ export class Product {
     ({ product }) => product,
   )
   wishes!: Promise<Wish[]>
+  @ManyToMany(
+    () => User,
+    ({ followed }) => followed,
+    { createForeignKeyConstraints: false },
+  )
+  followers!: Relation<User>[]
 }
 
 /** Lies with its product; who wrote it lies with the users of a tenant. */

@@ -3,6 +3,8 @@ import {
   CreateDateColumn,
   Entity,
   JoinColumn,
+  JoinTable,
+  ManyToMany,
   ManyToOne,
   OneToMany,
   OneToOne,
@@ -13,7 +15,7 @@ import {
   UpdateDateColumn,
 } from 'typeorm'
 import { hash, Sharded, ShardKey } from '../../../src/index'
-import { Country, Review } from './catalog'
+import { Country, Product, Review } from './catalog'
 import { Order, Wish } from './sales'
 
 @Entity()
@@ -92,6 +94,14 @@ export class User {
     { cascade: true },
   )
   wishes!: Relation<Wish>[]
+  /** The links lie with the user, the products on shards of their own. */
+  @ManyToMany(
+    () => Product,
+    ({ followers }) => followers,
+    { cascade: ['insert'], createForeignKeyConstraints: false },
+  )
+  @JoinTable()
+  followed!: Relation<Product>[]
 }
 
 /** Its rows lie with their users, whose tenant it has no property for. */

@@ -170,6 +170,12 @@ async function seedSales(dataSource: DataSource): Promise<void> {
       })),
     ),
   )
+  const links = userNumbers.flatMap((n) =>
+    range((n + 1) % 4).map((place) => `('${idOf('user', n)}', ${((n * 7 + place * 5) % productIds.length) + 1})`),
+  )
+  await dataSource.query(
+    `INSERT INTO app_user_followed_product ("appUserId", "productId") VALUES ${links.join(', ')} ON CONFLICT DO NOTHING`,
+  )
   await dataSource.getRepository(Setting).insert([
     { name: 'theme', value: { dark: true }, tenantId: null },
     { name: 'limit', value: 10, tenantId: 2 },

@@ -58,7 +58,7 @@ const tables = [
     'profile',
     'address',
   ],
-  ...['purchase', 'line', 'payment', 'audit_entry', 'setting', 'wish'],
+  ...['purchase', 'line', 'payment', 'audit_entry', 'setting', 'wish', 'app_user_followed_product'],
 ]
 
 /** The rows of all tables, each with the name of its table. */

@@ -38,6 +38,40 @@ export const entityWrites: Readonly<Record<string, ShopScript>> = {
         { tenantId: 3, street: 'b', country: { code: 'CH' } },
       ],
     }),
+  'a user follows other products': async (dataSource) => {
+    const users = dataSource.getRepository(User)
+    const one = await users.findOneOrFail({
+      where: user(6),
+      relations: { followed: true },
+      order: { followed: { id: 'ASC' } },
+    })
+    one.followed = [...one.followed.slice(1), { id: 12 } as Product]
+    return users.save(one)
+  },
+  'a product has other followers': async (dataSource) => {
+    const products = dataSource.getRepository(Product)
+    const one = await products.findOneOrFail({ where: { id: 8 }, relations: { followers: true } })
+    one.followers = [user(1) as User, user(20) as User]
+    await products.save(one)
+    return products.findOne({ where: { id: 8 }, relations: { followers: true }, order: { followers: { id: 'ASC' } } })
+  },
+  'a builder links and unlinks followers': async (dataSource) => {
+    await dataSource
+      .createQueryBuilder(User, 'u')
+      .relation('followed')
+      .of(user(13).id)
+      .addAndRemove([1, 2], [3, 4, 5, 6])
+    await dataSource
+      .createQueryBuilder(Product, 'p')
+      .relation('followers')
+      .of(2)
+      .remove([user(13).id, user(2).id])
+    return dataSource.createQueryBuilder(Product, 'p').relation('followers').of(1).loadMany()
+  },
+  'a user goes, and follows nothing': async (dataSource) => {
+    const users = dataSource.getRepository(User)
+    await users.remove(await users.findOneByOrFail(user(18)))
+  },
   'profiles that know only their users': async (dataSource) => {
     const profiles = dataSource.getRepository(Profile)
     await profiles.save(profiles.create({ bio: 'by a save', user: user(3) }))
