@@ -5,6 +5,7 @@ import { literal } from '../../values/literal'
 import { quoted } from '../../values/quoted'
 import type { ApartKey } from '../binding/apart-keys'
 import { type KeyPair, relationKey } from '../binding/relation-keys'
+import { type KeyedColumn, keyCondition } from '../reads/key-condition'
 import type { ShardAccess } from '../runners/shard-access'
 import type { ShardTransaction } from '../runners/shard-transaction'
 
@@ -65,7 +66,7 @@ const isDone = ({ key, isDelete }: Loss): boolean =>
 /** A key may be there again: its row has moved, or was replaced. */
 async function goneOf(transaction: ShardTransaction, { inverse, pairs }: ApartKey, lost: Keys): Promise<Keys> {
   const gone = new Map(lost.map((texts) => [relationKey(texts, pairs), texts]))
-  const columns = pairs.map(({ far }) => quoted(far.databaseName))
+  const columns = keyedColumns(pairs, 'far')
   for (const chunk of chunksOf([...gone.values()])) {
     const { text, parameters } = conditionOn(columns, chunk)
     const table = tableOf(inverse)
@@ -79,13 +80,13 @@ async function keep(access: ShardAccess, transaction: ShardTransaction, loss: Lo
   const { key, keys, isDelete } = loss
   const { referring, pairs, onDelete } = key
   const table = tableOf(referring)
-  const columns = pairs.map(({ own }) => quoted(own.databaseName))
+  const columns = keyedColumns(pairs, 'own')
   for (const chunk of chunksOf(keys)) {
     const { text, parameters } = conditionOn(columns, chunk)
     if (isDelete && onDelete === 'CASCADE')
       await transaction.runWithin(`DELETE FROM ${table} WHERE ${text}`, parameters)
     else if (isDelete && onDelete === 'SET NULL') {
-      const sets = columns.map((column) => `${column} = NULL`).join(', ')
+      const sets = columns.map(({ text: column }) => `${column} = NULL`).join(', ')
       await transaction.runWithin(`UPDATE ${table} SET ${sets} WHERE ${text}`, parameters)
     } else {
       const [row] = await transaction.runWithin(
@@ -99,8 +100,8 @@ async function keep(access: ShardAccess, transaction: ShardTransaction, loss: Lo
 
 const tableOf = ({ tablePath }: EntityMetadata): string => tablePath.split('.').map(quoted).join('.')
 
-const keyOutputs = (columns: readonly string[]): string =>
-  columns.map((column, index) => `${column}::text AS "key${index}"`).join(', ')
+const keyOutputs = (columns: readonly KeyedColumn[]): string =>
+  columns.map(({ text }, index) => `${text}::text AS "key${index}"`).join(', ')
 
 const keyIn = (row: Row, pairs: readonly KeyPair[]): readonly string[] =>
   pairs.map((_, index) => String(row[`key${index}`]))
@@ -167,16 +168,13 @@ interface Condition {
   readonly parameters: readonly unknown[]
 }
 
-/** A condition on columns: one text for any number of keys of one column. */
-function conditionOn(columns: readonly string[], keys: Keys): Condition {
-  const [column, another] = columns
-  if (another === undefined) return { text: `${column} = ANY($1)`, parameters: [keys.map(([text]) => text)] }
+function conditionOn(columns: readonly KeyedColumn[], keys: Keys): Condition {
   const parameters: unknown[] = []
-  const branches = keys.map((key) =>
-    columns.map((name, index) => `${name} = $${parameters.push(key[index])}`).join(' AND '),
-  )
-  return { text: `((${branches.join(') OR (')}))`, parameters }
+  return { text: keyCondition(columns, keys, (values) => `$${parameters.push(values)}`), parameters }
 }
+
+const keyedColumns = (pairs: readonly KeyPair[], side: 'own' | 'far'): readonly KeyedColumn[] =>
+  pairs.map(({ type, [side]: column }) => ({ text: quoted(column.databaseName), type, column }))
 
 function* chunksOf(keys: Keys): Generator<Keys> {
   for (let from = 0; from < keys.length; from += maxKeys) yield keys.slice(from, from + maxKeys)
