@@ -6,7 +6,7 @@ import { selectNode } from '../sql/nodes'
 import { isRangeVar, someNode, type TreeObject } from '../sql/tree'
 import { literal } from '../values/literal'
 import { quoted } from '../values/quoted'
-import { placeholderSchema } from './bind-shard-names'
+import { typesOfTable } from './bind-shard-names'
 import { type HeldTable, tableChecks } from './schema-check'
 import type { Template } from './statement-template'
 
@@ -23,7 +23,7 @@ export interface ShippedColumn {
   readonly name: string
   readonly type: ValueType
   /** The column of a sharded table that it was; the type of an enum is each shard's own, and found by it. */
-  readonly base?: { readonly table: string; readonly column: string } | undefined
+  readonly base?: { readonly group: string; readonly table: string; readonly column: string } | undefined
 }
 
 /**
@@ -105,7 +105,7 @@ export function refuseNameless({ name }: ValueType): void {
 /** A text as a value of its type, under its collation. */
 function typed(value: string, { type: { name, kind, collation }, base }: ShippedColumn): string {
   if (kind === 'enum' && base) {
-    const row = `NULL::"${placeholderSchema}".${quoted(base.table)}`
+    const row = `NULL::${typesOfTable(base.group, base.table)}`
     return `(jsonb_populate_record(${row}, jsonb_build_object(${literal(base.column)}, ${value}))).${quoted(base.column)}`
   }
   const cast = name === 'text' || name === 'unknown' ? value : `${value}::${name}`
@@ -139,11 +139,11 @@ export function noteShipped(shipped: ShippedRows[], columns: readonly ShippedCol
   for (const { name, type, base } of columns) {
     refuseNameless(type)
     // PostgreSQL has one enum, the shards have one each.
-    if ((type.kind !== 'enum' || (base && !type.name.endsWith('[]'))) && type.kind !== 'composite') continue
-    throw unsupported(`The column ${name} of a subquery has a type that each shard defines for itself.`, {
-      column: name,
-      type: type.name,
-    })
+    if ((type.kind !== 'enum' || base) && type.kind !== 'composite') continue
+    throw unsupported(
+      `The column ${name} of a subquery has a type that each shard defines for itself: cast it to text in the subquery.`,
+      { column: name, type: type.name },
+    )
   }
   shipped.push({ cte, columns, firstParameter })
   return cte

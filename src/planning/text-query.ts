@@ -48,6 +48,8 @@ export function withBases(
   const targets = expandedTargets(select, scope)
   return columns.map((column, index) => {
     const base = scope.column(fieldsOf(targets[index], 'ResTarget')?.val)
-    return base ? { ...column, base: { table: base.use.table.name, column: base.name } } : column
+    if (!base) return column
+    const { group, name: table } = base.use.table
+    return { ...column, base: { group, table, column: base.name } }
   })
 }

@@ -1,7 +1,7 @@
 import { ShardedError } from '../errors/sharded-error'
 import type { BoundFunction } from '../functions/sharding-function'
 import { placementUnitOf, placeShards, type WeightedNode } from './place-shards'
-import type { Shard } from './shard'
+import type { PlacedTables, Shard } from './shard'
 import { evenOwners, type UnitOwners } from './unit-owners'
 
 /** Names that PostgreSQL keeps for itself: it refuses to create `pg_…`, and `information_schema` is in every database. */
@@ -101,7 +101,27 @@ const placeGroup = (group: GroupPlacement, weighted: readonly WeightedNode[]): r
   return Object.freeze(shards)
 }
 
-const indexGroups = (groups: readonly (readonly [string, readonly Shard[]])[]): Pick<ShardMap, 'groups' | 'shards'> => {
+type Groups = readonly (readonly [string, readonly Shard[]])[]
+
+/** The shards with what lies beside them. A node with shards of one group has nothing to tell. */
+const withNeighbours = (groups: Groups): Groups => {
+  const onNodes = new Map<string, Map<string, PlacedTables>>()
+  for (const { group, node, name, label, layout } of groups.flatMap(([, shards]) => shards)) {
+    const onNode = onNodes.get(node) ?? new Map<string, PlacedTables>()
+    if (!onNode.has(group)) onNode.set(group, Object.freeze({ name, label, layout }))
+    onNodes.set(node, onNode)
+  }
+  const beside = ({ group, node }: Shard) => {
+    const others = [...(onNodes.get(node) ?? [])].filter(([name]) => name !== group)
+    return others.length > 0 ? { beside: new Map(others) } : undefined
+  }
+  return groups.map(([name, shards]) => [
+    name,
+    Object.freeze(shards.map((shard) => Object.freeze({ ...shard, ...beside(shard) }))),
+  ])
+}
+
+const indexGroups = (groups: Groups): Pick<ShardMap, 'groups' | 'shards'> => {
   const byGroup = new Map<string, readonly Shard[]>()
   const byName = new Map<string, Shard>()
   for (const [group, shards] of groups) {
@@ -136,7 +156,7 @@ export const createShardMap = ({ nodes: weighted, home, groups }: ShardMapOption
     nodes,
     home: checkNode(home ?? first, nodes, 'The option home'),
     owners: new Map(groups.map(({ name, spaces }) => [name, evenOwners(spaces)])),
-    ...indexGroups(groups.map((group) => [group.name, placeGroup(group, weighted)])),
+    ...indexGroups(withNeighbours(groups.map((group) => [group.name, placeGroup(group, weighted)]))),
   })
 }
 

@@ -11,4 +11,9 @@ export interface Shard {
   readonly node: string
   /** A schema of its own, or a suffix to each table's name. */
   readonly layout: 'schema' | 'table'
+  /** Of each other group that has shards on the node, one: by it the types of that group's tables are found there. */
+  readonly beside?: ReadonlyMap<string, PlacedTables>
 }
+
+/** What names the tables of a shard. */
+export type PlacedTables = Pick<Shard, 'name' | 'label' | 'layout'>

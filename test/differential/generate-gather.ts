@@ -43,6 +43,10 @@ const and = (parts: readonly Fragment[]): Fragment =>
 
 const idsOf = ({ spec, ref }: Source): readonly string[] => primaryOf(spec).map(ref)
 
+/** Columns of enums, of which each group's shards have types of their own. */
+const enumsOf = ({ spec, ref }: Source): readonly string[] =>
+  spec.columns.filter(({ kind }) => kind === 'enum').map(ref)
+
 const outputs = (ids: readonly string[]): Clause =>
   listed(
     'SELECT',
@@ -60,14 +64,15 @@ const joined: Make = (rng, pair) => {
   const join = rng.pick(['JOIN', 'LEFT JOIN', 'RIGHT JOIN', 'FULL JOIN'])
   const inOn = rng.oneIn(2) ? onU : []
   const ids = [...idsOf(t), ...idsOf(u)]
+  const enums = rng.oneIn(2) ? [...enumsOf(t), ...enumsOf(u)] : []
   return query(
     t.spec,
     'gather',
     [
-      outputs(ids),
+      outputs([...ids, ...enums]),
       from(pair, join, and([meets, ...inOn])),
       where([...onT, ...(inOn.length > 0 && rng.oneIn(2) ? [] : onU)]),
-      listed('ORDER BY', ids),
+      listed('ORDER BY', rng.oneIn(2) ? [...enums, ...ids] : ids),
       fixed(rng.pick(['', 'LIMIT 40', 'LIMIT 15 OFFSET 5'])),
     ],
     inOrder,

@@ -1,5 +1,5 @@
-import type { Node } from '@pgsql/types'
-import { bindShardNames, placeholderSchema } from '../../planning/bind-shard-names'
+import type { Node, RangeVar } from '@pgsql/types'
+import { bindShardNames, groupsOfTypes } from '../../planning/bind-shard-names'
 import { nameOfUse } from '../../planning/detached-parts'
 import type { GatherPlan, GatherStatement, ManyRows } from '../../planning/gather-plan'
 import { ColumnArray } from '../../planning/read-plan'
@@ -49,7 +49,8 @@ export async function planGather(
   { gathered, isCosted }: { readonly gathered: GatherAnalysis; readonly isCosted: boolean },
   given: Given,
 ): Promise<PlannedGather> {
-  const { inputs, rows } = await planInputs(run, { gathered, ...copiedTables(run, gathered), isCosted }, given)
+  const copied = copiedTables(run, gathered, given.places)
+  const { inputs, rows } = await planInputs(run, { gathered, ...copied, isCosted }, given)
   const shipped: ShippedRows[] = []
   const replacements = new Map<unknown, (wrapper: TreeObject) => unknown>()
   const values: unknown[] = [...run.parameters]
@@ -68,7 +69,10 @@ export async function planGather(
   const query = selectOf(run.statement)
   const local = localisedFor(query, { analysis: run.analysis, group: undefined }, replacements)
   const bare = templateOf({ SelectStmt: local })
-  const { statement, columns, textOf } = await finishing({ bare, shipped }, values, { run, given })
+  const homeTables = run.analysis.homeTables.filter(
+    (table) => !inputs.some(({ carried }) => carried.use.rangeVar === table),
+  )
+  const { statement, columns, textOf } = await finishing({ bare, shipped, homeTables }, values, { run, given })
   const many = manyRows({ bare, shipped }, { ...statement, text: textOf(bare.text) }, { run, given, gathered, inputs })
   const gather: GatherPlan = Object.freeze({
     kind: 'gather',
@@ -79,13 +83,23 @@ export async function planGather(
   return { gather, columns, rows }
 }
 
-/** The sharded tables, and those of the home node by whose values others may be read. */
-function copiedTables({ statement, analysis }: QueryRun, { tables, links, groupings }: GatherAnalysis) {
+/**
+ * The sharded tables, and those of the home node by whose values others may be read; all of the home node, where the query needs
+ * types that only shards have, and the home node has no shard with them.
+ */
+function copiedTables(
+  { statement, analysis }: QueryRun,
+  { tables, links, groupings }: GatherAnalysis,
+  places: StatementPlaces,
+) {
   const grouped = groupedTables(groupings)
   const homes = new Set(analysis.homeTables)
+  const typed = tables.flatMap(({ use: { table } }) => (table.hasOwnTypes ? [table.group] : []))
+  const isElsewhere = !places.hasTypesAtHome(new Set(typed))
   const isTelling = (carried: CarriedTable, number: number): boolean =>
-    links.some((link) => link.by === number) &&
-    (carried.conditions.length > 0 || links.some((link) => link.table === number)) &&
+    (isElsewhere ||
+      (links.some((link) => link.by === number) &&
+        (carried.conditions.length > 0 || links.some((link) => link.table === number)))) &&
     homes.has(carried.use.rangeVar) &&
     !grouped.has(carried.use.rangeVar) &&
     !isNamedWhole(carried, statement)
@@ -93,7 +107,7 @@ function copiedTables({ statement, analysis }: QueryRun, { tables, links, groupi
     new Set(tables.filter(isWanted).map(({ use }) => use.rangeVar))
   return {
     read: ranges((carried, number) => !isHomeTable(carried) || isTelling(carried, number)),
-    helping: ranges(isHomeTable),
+    helping: ranges((carried) => isHomeTable(carried) && !isElsewhere),
   }
 }
 
@@ -108,6 +122,11 @@ interface Copies {
   /** The query, in which the copies stand by their names. */
   readonly bare: Template
   readonly shipped: readonly ShippedRows[]
+}
+
+interface FinishedCopies extends Copies {
+  /** Tables of the home node that are not copied. */
+  readonly homeTables: readonly RangeVar[]
 }
 
 /**
@@ -153,14 +172,14 @@ interface Finishing {
 
 /** The query over the copies, as texts where another node is sent its rows. */
 async function finishing(
-  { bare, shipped }: Copies,
+  { bare, shipped, homeTables }: FinishedCopies,
   values: readonly unknown[],
   { run, given: { places, reader, types: known } }: { readonly run: QueryRun; readonly given: Given },
 ): Promise<Finishing> {
   const { analysis, context, asText, byPlace } = run
   const template = withShippedRows(bare, shipped)
-  const needsTypes = template.text.includes(`"${placeholderSchema}"`)
-  const shard = needsTypes ? places.typesFor(analysis) : undefined
+  const groups = groupsOfTypes(template.text)
+  const shard = groups.size > 0 ? places.typesFor(groups, { homeTables }) : undefined
   const parameters = template.parameters.map((number) => values[number - 1])
   const at = { node: shard?.node ?? places.home, shard, parameters: Object.freeze(parameters) }
   const bound = (text: string) => (shard ? bindShardNames(text, shard) : text)
@@ -168,8 +187,8 @@ async function finishing(
   const names = outputNames(selectOf(run.statement), analysis)
   const none = values.map((value) => (value instanceof ColumnArray ? [] : value))
   const types = await known.describe(template, names.length, { shard, values: none, context })
-  const homeTables = reader.heldTables({ byPlace }, undefined)
-  const textOf = (text: string) => bound(textsOf(text, types, homeTables))
+  const held = reader.heldTables({ byPlace }, undefined)
+  const textOf = (text: string) => bound(textsOf(text, types, held))
   const statement = Object.freeze({ ...at, text: textOf(template.text) })
   return { statement, columns: columnsOf(names, types), textOf }
 }

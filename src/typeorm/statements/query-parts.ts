@@ -3,7 +3,7 @@ import { ShardedError, unsupported } from '../../errors/sharded-error'
 import { readInputs } from '../../execution/execute-gather'
 import { executeRead } from '../../execution/execute-read'
 import { rowBudgetOf } from '../../execution/operation'
-import { bindShardNames, placeholderSchema } from '../../planning/bind-shard-names'
+import { bindShardNames, groupsOfTypes } from '../../planning/bind-shard-names'
 import { detachedSelect, nameOfUse, replacementOf, shippedSide } from '../../planning/detached-parts'
 import { type ReadPlan, route } from '../../planning/read-plan'
 import { expandedTargets, namesOfTargets } from '../../planning/rows-template'
@@ -27,6 +27,7 @@ import { integerConstant, trueConstant } from '../../sql/nodes'
 import { hasStar } from '../../sql/output-name'
 import { leftmost, selectOf, targetTable } from '../../sql/statement-parts'
 import { someNode, type TreeObject, treeText } from '../../sql/tree'
+import type { Shard } from '../../topology/shard'
 import type { ShardRuntime } from '../runners/shard-runtime'
 import type { ColumnTypes } from './column-types'
 import { inputHost } from './gather-host'
@@ -132,6 +133,12 @@ export class QueryParts {
     return { ...answer, columns: answer.columns.map((column, index) => ({ ...column, base: baseAt(index) })) }
   }
 
+  /** The shard whose types a query without sharded tables needs, if it needs any. @throws ShardedError STATEMENT_UNSUPPORTED */
+  typesAt({ text }: Template, analysis: Pick<StatementAnalysis, 'homeTables'>): Shard | undefined {
+    const groups = groupsOfTypes(text)
+    return groups.size > 0 ? this.given.places.typesFor(groups, analysis) : undefined
+  }
+
   /** Runs a query without sharded tables on the home node. */
   async atHome(
     template: Template,
@@ -148,12 +155,11 @@ export class QueryParts {
       readonly asText: boolean
       readonly context: StatementContext
       /** The tables whose shard it runs on instead, if it needs the types of one. */
-      readonly typesOf: Pick<StatementAnalysis, 'uses' | 'homeTables'>
+      readonly typesOf: Pick<StatementAnalysis, 'homeTables'>
       readonly byPlace: readonly RangeVar[]
     },
   ): Promise<Answer> {
-    const needsTypes = template.text.includes(`"${placeholderSchema}"`)
-    const on = needsTypes ? this.given.places.typesFor(typesOf) : undefined
+    const on = this.typesAt(template, typesOf)
     const parameters = pick(template.parameters, values)
     const ask = (text: string) =>
       on ? askShard(on, { text, parameters }, context) : askHome(text, parameters, context)

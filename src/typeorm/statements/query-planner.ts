@@ -257,6 +257,8 @@ export class QueryPlanner {
       const local = localisedFor(select, { analysis, group: undefined }, substitutes.replacements)
       const names = outputNames(local, analysis)
       const template = withShippedRows(templateOf({ SelectStmt: local }), shipped)
+      // Where they are not at home, the query is gathered.
+      this.parts.typesAt(template, analysis)
       return {
         plan: undefined,
         run: () =>

@@ -1,6 +1,6 @@
 import { unsupported } from '../../errors/sharded-error'
 import type { ShardedEntity } from '../../model/sharded-entity'
-import { placeholderSchema } from '../../planning/bind-shard-names'
+import { hasTypes, placeholderSchema } from '../../planning/bind-shard-names'
 import { hasMistake } from '../../planning/statement-mistake'
 import type { Cluster } from '../../routing/analysis/findings'
 import { entityOf, routeCluster, usePredicate } from '../../routing/route-cluster'
@@ -92,20 +92,30 @@ export class StatementPlaces {
     return this.runtime.map.home
   }
 
-  /** As `shardAtHome`. @throws ShardedError STATEMENT_UNSUPPORTED where there is none */
-  typesFor(analysis: Pick<StatementAnalysis, 'uses' | 'homeTables'>): Shard {
-    const shard = this.shardAtHome(analysis)
-    if (shard) return shard
-    throw unsupported(
-      'An unsharded table stands beside a value of a type (an enum) that only shards have, and its node has no shard. Cast the value to text.',
-    )
+  /** Whether a shard of each of these groups is on the home node. */
+  hasTypesAtHome(groups: ReadonlySet<string>): boolean {
+    const { home, shards } = this.runtime.map
+    return groups.size === 0 || [...shards.values()].some((shard) => shard.node === home && hasTypes(shard, groups))
   }
 
-  /** The shard whose types a query without sharded tables may use: it reads unsharded tables as well. */
-  shardAtHome({ uses, homeTables }: Pick<StatementAnalysis, 'uses' | 'homeTables'>): Shard | undefined {
-    const shards = this.shardsOfGroup(uses[0]?.table.group)
+  /**
+   * The shard by which the types of groups are found that a query without sharded tables names: of the home node, where it reads
+   * unsharded tables as well.
+   *
+   * @throws ShardedError STATEMENT_UNSUPPORTED where there is none
+   */
+  typesFor(groups: ReadonlySet<string>, { homeTables }: Pick<StatementAnalysis, 'homeTables'>): Shard {
+    const shards = [...groups].flatMap((group) => this.shardsOfGroup(group)).filter((shard) => hasTypes(shard, groups))
     const atHome = shards.find(({ node }) => node === this.runtime.map.home)
-    return atHome ?? (homeTables.length === 0 ? shards[0] : undefined)
+    const shard = atHome ?? (homeTables.length === 0 ? shards[0] : undefined)
+    if (shard) return shard
+    const names = [...groups].join(', ')
+    throw unsupported(
+      homeTables.length > 0
+        ? `An unsharded table stands beside a value of a type (an enum) that only the shards of ${names} have, and its node does not have a shard of each. Cast the value to text.`
+        : `Values of types (enums) that only the shards of ${names} have are needed at one place, and no node has a shard of each. Cast them to text.`,
+      { groups: [...groups] },
+    )
   }
 
   /**
