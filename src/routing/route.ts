@@ -1,5 +1,6 @@
 import { ShardedError } from '../errors/sharded-error'
 import type { KeyConstraint } from '../functions/sharding-function'
+import { shownName } from '../model/hidden-key-name'
 import type { ShardedEntity } from '../model/sharded-entity'
 import type { ShardIndexes, UnitOwners } from '../topology/unit-owners'
 import { bothConstraints } from './constrain'
@@ -47,7 +48,7 @@ export function routePredicate(placed: PlacedEntity, predicate: Predicate): Rout
 
 /** `User.id`, `Order.(tenantId, day)`: how messages name a shard key. */
 export function keyText(entity: ShardedEntity): string {
-  const paths = entity.keyColumns.map((column) => column.propertyPath)
+  const paths = entity.keyColumns.map((column) => shownName(column.propertyPath))
   return paths.length === 1 ? `${entity.name}.${paths[0]}` : `${entity.name}.(${paths.join(', ')})`
 }
 

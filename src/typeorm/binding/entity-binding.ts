@@ -2,6 +2,7 @@ import type { EntityMetadata, ObjectLiteral } from 'typeorm'
 import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata'
 import { ShardedError } from '../../errors/sharded-error'
 import type { IdMaker } from '../../ids/id-maker'
+import { shownName } from '../../model/hidden-key-name'
 import type { IdColumn, ShardedEntity } from '../../model/sharded-entity'
 import { keyText } from '../../routing/route'
 import type { Shard } from '../../topology/shard'
@@ -47,7 +48,7 @@ export function requireKey(binding: EntityBinding, object: ObjectLiteral, operat
   if (key) return key
   const missing = binding.keyColumns
     .filter((column) => column.getEntityValue(object) == null)
-    .map((column) => column.propertyPath)
+    .map((column) => shownName(column.propertyPath))
   const source = hiddenKeySource(binding.metadata)
   throw new ShardedError(
     'KEY_MISSING',

@@ -5,6 +5,7 @@ import { ApplyValueTransformers } from 'typeorm/util/ApplyValueTransformers'
 import type { Refusals } from '../../errors/refusals'
 import { ShardedError } from '../../errors/sharded-error'
 import { findKeyColumns, inherits } from '../../model/declared-entities'
+import { hiddenKeyProperty } from '../../model/hidden-key-name'
 import type { HiddenKeyArgs, ShardArgsStorage, ShardKeyArgs } from '../../model/sharded-options'
 import { describeEntities } from './describe-entities'
 import { isHidden, noteHidden, noteSource } from './hidden-key-source'
@@ -86,8 +87,7 @@ function addColumn(metadata: EntityMetadata, args: HiddenKeyArgs, { column, key 
     entityMetadata: metadata,
     args: {
       target: metadata.target,
-      // TypeORM's statements go by way of it; no object has a property of this name.
-      propertyName: `__shardKey_${name}`,
+      propertyName: hiddenKeyProperty(name),
       mode: 'regular',
       options: {
         name,

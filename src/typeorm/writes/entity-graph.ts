@@ -44,6 +44,8 @@ interface Graph {
   /** By the object that is held. */
   readonly owners: ReadonlyMap<ObjectLiteral, Owner>
   readonly links: readonly LinkedNode[]
+  /** Objects whose key is not known, and that have ones without a key written with them. */
+  readonly unknownHolders: readonly GraphNode[]
 }
 
 /** How a graph is walked. */
@@ -70,6 +72,7 @@ export function walkGraph({ binding, entity: root }: GraphNode, walk: GraphWalk)
   const nodes: KeyedNode[] = []
   const links: LinkedNode[] = []
   const owners = new Map<ObjectLiteral, Owner>()
+  const unknownHolders = new Set<GraphNode>()
   const seen = new Set<ObjectLiteral>()
   const visit = (at: EntityBinding, entity: ObjectLiteral, above: Inherited) => {
     if (seen.has(entity)) return
@@ -83,8 +86,11 @@ export function walkGraph({ binding, entity: root }: GraphNode, walk: GraphWalk)
     // Of a child that has its key from a join column, TypeORM only knows it later: its own children have it from above.
     const own = mode === 'save' ? inherited.valuesOf({ binding: at, entity }) : []
     const values = own.map((value, index) => value ?? above.values[index])
+    const self: GraphNode = { binding: at, entity }
     for (const { relation, node, cascades } of related) {
       if (cascades && mode === 'save') passKey(values, node, { relation, walk })
+      const isKeyless = cascades && mode === 'save' && !keyOf(node.binding, node.entity)
+      if (isKeyless && !own.every(isKnown)) unknownHolders.add(self)
       const isHeld = mode !== 'remove' && setsJoin(relation)
       if (isHeld) owners.set(node.entity, { relation, entity })
       const isTied = isHeld && !cascades && node.binding.metadata.hasAllPrimaryKeys(node.entity)
@@ -94,8 +100,10 @@ export function walkGraph({ binding, entity: root }: GraphNode, walk: GraphWalk)
     }
   }
   visit(binding, root, { key: undefined, values: [] })
-  return { nodes, owners, links: links.filter(({ entity }) => !seen.has(entity)) }
+  return { nodes, owners, links: links.filter(({ entity }) => !seen.has(entity)), unknownHolders: [...unknownHolders] }
 }
+
+const isKnown = (value: unknown): boolean => value !== undefined && value !== null
 
 /** Whether a save of an entity sets the join columns of what the relation holds. */
 const setsJoin = ({ isOneToMany, isOneToOneNotOwner, persistenceEnabled }: RelationMetadata): boolean =>

@@ -49,21 +49,21 @@ export class InheritedKeys {
   }
 
   /**
-   * Looks for the rows that objects refer to by primary keys alone: one statement a node and entity, in the transaction of the
-   * operation.
+   * Looks for the rows that objects refer to by primary keys alone, and for those of objects that others hang on: one statement a node and
+   * entity, in the transaction of the operation.
    *
    * @returns whether any was found
    */
-  async find(objects: readonly BoundObject[]): Promise<boolean> {
+  async find(objects: readonly BoundObject[], holders: readonly BoundObject[] = []): Promise<boolean> {
     const wanted = new Map<EntityBinding, Map<string, ObjectLiteral>>()
+    const noteRow = (at: EntityBinding, row: ObjectLiteral): void => {
+      if (this.found.has(rowText(at.metadata, row))) return
+      const rows = wanted.get(at) ?? new Map<string, ObjectLiteral>()
+      wanted.set(at, rows.set(primaryKeyText(at.metadata, row), row))
+    }
     const note = ({ binding, entity }: BoundObject, seen: Set<ObjectLiteral>): void => {
       if (seen.has(entity) || isWhole(this.valuesOf({ binding, entity }))) return
       seen.add(entity)
-      const noteRow = (at: EntityBinding, row: ObjectLiteral): void => {
-        if (this.found.has(rowText(at.metadata, row))) return
-        const rows = wanted.get(at) ?? new Map<string, ObjectLiteral>()
-        wanted.set(at, rows.set(primaryKeyText(at.metadata, row), row))
-      }
       if (this.originOf(entity) && isKeyed(binding, entity)) noteRow(binding, entity)
       for (const { relation, inverse } of this.parentsOf(binding)) {
         const [parent] = loadedRelation(relation, entity)
@@ -72,7 +72,9 @@ export class InheritedKeys {
         if (like) noteRow(inverse, like)
       }
     }
-    for (const one of objects) note(one, new Set())
+    for (const one of [...objects, ...holders]) note(one, new Set())
+    for (const one of holders)
+      if (isKeyed(one.binding, one.entity) && !isWhole(this.valuesOf(one))) noteRow(one.binding, one.entity)
     for (const [binding, rows] of wanted) await this.findRows(binding, rows)
     return [...wanted].some(([{ metadata }, rows]) =>
       [...rows.values()].some((row) => this.found.has(rowText(metadata, row))),

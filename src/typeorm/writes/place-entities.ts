@@ -6,7 +6,7 @@ import type { Shard } from '../../topology/shard'
 import { canonicalValue, type EntityBinding, keyOf, requireKey } from '../binding/entity-binding'
 import { checkIdSlot, refuseMovedId, shardsOfObject, whenReserved } from '../binding/entity-ids'
 import { type LoadedFrom, shardOfKey } from '../binding/entity-shards'
-import { hiddenKeySource, isHidden, isKeySource } from '../binding/hidden-key-source'
+import { isHidden, isKeySource } from '../binding/hidden-key-source'
 import type { ShardAccess } from '../runners/shard-access'
 import type { RowMove } from './carry-row'
 import { type GraphNode, type GraphWalk, type KeyedNode, type Owner, type PersistMode, walkGraph } from './entity-graph'
@@ -129,11 +129,11 @@ async function walkGraphs(
   const isUnkeyed = ({ key, entity }: KeyedNode) => !key && !access.runtime.entityShards.of(entity)
   const unkeyed = graphs.flatMap(({ nodes }) => nodes.filter(isUnkeyed))
   if (unkeyed.length > 0) {
-    // What they hang on may be loaded without its hidden key.
-    const holders = graphs.flatMap(({ nodes }) =>
-      nodes.filter(({ key, binding: at }) => !key && hiddenKeySource(at.metadata)),
+    // A stored object need not hold its key.
+    await inherited.find(
+      unkeyed,
+      graphs.flatMap(({ unknownHolders }) => unknownHolders),
     )
-    await inherited.find([...unkeyed, ...holders])
   }
   const complete = unkeyed.length > 0 ? await walk() : graphs
   await checkHiddenKeys(access, inherited, complete)

@@ -18,6 +18,10 @@ export async function apply(operation: ShopOperation, manager: EntityManager): P
     }
     case 'save':
       return repository.save(operation.objects.map(objectOf))
+    case 'preload': {
+      const entity = await repository.preload(objectOf(operation.object))
+      return entity && repository.save(entity)
+    }
     case 'change':
       return change(operation, manager)
     case 'remove':
@@ -38,14 +42,19 @@ export async function apply(operation: ShopOperation, manager: EntityManager): P
   }
 }
 
-type Loading = Pick<Extract<ShopOperation, { do: 'change' }>, 'entity' | 'key' | 'relations'>
+type Loading = Pick<Extract<ShopOperation, { do: 'change' }>, 'entity' | 'key' | 'relations' | 'isBare'>
 
-const loaded = ({ entity, key, relations }: Loading, manager: EntityManager): Promise<ObjectLiteral> =>
-  manager.getRepository<ObjectLiteral>(entity).findOneOrFail({
+function loaded({ entity, key, relations, isBare = false }: Loading, manager: EntityManager): Promise<ObjectLiteral> {
+  const repository = manager.getRepository<ObjectLiteral>(entity)
+  const primaryKey = repository.metadata.primaryColumns.map(({ propertyName }) => [propertyName, true])
+  return repository.findOneOrFail({
     where: objectOf(key),
-    relations: Object.fromEntries(relations.map((name) => [name, true])),
+    ...(isBare
+      ? { select: Object.fromEntries(primaryKey) }
+      : { relations: Object.fromEntries(relations.map((name) => [name, true])) }),
     withDeleted: true,
   })
+}
 
 async function change(
   operation: Extract<ShopOperation, { do: 'change' }>,
@@ -53,7 +62,7 @@ async function change(
 ): Promise<ObjectLiteral> {
   const entity = await loaded(operation, manager)
   for (const name of operation.relations) {
-    const list: unknown = entity[name]
+    const list: unknown = operation.isBare === true && name in operation.added ? [] : entity[name]
     if (!Array.isArray(list)) continue
     const sorted = [...list].sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1))
     entity[name] = [...sorted.slice(operation.dropped[name] ?? 0), ...(operation.added[name] ?? []).map(objectOf)]

@@ -19,6 +19,7 @@ export function makeWrite(data: ShopData, rng: Rng): ShopOperation {
   return rng.weighted<ShopOperation>([
     [4, () => makeSave(graph, metadata)],
     [4, () => makeChange(graph, metadata)],
+    [1, () => makePreload(graph, metadata)],
     [2, () => makeRemove(graph, metadata)],
     [1, () => makeCriteria(graph, metadata)],
   ])
@@ -27,6 +28,11 @@ export function makeWrite(data: ShopData, rng: Rng): ShopOperation {
 function makeSave(graph: Graph, metadata: EntityMetadata): ShopOperation {
   const objects = Array.from({ length: 1 + graph.rng.int(3) }, () => makeObject(graph, metadata, 2))
   return { do: 'save', entity: metadata.name, objects }
+}
+
+function makePreload(graph: Graph, metadata: EntityMetadata): ShopOperation {
+  const object = { ...makeObject(graph, metadata, 2), ...keyIn(graph, metadata) }
+  return { do: 'preload', entity: metadata.name, object }
 }
 
 /** A new object, or one of a row that is there, with what its cascades write. */
@@ -127,6 +133,7 @@ function makeChange(graph: Graph, metadata: EntityMetadata): ShopOperation {
     set: set as JsonObject, // It is made of such.
     dropped,
     added,
+    ...(rng.oneIn(5) && { isBare: true }),
   }
 }
 

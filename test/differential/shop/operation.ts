@@ -37,6 +37,8 @@ export type ShopOperation =
     }
   | { readonly do: 'lazy'; readonly entity: string; readonly key: JsonObject; readonly relation: string }
   | { readonly do: 'save'; readonly entity: string; readonly objects: readonly JsonObject[] }
+  /** Saves what it gives, too. */
+  | { readonly do: 'preload'; readonly entity: string; readonly object: JsonObject }
   | {
       /** Loads a row with relations, changes the object, and saves it. */
       readonly do: 'change'
@@ -47,6 +49,8 @@ export type ShopOperation =
       /** How many objects leave each list, from its beginning. */
       readonly dropped: Readonly<Record<string, number>>
       readonly added: Readonly<Record<string, readonly JsonObject[]>>
+      /** Loads the primary key alone. */
+      readonly isBare?: boolean
     }
   | {
       readonly do: 'remove' | 'softRemove'
