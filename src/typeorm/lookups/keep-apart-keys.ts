@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import type { EntityMetadata } from 'typeorm'
 import type { CapturedChange } from '../../lookups/write-order'
 import type { Row } from '../../merging/row'
@@ -22,9 +23,18 @@ interface Loss {
   readonly isDelete: boolean
 }
 
+/** What statements take away that run while a write is kept: it waits for its turn. */
+interface Waiting {
+  readonly transaction: ShardTransaction
+  readonly losses: Loss[]
+}
+
+const waiting = new AsyncLocalStorage<Waiting>()
+
 /**
  * Does what foreign keys would do about rows that were deleted, or whose keys were changed, in the transaction of the write: refuses it where
- * something still refers to them, deletes that, or has it refer to nothing. What it deletes is noted and kept in its turn.
+ * something still refers to them, deletes that, or has it refer to nothing. What it deletes is noted and kept in its turn, level after level.
+ * NO ACTION is asked for at the end: what refers to a row may go by another way.
  *
  * @throws QueryFailedError 23503, 23001, 0A000 of a TRUNCATE
  */
@@ -32,12 +42,23 @@ export async function keepApartKeys(
   access: ShardAccess,
   changes: ReadonlyMap<string, readonly CapturedChange[]>,
 ): Promise<void> {
-  const { apartKeys } = access.runtime.lookups
   const { transaction } = access
-  if (apartKeys.size === 0 || !transaction) return
+  if (access.runtime.lookups.apartKeys.size === 0 || !transaction) return
+  const losses = await lossesOf(access, transaction, changes)
+  if (losses.length === 0) return
+  const above = waiting.getStore()
+  if (above?.transaction === transaction) above.losses.push(...losses)
+  else await keepAll(access, transaction, losses)
+}
+
+async function lossesOf(
+  access: ShardAccess,
+  transaction: ShardTransaction,
+  changes: ReadonlyMap<string, readonly CapturedChange[]>,
+): Promise<readonly Loss[]> {
   const losses: Loss[] = []
   for (const [name, own] of changes) {
-    const key = apartKeys.named(name)
+    const key = access.runtime.lookups.apartKeys.named(name)
     if (!key) continue
     if (own.some(({ event }) => event === 'TRUNCATE')) {
       // What refers to its own table is gone with it.
@@ -50,11 +71,23 @@ export async function keepApartKeys(
       if (keys.length > 0) losses.push({ key, keys, isDelete })
     }
   }
-  if (losses.length === 0) return
+  return losses
+}
+
+async function keepAll(access: ShardAccess, transaction: ShardTransaction, losses: readonly Loss[]): Promise<void> {
   const { points } = access.runtime.transactions
   await points.reach('on-delete:noted', undefined)
-  const turns = [isRestricted, isDone, (loss: Loss) => !isRestricted(loss) && !isDone(loss)]
-  for (const isTurn of turns) for (const loss of losses) if (isTurn(loss)) await keep(access, transaction, loss)
+  const atTheEnd: Loss[] = []
+  for (let level = losses; level.length > 0; ) {
+    for (const loss of level) if (isRestricted(loss)) await keep(access, transaction, loss)
+    const next: Loss[] = []
+    await waiting.run({ transaction, losses: next }, async () => {
+      for (const loss of referringFirst(level.filter(isDone))) await keep(access, transaction, loss)
+    })
+    atTheEnd.push(...level.filter((loss) => !isRestricted(loss) && !isDone(loss)))
+    level = next
+  }
+  for (const loss of atTheEnd) await keep(access, transaction, loss)
   await points.reach('on-delete:done', undefined)
 }
 
@@ -62,6 +95,24 @@ const isRestricted = ({ key, isDelete }: Loss): boolean => isDelete && key.onDel
 
 const isDone = ({ key, isDelete }: Loss): boolean =>
   isDelete && (key.onDelete === 'CASCADE' || key.onDelete === 'SET NULL')
+
+/** A foreign key between tables of one shard is asked at the end of each statement: rows go before those that they refer to. */
+function referringFirst(losses: readonly Loss[]): readonly Loss[] {
+  const ordered = new Set<Loss>()
+  const visited = new Set<Loss>()
+  const place = (loss: Loss): void => {
+    if (visited.has(loss)) return
+    visited.add(loss)
+    const { tablePath } = loss.key.referring
+    for (const other of losses) if (referredTables(other).includes(tablePath)) place(other)
+    ordered.add(loss)
+  }
+  for (const loss of losses) place(loss)
+  return [...ordered]
+}
+
+const referredTables = ({ key }: Loss): readonly string[] =>
+  key.referring.foreignKeys.map(({ referencedEntityMetadata }) => referencedEntityMetadata.tablePath)
 
 /** A key may be there again: its row has moved, or was replaced. */
 async function goneOf(transaction: ShardTransaction, { inverse, pairs }: ApartKey, lost: Keys): Promise<Keys> {
