@@ -2,15 +2,7 @@ import { ShardedError } from '../errors/sharded-error'
 import type { Row } from '../merging/row'
 import type { GatherBudget } from '../model/limits'
 import { maxGatherKeys } from '../planning/gather-order'
-import {
-  type GatherInput,
-  type GatherPlan,
-  type GatherStatement,
-  type HomeRead,
-  type InputSource,
-  type ManyRows,
-  manyGathered,
-} from '../planning/gather-plan'
+import type { GatherInput, GatherPlan, GatherStatement, HomeRead, InputSource, ManyRows } from '../planning/gather-plan'
 import { type ColumnArray, withColumnArrays } from '../planning/read-plan'
 import { executeRead, type ReadHost } from './execute-read'
 
@@ -47,7 +39,7 @@ export async function executeGather(
 ): Promise<readonly Row[]> {
   const rows = await readInputs(inputs, host)
   const count = rows.reduce((sum, { length }) => sum + length, 0)
-  if (many && count > manyGathered) return host.temporarily(many.statement, (ask) => overTables(many, rows, ask))
+  if (many && count > many.from) return host.temporarily(many.statement, (ask) => overTables(many, rows, ask))
   return host.finish({ ...statement, parameters: withColumnArrays(statement.parameters, rows) })
 }
 

@@ -3,9 +3,9 @@ import type { Detached } from '../routing/analysis/findings'
 import type { CarriedTable } from '../routing/carried-table'
 import type { TableUse } from '../routing/scope'
 import { withCtes } from '../sql/ctes'
-import { columnNode, integerConstant, selectNode, targetNode } from '../sql/nodes'
+import { columnNode, integerConstant, selectNode, targetNode, trueConstant } from '../sql/nodes'
 import { whereAll } from '../sql/statement-parts'
-import { fieldsOf } from '../sql/tree'
+import { fieldsOf, type TreeObject } from '../sql/tree'
 import { type Answer, type ShippedColumn, shippedSelect, tableNamed } from './shipped-rows'
 
 /** A detached part as a query of its own, with the CTEs around it that it names. */
@@ -46,6 +46,22 @@ export function carriedSelect({ use, columns, conditions }: CarriedTable, more: 
 /** The name by which a statement knows a table. */
 export const nameOfUse = ({ rangeVar, table }: TableUse): string =>
   rangeVar.alias?.aliasname ?? rangeVar.relname ?? table.name
+
+/**
+ * Has the rows of a CTE stand for a table that was read for a statement. All rows that were read meet its conditions: to the planner
+ * of a node each would leave a few of these rows.
+ */
+export function standFor(
+  places: readonly CarriedTable[],
+  cte: string,
+  replacements: Map<unknown, (wrapper: TreeObject) => unknown>,
+): void {
+  for (const { use, conditions } of places) {
+    const alias = { aliasname: nameOfUse(use) }
+    replacements.set(use.rangeVar, () => ({ RangeVar: { ...tableNamed(cte), alias } }))
+    for (const { condition } of conditions) replacements.set(condition, () => trueConstant())
+  }
+}
 
 /**
  * What stands in the place of a detached part that was run.

@@ -1,6 +1,6 @@
 import type { WriteAnswer } from '../query/write-query'
 import { bindShardNames } from './bind-shard-names'
-import { type GatherInput, type GatherPlan, type InputSource, manyGathered } from './gather-plan'
+import type { GatherInput, GatherPlan, InputSource } from './gather-plan'
 import { visitOrdered } from './ordered-shards'
 import { keysFirstOffset, type PageStrategyChoice, pivotReach } from './page-strategy'
 import { searchPivot } from './pivot-search'
@@ -76,9 +76,7 @@ export function explainGather({ inputs, statement: { node, text }, many }: Gathe
     statements: Object.freeze(parts.flatMap(({ statements }) => statements)),
     steps: Object.freeze([
       ...inputs.flatMap((input, index) => [copyStep(input, inputs), ...(parts[index]?.steps ?? [])]),
-      ...(many
-        ? [`where these are more than ${manyGathered} rows, put them into temporary tables of node ${node}`]
-        : []),
+      ...(many ? [`where these are more than ${many.from} rows, put them into temporary tables of node ${node}`] : []),
       `ask node ${node}: ${text}`,
     ]),
   })

@@ -15,8 +15,13 @@ export interface GatherPlan {
 /** Rows go to the node in arrays, which its planner knows nothing of. Of more than this many it makes good plans only as tables. */
 export const manyGathered = 5_000
 
+/** The same of rows that are looked for once for each row of others: an array has no index. */
+export const manyAskedByRow = 500
+
 /** The rows as temporary tables, one for each input in their order, and the query over them. */
 export interface ManyRows {
+  /** There are many where all inputs have more than this. */
+  readonly from: number
   readonly tables: readonly TemporaryTable[]
   readonly statement: GatherStatement
 }

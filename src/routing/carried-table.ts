@@ -2,6 +2,7 @@ import type { Node, SelectStmt } from '@pgsql/types'
 import { fieldsOf, hasOwnParameters, isNode, namesOf, type TreeObject, visit } from '../sql/tree'
 import type { Filter } from './equalities'
 import { impliedCondition } from './implied-condition'
+import { isPureNode } from './known-functions'
 import { type TableUse, tableColumns } from './scope'
 
 /** A sharded table whose rows are carried to where the statement runs, since those of all shards are needed there. */
@@ -17,18 +18,36 @@ export interface CarriedTable {
  * What has to be carried of a table: of its columns those that the statement names anywhere, of its rows those that meet the
  * conditions which all rows of its query must meet.
  */
-export function carriedTable(use: TableUse, filters: readonly Filter[], statement: Node): CarriedTable {
-  return Object.freeze({
+export const carriedTable = (use: TableUse, filters: readonly Filter[], statement: Node): CarriedTable =>
+  Object.freeze({
     use,
-    columns: columnsNamed(use, statement),
-    conditions: filters.flatMap(({ condition, scope }) => {
-      const own = impliedCondition(condition, (part) => isAbout(use, { condition: part, scope }))
-      return own && hasOwnParameters(own, statement) ? [{ condition: own, scope }] : []
-    }),
+    columns: columnsNamed(use, statement, new Set()),
+    conditions: ownConditions(use, filters, statement),
   })
+
+/**
+ * What has to be carried of tables where the statement no longer says the conditions that all carried rows meet: no column is
+ * needed for these.
+ */
+export function carriedWithoutConditions(
+  filtersOf: ReadonlyMap<TableUse, readonly Filter[]>,
+  statement: Node,
+): readonly CarriedTable[] {
+  const tables = [...filtersOf].map(([use, filters]) => ({ use, conditions: ownConditions(use, filters, statement) }))
+  const unsaid = new Set<unknown>(tables.flatMap(({ conditions }) => conditions.map(({ condition }) => condition)))
+  return tables.map(({ use, conditions }) =>
+    Object.freeze({ use, columns: columnsNamed(use, statement, unsaid), conditions }),
+  )
 }
 
-function columnsNamed(use: TableUse, statement: Node): readonly string[] {
+const ownConditions = (use: TableUse, filters: readonly Filter[], statement: Node): readonly Filter[] =>
+  filters.flatMap(({ condition, scope }) => {
+    const own = impliedCondition(condition, (part) => isAbout(use, { condition: part, scope }))
+    return own && hasOwnParameters(own, statement) ? [{ condition: own, scope }] : []
+  })
+
+/** @param unsaid parts of the statement whose names do not count */
+function columnsNamed(use: TableUse, statement: Node, unsaid: ReadonlySet<unknown>): readonly string[] {
   const renamed = namesOf(use.rangeVar.alias?.colnames) ?? []
   const all = tableColumns(use, renamed).map(({ name }) => name)
   const names = new Set<string>()
@@ -36,6 +55,7 @@ function columnsNamed(use: TableUse, statement: Node): readonly string[] {
   const alias = use.rangeVar.alias?.aliasname ?? use.rangeVar.relname ?? ''
   const look = (tree: unknown): void =>
     visit(tree, (object) => {
+      if (unsaid.has(object)) return false
       const asked = queryOfExists(object)
       // What EXISTS would give is not looked at.
       if (asked && isOneStar(asked)) {
@@ -65,14 +85,14 @@ function isOneStar({ targetList = [], distinctClause }: SelectStmt): boolean {
   return !distinctClause && !another && fieldsOf(column?.fields?.[0], 'A_Star') !== undefined
 }
 
-/** True for a condition that names columns of the table only, by the table's own name, and calls nothing. */
+/** True for a condition that names columns of the table only, by the table's own name, and says the same wherever it stands. */
 function isAbout(use: TableUse, { condition, scope }: Filter): boolean {
   const item = scope.items.find((one) => one.use === use)
   if (!item) return false
   let isOnly = true
   let isNamed = false
   visit(condition, (object) => {
-    if ('SubLink' in object || 'FuncCall' in object || 'SQLValueFunction' in object) isOnly = false
+    if ('SubLink' in object || !isPureNode(object, scope.functions)) isOnly = false
     if (!isNode(object, 'ColumnRef')) return isOnly
     const names = namesOf(object.ColumnRef.fields) ?? []
     const base = scope.column(object)

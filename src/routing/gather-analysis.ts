@@ -20,6 +20,8 @@ export interface GatherAnalysis {
   readonly homeTables: readonly RangeVar[]
   /** Which rows of a table matter only where they share a value with a row of another. */
   readonly links: readonly TableLink[]
+  /** Tables whose rows are looked for once for each row of others. */
+  readonly askedByRow: ReadonlySet<RangeVar>
   readonly groupings: readonly Grouping[]
   /** Why copies of rows cannot answer it, where they cannot. */
   readonly problem: Problem | undefined

@@ -72,6 +72,21 @@ export function isVolatileNode({ FuncCall: call, A_Expr: operation }: TreeObject
   return functions.overloads(operatorKey(name)).some(({ volatility }) => volatility === 'volatile')
 }
 
+/** True for a node that says the same wherever and whenever it stands: it calls nothing, or what is built in and says so. */
+export function isPureNode(object: TreeObject, functions: KnownFunctions): boolean {
+  if ('SQLValueFunction' in object || isVolatileNode(object, functions)) return false
+  const { FuncCall: call } = object
+  if (!call) return true
+  const meant = candidates(call, functions)
+  return (
+    meant.length > 0 &&
+    meant.every(
+      ({ kind, volatility, isBuiltIn, returnsSet }) =>
+        kind === 'function' && volatility === 'immutable' && isBuiltIn && !returnsSet,
+    )
+  )
+}
+
 const sequenceFunctions = new Set(['nextval', 'currval', 'lastval', 'setval'])
 
 /**

@@ -16,7 +16,7 @@ import { isAlwaysAnswered, isLocalGrouping } from './analysis/local-groups'
 import { both, emptyPart, type QueryBlock, type QueryPart, type QueryReader } from './analysis/query-part'
 import { refusals, rowPlace } from './analysis/refusals'
 import { Subqueries } from './analysis/subqueries'
-import { carriedTable } from './carried-table'
+import { carriedWithoutConditions } from './carried-table'
 import { bareName, outputsNamed } from './clause-term'
 import { distributionProblems } from './distribution/prove-distribution'
 import { equalitiesOf, type Filter } from './equalities'
@@ -77,7 +77,8 @@ export function analyseStatement(statement: Node, catalog: TableCatalog, functio
   const others = findings.clusters.length
   findings.cluster(block)
   findings.refuseHalfCarried()
-  const { uses, homeTables, copies, clusters, detached, places, starNames, optional } = findings
+  const { uses, homeTables, copies, clusters, places, starNames, optional } = findings
+  const detached = outermost(findings.detached)
   const parts = new Set<unknown>(detached.map(({ node }) => node))
   const locks = lostLocks(statement, { detached: parts, homeTables: new Set(homeTables), copies: new Set(copies) })
   // The rows of an INSERT may all go to one shard: what it returns of them is then that shard's.
@@ -106,6 +107,18 @@ export function analyseStatement(statement: Node, catalog: TableCatalog, functio
   })
 }
 
+/** The parts that stand in no other: a query that runs by itself runs what is apart in it. */
+function outermost(parts: readonly Detached[]): readonly Detached[] {
+  if (parts.length < 2) return parts
+  const nodes = new Set<unknown>(parts.map(({ node }) => node))
+  const inner = new Set<unknown>()
+  for (const { node } of parts)
+    visit(node, (object) => {
+      if (object !== node && nodes.has(object)) inner.add(object)
+    })
+  return parts.filter(({ node }) => !inner.has(node))
+}
+
 /**
  * Reads a query that is not local: what has to be copied of each sharded table to the node that answers it. The query then runs as
  * it is, so that nothing has to be proven of its parts.
@@ -116,15 +129,15 @@ export function analyseGather(statement: Node, catalog: TableCatalog, functions:
   reader.statement(statement, new Scope(undefined, { functions }))
   const tables = new Map(
     // A query of a WITH is read where it is used: its tables may stand here more than once.
-    [...findings.uses]
-      .reverse()
-      .map((use) => [use.rangeVar, carriedTable(use, findings.conditions.get(use) ?? [], statement)]),
+    [...findings.uses].reverse().map((use) => [use.rangeVar, use]),
   )
-  const all = [...tables.values()].reverse()
+  const filters = new Map([...tables.values()].reverse().map((use) => [use, findings.conditions.get(use) ?? []]))
+  const all = carriedWithoutConditions(filters, statement)
   return Object.freeze({
     tables: all,
     links: tableLinks(findings.links, all),
     homeTables: findings.homeTables,
+    askedByRow: new Set([...findings.askedByRow].map(({ rangeVar }) => rangeVar)),
     groupings: findings.groupings,
     problem:
       gatherProblem(statement, { functions, groupings: findings.groupings }) ??

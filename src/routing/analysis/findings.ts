@@ -71,6 +71,8 @@ export class Findings {
   readonly links: Link[] = []
   /** A step of a recursive query is read: what it names as itself has rows of other steps too. */
   isStep = false
+  /** Tables of subqueries that are asked for each row of the query around them, and not only whether they have a row. */
+  readonly askedByRow = new Set<TableUse>()
   /** The queries that group, with the names that they use. */
   readonly groupings: Grouping[] = []
   /** Tables whose rows go to where the statement runs: they are on no shard of it. */
@@ -111,6 +113,11 @@ export class Findings {
   /** Notes that only those rows of `column` matter that share its value with a row of `by`. */
   link(column: BaseColumn, by: BaseColumn, isBeside: boolean): void {
     if (!this.isStep && column.use !== by.use) this.links.push({ column, by, isBeside })
+  }
+
+  /** Notes a query that may be asked for each row of another. */
+  askByRow({ uses, scope }: QueryBlock): void {
+    if (scope.isCorrelated) for (const use of uses) this.askedByRow.add(use)
   }
 
   cluster({ uses, equalities, filters, isSet }: QueryBlock): void {

@@ -44,6 +44,7 @@ export class FromClause {
       if (!subquery || !('SelectStmt' in subquery)) return emptyPart
       const select = subquery.SelectStmt
       const block = reader.select(select, lateral ? scope : scope.from(scope.items.length))
+      findings.askByRow(block)
       const names = namesOf(alias?.colnames) ?? []
       return derived.part(select, block, { alias: alias?.aliasname ?? '', names, scope, around: scope })
     }

@@ -39,6 +39,7 @@ export class Subqueries {
     const before = this.findings.links.length
     const block = this.reader.select(select, scope)
     const links = this.findings.links.slice(before)
+    if (link.subLinkType !== 'EXISTS_SUBLINK') this.findings.askByRow(block)
     if (givesStar(select) && block.outputs?.[0]) this.findings.starNames.set(select, block.outputs[0].name)
     if (block.uses.size === 0) {
       if (isAskedOnce(block, select)) this.findings.detach(block, { node: select, kind: 'select' }, scope)

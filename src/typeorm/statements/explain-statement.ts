@@ -52,6 +52,8 @@ export interface StatementPlanner extends StatementWriter {
     | { readonly plan: ReadPlan; readonly onShards: ShardsRun }
     | { readonly plan: undefined; readonly gather?: GatherPlan; readonly broadcast?: QueryRun }
   >
+  /** The gather by which a query is answered that would send more rows to its shards. */
+  insteadOfSending(run: QueryRun): Promise<GatherPlan | undefined>
   /** What is read of tables that the shards of a query do not have. */
   homeInputs(run: Run): Promise<PlannedInputs>
 }
@@ -96,7 +98,10 @@ export async function explainStatement(engine: StatementPlanner, asked: Asked): 
     'SelectStmt' in statement && statement.SelectStmt.larg
       ? sidesOf(statement.SelectStmt)
       : analysis.detached.map((part) => detachedSelect(part))
-  if (parts.length > 0 || analysis.homeTables.length > 0) return explainParts(engine, about, { run, parts })
+  if (parts.length > 0 || analysis.homeTables.length > 0) {
+    const gather = 'SelectStmt' in statement && (await engine.insteadOfSending({ ...run, asText: false }))
+    return gather ? explainedGather(about, gather) : explainParts(engine, about, { run, parts })
+  }
   if (!('SelectStmt' in statement)) {
     const planned = await planStatement(engine, run)
     if (planned.kind === 'home') throw new RangeError('A write of an unsharded table has parts of shards.')
@@ -115,7 +120,10 @@ async function explainQuery(engine: StatementPlanner, about: About, run: Run): P
   }
   if (!planned.plan && planned.broadcast) return explainBroadcast(engine, about, planned.broadcast)
   if (planned.plan || !planned.gather) throw new RangeError('A query over shards has a plan.')
-  const { gather: plan } = planned
+  return explainedGather(about, planned.gather)
+}
+
+function explainedGather(about: About, plan: GatherPlan): Explanation {
   const explained = explainGather(plan)
   const shards = [...new Set(explained.statements.flatMap((one) => one.shards))]
   return explain({ ...about, shards, reason: 'the query is not local: its tables are read apart', plan, ...explained })

@@ -1,13 +1,18 @@
 import type { Node, RangeVar } from '@pgsql/types'
 import { bindShardNames, groupsOfTypes } from '../../planning/bind-shard-names'
-import { nameOfUse } from '../../planning/detached-parts'
-import type { GatherPlan, GatherStatement, ManyRows } from '../../planning/gather-plan'
+import { nameOfUse, standFor } from '../../planning/detached-parts'
+import {
+  type GatherPlan,
+  type GatherStatement,
+  type ManyRows,
+  manyAskedByRow,
+  manyGathered,
+} from '../../planning/gather-plan'
 import { ColumnArray } from '../../planning/read-plan'
 import {
   type Answer,
   noteShipped,
   type ShippedRows,
-  tableNamed,
   temporaryTable,
   withShippedRows,
 } from '../../planning/shipped-rows'
@@ -33,8 +38,9 @@ interface Given extends InputPlanner {
 export interface PlannedGather {
   readonly gather: GatherPlan
   readonly columns: Answer['columns']
-  /** How many rows are expected to be copied; undefined where nobody asked. */
-  readonly rows: number | undefined
+  /** How many rows are expected to be copied, and how many of the largest table; none where nobody asked. */
+  readonly rows: number
+  readonly most: number
 }
 
 /**
@@ -54,11 +60,10 @@ export async function planGather(
   const shipped: ShippedRows[] = []
   const replacements = new Map<unknown, (wrapper: TreeObject) => unknown>()
   const values: unknown[] = [...run.parameters]
-  for (const [input, { columns, carried }] of inputs.entries()) {
+  for (const [input, { columns, places }] of inputs.entries()) {
     const cte = noteShipped(shipped, columns, values.length + 1)
     values.push(...columns.map((_, index) => new ColumnArray(`c${index}`, input)))
-    const alias = { aliasname: nameOfUse(carried.use) }
-    replacements.set(carried.use.rangeVar, () => ({ RangeVar: { ...tableNamed(cte), alias } }))
+    standFor(places, cte, replacements)
   }
   for (const grouping of gathered.groupings) {
     const groupClause = withDecidedColumns(grouping, gathered.tables)
@@ -80,7 +85,8 @@ export async function planGather(
     statement,
     many,
   })
-  return { gather, columns, rows }
+  const most = Math.max(0, ...inputs.map(({ rows }) => rows))
+  return { gather, columns, rows, most }
 }
 
 /**
@@ -157,7 +163,9 @@ function manyRows(
     return Object.freeze({ ...rest, create: bound(create), fill: bound(fill) })
   })
   const given = parameters.slice(0, bare.parameters.length)
+  const isAskedByRow = inputs.some(({ places }) => places.some(({ use }) => gathered.askedByRow.has(use.rangeVar)))
   return Object.freeze({
+    from: isAskedByRow ? manyAskedByRow : manyGathered,
     tables: Object.freeze(tables),
     statement: Object.freeze({ node, shard: at, text, parameters: Object.freeze(given) }),
   })

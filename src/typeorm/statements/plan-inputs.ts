@@ -1,5 +1,6 @@
 import type { Node, RangeVar, SelectStmt } from '@pgsql/types'
 import { carriedSelect, nameOfUse } from '../../planning/detached-parts'
+import { explainSource } from '../../planning/explain-plan'
 import { fewRows, gatherOrder, type OrderedTable, type SizedTable } from '../../planning/gather-order'
 import type { GatherInput, InputSource, ReducedInput } from '../../planning/gather-plan'
 import { ColumnArray } from '../../planning/read-plan'
@@ -30,14 +31,17 @@ interface PlannedTable extends PlannedSource {
 /** Tables whose rows are read for a statement, in the order in which they are read. */
 export interface PlannedInputs {
   readonly inputs: readonly PlannedInput[]
-  /** How many rows are expected of all; undefined where nobody asked. */
-  readonly rows: number | undefined
+  /** How many rows are expected of all; none where nobody asked. */
+  readonly rows: number
 }
 
 export interface PlannedInput {
   readonly input: GatherInput
-  readonly carried: CarriedTable
+  /** Where it stands for a table: in more than one place where the same rows of it are read for each. */
+  readonly places: readonly CarriedTable[]
   readonly columns: Answer['columns']
+  /** How many rows are expected to be left of it, once those before it are read. */
+  readonly rows: number
   /** Columns by which its rows are looked for. */
   readonly indexed: ReadonlySet<string>
 }
@@ -58,7 +62,7 @@ export async function planInputs(
   { gathered, read, helping, isCosted }: WantedInputs,
   given: InputPlanner,
 ): Promise<PlannedInputs> {
-  if (read.size === 0) return { inputs: [], rows: isCosted ? 0 : undefined }
+  if (read.size === 0) return { inputs: [], rows: 0 }
   const { tables } = gathered
   const isRead = (number: number) => read.has(tables[number]?.use.rangeVar ?? noTable)
   const isHelper = (number: number) => helping.has(tables[number]?.use.rangeVar ?? noTable)
@@ -81,15 +85,26 @@ export async function planInputs(
     ),
   )
   const order = usefulOf(gatherOrder(sized, links), ({ table }) => isHelper(kept[table] ?? -1))
-  const inputs = order.flatMap(({ table: number, links: own }): PlannedInput[] => {
+  const inputs: PlannedInput[] = []
+  const numbers = new Map<number, number>()
+  const known = new Map<string, number>()
+  for (const { table: number, links: own, rows: left } of order) {
     const table = planned[number]
-    if (!table) return []
+    if (!table) continue
     const { carried, source, columns } = table
-    const reduced = own.length > 0 ? reducedInput(table, own, { planned, order, run, given }) : undefined
+    const keys = own.map((link) => ({ column: link.column, key: keyOf(link, { planned, numbers }) }))
+    const text = JSON.stringify([explainSource(source), keys])
+    const same = known.get(text) ?? inputs.length
+    const first = inputs[same]
+    // Tables that are read where they are look for its rows too.
+    const indexed = new Set([...(first?.indexed ?? []), ...linked(gathered.links, kept[number] ?? -1)])
+    const reduced = keys.length > 0 ? reducedInput(table, keys, { run, given }) : undefined
     const input = Object.freeze({ table: nameOfUse(carried.use), source, expected: rows?.[number], reduced })
-    return [{ input, carried, columns, indexed: linked(links, number) }]
-  })
-  return { inputs, rows: rows && order.reduce((sum, one) => sum + one.rows, 0) }
+    inputs[same] = { input, columns, rows: left, ...first, places: [...(first?.places ?? []), carried], indexed }
+    numbers.set(number, same)
+    known.set(text, same)
+  }
+  return { inputs, rows: inputs.reduce((sum, one) => sum + one.rows, 0) }
 }
 
 const noTable: RangeVar = {}
@@ -162,33 +177,31 @@ function isOfOneType(tables: ReadonlyMap<number, PlannedTable>, { table, column,
   return isPlain && a.name === b.name && a.collation === b.collation
 }
 
+/** A column of a table that must equal one of an input before it. */
+interface InputKey {
+  readonly column: string
+  readonly key: ColumnArray
+}
+
+/** @param numbers of the inputs that stand for tables */
+function keyOf(
+  { by, byColumn }: TableLink,
+  { planned, numbers }: { readonly planned: readonly PlannedTable[]; readonly numbers: ReadonlyMap<number, number> },
+): ColumnArray {
+  const place = planned[by]?.columns.findIndex(({ name }) => name === byColumn)
+  return new ColumnArray(`c${place}`, numbers.get(by) ?? -1)
+}
+
 /** The rows of a table that have values of tables which are read before it. */
 function reducedInput(
   { carried }: PlannedTable,
-  links: readonly TableLink[],
-  {
-    planned,
-    order,
-    run,
-    given,
-  }: {
-    readonly planned: readonly PlannedTable[]
-    readonly order: readonly OrderedTable[]
-    readonly run: Run
-    readonly given: InputPlanner
-  },
+  keys: readonly InputKey[],
+  { run, given }: { readonly run: Run; readonly given: InputPlanner },
 ): ReducedInput {
   const alias = nameOfUse(carried.use)
-  const keys = links.map(({ by, byColumn }) => {
-    const place = planned[by]?.columns.findIndex(({ name }) => name === byColumn)
-    return new ColumnArray(
-      `c${place}`,
-      order.findIndex(({ table }) => table === by),
-    )
-  })
   const plan = async (lists: readonly (readonly unknown[] | undefined)[]): Promise<InputSource> => {
     const parameters = [...run.parameters]
-    const conditions = links.flatMap(({ column }, index): Node[] => {
+    const conditions = keys.flatMap(({ column }, index): Node[] => {
       const list = lists[index]
       if (!list) return []
       parameters.push(list)
@@ -196,5 +209,5 @@ function reducedInput(
     })
     return (await given.planTable(carriedSelect(carried, conditions), { ...run, parameters }, carried)).source
   }
-  return Object.freeze({ keys: Object.freeze(keys), plan })
+  return Object.freeze({ keys: Object.freeze(keys.map(({ key }) => key)), plan })
 }

@@ -4,7 +4,7 @@ import { readInputs } from '../../execution/execute-gather'
 import { executeRead } from '../../execution/execute-read'
 import { rowBudgetOf } from '../../execution/operation'
 import { bindShardNames, groupsOfTypes } from '../../planning/bind-shard-names'
-import { detachedSelect, nameOfUse, replacementOf, shippedSide } from '../../planning/detached-parts'
+import { detachedSelect, replacementOf, shippedSide, standFor } from '../../planning/detached-parts'
 import { type ReadPlan, route } from '../../planning/read-plan'
 import { expandedTargets, namesOfTargets } from '../../planning/rows-template'
 import {
@@ -12,7 +12,6 @@ import {
   type ShippedColumn,
   type ShippedRows,
   shipAnswer,
-  tableNamed,
   withShippedRows,
 } from '../../planning/shipped-rows'
 import { localise, type Template, templateOf } from '../../planning/statement-template'
@@ -23,7 +22,7 @@ import { isHomeTable } from '../../routing/home-table'
 import { hasVolatile } from '../../routing/known-functions'
 import type { StatementAnalysis } from '../../routing/statement-analysis'
 import { withCtes } from '../../sql/ctes'
-import { integerConstant, trueConstant } from '../../sql/nodes'
+import { integerConstant } from '../../sql/nodes'
 import { hasStar } from '../../sql/output-name'
 import { leftmost, selectOf, targetTable } from '../../sql/statement-parts'
 import { someNode, type TreeObject, treeText } from '../../sql/tree'
@@ -169,26 +168,25 @@ export class QueryParts {
     return { rows: await ask(textsOf(template.text, types, tables)), columns: columnsOf(names, types) }
   }
 
-  /** Runs what is detached, so that its rows can stand in its place. */
-  async substitute(run: Run): Promise<Substitutes> {
+  /**
+   * Runs what is detached, so that its rows can stand in its place.
+   *
+   * @param homes what is read of tables that the shards do not have, where it is planned
+   */
+  async substitute(run: Run, homes?: PlannedInputs): Promise<Substitutes> {
     const { analysis, statement, parameters } = run
     const shipped: ShippedRows[] = []
     const values = [...parameters]
     if (!('SelectStmt' in statement) && !run.context.access.transaction) refuseEarlyLocks(analysis)
     const replacements = await this.readDetached(analysis.detached, run, { shipped, values })
     if (!analysis.main) return { shipped, values, replacements }
-    const { inputs } = await this.homeInputs(run)
+    const { inputs } = homes ?? (await this.homeInputs(run))
     const rows = await readInputs(
       inputs.map(({ input }) => input),
       inputHost(run.context),
     )
-    for (const [index, { carried, columns }] of inputs.entries()) {
-      const cte = shipAnswer(shipped, values, { rows: rows[index] ?? [], columns })
-      const alias = { aliasname: nameOfUse(carried.use) }
-      replacements.set(carried.use.rangeVar, () => ({ RangeVar: { ...tableNamed(cte), alias } }))
-      // All rows that were read meet them. To the planner of a node each would leave a few of these rows.
-      for (const { condition } of carried.conditions) replacements.set(condition, () => trueConstant())
-    }
+    for (const [index, { places, columns }] of inputs.entries())
+      standFor(places, shipAnswer(shipped, values, { rows: rows[index] ?? [], columns }), replacements)
     return { shipped, values, replacements }
   }
 

@@ -10,6 +10,7 @@ import { draftFinish, type FinishTemplate, finishTemplate, refuseFinishedLock } 
 import { type GatherPlan, manyGathered } from '../../planning/gather-plan'
 import { type ReadPlan, route } from '../../planning/read-plan'
 import { draftRows, type RowsTemplate, rowsTemplate } from '../../planning/rows-template'
+import { gathersFewer, type SentRows, sendsFew } from '../../planning/sent-rows'
 import { type Answer, type ShippedRows, withShippedRows } from '../../planning/shipped-rows'
 import { splitLists } from '../../planning/split-lists'
 import { hasSuspiciousOrder } from '../../planning/statement-mistake'
@@ -27,7 +28,7 @@ import { broadcastRun } from './broadcast'
 import type { ColumnTypes } from './column-types'
 import { gatherHost } from './gather-host'
 import { type PlannedGather, planGather } from './plan-gather'
-import { planInputs } from './plan-inputs'
+import { type PlannedInputs, planInputs } from './plan-inputs'
 import { QueryParts } from './query-parts'
 import { passesOver, refuseLockedPage } from './refuse-locks'
 import { armPageOf, finishPlan, rowsPlan, statementPage, writtenPage } from './statement-page'
@@ -58,6 +59,22 @@ interface Unplanned {
   readonly gather?: GatherPlan
   /** The query as it runs on the shards of one group, to which the rows of other tables are sent. */
   readonly broadcast?: QueryRun
+}
+
+interface GatheredQuery extends Unplanned {
+  readonly gather: GatherPlan
+}
+
+/** What a query sends to its shards. */
+interface Sent extends SentRows {
+  /** What is read of unsharded tables. */
+  readonly homes: PlannedInputs | undefined
+}
+
+/** A query as it runs on the shards of one group, and the tables whose rows they are sent. */
+interface Broadcast {
+  readonly run: QueryRun
+  readonly homes: PlannedInputs
 }
 
 /** The plan of a text that says the same each time. */
@@ -157,36 +174,54 @@ export class QueryPlanner {
   /**
    * A query with its plan, ready to run; without a plan where no shard has a part in it but for its subqueries. One that is not
    * local is gathered, or the rows of all tables but those of one group are sent to the shards of that group; so is one that would
-   * carry more rows to its shards.
+   * send more rows to its shards.
    */
   async planned(run: QueryRun): Promise<Planned> {
-    const isCarrying = run.analysis.detached.some(({ kind }) => kind === 'table')
-    if (isCarrying) {
-      const other = await this.cheaperGather(run)
-      if (other) return other
-    }
     try {
-      return await this.plannedOnShards(run)
+      const sent = await this.sent(run)
+      const gather = sent && (await this.cheaperGather(run, sent))
+      return gather ?? (await this.plannedOnShards(run, sent?.homes))
     } catch (error) {
       if (!isNotLocal(error)) throw error
       return this.plannedApart(run, this.gatherOf(run, error))
     }
   }
 
-  /** The gather of a query that carries rows to its shards, where it copies less than half as many. */
-  private async cheaperGather(run: QueryRun): Promise<Planned | undefined> {
-    const gathered = this.given.reader.gathered(run)
-    if (gathered.problem || problemOf(run.analysis)) return undefined
-    const { main, detached } = run.analysis
+  /** The gather of a query that sends rows to its shards, where it is answered sooner so. */
+  async insteadOfSending(run: QueryRun): Promise<GatherPlan | undefined> {
+    const sent = await this.sent(run)
+    return sent && (await this.cheaperGather(run, sent))?.gather
+  }
+
+  /** The rows that a query sends to its shards; undefined where it sends none. */
+  private async sent(run: QueryRun): Promise<Sent | undefined> {
+    const { analysis, statement } = run
+    const { main, detached } = analysis
     const tables = detached.flatMap((part) => (part.kind === 'table' ? [part.carried] : []))
+    const hasHomes = main !== undefined && analysis.homeTables.length > 0
+    if ((tables.length === 0 && !hasHomes) || selectOf(statement).larg || problemOf(analysis)) return undefined
+    const gathered = this.given.reader.gathered(run)
     const read = new Set(tables.map(({ use }) => use.rangeVar))
     const wanted = { gathered: { tables, links: [] }, read, helping: new Set<never>(), isCosted: true }
     const carried = await planInputs(run, wanted, this.parts.inputPlanner)
-    const rows = (carried.rows ?? 0) * (main ? this.nodesOf([...main.uses][0]?.table.group ?? '') : 1)
-    if (rows <= manyGathered) return undefined
+    const homes = hasHomes ? await this.parts.homeInputs(run, true) : undefined
+    const inputs = [...carried.inputs, ...(homes?.inputs ?? [])]
+    const asked = inputs.filter(({ places }) => places.some(({ use }) => gathered.askedByRow.has(use.rangeVar)))
+    return {
+      rows: carried.rows + (homes?.rows ?? 0),
+      nodes: main ? this.nodesOf([...main.uses][0]?.table.group ?? '') : 1,
+      askedByRow: Math.max(0, ...asked.map(({ rows }) => rows)),
+      isOnShards: main !== undefined,
+      homes,
+    }
+  }
+
+  private async cheaperGather(run: QueryRun, sent: Sent): Promise<GatheredQuery | undefined> {
+    const gathered = this.given.reader.gathered(run)
+    if (gathered.problem || sendsFew(sent)) return undefined
     try {
       const planned = await planGather(run, { gathered, isCosted: true }, this.gathering)
-      return (planned.rows ?? Infinity) * 2 < rows ? this.gather(run, planned) : undefined
+      return gathersFewer(planned, sent) ? this.gather(run, planned) : undefined
     } catch (error) {
       if (!isNotLocal(error)) throw error
       return undefined
@@ -196,24 +231,24 @@ export class QueryPlanner {
   /** A query that is not local: gathered, or run on the shards of one group with the rows of the other tables. */
   private async plannedApart(run: QueryRun, gathered: GatherAnalysis): Promise<Planned> {
     const groups = new Set(run.analysis.uses.map(({ table }) => table.group))
-    const broadcasts: { readonly run: QueryRun; readonly rows: number }[] = []
+    const broadcasts: (Broadcast & { readonly rows: number })[] = []
     for (const group of groups) {
       const own = broadcastRun(run, { group, gathered }, this.given.reader)
       if (!own) continue
-      const { rows = 0 } = await this.parts.homeInputs(own, true)
-      broadcasts.push({ run: own, rows: rows * this.nodesOf(group) })
+      const homes = await this.parts.homeInputs(own, true)
+      broadcasts.push({ run: own, homes, rows: homes.rows * this.nodesOf(group) })
     }
     const planned = await planGather(run, { gathered, isCosted: broadcasts.length > 0 }, this.gathering)
     const [best] = broadcasts.sort((a, b) => a.rows - b.rows)
     const gather = this.gather(run, planned)
     // Few rows are copied as fast as they are sent, and from fewer shards.
-    if (!best || planned.rows === undefined || planned.rows <= Math.max(manyGathered, best.rows)) return gather
-    return { plan: undefined, broadcast: best.run, run: () => this.sent(best.run, gather) }
+    if (!best || planned.rows <= Math.max(manyGathered, best.rows)) return gather
+    return { plan: undefined, broadcast: best.run, run: () => this.broadcast(best, gather) }
   }
 
   /** Runs a query on the shards of one group; by a gather where something else in it does not run shard by shard. */
-  private async sent(run: QueryRun, gather: Unplanned): Promise<Answer> {
-    const planned = await this.plannedOnShards(run).catch((error: unknown) => {
+  private async broadcast({ run, homes }: Broadcast, gather: Unplanned): Promise<Answer> {
+    const planned = await this.plannedOnShards(run, homes).catch((error: unknown) => {
       if (isNotLocal(error)) return gather
       throw error
     })
@@ -221,7 +256,7 @@ export class QueryPlanner {
     return { rows: await executeRead(planned.plan, run.context.access), columns: planned.columns }
   }
 
-  private gather({ context }: QueryRun, { gather, columns }: PlannedGather): Unplanned {
+  private gather({ context }: QueryRun, { gather, columns }: PlannedGather): GatheredQuery {
     const host = gatherHost(context)
     return { plan: undefined, gather, run: async () => ({ rows: await executeGather(gather, host), columns }) }
   }
@@ -243,7 +278,8 @@ export class QueryPlanner {
     throw refusal.code === 'JOIN_NOT_LOCAL' ? refusalOf(gathered.problem, run.analysis) : refusal
   }
 
-  private async plannedOnShards(run: QueryRun): Promise<Planned> {
+  /** @param homes what is read of tables that the shards do not have, where it is planned */
+  private async plannedOnShards(run: QueryRun, homes?: PlannedInputs): Promise<Planned> {
     const { analysis, statement, asText, context } = run
     const select = selectOf(statement)
     if (select.larg) {
@@ -251,7 +287,7 @@ export class QueryPlanner {
       return { plan: undefined, run: () => this.parts.setOperation(run, select) }
     }
     refuseProblems(analysis)
-    const substitutes = await this.parts.substitute(run)
+    const substitutes = await this.parts.substitute(run, homes)
     const { shipped } = substitutes
     if (!analysis.main) {
       const local = localisedFor(select, { analysis, group: undefined }, substitutes.replacements)

@@ -242,6 +242,10 @@ export class StatementEngine implements StatementPlanner {
     return this.queries.planned(run)
   }
 
+  insteadOfSending(run: QueryRun): ReturnType<QueryPlanner['insteadOfSending']> {
+    return this.queries.insteadOfSending(run)
+  }
+
   homeInputs(run: Run): ReturnType<QueryPlanner['parts']['homeInputs']> {
     return this.queries.parts.homeInputs(run, true)
   }
