@@ -122,11 +122,13 @@ export function withDecidedColumns(
   tables: readonly CarriedTable[],
 ): readonly Node[] | undefined {
   const grouped = groupColumns(select, scope)
+  // Sets put NULL in the place of a column that not all of them have: it is named as theirs.
+  const named = [...grouped, ...setColumns({ select, scope })]
   const decided = scope.items.flatMap((item) => {
     const { use } = item
     const carried = tables.find((one) => one.use.rangeVar === use?.rangeVar)
     if (!use || !carried || !holdsPrimaryKey(use, grouped)) return []
-    const isGrouped = (name: string) => grouped.some((column) => column?.use === use && column.name === name)
+    const isGrouped = (name: string) => named.some((column) => column?.use === use && column.name === name)
     return (starOfItem(item) ?? [])
       .filter(({ name, base }) => carried.columns.includes(name) && base && !isGrouped(base.name))
       .map(({ name }) => columnNode(item.alias, name))
@@ -156,10 +158,15 @@ function namesDecidedRow({ select, scope }: Grouping): boolean {
 }
 
 /** True where grouping sets, each for itself, group by a primary key: it decides other columns in all of them. */
-function setsHoldPrimaryKey({ select, scope }: Grouping): boolean {
+function setsHoldPrimaryKey(grouping: Grouping): boolean {
+  const columns = setColumns(grouping)
+  return grouping.scope.items.some(({ use }) => use !== undefined && holdsPrimaryKey(use, columns))
+}
+
+/** The columns of all grouping sets. */
+function setColumns({ select, scope }: Grouping): ReturnType<typeof groupColumns> {
   const sets = (select.groupClause ?? []).filter((node) => 'GroupingSet' in node)
-  const columns = groupColumns({ ...select, groupClause: sets.flatMap(groupTerms) }, scope)
-  return scope.items.some(({ use }) => use !== undefined && holdsPrimaryKey(use, columns))
+  return groupColumns({ ...select, groupClause: sets.flatMap(groupTerms) }, scope)
 }
 
 const holdsPrimaryKey = (use: TableUse, columns: readonly (BaseColumn | undefined)[]): boolean =>

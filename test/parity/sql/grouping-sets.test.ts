@@ -19,6 +19,7 @@ describe('grouping sets over shards', () => {
   it.each([
     'SELECT status, (SELECT max(a.score) FROM acct a WHERE a.k > o.qty) AS m, count(*) FROM ord o GROUP BY ROLLUP (status, qty) ORDER BY 1, 2, 3',
     'SELECT o.id, o.qty, o.status, (SELECT max(a.score) FROM acct a WHERE a.k > o.qty) AS m, count(*) FROM ord o GROUP BY o.id, ROLLUP (status) ORDER BY 1, 2, 3',
+    'SELECT o.id, o.qty, o.status, upper(o.status) AS u, a.score, count(*) FROM ord o JOIN acct a ON a.k = o.qty GROUP BY o.id, ROLLUP (status), CUBE (a.score, upper(o.status)) ORDER BY 1, 2, 3, 4, 5',
   ])('are gathered where a subquery of a group is not local: %s', (text) => expectAlike(sides, text))
 
   it('are refused where a primary key decides the other columns of every set', () =>
