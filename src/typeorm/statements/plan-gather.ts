@@ -75,7 +75,7 @@ export async function planGather(
   const local = localisedFor(query, { analysis: run.analysis, group: undefined }, replacements)
   const bare = templateOf({ SelectStmt: local })
   const homeTables = run.analysis.homeTables.filter(
-    (table) => !inputs.some(({ carried }) => carried.use.rangeVar === table),
+    (table) => !inputs.some(({ places }) => places.some(({ use }) => use.rangeVar === table)),
   )
   const { statement, columns, textOf } = await finishing({ bare, shipped, homeTables }, values, { run, given })
   const many = manyRows({ bare, shipped }, { ...statement, text: textOf(bare.text) }, { run, given, gathered, inputs })
