@@ -1,3 +1,4 @@
+import { chunksOf } from '../collections/chunks-of'
 import { sqlState, undefinedTable } from '../endpoints/sql-state'
 import { ShardedError } from '../errors/sharded-error'
 import type { IdMaker } from '../ids/id-maker'
@@ -36,8 +37,8 @@ export async function greatestTaken(
           `SELECT max(${quoted(column)}) AS id FROM ${tableOn(table, shard)} WHERE ${quoted(column)} BETWEEN $1::bigint AND $2::bigint`,
       )
     let found: bigint | undefined
-    for (let start = 0; start < arms.length; start += shardsAtOnce)
-      found = greater(found, await askArms(nodeOf(node), arms.slice(start, start + shardsAtOnce), [first, last]))
+    for (const some of chunksOf(arms, shardsAtOnce))
+      found = greater(found, await askArms(nodeOf(node), some, [first, last]))
     return found
   }
   const answers = await Promise.all([...new Set(shards.map(({ node }) => node))].map(ask))

@@ -1,3 +1,4 @@
+import { chunksOf } from '../collections/chunks-of'
 import { ShardedError } from '../errors/sharded-error'
 import type { Row } from '../merging/row'
 import type { GatherBudget } from '../model/limits'
@@ -101,8 +102,7 @@ async function overTables(
   for (const [index, { create, fill, width, settle }] of tables.entries()) {
     const rows = inputs[index] ?? []
     await ask({ text: create, parameters: [] })
-    for (let start = 0; start < rows.length; start += batchRows) {
-      const batch = rows.slice(start, start + batchRows)
+    for (const batch of chunksOf(rows, batchRows)) {
       const parameters = Array.from({ length: width }, (_, column) => batch.map((row) => row[`c${column}`]))
       await ask({ text: fill, parameters })
     }

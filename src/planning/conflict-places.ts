@@ -1,3 +1,4 @@
+import { chunksOf } from '../collections/chunks-of'
 import { ShardedError, unsupported } from '../errors/sharded-error'
 import type { Row } from '../merging/row'
 import type { InsertedRows } from '../query/write-query'
@@ -61,10 +62,8 @@ export function withConflictPlaces(insert: ConflictingInsert, planFor: (places: 
   const looked = insert.places.flatMap((_, row) => lookedUp(insert, row) ?? [])
   if (looked.length === 0) return planFor(insert.places)
   const asked: { readonly statement: NodeStatement; readonly rows: readonly LookedUp[] }[] = []
-  for (let start = 0; start < looked.length; start += rowsAtOnce) {
-    const rows = looked.slice(start, start + rowsAtOnce)
+  for (const rows of chunksOf(looked, rowsAtOnce))
     for (const statement of searchFor(insert, rows)) asked.push({ statement, rows })
-  }
   const statements = asked.map(({ statement }) => statement)
   const source = sequence(statements, searchStep, (answers) => {
     const found = answers.flatMap((rows, index) => rows.map((row) => foundRow(row, asked[index]?.rows ?? [])))

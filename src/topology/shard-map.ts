@@ -1,5 +1,6 @@
 import { ShardedError } from '../errors/sharded-error'
 import type { BoundFunction } from '../functions/sharding-function'
+import { maxNameBytes } from '../values/max-name-bytes'
 import { placementUnitOf, placeShards, type WeightedNode } from './place-shards'
 import type { PlacedTables, Shard } from './shard'
 import { evenOwners, type UnitOwners } from './unit-owners'
@@ -42,9 +43,6 @@ export interface ShardMapOptions {
   readonly groups: readonly GroupPlacement[]
 }
 
-/** PostgreSQL cuts longer names without an error. */
-const MAX_NAME_BYTES = 63
-
 const invalid = (message: string, details: Readonly<Record<string, unknown>>): ShardedError =>
   new ShardedError('OPTIONS_INVALID', message, { details })
 
@@ -64,8 +62,8 @@ const shardName = ({ name: group, layout }: GroupPlacement, label: string): stri
     )
   }
   const bytes = Buffer.byteLength(name)
-  if (bytes <= MAX_NAME_BYTES) return name
-  throw new ShardedError('NAME_INVALID', `The shard name '${name}' has ${bytes} bytes, more than ${MAX_NAME_BYTES}.`, {
+  if (bytes <= maxNameBytes) return name
+  throw new ShardedError('NAME_INVALID', `The shard name '${name}' has ${bytes} bytes, more than ${maxNameBytes}.`, {
     details: { shard: name, group },
   })
 }

@@ -5,6 +5,7 @@ import type { Refusals } from '../../errors/refusals'
 import { ShardedError } from '../../errors/sharded-error'
 import { captureNames } from '../../lookups/capture-sql'
 import type { LookupTable } from '../../lookups/lookup-table'
+import { maxNameBytes } from '../../values/max-name-bytes'
 import { isEnum } from './describe-entities'
 import type { EntityBinding } from './entity-binding'
 import { absentForeignKey, leadsApart } from './relation-apart'
@@ -53,9 +54,6 @@ export class ApartKeys {
 }
 
 export const noApartKeys: ApartKeys = new ApartKeys([])
-
-/** PostgreSQL cuts longer names silently. */
-const maxNameBytes = 63
 
 /**
  * The references of entities to sharded ones of other databases. Those to unsharded ones are kept by nobody: no trigger notes what goes there.

@@ -5,10 +5,8 @@ import { ShardedError } from '../../errors/sharded-error'
 import { type ShardedEntity, type ShardedModel, shardedEntity } from '../../model/sharded-entity'
 import { physicalName } from '../../planning/bind-shard-names'
 import type { Shard } from '../../topology/shard'
+import { maxNameBytes } from '../../values/max-name-bytes'
 import type { GroupOf } from './colocation-group'
-
-/** PostgreSQL cuts longer names silently. */
-const maxNameBytes = 63
 
 interface PlacedTables {
   readonly shards: readonly Shard[]

@@ -9,6 +9,7 @@ import type {
   UniqueDescription,
 } from '../../model/entity-description'
 import type { ColumnType, KeyType, TypeModifiers } from '../../values/key-type'
+import { rootEntity } from './root-entity'
 
 /** TypeORM's metadata as the plain data that the checks of the metadata layer read. */
 export function describeEntities(metadatas: readonly EntityMetadata[]): readonly EntityDescription[] {
@@ -19,7 +20,7 @@ function describeEntity(metadata: EntityMetadata): EntityDescription {
   return {
     name: metadata.name,
     target: metadata.target,
-    ...(metadata.parentEntityMetadata && { parent: rootOf(metadata).target }),
+    ...(metadata.parentEntityMetadata && { parent: rootEntity(metadata).target }),
     schema: metadata.tableMetadataArgs.schema,
     tableName: metadata.tableName,
     columns: metadata.columns.map(describeColumn),
@@ -36,10 +37,6 @@ export const uniquesOf = ({ uniques, indices }: EntityMetadata): readonly Unique
     name: unique.name ?? unique.givenName ?? '(unnamed)',
     properties: unique.columns.map((column) => column.propertyPath),
   }))
-
-function rootOf(metadata: EntityMetadata): EntityMetadata {
-  return metadata.parentEntityMetadata ? rootOf(metadata.parentEntityMetadata) : metadata
-}
 
 function describeColumn(column: ColumnMetadata): ColumnDescription {
   return {
@@ -188,8 +185,7 @@ export const enumNameOf = ({ enumName, databaseName }: ColumnMetadata, table: st
 /** True where the table of an entity has a column whose type (an enum) each shard declares for itself. */
 export function hasOwnTypes(metadata: EntityMetadata): boolean {
   // The root of a single table inheritance has the columns of all its children.
-  const { columns } = metadata.tableType === 'entity-child' ? metadata.parentEntityMetadata : metadata
-  return columns.some(isEnum)
+  return rootEntity(metadata).columns.some(isEnum)
 }
 
 /** True where the entity has a column whose type each shard declares for itself. */

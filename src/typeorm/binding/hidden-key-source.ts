@@ -1,6 +1,7 @@
 import type { EntityMetadata } from 'typeorm'
 import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata'
 import type { RelationMetadata } from 'typeorm/metadata/RelationMetadata'
+import { rootEntity } from './root-entity'
 
 const sources = new WeakMap<EntityMetadata, RelationMetadata>()
 const hidden = new WeakSet<ColumnMetadata>()
@@ -17,8 +18,7 @@ export const isKeySource = (metadata: EntityMetadata): boolean => repeated.has(m
 
 export function noteSource(metadata: EntityMetadata, relation: RelationMetadata): void {
   sources.set(metadata, relation)
-  const { inverseEntityMetadata: parent } = relation
-  const root = parent.tableType === 'entity-child' ? parent.parentEntityMetadata : parent
+  const root = rootEntity(relation.inverseEntityMetadata)
   for (const one of [root, ...root.childEntityMetadatas]) repeated.add(one)
 }
 

@@ -10,6 +10,7 @@ import type { HiddenKeyArgs, ShardArgsStorage, ShardKeyArgs } from '../../model/
 import { describeEntities } from './describe-entities'
 import { isHidden, noteHidden, noteSource } from './hidden-key-source'
 import { PrivateField } from './private-field'
+import { rootEntity } from './root-entity'
 
 /**
  * Adds the columns of hidden shard keys to the entities of a data source.
@@ -28,7 +29,7 @@ export function addHiddenKeys(
   /** The shard key of an entity, hidden or not. */
   const keyOf = (metadata: EntityMetadata, above: readonly EntityMetadata[]): readonly ColumnMetadata[] => {
     const args = argsOf(declared, metadata)
-    const root = metadata.tableType === 'entity-child' ? metadata.parentEntityMetadata : metadata
+    const root = rootEntity(metadata)
     if (!args) return declaredKey(root, storage)
     const known = done.get(root)
     if (known) return known

@@ -12,6 +12,7 @@ import type { Shard } from '../../topology/shard'
 import { ownersOf, type ShardMap } from '../../topology/shard-map'
 import type { UnitOwners } from '../../topology/unit-owners'
 import { canonicalKey } from '../../values/canonical-key'
+import { maxNameBytes } from '../../values/max-name-bytes'
 import { type ApartKeys, noApartKeys } from './apart-keys'
 import { isEnum } from './describe-entities'
 import type { EntityBinding } from './entity-binding'
@@ -26,9 +27,6 @@ export interface LookupBinding {
   /** The entity whose rows it finds. */
   readonly source: EntityBinding
 }
-
-/** PostgreSQL cuts longer names silently: in the layout `table`, those of several shards would then be one. */
-const maxNameBytes = 63
 
 /** @throws ShardedError LOOKUP_INVALID */
 function bindLookup(lookup: Lookup, source: EntityBinding, map: ShardMap): LookupBinding {

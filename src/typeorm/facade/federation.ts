@@ -9,6 +9,7 @@ import { federationScript } from '../../federation/federation-script'
 import type { UnitKeys } from '../../functions/sharding-function'
 import { physicalName } from '../../planning/bind-shard-names'
 import type { Shard } from '../../topology/shard'
+import { maxNameBytes } from '../../values/max-name-bytes'
 import { quoted } from '../../values/quoted'
 import type { GroupOf } from '../binding/colocation-group'
 import { enumNameOf, isEnum, typeName } from '../binding/describe-entities'
@@ -46,9 +47,6 @@ const extensionOf: Readonly<Record<string, string>> = {
   vector: 'vector',
   halfvec: 'vector',
 }
-
-/** PostgreSQL cuts longer names, and two could become one. */
-const maxNameBytes = 63
 
 /**
  * The shards as one database for programs that know nothing of them: PostgreSQL asks the nodes by `postgres_fdw`. See

@@ -2,6 +2,7 @@ import type { EntityManager, EntityMetadata, FindManyOptions, ObjectLiteral, Sel
 import { DriverUtils } from 'typeorm/driver/DriverUtils'
 import type { Alias } from 'typeorm/query-builder/Alias'
 import { RawSqlResultsToEntityTransformer } from 'typeorm/query-builder/transformer/RawSqlResultsToEntityTransformer'
+import { chunksOf } from '../../collections/chunks-of'
 import type { Row } from '../../merging/row'
 import { primaryKeyText } from '../binding/primary-key-text'
 import { cloneWhere } from '../find/clone-where'
@@ -36,8 +37,7 @@ export async function findByKeys(
   }
   if (!keys) return find(undefined)
   const loaded = new Map<string, ObjectLiteral | undefined>()
-  for (let start = 0; start < keys.length; start += reloadChunk)
-    for (const [key, entity] of await find(keys.slice(start, start + reloadChunk))) loaded.set(key, entity)
+  for (const some of chunksOf(keys, reloadChunk)) for (const [key, entity] of await find(some)) loaded.set(key, entity)
   return loaded
 }
 

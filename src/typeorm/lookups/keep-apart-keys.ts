@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { EntityMetadata } from 'typeorm'
+import { chunksOf } from '../../collections/chunks-of'
 import type { CapturedChange } from '../../lookups/write-order'
 import type { Row } from '../../merging/row'
 import { literal } from '../../values/literal'
@@ -118,7 +119,7 @@ const referredTables = ({ key }: Loss): readonly string[] =>
 async function goneOf(transaction: ShardTransaction, { inverse, pairs }: ApartKey, lost: Keys): Promise<Keys> {
   const gone = new Map(lost.map((texts) => [relationKey(texts, pairs), texts]))
   const columns = keyedColumns(pairs, 'far')
-  for (const chunk of chunksOf([...gone.values()])) {
+  for (const chunk of chunksOf([...gone.values()], maxKeys)) {
     const { text, parameters } = conditionOn(columns, chunk)
     const table = tableOf(inverse)
     const found = await transaction.runWithin(`SELECT ${keyOutputs(columns)} FROM ${table} WHERE ${text}`, parameters)
@@ -132,7 +133,7 @@ async function keep(access: ShardAccess, transaction: ShardTransaction, loss: Lo
   const { referring, pairs, onDelete } = key
   const table = tableOf(referring)
   const columns = keyedColumns(pairs, 'own')
-  for (const chunk of chunksOf(keys)) {
+  for (const chunk of chunksOf(keys, maxKeys)) {
     const { text, parameters } = conditionOn(columns, chunk)
     if (isDelete && onDelete === 'CASCADE')
       await transaction.runWithin(`DELETE FROM ${table} WHERE ${text}`, parameters)
@@ -226,7 +227,3 @@ function conditionOn(columns: readonly KeyedColumn[], keys: Keys): Condition {
 
 const keyedColumns = (pairs: readonly KeyPair[], side: 'own' | 'far'): readonly KeyedColumn[] =>
   pairs.map(({ type, [side]: column }) => ({ text: quoted(column.databaseName), type, column }))
-
-function* chunksOf(keys: Keys): Generator<Keys> {
-  for (let from = 0; from < keys.length; from += maxKeys) yield keys.slice(from, from + maxKeys)
-}

@@ -1,4 +1,5 @@
 import { QueryFailedError } from 'typeorm'
+import { chunksOf } from '../../collections/chunks-of'
 import { pushTo } from '../../collections/push-to'
 import { sqlState, undefinedTable } from '../../endpoints/sql-state'
 import { ShardedError } from '../../errors/sharded-error'
@@ -76,12 +77,9 @@ async function captured(
 ): Promise<readonly CapturedChange[]> {
   const byNode = new Map<string, Shard[]>()
   for (const shard of sources) pushTo(byNode, shard.node, shard)
-  const chunks = [...byNode].flatMap(([node, shards]) => {
-    const parts: { readonly node: string; readonly shards: readonly Shard[] }[] = []
-    for (let from = 0; from < shards.length; from += maxTaken)
-      parts.push({ node, shards: shards.slice(from, from + maxTaken) })
-    return parts
-  })
+  const chunks = [...byNode].flatMap(([node, shards]) =>
+    [...chunksOf(shards, maxTaken)].map((some) => ({ node, shards: some })),
+  )
   try {
     const answers = await access.query(
       chunks.map(({ node, shards }) => ({
@@ -143,7 +141,7 @@ async function applyLookupWrites(
     const { shard, losses, gains, lateLosses } = part
     await points.reach('lookup:captured', shard.node)
     await remove(access, part, losses)
-    for (const chunk of chunks(gains)) await add(access, part, chunk)
+    for (const chunk of chunksOf(gains, maxEntries)) await add(access, part, chunk)
     await remove(access, part, lateLosses)
     await points.reach('lookup:written', shard.node)
   }
@@ -174,7 +172,7 @@ async function remove(
   { binding: { table }, shard }: ShardPart,
   entries: readonly LookupEntry[],
 ): Promise<void> {
-  for (const chunk of chunks(entries)) {
+  for (const chunk of chunksOf(entries, maxEntries)) {
     const removed = new Set((await askShard(access, deleteEntries(table, shard, chunk))).map((row) => row['n']))
     const missing = chunk.filter((_, index) => !removed.has(index))
     if (missing.length === 0) continue
@@ -202,8 +200,4 @@ function nameConstraint(error: QueryFailedError, { table }: LookupBinding, shard
   error.message = error.message.replace(`"${physical}"`, `"${table.constraint}"`)
   Object.assign(driverError, named)
   Object.assign(error, named)
-}
-
-function* chunks(entries: readonly LookupEntry[]): Generator<readonly LookupEntry[]> {
-  for (let from = 0; from < entries.length; from += maxEntries) yield entries.slice(from, from + maxEntries)
 }

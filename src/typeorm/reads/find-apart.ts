@@ -2,6 +2,7 @@ import type { EntityManager, EntityMetadata, ObjectLiteral, SelectQueryBuilder }
 import { DriverUtils } from 'typeorm/driver/DriverUtils'
 import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata'
 import { RelationIdLoader } from 'typeorm/query-builder/relation-id/RelationIdLoader'
+import { chunksOf } from '../../collections/chunks-of'
 import { pushAll } from '../../collections/push-all'
 import { pushTo } from '../../collections/push-to'
 import type { Row } from '../../merging/row'
@@ -70,10 +71,10 @@ export async function findApartByKeys(
   const { where, skip: _skip, take: _take, ...options } = split.own
   const rows: Row[] = []
   let first: { readonly builder: SelectQueryBuilder<ObjectLiteral>; readonly part: FindPart } | undefined
-  for (let start = 0; start < keys.length; start += keysOfStatement) {
+  for (const some of chunksOf(keys, keysOfStatement)) {
     const builder = reads.manager.createQueryBuilder<ObjectLiteral>(metadata.target, metadata.name)
     builder.setFindOptions(where === undefined ? options : { ...options, where: cloneWhere(metadata, where) })
-    builder.andWhereInIds(keys.slice(start, start + keysOfStatement).map((key) => metadata.getEntityIdMap(key)))
+    builder.andWhereInIds(some.map((key) => metadata.getEntityIdMap(key)))
     const part = new FindPart(reads, builder, split)
     pushAll(rows, await rowsOf(builder))
     first ??= { builder, part }
@@ -252,12 +253,12 @@ class FindPart {
     const reads = { ...this.reads, manager: related }
     const all: Row[] = []
     let first: FindPart | undefined
-    for (let start = 0; start < keys.length; start += keysOfStatement) {
+    for (const some of chunksOf(keys, keysOfStatement)) {
       const builder = related.createQueryBuilder<ObjectLiteral>(metadata.target, metadata.name)
       builder.setFindOptions({ ...load.split.own })
       for (const [index, { far }] of pairs.entries())
         builder.addSelect(textOf(builder, far.databaseName, builder.alias), keyOutput(index))
-      addKeyCondition(builder, { pairs, keys: keys.slice(start, start + keysOfStatement) })
+      addKeyCondition(builder, { pairs, keys: some })
       const part = new FindPart(reads, builder, load.split)
       pushAll(all, await rowsOf(builder))
       first ??= part

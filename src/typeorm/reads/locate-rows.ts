@@ -1,6 +1,7 @@
 import type { EntityMetadata, ObjectLiteral } from 'typeorm'
 import { DriverUtils } from 'typeorm/driver/DriverUtils'
 import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata'
+import { chunksOf } from '../../collections/chunks-of'
 import { pushTo } from '../../collections/push-to'
 import { armTag } from '../../planning/bind-shard-names'
 import { buildNodeStatements } from '../../planning/scatter-statement'
@@ -45,9 +46,7 @@ export async function locateRows(
   objects: readonly ObjectLiteral[],
 ): Promise<ReadonlyMap<string, readonly Located[]>> {
   const found = new Map<string, Located[]>()
-  for (let start = 0; start < objects.length; start += chunkSize) {
-    await locateChunk(access, binding, { objects: objects.slice(start, start + chunkSize), found })
-  }
+  for (const some of chunksOf(objects, chunkSize)) await locateChunk(access, binding, { objects: some, found })
   return found
 }
 

@@ -1,3 +1,4 @@
+import { chunksOf } from '../../collections/chunks-of'
 import { pushTo } from '../../collections/push-to'
 import { ShardedError } from '../../errors/sharded-error'
 import { armTag, placeholderSchema } from '../../planning/bind-shard-names'
@@ -93,8 +94,7 @@ async function findReferred(
   const shards = access.runtime.map.groups.get(group) ?? []
   const distinct = [...new Map(asked.map((one) => [one.id, one])).values()]
   const found = new Map<string, number[]>()
-  for (let start = 0; start < distinct.length; start += maxAsked) {
-    const some = distinct.slice(start, start + maxAsked)
+  for (const some of chunksOf(distinct, maxAsked)) {
     const { text, parameters } = questionOf(some)
     const statements = buildNodeStatements(
       shards.map((shard) => ({ shard, text, parameters })),

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { type EntityMetadata, EntityPropertyNotFoundError, type ObjectLiteral } from 'typeorm'
+import { chunksOf } from '../../collections/chunks-of'
 import { ShardedError } from '../../errors/sharded-error'
 import { seedOf } from '../../model/reference-table'
 import type { ReferenceSeed } from '../../model/sharded-options'
@@ -48,12 +49,12 @@ export async function seedReference(
     const [state] = await transaction.onNode(home, lockSeed(schema), [name])
     if (state?.['isSeeded'] !== false) return
     const rows = await rowsOf(metadata, seed)
-    for (let from = 0; from < rows.length; from += rowsAtOnce)
+    for (const some of chunksOf(rows, rowsAtOnce))
       await transaction.manager
         .createQueryBuilder()
         .insert()
         .into(metadata.target)
-        .values(rows.slice(from, from + rowsAtOnce))
+        .values([...some])
         .orIgnore()
         .updateEntity(false)
         .execute()
