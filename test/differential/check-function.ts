@@ -1,46 +1,66 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { configurationsOf, type FunctionName, functionNames, nameOf } from './configurations'
-import { emptyReport, type Report, run } from './driver'
+import { type FunctionName, functionNames, nameOf, testedOf } from './configurations'
+import { emptyReport, type Report, run, runCase } from './driver'
 import { mostRefusals, refusedTooOften } from './refusals'
+import { regressions } from './regressions'
 import { settings } from './settings'
-import { createWorlds, type Worlds } from './world'
+import { createWorlds, type World, type Worlds } from './world'
 
 const { seed, operations, mostFailures } = settings()
+
+/** Of the tables of 64 shards, and of a long run. */
+const mostMs = 600_000
 
 /** Of operations: errors that both sides give. */
 const mostErrors = 0.25
 
 /** Operations of one configuration: all have the same share of the whole. */
-const share = Math.ceil(operations / functionNames.flatMap(configurationsOf).length)
+const share = Math.ceil(operations / functionNames.flatMap(testedOf).length)
 
-/** The differential test of one sharding function, in all numbers of shards and layouts. */
+/** The differential test of one sharding function, in all numbers of shards and layouts, each in one world. */
 export function checkFunction(fn: FunctionName): void {
   describe(`differential, ${fn}, seed ${seed}`, () => {
     let worlds: Worlds
     const whole = emptyReport()
+    const configurations = testedOf(fn)
+    const once = regressions.filter((one) => one.case.configuration.fn === fn)
 
     beforeAll(async () => {
       worlds = await createWorlds()
     })
     afterAll(() => worlds.end())
 
-    test.each(configurationsOf(fn).map((configuration) => [nameOf(configuration), configuration] as const))(
-      '%s gives the answers of one database',
-      async (_, configuration) => {
-        const world = await worlds.open(configuration)
-        try {
+    describe.each(configurations.map((configuration) => [nameOf(configuration), configuration] as const))(
+      '%s',
+      (name, configuration) => {
+        let world: World
+        beforeAll(async () => {
+          world = await worlds.open(configuration)
+        }, mostMs)
+        afterAll(() => worlds.close(world), mostMs)
+
+        for (const { title, case: made } of once.filter((one) => nameOf(one.case.configuration) === name)) {
+          test(`once differed: ${title}`, { timeout: 60_000 }, async () => {
+            expect((await runCase(world, made, emptyReport()))?.text).toBeUndefined()
+          })
+        }
+
+        test('gives the answers of one database', { timeout: mostMs }, async () => {
           const report = await run(world, { seed, operations: share, mostFailures })
           add(whole, report)
           expect(report.failures.map(({ text, case: made }) => `${text}\n${JSON.stringify(made)}`).join('\n\n')).toBe(
             '',
           )
           expect(report.operations).toBeGreaterThanOrEqual(share)
-        } finally {
-          await worlds.close(world)
-        }
+        })
       },
-      600_000,
     )
+
+    test('has a world for every case that once differed', () => {
+      const names = configurations.map(nameOf)
+      expect(once.length).toBeGreaterThan(0)
+      expect(once.map((one) => nameOf(one.case.configuration)).filter((name) => !names.includes(name))).toEqual([])
+    })
 
     test('refuses few operations, and makes few mistakes', () => {
       const [refused, errors] = [sumOf(whole.refusals), sumOf(whole.errors)]

@@ -1,6 +1,8 @@
 import { composite, custom, hash, list, range, type ShardingFunction, time } from '../../src'
+import { isWhole } from '../support/share-of'
 import { dayKeys } from './columns'
 import type { EntityName } from './entities'
+import { regressions } from './regressions'
 
 export const functionNames = ['hash', 'range', 'list', 'time', 'custom', 'composite'] as const
 export type FunctionName = (typeof functionNames)[number]
@@ -158,12 +160,29 @@ const made: Readonly<Record<FunctionName, (count: ShardCount) => Partial<Record<
 export const groupsOf = ({ fn, shards }: Configuration): readonly GroupSpec[] =>
   Object.entries(made[fn](shards)).map(([group, one]) => ({ group, entities: groups[group as GroupName], shards: one }))
 
-export const configurationsOf = (fn: FunctionName): readonly Configuration[] =>
+const configurationsOf = (fn: FunctionName): readonly Configuration[] =>
   [...shardCounts, ...(fn === 'hash' || fn === 'custom' ? manyShards : [])].flatMap((shards) =>
     // Many shards in one layout each: what is many is asked of both.
     layouts
       .filter((layout) => shards < manyShards[0] || (layout === 'table') === (shards === manyShards[0]))
       .map((layout) => ({ fn, shards, layout })),
   )
+
+/**
+ * Each function, number of shards and layout meets each of the others, though not all three meet. Of many shards, whose tables take
+ * longest to make, one function has 64 and the other 17.
+ */
+const isInShare = ({ fn, shards, layout }: Configuration): boolean => {
+  if (shards >= manyShards[0]) return (fn === 'custom') === (shards === 64)
+  const isTable = (functionNames.indexOf(fn) % 2 === 0) !== (shards === 3)
+  return isTable === (layout === 'table')
+}
+
+/** The configurations that this run tests: all in `.ci/run` and in a long run, else a share, and those in which something once differed. */
+export const testedOf = (fn: FunctionName): readonly Configuration[] => {
+  const isAll = isWhole || process.env['DIFFERENTIAL_OPS'] !== undefined
+  const once = new Set(regressions.map((one) => nameOf(one.case.configuration)))
+  return configurationsOf(fn).filter((one) => isAll || isInShare(one) || once.has(nameOf(one)))
+}
 
 export const nameOf = ({ fn, shards, layout }: Configuration): string => `${fn}, ${shards} shards, ${layout} layout`

@@ -1,4 +1,5 @@
 import type { EntityManager, EntityMetadata, ObjectLiteral } from 'typeorm'
+import { chunksOf } from '../../collections/chunks-of'
 import { pushTo } from '../../collections/push-to'
 import type { Row } from '../../merging/row'
 import { type KeyPair, type Links, relationKey } from '../binding/relation-keys'
@@ -21,12 +22,12 @@ export async function readLinks(
   keys: readonly Texts[],
 ): Promise<ReadonlyMap<string, readonly Texts[]>> {
   const links = new Map<string, Texts[]>()
-  for (let start = 0; start < keys.length; start += keysOfStatement) {
+  for (const some of chunksOf(keys, keysOfStatement)) {
     const builder = manager.createQueryBuilder<ObjectLiteral>(targetOf(junction), 'link').select([])
     const textOf = (column: KeyPair['own']) => `${builder.escape('link')}.${builder.escape(column.databaseName)}::text`
     for (const [index, pair] of near.entries()) builder.addSelect(textOf(pair.far), `near${index}`)
     for (const [index, pair] of far.entries()) builder.addSelect(textOf(pair.own), `far${index}`)
-    addKeyCondition(builder, { pairs: near, keys: keys.slice(start, start + keysOfStatement) })
+    addKeyCondition(builder, { pairs: near, keys: some })
     for (const row of await builder.getRawMany<Row>())
       pushTo(links, relationKey(textsOf(row, 'near', near), near), textsOf(row, 'far', far))
   }

@@ -16,7 +16,7 @@ import { ShopData } from './shop-data'
 import { shrink } from './shrink'
 
 const { seed, showsFigures, mostFailures } = settings()
-const count = Number(process.env['SHOP_OPS'] ?? (isWhole ? 600 : 250))
+const count = Number(process.env['SHOP_OPS'] ?? (isWhole ? 600 : 150))
 /** Writes that are not undone. */
 const committed = isWhole ? 120 : 30
 /** Repeats one operation of a seed. */
