@@ -11,7 +11,12 @@ import {
   setRelationIds,
 } from '../writes/apart-lists'
 import { type CascadedPart, cascadedParts } from '../writes/cascaded-parts'
-import { type CascadedReference, cascadedReferences, saveReferences } from '../writes/cascaded-references'
+import {
+  type CascadedReference,
+  cascadedReferences,
+  type HeldRelation,
+  saveReferences,
+} from '../writes/cascaded-references'
 import { compareLinks } from '../writes/compare-links'
 import { compareLists } from '../writes/compare-lists'
 import { deferred } from '../writes/deferred-transaction'
@@ -42,7 +47,7 @@ export async function persistApart(context: OperationContext, work: PersistWork,
   const { runtime } = access
   const { metadata } = binding
   if (metadata.relations.length === 0) return write(context, work)
-  const references = mode === 'save' ? cascadedReferences(metadata, entities, runtime) : []
+  const { references, beyond } = mode === 'save' ? cascadedReferences(metadata, entities, runtime) : noReferences
   const snapshots = new ObjectSnapshots()
   const onReach: ObjectSnapshots['keep'] = (object, at) => snapshots.keep(object, at)
   const { before, after } =
@@ -53,7 +58,12 @@ export async function persistApart(context: OperationContext, work: PersistWork,
   const open = options?.transaction === false ? deferred(context.openRunner) : context.openRunner
   try {
     await inTransaction(access, open, async (inner, transaction) => {
-      const within: Within = { context: { ...context, access: inner }, transaction, snapshots, write }
+      const within: Within = {
+        context: { ...context, access: inner },
+        transaction,
+        snapshots,
+        write: without(beyond, write),
+      }
       await saveReferences(references, { manager: transaction.manager, options, snapshots })
       for (const part of before) await writePart(within, work, part)
       await writeWithLists(within, { ...work, references }, lists)
@@ -66,6 +76,19 @@ export async function persistApart(context: OperationContext, work: PersistWork,
 }
 
 const noParts = { before: [], after: [] }
+const noReferences = { references: [], beyond: [] }
+
+/** Writes while objects do not show these relations. */
+const without =
+  (relations: readonly HeldRelation[], write: WriteHere): WriteHere =>
+  async (context, work) => {
+    const attach = detachLists(relations)
+    try {
+      await write(context, work)
+    } finally {
+      attach()
+    }
+  }
 
 interface Within {
   readonly context: OperationContext

@@ -57,7 +57,7 @@ export interface AddedObject {
 }
 
 /** Takes the lists away from their owners, so that TypeORM, which would look for the rows on the owner's shard, leaves them alone. */
-export const detachLists = (lists: readonly ApartList[]): (() => void) =>
+export const detachLists = (lists: readonly Pick<ApartList, 'entity' | 'relation'>[]): (() => void) =>
   replaceAll(lists.map(({ entity, relation }) => ({ entity, relation, value: undefined })))
 
 /** Gives owners the ids of their lists, as TypeORM does where a property is declared as `@RelationId`: it saw none of these. */

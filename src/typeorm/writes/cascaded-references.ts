@@ -19,14 +19,31 @@ export interface CascadedReference {
   readonly mayUpdate: boolean
 }
 
+/** What a relation of an object holds, by the object. */
+export interface HeldRelation {
+  readonly entity: ObjectLiteral
+  readonly relation: Relation
+}
+
+interface CascadedReferences {
+  readonly references: readonly CascadedReference[]
+  /**
+   * The relations of objects of reference tables, by which TypeORM would go on from a shard to rows that are not there. Those objects
+   * are saved before, with what hangs on them.
+   */
+  readonly beyond: readonly HeldRelation[]
+}
+
 /** The objects of reference tables, and of relations that lead apart, to which entities refer by cascades of a save: those next to them. */
 export function cascadedReferences(
   metadata: EntityMetadata,
   entities: readonly ObjectLiteral[],
   { references, bindingOf }: Pick<ShardRuntime, 'references' | 'bindingOf'>,
-): readonly CascadedReference[] {
-  if (metadata.relations.length === 0) return []
+): CascadedReferences {
+  if (metadata.relations.length === 0) return noReferences
   const found: Noted = new Map()
+  const ofReferences = new Set<ObjectLiteral>()
+  const beyond: HeldRelation[] = []
   const seen = new Map<ObjectLiteral, EntityMetadata>()
   const visit = (at: EntityMetadata, entity: ObjectLiteral): void => {
     if (seen.has(entity)) return
@@ -36,15 +53,27 @@ export function cascadedReferences(
       if (leadsApart(relation) && relation.isManyToMany) continue
       if (leadsApart(relation) && relation.isOwning) note(found, referenceBy(relation, object))
       else if (bindingOf(inverse.target)) visit(inverse, object)
-      else if (references.has(inverse.target)) note(found, referenceBy(relation, object))
+      else if (references.has(inverse.target)) {
+        note(found, referenceBy(relation, object))
+        if (!ofReferences.has(object)) beyond.push(...relationsOf(inverse, object))
+        ofReferences.add(object)
+      }
     }
   }
   for (const entity of entities) visit(metadata, entity)
-  if (found.size === 0) return []
+  if (found.size === 0) return noReferences
   const known = [...seen].filter(([entity, at]) => at.hasAllPrimaryKeys(entity))
   const saved = { objects: seen, rows: new Set(known.map(([entity, at]) => rowText(at, entity))) }
-  return [...found.values()].filter((reference) => isAnother(reference, saved))
+  return { references: [...found.values()].filter((reference) => isAnother(reference, saved)), beyond }
 }
+
+const noReferences: CascadedReferences = { references: [], beyond: [] }
+
+/** But for those by which the object has its primary key. */
+const relationsOf = ({ relations }: EntityMetadata, entity: ObjectLiteral): readonly HeldRelation[] =>
+  relations
+    .filter(({ joinColumns }) => !joinColumns.some(({ isPrimary }) => isPrimary))
+    .map((relation) => ({ entity, relation }))
 
 /** What a save writes on shards, and the texts of the rows. */
 interface SavedObjects {
