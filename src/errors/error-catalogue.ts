@@ -281,7 +281,7 @@ export const errorCatalogue = Object.freeze({
   ),
   JOIN_NOT_LOCAL: entry(
     'Tables of several shards meet on one shard only where they are joined on the shard key, or along a foreign key inside their group.',
-    'Join on the shard key too, name one shard key in the condition, or read the tables one after the other.',
+    'Name the columns of the table in a query in FROM, join on the shard key too, or name one shard key in the condition.',
   ),
   STATEMENT_UNSUPPORTED: entry(
     'A statement over several shards is taken apart and put together again: only what stays exact is done.',

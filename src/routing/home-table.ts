@@ -42,17 +42,4 @@ export function withHomeTables(catalog: TableCatalog): TableCatalog {
   return Object.create(catalog, { table: { value: table } })
 }
 
-/** A catalog in which the tables of one group alone are sharded: those of others are as those of the home node. */
-export function withOneGroup(catalog: TableCatalog, group: string): TableCatalog {
-  const table = (schema: string | undefined, name: string): ShardedTable | undefined => {
-    const found = catalog.table(schema, name)
-    return found?.group === group ? found : undefined
-  }
-  const homeColumns = (schema: string | undefined, name: string): readonly string[] | undefined => {
-    const other = catalog.table(schema, name)
-    return other ? [...other.columns.keys()] : catalog.homeColumns(schema, name)
-  }
-  return Object.create(catalog, { table: { value: table }, homeColumns: { value: homeColumns } })
-}
-
 export const isHomeTable = ({ use }: CarriedTable): boolean => use.table.group === homeGroup

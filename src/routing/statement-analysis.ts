@@ -25,6 +25,7 @@ import { withHomeTables } from './home-table'
 import type { KnownFunctions } from './known-functions'
 import { lostLocks } from './lost-locks'
 import { isOneMeeting } from './meeting-tables'
+import { type Narrowing, wholeStatement } from './narrowing'
 import type { Problem } from './problem'
 import { isAggregateNode, outputsOf } from './query-shape'
 import { type BaseColumn, Scope, type TableUse, withoutBases } from './scope'
@@ -70,8 +71,13 @@ export interface StatementAnalysis {
  * Reads a statement: which sharded tables it names, which of them meet on one shard, and what must be run on its own.
  * Pure; without values, so that it may be remembered by text.
  */
-export function analyseStatement(statement: Node, catalog: TableCatalog, functions: KnownFunctions): StatementAnalysis {
-  const reader = new Analyser(statement, catalog)
+export function analyseStatement(
+  statement: Node,
+  catalog: TableCatalog,
+  functions: KnownFunctions,
+  narrowing: Narrowing = wholeStatement,
+): StatementAnalysis {
+  const reader = new Analyser(statement, { catalog, narrowing })
   const { findings } = reader
   const block = reader.statement(statement, new Scope(undefined, { functions }))
   const others = findings.clusters.length
@@ -124,7 +130,7 @@ function outermost(parts: readonly Detached[]): readonly Detached[] {
  * it is, so that nothing has to be proven of its parts.
  */
 export function analyseGather(statement: Node, catalog: TableCatalog, functions: KnownFunctions): GatherAnalysis {
-  const reader = new Analyser(statement, withHomeTables(catalog))
+  const reader = new Analyser(statement, { catalog: withHomeTables(catalog), narrowing: wholeStatement })
   const { findings } = reader
   reader.statement(statement, new Scope(undefined, { functions }))
   const tables = new Map(
@@ -155,10 +161,10 @@ class Analyser implements QueryReader {
   private readonly subqueries: Subqueries
   private readonly isInsert: boolean
 
-  constructor(root: Node, catalog: TableCatalog) {
-    this.findings = new Findings(root)
+  constructor(root: Node, { catalog, narrowing }: { readonly catalog: TableCatalog; readonly narrowing: Narrowing }) {
+    this.findings = new Findings(root, narrowing)
     this.derived = new DerivedTables(this, this.findings)
-    this.from = new FromClause({ reader: this, findings: this.findings, derived: this.derived, catalog })
+    this.from = new FromClause({ reader: this, findings: this.findings, derived: this.derived, catalog, narrowing })
     this.subqueries = new Subqueries(this, this.findings)
     this.isInsert = 'InsertStmt' in root
   }

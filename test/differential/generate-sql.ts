@@ -1,5 +1,6 @@
 import { type ColumnSpec, type EntitySpec, keysOf, primaryOf } from './columns'
 import type { Data, DataObject } from './data'
+import { makeSqlAcross } from './generate-across'
 import { makeBeside, makeBesideAggregate, makeBesideWrite } from './generate-beside'
 import { conditions } from './generate-conditions'
 import { makeSqlGather } from './generate-gather'
@@ -157,6 +158,7 @@ export function makeSqlWrite(rng: Rng, spec: EntitySpec, known: readonly EntityS
     [2, () => sql('with', withClauses(rng, source, where))],
     [copies(spec) ? 1 : 0, () => sql('copy', copyClauses(rng, source, where))],
     [isBeside(spec, known) ? 1 : 0, () => makeBesideWrite(rng, spec)],
+    [3, () => makeSqlAcross(rng, spec, known)],
     [hasUnique ? 1 : 0, () => sql('conflict', insertClauses(rng, spec, rng.pick(uniqueConflicts)))],
   ])
 }

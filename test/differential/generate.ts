@@ -1,6 +1,7 @@
 import { type EntitySpec, primaryOf, specs } from './columns'
 import type { GroupSpec } from './configurations'
 import type { DataObject } from './data'
+import { makeSqlAcross } from './generate-across'
 import { makeBuilderRead, makeBuilderWrite } from './generate-builders'
 import { makeSqlGather } from './generate-gather'
 import { lockOf, makeFind, makeRead } from './generate-reads'
@@ -113,7 +114,8 @@ const makeSimple = (rng: Rng, spec: EntitySpec, known: readonly EntitySpec[]): S
     [3, () => makeSqlWrite(rng, spec, known)],
   ])
 
-const makeGather = (rng: Rng, known: readonly EntitySpec[]): Operation => makeSqlGather(rng, rng.pick(known), known)
+const makeGather = (rng: Rng, known: readonly EntitySpec[]): Operation =>
+  rng.oneIn(4) ? makeSqlAcross(rng, rng.pick(known), known) : makeSqlGather(rng, rng.pick(known), known)
 
 const makeOperation = (rng: Rng, known: readonly EntitySpec[]): Operation => {
   const spec = rng.pick(known)

@@ -242,6 +242,16 @@ describe('limits of operations', () => {
       expect(String(error)).toMatch(/postgres_fdw/)
       await atRest()
     }
+    for (const gather of [{ rows: 9 }, { bytes: 9 }]) {
+      await start({ gather })
+      const far = 'UPDATE item SET value = b.value + 1 FROM item b WHERE b.id = item.id + 1'
+      expect(await errorOf(open.dataSource.query(far))).toMatchObject({
+        code: 'GATHER_TOO_LARGE',
+        details: { tables: ['b'] },
+      })
+      expect(await open.values('left')).toEqual([0, 0, 0, 0, 0])
+      await atRest()
+    }
     await start({ gather: { rows: 20, bytes: Number.POSITIVE_INFINITY } })
     expect(await open.dataSource.query(pairs)).toEqual([{ n: 100 }])
     await expect(start({ gather: { rows: 0 } })).rejects.toMatchObject({ code: 'OPTIONS_INVALID' })

@@ -76,6 +76,35 @@ describe('writes of reference tables', () => {
       await copies(target.dataSource)
     })
 
+    it('take their values from rows of shards that are not joined on the shard key', async () => {
+      await of(Country).insert([
+        { code: 'de', name: 'Germany' },
+        { code: 'fr', name: 'France' },
+        { code: 'li', name: 'Liechtenstein' },
+      ])
+      await of(Customer).insert(
+        [1, 2, 3, 4].map((id) => ({ id, name: `c${id}`, country: { code: id < 3 ? 'de' : 'fr' } })),
+      )
+      const { dataSource } = target
+      const pairs = `FROM customer a JOIN customer b ON a."countryCode" = b."countryCode" AND a.id < b.id`
+      await dataSource.query(`UPDATE country SET people = a.id + b.id ${pairs} WHERE a."countryCode" = country.code`)
+      await dataSource.query(`DELETE FROM country USING (SELECT count(*) AS n ${pairs}) x WHERE x.n = 2 AND people = 0`)
+      expect(await of(Country).find({ order: { code: 'ASC' } })).toMatchObject([
+        { code: 'de', people: 3 },
+        { code: 'fr', people: 7 },
+      ])
+      await copies(dataSource)
+      await dataSource.query(
+        `UPDATE customer c SET name = k.name || o.id FROM country k, customer o WHERE k.code = o."countryCode" AND o.id = c.id + 1`,
+      )
+      expect((await of(Customer).find({ order: { id: 'ASC' } })).map(({ name }) => name)).toEqual([
+        'Germany2',
+        'France3',
+        'France4',
+        'c4',
+      ])
+    })
+
     it('go by every path: save, update, upsert, delete, builders, SQL, clear', async () => {
       await of(Label).save([1, 2, 3, 4, 5].map((id) => ({ id, text: `label ${id}` })))
       await of(Label).update({ id: 1 }, { text: 'first' })

@@ -35,8 +35,7 @@ export class DerivedTables {
       scope.add({ alias, use: undefined, columns: outputs })
       return { uses: block.uses, equalities: ties(block.uses, block.equalities), filters: [] }
     }
-    const isOnce = block.uses.size === 0 && isAskedOnce(block, select)
-    if (!isOnce && (block.uses.size === 0 || block.isConcatenable || isLinked)) {
+    if (!this.findings.isApart(block, select) && (block.uses.size === 0 || block.isConcatenable || isLinked)) {
       scope.add({ alias, use: undefined, columns: outputs })
       return block
     }
@@ -90,6 +89,11 @@ export class DerivedTables {
     const block = cte.isRecursive ? this.recursive(cte, cte.select) : this.reader.select(cte.select, cte.scope)
     if (cte.scope.isCorrelated) scope.correlate(cte.owner)
     const ownNames = names.length > 0 ? names : cte.names
+    // A recursive query of no shard stays whole, and what it reads is sent.
+    if (cte.isRecursive && block.uses.size === 0) {
+      scope.add({ alias, use: undefined, columns: withNames(block.outputs, ownNames) })
+      return emptyPart
+    }
     return this.part(cte.select, block, { alias, names: ownNames, scope, around: cte.scope })
   }
 
@@ -154,7 +158,3 @@ const keptBy = (assumed: Outputs, given: Outputs): Outputs =>
     const isKept = base && other?.name === base.name && other.use.table === base.use.table
     return { name, base: isKept ? base : undefined }
   })
-
-/** A part without rows of shards, which one database asks once: what is volatile in it must have one value for all shards. */
-export const isAskedOnce = ({ scope }: QueryBlock, tree: unknown): boolean =>
-  !scope.isCorrelated && hasVolatile(tree, scope.functions)

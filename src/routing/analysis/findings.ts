@@ -1,9 +1,10 @@
 import type { Node, RangeVar, SelectStmt } from '@pgsql/types'
-import { visit } from '../../sql/tree'
+import { isRangeVar, someNode, visit } from '../../sql/tree'
 import { type CarriedTable, carriedTable } from '../carried-table'
 import { type Equality, equalitiesOf, type Filter } from '../equalities'
 import { hasVolatile } from '../known-functions'
 import { meetingTables, meetsOutside } from '../meeting-tables'
+import type { Narrowing } from '../narrowing'
 import type { Problem } from '../problem'
 import type { BaseColumn, Cte, Scope, TableUse } from '../scope'
 import type { QueryBlock, QueryPart } from './query-part'
@@ -78,7 +79,10 @@ export class Findings {
   /** Tables whose rows go to where the statement runs: they are on no shard of it. */
   private readonly carried = new Set<TableUse>()
 
-  constructor(private readonly statement: Node) {}
+  constructor(
+    private readonly statement: Node,
+    private readonly narrowing: Narrowing,
+  ) {}
 
   refuse(problem: Problem): void {
     this.problems.push(problem)
@@ -120,9 +124,10 @@ export class Findings {
     if (scope.isCorrelated) for (const use of uses) this.askedByRow.add(use)
   }
 
-  cluster({ uses, equalities, filters, isSet }: QueryBlock): void {
+  /** @param isApart it is read before the rest, in whatever way */
+  cluster({ uses, equalities, filters, isSet }: QueryBlock, isApart = false): void {
     const parts = meetingTables({ uses, equalities })
-    if (parts.length > 1 && !isSet) this.refuse(joinNotLocal(uses))
+    if (parts.length > 1 && !isSet && !isApart) this.refuse(joinNotLocal(uses))
     for (const part of parts) this.clusters.push({ uses: part, filters })
   }
 
@@ -131,12 +136,23 @@ export class Findings {
     return meetsOutside(block, this.carried)
   }
 
+  /**
+   * True for a query without rows of shards that is run by itself: what is volatile in it must have one value for all shards. A step of
+   * a recursive query is a part of that.
+   */
+  isApart({ uses, scope }: QueryBlock, tree: unknown): boolean {
+    if (uses.size > 0 || scope.isCorrelated) return false
+    if (hasVolatile(tree, scope.functions)) return true
+    const isSent = (rangeVar: unknown) => this.homeTables.some((table) => table === rangeVar)
+    return this.narrowing.asksApart && !this.isStep && someNode(tree, (object) => isRangeVar(object) && isSent(object))
+  }
+
   /** Has a query run first, by itself; where it asks something of each outer row, its tables' rows are carried. */
   detach(block: QueryBlock, query: Pick<DetachedQuery, 'kind' | 'node'>, around: Scope): void {
     const ctes = ctesNamed(query.node, around)
     if (ctes.some((cte) => hasVolatile(cte.select, around.functions))) this.refuse(refusals.volatileWith)
     if (!block.scope.isCorrelated) {
-      this.cluster(block)
+      this.cluster(block, this.narrowing.asksApart)
       this.detached.push({ ...query, ctes })
     } else if (query.node.lockingClause?.length) {
       this.cluster(block)

@@ -5,6 +5,7 @@ import { equalitiesOf, type Filter, ties } from '../equalities'
 import { hideSides, joinColumns } from '../join-columns'
 import { hasVolatile } from '../known-functions'
 import { meetsOuter } from '../meeting-tables'
+import type { Narrowing } from '../narrowing'
 import { functionColumns, tableFunctionColumns } from '../range-columns'
 import { type Scope, type TableUse, tableColumns, withNames } from '../scope'
 import type { TableCatalog } from '../table-catalog'
@@ -18,6 +19,7 @@ interface Given {
   readonly findings: Findings
   readonly derived: DerivedTables
   readonly catalog: TableCatalog
+  readonly narrowing: Narrowing
 }
 
 /** What a join joins, and its conditions. */
@@ -60,17 +62,18 @@ export class FromClause {
 
   /** Notes a table, and adds its columns to the scope. */
   table(rangeVar: RangeVar, scope: Scope): QueryPart {
-    const { findings, derived, catalog } = this.given
+    const { findings, derived, catalog, narrowing } = this.given
     const { schemaname, relname = '', alias: given } = rangeVar
     const alias = given?.aliasname ?? relname
     const names = namesOf(given?.colnames) ?? []
     const cte = schemaname === undefined ? scope.cte(relname) : undefined
     if (cte) return derived.use(cte, { alias, names }, scope)
     const table = catalog.table(schemaname, relname)
-    if (!table) {
+    if (!table || !narrowing.isOnShards({ table, rangeVar })) {
       const isCopied = catalog.isReference(schemaname, relname)
       ;(isCopied ? findings.copies : findings.homeTables).push(rangeVar)
-      const columns = catalog.homeColumns(schemaname, relname)?.map((name) => ({ name, base: undefined }))
+      const known = table ? [...table.columns.keys()] : catalog.homeColumns(schemaname, relname)
+      const columns = known?.map((name) => ({ name, base: undefined }))
       scope.add({ alias, use: undefined, columns: withNames(columns, names) })
       return emptyPart
     }

@@ -6,7 +6,6 @@ import { targetAt } from '../clause-term'
 import { type Equality, ties } from '../equalities'
 import { meetsOuter } from '../meeting-tables'
 import type { Scope, TableUse } from '../scope'
-import { isAskedOnce } from './derived-tables'
 import type { Findings, Link } from './findings'
 import { isNeverNull } from './local-groups'
 import type { QueryBlock, QueryPart, QueryReader } from './query-part'
@@ -41,8 +40,9 @@ export class Subqueries {
     const links = this.findings.links.slice(before)
     if (link.subLinkType !== 'EXISTS_SUBLINK') this.findings.askByRow(block)
     if (givesStar(select) && block.outputs?.[0]) this.findings.starNames.set(select, block.outputs[0].name)
+    const kind = link.subLinkType === 'EXISTS_SUBLINK' ? 'exists' : 'select'
     if (block.uses.size === 0) {
-      if (isAskedOnce(block, select)) this.findings.detach(block, { node: select, kind: 'select' }, scope)
+      if (this.findings.isApart(block, select)) this.findings.detach(block, { node: select, kind }, scope)
       return part
     }
     // Where the condition holds, the subquery has had a row.
@@ -59,7 +59,6 @@ export class Subqueries {
       const whole = withProven([...block.equalities, ...compared])
       if (meetsOuter(block.uses, part.uses, whole.equalities)) return whole
     }
-    const kind = link.subLinkType === 'EXISTS_SUBLINK' ? 'exists' : 'select'
     this.findings.detach(block, { node: select, kind }, scope)
     return part
   }

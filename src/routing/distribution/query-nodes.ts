@@ -95,7 +95,7 @@ export const queryNodes = nodes({
   }),
   JoinExpr: conditional({
     sql: 'JOIN, USING, NATURAL',
-    says: 'Along the shard key, the primary key or a foreign key of the group; else a query is gathered, and UPDATE and DELETE are JOIN_NOT_LOCAL. A column of USING and NATURAL stands in * once, from the side that is kept.',
+    says: 'Along the shard key, the primary key or a foreign key of the group; else a query is gathered, and to the shards that an UPDATE or DELETE writes the rows of the other tables are sent. A column of USING and NATURAL stands in * once, from the side that is kept.',
     tests: 'query-builder/join sql/stars sql/gathered',
     fields: 'jointype isNatural larg* rarg* usingClause* join_using_alias:Alias quals* alias:Alias rtindex',
   }),

@@ -1,6 +1,11 @@
 import { type GatherAnalysis, withDecidedColumns } from '../../routing/gather-analysis'
+import { queryOfGroup, wholeWrite, writeOfGroup, writeOfTable } from '../../routing/narrowing'
+import type { Problem } from '../../routing/problem'
+import type { StatementAnalysis } from '../../routing/statement-analysis'
+import { targetTable } from '../../sql/statement-parts'
+import type { StatementPlaces } from './statement-places'
 import type { StatementReader } from './statement-reader'
-import { problemOf, type QueryRun } from './statement-run'
+import { ofNoEntity, problemOf, type QueryRun, type Run, refusalOf, unknownTable } from './statement-run'
 
 /**
  * A query that is not local as one over the shards of one group: the rows of all other tables are sent there, as those of unsharded
@@ -19,7 +24,36 @@ export function broadcastRun(
   // An enum is each shard's own, a primary key is no more known of rows that are sent, and no `*` may give a hidden column.
   if (sent.some(({ use: { table } }) => table.hasOwnTypes || table.hiddenColumns.size > 0)) return undefined
   if (gathered.groupings.some((grouping) => withDecidedColumns(grouping, sent) !== undefined)) return undefined
-  const analysis = reader.ofOneGroup(run, group)
+  const analysis = reader.narrowedTo(queryOfGroup(group), run)
   if (!analysis.main || problemOf(analysis) || analysis.detached.length > 0) return undefined
   return { ...run, analysis }
+}
+
+/**
+ * An UPDATE or DELETE as it runs on the shards of its table: as it is where it is local to each; else with the rows of its subqueries, of
+ * the tables of other groups, or of all other tables, which are read before it and sent there.
+ *
+ * @throws ShardedError JOIN_NOT_LOCAL, STATEMENT_UNSUPPORTED
+ */
+export async function broadcastWrite(
+  run: Run,
+  { reader, places }: { readonly reader: StatementReader; readonly places: StatementPlaces },
+): Promise<Run> {
+  const problemIn = (analysis: StatementAnalysis): Problem | undefined => {
+    const unknown = unknownTable({ ...run, analysis }, reader.catalog)
+    return problemOf(analysis) ?? (unknown && ofNoEntity(unknown))
+  }
+  let problem = problemIn(run.analysis)
+  if (!problem) return run
+  const target = targetTable(run.statement)
+  const use = run.analysis.uses.find(({ rangeVar }) => rangeVar === target)
+  for (const narrowing of [
+    wholeWrite,
+    ...(target && use ? [writeOfGroup(use.table.group), writeOfTable(target)] : []),
+  ]) {
+    const analysis = reader.narrowedTo(narrowing, run)
+    problem = problemIn(analysis)
+    if (!problem) return places.lookedUp({ ...run, analysis })
+  }
+  throw refusalOf(problem, run.analysis)
 }

@@ -1,4 +1,4 @@
-import type { SelectStmt } from '@pgsql/types'
+import type { RangeVar, SelectStmt } from '@pgsql/types'
 import { ShardedError } from '../../errors/sharded-error'
 import { bindShardNames } from '../../planning/bind-shard-names'
 import { detachedSelect } from '../../planning/detached-parts'
@@ -14,6 +14,7 @@ import {
 } from '../../planning/explain-plan'
 import type { GatherPlan } from '../../planning/gather-plan'
 import { type ReadPlan, route } from '../../planning/read-plan'
+import { setSides } from '../../planning/set-sides'
 import { templateOf } from '../../planning/statement-template'
 import type { WritePlan } from '../../planning/write-plan'
 import type { Cluster } from '../../routing/analysis/findings'
@@ -21,7 +22,8 @@ import { routeCluster } from '../../routing/route-cluster'
 import type { TableUse } from '../../routing/scope'
 import type { StatementAnalysis } from '../../routing/statement-analysis'
 import type { WriteSteps } from '../../routing/write-steps'
-import { targetTable } from '../../sql/statement-parts'
+import { selectOf, targetTable } from '../../sql/statement-parts'
+import { broadcastWrite } from './broadcast'
 import { queryReadFirst } from './insert-statement'
 import { planStatementMove } from './move-statement'
 import type { PlannedInputs } from './plan-inputs'
@@ -36,6 +38,7 @@ import {
   type Run,
   type ShardsRun,
   type StatementContext,
+  sentTables,
   wholeText,
 } from './statement-run'
 import { TextPlans } from './text-plans'
@@ -88,37 +91,39 @@ export async function explainStatement(engine: StatementPlanner, asked: Asked): 
   const about = { entity: entityNames(analysis), operation: 'query' }
   if (resolved.kind === 'place') return explainPlace(engine, about, resolved)
   if (resolved.kind === 'move') return explainPlanned(about, { run, ...planStatementMove(engine, run, resolved.use) })
-  if ('SelectStmt' in statement && !statement.SelectStmt.larg && problemOf(analysis))
-    return explainQuery(engine, about, run)
   const whole = provenSteps(engine, run)
   if (whole) return explainSteps(engine, about, { run, whole })
+  if ('SelectStmt' in statement) {
+    if (statement.SelectStmt.larg || !hasParts(analysis) || problemOf(analysis)) return explainQuery(engine, about, run)
+    const gather = await engine.insteadOfSending({ ...run, asText: false })
+    return gather ? explainedGather(about, gather) : explainParts(engine, about, run)
+  }
   const readFirst = queryReadFirst(run)
-  if (readFirst) return explainParts(engine, about, { run, parts: [readFirst] })
-  const parts =
-    'SelectStmt' in statement && statement.SelectStmt.larg
-      ? sidesOf(statement.SelectStmt)
-      : analysis.detached.map((part) => detachedSelect(part))
-  if (parts.length > 0 || analysis.homeTables.length > 0) {
-    const gather = 'SelectStmt' in statement && (await engine.insteadOfSending({ ...run, asText: false }))
-    return gather ? explainedGather(about, gather) : explainParts(engine, about, { run, parts })
-  }
-  if (!('SelectStmt' in statement)) {
-    const planned = await planStatement(engine, run)
-    if (planned.kind === 'home') throw new RangeError('A write of an unsharded table has parts of shards.')
-    return explainPlanned(about, { run, plan: planned.plan })
-  }
-  return explainQuery(engine, about, run)
+  if (readFirst) return explainParts(engine, about, run, [readFirst])
+  return explainWritten(engine, about, 'InsertStmt' in statement ? run : await broadcastWrite(run, engine))
+}
+
+const hasParts = ({ detached, homeTables }: StatementAnalysis): boolean => detached.length > 0 || homeTables.length > 0
+
+async function explainWritten(engine: StatementPlanner, about: About, run: Run): Promise<Explanation> {
+  if (hasParts(run.analysis)) return explainParts(engine, about, run)
+  const planned = await planStatement(engine, run)
+  if (planned.kind === 'home') throw new RangeError('A write of an unsharded table has parts of shards.')
+  return explainPlanned(about, { run, plan: planned.plan })
 }
 
 async function explainQuery(engine: StatementPlanner, about: About, run: Run): Promise<Explanation> {
   const { main } = run.analysis
+  const { larg } = selectOf(run.statement)
   const planned = await engine.planned({ ...run, asText: false })
   if (planned.plan && main) {
     const { plan, onShards } = planned
     const shards = onShards.shards.map(({ name }) => name)
     return explain({ ...about, shards, reason: reasonOf(main, run), plan, ...explainPlan(plan) })
   }
-  if (!planned.plan && planned.broadcast) return explainBroadcast(engine, about, planned.broadcast)
+  if (!planned.plan && planned.broadcast) return explainParts(engine, about, planned.broadcast)
+  if (!planned.plan && !planned.gather && larg)
+    return explainParts(engine, about, run, setSides(selectOf(run.statement)))
   if (planned.plan || !planned.gather) throw new RangeError('A query over shards has a plan.')
   return explainedGather(about, planned.gather)
 }
@@ -127,23 +132,6 @@ function explainedGather(about: About, plan: GatherPlan): Explanation {
   const explained = explainGather(plan)
   const shards = [...new Set(explained.statements.flatMap((one) => one.shards))]
   return explain({ ...about, shards, reason: 'the query is not local: its tables are read apart', plan, ...explained })
-}
-
-/** A query to whose shards the rows of other tables are sent. */
-async function explainBroadcast(engine: StatementPlanner, about: About, run: QueryRun): Promise<Explanation> {
-  const inputs = (await engine.homeInputs(run)).inputs.map(({ input }) => input)
-  const read = inputs.map((input) => ({ ...explainSource(input.source), step: copyStep(input, inputs) }))
-  const main = await explainedMain(engine, run)
-  if (!main) throw new RangeError('A query over shards has a part of them.')
-  const statements = read.flatMap((one) => one.statements)
-  const shards = new Set([...statements.flatMap((one) => one.shards), ...main.shards])
-  return explain({
-    ...about,
-    shards: [...shards],
-    reason: `the query is not local: the rows of other tables are sent to its shards; ${main.reason}`,
-    statements,
-    steps: [...read.flatMap(({ step, steps }) => [step, ...steps]), main.step],
-  })
 }
 
 /** A statement whose WITH writes: its first part is explained; what it returns decides the rest. */
@@ -221,33 +209,72 @@ function reasonOf(cluster: Cluster, { parameters, context }: Run): string {
   return routeCluster(cluster, parameters).reason
 }
 
-/** A statement with parts that are run first: these are explained, and of the whole its shards. */
+/**
+ * A statement with parts that are run first, and with tables that its shards do not have: these are explained, and of the whole its shards.
+ *
+ * @param whole queries that give all that it is made of
+ */
 async function explainParts(
   engine: StatementPlanner,
   about: About,
-  { run, parts }: { readonly run: Run; readonly parts: readonly SelectStmt[] },
+  run: Run,
+  whole?: readonly SelectStmt[],
 ): Promise<Explanation> {
-  const { parameters, context } = run
-  const first: Explanation[] = []
-  for (const part of parts) {
-    const template = templateOf({ SelectStmt: part })
-    const values = pick(template.parameters, parameters)
-    const isSharded = await engine.reader.understand(template.text)
-    if (isSharded) first.push(await explainStatement(engine, { text: template.text, parameters: values, context }))
-  }
+  const first: Part[] = []
+  for (const part of whole ?? queriesFirst(run.analysis)) first.push(await explainPart(engine, run, part))
+  if (!whole) first.push(...(await explainSent(engine, run)))
   const main = await explainedMain(engine, run)
-  const shards = new Set([...first.flatMap((part) => part.shards), ...(main?.shards ?? [])])
+  const all = main ? [...first, main] : first
+  const reasons = new Set(all.flatMap(({ reason }) => (reason === '' ? [] : [reason])))
   return explain({
     ...about,
-    shards: [...shards],
-    reason: [...first, ...(main ? [main] : [])].map(({ reason }) => reason).join('; '),
+    shards: [...new Set(all.flatMap(({ shards }) => shards))],
+    reason: [...reasons].join('; '),
     statements: first.flatMap(({ statements }) => statements),
     steps: [
       ...first.flatMap(({ steps }) => steps),
-      main ? main.step : `let node ${engine.runtime.map.home} put the parts together`,
+      main ? main.step : `let node ${engine.places.home} put the parts together`,
     ],
   })
 }
+
+type Part = Pick<Explanation, 'shards' | 'reason' | 'statements' | 'steps'>
+
+/** A part of no shard. */
+const nothing: Omit<Part, 'steps'> = { shards: [], reason: '', statements: [] }
+
+const queriesFirst = ({ detached }: StatementAnalysis): readonly SelectStmt[] =>
+  detached.map((part) => detachedSelect(part))
+
+/** A query that is run by itself. */
+async function explainPart(engine: StatementPlanner, { parameters, context }: Run, part: SelectStmt): Promise<Part> {
+  const template = templateOf({ SelectStmt: part })
+  const values = pick(template.parameters, parameters)
+  if (await engine.reader.understand(template.text))
+    return explainStatement(engine, { text: template.text, parameters: values, context })
+  return { ...nothing, steps: [`ask node ${engine.places.home}: ${template.text}`] }
+}
+
+/** What is read of tables that the shards of a statement do not have. */
+async function explainSent(engine: StatementPlanner, run: Run): Promise<readonly Part[]> {
+  if (!run.analysis.main) return []
+  const sent = [...sentTables(run)]
+  const isFar = ({ schemaname, relname = '' }: RangeVar) =>
+    engine.reader.catalog.table(schemaname, relname) !== undefined
+  if (!sent.some(isFar))
+    return sent.map(({ relname }) => ({
+      ...nothing,
+      steps: [`copy the rows of ${relname} from node ${engine.places.home}`],
+    }))
+  const inputs = (await engine.homeInputs(run)).inputs.map(({ input }) => input)
+  return inputs.map((input) => {
+    const { statements, steps } = explainSource(input.source)
+    const shards = statements.flatMap((one) => one.shards)
+    return { shards, reason: sentAway, statements, steps: [copyStep(input, inputs), ...steps] }
+  })
+}
+
+const sentAway = 'the rows of other tables are sent to its shards'
 
 /** The shards of the whole, why these, and what is done there. */
 interface ExplainedMain extends Pick<Explanation, 'shards' | 'reason'> {
@@ -263,7 +290,8 @@ async function explainedMain(engine: StatementPlanner, run: Run): Promise<Explai
   })
   if ('SelectStmt' in statement) {
     const { main } = analysis
-    if (!main) return undefined
+    // The sides of a set operation are put together on the home node.
+    if (!main || statement.SelectStmt.larg) return undefined
     const shards = engine.places.allowedShards(main, run, false).map(({ name }) => name)
     return withParts({ shards, reason: reasonOf(main, run) })
   }
@@ -298,7 +326,3 @@ async function explainedMain(engine: StatementPlanner, run: Run): Promise<Explai
 /** The sharded tables of a statement, by their entities' names. */
 const entityNames = ({ uses }: StatementAnalysis): string =>
   [...new Set(uses.map(({ table }) => table.entity?.name ?? table.name))].join(', ')
-
-/** The queries of a set operation, from left to right. */
-const sidesOf = (select: SelectStmt): readonly SelectStmt[] =>
-  select.larg && select.rarg ? [...sidesOf(select.larg), ...sidesOf(select.rarg)] : [select]

@@ -1,5 +1,5 @@
 import type { RangeVar, SelectStmt } from '@pgsql/types'
-import { ShardedError, unsupported } from '../../errors/sharded-error'
+import { unsupported } from '../../errors/sharded-error'
 import { readInputs } from '../../execution/execute-gather'
 import { executeRead } from '../../execution/execute-read'
 import { rowBudgetOf } from '../../execution/operation'
@@ -7,6 +7,7 @@ import { bindShardNames, groupsOfTypes } from '../../planning/bind-shard-names'
 import { detachedSelect, replacementOf, shippedSide, standFor } from '../../planning/detached-parts'
 import { type ReadPlan, route } from '../../planning/read-plan'
 import { expandedTargets, namesOfTargets } from '../../planning/rows-template'
+import { isOfSides, withSharedCtes } from '../../planning/set-sides'
 import {
   type Answer,
   type ShippedColumn,
@@ -18,13 +19,13 @@ import { localise, type Template, templateOf } from '../../planning/statement-te
 import { columnsOf, outputNames, textsOf, withBases } from '../../planning/text-query'
 import type { Detached } from '../../routing/analysis/findings'
 import type { CarriedTable } from '../../routing/carried-table'
+import { withDecidedColumns } from '../../routing/gather-analysis'
 import { isHomeTable } from '../../routing/home-table'
 import { hasVolatile } from '../../routing/known-functions'
 import type { StatementAnalysis } from '../../routing/statement-analysis'
-import { withCtes } from '../../sql/ctes'
 import { integerConstant } from '../../sql/nodes'
 import { hasStar } from '../../sql/output-name'
-import { leftmost, selectOf, targetTable } from '../../sql/statement-parts'
+import { leftmost, selectOf } from '../../sql/statement-parts'
 import { someNode, type TreeObject, treeText } from '../../sql/tree'
 import type { Shard } from '../../topology/shard'
 import type { ShardRuntime } from '../runners/shard-runtime'
@@ -39,22 +40,22 @@ import type { StatementReader } from './statement-reader'
 import {
   askHome,
   askShard,
+  namedUses,
+  ofNoEntity,
   type Place,
   pick,
   type QueryRun,
   type Run,
+  refusalOf,
   refuseFarSequence,
   type StatementContext,
   type Substitutes,
+  sentTables,
+  unknownTable,
   wholeText,
 } from './statement-run'
 
 const limitOption = 'LIMIT_OPTION_COUNT' as const
-
-const unknownTable = ({ relname = '' }: RangeVar): ShardedError =>
-  new ShardedError('JOIN_NOT_LOCAL', `The table ${relname} is of no entity, so that its columns are not known.`, {
-    details: { table: relname },
-  })
 
 interface Given {
   readonly runtime: ShardRuntime
@@ -69,6 +70,8 @@ interface Given {
 export type PlannedTexts =
   | { readonly plan: ReadPlan; readonly columns: Answer['columns'] }
   | { readonly plan: undefined; readonly run: () => Promise<Answer> }
+
+const carriedOf = (part: Detached): readonly CarriedTable[] => (part.kind === 'table' ? [part.carried] : [])
 
 /** Of a table that is carried, whether the statement means its columns by their places. */
 const byPlaceOf = (part: Detached, { byPlace }: Run): readonly RangeVar[] | undefined =>
@@ -97,14 +100,11 @@ export class QueryParts {
     const { parameters, context, asText } = run
     const shipped: ShippedRows[] = []
     const values = [...parameters]
-    const { withClause } = whole
     const sides: (readonly ShippedColumn[])[] = []
     const side = async (select: SelectStmt | undefined): Promise<SelectStmt> => {
       if (!select) throw new RangeError('A set operation has two sides.')
-      const isSideOfMore =
-        select.larg && !select.limitCount && !select.limitOffset && !select.sortClause && !select.withClause
-      if (isSideOfMore) return { ...select, larg: await side(select.larg), rarg: await side(select.rarg) }
-      const { rows, columns } = await this.asTexts(withClause ? withCtes(select, withClause) : select, run)
+      if (isOfSides(select)) return { ...select, larg: await side(select.larg), rarg: await side(select.rarg) }
+      const { rows, columns } = await this.asTexts(withSharedCtes(select, whole), run)
       sides.push(columns)
       const numbered = columns.map((column, index) => ({ ...column, name: `c${index}` }))
       return shippedSide(shipAnswer(shipped, values, { rows, columns: numbered }), select, columns)
@@ -187,6 +187,14 @@ export class QueryParts {
     )
     for (const [index, { places, columns }] of inputs.entries())
       standFor(places, shipAnswer(shipped, values, { rows: rows[index] ?? [], columns }), replacements)
+    const sent = [...inputs.flatMap(({ places }) => places), ...analysis.detached.flatMap(carriedOf)]
+    // Rows that are sent have no primary key by which a query that groups by it would know their other columns.
+    for (const grouping of sent.length > 0 ? this.given.reader.gathered(run).groupings : []) {
+      const groupClause = withDecidedColumns(grouping, sent)
+      const select = groupClause && { ...grouping.select, groupClause: [...groupClause] }
+      if (select && !replacements.has(grouping.select))
+        replacements.set(grouping.select, () => localise(select, namedUses(analysis), replacements))
+    }
     return { shipped, values, replacements }
   }
 
@@ -196,12 +204,10 @@ export class QueryParts {
    * @throws ShardedError JOIN_NOT_LOCAL for a table of no entity
    */
   async homeInputs(run: Run, isCosted = false): Promise<PlannedInputs> {
-    const { analysis, statement } = run
-    const wanted = new Set(analysis.homeTables.filter((rangeVar) => rangeVar !== targetTable(statement)))
     const gathered = this.given.reader.gathered(run)
-    const unknown = [...wanted].find((rangeVar) => !gathered.tables.some(({ use }) => use.rangeVar === rangeVar))
-    if (unknown) throw unknownTable(unknown)
-    return planInputs(run, { gathered, read: wanted, helping: new Set(), isCosted }, this.inputPlanner)
+    const unknown = unknownTable(run, this.given.reader.catalog)
+    if (unknown) throw refusalOf(ofNoEntity(unknown), run.analysis)
+    return planInputs(run, { gathered, read: sentTables(run), helping: new Set(), isCosted }, this.inputPlanner)
   }
 
   /**

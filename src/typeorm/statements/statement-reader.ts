@@ -6,8 +6,8 @@ import { type HeldTable, isFailedCheck, planStale } from '../../planning/schema-
 import { carriedCalls } from '../../routing/carried-calls'
 import { catalogProblem } from '../../routing/catalog-names'
 import type { GatherAnalysis } from '../../routing/gather-analysis'
-import { withOneGroup } from '../../routing/home-table'
 import { functionNames, noFunctions, sequenceCall } from '../../routing/known-functions'
+import type { Narrowing } from '../../routing/narrowing'
 import { analyseGather, analyseStatement, type StatementAnalysis } from '../../routing/statement-analysis'
 import type { TableCatalog } from '../../routing/table-catalog'
 import { withStarNames } from '../../sql/output-name'
@@ -49,7 +49,7 @@ export class StatementReader {
   private readonly gathers = new WeakMap<Node, { readonly analysis: GatherAnalysis; readonly version: number }>()
   private readonly narrowed = new WeakMap<
     Node,
-    { readonly groups: Map<string, StatementAnalysis>; readonly version: number }
+    { readonly known: Map<string, StatementAnalysis>; readonly version: number }
   >()
   private forgotten = 0
   private forgottenAt = Date.now()
@@ -136,13 +136,13 @@ export class StatementReader {
     return analysis
   }
 
-  /** A query as it is read where the tables of one group alone are sharded. */
-  ofOneGroup({ statement }: Pick<ReadStatement, 'statement'>, group: string): StatementAnalysis {
-    const known = this.narrowed.get(statement)
-    const groups = known?.version === this.version ? known.groups : new Map<string, StatementAnalysis>()
-    const catalog = withOneGroup(this.columns.for(statement), group)
-    const analysis = groups.get(group) ?? analyseStatement(statement, catalog, this.functions)
-    this.narrowed.set(statement, { groups: groups.set(group, analysis), version: this.version })
+  /** A statement as it is read where only some of its tables are on shards. */
+  narrowedTo(narrowing: Narrowing, { statement }: Pick<ReadStatement, 'statement'>): StatementAnalysis {
+    const kept = this.narrowed.get(statement)
+    const known = kept?.version === this.version ? kept.known : new Map<string, StatementAnalysis>()
+    const analysis =
+      known.get(narrowing.name) ?? analyseStatement(statement, this.columns.for(statement), this.functions, narrowing)
+    this.narrowed.set(statement, { known: known.set(narrowing.name, analysis), version: this.version })
     return analysis
   }
 

@@ -11,9 +11,11 @@ import type { CarriedCalls } from '../../routing/carried-calls'
 import type { CatalogProblem } from '../../routing/catalog-names'
 import type { Problem } from '../../routing/problem'
 import type { StatementAnalysis } from '../../routing/statement-analysis'
+import type { TableCatalog } from '../../routing/table-catalog'
 import { withoutUnusedCtes } from '../../sql/ctes'
 import type { ParsedStatement } from '../../sql/parse-statement'
-import { someNode, type TreeObject } from '../../sql/tree'
+import { targetTable } from '../../sql/statement-parts'
+import { someNode, type TreeObject, visit } from '../../sql/tree'
 import type { Shard } from '../../topology/shard'
 import type { LookupRoute } from '../lookups/lookup-route'
 import type { ShardAccess } from '../runners/shard-access'
@@ -143,6 +145,33 @@ const readsAny = (tree: unknown, names: ReadonlySet<string>): boolean =>
     tree,
     ({ schemaname, relname }) => schemaname === placeholderSchema && typeof relname === 'string' && names.has(relname),
   )
+
+/** The tables whose rows are sent to the shards of a statement: those that it reads beside the parts that are run first. */
+export function sentTables({ statement, analysis: { homeTables, detached } }: Run): ReadonlySet<RangeVar> {
+  const target = targetTable(statement)
+  const apart = new Set<unknown>(detached.map(({ node }) => node))
+  const sent = new Set<RangeVar>()
+  visit(statement, (object) => {
+    if (apart.has(object)) return false
+    const table = homeTables.find((rangeVar) => rangeVar !== target && Object.is(rangeVar, object))
+    if (table) sent.add(table)
+    return undefined
+  })
+  return sent
+}
+
+/** A table of no entity whose rows would be sent to the shards of a statement: its columns are not known. */
+export const unknownTable = (run: Run, catalog: TableCatalog): RangeVar | undefined =>
+  run.analysis.main &&
+  [...sentTables(run)].find(
+    ({ schemaname, relname = '' }) =>
+      catalog.table(schemaname, relname) === undefined && catalog.homeColumns(schemaname, relname) === undefined,
+  )
+
+export const ofNoEntity = ({ relname = '' }: RangeVar): Problem => ({
+  code: 'JOIN_NOT_LOCAL',
+  text: `The table ${relname} is of no entity, so that its columns are not known. Name them in a query in FROM.`,
+})
 
 /** Why a statement cannot run on its shards; undefined where it can. */
 export const problemOf = ({ problems, unproven, main }: StatementAnalysis): Problem | undefined =>

@@ -8,9 +8,10 @@ import { inTransaction } from '../runners/in-transaction'
 import { deferred } from '../writes/deferred-transaction'
 import { executeStatement } from '../writes/execute-statement'
 import { planWriteOf } from '../writes/write-shards'
+import { broadcastWrite } from './broadcast'
 import { planInsert, queryReadFirst } from './insert-statement'
 import { armsOn, homeStatement, type PlannedWrite, type StatementWriter } from './planned-write'
-import { homeWithin, localisedFor, type Place, type Run, refuseProblems, wholeText } from './statement-run'
+import { homeWithin, localisedFor, type Place, type Run, wholeText } from './statement-run'
 
 /**
  * Runs an INSERT, UPDATE or DELETE on its shards: on several in one transaction a node, all committed only after all have
@@ -32,10 +33,11 @@ export async function writeStatement(engine: StatementWriter, write: Run): Promi
 }
 
 /** Plans a statement that writes. What it asks of other shards (subqueries, rows that it refers to) is read for the plan. */
-export async function planStatement(engine: StatementWriter, write: Run): Promise<PlannedWrite> {
-  const { parsed, statement, analysis, context } = write
-  if ('InsertStmt' in statement) return planInsert(engine, write, statement.InsertStmt)
-  refuseProblems(analysis)
+export async function planStatement(engine: StatementWriter, given: Run): Promise<PlannedWrite> {
+  const { parsed, statement, context } = given
+  if ('InsertStmt' in statement) return planInsert(engine, given, statement.InsertStmt)
+  const write = await broadcastWrite(given, engine)
+  const { analysis } = write
   const substitutes = await engine.substitute(write)
   if (!analysis.main) return homeStatement(write, substitutes)
   const shards = engine.places.allowedShards(analysis.main, write, true)

@@ -1,7 +1,19 @@
+import type { DataSource } from 'typeorm'
 import { describe, expect, it } from 'vitest'
 import type { ShardedDataSource } from '../../../src/index'
+import type { Explanation } from '../../../src/planning/explain-plan'
+import type { ShardedQueryRunner } from '../../../src/typeorm/operations/sharded-query-runner'
 import { openSides } from './sides'
 import { Acct, Ord } from './world'
+
+async function explained(dataSource: DataSource, text: string): Promise<Explanation> {
+  const runner = dataSource.createQueryRunner() as ShardedQueryRunner
+  try {
+    return await runner.explain(text)
+  } finally {
+    await runner.release()
+  }
+}
 
 describe('the explanation of a query over shards', () => {
   const sides = openSides()
@@ -25,6 +37,44 @@ describe('the explanation of a query over shards', () => {
         if (statements.length > 1)
           for (const { text } of statements) expect(text).not.toMatch(/now\(\)|current_user|current_database/i)
       }
+    }
+  })
+
+  it('says of a set operation that one node puts its sides together, whatever they are', async () => {
+    const texts = [
+      'SELECT o.id FROM ord o JOIN memo m ON m.qty = o.qty UNION SELECT m FROM memo ORDER BY 1',
+      'SELECT m FROM memo UNION ALL SELECT o.id FROM ord o JOIN memo m ON m.qty = o.qty LIMIT 3',
+      'WITH x AS (SELECT id FROM ord) SELECT id FROM x EXCEPT SELECT id FROM ref',
+      '(SELECT id FROM ord UNION SELECT k FROM acct ORDER BY 1 LIMIT 3) UNION SELECT m FROM memo',
+    ]
+    for (const { name, shards, dataSource } of sides.sharded()) {
+      if (shards < 2) continue
+      const last = `let node ${(dataSource.options as { home?: string }).home ?? 'n0'} put the parts together`
+      for (const text of texts) {
+        const { statements, steps } = await explained(dataSource, text)
+        expect({ name, text, step: steps.at(-1) }).toEqual({ name, text, step: last })
+        expect(statements.length).toBeGreaterThan(1)
+      }
+    }
+  })
+
+  it('says of a write what is read of other tables, and that its own shards do the rest', async () => {
+    for (const { name, shards, dataSource } of sides.sharded()) {
+      if (shards < 2) continue
+      const text = 'UPDATE ord o SET status = m.note FROM memo m, ref r WHERE m.m = o.qty AND r.id = m.qty AND o.k = 3'
+      const { reason, steps, statements, shards: reached } = await explained(dataSource, text)
+      const { shard } = (dataSource as ShardedDataSource).locate(Acct, 3)
+      expect({ name, reason }).toEqual({
+        name,
+        reason: `the rows of other tables are sent to its shards; the condition on Ord.k leaves 1 of ${shards} shards`,
+      })
+      expect(steps.filter((step) => step.startsWith('copy')).map((step) => step.split(' of ').at(-1))).toEqual([
+        'r',
+        'm',
+      ])
+      expect(steps.at(-1)).toBe('ask 1 shard(s) the whole, with the rows of its other parts in their places')
+      expect(reached.filter((one) => one.startsWith('acct'))).toEqual([shard])
+      expect(statements.every((one) => one.text.includes('memo'))).toBe(true)
     }
   })
 })
