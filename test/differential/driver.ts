@@ -71,8 +71,11 @@ export async function run(
   // A short run does not come to all groups of one configuration: where it starts differs.
   const start = seedOf(seed, JSON.stringify(world.configuration)) % groups.length
   for (let round = 0; report.operations < operations && report.failures.length < mostFailures; round += 1) {
-    const group = groups[(start + round) % groups.length]
-    if (!group) break
+    const own = groups[(start + round) % groups.length]
+    if (!own) break
+    const other = groups[(start + round + 1) % groups.length]
+    // Rows of two groups meet in a gather alone.
+    const group = gathers && other !== own ? { ...own, entities: [...own.entities, ...(other?.entities ?? [])] } : own
     const rng = createRng(seedOf(seed, JSON.stringify(world.configuration), round))
     const left = Math.min(operationsOfCase, operations - report.operations)
     const isDeep = round === deepRound && !gathers
