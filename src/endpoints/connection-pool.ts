@@ -8,6 +8,9 @@ import { type NodeFacts, notAsked } from './node-facts'
 import { type GiveBack, Permits } from './permits'
 import { PooledSession } from './pooled-session'
 
+/** That of `pg`. */
+const defaultPoolSize = 10
+
 /** Operations that may wait for a connection of one node, each no longer than `connectTimeoutMS`. */
 const maxWaitingForConnection = 100_000
 
@@ -39,14 +42,17 @@ export class ConnectionPool {
   private readonly connecting = new Bag<Bagged & { refuse(reason: Error): void }>()
   private readonly connected = new Map<PoolClient, Connected>()
   private idleLook: NodeJS.Timeout | undefined
+  /** The most connections that it opens, but for those that are lent. */
+  readonly size: number
   private readonly settings: ConnectionSettings
 
-  constructor({ pool, waitMs, connections, onPoolError }: ConnectionPoolSettings) {
+  constructor({ pool, waitMs, connections, onPoolError, lent = 0 }: ConnectionPoolSettings) {
     const { node } = connections
     this.name = node
     this.facts = notAsked(node)
     this.settings = connections
-    this.pool = new Pool(pool)
+    this.size = pool.max ?? defaultPoolSize
+    this.pool = new Pool({ ...pool, max: this.size + lent })
     // Without a listener, the error of an idle connection (a node that dies) would end the process.
     this.pool.on('error', onPoolError)
     this.pool.on('connect', (client) => this.noteConnected(client))
@@ -54,9 +60,9 @@ export class ConnectionPool {
     this.permits = new Permits(node, this.size, { maxWaiting: maxWaitingForConnection, waitMs, of: 'connections' })
   }
 
-  /** The most connections that it opens. */
-  get size(): number {
-    return this.pool.options.max
+  /** One connection more, until it is given back, for who keeps another from coming free. */
+  lend(): GiveBack {
+    return this.permits.lend()
   }
 
   /**

@@ -31,4 +31,6 @@ export interface ConnectionPoolSettings {
   readonly waitMs: number
   readonly connections: ConnectionSettings
   readonly onPoolError: (error: Error) => void
+  /** Connections that it may lend at once, beyond its size. */
+  readonly lent?: number
 }

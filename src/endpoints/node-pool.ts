@@ -123,7 +123,7 @@ export class NodePool extends ConnectionPool {
       listeners: new Set<StatementListener>(),
     }
     const background: ConnectionPool = new ConnectionPool({ ...shared, pool: reserve, connections: own })
-    super({ ...shared, connections: { ...connections, explain, listeners } })
+    super({ ...shared, connections: { ...connections, explain, listeners }, lent: 1 })
     this.listeners = listeners
     this.background = background
     this.isBackgroundDirect = given.direct !== undefined
@@ -142,9 +142,9 @@ export class NodePool extends ConnectionPool {
     this.streams = new Permits(name, atOnce, { waitMs, of: 'streams' })
     const turns = Math.max(1, size - (bounds.reserve ?? Math.floor(size / connectionsPerReserved)))
     this.transactions = new TransactionTurns(
-      name,
       new Permits(name, turns, { waitMs, of: 'connections for transactions' }),
       given.turnWaits ?? new TurnWaits(),
+      () => this.lend(),
     )
   }
 

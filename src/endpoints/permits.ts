@@ -23,9 +23,11 @@ export interface PermitBounds {
  */
 export class Permits {
   private taken = 0
+  /** Permits that are there for a while beyond `count`. */
+  private lent = 0
   private readonly waiting = new Set<() => void>()
   private readonly maxWaiting: number
-  private readonly waitMs: number
+  readonly waitMs: number
   private readonly of: string
 
   constructor(
@@ -39,7 +41,7 @@ export class Permits {
   }
 
   get isFree(): boolean {
-    return this.taken < this.count
+    return this.taken < this.count + this.lent
   }
 
   get counts(): { readonly taken: number; readonly waiting: number } {
@@ -60,9 +62,21 @@ export class Permits {
 
   /** A permit that is free now; undefined where there is none. */
   tryTake(): GiveBack | undefined {
-    if (this.taken >= this.count) return undefined
+    if (!this.isFree) return undefined
     this.taken += 1
     return this.held()
+  }
+
+  /** One permit more, until it is given back. */
+  lend(): GiveBack {
+    this.lent += 1
+    this.taken += 1
+    this.giveBack()
+    let isLent = true
+    return () => {
+      if (isLent) this.lent -= 1
+      isLent = false
+    }
   }
 
   private held(): GiveBack {
@@ -113,7 +127,8 @@ export class Permits {
 
   /** The permit goes from hand to hand, so that nobody overtakes. */
   private giveBack(): void {
-    for (const go of this.waiting) {
+    const isOver = this.taken > this.count + this.lent
+    for (const go of isOver ? [] : this.waiting) {
       this.waiting.delete(go)
       go()
       return

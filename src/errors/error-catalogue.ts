@@ -354,12 +354,6 @@ export const errorCatalogue = Object.freeze({
     'retryable',
     'no-writes',
   ),
-  POOL_DEADLOCK: entry(
-    'Transactions that hold connections of one node and wait for those of another can wait for each other for ever.',
-    'Let the transaction roll back and repeat it; open nodes in one order everywhere, run fewer at once, or raise poolSize.',
-    'retryable',
-    'no-writes',
-  ),
   STATEMENT_TIMEOUT: entry(
     'A statement may run for timeouts.queryMs, and one that is not an operation’s own, as a question of a catalog, for timeouts.backgroundMs. It was then cancelled on its server.',
     'Ask for less, or raise the option. Behind a pooler in transaction mode, set directUrl of the node.',

@@ -28,7 +28,7 @@ export class NodeTransaction {
 
   /**
    * Opens it on a connection of its own, in the turn of its holder.
-   * @throws ShardedError POOL_DEADLOCK, POOL_EXHAUSTED, and what `NodePool.acquire` throws
+   * @throws ShardedError POOL_EXHAUSTED, and what `NodePool.acquire` throws
    */
   static async open(pool: NodePool, holder: object, settings: TransactionSettings): Promise<NodeTransaction> {
     const giveBack = await pool.transactions.take(holder)

@@ -155,7 +155,7 @@ describe('a node that is frozen', () => {
 })
 
 describe('transactions that open nodes in different orders', () => {
-  it('are told of the deadlock of the pools at once', async () => {
+  it('go on one after the other where all would wait for each other', async () => {
     await start({ poolSize: 2, lockTimeoutMs: Number.POSITIVE_INFINITY, connectTimeoutMS: 8_000 })
     let arrived = 0
     let go: () => void = () => undefined
@@ -173,11 +173,7 @@ describe('transactions that open nodes in different orders', () => {
     const { ms, result } = await timed(
       Promise.allSettled([transaction(0, 1), transaction(2, 3), transaction(5, 4), transaction(7, 6)]),
     )
-    const failed = result.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []))
-    expect(failed.length).toBeGreaterThan(0)
-    expect(failed.length).toBeLessThan(4)
-    for (const error of failed)
-      expect(error).toMatchObject({ code: 'POOL_DEADLOCK', labels: ['retryable', 'no-writes'] })
+    expect(result.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'fulfilled', 'fulfilled'])
     expect(ms).toBeLessThan(4_000)
     expect(pool('left').transactions.counts).toEqual({ taken: 0, waiting: 0 })
   }, 60_000)

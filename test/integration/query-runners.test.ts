@@ -197,7 +197,7 @@ describe('query runners', () => {
     expect(answers).toEqual([[{ n: 12 }]])
   })
 
-  it('that wait for each other by statements with a hint are refused when the circle closes', async () => {
+  it('that wait for each other by statements with a hint go on when the circle closes', async () => {
     const [near, far] = ['a', 'b'].map(
       (node) => dataSource.shards(Customer).find((shard) => shard.node === node)?.name ?? '',
     )
@@ -217,10 +217,7 @@ describe('query runners', () => {
         await runner.release()
       }
     })
-    const reasons = (await Promise.allSettled(crossed)).flatMap((one) =>
-      one.status === 'rejected' ? [one.reason] : [],
-    )
-    expect(reasons).toMatchObject([{ code: 'POOL_DEADLOCK' }])
+    await Promise.all(crossed)
     expect(atRest()).toBe(true)
   })
 

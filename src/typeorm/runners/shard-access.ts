@@ -87,6 +87,11 @@ export class ShardAccess implements ReadHost {
     return this.operation.transaction
   }
 
+  /** It holds connections while it waits: those of a transaction, or of a query runner. */
+  get isHolding(): boolean {
+    return this.transaction !== undefined || this.operation.session !== undefined
+  }
+
   /** The same operation within a transaction. */
   within(transaction: ShardTransaction): ShardAccess {
     return new ShardAccess(

@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache'
+import { type Kept, SharedQuestions } from '../../collections/shared-questions'
 import { describeQuery, typesOf } from '../../planning/describe-query'
 import type { Template } from '../../planning/statement-template'
 import type { ValueType } from '../../query/sort-form'
@@ -10,10 +11,11 @@ const maxDescribedLetters = 4_000_000
 
 /** The types of the columns of queries, asked of a shard or of the home node once a text. */
 export class ColumnTypes {
-  private readonly types = new LRUCache<string, Promise<readonly ValueType[]>>({
+  private readonly types = new LRUCache<string, Kept<readonly ValueType[]>>({
     maxSize: maxDescribedLetters,
     sizeCalculation: (_, key) => key.length,
   })
+  private readonly questions = new SharedQuestions(this.types)
 
   /** Asks for the types anew: tables may have been altered. */
   clear(): void {
@@ -30,15 +32,9 @@ export class ColumnTypes {
     const { text, parameters } = describeQuery(template, width)
     // Names of types are those of the shard that was asked.
     const key = `${shard?.name ?? ''} ${text}`
-    const known = this.types.get(key)
-    if (known) return known
-    const types = (
-      shard
-        ? askShard(shard, { text, parameters: pick(parameters, values) }, context)
-        : askHome(text, pick(parameters, values), context)
-    ).then(typesOf)
-    this.types.set(key, types)
-    types.catch(() => this.types.delete(key))
-    return types
+    const asked = pick(parameters, values)
+    return this.questions.ask(key, context.access, async () =>
+      typesOf(await (shard ? askShard(shard, { text, parameters: asked }, context) : askHome(text, asked, context))),
+    )
   }
 }

@@ -1,5 +1,6 @@
 import type { Node, SelectStmt } from '@pgsql/types'
 import { LRUCache } from 'lru-cache'
+import { type Kept, SharedQuestions } from '../../collections/shared-questions'
 import { ShardedError } from '../../errors/sharded-error'
 import { executeGather } from '../../execution/execute-gather'
 import { executeRead } from '../../execution/execute-read'
@@ -132,7 +133,7 @@ interface PlannerParts {
 
 /** Plans queries over shards. */
 export class QueryPlanner {
-  private readonly plans = new TextPlans<Promise<QueryTemplate>>()
+  private readonly plans = new TextPlans<SharedQuestions<QueryTemplate>>()
   private readonly wholePlans = new LRUCache<string, WholePlan>({
     maxSize: maxWholeLetters,
     sizeCalculation: ({ plan }, text) => text.length + lettersOf(plan),
@@ -318,7 +319,10 @@ export class QueryPlanner {
     const nodes = [...new Set(onShards.shards.map(({ node }) => node))]
     const { reader } = this.given
     const dependsOn = [asText, first.name, nodes, split, reader.heldTables(run, first.group), reader.version]
-    const plan = await (shipped.length > 0 ? make() : this.plans.remembered(run.parsed, dependsOn, make))
+    const asked = () => new SharedQuestions<QueryTemplate>(new Map<string, Kept<QueryTemplate>>())
+    const plan = await (shipped.length > 0
+      ? make()
+      : this.plans.remembered(run.parsed, dependsOn, asked).ask('', context.access, make))
     // After the plan: what PostgreSQL itself refuses is its to tell.
     if (others.length > 0 && context.access.transaction && passesOver(select))
       refuseLockedPage(await statementPage(writtenPage(local()), onShards))

@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache'
+import { type Kept, SharedQuestions } from '../../collections/shared-questions'
 import { estimateRows } from '../../execution/estimate-rows'
 import { explainPlan } from '../../planning/explain-plan'
 import type { InputSource } from '../../planning/gather-plan'
@@ -13,20 +14,19 @@ const maxAgeMs = 60_000
 
 /** How many rows plans are expected to read, asked of the servers once a minute for each text. Nothing but speed hangs on it. */
 export class RowEstimates {
-  private readonly known = new LRUCache<string, Promise<number>>({
-    maxSize: maxLetters,
-    sizeCalculation: (_, key) => key.length,
-    ttl: maxAgeMs,
-  })
+  private readonly questions = new SharedQuestions(
+    new LRUCache<string, Kept<number>>({
+      maxSize: maxLetters,
+      sizeCalculation: (_, key) => key.length,
+      ttl: maxAgeMs,
+    }),
+  )
 
   of(source: InputSource, context: Pick<StatementContext, 'access' | 'home'>): Promise<number> {
     const statements = source.kind === 'home' ? [source] : explainPlan(source).statements
     const key = statements.map(({ node, text }) => `${node} ${text}`).join('\n')
-    const known = this.known.get(key)
-    if (known) return known
-    const asked = estimateRows(source, { query: (all) => context.access.query(all), home: inputHost(context).home })
-    this.known.set(key, asked)
-    asked.catch(() => this.known.delete(key))
-    return asked
+    return this.questions.ask(key, context.access, () =>
+      estimateRows(source, { query: (all) => context.access.query(all), home: inputHost(context).home }),
+    )
   }
 }

@@ -8,7 +8,6 @@ const maxPlansOfText = 64
 export class TextPlans<Plan extends object> {
   private readonly plans = new WeakMap<ParsedStatement, LRUCache<string, Plan>>()
 
-  /** A promise that fails is forgotten. */
   remembered(parsed: ParsedStatement, dependsOn: readonly unknown[], make: () => Plan): Plan {
     const plans = this.plans.get(parsed) ?? new LRUCache<string, Plan>({ max: maxPlansOfText })
     this.plans.set(parsed, plans)
@@ -17,7 +16,6 @@ export class TextPlans<Plan extends object> {
     if (known) return known
     const plan = make()
     plans.set(key, plan)
-    if (plan instanceof Promise) plan.catch(() => plans.delete(key))
     return plan
   }
 }
