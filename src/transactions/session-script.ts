@@ -142,8 +142,18 @@ export const savepointName = (name: string): string => (/^typeorm_\d+$/.test(nam
 
 /** @throws ShardedError SESSION_NOT_HELD where shards cannot be read in the transaction with what its session was told */
 export function checkInside({ settings }: SessionScript): void {
-  const inexact = settings.find(({ isExact, localText }) => !isExact || localText === undefined)
-  if (inexact) throw notHeld(inexact, 'shards cannot be read exactly with this setting')
+  const isOver = (setting: HeldSetting, index: number) =>
+    settings.slice(index + 1).some((later) => later.isExact && setting.names.length > 0 && isOverruled(setting, later))
+  const inexact = settings.find(
+    (setting, index) => (!setting.isExact || setting.localText === undefined) && !isOver(setting, index),
+  )
+  if (!inexact) return
+  const isTold = inexact.localText !== undefined && inexact.names.length === 1
+  throw notHeld(inexact, 'shards cannot be read exactly with this setting', {
+    ...(isTold && {
+      fix: `It holds for unsharded tables alone: RESET ${inexact.names[0]} before what reads shards, or read them in another transaction.`,
+    }),
+  })
 }
 
 /** @throws ShardedError SESSION_NOT_HELD where connections of the pools would lack what the session was told */
@@ -156,10 +166,11 @@ export function checkOutside({ ofSession }: SessionScript): void {
     )
 }
 
-function notHeld({ names }: HeldSetting, why: string): ShardedError {
+function notHeld({ names }: HeldSetting, why: string, options: { readonly fix?: string } = {}): ShardedError {
   const name = names.join(', ')
   return new ShardedError('SESSION_NOT_HELD', `The session has set ${name}: ${why}.`, {
     details: { settings: names },
     labels: ['no-writes'],
+    ...options,
   })
 }

@@ -131,6 +131,25 @@ describe('session state over two nodes', () => {
     })
   })
 
+  it.each([
+    ['search_path', "SET LOCAL search_path = 'public'"],
+    ['datestyle', "SET LOCAL DateStyle = 'German'"],
+    ['extra_float_digits', "SELECT set_config('extra_float_digits', '-1', true)"],
+  ])('%s is set back, and shards are read: that is the way out', async (name, text) => {
+    await byRunner(async (runner) => {
+      await runner.startTransaction()
+      await runner.query(text)
+      const refused = await runner.manager.count(Account).catch((error: Error) => error.message)
+      expect(refused).toContain(`RESET ${name} before what reads shards, or read them in another transaction.`)
+      expect(refused).not.toContain('SET LOCAL')
+      await runner.query(`RESET ${name}`)
+      expect(await runner.manager.count(Account)).toBe(12)
+      expect(await runner.query('SELECT count(*)::int AS n FROM account')).toEqual([{ n: 12 }])
+      await runner.commitTransaction()
+      expect(await runner.manager.count(Account)).toBe(12)
+    })
+  })
+
   it('what a session was told outside of a transaction is not lost on shards: they are read in transactions only', async () => {
     await byRunner(async (runner) => {
       await runner.query("SET app.owner = 'a'")
