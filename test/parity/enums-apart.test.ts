@@ -10,7 +10,7 @@ import {
   type Relation,
 } from 'typeorm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { hash, Sharded, ShardKey } from '../../src/index'
+import { hash, ReferenceTable, Sharded, ShardKey } from '../../src/index'
 import { type OpenTargets, openingMs, openTargets } from '../support/targets'
 
 /** Not in the order of the alphabet. */
@@ -51,6 +51,15 @@ class Line {
 class Shelf {
   @PrimaryColumn('int') id!: number
   @Column('int') room!: number
+  @Column('text', { nullable: true }) label!: string | null
+}
+
+/** Of every node. */
+@Entity()
+@ReferenceTable()
+class Rack {
+  @PrimaryColumn('int') id!: number
+  @Column('text', { nullable: true }) label!: string | null
 }
 
 const seed = async ({ manager }: DataSource): Promise<void> => {
@@ -105,6 +114,14 @@ const writes = [
   "UPDATE line SET state = 'Lost' WHERE \"productId\" IN (SELECT id FROM product WHERE 's' = ANY (sizes)) RETURNING id, state",
 ]
 
+/** A query that is gathered, into tables that have no shards. */
+const inserts = [
+  'INSERT INTO shelf (id, room) SELECT p.id + 100, count(*) FROM product p JOIN line l ON l."productId" = p.id GROUP BY 1 RETURNING id',
+  'INSERT INTO shelf (id, room, label) SELECT l.id + 100, $1, \'x\' FROM product p JOIN line l ON l."productId" = p.id WHERE l.id > $2 ON CONFLICT (id) DO NOTHING RETURNING id, label',
+  'WITH w AS (SELECT l.id, p.note FROM product p JOIN line l ON l."productId" = p.id) INSERT INTO rack SELECT id + $1, note FROM w WHERE id > $2 RETURNING *',
+  'INSERT INTO rack (id, label) SELECT l.id + $1, l.state::text FROM product p JOIN line l ON l."productId" = p.id WHERE l.id > $2 RETURNING *',
+]
+
 const finds: Readonly<Record<string, (manager: EntityManager) => Promise<unknown>>> = {
   'by a related enum': (manager) =>
     manager.find(Product, { where: { lines: { state: 'closed' } }, order: { id: 'ASC' } }),
@@ -132,7 +149,7 @@ describe('enums of two groups', () => {
   let open: OpenTargets
   beforeAll(async () => {
     open = await openTargets({
-      entities: [Product, Line, Shelf],
+      entities: [Product, Line, Shelf, Rack],
       groups: ['product', 'line'],
       seed,
       inAll: true,
@@ -150,6 +167,37 @@ describe('enums of two groups', () => {
   it.each(queries)('are read: %s', (text) => expectAlike((dataSource) => dataSource.query(text)))
 
   it.each(Object.entries(finds))('are found %s', (_, find) => expectAlike(({ manager }) => find(manager)))
+
+  const inserted = (text: string) => async (dataSource: DataSource) => {
+    const runner = dataSource.createQueryRunner()
+    try {
+      await runner.startTransaction()
+      const rows: { id: number }[] = await runner.query(text, text.includes('$1') ? [1000, 3] : [])
+      return [
+        rows.toSorted((a, b) => a.id - b.id),
+        await runner.query('SELECT * FROM shelf ORDER BY id'),
+        await runner.query('SELECT * FROM rack ORDER BY id'),
+      ]
+    } finally {
+      await runner.rollbackTransaction()
+      await runner.release()
+    }
+  }
+
+  it.each(inserts)('are inserted elsewhere: %s', (text) => expectAlike(inserted(text)))
+
+  it.each([
+    'INSERT INTO rack (id, label) SELECT l.id + $1, l.state FROM product p JOIN line l ON l."productId" = p.id RETURNING *, $2::int AS n',
+    'INSERT INTO rack (id, label) SELECT id + $1, state FROM line WHERE id > $2 RETURNING *',
+  ])('are inserted as they are where the home node has a shard with their type: %s', async (text) => {
+    const expected = await inserted(text)(open.plain)
+    for (const { name, shards, dataSource } of open.sharded) {
+      const given = inserted(text)(dataSource)
+      // The only shard is on the first node, and the home node is the last.
+      if (shards === 1) await expect(given).rejects.toMatchObject({ code: 'STATEMENT_UNSUPPORTED' })
+      else expect({ name, given: await given }).toEqual({ name, given: expected })
+    }
+  })
 
   it.each(writes)('are written: %s', (text) =>
     expectAlike(async (dataSource) => {

@@ -22,6 +22,7 @@ import { refuseLookupConflicts } from '../binding/refuse-lookup-conflicts'
 import { placesByReference } from '../reads/places-by-reference'
 import { valuesOrder, withIds } from '../writes/inserted-values'
 import { writeFacts } from '../writes/write-shards'
+import { planInsertAtHome } from './insert-at-home'
 import { type ReadColumn, type RowsInsert, withReadRows } from './insert-rows'
 import { localSource, planInsertSelect } from './insert-select'
 import {
@@ -34,7 +35,7 @@ import {
   withGeneratedKeys,
 } from './inserted-keys'
 import { refuseConflictKeys } from './key-change'
-import { homeStatement, type PlannedWrite, type StatementWriter } from './planned-write'
+import type { PlannedWrite, StatementWriter } from './planned-write'
 import {
   localisedFor,
   pick,
@@ -51,10 +52,7 @@ import {
  */
 export async function planInsert(engine: StatementWriter, write: Run, statement: InsertStmt): Promise<PlannedWrite> {
   const use = targetUse(write, statement)
-  if (!use) {
-    refuseProblems(write.analysis)
-    return homeStatement(write, await engine.substitute(write))
-  }
+  if (!use) return planInsertAtHome(engine, write, statement)
   const target = conflictTarget(statement, use.table)
   const setsKey = refuseConflictKeys(statement, use.table, target)
   refuseLookupConflicts(statement, use.table, engine.runtime.lookups)

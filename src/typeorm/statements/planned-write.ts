@@ -1,7 +1,7 @@
 import type { SelectStmt } from '@pgsql/types'
 import type { QueryResult } from 'typeorm/query-runner/QueryResult'
 import { unsupported } from '../../errors/sharded-error'
-import { placeholderSchema } from '../../planning/bind-shard-names'
+import { bindShardNames, groupsOfTypes, placeholderSchema } from '../../planning/bind-shard-names'
 import { type Answer, withShippedRows } from '../../planning/shipped-rows'
 import { type Template, templateOf } from '../../planning/statement-template'
 import type { StatementWrite } from '../../query/write-query'
@@ -51,12 +51,17 @@ export const armsOn = (
 
 /** The statement of a write of an unsharded table. @throws ShardedError STATEMENT_UNSUPPORTED */
 export function homeStatement(
+  { places }: Pick<StatementWriter, 'places'>,
   { statement, analysis }: Run,
   { shipped, values, replacements }: Substitutes,
 ): PlannedWrite {
   const local = localisedFor(statement, { analysis, group: undefined }, replacements)
-  const { text, parameters } = withShippedRows(templateOf(local), shipped)
+  const { text: unbound, parameters } = withShippedRows(templateOf(local), shipped)
+  const target = targetTable(statement)
+  const groups = groupsOfTypes(unbound)
+  const shard = groups.size > 0 ? places.typesFor(groups, { homeTables: target ? [target] : [] }) : undefined
+  const text = shard ? bindShardNames(unbound, shard) : unbound
   if (!text.includes(`"${placeholderSchema}"`)) return { kind: 'home', text, parameters: pick(parameters, values) }
-  const table = targetTable(statement)?.relname ?? ''
-  throw unsupported(`A write of ${table} would need tables or types of a shard on the home node.`, { table })
+  const table = target?.relname ?? ''
+  throw unsupported(`A write of ${table} would need tables of a shard on the home node.`, { table })
 }

@@ -39,7 +39,7 @@ export async function planStatement(engine: StatementWriter, given: Run): Promis
   const write = await broadcastWrite(given, engine)
   const { analysis } = write
   const substitutes = await engine.substitute(write)
-  if (!analysis.main) return homeStatement(write, substitutes)
+  if (!analysis.main) return homeStatement(engine, write, substitutes)
   const shards = engine.places.allowedShards(analysis.main, write, true)
   const { values, valuesOn, replacements, split } = splitLists(analysis.main, { ...write, ...substitutes })
   const mainGroup = [...analysis.main.uses][0]?.table.group
