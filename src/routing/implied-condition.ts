@@ -16,5 +16,11 @@ export function impliedCondition(condition: Node, isAbout: (condition: Node) => 
   const implied = args.flatMap((part) => impliedCondition(part, isAbout) ?? [])
   if (boolop === 'AND_EXPR') return allConditions(implied)
   if (boolop !== 'OR_EXPR' || implied.length < args.length) return undefined
-  return { BoolExpr: { boolop, args: implied } }
+  return { BoolExpr: { boolop, args: implied.flatMap(alternativesOf) } }
 }
+
+/** PostgreSQL reads `(a OR b) OR c` as one OR of three. */
+const alternativesOf = (condition: Node): readonly Node[] =>
+  'BoolExpr' in condition && condition.BoolExpr.boolop === 'OR_EXPR'
+    ? (condition.BoolExpr.args ?? []).flatMap(alternativesOf)
+    : [condition]

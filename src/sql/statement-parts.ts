@@ -49,6 +49,8 @@ export function whereAll(conditions: readonly Node[]): { whereClause: Node } | u
   return whereClause && { whereClause }
 }
 
-/** That all conditions hold; undefined where there are none. */
-export const allConditions = ([first, ...others]: readonly Node[]): Node | undefined =>
-  first && (others.length === 0 ? first : { BoolExpr: { boolop: 'AND_EXPR', args: [first, ...others] } })
+/** That all conditions hold; undefined where there are none. PostgreSQL reads `(a AND b) AND c` as one AND of three. */
+export function allConditions(conditions: readonly Node[]): Node | undefined {
+  const args = conditions.flatMap(conjunctsOf)
+  return args.length > 1 ? { BoolExpr: { boolop: 'AND_EXPR', args } } : args[0]
+}

@@ -19,6 +19,23 @@ vi.mock('../../src/planning/gather-order', async (load) => {
   }
 })
 
+/** Tables are too small for anything but arrays: here every other gather has temporary tables, or is a query on shards that are sent rows. */
+const turn = vi.hoisted(() => ({ number: 0 }))
+vi.mock('../../src/planning/gather-plan', async (load) => ({
+  ...(await load<typeof import('../../src/planning/gather-plan')>()),
+  get manyGathered() {
+    turn.number += 1
+    return turn.number % 2 === 0 ? 0 : 5_000
+  },
+}))
+vi.mock('../../src/planning/sent-rows', () => ({
+  sendsFew: () => false,
+  gathersFewer: () => {
+    turn.number += 1
+    return turn.number % 3 === 0
+  },
+}))
+
 const configurations: readonly Configuration[] = [
   { fn: 'hash', shards: 3, layout: 'schema' },
   { fn: 'list', shards: 8, layout: 'table' },

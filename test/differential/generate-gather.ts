@@ -32,6 +32,9 @@ export function makeSqlGather(rng: Rng, spec: EntitySpec, known: readonly Entity
     [2, make(lateral)],
     [2, make(counted)],
     [2, make(merged)],
+    [2, make(either)],
+    [2, make(besideHome)],
+    [2, make(withinWithin)],
   ])
 }
 
@@ -179,5 +182,92 @@ const merged: Make = (rng, { t, u, onT, onU }) => {
         ]),
         listed('ORDER BY', ids),
       ]
+  return query(t.spec, 'gather', clauses, inOrder)
+}
+
+/** Alternatives, of which each says something of both tables: what they imply of one is asked of its rows. */
+const either: Make = (rng, { t, u }) => {
+  const ids = [...idsOf(t), ...idsOf(u)]
+  const meetsWithin = rng.oneIn(2)
+  const branch = (): Fragment =>
+    and([...(meetsWithin ? [meets] : []), ...conditions(rng, t), ...(rng.oneIn(3) ? [] : conditions(rng, u))])
+  const [a, b] = [branch(), branch()]
+  const whole = fragment(`(${a.sql} OR ${b.sql})`, [...a.of, ...b.of])
+  return query(
+    t.spec,
+    'gather',
+    [
+      outputs(ids),
+      fixed(`FROM ${tableName(t.spec)} "t", ${tableName(u.spec)} "u"`),
+      where([...(meetsWithin ? [] : [meets]), whole]),
+      listed('ORDER BY', ids),
+      fixed('LIMIT 40'),
+    ],
+    inOrder,
+  )
+}
+
+/** The unsharded table says which rows of sharded ones matter, or is asked for by their values. */
+const besideHome: Make = (rng, { t, u, onT, onU }) => {
+  const [ofT, ofU] = [tableName(t.spec), tableName(u.spec)]
+  const ofS = fragment(rng.pick(['"s"."id" < 4', '"s"."count" IN (1, 3)', '("s"."id" = 2 OR "s"."count" > 2)', 'true']))
+  const ids = [...idsOf(t), '"s"."id"']
+  const all = [...ids, ...idsOf(u)]
+  const within = and([meets, fragment('"u"."count" = "s"."count"'), ...onU])
+  const clauses = rng.pick<readonly Clause[]>([
+    [
+      outputs(all),
+      fixed(
+        `FROM ${ofT} "t" JOIN "setting" "s" ON "s"."count" = "t"."count" ${rng.pick(['JOIN', 'LEFT JOIN'])} ${ofU} "u" ON "u"."count" = "s"."count"`,
+      ),
+      where([ofS, ...onT]),
+      listed('ORDER BY', all),
+      fixed('LIMIT 40'),
+    ],
+    [
+      outputs(ids),
+      fixed(`FROM "setting" "s" LEFT JOIN ${ofT} "t" ON "t"."count" = "s"."count"`),
+      where([ofS, fragment(`${rng.pick(['', 'NOT '])}EXISTS (SELECT FROM ${ofU} "u" WHERE ${within.sql})`, within.of)]),
+      listed('ORDER BY', ids),
+    ],
+    [
+      fixed('SELECT "s"."id", "s"."word" FROM "setting" "s"'),
+      where([
+        ofS,
+        fragment(
+          `"s"."count" < (SELECT count(*) FROM ${ofT} "t" WHERE "t"."count" = "s"."count" AND EXISTS (SELECT FROM ${ofU} "u" WHERE ${within.sql}))`,
+          within.of,
+        ),
+      ]),
+      fixed('ORDER BY 1'),
+    ],
+  ])
+  return query(t.spec, 'gather', clauses, inOrder)
+}
+
+/** What is apart in a query that is apart itself, of a sharded table or the unsharded one; both may read the same rows. */
+const withinWithin: Make = (rng, { t, u, onT, onU }) => {
+  const [ofT, ofU] = [tableName(t.spec), tableName(u.spec)]
+  const ids = idsOf(t)
+  const inner = `${rng.pick(['avg', 'min', 'max'])}("v"."count") FROM ${ofT} "v" WHERE "v"."count" ${rng.pick(['=', '<'])} "u"."count"`
+  const asked = and([
+    rng.pick([
+      fragment(`"u"."count" >= (SELECT ${inner})`),
+      fragment(`"u"."count" IN (SELECT "v"."count" FROM ${ofT} "v" WHERE "v"."count" > 1)`),
+    ]),
+    ...onU,
+  ])
+  const condition = (column: string) =>
+    fragment(`${column} IN (SELECT "u"."count" FROM ${ofU} "u" WHERE ${asked.sql})`, asked.of)
+  const clauses = rng.pick<readonly Clause[]>([
+    [
+      outputs(ids),
+      fixed(`FROM ${ofT} "t"`),
+      where([condition('"t"."count"'), ...onT]),
+      listed('ORDER BY', ids),
+      fixed('LIMIT 30'),
+    ],
+    [fixed('SELECT "s"."id", "s"."word" FROM "setting" "s"'), where([condition('"s"."count"')]), fixed('ORDER BY 1')],
+  ])
   return query(t.spec, 'gather', clauses, inOrder)
 }
