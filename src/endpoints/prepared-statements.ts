@@ -76,7 +76,8 @@ export class PreparedStatements {
     }
     const before = this.candidates.get(text)
     if (before === undefined) {
-      if (text.length <= maxLetters && isPreparable(text) && !mayBeSeveral(text)) this.remember(text, 1)
+      if (text.length <= maxLetters && isPreparable(text) && !readsRowsOfArrays(text) && !mayBeSeveral(text))
+        this.remember(text, 1)
       return undefined
     }
     this.age()
@@ -167,6 +168,12 @@ const nameOf = (text: string): string => `ts_${createHash('sha256').update(text)
 function isPreparable(text: string): boolean {
   return /^(?:\s|\(|\/\*[\s\S]*?\*\/)*(?:select|insert|update|delete|with)\b/i.test(text)
 }
+
+/**
+ * Rows that are sent as arrays and stand for tables, as `planning/shipped-rows.ts` names them: from its sixth run on a named statement
+ * would be planned for ten of them, whatever their number, and join thousands row by row.
+ */
+const readsRowsOfArrays = (text: string): boolean => /"__m\d+__"\(/.test(text)
 
 /** PostgreSQL prepares one at a time. A semicolon in a literal counts too: such a text is sent plainly, which is right as well. */
 const mayBeSeveral = (text: string): boolean => /;\s*\S/.test(text)

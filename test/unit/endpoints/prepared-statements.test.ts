@@ -27,6 +27,15 @@ describe('PreparedStatements', () => {
     expect(names).toEqual(names.map(() => expect.stringMatching(/^ts_[\w-]{22}$/)))
   })
 
+  it('names no text of rows that are sent as arrays: how many there are decides how they are joined', () => {
+    const statements = new PreparedStatements(2)
+    const sent =
+      'WITH "__m0__"("id") AS (SELECT u.v0::integer FROM unnest($1::text[]) AS u(v0)) SELECT count(*) FROM "__m0__"'
+    expect([1, 2, 3].map(() => statements.nameFor(sent, 1))).toEqual([undefined, undefined, undefined])
+    const finished = sent.replaceAll('__m0__', '__shipped__')
+    expect([1, 2].map(() => statements.nameFor(finished, 1)?.name)).toEqual([undefined, expect.any(String)])
+  })
+
   it('lets a text go for one that is used more often, and never goes beyond its bound', () => {
     const dropped: string[] = []
     const statements = new PreparedStatements(2, (name) => dropped.push(name))
