@@ -6,7 +6,7 @@ import type { ColumnDescription, EntityDescription } from './entity-description'
 import { checkLimits, defaultDeadlineMs, defaultRowBudget } from './limits'
 import { isDeclaredReference } from './reference-table'
 import { referencedUniques } from './referenced-uniques'
-import { checkRelations, refuseCrossedJoin, refuseUnkeptKey } from './relation-checks'
+import { checkRelations, refuseCrossedJoin, refuseScatteredTree, refuseUnkeptKey } from './relation-checks'
 import { relationsApart } from './relations-apart'
 import {
   type HomeEntity,
@@ -59,7 +59,11 @@ export function buildShardedModel(
     const apart = relationsApart(one.entity, places)
     const colocated = (target: EntityTarget) => (groupOf.get(target) === group ? described.get(target) : undefined)
     const uniquesByReference = referencedUniques(one.entity, { apart, colocated })
-    refusals.attemptAll([() => checkSchema(one), ...columnChecks(one, uniquesByReference)])
+    refusals.attemptAll([
+      () => checkSchema(one),
+      () => refuseScatteredTree(one),
+      ...columnChecks(one, uniquesByReference),
+    ])
     const frozen = refusals.attempt(() => {
       checkColocation(one, owner.declared)
       const id = idColumnOf(storage, one.entity, { fn, keyColumns: one.keyColumns })

@@ -12,6 +12,8 @@ export interface EntityDescription {
   readonly columns: readonly ColumnDescription[]
   readonly uniques: readonly UniqueDescription[]
   readonly relations: readonly RelationDescription[]
+  /** The relation to the parent in a tree that TypeORM keeps. */
+  readonly treeParent?: string
 }
 
 export interface ColumnDescription {

@@ -73,6 +73,27 @@ export function refuseUnkeptKey(
   }
 }
 
+/**
+ * Refuses a tree of TypeORM's whose rows have their shard keys for themselves: it is kept by statements over a row and its ancestors, on the
+ * shard of both.
+ *
+ * @throws ShardedError RELATION_LEAVES_SHARD
+ */
+export function refuseScatteredTree({ entity, keyColumns }: DeclaredEntity): void {
+  const { name, treeParent } = entity
+  const primary = entity.columns.filter(({ isPrimary }) => isPrimary)
+  if (treeParent === undefined || !primary.every((column) => keyColumns.includes(column))) return
+  const key = primary.map(({ propertyPath }) => propertyPath).join(', ')
+  throw new ShardedError(
+    'RELATION_LEAVES_SHARD',
+    `${name}.${treeParent} leads to a row on another shard: the shard key of ${name} holds its primary key (${key}), so no two rows of a tree have the same one.`,
+    {
+      details: { entity: name, relation: treeParent, inverse: name },
+      fix: 'Take a column for the shard key that all rows of one tree have in common. Or leave @Tree() out and declare the two relations with @ManyToOne() and @OneToMany(): these may lead to other shards.',
+    },
+  )
+}
+
 interface Placed extends RelationPlaces {
   /** False for a sharded entity whose group is refused: where its relations lead is not known. */
   readonly placed: (target: EntityTarget) => boolean

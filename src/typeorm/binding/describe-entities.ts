@@ -28,6 +28,7 @@ function describeEntity(metadata: EntityMetadata): EntityDescription {
     relations: metadata.relations
       .filter((relation) => !relation.isTreeParent && !relation.isTreeChildren)
       .map(describeRelation),
+    ...(metadata.treeParentRelation && { treeParent: metadata.treeParentRelation.propertyPath }),
   }
 }
 

@@ -6,6 +6,7 @@ import {
   ViewColumn,
   ViewEntity,
 } from 'typeorm'
+import type { TreeType } from 'typeorm/metadata/types/TreeTypes'
 import {
   type Colocation,
   hash,
@@ -30,6 +31,7 @@ interface Declared {
   readonly unique?: readonly string[]
   readonly table?: string
   readonly schema?: string
+  readonly tree?: TreeType
 }
 
 /** What of an entity the sharding is told. */
@@ -63,7 +65,7 @@ export const many = (target: string, more: Partial<EntitySchemaRelationOptions> 
 /** The shard key that a colocated entity has in a column of its own. */
 export const joinedBy = (name: string): Partial<EntitySchemaRelationOptions> => ({ joinColumn: { name } })
 
-export function plain(name: string, { columns = { id }, relations = {}, unique, table, schema }: Declared = {}) {
+export function plain(name: string, { columns = { id }, relations = {}, unique, table, schema, tree }: Declared = {}) {
   const target = { [name]: class {} }[name]
   if (!target) throw new Error(`There is no class ${name}.`)
   return new EntitySchema<object>({
@@ -74,6 +76,7 @@ export function plain(name: string, { columns = { id }, relations = {}, unique, 
     ...(unique && { uniques: [{ columns: [...unique] }] }),
     ...(table !== undefined && { tableName: table }),
     ...(schema !== undefined && { schema }),
+    ...(tree && { trees: [{ type: tree }] }),
   })
 }
 

@@ -276,6 +276,25 @@ const relations: readonly Refusal[] = [
     },
   },
   {
+    code: 'RELATION_LEAVES_SHARD',
+    what: 'a tree whose rows each have a shard key of their own',
+    fix: 'Take a column for the shard key that all rows of one tree have in common. Or leave @Tree() out and declare the two relations with @ManyToOne() and @OneToMany(): these may lead to other shards.',
+    refused: () => [
+      sharded('Paper', { tree: 'materialized-path', relations: { up: to('Paper', { treeParent: true }) } }),
+    ],
+    ways: {
+      'a key in common': () => [
+        sharded('Paper', {
+          columns: ownerKey,
+          key: ['ownerId'],
+          tree: 'adjacency-list',
+          relations: { up: to('Paper', { treeParent: true }) },
+        }),
+      ],
+      'no tree': () => [sharded('Paper', { relations: { up: to('Paper') } })],
+    },
+  },
+  {
     code: 'RELATION_ACTION_UNSUPPORTED',
     what: 'many-to-many with another group',
     fix: "Set onDelete: 'application' in the options of the data source, where the other entity is sharded: links then go with the rows of both sides. Or declare the relation with createForeignKeyConstraints: false: links stay where the row of the other side is deleted.",
