@@ -30,8 +30,8 @@ export interface DescribedPart {
   /** What the declaration says of it: `many-to-one, eager`. */
   readonly detail: string
   readonly place: DescribedPlace
-  /** What loading it adds to a find: nothing but a join, a statement for each level, or one for each node and level. */
-  readonly reads?: 'join' | 'a statement' | 'a statement a node'
+  /** What loading it adds to a find: nothing but a join, a statement for each level, or one for each node and level; two of many-to-many. */
+  readonly reads?: 'join' | 'a statement' | 'a statement a node' | 'two statements a node'
   /** How a condition or an order by its columns is answered. */
   readonly conditions?: 'join' | 'gather'
   /** How a write takes it along: in the transaction of the row's node, or with other nodes, in two phases. */

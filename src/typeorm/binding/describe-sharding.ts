@@ -164,6 +164,7 @@ function placeOfRelated(relation: RelationMetadata, model: LookupModel): Describ
 
 function readingOf(relation: RelationMetadata, place: DescribedPlace): Pick<DescribedPart, 'reads' | 'conditions'> {
   if (!leadsApart(relation)) return { reads: 'join', conditions: 'join' }
+  if (relation.isManyToMany) return { reads: 'two statements a node', conditions: 'gather' }
   return { reads: place === 'across shards' ? 'a statement a node' : 'a statement', conditions: 'gather' }
 }
 

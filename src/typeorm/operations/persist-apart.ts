@@ -9,6 +9,7 @@ import {
   detachLists,
   referToOwners,
   setRelationIds,
+  writtenHere,
 } from '../writes/apart-lists'
 import { type CascadedPart, cascadedParts } from '../writes/cascaded-parts'
 import {
@@ -22,8 +23,10 @@ import { compareLists } from '../writes/compare-lists'
 import { deferred } from '../writes/deferred-transaction'
 import type { PersistMode } from '../writes/entity-graph'
 import type { EntityWriter } from '../writes/entity-writer'
+import { referToWritten } from '../writes/refer-to-written'
 import { addLinks, removeLinks } from '../writes/write-links'
 import { writeListedRows } from '../writes/write-listed-rows'
+import { WrittenRows } from '../writes/written-rows'
 import type { OperationContext } from './operation-context'
 
 export interface PersistWork {
@@ -98,7 +101,7 @@ interface Within {
 }
 
 async function writeWithLists(within: Within, work: PersistWork, lists: readonly ApartList[]): Promise<void> {
-  const { context, transaction, snapshots, write } = within
+  const { context, transaction, write } = within
   if (lists.length === 0) return write(context, work)
   const { mode, options } = work
   const { manager } = transaction
@@ -112,7 +115,7 @@ async function writeWithLists(within: Within, work: PersistWork, lists: readonly
   const forget = referToOwners(added)
   try {
     await write(context, work)
-    if (mode === 'save') await saveReferences(cascadedFrom(lists), { manager, options, snapshots })
+    if (mode === 'save') await saveLists(within, work, lists)
   } finally {
     forget()
     attach()
@@ -122,6 +125,23 @@ async function writeWithLists(within: Within, work: PersistWork, lists: readonly
   if (mode !== 'remove') await removeLinks(links.removed, { manager, transaction, isTold })
   // Where nothing is to be done, TypeORM leaves objects as they are.
   if (isLinked || links.removed.length + rows.length + added.length > 0) setRelationIds(lists)
+}
+
+/** Saves the objects of lists, by their cascades. What these reach of the rows that are written is left as it is. */
+async function saveLists(
+  { context, transaction: { manager }, snapshots }: Within,
+  { mode, entities, options }: PersistWork,
+  lists: readonly ApartList[],
+): Promise<void> {
+  const bindingOf = (target: unknown) => context.access.runtime.bindingOf(target)
+  const written = new WrittenRows(writtenHere(context.binding.metadata, entities, { mode, bindingOf }), entities)
+  const cascaded = cascadedFrom(lists).filter(({ metadata, entity }) => !written.firstOf(metadata, entity))
+  const restore = referToWritten(cascaded, written)
+  try {
+    await saveReferences(cascaded, { manager, options, snapshots })
+  } finally {
+    restore()
+  }
 }
 
 /** Does the same with objects elsewhere. */

@@ -4,6 +4,7 @@ import { loadedRelation } from '../binding/entity-shards'
 import { cascadesOf, idsApart, leadsApart } from '../binding/relation-apart'
 import type { CascadedReference } from './cascaded-references'
 import { type BindingOf, cascadesIn, type PersistMode } from './entity-graph'
+import { replaceRelations } from './replace-relations'
 
 /** What a saved object has in a relation whose rows refer to it from elsewhere, or are linked to it by a junction. */
 export interface ApartList {
@@ -17,6 +18,27 @@ interface ListWalk {
   readonly bindingOf: BindingOf
 }
 
+/** The objects that a call writes on the shards of `entities`, by their own cascades. */
+export function* writtenHere(
+  metadata: EntityMetadata,
+  entities: readonly ObjectLiteral[],
+  { mode, bindingOf }: ListWalk,
+): Generator<readonly [EntityMetadata, ObjectLiteral]> {
+  const seen = new Set<ObjectLiteral>()
+  const waiting = entities.map((entity) => [metadata, entity] as const).reverse()
+  for (let next = waiting.pop(); next; next = waiting.pop()) {
+    const [at, entity] = next
+    if (seen.has(entity)) continue
+    seen.add(entity)
+    yield next
+    for (const relation of at.relations.toReversed()) {
+      const inverse = relation.inverseEntityMetadata
+      if (leadsApart(relation) || !cascadesIn(relation, mode) || !bindingOf(inverse.target)) continue
+      for (const object of loadedRelation(relation, entity).toReversed()) waiting.push([inverse, object])
+    }
+  }
+}
+
 /**
  * The lists of the objects that are written on the shards of `entities`, by their own cascades. Of what is removed TypeORM compares no lists,
  * but takes all links away: they are lists of nothing.
@@ -24,29 +46,21 @@ interface ListWalk {
 export function apartLists(
   metadata: EntityMetadata,
   entities: readonly ObjectLiteral[],
-  { mode, bindingOf }: ListWalk,
+  walk: ListWalk,
 ): readonly ApartList[] {
   const lists: ApartList[] = []
-  const seen = new Set<ObjectLiteral>()
-  const visit = (at: EntityMetadata, entity: ObjectLiteral): void => {
-    if (seen.has(entity)) return
-    seen.add(entity)
+  for (const [at, entity] of writtenHere(metadata, entities, walk)) {
     for (const relation of at.relations) {
-      const isApart = leadsApart(relation)
-      if (mode === 'remove' && isApart) {
+      if (!leadsApart(relation) || (relation.isOwning && !relation.isManyToMany)) continue
+      if (walk.mode === 'remove') {
         if (relation.isManyToMany) lists.push({ entity, relation, objects: [] })
         continue
       }
       const value: unknown = relation.getEntityValue(entity)
       if (value === undefined || value instanceof Promise) continue
-      const objects = loadedRelation(relation, entity)
-      if (isApart) {
-        if (!relation.isOwning || relation.isManyToMany) lists.push({ entity, relation, objects })
-      } else if (cascadesIn(relation, mode) && bindingOf(relation.inverseEntityMetadata.target))
-        for (const object of objects) visit(relation.inverseEntityMetadata, object)
+      lists.push({ entity, relation, objects: loadedRelation(relation, entity) })
     }
   }
-  for (const entity of entities) visit(metadata, entity)
   return lists
 }
 
@@ -58,7 +72,7 @@ export interface AddedObject {
 
 /** Takes the lists away from their owners, so that TypeORM, which would look for the rows on the owner's shard, leaves them alone. */
 export const detachLists = (lists: readonly Pick<ApartList, 'entity' | 'relation'>[]): (() => void) =>
-  replaceAll(lists.map(({ entity, relation }) => ({ entity, relation, value: undefined })))
+  replaceRelations(lists.map(({ entity, relation }) => ({ entity, relation, value: undefined })))
 
 /** Gives owners the ids of their lists, as TypeORM does where a property is declared as `@RelationId`: it saw none of these. */
 export function setRelationIds(lists: readonly ApartList[]): void {
@@ -77,36 +91,8 @@ export function cascadedFrom(lists: readonly ApartList[]): readonly CascadedRefe
 
 /** Lets objects refer to their new owners while they are written: TypeORM stores the owner's key, and leaves the object as it is. */
 export const referToOwners = (added: readonly AddedObject[]): (() => void) =>
-  replaceAll(
+  replaceRelations(
     added.flatMap(({ list: { entity: value, relation }, object: entity }) =>
       relation.inverseRelation ? [{ entity, relation: relation.inverseRelation, value }] : [],
     ),
   )
-
-interface Replaced {
-  readonly entity: ObjectLiteral
-  readonly relation: RelationMetadata
-  /** undefined: it is taken away. */
-  readonly value: ObjectLiteral | undefined
-}
-
-/** Sets what objects have in relations; TypeORM's own setter would merge it into what is there. @returns undoes it */
-function replaceAll(replaced: readonly Replaced[]): () => void {
-  const undo = replaced.map(({ entity, relation: { embeddedMetadata, isLazy, propertyName }, value }) => {
-    const path = embeddedMetadata?.parentPropertyNames ?? []
-    const holder = path.reduce<ObjectLiteral>((object, name) => Object(object[name]), entity)
-    const names = isLazy ? [`__${propertyName}__`, `__has_${propertyName}__`] : [propertyName]
-    const before = Object.fromEntries(
-      names.filter((name) => Object.hasOwn(holder, name)).map((name) => [name, holder[name]]),
-    )
-    for (const name of names) delete holder[name]
-    if (value !== undefined && names[0] !== undefined) holder[names[0]] = value
-    return () => {
-      for (const name of names) delete holder[name]
-      Object.assign(holder, before)
-    }
-  })
-  return () => {
-    for (const one of undo) one()
-  }
-}

@@ -7,6 +7,7 @@ import { cascadesOf as declaredCascades, leadsApart } from '../binding/relation-
 import type { LoadOverride } from '../runners/guarded-broadcaster'
 import type { ObjectSnapshots } from '../runners/object-snapshots'
 import type { ShardRuntime } from '../runners/shard-runtime'
+import { WrittenRows } from './written-rows'
 
 /**
  * An object of a reference table, or of another shard, that a save of sharded entities reaches by a cascade, and what the cascade may
@@ -50,8 +51,9 @@ export function cascadedReferences(
     seen.set(entity, at)
     for (const { relation, object } of cascadesOf(at, entity)) {
       const inverse = relation.inverseEntityMetadata
-      if (leadsApart(relation) && relation.isManyToMany) continue
-      if (leadsApart(relation) && relation.isOwning) note(found, referenceBy(relation, object))
+      // Lists are saved last.
+      if (leadsApart(relation) && (relation.isManyToMany || !relation.isOwning)) continue
+      if (leadsApart(relation)) note(found, referenceBy(relation, object))
       else if (bindingOf(inverse.target)) visit(inverse, object)
       else if (references.has(inverse.target)) {
         note(found, referenceBy(relation, object))
@@ -62,8 +64,8 @@ export function cascadedReferences(
   }
   for (const entity of entities) visit(metadata, entity)
   if (found.size === 0) return noReferences
-  const known = [...seen].filter(([entity, at]) => at.hasAllPrimaryKeys(entity))
-  const saved = { objects: seen, rows: new Set(known.map(([entity, at]) => rowText(at, entity))) }
+  const written = [...seen].map(([entity, at]) => [at, entity] as const)
+  const saved = { objects: seen, rows: new WrittenRows(written, entities) }
   return { references: [...found.values()].filter((reference) => isAnother(reference, saved)), beyond }
 }
 
@@ -75,32 +77,27 @@ const relationsOf = ({ relations }: EntityMetadata, entity: ObjectLiteral): read
     .filter(({ joinColumns }) => !joinColumns.some(({ isPrimary }) => isPrimary))
     .map((relation) => ({ entity, relation }))
 
-/** What a save writes on shards, and the texts of the rows. */
+/** What a save writes on shards. */
 interface SavedObjects {
   readonly objects: ReadonlyMap<ObjectLiteral, EntityMetadata>
-  readonly rows: ReadonlySet<string>
+  readonly rows: WrittenRows
 }
 
 /**
- * Whether an object has to be saved before those that refer to it: not if it is one of them, or says no more than which of them it is.
+ * Whether an object has to be saved before those that refer to it: not if it is one of them, or another one of the same row.
  *
- * @throws ShardedError CROSS_SHARD_RELATION where it says more, or refers back to one of them
+ * @throws ShardedError CROSS_SHARD_RELATION where it refers back to one of them, and as `WrittenRows.firstOf`
  */
 function isAnother(reference: CascadedReference, { objects, rows }: SavedObjects): boolean {
   const { metadata, entity } = reference
-  if (objects.has(entity)) return false
-  const refuse = (reason: string) =>
-    new ShardedError('CROSS_SHARD_RELATION', `A save reaches ${metadata.name} over shards by a cascade: ${reason}.`, {
-      details: { entity: metadata.name },
-    })
+  if (objects.has(entity) || rows.firstOf(metadata, entity)) return false
   if (reachedFrom(reference).some((one) => objects.has(one.entity)))
-    throw refuse('the object refers back to one that is saved')
-  if (!metadata.hasAllPrimaryKeys(entity) || !rows.has(rowText(metadata, entity))) return true
-  const saysMore = metadata.nonVirtualColumns.some(
-    (column) => !column.isPrimary && column.getEntityValue(entity) !== undefined,
-  )
-  if (saysMore) throw refuse('another object of the same row is saved with it')
-  return false
+    throw new ShardedError(
+      'CROSS_SHARD_RELATION',
+      `A save reaches ${metadata.name} over shards by a cascade: the object refers back to one that is saved.`,
+      { details: { entity: metadata.name } },
+    )
+  return true
 }
 
 type Relation = EntityMetadata['relations'][number]

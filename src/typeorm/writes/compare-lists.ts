@@ -68,7 +68,10 @@ export async function compareLists(lists: readonly ApartList[], comparison: Comp
     const left = leftRows(list, stored)
     if (relation.isOneToOne && left.length > 0 && news.length > 0) refuseLeaving(relation.entityMetadata, relation)
     const isCascaded = cascadesIn(cascadesOf(relation), comparison.mode)
-    if (isCascaded && comparison.mode === 'save') added.push(...news.map((object) => ({ list, object })))
+    if (isCascaded && comparison.mode === 'save') {
+      const others = await referringToOthers(list, news, comparison.manager)
+      added.push(...news.filter((object) => !others.has(object)).map((object) => ({ list, object })))
+    }
     // What a cascade puts away or brings back, TypeORM does not tie.
     else if (!isCascaded) rows.push(...news.flatMap((object) => linkOf(list, object)))
     rows.push(...left.flatMap(({ where }) => orphanOf(list, where)))
@@ -120,6 +123,49 @@ function orphanOf({ relation, entity: owner }: ApartList, where: ObjectLiteral):
       return [{ ...row, kind: isNullable ? 'unlink' : 'delete' }]
     }
   }
+}
+
+/**
+ * The objects that come to a list and refer to another owner, or to none: where that changes their row, TypeORM stores it. Where it only says
+ * what the row has, the list decides.
+ */
+async function referringToOthers(
+  { relation, entity: owner }: ApartList,
+  objects: readonly ObjectLiteral[],
+  manager: EntityManager,
+): Promise<ReadonlySet<ObjectLiteral>> {
+  const others = new Set<ObjectLiteral>()
+  const pairs = keyPairs(relation) ?? []
+  const { inverseRelation, inverseEntityMetadata: metadata } = relation
+  const textOf = (object: unknown): string | undefined => {
+    const texts = object === null ? undefined : keyOf(Object(object), pairs)
+    return texts && relationKey(texts, pairs)
+  }
+  const own = textOf(owner)
+  for (const object of objects) {
+    const value: unknown = inverseRelation?.getEntityValue(object)
+    if (value === undefined || value instanceof Promise || value === owner) continue
+    const text = textOf(value)
+    if (text === undefined || text !== own) others.add(object)
+  }
+  const stored = [...others].filter((object) => metadata.hasAllPrimaryKeys(object))
+  if (stored.length === 0) return others
+  const byRow = new Map(stored.map((object) => [primaryKeyText(metadata, object), object]))
+  const builder = manager.createQueryBuilder<ObjectLiteral>(metadata.target, metadata.name)
+  for (const [index, { far }] of pairs.entries())
+    builder.addSelect(`${builder.escape(builder.alias)}.${builder.escape(far.databaseName)}::text`, ownerOutput(index))
+  builder
+    .withDeleted()
+    .callListeners(false)
+    .andWhereInIds(stored.map((object) => metadata.getEntityIdMap(object)))
+  const { raw, entities } = await builder.getRawAndEntities<ObjectLiteral>()
+  for (const [index, entity] of entities.entries()) {
+    const object = byRow.get(primaryKeyText(metadata, entity))
+    const texts = pairs.map((_, place): unknown => raw[index]?.[ownerOutput(place)])
+    const before = texts.every((text) => typeof text === 'string') ? relationKey(texts, pairs) : undefined
+    if (object && textOf(inverseRelation?.getEntityValue(object)) === before) others.delete(object)
+  }
+  return others
 }
 
 /** The rows that refer to the owners of lists, by the owners' keys; soft-deleted ones too. */
