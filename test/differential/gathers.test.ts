@@ -57,7 +57,8 @@ describe(`statements that are gathered, seed ${seed}`, () => {
       try {
         const { failures, refusals } = await run(world, { seed, operations, mostFailures: 1, gathers: true })
         expect(failures.map(({ text }) => text)).toEqual([])
-        expect([...refusals]).toEqual([])
+        // Writes of the unsharded table by rows that do not meet, see `refusals.ts`.
+        expect([...refusals.keys()].filter((key) => !key.startsWith('sql.across '))).toEqual([])
       } finally {
         await worlds.close(world)
       }

@@ -128,7 +128,7 @@ vi.mock('../../src/lookups/lookup-sql', async (load) => {
   return {
     ...actual,
     insertEntries: (...args: Parameters<typeof actual.insertEntries>) =>
-      broken.piece === 'unique' && args[1].index === 0 ? actual.mergeEntries(...args) : actual.insertEntries(...args),
+      broken.piece === 'unique' && args[1].index < 4 ? actual.mergeEntries(...args) : actual.insertEntries(...args),
   }
 })
 
@@ -204,7 +204,7 @@ describe('the differential test', () => {
     ['a group that is lost', 'group', 1],
     ['a HAVING that each shard applies to its own part of a group', 'having', 1],
     ['a DISTINCT that leaves what several shards have', 'distinct', 1],
-    ['a value that is unique on all shards but one', 'unique', 8],
+    ['a value that is unique on half of the shards', 'unique', 8],
     ['a value that is let go only after it was taken', 'order', 14],
     ['an id that leads to the shard beside its own', 'id', 1],
     ['a sum that takes the greatest of the sums of the shards', 'sum', 14],

@@ -201,4 +201,4 @@ it('one meaning as find options, as a query builder and as SQL has one answer', 
     }),
     { numRuns: 250 },
   )
-})
+}, 60_000)

@@ -18,9 +18,25 @@ const cascade: ('insert' | 'update')[] = ['insert', 'update']
 
 @Entity()
 @Sharded(hash({ shards: 2 }))
+class Land {
+  @ShardKey() @PrimaryColumn('int') id!: number
+  @Column('text', { default: 'land' }) name!: string
+}
+
+@Entity()
+@ReferenceTable()
+class Flag {
+  @PrimaryColumn('int') id!: number
+  @Column('text', { default: 'flag' }) name!: string
+}
+
+@Entity()
+@Sharded(hash({ shards: 2 }))
 class Parent {
   @ShardKey() @PrimaryColumn('int') id!: number
   @Column('text', { default: 'parent' }) name!: string
+  @ManyToOne(() => Land, { cascade }) land!: Relation<Land> | null
+  @ManyToOne(() => Flag, { cascade }) flag!: Relation<Flag> | null
   @OneToMany(
     () => Child,
     (child) => child.parent,
@@ -52,6 +68,8 @@ class Child {
     { cascade },
   )
   parent!: Relation<Parent> | null
+  @ManyToOne(() => Land, { cascade }) land!: Relation<Land> | null
+  @ManyToOne(() => Flag, { cascade }) flag!: Relation<Flag> | null
 }
 
 @Entity()
@@ -65,6 +83,8 @@ class Copied {
     { cascade },
   )
   parent!: Relation<Parent> | null
+  @ManyToOne(() => Land, { cascade }) land!: Relation<Land> | null
+  @ManyToOne(() => Flag, { cascade }) flag!: Relation<Flag> | null
 }
 
 @Entity()
@@ -77,6 +97,8 @@ class Plain {
     { cascade },
   )
   parent!: Relation<Parent> | null
+  @ManyToOne(() => Land, { cascade }) land!: Relation<Land> | null
+  @ManyToOne(() => Flag, { cascade }) flag!: Relation<Flag> | null
 }
 
 const kinds = { children: Child, copied: Copied, plain: Plain } as const
@@ -84,14 +106,17 @@ type Kind = keyof typeof kinds
 const rows = Array.from({ length: 90 }, (_, index) => index + 1)
 
 async function seed({ manager }: DataSource): Promise<void> {
-  await manager.insert(
-    Parent,
-    rows.map((id) => ({ id })),
-  )
+  for (const target of [Land, Flag])
+    await manager.insert(
+      target,
+      rows.map((id) => ({ id })),
+    )
+  const ties = (id: number) => ({ id, land: { id }, flag: { id } })
+  await manager.insert(Parent, rows.map(ties))
   for (const target of Object.values(kinds))
     await manager.insert(
       target,
-      rows.map((id) => ({ id, parent: { id } })),
+      rows.map((id) => ({ ...ties(id), parent: { id } })),
     )
 }
 
@@ -153,6 +178,25 @@ const scripts: Readonly<Record<string, (tried: Tried) => Promise<unknown>>> = {
     for (const child of children) Object.assign(child, { parent, name: 'both' })
     await tried.manager.save(Object.assign(parent ?? {}, { name: 'both' }))
   },
+  'both refer to one row, which the owner changes': async ({ manager, list, id }) => {
+    const parent = await manager.findOneOrFail(Parent, {
+      where: { id: id(16) },
+      relations: { land: true, flag: true, [list]: { land: true, flag: true } },
+    })
+    Object.assign(parent.land ?? {}, { name: 'changed' })
+    Object.assign(parent.flag ?? {}, { name: 'changed' })
+    await manager.save(parent)
+  },
+  'both refer to one row, which the child changes': async ({ manager, list, id }) => {
+    const parent = await manager.findOneOrFail(Parent, {
+      where: { id: id(17) },
+      relations: { land: true, flag: true, [list]: { land: true, flag: true } },
+    })
+    const [child] = parent[list]
+    for (const one of [child?.land, child?.flag]) Object.assign(one ?? {}, { name: 'not stored' })
+    await manager.save(parent)
+    return child?.land?.name
+  },
   'several owners': async (tried) => {
     const parents = await loaded(tried, [14, 15])
     await tried.manager.save(parents.map((parent) => Object.assign(parent, { name: 'several' })))
@@ -161,7 +205,7 @@ const scripts: Readonly<Record<string, (tried: Tried) => Promise<unknown>>> = {
 
 const contentsOf = async (dataSource: DataSource): Promise<readonly string[]> => {
   const found: string[] = []
-  for (const table of ['parent', 'child', 'copied', 'plain']) {
+  for (const table of ['parent', 'child', 'copied', 'plain', 'land', 'flag']) {
     const all: readonly object[] = await dataSource.query(`SELECT * FROM ${table}`)
     found.push(...all.map((row) => `${table} ${JSON.stringify(row)}`))
   }
@@ -171,7 +215,11 @@ const contentsOf = async (dataSource: DataSource): Promise<readonly string[]> =>
 describe('lists of rows elsewhere, and what their objects say of the owner', () => {
   let targets: OpenTargets
   beforeAll(async () => {
-    targets = await openTargets({ entities: [Parent, Child, Copied, Plain], groups: ['parent', 'child'], seed })
+    targets = await openTargets({
+      entities: [Parent, Child, Copied, Plain, Land, Flag],
+      groups: ['parent', 'child', 'land'],
+      seed,
+    })
   })
   afterAll(() => targets?.close())
 

@@ -9,7 +9,6 @@ import {
   detachLists,
   referToOwners,
   setRelationIds,
-  writtenHere,
 } from '../writes/apart-lists'
 import { type CascadedPart, cascadedParts } from '../writes/cascaded-parts'
 import {
@@ -23,10 +22,9 @@ import { compareLists } from '../writes/compare-lists'
 import { deferred } from '../writes/deferred-transaction'
 import type { PersistMode } from '../writes/entity-graph'
 import type { EntityWriter } from '../writes/entity-writer'
-import { referToWritten } from '../writes/refer-to-written'
+import { oneObjectARow } from '../writes/one-object-a-row'
 import { addLinks, removeLinks } from '../writes/write-links'
 import { writeListedRows } from '../writes/write-listed-rows'
-import { WrittenRows } from '../writes/written-rows'
 import type { OperationContext } from './operation-context'
 
 export interface PersistWork {
@@ -45,11 +43,21 @@ type WriteHere = (context: OperationContext, work: PersistWork) => Promise<void>
  * it saves last. What is removed, put away or brought back by cascades has calls of its own, what refers to others before these.
  */
 export async function persistApart(context: OperationContext, work: PersistWork, write: WriteHere): Promise<void> {
+  const { metadata } = context.binding
+  if (metadata.relations.length === 0) return write(context, work)
+  const restore = work.mode === 'save' ? oneObjectARow(metadata, work.entities) : undefined
+  try {
+    await persistParts(context, work, write)
+  } finally {
+    restore?.()
+  }
+}
+
+async function persistParts(context: OperationContext, work: PersistWork, write: WriteHere): Promise<void> {
   const { access, binding } = context
   const { mode, entities, options } = work
   const { runtime } = access
   const { metadata } = binding
-  if (metadata.relations.length === 0) return write(context, work)
   const { references, beyond } = mode === 'save' ? cascadedReferences(metadata, entities, runtime) : noReferences
   const snapshots = new ObjectSnapshots()
   const onReach: ObjectSnapshots['keep'] = (object, at) => snapshots.keep(object, at)
@@ -101,7 +109,7 @@ interface Within {
 }
 
 async function writeWithLists(within: Within, work: PersistWork, lists: readonly ApartList[]): Promise<void> {
-  const { context, transaction, write } = within
+  const { context, transaction, snapshots, write } = within
   if (lists.length === 0) return write(context, work)
   const { mode, options } = work
   const { manager } = transaction
@@ -115,7 +123,7 @@ async function writeWithLists(within: Within, work: PersistWork, lists: readonly
   const forget = referToOwners(added)
   try {
     await write(context, work)
-    if (mode === 'save') await saveLists(within, work, lists)
+    if (mode === 'save') await saveReferences(cascadedFrom(lists), { manager, options, snapshots })
   } finally {
     forget()
     attach()
@@ -125,23 +133,6 @@ async function writeWithLists(within: Within, work: PersistWork, lists: readonly
   if (mode !== 'remove') await removeLinks(links.removed, { manager, transaction, isTold })
   // Where nothing is to be done, TypeORM leaves objects as they are.
   if (isLinked || links.removed.length + rows.length + added.length > 0) setRelationIds(lists)
-}
-
-/** Saves the objects of lists, by their cascades. What these reach of the rows that are written is left as it is. */
-async function saveLists(
-  { context, transaction: { manager }, snapshots }: Within,
-  { mode, entities, options }: PersistWork,
-  lists: readonly ApartList[],
-): Promise<void> {
-  const bindingOf = (target: unknown) => context.access.runtime.bindingOf(target)
-  const written = new WrittenRows(writtenHere(context.binding.metadata, entities, { mode, bindingOf }), entities)
-  const cascaded = cascadedFrom(lists).filter(({ metadata, entity }) => !written.firstOf(metadata, entity))
-  const restore = referToWritten(cascaded, written)
-  try {
-    await saveReferences(cascaded, { manager, options, snapshots })
-  } finally {
-    restore()
-  }
 }
 
 /** Does the same with objects elsewhere. */

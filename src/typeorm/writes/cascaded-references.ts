@@ -7,7 +7,6 @@ import { cascadesOf as declaredCascades, leadsApart } from '../binding/relation-
 import type { LoadOverride } from '../runners/guarded-broadcaster'
 import type { ObjectSnapshots } from '../runners/object-snapshots'
 import type { ShardRuntime } from '../runners/shard-runtime'
-import { WrittenRows } from './written-rows'
 
 /**
  * An object of a reference table, or of another shard, that a save of sharded entities reaches by a cascade, and what the cascade may
@@ -64,9 +63,7 @@ export function cascadedReferences(
   }
   for (const entity of entities) visit(metadata, entity)
   if (found.size === 0) return noReferences
-  const written = [...seen].map(([entity, at]) => [at, entity] as const)
-  const saved = { objects: seen, rows: new WrittenRows(written, entities) }
-  return { references: [...found.values()].filter((reference) => isAnother(reference, saved)), beyond }
+  return { references: [...found.values()].filter((reference) => isAnother(reference, seen)), beyond }
 }
 
 const noReferences: CascadedReferences = { references: [], beyond: [] }
@@ -77,21 +74,16 @@ const relationsOf = ({ relations }: EntityMetadata, entity: ObjectLiteral): read
     .filter(({ joinColumns }) => !joinColumns.some(({ isPrimary }) => isPrimary))
     .map((relation) => ({ entity, relation }))
 
-/** What a save writes on shards. */
-interface SavedObjects {
-  readonly objects: ReadonlyMap<ObjectLiteral, EntityMetadata>
-  readonly rows: WrittenRows
-}
-
 /**
- * Whether an object has to be saved before those that refer to it: not if it is one of them, or another one of the same row.
+ * Whether an object has to be saved before those that refer to it: not if it is one of them.
  *
- * @throws ShardedError CROSS_SHARD_RELATION where it refers back to one of them, and as `WrittenRows.firstOf`
+ * @param saved what the save writes on shards
+ * @throws ShardedError CROSS_SHARD_RELATION where it refers back to one of them
  */
-function isAnother(reference: CascadedReference, { objects, rows }: SavedObjects): boolean {
+function isAnother(reference: CascadedReference, saved: ReadonlyMap<ObjectLiteral, EntityMetadata>): boolean {
   const { metadata, entity } = reference
-  if (objects.has(entity) || rows.firstOf(metadata, entity)) return false
-  if (reachedFrom(reference).some((one) => objects.has(one.entity)))
+  if (saved.has(entity)) return false
+  if (reachedFrom(reference).some((one) => saved.has(one.entity)))
     throw new ShardedError(
       'CROSS_SHARD_RELATION',
       `A save reaches ${metadata.name} over shards by a cascade: the object refers back to one that is saved.`,
