@@ -15,14 +15,14 @@ export function replaceRelations(replaced: readonly ReplacedRelation[]): () => v
     const path = embeddedMetadata?.parentPropertyNames ?? []
     const holder = path.reduce<ObjectLiteral>((object, name) => Object(object[name]), entity)
     const names = isLazy ? [`__${propertyName}__`, `__has_${propertyName}__`] : [propertyName]
-    const before = Object.fromEntries(
-      names.filter((name) => Object.hasOwn(holder, name)).map((name) => [name, holder[name]]),
-    )
-    for (const name of names) delete holder[name]
+    const before = names.map((name) => [name, Object.hasOwn(holder, name), holder[name]] as const)
+    // A property that is taken away and set again would come last.
+    for (const [name, isThere] of before) if (isThere) holder[name] = undefined
     if (value !== undefined && names[0] !== undefined) holder[names[0]] = value
     return () => {
-      for (const name of names) delete holder[name]
-      Object.assign(holder, before)
+      for (const [name, isThere, held] of before)
+        if (isThere) holder[name] = held
+        else delete holder[name]
     }
   })
   return () => {
