@@ -134,6 +134,7 @@ export class Stamp {
 export const bulk = {
   entities: [Wide, Seed, Leaf, Shape, Circle, Square, Stamp],
   groups: ['wide', 'seed', 'shape'],
+  onDelete: 'application',
 } as const
 
 const pick = <T>(values: readonly T[], n: number): T => values[n % values.length] as T

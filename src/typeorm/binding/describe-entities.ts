@@ -88,7 +88,8 @@ function owningSideOf(relation: RelationMetadata): OwningSide {
 
 type Actions = Pick<RelationMetadata, 'onDelete' | 'onUpdate'>
 
-const actionsOf = ({ onDelete, onUpdate }: Actions): readonly string[] => [
+/** What a foreign key does about rows whose own is deleted or changed, as SQL has it. */
+export const actionsOf = ({ onDelete, onUpdate }: Actions): readonly string[] => [
   ...(onDelete ? [`ON DELETE ${onDelete}`] : []),
   ...(onUpdate ? [`ON UPDATE ${onUpdate}`] : []),
 ]

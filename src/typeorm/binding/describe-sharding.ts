@@ -10,7 +10,7 @@ import {
   shardingDescription,
 } from '../../model/sharding-description'
 import { groupsOf } from './colocation-group'
-import { uniquesOf } from './describe-entities'
+import { actionsOf, uniquesOf } from './describe-entities'
 import { hiddenKeySource, isHidden } from './hidden-key-source'
 import { isReferenceTable } from './references'
 import { cascadesOf, leadsApart } from './relation-apart'
@@ -193,13 +193,12 @@ function cascadeWords(relation: RelationMetadata): readonly string[] {
 
 /** A foreign key that leads apart is taken from the metadata: nothing checks it. */
 function foreignKeyOf(relation: RelationMetadata, place: DescribedPlace): DescribedPart {
-  const { joinColumns, inverseEntityMetadata, foreignKeys, onDelete, onUpdate } = relation
-  const actions = [...(onDelete ? [`ON DELETE ${onDelete}`] : []), ...(onUpdate ? [`ON UPDATE ${onUpdate}`] : [])]
+  const { joinColumns, inverseEntityMetadata, foreignKeys } = relation
   return {
     kind: 'foreign key',
     name: joinColumns.map(({ propertyPath }) => propertyPath).join(', '),
     to: inverseEntityMetadata.name,
-    detail: actions.join(', '),
+    detail: actionsOf(relation).join(', '),
     place,
     checked: foreignKeys.length > 0 ? 'everywhere' : 'no',
   }

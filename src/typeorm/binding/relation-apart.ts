@@ -42,18 +42,35 @@ export const leadsApart = (relation: RelationMetadata): boolean => apart.has(rel
 /** The cascades of a relation, as it is declared: TypeORM, which works on one shard, is told of none to rows of other databases. */
 export const cascadesOf = (relation: RelationMetadata): Cascades => declared.get(relation) ?? relation
 
-const reaching = new WeakMap<EntityMetadata, boolean>()
+/** What can be reached from an entity by its relations. */
+interface Reach {
+  /** Some relation that leads apart. */
+  readonly isApart: boolean
+  /** Some entity with ids of relations that TypeORM would read elsewhere. */
+  readonly hasIds: boolean
+}
 
-/** True where some relation leads apart that can be reached from an entity by its relations: of others no find needs to be looked at. */
-export function reachesApart(metadata: EntityMetadata): boolean {
-  const known = reaching.get(metadata)
-  if (known !== undefined) return known
+const reaches = new WeakMap<EntityMetadata, Reach>()
+
+function reachOf(metadata: EntityMetadata): Reach {
+  const known = reaches.get(metadata)
+  if (known) return known
   const reached = new Set([metadata])
   for (const { relations } of reached) for (const one of relations) reached.add(one.inverseEntityMetadata)
-  const reaches = [...reached].some(({ relations }) => relations.some(leadsApart))
-  reaching.set(metadata, reaches)
-  return reaches
+  const all = [...reached]
+  const reach = {
+    isApart: all.some(({ relations }) => relations.some(leadsApart)),
+    hasIds: all.some((one) => idsApart(one).length > 0),
+  }
+  reaches.set(metadata, reach)
+  return reach
 }
+
+/** True where some relation leads apart that can be reached from an entity by its relations: of others no find needs to be looked at. */
+export const reachesApart = (metadata: EntityMetadata): boolean => reachOf(metadata).isApart
+
+/** True where an entity, or one that can be reached from it, has ids of relations that TypeORM would read from tables elsewhere. */
+export const reachesIdsApart = (metadata: EntityMetadata): boolean => reachOf(metadata).hasIds
 
 const noRemoval = { isCascadeRemove: false, isCascadeSoftRemove: false, isCascadeRecover: false }
 

@@ -1,5 +1,5 @@
 import type { EntityMetadata } from 'typeorm'
-import { idsApart, reachesApart, readsIdsApart } from '../binding/relation-apart'
+import { idsApart, reachesIdsApart, readsIdsApart } from '../binding/relation-apart'
 import { isPlain } from './find-predicate'
 import { type LoadTree, loadTree } from './load-tree'
 
@@ -13,13 +13,13 @@ interface LoadedIds {
 
 /** Whether a find gives ids of relations, by `loadRelationIds` or as properties of `@RelationId`, that TypeORM reads from tables elsewhere. */
 export function loadsIdsApart(metadata: EntityMetadata, options: LoadedIds): boolean {
-  if (!reachesApart(metadata)) return false
   const { relations, loadEagerRelations, loadRelationIds, where, order } = options
+  if (asksIds(metadata, loadRelationIds)) return true
+  if (!reachesIdsApart(metadata)) return false
   const tree = loadTree(metadata, { relations, loadEagerRelations })
   const branches = Array.isArray(where) ? where : [where]
   return (
     hasIds(metadata) ||
-    asksIds(metadata, loadRelationIds) ||
     (tree !== undefined && joinsIds(tree)) ||
     [order, ...branches].some((part) => meetsIds(metadata, part, ''))
   )

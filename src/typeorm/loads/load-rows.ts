@@ -35,7 +35,7 @@ export async function loadRows(context: OperationContext, rows: Rows, given: Loa
       details: { entity: name, option: 'rows' },
     })
   const options = checkLoadOptions(given, name, access.transaction !== undefined)
-  if (options.batch !== undefined && access.runtime.lookups.maintains(binding.entity.group)) {
+  if (options.batch !== undefined && access.runtime.lookups.ofGroup(binding.entity.group).length > 0) {
     throw new ShardedError(
       'OPTIONS_INVALID',
       `${name}.load with batch commits rows without their lookups (@GlobalUnique, @LookupIndex): leave batch out.`,
@@ -70,7 +70,7 @@ async function loadAtOnce({ context, rows, options, cancellation, shards, nodes 
       return row
     },
     // The notes of the triggers are held in memory here, for a bounded number of rows at a time.
-    ...(access.runtime.lookups.maintains(context.binding.entity.group) && { pause: enterRows }),
+    ...(access.runtime.lookups.ofGroup(context.binding.entity.group).length > 0 && { pause: enterRows }),
   })
   try {
     await runner.startTransaction()

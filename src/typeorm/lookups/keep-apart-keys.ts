@@ -7,12 +7,9 @@ import { literal } from '../../values/literal'
 import { quoted } from '../../values/quoted'
 import type { ApartKey } from '../binding/apart-keys'
 import { type KeyPair, relationKey } from '../binding/relation-keys'
-import { type KeyedColumn, keyCondition } from '../reads/key-condition'
+import { type KeyedColumn, keyCondition, keysOfStatement } from '../reads/key-condition'
 import type { ShardAccess } from '../runners/shard-access'
 import type { ShardTransaction } from '../runners/shard-transaction'
-
-/** Keys in one statement. */
-const maxKeys = 5_000
 
 type Keys = readonly (readonly string[])[]
 
@@ -119,7 +116,7 @@ const referredTables = ({ key }: Loss): readonly string[] =>
 async function goneOf(transaction: ShardTransaction, { inverse, pairs }: ApartKey, lost: Keys): Promise<Keys> {
   const gone = new Map(lost.map((texts) => [relationKey(texts, pairs), texts]))
   const columns = keyedColumns(pairs, 'far')
-  for (const chunk of chunksOf([...gone.values()], maxKeys)) {
+  for (const chunk of chunksOf([...gone.values()], keysOfStatement)) {
     const { text, parameters } = conditionOn(columns, chunk)
     const table = tableOf(inverse)
     const found = await transaction.runWithin(`SELECT ${keyOutputs(columns)} FROM ${table} WHERE ${text}`, parameters)
@@ -133,7 +130,7 @@ async function keep(access: ShardAccess, transaction: ShardTransaction, loss: Lo
   const { referring, pairs, onDelete } = key
   const table = tableOf(referring)
   const columns = keyedColumns(pairs, 'own')
-  for (const chunk of chunksOf(keys, maxKeys)) {
+  for (const chunk of chunksOf(keys, keysOfStatement)) {
     const { text, parameters } = conditionOn(columns, chunk)
     if (isDelete && onDelete === 'CASCADE')
       await transaction.runWithin(`DELETE FROM ${table} WHERE ${text}`, parameters)

@@ -15,6 +15,7 @@ import {
   type CascadedReference,
   cascadedReferences,
   type HeldRelation,
+  noReferences,
   saveReferences,
 } from '../writes/cascaded-references'
 import { compareLinks } from '../writes/compare-links'
@@ -43,29 +44,52 @@ type WriteHere = (context: OperationContext, work: PersistWork) => Promise<void>
  * it saves last. What is removed, put away or brought back by cascades has calls of its own, what refers to others before these.
  */
 export async function persistApart(context: OperationContext, work: PersistWork, write: WriteHere): Promise<void> {
-  const { metadata } = context.binding
-  if (metadata.relations.length === 0) return write(context, work)
-  const restore = work.mode === 'save' ? oneObjectARow(metadata, work.entities) : undefined
+  if (context.binding.metadata.relations.length === 0) return write(context, work)
+  const parts = partsOf(context, work)
+  if (isNothing(parts)) return write(context, work)
+  if (work.mode !== 'save') return persistParts(context, work, { ...parts, write })
+  const restore = oneObjectARow(context.binding.metadata, work.entities)
   try {
-    await persistParts(context, work, write)
+    await persistParts(context, work, { ...partsOf(context, work), write })
   } finally {
-    restore?.()
+    restore()
   }
 }
 
-async function persistParts(context: OperationContext, work: PersistWork, write: WriteHere): Promise<void> {
-  const { access, binding } = context
-  const { mode, entities, options } = work
-  const { runtime } = access
+/** What a write has to do elsewhere. */
+interface ApartParts {
+  readonly references: readonly CascadedReference[]
+  readonly beyond: readonly HeldRelation[]
+  readonly before: readonly CascadedPart[]
+  readonly after: readonly CascadedPart[]
+  readonly lists: readonly ApartList[]
+  /** The objects that cascades reach, as they were. */
+  readonly snapshots: ObjectSnapshots
+}
+
+function partsOf({ access: { runtime }, binding }: OperationContext, { mode, entities }: PersistWork): ApartParts {
   const { metadata } = binding
-  const { references, beyond } = mode === 'save' ? cascadedReferences(metadata, entities, runtime) : noReferences
+  const isSave = mode === 'save'
   const snapshots = new ObjectSnapshots()
   const onReach: ObjectSnapshots['keep'] = (object, at) => snapshots.keep(object, at)
-  const { before, after } =
-    mode === 'save' ? noParts : cascadedParts({ metadata, entities }, { mode, runtime, onReach })
-  const bindingOf = (target: unknown) => runtime.bindingOf(target)
-  const lists = apartLists(metadata, entities, { mode, bindingOf })
-  if (references.length + before.length + after.length + lists.length === 0) return write(context, work)
+  return {
+    ...(isSave ? cascadedReferences(metadata, entities, runtime) : noReferences),
+    ...(isSave ? noParts : cascadedParts({ metadata, entities }, { mode, runtime, onReach })),
+    lists: apartLists(metadata, entities, { mode, bindingOf: (target) => runtime.bindingOf(target) }),
+    snapshots,
+  }
+}
+
+const isNothing = ({ references, before, after, lists }: ApartParts): boolean =>
+  references.length + before.length + after.length + lists.length === 0
+
+async function persistParts(
+  context: OperationContext,
+  work: PersistWork,
+  { references, beyond, before, after, lists, snapshots, write }: ApartParts & { readonly write: WriteHere },
+): Promise<void> {
+  const { access } = context
+  const { options } = work
   const open = options?.transaction === false ? deferred(context.openRunner) : context.openRunner
   try {
     await inTransaction(access, open, async (inner, transaction) => {
@@ -87,7 +111,6 @@ async function persistParts(context: OperationContext, work: PersistWork, write:
 }
 
 const noParts = { before: [], after: [] }
-const noReferences = { references: [], beyond: [] }
 
 /** Writes while objects do not show these relations. */
 const without =

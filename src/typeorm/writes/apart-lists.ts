@@ -18,27 +18,6 @@ interface ListWalk {
   readonly bindingOf: BindingOf
 }
 
-/** The objects that a call writes on the shards of `entities`, by their own cascades. */
-export function* writtenHere(
-  metadata: EntityMetadata,
-  entities: readonly ObjectLiteral[],
-  { mode, bindingOf }: ListWalk,
-): Generator<readonly [EntityMetadata, ObjectLiteral]> {
-  const seen = new Set<ObjectLiteral>()
-  const waiting = entities.map((entity) => [metadata, entity] as const).reverse()
-  for (let next = waiting.pop(); next; next = waiting.pop()) {
-    const [at, entity] = next
-    if (seen.has(entity)) continue
-    seen.add(entity)
-    yield next
-    for (const relation of at.relations.toReversed()) {
-      const inverse = relation.inverseEntityMetadata
-      if (leadsApart(relation) || !cascadesIn(relation, mode) || !bindingOf(inverse.target)) continue
-      for (const object of loadedRelation(relation, entity).toReversed()) waiting.push([inverse, object])
-    }
-  }
-}
-
 /**
  * The lists of the objects that are written on the shards of `entities`, by their own cascades. Of what is removed TypeORM compares no lists,
  * but takes all links away: they are lists of nothing.
@@ -46,22 +25,30 @@ export function* writtenHere(
 export function apartLists(
   metadata: EntityMetadata,
   entities: readonly ObjectLiteral[],
-  walk: ListWalk,
+  { mode, bindingOf }: ListWalk,
 ): readonly ApartList[] {
   const lists: ApartList[] = []
-  for (const [at, entity] of writtenHere(metadata, entities, walk)) {
+  const seen = new Set<ObjectLiteral>()
+  const visit = (at: EntityMetadata, entity: ObjectLiteral): void => {
+    if (seen.has(entity)) return
+    seen.add(entity)
+    for (const relation of at.relations) if (leadsApart(relation)) lists.push(...listsOf(relation, entity, mode))
     for (const relation of at.relations) {
-      if (!leadsApart(relation) || (relation.isOwning && !relation.isManyToMany)) continue
-      if (walk.mode === 'remove') {
-        if (relation.isManyToMany) lists.push({ entity, relation, objects: [] })
-        continue
-      }
-      const value: unknown = relation.getEntityValue(entity)
-      if (value === undefined || value instanceof Promise) continue
-      lists.push({ entity, relation, objects: loadedRelation(relation, entity) })
+      const inverse = relation.inverseEntityMetadata
+      if (leadsApart(relation) || !cascadesIn(relation, mode) || !bindingOf(inverse.target)) continue
+      for (const object of loadedRelation(relation, entity)) visit(inverse, object)
     }
   }
+  for (const entity of entities) visit(metadata, entity)
   return lists
+}
+
+function listsOf(relation: RelationMetadata, entity: ObjectLiteral, mode: PersistMode): readonly ApartList[] {
+  if (relation.isOwning && !relation.isManyToMany) return []
+  if (mode === 'remove') return relation.isManyToMany ? [{ entity, relation, objects: [] }] : []
+  const value: unknown = relation.getEntityValue(entity)
+  if (value === undefined || value instanceof Promise) return []
+  return [{ entity, relation, objects: loadedRelation(relation, entity) }]
 }
 
 /** An object of a list that a cascade is to write, and no row refers from yet. */

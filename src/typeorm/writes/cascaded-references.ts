@@ -40,14 +40,13 @@ export function cascadedReferences(
   entities: readonly ObjectLiteral[],
   { references, bindingOf }: Pick<ShardRuntime, 'references' | 'bindingOf'>,
 ): CascadedReferences {
-  if (metadata.relations.length === 0) return noReferences
   const found: Noted = new Map()
   const ofReferences = new Set<ObjectLiteral>()
   const beyond: HeldRelation[] = []
-  const seen = new Map<ObjectLiteral, EntityMetadata>()
+  const seen = new Set<ObjectLiteral>()
   const visit = (at: EntityMetadata, entity: ObjectLiteral): void => {
     if (seen.has(entity)) return
-    seen.set(entity, at)
+    seen.add(entity)
     for (const { relation, object } of cascadesOf(at, entity)) {
       const inverse = relation.inverseEntityMetadata
       // Lists are saved last.
@@ -66,7 +65,7 @@ export function cascadedReferences(
   return { references: [...found.values()].filter((reference) => isAnother(reference, seen)), beyond }
 }
 
-const noReferences: CascadedReferences = { references: [], beyond: [] }
+export const noReferences: CascadedReferences = { references: [], beyond: [] }
 
 /** But for those by which the object has its primary key. */
 const relationsOf = ({ relations }: EntityMetadata, entity: ObjectLiteral): readonly HeldRelation[] =>
@@ -80,7 +79,7 @@ const relationsOf = ({ relations }: EntityMetadata, entity: ObjectLiteral): read
  * @param saved what the save writes on shards
  * @throws ShardedError CROSS_SHARD_RELATION where it refers back to one of them
  */
-function isAnother(reference: CascadedReference, saved: ReadonlyMap<ObjectLiteral, EntityMetadata>): boolean {
+function isAnother(reference: CascadedReference, saved: ReadonlySet<ObjectLiteral>): boolean {
   const { metadata, entity } = reference
   if (saved.has(entity)) return false
   if (reachedFrom(reference).some((one) => saved.has(one.entity)))

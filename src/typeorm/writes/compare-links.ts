@@ -1,7 +1,7 @@
 import type { EntityManager, ObjectLiteral } from 'typeorm'
 import type { RelationMetadata } from 'typeorm/metadata/RelationMetadata'
 import { pushTo } from '../../collections/push-to'
-import { type KeyPair, type Links, linksOf, relationKey } from '../binding/relation-keys'
+import { type Links, linksOf, relationKey } from '../binding/relation-keys'
 import { refuseLeaving } from '../find/check-relations'
 import { readLinks } from '../reads/read-links'
 import type { ApartList } from './apart-lists'
@@ -75,7 +75,7 @@ function compare({ entity: owner, objects }: ApartList, links: Links, before: re
 }
 
 /** The junction's columns with the values of both keys. */
-function rowOf({ near, far }: Links, nearKey: Texts, farKey: Texts): ObjectLiteral {
+function rowOf({ near, far }: Links, nearKey: readonly unknown[], farKey: readonly unknown[]): ObjectLiteral {
   const row: ObjectLiteral = {}
   for (const [index, pair] of near.entries()) pair.far.setEntityValue(row, nearKey[index])
   for (const [index, pair] of far.entries()) pair.own.setEntityValue(row, farKey[index])
@@ -83,16 +83,9 @@ function rowOf({ near, far }: Links, nearKey: Texts, farKey: Texts): ObjectLiter
 }
 
 /** The row that links two objects; undefined where one has no key, since nothing has stored it: TypeORM links it with nothing. */
-export function linkRow({ links: { near, far }, owner, object }: AddedLink): ObjectLiteral | undefined {
-  const row: ObjectLiteral = {}
-  const set = (column: KeyPair['own'], referenced: KeyPair['own'], from: ObjectLiteral): boolean => {
-    const value: unknown = referenced.getEntityValue(from)
-    column.setEntityValue(row, value)
-    return value !== undefined && value !== null
-  }
-  const isWhole = [
-    ...near.map((pair) => set(pair.far, pair.own, owner)),
-    ...far.map((pair) => set(pair.own, pair.far, object)),
-  ]
-  return isWhole.every(Boolean) ? row : undefined
+export function linkRow({ links, owner, object }: AddedLink): ObjectLiteral | undefined {
+  const nearKey = links.near.map(({ own }): unknown => own.getEntityValue(owner))
+  const farKey = links.far.map(({ far }): unknown => far.getEntityValue(object))
+  const isWhole = [...nearKey, ...farKey].every((value) => value !== undefined && value !== null)
+  return isWhole ? rowOf(links, nearKey, farKey) : undefined
 }
