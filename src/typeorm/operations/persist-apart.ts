@@ -10,6 +10,7 @@ import {
   referToOwners,
   setRelationIds,
 } from '../writes/apart-lists'
+import { type BackwardRelations, backwardRelations, turnsOf } from '../writes/backward-relations'
 import { type CascadedPart, cascadedParts } from '../writes/cascaded-parts'
 import {
   type CascadedReference,
@@ -24,6 +25,7 @@ import { deferred } from '../writes/deferred-transaction'
 import type { PersistMode } from '../writes/entity-graph'
 import type { EntityWriter } from '../writes/entity-writer'
 import { oneObjectARow } from '../writes/one-object-a-row'
+import { replaceRelations } from '../writes/replace-relations'
 import { addLinks, removeLinks } from '../writes/write-links'
 import { writeListedRows } from '../writes/write-listed-rows'
 import type { OperationContext } from './operation-context'
@@ -60,6 +62,8 @@ export async function persistApart(context: OperationContext, work: PersistWork,
 interface ApartParts {
   readonly references: readonly CascadedReference[]
   readonly beyond: readonly HeldRelation[]
+  readonly written: ReadonlySet<ObjectLiteral>
+  readonly backward: BackwardRelations
   readonly before: readonly CascadedPart[]
   readonly after: readonly CascadedPart[]
   readonly lists: readonly ApartList[]
@@ -72,8 +76,10 @@ function partsOf({ access: { runtime }, binding }: OperationContext, { mode, ent
   const isSave = mode === 'save'
   const snapshots = new ObjectSnapshots()
   const onReach: ObjectSnapshots['keep'] = (object, at) => snapshots.keep(object, at)
+  const cascaded = isSave ? cascadedReferences(metadata, entities, runtime) : noReferences
   return {
-    ...(isSave ? cascadedReferences(metadata, entities, runtime) : noReferences),
+    ...cascaded,
+    backward: backwardRelations(cascaded.references, cascaded.written),
     ...(isSave ? noParts : cascadedParts({ metadata, entities }, { mode, runtime, onReach })),
     lists: apartLists(metadata, entities, { mode, bindingOf: (target) => runtime.bindingOf(target) }),
     snapshots,
@@ -86,7 +92,19 @@ const isNothing = ({ references, before, after, lists }: ApartParts): boolean =>
 async function persistParts(
   context: OperationContext,
   work: PersistWork,
-  { references, beyond, before, after, lists, snapshots, write }: ApartParts & { readonly write: WriteHere },
+  {
+    references,
+    beyond,
+    written,
+    backward,
+    before,
+    after,
+    lists,
+    snapshots,
+    write,
+  }: ApartParts & {
+    readonly write: WriteHere
+  },
 ): Promise<void> {
   const { access } = context
   const { options } = work
@@ -97,11 +115,13 @@ async function persistParts(
         context: { ...context, access: inner },
         transaction,
         snapshots,
+        written,
         write: without(beyond, write),
       }
-      await saveReferences(references, { manager: transaction.manager, options, snapshots })
       for (const part of before) await writePart(within, work, part)
-      await writeWithLists(within, { ...work, references }, lists)
+      await aroundReferences(within, { references, backward, options }, () =>
+        writeWithLists(within, { ...work, references }, [...lists, ...backward.lists]),
+      )
       for (const part of after) await writePart(within, work, part)
     })
   } catch (error) {
@@ -128,17 +148,43 @@ interface Within {
   readonly context: OperationContext
   readonly transaction: ShardTransaction
   readonly snapshots: ObjectSnapshots
+  readonly written: ReadonlySet<ObjectLiteral>
   readonly write: WriteHere
 }
 
+interface ReferencesOf extends Pick<ApartParts, 'references' | 'backward'> {
+  readonly options: SaveOptions | undefined
+}
+
+/** Saves what a write refers to before it. Of what refers back to it, lists are left to it, and keys that it makes are stored after it. */
+async function aroundReferences(
+  { transaction: { manager }, snapshots }: Within,
+  { references, backward, options }: ReferencesOf,
+  write: () => Promise<void>,
+): Promise<void> {
+  const saving = { manager, options, snapshots }
+  const turns = await turnsOf(references, backward.owners, manager)
+  const showing = async (work: () => Promise<void>, lists: BackwardRelations['lists']): Promise<void> => {
+    const attach = [detachLists(lists), replaceRelations(turns.shown())]
+    try {
+      await work()
+    } finally {
+      for (const one of attach) one()
+    }
+  }
+  await showing(() => saveReferences(turns.before, saving), backward.lists)
+  await showing(write, [])
+  await showing(() => saveReferences(turns.after, saving), backward.lists)
+}
+
 async function writeWithLists(within: Within, work: PersistWork, lists: readonly ApartList[]): Promise<void> {
-  const { context, transaction, snapshots, write } = within
+  const { context, transaction, snapshots, written, write } = within
   if (lists.length === 0) return write(context, work)
   const { mode, options } = work
   const { manager } = transaction
   const bindingOf = (target: unknown) => context.access.runtime.bindingOf(target)
   const isTold = options?.listeners !== false
-  const { added, rows } = await compareLists(lists, { manager, mode, bindingOf })
+  const { added, rows } = await compareLists(lists, { manager, mode, bindingOf, written })
   const links = await compareLinks(lists, manager)
   // A foreign key may forbid to remove what is linked.
   if (mode === 'remove') await removeLinks(links.removed, { manager, transaction, isTold })
@@ -146,7 +192,7 @@ async function writeWithLists(within: Within, work: PersistWork, lists: readonly
   const forget = referToOwners(added)
   try {
     await write(context, work)
-    if (mode === 'save') await saveReferences(cascadedFrom(lists), { manager, options, snapshots })
+    if (mode === 'save') await saveReferences(cascadedFrom(lists, written), { manager, options, snapshots })
   } finally {
     forget()
     attach()

@@ -51,7 +51,7 @@ function listsOf(relation: RelationMetadata, entity: ObjectLiteral, mode: Persis
   return [{ entity, relation, objects: loadedRelation(relation, entity) }]
 }
 
-/** An object of a list that a cascade is to write, and no row refers from yet. */
+/** An object of a list that the save writes, and no row refers from yet. */
 export interface AddedObject {
   readonly list: ApartList
   readonly object: ObjectLiteral
@@ -67,12 +67,16 @@ export function setRelationIds(lists: readonly ApartList[]): void {
     for (const ids of idsApart(relation.entityMetadata)) if (ids.relation === relation) ids.setValue(entity)
 }
 
-/** What the cascades of lists write, each object with the owner that it is to refer to. */
-export function cascadedFrom(lists: readonly ApartList[]): readonly CascadedReference[] {
+/** What the cascades of lists write, each object with the owner that it is to refer to. @param written but for what is written already */
+export function cascadedFrom(
+  lists: readonly ApartList[],
+  written: ReadonlySet<ObjectLiteral>,
+): readonly CascadedReference[] {
   return lists.flatMap(({ relation, objects }) => {
     const { isCascadeInsert: mayInsert, isCascadeUpdate: mayUpdate } = cascadesOf(relation)
     const metadata = relation.inverseEntityMetadata
-    return mayInsert || mayUpdate ? objects.map((entity) => ({ metadata, entity, mayInsert, mayUpdate })) : []
+    const left = mayInsert || mayUpdate ? objects.filter((object) => !written.has(object)) : []
+    return left.map((entity) => ({ metadata, entity, mayInsert, mayUpdate }))
   })
 }
 

@@ -1,6 +1,5 @@
 import type { EntityManager, EntityMetadata, ObjectLiteral, SaveOptions } from 'typeorm'
 import { pushTo } from '../../collections/push-to'
-import { ShardedError } from '../../errors/sharded-error'
 import { loadedRelation } from '../binding/entity-shards'
 import { primaryKeyText, rowText } from '../binding/primary-key-text'
 import { cascadesOf as declaredCascades, leadsApart } from '../binding/relation-apart'
@@ -26,7 +25,10 @@ export interface HeldRelation {
 }
 
 interface CascadedReferences {
+  /** Those that have to be saved before what refers to them. */
   readonly references: readonly CascadedReference[]
+  /** What the save writes on shards. */
+  readonly written: ReadonlySet<ObjectLiteral>
   /**
    * The relations of objects of reference tables, by which TypeORM would go on from a shard to rows that are not there. Those objects
    * are saved before, with what hangs on them.
@@ -61,35 +63,16 @@ export function cascadedReferences(
     }
   }
   for (const entity of entities) visit(metadata, entity)
-  if (found.size === 0) return noReferences
-  return { references: [...found.values()].filter((reference) => isAnother(reference, seen)), beyond }
+  return { references: [...found.values()].filter(({ entity }) => !seen.has(entity)), beyond, written: seen }
 }
 
-export const noReferences: CascadedReferences = { references: [], beyond: [] }
+export const noReferences: CascadedReferences = { references: [], beyond: [], written: new Set() }
 
 /** But for those by which the object has its primary key. */
 const relationsOf = ({ relations }: EntityMetadata, entity: ObjectLiteral): readonly HeldRelation[] =>
   relations
     .filter(({ joinColumns }) => !joinColumns.some(({ isPrimary }) => isPrimary))
     .map((relation) => ({ entity, relation }))
-
-/**
- * Whether an object has to be saved before those that refer to it: not if it is one of them.
- *
- * @param saved what the save writes on shards
- * @throws ShardedError CROSS_SHARD_RELATION where it refers back to one of them
- */
-function isAnother(reference: CascadedReference, saved: ReadonlySet<ObjectLiteral>): boolean {
-  const { metadata, entity } = reference
-  if (saved.has(entity)) return false
-  if (reachedFrom(reference).some((one) => saved.has(one.entity)))
-    throw new ShardedError(
-      'CROSS_SHARD_RELATION',
-      `A save reaches ${metadata.name} over shards by a cascade: the object refers back to one that is saved.`,
-      { details: { entity: metadata.name } },
-    )
-  return true
-}
 
 type Relation = EntityMetadata['relations'][number]
 
@@ -101,7 +84,8 @@ function* cascadesOf({ relations }: EntityMetadata, entity: ObjectLiteral) {
   }
 }
 
-const referenceBy = (relation: Relation, entity: ObjectLiteral): CascadedReference => ({
+/** What a relation holds, with what its cascades allow. */
+export const referenceBy = (relation: Relation, entity: ObjectLiteral): CascadedReference => ({
   metadata: relation.inverseEntityMetadata,
   entity,
   mayInsert: declaredCascades(relation).isCascadeInsert,
@@ -150,14 +134,16 @@ export async function saveReferences(references: readonly CascadedReference[], p
 }
 
 /** What the cascade allows: of an object that it may only insert a row that is there stays as it is, and the reverse. */
-async function isSaved(
-  { metadata, entity, mayInsert, mayUpdate }: CascadedReference,
-  manager: EntityManager,
-): Promise<boolean> {
+async function isSaved(reference: CascadedReference, manager: EntityManager): Promise<boolean> {
+  const { mayInsert, mayUpdate } = reference
   if (mayInsert && mayUpdate) return true
+  return (await isStored(reference, manager)) ? mayUpdate : mayInsert
+}
+
+/** Whether an object has a row. */
+export async function isStored({ metadata, entity }: CascadedReference, manager: EntityManager): Promise<boolean> {
   const where = metadata.hasAllPrimaryKeys(entity) ? metadata.getEntityIdMap(entity) : undefined
-  const isThere = where !== undefined && (await manager.exists(metadata.target, { where, withDeleted: true }))
-  return isThere ? mayUpdate : mayInsert
+  return where !== undefined && (await manager.exists(metadata.target, { where, withDeleted: true }))
 }
 
 /** An object, and those that it reaches by cascades. */

@@ -32,6 +32,8 @@ interface Comparison {
   readonly manager: EntityManager
   readonly mode: PersistMode
   readonly bindingOf: BindingOf
+  /** What the same save writes, whether or not a cascade of the list leads there. */
+  readonly written: ReadonlySet<ObjectLiteral>
 }
 
 /** A row that refers to the owner of a list. */
@@ -68,12 +70,14 @@ export async function compareLists(lists: readonly ApartList[], comparison: Comp
     const left = leftRows(list, stored)
     if (relation.isOneToOne && left.length > 0 && news.length > 0) refuseLeaving(relation.entityMetadata, relation)
     const isCascaded = cascadesIn(cascadesOf(relation), comparison.mode)
-    if (isCascaded && comparison.mode === 'save') {
-      const others = await referringToOthers(list, news, comparison.manager)
-      added.push(...news.filter((object) => !others.has(object)).map((object) => ({ list, object })))
+    const isWritten = (object: ObjectLiteral): boolean => isCascaded || comparison.written.has(object)
+    if (comparison.mode === 'save') {
+      const own = news.filter(isWritten)
+      const others = await referringToOthers(list, own, comparison.manager)
+      added.push(...own.filter((object) => !others.has(object)).map((object) => ({ list, object })))
     }
     // What a cascade puts away or brings back, TypeORM does not tie.
-    else if (!isCascaded) rows.push(...news.flatMap((object) => linkOf(list, object)))
+    rows.push(...news.filter((object) => !isWritten(object)).flatMap((object) => linkOf(list, object)))
     rows.push(...left.flatMap(({ where }) => orphanOf(list, where)))
   }
   return { added, rows }

@@ -5,8 +5,8 @@ import type { RelationMetadata } from 'typeorm/metadata/RelationMetadata'
 export interface ReplacedRelation {
   readonly entity: ObjectLiteral
   readonly relation: RelationMetadata
-  /** undefined: it is taken away. */
-  readonly value: ObjectLiteral | readonly ObjectLiteral[] | undefined
+  /** An object, a list of objects, or the key of one. undefined: it is taken away. */
+  readonly value: unknown
 }
 
 /** Sets what objects have in relations; TypeORM's own setter would merge it into what is there. @returns undoes it */
