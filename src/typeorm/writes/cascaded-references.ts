@@ -1,4 +1,5 @@
 import type { EntityManager, EntityMetadata, ObjectLiteral, SaveOptions } from 'typeorm'
+import type { RelationMetadata } from 'typeorm/metadata/RelationMetadata'
 import { pushTo } from '../../collections/push-to'
 import { loadedRelation } from '../binding/entity-shards'
 import { primaryKeyText, rowText } from '../binding/primary-key-text'
@@ -6,6 +7,7 @@ import { cascadesOf as declaredCascades, leadsApart } from '../binding/relation-
 import type { LoadOverride } from '../runners/guarded-broadcaster'
 import type { ObjectSnapshots } from '../runners/object-snapshots'
 import type { ShardRuntime } from '../runners/shard-runtime'
+import { replaceRelations } from './replace-relations'
 
 /**
  * An object of a reference table, or of another shard, that a save of sharded entities reaches by a cascade, and what the cascade may
@@ -21,7 +23,7 @@ export interface CascadedReference {
 /** What a relation of an object holds, by the object. */
 export interface HeldRelation {
   readonly entity: ObjectLiteral
-  readonly relation: Relation
+  readonly relation: RelationMetadata
 }
 
 interface CascadedReferences {
@@ -52,7 +54,7 @@ export function cascadedReferences(
     for (const { relation, object } of cascadesOf(at, entity)) {
       const inverse = relation.inverseEntityMetadata
       // Lists are saved last.
-      if (leadsApart(relation) && (relation.isManyToMany || !relation.isOwning)) continue
+      if (leadsApart(relation) && isListed(relation)) continue
       if (leadsApart(relation)) note(found, referenceBy(relation, object))
       else if (bindingOf(inverse.target)) visit(inverse, object)
       else if (references.has(inverse.target)) {
@@ -74,8 +76,6 @@ const relationsOf = ({ relations }: EntityMetadata, entity: ObjectLiteral): read
     .filter(({ joinColumns }) => !joinColumns.some(({ isPrimary }) => isPrimary))
     .map((relation) => ({ entity, relation }))
 
-type Relation = EntityMetadata['relations'][number]
-
 function* cascadesOf({ relations }: EntityMetadata, entity: ObjectLiteral) {
   for (const relation of relations) {
     const { isCascadeInsert, isCascadeUpdate } = declaredCascades(relation)
@@ -85,7 +85,7 @@ function* cascadesOf({ relations }: EntityMetadata, entity: ObjectLiteral) {
 }
 
 /** What a relation holds, with what its cascades allow. */
-export const referenceBy = (relation: Relation, entity: ObjectLiteral): CascadedReference => ({
+export const referenceBy = (relation: RelationMetadata, entity: ObjectLiteral): CascadedReference => ({
   metadata: relation.inverseEntityMetadata,
   entity,
   mayInsert: declaredCascades(relation).isCascadeInsert,
@@ -124,8 +124,11 @@ export async function saveReferences(references: readonly CascadedReference[], p
   for (const reference of references) {
     const { metadata, entity } = reference
     for (const one of reachedFrom(reference)) snapshots.keep(one.entity, one.metadata)
-    if (await isSaved(reference, manager)) pushTo(saved, metadata, entity)
-    else for (const { relation, object } of cascadesOf(metadata, entity)) note(below, referenceBy(relation, object))
+    const whole = await savedOf(reference, manager)
+    if (whole) pushTo(saved, metadata, whole)
+    if (whole === entity) continue
+    for (const { relation, object } of cascadesOf(metadata, entity))
+      if (!whole || !isListed(relation)) note(below, referenceBy(relation, object))
   }
   const { data, listeners } = options
   const own = { ...(data !== undefined && { data }), ...(listeners !== undefined && { listeners }) }
@@ -133,12 +136,31 @@ export async function saveReferences(references: readonly CascadedReference[], p
   if (below.size > 0) await saveReferences([...below.values()], parts)
 }
 
-/** What the cascade allows: of an object that it may only insert a row that is there stays as it is, and the reverse. */
-async function isSaved(reference: CascadedReference, manager: EntityManager): Promise<boolean> {
-  const { mayInsert, mayUpdate } = reference
-  if (mayInsert && mayUpdate) return true
-  return (await isStored(reference, manager)) ? mayUpdate : mayInsert
+/**
+ * What the cascade allows to be saved: of an object that it may only insert, a row that is there stays as it is, and its lists are saved; of one
+ * that it may only update, nothing where there is no row.
+ */
+async function savedOf(reference: CascadedReference, manager: EntityManager): Promise<ObjectLiteral | undefined> {
+  const { metadata, entity, mayInsert, mayUpdate } = reference
+  if (mayInsert && mayUpdate) return entity
+  const isThere = await isStored(reference, manager)
+  if (isThere ? mayUpdate : mayInsert) return entity
+  return isThere ? listsAlone(metadata, entity) : undefined
 }
+
+/** An object of the same row, with nothing but its lists. */
+function listsAlone({ primaryColumns, relations }: EntityMetadata, entity: ObjectLiteral): ObjectLiteral {
+  const alone: ObjectLiteral = {}
+  for (const column of primaryColumns) column.setEntityValue(alone, column.getEntityValue(entity))
+  const lists = relations
+    .filter(isListed)
+    .map((relation) => ({ entity: alone, relation, value: relation.getEntityValue(entity) }))
+  replaceRelations(lists)
+  return alone
+}
+
+/** Whether what the relation holds refers to the object, and not the reverse. */
+const isListed = ({ isOwning, isManyToMany }: RelationMetadata): boolean => isManyToMany || !isOwning
 
 /** Whether an object has a row. */
 export async function isStored({ metadata, entity }: CascadedReference, manager: EntityManager): Promise<boolean> {

@@ -67,9 +67,20 @@ function makeObject(graph: Graph, metadata: EntityMetadata, depth: number, above
     // An object whose columns and whose relation name different rows is none that an application means: TypeORM's answer depends on
     // what else is saved with it.
     for (const { propertyPath } of relation.joinColumns) if (propertyPath !== 'tenantId') delete object[propertyPath]
-    object[relation.propertyName] = value
+    object[relation.propertyName] = relation.isOwning && rng.oneIn(3) ? referringBack(graph, relation, value) : value
   }
   return object as JsonObject // It is made of such.
+}
+
+/** What an object refers to, which has the object on its other side. */
+function referringBack({ rng }: Graph, { inverseRelation }: RelationMetadata, value: Json): Json {
+  const isOne = typeof value === 'object' && value !== null && !('length' in value)
+  if (!inverseRelation || inverseRelation.isLazy || !isOne) return value
+  const { propertyName } = inverseRelation
+  const up = { $up: 1 }
+  const others = value[propertyName]
+  const list = Array.isArray(others) && rng.oneIn(2) ? others : []
+  return { ...value, [propertyName]: isList(inverseRelation) ? [...list, up] : up }
 }
 
 function relatedTo(

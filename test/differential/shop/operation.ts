@@ -77,15 +77,27 @@ const operators: Readonly<Record<string, (of: unknown) => unknown>> = {
   Not,
 }
 
-/** What the data stands for: operators of TypeORM, and times. */
-export function decoded(value: Json): unknown {
-  if (Array.isArray(value)) return value.map((one: Json) => decoded(one))
+/**
+ * What the data stands for: operators of TypeORM, times, and as `{ $up: 1 }` the object that holds the one that it is part of.
+ *
+ * @param above the objects that the value is part of, the innermost first
+ */
+export function decoded(value: Json, above: readonly object[] = []): unknown {
+  if (Array.isArray(value)) return value.map((one: Json) => decoded(one, above))
   if (!isObject(value)) return value
   if ('$date' in value) return new Date(String(value['$date']))
+  if ('$up' in value) return held(above[Number(value['$up'])])
   if ('$op' in value) {
     const operator = operators[String(value['$op'])]
     if (!operator) throw new Error(`There is no operator ${String(value['$op'])}.`)
     return operator(decoded(value['of'] ?? null))
   }
-  return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, decoded(one)]))
+  const object: Record<string, unknown> = {}
+  for (const [name, one] of Object.entries(value)) object[name] = decoded(one, [object, ...above])
+  return object
+}
+
+function held(object: object | undefined): object {
+  if (!object) throw new Error('There is no object above.')
+  return object
 }

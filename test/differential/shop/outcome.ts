@@ -64,6 +64,8 @@ async function undone(operation: ShopOperation, dataSource: DataSource, plain: D
 
 const generated = /"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"/g
 const ownIds = /^"[1-6]0000000-/
+/** In objects, which may be texts within texts. */
+const tagIds = /(id\\*":\s*)(\d+)(,\s*\\*"word\\*")/g
 const now = /"20(?:2[6-9]|[3-9]\d)-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"/g
 
 /** What sequences gave, and ids and times that are made anew, differ from side to side. */
@@ -71,6 +73,7 @@ const withoutSequences = (text: string): string =>
   text
     .replace(/^(tag \{"id":)\d+/, (all, start: string) => (Number(all.slice(start.length)) > 3 ? `${start}0` : all))
     .replace(/("tagId":)\d+/, (all, start: string) => (Number(all.slice(start.length)) > 3 ? `${start}0` : all))
+    .replace(tagIds, (all, start: string, id: string, end: string) => (Number(id) > 3 ? `${start}0${end}` : all))
     .replace(generated, (id) => (ownIds.test(id) ? id : '"generated"'))
     .replace(now, (time) => (Math.abs(Date.now() - Date.parse(JSON.parse(time))) < 3_600_000 ? '"now"' : time))
 
@@ -85,7 +88,7 @@ function textOf(operation: ShopOperation, value: unknown): string {
 function plainOf(value: unknown, ordered: number): unknown {
   if (Array.isArray(value)) {
     const list = value.map((one) => plainOf(one, ordered - 1))
-    return ordered > 0 ? list : list.map((one) => JSON.stringify(one)).sort()
+    return ordered > 0 ? list : list.map((one) => withoutSequences(JSON.stringify(one))).sort()
   }
   if (value instanceof Date) return value.toISOString()
   if (typeof value !== 'object' || value === null || value instanceof Promise) return value

@@ -87,7 +87,7 @@ export class Review {
   @ManyToOne(
     () => User,
     ({ reviews }) => reviews,
-    { createForeignKeyConstraints: false },
+    { cascade: ['insert', 'update'], createForeignKeyConstraints: false },
   )
   author!: Relation<User>
   @Column('int') rating!: number

@@ -7,14 +7,18 @@ const recent = 3_600_000
 const ownId = /^[1-6]0000000-0000-4000-8000-/
 const anyId = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 
-/** A value without what differs from run to run: ids that were generated, and the time of now. */
-export function withoutChance(value: unknown): unknown {
+/**
+ * A value without what differs from run to run: ids that were generated, and the time of now. Of an object that is part of itself it says where
+ * it is.
+ */
+export function withoutChance(value: unknown, above: readonly object[] = []): unknown {
   if (value instanceof Date) return Math.abs(Date.now() - value.getTime()) < recent ? 'now' : value
   if (typeof value === 'string') return anyId.test(value) && !ownId.test(value) ? 'generated' : value
-  if (Array.isArray(value)) return value.map(withoutChance)
   if (typeof value !== 'object' || value === null) return value
+  if (above.includes(value)) return `the object ${above.indexOf(value)} above`
+  if (Array.isArray(value)) return value.map((part) => withoutChance(part, above))
   const copy = Object.create(Object.getPrototypeOf(value))
-  for (const [key, part] of Object.entries(value)) copy[key] = withoutChance(part)
+  for (const [key, part] of Object.entries(value)) copy[key] = withoutChance(part, [value, ...above])
   return copy
 }
 

@@ -73,7 +73,8 @@ export class Line {
   @JoinColumn(ofOrder)
   order!: Relation<Order>
   /** Products lie on shards of their own. */
-  @ManyToOne(() => Product, { createForeignKeyConstraints: false }) product!: Relation<Product>
+  @ManyToOne(() => Product, { cascade: ['insert', 'update'], createForeignKeyConstraints: false })
+  product!: Relation<Product>
   @Column('int') quantity!: number
   @Column('numeric', { precision: 10, scale: 2 }) price!: string
 }
@@ -135,7 +136,7 @@ export class Wish {
   @ManyToOne(
     () => Product,
     ({ wishes }) => wishes,
-    { eager: true, createForeignKeyConstraints: false },
+    { eager: true, cascade: ['insert'], createForeignKeyConstraints: false },
   )
   @JoinColumn({ name: 'productId' })
   product!: Relation<Product>
