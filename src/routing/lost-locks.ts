@@ -6,15 +6,18 @@ import type { Problem } from './problem'
 interface SentRows {
   /** Parts that are always run first. */
   readonly detached: ReadonlySet<unknown>
-  /** Tables whose rows are sent where any part of the statement runs on shards. */
-  readonly homeTables: ReadonlySet<unknown>
+  /** Tables whose rows are sent to where it runs: of the home node, only where any part runs on shards. */
+  readonly sent: ReadonlySet<unknown>
   /** Tables of which every node has a copy: a lock of one copy keeps nobody from the others. */
   readonly copies: ReadonlySet<unknown>
 }
 
 interface LostLocks {
   readonly always: readonly Problem[]
-  readonly onShards: readonly Problem[]
+  /** Of rows that are sent to where the statement runs. */
+  readonly ofSent: readonly Problem[]
+  /** Of one of the copies of a reference table, where it runs on shards. */
+  readonly ofCopy: readonly Problem[]
   /** The statement locks rows of copies: those of the home node are to be locked. */
   readonly ofCopies: boolean
 }
@@ -23,11 +26,12 @@ interface LostLocks {
  * Locks of rows that are sent to where the statement runs: there is nothing to lock there. A query that is run first by itself is
  * looked at then.
  *
- * @returns those lost in any case, and those lost where a part of the statement runs on shards
+ * @returns those lost in any case, and those lost where rows are sent or a part of the statement runs on shards
  */
-export function lostLocks(statement: Node, { detached, homeTables, copies }: SentRows): LostLocks {
+export function lostLocks(statement: Node, { detached, sent, copies }: SentRows): LostLocks {
   const always: Problem[] = []
-  const onShards: Problem[] = []
+  const ofSent: Problem[] = []
+  const ofCopy: Problem[] = []
   let ofCopies = false
   visit(statement, (object) => {
     if (detached.has(object)) return false
@@ -35,14 +39,14 @@ export function lostLocks(statement: Node, { detached, homeTables, copies }: Sen
     const { lockingClause = [], fromClause = [] } = object
     for (const { name, nodes } of lockedParts(fromClause, lockingClause)) {
       if (nodes.some((node) => detached.has(node))) always.push(lost(name))
-      if (nodes.some((node) => homeTables.has(node))) onShards.push(lost(name))
+      if (nodes.some((node) => sent.has(node))) ofSent.push(lost(name))
       if (!nodes.some((node) => copies.has(node))) continue
       ofCopies = true
-      onShards.push(lostOnCopy(name))
+      ofCopy.push(lostOnCopy(name))
     }
     return undefined
   })
-  return { always, onShards, ofCopies }
+  return { always, ofSent, ofCopy, ofCopies }
 }
 
 /** True for the fields of a query that locks rows: no other node has the field. */

@@ -11,9 +11,16 @@ export interface Narrowing {
    * are sent, not those of its tables. Each node gets the same rows of it, whatever it leaves open.
    */
   readonly asksApart: boolean
+  /** It runs once, on the home node, which has the unsharded tables: no rows of these are sent. */
+  readonly isAtHome: boolean
 }
 
-export const wholeStatement: Narrowing = Object.freeze({ name: 'whole', isOnShards: () => true, asksApart: false })
+export const wholeStatement: Narrowing = Object.freeze({
+  name: 'whole',
+  isOnShards: () => true,
+  asksApart: false,
+  isAtHome: false,
+})
 
 /** A write that no table of it leaves. */
 export const wholeWrite: Narrowing = Object.freeze({ ...wholeStatement, name: 'write', asksApart: true })
@@ -24,6 +31,7 @@ export const queryOfGroup = (group: string): Narrowing =>
     name: `query of ${group}`,
     isOnShards: ({ table }: TableUse) => table.group === group,
     asksApart: false,
+    isAtHome: false,
   })
 
 /** A write beside which the tables of its own group stay. */
@@ -36,4 +44,13 @@ export const writeOfTable = (target: RangeVar): Narrowing =>
     name: 'write of its table',
     isOnShards: ({ rangeVar }: TableUse) => rangeVar === target,
     asksApart: true,
+    isAtHome: false,
   })
+
+/** A write of a table without shards: rows of all others are sent to the home node. */
+export const writeAtHome: Narrowing = Object.freeze({
+  name: 'write at home',
+  isOnShards: () => false,
+  asksApart: true,
+  isAtHome: true,
+})

@@ -38,6 +38,8 @@ export interface StatementAnalysis {
   readonly uses: readonly TableUse[]
   /** Unsharded tables that it names. */
   readonly homeTables: readonly RangeVar[]
+  /** Tables whose rows have to be sent to where it runs, but for those that only parts name which are run first. */
+  readonly sent: readonly RangeVar[]
   /** Reference tables that it names: each node has a full copy. */
   readonly copies: readonly RangeVar[]
   /** It writes rows of reference tables. */
@@ -84,23 +86,37 @@ export function analyseStatement(
   findings.cluster(block)
   findings.refuseHalfCarried()
   const { uses, homeTables, copies, clusters, places, starNames, optional } = findings
+  const main = clusters[others]
+  const { isAtHome } = narrowing
+  const sent = main || isAtHome ? findings.sent : []
   const detached = outermost(findings.detached)
   const parts = new Set<unknown>(detached.map(({ node }) => node))
-  const locks = lostLocks(statement, { detached: parts, homeTables: new Set(homeTables), copies: new Set(copies) })
+  const locks = lostLocks(statement, { detached: parts, sent: new Set(findings.sent), copies: new Set(copies) })
   // The rows of an INSERT may all go to one shard: what it returns of them is then that shard's.
   const isInsert = 'InsertStmt' in statement
   const { source } = reader
   return Object.freeze({
     uses,
     homeTables,
+    sent,
     copies,
     writesCopies: writesAny(statement, new Set(copies)),
     locksCopies: locks.ofCopies,
     clusters,
     detached,
-    problems: [...findings.problems, ...locks.always, ...(isInsert ? [] : places)],
-    unproven: [...(isInsert ? places : []), ...distributionProblems(statement, functions, parts), ...locks.onShards],
-    main: clusters[others],
+    problems: [
+      ...findings.problems,
+      ...locks.always,
+      ...(isAtHome ? locks.ofSent : []),
+      ...(isInsert && !isAtHome ? [] : places),
+    ],
+    unproven: [
+      ...(isInsert ? places : []),
+      ...distributionProblems(statement, functions, parts),
+      ...locks.ofSent,
+      ...locks.ofCopy,
+    ],
+    main,
     isGroupedLocally:
       !('SelectStmt' in statement) ||
       isLocalGrouping(statement.SelectStmt, block.scope, { uses: block.uses, optional }),
@@ -192,7 +208,11 @@ class Analyser implements QueryReader {
       this.derived.declare(own, scope)
       this.expressions([valuesLists, sortClause, limitCount, limitOffset], scope, target)
     } else if (source) this.readSource(source, scope, target)
-    const whole = this.expressions([returningClause, onConflictClause], scope, target)
+    const returned = this.expressions([returningClause], scope, target)
+    const conflict = scope.from(0)
+    // Its columns are named with it only.
+    conflict.add({ alias: 'excluded', use: undefined, columns: [] })
+    const whole = this.expressions([onConflictClause], conflict, returned)
     this.derived.mentionUnused(scope)
     return { ...whole, scope, outputs: [], isConcatenable: true }
   }

@@ -18,8 +18,6 @@ const allowed: Readonly<Record<string, { readonly codes: readonly ErrorCode[]; r
   insert: { codes: ['KEY_MISSING', 'ID_OF_ANOTHER_SLOT'], percent: 5 },
   // Also one that asks a table for a value and moves rows to other shards.
   update: { codes: ['KEY_CHANGED', 'ID_CHANGED', 'STATEMENT_UNSUPPORTED'], percent: 10 },
-  // A write of the unsharded table by rows of shards that do not meet.
-  'sql.across': { codes: ['JOIN_NOT_LOCAL'], percent: 10 },
   // ON CONFLICT about a `@GlobalUnique`.
   'sql.conflict': { codes: ['STATEMENT_UNSUPPORTED'], percent: 100 },
   // SKIP LOCKED beside a page of several shards, in a transaction.

@@ -94,6 +94,21 @@ describe('writes of reference tables', () => {
         { code: 'fr', people: 7 },
       ])
       await copies(dataSource)
+      const nexts = 'customer a LEFT JOIN customer b ON b.id = a.id + 1'
+      await dataSource.query(`INSERT INTO label SELECT a.id, coalesce(b.name, 'last') FROM ${nexts}`)
+      await dataSource.query(
+        `UPDATE label SET text = k.name FROM ${nexts} LEFT JOIN country k ON k.code = b."countryCode" WHERE a.id = label.id AND b.id > 2`,
+      )
+      await dataSource.query(`DELETE FROM label USING ${nexts} WHERE b.id IS NULL AND a.id = label.id`)
+      await dataSource.query(
+        `INSERT INTO label VALUES (1, 'new') ON CONFLICT (id) DO UPDATE SET text = (SELECT excluded.text || max(b.name) FROM ${nexts} WHERE a.id > label.id)`,
+      )
+      expect(await of(Label).find({ order: { id: 'ASC' } })).toEqual([
+        { id: 1, text: 'newc4' },
+        { id: 2, text: 'France' },
+        { id: 3, text: 'France' },
+      ])
+      await copies(dataSource)
       await dataSource.query(
         `UPDATE customer c SET name = k.name || o.id FROM country k, customer o WHERE k.code = o."countryCode" AND o.id = c.id + 1`,
       )

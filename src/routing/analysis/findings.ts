@@ -55,6 +55,8 @@ export interface Grouping {
 export class Findings {
   readonly uses: TableUse[] = []
   readonly homeTables: RangeVar[] = []
+  /** Those of them whose rows have to be sent to where the statement runs. */
+  readonly sent: RangeVar[] = []
   /** Reference tables: they are wherever the statement runs. */
   readonly copies: RangeVar[] = []
   readonly clusters: Cluster[] = []
@@ -143,7 +145,7 @@ export class Findings {
   isApart({ uses, scope }: QueryBlock, tree: unknown): boolean {
     if (uses.size > 0 || scope.isCorrelated) return false
     if (hasVolatile(tree, scope.functions)) return true
-    const isSent = (rangeVar: unknown) => this.homeTables.some((table) => table === rangeVar)
+    const isSent = (rangeVar: unknown) => this.sent.some((table) => table === rangeVar)
     return this.narrowing.asksApart && !this.isStep && someNode(tree, (object) => isRangeVar(object) && isSent(object))
   }
 
@@ -186,8 +188,8 @@ export class Findings {
 
   /** @returns forgets what is found from now on: what was read on a wrong assumption, and all but the tables of what nothing runs */
   mark(): (keeps?: 'tables') => void {
-    const { uses, homeTables, copies, clusters, detached, problems, places, carried, optional } = this
-    const tables = [uses, homeTables, copies].map((list) => [list, list.length] as const)
+    const { uses, homeTables, sent, copies, clusters, detached, problems, places, carried, optional } = this
+    const tables = [uses, homeTables, sent, copies].map((list) => [list, list.length] as const)
     const others = [clusters, detached, problems, places].map((list) => [list, list.length] as const)
     const sets = [carried, optional].map((set) => [set, new Set(set)] as const)
     return (keeps) => {

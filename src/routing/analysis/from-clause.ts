@@ -72,6 +72,7 @@ export class FromClause {
     if (!table || !narrowing.isOnShards({ table, rangeVar })) {
       const isCopied = catalog.isReference(schemaname, relname)
       ;(isCopied ? findings.copies : findings.homeTables).push(rangeVar)
+      if (!isCopied && (table || !narrowing.isAtHome)) findings.sent.push(rangeVar)
       const known = table ? [...table.columns.keys()] : catalog.homeColumns(schemaname, relname)
       const columns = known?.map((name) => ({ name, base: undefined }))
       scope.add({ alias, use: undefined, columns: withNames(columns, names) })
@@ -87,7 +88,9 @@ export class FromClause {
     const { functions } = range
     const part = this.given.reader.expressions([functions], scope, emptyPart)
     const namesColumn = someNode(functions, (object) => 'ColumnRef' in object)
-    if (hasVolatile(functions, scope.functions) && !namesColumn) this.given.findings.refuse(refusals.volatileFrom)
+    const { findings, narrowing } = this.given
+    if (hasVolatile(functions, scope.functions) && !namesColumn && !narrowing.isAtHome)
+      findings.refuse(refusals.volatileFrom)
     scope.add({ alias: rangeName(range), use: undefined, columns: functionColumns(range, scope.functions) })
     return part
   }

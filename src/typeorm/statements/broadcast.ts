@@ -1,11 +1,16 @@
 import { type GatherAnalysis, withDecidedColumns } from '../../routing/gather-analysis'
-import { queryOfGroup, wholeWrite, writeOfGroup, writeOfTable } from '../../routing/narrowing'
+import { queryOfGroup, wholeWrite, writeAtHome, writeOfGroup, writeOfTable } from '../../routing/narrowing'
 import type { Problem } from '../../routing/problem'
 import type { StatementAnalysis } from '../../routing/statement-analysis'
 import { targetTable } from '../../sql/statement-parts'
 import type { StatementPlaces } from './statement-places'
 import type { StatementReader } from './statement-reader'
 import { ofNoEntity, problemOf, type QueryRun, type Run, refusalOf, unknownTable } from './statement-run'
+
+interface Given {
+  readonly reader: StatementReader
+  readonly places: StatementPlaces
+}
 
 /**
  * A query that is not local as one over the shards of one group: the rows of all other tables are sent there, as those of unsharded
@@ -30,18 +35,17 @@ export function broadcastRun(
 }
 
 /**
- * An UPDATE or DELETE as it runs on the shards of its table: as it is where it is local to each; else with the rows of its subqueries, of
- * the tables of other groups, or of all other tables, which are read before it and sent there.
+ * A write as it runs on the shards of its table, or on the home node where it has none: as it is where it is local to each; else with the
+ * rows of its subqueries, of the tables of other groups, or of all other tables, which are read before it and sent there.
  *
  * @throws ShardedError JOIN_NOT_LOCAL, STATEMENT_UNSUPPORTED
  */
-export async function broadcastWrite(
-  run: Run,
-  { reader, places }: { readonly reader: StatementReader; readonly places: StatementPlaces },
-): Promise<Run> {
+export async function broadcastWrite(run: Run, { reader, places }: Given): Promise<Run> {
+  // The rows of an INSERT may all go to one shard.
+  const isInsert = 'InsertStmt' in run.statement
   const problemIn = (analysis: StatementAnalysis): Problem | undefined => {
     const unknown = unknownTable({ ...run, analysis }, reader.catalog)
-    return problemOf(analysis) ?? (unknown && ofNoEntity(unknown))
+    return problemOf(isInsert ? { ...analysis, unproven: [] } : analysis) ?? (unknown && ofNoEntity(unknown))
   }
   let problem = problemIn(run.analysis)
   if (!problem) return run
@@ -49,7 +53,7 @@ export async function broadcastWrite(
   const use = run.analysis.uses.find(({ rangeVar }) => rangeVar === target)
   for (const narrowing of [
     wholeWrite,
-    ...(target && use ? [writeOfGroup(use.table.group), writeOfTable(target)] : []),
+    ...(target && use ? [writeOfGroup(use.table.group), writeOfTable(target)] : [writeAtHome]),
   ]) {
     const analysis = reader.narrowedTo(narrowing, run)
     problem = problemIn(analysis)

@@ -24,6 +24,7 @@ import type { StatementAnalysis } from '../../routing/statement-analysis'
 import type { WriteSteps } from '../../routing/write-steps'
 import { selectOf, targetTable } from '../../sql/statement-parts'
 import { broadcastWrite } from './broadcast'
+import { insertAsSent } from './insert-at-home'
 import { queryReadFirst } from './insert-statement'
 import { planStatementMove } from './move-statement'
 import type { PlannedInputs } from './plan-inputs'
@@ -57,7 +58,7 @@ export interface StatementPlanner extends StatementWriter {
   >
   /** The gather by which a query is answered that would send more rows to its shards. */
   insteadOfSending(run: QueryRun): Promise<GatherPlan | undefined>
-  /** What is read of tables that the shards of a query do not have. */
+  /** What is read of tables whose rows are sent to where a statement runs. */
   homeInputs(run: Run): Promise<PlannedInputs>
 }
 
@@ -100,7 +101,12 @@ export async function explainStatement(engine: StatementPlanner, asked: Asked): 
   }
   const readFirst = queryReadFirst(run)
   if (readFirst) return explainParts(engine, about, run, [readFirst])
-  return explainWritten(engine, about, 'InsertStmt' in statement ? run : await broadcastWrite(run, engine))
+  const isAtHome = analysis.uses.every(({ rangeVar }) => rangeVar !== targetTable(statement))
+  const asSent =
+    'InsertStmt' in statement && isAtHome
+      ? insertAsSent(engine, run, statement.InsertStmt)
+      : broadcastWrite(run, engine)
+  return explainWritten(engine, about, (await asSent) ?? run)
 }
 
 const hasParts = ({ detached, homeTables }: StatementAnalysis): boolean => detached.length > 0 || homeTables.length > 0
@@ -255,9 +261,8 @@ async function explainPart(engine: StatementPlanner, { parameters, context }: Ru
   return { ...nothing, steps: [`ask node ${engine.places.home}: ${template.text}`] }
 }
 
-/** What is read of tables that the shards of a statement do not have. */
+/** What is read of tables whose rows are sent to where a statement runs. */
 async function explainSent(engine: StatementPlanner, run: Run): Promise<readonly Part[]> {
-  if (!run.analysis.main) return []
   const sent = [...sentTables(run)]
   const isFar = ({ schemaname, relname = '' }: RangeVar) =>
     engine.reader.catalog.table(schemaname, relname) !== undefined
@@ -270,11 +275,17 @@ async function explainSent(engine: StatementPlanner, run: Run): Promise<readonly
   return inputs.map((input) => {
     const { statements, steps } = explainSource(input.source)
     const shards = statements.flatMap((one) => one.shards)
-    return { shards, reason: sentAway, statements, steps: [copyStep(input, inputs), ...steps] }
+    return {
+      shards,
+      reason: run.analysis.main ? sentToShards : sentHome,
+      statements,
+      steps: [copyStep(input, inputs), ...steps],
+    }
   })
 }
 
-const sentAway = 'the rows of other tables are sent to its shards'
+const sentToShards = 'the rows of other tables are sent to its shards'
+const sentHome = 'the rows of other tables are sent to the home node'
 
 /** The shards of the whole, why these, and what is done there. */
 interface ExplainedMain extends Pick<Explanation, 'shards' | 'reason'> {

@@ -3,12 +3,12 @@ import { shippedSide } from '../../planning/detached-parts'
 import { type ShippedRows, shipAnswer } from '../../planning/shipped-rows'
 import { withCtes, withoutUnusedCtes } from '../../sql/ctes'
 import { fieldsOf } from '../../sql/tree'
+import { broadcastWrite } from './broadcast'
 import { homeStatement, type PlannedWrite, type StatementWriter } from './planned-write'
-import { problemOf, type Run, refuseProblems } from './statement-run'
+import { problemOf, type Run } from './statement-run'
 
 /**
- * Plans an INSERT into a table of the home node. A query that is not local to shards is read first, and the INSERT then is of its
- * rows: it can be gathered only by itself.
+ * Plans an INSERT into a table of the home node.
  *
  * @throws ShardedError JOIN_NOT_LOCAL, STATEMENT_UNSUPPORTED
  */
@@ -18,10 +18,8 @@ export async function planInsertAtHome(
   insertion: InsertStmt,
 ): Promise<PlannedWrite> {
   const select = fieldsOf(insertion.selectStmt, 'SelectStmt')
-  if (!problemOf(write.analysis) || !select || select.valuesLists) {
-    refuseProblems(write.analysis)
-    return homeStatement(engine, write, await engine.substitute(write))
-  }
+  const asSent = await insertAsSent(engine, write, insertion)
+  if (asSent || !select) return homeStatement(engine, asSent ?? write, await engine.substitute(asSent ?? write))
   const { withClause } = insertion
   const answer = await engine.texts(withClause ? withCtes(select, withClause) : select, write)
   const shipped: ShippedRows[] = []
@@ -31,7 +29,27 @@ export async function planInsertAtHome(
   const rows: Node = { SelectStmt: shippedSide(cte, select, answer.columns) }
   const statement = withoutUnusedCtes<Node>({ InsertStmt: { ...insertion, selectStmt: rows } }, () => true)
   const { analysis } = await engine.reader.analysed(statement)
-  // It says something of shards beside its query.
-  if (analysis.uses.length > 0) refuseProblems(write.analysis)
   return homeStatement(engine, { ...write, statement, analysis }, { shipped, values, replacements: new Map() })
+}
+
+/**
+ * An INSERT into a table of the home node as it runs there: where its query is not local to shards, and something beside it asks shards
+ * too, with the rows of all tables.
+ *
+ * @returns undefined where its query is read first, and the INSERT then is of its rows
+ */
+export async function insertAsSent(
+  engine: StatementWriter,
+  write: Run,
+  insertion: InsertStmt,
+): Promise<Run | undefined> {
+  const { selectStmt, ...rest } = insertion
+  const hasQuery = fieldsOf(selectStmt, 'SelectStmt')?.valuesLists === undefined
+  if (problemOf(write.analysis) && hasQuery && !(await asksShards(engine, rest))) return undefined
+  return broadcastWrite(write, engine)
+}
+
+async function asksShards(engine: StatementWriter, insertion: InsertStmt): Promise<boolean> {
+  const statement = withoutUnusedCtes<Node>({ InsertStmt: insertion }, () => true)
+  return (await engine.reader.analysed(statement)).analysis.uses.length > 0
 }

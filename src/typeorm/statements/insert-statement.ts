@@ -22,6 +22,7 @@ import { refuseLookupConflicts } from '../binding/refuse-lookup-conflicts'
 import { placesByReference } from '../reads/places-by-reference'
 import { valuesOrder, withIds } from '../writes/inserted-values'
 import { writeFacts } from '../writes/write-shards'
+import { broadcastWrite } from './broadcast'
 import { planInsertAtHome } from './insert-at-home'
 import { type ReadColumn, type RowsInsert, withReadRows } from './insert-rows'
 import { localSource, planInsertSelect } from './insert-select'
@@ -93,9 +94,10 @@ interface InsertConflict {
 /** Plans an INSERT of VALUES: each row goes to the shard of its key. */
 async function planRows(
   engine: StatementWriter,
-  { write, insertion: statement, select, columns }: RowsInsert,
+  { write: given, insertion: statement, select, columns }: RowsInsert,
   { use, target, setsKey }: InsertConflict,
 ): Promise<PlannedWrite> {
+  const write = await broadcastWrite(given, engine)
   const insertion = await completeRows(engine, write, { insertion: statement, select, use, columns })
   const { complete, places, shards, isGiven } = insertion
   const facts = await writeFacts(write.context.access, { kind: 'values' })
@@ -143,7 +145,6 @@ async function completeRows(
 ): Promise<CompleteInsert> {
   const { runtime } = engine
   const { table } = use
-  refuseProblems({ ...write.analysis, unproven: [] })
   const columns = insertedColumns(insertion, table)
   const rows = allOf(select.valuesLists, 'List').map(({ items = [] }) => items)
   if (rows.some((row) => row.length > columns.length))

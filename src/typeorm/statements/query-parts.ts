@@ -179,7 +179,6 @@ export class QueryParts {
     const values = [...parameters]
     if (!('SelectStmt' in statement) && !run.context.access.transaction) refuseEarlyLocks(analysis)
     const replacements = await this.readDetached(analysis.detached, run, { shipped, values })
-    if (!analysis.main) return { shipped, values, replacements }
     const { inputs } = homes ?? (await this.homeInputs(run))
     const rows = await readInputs(
       inputs.map(({ input }) => input),
@@ -199,7 +198,7 @@ export class QueryParts {
   }
 
   /**
-   * What is read of tables that the shards do not have, for those shards.
+   * What is read of tables whose rows are sent to where a statement runs.
    *
    * @throws ShardedError JOIN_NOT_LOCAL for a table of no entity
    */

@@ -146,23 +146,23 @@ const readsAny = (tree: unknown, names: ReadonlySet<string>): boolean =>
     ({ schemaname, relname }) => schemaname === placeholderSchema && typeof relname === 'string' && names.has(relname),
   )
 
-/** The tables whose rows are sent to the shards of a statement: those that it reads beside the parts that are run first. */
-export function sentTables({ statement, analysis: { homeTables, detached } }: Run): ReadonlySet<RangeVar> {
+/** The tables whose rows are sent to where a statement runs: those that it reads beside the parts that are run first. */
+export function sentTables({ statement, analysis }: Run): ReadonlySet<RangeVar> {
   const target = targetTable(statement)
-  const apart = new Set<unknown>(detached.map(({ node }) => node))
+  const apart = new Set<unknown>(analysis.detached.map(({ node }) => node))
   const sent = new Set<RangeVar>()
+  if (analysis.sent.length === 0) return sent
   visit(statement, (object) => {
     if (apart.has(object)) return false
-    const table = homeTables.find((rangeVar) => rangeVar !== target && Object.is(rangeVar, object))
+    const table = analysis.sent.find((rangeVar) => rangeVar !== target && Object.is(rangeVar, object))
     if (table) sent.add(table)
     return undefined
   })
   return sent
 }
 
-/** A table of no entity whose rows would be sent to the shards of a statement: its columns are not known. */
+/** A table of no entity whose rows would be sent to where a statement runs: its columns are not known. */
 export const unknownTable = (run: Run, catalog: TableCatalog): RangeVar | undefined =>
-  run.analysis.main &&
   [...sentTables(run)].find(
     ({ schemaname, relname = '' }) =>
       catalog.table(schemaname, relname) === undefined && catalog.homeColumns(schemaname, relname) === undefined,

@@ -77,4 +77,31 @@ describe('the explanation of a query over shards', () => {
       expect(statements.every((one) => one.text.includes('memo'))).toBe(true)
     }
   })
+
+  it('says of a write of an unsharded table what is read of others, and that the home node does the rest', async () => {
+    const texts = [
+      'UPDATE ref r SET label = m.note FROM ord o LEFT JOIN memo m ON m.m = o.qty WHERE o.id = r.id',
+      'INSERT INTO ref (id, code) VALUES (1, $$x$$) ON CONFLICT (id) DO UPDATE SET label = (SELECT max(m.note) FROM ord o LEFT JOIN memo m ON m.m = o.qty WHERE o.id = excluded.id)',
+    ]
+    for (const { name, shards, dataSource } of sides.sharded()) {
+      if (shards < 2) continue
+      const last = `let node ${(dataSource.options as { home?: string }).home ?? 'n0'} put the parts together`
+      for (const text of texts) {
+        const { reason, steps, statements } = await explained(dataSource, text)
+        expect({ name, text, reason, last: steps.at(-1) }).toEqual({
+          name,
+          text,
+          reason: 'the rows of other tables are sent to the home node',
+          last,
+        })
+        expect(
+          steps
+            .filter((step) => step.startsWith('copy'))
+            .map((step) => / of (\w+)/.exec(step.replace(/about \d+ rows/, ''))?.[1])
+            .toSorted(),
+        ).toEqual(['m', 'o'])
+        expect(statements.length).toBeGreaterThan(1)
+      }
+    }
+  })
 })
