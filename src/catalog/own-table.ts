@@ -8,6 +8,9 @@ export type HomeNode = Pick<NodePool, 'name' | 'query'>
 /** Nobody else's lock: what creates this package's own tables waits for each other. */
 const lockNumber = 7_265_338_115_602_114n
 
+/** Another one: who holds it makes tables of this package's own, too. */
+export const schemaLockNumber = lockNumber + 1n
+
 /**
  * Creates a table of this package's own on a node where it is missing. Processes that start at once wait for each other:
  * CREATE TABLE IF NOT EXISTS alone can fail when two of them run together.

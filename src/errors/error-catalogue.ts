@@ -423,6 +423,12 @@ export const errorCatalogue = Object.freeze({
     'retryable',
     'no-writes',
   ),
+  SYNCHRONIZE_BUSY: entry(
+    'Tables are made, altered and dropped by one process at a time: PostgreSQL fails where two of them meet.',
+    'Wait until the other process has ended its synchronize() or dropDatabase(), and repeat the call.',
+    'retryable',
+    'no-writes',
+  ),
   TWO_PHASE_UNAVAILABLE: entry(
     'A commit in two phases prepares a transaction on every node, and each has to allow it.',
     'Set max_prepared_transactions on every node to at least its connections, and let the role create tables, or write those that are there; or choose transactions: "best-effort".',

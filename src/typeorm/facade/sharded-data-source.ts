@@ -8,6 +8,7 @@ import {
   type ReplicationMode,
 } from 'typeorm'
 import { Catalog } from '../../catalog/catalog'
+import { withSchemaLock } from '../../catalog/schema-lock'
 import type { NodePool } from '../../endpoints/node-pool'
 import type { StatementListener } from '../../endpoints/statement'
 import { Refusals } from '../../errors/refusals'
@@ -91,7 +92,7 @@ export class ShardedDataSource extends MaintainedDataSource {
     // Without a driver's options of its own, which TypeORM's type wants: nodes have them.
     // TypeORM would set parseInt8 on the module it is given, for every pool of the process: the node pools do it here.
     super({ ...options, parseInt8: undefined, driver: pgFacade(() => late.home()), nativeDriver: false } as never)
-    late.home = () => this.pool(homeOf(options, this.openCatalog))
+    late.home = () => this.homePool
     this.wrapCache()
     useShardedSchemaBuilder(this.driver, {
       isUsed: () => this.built?.runtime.hasShardedEntities === true,
@@ -207,7 +208,7 @@ export class ShardedDataSource extends MaintainedDataSource {
     try {
       await eachNode(this.pools, (pool) => pool.loadFacts())
       this.openCatalog = await Catalog.open((work) => eachNode(this.pools, work))
-      const { facts } = this.pool(homeOf(options, this.openCatalog))
+      const { facts } = this.homePool
       Object.assign(this.driver, { version: facts.version, database: facts.database, searchSchema: facts.searchSchema })
       this.transactions = await openTransactions(options.transactions, this.pools, { points: this.controlPoints, warn })
       await super.initialize()
@@ -233,12 +234,16 @@ export class ShardedDataSource extends MaintainedDataSource {
   }
 
   /**
-   * Brings the schema of every shard, and of the home node's own tables, in line with the entities.
+   * Brings the schema of every shard, and of the home node's own tables, in line with the entities. Processes that do so at once wait for each other.
    *
-   * @throws ShardedError OBJECT_NOT_OURS, TOPOLOGY_MISMATCH, SCHEMA_INCOMPLETE
+   * @throws ShardedError OBJECT_NOT_OURS, TOPOLOGY_MISMATCH, SCHEMA_INCOMPLETE, SYNCHRONIZE_BUSY
    */
   override async synchronize(dropBeforeSync = false): Promise<void> {
     if (!this.isInitialized) throw new CannotExecuteNotConnectedError()
+    await withSchemaLock(this.homePool, () => this.synchronizeAlone(dropBeforeSync))
+  }
+
+  private async synchronizeAlone(dropBeforeSync: boolean): Promise<void> {
     const { lookups, references, runtime, schemas, statements, topology } = this.parts
     await schemas.refuseForeignObjects()
     if (dropBeforeSync) await lookups.dropStates()
@@ -256,10 +261,14 @@ export class ShardedDataSource extends MaintainedDataSource {
   /**
    * Drops every shard, and the home node's own tables of this data source's entities; nothing else.
    *
-   * @throws ShardedError OBJECT_NOT_OURS, SCHEMA_INCOMPLETE
+   * @throws ShardedError OBJECT_NOT_OURS, SCHEMA_INCOMPLETE, SYNCHRONIZE_BUSY
    */
   override async dropDatabase(): Promise<void> {
     if (!this.isInitialized) throw new CannotExecuteNotConnectedError()
+    await withSchemaLock(this.homePool, () => this.dropAlone())
+  }
+
+  private async dropAlone(): Promise<void> {
     const { lookups, references, schemas, topology } = this.parts
     await schemas.refuseForeignObjects()
     await lookups.dropStates()
@@ -370,6 +379,10 @@ export class ShardedDataSource extends MaintainedDataSource {
     this.pools = new Map()
     this.built = undefined
     await Promise.all(pools.map((pool) => pool.end()))
+  }
+
+  private get homePool(): NodePool {
+    return this.pool(homeOf(this.sharding, this.openCatalog))
   }
 
   private pool(name: string): NodePool {
