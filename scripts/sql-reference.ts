@@ -31,7 +31,7 @@ number of its arguments. Where functions of one name differ, the strictest count
 | stable, of PostgreSQL's catalogs | refused: each node has its own |
 | stable, and yours | with constants as its arguments asked once; else on the shard of the row |
 | volatile | asked once a row, on the shard of the row; where it hangs on no row (in a subquery, a WITH or VALUES) asked once for all shards; in FROM a query is gathered |
-| volatile, and yours | as volatile where it is declared PARALLEL SAFE, by which its author says that it writes nothing and draws from no sequence; else refused over several shards |
+| volatile, and yours | as volatile where it is declared PARALLEL SAFE, by which its author says that it writes nothing and draws from no sequence; else a query is gathered, and asks it on the home node, where it may read and write unsharded tables and draw from sequences; a write over several shards is refused |
 | volatile, and about the server (sequences, locks, settings, files) | refused; a function of sequences is refused on one shard too, but on the home node: in VALUES write \`(SELECT nextval(…))\`, of which the home node is asked |
 
 A default of an entity's column that is a clock (\`now()\`, \`CURRENT_DATE\`, \`now() + interval '1 day'\`) or the user, such as that of \`@CreateDateColumn()\`, is one value for all rows of a transaction, too. A default that calls a volatile function, or one of yours, is computed by the node of the row. So is a default that the entity does not name, and what a trigger says of the time.

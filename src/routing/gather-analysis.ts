@@ -23,6 +23,8 @@ export interface GatherAnalysis {
   /** Tables whose rows are looked for once for each row of others. */
   readonly askedByRow: ReadonlySet<RangeVar>
   readonly groupings: readonly Grouping[]
+  /** It calls volatile functions of the user: they are asked on the home node, and what they write stays. */
+  readonly callsUnproven: boolean
   /** Why copies of rows cannot answer it, where they cannot. */
   readonly problem: Problem | undefined
 }
@@ -108,7 +110,7 @@ export function gatherProblem(
   if (groupings.some(setsHoldPrimaryKey)) return refusals.decidedSets
   if (groupings.some(namesDecidedRow)) return refusals.decidedRow
   if (someNode(statement, ({ LockingClause: lock }) => lock !== undefined)) return refusals.gatheredLock
-  return distributionProblems(statement, functions, new Set())[0]
+  return distributionProblems(statement, functions, new Set(), 'home')[0]
 }
 
 /**

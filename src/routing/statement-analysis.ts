@@ -18,7 +18,7 @@ import { refusals, rowPlace } from './analysis/refusals'
 import { Subqueries } from './analysis/subqueries'
 import { carriedWithoutConditions } from './carried-table'
 import { bareName, outputsNamed } from './clause-term'
-import { distributionProblems } from './distribution/prove-distribution'
+import { callsUnproven, distributionProblems } from './distribution/prove-distribution'
 import { equalitiesOf, type Filter } from './equalities'
 import { type GatherAnalysis, gatherProblem, isCatalogTable, tableLinks } from './gather-analysis'
 import { withHomeTables } from './home-table'
@@ -161,6 +161,7 @@ export function analyseGather(statement: Node, catalog: TableCatalog, functions:
     homeTables: findings.homeTables,
     askedByRow: new Set([...findings.askedByRow].map(({ rangeVar }) => rangeVar)),
     groupings: findings.groupings,
+    callsUnproven: someNode(statement, (object) => callsUnproven(object, functions)),
     problem:
       gatherProblem(statement, { functions, groupings: findings.groupings }) ??
       findings.places[0] ??

@@ -5,17 +5,20 @@ import type { Problem } from '../problem'
 import { distributionOf } from './distribution-table'
 import { freeVolatileFunctions, sessionFunctions, settledFunctions } from './function-lists'
 
+/** Where a statement runs: on every shard of it, or once, over copies of rows on the home node. */
+export type RunsAt = 'shards' | 'home'
+
 /**
  * Why a call cannot run on every shard; undefined where it can. A name that no node knows is PostgreSQL's to refuse.
  */
-export function functionProblem(call: FuncCall, functions: KnownFunctions): string | undefined {
+export function functionProblem(call: FuncCall, functions: KnownFunctions, runsAt: RunsAt): string | undefined {
   const name = nameOfCall(call)
   const meant = candidates(call, functions)
   const different = unlike(meant)
   if (different) return `${different} is not the same function on all nodes.`
   for (const one of meant) {
     if (one.kind !== 'function') continue
-    if (isUnprovenWrite(one)) return unprovenText(`${name}()`)
+    if (runsAt === 'shards' && isUnprovenWrite(one)) return unprovenText(`${name}()`)
     if (!one.isBuiltIn) continue
     if (one.volatility === 'volatile' && !freeVolatileFunctions.has(name))
       return `${name}() reads or changes what each node has for itself.`
@@ -28,15 +31,30 @@ export function functionProblem(call: FuncCall, functions: KnownFunctions): stri
 }
 
 /** The same of an operator. */
-export function operatorProblem({ name: names }: A_Expr, functions: KnownFunctions): string | undefined {
+export function operatorProblem(
+  { name: names }: A_Expr,
+  functions: KnownFunctions,
+  runsAt: RunsAt,
+): string | undefined {
   const name = namesOf(names)?.at(-1) ?? ''
   const meant = functions.overloads(operatorKey(name))
   const different = unlike(meant)
   if (different) return `The operator ${different} is not the same on all nodes.`
-  return meant.some(isUnprovenWrite) ? unprovenText(`The function of the operator ${name}`) : undefined
+  return runsAt === 'shards' && meant.some(isUnprovenWrite)
+    ? unprovenText(`The function of the operator ${name}`)
+    : undefined
 }
 
-/** What a volatile function of a user does is not known: it may write, or draw from a sequence, that each node has for itself. */
+/**
+ * True for a node that calls a volatile function of a user, of which it is not known what it does: it may write, or draw from a sequence,
+ * and each node has its own tables and sequences. One database is the home node: there it does what it did before.
+ */
+export function callsUnproven({ FuncCall: call, A_Expr: operation }: TreeObject, functions: KnownFunctions): boolean {
+  if (call) return candidates(call, functions).some((one) => one.kind === 'function' && isUnprovenWrite(one))
+  const name = namesOf(operation?.name)?.at(-1)
+  return name !== undefined && functions.overloads(operatorKey(name)).some(isUnprovenWrite)
+}
+
 const isUnprovenWrite = ({ isBuiltIn, volatility, isParallelSafe }: FunctionOverload): boolean =>
   !isBuiltIn && volatility === 'volatile' && !isParallelSafe
 
@@ -60,11 +78,13 @@ function unlike(overloads: readonly FunctionOverload[]): string | undefined {
  * A node, or a field of a node, that the table does not know is not.
  *
  * @param skipped objects that are run by themselves, and so are proven by themselves
+ * @param runsAt where it runs, in place of shard by shard
  */
 export function distributionProblems(
   statement: unknown,
   functions: KnownFunctions,
   skipped: ReadonlySet<unknown>,
+  runsAt: RunsAt = 'shards',
 ): readonly Problem[] {
   const problems: Problem[] = []
   const refuse = (text: string) => problems.push({ code: 'STATEMENT_UNSUPPORTED', text })
@@ -80,7 +100,7 @@ export function distributionProblems(
     if (!entry) return void refuse(`${tag} is not known to run over shards.`)
     if (entry.rule === 'refused') return void refuse(`${entry.sql}: ${entry.says}`)
     const wrapper: unknown = { [tag]: object }
-    const problem = isTreeObject(wrapper) ? problemOf(wrapper, functions) : undefined
+    const problem = isTreeObject(wrapper) ? problemOf(wrapper, functions, runsAt) : undefined
     if (problem) refuse(problem)
     for (const [field, value] of Object.entries(object)) {
       const kind = entry.fields[field]
@@ -93,7 +113,11 @@ export function distributionProblems(
   return problems
 }
 
-function problemOf({ FuncCall: call, A_Expr: operation }: TreeObject, functions: KnownFunctions): string | undefined {
-  if (call) return functionProblem(call, functions)
-  return operation && operatorProblem(operation, functions)
+function problemOf(
+  { FuncCall: call, A_Expr: operation }: TreeObject,
+  functions: KnownFunctions,
+  runsAt: RunsAt,
+): string | undefined {
+  if (call) return functionProblem(call, functions, runsAt)
+  return operation && operatorProblem(operation, functions, runsAt)
 }

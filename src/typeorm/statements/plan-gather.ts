@@ -1,4 +1,4 @@
-import type { Node, RangeVar } from '@pgsql/types'
+import type { Node } from '@pgsql/types'
 import { bindShardNames, groupsOfTypes } from '../../planning/bind-shard-names'
 import { nameOfUse, standFor } from '../../planning/detached-parts'
 import {
@@ -77,7 +77,8 @@ export async function planGather(
   const homeTables = run.analysis.homeTables.filter(
     (table) => !inputs.some(({ places }) => places.some(({ use }) => use.rangeVar === table)),
   )
-  const { statement, columns, textOf } = await finishing({ bare, shipped, homeTables }, values, { run, given })
+  const isAtHome = homeTables.length > 0 || gathered.callsUnproven
+  const { statement, columns, textOf } = await finishing({ bare, shipped, isAtHome }, values, { run, given })
   const many = manyRows({ bare, shipped }, { ...statement, text: textOf(bare.text) }, { run, given, gathered, inputs })
   const gather: GatherPlan = Object.freeze({
     kind: 'gather',
@@ -131,13 +132,14 @@ interface Copies {
 }
 
 interface FinishedCopies extends Copies {
-  /** Tables of the home node that are not copied. */
-  readonly homeTables: readonly RangeVar[]
+  /** It asks the home node for something: tables that are not copied, functions. */
+  readonly isAtHome: boolean
 }
 
 /**
  * The copies as temporary tables. A transaction that has seen one cannot be prepared, so that within a transaction of the caller there
- * are none; nor where a table is of no entity, and so may be one of the caller's session.
+ * are none; nor where a table is of no entity, and so may be one of the caller's session; nor where a function may write, since
+ * nothing stays of theirs.
  */
 function manyRows(
   { bare, shipped }: Copies,
@@ -156,7 +158,7 @@ function manyRows(
 ): ManyRows | undefined {
   const { operation } = run.context.access
   const at = shard ?? places.shardOn(node)
-  if (!at || operation.transaction || gathered.homeTables.length > 0) return undefined
+  if (!at || operation.transaction || gathered.homeTables.length > 0 || gathered.callsUnproven) return undefined
   const bound = (one: string) => (shard ? bindShardNames(one, shard) : one)
   const tables = shipped.map((rows, index) => {
     const { create, fill, ...rest } = temporaryTable(rows, inputs[index]?.indexed ?? new Set())
@@ -180,14 +182,14 @@ interface Finishing {
 
 /** The query over the copies, as texts where another node is sent its rows. */
 async function finishing(
-  { bare, shipped, homeTables }: FinishedCopies,
+  { bare, shipped, isAtHome }: FinishedCopies,
   values: readonly unknown[],
   { run, given: { places, reader, types: known } }: { readonly run: QueryRun; readonly given: Given },
 ): Promise<Finishing> {
   const { analysis, context, asText, byPlace } = run
   const template = withShippedRows(bare, shipped)
   const groups = groupsOfTypes(template.text)
-  const shard = groups.size > 0 ? places.typesFor(groups, { homeTables }) : undefined
+  const shard = groups.size > 0 ? places.typesFor(groups, isAtHome) : undefined
   const parameters = template.parameters.map((number) => values[number - 1])
   const at = { node: shard?.node ?? places.home, shard, parameters: Object.freeze(parameters) }
   const bound = (text: string) => (shard ? bindShardNames(text, shard) : text)

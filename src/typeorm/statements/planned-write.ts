@@ -59,7 +59,7 @@ export function homeStatement(
   const { text: unbound, parameters } = withShippedRows(templateOf(local), shipped)
   const target = targetTable(statement)
   const groups = groupsOfTypes(unbound)
-  const shard = groups.size > 0 ? places.typesFor(groups, { homeTables: target ? [target] : [] }) : undefined
+  const shard = groups.size > 0 ? places.typesFor(groups, target !== undefined) : undefined
   const text = shard ? bindShardNames(unbound, shard) : unbound
   if (!text.includes(`"${placeholderSchema}"`)) return { kind: 'home', text, parameters: pick(parameters, values) }
   const table = target?.relname ?? ''

@@ -133,9 +133,9 @@ export class QueryParts {
   }
 
   /** The shard whose types a query without sharded tables needs, if it needs any. @throws ShardedError STATEMENT_UNSUPPORTED */
-  typesAt({ text }: Template, analysis: Pick<StatementAnalysis, 'homeTables'>): Shard | undefined {
+  typesAt({ text }: Template, { homeTables }: Pick<StatementAnalysis, 'homeTables'>): Shard | undefined {
     const groups = groupsOfTypes(text)
-    return groups.size > 0 ? this.given.places.typesFor(groups, analysis) : undefined
+    return groups.size > 0 ? this.given.places.typesFor(groups, homeTables.length > 0) : undefined
   }
 
   /** Runs a query without sharded tables on the home node. */

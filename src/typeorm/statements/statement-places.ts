@@ -99,20 +99,20 @@ export class StatementPlaces {
   }
 
   /**
-   * The shard by which the types of groups are found that a query without sharded tables names: of the home node, where it reads
-   * unsharded tables as well.
+   * The shard by which the types of groups are found that a query without sharded tables names.
    *
+   * @param isAtHome it asks the home node for something: the shard is one of that node
    * @throws ShardedError STATEMENT_UNSUPPORTED where there is none
    */
-  typesFor(groups: ReadonlySet<string>, { homeTables }: Pick<StatementAnalysis, 'homeTables'>): Shard {
+  typesFor(groups: ReadonlySet<string>, isAtHome: boolean): Shard {
     const shards = [...groups].flatMap((group) => this.shardsOfGroup(group)).filter((shard) => hasTypes(shard, groups))
     const atHome = shards.find(({ node }) => node === this.runtime.map.home)
-    const shard = atHome ?? (homeTables.length === 0 ? shards[0] : undefined)
+    const shard = atHome ?? (isAtHome ? undefined : shards[0])
     if (shard) return shard
     const names = [...groups].join(', ')
     throw unsupported(
-      homeTables.length > 0
-        ? `An unsharded table stands beside a value of a type (an enum) that only the shards of ${names} have, and its node does not have a shard of each. Cast the value to text.`
+      isAtHome
+        ? `An unsharded table, or a volatile function of yours, stands beside a value of a type (an enum) that only the shards of ${names} have, and its node does not have a shard of each. Cast the value to text.`
         : `Values of types (enums) that only the shards of ${names} have are needed at one place, and no node has a shard of each. Cast them to text.`,
       { groups: [...groups] },
     )

@@ -17,6 +17,7 @@ import { writesRows } from '../../sql/statement-parts'
 import { parametersOf } from '../../sql/tree'
 import type { ShardRuntime } from '../runners/shard-runtime'
 import type { ColumnTypes } from './column-types'
+import { asFarTable } from './far-table'
 import { HeldColumns, tablesByPlace } from './held-columns'
 import type { StatementPlaces } from './statement-places'
 import type { ReadStatement, Run, StatementContext } from './statement-run'
@@ -199,14 +200,14 @@ export class StatementReader {
     const read = parsed && this.read.get(parsed)?.read
     const tables = read ? [...read.byPlace, ...read.analysis.homeTables, ...read.analysis.copies] : []
     const hasNews = await this.columns.refresh(tables).catch(() => false)
-    if (!hasNews && !isFailedCheck(error, text)) throw error
+    if (!hasNews && !isFailedCheck(error, text)) throw asFarTable(error, this.catalog)
     this.forget()
     if (access.transaction && !isRefusal) throw planStale(text, error)
   }
 
   /** Where shards are altered one after the other, their tables differ for a while. */
   tellOutdated(error: unknown, text: string): never {
-    throw isFailedCheck(error, text) ? planStale(text, error) : error
+    throw isFailedCheck(error, text) ? planStale(text, error) : asFarTable(error, this.catalog)
   }
 
   /** Tells that a table may have been altered: columns and types are asked for anew. */
