@@ -10,7 +10,7 @@ import type { ConnectionSettings } from './connection-settings'
 import type { LockWatch } from './lock-watch'
 import { internalsOf } from './pg-internals'
 import type { PooledSession } from './pooled-session'
-import { isServerRefusal } from './sql-state'
+import { isServerRefusal, transactionAborted } from './sql-state'
 import type { Statement, StatementEvent, StatementListener } from './statement'
 
 /** Statements that may wait for one connection: more were asked for at once inside one transaction. */
@@ -19,6 +19,9 @@ const maxWaiting = 10_000
 /** The tags of statements that write rows, and of those that leave the session and the schema as they are. */
 const writeCommands = wordSet('INSERT UPDATE DELETE MERGE COPY')
 const dataCommands: ReadonlySet<string> = new Set(['SELECT', ...writeCommands])
+
+/** What a failed transaction takes: its end, and the return to a savepoint. */
+const leavesFailure = /^\s*rollback\b/i
 
 /**
  * A connection of a node while somebody holds it: sends statements one after the other (also when asked for several at
@@ -30,6 +33,8 @@ export class NodeConnection {
   lockWatch: LockWatch | undefined
   /** All that works in the transaction that the connection is part of, where that is more than the connection. */
   activity: Worker | undefined
+  /** Whether a statement of that transaction has failed on another connection: one database would have aborted all of it. */
+  failedElsewhere: (() => boolean) | undefined
   /** A statement has written rows since this was last set to false. */
   hasWritten = false
   /** Its session has what the next holder must not have: it is closed when it is given back. */
@@ -87,6 +92,10 @@ export class NodeConnection {
     if (lost) {
       this.passTurn()
       throw lost
+    }
+    if (this.failedElsewhere?.() && !leavesFailure.test(text)) {
+      this.passTurn()
+      throw transactionAborted()
     }
     const answer = values?.length ? undefined : this.held.answer(text, this.session.inTransaction)
     if (answer) {

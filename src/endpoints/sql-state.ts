@@ -21,3 +21,10 @@ export const sqlState = (error: unknown): string | undefined =>
 
 /** Whether an error is a server's own answer to a statement, rather than of the connection or of this process. */
 export const isServerRefusal = (error: unknown): error is DatabaseError => error instanceof DatabaseError
+
+/** The error with which a server refuses any statement of a transaction in which another one has failed. */
+export const transactionAborted = (): DatabaseError =>
+  Object.assign(
+    new DatabaseError('current transaction is aborted, commands ignored until end of transaction block', 0, 'error'),
+    { severity: 'ERROR', code: failedTransaction },
+  )

@@ -3,7 +3,7 @@ import type { Broadcaster } from 'typeorm/subscriber/Broadcaster'
 import { isServerRefusal } from '../../endpoints/sql-state'
 import { commitTransaction } from '../../transactions/commit-transaction'
 import { participantOf } from '../../transactions/participant'
-import { type HeldSetting, SessionScript } from '../../transactions/session-script'
+import { type HeldSetting, SessionScript, savepointName } from '../../transactions/session-script'
 import { PendingWork, SavepointTurns } from '../../transactions/turns'
 import { type NodesHost, type TransactionNode, TransactionNodes } from './transaction-nodes'
 
@@ -109,12 +109,22 @@ export class TransactionControl {
   async savepoint(name: string): Promise<void> {
     const nodes = await this.nodes.settled()
     this.script.savepoint(name)
-    for (const { transaction } of nodes) await transaction.savepoint(name)
+    try {
+      for (const { transaction } of nodes) await transaction.savepoint(name)
+    } catch (error) {
+      // An aborted transaction sets none, on no node.
+      this.script.release(name)
+      throw asQueryFailed(`SAVEPOINT ${savepointName(name)}`, error)
+    }
   }
 
   async releaseSavepoint(name: string): Promise<void> {
     const nodes = await this.nodes.settled()
-    for (const { transaction } of nodes) await transaction.releaseSavepoint(name)
+    try {
+      for (const { transaction } of nodes) await transaction.releaseSavepoint(name)
+    } catch (error) {
+      throw asQueryFailed(`RELEASE SAVEPOINT ${savepointName(name)}`, error)
+    }
     this.script.release(name)
   }
 
@@ -198,8 +208,8 @@ export class TransactionControl {
         this.host.runtime.transactions.twoPhase,
       )
     } catch (error) {
-      // As TypeORM's own COMMIT fails: a deferred constraint, a serialization failure.
-      throw isServerRefusal(error) ? new QueryFailedError('COMMIT', undefined, error) : error
+      // A deferred constraint, a serialization failure.
+      throw asQueryFailed('COMMIT', error)
     } finally {
       this.finish(nodes)
     }
@@ -228,6 +238,10 @@ export class TransactionControl {
     this.nodes.leave(nodes)
   }
 }
+
+/** As TypeORM's own statement fails. */
+const asQueryFailed = (text: string, error: unknown): unknown =>
+  isServerRefusal(error) ? new QueryFailedError(text, undefined, error) : error
 
 /** The savepoint of a nested transaction, as TypeORM names it. */
 const levelName = (depth: number): string => `typeorm_${depth}`

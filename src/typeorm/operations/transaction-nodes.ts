@@ -149,6 +149,8 @@ export class TransactionNodes {
     this.isClosing = true
     const nodes = await this.settled()
     for (const runner of this.runners) runner.end()
+    // How it ends is said to each node by itself.
+    for (const { transaction } of nodes) transaction.connection.failedElsewhere = undefined
     return nodes
   }
 
@@ -209,10 +211,14 @@ export class TransactionNodes {
     const { connection } = node.transaction
     connection.activity = this.activity
     this.activity.add(connection)
-    // A wait in a circle over several nodes is seen by no server.
+    // A wait in a circle over several nodes is seen by no server, nor what has failed on another one.
     if (this.opened.length < 2) return
-    for (const { transaction } of this.opened)
-      transaction.connection.lockWatch = this.host.runtime.pool(transaction.node).lockWatch
+    for (const { transaction } of this.opened) {
+      const { connection: own } = transaction
+      own.lockWatch = this.host.runtime.pool(transaction.node).lockWatch
+      own.failedElsewhere = () =>
+        this.opened.some((one) => one.transaction.connection !== own && one.transaction.connection.isTransactionFailed)
+    }
   }
 }
 

@@ -73,14 +73,18 @@ export async function writeReferences(write: ReferenceWrite, parts: WriteParts):
   }
 }
 
-async function lock({ access, transaction }: WriteParts, schema: string, names: readonly string[]): Promise<void> {
+async function lock(
+  { access, transaction, statement }: WriteParts,
+  schema: string,
+  names: readonly string[],
+): Promise<void> {
   const { home } = access.runtime.map
   try {
     const rows = await transaction.onNode(home, lockForWrite(schema), [names, JSON.stringify(names)])
     const missing = names.filter((name) => !rows.some((row) => row['name'] === name))
     if (missing.length > 0) throw notInstalled(missing)
   } catch (error) {
-    throw sqlState(error) === undefinedTable ? notInstalled(names) : error
+    throw sqlState(error) === undefinedTable ? notInstalled(names) : refusalOf(statement, error)
   }
 }
 
@@ -118,13 +122,17 @@ async function applyOn(node: string, notes: readonly NotedRow[], { access, trans
 }
 
 /** The server's refusal of a row on a copy is that of the statement: a row of a shard there refers to what was deleted. */
-function failure(error: unknown, { text, parameters }: WriteParts['statement']): unknown {
+function failure(error: unknown, statement: WriteParts['statement']): unknown {
   if (sqlState(error) === referenceStates.outdated || sqlState(error) === undefinedTable)
     return new ShardedError('REFERENCE_OUTDATED', `A node’s copy is not that of the home node: ${messageOf(error)}.`, {
       cause: error,
     })
-  return isServerRefusal(error) ? new QueryFailedError(text, [...parameters], error) : error
+  return refusalOf(statement, error)
 }
+
+/** A server's error, as one of the statement. */
+const refusalOf = ({ text, parameters }: WriteParts['statement'], error: unknown): unknown =>
+  isServerRefusal(error) ? new QueryFailedError(text, [...parameters], error) : error
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
