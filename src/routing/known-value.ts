@@ -14,6 +14,7 @@ const castTypes: Readonly<Record<string, KeyType>> = {
   int4: 'integer',
   int8: 'integer',
   numeric: 'numeric',
+  float8: 'float',
   text: 'text',
   varchar: 'text',
   uuid: 'uuid',
@@ -74,6 +75,7 @@ function castTo(inner: TypedValue, type: KeyType): TypedValue | undefined {
   // Of text, as of a literal, the cast reads what is written.
   if (from === undefined || from === 'text') return { value, type }
   if (type === 'text') return writtenAs(inner)
+  if (type === 'float') return from === 'integer' || from === 'numeric' ? { value, type } : undefined
   const isWidened = from === 'integer' && type === 'numeric'
   return isWidened || (from === 'numeric' && type === 'integer') ? { value, type } : undefined
 }

@@ -112,6 +112,16 @@ export const canonicalFloat = (value: unknown): string => {
   throw keyInvalid(value, 'float')
 }
 
+/** A canonical double as the nearest integer, halves to even, as PostgreSQL stores it in an integer column. NaN and infinity stay. */
+export function roundFloat(key: string): string {
+  const number = Number(key)
+  if (!Number.isFinite(number)) return key
+  const below = Math.floor(number)
+  const fraction = number - below
+  const isUp = fraction > 0.5 || (fraction === 0.5 && below % 2 !== 0)
+  return String(BigInt(isUp ? below + 1 : below))
+}
+
 /**
  * A canonical numeric rounded to `scale` digits behind the decimal point (before it, where the scale is negative), halves away
  * from zero, as PostgreSQL rounds what it stores in `numeric(p, s)`. NaN and infinity stay.

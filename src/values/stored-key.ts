@@ -1,5 +1,5 @@
 import { canonicalBoolean, canonicalInteger, canonicalKey, canonicalUuid } from './canonical-key'
-import { canonicalNumeric, roundNumeric } from './canonical-numeric'
+import { canonicalFloat, canonicalNumeric, roundFloat, roundNumeric } from './canonical-numeric'
 import { canonicalTime } from './canonical-time'
 import type { ColumnType, KeyType } from './key-type'
 
@@ -75,10 +75,16 @@ export interface TypedValue {
 export function valueToStore(typed: TypedValue, to: KeyType): TypedValue | undefined {
   const { value, type: from } = typed
   if (isOfType(typed, to)) return typed
-  if (to === 'integer') return from === 'numeric' ? { value: roundNumeric(canonicalNumeric(value), 0) } : undefined
+  if (to === 'integer') return roundedToStore(typed)
   if (to !== 'text' && to !== 'char') return widened(typed, to)
   const text = from === 'text' ? value : textOf(typed)
   return text === undefined ? undefined : { value: text }
+}
+
+/** PostgreSQL rounds halves of `numeric` away from zero, and those of `double precision` to even. */
+function roundedToStore({ value, type }: TypedValue): TypedValue | undefined {
+  if (type === 'numeric') return { value: roundNumeric(canonicalNumeric(value), 0) }
+  return type === 'float' ? { value: roundFloat(canonicalFloat(value)) } : undefined
 }
 
 /**

@@ -19,6 +19,8 @@ const inserts = [
   `${into} SELECT id + 900, 1.5 * qty + 1, 1, NULL::text || 'y' FROM ord`,
   `${into} SELECT id + 900, qty * 1.5 + 1, 1, 'rounded' FROM ord WHERE id < 9`,
   "INSERT INTO ord (id, k, qty, amount, doc) SELECT m + 900, m, 1, '1', to_json(note) FROM memo",
+  `${into} SELECT id + 900, qty / 2.0::float8 + 3, 1, 'rounded to even' FROM ord WHERE id < 19`,
+  `${into} VALUES (901, 2.5::float8, 1, 'even'), (902, $1::float8, 1, $2), (903, '-0.5'::float8, 1, 'zero')`,
   `${into} SELECT id + 900, 'no', 1, 'x' FROM ord`,
   `${into} SELECT m + 900, qty, 1, 'null key' FROM memo`,
   `${into} SELECT id, 4, 1, 'taken' FROM ord`,
