@@ -145,9 +145,8 @@ export class ShardedQueryRunner extends HomeQueryRunner implements ShardTransact
     // The policy was asked when the operation was routed.
     const context = { ...this.statementContext(), isExplicit: true, pinned: undefined, own: shard }
     const engine = await this.source.statements()?.engine()
-    const result = await engine?.run(text, parameters, context)
-    if (result) return result
-    throw new RangeError('The statement was made for a shard, and names none of its tables.')
+    // What names no sharded table is the home node's.
+    return (await engine?.run(text, parameters, context)) ?? this.sendHomeOnce(text, [...parameters])
   }
 
   async runWithin(text: string, parameters: readonly unknown[]): Promise<readonly Row[]> {

@@ -18,7 +18,8 @@ export class StatementWords implements OwnWords {
   async textOn({ shard, text, parameters }: Arm, isTypeOrms = false): Promise<string | undefined> {
     const statements = this.statements()
     const read = await statements.understand(text)
-    if (!read) return text
+    // TypeORM reads a row of a reference table, of which there is a copy: of what its computed columns read, there may be none.
+    if (!read) return isTypeOrms && !statements.mentions(text) ? undefined : text
     if (read.refused?.isChange)
       throw unsupported(read.refused.text, { shard: shard.name, statement: text.slice(0, 500) })
     // What the catalog of its node says is what was asked of the shard.
