@@ -52,23 +52,18 @@ const eightShards: Shape = {
   layout: 'table',
 }
 const oneShard: Shape = { name: '1 shard', shards: 1, nodes: 1, layout: 'schema' }
-/** Every two of a number of shards, two or three databases and a layout; the home node is the last: mostly not the first shard's. */
-const overThreeNodes: readonly Shape[] = (
-  [
-    [1, 2, 'schema'],
-    [1, 3, 'table'],
-    [3, 2, 'schema'],
-    [3, 3, 'table'],
-    [8, 2, 'table'],
-    [8, 3, 'schema'],
-  ] as const
-).map(([shards, nodes, layout]) => ({
-  name: `${shards} shards on ${nodes} nodes in layout ${layout}`,
-  shards,
-  nodes,
-  home: nodes - 1,
-  layout,
-}))
+/** Each number of shards over two and three databases, in both layouts; the home node is the last: mostly not the first shard's. */
+const overThreeNodes: readonly Shape[] = [1, 3, 8].flatMap((shards) =>
+  [2, 3].flatMap((nodes) =>
+    (['schema', 'table'] as const).map((layout) => ({
+      name: `${shards} shards on ${nodes} nodes in layout ${layout}`,
+      shards,
+      nodes,
+      home: nodes - 1,
+      layout,
+    })),
+  ),
+)
 /** Of five files two test three shards, two test eight, and one tests a single shard. */
 const turns: readonly Shape[] = [threeShards, eightShards, threeShards, eightShards, oneShard]
 
@@ -131,6 +126,9 @@ export function onTargets(options: TargetOptions, body: (target: Target) => void
 
 /** Milliseconds that it may take to open them all, where a file tests every sharding. */
 export const openingMs = 240_000
+
+/** Milliseconds that a test may take which compares them all, one after the other. */
+export const comparingMs = 90_000
 
 /** Plain TypeORM and the file's sharding at once, each with the seed's rows: for tests that compare their answers. */
 export interface OpenTargets {

@@ -1,6 +1,6 @@
 import { type DataSource, type EntitySubscriberInterface, EventSubscriber, type InsertEvent } from 'typeorm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type OpenTargets, openingMs, openTargets } from '../../support/targets'
+import { comparingMs, type OpenTargets, openingMs, openTargets } from '../../support/targets'
 import { outcomeOf, withoutChance } from './outcome'
 import { seedShop, shopEntities, shopGroups } from './seed'
 import { entityWrites, otherWrites } from './writes'
@@ -100,16 +100,20 @@ describe('what a shop writes', () => {
   }, openingMs)
   afterAll(() => targets?.close())
 
-  it.each(Object.entries({ ...entityWrites, ...otherWrites }))('%s', async (_, script) => {
-    const expected = await outcomeOf(script, targets.plain)
-    const expectedEvents = takeHeard(targets.plain)
-    const contents = await contentsOf(targets.plain)
-    for (const { name: target, dataSource } of targets.sharded) {
-      const outcome = await outcomeOf(script, dataSource)
-      const events = takeHeard(dataSource)
-      expect([target, outcome]).toEqual([target, expected])
-      expect(differenceOf(expectedEvents, events)).toEqual(none)
-      expect(differenceOf(contents, await contentsOf(dataSource))).toEqual(none)
-    }
-  })
+  it.each(Object.entries({ ...entityWrites, ...otherWrites }))(
+    '%s',
+    async (_, script) => {
+      const expected = await outcomeOf(script, targets.plain)
+      const expectedEvents = takeHeard(targets.plain)
+      const contents = await contentsOf(targets.plain)
+      for (const { name: target, dataSource } of targets.sharded) {
+        const outcome = await outcomeOf(script, dataSource)
+        const events = takeHeard(dataSource)
+        expect([target, outcome]).toEqual([target, expected])
+        expect(differenceOf(expectedEvents, events)).toEqual(none)
+        expect(differenceOf(contents, await contentsOf(dataSource))).toEqual(none)
+      }
+    },
+    comparingMs,
+  )
 })
