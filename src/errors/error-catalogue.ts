@@ -54,6 +54,31 @@ export const errorCatalogue = Object.freeze({
     'A row is placed by the shard key of its object, so the column has to store exactly that value.',
     'Mark a column that the application sets and nothing else writes; declare one beside this column for it.',
   ),
+  // moves of shards
+  SHARD_MOVE_REFUSED: entry(
+    'A shard moves by logical replication, which both servers must be set up for, and arrives with all that it has.',
+    'Bring what the message lists; details.missing has each with its node and the statement or setting that brings it.',
+    'no-writes',
+  ),
+  SHARD_MOVE_STATE: entry(
+    'A move can be cancelled until its switch, and finished after it.',
+    'Look at the state of the move.',
+    'no-writes',
+  ),
+  SHARD_MOVE_TAKEN: entry(
+    'One process at a time drives a move; another one takes it over when the first was not heard of for a while.',
+    'Let the other process drive it, or try again later.',
+    'retryable',
+  ),
+  SHARD_MOVE_STALLED: entry(
+    'Waits of a move are bounded; what was done stays done, and rows are still replicated.',
+    'Remove what the message names (a long transaction, a full disk, an error in the log of the target), and drive the move again, or cancel it.',
+    'retryable',
+  ),
+  SHARD_MOVE_DIFFERS: entry(
+    'A shard is switched only when its new place has the same rows and the same structure as the old one.',
+    'Cancel the move and begin a new one: the structure was changed while it moved, the target was written to, or its slot was lost.',
+  ),
   // keys
   KEY_INVALID: entry('A shard key value must be a value of its column’s type.', 'Pass a value of the column’s type.'),
   KEY_MISSING: entry(

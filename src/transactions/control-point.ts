@@ -25,8 +25,54 @@ export const controlPoints = Object.freeze([
   'reference:applied',
 ] as const)
 
+/** The same of a move of a shard: before and after each of its effects. */
+export const shardMoveControlPoints = Object.freeze([
+  'shard-move:before-make-tables',
+  'shard-move:after-make-tables',
+  'shard-move:before-publish',
+  'shard-move:after-publish',
+  'shard-move:before-reserve-slot',
+  'shard-move:after-reserve-slot',
+  'shard-move:before-subscribe',
+  'shard-move:subscribed',
+  'shard-move:after-subscribe',
+  'shard-move:before-enable',
+  'shard-move:after-enable',
+  'shard-move:before-await-copy',
+  'shard-move:after-await-copy',
+  'shard-move:before-make-indexes',
+  'shard-move:after-make-indexes',
+  'shard-move:before-await-lag',
+  'shard-move:after-await-lag',
+  'shard-move:before-verify',
+  'shard-move:after-verify',
+  'shard-move:before-switch',
+  'shard-move:locked',
+  'shard-move:before-switching',
+  'shard-move:after-switching',
+  'shard-move:before-rename',
+  'shard-move:after-rename',
+  'shard-move:after-switch',
+  'shard-move:before-settle',
+  'shard-move:after-settle',
+  'shard-move:before-commit-epoch',
+  'shard-move:epoch-committed',
+  'shard-move:after-commit-epoch',
+  'shard-move:before-remove-replication',
+  'shard-move:subscription-removed',
+  'shard-move:after-remove-replication',
+  'shard-move:before-remove-target',
+  'shard-move:target-removed',
+  'shard-move:after-remove-target',
+  'shard-move:before-finish',
+  'shard-move:after-finish',
+] as const)
+
+/** The name of a moment of a move of a shard. */
+export type ShardMoveControlPoint = (typeof shardMoveControlPoints)[number]
+
 /** The name of a moment at which a process or a server may die. */
-export type ControlPoint = (typeof controlPoints)[number]
+export type ControlPoint = (typeof controlPoints)[number] | ShardMoveControlPoint
 
 /** Called at a control point, which waits for it; `node` where the point is of one node. */
 export type ControlPointListener = (point: ControlPoint, node: string | undefined) => void | Promise<void>

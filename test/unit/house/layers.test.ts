@@ -65,6 +65,24 @@ const cases: readonly Case[] = [
     rule: 'layer-of-rebalancing',
   },
   {
+    what: 'TypeORM in rebalancing/',
+    file: 'src/rebalancing/uses-typeorm.ts',
+    source: "import { In } from 'typeorm'\nexport const usesTypeorm = In\n",
+    rule: 'typeorm-below-its-layer',
+  },
+  {
+    what: 'a move of a shard in a request path',
+    file: 'src/typeorm/operations/uses-moves.ts',
+    source: "import { move } from '../../rebalancing/move'\nexport const usesMoves = move\n",
+    rule: 'moves-in-a-request-path',
+  },
+  {
+    what: 'a move of a shard in the façade',
+    file: 'src/typeorm/facade/hands-out-moves.ts',
+    source: "import { move } from '../../rebalancing/move'\nexport const handsOutMoves = move\n",
+    rule: undefined,
+  },
+  {
     what: 'a connection opened in typeorm/',
     file: 'src/typeorm/reads/uses-pg.ts',
     source: "import { Pool } from 'pg'\nexport const usesPg = Pool\n",
@@ -131,6 +149,7 @@ const neighbours: Readonly<Record<string, string>> = {
   'src/topology/shard.ts': 'export const shard = 1\n',
   'src/model/circle-two.ts': "import { one } from './circle-one'\nexport const two = (): unknown => one\n",
   'src/migrations/migrate.ts': 'export const migrate = 1\n',
+  'src/rebalancing/move.ts': 'export const move = 1\n',
   'src/cli/main.ts': 'export const main = 1\n',
 }
 

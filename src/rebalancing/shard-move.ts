@@ -1,0 +1,91 @@
+import type { Shard } from '../topology/shard'
+import type { MoveState } from './shard-move-state'
+
+/** A table of the shard. It has the same name on both nodes. */
+export interface MovedTable {
+  readonly schema: string
+  readonly name: string
+}
+
+/** How far the rows of a table are. */
+export interface TableProgress {
+  readonly state: 'waiting' | 'copying' | 'copied'
+  /** Rows that were copied so far; of a table that is copied, what the source's statistics say. */
+  readonly rows: number
+  readonly bytes: number
+  /** The size of its rows at the source. */
+  readonly ofBytes: number
+  /** Of the copy, since it was looked at before. */
+  readonly rowsPerSecond: number
+}
+
+/** How far a move is. */
+export interface MoveProgress {
+  readonly tables?: Readonly<Record<string, TableProgress>>
+  /** Bytes of WAL that the target has not confirmed. */
+  readonly lagBytes?: number
+  readonly comparedRows?: number
+  /** Rows that were written while they were compared: they are compared again. */
+  readonly suspectRows?: number
+  /** Times that the switch was given up, since a lock was not to be had or the target was too far behind. */
+  readonly switchTries?: number
+  /** Milliseconds for which the source's tables were locked by the switch. */
+  readonly pauseMs?: number
+}
+
+/** What only the driver needs, and another driver after it. */
+export interface MoveMemory {
+  /** Nothing was in the shard's place on the target before: what is there now may be dropped. */
+  readonly isTargetOwn?: boolean
+  /** The subscription and its tables, by their numbers on the target: slots of copies that break off are named by them. */
+  readonly subscription?: { readonly oid: string; readonly relations: readonly string[] }
+  /** What is run on the target when nothing is replicated any more. */
+  readonly finals?: readonly string[]
+  readonly isEpochCommitted?: boolean
+}
+
+/** A shard on its way from one node to another, as the home node stores it. */
+export interface ShardMove {
+  readonly id: string
+  /** The name of the shard. */
+  readonly shard: string
+  readonly group: string
+  readonly layout: Shard['layout']
+  readonly tables: readonly MovedTable[]
+  /** Identities of the databases. */
+  readonly from: string
+  readonly to: string
+  readonly state: MoveState
+  /** Of the last try. */
+  readonly error: string | undefined
+  readonly progress: MoveProgress
+  readonly memory: MoveMemory
+  readonly startedAt: Date
+  readonly changedAt: Date
+  /** The process that works on it, and until when nobody else may. */
+  readonly driver: string | undefined
+  readonly drivenUntil: Date | undefined
+}
+
+/** What the subscription, the slot and the publication of a move are called. */
+export const replicationName = ({ id }: Pick<ShardMove, 'id'>): string => `sharding_move_${id}`
+
+/** PostgreSQL cuts names off behind so many bytes. */
+const maxNameBytes = 63
+
+/** The schema that the tables of the source are in when they have left their place. */
+export function movedSchema({ id, shard }: Pick<ShardMove, 'id' | 'shard'>): string {
+  const suffix = `__moved_${id}`
+  let kept = shard
+  while (Buffer.byteLength(kept) > maxNameBytes - suffix.length) kept = [...kept].slice(0, -1).join('')
+  return `${kept}${suffix}`
+}
+
+/** Where the tables of a move are, as the queries of its structure take it. */
+export const placeOf = ({
+  layout,
+  tables,
+}: Pick<ShardMove, 'layout' | 'tables'>): readonly [string, string[] | null] => [
+  tables[0]?.schema ?? '',
+  layout === 'schema' ? null : tables.map(({ name }) => name),
+]

@@ -1,0 +1,202 @@
+import { randomBytes, randomUUID } from 'node:crypto'
+import { sqlState } from '../endpoints/sql-state'
+import { ShardedError } from '../errors/sharded-error'
+import { physicalName } from '../planning/bind-shard-names'
+import type { Shard } from '../topology/shard'
+import { checkRequirements } from './check-requirements'
+import { tablesOfSchema } from './make-target'
+import { MoveDriver } from './move-driver'
+import { boundsOf, type MoveHost, type MoveNode } from './move-host'
+import { MoveLog } from './move-log'
+import { pause } from './on-node'
+import { readMoveFacts } from './read-move-facts'
+import type { MovedTable, ShardMove } from './shard-move'
+import { isCancellable } from './shard-move-state'
+
+/** A move that somebody wants. */
+export interface MoveRequest {
+  readonly shard: Pick<Shard, 'name' | 'group' | 'label' | 'layout'>
+  /** Its tables, without the suffix of the shard. Of a shard with a schema of its own, all tables of the schema move. */
+  readonly tables: readonly string[]
+  /** Identities of the databases. */
+  readonly from: string
+  readonly to: string
+}
+
+/**
+ * Plans the move of a shard. Nothing is done yet but to look whether it can be done.
+ *
+ * @throws ShardedError SHARD_MOVE_REFUSED
+ */
+export async function startMove(host: MoveHost, { shard, tables, from, to }: MoveRequest): Promise<ShardMove> {
+  const { name, group, layout } = shard
+  const move = { id: randomBytes(4).toString('hex'), shard: name, group, layout, from, to }
+  const asked = tables.map((table) => physicalName(table, shard))
+  const moved = layout === 'schema' ? await withSchema(host.node(from), name, asked) : asked
+  const planned = { ...move, tables: moved }
+  const log = await MoveLog.open(host.home)
+  await checkRequirements(host, planned)
+  return log.insert(planned)
+}
+
+/** All tables of a schema, and those that should be there. */
+async function withSchema(
+  node: MoveNode,
+  schema: string,
+  asked: readonly MovedTable[],
+): Promise<readonly MovedTable[]> {
+  const found = await tablesOfSchema((text, values) => node.query(text, values), schema)
+  const names = new Set([...found, ...asked.map(({ name }) => name)])
+  return [...names].sort().map((name) => ({ schema, name }))
+}
+
+/**
+ * Does what a move needs until it is switched, or over. Another process may go on with it at any time when this one is gone.
+ *
+ * @throws ShardedError SHARD_MOVE_TAKEN, SHARD_MOVE_STALLED, SHARD_MOVE_DIFFERS, TOPOLOGY_MISMATCH; the signal's reason
+ */
+export async function driveMove(host: MoveHost, id: string, signal?: AbortSignal): Promise<ShardMove> {
+  return withLease(host, { id, signal }, async (lease) => runToRest(lease, new MoveDriver(lease.move, lease)))
+}
+
+/**
+ * Takes a move back whose switch has not begun: nothing of it is left on either node. It is taken from a process that drives it.
+ *
+ * @param abandonTarget the target is gone for good: what the move has made there is left to whoever brings it back
+ * @throws ShardedError SHARD_MOVE_STATE
+ */
+export async function cancelMove(
+  host: MoveHost,
+  id: string,
+  { abandonTarget = false }: { readonly abandonTarget?: boolean } = {},
+): Promise<ShardMove> {
+  const log = await MoveLog.open(host.home)
+  const { state } = await log.read(id)
+  if (state === 'switching') await settleSwitch(host, id)
+  const current = (await log.read(id)).state
+  const driver = newDriver(host)
+  if (isCancellable(current)) {
+    if (!(await log.cancel(id, driver, current))) throw changed(id)
+  } else if (current !== 'cancelling') throw tooLate(id, current)
+  return withLease(host, { id, driver }, (lease) =>
+    runToRest(lease, new MoveDriver(lease.move, lease, { abandonTarget })),
+  )
+}
+
+/** Drops what is left of the shard at its old place. @throws ShardedError SHARD_MOVE_STATE */
+export async function finishMove(host: MoveHost, id: string): Promise<ShardMove> {
+  return withLease(host, { id }, async (lease) => {
+    if (lease.move.state === 'done') return lease.move
+    if (lease.move.state !== 'switched') throw tooEarly(id, lease.move.state)
+    return new MoveDriver(lease.move, lease).finish()
+  })
+}
+
+/** The moves that the home node has stored: those that are not over come first. */
+export async function listMoves(host: MoveHost): Promise<readonly ShardMove[]> {
+  return (await MoveLog.open(host.home)).list()
+}
+
+/** A move that this process drives. */
+interface LeasedMove {
+  readonly host: MoveHost
+  readonly log: MoveLog
+  readonly move: ShardMove
+  readonly driver: ReturnType<typeof newDriver>
+  /** Aborted where the caller ends it, or the move is lost to another process. */
+  readonly signal: AbortSignal
+}
+
+const newDriver = (host: MoveHost) => ({ id: randomUUID(), leaseMs: boundsOf(host).leaseMs })
+
+/** The lease is renewed so many times before it runs out. */
+const renewals = 3
+
+async function withLease<T>(
+  host: MoveHost,
+  {
+    id,
+    signal,
+    driver = newDriver(host),
+  }: { readonly id: string; readonly signal?: AbortSignal | undefined; readonly driver?: LeasedMove['driver'] },
+  work: (lease: LeasedMove) => Promise<T>,
+): Promise<T> {
+  const log = await MoveLog.open(host.home)
+  const move = (await log.claim(id, driver)) ?? (await takenOrAbsent(log, id))
+  const lost = new AbortController()
+  const renew = (): void =>
+    void log.renew(id, driver).catch((error: unknown) => {
+      if (error instanceof ShardedError && error.code === 'SHARD_MOVE_TAKEN') lost.abort(error)
+    })
+  const timer = setInterval(renew, driver.leaseMs / renewals).unref()
+  try {
+    return await work({ host, log, move, driver, signal: AbortSignal.any([lost.signal, ...(signal ? [signal] : [])]) })
+  } finally {
+    clearInterval(timer)
+    // A home node that is gone lets the lease run out.
+    await log.release(id, driver).catch(() => undefined)
+  }
+}
+
+async function takenOrAbsent(log: MoveLog, id: string): Promise<never> {
+  await log.read(id)
+  throw new ShardedError('SHARD_MOVE_TAKEN', `Another process drives the move ${id}.`, { details: { id } })
+}
+
+/** Steps until there is none. What a lost connection or a server that restarts has ended is tried again. */
+async function runToRest({ host, log, driver, signal }: LeasedMove, machine: MoveDriver): Promise<ShardMove> {
+  const { tries, tryEveryMs } = boundsOf(host)
+  let failures = 0
+  for (;;) {
+    try {
+      if (failures > 0) await machine.refresh()
+      const isMoving = await machine.step()
+      failures = 0
+      if (!isMoving) return await machine.refresh()
+    } catch (error) {
+      failures += 1
+      const id = machine.id
+      const text = error instanceof Error ? error.message : String(error)
+      await log.note(id, driver, { error: text }).catch(() => undefined)
+      if (signal.aborted) throw signal.reason
+      if (failures >= tries || !mayPass(error)) throw error
+      host.warn(`The move ${id} met an error and tries again. ${text}`)
+      await pause(tryEveryMs, signal)
+    }
+  }
+}
+
+/** Codes of this package that a repetition may not meet: the node was away. */
+const passingCodes: ReadonlySet<string> = new Set([
+  'SHARD_UNAVAILABLE',
+  'CONNECTION_LOST',
+  'COMMIT_OUTCOME_UNKNOWN',
+  'POOL_EXHAUSTED',
+])
+
+/** SQLSTATEs of a server that starts, ends, has too little of something, or lets transactions wait for each other. */
+const passingStates = /^(?:08|40|53|55|57|58)/
+
+function mayPass(error: unknown): boolean {
+  if (error instanceof ShardedError) return passingCodes.has(error.code)
+  return passingStates.test(sqlState(error) ?? '')
+}
+
+/** Finds out whether a switch that nobody drives any more has renamed the source; where it has not, it is taken back. */
+async function settleSwitch(host: MoveHost, id: string): Promise<void> {
+  await withLease(host, { id }, async (lease) => {
+    const facts = await readMoveFacts(host, lease.move, { isVerified: false })
+    if (lease.move.state === 'switching' && !facts.source.isRenamed) await new MoveDriver(lease.move, lease).step()
+  })
+}
+
+const stateError = (id: string, text: string): ShardedError =>
+  new ShardedError('SHARD_MOVE_STATE', text, { details: { id } })
+
+const tooLate = (id: string, state: string): ShardedError =>
+  stateError(id, `The move ${id} is ${state}, and is no longer to be cancelled.`)
+
+const tooEarly = (id: string, state: string): ShardedError =>
+  stateError(id, `The move ${id} is ${state}; it is finished after its switch.`)
+
+const changed = (id: string): ShardedError => stateError(id, `The move ${id} went on while it was to be cancelled.`)
