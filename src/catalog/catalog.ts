@@ -3,11 +3,13 @@ import { ShardedError } from '../errors/sharded-error'
 import type { GroupPrint, TableKeys } from './group-print'
 import {
   type CatalogNode,
+  copyPrint,
   createCatalog,
   deletePrints,
   insertPrints,
   type NamedPrint,
   type NodeCatalog,
+  type NotedChange,
   readNodeCatalog,
   replacePrint,
 } from './node-catalog'
@@ -44,6 +46,23 @@ function catalogUnavailable(node: string, error: unknown): unknown {
 /** Does some work on every node, nodes at once. */
 type EachNode = (work: (node: CatalogNode) => Promise<void>) => Promise<void>
 
+/** A shard, by its group and its label, and the identity of a database. */
+interface PlacedShard {
+  readonly group: string
+  readonly label: string
+  readonly database: string
+}
+
+/** Times that what other processes have stored in between is read again. */
+const maxRounds = 8
+
+/** What is stored on which nodes. */
+interface Change {
+  readonly isTaken: (node: string) => boolean
+  /** What the home node notes of it, as a new epoch. */
+  readonly noted: NotedChange
+}
+
 /** What all nodes of a data source hold of where rows are. Reading is one statement a node; it is written when something is new. */
 export class Catalog {
   private readonly known = new Map<string, NodeCatalog>()
@@ -67,6 +86,31 @@ export class Catalog {
   /** The identity of each node's database, by the name of the node. */
   get identities(): ReadonlyMap<string, string> {
     return new Map([...this.known].map(([node, { identity }]) => [node, identity]))
+  }
+
+  /** What is stored of a group: what the home node has, which decides; before there is one, what any node has. */
+  storedOf(group: string): GroupPrint | undefined {
+    const copies = this.copiesOf(group)
+    const [first] = copies.values()
+    return (this.knownHome === undefined ? undefined : copies.get(this.knownHome)) ?? first
+  }
+
+  /** True where a node's copy of a group is of an earlier version than the home node's: its change did not get so far. */
+  isOutdated(node: string, group: string): boolean {
+    const { decider } = this
+    const version = (of: string): number => this.known.get(of)?.versions.get(group) ?? 0
+    return this.knownHome !== undefined && node !== decider && version(node) < version(decider)
+  }
+
+  /** Brings the copies of a group that are outdated up to date. @throws ShardedError CATALOG_UNAVAILABLE */
+  async copy(group: string): Promise<void> {
+    const home = this.known.get(this.decider)
+    const print = home?.groups.get(group)
+    const version = home?.versions.get(group)
+    if (!print || version === undefined) return
+    await this.eachNode(async (node) => {
+      if (this.isOutdated(node.name, group)) await allowed(node, () => copyPrint(node, { name: group, print }, version))
+    })
   }
 
   /** What each node has stored of a group. */
@@ -95,10 +139,26 @@ export class Catalog {
     return this.knownHome
   }
 
-  /** The node that is written first: of processes that store at the same time, one wins there. */
+  /** The last change of the map that the home node has noted; 0 where nothing is stored. */
+  get epoch(): number {
+    return this.knownHome === undefined ? 0 : (this.known.get(this.knownHome)?.epoch ?? 0)
+  }
+
+  /**
+   * The node that is written first: of processes that store at the same time, one wins there. It is the home node; before anything is
+   * stored, when two processes may have two of them, one that all processes find alike.
+   */
   get decider(): string {
+    if (this.knownHome !== undefined) return this.knownHome
     const [first] = [...this.known].sort(([, a], [, b]) => (a.identity < b.identity ? -1 : 1))
     return first?.[0] ?? ''
+  }
+
+  /** Reads one node anew, beside what operations do. @throws the database's error */
+  async readNode(name: string): Promise<void> {
+    const found = await this.on(name, readNodeCatalog)
+    if (found) this.known.set(name, found)
+    this.knownHome = homeOf(this.known)
   }
 
   /** Reads all nodes anew. @throws ShardedError TOPOLOGY_MISMATCH where two nodes are one database, or a copy of it */
@@ -134,32 +194,68 @@ export class Catalog {
   }
 
   /** Stores groups that a node does not have yet. @throws ShardedError CATALOG_UNAVAILABLE */
-  async insert(prints: readonly NamedPrint[], isTaken: (node: string) => boolean): Promise<void> {
+  async insert(prints: readonly NamedPrint[], { isTaken, noted }: Change): Promise<void> {
     await this.eachNode(async (node) => {
-      const missing = prints.filter(({ name }) => !this.known.get(node.name)?.groups.has(name))
-      if (isTaken(node.name)) await allowed(node, () => insertPrints(node, missing))
+      const known = this.known.get(node.name)
+      const missing = prints.filter(({ name }) => !known?.groups.has(name))
+      const isHome = missing.some(({ print }) => print.home === known?.identity)
+      if (isTaken(node.name)) await allowed(node, () => insertPrints(node, missing, isHome ? noted : undefined))
     })
   }
 
   /** Stores other prints of groups in place of those that were read, or of whatever there is. @throws ShardedError CATALOG_UNAVAILABLE */
   async replace(
     prints: readonly NamedPrint[],
-    isTaken: (node: string) => boolean,
-    { isAny = false }: { readonly isAny?: boolean } = {},
+    { isTaken, noted, isAny = false }: Change & { readonly isAny?: boolean },
   ): Promise<void> {
     await this.eachNode(async (node) => {
       if (!isTaken(node.name)) return
       for (const one of prints) {
-        const before = this.known.get(node.name)?.groups.get(one.name)
-        if (before) await allowed(node, () => replacePrint(node, one, isAny ? undefined : before))
+        const known = this.known.get(node.name)
+        const stored = known?.groups.get(one.name)
+        const how = {
+          before: isAny ? undefined : stored,
+          noted: one.print.home === known?.identity ? noted : undefined,
+        }
+        if (stored) await allowed(node, () => replacePrint(node, one, how))
       }
     })
   }
 
+  /**
+   * Stores that a shard lies on another database: on the home node first, which decides, and then on all nodes that answer. A copy that
+   * is missed is brought up to date by the next start.
+   *
+   * @throws the home node's error
+   */
+  async place({ group, label, database }: PlacedShard, noted: NotedChange): Promise<void> {
+    const { decider } = this
+    for (let round = 0; round < maxRounds; round++) {
+      await this.readNode(decider)
+      const print = this.known.get(decider)?.groups.get(group)
+      if (!print) throw new RangeError(`The catalog of node ${decider} has no group ${group}.`)
+      const [shard] = print.shards.filter((one) => one.label === label)
+      if (!shard) throw new RangeError(`The group ${group} has no shard ${label}.`)
+      if (shard.database === database) {
+        await this.copy(group).catch(() => undefined)
+        return
+      }
+      const moved = {
+        ...print,
+        nodes: { ...print.nodes, [database]: this.names.get(database) ?? '' },
+        shards: print.shards.map((one) => (one === shard ? { ...one, database } : one)),
+      }
+      await this.on(decider, (node) => replacePrint(node, { name: group, print: moved }, { before: print, noted }))
+    }
+    throw topologyMismatch([], `Other processes changed the stored topology ${maxRounds} times meanwhile.`)
+  }
+
   /** Forgets groups whose tables were dropped. */
-  async forget(groups: readonly string[]): Promise<void> {
+  async forget(groups: readonly string[], noted: NotedChange): Promise<void> {
+    const home = this.knownHome
     await this.eachNode(async (node) => {
-      if (this.known.has(node.name)) await allowed(node, () => deletePrints(node, groups))
+      const own = node.name === home ? noted : undefined
+      if (this.known.has(node.name)) await allowed(node, () => deletePrints(node, groups, own))
     })
     await this.read()
   }

@@ -15,6 +15,17 @@ export interface NodeCatalog {
   /** Names the database, whichever application connects to it, and by whatever name. */
   readonly identity: string
   readonly groups: ReadonlyMap<string, GroupPrint>
+  /** By group: grows with each change of it, on the home node first. */
+  readonly versions: ReadonlyMap<string, number>
+  /** The last change of the shard map that was noted here; 0: none. Changes are noted on the home node. */
+  readonly epoch: number
+}
+
+/** A change of the shard map, as the home node keeps it beside its epoch and its time. */
+export interface NotedChange {
+  /** Who made it: a user and a machine. */
+  readonly author: string
+  readonly reason: string
 }
 
 /** A group that is to be stored. */
@@ -25,23 +36,35 @@ export interface NamedPrint {
 
 const tablesOf = ({ facts }: Pick<ProbedNode, 'facts'>) => {
   const schema = quoted(facts.searchSchema)
-  return { identities: `${schema}."sharding_node"`, groups: `${schema}."sharding_group"` }
+  return {
+    identities: `${schema}."sharding_node"`,
+    groups: `${schema}."sharding_group"`,
+    epochs: `${schema}."sharding_epoch"`,
+  }
 }
 
 /** Reads a node's catalog, in one statement; undefined where there is none yet. @throws the database's error */
 export async function readNodeCatalog(node: ProbedNode): Promise<NodeCatalog | undefined> {
-  const { identities, groups } = tablesOf(node)
+  const { identities, groups, epochs } = tablesOf(node)
   try {
     // As texts: a user may have changed how `pg` reads JSON.
     const { rows } = await node.query(
       `SELECT n.id, ARRAY(SELECT name FROM ${groups} ORDER BY name) AS names,
-         ARRAY(SELECT fingerprint::text FROM ${groups} ORDER BY name) AS prints FROM ${identities} n`,
+         ARRAY(SELECT fingerprint::text FROM ${groups} ORDER BY name) AS prints,
+         ARRAY(SELECT epoch::text FROM ${groups} ORDER BY name) AS versions,
+         (SELECT coalesce(max(epoch), 0)::text FROM ${epochs}) AS epoch FROM ${identities} n`,
     )
     const [row]: readonly Row[] = rows
     if (!row) return undefined
     const prints = textsOf(row['prints'])
-    const stored = textsOf(row['names']).map((name, index) => [name, parsePrint(prints[index] ?? '')] as const)
-    return Object.freeze({ identity: String(row['id']), groups: new Map(stored) })
+    const versions = textsOf(row['versions'])
+    const names = textsOf(row['names'])
+    return Object.freeze({
+      identity: String(row['id']),
+      groups: new Map(names.map((name, index) => [name, parsePrint(prints[index] ?? '')])),
+      versions: new Map(names.map((name, index) => [name, Number(versions[index])])),
+      epoch: Number(row['epoch']),
+    })
   } catch (error) {
     if (sqlState(error) === undefinedTable) return undefined
     throw error
@@ -52,7 +75,7 @@ const textsOf = (array: unknown): readonly string[] => (Array.isArray(array) ? a
 
 /** Creates a node's catalog where it is not there. @throws the database's error */
 export async function createCatalog(node: CatalogNode): Promise<void> {
-  const { groups } = tablesOf(node)
+  const { groups, epochs } = tablesOf(node)
   await createIdentity(node)
   await createOnce(
     node,
@@ -61,6 +84,20 @@ export async function createCatalog(node: CatalogNode): Promise<void> {
       name text PRIMARY KEY, fingerprint jsonb NOT NULL, epoch bigint NOT NULL DEFAULT 1,
       changed_at timestamptz NOT NULL DEFAULT clock_timestamp())`,
   )
+  await createOnce(
+    node,
+    epochs,
+    `CREATE TABLE IF NOT EXISTS ${epochs} (
+      epoch bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, author text NOT NULL, reason text NOT NULL,
+      changed_at timestamptz NOT NULL DEFAULT clock_timestamp())`,
+  )
+}
+
+/** The last change that is noted on a node, in one short statement: what every process asks again and again. */
+export async function readEpoch(node: ProbedNode): Promise<number> {
+  const { rows } = await node.query(`SELECT coalesce(max(epoch), 0)::text AS epoch FROM ${tablesOf(node).epochs}`)
+  const [row]: readonly Row[] = rows
+  return Number(row?.['epoch'])
 }
 
 /** Gives the database an identity where it has none. Two processes may do this at once: the first identity stays. */
@@ -77,13 +114,33 @@ export async function createIdentity(node: CatalogNode): Promise<void> {
   ])
 }
 
-/** Stores groups that are not there; one that is stays as it is. */
-export async function insertPrints(node: CatalogNode, prints: readonly NamedPrint[]): Promise<void> {
+/** Parameters from a number on, and what stands in a statement for them. */
+const noteOf = ({ epochs }: ReturnType<typeof tablesOf>, first: number): string =>
+  `noted AS (INSERT INTO ${epochs} (author, reason) SELECT $${first}::text, $${first + 1}::text
+     WHERE $${first}::text IS NOT NULL AND EXISTS (SELECT FROM changed))`
+
+const noteValues = (noted: NotedChange | undefined): readonly (string | null)[] => [
+  noted?.author ?? null,
+  noted?.reason ?? null,
+]
+
+/**
+ * Stores groups that are not there; one that is stays as it is.
+ *
+ * @param noted begins a new epoch, if anything was stored
+ */
+export async function insertPrints(
+  node: CatalogNode,
+  prints: readonly NamedPrint[],
+  noted: NotedChange | undefined,
+): Promise<void> {
   if (prints.length === 0) return
+  const tables = tablesOf(node)
   await node.query(
-    `INSERT INTO ${tablesOf(node).groups} (name, fingerprint) SELECT name, fingerprint::jsonb
-     FROM unnest($1::text[], $2::text[]) AS given(name, fingerprint) ON CONFLICT DO NOTHING`,
-    [prints.map(({ name }) => name), prints.map(({ print }) => formatPrint(print))],
+    `WITH changed AS (INSERT INTO ${tables.groups} (name, fingerprint) SELECT name, fingerprint::jsonb
+       FROM unnest($1::text[], $2::text[]) AS given(name, fingerprint) ON CONFLICT DO NOTHING RETURNING 1),
+     ${noteOf(tables, 3)} SELECT FROM changed`,
+    [prints.map(({ name }) => name), prints.map(({ print }) => formatPrint(print)), ...noteValues(noted)],
   )
 }
 
@@ -91,22 +148,50 @@ export async function insertPrints(node: CatalogNode, prints: readonly NamedPrin
  * Stores another print of a group, with the next epoch.
  *
  * @param before what must be stored now; undefined: whatever is
+ * @param noted begins a new epoch of the map, if it was stored
  * @returns false where something else was stored
  */
 export async function replacePrint(
   node: CatalogNode,
   { name, print }: NamedPrint,
-  before: GroupPrint | undefined,
+  { before, noted }: { readonly before: GroupPrint | undefined; readonly noted: NotedChange | undefined },
 ): Promise<boolean> {
-  const { rowCount } = await node.query(
-    `UPDATE ${tablesOf(node).groups} SET fingerprint = $2::jsonb, epoch = epoch + 1, changed_at = clock_timestamp()
-     WHERE name = $1 AND ($3::jsonb IS NULL OR fingerprint = $3::jsonb)`,
-    [name, formatPrint(print), before === undefined ? null : formatPrint(before)],
+  const tables = tablesOf(node)
+  const { rows } = await node.query(
+    `WITH changed AS (UPDATE ${tables.groups} SET fingerprint = $2::jsonb, epoch = epoch + 1, changed_at = clock_timestamp()
+       WHERE name = $1 AND ($3::jsonb IS NULL OR fingerprint = $3::jsonb) RETURNING name),
+     ${noteOf(tables, 4)} SELECT name FROM changed`,
+    [name, formatPrint(print), before === undefined ? null : formatPrint(before), ...noteValues(noted)],
   )
-  return (rowCount ?? 0) > 0
+  return rows.length > 0
+}
+
+/**
+ * Stores what the home node has of a group on a node whose copy is of an earlier version, or has none.
+ *
+ * @param version that of the home node's
+ */
+export async function copyPrint(node: CatalogNode, { name, print }: NamedPrint, version: number): Promise<void> {
+  const { groups } = tablesOf(node)
+  await node.query(
+    `INSERT INTO ${groups} AS g (name, fingerprint, epoch) VALUES ($1, $2::jsonb, $3)
+     ON CONFLICT (name) DO UPDATE SET fingerprint = excluded.fingerprint, epoch = excluded.epoch, changed_at = clock_timestamp()
+     WHERE g.epoch < excluded.epoch`,
+    [name, formatPrint(print), version],
+  )
 }
 
 /** Forgets groups: their tables were dropped. */
-export async function deletePrints(node: CatalogNode, names: readonly string[]): Promise<void> {
-  if (names.length > 0) await node.query(`DELETE FROM ${tablesOf(node).groups} WHERE name = ANY($1::text[])`, [names])
+export async function deletePrints(
+  node: CatalogNode,
+  names: readonly string[],
+  noted: NotedChange | undefined,
+): Promise<void> {
+  if (names.length === 0) return
+  const tables = tablesOf(node)
+  await node.query(
+    `WITH changed AS (DELETE FROM ${tables.groups} WHERE name = ANY($1::text[]) RETURNING 1),
+     ${noteOf(tables, 2)} SELECT FROM changed`,
+    [names, ...noteValues(noted)],
+  )
 }

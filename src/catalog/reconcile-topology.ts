@@ -3,6 +3,7 @@ import { type Mismatch, topologyMismatch } from './catalog'
 import { comparePrints } from './compare-prints'
 import type { GroupPrint } from './group-print'
 import type { NamedPrint } from './node-catalog'
+import { noted } from './noted-change'
 import { refuseMovedTables, type ShardTables, tableWithRows } from './refuse-moved-tables'
 
 /** Times that what other processes have stored in between is read again. */
@@ -31,6 +32,7 @@ export async function reconcileTopology(
   options: SettleOptions,
 ): Promise<void> {
   await catalog.create()
+  await bringUpToDate(catalog)
   for (let round = 0; round < maxRounds; round++) {
     const wanted = wantedOf().map(({ name, print }) => ({
       name,
@@ -44,8 +46,7 @@ export async function reconcileTopology(
       const names = new Set(mismatches.map(({ group }) => group))
       await catalog.replace(
         wanted.filter(({ name }) => names.has(name)),
-        () => true,
-        { isAny: true },
+        { isTaken: () => true, isAny: true, noted: noted('replaced by the options') },
       )
     } else if (grown.size === 0 && missing.size === 0) {
       return
@@ -54,15 +55,25 @@ export async function reconcileTopology(
       const { decider } = catalog
       const isFirst = grown.has(decider) || missing.has(decider)
       const isTaken = (node: string): boolean => (node === decider) === isFirst
-      await catalog.insert(wanted, isTaken)
+      await catalog.insert(wanted, { isTaken, noted: noted('groups of the options') })
       await catalog.replace(
         wanted.filter(({ name }) => [...grown.values()].some((names) => names.has(name))),
-        (node) => isTaken(node) && grown.has(node),
+        { isTaken: (node) => isTaken(node) && grown.has(node), noted: noted('more shards or tables of the options') },
       )
     }
     await catalog.read()
   }
   throw topologyMismatch([], `Other processes changed the stored topology ${maxRounds} times meanwhile.`)
+}
+
+/** A process that changed the map may have died between the home node and the others. */
+async function bringUpToDate(catalog: Catalog): Promise<void> {
+  const nodes = [...catalog.identities.keys()]
+  const outdated = [...catalog.groups].filter((group) =>
+    nodes.some((node) => catalog.copiesOf(group).has(node) && catalog.isOutdated(node, group)),
+  )
+  for (const group of outdated) await catalog.copy(group)
+  if (outdated.length > 0) await catalog.read()
 }
 
 interface Compared {

@@ -29,6 +29,12 @@ export const errorCatalogue = Object.freeze({
     'Start once as a role that may create tables, and grant the other roles SELECT, INSERT and UPDATE on sharding_group and SELECT on sharding_node.',
     'no-writes',
   ),
+  SHARD_MOVED: entry(
+    'A shard moves while it is written to. What a transaction did before on its former node cannot be done again by itself.',
+    'Run the transaction again: the data source knows the new place by now.',
+    'retryable',
+    'no-writes',
+  ),
   // options and functions
   OPTIONS_INVALID: entry(
     'The options of the data source or of a sharding function contradict themselves.',

@@ -10,7 +10,7 @@ const isReservedSchema = (name: string): boolean => name.startsWith('pg_') || na
 
 /** Which shard owns what, and lies on which node. A value: every change is a new map with the next epoch. */
 export interface ShardMap {
-  /** Grows by one at each change. */
+  /** Grows with each change, as the home node has noted it; 0 where nothing is stored. */
   readonly epoch: number
   readonly nodes: readonly string[]
   /** The node of the unsharded entities. */
@@ -37,6 +37,8 @@ export interface GroupPlacement {
 }
 
 export interface ShardMapOptions {
+  /** Default: 0, of a map that is stored nowhere. */
+  readonly epoch?: number
   readonly nodes: readonly WeightedNode[]
   /** Default: the first node. */
   readonly home?: string
@@ -143,14 +145,14 @@ const indexGroups = (groups: Groups): Pick<ShardMap, 'groups' | 'shards'> => {
  *
  * @throws ShardedError OPTIONS_INVALID, NAME_INVALID
  */
-export const createShardMap = ({ nodes: weighted, home, groups }: ShardMapOptions): ShardMap => {
+export const createShardMap = ({ epoch = 0, nodes: weighted, home, groups }: ShardMapOptions): ShardMap => {
   const nodes = Object.freeze(weighted.map(({ name }) => name))
   const [first] = nodes
   if (first === undefined) throw invalid('There are no nodes.', {})
   const twice = nodes.find((name, index) => nodes.indexOf(name) !== index)
   if (twice !== undefined) throw invalid(`Two nodes have the name '${twice}'.`, { node: twice })
   return Object.freeze({
-    epoch: 1,
+    epoch,
     nodes,
     home: checkNode(home ?? first, nodes, 'The option home'),
     owners: new Map(groups.map(({ name, spaces }) => [name, evenOwners(spaces)])),

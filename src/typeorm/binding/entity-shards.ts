@@ -34,14 +34,26 @@ export interface LoadedFrom {
 export const sourceValues = ({ joinColumns }: RelationMetadata, entity: ObjectLiteral): readonly unknown[] =>
   joinColumns.map((column): unknown => column.getEntityValue(entity))
 
-/** Remembers the shard that each live entity came from; forgets with the entity. */
+/** Remembers the shard that each live entity came from, wherever that lies by now; forgets with the entity. */
 export class EntityShards {
-  private readonly entityShards = new PrivateField<LoadedFrom>()
+  private readonly entityShards: PrivateField<LoadedFrom>
 
-  constructor(private readonly bindingOf: (target: unknown) => EntityBinding | undefined) {}
+  /**
+   * @param shardNamed a shard of the present map
+   * @param before those of the map before it: what they remember is remembered
+   */
+  constructor(
+    private readonly bindingOf: (target: unknown) => EntityBinding | undefined,
+    private readonly shardNamed: (name: string) => Shard | undefined,
+    before?: EntityShards,
+  ) {
+    this.entityShards = before?.entityShards ?? new PrivateField<LoadedFrom>()
+  }
 
   of(entity: object): LoadedFrom | undefined {
-    return this.entityShards.get(entity)
+    const found = this.entityShards.get(entity)
+    const shard = found && this.shardNamed(found.shard.name)
+    return !shard || shard === found.shard ? found : { ...found, shard }
   }
 
   set(entity: object, origin: LoadedFrom): void {

@@ -20,6 +20,8 @@ const greatest: Readonly<Record<string, bigint>> = {
 interface IdMakerSettings {
   readonly home: HomeNode
   readonly nodeOf: (name: string) => HomeNode
+  /** The shards of a group, where they lie by now. */
+  readonly shardsOf: (group: string) => readonly Shard[]
   readonly parseInt8: boolean
 }
 
@@ -36,11 +38,7 @@ export class IdMakers {
   }
 
   /** The ids of an entity; undefined where they are not made here. @throws ShardedError ID_COLUMN_INVALID */
-  idOf(
-    { id, name, keyColumns }: ShardedEntity,
-    metadata: EntityMetadata,
-    shards: readonly Shard[],
-  ): EntityId | undefined {
+  idOf({ id, name, keyColumns, group }: ShardedEntity, metadata: EntityMetadata): EntityId | undefined {
     if (!id) return undefined
     const { parseInt8 } = this.settings
     const column = metadata.findColumnWithPropertyPath(id.propertyPath)
@@ -63,10 +61,11 @@ export class IdMakers {
         name: metadata.tableName,
         most: greatest[typeName(column)] ?? 2n ** 63n - 1n,
         greatestTaken: (first, last) =>
-          greatestTaken({ table: metadata.tableName, column: column.databaseName, shards }, this.settings.nodeOf, {
-            first,
-            last,
-          }),
+          greatestTaken(
+            { table: metadata.tableName, column: column.databaseName, shards: this.settings.shardsOf(group) },
+            this.settings.nodeOf,
+            { first, last },
+          ),
       }),
       hydrate: (text: string): unknown => driver.prepareHydratedValue(isNumber ? Number(text) : text, column),
     })

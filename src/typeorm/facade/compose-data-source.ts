@@ -5,6 +5,7 @@ import type { Refusals } from '../../errors/refusals'
 import { startOperation } from '../../execution/operation'
 import type { LookupModel } from '../../model/lookup'
 import { type ShardedEntity, shardedEntity } from '../../model/sharded-entity'
+import type { Shard } from '../../topology/shard'
 import { hasSamePlaces, ownersOf, type ShardMap } from '../../topology/shard-map'
 import { bindApartKeys } from '../binding/apart-keys'
 import { markGenerated } from '../binding/bind-metadata'
@@ -38,13 +39,15 @@ import { ShardSchemas } from './shard-schemas'
 import type { ShardedDataSourceOptions } from './sharded-data-source-options'
 import { StoredTopology } from './stored-topology'
 
-interface DataSourceParts extends Omit<RuntimeParts, 'map'> {
+interface DataSourceParts extends Omit<RuntimeParts, 'map' | 'ids' | 'shardNow'> {
   readonly catalog: Catalog
 }
 
 /** What an initialised data source is made of, and where the databases have stored that its rows are. */
 export interface ComposedDataSource extends ReturnType<typeof composeRuntime> {
   readonly topology: StoredTopology
+  /** The same of another map of the same shards: what is remembered of entities, ids and reference tables stays. */
+  readonly over: (map: ShardMap) => Promise<ComposedDataSource>
 }
 
 /**
@@ -56,12 +59,20 @@ export interface ComposedDataSource extends ReturnType<typeof composeRuntime> {
 export async function composeDataSource({ catalog, ...parts }: DataSourceParts): Promise<ComposedDataSource> {
   const { dataSource, model, options, refusals } = parts
   const topology = new StoredTopology(options, catalog, model)
-  const compose = async () => {
-    const composed = composeRuntime({ ...parts, map: topology.map() })
+  let now: ShardMap = topology.map()
+  const ids = new IdMakers({
+    home: parts.pool(now.home).background,
+    nodeOf: (name) => parts.pool(name).background,
+    shardsOf: (group) => now.groups.get(group) ?? [],
+    parseInt8: options.parseInt8 ?? false,
+  })
+  const shardNow = (name: string): Shard | undefined => now.shards.get(name)
+  const compose = async (map: ShardMap, before?: ShardRuntime) => {
+    const composed = composeRuntime({ ...parts, map, ids, shardNow }, before)
     await bindViews(dataSource, { ...composed, refusals })
     return composed
   }
-  const wanted = await refusals.require(compose)
+  const wanted = await refusals.require(() => compose(now))
   refusals.throwAny()
   const { synchronize, dropSchema } = dataSource.options
   // What schema work will refuse is not stored: the next start with the options of before is to be accepted.
@@ -71,9 +82,18 @@ export async function composeDataSource({ catalog, ...parts }: DataSourceParts):
   }
   const beforeGrowth = synchronize && !dropSchema ? refuse : undefined
   await topology.reconcile(dataSource.entityMetadatas, { mapOf: () => topology.map(), beforeGrowth })
-  const composed = hasSamePlaces(wanted.runtime.map, topology.map()) ? wanted : await compose()
+  const stored = topology.map()
+  const isWanted = hasSamePlaces(now, stored) && now.epoch === stored.epoch
+  now = stored
+  const composed = isWanted ? wanted : await compose(now)
   refusals.throwAny()
-  return { ...composed, topology }
+  const over = async (map: ShardMap, { runtime }: Pick<ComposedDataSource, 'runtime'>): Promise<ComposedDataSource> => {
+    const next = await compose(map, runtime)
+    await next.lookups.load()
+    now = map
+    return { ...next, topology, over: (another) => over(another, next) }
+  }
+  return { ...composed, topology, over: (map) => over(map, composed) }
 }
 
 interface RuntimeParts {
@@ -87,26 +107,24 @@ interface RuntimeParts {
   /** Takes what is refused of names, ids and lookups. */
   readonly refusals: Refusals
   readonly map: ShardMap
+  readonly ids: IdMakers
+  /** A shard where it lies by now, whatever the map was that a data source of it was made of. */
+  readonly shardNow: (name: string) => Shard | undefined
   readonly warn: (text: string) => void
 }
 
 /** Makes what a data source consists of once its model and its shard map are known, and wires it together. */
-function composeRuntime(parts: RuntimeParts) {
-  const { dataSource, options, pools, pool, model, map, warn, refusals } = parts
+function composeRuntime(parts: RuntimeParts, before?: ShardRuntime) {
+  const { dataSource, options, pools, pool, model, map, warn, refusals, ids, shardNow } = parts
   const groupOf = groupsOf(model)
   checkNames(dataSource.entityMetadatas, parts)
-  const ids = new IdMakers({
-    home: pool(map.home).background,
-    nodeOf: (name) => pool(name).background,
-    parseInt8: options.parseInt8 ?? false,
-  })
   const bindings = new Map<unknown, EntityBinding>()
   for (const entity of model.entities.values()) {
-    const binding = entity.kind === 'sharded' && refusals.attempt(() => bindEntity(entity, parts, ids))
+    const binding = entity.kind === 'sharded' && refusals.attempt(() => bindEntity(entity, parts))
     if (binding) bindings.set(entity.target, binding)
   }
   const bindingOf = (target: unknown): EntityBinding | undefined => bindings.get(target)
-  const entityShards = new EntityShards(bindingOf)
+  const entityShards = new EntityShards(bindingOf, (name) => map.shards.get(name), before?.entityShards)
   const handles = new Map<string, ShardHandle>()
   const bound = bindLookups(model, {
     map,
@@ -121,7 +139,7 @@ function composeRuntime(parts: RuntimeParts) {
   const limits = limitsOf(options)
   const { searchSchema: searched } = pool(map.home).facts
   const metadatas = dataSource.entityMetadatas
-  const tables = bindReferences(metadatas, { model, groupOf, searched })
+  const tables = before?.references ?? bindReferences(metadatas, { model, groupOf, searched })
   const kept = { lookups: bound, references: tables }
   const places = {
     map,
@@ -172,7 +190,7 @@ function composeRuntime(parts: RuntimeParts) {
   }
   for (const shard of map.shards.values()) {
     const bind = shardBinder(shard, map.shards.size)
-    const source = new ShardDataSource(template, shard, () => pool(shard.node), bind)
+    const source = new ShardDataSource(template, shard, () => pool(shardNow(shard.name)?.node ?? shard.node), bind)
     handles.set(shard.name, { shard, bind, dataSource: source })
   }
   return { model, runtime, statements, lookups, references, schemas, ids }
@@ -188,7 +206,7 @@ function checkNames(metadatas: readonly EntityMetadata[], { model, map, refusals
   )
 }
 
-function bindEntity(entity: ShardedEntity, { dataSource, map, model }: RuntimeParts, ids: IdMakers): EntityBinding {
+function bindEntity(entity: ShardedEntity, { dataSource, map, model, ids }: RuntimeParts): EntityBinding {
   const metadata = dataSource.entityMetadatas.find(({ target }) => target === entity.target)
   if (!metadata) throw new RangeError(`The data source has no entity ${entity.name}.`)
   const keyColumns = entity.keyColumns.map(({ propertyPath }) => {
@@ -197,7 +215,7 @@ function bindEntity(entity: ShardedEntity, { dataSource, map, model }: RuntimePa
     return column
   })
   const shards = map.groups.get(entity.group) ?? []
-  const id = ids.idOf(entity, metadata, shards)
+  const id = ids.idOf(entity, metadata)
   if (id) markGenerated(id.column)
   return Object.freeze({
     entity,

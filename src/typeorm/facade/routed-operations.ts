@@ -13,6 +13,7 @@ import * as inserts from '../operations/sharded-inserts'
 import { ShardedQueryRunner } from '../operations/sharded-query-runner'
 import * as reads from '../operations/sharded-reads'
 import * as writes from '../operations/sharded-writes'
+import type { FollowMap } from '../runners/following-map'
 import { ShardAccess } from '../runners/shard-access'
 import type { ShardRuntime } from '../runners/shard-runtime'
 import type { Statements } from '../statements/statements'
@@ -90,6 +91,7 @@ export const operationNames = [
 export interface RoutedDataSource extends DataSource {
   readonly runtime: ShardRuntime
   readonly statements: Statements
+  readonly follow: FollowMap
   /** The query runner of the transaction that `currentManager` names. */
   currentRunner(): QueryRunner | undefined
   /** Undefined where the options have no secret. */

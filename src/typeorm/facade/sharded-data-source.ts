@@ -17,7 +17,7 @@ import { loadHash } from '../../functions/hash'
 import type { CursorSigner } from '../../merging/cursor'
 import { loadParser } from '../../sql/parser'
 import type { Shard } from '../../topology/shard'
-import type { ShardMap } from '../../topology/shard-map'
+import { hasSamePlaces, type ShardMap } from '../../topology/shard-map'
 import { type ControlPointListener, ControlPoints } from '../../transactions/control-point'
 import type { RecoveryReport } from '../../transactions/recover-transactions'
 import { groupsOf } from '../binding/colocation-group'
@@ -32,6 +32,7 @@ import {
   type ShardedSelectQueryBuilder,
 } from '../operations/sharded-query-builders'
 import { ShardedQueryRunner } from '../operations/sharded-query-runner'
+import { type FollowMap, lacksName } from '../runners/following-map'
 import { pgFacade } from '../runners/pg-facade'
 import { refuseSessionOf } from '../runners/refuse-session'
 import type { ShardDataSource } from '../runners/shard-data-source'
@@ -45,6 +46,7 @@ import { type ComposedDataSource, composeDataSource } from './compose-data-sourc
 import { currentRunnerOf } from './current-manager'
 import { Federation } from './federation'
 import { MaintainedDataSource } from './maintained-data-source'
+import { MapFollower } from './map-follower'
 import { eachNode, inTime, loadCollations, type NodePools, openNodePools, openTransactions } from './node-pools'
 import { checkOptions, cursorSignerOf } from './resolve-options'
 import type { ShardedDataSourceOptions } from './sharded-data-source-options'
@@ -82,6 +84,15 @@ export class ShardedDataSource extends MaintainedDataSource {
   private readonly warn = (text: string): void => this.logger.log('warn', text)
   private transactions: TransactionSettings = { mode: 'best-effort', twoPhase: undefined }
   private openCatalog: Catalog | undefined
+  /** For this package's own parts. */
+  readonly follow: FollowMap = (map) => this.follower.isBehind(map)
+  private readonly follower = new MapFollower({
+    current: () => this.runtime.map,
+    hasChanged: async () => this.built?.topology.hasChanged() ?? false,
+    take: () => this.takeStoredMap(),
+    isSwitching: async () => false,
+    warn: (text) => this.warn(text),
+  })
   /** What initialisation has made. */
   private built: ComposedDataSource | undefined
 
@@ -215,6 +226,7 @@ export class ShardedDataSource extends MaintainedDataSource {
       await this.parts.lookups.load()
       this.transactions.twoPhase?.start()
       await this.parts.references.load()
+      if (this.runtime.hasShardedEntities) this.follower.start()
       return this
     } catch (error) {
       await this.endPools()
@@ -323,7 +335,8 @@ export class ShardedDataSource extends MaintainedDataSource {
     const otherwise = () => super.query<T>(query, parameters, queryRunner)
     const again = queryRunner ? undefined : this.built?.statements.again(query, parameters, otherwise)
     // TypeORM lets the caller say of what type raw rows are.
-    if (again) return (await again) as T
+    if (again)
+      return (await again.catch((error: unknown) => (lacksName(error) ? otherwise() : Promise.reject(error)))) as T
     if (!queryRunner) await refuseSessionOf(query, parameters)
     return otherwise()
   }
@@ -340,6 +353,7 @@ export class ShardedDataSource extends MaintainedDataSource {
       mode,
       runtime: () => this.runtime,
       statements: () => this.built?.statements,
+      follow: this.follow,
     })
     this.createEntityManager(runner)
     return runner
@@ -363,6 +377,21 @@ export class ShardedDataSource extends MaintainedDataSource {
     await ids.open()
   }
 
+  /** Goes on by the map that the home node has stored by now. Operations that run have the map that they began with. */
+  private async takeStoredMap(): Promise<void> {
+    const { built } = this
+    if (!built) return
+    const { map: before } = built.runtime
+    await built.topology.readAgain()
+    const map = built.topology.map(before)
+    if (map.epoch === before.epoch && hasSamePlaces(before, map)) return
+    const moved = [...map.shards.values()].filter(({ name, node }) => before.shards.get(name)?.node !== node)
+    // Their new nodes have not said yet which of their tables have rules.
+    await Promise.all([...new Set(moved.map(({ node }) => node))].map((node) => this.pool(node).loadFacts()))
+    const next = await built.over(map)
+    if (this.built === built) this.built = next
+  }
+
   protected override get parts(): ComposedDataSource {
     return this.built ?? notConnected()
   }
@@ -372,6 +401,7 @@ export class ShardedDataSource extends MaintainedDataSource {
   }
 
   private async endPools(): Promise<void> {
+    await this.follower.stop()
     const { twoPhase } = this.transactions
     this.transactions = { mode: 'best-effort', twoPhase: undefined }
     await inTime(twoPhase?.stop(), this.sharding.timeouts?.destroyMs)

@@ -35,6 +35,7 @@ import { ShardedQueryRunner } from '../operations/sharded-query-runner'
 import { findPage, pageAtHome } from '../operations/sharded-reads'
 import { stream, streamAtHome } from '../operations/sharded-streams'
 import type { EntityStream, StreamOptions } from '../reads/stream-entities'
+import { followingMap } from '../runners/following-map'
 import { readableOf } from '../runners/readable-of'
 import type { PersistMode } from '../writes/entity-graph'
 import { refuseLostCascades } from '../writes/lost-cascades'
@@ -340,6 +341,13 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
     return routed ?? Reflect.apply(super[name], this, given)
   }
 
+  /** Where a shard has moved, the operation goes after it. What a `load` has read of its rows nobody can read again. */
+  private followingMap<T>(name: string, isWithin: boolean, work: () => Promise<T>): Promise<T> {
+    const { dataSource } = this
+    const isRepeatable = !isWithin && name !== 'load'
+    return followingMap({ map: () => dataSource.runtime.map, follow: dataSource.follow, isRepeatable }, work)
+  }
+
   private readHomeInParts(name: string, [target, given]: readonly unknown[]) {
     const { runtime } = this.dataSource
     if (!runtime.hasShardedEntities || !isTarget(target) || !this.dataSource.hasMetadata(target)) return undefined
@@ -363,8 +371,9 @@ export class ShardedEntityManager extends EntityManager implements RoutingManage
       const operation: (...given: unknown[]) => Promise<unknown> = Reflect.get(prototype, name)
       replace(name, function (...given) {
         const runner = this.queryRunner
-        if (!(runner instanceof ShardedQueryRunner) || !runner.isInTransaction) return operation.apply(this, given)
-        return runner.during(() => operation.apply(this, given))
+        const work = () => operation.apply(this, given)
+        const isWithin = runner instanceof ShardedQueryRunner && runner.isInTransaction
+        return this.followingMap(name, isWithin, isWithin ? () => runner.during(work) : work)
       })
     }
   }

@@ -1,8 +1,11 @@
 import type { EntityMetadata } from 'typeorm'
 import type { Catalog } from '../../catalog/catalog'
 import { groupPrint, storedPlaces } from '../../catalog/group-print'
+import { readEpoch } from '../../catalog/node-catalog'
+import { noted } from '../../catalog/noted-change'
 import { reconcileTopology } from '../../catalog/reconcile-topology'
 import type { ShardedModel } from '../../model/sharded-entity'
+import type { Shard } from '../../topology/shard'
 import { createShardMap, type ShardMap } from '../../topology/shard-map'
 import { tableKeys } from '../binding/check-tables'
 import { groupsOf } from '../binding/colocation-group'
@@ -28,15 +31,21 @@ export class StoredTopology {
     private readonly model: ShardedModel,
   ) {}
 
-  map(): ShardMap {
+  /**
+   * @param before the map that this process has obeyed: what is stored then goes before the option `placement`, which a start compares with
+   *   it, and shards on databases that no node connects to are left where they were
+   */
+  map(before?: ShardMap): ShardMap {
     const { nodes, groups = {} } = this.options
     return createShardMap({
+      epoch: this.catalog.epoch,
       nodes: Object.entries(nodes).map(([name, { weight }]) => ({ name, ...(weight !== undefined && { weight }) })),
       home: homeOf(this.options, this.catalog),
       groups: [...this.model.groups.values()].map((group) => {
-        const placement = groups[group.name]?.placement
-        const [copy] = this.catalog.copiesOf(group.name).values()
-        const stored = storedPlaces(group, copy, this.catalog.names)
+        const copy = this.catalog.storedOf(group.name)
+        const former = before?.groups.get(group.name)?.map(({ label, node }) => [label, node] as const) ?? []
+        const stored = { ...Object.fromEntries(former), ...storedPlaces(group, copy, this.catalog.names) }
+        const placement = before ? undefined : groups[group.name]?.placement
         return { ...group, stored, ...(placement !== undefined && { placement }) }
       }),
     })
@@ -73,8 +82,30 @@ export class StoredTopology {
     })
   }
 
+  /** Stores that a shard lies on another node. @throws the home node's error */
+  async place({ group, label }: Pick<Shard, 'group' | 'label'>, database: string, reason: string): Promise<void> {
+    await this.catalog.place({ group, label, database }, noted(reason))
+  }
+
+  /** The identity of a node's database. */
+  identityOf(node: string): string {
+    return this.catalog.identities.get(node) ?? ''
+  }
+
+  /** Reads anew what the home node has stored, which decides. */
+  async readAgain(): Promise<void> {
+    await this.catalog.readNode(this.catalog.decider)
+  }
+
+  /** The last change that the home node has noted, and whether that was read. */
+  async hasChanged(): Promise<boolean> {
+    const { catalog } = this
+    const epoch = await catalog.on(catalog.decider, readEpoch)
+    return epoch !== undefined && epoch !== catalog.epoch
+  }
+
   /** The databases keep nothing of the groups. */
   forget(): Promise<void> {
-    return this.catalog.forget([...this.model.groups.keys()])
+    return this.catalog.forget([...this.model.groups.keys()], noted('dropped with the database'))
   }
 }

@@ -9,6 +9,7 @@ import type { NodePool } from '../../endpoints/node-pool'
 import { PooledClient } from '../../endpoints/pooled-client'
 import { type Operation, type ScatterLimits, shardCancellation, startOperation } from '../../execution/operation'
 import type { Shard } from '../../topology/shard'
+import type { FollowMap } from '../runners/following-map'
 import { unwrap } from '../runners/shard-access'
 import type { ShardRuntime } from '../runners/shard-runtime'
 import type { ShardTransaction } from '../runners/shard-transaction'
@@ -31,6 +32,7 @@ export interface RunnerSource {
   readonly mode: ReplicationMode
   readonly runtime: () => ShardRuntime
   readonly statements: () => Statements | undefined
+  readonly follow: FollowMap
 }
 
 /** The parameters of a query, as TypeORM types them. Its driver of PostgreSQL refuses named ones. */

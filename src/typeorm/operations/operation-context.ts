@@ -103,7 +103,9 @@ export function checkWidth(
 
 /** The shard of `onShard`, which must be one of the entity's. @throws ShardedError SHARD_UNKNOWN */
 export function hintedShard(binding: EntityBinding, shard: Shard): Shard {
-  if (binding.entity.group === shard.group) return shard
+  // The hint may be older than the shard's place.
+  const known = binding.shards.find(({ name }) => name === shard.name)
+  if (known) return known
   throw new ShardedError(
     'SHARD_UNKNOWN',
     `${binding.entity.name} has no shard "${shard.name}": its group is ${binding.entity.group}.`,

@@ -23,6 +23,7 @@ import type { Shard } from '../../topology/shard'
 import { checkOutside } from '../../transactions/session-script'
 import { CallTurns } from '../../transactions/turns'
 import { writeReferences } from '../references/write-references'
+import { followingMap } from '../runners/following-map'
 import { inTransaction } from '../runners/in-transaction'
 import { refuseOverShards } from '../runners/refuse-session'
 import { RestingBroadcaster } from '../runners/resting-broadcaster'
@@ -95,9 +96,10 @@ export class ShardedQueryRunner extends HomeQueryRunner implements ShardTransact
 
   private answer(query: string, parameters: QueryParameters | undefined): Promise<QueryResult> {
     const statements = this.source.statements()
-    return statements?.mentions(query, Array.isArray(parameters) ? parameters : [])
-      ? this.overShards(statements, query, parameters)
-      : this.atHomeInTime(query, parameters)
+    if (!statements?.mentions(query, Array.isArray(parameters) ? parameters : []))
+      return this.atHomeInTime(query, parameters)
+    const followed = { map: () => this.runtime.map, follow: this.source.follow, isRepeatable: !this.isInTransaction }
+    return followingMap(followed, () => this.overShards(this.source.statements() ?? statements, query, parameters))
   }
 
   private async overShards(

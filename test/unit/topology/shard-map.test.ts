@@ -20,7 +20,7 @@ const error = (code: string, pattern: RegExp) =>
 describe('createShardMap', () => {
   test('names, places and orders shards', () => {
     const map = createShardMap({ nodes, groups: [group('user', ['00', '01', '02'], { layout: 'table' })] })
-    expect([map.epoch, map.nodes, map.home]).toEqual([1, ['a', 'b'], 'a'])
+    expect([map.epoch, map.nodes, map.home]).toEqual([0, ['a', 'b'], 'a'])
     expect(map.groups.get('user')).toEqual([
       { name: 'user_00', group: 'user', label: '00', index: 0, node: 'a', layout: 'table' },
       { name: 'user_01', group: 'user', label: '01', index: 1, node: 'b', layout: 'table' },

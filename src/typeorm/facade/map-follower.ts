@@ -1,0 +1,73 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { ShardMap } from '../../topology/shard-map'
+
+/** A process hears of a change after so many milliseconds at the latest. */
+const lookEveryMs = 1_000
+
+/** How long an operation waits for a shard that is between two nodes, and how often it looks, in milliseconds. */
+const switchMs = 10_000
+const lookAgainMs = 10
+
+interface FollowerParts {
+  readonly current: () => ShardMap
+  /** Whether the home node has noted a change since it was read. */
+  readonly hasChanged: () => Promise<boolean>
+  /** Reads what is stored, and takes it over where it differs. */
+  readonly take: () => Promise<void>
+  /** Whether a shard is just between two nodes. */
+  readonly isSwitching: () => Promise<boolean>
+  readonly warn: (text: string) => void
+}
+
+/** Keeps a running data source to the shard map that its databases have. */
+export class MapFollower {
+  private timer: NodeJS.Timeout | undefined
+  private taking: Promise<void> | undefined
+
+  constructor(private readonly parts: FollowerParts) {}
+
+  start(): void {
+    this.timer = setInterval(() => void this.look(), lookEveryMs).unref()
+  }
+
+  /** Waits for what was begun. */
+  async stop(): Promise<void> {
+    clearInterval(this.timer)
+    await this.taking?.catch(() => undefined)
+  }
+
+  /** The present map, read by all who ask at the same time together. */
+  follow(): Promise<void> {
+    this.taking ??= this.parts.take().finally(() => {
+      this.taking = undefined
+    })
+    return this.taking
+  }
+
+  /**
+   * Whether there is another map than one by which something was not found. A shard that is between two nodes is waited for.
+   *
+   * @throws what the home node answers
+   */
+  async isBehind(map: ShardMap): Promise<boolean> {
+    const { current, isSwitching } = this.parts
+    const until = performance.now() + switchMs
+    for (;;) {
+      if (current() !== map) return true
+      // What a switch has stored is asked before the map, which it stores last.
+      const mayChange = await isSwitching()
+      await this.follow()
+      if (current() !== map) return true
+      if (!mayChange || performance.now() > until) return false
+      await sleep(lookAgainMs)
+    }
+  }
+
+  /** A home node that is away is asked again later: what obeys an old map is refused by the shards that have moved. */
+  private async look(): Promise<void> {
+    if (this.taking) return
+    const isChanged = await this.parts.hasChanged().catch(() => false)
+    if (!isChanged) return
+    await this.follow().catch((error: unknown) => this.parts.warn(`The shard map could not be read. ${String(error)}`))
+  }
+}
