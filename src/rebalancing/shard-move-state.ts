@@ -129,8 +129,8 @@ export function nextStep(state: MoveState, facts: MoveFacts): MoveStep {
 function prepareStep({ source, target }: MoveFacts): MoveStep {
   if (target.lacksBeforeCopy > 0) return 'make-tables'
   if (!source.hasPublication) return 'publish'
-  if (!source.hasSlot) return 'reserve-slot'
-  return target.subscription === 'none' ? 'subscribe' : 'advance'
+  // It stores the subscription's numbers too, and the next state with them: a driver may have died between the two.
+  return source.hasSlot ? 'subscribe' : 'reserve-slot'
 }
 
 function copyStep({ target }: MoveFacts): MoveStep {
