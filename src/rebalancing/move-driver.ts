@@ -231,7 +231,7 @@ export class MoveDriver {
             settleTarget({ locked, ...sides }, this.move, { suspects, pauseMs: bounds.pauseMs }),
           )
           if (!finals) {
-            await locked('ROLLBACK')
+            await Promise.all([locked('ROLLBACK'), target('ROLLBACK')])
             return false
           }
           await this.rename(locked, finals)

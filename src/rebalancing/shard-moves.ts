@@ -126,7 +126,7 @@ async function withLease<T>(
   const lost = new AbortController()
   const renew = (): void =>
     void log.renew(id, driver).catch((error: unknown) => {
-      if (error instanceof ShardedError && error.code === 'SHARD_MOVE_TAKEN') lost.abort(error)
+      if (isTaken(error)) lost.abort(error)
     })
   const timer = setInterval(renew, driver.leaseMs / renewals).unref()
   try {
@@ -137,6 +137,8 @@ async function withLease<T>(
     await log.release(id, driver).catch(() => undefined)
   }
 }
+
+const isTaken = (error: unknown): boolean => error instanceof ShardedError && error.code === 'SHARD_MOVE_TAKEN'
 
 async function takenOrAbsent(log: MoveLog, id: string): Promise<never> {
   await log.read(id)
@@ -157,8 +159,10 @@ async function runToRest({ host, log, driver, signal }: LeasedMove, machine: Mov
       failures += 1
       const id = machine.id
       const text = error instanceof Error ? error.message : String(error)
-      await log.note(id, driver, { error: text }).catch(() => undefined)
+      // What a driver meets that has lost its move is of no account: another one has changed what is there.
+      const lost = await log.note(id, driver, { error: text }).catch((reason: unknown) => reason)
       if (signal.aborted) throw signal.reason
+      if (isTaken(lost)) throw lost
       if (failures >= tries || !mayPass(error)) throw error
       host.warn(`The move ${id} met an error and tries again. ${text}`)
       await pause(tryEveryMs, signal)
