@@ -55,6 +55,9 @@ const collationsSql = `SELECT DISTINCT format('%I.%I %s', n.nspname, o.collname,
 const extensionOf = (catalog: string, object: string): string =>
   `JOIN pg_depend d ON d.classid = '${catalog}'::regclass AND d.objid = ${object} AND d.deptype = 'e' JOIN pg_extension e ON e.oid = d.refobjid`
 
+const ownersSql = `SELECT pg_get_userbyid(relowner)::text FROM tables
+    UNION SELECT pg_get_userbyid(nspowner)::text FROM pg_namespace WHERE nspname = $1 AND $2::text[] IS NULL`
+
 const sourceSql = `WITH ${own}
 SELECT current_setting('server_version_num')::int / 10000 AS version, current_database() AS database, current_user AS role, current_setting('wal_level') AS wal_level,
   current_setting('max_replication_slots')::int - (SELECT count(*) FROM pg_replication_slots)::int AS free_slots,
@@ -64,11 +67,10 @@ SELECT current_setting('server_version_num')::int / 10000 AS version, current_da
   ${list(`${collationsSql} AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid IN (SELECT oid FROM tables) AND NOT a.attisdropped AND a.attcollation = o.oid)`)} AS collations,
   ${list(`SELECT DISTINCT e.extname FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid ${extensionOf('pg_type', 'coalesce(nullif(t.typelem, 0), t.oid)')} WHERE a.attrelid IN (SELECT oid FROM tables) AND NOT a.attisdropped
     UNION SELECT e.extname FROM pg_index i, unnest(i.indclass::oid[]) AS k(opclass) ${extensionOf('pg_opclass', 'k.opclass')} WHERE i.indrelid IN (SELECT oid FROM tables)`)} AS extensions,
-  ${list(`SELECT pg_get_userbyid(relowner)::text FROM tables
+  ${list(`${ownersSql}
     UNION SELECT pg_get_userbyid(g.grantee)::text FROM tables, aclexplode(relacl) g WHERE g.grantee <> 0
-    UNION SELECT pg_get_userbyid(nspowner)::text FROM pg_namespace WHERE nspname = $1 AND $2::text[] IS NULL
     UNION SELECT pg_get_userbyid(g.grantee)::text FROM pg_namespace, aclexplode(nspacl) g WHERE nspname = $1 AND $2::text[] IS NULL AND g.grantee <> 0
-    UNION SELECT pg_get_userbyid(r.role)::text FROM pg_policy p, unnest(p.polroles) AS r(role) WHERE p.polrelid IN (SELECT oid FROM tables) AND r.role <> 0`)} AS roles,
+    UNION SELECT pg_get_userbyid(r.role)::text FROM pg_policy p, unnest(p.polroles) AS r(role) WHERE p.polrelid IN (SELECT oid FROM tables) AND r.role <> 0`)} AS roles, ${list(ownersSql)} AS owners,
   ${list(`SELECT json_build_object('kind', 'function', 'name', p.oid::regprocedure::text) FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
       WHERE NOT (n.nspname = $1 AND $2::text[] IS NULL) AND n.nspname <> 'pg_catalog'
         AND EXISTS (SELECT FROM pg_trigger t WHERE t.tgfoid = p.oid AND t.tgrelid IN (SELECT oid FROM tables) AND NOT t.tgisinternal)
@@ -124,6 +126,7 @@ async function sourceReport(node: MoveNode, move: PlannedMove, user: string | un
     collations: textsOf(row, 'collations'),
     extensions: textsOf(row, 'extensions'),
     roles: textsOf(row, 'roles'),
+    owners: textsOf(row, 'owners'),
     // As the query builds them.
     outside: textsOf(row, 'outside') as unknown as readonly OutsideObject[],
     absent: textsOf(row, 'absent'),
@@ -140,7 +143,7 @@ const targetSql = `SELECT current_setting('server_version_num')::int / 10000 AS 
   (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS is_super,
   EXISTS (SELECT FROM pg_roles WHERE rolname = 'pg_create_subscription' AND pg_has_role(oid, 'USAGE')) AS may_subscribe,
   current_setting('max_logical_replication_workers')::int - (SELECT count(*) FROM pg_stat_activity WHERE backend_type LIKE 'logical replication%worker' AND backend_type NOT LIKE '%launcher')::int AS free_workers,
-  coalesce(current_setting('max_active_replication_origins', true), current_setting('max_replication_slots'))::int - (SELECT count(*) FROM pg_replication_origin_status)::int AS free_origins,
+  coalesce(current_setting('max_active_replication_origins', true), current_setting('max_replication_slots'))::int - (SELECT count(*) FROM pg_replication_origin)::int AS free_origins,
   ${list('SELECT extname FROM pg_extension')} AS extensions,
   ${list('SELECT rolname::text FROM pg_roles WHERE rolname = ANY ($3::text[])')} AS roles,
   ${list(`SELECT rolname::text FROM pg_roles WHERE rolname = ANY ($3::text[]) AND pg_has_role(oid, 'USAGE')`)} AS acts_as,

@@ -25,7 +25,9 @@ export interface SourceReport {
   readonly locale: string
   readonly collations: readonly string[]
   readonly extensions: readonly string[]
+  /** Owners of its objects, roles with grants, and those that policies are for. */
   readonly roles: readonly string[]
+  readonly owners: readonly string[]
   readonly outside: readonly OutsideObject[]
   /** Tables that were named and are not there. */
   readonly absent: readonly string[]
@@ -145,7 +147,7 @@ function missingAtSource(source: SourceReport): readonly MissingRequirement[] {
 function missingAtTarget(source: SourceReport, target: TargetReport): readonly MissingRequirement[] {
   const { name, role, database } = target
   const roles = lacking(source.roles, target.roles)
-  const strangers = lacking(lacking(source.roles, roles), target.actsAs)
+  const strangers = lacking(lacking(source.owners, roles), target.actsAs)
   return [
     ...told(name, [
       [

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Client } from 'pg'
-import { Column, Entity, OneToMany, ManyToOne, PrimaryColumn, type Relation } from 'typeorm'
+import { Column, Entity, ManyToOne, OneToMany, PrimaryColumn, type Relation } from 'typeorm'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { hash, Sharded, ShardedDataSource, ShardedId, ShardKey } from '../../../src/index'
 import { createDatabases } from '../../support/databases'
@@ -90,7 +90,8 @@ describe.each(['schema', 'table'] as const)('a process whose shard has moved, in
     if (layout === 'schema') await target.query(`CREATE SCHEMA ${schema}`)
     for (const [index, name] of names.entries()) {
       const { rows } = await source.query(`SELECT * FROM ${schema}.${name}`)
-      const columns = index === 0 ? '"id" int PRIMARY KEY, "name" text NOT NULL' : '"id" bigint PRIMARY KEY, "courierId" int NOT NULL'
+      const columns =
+        index === 0 ? '"id" int PRIMARY KEY, "name" text NOT NULL' : '"id" bigint PRIMARY KEY, "courierId" int NOT NULL'
       await target.query(`CREATE TABLE ${schema}.${name} (${columns})`)
       for (const row of rows) await target.query(`INSERT INTO ${schema}.${name} VALUES ($1, $2)`, Object.values(row))
     }
@@ -145,7 +146,10 @@ describe.each(['schema', 'table'] as const)('a process whose shard has moved, in
       })
     await move()
     await expect(work()).rejects.toMatchObject({ code: 'SHARD_MOVED', labels: expect.arrayContaining(['retryable']) })
-    expect(await one.getRepository(Courier).findOneByOrFail({ id: elsewhere })).toEqual({ id: elsewhere, name: `c${elsewhere}` })
+    expect(await one.getRepository(Courier).findOneByOrFail({ id: elsewhere })).toEqual({
+      id: elsewhere,
+      name: `c${elsewhere}`,
+    })
     await work()
     expect(await one.getRepository(Courier).findOneByOrFail({ id })).toEqual({ id, name: 'second' })
   })
