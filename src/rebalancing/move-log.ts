@@ -1,4 +1,5 @@
 import { createOnce } from '../catalog/own-table'
+import { sqlState, undefinedTable } from '../endpoints/sql-state'
 import { ShardedError } from '../errors/sharded-error'
 import type { Row } from '../merging/row'
 import { quoted } from '../values/quoted'
@@ -18,6 +19,21 @@ export interface Driver {
   readonly leaseMs: number
 }
 
+const tableOn = ({ facts }: Pick<MoveNode, 'facts'>): string => `${quoted(facts.searchSchema)}."sharding_move"`
+
+/** Whether a shard is just between two nodes: its former one has renamed it, or is about to. */
+export async function isSwitching(home: Pick<MoveNode, 'facts' | 'query'>): Promise<boolean> {
+  const table = tableOn(home)
+  try {
+    const { rows } = await home.query(`SELECT count(*)::text AS moves FROM ${table} WHERE state = 'switching'`)
+    return rows[0]?.['moves'] !== '0'
+  } catch (error) {
+    // Nothing was ever moved.
+    if (sqlState(error) === undefinedTable) return false
+    throw error
+  }
+}
+
 /** The moves of all shards, in a table of the home node. A row changes only by who drives it, and from the state that it had. */
 export class MoveLog {
   private constructor(
@@ -27,7 +43,7 @@ export class MoveLog {
 
   /** Creates the table where it is missing. */
   static async open(home: MoveNode): Promise<MoveLog> {
-    const table = `${quoted(home.facts.searchSchema)}."sharding_move"`
+    const table = tableOn(home)
     await createOnce(
       home,
       table,

@@ -4,7 +4,7 @@ import type { Shard } from '../../topology/shard'
 import type { GroupOf } from '../binding/colocation-group'
 import type { LookupAdministration } from '../lookups/lookup-administration'
 import type { ShardRuntime } from '../runners/shard-runtime'
-import { refuseForeignObjects, shardObjects } from '../schema/refuse-foreign-objects'
+import { groupTables, refuseForeignObjects, shardObjects } from '../schema/refuse-foreign-objects'
 import { refuseKeyRewrite } from '../schema/refuse-key-rewrite'
 import { SchemaDataSource } from '../schema/schema-data-source'
 import { schemaMetadata } from '../schema/schema-metadata'
@@ -62,6 +62,13 @@ export class ShardSchemas {
   async dropShard(shard: Shard): Promise<void> {
     await this.refuseForeignObjects(shard)
     await this.onSchema(shard.node, shard, (schema) => this.dropOne(schema, shard))
+  }
+
+  /** The tables of every shard of a group, without the suffix of one. */
+  tablesOf(group: string): readonly string[] {
+    const { dataSource, groupOf, runtime } = this.parts
+    const own = dataSource.entityMetadatas.filter((metadata) => groupOf(metadata) === group)
+    return groupTables(group, own, runtime.lookups).map(({ name }) => name)
   }
 
   /** All nodes are looked at before one is changed. @throws ShardedError OBJECT_NOT_OURS */

@@ -13,6 +13,8 @@ export interface NodeOptions {
    * there, and so do the ends of prepared transactions: they never wait for the pooler's servers, of which operations may hold all.
    */
   readonly directUrl?: string
+  /** URL by which the servers of the other nodes reach this one, for a move of a shard. Default: `directUrl`, or else as this process reaches it. */
+  readonly replicationUrl?: string
   readonly host?: string
   readonly port?: number
   readonly username?: string

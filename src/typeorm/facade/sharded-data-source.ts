@@ -15,6 +15,7 @@ import { Refusals } from '../../errors/refusals'
 import { ShardedError } from '../../errors/sharded-error'
 import { loadHash } from '../../functions/hash'
 import type { CursorSigner } from '../../merging/cursor'
+import { isSwitching } from '../../rebalancing/move-log'
 import { loadParser } from '../../sql/parser'
 import type { Shard } from '../../topology/shard'
 import { hasSamePlaces, type ShardMap } from '../../topology/shard-map'
@@ -53,6 +54,7 @@ import type { ShardedDataSourceOptions } from './sharded-data-source-options'
 import { ShardedEntityManager } from './sharded-entity-manager'
 import type { ShardedRepository } from './sharded-repository'
 import { homeOf } from './stored-topology'
+import { Topology } from './topology'
 
 /** Where a key lives. */
 export interface Location {
@@ -90,7 +92,7 @@ export class ShardedDataSource extends MaintainedDataSource {
     current: () => this.runtime.map,
     hasChanged: async () => this.built?.topology.hasChanged() ?? false,
     take: () => this.takeStoredMap(),
-    isSwitching: async () => false,
+    isSwitching: () => isSwitching(this.pool(this.runtime.map.home).background),
     warn: (text) => this.warn(text),
   })
   /** What initialisation has made. */
@@ -173,6 +175,17 @@ export class ShardedDataSource extends MaintainedDataSource {
     const of = { groupOf: groupsOf(model), isReference: isReferenceTable(model) }
     return new Federation({ dataSource: this, options: this.sharding, runtime, ...of })
   }
+
+  /** Where shards are, and how they come to other nodes. */
+  readonly topology: Topology = new Topology({
+    options: () => this.sharding,
+    runtime: () => this.runtime,
+    stored: () => this.parts.topology,
+    schemas: () => this.parts.schemas,
+    points: this.controlPoints,
+    warn: this.warn,
+    follow: () => this.follower.follow(),
+  })
 
   /** Calls `listener` after every statement to any node; the returned function ends that. */
   onStatement(listener: StatementListener): () => void {
@@ -402,6 +415,7 @@ export class ShardedDataSource extends MaintainedDataSource {
 
   private async endPools(): Promise<void> {
     await this.follower.stop()
+    await this.topology.close()
     const { twoPhase } = this.transactions
     this.transactions = { mode: 'best-effort', twoPhase: undefined }
     await inTime(twoPhase?.stop(), this.sharding.timeouts?.destroyMs)

@@ -92,6 +92,11 @@ export class StoredTopology {
     return this.catalog.identities.get(node) ?? ''
   }
 
+  /** The node that connects to a database. */
+  nodeOf(identity: string): string | undefined {
+    return this.catalog.names.get(identity)
+  }
+
   /** Reads anew what the home node has stored, which decides. */
   async readAgain(): Promise<void> {
     await this.catalog.readNode(this.catalog.decider)

@@ -23,17 +23,36 @@ interface ShardObjects {
   readonly tables: readonly ShardTable[]
 }
 
-/** @param metadatas the entities of the shard's group, with their junction and closure tables */
+/** A table of every shard of a group, without the suffix of one. */
+interface GroupTable {
+  readonly name: string
+  readonly columns: readonly string[]
+}
+
+/**
+ * All tables that schema work makes for a shard of a group.
+ *
+ * @param metadatas the entities of the group, with their junction and closure tables
+ */
+export function groupTables(
+  group: string,
+  metadatas: readonly EntityMetadata[],
+  lookups: Lookups,
+): readonly GroupTable[] {
+  const ofEntities = metadatas.filter(isMade).map(({ tableName: name, primaryColumns }) => ({
+    name,
+    columns: primaryColumns.map(({ databaseName }) => databaseName),
+  }))
+  const ofLookups = lookups.all.flatMap(({ table: { name, columns } }) =>
+    name === group ? [{ name, columns: columns.map((column) => column.name) }] : [],
+  )
+  const captured = lookups.ofGroup(group).length > 0 ? [{ name: captureOf(group), columns: captureColumns }] : []
+  return [...ofEntities, ...ofLookups, ...captured]
+}
+
+/** @param metadatas as `groupTables` takes them */
 export function shardObjects(shard: Shard, metadatas: readonly EntityMetadata[], lookups: Lookups): ShardObjects {
-  const tables = metadatas.filter(isMade).map(({ tableName, primaryColumns }) => {
-    const columns = primaryColumns.map(({ databaseName }) => databaseName)
-    return tableFor(shard, tableName, columns)
-  })
-  for (const { table } of lookups.all) {
-    const columns = table.columns.map(({ name }) => name)
-    if (table.name === shard.group) tables.push(tableFor(shard, table.name, columns))
-  }
-  if (lookups.ofGroup(shard.group).length > 0) tables.push(tableFor(shard, captureOf(shard.group), captureColumns))
+  const tables = groupTables(shard.group, metadatas, lookups).map(({ name, columns }) => tableFor(shard, name, columns))
   return Object.freeze({ shard, tables: Object.freeze(tables) })
 }
 

@@ -1,0 +1,171 @@
+import type { NodePool } from '../../endpoints/node-pool'
+import { ShardedError } from '../../errors/sharded-error'
+import type { MoveHost } from '../../rebalancing/move-host'
+import type { MoveProgress, ShardMove } from '../../rebalancing/shard-move'
+import type { MoveState } from '../../rebalancing/shard-move-state'
+import { cancelMove, driveMove, finishMove, listMoves, startMove } from '../../rebalancing/shard-moves'
+import type { ControlPoints } from '../../transactions/control-point'
+import type { ShardRuntime } from '../runners/shard-runtime'
+import { openMovePools, replicationUrlOf } from './move-pools'
+import type { NodePools } from './node-pools'
+import type { ShardSchemas } from './shard-schemas'
+import type { ShardedDataSourceOptions } from './sharded-data-source-options'
+import type { StoredTopology } from './stored-topology'
+
+/** A shard on its way from one node to another. */
+export interface ShardMoveReport {
+  readonly id: string
+  readonly shard: string
+  /** The names of nodes. */
+  readonly from: string
+  readonly to: string
+  readonly state: MoveState
+  /** Of the last try; undefined: none has failed. */
+  readonly error: string | undefined
+  readonly progress: MoveProgress
+  readonly startedAt: Date
+  readonly changedAt: Date
+}
+
+/** What ends a move's work in this process. The move stays as it is, for `resumeMove` or `cancelMove`. */
+export interface MoveShardOptions {
+  readonly signal?: AbortSignal
+}
+
+interface TopologyParts {
+  readonly options: () => ShardedDataSourceOptions
+  readonly runtime: () => ShardRuntime
+  readonly stored: () => StoredTopology
+  readonly schemas: () => ShardSchemas
+  readonly points: ControlPoints
+  readonly warn: (text: string) => void
+  /** Takes over the map that is stored. */
+  readonly follow: () => Promise<void>
+}
+
+/**
+ * Where shards are, and how they come to other nodes.
+ *
+ * @example
+ * const move = await dataSource.topology.moveShard('user_07', 'b') // while it is read and written
+ * await dataSource.topology.finishMove(move.id) // drops what is left at the former place
+ */
+export class Topology {
+  private opening: Promise<NodePools> | undefined
+
+  constructor(private readonly parts: TopologyParts) {}
+
+  /**
+   * Moves a shard to another node while it is read and written, by PostgreSQL's logical replication. Writes wait for the moment of the
+   * switch; every process of the application then goes to the new place. What was at the former place stays there, under another name, until
+   * `finishMove`.
+   *
+   * @returns the move, which is switched
+   * @throws ShardedError SHARD_UNKNOWN, OPTIONS_INVALID, SHARD_MOVE_REFUSED with all that is missing, SHARD_MOVE_STALLED; the signal's reason
+   */
+  async moveShard(name: string, to: string, { signal }: MoveShardOptions = {}): Promise<ShardMoveReport> {
+    const { options, runtime, stored, schemas } = this.parts
+    const { shard } = runtime().handle({ name })
+    if (!runtime().nodes.includes(to))
+      throw new ShardedError('OPTIONS_INVALID', `moveShard names the node '${to}', which does not exist.`, {
+        details: { node: to, nodes: runtime().nodes },
+      })
+    if (shard.node === to) throw refused(name, `it lies on node ${to}`, 'Name another node.')
+    const pins = options().groups?.[shard.group]?.placement
+    const pin = pins === undefined || pins === 'even' ? undefined : (pins[shard.label] ?? pins[name])
+    if (pin !== undefined && pin !== to)
+      throw refused(
+        name,
+        `the options place it on node ${pin}`,
+        `Take it out of groups.${shard.group}.placement first, in all processes: a start would be refused where the two differ.`,
+      )
+    const request = {
+      shard,
+      tables: schemas().tablesOf(shard.group),
+      from: stored().identityOf(shard.node),
+      to: stored().identityOf(to),
+    }
+    const host = await this.host()
+    const { id } = await startMove(host, request)
+    return this.reportOf(await driveMove(host, id, signal))
+  }
+
+  /** Goes on with a move whose process has gone. @throws ShardedError SHARD_MOVE_TAKEN where another one drives it */
+  async resumeMove(id: string, { signal }: MoveShardOptions = {}): Promise<ShardMoveReport> {
+    return this.reportOf(await driveMove(await this.host(), id, signal))
+  }
+
+  /** All moves: those that are not over, and then the newest. */
+  async moves(): Promise<readonly ShardMoveReport[]> {
+    return (await listMoves(await this.host())).map((move) => this.reportOf(move))
+  }
+
+  /**
+   * Takes a move back before its switch: nothing of it is left.
+   *
+   * @param options.abandonTarget the node that it leads to is gone for good
+   * @throws ShardedError SHARD_MOVE_STATE
+   */
+  async cancelMove(id: string, options: { readonly abandonTarget?: boolean } = {}): Promise<ShardMoveReport> {
+    return this.reportOf(await cancelMove(await this.host(), id, options))
+  }
+
+  /** Drops what a switched move has left at the former place of its shard. @throws ShardedError SHARD_MOVE_STATE */
+  async finishMove(id: string): Promise<ShardMoveReport> {
+    return this.reportOf(await finishMove(await this.host(), id))
+  }
+
+  /** Closes the connections of moves. */
+  async close(): Promise<void> {
+    const opened = await this.opening?.catch(() => undefined)
+    this.opening = undefined
+    await Promise.all([...(opened?.values() ?? [])].map((pool) => pool.end()))
+  }
+
+  private reportOf({ id, shard, from, to, state, error, progress, startedAt, changedAt }: ShardMove): ShardMoveReport {
+    const stored = this.parts.stored()
+    const named = (identity: string): string => stored.nodeOf(identity) ?? identity
+    return Object.freeze({ id, shard, from: named(from), to: named(to), state, error, progress, startedAt, changedAt })
+  }
+
+  private async host(): Promise<MoveHost> {
+    const { options, runtime, stored, points, warn, follow } = this.parts
+    this.opening ??= openMovePools(options(), warn).catch((error: unknown) => {
+      this.opening = undefined
+      throw error
+    })
+    const pools = await this.opening
+    const urls = new Map<string, string>()
+    for (const [name, node] of Object.entries(options().nodes)) urls.set(name, await replicationUrlOf(node))
+    const nameOf = (identity: string): string => {
+      const name = stored().nodeOf(identity)
+      if (name !== undefined) return name
+      throw new ShardedError('TOPOLOGY_MISMATCH', `No node connects to the database ${identity}.`, {
+        details: { identity },
+      })
+    }
+    const pool = (name: string): NodePool => {
+      const found = pools.get(name)
+      if (found) return found
+      throw new RangeError(`There is no node ${name}.`)
+    }
+    return {
+      home: pool(runtime().map.home),
+      node: (identity) => pool(nameOf(identity)),
+      replicationUrl: (identity) => urls.get(nameOf(identity)) ?? '',
+      points,
+      warn,
+      commitEpoch: async ({ shard: name, from, to }) => {
+        const { shard } = runtime().handle({ name })
+        await stored().place(shard, to, `${name} moved from ${nameOf(from)} to ${nameOf(to)}`)
+        await follow()
+      },
+    }
+  }
+}
+
+const refused = (shard: string, why: string, fix: string): ShardedError =>
+  new ShardedError('SHARD_MOVE_REFUSED', `Shard ${shard} cannot be moved: ${why}.`, {
+    details: { shard, missing: [why] },
+    fix,
+  })

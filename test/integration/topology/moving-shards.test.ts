@@ -1,0 +1,192 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Column, Entity, ManyToOne, OneToMany, PrimaryColumn, type Relation, VersionColumn } from 'typeorm'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import {
+  hash,
+  ReferenceTable,
+  Sharded,
+  ShardedDataSource,
+  type ShardedDataSourceOptions,
+  ShardedId,
+  ShardKey,
+} from '../../../src/index'
+import { createDatabases } from '../../support/databases'
+import type { FreshDatabases } from '../../support/fresh-databases'
+
+@Entity()
+@ReferenceTable()
+class Depot {
+  @PrimaryColumn('int') id!: number
+}
+
+@Entity()
+@Sharded(hash({ shards: 4 }))
+class Driver {
+  @ShardKey() @PrimaryColumn('int') id!: number
+  @Column('enum', { enum: ['new', 'busy'], default: 'new' }) state!: string
+  @Column('text', { nullable: true }) plate!: string | null
+  @Column('int', { default: 0 }) trips!: number
+  @VersionColumn() version!: number
+  @ManyToOne(() => Depot, { nullable: true }) depot!: Relation<Depot> | null
+  @OneToMany(
+    () => Trip,
+    (trip) => trip.driver,
+    { cascade: true },
+  )
+  driven!: Relation<Trip>[]
+}
+
+@Entity()
+@Sharded({ colocatedWith: () => Driver })
+class Trip {
+  @PrimaryColumn('bigint') @ShardedId() id!: string
+  @ShardKey() @Column('int') driverId!: number
+  @Column('int') n!: number
+  @ManyToOne(
+    () => Driver,
+    (driver) => driver.driven,
+  )
+  driver!: Relation<Driver>
+}
+
+const drivers = Array.from({ length: 24 }, (_, id) => id)
+const shard = 'driver_01'
+
+describe.each(['schema', 'table'] as const)('a shard that moves, in the layout %s', (layout) => {
+  let databases: FreshDatabases
+  const sources: ShardedDataSource[] = []
+
+  const start = async (options: Partial<ShardedDataSourceOptions> = {}): Promise<ShardedDataSource> => {
+    const [a = '', b = ''] = databases.nodes
+    const dataSource = await new ShardedDataSource({
+      type: 'postgres',
+      entities: [Depot, Driver, Trip],
+      nodes: { a: { url: a }, b: { url: b } },
+      layout,
+      ...options,
+    }).initialize()
+    sources.push(dataSource)
+    return dataSource
+  }
+  let one: ShardedDataSource
+  let other: ShardedDataSource
+
+  beforeEach(async () => {
+    databases = await createDatabases(2)
+    one = await start({ synchronize: true })
+    await one.getRepository(Depot).insert([{ id: 1 }, { id: 2 }])
+    await one.getRepository(Driver).insert(drivers.map((id) => ({ id, plate: `p${id}`, depot: { id: 1 + (id % 2) } })))
+    other = await start()
+  })
+  afterEach(async () => {
+    for (const dataSource of sources.splice(0)) await dataSource.destroy()
+    await databases.drop()
+  })
+
+  const placeOf = (dataSource: ShardedDataSource): string | undefined => dataSource.shardMap.shards.get(shard)?.node
+  const elsewhere = (): string => (placeOf(one) === 'a' ? 'b' : 'a')
+  const ofShard = (): readonly number[] => drivers.filter((id) => one.locate(Driver, id).shard === shard)
+
+  /** What ends by itself, until it is told to. A failure is its result. */
+  const repeat = (work: (n: number) => Promise<unknown>) => {
+    const control = { isOver: false, done: 0 }
+    const run = async (): Promise<number> => {
+      for (let n = 0; !control.isOver; n++) {
+        await work(n)
+        control.done += 1
+      }
+      return control.done
+    }
+    const running = run()
+    running.catch(() => undefined)
+    return {
+      end: (): Promise<number> => {
+        control.isOver = true
+        return running
+      },
+    }
+  }
+
+  it('is read and written all the time by two processes, and loses nothing', async () => {
+    const to = elsewhere()
+    const own = ofShard()
+    const pick = (n: number): number => own[n % own.length] ?? -1
+    const writers = [
+      repeat((n) => one.manager.increment(Driver, { id: pick(n) }, 'trips', 1)),
+      repeat((n) => other.getRepository(Trip).insert({ driverId: pick(n), n })),
+      repeat((n) => other.query('UPDATE driver SET trips = trips + 1 WHERE id = $1', [pick(n)])),
+      repeat(() => one.getRepository(Driver).update({ state: 'new' }, { state: 'new' })),
+    ]
+    const readers = [
+      repeat(async (n) => expect(await other.getRepository(Driver).findOneBy({ id: pick(n) })).not.toBeNull()),
+      repeat(async () => expect(await one.getRepository(Driver).count()).toBe(drivers.length)),
+      repeat(async (n) => expect(await other.getRepository(Driver).findOneBy({ plate: `p${pick(n)}` })).not.toBeNull()),
+      repeat(async () =>
+        expect(await other.query('SELECT count(*)::int AS n FROM driver JOIN depot ON depot.id = "depotId"')).toEqual([
+          { n: drivers.length },
+        ]),
+      ),
+    ]
+    await sleep(300)
+    const move = await one.topology.moveShard(shard, to)
+    expect(move).toMatchObject({ shard, to, state: 'switched', error: undefined })
+    await sleep(300)
+    const [increments = 0, inserts = 0, updates = 0] = await Promise.all(writers.map((writer) => writer.end()))
+    await Promise.all(readers.map((reader) => reader.end()))
+    expect(placeOf(one)).toBe(to)
+    expect(placeOf(other)).toBe(to)
+    const [{ trips }] = await other.query('SELECT sum(trips)::int AS trips FROM driver')
+    expect(trips).toBe(increments + updates)
+    expect(await one.getRepository(Trip).count()).toBe(inserts)
+    expect((await one.verifyPlacement()).map(({ misplaced }) => misplaced)).toEqual([0, 0])
+    expect(await one.topology.finishMove(move.id)).toMatchObject({ state: 'done' })
+    expect(await one.topology.moves()).toMatchObject([{ id: move.id, state: 'done' }])
+    // What is there is what schema work would make.
+    const later = await start({ synchronize: true })
+    expect(await later.getRepository(Driver).count()).toBe(drivers.length)
+    expect((await later.driver.createSchemaBuilder().log()).upQueries).toEqual([])
+  })
+
+  it('comes back, and goes again', async () => {
+    const [home, away] = [placeOf(one) ?? '', elsewhere()]
+    for (const to of [away, home, away]) {
+      const { id } = await other.topology.moveShard(shard, to)
+      await other.topology.finishMove(id)
+    }
+    expect(await one.getRepository(Driver).countBy({})).toBe(drivers.length)
+    expect(placeOf(other)).toBe(away)
+  })
+
+  it('is saved where it is by then, with what was loaded before', async () => {
+    const [id = -1] = ofShard()
+    const driver = await other.getRepository(Driver).findOneByOrFail({ id })
+    const { id: move } = await one.topology.moveShard(shard, elsewhere())
+    driver.state = 'busy'
+    driver.driven = [other.getRepository(Trip).create({ n: 1 })]
+    await other.manager.save(driver)
+    await one.topology.finishMove(move)
+    expect(await one.getRepository(Driver).findOne({ where: { id }, relations: { driven: true } })).toMatchObject({
+      state: 'busy',
+      version: 2,
+      driven: [{ n: 1 }],
+    })
+  })
+
+  it('refuses what cannot be, and takes back what is cancelled', async () => {
+    await expect(one.topology.moveShard('driver_09', 'b')).rejects.toMatchObject({ code: 'SHARD_UNKNOWN' })
+    await expect(one.topology.moveShard(shard, 'c')).rejects.toMatchObject({ code: 'OPTIONS_INVALID' })
+    await expect(one.topology.moveShard(shard, placeOf(one) ?? '')).rejects.toMatchObject({ code: 'SHARD_MOVE_REFUSED' })
+    const pinned = await start({ groups: { driver: { placement: { [shard]: placeOf(one) ?? '' } } } })
+    await expect(pinned.topology.moveShard(shard, elsewhere())).rejects.toMatchObject({ code: 'SHARD_MOVE_REFUSED' })
+    const abort = new AbortController()
+    one.onControlPoint((point) => {
+      if (point === 'shard-move:after-await-copy') abort.abort(new Error('enough'))
+    })
+    await expect(one.topology.moveShard(shard, elsewhere(), { signal: abort.signal })).rejects.toThrow('enough')
+    const [move] = await other.topology.moves()
+    expect(await other.topology.cancelMove(move?.id ?? '')).toMatchObject({ state: 'cancelled' })
+    const again = await one.topology.moveShard(shard, elsewhere())
+    expect(again.state).toBe('switched')
+    expect(await other.getRepository(Driver).count()).toBe(drivers.length)
+  })
+})
