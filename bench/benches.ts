@@ -4,6 +4,7 @@ import { growth } from './growth.bench'
 import { insert } from './insert.bench'
 import { keyToShard } from './key-to-shard.bench'
 import { load } from './load.bench'
+import { moveShard } from './move-shard.bench'
 import { peers } from './peers.bench'
 import { pointRead } from './point-read.bench'
 import { requireBench } from './require.bench'
@@ -40,4 +41,5 @@ export const benches: readonly Bench[] = [
   peers,
   tpch,
   growth,
+  moveShard,
 ]
