@@ -277,7 +277,7 @@ export class Catalog {
       if (twin === undefined) continue
       throw topologyMismatch(
         [],
-        `Nodes ${twin} and ${node} are one database (${identity}), or one is a copy of the other: name each database once. A copy becomes a database of its own when its tables sharding_node, sharding_group and sharding_decision are dropped.`,
+        `Nodes ${twin} and ${node} are one database (${identity}), or one is a copy of the other: name each database once. A copy becomes a database of its own when its tables sharding_node, sharding_group, sharding_epoch and sharding_decision are dropped.`,
       )
     }
   }

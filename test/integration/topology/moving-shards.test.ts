@@ -175,7 +175,9 @@ describe.each(['schema', 'table'] as const)('a shard that moves, in the layout %
   it('refuses what cannot be, and takes back what is cancelled', async () => {
     await expect(one.topology.moveShard('driver_09', 'b')).rejects.toMatchObject({ code: 'SHARD_UNKNOWN' })
     await expect(one.topology.moveShard(shard, 'c')).rejects.toMatchObject({ code: 'OPTIONS_INVALID' })
-    await expect(one.topology.moveShard(shard, placeOf(one) ?? '')).rejects.toMatchObject({ code: 'SHARD_MOVE_REFUSED' })
+    await expect(one.topology.moveShard(shard, placeOf(one) ?? '')).rejects.toMatchObject({
+      code: 'SHARD_MOVE_REFUSED',
+    })
     const pinned = await start({ groups: { driver: { placement: { [shard]: placeOf(one) ?? '' } } } })
     await expect(pinned.topology.moveShard(shard, elsewhere())).rejects.toMatchObject({ code: 'SHARD_MOVE_REFUSED' })
     const abort = new AbortController()
