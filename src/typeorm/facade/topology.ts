@@ -71,6 +71,13 @@ export class Topology {
         details: { node: to, nodes: runtime().nodes },
       })
     if (shard.node === to) throw refused(name, `it lies on node ${to}`, 'Name another node.')
+    // Notes of what other programs write are of the transactions of one server.
+    if (runtime().lookups.notedOf(shard.group).length > 0)
+      throw refused(
+        name,
+        `triggers of the group ${shard.group} note what lookups, or onDelete: 'application', need`,
+        'Move shards of groups without @GlobalUnique, @LookupIndex and such relations to them.',
+      )
     const pins = options().groups?.[shard.group]?.placement
     const pin = pins === undefined || pins === 'even' ? undefined : (pins[shard.label] ?? pins[name])
     if (pin !== undefined && pin !== to)

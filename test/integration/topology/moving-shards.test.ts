@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Column, Entity, ManyToOne, OneToMany, PrimaryColumn, type Relation, VersionColumn } from 'typeorm'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import {
+  GlobalUnique,
   hash,
   ReferenceTable,
   Sharded,
@@ -49,6 +50,13 @@ class Trip {
   driver!: Relation<Driver>
 }
 
+@Entity()
+@Sharded(hash({ shards: 2 }))
+class Permit {
+  @ShardKey() @PrimaryColumn('int') id!: number
+  @GlobalUnique() @Column('text') code!: string
+}
+
 const drivers = Array.from({ length: 24 }, (_, id) => id)
 const shard = 'driver_01'
 
@@ -60,7 +68,7 @@ describe.each(['schema', 'table'] as const)('a shard that moves, in the layout %
     const [a = '', b = ''] = databases.nodes
     const dataSource = await new ShardedDataSource({
       type: 'postgres',
-      entities: [Depot, Driver, Trip],
+      entities: [Depot, Driver, Trip, Permit],
       nodes: { a: { url: a }, b: { url: b } },
       layout,
       ...options,
@@ -94,6 +102,8 @@ describe.each(['schema', 'table'] as const)('a shard that moves, in the layout %
       for (let n = 0; !control.isOver; n++) {
         await work(n)
         control.done += 1
+        // The servers of all of it share the machine.
+        await sleep(5)
       }
       return control.done
     }
@@ -107,7 +117,7 @@ describe.each(['schema', 'table'] as const)('a shard that moves, in the layout %
     }
   }
 
-  it('is read and written all the time by two processes, and loses nothing', async () => {
+  it('is read and written all the time by two processes, and loses nothing', { timeout: 60_000 }, async () => {
     const to = elsewhere()
     const own = ofShard()
     const pick = (n: number): number => own[n % own.length] ?? -1
@@ -138,7 +148,7 @@ describe.each(['schema', 'table'] as const)('a shard that moves, in the layout %
     const [{ trips }] = await other.query('SELECT sum(trips)::int AS trips FROM driver')
     expect(trips).toBe(increments + updates)
     expect(await one.getRepository(Trip).count()).toBe(inserts)
-    expect((await one.verifyPlacement()).map(({ misplaced }) => misplaced)).toEqual([0, 0])
+    expect((await one.verifyPlacement()).filter(({ misplaced }) => misplaced > 0)).toEqual([])
     expect(await one.topology.finishMove(move.id)).toMatchObject({ state: 'done' })
     expect(await one.topology.moves()).toMatchObject([{ id: move.id, state: 'done' }])
     // What is there is what schema work would make.
@@ -147,7 +157,7 @@ describe.each(['schema', 'table'] as const)('a shard that moves, in the layout %
     expect((await later.driver.createSchemaBuilder().log()).upQueries).toEqual([])
   })
 
-  it('comes back, and goes again', async () => {
+  it('comes back, and goes again', { timeout: 40_000 }, async () => {
     const [home, away] = [placeOf(one) ?? '', elsewhere()]
     for (const to of [away, home, away]) {
       const { id } = await other.topology.moveShard(shard, to)
@@ -157,7 +167,7 @@ describe.each(['schema', 'table'] as const)('a shard that moves, in the layout %
     expect(placeOf(other)).toBe(away)
   })
 
-  it('is saved where it is by then, with what was loaded before', async () => {
+  it('is saved where it is by then, with what was loaded before', { timeout: 40_000 }, async () => {
     const [id = -1] = ofShard()
     const driver = await other.getRepository(Driver).findOneByOrFail({ id })
     const { id: move } = await one.topology.moveShard(shard, elsewhere())
@@ -172,12 +182,14 @@ describe.each(['schema', 'table'] as const)('a shard that moves, in the layout %
     })
   })
 
-  it('refuses what cannot be, and takes back what is cancelled', async () => {
+  it('refuses what cannot be, and takes back what is cancelled', { timeout: 40_000 }, async () => {
     await expect(one.topology.moveShard('driver_09', 'b')).rejects.toMatchObject({ code: 'SHARD_UNKNOWN' })
     await expect(one.topology.moveShard(shard, 'c')).rejects.toMatchObject({ code: 'OPTIONS_INVALID' })
     await expect(one.topology.moveShard(shard, placeOf(one) ?? '')).rejects.toMatchObject({
       code: 'SHARD_MOVE_REFUSED',
     })
+    const permits = one.shardMap.shards.get('permit_00')?.node === 'a' ? 'b' : 'a'
+    await expect(one.topology.moveShard('permit_00', permits)).rejects.toMatchObject({ code: 'SHARD_MOVE_REFUSED' })
     const pinned = await start({ groups: { driver: { placement: { [shard]: placeOf(one) ?? '' } } } })
     await expect(pinned.topology.moveShard(shard, elsewhere())).rejects.toMatchObject({ code: 'SHARD_MOVE_REFUSED' })
     const abort = new AbortController()
