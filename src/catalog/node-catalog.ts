@@ -73,6 +73,13 @@ export async function readNodeCatalog(node: ProbedNode): Promise<NodeCatalog | u
 
 const textsOf = (array: unknown): readonly string[] => (Array.isArray(array) ? array.map(String) : [])
 
+/** The identity of a node's database, which has one. */
+export async function readIdentity(node: ProbedNode): Promise<string> {
+  const { rows } = await node.query(`SELECT id FROM ${tablesOf(node).identities}`)
+  const [row]: readonly Row[] = rows
+  return String(row?.['id'])
+}
+
 /** Creates a node's catalog where it is not there. @throws the database's error */
 export async function createCatalog(node: CatalogNode): Promise<void> {
   const { groups, epochs } = tablesOf(node)

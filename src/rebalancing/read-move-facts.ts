@@ -1,6 +1,6 @@
+import { readIdentity } from '../catalog/node-catalog'
 import { ShardedError } from '../errors/sharded-error'
 import type { Row } from '../merging/row'
-import { quoted } from '../values/quoted'
 import type { MoveHost, MoveNode } from './move-host'
 import { readStructure } from './read-structure'
 import { movedSchema, replicationName, type ShardMove } from './shard-move'
@@ -40,10 +40,9 @@ export const bothStructures = (
 ): Promise<readonly [source: ShardStructure, target: ShardStructure]> =>
   Promise.all([readStructure(host.node(move.from), move), readStructure(host.node(move.to), move)])
 
-/** The identity of a node's database. */
+/** The names of nodes are the options' affair: another database may go by a node's name now. */
 async function checkIdentity(node: MoveNode, identity: string): Promise<void> {
-  const { rows } = await node.query(`SELECT id FROM ${quoted(node.facts.searchSchema)}."sharding_node"`)
-  const found = rows[0]?.['id']
+  const found = await readIdentity(node)
   if (found === identity) return
   throw new ShardedError('TOPOLOGY_MISMATCH', `Node ${node.name} is the database ${found}, and not ${identity}.`, {
     details: { node: node.name },
@@ -72,16 +71,17 @@ type TargetFacts = Omit<MoveFacts['target'], 'lacksBeforeCopy' | 'lacksAfterCopy
 
 async function targetFacts(node: MoveNode, move: ShardMove): Promise<TargetFacts> {
   const { rows } = await node.query(
-    `SELECT s.subenabled AS enabled, count(r.srrelid)::int AS tables, (count(*) FILTER (WHERE r.srsubstate = 'r'))::int AS copied
+    `SELECT s.subenabled AS enabled, (count(*) FILTER (WHERE r.srsubstate = 'r'))::int AS copied
      FROM pg_subscription s LEFT JOIN pg_subscription_rel r ON r.srsubid = s.oid
      WHERE s.subname = $1 AND s.subdbid = (SELECT oid FROM pg_database WHERE datname = current_database()) GROUP BY s.oid, s.subenabled`,
     [replicationName(move)],
   )
   const [row]: readonly Row[] = rows
-  if (!row) return { subscription: 'none', tables: 0, copiedTables: 0 }
+  const tables = move.tables.length
+  if (!row) return { subscription: 'none', tables, copiedTables: 0 }
   return {
     subscription: row['enabled'] === true ? 'enabled' : 'disabled',
-    tables: Number(row['tables']),
+    tables,
     copiedTables: Number(row['copied']),
   }
 }

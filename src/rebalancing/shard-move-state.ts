@@ -69,7 +69,7 @@ export interface MoveFacts {
     /** Statements that are missing before rows can be copied. */
     readonly lacksBeforeCopy: number
     readonly subscription: 'none' | 'disabled' | 'enabled'
-    /** Tables whose rows are copied, of those of the subscription. */
+    /** Tables whose rows are copied, of all that move. */
     readonly copiedTables: number
     readonly tables: number
     readonly lacksAfterCopy: number
