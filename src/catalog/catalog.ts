@@ -154,10 +154,10 @@ export class Catalog {
     return first?.[0] ?? ''
   }
 
-  /** Reads one node anew, beside what operations do. @throws the database's error */
-  async readNode(name: string): Promise<void> {
-    const found = await this.on(name, readNodeCatalog)
-    if (found) this.known.set(name, found)
+  /** Reads one node anew. @throws the database's error */
+  async readNode(node: CatalogNode): Promise<void> {
+    const found = await readNodeCatalog(node)
+    if (found) this.known.set(node.name, found)
     this.knownHome = homeOf(this.known)
   }
 
@@ -231,7 +231,7 @@ export class Catalog {
   async place({ group, label, database }: PlacedShard, noted: NotedChange): Promise<void> {
     const { decider } = this
     for (let round = 0; round < maxRounds; round++) {
-      await this.readNode(decider)
+      await this.on(decider, (node) => this.readNode(node))
       const print = this.known.get(decider)?.groups.get(group)
       if (!print) throw new RangeError(`The catalog of node ${decider} has no group ${group}.`)
       const [shard] = print.shards.filter((one) => one.label === label)

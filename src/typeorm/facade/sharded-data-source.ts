@@ -8,6 +8,7 @@ import {
   type ReplicationMode,
 } from 'typeorm'
 import { Catalog } from '../../catalog/catalog'
+import type { CatalogNode } from '../../catalog/node-catalog'
 import { withSchemaLock } from '../../catalog/schema-lock'
 import type { NodePool } from '../../endpoints/node-pool'
 import type { StatementListener } from '../../endpoints/statement'
@@ -90,7 +91,7 @@ export class ShardedDataSource extends MaintainedDataSource {
   readonly follow: FollowMap = (map) => this.follower.isBehind(map)
   private readonly follower = new MapFollower({
     current: () => this.runtime.map,
-    hasChanged: async () => this.built?.topology.hasChanged() ?? false,
+    hasChanged: async () => this.built?.topology.hasChanged(this.decider) ?? false,
     take: () => this.takeStoredMap(),
     isSwitching: () => isSwitching(this.pool(this.runtime.map.home).background),
     warn: (text) => this.warn(text),
@@ -395,7 +396,7 @@ export class ShardedDataSource extends MaintainedDataSource {
     const { built } = this
     if (!built) return
     const { map: before } = built.runtime
-    await built.topology.readAgain()
+    await built.topology.readAgain(this.decider)
     const map = built.topology.map(before)
     if (map.epoch === before.epoch && hasSamePlaces(before, map)) return
     const moved = [...map.shards.values()].filter(({ name, node }) => before.shards.get(name)?.node !== node)
@@ -407,6 +408,11 @@ export class ShardedDataSource extends MaintainedDataSource {
 
   protected override get parts(): ComposedDataSource {
     return this.built ?? notConnected()
+  }
+
+  /** Asked beside what operations do. */
+  private get decider(): CatalogNode {
+    return this.pool(this.parts.topology.decider).background
   }
 
   private get catalog(): Catalog {

@@ -1,7 +1,7 @@
 import type { EntityMetadata } from 'typeorm'
 import type { Catalog } from '../../catalog/catalog'
 import { groupPrint, storedPlaces } from '../../catalog/group-print'
-import { readEpoch } from '../../catalog/node-catalog'
+import { type CatalogNode, readEpoch } from '../../catalog/node-catalog'
 import { noted } from '../../catalog/noted-change'
 import { reconcileTopology } from '../../catalog/reconcile-topology'
 import type { ShardedModel } from '../../model/sharded-entity'
@@ -97,16 +97,19 @@ export class StoredTopology {
     return this.catalog.names.get(identity)
   }
 
-  /** Reads anew what the home node has stored, which decides. */
-  async readAgain(): Promise<void> {
-    await this.catalog.readNode(this.catalog.decider)
+  /** The node that decides where shards are. */
+  get decider(): string {
+    return this.catalog.decider
   }
 
-  /** The last change that the home node has noted, and whether that was read. */
-  async hasChanged(): Promise<boolean> {
-    const { catalog } = this
-    const epoch = await catalog.on(catalog.decider, readEpoch)
-    return epoch !== undefined && epoch !== catalog.epoch
+  /** Reads anew what the deciding node has stored. */
+  async readAgain(decider: CatalogNode): Promise<void> {
+    await this.catalog.readNode(decider)
+  }
+
+  /** Whether the deciding node has noted a change since it was read. */
+  async hasChanged(decider: CatalogNode): Promise<boolean> {
+    return (await readEpoch(decider)) !== this.catalog.epoch
   }
 
   /** The databases keep nothing of the groups. */

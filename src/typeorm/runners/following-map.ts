@@ -35,7 +35,8 @@ export async function followingMap<T>(operation: FollowedOperation, work: () => 
       return await work()
     } catch (error) {
       if (!lacksName(error) || round === maxRounds) throw error
-      if (!(await operation.follow(map))) throw error
+      // Where nobody can say, the error is what it was.
+      if (!(await operation.follow(map).catch(() => false))) throw error
       if (!operation.isRepeatable) throw moved(error)
     }
   }
