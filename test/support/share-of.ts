@@ -4,3 +4,7 @@ export const isWhole = Boolean(process.env['CI'])
 /** All of a list in `.ci/run`, every fifth of it in `npm test`. */
 export const shareOf = <T>(all: readonly T[]): readonly T[] =>
   isWhole ? all : all.filter((_, index) => index % 5 === 0)
+
+/** What takes minutes: every fourth in `.ci/run`, every twelfth in `npm test`, and all where the variable is set. */
+export const nightlyShareOf = <T>(all: readonly T[], variable: string): readonly T[] =>
+  process.env[variable] ? all : all.filter((_, index) => index % (isWhole ? 4 : 12) === 0)

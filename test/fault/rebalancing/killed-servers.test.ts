@@ -12,7 +12,7 @@ import {
 import { startWriters } from '../../integration/rebalancing/shard-writers'
 import { type Cluster, startCluster } from '../../support/cluster'
 import { type FreshDatabases, freshDatabases } from '../../support/fresh-databases'
-import { shareOf } from '../../support/share-of'
+import { nightlyShareOf } from '../../support/share-of'
 
 const points: readonly ShardMoveControlPoint[] = [
   'shard-move:after-subscribe',
@@ -49,29 +49,32 @@ describe('a move whose server is killed', () => {
     }
   }
 
-  it.each(shareOf(deaths))('goes on: $victim at $point', { timeout: 90_000 }, ({ point, victim }) =>
-    inWorld(async (world) => {
-      const before = await describeShard(world, 'a', 'schema')
-      const { host } = await world.process({ tries: 300 })
-      const { id } = await planMove(host, world, 'schema')
-      const writers = startWriters(world, 'schema', { writers: 2, users: 100, everyMs: 3 })
-      let isKilled = false
-      host.points.listen(async (reached) => {
-        if (reached !== point || isKilled) return
-        isKilled = true
-        await clusters[victim].kill()
-        await clusters[victim].restart()
-      })
-      expect((await driveMove(host, id)).state).toBe('switched')
-      const { expected, found } = await writers.stop()
-      expect(isKilled).toBe(true)
-      expect(found).toEqual(expected)
-      const [after, described] = [await describeShard(world, 'b', 'schema'), before]
-      expect(after).toMatchObject({ triggers: (described as { triggers: unknown }).triggers })
-      expect(await leftovers(world, 'b')).toEqual([])
-      await finishMove(host, id)
-      expect(await leftovers(world, 'a')).toEqual([])
-    }),
+  it.each(nightlyShareOf(deaths, 'SHARD_MOVES'))(
+    'goes on: $victim at $point',
+    { timeout: 90_000 },
+    ({ point, victim }) =>
+      inWorld(async (world) => {
+        const before = await describeShard(world, 'a', 'schema')
+        const { host } = await world.process({ tries: 300 })
+        const { id } = await planMove(host, world, 'schema')
+        const writers = startWriters(world, 'schema', { writers: 2, users: 100, everyMs: 3 })
+        let isKilled = false
+        host.points.listen(async (reached) => {
+          if (reached !== point || isKilled) return
+          isKilled = true
+          await clusters[victim].kill()
+          await clusters[victim].restart()
+        })
+        expect((await driveMove(host, id)).state).toBe('switched')
+        const { expected, found } = await writers.stop()
+        expect(isKilled).toBe(true)
+        expect(found).toEqual(expected)
+        const [after, described] = [await describeShard(world, 'b', 'schema'), before]
+        expect(after).toMatchObject({ triggers: (described as { triggers: unknown }).triggers })
+        expect(await leftovers(world, 'b')).toEqual([])
+        await finishMove(host, id)
+        expect(await leftovers(world, 'a')).toEqual([])
+      }),
   )
 
   it(

@@ -14,7 +14,7 @@ import {
 import { startWriters } from '../../integration/rebalancing/shard-writers'
 import { createDatabases } from '../../support/databases'
 import type { FreshDatabases } from '../../support/fresh-databases'
-import { shareOf } from '../../support/share-of'
+import { nightlyShareOf } from '../../support/share-of'
 
 const rows = 300
 
@@ -95,15 +95,19 @@ describe('drivers of a move', () => {
     expect(await leftovers(world, 'a')).toEqual([])
   }
 
-  it.each(shareOf(onTheWay))('that die at %s are followed by others', { timeout: 60_000 }, async (point) => {
-    const layout = layoutOf(point)
-    await open(layout)
-    const before = await describeShard(world, 'a', layout)
-    const first = await world.process()
-    const { id } = await planMove(first.host, world, layout)
-    await dieAt(first, point, () => driveMove(first.host, id))
-    await takeOver(id, layout, before)
-  })
+  it.each(nightlyShareOf(onTheWay, 'SHARD_MOVES'))(
+    'that die at %s are followed by others',
+    { timeout: 60_000 },
+    async (point) => {
+      const layout = layoutOf(point)
+      await open(layout)
+      const before = await describeShard(world, 'a', layout)
+      const first = await world.process()
+      const { id } = await planMove(first.host, world, layout)
+      await dieAt(first, point, () => driveMove(first.host, id))
+      await takeOver(id, layout, before)
+    },
+  )
 
   it.each(['shard-move:before-settle', 'shard-move:after-settle'] as const)(
     'that die at %s, after another has died with the source locked',
@@ -146,7 +150,7 @@ describe('drivers of a move', () => {
     },
   )
 
-  it.each(shareOf(beforeSwitch))(
+  it.each(nightlyShareOf(beforeSwitch, 'SHARD_MOVES'))(
     'leave nothing behind where the move is cancelled at %s',
     { timeout: 60_000 },
     async (point) => {
