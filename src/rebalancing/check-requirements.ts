@@ -43,7 +43,9 @@ const own = `own AS (
   SELECT oid FROM tables UNION SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND $2::text[] IS NULL
 )`
 
-const list = (query: string): string => `to_json(ARRAY(${query}))::text`
+/** In an order that does not change from one look to the next. */
+const list = (query: string): string =>
+  `to_json(ARRAY(SELECT one FROM (${query}) AS found(one) ORDER BY one::text COLLATE "C"))::text`
 
 /** What is alike where rows sort, compare and are written alike. */
 const localeSql = `(SELECT concat_ws(' ', pg_encoding_to_char(encoding), datlocprovider, datcollate, datctype, to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale', pg_database_collation_actual_version(oid))

@@ -197,7 +197,7 @@ describe('a move is refused', () => {
       'a: table user_07.draft has no primary key',
       'a: table user_07.draft has no replica identity',
       'a: table user_07.town has no replica identity',
-      ...['view user_07.names', 'partitioned table user_07.parts', 'unlogged table user_07.draft'].map(
+      ...['partitioned table user_07.parts', 'unlogged table user_07.draft', 'view user_07.names'].map(
         (what) => `a: ${what} does not move`,
       ),
       'b: function priced(), which the shard refers to, is not there',
