@@ -16,13 +16,13 @@ interface FollowerParts {
   readonly take: () => Promise<void>
   /** Whether a shard is just between two nodes. */
   readonly isSwitching: () => Promise<boolean>
-  readonly warn: (text: string) => void
 }
 
 /** Keeps a running data source to the shard map that its databases have. */
 export class MapFollower {
   private timer: NodeJS.Timeout | undefined
   private taking: Promise<void> | undefined
+  private isLooking = false
 
   constructor(private readonly parts: FollowerParts) {}
 
@@ -63,11 +63,17 @@ export class MapFollower {
     }
   }
 
-  /** A home node that is away is asked again later: what obeys an old map is refused by the shards that have moved. */
+  /** What obeys an old map, since the home node is away, is refused by the shards that have moved. */
   private async look(): Promise<void> {
-    if (this.taking) return
-    const isChanged = await this.parts.hasChanged().catch(() => false)
-    if (!isChanged) return
-    await this.follow().catch((error: unknown) => this.parts.warn(`The shard map could not be read. ${String(error)}`))
+    // One at a time: a node that does not answer would soon hold all connections that such questions have.
+    if (this.taking || this.isLooking) return
+    this.isLooking = true
+    try {
+      if (await this.parts.hasChanged()) await this.follow()
+    } catch {
+      // It is asked again.
+    } finally {
+      this.isLooking = false
+    }
   }
 }

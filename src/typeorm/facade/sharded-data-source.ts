@@ -94,7 +94,6 @@ export class ShardedDataSource extends MaintainedDataSource {
     hasChanged: async () => this.built?.topology.hasChanged(this.decider) ?? false,
     take: () => this.takeStoredMap(),
     isSwitching: () => isSwitching(this.pool(this.runtime.map.home).background),
-    warn: (text) => this.warn(text),
   })
   /** What initialisation has made. */
   private built: ComposedDataSource | undefined
@@ -420,7 +419,7 @@ export class ShardedDataSource extends MaintainedDataSource {
   }
 
   private async endPools(): Promise<void> {
-    await this.follower.stop()
+    await inTime(this.follower.stop(), this.sharding.timeouts?.destroyMs)
     await this.topology.close()
     const { twoPhase } = this.transactions
     this.transactions = { mode: 'best-effort', twoPhase: undefined }
