@@ -82,17 +82,19 @@ describe('a running statement is cancelled on its server', () => {
       { ssl: true, heard: ['TLS', 'TLS'] },
     ],
   ])('%s', async (_, node, extra, { ssl, heard }) => {
-    const dataSource = new ShardedDataSource({
-      type: 'postgres',
+    const options = {
+      type: 'postgres' as const,
       entities: [Item, Setting],
       nodes: { only: node() },
       applicationName: 'transport',
       poolSize: 1,
       extra,
-      dropSchema: true,
-      synchronize: true,
-    })
-    await dataSource.initialize()
+    }
+    // Schema work has a connection of its own.
+    const maker = await new ShardedDataSource({ ...options, dropSchema: true, synchronize: true }).initialize()
+    await maker.destroy()
+    await until(async () => (await sessions()).length === 0)
+    const dataSource = await new ShardedDataSource(options).initialize()
     try {
       const items = dataSource.getRepository(Item)
       await items.insert([{ id: 2 }, { id: 3 }])

@@ -239,7 +239,8 @@ export class ShardedDataSource extends MaintainedDataSource {
       await this.parts.lookups.load()
       this.transactions.twoPhase?.start()
       await this.parts.references.load()
-      if (this.runtime.hasShardedEntities) this.follower.start()
+      // From one node no shard can go to another that this process knows.
+      if (this.runtime.hasShardedEntities && this.pools.size > 1) this.follower.start()
       return this
     } catch (error) {
       await this.endPools()
