@@ -143,9 +143,9 @@ export async function compareSuspects(
 }
 
 export function rowsDiffer(move: ShardMove, suspects: Suspects): ShardedError {
-  const differences = [...suspects.rows].flatMap(([{ table }, keys]) =>
-    [...keys].map((key) => `${table.schema}.${table.name} ${key}`),
-  )
+  const differences = [...suspects.rows]
+    .flatMap(([{ table }, keys]) => [...keys].map((key) => `${table.schema}.${table.name} ${key}`))
+    .sort()
   const named = differences.slice(0, maxNamed)
   const count = differences.length
   return new ShardedError(
