@@ -54,7 +54,11 @@ interface PlacedShard {
 }
 
 /** Times that what other processes have stored in between is read again. */
-const maxRounds = 8
+export const maxRounds = 8
+
+/** What is said when so many rounds were not enough. */
+export const changedMeanwhile = (): ShardedError =>
+  topologyMismatch([], `Other processes changed the stored topology ${maxRounds} times meanwhile.`)
 
 /** What is stored on which nodes. */
 interface Change {
@@ -234,7 +238,7 @@ export class Catalog {
       await this.on(decider, (node) => this.readNode(node))
       const print = this.known.get(decider)?.groups.get(group)
       if (!print) throw new RangeError(`The catalog of node ${decider} has no group ${group}.`)
-      const [shard] = print.shards.filter((one) => one.label === label)
+      const shard = print.shards.find((one) => one.label === label)
       if (!shard) throw new RangeError(`The group ${group} has no shard ${label}.`)
       if (shard.database === database) {
         await this.copy(group).catch(() => undefined)
@@ -247,7 +251,7 @@ export class Catalog {
       }
       await this.on(decider, (node) => replacePrint(node, { name: group, print: moved }, { before: print, noted }))
     }
-    throw topologyMismatch([], `Other processes changed the stored topology ${maxRounds} times meanwhile.`)
+    throw changedMeanwhile()
   }
 
   /** Forgets groups whose tables were dropped. */

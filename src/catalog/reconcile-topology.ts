@@ -1,13 +1,10 @@
 import type { Catalog } from './catalog'
-import { type Mismatch, topologyMismatch } from './catalog'
+import { changedMeanwhile, type Mismatch, maxRounds, topologyMismatch } from './catalog'
 import { comparePrints } from './compare-prints'
 import type { GroupPrint } from './group-print'
 import type { NamedPrint } from './node-catalog'
 import { noted } from './noted-change'
 import { refuseMovedTables, type ShardTables, tableWithRows } from './refuse-moved-tables'
-
-/** Times that what other processes have stored in between is read again. */
-const maxRounds = 8
 
 export interface SettleOptions {
   /** The stored topologies whose place another one takes: none, those whose shards hold no rows, or all. */
@@ -63,7 +60,7 @@ export async function reconcileTopology(
     }
     await catalog.read()
   }
-  throw topologyMismatch([], `Other processes changed the stored topology ${maxRounds} times meanwhile.`)
+  throw changedMeanwhile()
 }
 
 /** A process that changed the map may have died between the home node and the others. */

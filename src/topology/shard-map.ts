@@ -167,6 +167,8 @@ export const ownersOf = ({ owners }: Pick<ShardMap, 'owners'>, group: string): U
   throw new RangeError(`The shard map has no group '${group}'.`)
 }
 
-/** Whether two maps of the same groups have every shard, and the home, on the same node. */
-export const hasSamePlaces = (a: ShardMap, b: ShardMap): boolean =>
-  a.home === b.home && [...a.shards.values()].every(({ name, node }) => b.shards.get(name)?.node === node)
+/** Whether two maps of the same groups are of one epoch, and have every shard, and the home, on the same node. */
+export const isSameMap = (a: ShardMap, b: ShardMap): boolean =>
+  a.epoch === b.epoch &&
+  a.home === b.home &&
+  [...a.shards.values()].every(({ name, node }) => b.shards.get(name)?.node === node)

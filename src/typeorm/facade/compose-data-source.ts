@@ -6,7 +6,7 @@ import { startOperation } from '../../execution/operation'
 import type { LookupModel } from '../../model/lookup'
 import { type ShardedEntity, shardedEntity } from '../../model/sharded-entity'
 import type { Shard } from '../../topology/shard'
-import { hasSamePlaces, ownersOf, type ShardMap } from '../../topology/shard-map'
+import { isSameMap, ownersOf, type ShardMap } from '../../topology/shard-map'
 import { bindApartKeys } from '../binding/apart-keys'
 import { markGenerated } from '../binding/bind-metadata'
 import { checkPhysicalNames } from '../binding/check-tables'
@@ -60,15 +60,18 @@ export async function composeDataSource({ catalog, ...parts }: DataSourceParts):
   const { dataSource, model, options, refusals } = parts
   const topology = new StoredTopology(options, catalog, model)
   let now: ShardMap = topology.map()
-  const ids = new IdMakers({
-    home: parts.pool(now.home).background,
-    nodeOf: (name) => parts.pool(name).background,
-    shardsOf: (group) => now.groups.get(group) ?? [],
-    parseInt8: options.parseInt8 ?? false,
-  })
+  // The home node may be known only when another process has stored its topology first.
+  const makeIds = (home: string): IdMakers =>
+    new IdMakers({
+      home: parts.pool(home).background,
+      nodeOf: (name) => parts.pool(name).background,
+      shardsOf: (group) => now.groups.get(group) ?? [],
+      parseInt8: options.parseInt8 ?? false,
+    })
   const shardNow = (name: string): Shard | undefined => now.shards.get(name)
-  const compose = async (map: ShardMap, before?: ShardRuntime) => {
-    const composed = composeRuntime({ ...parts, map, ids, shardNow }, before)
+  const compose = async (map: ShardMap, before?: Pick<ComposedDataSource, 'runtime' | 'ids'>) => {
+    const ids = before?.ids ?? makeIds(map.home)
+    const composed = composeRuntime({ ...parts, map, ids, shardNow }, before?.runtime)
     await bindViews(dataSource, { ...composed, refusals })
     return composed
   }
@@ -83,12 +86,15 @@ export async function composeDataSource({ catalog, ...parts }: DataSourceParts):
   const beforeGrowth = synchronize && !dropSchema ? refuse : undefined
   await topology.reconcile(dataSource.entityMetadatas, { mapOf: () => topology.map(), beforeGrowth })
   const stored = topology.map()
-  const isWanted = hasSamePlaces(now, stored) && now.epoch === stored.epoch
+  const isWanted = isSameMap(now, stored)
   now = stored
   const composed = isWanted ? wanted : await compose(now)
   refusals.throwAny()
-  const over = async (map: ShardMap, { runtime }: Pick<ComposedDataSource, 'runtime'>): Promise<ComposedDataSource> => {
-    const next = await compose(map, runtime)
+  const over = async (
+    map: ShardMap,
+    before: Pick<ComposedDataSource, 'runtime' | 'ids'>,
+  ): Promise<ComposedDataSource> => {
+    const next = await compose(map, before)
     await next.lookups.load()
     now = map
     return { ...next, topology, over: (another) => over(another, next) }

@@ -19,7 +19,7 @@ import type { CursorSigner } from '../../merging/cursor'
 import { isSwitching } from '../../rebalancing/move-log'
 import { loadParser } from '../../sql/parser'
 import type { Shard } from '../../topology/shard'
-import { hasSamePlaces, type ShardMap } from '../../topology/shard-map'
+import { isSameMap, type ShardMap } from '../../topology/shard-map'
 import { type ControlPointListener, ControlPoints } from '../../transactions/control-point'
 import type { RecoveryReport } from '../../transactions/recover-transactions'
 import { groupsOf } from '../binding/colocation-group'
@@ -398,7 +398,7 @@ export class ShardedDataSource extends MaintainedDataSource {
     const { map: before } = built.runtime
     await built.topology.readAgain(this.decider)
     const map = built.topology.map(before)
-    if (map.epoch === before.epoch && hasSamePlaces(before, map)) return
+    if (isSameMap(before, map)) return
     const moved = [...map.shards.values()].filter(({ name, node }) => before.shards.get(name)?.node !== node)
     // Their new nodes have not said yet which of their tables have rules.
     await Promise.all([...new Set(moved.map(({ node }) => node))].map((node) => this.pool(node).loadFacts()))
