@@ -37,8 +37,11 @@ export type { GatherPlan } from './planning/gather-plan'
 export type { EntitiesPlan, ReadPlan } from './planning/read-plan'
 export type { NodeStatement } from './planning/scatter-statement'
 export type { WritePlan } from './planning/write-plan'
+export { formatReport } from './rebalancing/format-report'
 export type { MoveProgress, TableProgress } from './rebalancing/shard-move'
 export type { MoveState } from './rebalancing/shard-move-state'
+export type { Load } from './rebalancing/statement-load'
+export type { GroupReport, HotKey, NodeReport, ShardReport, Skew, TopologyReport } from './rebalancing/topology-report'
 export type { Shard } from './topology/shard'
 export type { ShardMap } from './topology/shard-map'
 export type { ControlPoint, ControlPointListener } from './transactions/control-point'
@@ -52,12 +55,14 @@ export type {
   DataSourceScatterOptions,
   GatherOptions,
   GroupOptions,
+  LoadStatisticsOptions,
   NodeOptions,
   ShardedDataSourceOptions,
 } from './typeorm/facade/sharded-data-source-options'
 export { ShardedEntityManager } from './typeorm/facade/sharded-entity-manager'
 export { ShardedRepository } from './typeorm/facade/sharded-repository'
 export type { MoveShardOptions, ShardMoveReport, Topology } from './typeorm/facade/topology'
+export type { ReportOptions } from './typeorm/facade/topology-report'
 export { maxPageSize, Page, type PageEdge, type PageInfo, type PageOptions } from './typeorm/find/page'
 export type { LoadedShard, LoadOptions, LoadReport } from './typeorm/loads/load-options'
 export type {

@@ -3,8 +3,10 @@ import type { Catalog } from '../../catalog/catalog'
 import type { NodePool } from '../../endpoints/node-pool'
 import type { Refusals } from '../../errors/refusals'
 import { startOperation } from '../../execution/operation'
+import { countingKeys } from '../../functions/counting-keys'
 import type { LookupModel } from '../../model/lookup'
 import { type ShardedEntity, shardedEntity } from '../../model/sharded-entity'
+import type { LoadStatistics } from '../../rebalancing/load-statistics'
 import type { Shard } from '../../topology/shard'
 import { isSameMap, ownersOf, type ShardMap } from '../../topology/shard-map'
 import { bindApartKeys } from '../binding/apart-keys'
@@ -117,6 +119,8 @@ interface RuntimeParts {
   /** A shard where it lies by now, whatever the map was that a data source of it was made of. */
   readonly shardNow: (name: string) => Shard | undefined
   readonly warn: (text: string) => void
+  /** What counts the keys that are asked for; undefined: nobody does. */
+  readonly loads: LoadStatistics | undefined
 }
 
 /** Makes what a data source consists of once its model and its shard map are known, and wires it together. */
@@ -212,7 +216,7 @@ function checkNames(metadatas: readonly EntityMetadata[], { model, map, refusals
   )
 }
 
-function bindEntity(entity: ShardedEntity, { dataSource, map, model, ids }: RuntimeParts): EntityBinding {
+function bindEntity(entity: ShardedEntity, { dataSource, map, model, ids, loads }: RuntimeParts): EntityBinding {
   const metadata = dataSource.entityMetadatas.find(({ target }) => target === entity.target)
   if (!metadata) throw new RangeError(`The data source has no entity ${entity.name}.`)
   const keyColumns = entity.keyColumns.map(({ propertyPath }) => {
@@ -223,8 +227,9 @@ function bindEntity(entity: ShardedEntity, { dataSource, map, model, ids }: Runt
   const shards = map.groups.get(entity.group) ?? []
   const id = ids.idOf(entity, metadata)
   if (id) markGenerated(id.column)
+  const count = loads?.counterOf(entity.group)
   return Object.freeze({
-    entity,
+    entity: count ? Object.freeze({ ...entity, fn: countingKeys(entity.fn, count) }) : entity,
     metadata,
     shards,
     owners: ownersOf(map, entity.group),

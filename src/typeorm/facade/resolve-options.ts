@@ -13,6 +13,7 @@ import {
   type GatherBudget,
   longestTimerMs,
 } from '../../model/limits'
+import { defaultHotKeys, LoadStatistics } from '../../rebalancing/load-statistics'
 import type { TransactionMode } from '../../transactions/transaction-mode'
 import { isExactSetting } from '../../values/exact-setting'
 import type {
@@ -55,6 +56,7 @@ export function checkOptions(options: ShardedDataSourceOptions): void {
     checkBound(value, `timeouts.${name}`, longestTimerMs)
   }
   checkReserve(options)
+  checkLoadStatistics(options)
   if (transactions !== undefined && !transactionModes.has(transactions))
     throw invalid(`transactions is "${transactions}"; it takes ${[...transactionModes].join(', ')}`)
   for (const [name, value] of Object.entries(options.session ?? {})) checkSetting(name, value)
@@ -104,6 +106,13 @@ function secretBytes(secret: string | Uint8Array): Uint8Array {
   throw invalid(`cursors.secret has ${bytes.length} bytes, and ${minSecretBytes} are the least`)
 }
 
+/** What counts this process' statements and shard keys; undefined where the options do not ask for it. */
+export function loadStatisticsOf({ loadStatistics = false }: ShardedDataSourceOptions): LoadStatistics | undefined {
+  if (loadStatistics === false) return undefined
+  const { hotKeys = defaultHotKeys } = loadStatistics === true ? {} : loadStatistics
+  return new LoadStatistics(hotKeys)
+}
+
 /** Which stored topologies a start replaces. One that is to drop all its tables anyway leaves no row behind to be lost. */
 export function replacesOf({ dropSchema, onTopologyChange }: ShardedDataSourceOptions): 'none' | 'empty' | 'all' {
   if (dropSchema) return 'all'
@@ -148,6 +157,16 @@ export function boundsOf({ timeouts = {}, poolReserve, extra }: ShardedDataSourc
 function checkReserve({ poolReserve }: ShardedDataSourceOptions): void {
   if (poolReserve === undefined || (Number.isInteger(poolReserve) && poolReserve >= 0)) return
   throw invalid(`poolReserve is ${poolReserve}; it takes a whole number from 0 on`)
+}
+
+/** Keys that are told apart of one group: memory for each of them is kept twice. */
+const maxHotKeys = 10_000
+
+function checkLoadStatistics({ loadStatistics }: ShardedDataSourceOptions): void {
+  if (typeof loadStatistics !== 'object') return
+  const { hotKeys = 0 } = loadStatistics
+  if (Number.isInteger(hotKeys) && hotKeys >= 0 && hotKeys <= maxHotKeys) return
+  throw invalid(`loadStatistics.hotKeys is ${hotKeys}; it takes a whole number from 0 to ${maxHotKeys}`)
 }
 
 /** A connection that is idle for so long is probed by TCP: a firewall that forgot it is noticed before a statement is sent. */

@@ -62,6 +62,12 @@ export interface GatherOptions {
   readonly bytes?: number
 }
 
+/** What a process counts for `topology.report()`. */
+export interface LoadStatisticsOptions {
+  /** Of each colocation group so many of the shard keys that operations name most often are told apart: 0 to 10,000; 0: none. Default 64. */
+  readonly hotKeys?: number
+}
+
 /** How long is waited, in milliseconds, before a coded error ends the wait; `Infinity`: for ever. */
 export interface TimeoutOptions {
   /** For any answer of a node, while a statement waits and a new connection is tried: then it is `SHARD_UNAVAILABLE`. Default 10,000. */
@@ -144,6 +150,8 @@ export interface ShardedDataSourceOptions extends Omit<PostgresDataSourceOptions
    * LOCK_TIMEOUT: a deadlock over nodes is seen by none of them. Default 10,000; `Infinity`: for ever.
    */
   readonly lockTimeoutMs?: number
+  /** Whether this process counts its statements and the shard keys that operations name, for `topology.report()` and plans by load. Default false. */
+  readonly loadStatistics?: boolean | LoadStatisticsOptions
   /** What is waited for, and how long. */
   readonly timeouts?: TimeoutOptions
   /**

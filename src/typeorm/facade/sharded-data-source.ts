@@ -16,6 +16,7 @@ import { Refusals } from '../../errors/refusals'
 import { ShardedError } from '../../errors/sharded-error'
 import { loadHash } from '../../functions/hash'
 import type { CursorSigner } from '../../merging/cursor'
+import type { LoadStatistics } from '../../rebalancing/load-statistics'
 import { isSwitching } from '../../rebalancing/move-log'
 import { loadParser } from '../../sql/parser'
 import type { Shard } from '../../topology/shard'
@@ -50,7 +51,7 @@ import { Federation } from './federation'
 import { MaintainedDataSource } from './maintained-data-source'
 import { MapFollower } from './map-follower'
 import { eachNode, inTime, loadCollations, type NodePools, openNodePools, openTransactions } from './node-pools'
-import { checkOptions, cursorSignerOf } from './resolve-options'
+import { checkOptions, cursorSignerOf, loadStatisticsOf } from './resolve-options'
 import type { ShardedDataSourceOptions } from './sharded-data-source-options'
 import { ShardedEntityManager } from './sharded-entity-manager'
 import type { ShardedRepository } from './sharded-repository'
@@ -83,6 +84,7 @@ export class ShardedDataSource extends MaintainedDataSource {
   readonly cursorSigner: CursorSigner | undefined
   private pools: NodePools = new Map()
   private readonly listeners: Set<StatementListener> = new Set()
+  private readonly loads: LoadStatistics | undefined
   private readonly controlPoints: ControlPoints = new ControlPoints((text) => this.warn(text))
   private readonly warn = (text: string): void => this.logger.log('warn', text)
   private transactions: TransactionSettings = { mode: 'best-effort', twoPhase: undefined }
@@ -114,6 +116,8 @@ export class ShardedDataSource extends MaintainedDataSource {
     })
     this.sharding = options
     this.cursorSigner = cursorSignerOf(options)
+    this.loads = loadStatisticsOf(options)
+    if (this.loads) this.listeners.add(this.loads.statements.listener)
     Object.assign(this, { relationLoader: new ShardedRelationLoader(this, () => this.runtime) })
   }
 
@@ -182,6 +186,8 @@ export class ShardedDataSource extends MaintainedDataSource {
     runtime: () => this.runtime,
     stored: () => this.parts.topology,
     schemas: () => this.parts.schemas,
+    model: () => this.parts.model,
+    loads: () => this.loads,
     points: this.controlPoints,
     warn: this.warn,
     follow: () => this.follower.follow(),
@@ -380,7 +386,8 @@ export class ShardedDataSource extends MaintainedDataSource {
     const { pools, sharding: options, catalog, warn } = this
     const pool = (name: string): NodePool => this.pool(name)
     const transactions = { ...this.transactions, points: this.controlPoints }
-    const parts = { dataSource: this, options, pools, pool, transactions, catalog, model, warn, refusals }
+    const { loads } = this
+    const parts = { dataSource: this, options, pools, pool, transactions, catalog, model, warn, refusals, loads }
     const built = await composeDataSource(parts)
     this.built = built
     const { ids } = built

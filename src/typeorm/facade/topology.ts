@@ -1,9 +1,12 @@
 import type { NodePool } from '../../endpoints/node-pool'
 import { ShardedError } from '../../errors/sharded-error'
+import type { ShardedModel } from '../../model/sharded-entity'
+import type { LoadStatistics } from '../../rebalancing/load-statistics'
 import type { MoveHost } from '../../rebalancing/move-host'
 import type { MoveProgress, ShardMove } from '../../rebalancing/shard-move'
 import type { MoveState } from '../../rebalancing/shard-move-state'
 import { cancelMove, driveMove, finishMove, listMoves, startMove } from '../../rebalancing/shard-moves'
+import type { TopologyReport } from '../../rebalancing/topology-report'
 import type { ControlPoints } from '../../transactions/control-point'
 import type { ShardRuntime } from '../runners/shard-runtime'
 import { openMovePools, replicationUrlOf } from './move-pools'
@@ -11,6 +14,7 @@ import type { NodePools } from './node-pools'
 import type { ShardSchemas } from './shard-schemas'
 import type { ShardedDataSourceOptions } from './sharded-data-source-options'
 import type { StoredTopology } from './stored-topology'
+import { type ReportOptions, takeReport } from './topology-report'
 
 /** A shard on its way from one node to another. */
 export interface ShardMoveReport {
@@ -37,6 +41,8 @@ interface TopologyParts {
   readonly runtime: () => ShardRuntime
   readonly stored: () => StoredTopology
   readonly schemas: () => ShardSchemas
+  readonly model: () => ShardedModel
+  readonly loads: () => LoadStatistics | undefined
   readonly points: ControlPoints
   readonly warn: (text: string) => void
   /** Takes over the map that is stored. */
@@ -122,6 +128,23 @@ export class Topology {
     return this.reportOf(await finishMove(await this.host(), id))
   }
 
+  /**
+   * What every shard and node holds and, where the option `loadStatistics` asks for it, what this process has asked of them. Nodes are read
+   * at once, and not in one snapshot. `formatReport` makes a picture of it.
+   *
+   * @throws ShardedError SHARD_UNAVAILABLE
+   * @example
+   * console.log(formatReport(await dataSource.topology.report()))
+   */
+  report(options: ReportOptions = {}): Promise<TopologyReport> {
+    return takeReport({ ...this.parts, pools: () => this.pools() }, options)
+  }
+
+  /** Begins to count statements and keys anew. */
+  resetLoad(): void {
+    this.parts.loads()?.reset()
+  }
+
   /** Closes the connections of moves. */
   async close(): Promise<void> {
     const opened = await this.opening?.catch(() => undefined)
@@ -135,13 +158,18 @@ export class Topology {
     return Object.freeze({ id, shard, from: named(from), to: named(to), state, error, progress, startedAt, changedAt })
   }
 
-  private async host(): Promise<MoveHost> {
-    const { options, runtime, stored, points, warn, follow } = this.parts
+  private pools(): Promise<NodePools> {
+    const { options, warn } = this.parts
     this.opening ??= openMovePools(options(), warn).catch((error: unknown) => {
       this.opening = undefined
       throw error
     })
-    const pools = await this.opening
+    return this.opening
+  }
+
+  private async host(): Promise<MoveHost> {
+    const { options, runtime, stored, points, warn, follow } = this.parts
+    const pools = await this.pools()
     const urls = new Map<string, string>()
     for (const [name, node] of Object.entries(options().nodes)) urls.set(name, await replicationUrlOf(node))
     const nameOf = (identity: string): string => {
