@@ -38,6 +38,14 @@ export type { EntitiesPlan, ReadPlan } from './planning/read-plan'
 export type { NodeStatement } from './planning/scatter-statement'
 export type { WritePlan } from './planning/write-plan'
 export { formatReport } from './rebalancing/format-report'
+export type {
+  Balance,
+  BalanceMeasure,
+  KeptShard,
+  MovePlan,
+  NodeCapacity,
+  PlannedMove,
+} from './rebalancing/plan-moves'
 export type { MoveProgress, TableProgress } from './rebalancing/shard-move'
 export type { MoveState } from './rebalancing/shard-move-state'
 export type { Load } from './rebalancing/statement-load'
@@ -62,6 +70,7 @@ export type {
 export { ShardedEntityManager } from './typeorm/facade/sharded-entity-manager'
 export { ShardedRepository } from './typeorm/facade/sharded-repository'
 export type { MoveShardOptions, ShardMoveReport, Topology } from './typeorm/facade/topology'
+export type { PlanOptions } from './typeorm/facade/topology-plan'
 export type { ReportOptions } from './typeorm/facade/topology-report'
 export { maxPageSize, Page, type PageEdge, type PageInfo, type PageOptions } from './typeorm/find/page'
 export type { LoadedShard, LoadOptions, LoadReport } from './typeorm/loads/load-options'

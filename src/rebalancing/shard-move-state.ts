@@ -55,6 +55,9 @@ export function nextMoveState(state: MoveState, event: MoveEvent): MoveState {
 /** Whether a move may be cancelled. */
 export const isCancellable = (state: MoveState): boolean => moveTable[state].cancel !== undefined
 
+/** Whether a move has met its end: another one of the shard may begin. */
+export const isOver = (state: MoveState): boolean => Object.values(moveTable[state]).every((next) => next === undefined)
+
 /** What two databases and the driver know of a move. All of it is looked at anew before each step. */
 export interface MoveFacts {
   readonly source: {

@@ -57,6 +57,10 @@ export function checkOptions(options: ShardedDataSourceOptions): void {
   }
   checkReserve(options)
   checkLoadStatistics(options)
+  for (const [name, { capacity }] of Object.entries(options.nodes)) {
+    checkBound(capacity?.rows, `capacity.rows of node ${name}`, Number.MAX_SAFE_INTEGER)
+    checkBound(capacity?.bytes, `capacity.bytes of node ${name}`, Number.MAX_SAFE_INTEGER)
+  }
   if (transactions !== undefined && !transactionModes.has(transactions))
     throw invalid(`transactions is "${transactions}"; it takes ${[...transactionModes].join(', ')}`)
   for (const [name, value] of Object.entries(options.session ?? {})) checkSetting(name, value)

@@ -2,6 +2,7 @@ import type { ConnectionOptions } from 'node:tls'
 import type { PostgresDataSourceOptions } from 'typeorm/driver/postgres/PostgresDataSourceOptions'
 import type { ShardingFunction } from '../../functions/sharding-function'
 import type { Layout, ScatterOptions } from '../../model/sharded-options'
+import type { NodeCapacity } from '../../rebalancing/plan-moves'
 import type { TransactionMode } from '../../transactions/transaction-mode'
 import type { CurrentManager } from './current-manager'
 
@@ -25,6 +26,8 @@ export interface NodeOptions {
   readonly poolSize?: number
   /** Share of the shards that are placed on the node, against the other nodes' weights. Default 1. */
   readonly weight?: number
+  /** Rows and bytes of shards that `topology.plan()` puts on the node at the most. Default: no bound. */
+  readonly capacity?: NodeCapacity
 }
 
 /** What one environment changes of a colocation group: its shards, how they stand in a node, and on which node each is. */

@@ -3,17 +3,20 @@ import { ShardedError } from '../../errors/sharded-error'
 import type { ShardedModel } from '../../model/sharded-entity'
 import type { LoadStatistics } from '../../rebalancing/load-statistics'
 import type { MoveHost } from '../../rebalancing/move-host'
+import type { MovePlan } from '../../rebalancing/plan-moves'
 import type { MoveProgress, ShardMove } from '../../rebalancing/shard-move'
-import type { MoveState } from '../../rebalancing/shard-move-state'
+import { isOver, type MoveState } from '../../rebalancing/shard-move-state'
 import { cancelMove, driveMove, finishMove, listMoves, startMove } from '../../rebalancing/shard-moves'
 import type { TopologyReport } from '../../rebalancing/topology-report'
 import type { ControlPoints } from '../../transactions/control-point'
 import type { ShardRuntime } from '../runners/shard-runtime'
+import { hindranceOf } from './fixed-shards'
 import { openMovePools, replicationUrlOf } from './move-pools'
 import type { NodePools } from './node-pools'
 import type { ShardSchemas } from './shard-schemas'
 import type { ShardedDataSourceOptions } from './sharded-data-source-options'
 import type { StoredTopology } from './stored-topology'
+import { checkPlanOptions, type PlanOptions, planTopology } from './topology-plan'
 import { type ReportOptions, takeReport } from './topology-report'
 
 /** A shard on its way from one node to another. */
@@ -77,21 +80,8 @@ export class Topology {
         details: { node: to, nodes: runtime().nodes },
       })
     if (shard.node === to) throw refused(name, `it lies on node ${to}`, 'Name another node.')
-    // Notes of what other programs write are of the transactions of one server.
-    if (runtime().lookups.notedOf(shard.group).length > 0)
-      throw refused(
-        name,
-        `triggers of the group ${shard.group} note what lookups, or onDelete: 'application', need`,
-        'Move shards of groups without @GlobalUnique, @LookupIndex and such relations to them.',
-      )
-    const pins = options().groups?.[shard.group]?.placement
-    const pin = pins === undefined || pins === 'even' ? undefined : (pins[shard.label] ?? pins[name])
-    if (pin !== undefined && pin !== to)
-      throw refused(
-        name,
-        `the options place it on node ${pin}`,
-        `Take it out of groups.${shard.group}.placement first, in all processes: a start would be refused where the two differ.`,
-      )
+    const hindrance = hindranceOf(shard, to, { options: options(), runtime: runtime() })
+    if (hindrance) throw refused(name, hindrance.why, hindrance.fix)
     const request = {
       shard,
       tables: schemas().tablesOf(shard.group),
@@ -138,6 +128,21 @@ export class Topology {
    */
   report(options: ReportOptions = {}): Promise<TopologyReport> {
     return takeReport({ ...this.parts, pools: () => this.pools() }, options)
+  }
+
+  /**
+   * Moves that make the nodes even, as data: nothing is moved yet. The same report gives the same plan.
+   *
+   * @throws ShardedError OPTIONS_INVALID, SHARD_UNAVAILABLE
+   * @example
+   * const plan = await dataSource.topology.plan({ by: 'bytes', threshold: 0.2 })
+   * for (const { shard, from, to, reason } of plan.moves) console.log(shard, from, to, reason)
+   */
+  async plan(options: PlanOptions = {}): Promise<MovePlan> {
+    checkPlanOptions(options, this.parts.runtime())
+    const report = await this.report()
+    const moving = new Set((await this.moves()).flatMap(({ shard, state }) => (isOver(state) ? [] : [shard])))
+    return planTopology(report, options, { ...this.parts, moving })
   }
 
   /** Begins to count statements and keys anew. */
