@@ -1,6 +1,8 @@
 import { refusesCreation } from '../endpoints/sql-state'
 import { ShardedError } from '../errors/sharded-error'
+import { type AbsentDatabase, assumedCatalog } from './absent-database'
 import type { GroupPrint, TableKeys } from './group-print'
+import type { KnownDatabase } from './known-database'
 import {
   type CatalogNode,
   copyPrint,
@@ -11,6 +13,7 @@ import {
   type NodeCatalog,
   type NotedChange,
   readNodeCatalog,
+  rememberDatabases,
   replacePrint,
 } from './node-catalog'
 
@@ -73,11 +76,18 @@ export class Catalog {
   private readonly refused = new Map<string, unknown>()
   private knownHome: string | undefined
 
-  private constructor(private readonly eachNode: EachNode) {}
+  private constructor(
+    private readonly eachNode: EachNode,
+    private readonly absent: Map<string, AbsentDatabase>,
+  ) {}
 
-  /** Reads what is there. A role that may not is told so when something is to be known or stored. */
-  static async open(eachNode: EachNode): Promise<Catalog> {
-    const catalog = new Catalog(eachNode)
+  /**
+   * Reads what is there. A role that may not is told so when something is to be known or stored.
+   *
+   * @param absent the nodes that do not answer: they are taken to have what the others know
+   */
+  static async open(eachNode: EachNode, absent: ReadonlyMap<string, AbsentDatabase> = new Map()): Promise<Catalog> {
+    const catalog = new Catalog(eachNode, new Map(absent))
     await catalog.read()
     return catalog
   }
@@ -168,6 +178,7 @@ export class Catalog {
   /** Reads all nodes anew. @throws ShardedError TOPOLOGY_MISMATCH where two nodes are one database, or a copy of it */
   async read(): Promise<void> {
     await this.eachNode(async (node) => {
+      if (this.absent.has(node.name)) return
       try {
         const found = await readNodeCatalog(node)
         this.refused.delete(node.name)
@@ -180,9 +191,58 @@ export class Catalog {
         this.refused.set(node.name, reason)
       }
     })
+    for (const [name, { identity }] of this.absent) {
+      this.known.delete(name)
+      this.known.set(name, assumedCatalog(this.known, identity))
+    }
     // Found here, and not when it is asked for: each statement on the home node asks.
     this.knownHome = homeOf(this.known)
     this.refuseTwins()
+  }
+
+  /**
+   * Reads a node that did not answer before; everything is as it was where this fails.
+   *
+   * @throws ShardedError TOPOLOGY_MISMATCH where it is another database than the one that was missed
+   */
+  async arrive(node: CatalogNode): Promise<void> {
+    const missed = this.absent.get(node.name)
+    const found = await readNodeCatalog(node)
+    if (!missed || !found || found.identity !== missed.identity)
+      throw topologyMismatch(
+        [],
+        `Node ${node.name} was the database ${missed?.identity ?? '?'}, and is ${found?.identity ?? 'one without a catalog'} now that it answers.`,
+      )
+    this.absent.delete(node.name)
+    this.known.set(node.name, found)
+    this.knownHome = homeOf(this.known)
+  }
+
+  /** Takes it back that a node answers. */
+  leave(name: string, missed: AbsentDatabase): void {
+    this.absent.set(name, missed)
+    this.known.delete(name)
+    this.known.set(name, assumedCatalog(this.known, missed.identity))
+    this.knownHome = homeOf(this.known)
+  }
+
+  /** What is new is stored on every node. @throws ShardedError SHARD_UNAVAILABLE where one does not answer */
+  requireAll(): void {
+    for (const { error } of this.absent.values()) throw error
+  }
+
+  /** Keeps on all nodes that answer what databases are now. @throws ShardedError CATALOG_UNAVAILABLE */
+  async remember(databases: ReadonlyMap<string, KnownDatabase>): Promise<void> {
+    const byIdentity = new Map(
+      [...databases].flatMap(([name, one]) => {
+        const identity = this.known.get(name)?.identity
+        return identity === undefined ? [] : [[identity, one] as const]
+      }),
+    )
+    await this.eachNode(async (node) => {
+      if (this.absent.has(node.name)) return
+      await allowed(node, () => rememberDatabases(node, this.known.get(node.name), byIdentity))
+    })
   }
 
   /** Creates the catalog on nodes that have none. @throws ShardedError CATALOG_UNAVAILABLE, TOPOLOGY_MISMATCH */
@@ -281,7 +341,7 @@ export class Catalog {
       if (twin === undefined) continue
       throw topologyMismatch(
         [],
-        `Nodes ${twin} and ${node} are one database (${identity}), or one is a copy of the other: name each database once. A copy becomes a database of its own when its tables sharding_node, sharding_group, sharding_epoch and sharding_decision are dropped.`,
+        `Nodes ${twin} and ${node} are one database (${identity}), or one is a copy of the other: name each database once. A copy becomes a database of its own when its tables sharding_node, sharding_group, sharding_epoch, sharding_database and sharding_decision are dropped.`,
       )
     }
   }

@@ -6,6 +6,7 @@ import type { Row } from '../merging/row'
 import { quoted } from '../values/quoted'
 import type { GroupPrint } from './group-print'
 import { formatPrint, parsePrint } from './group-print'
+import { formatDatabase, type KnownDatabase, parseDatabase } from './known-database'
 import { createOnce } from './own-table'
 
 export type CatalogNode = Pick<NodePool, 'name' | 'facts' | 'query'>
@@ -19,6 +20,8 @@ export interface NodeCatalog {
   readonly versions: ReadonlyMap<string, number>
   /** The last change of the shard map that was noted here; 0: none. Changes are noted on the home node. */
   readonly epoch: number
+  /** What each database of the data source was when a start last reached it, by identity. */
+  readonly databases: ReadonlyMap<string, KnownDatabase>
 }
 
 /** A change of the shard map, as the home node keeps it beside its epoch and its time. */
@@ -40,18 +43,21 @@ const tablesOf = ({ facts }: Pick<ProbedNode, 'facts'>) => {
     identities: `${schema}."sharding_node"`,
     groups: `${schema}."sharding_group"`,
     epochs: `${schema}."sharding_epoch"`,
+    databases: `${schema}."sharding_database"`,
   }
 }
 
 /** Reads a node's catalog, in one statement; undefined where there is none yet. @throws the database's error */
 export async function readNodeCatalog(node: ProbedNode): Promise<NodeCatalog | undefined> {
-  const { identities, groups, epochs } = tablesOf(node)
+  const { identities, groups, epochs, databases } = tablesOf(node)
   try {
     // As texts: a user may have changed how `pg` reads JSON.
     const { rows } = await node.query(
       `SELECT n.id, ARRAY(SELECT name FROM ${groups} ORDER BY name) AS names,
          ARRAY(SELECT fingerprint::text FROM ${groups} ORDER BY name) AS prints,
          ARRAY(SELECT epoch::text FROM ${groups} ORDER BY name) AS versions,
+         ARRAY(SELECT id FROM ${databases} ORDER BY id) AS databases,
+         ARRAY(SELECT known::text FROM ${databases} ORDER BY id) AS known,
          (SELECT coalesce(max(epoch), 0)::text FROM ${epochs}) AS epoch FROM ${identities} n`,
     )
     const [row]: readonly Row[] = rows
@@ -59,11 +65,13 @@ export async function readNodeCatalog(node: ProbedNode): Promise<NodeCatalog | u
     const prints = textsOf(row['prints'])
     const versions = textsOf(row['versions'])
     const names = textsOf(row['names'])
+    const known = textsOf(row['known'])
     return Object.freeze({
       identity: String(row['id']),
       groups: new Map(names.map((name, index) => [name, parsePrint(prints[index] ?? '')])),
       versions: new Map(names.map((name, index) => [name, Number(versions[index])])),
       epoch: Number(row['epoch']),
+      databases: new Map(textsOf(row['databases']).map((id, index) => [id, parseDatabase(known[index] ?? '')])),
     })
   } catch (error) {
     if (sqlState(error) === undefinedTable) return undefined
@@ -82,7 +90,7 @@ export async function readIdentity(node: ProbedNode): Promise<string> {
 
 /** Creates a node's catalog where it is not there. @throws the database's error */
 export async function createCatalog(node: CatalogNode): Promise<void> {
-  const { groups, epochs } = tablesOf(node)
+  const { groups, epochs, databases } = tablesOf(node)
   await createIdentity(node)
   await createOnce(
     node,
@@ -97,6 +105,32 @@ export async function createCatalog(node: CatalogNode): Promise<void> {
     `CREATE TABLE IF NOT EXISTS ${epochs} (
       epoch bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, author text NOT NULL, reason text NOT NULL,
       changed_at timestamptz NOT NULL DEFAULT clock_timestamp())`,
+  )
+  // As text: it is compared, and read, as it was written.
+  await createOnce(
+    node,
+    databases,
+    `CREATE TABLE IF NOT EXISTS ${databases} (
+      id text PRIMARY KEY, known text NOT NULL, changed_at timestamptz NOT NULL DEFAULT clock_timestamp())`,
+  )
+}
+
+/** Keeps what databases are now, where that is something else than what is kept. */
+export async function rememberDatabases(
+  node: CatalogNode,
+  known: NodeCatalog | undefined,
+  databases: ReadonlyMap<string, KnownDatabase>,
+): Promise<void> {
+  const texts = [...databases].map(([id, one]) => [id, formatDatabase(one)] as const)
+  const others = texts.filter(([id, text]) => {
+    const before = known?.databases.get(id)
+    return before === undefined || formatDatabase(before) !== text
+  })
+  if (others.length === 0) return
+  await node.query(
+    `INSERT INTO ${tablesOf(node).databases} AS d (id, known) SELECT * FROM unnest($1::text[], $2::text[])
+     ON CONFLICT (id) DO UPDATE SET known = excluded.known, changed_at = clock_timestamp() WHERE d.known <> excluded.known`,
+    [others.map(([id]) => id), others.map(([, text]) => text)],
   )
 }
 

@@ -37,6 +37,7 @@ export async function reconcileTopology(
     }))
     const { mismatches, grown, missing } = compareAll(catalog, wanted)
     if (mismatches.length > 0 && options.replaces === 'none') throw topologyMismatch(mismatches)
+    if (mismatches.length + grown.size + missing.size > 0) catalog.requireAll()
     if (options.replaces !== 'all') await refuseMovedTables(catalog, wanted)
     if (mismatches.length > 0) {
       if (options.replaces === 'empty') await refuseRows(catalog, mismatches, options)

@@ -37,6 +37,8 @@ export interface NodePoolSettings {
   readonly onPoolError: (error: Error) => void
   /** Told what an operator should know. */
   readonly warn?: (text: string) => void
+  /** Why the node cannot be had: the pool stands in for it, and refuses all that is asked of it. */
+  readonly absence?: unknown
 }
 
 /** How long is waited for a node, in milliseconds; `Infinity`: for ever. */
@@ -102,6 +104,8 @@ export class NodePool extends ConnectionPool {
   readonly lockWatch: LockWatch | undefined
   /** Transactions over shards. They hold their connection while they wait for another node. */
   readonly transactions: TransactionTurns
+  /** It stands in for a node that cannot be had, and never opens a connection. */
+  readonly isAbsent: boolean
   private readonly plans: NamedPlans
   private readonly watch: SilenceWatch
   private readonly destroyMs: number
@@ -127,9 +131,11 @@ export class NodePool extends ConnectionPool {
     this.listeners = listeners
     this.background = background
     this.isBackgroundDirect = given.direct !== undefined
+    this.isAbsent = given.absence !== undefined
     this.sortFacts = notAsked(name)
     this.plans = connections.plans
     this.watch = connections.watch
+    if (this.isAbsent) this.refuse(given.absence)
     this.waitMs = shared.waitMs
     this.pooling = given.pooling ?? 'none'
     this.destroyMs = bounds.destroyMs ?? defaultDestroyMs
@@ -152,10 +158,22 @@ export class NodePool extends ConnectionPool {
   async loadFacts(): Promise<NodeFacts> {
     const { rows } = await this.query(factsQuery)
     const facts = factsOf(rows[0])
-    this.facts = facts
-    this.background.facts = facts
+    this.noteFacts(facts)
     this.noteRules(facts.ruledTables)
     return facts
+  }
+
+  /** Takes over what is known of the node by other ways than asking it. */
+  noteFacts(facts: NodeFacts): void {
+    this.facts = facts
+    this.background.facts = facts
+  }
+
+  /** Refuses all that is asked of the node from now on, for a reason. @returns false where that was the reason before */
+  refuse(reason: unknown): boolean {
+    const before = this.watch.silence
+    this.watch.silence = reason instanceof Error ? reason : new Error(String(reason))
+    return before?.message !== this.watch.silence.message
   }
 
   /** Takes note of the tables that have rules: see `NamedPlans.mayBeRewritten`. */

@@ -26,7 +26,7 @@ export const errorCatalogue = Object.freeze({
   ),
   CATALOG_UNAVAILABLE: entry(
     'Every node stores where the rows of the data source are, and each start compares that with the options.',
-    'Start once as a role that may create tables, and grant the other roles SELECT, INSERT and UPDATE on sharding_group, SELECT and INSERT on sharding_epoch and SELECT on sharding_node.',
+    'Start once as a role that may create tables, and grant the other roles SELECT, INSERT and UPDATE on sharding_group and sharding_database, SELECT and INSERT on sharding_epoch and SELECT on sharding_node.',
     'no-writes',
   ),
   SHARD_MOVED: entry(

@@ -84,6 +84,11 @@ export class DecisionLog {
     return new DecisionLog(pool, id, table, lacking, isBackgroundDirect)
   }
 
+  /** That of a node which does not answer: whatever is asked of it fails. */
+  static ofAbsent({ background, isBackgroundDirect }: NodePool, identity: string): DecisionLog {
+    return new DecisionLog(background, identity, '', [], isBackgroundDirect)
+  }
+
   /**
    * Writes the decision row, in the transaction of `query`. The decision is as durable as commits are by default, and its
    * transaction ends by itself where this process falls silent: recovery waits for that.

@@ -9,6 +9,12 @@ import { type RecoveryReport, recoverTransactions } from './recover-transactions
 /** How often what others left prepared is looked for, in milliseconds. */
 const recoverEveryMs = 3_000
 
+interface TwoPhaseParts extends Pick<TwoPhase, 'warn'> {
+  readonly points: ControlPoints
+  /** The identity of each node that does not answer, by its name. */
+  readonly absent: ReadonlyMap<string, string>
+}
+
 /** What two-phase commits of one data source share: the logs of its nodes, and the recovery on a timer. */
 export class TwoPhase implements CommitContext {
   private timer: NodeJS.Timeout | undefined
@@ -16,7 +22,7 @@ export class TwoPhase implements CommitContext {
   private running: Promise<RecoveryReport> | undefined
 
   private constructor(
-    private readonly logs: ReadonlyMap<string, DecisionLog>,
+    private readonly logs: Map<string, DecisionLog>,
     private readonly points: ControlPoints,
     readonly warn: (text: string) => void,
   ) {}
@@ -25,17 +31,29 @@ export class TwoPhase implements CommitContext {
    * Prepares every node: its decision log is created where it is not there.
    * @throws ShardedError TWO_PHASE_UNAVAILABLE naming the node that does not allow it
    */
-  static async open(
-    pools: readonly NodePool[],
-    { points, warn }: Pick<TwoPhase, 'warn'> & { readonly points: ControlPoints },
-  ): Promise<TwoPhase> {
-    const logs = await Promise.all(pools.map(openLog))
+  static async open(pools: readonly NodePool[], { points, warn, absent }: TwoPhaseParts): Promise<TwoPhase> {
+    const logs = await Promise.all(
+      pools.map((pool) => {
+        const identity = absent.get(pool.name)
+        return identity === undefined ? openLog(pool) : DecisionLog.ofAbsent(pool, identity)
+      }),
+    )
     for (const log of logs) {
       const twin = logs.find((one) => one !== log && one.identity === log.identity)
       if (twin)
         throw unavailable(log.node, `it has the identity of node ${twin.node}, being the same database or a copy of it`)
     }
     return new TwoPhase(new Map(logs.map((log) => [log.node, log])), points, warn)
+  }
+
+  /**
+   * Prepares a node that did not answer before; the returned function goes on with it.
+   *
+   * @throws ShardedError TWO_PHASE_UNAVAILABLE where it does not allow it
+   */
+  async prepare(pool: NodePool): Promise<() => void> {
+    const log = await openLog(pool)
+    return () => void this.logs.set(pool.name, log)
   }
 
   log(node: string): DecisionLog {

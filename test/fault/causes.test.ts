@@ -32,7 +32,11 @@ describe('a start that gets no connection', () => {
   const startWith = async (change: Partial<URL>): Promise<unknown> => {
     const left = new URL(open.options.nodes['left']?.url ?? '')
     Object.assign(left, change)
-    const options = { ...open.options, nodes: { ...open.options.nodes, left: { url: left.href } } }
+    const options = {
+      ...open.options,
+      nodes: { ...open.options.nodes, left: { url: left.href } },
+      startWithout: 'none' as const,
+    }
     return errorOf(new ShardedDataSource(options).initialize())
   }
 

@@ -26,6 +26,7 @@ describe('a node that dies', () => {
   it('is named when the data source starts, which closes all that it opened, and may start again later', async () => {
     await open.dataSource.destroy()
     await nodes.clusters.right.kill()
+    Object.assign(open.options, { startWithout: 'none' })
     const error = await errorOf(open.dataSource.initialize())
     expect(error).toBeInstanceOf(ShardedError)
     expect(error).toMatchObject({ code: 'SHARD_UNAVAILABLE', details: { node: 'right' } })

@@ -48,8 +48,11 @@ interface DataSourceParts extends Omit<RuntimeParts, 'map' | 'ids' | 'shardNow'>
 /** What an initialised data source is made of, and where the databases have stored that its rows are. */
 export interface ComposedDataSource extends ReturnType<typeof composeRuntime> {
   readonly topology: StoredTopology
-  /** The same of another map of the same shards: what is remembered of entities, ids and reference tables stays. */
-  readonly over: (map: ShardMap) => Promise<ComposedDataSource>
+  /**
+   * The same of another map of the same shards, and of other pools where they are given: what is remembered of entities, ids and reference
+   * tables stays.
+   */
+  readonly over: (map: ShardMap, pools?: NodePools) => Promise<ComposedDataSource>
 }
 
 /**
@@ -65,15 +68,17 @@ export async function composeDataSource({ catalog, ...parts }: DataSourceParts):
   // The home node may be known only when another process has stored its topology first.
   const makeIds = (home: string): IdMakers =>
     new IdMakers({
-      home: parts.pool(home).background,
+      // A node that did not answer at the start has another pool once it does.
+      home: { name: home, query: (...asked) => parts.pool(home).background.query(...asked) },
       nodeOf: (name) => parts.pool(name).background,
       shardsOf: (group) => now.groups.get(group) ?? [],
       parseInt8: options.parseInt8 ?? false,
     })
   const shardNow = (name: string): Shard | undefined => now.shards.get(name)
-  const compose = async (map: ShardMap, before?: Pick<ComposedDataSource, 'runtime' | 'ids'>) => {
+  const compose = async (map: ShardMap, before?: Before) => {
     const ids = before?.ids ?? makeIds(map.home)
-    const composed = composeRuntime({ ...parts, map, ids, shardNow }, before?.runtime)
+    const pools = before?.pools ?? parts.pools
+    const composed = composeRuntime({ ...parts, pools, map, ids, shardNow }, before?.runtime)
     await bindViews(dataSource, { ...composed, refusals })
     return composed
   }
@@ -92,16 +97,22 @@ export async function composeDataSource({ catalog, ...parts }: DataSourceParts):
   now = stored
   const composed = isWanted ? wanted : await compose(now)
   refusals.throwAny()
-  const over = async (
-    map: ShardMap,
-    before: Pick<ComposedDataSource, 'runtime' | 'ids'>,
-  ): Promise<ComposedDataSource> => {
+  const over = async (map: ShardMap, before: Before): Promise<ComposedDataSource> => {
     const next = await compose(map, before)
     await next.lookups.load()
     now = map
-    return { ...next, topology, over: (another) => over(another, next) }
+    return { ...next, topology, over: overOf(next, before.pools) }
   }
-  return { ...composed, topology, over: (map) => over(map, composed) }
+  const overOf =
+    (before: Omit<Before, 'pools'>, known: NodePools): ComposedDataSource['over'] =>
+    (map, pools = known) =>
+      over(map, { ...before, pools })
+  return { ...composed, topology, over: overOf(composed, parts.pools) }
+}
+
+/** What is composed anew. */
+interface Before extends Pick<ComposedDataSource, 'runtime' | 'ids'> {
+  readonly pools: NodePools
 }
 
 interface RuntimeParts {
@@ -147,7 +158,7 @@ function composeRuntime(parts: RuntimeParts, before?: ShardRuntime) {
   const { transactions } = parts
   const open = () => openRunner(dataSource)
   const limits = limitsOf(options)
-  const { searchSchema: searched } = pool(map.home).facts
+  const { searchSchema: searched } = poolOf(pools, map.home).facts
   const metadatas = dataSource.entityMetadatas
   const tables = before?.references ?? bindReferences(metadatas, { model, groupOf, searched })
   const kept = { lookups: bound, references: tables }
@@ -204,6 +215,12 @@ function composeRuntime(parts: RuntimeParts, before?: ShardRuntime) {
     handles.set(shard.name, { shard, bind, dataSource: source })
   }
   return { model, runtime, statements, lookups, references, schemas, ids }
+}
+
+function poolOf(pools: NodePools, name: string): NodePool {
+  const found = pools.get(name)
+  if (!found) throw new RangeError(`There is no node ${name}.`)
+  return found
 }
 
 function checkNames(metadatas: readonly EntityMetadata[], { model, map, refusals }: RuntimeParts): void {

@@ -23,6 +23,8 @@ export class MapFollower {
   private timer: NodeJS.Timeout | undefined
   private taking: Promise<void> | undefined
   private isLooking = false
+  /** The end of what changes the map, or the nodes: one at a time. */
+  private last: Promise<unknown> = Promise.resolve()
 
   constructor(private readonly parts: FollowerParts) {}
 
@@ -33,15 +35,22 @@ export class MapFollower {
   /** Waits for what was begun. */
   async stop(): Promise<void> {
     clearInterval(this.timer)
-    await this.taking?.catch(() => undefined)
+    await this.last
   }
 
   /** The present map, read by all who ask at the same time together. */
   follow(): Promise<void> {
-    this.taking ??= this.parts.take().finally(() => {
+    this.taking ??= this.alone(this.parts.take).finally(() => {
       this.taking = undefined
     })
     return this.taking
+  }
+
+  /** Runs what changes the map, or the nodes, while nothing else does. */
+  alone<T>(work: () => Promise<T>): Promise<T> {
+    const run = this.last.then(work)
+    this.last = run.catch(() => undefined)
+    return run
   }
 
   /**

@@ -12,7 +12,10 @@ export async function openMovePools(
   const { queryMs: _, ...timeouts } = options.timeouts ?? {}
   const nodes = Object.fromEntries(Object.entries(options.nodes).map(([name, node]) => [name, pastPooler(node)]))
   const { query_timeout: __, ...extra } = options.extra ?? {}
-  const pools = await openNodePools({ ...options, nodes, timeouts, extra }, { warn, listeners: new Set() })
+  const { pools } = await openNodePools(
+    { ...options, nodes, timeouts, extra, startWithout: 'none' },
+    { warn, listeners: new Set() },
+  )
   try {
     await eachNode(pools, (pool) => pool.loadFacts())
     return pools

@@ -50,6 +50,9 @@ export function checkOptions(options: ShardedDataSourceOptions): void {
   const { transactions, lockTimeoutMs, onTopologyChange = 'refuse' } = options
   if (onTopologyChange !== 'refuse' && onTopologyChange !== 'replace')
     throw invalid(`onTopologyChange is "${String(onTopologyChange)}"; it takes refuse, replace`)
+  const { startWithout = 'any' } = options
+  if (startWithout !== 'any' && startWithout !== 'none')
+    throw invalid(`startWithout is "${String(startWithout)}"; it takes any, none`)
   checkBound(lockTimeoutMs, 'lockTimeoutMs', longestTimerMs)
   for (const [name, value] of Object.entries(options.timeouts ?? {})) {
     if (!timeoutNames.has(name)) throw invalid(`timeouts has no "${name}"; it has ${[...timeoutNames].join(', ')}`)
@@ -122,6 +125,10 @@ export function replacesOf({ dropSchema, onTopologyChange }: ShardedDataSourceOp
   if (dropSchema) return 'all'
   return onTopologyChange === 'replace' ? 'empty' : 'none'
 }
+
+/** Whether a start makes or drops tables, on every node. */
+export const makesTables = ({ synchronize, dropSchema }: ShardedDataSourceOptions): boolean =>
+  synchronize === true || dropSchema === true
 
 /** Longer than PostgreSQL takes to see a deadlock of its own, and than most transactions. */
 export const defaultLockTimeoutMs = 10_000

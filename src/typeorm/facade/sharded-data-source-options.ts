@@ -115,6 +115,11 @@ export interface ShardedDataSourceOptions extends Omit<PostgresDataSourceOptions
    */
   readonly onTopologyChange?: 'refuse' | 'replace'
   /**
+   * Which nodes a start may lack. `'any'`, the default: operations on nodes that do not answer fail with SHARD_UNAVAILABLE until these
+   * answer and were checked. `'none'`: the start fails with SHARD_UNAVAILABLE. A first start lacks none, nor does one that makes or changes tables.
+   */
+  readonly startWithout?: 'none' | 'any'
+  /**
    * Who does `onDelete` of relations whose rows may lie on two databases, for which there is no foreign key. By default nobody: an action is
    * refused at start, and what is referred to can be deleted. `'application'`: a delete of sharded rows, however it is written, deletes
    * the rows that refer to them, sets their references to NULL, or fails with 23503, in its own transaction.

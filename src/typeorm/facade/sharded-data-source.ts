@@ -2,15 +2,19 @@ import {
   CannotConnectAlreadyConnectedError,
   CannotExecuteNotConnectedError,
   type DataSource,
+  type EntityMetadata,
   type EntityTarget,
   type ObjectLiteral,
   type QueryRunner,
   type ReplicationMode,
 } from 'typeorm'
+import type { AbsentDatabase } from '../../catalog/absent-database'
 import { Catalog } from '../../catalog/catalog'
+import { knownDatabase } from '../../catalog/known-database'
 import type { CatalogNode } from '../../catalog/node-catalog'
 import { withSchemaLock } from '../../catalog/schema-lock'
 import type { NodePool } from '../../endpoints/node-pool'
+import type { NodeSession } from '../../endpoints/node-session'
 import type { StatementListener } from '../../endpoints/statement'
 import { Refusals } from '../../errors/refusals'
 import { ShardedError } from '../../errors/sharded-error'
@@ -50,8 +54,19 @@ import { currentRunnerOf } from './current-manager'
 import { Federation } from './federation'
 import { MaintainedDataSource } from './maintained-data-source'
 import { MapFollower } from './map-follower'
-import { eachNode, inTime, loadCollations, type NodePools, openNodePools, openTransactions } from './node-pools'
-import { checkOptions, cursorSignerOf, loadStatisticsOf } from './resolve-options'
+import { MissedNodes } from './missed-nodes'
+import {
+  eachNode,
+  eachPresent,
+  inTime,
+  loadCollations,
+  loadCollationsOf,
+  type NodePools,
+  type OpenedNodes,
+  openNodePools,
+  openTransactions,
+} from './node-pools'
+import { checkOptions, cursorSignerOf, loadStatisticsOf, makesTables } from './resolve-options'
 import type { ShardedDataSourceOptions } from './sharded-data-source-options'
 import { ShardedEntityManager } from './sharded-entity-manager'
 import type { ShardedRepository } from './sharded-repository'
@@ -83,6 +98,10 @@ export class ShardedDataSource extends MaintainedDataSource {
   /** Signs the cursors of pages; for this package's own parts. */
   readonly cursorSigner: CursorSigner | undefined
   private pools: NodePools = new Map()
+  private opened: OpenedNodes | undefined
+  /** The pools while one more of them is checked: operations have it when that is done. */
+  private checking: NodePools | undefined
+  private isStarting = false
   private readonly listeners: Set<StatementListener> = new Set()
   private readonly loads: LoadStatistics | undefined
   private readonly controlPoints: ControlPoints = new ControlPoints((text) => this.warn(text))
@@ -97,17 +116,26 @@ export class ShardedDataSource extends MaintainedDataSource {
     take: () => this.takeStoredMap(),
     isSwitching: () => isSwitching(this.pool(this.runtime.map.home).background),
   })
+  private missed: MissedNodes | undefined
   /** What initialisation has made. */
   private built: ComposedDataSource | undefined
 
   /** @throws ShardedError OPTIONS_INVALID */
   constructor(options: ShardedDataSourceOptions) {
     checkOptions(options)
-    const late: { home: () => NodePool } = { home: () => notConnected() }
+    const late: { home: () => NodePool; isStarting: () => boolean } = {
+      home: () => notConnected(),
+      isStarting: () => false,
+    }
     // Without a driver's options of its own, which TypeORM's type wants: nodes have them.
     // TypeORM would set parseInt8 on the module it is given, for every pool of the process: the node pools do it here.
-    super({ ...options, parseInt8: undefined, driver: pgFacade(() => late.home()), nativeDriver: false } as never)
+    const driver = pgFacade(
+      () => late.home(),
+      () => late.isStarting(),
+    )
+    super({ ...options, parseInt8: undefined, driver, nativeDriver: false } as never)
     late.home = () => this.homePool
+    late.isStarting = () => this.isStarting
     this.wrapCache()
     useShardedSchemaBuilder(this.driver, {
       isUsed: () => this.built?.runtime.hasShardedEntities === true,
@@ -234,24 +262,111 @@ export class ShardedDataSource extends MaintainedDataSource {
     if (this.isInitialized) throw new CannotConnectAlreadyConnectedError()
     await Promise.all([loadHash(), loadParser()])
     const { sharding: options, listeners, warn } = this
-    this.pools = await openNodePools(options, { warn, listeners })
+    const opened = await openNodePools(options, { warn, listeners })
+    const { absent } = opened
+    this.opened = opened
+    this.pools = opened.pools
+    this.isStarting = true
     try {
-      await eachNode(this.pools, (pool) => pool.loadFacts())
-      this.openCatalog = await Catalog.open((work) => eachNode(this.pools, work))
+      for (const { error } of absent.values()) if (makesTables(options)) throw error
+      await eachPresent(this.pools, (pool) => pool.loadFacts())
+      this.openCatalog = await Catalog.open((work) => eachNode(this.checking ?? this.pools, work), absent)
       const { facts } = this.homePool
       Object.assign(this.driver, { version: facts.version, database: facts.database, searchSchema: facts.searchSchema })
-      this.transactions = await openTransactions(options.transactions, this.pools, { points: this.controlPoints, warn })
+      const points = this.controlPoints
+      this.transactions = await openTransactions(options.transactions, this.pools, { points, warn, absent })
       await super.initialize()
       await this.parts.lookups.load()
       this.transactions.twoPhase?.start()
       await this.parts.references.load()
+      if (this.runtime.hasShardedEntities && this.pools.size > 1) await this.remember(opened.said)
       // From one node no shard can go to another that this process knows.
       if (this.runtime.hasShardedEntities && this.pools.size > 1) this.follower.start()
+      for (const [name, { error }] of absent) warn(`The start lacks node ${name}. ${error.message}`)
+      this.missed = new MissedNodes({
+        admit: (name) => this.admit(name),
+        refused: (name, error) => this.refuse(name, error),
+      })
+      this.missed.start(absent.keys())
       return this
     } catch (error) {
       await this.endPools()
       throw error
+    } finally {
+      this.isStarting = false
     }
+  }
+
+  /** Keeps what the nodes were now for starts that lack one of them. A role that may not is no reason to end this one. */
+  private async remember(said: OpenedNodes['said']): Promise<void> {
+    const databases = [...said].map(([name, session]) => [name, knownDatabase(session, this.pool(name).facts)] as const)
+    try {
+      await this.catalog.remember(new Map(databases))
+    } catch (error) {
+      if (!(error instanceof ShardedError) || error.code !== 'CATALOG_UNAVAILABLE') throw error
+      this.warn(`A start that lacks a node will not know what it was. ${error.message}`)
+    }
+  }
+
+  /**
+   * Takes over a node that did not answer at the start. All that a start checks is checked before the first statement of an operation goes there.
+   *
+   * @throws ShardedError SHARD_UNAVAILABLE where it still does not answer; what a start throws
+   */
+  private async admit(name: string): Promise<void> {
+    const { opened } = this
+    const missed = opened?.absent.get(name)
+    if (!opened || !missed) return
+    const { pool, session } = await opened.open(name)
+    try {
+      await pool.loadFacts()
+      await this.follower.alone(() => this.admitPool(pool, missed, session))
+    } catch (error) {
+      await pool.end()
+      throw error
+    }
+  }
+
+  private async admitPool(pool: NodePool, missed: AbsentDatabase, session: NodeSession): Promise<void> {
+    const { built, catalog, pools: before } = this
+    if (!built) return pool.end()
+    const { map } = built.runtime
+    const pools = new Map(before).set(pool.name, pool)
+    this.checking = pools
+    try {
+      await catalog.arrive(pool)
+      await built.topology.reconcile(this.entityMetadatas, { mapOf: () => built.topology.map(map) })
+      for (const line of await loadCollationsOf(pool, { others: before, sharded: this.onNodes(built) })) this.warn(line)
+      const next = await built.over(built.topology.map(map), pools)
+      await next.references.load(() => this.runnerOver(() => next))
+      const goOn = await this.transactions.twoPhase?.prepare(pool)
+      // It was destroyed meanwhile.
+      if (this.built !== built) return pool.end()
+      goOn?.()
+      this.pools = pools
+      this.built = next
+    } catch (error) {
+      catalog.leave(pool.name, missed)
+      throw error
+    } finally {
+      this.checking = undefined
+    }
+    this.warn(`Node ${pool.name} answers, and has been checked.`)
+    await before.get(pool.name)?.end()
+    try {
+      await this.remember(new Map([[pool.name, session]]))
+      if (pool.name === map.home) await this.parts.ids.open()
+    } catch (error) {
+      // The next start, and the first id, do it again.
+      this.warn(`Node ${pool.name} could not be told all that a start tells it. ${String(error)}`)
+    }
+  }
+
+  /** Of a node that answers, and is not what it has to be. */
+  private refuse(name: string, error: ShardedError): void {
+    const pool = this.pools.get(name)
+    if (!pool?.isAbsent) return
+    if (pool.refuse(error)) this.warn(`Node ${name} answers, and is not used. ${error.message}`)
   }
 
   /** Closes every connection that was opened. */
@@ -368,11 +483,18 @@ export class ShardedDataSource extends MaintainedDataSource {
   }
 
   override createQueryRunner(mode: ReplicationMode = 'master'): QueryRunner {
+    return this.runnerOver(() => this.built, mode)
+  }
+
+  private runnerOver(
+    built: () => ComposedDataSource | undefined,
+    mode: ReplicationMode = 'master',
+  ): ShardedQueryRunner {
     const runner = new ShardedQueryRunner({
       driver: postgresDriver(this),
       mode,
-      runtime: () => this.runtime,
-      statements: () => this.built?.statements,
+      runtime: () => (built() ?? notConnected()).runtime,
+      statements: () => built()?.statements,
       follow: this.follow,
     })
     this.createEntityManager(runner)
@@ -391,11 +513,16 @@ export class ShardedDataSource extends MaintainedDataSource {
     const built = await composeDataSource(parts)
     this.built = built
     const { ids } = built
+    for (const line of await loadCollations(pools, this.onNodes(built))) warn(line)
+    // What is missing is made when the first id is needed.
+    if (!this.homePool.isAbsent) await ids.open()
+  }
+
+  /** The entities whose tables are on several nodes. */
+  private onNodes({ model }: Pick<ComposedDataSource, 'model'>): readonly EntityMetadata[] {
     const groupOf = groupsOf(model)
     const isReference = isReferenceTable(model)
-    const onNodes = this.entityMetadatas.filter((one) => groupOf(one) !== undefined || isReference(one))
-    for (const line of await loadCollations(pools, onNodes)) warn(line)
-    await ids.open()
+    return this.entityMetadatas.filter((one) => groupOf(one) !== undefined || isReference(one))
   }
 
   /** Goes on by the map that the home node has stored by now. Operations that run have the map that they began with. */
@@ -408,7 +535,8 @@ export class ShardedDataSource extends MaintainedDataSource {
     if (isSameMap(before, map)) return
     const moved = [...map.shards.values()].filter(({ name, node }) => before.shards.get(name)?.node !== node)
     // Their new nodes have not said yet which of their tables have rules.
-    await Promise.all([...new Set(moved.map(({ node }) => node))].map((node) => this.pool(node).loadFacts()))
+    const targets = [...new Set(moved.map(({ node }) => node))].map((node) => this.pool(node))
+    await Promise.all(targets.flatMap((pool) => (pool.isAbsent ? [] : [pool.loadFacts()])))
     const next = await built.over(map)
     if (this.built === built) this.built = next
   }
@@ -427,6 +555,7 @@ export class ShardedDataSource extends MaintainedDataSource {
   }
 
   private async endPools(): Promise<void> {
+    await inTime(this.missed?.stop(), this.sharding.timeouts?.destroyMs)
     await inTime(this.follower.stop(), this.sharding.timeouts?.destroyMs)
     await this.topology.close()
     const { twoPhase } = this.transactions

@@ -37,9 +37,11 @@ export class LookupAdministration {
     return this.lookups.all.length > 0
   }
 
-  /** Asks which lookups are complete. */
+  /** Asks which lookups are complete. Where the home node does not answer, reads use none until it does. */
   async load(): Promise<void> {
-    if (this.isNeeded) await loadReady(this.lookups, this.maintenance.states)
+    const { runtime } = this.settings
+    if (this.isNeeded && !runtime.pool(runtime.map.home).isAbsent)
+      await loadReady(this.lookups, this.maintenance.states)
   }
 
   /** Asks the same beside what others do. */

@@ -62,18 +62,19 @@ export class ReferenceAdministration {
    *
    * @throws ShardedError REFERENCE_OUTDATED where a copy cannot be
    */
-  async load(): Promise<void> {
+  async load(openRunner = this.settings.openRunner): Promise<void> {
     if (this.all.length === 0) return
-    const states = await this.statesOf()
     const { runtime } = this.settings
     const { home } = runtime.map
+    const states = await this.statesOf(runtime.nodes.filter((node) => !runtime.pool(node).isAbsent))
     this.noteOrders(states)
+    if (runtime.pool(home).isAbsent) return refuseUnlike(states, this.all)
     const installed = this.all.filter(({ name }) => isInstalled(states.get(home), name))
     if (installed.length === 0) return
     // Functions of another version of this package.
     for (const [node, { stamp }] of states)
       if (stamp !== stampOf(runtime.searchSchemaOf(node))) await this.install(runtime.pool(node))
-    await this.refresh(states, installed)
+    await this.refresh(states, installed, openRunner)
   }
 
   /** Makes what nodes need for the tables that they have, and copies what is not equal: after the schema was made. */
@@ -92,7 +93,7 @@ export class ReferenceAdministration {
         { details: { node: home, tables: missing.map(({ name }) => name) } },
       )
     this.noteOrders(states)
-    await this.refresh(states, this.all)
+    await this.refresh(states, this.all, this.settings.openRunner)
     // A column that was added with a default that each node computed has other values on each.
     await this.verify(true)
     const { openRunner, seeds } = this.settings
@@ -168,8 +169,12 @@ export class ReferenceAdministration {
     )
   }
 
-  private async refresh(states: ReadonlyMap<string, NodeState>, tables: readonly ReferenceTable[]): Promise<void> {
-    const { openRunner, runtime } = this.settings
+  private async refresh(
+    states: ReadonlyMap<string, NodeState>,
+    tables: readonly ReferenceTable[],
+    openRunner: AdministrationSettings['openRunner'],
+  ): Promise<void> {
+    const { runtime } = this.settings
     const { home } = runtime.map
     const atHome = states.get(home)
     for (const node of runtime.nodes) {
@@ -208,11 +213,9 @@ export class ReferenceAdministration {
       await pool.query(createTriggers(schema, { name: table.name, path: pathOn(table, schema) }))
   }
 
-  private async statesOf(): Promise<ReadonlyMap<string, NodeState>> {
+  private async statesOf(nodes = this.settings.runtime.nodes): Promise<ReadonlyMap<string, NodeState>> {
     const { runtime } = this.settings
-    const states = await Promise.all(
-      runtime.nodes.map(async (node) => [node, await this.stateOf(runtime.pool(node))] as const),
-    )
+    const states = await Promise.all(nodes.map(async (node) => [node, await this.stateOf(runtime.pool(node))] as const))
     return new Map(states)
   }
 
@@ -243,6 +246,23 @@ const isInstalled = (state: NodeState | undefined, name: string): boolean =>
 
 const isCurrent = (state: NodeState, name: string, atHome: NodeState | undefined): boolean =>
   isInstalled(state, name) && state.versions.get(name) === atHome?.versions.get(name)
+
+/**
+ * Where the home node cannot be asked, copies of one version are taken for what it has: a write of it is one transaction on all nodes.
+ *
+ * @throws ShardedError REFERENCE_OUTDATED
+ */
+function refuseUnlike(states: ReadonlyMap<string, NodeState>, tables: readonly ReferenceTable[]): void {
+  const [first, ...others] = [...states]
+  for (const [node, { versions }] of others)
+    for (const { name } of tables)
+      if (first && versions.get(name) !== first[1].versions.get(name))
+        throw new ShardedError(
+          'REFERENCE_OUTDATED',
+          `Nodes ${first[0]} and ${node} have copies of ${name} that differ, and the home node does not answer.`,
+          { details: { node, table: name } },
+        )
+}
 
 /** Rows travel as texts of all their columns. @throws ShardedError REFERENCE_OUTDATED */
 function refuseOther(node: string, copy: TableState | undefined, home: TableState | undefined): void {

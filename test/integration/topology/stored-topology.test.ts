@@ -598,7 +598,7 @@ describe('the stored topology', () => {
       const { code, message } = await refusal({ nodes, transactions: 'best-effort', entities: [Member] })
       expect(code).toBe('CATALOG_UNAVAILABLE')
       expect(message).toContain('Node a does not let its role use the catalog: permission denied for table sharding_')
-      await grant('GRANT SELECT ON sharding_group, sharding_epoch, sharding_node TO ROLE')
+      await grant('GRANT SELECT ON sharding_group, sharding_database, sharding_epoch, sharding_node TO ROLE')
       await start({ nodes, transactions: 'best-effort', entities: [Member] })
     } finally {
       await grant('DROP OWNED BY ROLE')
