@@ -46,6 +46,7 @@ export type {
   NodeCapacity,
   PlannedMove,
 } from './rebalancing/plan-moves'
+export type { ExecuteOptions, PlanResult, RanMove } from './rebalancing/run-plan'
 export type { MoveProgress, TableProgress } from './rebalancing/shard-move'
 export type { MoveState } from './rebalancing/shard-move-state'
 export type { Load } from './rebalancing/statement-load'

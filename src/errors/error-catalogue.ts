@@ -85,6 +85,21 @@ export const errorCatalogue = Object.freeze({
     'A shard is switched only when its new place has the same rows and the same structure as the old one.',
     'Cancel the move and begin a new one: the structure was changed while it moved, the target was written to, or its slot was lost.',
   ),
+  PLAN_OUTDATED: entry(
+    'A plan says where its shards are and where they go. Of shards that are elsewhere by now it may make the nodes less even.',
+    'Make a new plan with topology.plan().',
+    'no-writes',
+  ),
+  PLAN_INCOMPLETE: entry(
+    'A plan ends with the first move that fails: what was moved before stays moved.',
+    'Do what the cause says, and execute the same plan again: shards that are in their place are skipped.',
+    'retryable',
+  ),
+  NODE_IN_USE: entry(
+    'A node is emptied or removed only as a whole: rows on a node that no process connects to are lost to all of them.',
+    'Do away with what details.left names, and call it again. Shards that can move leave by topology.execute(await topology.plan({ drain })).',
+    'no-writes',
+  ),
   // keys
   KEY_INVALID: entry('A shard key value must be a value of its column’s type.', 'Pass a value of the column’s type.'),
   KEY_MISSING: entry(

@@ -1,8 +1,9 @@
+import { maxParallelMoves } from '../../rebalancing/run-plan'
 import { eachNode, type NodePools, openNodePools } from './node-pools'
 import type { NodeOptions, ShardedDataSourceOptions } from './sharded-data-source-options'
 
 /** A move copies, compares and locks at the same time. */
-const connections = 4
+const connections = 4 * maxParallelMoves
 
 /** Pools of moves: past any pooler, and without a bound for a statement, since an index may take hours. @throws as `openNodePools` */
 export async function openMovePools(

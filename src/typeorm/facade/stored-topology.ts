@@ -1,5 +1,6 @@
 import type { EntityMetadata } from 'typeorm'
 import type { Catalog } from '../../catalog/catalog'
+import { forgetNode } from '../../catalog/forget-node'
 import { groupPrint, storedPlaces } from '../../catalog/group-print'
 import { type CatalogNode, readEpoch } from '../../catalog/node-catalog'
 import { noted } from '../../catalog/noted-change'
@@ -85,6 +86,11 @@ export class StoredTopology {
   /** Stores that a shard lies on another node. @throws the home node's error */
   async place({ group, label }: Pick<Shard, 'group' | 'label'>, database: string, reason: string): Promise<void> {
     await this.catalog.place({ group, label, database }, noted(reason))
+  }
+
+  /** Forgets a node that holds no shard. @throws the database's error */
+  async forgetNode(node: string): Promise<void> {
+    await forgetNode(this.catalog, node, noted(`node ${node} removed`))
   }
 
   /** The identity of a node's database. */

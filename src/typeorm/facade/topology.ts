@@ -4,6 +4,7 @@ import type { ShardedModel } from '../../model/sharded-entity'
 import type { LoadStatistics } from '../../rebalancing/load-statistics'
 import type { MoveHost } from '../../rebalancing/move-host'
 import type { MovePlan } from '../../rebalancing/plan-moves'
+import { type ExecuteOptions, type PlanResult, runPlan } from '../../rebalancing/run-plan'
 import type { MoveProgress, ShardMove } from '../../rebalancing/shard-move'
 import { isOver, type MoveState } from '../../rebalancing/shard-move-state'
 import { cancelMove, driveMove, finishMove, listMoves, startMove } from '../../rebalancing/shard-moves'
@@ -13,6 +14,7 @@ import type { ShardRuntime } from '../runners/shard-runtime'
 import { hindranceOf } from './fixed-shards'
 import { openMovePools, replicationUrlOf } from './move-pools'
 import type { NodePools } from './node-pools'
+import { nodeInUse, removeNode } from './remove-node'
 import type { ShardSchemas } from './shard-schemas'
 import type { ShardedDataSourceOptions } from './sharded-data-source-options'
 import type { StoredTopology } from './stored-topology'
@@ -141,8 +143,73 @@ export class Topology {
   async plan(options: PlanOptions = {}): Promise<MovePlan> {
     checkPlanOptions(options, this.parts.runtime())
     const report = await this.report()
-    const moving = new Set((await this.moves()).flatMap(({ shard, state }) => (isOver(state) ? [] : [shard])))
+    const moving = new Set((await this.openMoves()).map(({ shard }) => shard))
     return planTopology(report, options, { ...this.parts, moving })
+  }
+
+  /**
+   * Moves the shards of a plan. It may be called again with the same plan, after a failure or in another process: moves that are done are
+   * skipped, and those that were begun are gone on with.
+   *
+   * @throws ShardedError PLAN_OUTDATED where a shard of the plan is elsewhere by now, before anything is moved; PLAN_INCOMPLETE with what was
+   *   moved, where one cannot be; OPTIONS_INVALID; the signal's reason
+   * @example
+   * await dataSource.topology.execute(await dataSource.topology.plan({ by: 'bytes' }), { parallel: 2, signal })
+   */
+  execute(plan: MovePlan, options: ExecuteOptions = {}): Promise<PlanResult<ShardMoveReport>> {
+    const { runtime, follow } = this.parts
+    return runPlan(
+      plan,
+      {
+        follow,
+        placeOf: (shard) => runtime().map.shards.get(shard)?.node,
+        open: () => this.openMoves(),
+        move: (shard, to, signal) => this.moveShard(shard, to, signal && { signal }),
+        resume: (id, signal) => this.resumeMove(id, signal && { signal }),
+        finish: (id) => this.finishMove(id),
+      },
+      options,
+    )
+  }
+
+  /**
+   * Moves all shards of a node to the others.
+   *
+   * @throws ShardedError NODE_IN_USE with the shards that cannot leave it, before anything is moved; and as `execute`
+   * @example
+   * await dataSource.topology.drain('c', { finish: true })
+   * await dataSource.topology.remove('c') // and then take it out of the options
+   */
+  async drain(
+    node: string,
+    options: ExecuteOptions & Pick<PlanOptions, 'by'> = {},
+  ): Promise<PlanResult<ShardMoveReport>> {
+    const { by, ...execution } = options
+    // What another call has begun belongs to this one, too.
+    for (const { id, from, to, state } of await this.openMoves()) {
+      if (from === node && state !== 'switched')
+        await this.resumeMove(id, execution.signal && { signal: execution.signal })
+      if (to === node && state === 'switched' && execution.finish) await this.finishMove(id)
+    }
+    const most = this.parts.runtime().map.shards.size
+    const plan = await this.plan({ ...(by && { by }), drain: node, maxMoves: Math.max(1, most) })
+    const { kept } = plan
+    if (kept.length > 0)
+      throw nodeInUse(
+        node,
+        kept.map(({ shard, reason }) => `shard ${shard} cannot leave it: ${reason}`),
+      )
+    return this.execute(plan, execution)
+  }
+
+  /**
+   * Forgets a node on which nothing is left. Take it out of the options of all processes then: the next start without it is accepted.
+   *
+   * @throws ShardedError NODE_IN_USE with what is left: shards, moves, prepared transactions, the home node's own tables; OPTIONS_INVALID
+   */
+  async remove(node: string): Promise<void> {
+    await this.parts.follow()
+    await removeNode(node, { ...this.parts, open: await this.openMoves() })
   }
 
   /** Begins to count statements and keys anew. */
@@ -161,6 +228,10 @@ export class Topology {
     const stored = this.parts.stored()
     const named = (identity: string): string => stored.nodeOf(identity) ?? identity
     return Object.freeze({ id, shard, from: named(from), to: named(to), state, error, progress, startedAt, changedAt })
+  }
+
+  private async openMoves(): Promise<readonly ShardMoveReport[]> {
+    return (await this.moves()).filter(({ state }) => !isOver(state))
   }
 
   private pools(): Promise<NodePools> {
