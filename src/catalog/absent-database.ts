@@ -22,7 +22,7 @@ export function findAbsent(
 ): Pick<AbsentDatabase, 'identity' | 'known'> | undefined {
   const present = new Set([...stored.values()].map(({ identity }) => identity))
   for (const { databases } of stored.values())
-    for (const [identity, known] of databases)
+    for (const [identity, { known }] of databases)
       if (known.name === name && !present.has(identity)) return { identity, known }
   return undefined
 }

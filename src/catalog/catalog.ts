@@ -2,8 +2,9 @@ import { refusesCreation } from '../endpoints/sql-state'
 import { ShardedError } from '../errors/sharded-error'
 import { type AbsentDatabase, assumedCatalog } from './absent-database'
 import type { GroupPrint, TableKeys } from './group-print'
-import type { KnownDatabase } from './known-database'
+import type { KnownDatabase, KnownServer } from './known-database'
 import {
+  advanceCount,
   type CatalogNode,
   copyPrint,
   createCatalog,
@@ -13,9 +14,12 @@ import {
   type NodeCatalog,
   type NotedChange,
   readNodeCatalog,
+  readServer,
   rememberDatabases,
   replacePrint,
+  witnessCounts,
 } from './node-catalog'
+import { hasLost, type LostState, lostStates, type NodeCount } from './node-counters'
 
 /** What of a group differs, on which node. */
 export interface Mismatch {
@@ -75,6 +79,8 @@ export class Catalog {
   private readonly known = new Map<string, NodeCatalog>()
   private readonly refused = new Map<string, unknown>()
   private knownHome: string | undefined
+  /** By identity: what a database is to count on from, where it was accepted that it has lost some. */
+  private readonly floors = new Map<string, number>()
 
   private constructor(
     private readonly eachNode: EachNode,
@@ -203,9 +209,9 @@ export class Catalog {
   /**
    * Reads a node that did not answer before; everything is as it was where this fails.
    *
-   * @throws ShardedError TOPOLOGY_MISMATCH where it is another database than the one that was missed
+   * @throws ShardedError TOPOLOGY_MISMATCH where it is another database than the one that was missed, or has lost some of it
    */
-  async arrive(node: CatalogNode): Promise<void> {
+  async arrive(node: CatalogNode, accepted: ReadonlySet<string>): Promise<void> {
     const missed = this.absent.get(node.name)
     const found = await readNodeCatalog(node)
     if (!missed || !found || found.identity !== missed.identity)
@@ -216,6 +222,7 @@ export class Catalog {
     this.absent.delete(node.name)
     this.known.set(node.name, found)
     this.knownHome = homeOf(this.known)
+    await this.refuseLost(accepted)
   }
 
   /** Takes it back that a node answers. */
@@ -226,23 +233,95 @@ export class Catalog {
     this.knownHome = homeOf(this.known)
   }
 
+  /**
+   * Looks for databases that have not all that they were seen to have.
+   *
+   * @param accepted the nodes of which that is accepted: they go on with what they have
+   * @throws ShardedError TOPOLOGY_MISMATCH
+   */
+  async refuseLost(accepted: ReadonlySet<string>): Promise<void> {
+    const { knownHome: home } = this
+    const suspects = lostStates(this.known).filter(({ node }) => !this.absent.has(node))
+    for (const suspect of suspects) {
+      const { node, remembered } = suspect
+      const again = await this.on(node, readNodeCatalog)
+      if (!again || !hasLost(again, suspect)) continue
+      const { identity } = again
+      if (!accepted.has(node)) throw await this.lost(suspect, again)
+      this.floors.set(identity, remembered)
+      if (node === home) await this.adopt(node)
+    }
+  }
+
+  private async lost({ node, count, witness, remembered }: LostState, catalog: NodeCatalog): Promise<ShardedError> {
+    const before = catalog.databases.get(catalog.identity)?.known.server
+    const server = await this.on(node, readServer)
+    const moved = before && server ? movedText(before, server) : ''
+    return topologyMismatch(
+      [],
+      `Node ${node} (database ${catalog.identity}) has counted to ${count}, and node ${witness} remembers that it had counted to ${count === remembered ? `${remembered} otherwise: another copy of it has gone on` : `${remembered}: it was restored from an older backup, or promoted from a standby that lagged`}.${moved} Rows and decisions of commits may be lost. Bring its latest state back, or start once with acceptRestored: ['${node}'].`,
+    )
+  }
+
+  /** A home node that was restored takes back what others have by later changes of the map. */
+  private async adopt(home: string): Promise<void> {
+    const others = new Map([...this.known].filter(([name]) => name !== home))
+    const { groups, versions } = assumedCatalog(others, '')
+    await this.on(home, async (node) => {
+      for (const [name, print] of groups) await copyPrint(node, { name, print }, versions.get(name) ?? 0)
+    })
+    await this.read()
+  }
+
+  /**
+   * Lets every database count on, and the others remember it. A node that does not answer, or does not let its role write, is left out.
+   *
+   * @param olderMs those that were counted not so long ago stay
+   */
+  async advance(olderMs: number, eachNode: EachNode = this.eachNode): Promise<void> {
+    const counts = new Map<string, NodeCount>()
+    const each = (work: (node: CatalogNode, identity: string) => Promise<void>): Promise<void> =>
+      eachNode(async (node) => {
+        const identity = this.known.get(node.name)?.identity
+        if (identity !== undefined && !this.absent.has(node.name)) await work(node, identity).catch(() => undefined)
+      })
+    await each(async (node, identity) => {
+      const count = await advanceCount(node, identity, { floor: this.floors.get(identity) ?? 0, olderMs })
+      if (count) counts.set(identity, count)
+    })
+    await each((node, identity) => witnessCounts(node, new Map([...counts].filter(([id]) => id !== identity))))
+    for (const identity of counts.keys()) this.floors.delete(identity)
+  }
+
   /** What is new is stored on every node. @throws ShardedError SHARD_UNAVAILABLE where one does not answer */
   requireAll(): void {
     for (const { error } of this.absent.values()) throw error
   }
 
-  /** Keeps on all nodes that answer what databases are now. @throws ShardedError CATALOG_UNAVAILABLE */
-  async remember(databases: ReadonlyMap<string, KnownDatabase>): Promise<void> {
-    const byIdentity = new Map(
-      [...databases].flatMap(([name, one]) => {
-        const identity = this.known.get(name)?.identity
-        return identity === undefined ? [] : [[identity, one] as const]
-      }),
-    )
+  /**
+   * Keeps on all nodes that answer what databases are now.
+   *
+   * @returns a line for each database that is on another server than it was
+   * @throws ShardedError CATALOG_UNAVAILABLE
+   */
+  async remember(databases: ReadonlyMap<string, Omit<KnownDatabase, 'server'>>): Promise<readonly string[]> {
+    const byIdentity = new Map<string, KnownDatabase>()
+    const lines: string[] = []
+    await this.eachNode(async (node) => {
+      const catalog = this.known.get(node.name)
+      const one = databases.get(node.name)
+      if (!catalog || !one) return
+      const before = catalog.databases.get(catalog.identity)?.known.server
+      const server = (await readServer(node)) ?? before
+      byIdentity.set(catalog.identity, server ? { ...one, server } : one)
+      const moved = before && server ? movedText(before, server) : ''
+      if (moved !== '') lines.push(`Node ${node.name} has all that it had counted, and is elsewhere.${moved}`)
+    })
     await this.eachNode(async (node) => {
       if (this.absent.has(node.name)) return
       await allowed(node, () => rememberDatabases(node, this.known.get(node.name), byIdentity))
     })
+    return lines
   }
 
   /** Creates the catalog on nodes that have none. @throws ShardedError CATALOG_UNAVAILABLE, TOPOLOGY_MISMATCH */
@@ -345,6 +424,14 @@ export class Catalog {
       )
     }
   }
+}
+
+/** How a database was moved to another server; empty: it was not. */
+function movedText(before: KnownServer, now: KnownServer): string {
+  const parts = (['system', 'timeline', 'oid'] as const).filter((part) => before[part] !== now[part])
+  const names = { system: 'system identifier', timeline: 'timeline', oid: 'oid of the database' }
+  if (parts.length === 0) return ''
+  return ` Its ${parts.map((part) => `${names[part]} was ${before[part]}, and is ${now[part]}`).join('; its ')}.`
 }
 
 /** @param known by the name of the node */

@@ -11,13 +11,23 @@ export interface KnownDatabase extends Pick<NodeFacts, 'version' | 'database' | 
   readonly encoding: string
   /** Of its sessions, before anything is said to them: what the home node has decides for the sessions of all nodes. */
   readonly settings: Readonly<Record<string, string>>
+  /** Undefined where no role that started could know it. */
+  readonly server?: KnownServer | undefined
+}
+
+/** Where a database is: a dump that is restored, and a server of another version, have others. */
+export interface KnownServer {
+  readonly system: string
+  /** Grows when a standby is promoted. */
+  readonly timeline: string
+  readonly oid: string
 }
 
 /** What is to be kept of a node that was reached. */
 export const knownDatabase = (
   { node, encoding, settings }: NodeSession,
   { version, database, searchSchema }: NodeFacts,
-): KnownDatabase =>
+): Omit<KnownDatabase, 'server'> =>
   Object.freeze({
     name: node,
     version,

@@ -6,7 +6,8 @@ import type { Row } from '../merging/row'
 import { quoted } from '../values/quoted'
 import type { GroupPrint } from './group-print'
 import { formatPrint, parsePrint } from './group-print'
-import { formatDatabase, type KnownDatabase, parseDatabase } from './known-database'
+import { formatDatabase, type KnownDatabase, type KnownServer, parseDatabase } from './known-database'
+import { advanceText, advanceValues, countOf, type NodeCount, witnessText } from './node-counters'
 import { createOnce } from './own-table'
 
 export type CatalogNode = Pick<NodePool, 'name' | 'facts' | 'query'>
@@ -21,7 +22,12 @@ export interface NodeCatalog {
   /** The last change of the shard map that was noted here; 0: none. Changes are noted on the home node. */
   readonly epoch: number
   /** What each database of the data source was when a start last reached it, by identity. */
-  readonly databases: ReadonlyMap<string, KnownDatabase>
+  readonly databases: ReadonlyMap<string, StoredDatabase>
+}
+
+/** What is stored of one database: on itself, and as every other node remembers it. */
+interface StoredDatabase extends NodeCount {
+  readonly known: KnownDatabase
 }
 
 /** A change of the shard map, as the home node keeps it beside its epoch and its time. */
@@ -57,7 +63,9 @@ export async function readNodeCatalog(node: ProbedNode): Promise<NodeCatalog | u
          ARRAY(SELECT fingerprint::text FROM ${groups} ORDER BY name) AS prints,
          ARRAY(SELECT epoch::text FROM ${groups} ORDER BY name) AS versions,
          ARRAY(SELECT id FROM ${databases} ORDER BY id) AS databases,
-         ARRAY(SELECT known::text FROM ${databases} ORDER BY id) AS known,
+         ARRAY(SELECT known FROM ${databases} ORDER BY id) AS known,
+         ARRAY(SELECT count::text FROM ${databases} ORDER BY id) AS counts,
+         ARRAY(SELECT mark FROM ${databases} ORDER BY id) AS marks,
          (SELECT coalesce(max(epoch), 0)::text FROM ${epochs}) AS epoch FROM ${identities} n`,
     )
     const [row]: readonly Row[] = rows
@@ -65,13 +73,17 @@ export async function readNodeCatalog(node: ProbedNode): Promise<NodeCatalog | u
     const prints = textsOf(row['prints'])
     const versions = textsOf(row['versions'])
     const names = textsOf(row['names'])
-    const known = textsOf(row['known'])
+    const [known, counts, marks] = [textsOf(row['known']), textsOf(row['counts']), textsOf(row['marks'])]
+    const databasesOf = textsOf(row['databases']).map((id, index): readonly [string, StoredDatabase] => [
+      id,
+      { known: parseDatabase(known[index] ?? ''), count: Number(counts[index]), mark: marks[index] ?? '' },
+    ])
     return Object.freeze({
       identity: String(row['id']),
       groups: new Map(names.map((name, index) => [name, parsePrint(prints[index] ?? '')])),
       versions: new Map(names.map((name, index) => [name, Number(versions[index])])),
       epoch: Number(row['epoch']),
-      databases: new Map(textsOf(row['databases']).map((id, index) => [id, parseDatabase(known[index] ?? '')])),
+      databases: new Map(databasesOf),
     })
   } catch (error) {
     if (sqlState(error) === undefinedTable) return undefined
@@ -111,7 +123,8 @@ export async function createCatalog(node: CatalogNode): Promise<void> {
     node,
     databases,
     `CREATE TABLE IF NOT EXISTS ${databases} (
-      id text PRIMARY KEY, known text NOT NULL, changed_at timestamptz NOT NULL DEFAULT clock_timestamp())`,
+      id text PRIMARY KEY, known text NOT NULL, count bigint NOT NULL DEFAULT 0, mark text NOT NULL DEFAULT '',
+      counted_at timestamptz NOT NULL DEFAULT clock_timestamp())`,
   )
 }
 
@@ -124,14 +137,50 @@ export async function rememberDatabases(
   const texts = [...databases].map(([id, one]) => [id, formatDatabase(one)] as const)
   const others = texts.filter(([id, text]) => {
     const before = known?.databases.get(id)
-    return before === undefined || formatDatabase(before) !== text
+    return before === undefined || formatDatabase(before.known) !== text
   })
   if (others.length === 0) return
   await node.query(
     `INSERT INTO ${tablesOf(node).databases} AS d (id, known) SELECT * FROM unnest($1::text[], $2::text[])
-     ON CONFLICT (id) DO UPDATE SET known = excluded.known, changed_at = clock_timestamp() WHERE d.known <> excluded.known`,
+     ON CONFLICT (id) DO UPDATE SET known = excluded.known WHERE d.known <> excluded.known`,
     [others.map(([id]) => id), others.map(([, text]) => text)],
   )
+}
+
+/** Counts on, on the database itself. @returns undefined where it was counted not long ago */
+export async function advanceCount(
+  node: CatalogNode,
+  identity: string,
+  { floor, olderMs }: { readonly floor: number; readonly olderMs: number },
+): Promise<NodeCount | undefined> {
+  const { rows } = await node.query(advanceText(tablesOf(node).databases), advanceValues(identity, floor, olderMs))
+  return countOf(rows)
+}
+
+/** Remembers how far other databases have counted. */
+export async function witnessCounts(node: CatalogNode, counts: ReadonlyMap<string, NodeCount>): Promise<void> {
+  const all = [...counts]
+  if (all.length === 0) return
+  await node.query(witnessText(tablesOf(node).databases), [
+    all.map(([id]) => id),
+    all.map(([, { count }]) => count),
+    all.map(([, { mark }]) => mark),
+  ])
+}
+
+/** The server that a database is on, where the role may know it: for messages. */
+export async function readServer(node: CatalogNode): Promise<KnownServer | undefined> {
+  try {
+    const { rows } = await node.query(
+      `SELECT s.system_identifier::text AS system, c.timeline_id::text AS timeline, d.oid::text AS oid
+       FROM pg_control_system() s, pg_control_checkpoint() c, pg_database d WHERE d.datname = current_database()`,
+    )
+    const [row]: readonly Row[] = rows
+    return row && { system: String(row['system']), timeline: String(row['timeline']), oid: String(row['oid']) }
+  } catch (error) {
+    if (sqlState(error) === undefined) throw error
+    return undefined
+  }
 }
 
 /** The last change that is noted on a node, in one short statement: what every process asks again and again. */

@@ -1,9 +1,11 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { chmod, chown, copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { Client } from 'pg'
 import { freePort } from './free-port'
 import { type ServerAccount, serverAccount } from './server-account'
@@ -59,6 +61,8 @@ export interface Cluster {
   kill(): Promise<void>
   /** Brings a server that was killed, or still runs, back on the same port and data. */
   restart(): Promise<void>
+  /** Keeps the data as they are now, as a backup of a server that crashed. The returned function puts them back, and starts the server with them. */
+  save(): Promise<() => Promise<void>>
   /** Lets the server fall silent: none of its processes does anything, and no connection is closed. Until the returned function is called. */
   freeze(): Promise<() => void>
   /** Ends the server and removes its folder. */
@@ -86,6 +90,11 @@ export const startCluster = async (options: ClusterOptions): Promise<Cluster> =>
     await server.stop()
     throw error
   }
+}
+
+/** With the owners of its files, who are the server's. */
+const copyFolder = async (from: string, to: string): Promise<void> => {
+  await promisify(execFile)('cp', ['-a', from, to])
 }
 
 const startGuard = (folder: string): ChildProcess => {
@@ -142,6 +151,19 @@ class EmbeddedCluster implements Cluster {
       await client.query(`CREATE DATABASE ${client.escapeIdentifier(database)}`)
     } finally {
       await client.end()
+    }
+  }
+
+  async save(): Promise<() => Promise<void>> {
+    const saved = `${this.#data}-${randomUUID()}`
+    await this.kill()
+    await copyFolder(this.#data, saved)
+    await this.restart()
+    return async () => {
+      await this.kill()
+      await rm(this.#data, { recursive: true })
+      await copyFolder(saved, this.#data)
+      await this.restart()
     }
   }
 

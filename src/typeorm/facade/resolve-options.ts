@@ -50,7 +50,9 @@ export function checkOptions(options: ShardedDataSourceOptions): void {
   const { transactions, lockTimeoutMs, onTopologyChange = 'refuse' } = options
   if (onTopologyChange !== 'refuse' && onTopologyChange !== 'replace')
     throw invalid(`onTopologyChange is "${String(onTopologyChange)}"; it takes refuse, replace`)
-  const { startWithout = 'any' } = options
+  const { startWithout = 'any', acceptRestored = [] } = options
+  for (const name of acceptRestored)
+    if (!nodes.includes(name)) throw invalid(`acceptRestored names "${name}", which is not among the nodes`)
   if (startWithout !== 'any' && startWithout !== 'none')
     throw invalid(`startWithout is "${String(startWithout)}"; it takes any, none`)
   checkBound(lockTimeoutMs, 'lockTimeoutMs', longestTimerMs)

@@ -120,6 +120,11 @@ export interface ShardedDataSourceOptions extends Omit<PostgresDataSourceOptions
    */
   readonly startWithout?: 'none' | 'any'
   /**
+   * Nodes that go on with what they have, although a start has noticed that they were restored from an older backup, are copies, or were
+   * promoted from a standby that lagged. For one start: what was lost then is lost.
+   */
+  readonly acceptRestored?: readonly string[]
+  /**
    * Who does `onDelete` of relations whose rows may lie on two databases, for which there is no foreign key. By default nobody: an action is
    * refused at start, and what is referred to can be deleted. `'application'`: a delete of sharded rows, however it is written, deletes
    * the rows that refer to them, sets their references to NULL, or fails with 23503, in its own transaction.

@@ -73,6 +73,12 @@ import type { ShardedRepository } from './sharded-repository'
 import { homeOf } from './stored-topology'
 import { Topology } from './topology'
 
+/** Databases count on so often, in milliseconds, while any process runs: what a backup of before lacks is noticed. */
+const countEveryMs = 60_000
+
+/** Processes that start at once count once, in milliseconds. */
+const countAgainMs = 1_000
+
 /** Where a key lives. */
 export interface Location {
   readonly slot: number | undefined
@@ -117,6 +123,7 @@ export class ShardedDataSource extends MaintainedDataSource {
     isSwitching: () => isSwitching(this.pool(this.runtime.map.home).background),
   })
   private missed: MissedNodes | undefined
+  private counting: NodeJS.Timeout | undefined
   /** What initialisation has made. */
   private built: ComposedDataSource | undefined
 
@@ -271,6 +278,7 @@ export class ShardedDataSource extends MaintainedDataSource {
       for (const { error } of absent.values()) if (makesTables(options)) throw error
       await eachPresent(this.pools, (pool) => pool.loadFacts())
       this.openCatalog = await Catalog.open((work) => eachNode(this.checking ?? this.pools, work), absent)
+      await this.openCatalog.refuseLost(this.accepted)
       const { facts } = this.homePool
       Object.assign(this.driver, { version: facts.version, database: facts.database, searchSchema: facts.searchSchema })
       const points = this.controlPoints
@@ -279,9 +287,12 @@ export class ShardedDataSource extends MaintainedDataSource {
       await this.parts.lookups.load()
       this.transactions.twoPhase?.start()
       await this.parts.references.load()
-      if (this.runtime.hasShardedEntities && this.pools.size > 1) await this.remember(opened.said)
       // From one node no shard can go to another that this process knows.
-      if (this.runtime.hasShardedEntities && this.pools.size > 1) this.follower.start()
+      if (this.runtime.hasShardedEntities && this.pools.size > 1) {
+        await this.remember(opened.said)
+        this.follower.start()
+        this.counting = setInterval(() => void this.count(), countEveryMs).unref()
+      }
       for (const [name, { error }] of absent) warn(`The start lacks node ${name}. ${error.message}`)
       this.missed = new MissedNodes({
         admit: (name) => this.admit(name),
@@ -301,11 +312,24 @@ export class ShardedDataSource extends MaintainedDataSource {
   private async remember(said: OpenedNodes['said']): Promise<void> {
     const databases = [...said].map(([name, session]) => [name, knownDatabase(session, this.pool(name).facts)] as const)
     try {
-      await this.catalog.remember(new Map(databases))
+      for (const line of await this.catalog.remember(new Map(databases))) this.warn(line)
+      await this.catalog.advance(countAgainMs)
     } catch (error) {
       if (!(error instanceof ShardedError) || error.code !== 'CATALOG_UNAVAILABLE') throw error
       this.warn(`A start that lacks a node will not know what it was. ${error.message}`)
     }
+  }
+
+  /** Nodes whose loss is accepted. */
+  private get accepted(): ReadonlySet<string> {
+    return new Set(this.sharding.acceptRestored)
+  }
+
+  /** Beside what operations do. What fails is done by the next process, or the next time. */
+  private async count(): Promise<void> {
+    await this.openCatalog
+      ?.advance(countEveryMs, (work) => eachNode(this.pools, (pool) => work(pool.background)))
+      .catch(() => undefined)
   }
 
   /**
@@ -334,7 +358,7 @@ export class ShardedDataSource extends MaintainedDataSource {
     const pools = new Map(before).set(pool.name, pool)
     this.checking = pools
     try {
-      await catalog.arrive(pool)
+      await catalog.arrive(pool, this.accepted)
       await built.topology.reconcile(this.entityMetadatas, { mapOf: () => built.topology.map(map) })
       for (const line of await loadCollationsOf(pool, { others: before, sharded: this.onNodes(built) })) this.warn(line)
       const next = await built.over(built.topology.map(map), pools)
@@ -555,6 +579,7 @@ export class ShardedDataSource extends MaintainedDataSource {
   }
 
   private async endPools(): Promise<void> {
+    clearInterval(this.counting)
     await inTime(this.missed?.stop(), this.sharding.timeouts?.destroyMs)
     await inTime(this.follower.stop(), this.sharding.timeouts?.destroyMs)
     await this.topology.close()
