@@ -18,6 +18,8 @@ const layers = [
   ['transactions'],
   // Moves of shards know no TypeORM. No request path imports them: of typeorm/ the façade alone may, see `moves-in-a-request-path`.
   ['rebalancing'],
+  // Splits, isolations and merges: moves whose shards do not stay what they are.
+  ['resharding'],
   ['typeorm'],
   // The control plane stands on the request path; the request path never imports it.
   ['migrations'],
@@ -91,7 +93,7 @@ module.exports = {
         'Of typeorm/ the façade alone hands out moves of shards: what reads and writes rows knows nothing of them.',
       severity: 'error',
       from: { path: '^src/typeorm/', pathNot: insideRooms(['facade']) },
-      to: { path: inside(['rebalancing']) },
+      to: { path: inside(['rebalancing', 'resharding']) },
     },
     {
       name: 'folder-without-layer',

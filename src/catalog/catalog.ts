@@ -1,5 +1,6 @@
 import { refusesCreation } from '../endpoints/sql-state'
 import { ShardedError } from '../errors/sharded-error'
+import { declaredOwners, type GroupOwners, ownerLabels, ownersText } from '../topology/group-owners'
 import { type AbsentDatabase, assumedCatalog } from './absent-database'
 import type { GroupPrint, TableKeys } from './group-print'
 import type { KnownDatabase, KnownServer } from './known-database'
@@ -58,6 +59,15 @@ interface PlacedShard {
   readonly group: string
   readonly label: string
   readonly database: string
+}
+
+/** A group that gets other shards. */
+interface ReassignedGroup {
+  readonly group: string
+  readonly before: GroupOwners
+  readonly owners: GroupOwners
+  /** Of each new shard, by label, the identity of its database. */
+  readonly databases: Readonly<Record<string, string>>
 }
 
 /** Times that what other processes have stored in between is read again. */
@@ -372,23 +382,66 @@ export class Catalog {
    * @throws the home node's error
    */
   async place({ group, label, database }: PlacedShard, noted: NotedChange): Promise<void> {
+    await this.change(
+      group,
+      (print) => {
+        const shard = print.shards.find((one) => one.label === label)
+        if (!shard) throw new RangeError(`The group ${group} has no shard ${label}.`)
+        if (shard.database === database) return undefined
+        return {
+          ...this.withDatabases(print, [database]),
+          shards: print.shards.map((one) => (one === shard ? { ...one, database } : one)),
+        }
+      },
+      noted,
+    )
+  }
+
+  /** Stores that a group has other shards, in the same way. @throws the home node's error; ShardedError TOPOLOGY_MISMATCH where others changed it */
+  async reassign({ group, before, owners, databases }: ReassignedGroup, noted: NotedChange): Promise<void> {
+    await this.change(
+      group,
+      (print) => {
+        const labels = print.shards.map(({ label }) => label)
+        const now = print.owners ?? declaredOwners(labels)
+        if (ownersText(now) === ownersText(owners)) return undefined
+        if (ownersText(now) !== ownersText(before))
+          throw topologyMismatch([], `The shards of group "${group}" have been changed meanwhile.`)
+        const kept = new Map(print.shards.map((shard) => [shard.label, shard]))
+        return {
+          ...this.withDatabases(print, Object.values(databases)),
+          owners,
+          shards: ownerLabels(owners).map(
+            (label) => kept.get(label) ?? { label, database: databases[label] ?? '', owns: '' },
+          ),
+        }
+      },
+      noted,
+    )
+  }
+
+  private withDatabases(print: GroupPrint, databases: readonly string[]): GroupPrint {
+    const named = databases.map((database) => [database, this.names.get(database) ?? ''] as const)
+    return { ...print, nodes: { ...print.nodes, ...Object.fromEntries(named) } }
+  }
+
+  /** @param change what is to be stored in place of what is there; undefined: it is stored already */
+  private async change(
+    group: string,
+    change: (print: GroupPrint) => GroupPrint | undefined,
+    noted: NotedChange,
+  ): Promise<void> {
     const { decider } = this
     for (let round = 0; round < maxRounds; round++) {
       await this.on(decider, (node) => this.readNode(node))
       const print = this.known.get(decider)?.groups.get(group)
       if (!print) throw new RangeError(`The catalog of node ${decider} has no group ${group}.`)
-      const shard = print.shards.find((one) => one.label === label)
-      if (!shard) throw new RangeError(`The group ${group} has no shard ${label}.`)
-      if (shard.database === database) {
+      const changed = change(print)
+      if (!changed) {
         await this.copy(group).catch(() => undefined)
         return
       }
-      const moved = {
-        ...print,
-        nodes: { ...print.nodes, [database]: this.names.get(database) ?? '' },
-        shards: print.shards.map((one) => (one === shard ? { ...one, database } : one)),
-      }
-      await this.on(decider, (node) => replacePrint(node, { name: group, print: moved }, { before: print, noted }))
+      await this.on(decider, (node) => replacePrint(node, { name: group, print: changed }, { before: print, noted }))
     }
     throw changedMeanwhile()
   }

@@ -1,3 +1,4 @@
+import { ownersText } from '../topology/group-owners'
 import { keepsValues } from '../values/stored-key'
 import type { GroupPrint, KeyPrint } from './group-print'
 
@@ -46,6 +47,7 @@ export function comparePrints(
     ...swapped(stored, present),
     ...said('the shard key', stored.keyTypes.join(', '), wanted.keyTypes.join(', ')),
     ...said('the sharding function', stored.rule, wanted.rule),
+    ...said('what its shards own', ownsText(stored), ownsText(wanted)),
     ...said('the layout', stored.layout, wanted.layout),
     ...said('the home node', called(stored.home), called(wanted.home)),
     ...shards.slice(0, maxNamed),
@@ -60,6 +62,9 @@ export function comparePrints(
     isGrown: wanted.shards.length > stored.shards.length || keys.isGrown,
   })
 }
+
+/** Only other processes and older copies of the catalog make these unlike. */
+const ownsText = ({ owners }: GroupPrint): string => (owners ? ownersText(owners) : 'what the function says')
 
 interface KeyComparison {
   readonly changed: readonly { readonly table: string; readonly before: string; readonly now: string }[]

@@ -1,5 +1,6 @@
 import type { FunctionPrint } from '../functions/sharding-function'
 import type { ShardGroup } from '../model/sharded-entity'
+import type { GroupOwners } from '../topology/group-owners'
 import { placementUnitOf } from '../topology/place-shards'
 import type { Shard } from '../topology/shard'
 import type { KeyType, TypeModifiers } from '../values/key-type'
@@ -36,6 +37,8 @@ export interface GroupPrint {
   /** What the databases were called, by identity. */
   readonly nodes: Readonly<Record<string, string>>
   readonly shards: readonly ShardPrint[]
+  /** What its shards own, where splits, isolations or merges have changed what the rule says. */
+  readonly owners?: GroupOwners
 }
 
 interface PlacedGroup {
@@ -45,24 +48,42 @@ interface PlacedGroup {
   readonly home: string
   /** The identity of each node's database, by the name of the node. */
   readonly identities: ReadonlyMap<string, string>
+  readonly owners?: GroupOwners | undefined
+  /** What is stored: of a group whose owners have changed, the rule stays what it was. */
+  readonly stored?: GroupPrint | undefined
+}
+
+/** The number of shards that a rule of `hash` declares. */
+const declaredShards = /^hash of (\d+) shards$/
+
+/**
+ * The rule to compare with the stored one. A group whose owners have changed may be declared with the number of shards that it began with,
+ * or that it has now: neither says where a row is any more.
+ */
+function ruleOf({ group, owners, stored, shards }: PlacedGroup): string {
+  const { rule } = group.print
+  if (!owners || !stored || !declaredShards.test(stored.rule)) return rule
+  return declaredShards.exec(rule)?.[1] === String(shards.length) ? stored.rule : rule
 }
 
 /** What is to be kept of a group that the options have placed. */
-export function groupPrint({ group, keys, shards, home, identities }: PlacedGroup): GroupPrint {
+export function groupPrint(placed: PlacedGroup): GroupPrint {
+  const { group, keys, shards, home, identities, owners } = placed
   const identityOf = (node: string): string => identities.get(node) ?? ''
   const used = [...new Set([home, ...shards.map(({ node }) => node)])].sort()
   return Object.freeze({
     keyTypes: group.keyTypes,
     keys,
-    rule: group.print.rule,
+    rule: ruleOf(placed),
     layout: group.layout,
     home: identityOf(home),
     nodes: Object.freeze(Object.fromEntries(used.map((node) => [identityOf(node), node]))),
     shards: Object.freeze(
       shards.map(({ label, node, index }) =>
-        Object.freeze({ label, database: identityOf(node), owns: group.print.owns[index] ?? '' }),
+        Object.freeze({ label, database: identityOf(node), owns: owners ? '' : (group.print.owns[index] ?? '') }),
       ),
     ),
+    ...(owners && { owners }),
   })
 }
 

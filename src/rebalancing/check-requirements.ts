@@ -107,7 +107,7 @@ SELECT current_setting('server_version_num')::int / 10000 AS version, current_da
 /** The lists come as JSON texts: a user may have changed how `pg` reads JSON. */
 const textsOf = (row: Row | undefined, column: string): readonly string[] => JSON.parse(String(row?.[column] ?? '[]'))
 
-async function sourceReport(node: MoveNode, move: PlannedMove, user: string | undefined): Promise<SourceReport> {
+export async function sourceReport(node: MoveNode, move: PlannedMove, user: string | undefined): Promise<SourceReport> {
   const { rows } = await node.query(sourceSql, [...placeOf(move), move.tables.map(({ name }) => name), user ?? null])
   const [row]: readonly Row[] = rows
   return {
@@ -155,10 +155,10 @@ const targetSql = `SELECT current_setting('server_version_num')::int / 10000 AS 
     UNION ALL SELECT format('relation %I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = ANY ($2)`)} AS in_the_way`
 
 /** PostgreSQL 15 has no role for it: superusers alone subscribe. */
-async function targetReport(
+export async function targetReport(
   node: MoveNode,
   move: PlannedMove,
-  { source, url }: { readonly source: SourceReport; readonly url: string },
+  { source, url }: { readonly source: SourceReport; readonly url: string | undefined },
 ): Promise<TargetReport> {
   const outside = source.outside.map((one) => JSON.stringify(one))
   const { rows } = await node.query(targetSql, [...placeOf(move), source.roles, outside])
@@ -181,7 +181,10 @@ async function targetReport(
     actsAs: textsOf(row, 'acts_as'),
     lackedOutside: textsOf(row, 'outside') as unknown as readonly OutsideObject[],
     inTheWay: textsOf(row, 'in_the_way'),
-    unreachable: maySubscribe && row?.['may_create'] === true ? await whyUnreachable(node, move, url) : undefined,
+    unreachable:
+      url !== undefined && maySubscribe && row?.['may_create'] === true
+        ? await whyUnreachable(node, move, url)
+        : undefined,
   }
 }
 

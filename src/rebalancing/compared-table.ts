@@ -32,13 +32,16 @@ export async function comparedTables(send: Send, { tables }: ShardMove): Promise
   }))
 }
 
-const columnsOf = ({ keys }: ComparedTable): string => keys.map(({ column }) => `t.${column}`).join(', ')
+/** What a row is called: a column of the table may have any shorter name, and would be meant by it. */
+export const row = '"sharding_row"'
+
+const columnsOf = ({ keys }: ComparedTable): string => keys.map(({ column }) => `${row}.${column}`).join(', ')
 const textsOf = ({ keys }: ComparedTable): string =>
-  `ARRAY[${keys.map(({ column }) => `t.${column}::text`).join(', ')}]`
+  `ARRAY[${keys.map(({ column }) => `${row}.${column}::text`).join(', ')}]`
 const rowOf = (columns: string): string => `ROW(${columns})`
 
 /** Of the whole row, whatever its columns are. Two seeds: 64 bits alone are too few for a billion rows. */
-const rowHash = 'hashtextextended(t::text, 0)::numeric * 3 + hashtextextended(t::text, 7)'
+const rowHash = `hashtextextended(${row}::text, 0)::numeric * 3 + hashtextextended(${row}::text, 7)`
 
 /** A part of a table: the rows behind the key `after`, up to the key `upTo`. */
 export interface Chunk {
@@ -59,7 +62,7 @@ export async function endOfChunk(
 ): Promise<KeyTexts | undefined> {
   const { text, values } = condition(compared, { after, upTo: undefined })
   const { rows } = await send(
-    `SELECT ${textsOf(compared)} AS keys FROM ${tablePath(compared.table)} t WHERE ${text} ORDER BY ${columnsOf(compared)} OFFSET ${size - 1} LIMIT 1`,
+    `SELECT ${textsOf(compared)} AS keys FROM ${tablePath(compared.table)} ${row} WHERE ${text} ORDER BY ${columnsOf(compared)} OFFSET ${size - 1} LIMIT 1`,
     values,
   )
   return rows[0]?.['keys']
@@ -69,7 +72,7 @@ export async function endOfChunk(
 export async function hashChunk(send: Send, compared: ComparedTable, chunk: Chunk): Promise<ChunkHash> {
   const { text, values } = condition(compared, chunk)
   const { rows } = await send(
-    `SELECT count(*)::int AS rows, coalesce(sum(${rowHash}), 0)::text AS hash FROM ${tablePath(compared.table)} t WHERE ${text}`,
+    `SELECT count(*)::int AS rows, coalesce(sum(${rowHash}), 0)::text AS hash FROM ${tablePath(compared.table)} ${row} WHERE ${text}`,
     values,
   )
   return { rows: Number(rows[0]?.['rows']), hash: String(rows[0]?.['hash']) }
@@ -84,7 +87,7 @@ export async function hashRows(
   const { text, values } = condition(compared, chunk)
   return byKey(
     await send(
-      `SELECT ${textsOf(compared)} AS keys, (${rowHash})::text AS hash FROM ${tablePath(compared.table)} t WHERE ${text}`,
+      `SELECT ${textsOf(compared)} AS keys, (${rowHash})::text AS hash FROM ${tablePath(compared.table)} ${row} WHERE ${text}`,
       values,
     ),
   )
@@ -103,7 +106,7 @@ export async function hashKeys(
   return byKey(
     await send(
       `SELECT ${textsOf(compared)} AS keys, (${rowHash})::text AS hash FROM unnest(${arrays}) AS k(${names})
-       JOIN ${tablePath(compared.table)} t ON ${rowOf(columnsOf(compared))} = ${rowOf(given)}`,
+       JOIN ${tablePath(compared.table)} ${row} ON ${rowOf(columnsOf(compared))} = ${rowOf(given)}`,
       lists,
     ),
   )

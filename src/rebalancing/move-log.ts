@@ -52,7 +52,8 @@ export class MoveLog {
          from_database text NOT NULL, to_database text NOT NULL, state text NOT NULL, error text,
          progress jsonb NOT NULL DEFAULT '{}', memory jsonb NOT NULL DEFAULT '{}',
          started_at timestamptz NOT NULL DEFAULT clock_timestamp(), changed_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-         driver text, driven_until timestamptz);
+         driver text, driven_until timestamptz, resharding jsonb);
+       ALTER TABLE ${table} ADD COLUMN IF NOT EXISTS resharding jsonb;
        CREATE UNIQUE INDEX IF NOT EXISTS "sharding_move_open" ON ${table} (shard) WHERE state NOT IN ('done', 'cancelled')`,
     )
     return new MoveLog(home, table)
@@ -60,13 +61,28 @@ export class MoveLog {
 
   /** @throws ShardedError SHARD_MOVE_REFUSED where the shard has a move that is not over */
   async insert(
-    move: Pick<ShardMove, 'id' | 'shard' | 'group' | 'layout' | 'tables' | 'from' | 'to'>,
+    move: Pick<ShardMove, 'id' | 'shard' | 'group' | 'layout' | 'tables' | 'from' | 'to' | 'resharding'>,
   ): Promise<ShardMove> {
-    const { id, shard, group, layout, tables, from, to } = move
+    const { id, shard, group, layout, tables, from, to, resharding } = move
+    // Two reshardings of one group would each store what the group's shards own.
     const found = await this.one(
-      `INSERT INTO ${this.table} (id, shard, shard_group, layout, tables, from_database, to_database, state)
-       VALUES ($1, $2, $3, $4, $5::jsonb, $6, $7, 'planned') ON CONFLICT DO NOTHING RETURNING ${columns}`,
-      [id, shard, group, layout, JSON.stringify(tables), from, to],
+      `INSERT INTO ${this.table} (id, shard, shard_group, layout, tables, from_database, to_database, state, resharding)
+       SELECT $1, $2, $3, $4, $5::jsonb, $6, $7, 'planned', $8::jsonb WHERE NOT EXISTS (
+         SELECT FROM ${this.table} o WHERE o.shard_group = $3 AND o.state NOT IN ('done', 'cancelled') AND (
+           o.shard = ANY ($9::text[]) OR o.state <> 'switched' AND (o.resharding IS NOT NULL AND $8::jsonb IS NOT NULL
+             OR EXISTS (SELECT FROM jsonb_array_elements(o.resharding -> 'sources') s WHERE s ->> 'name' = $2))))
+       ON CONFLICT DO NOTHING RETURNING ${columns}`,
+      [
+        id,
+        shard,
+        group,
+        layout,
+        JSON.stringify(tables),
+        from,
+        to,
+        resharding ? JSON.stringify(resharding) : null,
+        resharding?.sources.map(({ name }) => name) ?? [],
+      ],
     )
     if (found) return found
     throw new ShardedError('SHARD_MOVE_REFUSED', `Shard ${shard} has a move that is not over.`, {
@@ -169,7 +185,7 @@ const lease = (milliseconds: string): string => `clock_timestamp() + ${milliseco
 
 /** As texts: a user may have changed how `pg` reads JSON and times. */
 const columns = `id, shard, shard_group, layout, tables::text AS tables, from_database, to_database, state, error,
-  progress::text AS progress, memory::text AS memory, extract(epoch FROM started_at)::text AS started, extract(epoch FROM changed_at)::text AS changed,
+  progress::text AS progress, memory::text AS memory, resharding::text AS resharding, extract(epoch FROM started_at)::text AS started, extract(epoch FROM changed_at)::text AS changed,
   driver, extract(epoch FROM driven_until)::text AS until`
 
 const dateOf = (seconds: unknown): Date => new Date(Number(seconds) * 1_000)
@@ -189,6 +205,7 @@ const moveOf = (row: Row): ShardMove =>
     state: row['state'] as ShardMove['state'],
     error: textOf(row['error']),
     progress: JSON.parse(String(row['progress'])),
+    ...(row['resharding'] !== null && { resharding: JSON.parse(String(row['resharding'])) }),
     memory: JSON.parse(String(row['memory'])),
     startedAt: dateOf(row['started']),
     changedAt: dateOf(row['changed']),

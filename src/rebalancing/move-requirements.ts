@@ -80,13 +80,17 @@ export function missingRequirements(source: SourceReport, target: TargetReport):
   return Object.freeze([...missingAtSource(source), ...missingAtTarget(source, target), ...unlike(source, target)])
 }
 
+/** The same where rows are copied by a driver: servers need not reach each other, and nothing is replicated. */
+export const missingForCopy = (source: SourceReport, target: TargetReport): readonly MissingRequirement[] =>
+  Object.freeze([...missingObjects(source), ...missingOfObjects(source, target), ...unlike(source, target)])
+
 type Rule = readonly [isMissing: boolean, what: string, fix: string]
 
 const told = (node: string, rules: readonly Rule[]): readonly MissingRequirement[] =>
   rules.flatMap(([isMissing, what, fix]) => (isMissing ? [Object.freeze({ node, what, fix })] : []))
 
 function missingAtSource(source: SourceReport): readonly MissingRequirement[] {
-  const { name, role, database, replicator } = source
+  const { name, role, replicator } = source
   return [
     ...told(name, [
       [
@@ -106,14 +110,31 @@ function missingAtSource(source: SourceReport): readonly MissingRequirement[] {
       ],
       [!source.isReplicator, `role ${role} may not make replication slots`, `ALTER ROLE ${role} REPLICATION`],
       [
-        !source.mayCreate,
-        `role ${role} may not make a publication and a schema`,
-        `GRANT CREATE ON DATABASE ${database} TO ${role}`,
-      ],
-      [
         replicator?.mayReplicate === false,
         `role ${replicator?.name}, by which the target connects, may not replicate`,
         `ALTER ROLE ${replicator?.name} REPLICATION`,
+      ],
+    ]),
+    ...missingObjects(source),
+    ...each(name, source.withoutIdentity, (table) => [
+      `table ${table} has no replica identity`,
+      `ALTER TABLE ${table} REPLICA IDENTITY FULL`,
+    ]),
+    ...each(name, replicator?.unreadable ?? [], (table) => [
+      `role ${replicator?.name} may not read ${table}`,
+      `GRANT SELECT ON ${table} TO ${replicator?.name}`,
+    ]),
+  ]
+}
+
+function missingObjects(source: SourceReport): readonly MissingRequirement[] {
+  const { name, role, database } = source
+  return [
+    ...told(name, [
+      [
+        !source.mayCreate,
+        `role ${role} may not make a publication and a schema`,
+        `GRANT CREATE ON DATABASE ${database} TO ${role}`,
       ],
     ]),
     ...each(name, source.absent, (table) => [`table ${table} is not there`, 'name the tables that the shard has']),
@@ -125,10 +146,6 @@ function missingAtSource(source: SourceReport): readonly MissingRequirement[] {
       `table ${table} has no primary key`,
       `ALTER TABLE ${table} ADD PRIMARY KEY (…)`,
     ]),
-    ...each(name, source.withoutIdentity, (table) => [
-      `table ${table} has no replica identity`,
-      `ALTER TABLE ${table} REPLICA IDENTITY FULL`,
-    ]),
     ...each(name, source.withForcedPolicies, (table) => [
       `policies hide rows of ${table} from role ${role}`,
       `ALTER ROLE ${role} BYPASSRLS`,
@@ -137,24 +154,13 @@ function missingAtSource(source: SourceReport): readonly MissingRequirement[] {
       `${object} does not move`,
       'drop it, or leave the shard where it is',
     ]),
-    ...each(name, replicator?.unreadable ?? [], (table) => [
-      `role ${replicator?.name} may not read ${table}`,
-      `GRANT SELECT ON ${table} TO ${replicator?.name}`,
-    ]),
   ]
 }
 
 function missingAtTarget(source: SourceReport, target: TargetReport): readonly MissingRequirement[] {
-  const { name, role, database } = target
-  const roles = lacking(source.roles, target.roles)
-  const strangers = lacking(lacking(source.owners, roles), target.actsAs)
+  const { name, role } = target
   return [
     ...told(name, [
-      [
-        !target.mayCreate,
-        `role ${role} may not make schemas and a subscription`,
-        `GRANT CREATE ON DATABASE ${database} TO ${role}`,
-      ],
       [!target.maySubscribe, `role ${role} may not make a subscription`, `GRANT pg_create_subscription TO ${role}`],
       [
         target.freeWorkers < workers,
@@ -170,6 +176,22 @@ function missingAtTarget(source: SourceReport, target: TargetReport): readonly M
         target.unreachable !== undefined,
         `it does not reach ${source.name}: ${target.unreachable}`,
         'let replicationUrl lead from this server to that node, and let pg_hba.conf of that node admit it',
+      ],
+    ]),
+    ...missingOfObjects(source, target),
+  ]
+}
+
+function missingOfObjects(source: SourceReport, target: TargetReport): readonly MissingRequirement[] {
+  const { name, role, database } = target
+  const roles = lacking(source.roles, target.roles)
+  const strangers = lacking(lacking(source.owners, roles), target.actsAs)
+  return [
+    ...told(name, [
+      [
+        !target.mayCreate,
+        `role ${role} may not make schemas and a subscription`,
+        `GRANT CREATE ON DATABASE ${database} TO ${role}`,
       ],
     ]),
     ...each(name, lacking(source.extensions, target.extensions), (one) => [

@@ -92,9 +92,27 @@ async function takeLock(
   }
 }
 
+const plainSettings = Object.entries({
+  search_path: `''`,
+  datestyle: `'ISO, YMD'`,
+  timezone: `'UTC'`,
+  intervalstyle: `'postgres'`,
+  extra_float_digits: '1',
+  bytea_output: `'hex'`,
+  check_function_bodies: 'off',
+  row_security: 'off',
+})
+
 /** Texts of values are the same on all nodes, and names are written with their schemas, in the transaction that this begins. */
-export const plainTexts = `SET LOCAL search_path = ''; SET LOCAL datestyle = 'ISO, YMD'; SET LOCAL timezone = 'UTC'; SET LOCAL intervalstyle = 'postgres';
-  SET LOCAL extra_float_digits = 1; SET LOCAL bytea_output = 'hex'; SET LOCAL check_function_bodies = off; SET LOCAL row_security = off`
+export const plainTexts = plainSettings.map(([name, value]) => `SET LOCAL ${name} = ${value}`).join('; ')
+
+/** The same on a connection as long as some work lasts. */
+export async function withPlainTexts<T>(send: Send, work: () => Promise<T>): Promise<T> {
+  await send(plainSettings.map(([name, value]) => `SET ${name} = ${value}`).join('; '))
+  const result = await work()
+  await send(plainSettings.map(([name]) => `RESET ${name}`).join('; '))
+  return result
+}
 
 /** Does some work in a transaction with `plainTexts`. */
 export async function inTransaction<T>(send: Send, work: () => Promise<T>): Promise<T> {

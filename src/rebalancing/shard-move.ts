@@ -1,5 +1,7 @@
 import type { Shard } from '../topology/shard'
+import type { Resharding } from './resharding'
 import type { MoveState } from './shard-move-state'
+import type { ShardStructure } from './shard-structure'
 
 /** A table of the shard. It has the same name on both nodes. */
 export interface MovedTable {
@@ -31,6 +33,9 @@ export interface MoveProgress {
   readonly switchTries?: number
   /** Milliseconds for which the source's tables were locked by the switch. */
   readonly pauseMs?: number
+  /** Of a resharding: rows that were copied, and changes that were noted and are not copied yet. */
+  readonly copiedRows?: number
+  readonly notes?: number
 }
 
 /** What only the driver needs, and another driver after it. */
@@ -42,6 +47,12 @@ export interface MoveMemory {
   /** What is run on the target when nothing is replicated any more. */
   readonly finals?: readonly string[]
   readonly isEpochCommitted?: boolean
+  /** Of a resharding, by label: how each target is made, and what each source was at the beginning. */
+  readonly structures?: Readonly<Record<string, ShardStructure>>
+  readonly sourceStructures?: Readonly<Record<string, ShardStructure>>
+  /** Tables that were copied, as `source.table` by their places; and how far the one is that is being copied. */
+  readonly copied?: readonly string[]
+  readonly cursor?: { readonly table: string; readonly after: readonly string[] }
 }
 
 /** A shard on its way from one node to another, as the home node stores it. */
@@ -60,6 +71,8 @@ export interface ShardMove {
   readonly error: string | undefined
   readonly progress: MoveProgress
   readonly memory: MoveMemory
+  /** Undefined: the shard goes elsewhere as it is. */
+  readonly resharding?: Resharding
   readonly startedAt: Date
   readonly changedAt: Date
   /** The process that works on it, and until when nobody else may. */

@@ -97,6 +97,11 @@ export async function listMoves(host: MoveHost): Promise<readonly ShardMove[]> {
   return (await MoveLog.open(host.home)).list()
 }
 
+/** One move, as it is stored. @throws ShardedError SHARD_MOVE_STATE where there is none */
+export async function readMove(host: MoveHost, id: string): Promise<ShardMove> {
+  return (await MoveLog.open(host.home)).read(id)
+}
+
 /** A move that this process drives. */
 interface LeasedMove {
   readonly host: MoveHost
@@ -107,12 +112,12 @@ interface LeasedMove {
   readonly signal: AbortSignal
 }
 
-const newDriver = (host: MoveHost) => ({ id: randomUUID(), leaseMs: boundsOf(host).leaseMs })
+export const newDriver = (host: MoveHost) => ({ id: randomUUID(), leaseMs: boundsOf(host).leaseMs })
 
 /** The lease is renewed so many times before it runs out. */
 const renewals = 3
 
-async function withLease<T>(
+export async function withLease<T>(
   host: MoveHost,
   {
     id,
@@ -145,8 +150,17 @@ async function takenOrAbsent(log: MoveLog, id: string): Promise<never> {
   throw new ShardedError('SHARD_MOVE_TAKEN', `Another process drives the move ${id}.`, { details: { id } })
 }
 
+/** What does the steps of one move. */
+interface MoveMachine {
+  readonly id: string
+  /** @returns false where there is none until somebody asks */
+  step(): Promise<boolean>
+  /** Reads what is stored of the move. */
+  refresh(): Promise<ShardMove>
+}
+
 /** Steps until there is none. What a lost connection or a server that restarts has ended is tried again. */
-async function runToRest({ host, log, driver, signal }: LeasedMove, machine: MoveDriver): Promise<ShardMove> {
+export async function runToRest({ host, log, driver, signal }: LeasedMove, machine: MoveMachine): Promise<ShardMove> {
   const { tries, tryEveryMs } = boundsOf(host)
   let failures = 0
   for (;;) {

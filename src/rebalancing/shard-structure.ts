@@ -71,9 +71,18 @@ export function missingStatements(
   target: ShardStructure,
   phase: StructurePhase,
 ): readonly string[] {
+  return missingOfKinds(source, target, phases[phase])
+}
+
+/** The same of some kinds, in their order. */
+export function missingOfKinds(
+  source: ShardStructure,
+  target: ShardStructure,
+  kinds: readonly StructureKind[],
+): readonly string[] {
   const there = new Map(target.map((one) => [keyOf(one), one.make]))
   const wanted = new Set(source.map(keyOf))
-  return phases[phase].flatMap((kind) => [
+  return kinds.flatMap((kind) => [
     ...target.flatMap((one) => (one.kind === kind && one.unmake !== null && !wanted.has(keyOf(one)) ? one.unmake : [])),
     ...source.flatMap((one) => (one.kind === kind && there.get(keyOf(one)) !== one.make ? one.make : [])),
   ])

@@ -96,7 +96,8 @@ export async function settleTarget(
     await hashKeys(sides.target, table, keys),
   ])
   if (suspectCount(left) > 0) throw rowsDiffer(move, left)
-  await copySequences({ locked, target: sides.target }, move)
+  // Replication leaves sequences alone.
+  await setSequences(sides.target, await sequenceValues(locked, move))
   // Rows are applied without waiting for the target's disk; this commit brings all before it there.
   await sides.target(`SELECT pg_logical_emit_message(true, 'sharding_move', '')`)
   await sides.target('COMMIT')
@@ -119,19 +120,36 @@ const sequencesSql = `
       AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i') AND t.relname = ANY ($2)))
   ORDER BY path`
 
-/** Replication leaves sequences alone. */
-async function copySequences(
-  { locked, target }: { readonly locked: Send; readonly target: Send },
-  move: ShardMove,
-): Promise<void> {
-  const { rows } = await locked(sequencesSql, placeOf(move))
-  if (rows.length === 0) return
+/** A sequence of a shard, and where it is. */
+export interface SequenceValue {
+  readonly path: string
+  readonly last: string
+  readonly isCalled: boolean
+}
+
+/** Where the sequences of a shard are, by their names. */
+export async function sequenceValues(
+  send: Send,
+  placed: Pick<ShardMove, 'layout' | 'tables'>,
+): Promise<readonly SequenceValue[]> {
+  const { rows } = await send(sequencesSql, placeOf(placed))
+  if (rows.length === 0) return []
   const paths = rows.map((row: Row) => String(row['path']))
   const read = paths.map((path) => `SELECT ${literal(path)} AS path, last_value::text AS last, is_called FROM ${path}`)
-  const { rows: values } = await locked(read.join(' UNION ALL '))
-  await target(
+  const { rows: values } = await send(read.join(' UNION ALL '))
+  return values.map((row: Row) => ({
+    path: String(row['path']),
+    last: String(row['last']),
+    isCalled: row['is_called'] === true,
+  }))
+}
+
+/** Sets sequences. */
+export async function setSequences(send: Send, values: readonly SequenceValue[]): Promise<void> {
+  if (values.length === 0) return
+  await send(
     `SELECT setval(path::regclass, last::bigint, called) FROM unnest($1::text[], $2::text[], $3::bool[]) AS s(path, last, called)`,
-    ['path', 'last', 'is_called'].map((column) => values.map((row: Row) => row[column])),
+    [values.map(({ path }) => path), values.map(({ last }) => last), values.map(({ isCalled }) => isCalled)],
   )
 }
 

@@ -1,9 +1,10 @@
 import { ShardedError } from '../errors/sharded-error'
 import type { BoundFunction } from '../functions/sharding-function'
 import { maxNameBytes } from '../values/max-name-bytes'
+import { type GroupOwners, ownerLabels } from './group-owners'
 import { placementUnitOf, placeShards, type WeightedNode } from './place-shards'
 import type { PlacedTables, Shard } from './shard'
-import { evenOwners, type UnitOwners } from './unit-owners'
+import { assignedOwners, evenOwners, type UnitOwners } from './unit-owners'
 
 /** Names that PostgreSQL keeps for itself: it refuses to create `pg_…`, and `information_schema` is in every database. */
 const isReservedSchema = (name: string): boolean => name.startsWith('pg_') || name === 'information_schema'
@@ -19,6 +20,8 @@ export interface ShardMap {
   readonly groups: ReadonlyMap<string, readonly Shard[]>
   /** By colocation group, which of its shards own which slots, or other units of its sharding function. */
   readonly owners: ReadonlyMap<string, UnitOwners>
+  /** The same as a value, of groups whose shards do not own what their function declares any more. */
+  readonly assigned: ReadonlyMap<string, GroupOwners>
   /** All shards by name. */
   readonly shards: ReadonlyMap<string, Shard>
 }
@@ -34,6 +37,8 @@ export interface GroupPlacement {
   readonly placement?: Readonly<Record<string, string>> | 'even'
   /** Nodes of shards, by label, as the databases know them: they go before the spread, and `placement` before them. */
   readonly stored?: Readonly<Record<string, string>>
+  /** What its shards own, where it is not what the function declares: they are then the group's shards. */
+  readonly assigned?: GroupOwners
 }
 
 export interface ShardMapOptions {
@@ -145,7 +150,8 @@ const indexGroups = (groups: Groups): Pick<ShardMap, 'groups' | 'shards'> => {
  *
  * @throws ShardedError OPTIONS_INVALID, NAME_INVALID
  */
-export const createShardMap = ({ epoch = 0, nodes: weighted, home, groups }: ShardMapOptions): ShardMap => {
+export const createShardMap = ({ epoch = 0, nodes: weighted, home, groups: declared }: ShardMapOptions): ShardMap => {
+  const groups = declared.map((group) => (group.assigned ? { ...group, labels: ownerLabels(group.assigned) } : group))
   const nodes = Object.freeze(weighted.map(({ name }) => name))
   const [first] = nodes
   if (first === undefined) throw invalid('There are no nodes.', {})
@@ -155,10 +161,14 @@ export const createShardMap = ({ epoch = 0, nodes: weighted, home, groups }: Sha
     epoch,
     nodes,
     home: checkNode(home ?? first, nodes, 'The option home'),
-    owners: new Map(groups.map(({ name, spaces }) => [name, evenOwners(spaces)])),
+    owners: new Map(groups.map((group) => [group.name, unitOwners(group)])),
+    assigned: new Map(groups.flatMap(({ name, assigned }) => (assigned ? [[name, assigned]] : []))),
     ...indexGroups(withNeighbours(groups.map((group) => [group.name, placeGroup(group, weighted)]))),
   })
 }
+
+const unitOwners = ({ labels, spaces, assigned }: GroupPlacement): UnitOwners =>
+  assigned ? assignedOwners(assigned, labels) : evenOwners(spaces)
 
 /** The owners of a group that the map has. */
 export const ownersOf = ({ owners }: Pick<ShardMap, 'owners'>, group: string): UnitOwners => {

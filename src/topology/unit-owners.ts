@@ -1,4 +1,7 @@
+import { SLOTS } from '../functions/declaration'
+import { slotOfKey } from '../functions/hash'
 import type { BoundFunction, UnitsLeft } from '../functions/sharding-function'
+import type { GroupOwners } from './group-owners'
 
 /** Sorted, distinct indexes of shards. */
 export type ShardIndexes = readonly number[]
@@ -65,5 +68,36 @@ export const evenOwners = ([one, other]: Spaces): UnitOwners => {
       if (one.kind === 'slots') return cross([slots])
       return other?.kind === 'slots' ? cross(['all', slots]) : all
     },
+  })
+}
+
+/**
+ * Owners of slots and of isolated keys, whose units follow upon the slots (`isolating` of `functions/isolated-keys.ts`).
+ *
+ * @param labels of the group's shards, in the order of their indexes
+ */
+export const assignedOwners = ({ slots, keys }: GroupOwners, labels: readonly string[]): UnitOwners => {
+  const indexes = new Map(labels.map((label, index) => [label, index]))
+  const indexOf = (label: string): number => {
+    const index = indexes.get(label)
+    if (index !== undefined) return index
+    throw new RangeError(`The group has no shard ${label}.`)
+  }
+  const owners = new Uint16Array(SLOTS + keys.length)
+  for (const [from, label] of slots) owners.fill(indexOf(label), from, SLOTS)
+  for (const [place, [, label]] of keys.entries()) owners[SLOTS + place] = indexOf(label)
+  // Ids carry the slot of their key, whoever owns that.
+  const bySlot = new Map<number, number[]>()
+  for (const [key, label] of keys) {
+    const slot = slotOfKey(key)
+    bySlot.set(slot, [...(bySlot.get(slot) ?? []), indexOf(label)])
+  }
+  const all: ShardIndexes = Object.freeze(labels.map((_, index) => index))
+  const distinct = (units: Iterable<number>): ShardIndexes => Object.freeze([...new Set(units)].sort((a, b) => a - b))
+  return Object.freeze<UnitOwners>({
+    all,
+    shardOf: (unit) => (unit === undefined ? undefined : owners[unit]),
+    shardsOf: ([units = 'all']) => (units === 'all' ? 'all' : distinct(units.flatMap((unit) => owners[unit] ?? []))),
+    shardsOfSlots: (some) => distinct(some.flatMap((slot) => [owners[slot] ?? 0, ...(bySlot.get(slot) ?? [])])),
   })
 }

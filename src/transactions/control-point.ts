@@ -68,11 +68,45 @@ export const shardMoveControlPoints = Object.freeze([
   'shard-move:after-finish',
 ] as const)
 
+/** The same of a split, an isolation or a merge of shards. */
+export const reshardingControlPoints = Object.freeze([
+  ...(
+    [
+      'make-tables',
+      'begin-capture',
+      'copy',
+      'make-indexes',
+      'drain',
+      'verify',
+      'switch',
+      'settle',
+      'rename-rest',
+      'complete',
+      'commit-epoch',
+      'clean-up',
+      'remove-targets',
+      'finish',
+    ] as const
+  ).flatMap((step) => [`resharding:before-${step}`, `resharding:after-${step}`] as const),
+  'resharding:chunk-copied',
+  'resharding:locked',
+  'resharding:drained',
+  'resharding:before-switching',
+  'resharding:after-switching',
+  'resharding:before-rename',
+  'resharding:after-rename',
+  'resharding:epoch-committed',
+  'resharding:capture-removed',
+] as const)
+
+/** The name of a moment of a split, an isolation or a merge. */
+export type ReshardingControlPoint = (typeof reshardingControlPoints)[number]
+
 /** The name of a moment of a move of a shard. */
 export type ShardMoveControlPoint = (typeof shardMoveControlPoints)[number]
 
 /** The name of a moment at which a process or a server may die. */
-export type ControlPoint = (typeof controlPoints)[number] | ShardMoveControlPoint
+export type ControlPoint = (typeof controlPoints)[number] | ShardMoveControlPoint | ReshardingControlPoint
 
 /** Called at a control point, which waits for it; `node` where the point is of one node. */
 export type ControlPointListener = (point: ControlPoint, node: string | undefined) => void | Promise<void>

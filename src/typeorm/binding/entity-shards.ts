@@ -3,7 +3,7 @@ import type { RelationMetadata } from 'typeorm/metadata/RelationMetadata'
 import { ShardedError } from '../../errors/sharded-error'
 import { ownerOf } from '../../routing/route'
 import type { Shard } from '../../topology/shard'
-import type { EntityBinding } from './entity-binding'
+import { canonicalValue, type EntityBinding } from './entity-binding'
 import { hiddenKeySource } from './hidden-key-source'
 import { PrivateField } from './private-field'
 import { leadsApart } from './relation-apart'
@@ -26,6 +26,8 @@ const isObject = (value: unknown): value is ObjectLiteral =>
 export interface LoadedFrom {
   readonly shard: Shard
   readonly key: readonly unknown[]
+  /** The entity whose values those are. */
+  readonly target: unknown
   /** The values of the join columns by which its hidden shard key was found then. */
   readonly source?: readonly unknown[]
 }
@@ -52,8 +54,19 @@ export class EntityShards {
 
   of(entity: object): LoadedFrom | undefined {
     const found = this.entityShards.get(entity)
-    const shard = found && this.shardNamed(found.shard.name)
-    return !shard || shard === found.shard ? found : { ...found, shard }
+    if (!found) return undefined
+    const shard = this.shardNamed(found.shard.name) ?? this.successorOf(found)
+    return shard === found.shard ? found : shard && { ...found, shard }
+  }
+
+  /** The shard that a row is on whose shard was split or merged: by its key. Undefined where not all of that was read. */
+  private successorOf({ target, key }: LoadedFrom): Shard | undefined {
+    const binding = this.bindingOf(target)
+    if (!binding || key.some((value) => value === undefined || value === null)) return undefined
+    return shardOfKey(
+      binding,
+      key.map((value, index) => canonicalValue(binding, index, value)),
+    )
   }
 
   set(entity: object, origin: LoadedFrom): void {
@@ -73,7 +86,8 @@ export class EntityShards {
   private note(binding: EntityBinding, entity: ObjectLiteral, shard: Shard): void {
     const key = binding.keyColumns.map((column): unknown => column.getEntityValue(entity))
     const source = hiddenKeySource(binding.metadata)
-    this.entityShards.set(entity, { shard, key, ...(source && { source: sourceValues(source, entity) }) })
+    const { target } = binding.entity
+    this.entityShards.set(entity, { shard, key, target, ...(source && { source: sourceValues(source, entity) }) })
   }
 
   private follow(

@@ -4,8 +4,9 @@ import type { NodePool } from '../../endpoints/node-pool'
 import type { Refusals } from '../../errors/refusals'
 import { startOperation } from '../../execution/operation'
 import { countingKeys } from '../../functions/counting-keys'
+import { isolating } from '../../functions/isolated-keys'
 import type { LookupModel } from '../../model/lookup'
-import { type ShardedEntity, shardedEntity } from '../../model/sharded-entity'
+import { type ModelEntity, type ShardedEntity, shardedEntity } from '../../model/sharded-entity'
 import type { LoadStatistics } from '../../rebalancing/load-statistics'
 import type { Shard } from '../../topology/shard'
 import { isSameMap, ownersOf, type ShardMap } from '../../topology/shard-map'
@@ -136,12 +137,13 @@ interface RuntimeParts {
 
 /** Makes what a data source consists of once its model and its shard map are known, and wires it together. */
 function composeRuntime(parts: RuntimeParts, before?: ShardRuntime) {
-  const { dataSource, options, pools, pool, model, map, warn, refusals, ids, shardNow } = parts
+  const { dataSource, options, pools, pool, map, warn, refusals, ids, shardNow } = parts
+  const model = placedModel(parts.model, map)
   const groupOf = groupsOf(model)
   checkNames(dataSource.entityMetadatas, parts)
   const bindings = new Map<unknown, EntityBinding>()
   for (const entity of model.entities.values()) {
-    const binding = entity.kind === 'sharded' && refusals.attempt(() => bindEntity(entity, parts))
+    const binding = entity.kind === 'sharded' && refusals.attempt(() => bindEntity(entity, { ...parts, model }))
     if (binding) bindings.set(entity.target, binding)
   }
   const bindingOf = (target: unknown): EntityBinding | undefined => bindings.get(target)
@@ -175,7 +177,7 @@ function composeRuntime(parts: RuntimeParts, before?: ShardRuntime) {
     ...kept,
   }
   const runtime = createRuntime(places)
-  const statements = statementsOf(runtime, parts)
+  const statements = statementsOf(runtime, { ...parts, model })
   const lookups = new LookupAdministration({
     runtime,
     openRunner: open,
@@ -221,6 +223,28 @@ function poolOf(pools: NodePools, name: string): NodePool {
   const found = pools.get(name)
   if (!found) throw new RangeError(`There is no node ${name}.`)
   return found
+}
+
+/** The model as the map has it: entities of groups with isolated keys find these by a function that knows them. */
+function placedModel(model: LookupModel, { assigned }: ShardMap): LookupModel {
+  const isolated = new Map([...assigned].flatMap(([group, { keys }]) => (keys.length > 0 ? [[group, keys]] : [])))
+  if (isolated.size === 0) return model
+  const placed = <Entity extends ModelEntity>(entity: Entity): Entity => {
+    const keys = entity.kind === 'sharded' ? isolated.get(entity.group) : undefined
+    if (entity.kind !== 'sharded' || !keys) return entity
+    return Object.freeze({
+      ...entity,
+      fn: isolating(
+        entity.fn,
+        keys.map(([key]) => key),
+      ),
+    })
+  }
+  return Object.freeze({
+    ...model,
+    entities: new Map([...model.entities].map(([target, entity]) => [target, placed(entity)])),
+    lookups: model.lookups.map((lookup) => Object.freeze({ ...lookup, entity: placed(lookup.entity) })),
+  })
 }
 
 function checkNames(metadatas: readonly EntityMetadata[], { model, map, refusals }: RuntimeParts): void {

@@ -196,11 +196,15 @@ export class ShardedDataSource extends MaintainedDataSource {
 
   /** Which shard and node hold a shard key; a composite key is given as a list. @throws ShardedError KEY_INVALID, KEY_NOT_OWNED, NOT_SHARDED */
   locate(target: EntityTarget<ObjectLiteral>, key: unknown): Location {
+    const { binding, canonical, shard } = this.placeOf(target, key)
+    return Object.freeze({ slot: binding.entity.fn.slotOf(canonical), shard: shard.name, node: shard.node })
+  }
+
+  private placeOf(target: EntityTarget<ObjectLiteral>, key: unknown) {
     const binding = this.bindingOf(target)
     const values = keyValues(binding, key)
     const canonical = binding.keyColumns.map((_, index) => canonicalValue(binding, index, values[index]))
-    const shard = shardOfKey(binding, canonical)
-    return Object.freeze({ slot: binding.entity.fn.slotOf(canonical), shard: shard.name, node: shard.node })
+    return { binding, canonical, shard: shardOfKey(binding, canonical) }
   }
 
   /** Which shard lies on which node, with its epoch. */
@@ -221,6 +225,11 @@ export class ShardedDataSource extends MaintainedDataSource {
     runtime: () => this.runtime,
     stored: () => this.parts.topology,
     schemas: () => this.parts.schemas,
+    catalog: () => this.statements.catalog,
+    keyOf: (target, key) => {
+      const { canonical, shard } = this.placeOf(target, key)
+      return { name: shard.name, canonical }
+    },
     model: () => this.parts.model,
     loads: () => this.loads,
     points: this.controlPoints,

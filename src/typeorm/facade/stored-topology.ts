@@ -6,6 +6,7 @@ import { type CatalogNode, readEpoch } from '../../catalog/node-catalog'
 import { noted } from '../../catalog/noted-change'
 import { reconcileTopology } from '../../catalog/reconcile-topology'
 import type { ShardedModel } from '../../model/sharded-entity'
+import { ownerLabels } from '../../topology/group-owners'
 import type { Shard } from '../../topology/shard'
 import { createShardMap, type ShardMap } from '../../topology/shard-map'
 import { tableKeys } from '../binding/check-tables'
@@ -45,9 +46,14 @@ export class StoredTopology {
       groups: [...this.model.groups.values()].map((group) => {
         const copy = this.catalog.storedOf(group.name)
         const former = before?.groups.get(group.name)?.map(({ label, node }) => [label, node] as const) ?? []
-        const stored = { ...Object.fromEntries(former), ...storedPlaces(group, copy, this.catalog.names) }
+        const assigned = copy?.owners
+        const labels = assigned ? ownerLabels(assigned) : group.labels
+        const stored = {
+          ...Object.fromEntries(former),
+          ...storedPlaces({ labels, spaces: group.spaces }, copy, this.catalog.names),
+        }
         const placement = before ? undefined : groups[group.name]?.placement
-        return { ...group, stored, ...(placement !== undefined && { placement }) }
+        return { ...group, stored, ...(assigned && { assigned }), ...(placement !== undefined && { placement }) }
       }),
     })
   }
@@ -63,7 +69,7 @@ export class StoredTopology {
     const keys = tableKeys(model, metadatas)
     const groupOf = groupsOf(model)
     const wanted = () => {
-      const { groups, home } = mapOf()
+      const { groups, home, assigned } = mapOf()
       const { identities } = catalog
       return [...model.groups.values()].map((group) => ({
         name: group.name,
@@ -73,6 +79,8 @@ export class StoredTopology {
           shards: groups.get(group.name) ?? [],
           home,
           identities,
+          owners: assigned.get(group.name),
+          stored: catalog.storedOf(group.name),
         }),
       }))
     }
@@ -91,6 +99,11 @@ export class StoredTopology {
   /** Forgets a node that holds no shard. @throws the database's error */
   async forgetNode(node: string): Promise<void> {
     await forgetNode(this.catalog, node, noted(`node ${node} removed`))
+  }
+
+  /** Stores that a group has other shards. @throws the home node's error, ShardedError TOPOLOGY_MISMATCH */
+  async reassign(change: Parameters<Catalog['reassign']>[0], reason: string): Promise<void> {
+    await this.catalog.reassign(change, noted(reason))
   }
 
   /** The identity of a node's database. */

@@ -1,20 +1,28 @@
+import type { EntityTarget, ObjectLiteral } from 'typeorm'
 import type { NodePool } from '../../endpoints/node-pool'
 import { ShardedError } from '../../errors/sharded-error'
 import type { ShardedModel } from '../../model/sharded-entity'
 import type { LoadStatistics } from '../../rebalancing/load-statistics'
 import type { MoveHost } from '../../rebalancing/move-host'
 import type { MovePlan } from '../../rebalancing/plan-moves'
+import type { Resharding } from '../../rebalancing/resharding'
 import { type ExecuteOptions, type PlanResult, runPlan } from '../../rebalancing/run-plan'
 import type { MoveProgress, ShardMove } from '../../rebalancing/shard-move'
 import { isOver, type MoveState } from '../../rebalancing/shard-move-state'
-import { cancelMove, driveMove, finishMove, listMoves, startMove } from '../../rebalancing/shard-moves'
+import { cancelMove, driveMove, finishMove, listMoves, readMove, startMove } from '../../rebalancing/shard-moves'
 import type { TopologyReport } from '../../rebalancing/topology-report'
+import type { ReshardingHost } from '../../resharding/resharding-host'
+import { cancelResharding, driveResharding, finishResharding, startResharding } from '../../resharding/reshardings'
+import type { TableCatalog } from '../../routing/table-catalog'
+import type { Reassigned } from '../../topology/group-owners'
+import type { Shard } from '../../topology/shard'
 import type { ControlPoints } from '../../transactions/control-point'
 import type { ShardRuntime } from '../runners/shard-runtime'
 import { hindranceOf } from './fixed-shards'
 import { openMovePools, replicationUrlOf } from './move-pools'
 import type { NodePools } from './node-pools'
 import { nodeInUse, removeNode } from './remove-node'
+import { isolateFrom, mergeInto, ownersNow, reshardingOf, rowRouter, splitEvenly, unlikeHash } from './reshape-shards'
 import type { ShardSchemas } from './shard-schemas'
 import type { ShardedDataSourceOptions } from './sharded-data-source-options'
 import type { StoredTopology } from './stored-topology'
@@ -24,8 +32,12 @@ import { type ReportOptions, takeReport } from './topology-report'
 /** A shard on its way from one node to another. */
 export interface ShardMoveReport {
   readonly id: string
+  readonly kind: 'move' | Resharding['kind']
+  /** Of a merge the first. */
   readonly shard: string
-  /** The names of nodes. */
+  /** The shards that take its place; of a move itself. */
+  readonly into: readonly string[]
+  /** The names of nodes; of a resharding those of the first shards. */
   readonly from: string
   readonly to: string
   readonly state: MoveState
@@ -41,12 +53,40 @@ export interface MoveShardOptions {
   readonly signal?: AbortSignal
 }
 
+/** Where new shards are to be. */
+export interface ReshapeOptions extends MoveShardOptions {
+  /** The name of a node. Default: that of the former shard. */
+  readonly to?: string
+}
+
+/** How a shard is split. */
+export interface SplitShardOptions extends MoveShardOptions {
+  /** Default: as many as `to` names nodes, or 2. */
+  readonly parts?: number
+  /** The names of the nodes of the parts, in order. Default: that of the shard. */
+  readonly to?: readonly string[]
+}
+
+interface Reshape {
+  readonly kind: Resharding['kind']
+  readonly shards: readonly Shard[]
+  readonly nodes: readonly string[]
+  readonly signal: AbortSignal | undefined
+  readonly made: () => Reassigned
+}
+
 interface TopologyParts {
   readonly options: () => ShardedDataSourceOptions
   readonly runtime: () => ShardRuntime
   readonly stored: () => StoredTopology
   readonly schemas: () => ShardSchemas
   readonly model: () => ShardedModel
+  readonly catalog: () => TableCatalog
+  /** A shard key and the shard that owns it now. @throws ShardedError KEY_INVALID, KEY_NOT_OWNED, NOT_SHARDED */
+  readonly keyOf: (
+    target: EntityTarget<ObjectLiteral>,
+    key: unknown,
+  ) => { readonly name: string; readonly canonical: readonly string[] }
   readonly loads: () => LoadStatistics | undefined
   readonly points: ControlPoints
   readonly warn: (text: string) => void
@@ -95,9 +135,105 @@ export class Topology {
     return this.reportOf(await driveMove(host, id, signal))
   }
 
+  /**
+   * Splits a shard of a group of `hash` while it is read and written: each part is a new shard with about as many of its slots. The rows are
+   * copied by this process. Writes wait for the moment of the switch; every process of the application then goes to the new shards. The former
+   * shard stays, under another name, until `finishMove`.
+   *
+   * @returns the resharding, which is switched
+   * @throws ShardedError SHARD_UNKNOWN, OPTIONS_INVALID, SHARD_MOVE_REFUSED with all that is missing, SHARD_MOVE_STALLED; the signal's reason
+   * @example
+   * const { into } = await dataSource.topology.splitShard('user_07', { to: ['a', 'b'] }) // one part on each node
+   */
+  async splitShard(name: string, { parts, to, signal }: SplitShardOptions = {}): Promise<ShardMoveReport> {
+    const { shard } = this.parts.runtime().handle({ name })
+    const count = parts ?? to?.length ?? 2
+    const before = ownersNow(this.parts.runtime().map, shard.group)
+    const nodes = Array.from({ length: count }, (_, index) => to?.[index] ?? shard.node)
+    return this.reshape({
+      kind: 'split',
+      shards: [shard],
+      nodes,
+      signal,
+      made: () => splitEvenly(before, shard, count),
+    })
+  }
+
+  /**
+   * Gives a shard key a shard for itself, as `splitShard` makes one: a tenant that is larger than others, or that is to be on a certain node.
+   *
+   * @throws ShardedError NOT_SHARDED, KEY_INVALID and what `splitShard` throws
+   * @example
+   * await dataSource.topology.isolateKey(Order, 'acme', { to: 'big' })
+   */
+  async isolateKey(
+    target: EntityTarget<ObjectLiteral>,
+    key: unknown,
+    { to, signal }: ReshapeOptions = {},
+  ): Promise<ShardMoveReport> {
+    const { runtime, keyOf } = this.parts
+    const { name, canonical } = keyOf(target, key)
+    const { shard } = runtime().handle({ name })
+    const before = ownersNow(runtime().map, shard.group)
+    const nodes = [shard.node, to ?? shard.node]
+    return this.reshape({
+      kind: 'isolate',
+      shards: [shard],
+      nodes,
+      signal,
+      made: () => isolateFrom(before, shard, canonical),
+    })
+  }
+
+  /**
+   * Makes one shard of several of a group, as `splitShard` makes parts. Isolated keys among them are so no longer where their slot is among
+   * what is merged.
+   *
+   * @param options.to the node of the new shard; default: that of the first
+   * @throws as `splitShard`
+   */
+  async mergeShards(names: readonly string[], { to, signal }: ReshapeOptions = {}): Promise<ShardMoveReport> {
+    const { runtime } = this.parts
+    const shards = names.map((name) => runtime().handle({ name }).shard)
+    const [first] = shards
+    const before = ownersNow(runtime().map, first?.group ?? '')
+    const nodes = [to ?? first?.node ?? '']
+    return this.reshape({ kind: 'merge', shards, nodes, signal, made: () => mergeInto(before, shards) })
+  }
+
+  private async reshape({ kind, shards, nodes, signal, made }: Reshape): Promise<ShardMoveReport> {
+    const { options, runtime, stored, schemas, model } = this.parts
+    const missing = nodes.find((node) => !runtime().nodes.includes(node))
+    if (missing !== undefined)
+      throw new ShardedError('OPTIONS_INVALID', `The node '${missing}' does not exist.`, {
+        details: { node: missing, nodes: runtime().nodes },
+      })
+    for (const shard of shards) {
+      const hindrance =
+        hindranceOf(shard, undefined, { options: options(), runtime: runtime() }) ?? unlikeHash(model(), shard.group)
+      if (hindrance) throw refused(shard.name, hindrance.why, hindrance.fix)
+    }
+    const [first] = shards
+    const group = first?.group ?? ''
+    const resharding = reshardingOf({
+      kind,
+      sources: shards,
+      tables: schemas().tablesOf(group),
+      before: ownersNow(runtime().map, group),
+      made: made(),
+      databases: nodes.map((node) => stored().identityOf(node)),
+      identityOf: (node) => stored().identityOf(node),
+    })
+    const host = await this.reshardingHost()
+    const { id } = await startResharding(host, { group, resharding })
+    return this.reportOf(await driveResharding(host, id, signal))
+  }
+
   /** Goes on with a move whose process has gone. @throws ShardedError SHARD_MOVE_TAKEN where another one drives it */
   async resumeMove(id: string, { signal }: MoveShardOptions = {}): Promise<ShardMoveReport> {
-    return this.reportOf(await driveMove(await this.host(), id, signal))
+    const host = await this.reshardingHost()
+    const drive = (await readMove(host, id)).resharding ? driveResharding : driveMove
+    return this.reportOf(await drive(host, id, signal))
   }
 
   /** All moves: those that are not over, and then the newest. */
@@ -112,12 +248,16 @@ export class Topology {
    * @throws ShardedError SHARD_MOVE_STATE
    */
   async cancelMove(id: string, options: { readonly abandonTarget?: boolean } = {}): Promise<ShardMoveReport> {
-    return this.reportOf(await cancelMove(await this.host(), id, options))
+    const host = await this.reshardingHost()
+    const cancel = (await readMove(host, id)).resharding ? cancelResharding : cancelMove
+    return this.reportOf(await cancel(host, id, options))
   }
 
   /** Drops what a switched move has left at the former place of its shard. @throws ShardedError SHARD_MOVE_STATE */
   async finishMove(id: string): Promise<ShardMoveReport> {
-    return this.reportOf(await finishMove(await this.host(), id))
+    const host = await this.reshardingHost()
+    const finish = (await readMove(host, id)).resharding ? finishResharding : finishMove
+    return this.reportOf(await finish(host, id))
   }
 
   /**
@@ -224,10 +364,14 @@ export class Topology {
     await Promise.all([...(opened?.values() ?? [])].map((pool) => pool.end()))
   }
 
-  private reportOf({ id, shard, from, to, state, error, progress, startedAt, changedAt }: ShardMove): ShardMoveReport {
+  private reportOf(move: ShardMove): ShardMoveReport {
+    const { id, shard, from, to, state, error, progress, startedAt, changedAt, resharding } = move
     const stored = this.parts.stored()
     const named = (identity: string): string => stored.nodeOf(identity) ?? identity
-    return Object.freeze({ id, shard, from: named(from), to: named(to), state, error, progress, startedAt, changedAt })
+    const kind = resharding?.kind ?? 'move'
+    const into = Object.freeze(resharding?.targets.map(({ name }) => name) ?? [shard])
+    const places = { from: named(from), to: named(to) }
+    return Object.freeze({ id, kind, shard, into, ...places, state, error, progress, startedAt, changedAt })
   }
 
   private async openMoves(): Promise<readonly ShardMoveReport[]> {
@@ -241,6 +385,25 @@ export class Topology {
       throw error
     })
     return this.opening
+  }
+
+  private async reshardingHost(): Promise<ReshardingHost> {
+    const { runtime, stored, catalog, follow } = this.parts
+    const host = await this.host()
+    return {
+      ...host,
+      router: (move) => rowRouter(move, catalog()),
+      commitEpoch: async (move) => {
+        const { group, resharding, shard } = move
+        if (!resharding) return host.commitEpoch(move)
+        const { kind, before, owners, sources, targets } = resharding
+        const databases = Object.fromEntries(targets.map(({ label, database }) => [label, database]))
+        const [from, to] = [sources, targets].map((shards) => shards.map(({ name }) => name).join(', '))
+        const isOver = !runtime().map.shards.has(shard)
+        if (!isOver) await stored().reassign({ group, before, owners, databases }, `${kind}: ${from} became ${to}`)
+        await follow()
+      },
+    }
   }
 
   private async host(): Promise<MoveHost> {

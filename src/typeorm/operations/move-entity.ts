@@ -114,7 +114,7 @@ function remember({ binding, access }: OperationContext, transaction: ShardTrans
     const related = move.children ? relatedOf(at, entity, (target) => access.runtime.bindingOf(target)) : []
     const kept = rowValues(at, entity)
     const undo = setKey(at, entity, move.after)
-    entityShards.set(entity, { shard: move.to, key: move.after })
+    entityShards.set(entity, { shard: move.to, key: move.after, target: at.entity.target })
     steps.push(() => {
       undo()
       kept()
