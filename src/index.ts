@@ -70,6 +70,7 @@ export type {
 } from './typeorm/facade/sharded-data-source-options'
 export { ShardedEntityManager } from './typeorm/facade/sharded-entity-manager'
 export { ShardedRepository } from './typeorm/facade/sharded-repository'
+export type { TopologyChanges, UndroppedShard } from './typeorm/facade/sync-periods'
 export type { MoveShardOptions, ShardMoveReport, Topology } from './typeorm/facade/topology'
 export type { PlanOptions } from './typeorm/facade/topology-plan'
 export type { ReportOptions } from './typeorm/facade/topology-report'

@@ -1,5 +1,6 @@
-import { type Catalog, changedMeanwhile, maxRounds } from './catalog'
-import { deletePrints, type NotedChange, replacePrint } from './node-catalog'
+import type { Catalog } from './catalog'
+import { changeGroup } from './change-group'
+import { deletePrints, type NotedChange } from './node-catalog'
 
 /**
  * Forgets a node that holds no shard: the other nodes no longer know its database, and it no longer knows where shards are. By the name of
@@ -10,26 +11,13 @@ import { deletePrints, type NotedChange, replacePrint } from './node-catalog'
 export async function forgetNode(catalog: Catalog, name: string, noted: NotedChange): Promise<void> {
   const identity = catalog.identities.get(name)
   if (identity === undefined) return
-  for (const group of catalog.groups) await forgetIn(catalog, { group, identity, noted })
+  for (const group of catalog.groups)
+    await changeGroup(catalog, { group, noted }, (stored) => {
+      const isHeld = stored.shards.some(({ database }) => database === identity)
+      if (isHeld || !Object.hasOwn(stored.nodes, identity)) return undefined
+      const nodes = Object.entries(stored.nodes).filter(([known]) => known !== identity)
+      return { ...stored, nodes: Object.fromEntries(nodes) }
+    })
   await catalog.on(name, (node) => deletePrints(node, [...catalog.groups], undefined))
   await catalog.read()
-}
-
-async function forgetIn(
-  catalog: Catalog,
-  { group, identity, noted }: { readonly group: string; readonly identity: string; readonly noted: NotedChange },
-): Promise<void> {
-  const { decider } = catalog
-  for (let round = 0; round < maxRounds; round++) {
-    await catalog.on(decider, (node) => catalog.readNode(node))
-    const before = catalog.copiesOf(group).get(decider)
-    if (!before || !(identity in before.nodes) || before.shards.some(({ database }) => database === identity)) {
-      await catalog.copy(group)
-      return
-    }
-    const nodes = Object.fromEntries(Object.entries(before.nodes).filter(([known]) => known !== identity))
-    const print = { ...before, nodes }
-    await catalog.on(decider, (node) => replacePrint(node, { name: group, print }, { before, noted }))
-  }
-  throw changedMeanwhile()
 }

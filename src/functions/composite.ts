@@ -36,6 +36,7 @@ export const composite = (a: ShardingFunction, b: ShardingFunction): ShardingFun
       throw functionInvalid('composite', `a function over one key column is needed, ${part.kind} takes ${part.arity}.`)
     }
   }
+  if (a.rolling || b.rolling) throw functionInvalid('composite', 'time without an end cannot be crossed; give it "to".')
   const count = a.labels.length * b.labels.length
   if (count > SLOTS) throw functionInvalid('composite', `${count} shards are more than ${SLOTS}.`)
   const labels = a.labels.flatMap((first) => b.labels.map((second) => `${first}_${second}`))

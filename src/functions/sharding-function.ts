@@ -33,11 +33,34 @@ export interface ShardingFunction {
   readonly labels: readonly string[]
   /** How many key columns it takes; `'any'` for `hash` and `custom`. */
   readonly arity: number | 'any'
+  /** Of a function whose shards come and go with time. Its labels are then those that are due when it is declared. */
+  readonly rolling?: RollingFunction
   /**
    * Binds the function to the types of its key columns.
    * @throws ShardedError FUNCTION_INVALID, KEY_TYPE_UNSUPPORTED
    */
   bind(types: readonly KeyType[]): BoundFunction
+}
+
+/** Labels that are due at a moment and are not there, and labels that are there and no longer needed. */
+export interface DueLabels {
+  readonly added: readonly string[]
+  readonly expired: readonly string[]
+}
+
+/** What a function whose shards come and go with time says of them. The databases store which there are. */
+export interface RollingFunction {
+  /** What is done with shards that are no longer needed; undefined: all are needed for ever. */
+  readonly expiry: 'drop' | 'detach' | undefined
+  /** Whether a text is a label of this function, of whatever time. */
+  isLabel(text: string): boolean
+  /**
+   * The function with these labels, and with all that lie between them.
+   * @throws ShardedError FUNCTION_INVALID for what is no label of this function
+   */
+  over(labels: readonly string[]): ShardingFunction
+  /** What is due at a moment, beside the labels that are stored. Labels are added at the end only. */
+  due(now: Date, labels: readonly string[]): DueLabels
 }
 
 /**

@@ -68,6 +68,7 @@ export function bindGroups(owners: ReadonlyMap<string, GroupOwner>, defaults: Gr
         spaces: bound.spaces,
         keyTypes: Object.freeze(root.keyColumns.flatMap((column) => column.keyType ?? [])),
         print: bound.print,
+        ...(fn.rolling && { rolling: fn.rolling }),
       }),
     )
   }

@@ -1,4 +1,4 @@
-import type { BoundFunction, FunctionPrint } from '../functions/sharding-function'
+import type { BoundFunction, FunctionPrint, RollingFunction } from '../functions/sharding-function'
 import type { ShardedIdKind } from '../ids/sharded-id-kind'
 import type { ColumnType, KeyType } from '../values/key-type'
 import type { EntityTarget, KeyChangePolicy, Layout, ScatterOptions } from './sharded-options'
@@ -65,6 +65,8 @@ export interface ShardGroup {
   /** The types of the shard key's columns; none of a lookup, whose rows are derived. */
   readonly keyTypes: readonly KeyType[]
   readonly print: FunctionPrint
+  /** Of a function whose shards come and go with time. */
+  readonly rolling?: RollingFunction
 }
 
 /** All that the decorators said, after validation: frozen. */

@@ -97,6 +97,12 @@ function build(
     .map((column) => keyColumn(column, { args, description }))
   const name = `${snakeCase(description.name)}_${paths.map((path) => snakeCase(path.replaceAll('.', '_'))).join('_')}_lookup`
   const own = groups.get(entity.group)
+  if (own?.rolling && !defaults.groups[name]?.shards)
+    throw invalid(
+      description,
+      args,
+      `has no number of shards, since those of ${entity.group} come and go: give it one with the option groups: { ${name}: { shards: hash({ shards: … }) } }`,
+    )
   const fn = defaults.groups[name]?.shards ?? hash({ shards: own?.labels.length ?? 1 })
   const bound = fn.bind(keyColumns.map(({ type }) => type))
   return {

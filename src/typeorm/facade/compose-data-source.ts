@@ -54,6 +54,17 @@ export interface ComposedDataSource extends ReturnType<typeof composeRuntime> {
    * tables stays.
    */
   readonly over: (map: ShardMap, pools?: NodePools) => Promise<ComposedDataSource>
+  /** What groups would be with more labels, by the name of the group. Nothing is made or stored yet. */
+  readonly grown: (labels: ReadonlyMap<string, readonly string[]>) => Promise<GrownGroups>
+}
+
+/** Groups that are to have more shards. */
+interface GrownGroups {
+  readonly schemas: ShardSchemas
+  /** Those that are new. */
+  readonly shards: readonly Shard[]
+  /** Stores them: from here on, routes lead there. @throws ShardedError TOPOLOGY_MISMATCH, CATALOG_UNAVAILABLE */
+  readonly store: () => Promise<void>
 }
 
 /**
@@ -76,10 +87,10 @@ export async function composeDataSource({ catalog, ...parts }: DataSourceParts):
       parseInt8: options.parseInt8 ?? false,
     })
   const shardNow = (name: string): Shard | undefined => now.shards.get(name)
-  const compose = async (map: ShardMap, before?: Before) => {
+  const compose = async (map: ShardMap, before?: Before, ofModel: LookupModel = topology.model) => {
     const ids = before?.ids ?? makeIds(map.home)
     const pools = before?.pools ?? parts.pools
-    const composed = composeRuntime({ ...parts, pools, map, ids, shardNow }, before?.runtime)
+    const composed = composeRuntime({ ...parts, model: ofModel, pools, map, ids, shardNow }, before?.runtime)
     await bindViews(dataSource, { ...composed, refusals })
     return composed
   }
@@ -102,13 +113,24 @@ export async function composeDataSource({ catalog, ...parts }: DataSourceParts):
     const next = await compose(map, before)
     await next.lookups.load()
     now = map
-    return { ...next, topology, over: overOf(next, before.pools) }
+    return { ...next, topology, over: overOf(next, before.pools), grown: grownOf(next, before.pools) }
   }
+  const grownOf =
+    (before: Omit<Before, 'pools'>, pools: NodePools): ComposedDataSource['grown'] =>
+    async (labels) => {
+      const wanted = topology.grown(labels)
+      const { map: known } = before.runtime
+      const map = wanted.map(known)
+      const { schemas } = await compose(map, { ...before, pools }, wanted.model)
+      const shards = [...map.shards.values()].filter(({ name }) => !known.shards.has(name))
+      const store = () => wanted.reconcile(dataSource.entityMetadatas, { mapOf: () => wanted.map(known) })
+      return { schemas, shards, store }
+    }
   const overOf =
     (before: Omit<Before, 'pools'>, known: NodePools): ComposedDataSource['over'] =>
     (map, pools = known) =>
       over(map, { ...before, pools })
-  return { ...composed, topology, over: overOf(composed, parts.pools) }
+  return { ...composed, topology, over: overOf(composed, parts.pools), grown: grownOf(composed, parts.pools) }
 }
 
 /** What is composed anew. */

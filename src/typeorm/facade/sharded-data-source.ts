@@ -22,6 +22,7 @@ import { loadHash } from '../../functions/hash'
 import type { CursorSigner } from '../../merging/cursor'
 import type { LoadStatistics } from '../../rebalancing/load-statistics'
 import { isSwitching } from '../../rebalancing/move-log'
+import { isOver } from '../../rebalancing/shard-move-state'
 import { loadParser } from '../../sql/parser'
 import type { Shard } from '../../topology/shard'
 import { isSameMap, type ShardMap } from '../../topology/shard-map'
@@ -66,11 +67,13 @@ import {
   openNodePools,
   openTransactions,
 } from './node-pools'
+import { PeriodTimer } from './period-timer'
 import { checkOptions, cursorSignerOf, loadStatisticsOf, makesTables } from './resolve-options'
 import type { ShardedDataSourceOptions } from './sharded-data-source-options'
 import { ShardedEntityManager } from './sharded-entity-manager'
 import type { ShardedRepository } from './sharded-repository'
 import { homeOf } from './stored-topology'
+import { rollingGroups, syncPeriods, type TopologyChanges } from './sync-periods'
 import { Topology } from './topology'
 
 /** Databases count on so often, in milliseconds, while any process runs: what a backup of before lacks is noticed. */
@@ -122,6 +125,11 @@ export class ShardedDataSource extends MaintainedDataSource {
     take: () => this.takeStoredMap(),
     isSwitching: () => isSwitching(this.pool(this.runtime.map.home).background),
   })
+  private schemaTurn: Promise<void> = Promise.resolve()
+  private readonly periods = new PeriodTimer(
+    () => this.syncTopology(),
+    (text) => this.warn(text),
+  )
   private missed: MissedNodes | undefined
   private counting: NodeJS.Timeout | undefined
   /** What initialisation has made. */
@@ -297,11 +305,13 @@ export class ShardedDataSource extends MaintainedDataSource {
       this.transactions.twoPhase?.start()
       await this.parts.references.load()
       // From one node no shard can go to another that this process knows.
-      if (this.runtime.hasShardedEntities && this.pools.size > 1) {
+      const hasSeveral = this.runtime.hasShardedEntities && this.pools.size > 1
+      if (this.hasPeriods || hasSeveral) this.follower.start()
+      if (hasSeveral) {
         await this.remember(opened.said)
-        this.follower.start()
         this.counting = setInterval(() => void this.count(), countEveryMs).unref()
       }
+      if (this.hasPeriods) this.periods.start()
       for (const [name, { error }] of absent) warn(`The start lacks node ${name}. ${error.message}`)
       this.missed = new MissedNodes({
         admit: (name) => this.admit(name),
@@ -420,7 +430,52 @@ export class ShardedDataSource extends MaintainedDataSource {
    */
   override async synchronize(dropBeforeSync = false): Promise<void> {
     if (!this.isInitialized) throw new CannotExecuteNotConnectedError()
-    await withSchemaLock(this.homePool, () => this.synchronizeAlone(dropBeforeSync))
+    await this.schemaWork(async () => {
+      if (this.hasPeriods) await this.syncAlone()
+      await this.synchronizeAlone(dropBeforeSync)
+    })
+  }
+
+  /**
+   * Makes the shards of periods that are due, and drops or detaches those of periods that are no longer kept, of `time` with `ahead`. A timer
+   * of the data source does it at the start and every hour; any number of processes may do it at once.
+   *
+   * @param options.now the time to go by; default: that of the home node
+   * @throws ShardedError OBJECT_NOT_OURS, SYNCHRONIZE_BUSY, SHARD_UNAVAILABLE
+   * @example
+   * const { added, dropped, kept } = await dataSource.syncTopology()
+   */
+  async syncTopology({ now }: { readonly now?: Date } = {}): Promise<TopologyChanges> {
+    if (!this.isInitialized) throw new CannotExecuteNotConnectedError()
+    return this.schemaWork(() => this.syncAlone(now))
+  }
+
+  /**
+   * Work on schemas, alone in this process and among all others. Of one process only one waits for the lock: what waits holds a connection
+   * that the work of the one that has it needs.
+   */
+  private schemaWork<T>(work: () => Promise<T>): Promise<T> {
+    const begun = this.schemaTurn.then(() => withSchemaLock(this.homePool, work))
+    this.schemaTurn = begun.then(
+      () => undefined,
+      () => undefined,
+    )
+    return begun
+  }
+
+  private syncAlone(now?: Date): Promise<TopologyChanges> {
+    return syncPeriods({
+      now,
+      built: () => this.parts,
+      follow: () => this.follower.follow(),
+      pools: () => this.pools,
+      moving: async () =>
+        new Set((await this.topology.moves()).flatMap(({ shard, state }) => (isOver(state) ? [] : [shard]))),
+    })
+  }
+
+  private get hasPeriods(): boolean {
+    return rollingGroups(this.parts.model.groups).length > 0
   }
 
   private async synchronizeAlone(dropBeforeSync: boolean): Promise<void> {
@@ -445,7 +500,7 @@ export class ShardedDataSource extends MaintainedDataSource {
    */
   override async dropDatabase(): Promise<void> {
     if (!this.isInitialized) throw new CannotExecuteNotConnectedError()
-    await withSchemaLock(this.homePool, () => this.dropAlone())
+    await this.schemaWork(() => this.dropAlone())
   }
 
   private async dropAlone(): Promise<void> {
@@ -590,6 +645,7 @@ export class ShardedDataSource extends MaintainedDataSource {
   private async endPools(): Promise<void> {
     clearInterval(this.counting)
     await inTime(this.missed?.stop(), this.sharding.timeouts?.destroyMs)
+    await inTime(this.periods.stop(), this.sharding.timeouts?.destroyMs)
     await inTime(this.follower.stop(), this.sharding.timeouts?.destroyMs)
     await this.topology.close()
     const { twoPhase } = this.transactions

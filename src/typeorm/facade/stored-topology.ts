@@ -5,7 +5,9 @@ import { groupPrint, storedPlaces } from '../../catalog/group-print'
 import { type CatalogNode, readEpoch } from '../../catalog/node-catalog'
 import { noted } from '../../catalog/noted-change'
 import { reconcileTopology } from '../../catalog/reconcile-topology'
-import type { ShardedModel } from '../../model/sharded-entity'
+import { retireShards } from '../../catalog/retire-shards'
+import type { LookupModel } from '../../model/lookup'
+import { withLabels } from '../../model/with-labels'
 import { ownerLabels } from '../../topology/group-owners'
 import type { Shard } from '../../topology/shard'
 import { createShardMap, type ShardMap } from '../../topology/shard-map'
@@ -30,8 +32,20 @@ export class StoredTopology {
   constructor(
     private readonly options: ShardedDataSourceOptions,
     private readonly catalog: Catalog,
-    private readonly model: ShardedModel,
+    private known: LookupModel,
+    /** Labels of groups that come and go with time are those that are stored; false: those of the model, which are to be stored. */
+    private readonly adopts = true,
   ) {}
+
+  /** The model, with the labels that the databases had stored when the map was made last. */
+  get model(): LookupModel {
+    return this.known
+  }
+
+  /** The same where groups are to have other labels. */
+  grown(labels: ReadonlyMap<string, readonly string[]>): StoredTopology {
+    return new StoredTopology(this.options, this.catalog, withLabels(this.model, labels), false)
+  }
 
   /**
    * @param before the map that this process has obeyed: what is stored then goes before the option `placement`, which a start compares with
@@ -39,6 +53,7 @@ export class StoredTopology {
    */
   map(before?: ShardMap): ShardMap {
     const { nodes, groups = {} } = this.options
+    if (this.adopts) this.known = withLabels(this.known, this.storedLabels())
     return createShardMap({
       epoch: this.catalog.epoch,
       nodes: Object.entries(nodes).map(([name, { weight }]) => ({ name, ...(weight !== undefined && { weight }) })),
@@ -64,14 +79,14 @@ export class StoredTopology {
    * @throws ShardedError TOPOLOGY_MISMATCH, CATALOG_UNAVAILABLE
    */
   async reconcile(metadatas: EntityMetadata[], { mapOf, beforeGrowth }: Reconciliation): Promise<void> {
-    const { catalog, model, options } = this
-    if (model.groups.size === 0) return
-    const keys = tableKeys(model, metadatas)
-    const groupOf = groupsOf(model)
+    const { catalog, options } = this
+    if (this.model.groups.size === 0) return
+    const keys = tableKeys(this.model, metadatas)
+    const groupOf = groupsOf(this.model)
     const wanted = () => {
       const { groups, home, assigned } = mapOf()
       const { identities } = catalog
-      return [...model.groups.values()].map((group) => ({
+      return [...this.model.groups.values()].map((group) => ({
         name: group.name,
         print: groupPrint({
           group,
@@ -104,6 +119,24 @@ export class StoredTopology {
   /** Stores that a group has other shards. @throws the home node's error, ShardedError TOPOLOGY_MISMATCH */
   async reassign(change: Parameters<Catalog['reassign']>[0], reason: string): Promise<void> {
     await this.catalog.reassign(change, noted(reason))
+  }
+
+  /** Forgets shards: no route leads there any more. @throws the home node's error */
+  async retire(group: string, labels: readonly string[]): Promise<void> {
+    await retireShards(this.catalog, { group, labels }, noted(`no longer kept: ${labels.join(', ')} of ${group}`))
+  }
+
+  private storedLabels(): ReadonlyMap<string, readonly string[]> {
+    const labels = new Map<string, readonly string[]>()
+    for (const { name, rolling } of this.known.groups.values()) {
+      const stored = rolling && this.catalog.storedOf(name)
+      if (stored)
+        labels.set(
+          name,
+          stored.shards.map(({ label }) => label),
+        )
+    }
+    return labels
   }
 
   /** The identity of a node's database. */
