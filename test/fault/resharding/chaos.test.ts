@@ -32,6 +32,9 @@ const seed = Number(process.env['CHAOS_SEED'] ?? 1)
 
 const nodeNames = ['a', 'b', 'c'] as const
 
+/** Of a change: nothing is to be done. */
+const isOver = /^(done|cancelled|reverted)$/
+
 /** What somebody else's death, or a shard that moves, may do to a write that is then not done. */
 const isPassing = (error: unknown): boolean =>
   error instanceof ShardedError
@@ -155,7 +158,7 @@ describe(`shards that are moved, split, isolated and merged at random, seed ${se
       }
       const isCancelled = rng.int(3) === 0
       for (const { id, state } of await driver.topology.moves()) {
-        if (state === 'done' || state === 'cancelled' || state === 'reverted') continue
+        if (isOver.test(state)) continue
         await expect
           .poll(
             async () => {
@@ -167,7 +170,7 @@ describe(`shards that are moved, split, isolated and merged at random, seed ${se
             },
             { timeout: 40_000, interval: 300 },
           )
-          .toMatch(/^(done|cancelled|reverted)$/)
+          .toMatch(isOver)
       }
     }
     const appended = (await Promise.all(running.map((one) => one.end()))).flat()
