@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
-import { isWhole, shareOf } from '../support/share-of'
+import { isWhole, nightlyShareOf } from '../support/share-of'
 import type { Configuration } from './configurations'
 import { run } from './driver'
 import { createWorlds, type Worlds } from './world'
@@ -210,7 +210,7 @@ describe('the differential test', () => {
     ['a sum that takes the greatest of the sums of the shards', 'sum', 14],
   ]
 
-  test.each(shareOf(mutations))(
+  test.each(nightlyShareOf(mutations, 'MUTATIONS', 2))(
     'notices %s',
     async (_, piece, seed) => {
       const failures = await firstFailuresWith(piece, seed)
