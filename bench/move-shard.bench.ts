@@ -113,7 +113,7 @@ async function openHost(
   }
   const pools = { a: await open('a'), b: await open('b') }
   const identityOf = async (side: Side): Promise<string> =>
-    (await pools[side].query('SELECT id FROM sharding_node')).rows[0]?.['id']
+    (await pools[side].query('SELECT id FROM sharding.nodes')).rows[0]?.['id']
   const identities = { a: await identityOf('a'), b: await identityOf('b') }
   const sideOf = (identity: string): Side => (identity === identities.a ? 'a' : 'b')
   const host: MoveHost = {

@@ -45,10 +45,13 @@ export function topologyMismatch(mismatches: readonly Mismatch[], hint = ''): Sh
 function catalogUnavailable(node: string, error: unknown): unknown {
   if (!refusesCreation(error)) return error
   const reason = error instanceof Error ? error.message : String(error)
-  return new ShardedError('CATALOG_UNAVAILABLE', `Node ${node} does not let its role use the catalog: ${reason}.`, {
-    details: { node },
-    cause: error,
-  })
+  const database = /permission denied for database (.+)$/.exec(reason)?.[1]
+  const grant = database === undefined ? '' : ` Run GRANT CREATE ON DATABASE "${database}" to the role for one start.`
+  return new ShardedError(
+    'CATALOG_UNAVAILABLE',
+    `Node ${node} does not let its role use the catalog: ${reason}.${grant}`,
+    { details: { node }, cause: error },
+  )
 }
 
 /** Does some work on every node, nodes at once. */
@@ -473,7 +476,7 @@ export class Catalog {
       if (twin === undefined) continue
       throw topologyMismatch(
         [],
-        `Nodes ${twin} and ${node} are one database (${identity}), or one is a copy of the other: name each database once. A copy becomes a database of its own when its tables sharding_node, sharding_group, sharding_epoch, sharding_database and sharding_decision are dropped.`,
+        `Nodes ${twin} and ${node} are one database (${identity}), or one is a copy of the other: name each database once. A copy becomes a database of its own when the schema of this package's tables (sharding, unless the option cluster names another) is dropped there.`,
       )
     }
   }

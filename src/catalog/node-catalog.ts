@@ -3,14 +3,14 @@ import type { NodePool } from '../endpoints/node-pool'
 import type { ProbedNode } from '../endpoints/probe-session'
 import { sqlState, undefinedTable } from '../endpoints/sql-state'
 import type { Row } from '../merging/row'
-import { quoted } from '../values/quoted'
 import type { GroupPrint } from './group-print'
 import { formatPrint, parsePrint } from './group-print'
 import { formatDatabase, type KnownDatabase, type KnownServer, parseDatabase } from './known-database'
+import { moveOwnTables } from './move-own-tables'
 import { advanceText, advanceValues, countOf, type NodeCount, witnessText } from './node-counters'
-import { createOnce } from './own-table'
+import { createOnce, ownTable } from './own-table'
 
-export type CatalogNode = Pick<NodePool, 'name' | 'facts' | 'query'>
+export type CatalogNode = Pick<NodePool, 'name' | 'facts' | 'query' | 'ownSchema'>
 
 /** What one node's catalog holds. */
 export interface NodeCatalog {
@@ -43,18 +43,21 @@ export interface NamedPrint {
   readonly print: GroupPrint
 }
 
-const tablesOf = ({ facts }: Pick<ProbedNode, 'facts'>) => {
-  const schema = quoted(facts.searchSchema)
-  return {
-    identities: `${schema}."sharding_node"`,
-    groups: `${schema}."sharding_group"`,
-    epochs: `${schema}."sharding_epoch"`,
-    databases: `${schema}."sharding_database"`,
-  }
+const tablesOf = (node: Pick<ProbedNode, 'ownSchema'>) => ({
+  identities: ownTable(node, 'nodes'),
+  groups: ownTable(node, 'groups'),
+  epochs: ownTable(node, 'epochs'),
+  databases: ownTable(node, 'databases'),
+})
+
+/** Reads a node's catalog, in one statement; undefined where there is none yet. That of an earlier version is moved. @throws the database's error */
+export async function readNodeCatalog(node: ProbedNode): Promise<NodeCatalog | undefined> {
+  const found = await readPresent(node)
+  if (found || !(await moveOwnTables(node))) return found
+  return readPresent(node)
 }
 
-/** Reads a node's catalog, in one statement; undefined where there is none yet. @throws the database's error */
-export async function readNodeCatalog(node: ProbedNode): Promise<NodeCatalog | undefined> {
+async function readPresent(node: ProbedNode): Promise<NodeCatalog | undefined> {
   const { identities, groups, epochs, databases } = tablesOf(node)
   try {
     // As texts: a user may have changed how `pg` reads JSON.
@@ -91,6 +94,8 @@ export async function readNodeCatalog(node: ProbedNode): Promise<NodeCatalog | u
   }
 }
 
+const byId = ([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number => (a < b ? -1 : 1)
+
 const textsOf = (array: unknown): readonly string[] => (Array.isArray(array) ? array.map(String) : [])
 
 /** The identity of a node's database, which has one. */
@@ -106,14 +111,14 @@ export async function createCatalog(node: CatalogNode): Promise<void> {
   await createIdentity(node)
   await createOnce(
     node,
-    groups,
+    'groups',
     `CREATE TABLE IF NOT EXISTS ${groups} (
       name text PRIMARY KEY, fingerprint jsonb NOT NULL, epoch bigint NOT NULL DEFAULT 1,
       changed_at timestamptz NOT NULL DEFAULT clock_timestamp())`,
   )
   await createOnce(
     node,
-    epochs,
+    'epochs',
     `CREATE TABLE IF NOT EXISTS ${epochs} (
       epoch bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, author text NOT NULL, reason text NOT NULL,
       changed_at timestamptz NOT NULL DEFAULT clock_timestamp())`,
@@ -121,7 +126,7 @@ export async function createCatalog(node: CatalogNode): Promise<void> {
   // As text: it is compared, and read, as it was written.
   await createOnce(
     node,
-    databases,
+    'databases',
     `CREATE TABLE IF NOT EXISTS ${databases} (
       id text PRIMARY KEY, known text NOT NULL, count bigint NOT NULL DEFAULT 0, mark text NOT NULL DEFAULT '',
       counted_at timestamptz NOT NULL DEFAULT clock_timestamp())`,
@@ -134,7 +139,8 @@ export async function rememberDatabases(
   known: NodeCatalog | undefined,
   databases: ReadonlyMap<string, KnownDatabase>,
 ): Promise<void> {
-  const texts = [...databases].map(([id, one]) => [id, formatDatabase(one)] as const)
+  // In one order: processes that start at once would otherwise lock each other's rows.
+  const texts = [...databases].map(([id, one]) => [id, formatDatabase(one)] as const).sort(byId)
   const others = texts.filter(([id, text]) => {
     const before = known?.databases.get(id)
     return before === undefined || formatDatabase(before.known) !== text
@@ -159,7 +165,7 @@ export async function advanceCount(
 
 /** Remembers how far other databases have counted. */
 export async function witnessCounts(node: CatalogNode, counts: ReadonlyMap<string, NodeCount>): Promise<void> {
-  const all = [...counts]
+  const all = [...counts].sort(byId)
   if (all.length === 0) return
   await node.query(witnessText(tablesOf(node).databases), [
     all.map(([id]) => id),
@@ -195,7 +201,7 @@ export async function createIdentity(node: CatalogNode): Promise<void> {
   const { identities } = tablesOf(node)
   await createOnce(
     node,
-    identities,
+    'nodes',
     `CREATE TABLE IF NOT EXISTS ${identities} (
       id text NOT NULL, is_only boolean PRIMARY KEY DEFAULT true CHECK (is_only))`,
   )

@@ -6,7 +6,7 @@ import type { Row } from '../merging/row'
 import { tableOn } from '../planning/bind-shard-names'
 import type { Shard } from '../topology/shard'
 import { quoted } from '../values/quoted'
-import { asUnavailable, createOnce, type HomeNode } from './own-table'
+import { asUnavailable, createOnce, type HomeNode, ownTable } from './own-table'
 
 /** Shards that one statement asks. */
 const shardsAtOnce = 128
@@ -70,11 +70,10 @@ const greater = (a: bigint | undefined, b: bigint | undefined): bigint | undefin
 /** Numbers that are taken from the home node at once, where no more are asked for. Those that are left at the end are lost. */
 const blockSize = 1_000
 
-const table = 'sharding_sequence'
+const createIn = (table: string): string =>
+  `CREATE TABLE IF NOT EXISTS ${table} (name text PRIMARY KEY, next_value bigint NOT NULL)`
 
-const create = `CREATE TABLE IF NOT EXISTS ${table} (name text PRIMARY KEY, next_value bigint NOT NULL)`
-
-const takeBlock = `
+const takeBlock = (table: string): string => `
   INSERT INTO ${table} AS s (name, next_value) VALUES ($1, $3::bigint + $2::bigint)
   ON CONFLICT (name) DO UPDATE SET next_value = greatest(s.next_value, $3::bigint) + $2::bigint
   RETURNING next_value - $2::bigint AS first`
@@ -108,7 +107,7 @@ export class SequenceIds implements IdMaker {
 
   /** Makes sure that there is a table of sequences. */
   open(): Promise<void> {
-    return createOnce(this.home, table, create)
+    return createOnce(this.home, 'sequences', createIn(ownTable(this.home, 'sequences')))
   }
 
   take(): string | undefined {
@@ -147,9 +146,11 @@ export class SequenceIds implements IdMaker {
   private async advance(from: bigint, count: number): Promise<bigint> {
     const { name, most } = this.settings
     if (from > most) throw this.exhausted()
-    const { rows } = await this.home.query(takeBlock, [name, count, from]).catch((error: unknown) => {
-      throw asUnavailable(error, this.home.name)
-    })
+    const { rows } = await this.home
+      .query(takeBlock(ownTable(this.home, 'sequences')), [name, count, from])
+      .catch((error: unknown) => {
+        throw asUnavailable(error, this.home.name)
+      })
     const [taken]: readonly Row[] = rows
     const first = BigInt(String(taken?.['first']))
     if (first > most) throw this.exhausted()

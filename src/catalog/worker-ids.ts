@@ -5,7 +5,7 @@ import { IdGenerator, type TickGrant } from '../ids/id-generator'
 import { type IdLayout, idEpochSeconds, idLayouts, lastTick, tickOf } from '../ids/id-layout'
 import { type IdMaker, slotsInTurn } from '../ids/id-maker'
 import type { Row } from '../merging/row'
-import { asUnavailable, createOnce, type HomeNode } from './own-table'
+import { asUnavailable, createOnce, type HomeNode, ownTable } from './own-table'
 
 /** A holder that is not heard of for so long has lost its number. Renewed four times in that time. */
 const termSeconds = 60
@@ -17,19 +17,6 @@ const aheadSeconds = 60
 /** How far ahead of the home node's clock ids may run: bursts on one slot, and this machine's clock. */
 const maxAheadSeconds = 24 * 60 * 60
 
-const table = 'sharding_worker'
-
-/** All that may be granted is written down first, and a number's next holder starts after it. */
-const create = `
-  CREATE TABLE IF NOT EXISTS ${table} (
-    kind text NOT NULL,
-    worker int NOT NULL,
-    holder uuid,
-    expires_at timestamptz NOT NULL DEFAULT '-infinity',
-    reserved_until bigint NOT NULL DEFAULT 0,
-    PRIMARY KEY (kind, worker)
-  )`
-
 /** The parameters: kind, holder, ticks a second, the tick that is wanted. Its own clock says what is now, and nobody else's. */
 const tickAt = (time: string): string => `floor((extract(epoch FROM ${time}) - ${idEpochSeconds}) * $3::int)::bigint`
 const now = tickAt('clock_timestamp()')
@@ -37,28 +24,37 @@ const until = (reserved: string): string =>
   `greatest(${reserved}, least($4::bigint, ${now} + ${maxAheadSeconds} * $3::int))`
 const expires = `clock_timestamp() + interval '${termSeconds} seconds'`
 
-const fill = `
+/** Statements about the table of worker numbers. All that may be granted is written down first, and a number's next holder starts after it. */
+const statementsOn = (table: string) => ({
+  create: `
+  CREATE TABLE IF NOT EXISTS ${table} (
+    kind text NOT NULL,
+    worker int NOT NULL,
+    holder uuid,
+    expires_at timestamptz NOT NULL DEFAULT '-infinity',
+    reserved_until bigint NOT NULL DEFAULT 0,
+    PRIMARY KEY (kind, worker)
+  )`,
+  fill: `
   INSERT INTO ${table} (kind, worker) SELECT $1::text, number FROM generate_series(0, $2::int - 1) AS number
-  ON CONFLICT DO NOTHING`
-
-/** SKIP LOCKED: who leases at the same time takes another number. The one whose ticks were used least comes first. */
-const acquire = `
+  ON CONFLICT DO NOTHING`,
+  /** SKIP LOCKED: who leases at the same time takes another number. The one whose ticks were used least comes first. */
+  acquire: `
   WITH free AS (
     SELECT kind, worker, greatest(reserved_until, ${now}) AS used_until FROM ${table}
     WHERE kind = $1::text AND expires_at < clock_timestamp()
     ORDER BY reserved_until, worker LIMIT 1 FOR UPDATE SKIP LOCKED
   )
-  UPDATE ${table} SET holder = $2::uuid, expires_at = ${expires}, reserved_until = ${until('used_until')}
-  FROM free WHERE ${table}.kind = free.kind AND ${table}.worker = free.worker
-  RETURNING ${table}.worker, used_until AS after, reserved_until AS until`
-
-const extend = `
+  UPDATE ${table} AS w SET holder = $2::uuid, expires_at = ${expires}, reserved_until = ${until('used_until')}
+  FROM free WHERE w.kind = free.kind AND w.worker = free.worker
+  RETURNING w.worker, used_until AS after, w.reserved_until AS until`,
+  extend: `
   UPDATE ${table} SET expires_at = ${expires}, reserved_until = ${until('reserved_until')}
   WHERE kind = $1::text AND holder = $2::uuid AND worker = $5::int
-  RETURNING worker, reserved_until AS until`
-
-const giveBack = `
-  UPDATE ${table} SET holder = NULL, expires_at = '-infinity' WHERE kind = $1::text AND holder = $2::uuid`
+  RETURNING worker, reserved_until AS until`,
+  giveBack: `
+  UPDATE ${table} SET holder = NULL, expires_at = '-infinity' WHERE kind = $1::text AND holder = $2::uuid`,
+})
 
 /**
  * A worker number, leased from the home node. The lease says who has the number; that no id is ever made twice rests on the
@@ -68,15 +64,18 @@ const giveBack = `
 class WorkerLease {
   private readonly holder = randomUUID()
   private held: TickGrant | undefined
+  private readonly statements: ReturnType<typeof statementsOn>
 
   constructor(
     private readonly home: HomeNode,
     private readonly layout: IdLayout,
-  ) {}
+  ) {
+    this.statements = statementsOn(ownTable(home, 'workers'))
+  }
 
   /** Makes the table where it is missing. */
   async open(): Promise<void> {
-    await createOnce(this.home, table, create)
+    await createOnce(this.home, 'workers', this.statements.create)
   }
 
   /**
@@ -109,23 +108,23 @@ class WorkerLease {
   async close(): Promise<void> {
     if (!this.held) return
     this.held = undefined
-    await this.home.query(giveBack, [this.layout.kind, this.holder])
+    await this.home.query(this.statements.giveBack, [this.layout.kind, this.holder])
   }
 
   private async extend(held: TickGrant, tick: number): Promise<TickGrant | undefined> {
-    const row = await this.ask(extend, tick, [held.worker])
+    const row = await this.ask(this.statements.extend, tick, [held.worker])
     return row && Object.freeze({ ...held, until: Number(row['until']) })
   }
 
   private async acquire(tick: number): Promise<TickGrant | undefined> {
-    const row = await this.ask(acquire, tick)
+    const row = await this.ask(this.statements.acquire, tick)
     if (!row) return undefined
     return Object.freeze({ worker: Number(row['worker']), after: Number(row['after']), until: Number(row['until']) })
   }
 
   private async acquireOfAll(tick: number): Promise<TickGrant | undefined> {
     await this.open()
-    await this.home.query(fill, [this.layout.kind, 2 ** this.layout.workerBits])
+    await this.home.query(this.statements.fill, [this.layout.kind, 2 ** this.layout.workerBits])
     return this.acquire(tick)
   }
 

@@ -1,4 +1,5 @@
 import { Pool, type PoolClient, type QueryResult } from 'pg'
+import { defaultCluster, ownSchemaOf } from '../values/own-schema'
 import { watchIdle } from './activity'
 import type { Cancellation } from './cancellation'
 import { badConnectionOptions, unavailable } from './connection-errors'
@@ -33,6 +34,8 @@ interface Connected {
 /** Connections of one node: taken, held and given back. */
 export class ConnectionPool {
   readonly name: string
+  /** The schema of this package's own tables. */
+  readonly ownSchema: string
   /** What the node says of itself. */
   facts: NodeFacts
   private readonly pool: Pool
@@ -46,9 +49,10 @@ export class ConnectionPool {
   readonly size: number
   private readonly settings: ConnectionSettings
 
-  constructor({ pool, waitMs, connections, onPoolError, lent = 0 }: ConnectionPoolSettings) {
+  constructor({ pool, waitMs, connections, onPoolError, ownSchema, lent = 0 }: ConnectionPoolSettings) {
     const { node } = connections
     this.name = node
+    this.ownSchema = ownSchema ?? ownSchemaOf(defaultCluster)
     this.facts = notAsked(node)
     this.settings = connections
     this.size = pool.max ?? defaultPoolSize

@@ -33,4 +33,6 @@ export interface ConnectionPoolSettings {
   readonly onPoolError: (error: Error) => void
   /** Connections that it may lend at once, beyond its size. */
   readonly lent?: number
+  /** The schema of this package's own tables. Default: that of the default cluster. */
+  readonly ownSchema?: string | undefined
 }

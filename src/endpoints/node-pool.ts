@@ -37,6 +37,8 @@ export interface NodePoolSettings {
   readonly onPoolError: (error: Error) => void
   /** Told what an operator should know. */
   readonly warn?: (text: string) => void
+  /** The schema of this package's own tables. Default: that of the default cluster. */
+  readonly ownSchema?: string
   /** Why the node cannot be had: the pool stands in for it, and refuses all that is asked of it. */
   readonly absence?: unknown
 }
@@ -244,6 +246,7 @@ function sharedSettings({
   bounds = {},
   onPoolError,
   warn = () => undefined,
+  ownSchema,
 }: NodePoolSettings) {
   const waitMs = pool.connectionTimeoutMillis || Number.POSITIVE_INFINITY
   const watch = new SilenceWatch(bounds.silenceMs ?? defaultSilenceMs, () => answers(pool))
@@ -258,6 +261,7 @@ function sharedSettings({
     direct: { ...direct, ...own },
     waitMs,
     onPoolError,
+    ownSchema,
     connections: {
       node: name,
       plans: new NamedPlans(name, maxPrepared, warn),

@@ -14,6 +14,8 @@ const questionMs = 10_000
 
 /** A node while it is asked. */
 export interface ProbedNode {
+  /** That of this package's own tables. */
+  readonly ownSchema: string
   readonly facts: { readonly searchSchema: string }
   query(text: string): Promise<{ readonly rows: readonly Readonly<Record<string, unknown>>[] }>
 }
@@ -22,7 +24,7 @@ export interface Probe {
   /** Settings to be told besides those that are pinned or aligned. */
   readonly names: readonly string[]
   /** What else is asked on the connection. */
-  readonly look?: ((node: ProbedNode) => Promise<void>) | undefined
+  readonly look?: ((node: Omit<ProbedNode, 'ownSchema'>) => Promise<void>) | undefined
 }
 
 /**

@@ -26,7 +26,7 @@ export const errorCatalogue = Object.freeze({
   ),
   CATALOG_UNAVAILABLE: entry(
     'Every node stores where the rows of the data source are, and each start compares that with the options.',
-    'Start once as a role that may create tables, and grant the other roles SELECT, INSERT and UPDATE on sharding_group and sharding_database, SELECT and INSERT on sharding_epoch and SELECT on sharding_node.',
+    'Start once as a role that may create the schema sharding, and grant the other roles SELECT, INSERT and UPDATE on sharding.groups and sharding.databases, SELECT and INSERT on sharding.epochs and SELECT on sharding.nodes.',
     'no-writes',
   ),
   SHARD_MOVED: entry(
@@ -430,7 +430,7 @@ export const errorCatalogue = Object.freeze({
     'no-writes',
   ),
   DECISION_LOG_MISSING: entry(
-    'Commits in two phases are decided in the table sharding_decision, which was dropped; nothing was committed.',
+    'Commits in two phases are decided in the table sharding.decisions, which was dropped; nothing was committed.',
     'Start the data source again, which creates the table, and drop it only when no process uses it.',
     'no-writes',
   ),

@@ -6,7 +6,7 @@ import type { ShardMove } from './shard-move'
  * A node as moves reach it: a pool beside that of operations, of four connections at least and without a bound for a statement, past any
  * pooler that shares sessions. Indexes take hours, and a switch waits for locks that others hold.
  */
-export type MoveNode = Pick<ConnectionPool, 'name' | 'facts' | 'query' | 'acquire'>
+export type MoveNode = Pick<ConnectionPool, 'name' | 'ownSchema' | 'facts' | 'query' | 'acquire'>
 
 /** What the machine needs of its caller. */
 export interface MoveHost {

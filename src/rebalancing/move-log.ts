@@ -1,8 +1,7 @@
-import { createOnce } from '../catalog/own-table'
+import { createOnce, ownTable } from '../catalog/own-table'
 import { sqlState, undefinedTable } from '../endpoints/sql-state'
 import { ShardedError } from '../errors/sharded-error'
 import type { Row } from '../merging/row'
-import { quoted } from '../values/quoted'
 import type { MoveNode } from './move-host'
 import type { MoveMemory, MoveProgress, ShardMove } from './shard-move'
 import { type MoveEvent, nextMoveState } from './shard-move-state'
@@ -19,11 +18,9 @@ export interface Driver {
   readonly leaseMs: number
 }
 
-const tableOn = ({ facts }: Pick<MoveNode, 'facts'>): string => `${quoted(facts.searchSchema)}."sharding_move"`
-
 /** Whether a shard is just between two nodes: its former one has renamed it, or is about to. */
-export async function isSwitching(home: Pick<MoveNode, 'facts' | 'query'>): Promise<boolean> {
-  const table = tableOn(home)
+export async function isSwitching(home: Pick<MoveNode, 'ownSchema' | 'query'>): Promise<boolean> {
+  const table = ownTable(home, 'moves')
   try {
     const { rows } = await home.query(`SELECT count(*)::text AS moves FROM ${table} WHERE state = 'switching'`)
     return rows[0]?.['moves'] !== '0'
@@ -43,10 +40,10 @@ export class MoveLog {
 
   /** Creates the table where it is missing. */
   static async open(home: MoveNode): Promise<MoveLog> {
-    const table = tableOn(home)
+    const table = ownTable(home, 'moves')
     await createOnce(
       home,
-      table,
+      'moves',
       `CREATE TABLE IF NOT EXISTS ${table} (
          id text PRIMARY KEY, shard text NOT NULL, shard_group text NOT NULL, layout text NOT NULL, tables jsonb NOT NULL,
          from_database text NOT NULL, to_database text NOT NULL, state text NOT NULL, error text,

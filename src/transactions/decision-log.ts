@@ -1,11 +1,10 @@
 import { createIdentity } from '../catalog/node-catalog'
-import { createOnce } from '../catalog/own-table'
+import { createOnce, ownTable } from '../catalog/own-table'
 import type { Cancellation } from '../endpoints/cancellation'
 import type { NodePool } from '../endpoints/node-pool'
 import { sqlState, undefinedTable } from '../endpoints/sql-state'
 import type { StatementResult } from '../endpoints/statement-result'
 import { literal } from '../values/literal'
-import { quoted } from '../values/quoted'
 import { within } from './participant'
 import { asLogin, type PreparedId, parsePreparedId, preparedIdPrefix, resultsOf } from './prepared-transaction'
 
@@ -76,10 +75,8 @@ export class DecisionLog {
 
   /** Creates the tables where they are not there. @throws the database's error where the role may not, or may not read them */
   static async open({ background: pool, isBackgroundDirect }: NodePool): Promise<DecisionLog> {
-    const schema = quoted(pool.facts.searchSchema)
-    const table = `${schema}."sharding_decision"`
-    const identities = `${schema}."sharding_node"`
-    const tables = { identities, table }
+    const table = ownTable(pool, 'decisions')
+    const tables = { identities: ownTable(pool, 'nodes'), table }
     const { id, lacking } = (await known(pool, tables)) ?? (await create(pool, tables))
     return new DecisionLog(pool, id, table, lacking, isBackgroundDirect)
   }
@@ -220,7 +217,7 @@ async function create(pool: BackgroundPool, tables: Tables): Promise<KnownLog> {
   const { identities, table } = tables
   await createOnce(
     pool,
-    table,
+    'decisions',
     `CREATE TABLE IF NOT EXISTS ${table} (
       id text PRIMARY KEY, participants text[] NOT NULL, decided_at timestamptz NOT NULL DEFAULT clock_timestamp())`,
   )

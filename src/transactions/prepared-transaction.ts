@@ -74,8 +74,8 @@ const refusals: readonly { readonly state: string; readonly text: RegExp; readon
   { state: '55000', text: /prepared transactions/, code: 'TWO_PHASE_UNAVAILABLE' },
   { state: '0A000', text: /PREPARE/, code: 'PREPARE_REFUSED' },
   { state: '25006', text: /INSERT/, code: 'PREPARE_REFUSED' },
-  { state: '42P01', text: /sharding_decision/, code: 'DECISION_LOG_MISSING' },
-  { state: '42501', text: /sharding_decision/, code: 'PERMISSION_MISSING' },
+  { state: '42P01', text: /sharding\w*\.decisions/, code: 'DECISION_LOG_MISSING' },
+  { state: '42501', text: /decisions|schema sharding/, code: 'PERMISSION_MISSING' },
 ]
 
 /** The error of a step of a commit: with a code and its node, where the node is what has to be mended; else as it is. */

@@ -110,7 +110,7 @@ async function openLog(pool: NodePool): Promise<DecisionLog> {
   if (pool.facts.maxPreparedTransactions === 0) throw unavailable(pool.name, 'its max_prepared_transactions is 0')
   const log = await openTables(pool)
   if (log.lacking.length === 0) return log
-  throw unavailable(pool.name, `its role lacks ${log.lacking.join(', ')} on sharding_decision`)
+  throw unavailable(pool.name, `its role lacks ${log.lacking.join(', ')} on sharding.decisions`)
 }
 
 async function openTables(pool: NodePool): Promise<DecisionLog> {

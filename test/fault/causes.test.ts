@@ -160,12 +160,12 @@ describe('a server that is full', () => {
 
   it('without the table of decisions is DECISION_LOG_MISSING, and writes nothing', async () => {
     await over({ poolSize: 2 })
-    await dataSource.shard('item_left').query('ALTER TABLE sharding_decision RENAME TO gone')
-    await dataSource.shard('item_right').query('ALTER TABLE sharding_decision RENAME TO gone')
+    await dataSource.shard('item_left').query('ALTER TABLE sharding.decisions RENAME TO gone')
+    await dataSource.shard('item_right').query('ALTER TABLE sharding.decisions RENAME TO gone')
     const both = [{ id: 300 }, { id: 301 }]
     expect(await errorOf(dataSource.getRepository(Item).insert(both))).toMatchObject({ code: 'DECISION_LOG_MISSING' })
-    await dataSource.shard('item_left').query('ALTER TABLE gone RENAME TO sharding_decision')
-    await dataSource.shard('item_right').query('ALTER TABLE gone RENAME TO sharding_decision')
+    await dataSource.shard('item_left').query('ALTER TABLE sharding.gone RENAME TO decisions')
+    await dataSource.shard('item_right').query('ALTER TABLE sharding.gone RENAME TO decisions')
     expect(await dataSource.getRepository(Item).countBy({ id: 300 })).toBe(0)
     await dataSource.getRepository(Item).insert(both)
   })

@@ -114,7 +114,7 @@ describe('a node that was restored', () => {
     await run(ofCopy)
     expect(await errorOf(start())).toMatchObject({ code: 'TOPOLOGY_MISMATCH' })
     // Both have counted as far.
-    await open.query('right', `UPDATE sharding_database SET count = 2, mark = 'another'`)
+    await open.query('right', `UPDATE sharding.databases SET count = 2, mark = 'another'`)
     expect(String(await errorOf(start()))).toContain('otherwise: another copy of it has gone on')
     await run(ofCopy)
   })
@@ -127,7 +127,7 @@ describe('a node that was restored', () => {
         await open.query(side, `REVOKE EXECUTE ON FUNCTION pg_control_${name}() FROM PUBLIC`)
       await open.query(
         side,
-        `GRANT SELECT ON sharding_group, sharding_database, sharding_epoch, sharding_node, sharding_decision, item_${side}.item TO reader`,
+        `GRANT SELECT ON sharding.groups, sharding.databases, sharding.epochs, sharding.nodes, sharding.decisions, item_${side}.item TO reader`,
       )
       await open.query(side, `GRANT USAGE ON SCHEMA item_${side} TO reader`)
     }

@@ -25,7 +25,7 @@ afterAll(async () => {
 const items = () => open.dataSource.getRepository(Item)
 const prepared = async () => (await open.query('right', 'SELECT gid FROM pg_prepared_xacts')).map(({ gid }) => gid)
 const identity = async (side: 'left' | 'right'): Promise<string> =>
-  (await open.query(side, 'SELECT id FROM sharding_node'))[0]?.['id'] ?? ''
+  (await open.query(side, 'SELECT id FROM sharding.nodes'))[0]?.['id'] ?? ''
 
 /** Leaves an item of the right side updated and prepared, by a coordinator that died before its decider had decided. */
 async function leavePrepared(decider: string, digit: string, id: number): Promise<string> {

@@ -27,9 +27,9 @@ describe('a commit in two phases', () => {
   const prepared = async () =>
     (await Promise.all(sides.map((side) => query(side, 'SELECT gid FROM pg_prepared_xacts')))).flat()
   const decisions = async () =>
-    (await Promise.all(sides.map((side) => query(side, 'SELECT id FROM sharding_decision')))).flat()
+    (await Promise.all(sides.map((side) => query(side, 'SELECT id FROM sharding.decisions')))).flat()
   const identity = async (side: Side): Promise<string> =>
-    (await query(side, 'SELECT id FROM sharding_node'))[0]?.['id'] ?? ''
+    (await query(side, 'SELECT id FROM sharding.nodes'))[0]?.['id'] ?? ''
 
   /** Runs a body at COMMIT, or PREPARE TRANSACTION, of a transaction that updated an item of this side. */
   const atCommit = (side: Side, body: string) =>
@@ -355,7 +355,7 @@ describe('a commit in two phases', () => {
       await leavePrepared(await idOf(await identity('left')))
       await query(
         'left',
-        `INSERT INTO sharding_decision VALUES ('${transaction}', '{${await identity('right')}}', now() - interval '6 minutes')`,
+        `INSERT INTO sharding.decisions VALUES ('${transaction}', '{${await identity('right')}}', now() - interval '6 minutes')`,
       )
       const others = await Promise.all(
         Array.from({ length: 3 }, () => new ShardedDataSource(open.options).initialize()),
@@ -371,7 +371,7 @@ describe('a commit in two phases', () => {
     it('waits for a decider that still runs', async () => {
       await leavePrepared(await idOf(await identity('left')))
       const decider = await open.client('left')
-      await decider.query(`BEGIN; INSERT INTO sharding_decision VALUES ('${transaction}', '{}')`)
+      await decider.query(`BEGIN; INSERT INTO sharding.decisions VALUES ('${transaction}', '{}')`)
       await old()
       const { pending } = await open.dataSource.recoverTransactions()
       expect(pending).toMatchObject([{ node: 'right', reason: 'Its commit on node left is still under way.' }])
@@ -384,7 +384,7 @@ describe('a commit in two phases', () => {
     it('leaves no question open whose process falls silent', async () => {
       await leavePrepared(await idOf(await identity('left')))
       const decider = await open.client('left')
-      await decider.query(`BEGIN; INSERT INTO sharding_decision VALUES ('${transaction}', '{}')`)
+      await decider.query(`BEGIN; INSERT INTO sharding.decisions VALUES ('${transaction}', '{}')`)
       const pipe = await startPipe(nodes.clusters.left.port)
       const left = new URL(open.options.nodes['left']?.url ?? '')
       left.port = String(pipe.port)
@@ -425,7 +425,7 @@ describe('a commit in two phases', () => {
     it('keeps a decision row whose participants it does not know', async () => {
       await query(
         'left',
-        `INSERT INTO sharding_decision VALUES ('${transaction}', '{elsewhere}', now() - interval '6 minutes')`,
+        `INSERT INTO sharding.decisions VALUES ('${transaction}', '{elsewhere}', now() - interval '6 minutes')`,
       )
       await old()
       expect(await open.dataSource.recoverTransactions()).toMatchObject({ cleaned: 0, pending: [] })
@@ -494,16 +494,16 @@ describe('how transactions are committed', () => {
         nodes: { left, right: { url: url.href } },
         logger: { ...silent, log: (_: string, text: string) => warnings.push(text) },
       } as unknown as ShardedDataSourceOptions
-      const lacks = `Node right does not take part in two-phase commits: its role lacks ${privilege} on sharding_decision.`
+      const lacks = `Node right does not take part in two-phase commits: its role lacks ${privilege} on sharding.decisions.`
       try {
         await open.query('right', `CREATE ROLE ${role} LOGIN PASSWORD '${role}'`)
-        await open.query('right', `GRANT SELECT ON sharding_node TO ${role}`)
-        await open.query('right', `GRANT ALL ON sharding_decision TO ${role}`)
+        await open.query('right', `GRANT SELECT ON sharding.nodes TO ${role}`)
+        await open.query('right', `GRANT ALL ON sharding.decisions TO ${role}`)
         const whole = await new ShardedDataSource({ ...options, transactions: 'two-phase' }).initialize()
         expect(await whole.recoverTransactions()).toMatchObject({ pending: [] })
         await whole.destroy()
         expect(warnings).toEqual([])
-        await open.query('right', `REVOKE ${privilege} ON sharding_decision FROM ${role}`)
+        await open.query('right', `REVOKE ${privilege} ON sharding.decisions FROM ${role}`)
         const lesser = await new ShardedDataSource(options).initialize()
         await lesser.destroy()
         expect(warnings).toEqual([expect.stringContaining(`Writes over several nodes are best-effort. ${lacks}`)])

@@ -49,7 +49,7 @@ describe('connections', () => {
   /** Sessions of a data source on node a, by state, but for the one that asks whether shards have moved. */
   const sessions = async (dataSource: ShardedDataSource): Promise<readonly string[]> => {
     const { rows } = await admin.query(
-      "SELECT state FROM pg_stat_activity WHERE application_name = $1 AND query NOT LIKE '%sharding_epoch%'",
+      "SELECT state FROM pg_stat_activity WHERE application_name = $1 AND query NOT LIKE '%epochs%'",
       [Reflect.get(dataSource.options, 'applicationName')],
     )
     return rows.map((row: { state: string }) => row.state)

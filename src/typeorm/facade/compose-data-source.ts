@@ -2,6 +2,7 @@ import type { DataSource, EntityMetadata } from 'typeorm'
 import type { Catalog } from '../../catalog/catalog'
 import type { NodePool } from '../../endpoints/node-pool'
 import type { Refusals } from '../../errors/refusals'
+import { ShardedError } from '../../errors/sharded-error'
 import { startOperation } from '../../execution/operation'
 import { countingKeys } from '../../functions/counting-keys'
 import { isolating } from '../../functions/isolated-keys'
@@ -10,6 +11,7 @@ import { type ModelEntity, type ShardedEntity, shardedEntity } from '../../model
 import type { LoadStatistics } from '../../rebalancing/load-statistics'
 import type { Shard } from '../../topology/shard'
 import { isSameMap, ownersOf, type ShardMap } from '../../topology/shard-map'
+import { defaultCluster, ownSchemaOf } from '../../values/own-schema'
 import { bindApartKeys } from '../binding/apart-keys'
 import { markGenerated } from '../binding/bind-metadata'
 import { checkPhysicalNames } from '../binding/check-tables'
@@ -81,7 +83,11 @@ export async function composeDataSource({ catalog, ...parts }: DataSourceParts):
   const makeIds = (home: string): IdMakers =>
     new IdMakers({
       // A node that did not answer at the start has another pool once it does.
-      home: { name: home, query: (...asked) => parts.pool(home).background.query(...asked) },
+      home: {
+        name: home,
+        ownSchema: parts.pool(home).ownSchema,
+        query: (...asked) => parts.pool(home).background.query(...asked),
+      },
       nodeOf: (name) => parts.pool(name).background,
       shardsOf: (group) => now.groups.get(group) ?? [],
       parseInt8: options.parseInt8 ?? false,
@@ -269,7 +275,16 @@ function placedModel(model: LookupModel, { assigned }: ShardMap): LookupModel {
   })
 }
 
-function checkNames(metadatas: readonly EntityMetadata[], { model, map, refusals }: RuntimeParts): void {
+function checkNames(metadatas: readonly EntityMetadata[], { model, map, refusals, options }: RuntimeParts): void {
+  const own = ownSchemaOf(options.cluster ?? defaultCluster)
+  for (const { name, layout } of map.shards.values())
+    if (layout === 'schema' && name === own)
+      refusals.attempt(() => {
+        throw new ShardedError(
+          'NAME_INVALID',
+          `The schema "${own}" of shard ${name} is that of the cluster's own tables.`,
+        )
+      })
   const groupOf = groupsOf(model)
   const tablesOf = (group: string | undefined) => metadatas.filter((metadata) => groupOf(metadata) === group)
   checkPhysicalNames(

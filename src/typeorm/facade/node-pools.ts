@@ -13,6 +13,7 @@ import { defaultCollation } from '../../query/node-sort-facts'
 import type { ControlPoints } from '../../transactions/control-point'
 import type { TransactionMode } from '../../transactions/transaction-mode'
 import { TwoPhase } from '../../transactions/two-phase'
+import { defaultCluster, ownSchemaOf } from '../../values/own-schema'
 import { quoted } from '../../values/quoted'
 import type { TransactionSettings } from '../runners/shard-runtime'
 import { forNodes } from './for-nodes'
@@ -64,6 +65,7 @@ export async function openNodePools(
       warn,
       bounds: boundsOf(options),
       turnWaits,
+      ownSchema: ownSchemaOf(options.cluster ?? defaultCluster),
       absence,
       onPoolError: options.poolErrorHandler ?? ((error) => warn(`Node ${name}: an idle connection failed. ${error}`)),
     })

@@ -7,6 +7,7 @@ import type { PoolConfig } from '../../endpoints/pool-config'
 import { type ProbedNode, probeSession } from '../../endpoints/probe-session'
 import { withStartupSettings, withStatedSettings } from '../../endpoints/session-config'
 import { ShardedError } from '../../errors/sharded-error'
+import { defaultCluster, ownSchemaOf } from '../../values/own-schema'
 import { forNodes } from './for-nodes'
 import { poolConfigOf } from './resolve-options'
 import type { ShardedDataSourceOptions } from './sharded-data-source-options'
@@ -46,9 +47,10 @@ export async function openSessions(
   const configOf = (name: string): PoolConfig => poolConfigOf(options, options.nodes[name] ?? {})
   const mayLack = startWithout === 'any' && nodes.length > 1
   const stored = new Map<string, NodeCatalog>()
-  const lookUp = (name: string) => async (node: ProbedNode) => {
+  const ownSchema = ownSchemaOf(options.cluster ?? defaultCluster)
+  const lookUp = (name: string) => async (node: Omit<ProbedNode, 'ownSchema'>) => {
     // A role without the right to read it gets the error later, once there are sessions.
-    const found = await readNodeCatalog(node).catch(() => undefined)
+    const found = await readNodeCatalog({ ...node, ownSchema }).catch(() => undefined)
     if (found) stored.set(name, found)
   }
   const isStoredNeeded = nodes.length > 1 && (mayLack || options.home === undefined)

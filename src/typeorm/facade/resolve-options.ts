@@ -30,6 +30,9 @@ const defaultConnectTimeoutMs = 10_000
 
 const transactionModes: ReadonlySet<TransactionMode> = new Set(['two-phase', 'best-effort', 'single-shard'])
 
+/** It is part of the name of a schema. */
+const clusterName = /^[a-z0-9_]{1,40}$/
+
 /** A misspelt bound would be none. */
 const timeoutNames: ReadonlySet<string> = new Set<keyof TimeoutOptions>([
   'silenceMs',
@@ -51,6 +54,8 @@ export function checkOptions(options: ShardedDataSourceOptions): void {
   if (onTopologyChange !== 'refuse' && onTopologyChange !== 'replace')
     throw invalid(`onTopologyChange is "${String(onTopologyChange)}"; it takes refuse, replace`)
   const { startWithout = 'any', acceptRestored = [] } = options
+  if (options.cluster !== undefined && !clusterName.test(options.cluster))
+    throw invalid(`cluster is "${options.cluster}"; it takes up to 40 lower-case letters, digits and underscores`)
   for (const name of acceptRestored)
     if (!nodes.includes(name)) throw invalid(`acceptRestored names "${name}", which is not among the nodes`)
   if (startWithout !== 'any' && startWithout !== 'none')

@@ -106,6 +106,11 @@ type ConnectionOption =
 export interface ShardedDataSourceOptions extends Omit<PostgresDataSourceOptions, ConnectionOption> {
   readonly type: 'postgres'
   readonly nodes: Readonly<Record<string, NodeOptions>>
+  /**
+   * Names what belongs together, in lower-case letters, digits and underscores. Data sources of another cluster may use the same databases: each
+   * cluster has a schema for what this package stores, `sharding` or `sharding_<cluster>`. Default `'default'`.
+   */
+  readonly cluster?: string
   /** The node of the unsharded entities. Default: the one that the databases know; at the first start, the first. */
   readonly home?: string
   /**

@@ -1,9 +1,8 @@
-import { createOnce } from '../../catalog/own-table'
+import { createOnce, ownTable } from '../../catalog/own-table'
 import type { NodePool } from '../../endpoints/node-pool'
 import { sqlState, undefinedTable } from '../../endpoints/sql-state'
 import { definitionOf } from '../../lookups/lookup-table'
 import { tableOn } from '../../planning/bind-shard-names'
-import { quoted } from '../../values/quoted'
 import type { LookupBinding, Lookups } from '../binding/lookups'
 import type { ShardRuntime } from '../runners/shard-runtime'
 
@@ -14,18 +13,18 @@ export interface LookupState {
   readonly progress: Readonly<Record<string, readonly string[] | null>>
 }
 
-/** The states of lookups in the table `sharding_lookup` of the home node. */
+/** The states of lookups in the table `lookups` of the home node. */
 export class LookupStates {
-  constructor(private readonly home: Pick<NodePool, 'name' | 'facts' | 'query'>) {}
+  constructor(private readonly home: Pick<NodePool, 'name' | 'ownSchema' | 'query'>) {}
 
   private get table(): string {
-    return `${quoted(this.home.facts.searchSchema)}."sharding_lookup"`
+    return ownTable(this.home, 'lookups')
   }
 
   create(): Promise<void> {
     return createOnce(
       this.home,
-      this.table,
+      'lookups',
       `CREATE TABLE IF NOT EXISTS ${this.table} ("name" text PRIMARY KEY, "definition" text NOT NULL, "is_ready" boolean NOT NULL, "progress" jsonb NOT NULL DEFAULT '{}', "changed_at" timestamptz NOT NULL DEFAULT now())`,
     )
   }

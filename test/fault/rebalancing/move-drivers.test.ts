@@ -137,7 +137,7 @@ describe('drivers of a move', () => {
         (error: { code?: string }) => error.code,
       )
       await reached
-      await world.sql('a', `UPDATE sharding_move SET driven_until = 'epoch'`)
+      await world.sql('a', `UPDATE sharding.moves SET driven_until = 'epoch'`)
       const driving = driveMove(second.host, id)
       const other = stopAt(second, 'shard-move:after-settle')
       await other.reached

@@ -224,7 +224,7 @@ describe('kinds of ids', () => {
     const workerOf = async (dataSource: ShardedDataSource): Promise<number | undefined> =>
       decodeShardedId((await dataSource.getRepository(Ranged).save({ owner: 1 })).id).worker
     expect(new Set(await Promise.all(dataSources.map(workerOf))).size).toBe(6)
-    const held = `SELECT count(*)::int AS held FROM sharding_worker WHERE holder IS NOT NULL AND expires_at > now()`
+    const held = `SELECT count(*)::int AS held FROM sharding.workers WHERE holder IS NOT NULL AND expires_at > now()`
     const [first] = dataSources
     expect(await first?.query(held)).toEqual([{ held: 6 }])
     for (const dataSource of opened.splice(1)) await dataSource.destroy()

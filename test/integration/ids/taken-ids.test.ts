@@ -92,7 +92,7 @@ describe('ids that are taken', () => {
   }
   const end = async (): Promise<void> => {
     if (dataSource.isInitialized) {
-      await dataSource.query('DELETE FROM sharding_sequence').catch(() => undefined)
+      await dataSource.query('DELETE FROM sharding.sequences').catch(() => undefined)
       await dataSource.destroy()
     }
   }

@@ -38,7 +38,7 @@ describe('worker numbers', () => {
   afterEach(async () => {
     await Promise.all(makers.splice(0).map((maker) => maker.close()))
     await Promise.all(processes.splice(0).map((one) => one.end()))
-    await client.query('DROP TABLE IF EXISTS sharding_worker')
+    await client.query('DROP TABLE IF EXISTS sharding.workers')
   })
   afterAll(async () => {
     await home.end()
@@ -59,9 +59,9 @@ describe('worker numbers', () => {
   const workerOf = (id: string | bigint): number => decodeShardedId(id).worker ?? -1
   const worker = async (maker: IdMaker): Promise<number> => workerOf(await nextId(maker, 0))
   /** Leaves one number to be had: that which is held. */
-  const takeAllOthers = () => client.query(`UPDATE sharding_worker SET expires_at = 'infinity' WHERE holder IS NULL`)
+  const takeAllOthers = () => client.query(`UPDATE sharding.workers SET expires_at = 'infinity' WHERE holder IS NULL`)
   const expireAll = () =>
-    client.query(`UPDATE sharding_worker SET expires_at = now() - interval '1 second' WHERE holder IS NOT NULL`)
+    client.query(`UPDATE sharding.workers SET expires_at = now() - interval '1 second' WHERE holder IS NOT NULL`)
 
   it('are different for all who lease at once, with no table there yet', async () => {
     const numbers = await Promise.all(Array.from({ length: 40 }, () => worker(newMaker())))
@@ -117,7 +117,7 @@ describe('worker numbers', () => {
     const maker = newMaker()
     const first = await nextId(maker, 7)
     await client.query(
-      `UPDATE sharding_worker SET holder = gen_random_uuid(), expires_at = 'infinity' WHERE holder IS NOT NULL`,
+      `UPDATE sharding.workers SET holder = gen_random_uuid(), expires_at = 'infinity' WHERE holder IS NOT NULL`,
     )
     const ids = await Promise.all(Array.from({ length: 20_000 }, () => nextId(maker, 7)))
     expect(new Set(ids.map(workerOf)).size).toBe(2)
@@ -158,7 +158,7 @@ describe('worker numbers', () => {
   it('survive that the table is dropped', async () => {
     const maker = newMaker()
     const before = await Promise.all(Array.from({ length: 100 }, () => nextId(maker, 7)))
-    await client.query('DROP TABLE sharding_worker')
+    await client.query('DROP TABLE sharding.workers')
     const after = await Promise.all(Array.from({ length: 30_000 }, () => nextId(maker, 7)))
     expect(new Set([...before, ...after]).size).toBe(30_100)
   })

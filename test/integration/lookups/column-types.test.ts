@@ -90,7 +90,7 @@ describe('lookups by columns of types with texts of their own', () => {
     await dataSource.shard(shard).query(`UPDATE "${shard}"."ticket" SET code = 'other' WHERE seat = 5`)
     await dataSource.drainLookups()
     await isClean()
-    await dataSource.query(`UPDATE sharding_lookup SET is_ready = false`)
+    await dataSource.query(`UPDATE sharding.lookups SET is_ready = false`)
     await dataSource.buildLookups()
     await isClean()
     const found = await dataSource.getRepository(Ticket).findOneBy({ code: Buffer.from('other') })

@@ -176,7 +176,7 @@ export async function openWorld(urls: readonly string[], layout: Layout, rows: n
   const pools = await openPools(byName)
   for (const node of ['a', 'b'] as const) {
     await createIdentity(pools[node])
-    const [row] = await sql<{ id: string }>(node, 'SELECT id FROM sharding_node')
+    const [row] = await sql<{ id: string }>(node, 'SELECT id FROM sharding.nodes')
     identities[node] = row?.id ?? ''
   }
   await Promise.all([pools.a.end(), pools.b.end()])

@@ -97,15 +97,15 @@ describe.each(['schema', 'table'] as const)('a process whose shard has moved, in
     }
     if (layout === 'schema') await source.query(`ALTER SCHEMA ${schema} RENAME TO ${schema}__moved`)
     else for (const name of names) await source.query(`ALTER TABLE ${name} RENAME TO ${name}__moved`)
-    const { rows } = await target.query('SELECT id FROM sharding_node')
+    const { rows } = await target.query('SELECT id FROM sharding.nodes')
     for (const client of clients)
       await client.query(
-        `UPDATE sharding_group SET epoch = epoch + 1, fingerprint = jsonb_set(fingerprint, '{shards,1,1}',
+        `UPDATE sharding.groups SET epoch = epoch + 1, fingerprint = jsonb_set(fingerprint, '{shards,1,1}',
            to_jsonb((SELECT place - 1 FROM jsonb_array_elements(fingerprint -> 'nodes') WITH ORDINALITY AS n(node, place) WHERE node ->> 0 = $1)))
          WHERE name = 'courier'`,
         [rows[0].id],
       )
-    await clients[0].query(`INSERT INTO sharding_epoch (author, reason) VALUES ('test', 'moved by hand')`)
+    await clients[0].query(`INSERT INTO sharding.epochs (author, reason) VALUES ('test', 'moved by hand')`)
   }
 
   it('finds, writes and deletes its rows at once', async () => {

@@ -147,7 +147,7 @@ describe('the stored topology', () => {
     for (const index of [0, 1]) await onNode(index, 'DROP SCHEMA public CASCADE; CREATE SCHEMA public')
     await one.synchronize()
     for (const index of [0, 1])
-      expect(await onNode(index, 'SELECT name FROM sharding_group ORDER BY name')).toEqual([{ name: 'member' }])
+      expect(await onNode(index, 'SELECT name FROM sharding.groups ORDER BY name')).toEqual([{ name: 'member' }])
   })
 
   it('is one for processes that start at the same time, whatever the order of their options: no row is lost', async () => {
@@ -231,7 +231,7 @@ describe('the stored topology', () => {
     const rows = () => Array.from({ length: 20 }, (_, id) => ({ id, tenant: id, area: 7 * id + 1 }))
     const keyless = async () => {
       for (const index of [0, 1])
-        await onNode(index, `UPDATE sharding_group SET fingerprint = fingerprint - 'keys' WHERE name = 'item'`)
+        await onNode(index, `UPDATE sharding.groups SET fingerprint = fingerprint - 'keys' WHERE name = 'item'`)
     }
     const said = (before: string, now: string) =>
       `the shard key of table item is (${before}), and (${now}) by the options`
@@ -284,7 +284,7 @@ describe('the stored topology', () => {
       await keyless()
       await start({ entities: [itemBy('tenant')] })
       for (const index of [0, 1])
-        expect(await onNode(index, `SELECT fingerprint->'keys' AS keys FROM sharding_group`)).toEqual([
+        expect(await onNode(index, `SELECT fingerprint->'keys' AS keys FROM sharding.groups`)).toEqual([
           { keys: { item: [{ name: 'tenant' }] } },
         ])
       expect((await refusal({ entities: [itemBy('area')] })).code).toBe('TOPOLOGY_MISMATCH')
@@ -390,9 +390,9 @@ describe('the stored topology', () => {
         await filled()
         if (!isStored)
           for (const index of [0, 1])
-            await onNode(index, `UPDATE sharding_group SET fingerprint = fingerprint - 'keys'`)
+            await onNode(index, `UPDATE sharding.groups SET fingerprint = fingerprint - 'keys'`)
         await refused({ entities: [item('StockItem')] })
-        expect(await onNode(0, `SELECT name FROM sharding_group WHERE name = 'stock_item'`)).toEqual([])
+        expect(await onNode(0, `SELECT name FROM sharding.groups WHERE name = 'stock_item'`)).toEqual([])
         expect(await all(await start({ layout, entities: [item('StockItem', { group: 'item' })] }))).toEqual(rows)
       },
     )
@@ -450,13 +450,13 @@ describe('the stored topology', () => {
     }
     const one = await first({ entities: [Member] })
     await one.getRepository(Member).save({ id: 1 })
-    for (const index of [0, 1]) await onNode(index, `UPDATE sharding_group SET fingerprint = fingerprint - 'keys'`)
+    for (const index of [0, 1]) await onNode(index, `UPDATE sharding.groups SET fingerprint = fingerprint - 'keys'`)
     expect((await refusal({ entities: [Other] })).code).toBe('TOPOLOGY_MISMATCH')
     await one.getRepository(Member).clear()
     const two = await first({ entities: [Other] })
     await two.getRepository(Other).save({ id: 1 })
     await one.getRepository(Member).save({ id: 1 })
-    for (const index of [0, 1]) await onNode(index, `UPDATE sharding_group SET fingerprint = fingerprint - 'keys'`)
+    for (const index of [0, 1]) await onNode(index, `UPDATE sharding.groups SET fingerprint = fingerprint - 'keys'`)
     expect(await (await start({ entities: [Other] })).getRepository(Other).count()).toBe(1)
     expect(await (await start({ entities: [Member] })).getRepository(Member).count()).toBe(1)
   })
@@ -569,8 +569,8 @@ describe('the stored topology', () => {
   it('is copied to a node that a crash kept from having it', async () => {
     await first()
     const prints = () =>
-      Promise.all([0, 1].map((index) => onNode<{ name: string }>(index, 'SELECT name FROM sharding_group')))
-    await onNode(1, 'DELETE FROM sharding_group')
+      Promise.all([0, 1].map((index) => onNode<{ name: string }>(index, 'SELECT name FROM sharding.groups')))
+    await onNode(1, 'DELETE FROM sharding.groups')
     await start()
     expect(await prints()).toEqual([[{ name: 'member' }], [{ name: 'member' }]])
   })
@@ -597,8 +597,8 @@ describe('the stored topology', () => {
       )
       const { code, message } = await refusal({ nodes, transactions: 'best-effort', entities: [Member] })
       expect(code).toBe('CATALOG_UNAVAILABLE')
-      expect(message).toContain('Node a does not let its role use the catalog: permission denied for table sharding_')
-      await grant('GRANT SELECT ON sharding_group, sharding_database, sharding_epoch, sharding_node TO ROLE')
+      expect(message).toContain('Node a does not let its role use the catalog: permission denied for table ')
+      await grant('GRANT SELECT ON sharding.groups, sharding.databases, sharding.epochs, sharding.nodes TO ROLE')
       await start({ nodes, transactions: 'best-effort', entities: [Member] })
     } finally {
       await grant('DROP OWNED BY ROLE')

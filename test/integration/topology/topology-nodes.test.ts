@@ -174,7 +174,7 @@ describe('nodes', () => {
     })
     await open.query(`ROLLBACK PREPARED '${undecided}'`)
     await topology.remove('c')
-    expect((await open.query('SELECT name FROM sharding_group')).rows).toEqual([])
+    expect((await open.query('SELECT name FROM sharding.groups')).rows).toEqual([])
     await open.end()
     await holdsAll(dataSource)
 

@@ -17,7 +17,7 @@ describe('WorkerIds', () => {
       await new Promise((resolve) => setTimeout(resolve, 10))
       return { rows: [{ worker: 1, after: 0, until: 2 ** 38 }] } as never
     }
-    const ids = new WorkerIds({ name: 'a', query }, idLayouts['64-bit'])
+    const ids = new WorkerIds({ ownSchema: 'sharding', name: 'a', query }, idLayouts['64-bit'])
     const filled = ids.refill(undefined)
     const closed = ids.close()
     await vi.advanceTimersByTimeAsync(1_000)
