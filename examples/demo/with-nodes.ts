@@ -14,22 +14,25 @@ export class Interrupted extends Error {
 }
 
 /**
- * Starts two PostgreSQL servers for the time of `work`. They are stopped, and their folders removed, when it ends or
+ * Starts three PostgreSQL servers for the time of `work`. They are stopped, and their folders removed, when it ends or
  * fails, on Ctrl-C, and when this process is killed.
  *
  * @throws Interrupted
  */
-export const withNodes = async (work: (a: Cluster, b: Cluster) => Promise<void>): Promise<void> => {
+export const withNodes = async (work: (a: Cluster, b: Cluster, c: Cluster) => Promise<void>): Promise<void> => {
   const interrupted = new Promise<never>((_, reject) => {
     for (const [signal, code] of Object.entries(endings))
       process.once(signal, () => reject(new Interrupted(signal, code)))
   })
-  const starting = Promise.allSettled([startCluster({ name: 'demo-a' }), startCluster({ name: 'demo-b' })])
+  const names = ['demo-a', 'demo-b', 'demo-c'] as const
+  const starting = Promise.allSettled(names.map((name) => startCluster({ name })))
   const run = async (): Promise<void> => {
-    const [a, b] = await starting
-    if (a.status === 'rejected') throw a.reason
-    if (b.status === 'rejected') throw b.reason
-    await work(a.value, b.value)
+    const started = (await starting).map((one) => {
+      if (one.status === 'rejected') throw one.reason
+      return one.value
+    })
+    const [a, b, c] = started
+    if (a && b && c) await work(a, b, c)
   }
   try {
     await Promise.race([run(), interrupted])

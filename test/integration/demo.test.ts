@@ -80,6 +80,10 @@ describe('the demo', () => {
     expect(text).toContain('route       2 of 6 shards: flight_2001_02, flight_2001_03, on nodes a and b')
     expect(text).toContain('statements  2 (node a: 1, node b: 1)')
     expect(text.match(/✓ equals the answer/g)).toHaveLength(9)
+    expect(text).toContain('✓ every city is there, with what was written to it')
+    expect(text.slice(text.indexOf('Shards after'))).toMatch(
+      /node a +█+ +[78]\n +node b +█+ +[78]\n +node c +█+ +[678]\n/,
+    )
     expect(text).toMatch(/Done in \d+ s/)
     expect(Math.max(...text.split('\n').map((line) => [...line].length))).toBeLessThanOrEqual(100)
     expect(code).toBe(0)
