@@ -68,6 +68,9 @@ const createKeyIntervals = (sorted: readonly KeyInterval[], order: KeyOrder): Ke
     },
   })
 
+/** The rule of functions of which every unit is an interval. */
+export const intervalsRule = 'intervals'
+
 /** The bound function of sorted, disjoint intervals over one column: what `range` and `time` have in common. */
 export const bindIntervals = (sorted: readonly KeyInterval[], type: KeyType): BoundFunction => {
   const order = keyOrder(type)
@@ -87,7 +90,7 @@ export const bindIntervals = (sorted: readonly KeyInterval[], type: KeyType): Bo
       if (constraint?.kind === 'values') return unitsOf(constraint.keys.map(intervals.find))
       return prunesRanges && constraint ? [intervals.overlapping(constraint)] : ['all']
     },
-    print: Object.freeze({ rule: 'intervals', owns: Object.freeze(ownsOf(sorted)) }),
+    print: Object.freeze({ rule: intervalsRule, owns: Object.freeze(ownsOf(sorted)) }),
     unitsInKeyOrder: Object.freeze(sorted.map(({ unit }) => unit)),
     ...(prunesRanges && { unitKeys: keysOf(sorted) }),
   })

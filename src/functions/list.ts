@@ -50,18 +50,22 @@ interface Lists {
   readonly rest: number | undefined
 }
 
+/** The rule of lists without a shard of all other values. */
+export const listRule = 'list'
+
 /** A shard of all other values loses what a new shard lists: there, every list is a part of the rule. */
 const printOf = ({ labels, owners, rest }: Lists): FunctionPrint => {
   const values: string[][] = labels.map(() => [])
   for (const [key, shard] of owners) values[shard]?.push(key)
   const lists = values.map((own) => JSON.stringify(own.sort()))
-  if (rest === undefined) return Object.freeze({ rule: 'list', owns: Object.freeze(lists) })
+  if (rest === undefined) return Object.freeze({ rule: listRule, owns: Object.freeze(lists) })
   const listed = labels.map((label, shard) => `${label} ${lists[shard]}`).sort()
   const rule = `list, otherwise ${labels[rest]}: ${listed.join(', ')}`
   return Object.freeze({ rule, owns: Object.freeze(labels.map(() => '')) })
 }
 
-const bindList = ({ labels, owners, rest }: Lists, type: KeyType): BoundFunction => {
+/** The bound function of lists of values. */
+export const bindLists = ({ labels, owners, rest }: Lists, type: KeyType): BoundFunction => {
   const order = ordersAsDatabase(type) ? keyOrder(type) : undefined
   const unitOf = (key: CanonicalKey): number | undefined => owners.get(key) ?? rest
   const within = (order: KeyOrder, range: RangeConstraint) =>
@@ -113,7 +117,7 @@ export const list = ({ shards, otherwise }: ListOptions): ShardingFunction => {
     arity: 1,
     bind: (types) => {
       const type = singleKeyType('list', types, () => true)
-      return bindList({ labels, owners: ownersOf(labels, values, type), rest }, type)
+      return bindLists({ labels, owners: ownersOf(labels, values, type), rest }, type)
     },
   })
 }

@@ -181,4 +181,5 @@ export const ownersOf = ({ owners }: Pick<ShardMap, 'owners'>, group: string): U
 export const isSameMap = (a: ShardMap, b: ShardMap): boolean =>
   a.epoch === b.epoch &&
   a.home === b.home &&
+  a.shards.size === b.shards.size &&
   [...a.shards.values()].every(({ name, node }) => b.shards.get(name)?.node === node)

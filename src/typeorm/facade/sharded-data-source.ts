@@ -53,6 +53,7 @@ import { buildModel } from './build-model'
 import { type ComposedDataSource, composeDataSource } from './compose-data-source'
 import { currentRunnerOf } from './current-manager'
 import { Federation } from './federation'
+import { hasTables } from './has-tables'
 import { MaintainedDataSource } from './maintained-data-source'
 import { MapFollower } from './map-follower'
 import { MissedNodes } from './missed-nodes'
@@ -619,6 +620,9 @@ export class ShardedDataSource extends MaintainedDataSource {
     if (!built) return
     const { map: before } = built.runtime
     await built.topology.readAgain(this.decider)
+    await built.topology.deferUnmade((shard) =>
+      hasTables(this.pool(shard.node), shard, built.schemas.tablesOf(shard.group)),
+    )
     const map = built.topology.map(before)
     if (isSameMap(before, map)) return
     const moved = [...map.shards.values()].filter(({ name, node }) => before.shards.get(name)?.node !== node)

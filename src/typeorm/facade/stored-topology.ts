@@ -7,9 +7,9 @@ import { noted } from '../../catalog/noted-change'
 import { reconcileTopology } from '../../catalog/reconcile-topology'
 import { retireShards } from '../../catalog/retire-shards'
 import type { LookupModel } from '../../model/lookup'
-import { withLabels } from '../../model/with-labels'
+import { type WantedShards, withLabels } from '../../model/with-labels'
 import { ownerLabels } from '../../topology/group-owners'
-import type { Shard } from '../../topology/shard'
+import type { PlacedTables, Shard } from '../../topology/shard'
 import { createShardMap, type ShardMap } from '../../topology/shard-map'
 import { tableKeys } from '../binding/check-tables'
 import { groupsOf } from '../binding/colocation-group'
@@ -37,6 +37,9 @@ export class StoredTopology {
     private readonly adopts = true,
   ) {}
 
+  /** Groups of which another process has stored more shards, and not made their tables yet. */
+  private deferred: ReadonlySet<string> = new Set()
+
   /** The model, with the labels that the databases had stored when the map was made last. */
   get model(): LookupModel {
     return this.known
@@ -44,7 +47,8 @@ export class StoredTopology {
 
   /** The same where groups are to have other labels. */
   grown(labels: ReadonlyMap<string, readonly string[]>): StoredTopology {
-    return new StoredTopology(this.options, this.catalog, withLabels(this.model, labels), false)
+    const wanted = new Map([...labels].map(([group, own]) => [group, { labels: own }]))
+    return new StoredTopology(this.options, this.catalog, withLabels(this.model, wanted), false)
   }
 
   /**
@@ -53,7 +57,7 @@ export class StoredTopology {
    */
   map(before?: ShardMap): ShardMap {
     const { nodes, groups = {} } = this.options
-    if (this.adopts) this.known = withLabels(this.known, this.storedLabels())
+    if (this.adopts) this.known = withLabels(this.known, this.adopted(before !== undefined))
     return createShardMap({
       epoch: this.catalog.epoch,
       nodes: Object.entries(nodes).map(([name, { weight }]) => ({ name, ...(weight !== undefined && { weight }) })),
@@ -121,22 +125,54 @@ export class StoredTopology {
     await this.catalog.reassign(change, noted(reason))
   }
 
+  private adopted(isRunning: boolean): ReadonlyMap<string, WantedShards> {
+    const { deferred } = this
+    return new Map([...this.storedShards(isRunning)].filter(([group]) => !deferred.has(group)))
+  }
+
   /** Forgets shards: no route leads there any more. @throws the home node's error */
   async retire(group: string, labels: readonly string[]): Promise<void> {
     await retireShards(this.catalog, { group, labels }, noted(`no longer kept: ${labels.join(', ')} of ${group}`))
   }
 
-  private storedLabels(): ReadonlyMap<string, readonly string[]> {
-    const labels = new Map<string, readonly string[]>()
-    for (const { name, rolling } of this.known.groups.values()) {
-      const stored = rolling && this.catalog.storedOf(name)
-      if (stored)
-        labels.set(
-          name,
-          stored.shards.map(({ label }) => label),
-        )
+  /**
+   * Looks whether shards that another process has stored have their tables: a start stores them first. Until then their group stays as it is.
+   *
+   * @throws what `isMade` throws
+   */
+  async deferUnmade(
+    isMade: (shard: PlacedTables & { readonly group: string; readonly node: string }) => Promise<boolean>,
+  ): Promise<void> {
+    const deferred = new Set<string>()
+    for (const [name, { units }] of this.storedShards(true)) {
+      const group = units && this.known.groups.get(name)
+      if (!group) continue
+      for (const { label, database } of this.catalog.storedOf(name)?.shards ?? []) {
+        if (group.labels.includes(label)) continue
+        const node = this.catalog.names.get(database)
+        const shard = { name: `${name}_${label}`, label, layout: group.layout, group: name }
+        if (node === undefined || !(await isMade({ ...shard, node }))) deferred.add(name)
+      }
     }
-    return labels
+    this.deferred = deferred
+  }
+
+  /**
+   * Shards that the databases know and the model does not have, or has no longer.
+   *
+   * @param isRunning another process may have stored more ranges, lists or periods: a start whose options lack them is refused
+   */
+  private storedShards(isRunning: boolean): ReadonlyMap<string, WantedShards> {
+    const shards = new Map<string, WantedShards>()
+    for (const { name, labels: declared, rolling, print } of this.known.groups.values()) {
+      const stored = rolling || isRunning ? this.catalog.storedOf(name) : undefined
+      if (!stored || stored.owners) continue
+      const labels = stored.shards.map(({ label }) => label)
+      if (rolling) shards.set(name, { labels })
+      else if (stored.rule === print.rule && labels.length > declared.length)
+        shards.set(name, { labels, units: stored.shards })
+    }
+    return shards
   }
 
   /** The identity of a node's database. */
@@ -161,7 +197,7 @@ export class StoredTopology {
 
   /** Whether the deciding node has noted a change since it was read. */
   async hasChanged(decider: CatalogNode): Promise<boolean> {
-    return (await readEpoch(decider)) !== this.catalog.epoch
+    return this.deferred.size > 0 || (await readEpoch(decider)) !== this.catalog.epoch
   }
 
   /** The databases keep nothing of the groups. */

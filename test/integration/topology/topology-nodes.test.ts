@@ -1,6 +1,6 @@
 import { Client } from 'pg'
 import { Column, Entity, PrimaryColumn } from 'typeorm'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import {
   hash,
   list,
@@ -124,6 +124,29 @@ describe('nodes', () => {
     await dataSource.getRepository(Shop).insert({ id: 3, land: 'it' })
     expect(dataSource.locate(Shop, 'it').node).toBe('c')
     expect(await dataSource.getRepository(Shop).countBy({ land: 'it' })).toBe(1)
+  })
+
+  it('follow what another process has stored: more lists, and where they are', async () => {
+    const [running] = sources
+    const shards = list({ shards: { de: ['de'], fr: ['fr'], it: ['it'], pl: ['pl'] } })
+    const more = await start({ nodes: nodesOf('ab'), groups: { shop: { shards } } })
+    // Their tables are not there yet: what runs is not to look for them.
+    const { epoch } = more.shardMap
+    await vi.waitFor(() => expect(running?.shardMap.epoch).toBe(epoch), 5_000)
+    expect(await running?.getRepository(Shop).count()).toBe(2)
+    await more.synchronize()
+    await more.getRepository(Shop).insert({ id: 3, land: 'it' })
+    await vi.waitFor(
+      () => expect(running?.shards(Shop).map(({ label }) => label)).toEqual(['de', 'fr', 'it', 'pl']),
+      5_000,
+    )
+    expect(await running?.getRepository(Shop).count()).toBe(3)
+    await running?.getRepository(Shop).insert({ id: 4, land: 'pl' })
+    expect(running?.locate(Shop, 'pl')).toEqual(more.locate(Shop, 'pl'))
+    expect(await more.query('SELECT id FROM shop WHERE land = $1', ['pl'])).toEqual([{ id: 4 }])
+    await running?.synchronize()
+    expect(await running?.query('SELECT count(*)::int AS n FROM shop')).toEqual([{ n: 4 }])
+    await expect(start({ nodes: nodesOf('ab') })).rejects.toMatchObject({ code: 'TOPOLOGY_MISMATCH' })
   })
 
   it('take shards by a plan, are emptied, and go', { timeout: 60_000 }, async () => {
