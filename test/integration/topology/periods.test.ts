@@ -82,7 +82,7 @@ describe.each(['schema', 'table'] as const)('shards of periods, in the layout %s
     await databases.drop()
   })
 
-  it('come and go with time, and all processes know of it', async () => {
+  it('come and go with time, and all processes know of it', { timeout: 60_000 }, async () => {
     const one = await start({ synchronize: true })
     const other = await start()
     await one.getRepository(Happening).insert(happenings)
@@ -128,7 +128,7 @@ describe.each(['schema', 'table'] as const)('shards of periods, in the layout %s
     for (const source of [one, other]) expect(namesOf(source)).toEqual(labels(year + 1, year + 2, year + 3, year + 4))
   })
 
-  it('are not dropped while they are read, and then they are', async () => {
+  it('are not dropped while they are read, and then they are', { timeout: 60_000 }, async () => {
     const one = await start({ synchronize: true })
     await one.getRepository(Happening).insert(happenings)
     const runner = one.createQueryRunner()

@@ -86,7 +86,7 @@ describe('nodes', () => {
     await databases.drop()
   })
 
-  it('that are added join empty, in any order, with any weights and names', async () => {
+  it('that are added join empty, in any order, with any weights and names', { timeout: 60_000 }, async () => {
     const [first] = sources
     const before = first ? placesOf(first) : {}
     for (const nodes of [
@@ -126,7 +126,7 @@ describe('nodes', () => {
     expect(await dataSource.getRepository(Shop).countBy({ land: 'it' })).toBe(1)
   })
 
-  it('follow what another process has stored: more lists, and where they are', async () => {
+  it('follow what another process has stored: more lists, and where they are', { timeout: 60_000 }, async () => {
     const [running] = sources
     const shards = list({ shards: { de: ['de'], fr: ['fr'], it: ['it'], pl: ['pl'] } })
     const more = await start({ nodes: nodesOf('ab'), groups: { shop: { shards } } })
