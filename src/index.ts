@@ -71,7 +71,7 @@ export type {
 export { ShardedEntityManager } from './typeorm/facade/sharded-entity-manager'
 export { ShardedRepository } from './typeorm/facade/sharded-repository'
 export type { TopologyChanges, UndroppedShard } from './typeorm/facade/sync-periods'
-export type { MoveShardOptions, ShardMoveReport, Topology } from './typeorm/facade/topology'
+export type { DriveMoveOptions, MoveShardOptions, ShardMoveReport, Topology } from './typeorm/facade/topology'
 export type { PlanOptions } from './typeorm/facade/topology-plan'
 export type { ReportOptions } from './typeorm/facade/topology-report'
 export { maxPageSize, Page, type PageEdge, type PageInfo, type PageOptions } from './typeorm/find/page'

@@ -67,7 +67,7 @@ export const errorCatalogue = Object.freeze({
     'no-writes',
   ),
   SHARD_MOVE_STATE: entry(
-    'A move can be cancelled until its switch, and finished after it.',
+    'A move can be cancelled until its switch, and finished or reverted after it.',
     'Look at the state of the move.',
     'no-writes',
   ),

@@ -1,4 +1,3 @@
-import { sqlState } from '../endpoints/sql-state'
 import { ShardedError } from '../errors/sharded-error'
 import type { Row } from '../merging/row'
 import type { MoveHost, MoveNode } from './move-host'
@@ -9,19 +8,16 @@ import {
   type SourceReport,
   type TargetReport,
 } from './move-requirements'
-import { onConnection } from './on-node'
-import { subscriptionStatement } from './replication'
-import { placeOf, replicationName, type ShardMove } from './shard-move'
-
-type PlannedMove = Pick<ShardMove, 'id' | 'shard' | 'layout' | 'tables' | 'from' | 'to'>
+import { type PlannedMove, publisherReport, subscriberReport, userOf, wayBackReport } from './replication-reports'
+import { placeOf, type ShardMove } from './shard-move'
 
 /** Looks whether both servers can do a move. @throws ShardedError SHARD_MOVE_REFUSED with all that is missing */
-export async function checkRequirements(host: MoveHost, move: PlannedMove): Promise<void> {
+export async function checkRequirements(host: MoveHost, move: PlannedMove & Pick<ShardMove, 'memory'>): Promise<void> {
   const [sourceNode, targetNode] = [host.node(move.from), host.node(move.to)]
   const url = host.replicationUrl(move.from)
-  const source = await sourceReport(sourceNode, move, userOf(url))
+  const source = await sourceReport(sourceNode, move, url)
   const target = await targetReport(targetNode, move, { source, url })
-  const missing = missingRequirements(source, target)
+  const missing = missingRequirements(source, target, await wayBackReport(host, move))
   if (missing.length > 0) throw refused(move, missing)
 }
 
@@ -31,9 +27,6 @@ function refused(move: PlannedMove, missing: readonly MissingRequirement[]): Sha
     details: { shard: move.shard, missing },
   })
 }
-
-const userOf = (url: string): string | undefined =>
-  URL.canParse(url) ? decodeURIComponent(new URL(url).username) || undefined : undefined
 
 /** The relations of the shard; `$1` is its schema, `$2` its tables or NULL. */
 const own = `own AS (
@@ -61,10 +54,7 @@ const ownersSql = `SELECT pg_get_userbyid(relowner)::text FROM tables
     UNION SELECT pg_get_userbyid(nspowner)::text FROM pg_namespace WHERE nspname = $1 AND $2::text[] IS NULL`
 
 const sourceSql = `WITH ${own}
-SELECT current_setting('server_version_num')::int / 10000 AS version, current_database() AS database, current_user AS role, current_setting('wal_level') AS wal_level,
-  current_setting('max_replication_slots')::int - (SELECT count(*) FROM pg_replication_slots)::int AS free_slots,
-  current_setting('max_wal_senders')::int - (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'walsender')::int AS free_senders,
-  (SELECT rolsuper OR rolreplication FROM pg_roles WHERE rolname = current_user) AS replicator,
+SELECT current_setting('server_version_num')::int / 10000 AS version, current_database() AS database,
   has_database_privilege(current_database(), 'CREATE') AS may_create, ${localeSql} AS locale,
   ${list(`${collationsSql} AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid IN (SELECT oid FROM tables) AND NOT a.attisdropped AND a.attcollation = o.oid)`)} AS collations,
   ${list(`SELECT DISTINCT e.extname FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid ${extensionOf('pg_type', 'coalesce(nullif(t.typelem, 0), t.oid)')} WHERE a.attrelid IN (SELECT oid FROM tables) AND NOT a.attisdropped
@@ -101,29 +91,22 @@ SELECT current_setting('server_version_num')::int / 10000 AS version, current_da
     UNION ALL SELECT format('range type %s', t.oid::regtype) FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE n.nspname = $1 AND $2::text[] IS NULL AND t.typtype IN ('r', 'b') AND t.typelem = 0
       AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_type'::regclass AND e.objid = t.oid AND e.deptype = 'e')
     UNION ALL SELECT format('aggregate %s', p.oid::regprocedure) FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = $1 AND $2::text[] IS NULL AND p.prokind = 'a'`)} AS unsupported,
-  (SELECT rolsuper OR rolreplication FROM pg_roles WHERE rolname = $4) AS may_replicate,
   ${list(`SELECT path FROM tables, pg_roles r WHERE r.rolname = $4 AND NOT has_table_privilege(r.oid, tables.oid, 'SELECT')`)} AS unreadable`
 
 /** The lists come as JSON texts: a user may have changed how `pg` reads JSON. */
 const textsOf = (row: Row | undefined, column: string): readonly string[] => JSON.parse(String(row?.[column] ?? '[]'))
 
-export async function sourceReport(node: MoveNode, move: PlannedMove, user: string | undefined): Promise<SourceReport> {
-  const { rows } = await node.query(sourceSql, [...placeOf(move), move.tables.map(({ name }) => name), user ?? null])
+/** @param url by which the other node connects; undefined where none does */
+export async function sourceReport(node: MoveNode, move: PlannedMove, url: string | undefined): Promise<SourceReport> {
+  const names = move.tables.map(({ name }) => name)
+  const { rows } = await node.query(sourceSql, [...placeOf(move), names, userOf(url) ?? null])
   const [row]: readonly Row[] = rows
   return {
-    name: node.name,
+    ...(await publisherReport(node, url)),
     version: Number(row?.['version']),
     database: String(row?.['database']),
-    role: String(row?.['role']),
-    walLevel: String(row?.['wal_level']),
-    freeSlots: Number(row?.['free_slots']),
-    freeSenders: Number(row?.['free_senders']),
-    isReplicator: row?.['replicator'] === true,
     mayCreate: row?.['may_create'] === true,
-    replicator:
-      user === undefined
-        ? undefined
-        : { name: user, mayReplicate: row?.['may_replicate'] === true, unreadable: textsOf(row, 'unreadable') },
+    unreadable: textsOf(row, 'unreadable'),
     locale: String(row?.['locale']),
     collations: textsOf(row, 'collations'),
     extensions: textsOf(row, 'extensions'),
@@ -140,12 +123,8 @@ export async function sourceReport(node: MoveNode, move: PlannedMove, user: stri
   }
 }
 
-const targetSql = `SELECT current_setting('server_version_num')::int / 10000 AS version, current_database() AS database, current_user AS role,
+const targetSql = `SELECT current_setting('server_version_num')::int / 10000 AS version, current_database() AS database,
   has_database_privilege(current_database(), 'CREATE') AS may_create, ${localeSql} AS locale, ${list(collationsSql)} AS collations,
-  (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS is_super,
-  EXISTS (SELECT FROM pg_roles WHERE rolname = 'pg_create_subscription' AND pg_has_role(oid, 'USAGE')) AS may_subscribe,
-  current_setting('max_logical_replication_workers')::int - (SELECT count(*) FROM pg_stat_activity WHERE backend_type LIKE 'logical replication%worker' AND backend_type NOT LIKE '%launcher')::int AS free_workers,
-  coalesce(current_setting('max_active_replication_origins', true), current_setting('max_replication_slots'))::int - (SELECT count(*) FROM pg_replication_origin)::int AS free_origins,
   ${list('SELECT extname FROM pg_extension')} AS extensions,
   ${list('SELECT rolname::text FROM pg_roles WHERE rolname = ANY ($3::text[])')} AS roles,
   ${list(`SELECT rolname::text FROM pg_roles WHERE rolname = ANY ($3::text[]) AND pg_has_role(oid, 'USAGE')`)} AS acts_as,
@@ -154,7 +133,6 @@ const targetSql = `SELECT current_setting('server_version_num')::int / 10000 AS 
   ${list(`SELECT format('schema %I', nspname) FROM pg_namespace WHERE nspname = $1 AND $2::text[] IS NULL
     UNION ALL SELECT format('relation %I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = ANY ($2)`)} AS in_the_way`
 
-/** PostgreSQL 15 has no role for it: superusers alone subscribe. */
 export async function targetReport(
   node: MoveNode,
   move: PlannedMove,
@@ -163,17 +141,11 @@ export async function targetReport(
   const outside = source.outside.map((one) => JSON.stringify(one))
   const { rows } = await node.query(targetSql, [...placeOf(move), source.roles, outside])
   const [row]: readonly Row[] = rows
-  const isSuper = row?.['is_super'] === true
-  const maySubscribe = isSuper || row?.['may_subscribe'] === true
   return {
-    name: node.name,
+    ...(await subscriberReport(node, { move, publisher: source.name, url })),
     version: Number(row?.['version']),
     database: String(row?.['database']),
-    role: String(row?.['role']),
     mayCreate: row?.['may_create'] === true,
-    maySubscribe,
-    freeWorkers: Number(row?.['free_workers']),
-    freeOrigins: Number(row?.['free_origins']),
     locale: String(row?.['locale']),
     collations: textsOf(row, 'collations'),
     extensions: textsOf(row, 'extensions'),
@@ -181,30 +153,5 @@ export async function targetReport(
     actsAs: textsOf(row, 'acts_as'),
     lackedOutside: textsOf(row, 'outside') as unknown as readonly OutsideObject[],
     inTheWay: textsOf(row, 'in_the_way'),
-    unreachable:
-      url !== undefined && maySubscribe && row?.['may_create'] === true
-        ? await whyUnreachable(node, move, url)
-        : undefined,
   }
-}
-
-/** Makes a subscription and takes it back: the server connects to the source meanwhile. */
-async function whyUnreachable(node: MoveNode, move: PlannedMove, url: string): Promise<string | undefined> {
-  try {
-    await onConnection(node, async (send) => {
-      await send('BEGIN')
-      await send(`SET LOCAL client_min_messages = error; ${subscriptionStatement(replicationName(move), url)}`)
-      await send('ROLLBACK')
-    })
-    return undefined
-  } catch (error) {
-    if (sqlState(error) === undefined) throw error
-    return withoutPassword(error instanceof Error ? error.message : String(error), url)
-  }
-}
-
-/** An error must not spread what it was told in confidence. */
-function withoutPassword(text: string, url: string): string {
-  const password = URL.canParse(url) ? new URL(url).password : ''
-  return password === '' ? text : text.replaceAll(password, '…').replaceAll(decodeURIComponent(password), '…')
 }

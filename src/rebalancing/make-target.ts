@@ -41,22 +41,34 @@ export async function makeBesideWorker(
 }
 
 /** Drops all that a move has made on its target. */
-export async function dropTarget(send: Send, move: ShardMove): Promise<void> {
+export const dropTarget = (send: Send, move: ShardMove): Promise<void> =>
+  inTransaction(send, () => dropTables(send, move))
+
+/** In a transaction with `plainTexts`. */
+async function dropTables(send: Send, move: ShardMove): Promise<void> {
   const [schema, names] = placeOf(move)
   if (names === null) {
     await send(`DROP SCHEMA IF EXISTS ${quoted(schema)} CASCADE`)
     return
   }
-  await inTransaction(send, async () => {
-    const types = (await readStructureIn(send, move)).filter(({ kind }) => kind === 'type')
-    await send(`DROP TABLE IF EXISTS ${move.tables.map(tablePath).join(', ')} CASCADE`)
-    for (const { name } of types) await send(`DROP TYPE IF EXISTS ${name}`)
-  })
+  const types = (await readStructureIn(send, move)).filter(({ kind }) => kind === 'type')
+  await send(`DROP TABLE IF EXISTS ${move.tables.map(tablePath).join(', ')} CASCADE`)
+  for (const { name } of types) await send(`DROP TYPE IF EXISTS ${name}`)
 }
 
-/** Drops what is left of the shard at the source after the switch. */
-export async function dropSource(send: Send, move: ShardMove): Promise<void> {
+/** Drops what is left of the shard at a place that it has left: tables under another name. */
+export async function dropMoved(send: Send, move: ShardMove): Promise<void> {
   await send(`DROP SCHEMA IF EXISTS ${quoted(movedSchema(move))} CASCADE`)
+}
+
+/** Drops a place that was closed. Where nothing closes it, it was dropped before, and what bears its name now is another one. */
+export async function dropClosed(send: Send, move: ShardMove): Promise<void> {
+  const { rows } = await send('SELECT FROM pg_namespace WHERE nspname = $1', [movedSchema(move)])
+  if (rows.length === 0) return
+  await inTransaction(send, async () => {
+    await dropTables(send, move)
+    await dropMoved(send, move)
+  })
 }
 
 /** The tables that a shard has in a schema of its own: all of them. */

@@ -9,6 +9,9 @@ import { type MoveEvent, nextMoveState } from './shard-move-state'
 /** Moves that are listed: those that are not over, and so many of the others. */
 const maxListed = 1_000
 
+/** States of moves that are over. */
+const over = `'done', 'reverted', 'cancelled'`
+
 /** Letters of an error that are stored. */
 const maxErrorLetters = 2_000
 
@@ -18,11 +21,13 @@ export interface Driver {
   readonly leaseMs: number
 }
 
-/** Whether a shard is just between two nodes: its former one has renamed it, or is about to. */
+/** Whether a shard is just between two nodes: it has left its former one, or is about to. */
 export async function isSwitching(home: Pick<MoveNode, 'ownSchema' | 'query'>): Promise<boolean> {
   const table = ownTable(home, 'moves')
   try {
-    const { rows } = await home.query(`SELECT count(*)::text AS moves FROM ${table} WHERE state = 'switching'`)
+    const { rows } = await home.query(
+      `SELECT count(*)::text AS moves FROM ${table} WHERE state IN ('switching', 'switching-back')`,
+    )
     return rows[0]?.['moves'] !== '0'
   } catch (error) {
     // Nothing was ever moved.
@@ -51,21 +56,21 @@ export class MoveLog {
          started_at timestamptz NOT NULL DEFAULT clock_timestamp(), changed_at timestamptz NOT NULL DEFAULT clock_timestamp(),
          driver text, driven_until timestamptz, resharding jsonb);
        ALTER TABLE ${table} ADD COLUMN IF NOT EXISTS resharding jsonb;
-       CREATE UNIQUE INDEX IF NOT EXISTS "sharding_move_open" ON ${table} (shard) WHERE state NOT IN ('done', 'cancelled')`,
+       CREATE UNIQUE INDEX IF NOT EXISTS "sharding_move_open" ON ${table} (shard) WHERE state NOT IN (${over})`,
     )
     return new MoveLog(home, table)
   }
 
   /** @throws ShardedError SHARD_MOVE_REFUSED where the shard has a move that is not over */
   async insert(
-    move: Pick<ShardMove, 'id' | 'shard' | 'group' | 'layout' | 'tables' | 'from' | 'to' | 'resharding'>,
+    move: Pick<ShardMove, 'id' | 'shard' | 'group' | 'layout' | 'tables' | 'from' | 'to' | 'memory' | 'resharding'>,
   ): Promise<ShardMove> {
-    const { id, shard, group, layout, tables, from, to, resharding } = move
+    const { id, shard, group, layout, tables, from, to, memory, resharding } = move
     // Two reshardings of one group would each store what the group's shards own.
     const found = await this.one(
-      `INSERT INTO ${this.table} (id, shard, shard_group, layout, tables, from_database, to_database, state, resharding)
-       SELECT $1, $2, $3, $4, $5::jsonb, $6, $7, 'planned', $8::jsonb WHERE NOT EXISTS (
-         SELECT FROM ${this.table} o WHERE o.shard_group = $3 AND o.state NOT IN ('done', 'cancelled') AND (
+      `INSERT INTO ${this.table} (id, shard, shard_group, layout, tables, from_database, to_database, state, resharding, memory)
+       SELECT $1, $2, $3, $4, $5::jsonb, $6, $7, 'planned', $8::jsonb, $10::jsonb WHERE NOT EXISTS (
+         SELECT FROM ${this.table} o WHERE o.shard_group = $3 AND o.state NOT IN (${over}) AND (
            o.shard = ANY ($9::text[]) OR o.state <> 'switched' AND (o.resharding IS NOT NULL AND $8::jsonb IS NOT NULL
              OR EXISTS (SELECT FROM jsonb_array_elements(o.resharding -> 'sources') s WHERE s ->> 'name' = $2))))
        ON CONFLICT DO NOTHING RETURNING ${columns}`,
@@ -79,6 +84,7 @@ export class MoveLog {
         to,
         resharding ? JSON.stringify(resharding) : null,
         resharding?.sources.map(({ name }) => name) ?? [],
+        JSON.stringify(memory),
       ],
     )
     if (found) return found
@@ -98,7 +104,7 @@ export class MoveLog {
   /** The newest first. */
   async list(): Promise<readonly ShardMove[]> {
     const { rows } = await this.home.query(
-      `SELECT ${columns} FROM ${this.table} ORDER BY state IN ('done', 'cancelled'), started_at DESC LIMIT ${maxListed}`,
+      `SELECT ${columns} FROM ${this.table} ORDER BY state IN (${over}), started_at DESC LIMIT ${maxListed}`,
     )
     return rows.map(moveOf)
   }

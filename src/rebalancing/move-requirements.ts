@@ -7,21 +7,37 @@ export interface MissingRequirement {
   readonly fix: string
 }
 
-/** What the source says of itself and of the shard. */
-export interface SourceReport {
+/** What a node says of itself that others are to follow. */
+export interface PublisherReport {
   readonly name: string
-  readonly version: number
-  readonly database: string
   readonly role: string
   readonly walLevel: string
   readonly freeSlots: number
   readonly freeSenders: number
   readonly isReplicator: boolean
+  /** The role by which the other node connects; undefined: its URL does not say. */
+  readonly replicator: { readonly name: string; readonly mayReplicate: boolean } | undefined
+}
+
+/** What a node says of itself that follows another one. */
+export interface SubscriberReport {
+  readonly name: string
+  readonly role: string
+  readonly maySubscribe: boolean
+  readonly freeWorkers: number
+  readonly freeOrigins: number
+  /** The node that it follows, and why it did not reach that. */
+  readonly publisher: string
+  readonly unreachable: string | undefined
+}
+
+/** What the source says of itself and of the shard. */
+export interface SourceReport extends PublisherReport {
+  readonly version: number
+  readonly database: string
   readonly mayCreate: boolean
-  /** The role by which the target connects; undefined: its URL does not say. */
-  readonly replicator:
-    | { readonly name: string; readonly mayReplicate: boolean; readonly unreadable: readonly string[] }
-    | undefined
+  /** Tables that the role by which the target connects may not read. */
+  readonly unreadable: readonly string[]
   readonly locale: string
   readonly collations: readonly string[]
   readonly extensions: readonly string[]
@@ -45,15 +61,10 @@ export interface OutsideObject {
 }
 
 /** What the target says of itself, and of what the source's shard needs. */
-export interface TargetReport {
-  readonly name: string
+export interface TargetReport extends SubscriberReport {
   readonly version: number
   readonly database: string
-  readonly role: string
   readonly mayCreate: boolean
-  readonly maySubscribe: boolean
-  readonly freeWorkers: number
-  readonly freeOrigins: number
   readonly locale: string
   readonly collations: readonly string[]
   readonly extensions: readonly string[]
@@ -63,21 +74,43 @@ export interface TargetReport {
   readonly lackedOutside: readonly OutsideObject[]
   /** What is in the shard's place already. */
   readonly inTheWay: readonly string[]
-  /** Why the target did not reach the source. */
-  readonly unreachable: string | undefined
 }
 
-/** One slot for the move, and one for each of the two tables that are copied at once. */
-const slots = 3
-/** The subscription's worker, and those of two tables. */
-const workers = 3
+/** What both servers say of the way back: the target is followed there. */
+export interface WayBackReport {
+  readonly publisher: PublisherReport
+  readonly subscriber: SubscriberReport
+}
+
+/** Slots of a publisher, and workers of a subscriber. */
+interface Width {
+  readonly slots: number
+  readonly workers: number
+}
+
+/** One slot and one worker for the subscription, and one for each of the two tables that are copied at once. */
+const copying: Width = { slots: 3, workers: 3 }
+
+/** Nothing is copied on the way back. */
+const following: Width = { slots: 1, workers: 1 }
 
 const lacking = (wanted: readonly string[], has: readonly string[]): readonly string[] =>
   wanted.filter((one) => !has.includes(one))
 
 /** What a move needs and does not find, as its source and its target report. */
-export function missingRequirements(source: SourceReport, target: TargetReport): readonly MissingRequirement[] {
-  return Object.freeze([...missingAtSource(source), ...missingAtTarget(source, target), ...unlike(source, target)])
+export function missingRequirements(
+  source: SourceReport,
+  target: TargetReport,
+  back?: WayBackReport,
+): readonly MissingRequirement[] {
+  return Object.freeze([
+    ...missingAtSource(source),
+    ...missingAtTarget(source, target),
+    ...unlike(source, target),
+    ...(back
+      ? [...missingToPublish(back.publisher, following), ...missingToSubscribe(back.subscriber, following)]
+      : []),
+  ])
 }
 
 /** The same where rows are copied by a driver: servers need not reach each other, and nothing is replicated. */
@@ -89,38 +122,65 @@ type Rule = readonly [isMissing: boolean, what: string, fix: string]
 const told = (node: string, rules: readonly Rule[]): readonly MissingRequirement[] =>
   rules.flatMap(([isMissing, what, fix]) => (isMissing ? [Object.freeze({ node, what, fix })] : []))
 
+function missingToPublish(report: PublisherReport, { slots }: Width): readonly MissingRequirement[] {
+  const { name, role, replicator } = report
+  return told(name, [
+    [
+      report.walLevel !== 'logical',
+      `wal_level is ${report.walLevel}`,
+      `ALTER SYSTEM SET wal_level = 'logical', and restart the server`,
+    ],
+    [
+      report.freeSlots < slots,
+      `${report.freeSlots} replication slots are free, and ${slots} are needed`,
+      'raise max_replication_slots, and restart the server',
+    ],
+    [
+      report.freeSenders < slots,
+      `${report.freeSenders} WAL senders are free, and ${slots} are needed`,
+      'raise max_wal_senders, and restart the server',
+    ],
+    [!report.isReplicator, `role ${role} may not make replication slots`, `ALTER ROLE ${role} REPLICATION`],
+    [
+      replicator?.mayReplicate === false,
+      `role ${replicator?.name}, by which another node connects, may not replicate`,
+      `ALTER ROLE ${replicator?.name} REPLICATION`,
+    ],
+  ])
+}
+
+function missingToSubscribe(report: SubscriberReport, { workers }: Width): readonly MissingRequirement[] {
+  const { name, role } = report
+  return told(name, [
+    [!report.maySubscribe, `role ${role} may not make a subscription`, `GRANT pg_create_subscription TO ${role}`],
+    [
+      report.freeWorkers < workers,
+      `${report.freeWorkers} workers of logical replication are free, and ${workers} are needed`,
+      'raise max_logical_replication_workers and max_worker_processes, and restart the server',
+    ],
+    [
+      report.freeOrigins < workers,
+      `${report.freeOrigins} replication origins are free, and ${workers} are needed`,
+      'raise max_active_replication_origins (before PostgreSQL 18: max_replication_slots), and restart the server',
+    ],
+    [
+      report.unreachable !== undefined,
+      `it does not reach ${report.publisher}: ${report.unreachable}`,
+      'let replicationUrl lead from this server to that node, and let pg_hba.conf of that node admit it',
+    ],
+  ])
+}
+
 function missingAtSource(source: SourceReport): readonly MissingRequirement[] {
-  const { name, role, replicator } = source
+  const { name, replicator } = source
   return [
-    ...told(name, [
-      [
-        source.walLevel !== 'logical',
-        `wal_level is ${source.walLevel}`,
-        `ALTER SYSTEM SET wal_level = 'logical', and restart the server`,
-      ],
-      [
-        source.freeSlots < slots,
-        `${source.freeSlots} replication slots are free, and ${slots} are needed`,
-        'raise max_replication_slots, and restart the server',
-      ],
-      [
-        source.freeSenders < slots,
-        `${source.freeSenders} WAL senders are free, and ${slots} are needed`,
-        'raise max_wal_senders, and restart the server',
-      ],
-      [!source.isReplicator, `role ${role} may not make replication slots`, `ALTER ROLE ${role} REPLICATION`],
-      [
-        replicator?.mayReplicate === false,
-        `role ${replicator?.name}, by which the target connects, may not replicate`,
-        `ALTER ROLE ${replicator?.name} REPLICATION`,
-      ],
-    ]),
+    ...missingToPublish(source, copying),
     ...missingObjects(source),
     ...each(name, source.withoutIdentity, (table) => [
       `table ${table} has no replica identity`,
       `ALTER TABLE ${table} REPLICA IDENTITY FULL`,
     ]),
-    ...each(name, replicator?.unreadable ?? [], (table) => [
+    ...each(name, source.unreadable, (table) => [
       `role ${replicator?.name} may not read ${table}`,
       `GRANT SELECT ON ${table} TO ${replicator?.name}`,
     ]),
@@ -157,30 +217,10 @@ function missingObjects(source: SourceReport): readonly MissingRequirement[] {
   ]
 }
 
-function missingAtTarget(source: SourceReport, target: TargetReport): readonly MissingRequirement[] {
-  const { name, role } = target
-  return [
-    ...told(name, [
-      [!target.maySubscribe, `role ${role} may not make a subscription`, `GRANT pg_create_subscription TO ${role}`],
-      [
-        target.freeWorkers < workers,
-        `${target.freeWorkers} workers of logical replication are free, and ${workers} are needed`,
-        'raise max_logical_replication_workers and max_worker_processes, and restart the server',
-      ],
-      [
-        target.freeOrigins < workers,
-        `${target.freeOrigins} replication origins are free, and ${workers} are needed`,
-        'raise max_active_replication_origins (before PostgreSQL 18: max_replication_slots), and restart the server',
-      ],
-      [
-        target.unreachable !== undefined,
-        `it does not reach ${source.name}: ${target.unreachable}`,
-        'let replicationUrl lead from this server to that node, and let pg_hba.conf of that node admit it',
-      ],
-    ]),
-    ...missingOfObjects(source, target),
-  ]
-}
+const missingAtTarget = (source: SourceReport, target: TargetReport): readonly MissingRequirement[] => [
+  ...missingToSubscribe(target, copying),
+  ...missingOfObjects(source, target),
+]
 
 function missingOfObjects(source: SourceReport, target: TargetReport): readonly MissingRequirement[] {
   const { name, role, database } = target

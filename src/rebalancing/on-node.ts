@@ -101,9 +101,10 @@ const plainSettings = Object.entries({
   bytea_output: `'hex'`,
   check_function_bodies: 'off',
   row_security: 'off',
+  'sharding_move.driver': `'on'`,
 })
 
-/** Texts of values are the same on all nodes, and names are written with their schemas, in the transaction that this begins. */
+/** Texts of values are the same on all nodes, and names are written with their schemas, and closed places are open, in the transaction that this begins. */
 export const plainTexts = plainSettings.map(([name, value]) => `SET LOCAL ${name} = ${value}`).join('; ')
 
 /** The same on a connection as long as some work lasts. */

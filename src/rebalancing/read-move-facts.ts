@@ -3,8 +3,8 @@ import { ShardedError } from '../errors/sharded-error'
 import type { Row } from '../merging/row'
 import type { MoveHost, MoveNode } from './move-host'
 import { readStructure } from './read-structure'
-import { movedSchema, replicationName, type ShardMove } from './shard-move'
-import type { MoveFacts } from './shard-move-state'
+import { movedSchema, replicationName, type ShardMove, wayBack } from './shard-move'
+import type { MoveFacts, WayBackFacts } from './shard-move-state'
 import { missingStatements, type ShardStructure } from './shard-structure'
 
 /** Looks at both databases of a move. What only the driver knows comes with the arguments. @throws TOPOLOGY_MISMATCH */
@@ -14,13 +14,13 @@ export async function readMoveFacts(
   { isVerified }: Pick<MoveFacts, 'isVerified'>,
 ): Promise<MoveFacts> {
   const [source, target] = [host.node(move.from), host.node(move.to)]
-  const isEpochCommitted = move.memory.isEpochCommitted === true
   await Promise.all([checkIdentity(source, move.from), checkIdentity(target, move.to)])
   // A structure is compared while it is made; the switch looks at it again.
   const isMade = move.state !== 'planned' && move.state !== 'copying'
-  const [atSource, atTarget, structures] = await Promise.all([
+  const [atSource, atTarget, back, structures] = await Promise.all([
     sourceFacts(source, move),
     targetFacts(target, move),
+    wayBackFacts(host, move),
     isMade ? undefined : Promise.all([readStructure(source, move), readStructure(target, move)]),
   ])
   const lacks = (phase: 'before-copy' | 'after-copy'): number =>
@@ -28,8 +28,10 @@ export async function readMoveFacts(
   return {
     source: atSource,
     target: { ...atTarget, lacksBeforeCopy: lacks('before-copy'), lacksAfterCopy: lacks('after-copy') },
+    wayBack: back,
     isVerified,
-    isEpochCommitted,
+    isEpochCommitted: move.memory.isEpochCommitted === true,
+    isReturnCommitted: move.memory.isReturnCommitted === true,
   }
 }
 
@@ -51,17 +53,34 @@ async function checkIdentity(node: MoveNode, identity: string): Promise<void> {
 }
 
 async function sourceFacts(node: MoveNode, move: ShardMove): Promise<MoveFacts['source']> {
+  const [hasLeft, published] = await Promise.all([leftPlace(node, move), publisherFacts(node, move)])
+  return { ...published, hasLeft }
+}
+
+/** Whether the tables of the shard have left their place on a node. */
+async function leftPlace(node: MoveNode, move: ShardMove): Promise<boolean> {
+  const { rows } = await node.query('SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1) AS renamed', [
+    movedSchema(move),
+  ])
+  return rows[0]?.['renamed'] === true
+}
+
+interface PublisherFacts extends Pick<MoveFacts['source'], 'hasPublication' | 'hasSlot' | 'isSlotLost'> {
+  readonly isPublishing: boolean
+}
+
+async function publisherFacts(node: MoveNode, move: ShardMove): Promise<PublisherFacts> {
   const { rows } = await node.query(
-    `SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1) AS renamed,
-       EXISTS (SELECT FROM pg_publication WHERE pubname = $2) AS published,
-       EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = $2 AND database = current_database()) AS slot,
-       EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = $2 AND wal_status = 'lost') AS lost`,
-    [movedSchema(move), replicationName(move)],
+    `SELECT EXISTS (SELECT FROM pg_publication WHERE pubname = $1) AS published,
+       EXISTS (SELECT FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid WHERE p.pubname = $1) AS publishing,
+       EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = $1 AND database = current_database()) AS slot,
+       EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = $1 AND wal_status = 'lost') AS lost`,
+    [replicationName(move)],
   )
   const [row]: readonly Row[] = rows
   return {
-    isRenamed: row?.['renamed'] === true,
     hasPublication: row?.['published'] === true,
+    isPublishing: row?.['publishing'] === true,
     hasSlot: row?.['slot'] === true,
     isSlotLost: row?.['lost'] === true,
   }
@@ -70,6 +89,14 @@ async function sourceFacts(node: MoveNode, move: ShardMove): Promise<MoveFacts['
 type TargetFacts = Omit<MoveFacts['target'], 'lacksBeforeCopy' | 'lacksAfterCopy'>
 
 async function targetFacts(node: MoveNode, move: ShardMove): Promise<TargetFacts> {
+  const [hasLeft, subscribed] = await Promise.all([leftPlace(node, move), subscriberFacts(node, move)])
+  return { ...subscribed, tables: move.tables.length, hasLeft }
+}
+
+async function subscriberFacts(
+  node: MoveNode,
+  move: ShardMove,
+): Promise<Pick<MoveFacts['target'], 'subscription' | 'copiedTables'>> {
   const { rows } = await node.query(
     `SELECT s.subenabled AS enabled, (count(*) FILTER (WHERE r.srsubstate = 'r'))::int AS copied
      FROM pg_subscription s LEFT JOIN pg_subscription_rel r ON r.srsubid = s.oid
@@ -77,11 +104,15 @@ async function targetFacts(node: MoveNode, move: ShardMove): Promise<TargetFacts
     [replicationName(move)],
   )
   const [row]: readonly Row[] = rows
-  const tables = move.tables.length
-  if (!row) return { subscription: 'none', tables, copiedTables: 0 }
-  return {
-    subscription: row['enabled'] === true ? 'enabled' : 'disabled',
-    tables,
-    copiedTables: Number(row['copied']),
-  }
+  if (!row) return { subscription: 'none', copiedTables: 0 }
+  return { subscription: row['enabled'] === true ? 'enabled' : 'disabled', copiedTables: Number(row['copied']) }
+}
+
+async function wayBackFacts(host: MoveHost, move: ShardMove): Promise<WayBackFacts> {
+  const back = wayBack(move)
+  const [published, { subscription }] = await Promise.all([
+    publisherFacts(host.node(back.from), back),
+    subscriberFacts(host.node(back.to), back),
+  ])
+  return { ...published, subscription, isWanted: move.memory.isReversible === true }
 }

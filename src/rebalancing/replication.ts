@@ -2,7 +2,7 @@ import { ShardedError } from '../errors/sharded-error'
 import type { Row } from '../merging/row'
 import { literal } from '../values/literal'
 import { quoted } from '../values/quoted'
-import { inTransaction, pause, type Send } from './on-node'
+import { pause, type Send } from './on-node'
 import { type MovedTable, type MoveMemory, replicationName, type ShardMove } from './shard-move'
 
 /** To make a slot waits for every transaction that runs on the server, prepared ones too. */
@@ -22,6 +22,20 @@ export async function publish(send: Send, move: ShardMove): Promise<void> {
   await send(`CREATE PUBLICATION ${quoted(replicationName(move))} FOR TABLE ${tables}`)
 }
 
+/**
+ * Reserves the way back at the new place, before the switch. Its publication has no tables yet: what still arrives there is not to be sent
+ * back. It is made anew where an earlier switch has published them and was given up.
+ */
+export async function reserveWayBack(send: Send, back: ShardMove): Promise<void> {
+  await dropSlots(send, back)
+  await send(`CREATE PUBLICATION ${quoted(replicationName(back))}`)
+  await reserveSlot(send, back)
+}
+
+/** From its commit on, all that is written to the new place is sent back: the server keeps to that after a crash too. */
+export const publishStatement = (back: ShardMove): string =>
+  `ALTER PUBLICATION ${quoted(replicationName(back))} ADD TABLE ${back.tables.map(tablePath).join(', ')}`
+
 /** Apart from the subscription: that could not make it on a server that holds both databases. */
 export async function reserveSlot(send: Send, move: ShardMove): Promise<void> {
   const { rows } = await send('SELECT FROM pg_replication_slots WHERE slot_name = $1', [replicationName(move)])
@@ -35,9 +49,11 @@ export async function reserveSlot(send: Send, move: ShardMove): Promise<void> {
 }
 
 /** It is not enabled yet: first its numbers are stored. */
-export const subscriptionStatement = (name: string, url: string): string =>
-  `CREATE SUBSCRIPTION ${quoted(name)} CONNECTION ${literal(url)} PUBLICATION ${quoted(name)}
-   WITH (enabled = false, create_slot = false, slot_name = ${quoted(name)}, copy_data = true, streaming = off)`
+export const subscriptionStatement = (move: Pick<ShardMove, 'id' | 'isWayBack'>, url: string): string => {
+  const name = quoted(replicationName(move))
+  return `CREATE SUBSCRIPTION ${name} CONNECTION ${literal(url)} PUBLICATION ${name}
+   WITH (enabled = false, create_slot = false, slot_name = ${name}, copy_data = ${!move.isWayBack}, streaming = off)`
+}
 
 /** @returns what must be stored before it is enabled */
 export async function subscribe(
@@ -45,7 +61,7 @@ export async function subscribe(
   { move, url }: { readonly move: ShardMove; readonly url: string },
 ): Promise<MoveMemory> {
   const name = replicationName(move)
-  if ((await subscriptionOf(send, move)) === undefined) await send(subscriptionStatement(name, url))
+  if ((await subscriptionOf(send, move)) === undefined) await send(subscriptionStatement(move, url))
   const { rows } = await send(
     `SELECT s.oid::text AS oid, ARRAY(SELECT srrelid::text FROM pg_subscription_rel WHERE srsubid = s.oid) AS relations
      FROM pg_subscription s WHERE s.oid = $1::oid`,
@@ -127,11 +143,10 @@ async function dropSlot(send: Send, { name, pid }: SlotRow): Promise<void> {
  * (synchronous_commit = off), it would not be sent.
  */
 export async function flushedLsn(send: Send): Promise<string> {
-  return inTransaction(send, async () => {
-    await send('SET LOCAL synchronous_commit = on')
-    const { rows } = await send(`SELECT pg_logical_emit_message(true, 'sharding_move', '')::text AS lsn`)
-    return String(rows[0]?.['lsn'])
-  })
+  await send('BEGIN; SET LOCAL synchronous_commit = on')
+  const { rows } = await send(`SELECT pg_logical_emit_message(true, 'sharding_move', '')::text AS lsn`)
+  await send('COMMIT')
+  return String(rows[0]?.['lsn'])
 }
 
 /** Whether the target has all that the source has written before a place of its WAL. */

@@ -53,6 +53,11 @@ export interface MoveMemory {
   /** Tables that were copied, as `source.table` by their places; and how far the one is that is being copied. */
   readonly copied?: readonly string[]
   readonly cursor?: { readonly table: string; readonly after: readonly string[] }
+  /** After the switch the old place follows the new one, so that the shard can go back. */
+  readonly isReversible?: boolean
+  /** What opens the old place again, but for the schema of its closing. */
+  readonly opening?: readonly string[]
+  readonly isReturnCommitted?: boolean
 }
 
 /** A shard on its way from one node to another, as the home node stores it. */
@@ -78,18 +83,34 @@ export interface ShardMove {
   /** The process that works on it, and until when nobody else may. */
   readonly driver: string | undefined
   readonly drivenUntil: Date | undefined
+  /** Of `wayBack` only. */
+  readonly isWayBack?: true
 }
 
+/** The move the other way round, as the old place follows the new one: what replicates it has names of its own. */
+export const wayBack = <T extends Pick<ShardMove, 'from' | 'to' | 'memory' | 'isWayBack'>>(move: T): T => ({
+  ...move,
+  from: move.to,
+  to: move.from,
+  // Rows are not copied, so there are no slots of copies. The numbers are another server's.
+  memory: {},
+  isWayBack: true,
+})
+
 /** What the subscription, the slot and the publication of a move are called. */
-export const replicationName = ({ id }: Pick<ShardMove, 'id'>): string => `sharding_move_${id}`
+export const replicationName = ({ id, isWayBack }: Pick<ShardMove, 'id' | 'isWayBack'>): string =>
+  `sharding_move_${id}${isWayBack ? '_back' : ''}`
 
 /** PostgreSQL cuts names off behind so many bytes. */
 const maxNameBytes = 63
 
-/** The schema that the tables of the source are in when they have left their place. */
-export function movedSchema({ id, shard }: Pick<ShardMove, 'id' | 'shard'>): string {
+/** The schema in which a move leaves the tables of a place, or what closes them there. */
+export const movedSchema = ({ id, shard }: Pick<ShardMove, 'id' | 'shard'>): string => movedName({ id }, shard)
+
+/** A name that is out of the way of its bearer in use. */
+export function movedName({ id }: Pick<ShardMove, 'id'>, name: string): string {
   const suffix = `__moved_${id}`
-  let kept = shard
+  let kept = name
   while (Buffer.byteLength(kept) > maxNameBytes - suffix.length) kept = [...kept].slice(0, -1).join('')
   return `${kept}${suffix}`
 }

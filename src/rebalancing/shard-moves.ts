@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { sqlState } from '../endpoints/sql-state'
 import { ShardedError } from '../errors/sharded-error'
+import type { Row } from '../merging/row'
 import { physicalName } from '../planning/bind-shard-names'
 import type { Shard } from '../topology/shard'
 import { checkRequirements } from './check-requirements'
@@ -10,8 +11,16 @@ import { boundsOf, type MoveHost, type MoveNode } from './move-host'
 import { MoveLog } from './move-log'
 import { pause } from './on-node'
 import { readMoveFacts } from './read-move-facts'
-import type { MovedTable, ShardMove } from './shard-move'
-import { isCancellable } from './shard-move-state'
+import { type MovedTable, replicationName, type ShardMove, wayBack } from './shard-move'
+import {
+  canFinish,
+  canRevert,
+  isBetweenPlaces,
+  isCancellable,
+  type MoveEvent,
+  type MoveState,
+  moveTable,
+} from './shard-move-state'
 
 /** A move that somebody wants. */
 export interface MoveRequest {
@@ -21,6 +30,8 @@ export interface MoveRequest {
   /** Identities of the databases. */
   readonly from: string
   readonly to: string
+  /** After the switch the old place follows the new one, so that `revertMove` can go back. On by default. */
+  readonly reverse?: boolean | undefined
 }
 
 /**
@@ -28,12 +39,15 @@ export interface MoveRequest {
  *
  * @throws ShardedError SHARD_MOVE_REFUSED
  */
-export async function startMove(host: MoveHost, { shard, tables, from, to }: MoveRequest): Promise<ShardMove> {
+export async function startMove(
+  host: MoveHost,
+  { shard, tables, from, to, reverse = true }: MoveRequest,
+): Promise<ShardMove> {
   const { name, group, layout } = shard
   const move = { id: randomBytes(4).toString('hex'), shard: name, group, layout, from, to }
   const asked = tables.map((table) => physicalName(table, shard))
   const moved = layout === 'schema' ? await withSchema(host.node(from), name, asked) : asked
-  const planned = { ...move, tables: moved }
+  const planned = { ...move, tables: moved, memory: { isReversible: reverse } }
   const log = await MoveLog.open(host.home)
   await checkRequirements(host, planned)
   return log.insert(planned)
@@ -60,7 +74,8 @@ export async function driveMove(host: MoveHost, id: string, signal?: AbortSignal
 }
 
 /**
- * Takes a move back whose switch has not begun: nothing of it is left on either node. It is taken from a process that drives it.
+ * Takes a move back whose switch has not begun: nothing of it is left on either node. It is taken from a process that drives it. One that
+ * is reverted, and has not gone back, stays at its new place.
  *
  * @param abandonTarget the target is gone for good: what the move has made there is left to whoever brings it back
  * @throws ShardedError SHARD_MOVE_STATE
@@ -72,7 +87,7 @@ export async function cancelMove(
 ): Promise<ShardMove> {
   const log = await MoveLog.open(host.home)
   const { state } = await log.read(id)
-  if (state === 'switching') await settleSwitch(host, id)
+  if (isBetweenPlaces(state)) await settleSwitch(host, id)
   const current = (await log.read(id)).state
   const driver = newDriver(host)
   if (isCancellable(current)) {
@@ -83,13 +98,55 @@ export async function cancelMove(
   )
 }
 
-/** Drops what is left of the shard at its old place. @throws ShardedError SHARD_MOVE_STATE */
-export async function finishMove(host: MoveHost, id: string): Promise<ShardMove> {
+/**
+ * Drops what is left of the shard at its old place, which no longer follows the new one.
+ *
+ * @throws ShardedError SHARD_MOVE_STATE; what a node answers, while the move stays as it is
+ */
+export function finishMove(host: MoveHost, id: string): Promise<ShardMove> {
   return withLease(host, { id }, async (lease) => {
-    if (lease.move.state === 'done') return lease.move
-    if (lease.move.state !== 'switched') throw tooEarly(id, lease.move.state)
-    return new MoveDriver(lease.move, lease).finish()
+    const { state } = lease.move
+    if (state === 'done') return lease.move
+    if (!canFinish(state)) throw tooEarly(id, state)
+    return driveAfter(lease, moveTable[state].finish === undefined ? undefined : 'finish')
   })
+}
+
+/** What somebody who reverts a move may say. */
+export interface RevertOptions {
+  readonly signal?: AbortSignal | undefined
+  /** The new place was lost after the shard had gone back: what is left there is left to whoever brings it back. */
+  readonly abandonTarget?: boolean
+}
+
+/**
+ * Takes a switched shard back to its old place, with all that was written at the new one. Writers wait as they do at a switch.
+ *
+ * @throws ShardedError SHARD_MOVE_STATE, SHARD_MOVE_DIFFERS, SHARD_MOVE_STALLED; the signal's reason
+ */
+export function revertMove(
+  host: MoveHost,
+  id: string,
+  { signal, abandonTarget = false }: RevertOptions = {},
+): Promise<ShardMove> {
+  return withLease(host, { id, signal }, async (lease) => {
+    const { state, memory } = lease.move
+    if (state === 'reverted') return lease.move
+    if (!canRevert(state)) throw notToRevert(id, state)
+    if (!memory.isReversible) throw stateError(id, `The move ${id} was begun without a way back.`)
+    return driveAfter(lease, state === 'switched' ? 'revert' : undefined, { abandonTarget })
+  })
+}
+
+/** Stores what somebody has asked for, and does what follows. */
+async function driveAfter(
+  lease: LeasedMove,
+  event: MoveEvent | undefined,
+  options?: ConstructorParameters<typeof MoveDriver>[2],
+): Promise<ShardMove> {
+  const { log, driver, move } = lease
+  const asked = event === undefined ? move : await log.advance(move, driver, { event })
+  return runToRest(lease, new MoveDriver(asked, lease, options))
 }
 
 /** The moves that the home node has stored: those that are not over come first. */
@@ -101,6 +158,33 @@ export async function listMoves(host: MoveHost): Promise<readonly ShardMove[]> {
 export async function readMove(host: MoveHost, id: string): Promise<ShardMove> {
   return (await MoveLog.open(host.home)).read(id)
 }
+
+/** How the old place of a switched shard follows the new one. */
+export interface WayBackState {
+  /** WAL that the new place keeps for it. `max_slot_wal_keep_size` of that server bounds it. */
+  readonly lagBytes: number
+  readonly isFollowing: boolean
+  /** The new place has removed WAL that the old one lacked: the move can no longer be reverted. */
+  readonly isLost: boolean
+}
+
+/** Asks the new place. Undefined where nothing follows it, or it does not answer. */
+export async function readWayBack(host: MoveHost, move: ShardMove): Promise<WayBackState | undefined> {
+  if (!followingStates.has(move.state)) return undefined
+  const slot = await host
+    .node(move.to)
+    .query(
+      `SELECT coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), confirmed_flush_lsn), 0)::float8 AS lag, active, coalesce(wal_status = 'lost', false) AS lost
+       FROM pg_replication_slots WHERE slot_name = $1`,
+      [replicationName(wayBack(move))],
+    )
+    .catch(() => undefined)
+  const row: Row | undefined = slot?.rows[0]
+  if (!row) return undefined
+  return { lagBytes: Number(row['lag']), isFollowing: row['active'] === true, isLost: row['lost'] === true }
+}
+
+const followingStates: ReadonlySet<MoveState> = new Set(['switched', 'reverting'])
 
 /** A move that this process drives. */
 interface LeasedMove {
@@ -200,11 +284,13 @@ function mayPass(error: unknown): boolean {
   return passingStates.test(sqlState(error) ?? '')
 }
 
-/** Finds out whether a switch that nobody drives any more has renamed the source; where it has not, it is taken back. */
+/** Finds out whether the shard has left its place in a switch that nobody drives any more; where it has not, the switch is taken back. */
 async function settleSwitch(host: MoveHost, id: string): Promise<void> {
   await withLease(host, { id }, async (lease) => {
     const facts = await readMoveFacts(host, lease.move, { isVerified: false })
-    if (lease.move.state === 'switching' && !facts.source.isRenamed) await new MoveDriver(lease.move, lease).step()
+    const { state } = lease.move
+    const hasLeft = state === 'switching' ? facts.source.hasLeft : facts.target.hasLeft
+    if (isBetweenPlaces(state) && !hasLeft) await new MoveDriver(lease.move, lease).step()
   })
 }
 
@@ -215,6 +301,9 @@ const tooLate = (id: string, state: string): ShardedError =>
   stateError(id, `The move ${id} is ${state}, and is no longer to be cancelled.`)
 
 const tooEarly = (id: string, state: string): ShardedError =>
-  stateError(id, `The move ${id} is ${state}; it is finished after its switch.`)
+  stateError(id, `The move ${id} is ${state}; and is not to be finished.`)
+
+const notToRevert = (id: string, state: string): ShardedError =>
+  stateError(id, `The move ${id} is ${state}, and is not to be reverted.`)
 
 const changed = (id: string): ShardedError => stateError(id, `The move ${id} went on while it was to be cancelled.`)

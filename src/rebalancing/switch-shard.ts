@@ -3,13 +3,15 @@ import { ShardedError } from '../errors/sharded-error'
 import type { Row } from '../merging/row'
 import { literal } from '../values/literal'
 import { quoted } from '../values/quoted'
+import { closePlace, closingChanges, leftBehind, openPlace } from './close-place'
 import { hashKeys } from './compared-table'
 import type { MoveBounds } from './move-host'
 import { lockStates, plainTexts, type Send } from './on-node'
 import { readStructureIn } from './read-structure'
-import { flushedLsn, tablePath } from './replication'
-import { type MovedTable, movedSchema, placeOf, type ShardMove } from './shard-move'
-import { missingStatements, structureDifferences } from './shard-structure'
+import { flushedLsn, publishStatement, tablePath } from './replication'
+import { readSequences, setSequences } from './sequences'
+import { type MovedTable, type MoveMemory, movedSchema, placeOf, type ShardMove, wayBack } from './shard-move'
+import { missingStatements, type ShardStructure, structureDifferences } from './shard-structure'
 import { awaitLsn, compareSuspects, rowsDiffer, type Sides, type Suspects, suspectCount } from './verify-rows'
 
 /** Of tables that are not where they were. */
@@ -53,7 +55,7 @@ export async function lockTables(
 ): Promise<'locked' | 'busy' | 'absent'> {
   const paths = tables.map(tablePath).join(', ')
   await send(
-    `BEGIN; ${plainTexts}; SET LOCAL idle_in_transaction_session_timeout = ${pauseMs};
+    `BEGIN; ${plainTexts}; ${endsBySilence(pauseMs)};
      SET LOCAL lock_timeout = ${lockMs}; SET LOCAL statement_timeout = ${lockMs}`,
   )
   try {
@@ -69,39 +71,95 @@ export async function lockTables(
   }
 }
 
+interface SettleSettings {
+  readonly suspects: Suspects
+  readonly pauseMs: number
+}
+
 /**
  * What is left to be done while the source's tables are locked, before the switch is stored: the last rows arrive, the rest is compared,
- * sequences go on where they are, and the target has all of it on its disk.
+ * sequences go on where they are, and the target has all of it on its disk. What is written to the target from then on is sent back. The
+ * source is left, but for the commit of its transaction. Writers wait meanwhile: what can be done at the same time is.
  *
  * @param sides connections beside the one that holds the locks
- * @returns the statements to be run on the target when nothing is replicated any more
+ * @returns what is to be stored with the switch
  * @throws ShardedError SHARD_MOVE_DIFFERS, SHARD_MOVE_STALLED
  */
 export async function settleTarget(
   { locked, ...sides }: Sides & { readonly locked: Send },
   move: ShardMove,
-  { suspects, pauseMs }: { readonly suspects: Suspects; readonly pauseMs: number },
-): Promise<readonly string[]> {
-  const lsn = await flushedLsn(sides.source)
-  await sides.target(`BEGIN; ${plainTexts}; SET LOCAL synchronous_commit = on`)
-  const [atSource, atTarget] = await Promise.all([
+  { suspects, pauseMs }: SettleSettings,
+): Promise<Pick<MoveMemory, 'finals' | 'opening'>> {
+  const { isReversible } = move.memory
+  const [lsn] = await Promise.all([flushedLsn(sides.source), sides.target(beginSettling(pauseMs))])
+  const [atSource, atTarget, sequences, changes] = await Promise.all([
     readStructureIn(locked, move),
     readStructureIn(sides.target, move),
+    readSequences(locked, move),
+    isReversible ? closingChanges(sides.source, move) : [],
     awaitLsn(sides, move, { lsn, stallMs: pauseMs, lookEveryMs }),
   ])
-  const differences = structureDifferences(atSource, atTarget)
+  compareStructures(move, atSource, atTarget)
+  await compareRest({ source: locked, target: sides.target }, move, suspects)
+  const settled = setSequences(sides.target, sequences).then(() =>
+    sides.target([...(isReversible ? [publishStatement(wayBack(move))] : []), settleOnDisk].join('; ')),
+  )
+  await Promise.all([settled, isReversible ? closePlace(locked, move, changes) : renameSource(locked, move)])
+  return {
+    finals: missingStatements(atSource, atTarget, 'after-switch'),
+    opening: changes.map(({ unmake }) => unmake),
+  }
+}
+
+/**
+ * The same of the way back, while the tables of the new place are locked. The old place is opened in a transaction that is committed when
+ * the new one has been left.
+ *
+ * @param opened of the old place: holds the transaction that opens it
+ * @throws ShardedError SHARD_MOVE_DIFFERS, SHARD_MOVE_STALLED
+ */
+export async function settleSource(
+  { locked, opened, ...sides }: Sides & { readonly locked: Send; readonly opened: Send },
+  move: ShardMove,
+  { suspects, pauseMs, lockMs }: SettleSettings & Pick<MoveBounds, 'lockMs'>,
+): Promise<void> {
+  const back = wayBack(move)
+  const [lsn] = await Promise.all([flushedLsn(sides.source), sides.target(beginSettling(pauseMs))])
+  const [atNew, sequences] = await Promise.all([
+    readStructureIn(locked, back),
+    readSequences(locked, back, move),
+    opened(`BEGIN; ${plainTexts}; ${endsBySilence(pauseMs)}; SET LOCAL lock_timeout = ${lockMs}`),
+    awaitLsn(sides, back, { lsn, stallMs: pauseMs, lookEveryMs }),
+  ])
+  // Values of sequences are no part of a transaction: they are set before the place is opened, which may be done once more.
+  await setSequences(sides.target, sequences)
+  await sides.target(settleOnDisk)
+  await openPlace(opened, move, move.memory.opening ?? [])
+  compareStructures(back, atNew, await readStructureIn(opened, back))
+  await compareRest({ source: locked, target: opened }, back, suspects)
+  await renameSource(locked, back)
+}
+
+/** The transaction ends by itself where this process falls silent. */
+const endsBySilence = (pauseMs: number): string => `SET LOCAL idle_in_transaction_session_timeout = ${pauseMs}`
+
+const beginSettling = (pauseMs: number): string =>
+  `BEGIN; ${plainTexts}; SET LOCAL synchronous_commit = on; SET LOCAL statement_timeout = ${pauseMs}`
+
+/** Rows are applied without waiting for the disk; this commit brings all before it there. */
+const settleOnDisk = `SELECT pg_logical_emit_message(true, 'sharding_move', ''); COMMIT`
+
+function compareStructures(move: ShardMove, ...structures: readonly [ShardStructure, ShardStructure]): void {
+  const differences = structureDifferences(...structures)
   if (differences.length > 0) throw structureDiffers(move, differences)
+}
+
+async function compareRest(sides: Sides, move: ShardMove, suspects: Suspects): Promise<void> {
   const left = await compareSuspects(suspects, async (table, keys) => [
-    await hashKeys(locked, table, keys),
+    await hashKeys(sides.source, table, keys),
     await hashKeys(sides.target, table, keys),
   ])
   if (suspectCount(left) > 0) throw rowsDiffer(move, left)
-  // Replication leaves sequences alone.
-  await setSequences(sides.target, await sequenceValues(locked, move))
-  // Rows are applied without waiting for the target's disk; this commit brings all before it there.
-  await sides.target(`SELECT pg_logical_emit_message(true, 'sharding_move', '')`)
-  await sides.target('COMMIT')
-  return missingStatements(atSource, atTarget, 'after-switch')
 }
 
 function structureDiffers(move: ShardMove, differences: readonly string[]): ShardedError {
@@ -109,47 +167,6 @@ function structureDiffers(move: ShardMove, differences: readonly string[]): Shar
     'SHARD_MOVE_DIFFERS',
     `The structure of ${move.shard} is not the same on both sides: ${differences.join('; ')}.`,
     { details: { id: move.id, shard: move.shard, differences } },
-  )
-}
-
-/** The sequences of the shard: those of its schema, or those that columns of its tables own. */
-const sequencesSql = `
-  SELECT format('%I.%I', n.nspname, c.relname) AS path FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-  WHERE c.relkind = 'S' AND n.nspname = $1 AND ($2::text[] IS NULL OR EXISTS (
-    SELECT FROM pg_depend d JOIN pg_class t ON t.oid = d.refobjid WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
-      AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i') AND t.relname = ANY ($2)))
-  ORDER BY path`
-
-/** A sequence of a shard, and where it is. */
-export interface SequenceValue {
-  readonly path: string
-  readonly last: string
-  readonly isCalled: boolean
-}
-
-/** Where the sequences of a shard are, by their names. */
-export async function sequenceValues(
-  send: Send,
-  placed: Pick<ShardMove, 'layout' | 'tables'>,
-): Promise<readonly SequenceValue[]> {
-  const { rows } = await send(sequencesSql, placeOf(placed))
-  if (rows.length === 0) return []
-  const paths = rows.map((row: Row) => String(row['path']))
-  const read = paths.map((path) => `SELECT ${literal(path)} AS path, last_value::text AS last, is_called FROM ${path}`)
-  const { rows: values } = await send(read.join(' UNION ALL '))
-  return values.map((row: Row) => ({
-    path: String(row['path']),
-    last: String(row['last']),
-    isCalled: row['is_called'] === true,
-  }))
-}
-
-/** Sets sequences. */
-export async function setSequences(send: Send, values: readonly SequenceValue[]): Promise<void> {
-  if (values.length === 0) return
-  await send(
-    `SELECT setval(path::regclass, last::bigint, called) FROM unnest($1::text[], $2::text[], $3::bool[]) AS s(path, last, called)`,
-    [values.map(({ path }) => path), values.map(({ last }) => last), values.map(({ isCalled }) => isCalled)],
   )
 }
 
@@ -165,10 +182,6 @@ export async function renameSource(locked: Send, move: ShardMove): Promise<void>
       : [`CREATE SCHEMA ${moved}`, ...(await intoSchema(locked, move, moved)), ...unmarked(move, moved)]
   await locked([...statements, `COMMENT ON SCHEMA ${moved} IS ${literal(leftBehind(move))}`].join('; '))
 }
-
-/** It must not be taken for the shard: that is elsewhere. */
-const leftBehind = ({ shard, id }: ShardMove): string =>
-  `What shard ${shard} was before its move ${id}. Finishing the move drops it.`
 
 /** Tables take their indexes and the sequences that their columns own with them. Types are named one by one. */
 async function intoSchema(locked: Send, move: ShardMove, moved: string): Promise<readonly string[]> {

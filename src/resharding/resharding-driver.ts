@@ -5,9 +5,10 @@ import type { Driver, MoveLog } from '../rebalancing/move-log'
 import { inTransaction, onConnection, pause } from '../rebalancing/on-node'
 import { tablePath } from '../rebalancing/replication'
 import type { ReshardedShard } from '../rebalancing/resharding'
+import { readSequences, type SequenceValue, setSequences } from '../rebalancing/sequences'
 import { type MoveMemory, movedSchema } from '../rebalancing/shard-move'
 import { missingOfKinds, type ShardStructure, structureDifferences } from '../rebalancing/shard-structure'
-import { renameSource, type SequenceValue, sequenceValues, setSequences } from '../rebalancing/switch-shard'
+import { renameSource } from '../rebalancing/switch-shard'
 import type { ReshardingControlPoint } from '../transactions/control-point'
 import { quoted } from '../values/quoted'
 import { beginCapture, type Capture, endCapture, isCapturing, readNotes } from './capture-changes'
@@ -328,7 +329,7 @@ export class ReshardingDriver {
   /** Each target goes on where the furthest source is. */
   private async copySequences(sources: readonly Side[], targets: readonly Side[]): Promise<void> {
     const valuesOf = async ({ shard, send }: Side): Promise<readonly SequenceValue[]> => {
-      const values = await sequenceValues(send, { layout: shard.layout, tables: tablesAt(this.move.resharding, shard) })
+      const values = await readSequences(send, { layout: shard.layout, tables: tablesAt(this.move.resharding, shard) })
       // The label of the shard may be a part of their names.
       const plain = ({ path }: SequenceValue): string => path.replaceAll(shard.label, '')
       return [...values].sort((one, other) => (plain(one) < plain(other) ? -1 : 1))
@@ -450,11 +451,12 @@ export class ReshardingDriver {
   /** Drops what the sources have been. */
   async finish(): Promise<ReshardingMove> {
     await this.reach('resharding:before-finish')
+    if (this.move.state === 'switched') this.move = asResharding(await this.advanceBy('finish'))
     for (const source of this.move.resharding.sources) {
       const schema = quoted(movedSchema({ id: this.move.id, shard: source.name }))
       await this.sides.at(source, async (send) => void (await send(`DROP SCHEMA IF EXISTS ${schema} CASCADE`)))
     }
-    this.move = asResharding(await this.advanceBy('finish'))
+    await this.advance()
     await this.reach('resharding:after-finish')
     return this.move
   }

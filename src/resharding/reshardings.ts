@@ -35,6 +35,7 @@ export async function startResharding(
     from: source.database,
     to: target.database,
     resharding,
+    memory: {},
   }
   const log = await MoveLog.open(host.home)
   await checkReshardingRequirements(host, planned)
@@ -99,7 +100,8 @@ export const finishResharding = (host: ReshardingHost, id: string): Promise<Shar
   withLease(host, { id }, async (lease) => {
     const { state } = lease.move
     if (state === 'done') return lease.move
-    if (state !== 'switched') throw stateError(id, `The resharding ${id} is ${state}; it is finished after its switch.`)
+    if (state !== 'switched' && state !== 'finishing')
+      throw stateError(id, `The resharding ${id} is ${state}; it is finished after its switch.`)
     return new ReshardingDriver(asResharding(lease.move), { ...lease, host }).finish()
   })
 

@@ -31,6 +31,11 @@ const defaultSettings: Readonly<Record<string, string>> = {
   max_connections: '200',
   max_prepared_transactions: '50',
   wal_level: 'logical',
+  // Files that move shards run beside each other, and each switched move is followed by a worker.
+  max_worker_processes: '40',
+  max_logical_replication_workers: '32',
+  max_replication_slots: '40',
+  max_wal_senders: '40',
   listen_addresses: '127.0.0.1',
   log_min_messages: 'fatal',
 }

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { Client } from 'pg'
+import { Client, DatabaseError } from 'pg'
 
 /** Databases of one test, empty at first. */
 export interface FreshDatabases {
@@ -27,8 +27,16 @@ export const freshDatabases = async (admins: readonly string[], count: number): 
   const nodes = Array.from({ length: count }, (_, index) => place(index, `n${index}`))
   const oracle = place(0, 'oracle')
   const places = [...nodes, oracle]
-  const drop = (): Promise<void> =>
-    onServers(places, ({ database }) => `DROP DATABASE IF EXISTS "${database}" WITH (FORCE)`)
+  const drop = async (): Promise<void> => {
+    const dropAll = () => onServers(places, ({ database }) => `DROP DATABASE IF EXISTS "${database}" WITH (FORCE)`)
+    try {
+      await dropAll()
+    } catch (error) {
+      if (!isInUse(error)) throw error
+      for (const place of places) await dropReplication(place)
+      await dropAll()
+    }
+  }
   try {
     // By files and not by WAL, which writes the template twice: half the time where nothing is synced to a disk.
     await onServers(places, ({ database }) => `CREATE DATABASE "${database}" STRATEGY file_copy`)
@@ -59,4 +67,31 @@ const onServers = async (places: readonly Place[], statement: (place: Place) => 
       }
     }),
   )
+}
+
+/** A database is not dropped while something replicates it: a shard of it moves, or was moved and follows. */
+const isInUse = (error: unknown): boolean => error instanceof DatabaseError && error.code === '55006'
+
+const dropReplication = async (place: Place): Promise<void> => {
+  const client = new Client({ connectionString: urlOf(place) })
+  try {
+    await client.connect()
+    const own = '(SELECT oid FROM pg_database WHERE datname = current_database())'
+    const { rows } = await client.query(
+      `SELECT quote_ident(subname) AS name FROM pg_subscription WHERE subdbid = ${own}`,
+    )
+    for (const { name } of rows) {
+      await client.query(`ALTER SUBSCRIPTION ${name} DISABLE`)
+      await client.query(`ALTER SUBSCRIPTION ${name} SET (slot_name = NONE)`)
+      await client.query(`DROP SUBSCRIPTION ${name}`)
+    }
+    const slots = 'FROM pg_replication_slots WHERE database = current_database()'
+    await client.query(`SELECT pg_terminate_backend(active_pid, 5000) ${slots} AND active`)
+    await client.query(`SELECT pg_drop_replication_slot(slot_name) ${slots}`)
+  } catch (error) {
+    // It was dropped before.
+    if (!(error instanceof DatabaseError && error.code === '3D000')) throw error
+  } finally {
+    await client.end()
+  }
 }

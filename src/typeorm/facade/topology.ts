@@ -9,7 +9,17 @@ import type { Resharding } from '../../rebalancing/resharding'
 import { type ExecuteOptions, type PlanResult, runPlan } from '../../rebalancing/run-plan'
 import type { MoveProgress, ShardMove } from '../../rebalancing/shard-move'
 import { isOver, type MoveState } from '../../rebalancing/shard-move-state'
-import { cancelMove, driveMove, finishMove, listMoves, readMove, startMove } from '../../rebalancing/shard-moves'
+import {
+  cancelMove,
+  driveMove,
+  finishMove,
+  listMoves,
+  readMove,
+  readWayBack,
+  revertMove,
+  startMove,
+  type WayBackState,
+} from '../../rebalancing/shard-moves'
 import type { TopologyReport } from '../../rebalancing/topology-report'
 import type { ReshardingHost } from '../../resharding/resharding-host'
 import { cancelResharding, driveResharding, finishResharding, startResharding } from '../../resharding/reshardings'
@@ -44,23 +54,31 @@ export interface ShardMoveReport {
   /** Of the last try; undefined: none has failed. */
   readonly error: string | undefined
   readonly progress: MoveProgress
+  /** Of a switched move, how the former place follows; undefined: it does not, or the new one gave no answer. */
+  readonly wayBack: WayBackState | undefined
   readonly startedAt: Date
   readonly changedAt: Date
 }
 
 /** What ends a move's work in this process. The move stays as it is, for `resumeMove` or `cancelMove`. */
-export interface MoveShardOptions {
+export interface DriveMoveOptions {
   readonly signal?: AbortSignal
 }
 
+/** How a shard is moved. */
+export interface MoveShardOptions extends DriveMoveOptions {
+  /** The former place follows the new one until `finishMove`, so that `revertMove` can go back there. On by default. */
+  readonly reverse?: boolean
+}
+
 /** Where new shards are to be. */
-export interface ReshapeOptions extends MoveShardOptions {
+export interface ReshapeOptions extends DriveMoveOptions {
   /** The name of a node. Default: that of the former shard. */
   readonly to?: string
 }
 
 /** How a shard is split. */
-export interface SplitShardOptions extends MoveShardOptions {
+export interface SplitShardOptions extends DriveMoveOptions {
   /** Default: as many as `to` names nodes, or 2. */
   readonly parts?: number
   /** The names of the nodes of the parts, in order. Default: that of the shard. */
@@ -99,7 +117,7 @@ interface TopologyParts {
  *
  * @example
  * const move = await dataSource.topology.moveShard('user_07', 'b') // while it is read and written
- * await dataSource.topology.finishMove(move.id) // drops what is left at the former place
+ * await dataSource.topology.finishMove(move.id) // drops what is left at the former place; or revertMove, which goes back there
  */
 export class Topology {
   private opening: Promise<NodePools> | undefined
@@ -108,13 +126,13 @@ export class Topology {
 
   /**
    * Moves a shard to another node while it is read and written, by PostgreSQL's logical replication. Writes wait for the moment of the
-   * switch; every process of the application then goes to the new place. What was at the former place stays there, under another name, until
-   * `finishMove`.
+   * switch; every process of the application then goes to the new place. The former one follows it, closed to everybody else, until
+   * `finishMove` drops it or `revertMove` goes back.
    *
    * @returns the move, which is switched
    * @throws ShardedError SHARD_UNKNOWN, OPTIONS_INVALID, SHARD_MOVE_REFUSED with all that is missing, SHARD_MOVE_STALLED; the signal's reason
    */
-  async moveShard(name: string, to: string, { signal }: MoveShardOptions = {}): Promise<ShardMoveReport> {
+  async moveShard(name: string, to: string, { signal, reverse }: MoveShardOptions = {}): Promise<ShardMoveReport> {
     const { options, runtime, stored, schemas } = this.parts
     const { shard } = runtime().handle({ name })
     if (!runtime().nodes.includes(to))
@@ -129,10 +147,11 @@ export class Topology {
       tables: schemas().tablesOf(shard.group),
       from: stored().identityOf(shard.node),
       to: stored().identityOf(to),
+      reverse,
     }
     const host = await this.host()
     const { id } = await startMove(host, request)
-    return this.reportOf(await driveMove(host, id, signal))
+    return this.reportOf(host, await driveMove(host, id, signal))
   }
 
   /**
@@ -226,23 +245,24 @@ export class Topology {
     })
     const host = await this.reshardingHost()
     const { id } = await startResharding(host, { group, resharding })
-    return this.reportOf(await driveResharding(host, id, signal))
+    return this.reportOf(host, await driveResharding(host, id, signal))
   }
 
   /** Goes on with a move whose process has gone. @throws ShardedError SHARD_MOVE_TAKEN where another one drives it */
-  async resumeMove(id: string, { signal }: MoveShardOptions = {}): Promise<ShardMoveReport> {
+  async resumeMove(id: string, { signal }: DriveMoveOptions = {}): Promise<ShardMoveReport> {
     const host = await this.reshardingHost()
     const drive = (await readMove(host, id)).resharding ? driveResharding : driveMove
-    return this.reportOf(await drive(host, id, signal))
+    return this.reportOf(host, await drive(host, id, signal))
   }
 
   /** All moves: those that are not over, and then the newest. */
   async moves(): Promise<readonly ShardMoveReport[]> {
-    return (await listMoves(await this.host())).map((move) => this.reportOf(move))
+    const host = await this.host()
+    return Promise.all((await listMoves(host)).map((move) => this.reportOf(host, move)))
   }
 
   /**
-   * Takes a move back before its switch: nothing of it is left.
+   * Takes a move back before its switch: nothing of it is left. A reversal is taken back before the shard has gone: it stays where it is.
    *
    * @param options.abandonTarget the node that it leads to is gone for good
    * @throws ShardedError SHARD_MOVE_STATE
@@ -250,14 +270,32 @@ export class Topology {
   async cancelMove(id: string, options: { readonly abandonTarget?: boolean } = {}): Promise<ShardMoveReport> {
     const host = await this.reshardingHost()
     const cancel = (await readMove(host, id)).resharding ? cancelResharding : cancelMove
-    return this.reportOf(await cancel(host, id, options))
+    return this.reportOf(host, await cancel(host, id, options))
   }
 
-  /** Drops what a switched move has left at the former place of its shard. @throws ShardedError SHARD_MOVE_STATE */
+  /**
+   * Drops what a switched move has left at the former place of its shard, which then no longer follows.
+   *
+   * @throws ShardedError SHARD_MOVE_STATE
+   */
   async finishMove(id: string): Promise<ShardMoveReport> {
     const host = await this.reshardingHost()
     const finish = (await readMove(host, id)).resharding ? finishResharding : finishMove
-    return this.reportOf(await finish(host, id))
+    return this.reportOf(host, await finish(host, id))
+  }
+
+  /**
+   * Takes a switched shard back to its former place, with all that was written at the new one. Writes wait as at a switch.
+   *
+   * @param options.abandonTarget the new node was lost for good after the shard had gone back
+   * @throws ShardedError SHARD_MOVE_STATE, SHARD_MOVE_DIFFERS, SHARD_MOVE_STALLED; the signal's reason
+   */
+  async revertMove(
+    id: string,
+    options: DriveMoveOptions & { readonly abandonTarget?: boolean } = {},
+  ): Promise<ShardMoveReport> {
+    const host = await this.host()
+    return this.reportOf(host, await revertMove(host, id, options))
   }
 
   /**
@@ -364,14 +402,27 @@ export class Topology {
     await Promise.all([...(opened?.values() ?? [])].map((pool) => pool.end()))
   }
 
-  private reportOf(move: ShardMove): ShardMoveReport {
+  private async reportOf(host: MoveHost, move: ShardMove): Promise<ShardMoveReport> {
     const { id, shard, from, to, state, error, progress, startedAt, changedAt, resharding } = move
     const stored = this.parts.stored()
     const named = (identity: string): string => stored.nodeOf(identity) ?? identity
     const kind = resharding?.kind ?? 'move'
     const into = Object.freeze(resharding?.targets.map(({ name }) => name) ?? [shard])
     const places = { from: named(from), to: named(to) }
-    return Object.freeze({ id, kind, shard, into, ...places, state, error, progress, startedAt, changedAt })
+    const following = { wayBack: await readWayBack(host, move) }
+    return Object.freeze({
+      id,
+      kind,
+      shard,
+      into,
+      ...places,
+      state,
+      error,
+      progress,
+      ...following,
+      startedAt,
+      changedAt,
+    })
   }
 
   private async openMoves(): Promise<readonly ShardMoveReport[]> {

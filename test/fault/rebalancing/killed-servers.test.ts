@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { cancelMove, driveMove, finishMove, listMoves } from '../../../src/rebalancing/shard-moves'
+import type { MoveHost } from '../../../src/rebalancing/move-host'
+import { cancelMove, driveMove, finishMove, listMoves, revertMove } from '../../../src/rebalancing/shard-moves'
 import type { ShardMoveControlPoint } from '../../../src/transactions/control-point'
 import {
   describeShard,
@@ -25,9 +26,19 @@ const points: readonly ShardMoveControlPoint[] = [
   'shard-move:after-rename',
   'shard-move:epoch-committed',
   'shard-move:subscription-removed',
+  'shard-move:followed',
+]
+const pointsBack: readonly ShardMoveControlPoint[] = [
+  'shard-move:locked-back',
+  'shard-move:after-switching-back',
+  'shard-move:before-leave',
+  'shard-move:after-leave',
+  'shard-move:return-committed',
+  'shard-move:way-back-removed',
 ]
 const victims = ['a', 'b'] as const
-const deaths = points.flatMap((point) => victims.map((victim) => ({ point, victim })))
+const deathsAt = (all: readonly ShardMoveControlPoint[]) =>
+  all.flatMap((point) => victims.map((victim) => ({ point, victim })))
 
 describe('a move whose server is killed', () => {
   let clusters: Readonly<Record<'a' | 'b', Cluster>>
@@ -37,6 +48,17 @@ describe('a move whose server is killed', () => {
     clusters = { a, b }
   })
   afterAll(() => Promise.all([clusters.a.stop(), clusters.b.stop()]))
+
+  const dieOnce = (host: MoveHost, point: ShardMoveControlPoint, victim: 'a' | 'b') => {
+    const death = { count: 0 }
+    host.points.listen(async (reached) => {
+      if (reached !== point || death.count > 0) return
+      death.count += 1
+      await clusters[victim].kill()
+      await clusters[victim].restart()
+    })
+    return death
+  }
 
   const inWorld = async (work: (world: MovingWorld) => Promise<void>): Promise<void> => {
     databases = await freshDatabases([clusters.a.url(), clusters.b.url()], 2)
@@ -49,7 +71,7 @@ describe('a move whose server is killed', () => {
     }
   }
 
-  it.each(nightlyShareOf(deaths, 'SHARD_MOVES'))(
+  it.each(nightlyShareOf(deathsAt(points), 'SHARD_MOVES'))(
     'goes on: $victim at $point',
     { timeout: 90_000 },
     ({ point, victim }) =>
@@ -58,23 +80,56 @@ describe('a move whose server is killed', () => {
         const { host } = await world.process({ tries: 300 })
         const { id } = await planMove(host, world, 'schema')
         const writers = startWriters(world, 'schema', { writers: 2, users: 100, everyMs: 3 })
-        let isKilled = false
-        host.points.listen(async (reached) => {
-          if (reached !== point || isKilled) return
-          isKilled = true
-          await clusters[victim].kill()
-          await clusters[victim].restart()
-        })
+        const death = dieOnce(host, point, victim)
         expect((await driveMove(host, id)).state).toBe('switched')
         const { expected, found } = await writers.stop()
-        expect(isKilled).toBe(true)
+        expect(death.count).toBe(1)
         expect(found).toEqual(expected)
         const [after, described] = [await describeShard(world, 'b', 'schema'), before]
         expect(after).toMatchObject({ triggers: (described as { triggers: unknown }).triggers })
-        expect(await leftovers(world, 'b')).toEqual([])
-        await finishMove(host, id)
-        expect(await leftovers(world, 'a')).toEqual([])
+        // Each row has come back, and none twice.
+        expect((await revertMove(host, id)).state).toBe('reverted')
+        expect((await writers.found()).orders).toEqual(expected.orders)
+        for (const node of victims) expect(await leftovers(world, node)).toEqual([])
       }),
+  )
+
+  it.each(nightlyShareOf(deathsAt(pointsBack), 'SHARD_MOVES'))(
+    'goes back: $victim at $point',
+    { timeout: 90_000 },
+    ({ point, victim }) =>
+      inWorld(async (world) => {
+        const before = await describeShard(world, 'a', 'schema')
+        const { host } = await world.process({ tries: 300 })
+        const { id } = await planMove(host, world, 'schema')
+        await driveMove(host, id)
+        const writers = startWriters(world, 'schema', { writers: 2, users: 100, everyMs: 3 })
+        const death = dieOnce(host, point, victim)
+        expect((await revertMove(host, id)).state).toBe('reverted')
+        const { expected, found } = await writers.stop()
+        expect(death.count).toBe(1)
+        expect(found).toEqual(expected)
+        expect(await describeShard(world, 'a', 'schema')).toMatchObject({
+          triggers: (before as { triggers: unknown }).triggers,
+        })
+        for (const node of victims) expect(await leftovers(world, node)).toEqual([])
+      }),
+  )
+
+  it('is finished at its new place, which keeps no WAL, where the old one is down', { timeout: 60_000 }, () =>
+    inWorld(async (world) => {
+      const made = await world.process({ tries: 2 })
+      const host = { ...made.host, home: made.host.node(world.identities.b) }
+      const { id } = await planMove(host, world, 'schema')
+      await driveMove(host, id)
+      await clusters.a.kill()
+      await expect(finishMove(host, id)).rejects.toMatchObject({ code: 'SHARD_UNAVAILABLE' })
+      expect(await leftovers(world, 'b')).toEqual([])
+      await expect(revertMove(host, id)).rejects.toMatchObject({ code: 'SHARD_MOVE_STATE' })
+      await clusters.a.restart()
+      expect((await finishMove(host, id)).state).toBe('done')
+      expect(await leftovers(world, 'a')).toEqual([])
+    }),
   )
 
   it(

@@ -1,11 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { driveMove, finishMove, startMove } from '../../../src/rebalancing/shard-moves'
+import { tableOn } from '../../../src/planning/bind-shard-names'
+import { driveMove, finishMove, revertMove, startMove } from '../../../src/rebalancing/shard-moves'
 import {
   describeShard,
   type Layout,
   leftovers,
   type MovingWorld,
   openWorld,
+  shardOf,
 } from '../../integration/rebalancing/moving-shard'
 import { type Cluster, startCluster } from '../../support/cluster'
 import { freshDatabases } from '../../support/fresh-databases'
@@ -49,12 +51,13 @@ describe('a role that is no superuser', () => {
           databases.nodes[side === 'a' ? 0 : 1],
         )
       for (const side of sides) await grant(side, 'GRANT ALL ON SCHEMA public TO "mover"')
-      await grant('a', 'GRANT CREATE ON DATABASE "$db" TO "mover"')
+      for (const side of sides) await grant(side, 'GRANT CREATE ON DATABASE "$db" TO "mover"')
       await grant('a', 'ALTER ROLE "mover" NOREPLICATION')
-      await grant('b', 'REVOKE pg_create_subscription FROM "mover"')
+      for (const side of sides) await grant(side, 'REVOKE pg_create_subscription FROM "mover"')
+      await grant('b', 'ALTER ROLE "mover" NOREPLICATION')
       const world: MovingWorld = await openWorld(databases.nodes.map(asMover), layout, 100)
       try {
-        await grant('a', 'REVOKE CREATE ON DATABASE "$db" FROM "mover"')
+        for (const side of sides) await grant(side, 'REVOKE CREATE ON DATABASE "$db" FROM "mover"')
         const { host } = await world.process()
         const before = await describeShard(world, 'a', layout)
         const error: unknown = await startMove(host, world.request(layout)).catch((reason: unknown) => reason)
@@ -62,10 +65,13 @@ describe('a role that is no superuser', () => {
         const database = (side: 'a' | 'b') => new URL(world.urls[side]).pathname.slice(1)
         expect(missing.map(({ node, fix }) => `${node}: ${fix}`)).toEqual([
           'a: ALTER ROLE mover REPLICATION',
-          `a: GRANT CREATE ON DATABASE ${database('a')} TO mover`,
           'a: ALTER ROLE mover REPLICATION',
-          `b: GRANT CREATE ON DATABASE ${database('b')} TO mover`,
+          `a: GRANT CREATE ON DATABASE ${database('a')} TO mover`,
           'b: GRANT pg_create_subscription TO mover',
+          `b: GRANT CREATE ON DATABASE ${database('b')} TO mover`,
+          'b: ALTER ROLE mover REPLICATION',
+          'b: ALTER ROLE mover REPLICATION',
+          'a: GRANT pg_create_subscription TO mover',
         ])
         for (const { node, fix } of missing) await grant(node, fix)
         const { id } = await startMove(host, world.request(layout))
@@ -73,7 +79,14 @@ describe('a role that is no superuser', () => {
         const withoutValues = (described: unknown): unknown =>
           JSON.parse(JSON.stringify(described).replace(/"last_value":[^,}]*/g, '"last_value":0'))
         expect(withoutValues(await describeShard(world, 'b', layout))).toEqual(withoutValues(before))
-        await finishMove(host, id)
+        const insert = `INSERT INTO ${tableOn('user', shardOf(layout))} ("id", "name") VALUES (5000, 'new')`
+        await world.sql('b', insert)
+        expect((await revertMove(host, id)).state).toBe('reverted')
+        await expect(world.sql('a', insert)).rejects.toMatchObject({ code: '23505' })
+        const again = await startMove(host, world.request(layout))
+        await driveMove(host, again.id)
+        await expect(world.sql('a', insert)).rejects.toMatchObject({ code: '42P01' })
+        await finishMove(host, again.id)
         for (const side of sides) expect(await leftovers(world, side)).toEqual([])
       } finally {
         await world.close()

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import { driveMove, finishMove, listMoves } from '../../../src/rebalancing/shard-moves'
+import { driveMove, finishMove, listMoves, revertMove, startMove } from '../../../src/rebalancing/shard-moves'
 import { createDatabases } from '../../support/databases'
 import type { FreshDatabases } from '../../support/fresh-databases'
 import {
@@ -57,12 +57,30 @@ describe.each(layouts)('a shard of the layout %s', (layout) => {
     const withoutValues = (described: unknown): unknown =>
       JSON.parse(JSON.stringify(described).replace(/"last_value":[^,}]*/g, '"last_value":0'))
     expect(withoutValues(await describeShard(world, 'b', layout))).toEqual(withoutValues(before))
-    const moved = await leftovers(world, 'a')
-    expect(moved).toEqual([{ what: `schema user_07__moved_${move.id}` }])
+    expect(await leftovers(world, 'a')).toEqual([
+      { what: `subscription sharding_move_${move.id}_back` },
+      { what: `schema user_07__moved_${move.id}` },
+    ])
+    expect(await leftovers(world, 'b')).toEqual([
+      { what: `slot sharding_move_${move.id}_back` },
+      { what: `publication sharding_move_${move.id}_back` },
+    ])
+    expect((await finishMove(host, move.id)).state).toBe('done')
+    for (const node of ['a', 'b'] as const) expect(await leftovers(world, node)).toEqual([])
+    expect(await shardObjects(world, 'a')).toEqual([])
+    expect((await listMoves(host)).map(({ id, state }) => ({ id, state }))).toEqual([{ id: move.id, state: 'done' }])
+  })
+
+  it('leaves nothing that follows where no way back is wanted', { timeout: 60_000 }, async () => {
+    await open(50)
+    const { host } = await world.process()
+    const { id } = await startMove(host, { ...world.request(layout), reverse: false })
+    expect((await driveMove(host, id)).state).toBe('switched')
+    expect(await leftovers(world, 'a')).toEqual([{ what: `schema user_07__moved_${id}` }])
     expect(await leftovers(world, 'b')).toEqual([])
     expect(await shardObjects(world, 'a')).toEqual([])
-    expect((await finishMove(host, move.id)).state).toBe('done')
+    await expect(revertMove(host, id)).rejects.toMatchObject({ code: 'SHARD_MOVE_STATE' })
+    expect((await finishMove(host, id)).state).toBe('done')
     expect(await leftovers(world, 'a')).toEqual([])
-    expect((await listMoves(host)).map(({ id, state }) => ({ id, state }))).toEqual([{ id: move.id, state: 'done' }])
   })
 })

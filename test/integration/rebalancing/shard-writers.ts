@@ -9,6 +9,8 @@ export interface ShardWriters {
   readonly gaps: () => readonly number[]
   readonly count: () => number
   readonly errors: () => Readonly<Record<string, number>>
+  /** What is at the shard's place of now. */
+  readonly found: () => Promise<WrittenRows>
   /** Ends the writers, and compares what they were told was committed with what is there. */
   stop(): Promise<{ readonly expected: WrittenRows; readonly found: WrittenRows }>
 }
@@ -109,23 +111,24 @@ export function startWriters(
   const loops = Array.from({ length: writers }, loop)
   const all = Promise.all(loops)
   all.catch(() => undefined)
+  const found = async (): Promise<WrittenRows> => {
+    const [sum] = await world.sql<{ n: number }>(world.place, `SELECT sum("n")::int AS n FROM ${user}`)
+    const ids = await world.sql<{ id: number }>(
+      world.place,
+      `SELECT "id" FROM ${order} o WHERE "id" >= ${firstId} AND EXISTS (SELECT FROM ${line} WHERE "orderId" = o."id") ORDER BY 1`,
+    )
+    return { changes: sum?.n ?? 0, orders: ids.map(({ id }) => id) }
+  }
   return {
     longestGap: () => gaps.reduce((most, gap) => Math.max(most, gap), 0),
     gaps: () => gaps,
     count: () => count,
     errors: () => errors,
+    found,
     stop: async () => {
       isOver = true
       await all
-      const [sum] = await world.sql<{ n: number }>(world.place, `SELECT sum("n")::int AS n FROM ${user}`)
-      const found = await world.sql<{ id: number }>(
-        world.place,
-        `SELECT "id" FROM ${order} o WHERE "id" >= ${firstId} AND EXISTS (SELECT FROM ${line} WHERE "orderId" = o."id") ORDER BY 1`,
-      )
-      return {
-        expected: { changes, orders: [...orders].sort((x, y) => x - y) },
-        found: { changes: sum?.n ?? 0, orders: found.map(({ id }) => id) },
-      }
+      return { expected: { changes, orders: [...orders].sort((x, y) => x - y) }, found: await found() }
     },
   }
 }

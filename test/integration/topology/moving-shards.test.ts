@@ -149,12 +149,13 @@ describe.each(['schema', 'table'] as const)('a shard that moves, in the layout %
     expect(trips).toBe(increments + updates)
     expect(await one.getRepository(Trip).count()).toBe(inserts)
     expect((await one.verifyPlacement()).filter(({ misplaced }) => misplaced > 0)).toEqual([])
-    expect(await one.topology.finishMove(move.id)).toMatchObject({ state: 'done' })
-    expect(await one.topology.moves()).toMatchObject([{ id: move.id, state: 'done' }])
-    // What is there is what schema work would make.
+    expect(await one.topology.moves()).toMatchObject([{ state: 'switched', wayBack: { isLost: false } }])
+    // What is there is what schema work would make, while the former place follows.
     const later = await start({ synchronize: true })
     expect(await later.getRepository(Driver).count()).toBe(drivers.length)
     expect((await later.driver.createSchemaBuilder().log()).upQueries).toEqual([])
+    expect(await one.topology.finishMove(move.id)).toMatchObject({ state: 'done', wayBack: undefined })
+    expect(await one.topology.moves()).toMatchObject([{ id: move.id, state: 'done' }])
   })
 
   it('comes back, and goes again', { timeout: 40_000 }, async () => {
@@ -165,6 +166,26 @@ describe.each(['schema', 'table'] as const)('a shard that moves, in the layout %
     }
     expect(await one.getRepository(Driver).countBy({})).toBe(drivers.length)
     expect(placeOf(other)).toBe(away)
+  })
+
+  it('goes back with what was written meanwhile, and is written all the time', { timeout: 40_000 }, async () => {
+    const [home, own] = [placeOf(one), ofShard()]
+    const pick = (n: number): number => own[n % own.length] ?? -1
+    const writers = [
+      repeat((n) => one.manager.increment(Driver, { id: pick(n) }, 'trips', 1)),
+      repeat((n) => other.query('UPDATE driver SET trips = trips + 1 WHERE id = $1', [pick(n)])),
+    ]
+    const reader = repeat(async () => expect(await other.getRepository(Driver).count()).toBe(drivers.length))
+    const { id } = await one.topology.moveShard(shard, elsewhere())
+    await sleep(200)
+    expect(await other.topology.revertMove(id)).toMatchObject({ state: 'reverted' })
+    await sleep(200)
+    const counts = await Promise.all(writers.map((writer) => writer.end()))
+    await reader.end()
+    expect([placeOf(one), placeOf(other)]).toEqual([home, home])
+    const [{ trips }] = await other.query('SELECT sum(trips)::int AS trips FROM driver')
+    expect(trips).toBe(counts.reduce((sum, count) => sum + count, 0))
+    expect((await one.verifyPlacement()).filter(({ misplaced }) => misplaced > 0)).toEqual([])
   })
 
   it('is saved where it is by then, with what was loaded before', { timeout: 40_000 }, async () => {
@@ -201,6 +222,7 @@ describe.each(['schema', 'table'] as const)('a shard that moves, in the layout %
     expect(await other.topology.cancelMove(move?.id ?? '')).toMatchObject({ state: 'cancelled' })
     const again = await one.topology.moveShard(shard, elsewhere())
     expect(again.state).toBe('switched')
+    await one.topology.finishMove(again.id)
     expect(await other.getRepository(Driver).count()).toBe(drivers.length)
   })
 })

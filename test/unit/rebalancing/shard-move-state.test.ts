@@ -35,15 +35,24 @@ function tableOf(head: string): readonly (readonly string[])[] {
 }
 
 const fresh: MoveFacts = {
-  source: { isRenamed: false, hasPublication: false, hasSlot: false, isSlotLost: false },
-  target: { lacksBeforeCopy: 3, subscription: 'none', copiedTables: 0, tables: 0, lacksAfterCopy: 4 },
+  source: { hasLeft: false, hasPublication: false, hasSlot: false, isSlotLost: false },
+  target: { lacksBeforeCopy: 3, subscription: 'none', copiedTables: 0, tables: 0, lacksAfterCopy: 4, hasLeft: false },
+  wayBack: { isWanted: false, hasSlot: false, isSlotLost: false, isPublishing: false, subscription: 'none' },
   isVerified: false,
   isEpochCommitted: false,
+  isReturnCommitted: false,
 }
 const replicated: MoveFacts = {
   ...fresh,
-  source: { isRenamed: false, hasPublication: true, hasSlot: true, isSlotLost: false },
-  target: { lacksBeforeCopy: 0, subscription: 'enabled', copiedTables: 2, tables: 2, lacksAfterCopy: 0 },
+  source: { hasLeft: false, hasPublication: true, hasSlot: true, isSlotLost: false },
+  target: {
+    lacksBeforeCopy: 0,
+    subscription: 'enabled',
+    copiedTables: 2,
+    tables: 2,
+    lacksAfterCopy: 0,
+    hasLeft: false,
+  },
 }
 const atSource = (facts: MoveFacts, source: Partial<MoveFacts['source']>): MoveFacts => ({
   ...facts,
@@ -54,6 +63,14 @@ const atTarget = (facts: MoveFacts, target: Partial<MoveFacts['target']>): MoveF
   target: { ...facts.target, ...target },
 })
 
+const withWayBack = (facts: MoveFacts, wayBack: Partial<MoveFacts['wayBack']>): MoveFacts => ({
+  ...facts,
+  wayBack: { ...facts.wayBack, isWanted: true, hasSlot: true, ...wayBack },
+})
+const left = atSource(fresh, { hasLeft: true })
+const followed = withWayBack(left, { isPublishing: true, subscription: 'enabled' })
+const gone = atTarget(followed, { hasLeft: true })
+
 describe('the states of a move', () => {
   it('are those of the spec, which names all of them', () => {
     expect(tableOf('| state ').map(([state]) => state)).toEqual(moveStates)
@@ -63,7 +80,7 @@ describe('the states of a move', () => {
 
   it('refuse an event that cannot come', () => {
     expect(() => nextMoveState('switching', 'cancel')).toThrow(RangeError)
-    expect(moveStates.filter(isCancellable)).toEqual(['planned', 'copying', 'catching-up', 'verifying'])
+    expect(moveStates.filter(isCancellable)).toEqual(['planned', 'copying', 'catching-up', 'verifying', 'reverting'])
   })
 })
 
@@ -86,9 +103,29 @@ describe('the next step', () => {
     ['verifying', { ...replicated, isVerified: true }, 'switch'],
     ['verifying', atTarget(replicated, { subscription: 'none' }), 'give-up'],
     ['switching', replicated, 'settle'],
-    ['switching', atSource(replicated, { isRenamed: true }), 'commit-epoch'],
-    ['switching', { ...atSource(replicated, { isRenamed: true }), isEpochCommitted: true }, 'remove-replication'],
+    ['switching', atSource(replicated, { hasLeft: true }), 'commit-epoch'],
+    ['switching', { ...atSource(replicated, { hasLeft: true }), isEpochCommitted: true }, 'remove-replication'],
+    ['verifying', withWayBack(replicated, { hasSlot: false }), 'reserve-way-back'],
+    ['verifying', withWayBack(replicated, { isSlotLost: true }), 'reserve-way-back'],
+    // A switch was given up after the tables were published.
+    ['verifying', { ...withWayBack(replicated, { isPublishing: true }), isVerified: true }, 'reserve-way-back'],
+    ['verifying', { ...withWayBack(replicated, {}), isVerified: true }, 'switch'],
     ['switched', replicated, 'rest'],
+    ['switched', withWayBack(left, { isPublishing: true }), 'follow'],
+    ['switched', withWayBack(left, { subscription: 'disabled' }), 'follow'],
+    ['switched', followed, 'rest'],
+    ['switched', withWayBack(left, { isSlotLost: true }), 'rest'],
+    ['finishing', fresh, 'finish'],
+    ['reverting', followed, 'verify-back'],
+    ['reverting', { ...followed, isVerified: true }, 'switch-back'],
+    ['reverting', withWayBack(followed, { isSlotLost: true }), 'give-up'],
+    ['reverting', withWayBack(followed, { subscription: 'none' }), 'give-up'],
+    ['switching-back', followed, 'settle-back'],
+    ['switching-back', gone, 'open-source'],
+    ['switching-back', atSource(gone, { hasLeft: false }), 'commit-return'],
+    ['switching-back', { ...atSource(gone, { hasLeft: false }), isReturnCommitted: true }, 'advance'],
+    ['clearing', fresh, 'clear'],
+    ['reverted', fresh, 'rest'],
     ['cancelling', fresh, 'remove-target'],
     ['done', fresh, 'rest'],
     ['cancelled', fresh, 'rest'],
@@ -100,7 +137,7 @@ describe('the next step', () => {
   it('never renames or forgets a source whose rows were not compared, and commits no epoch before the source is gone', () => {
     const facts = fc.record({
       source: fc.record({
-        isRenamed: fc.boolean(),
+        hasLeft: fc.boolean(),
         hasPublication: fc.boolean(),
         hasSlot: fc.boolean(),
         isSlotLost: fc.boolean(),
@@ -111,17 +148,33 @@ describe('the next step', () => {
         copiedTables: fc.nat(2),
         tables: fc.nat(2),
         lacksAfterCopy: fc.nat(2),
+        hasLeft: fc.boolean(),
+      }),
+      wayBack: fc.record({
+        isWanted: fc.boolean(),
+        hasSlot: fc.boolean(),
+        isSlotLost: fc.boolean(),
+        isPublishing: fc.boolean(),
+        subscription: fc.constantFrom('none' as const, 'disabled' as const, 'enabled' as const),
       }),
       isVerified: fc.boolean(),
       isEpochCommitted: fc.boolean(),
+      isReturnCommitted: fc.boolean(),
     })
     fc.assert(
       fc.property(fc.constantFrom(...moveStates), facts, (state, found) => {
         const step = nextStep(state, found)
         if (step === 'switch')
           expect(found).toMatchObject({ isVerified: true, source: { hasSlot: true, isSlotLost: false } })
-        if (step === 'commit-epoch' || step === 'remove-replication') expect(found.source.isRenamed).toBe(true)
+        if (step === 'commit-epoch' || step === 'remove-replication') expect(found.source.hasLeft).toBe(true)
         if (step === 'remove-replication') expect(found.isEpochCommitted).toBe(true)
+        if (step === 'switch' && found.wayBack.isWanted)
+          expect(found.wayBack).toMatchObject({ hasSlot: true, isSlotLost: false, isPublishing: false })
+        if (step === 'switch-back')
+          expect(found).toMatchObject({ isVerified: true, wayBack: { hasSlot: true, isSlotLost: false } })
+        // Two places never take writes.
+        if (step === 'open-source' || step === 'commit-return') expect(found.target.hasLeft).toBe(true)
+        if (step === 'commit-return') expect(found.source.hasLeft).toBe(false)
         if (step === 'remove-target') expect(state).toBe('cancelling')
         if (step !== 'rest' && step !== 'advance' && step !== 'give-up')
           expect(shardMoveControlPoints).toEqual(
