@@ -211,7 +211,7 @@ describe('drivers of a move', () => {
       (error: { code?: string }) => error.code,
     )
     await reached
-    await world.sql('a', `UPDATE sharding_move SET driven_until = 'epoch'`)
+    await world.sql('a', `UPDATE sharding.moves SET driven_until = 'epoch'`)
     const other = stopAt(second, 'shard-move:after-settle-back')
     const driving = revertMove(second.host, id)
     await other.reached
