@@ -46,6 +46,20 @@ export async function createOnce(node: HomeNode, name: OwnTable, create: string)
   await node.query(alone(`${createOwnSchema(node)}; ${create}`))
 }
 
+/** Brings a table up to date that an earlier version has made. @param lacks a column that it then has not */
+export async function upgradeOnce(
+  node: HomeNode,
+  name: OwnTable,
+  { lacks, statements }: { readonly lacks: string; readonly statements: string },
+): Promise<void> {
+  const { rows } = await node.query(
+    'SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass($1) AND attname = $2 AND NOT attisdropped) AS exists',
+    [ownTable(node, name), lacks],
+  )
+  const [row]: readonly Row[] = rows
+  if (row?.['exists'] !== true) await node.query(alone(statements))
+}
+
 /** Statements that no other process runs at the same time. One text of several is one transaction, whose end frees the lock. */
 export const alone = (statements: string): string => `SELECT pg_advisory_xact_lock(${lockNumber}); ${statements}`
 

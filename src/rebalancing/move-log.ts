@@ -1,7 +1,8 @@
-import { createOnce, ownTable } from '../catalog/own-table'
+import { createOnce, ownTable, upgradeOnce } from '../catalog/own-table'
 import { sqlState, undefinedTable } from '../endpoints/sql-state'
 import { ShardedError } from '../errors/sharded-error'
 import type { Row } from '../merging/row'
+import { quoted } from '../values/quoted'
 import type { MoveNode } from './move-host'
 import type { MoveMemory, MoveProgress, ShardMove } from './shard-move'
 import { type MoveEvent, nextMoveState } from './shard-move-state'
@@ -46,6 +47,7 @@ export class MoveLog {
   /** Creates the table where it is missing. */
   static async open(home: MoveNode): Promise<MoveLog> {
     const table = ownTable(home, 'moves')
+    const openIndex = `CREATE UNIQUE INDEX IF NOT EXISTS "moves_open" ON ${table} (shard) WHERE state NOT IN (${over})`
     await createOnce(
       home,
       'moves',
@@ -55,9 +57,14 @@ export class MoveLog {
          progress jsonb NOT NULL DEFAULT '{}', memory jsonb NOT NULL DEFAULT '{}',
          started_at timestamptz NOT NULL DEFAULT clock_timestamp(), changed_at timestamptz NOT NULL DEFAULT clock_timestamp(),
          driver text, driven_until timestamptz, resharding jsonb);
-       ALTER TABLE ${table} ADD COLUMN IF NOT EXISTS resharding jsonb;
-       CREATE UNIQUE INDEX IF NOT EXISTS "sharding_move_open" ON ${table} (shard) WHERE state NOT IN (${over})`,
+       ${openIndex}`,
     )
+    // An earlier version has made it without the column, and with an index that knew fewer ends.
+    await upgradeOnce(home, 'moves', {
+      lacks: 'resharding',
+      statements: `ALTER TABLE ${table} ADD COLUMN IF NOT EXISTS resharding jsonb;
+        DROP INDEX IF EXISTS ${quoted(home.ownSchema)}."sharding_move_open"; ${openIndex}`,
+    })
     return new MoveLog(home, table)
   }
 

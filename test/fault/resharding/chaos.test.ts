@@ -191,7 +191,7 @@ describe(`shards that are moved, split, isolated and merged at random, seed ${se
 async function forgetDrivers([home = '']: readonly string[]): Promise<void> {
   const client = new Client({ connectionString: home })
   await client.connect()
-  await client.query(`UPDATE sharding_move SET driven_until = 'epoch'`)
+  await client.query(`UPDATE sharding.moves SET driven_until = 'epoch'`)
   await client.end()
 }
 

@@ -83,4 +83,17 @@ describe.each(layouts)('a shard of the layout %s', (layout) => {
     expect((await finishMove(host, id)).state).toBe('done')
     expect(await leftovers(world, 'a')).toEqual([])
   })
+
+  it('moves where an earlier version has made the table of moves', { timeout: 60_000 }, async () => {
+    await open(10)
+    const { host } = await world.process()
+    expect(await listMoves(host)).toEqual([])
+    await world.sql(
+      'a',
+      `ALTER TABLE sharding.moves DROP COLUMN resharding; DROP INDEX sharding.moves_open;
+       CREATE UNIQUE INDEX sharding_move_open ON sharding.moves (shard) WHERE state NOT IN ('done', 'cancelled')`,
+    )
+    const { id } = await planMove(host, world, layout)
+    expect(await listMoves(host)).toMatchObject([{ id, state: 'planned' }])
+  })
 })
