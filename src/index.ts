@@ -1,3 +1,4 @@
+export type { ServingProcess } from './catalog/process-lease'
 export type { StatementEvent, StatementListener } from './endpoints/statement'
 export { type ErrorCode, errorCatalogue } from './errors/error-catalogue'
 export type { ErrorLabel } from './errors/error-label'

@@ -4,7 +4,7 @@ import { quoted } from '../values/quoted'
 import { alone, createOwnSchema, type OwnTable } from './own-table'
 
 /** What earlier versions called the tables, in the schema where names are looked for first. */
-const formerNames: Readonly<Record<Exclude<OwnTable, 'databases'>, string>> = {
+const formerNames: Readonly<Record<Exclude<OwnTable, 'databases' | 'processes'>, string>> = {
   nodes: 'sharding_node',
   groups: 'sharding_group',
   epochs: 'sharding_epoch',

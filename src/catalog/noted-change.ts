@@ -5,7 +5,7 @@ import type { NotedChange } from './node-catalog'
 export const noted = (reason: string): NotedChange => Object.freeze({ author: author(), reason })
 
 /** A process in a container may run as a user without a name. */
-function author(): string {
+export function author(): string {
   try {
     return `${userInfo().username}@${hostname()}`
   } catch {

@@ -23,6 +23,7 @@ export type OwnTable =
   | 'lookups'
   | 'workers'
   | 'sequences'
+  | 'processes'
 
 /** A table of this package's own, as statements name it. */
 export const ownTable = ({ ownSchema }: Pick<NodePool, 'ownSchema'>, name: OwnTable): string =>

@@ -36,6 +36,8 @@ export class ConnectionPool {
   readonly name: string
   /** The schema of this package's own tables. */
   readonly ownSchema: string
+  /** Why nothing is asked of the node, although it may answer. */
+  fence: Error | undefined
   /** What the node says of itself. */
   facts: NodeFacts
   private readonly pool: Pool
@@ -75,7 +77,7 @@ export class ConnectionPool {
    *   its siblings where the node gives none; OperationEnded
    */
   acquire(shard?: string, cancellation?: Cancellation): Promise<Lease> {
-    const { silence } = this.settings.watch
+    const silence = this.fence ?? this.settings.watch.silence
     if (cancellation?.isCancelled) return Promise.reject(cancellation.ended)
     if (silence) return Promise.reject(unavailable({ node: this.name, shard }, silence))
     const giveBack = this.permits.tryTake()

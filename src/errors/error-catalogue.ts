@@ -29,6 +29,12 @@ export const errorCatalogue = Object.freeze({
     'Start once as a role that may create the schema sharding, and grant the other roles SELECT, INSERT and UPDATE on sharding.groups and sharding.databases, SELECT and INSERT on sharding.epochs and SELECT on sharding.nodes.',
     'no-writes',
   ),
+  LEASE_LOST: entry(
+    'A process that serves sharded entities holds a lease with the epoch that it obeys. No node takes it: none answers, or all refuse writes.',
+    'Look at the nodes: operations go on when one of them takes the lease. selfFencing: false lets a process that only reads go on.',
+    'retryable',
+    'no-writes',
+  ),
   SHARD_MOVED: entry(
     'A shard moves while it is written to. What a transaction did before on its former node cannot be done again by itself.',
     'Run the transaction again: the data source knows the new place by now.',

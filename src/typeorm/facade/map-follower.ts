@@ -9,6 +9,8 @@ const switchMs = 10_000
 const lookAgainMs = 10
 
 interface FollowerParts {
+  /** Is called as often as is asked, also while a question has no answer. */
+  readonly tick: () => void
   readonly current: () => ShardMap
   /** Whether the home node has noted a change since it was read. */
   readonly hasChanged: () => Promise<boolean>
@@ -74,6 +76,7 @@ export class MapFollower {
 
   /** What obeys an old map, since the home node is away, is refused by the shards that have moved. */
   private async look(): Promise<void> {
+    this.parts.tick()
     // One at a time: a node that does not answer would soon hold all connections that such questions have.
     if (this.taking || this.isLooking) return
     this.isLooking = true

@@ -125,6 +125,11 @@ export interface ShardedDataSourceOptions extends Omit<PostgresDataSourceOptions
    */
   readonly startWithout?: 'none' | 'any'
   /**
+   * Whether operations end with LEASE_LOST where no node takes the lease of this process for 25 seconds. Off: for processes that only read.
+   * Default true.
+   */
+  readonly selfFencing?: boolean
+  /**
    * Nodes that go on with what they have, although a start has noticed that they were restored from an older backup, are copies, or were
    * promoted from a standby that lagged. For one start: what was lost then is lost.
    */

@@ -12,6 +12,7 @@ import type { AbsentDatabase } from '../../catalog/absent-database'
 import { Catalog } from '../../catalog/catalog'
 import { knownDatabase } from '../../catalog/known-database'
 import type { CatalogNode } from '../../catalog/node-catalog'
+import { ProcessLease } from '../../catalog/process-lease'
 import { withSchemaLock } from '../../catalog/schema-lock'
 import type { NodePool } from '../../endpoints/node-pool'
 import type { NodeSession } from '../../endpoints/node-session'
@@ -122,7 +123,8 @@ export class ShardedDataSource extends MaintainedDataSource {
   readonly follow: FollowMap = (map) => this.follower.isBehind(map)
   private readonly follower = new MapFollower({
     current: () => this.runtime.map,
-    hasChanged: async () => this.built?.topology.hasChanged(this.decider) ?? false,
+    tick: () => this.lease.check(),
+    hasChanged: () => this.hasChanged(),
     take: () => this.takeStoredMap(),
     isSwitching: () => isSwitching(this.pool(this.runtime.map.home).background),
   })
@@ -132,6 +134,9 @@ export class ShardedDataSource extends MaintainedDataSource {
     (text) => this.warn(text),
   )
   private missed: MissedNodes | undefined
+  /** The epoch by which operations begin. */
+  private obeyed = 0
+  private lease = this.newLease()
   private counting: NodeJS.Timeout | undefined
   /** What initialisation has made. */
   private built: ComposedDataSource | undefined
@@ -244,6 +249,7 @@ export class ShardedDataSource extends MaintainedDataSource {
     points: this.controlPoints,
     warn: this.warn,
     follow: () => this.follower.follow(),
+    obeyed: () => this.obeyed,
   })
 
   /** Calls `listener` after every statement to any node; the returned function ends that. */
@@ -307,7 +313,11 @@ export class ShardedDataSource extends MaintainedDataSource {
       await this.parts.references.load()
       // From one node no shard can go to another that this process knows.
       const hasSeveral = this.runtime.hasShardedEntities && this.pools.size > 1
-      if (this.hasPeriods || hasSeveral) this.follower.start()
+      this.obeyed = this.catalog.epoch
+      if (this.hasPeriods || hasSeveral) {
+        await this.takeLease()
+        this.follower.start()
+      }
       if (hasSeveral) {
         await this.remember(opened.said)
         this.counting = setInterval(() => void this.count(), countEveryMs).unref()
@@ -343,6 +353,38 @@ export class ShardedDataSource extends MaintainedDataSource {
   /** Nodes whose loss is accepted. */
   private get accepted(): ReadonlySet<string> {
     return new Set(this.sharding.acceptRestored)
+  }
+
+  private newLease(): ProcessLease {
+    return new ProcessLease({
+      epoch: () => this.obeyed,
+      warn: (text) => this.warn(text),
+      fence: (reason) => {
+        if (reason) this.warn(reason.message)
+        if (this.sharding.selfFencing !== false) for (const pool of this.pools.values()) pool.fence = reason
+      },
+    })
+  }
+
+  /** Whether the deciding node has noted a change that this process does not obey. Its lease is renewed by the way. */
+  private async hasChanged(): Promise<boolean> {
+    const { built } = this
+    if (!built) return false
+    const { decider } = this
+    try {
+      const epoch = await this.lease.ask(decider)
+      return built.topology.hasDeferred || epoch !== this.obeyed
+    } catch (error) {
+      const others = [...this.pools.values()].filter(({ isAbsent, name }) => !isAbsent && name !== decider.name)
+      await this.lease.renewElsewhere(others.map(({ background }) => background))
+      throw error
+    }
+  }
+
+  /** Says that this process serves by its map, before it does. What changed since the map was read is taken over. */
+  private async takeLease(): Promise<void> {
+    if (this.pool(this.parts.topology.decider).isAbsent) return
+    if ((await this.lease.ask(this.decider)) !== this.obeyed) await this.follower.follow()
   }
 
   /** Beside what operations do. What fails is done by the next process, or the next time. */
@@ -389,6 +431,7 @@ export class ShardedDataSource extends MaintainedDataSource {
       goOn?.()
       this.pools = pools
       this.built = next
+      this.obeyed = catalog.epoch
     } catch (error) {
       catalog.leave(pool.name, missed)
       throw error
@@ -623,14 +666,20 @@ export class ShardedDataSource extends MaintainedDataSource {
     await built.topology.deferUnmade((shard) =>
       hasTables(this.pool(shard.node), shard, built.schemas.tablesOf(shard.group)),
     )
+    const { epoch } = this.catalog
     const map = built.topology.map(before)
-    if (isSameMap(before, map)) return
+    if (isSameMap(before, map)) {
+      this.obeyed = epoch
+      return
+    }
     const moved = [...map.shards.values()].filter(({ name, node }) => before.shards.get(name)?.node !== node)
     // Their new nodes have not said yet which of their tables have rules.
     const targets = [...new Set(moved.map(({ node }) => node))].map((node) => this.pool(node))
     await Promise.all(targets.flatMap((pool) => (pool.isAbsent ? [] : [pool.loadFacts()])))
     const next = await built.over(map)
-    if (this.built === built) this.built = next
+    if (this.built !== built) return
+    this.built = next
+    this.obeyed = epoch
   }
 
   protected override get parts(): ComposedDataSource {
@@ -655,6 +704,8 @@ export class ShardedDataSource extends MaintainedDataSource {
     const { twoPhase } = this.transactions
     this.transactions = { mode: 'best-effort', twoPhase: undefined }
     await inTime(twoPhase?.stop(), this.sharding.timeouts?.destroyMs)
+    await inTime(this.lease.end(), this.sharding.timeouts?.destroyMs)
+    this.lease = this.newLease()
     const pools = [...this.pools.values()]
     this.pools = new Map()
     this.built = undefined

@@ -2,7 +2,7 @@ import type { EntityMetadata } from 'typeorm'
 import type { Catalog } from '../../catalog/catalog'
 import { forgetNode } from '../../catalog/forget-node'
 import { groupPrint, storedPlaces } from '../../catalog/group-print'
-import { type CatalogNode, readEpoch } from '../../catalog/node-catalog'
+import type { CatalogNode } from '../../catalog/node-catalog'
 import { noted } from '../../catalog/noted-change'
 import { reconcileTopology } from '../../catalog/reconcile-topology'
 import { retireShards } from '../../catalog/retire-shards'
@@ -195,9 +195,9 @@ export class StoredTopology {
     await this.catalog.readNode(decider)
   }
 
-  /** Whether the deciding node has noted a change since it was read. */
-  async hasChanged(decider: CatalogNode): Promise<boolean> {
-    return this.deferred.size > 0 || (await readEpoch(decider)) !== this.catalog.epoch
+  /** Whether a part of what is stored is not taken over yet. */
+  get hasDeferred(): boolean {
+    return this.deferred.size > 0
   }
 
   /** The databases keep nothing of the groups. */

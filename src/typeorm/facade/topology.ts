@@ -1,4 +1,6 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import type { EntityTarget, ObjectLiteral } from 'typeorm'
+import { newestOf, readProcesses, type ServingProcess } from '../../catalog/process-lease'
 import type { NodePool } from '../../endpoints/node-pool'
 import { ShardedError } from '../../errors/sharded-error'
 import type { ShardedModel } from '../../model/sharded-entity'
@@ -93,7 +95,12 @@ interface Reshape {
   readonly made: () => Reassigned
 }
 
+/** Milliseconds between two looks at processes. */
+const lookEveryMs = 200
+
 interface TopologyParts {
+  /** The epoch by which operations of this process begin. */
+  readonly obeyed: () => number
   readonly options: () => ShardedDataSourceOptions
   readonly runtime: () => ShardRuntime
   readonly stored: () => StoredTopology
@@ -271,6 +278,39 @@ export class Topology {
     const host = await this.reshardingHost()
     const cancel = (await readMove(host, id)).resharding ? cancelResharding : cancelMove
     return this.reportOf(host, await cancel(host, id, options))
+  }
+
+  /**
+   * The processes that serve sharded entities over several nodes, with the epochs that they obey. One that was killed is among
+   * them until its lease ends, for 30 s.
+   *
+   * @throws ShardedError SHARD_UNAVAILABLE where a node does not answer: processes may hold their leases there
+   */
+  async processes(): Promise<readonly ServingProcess[]> {
+    const { nodes, pool } = this.parts.runtime()
+    return newestOf(await Promise.all(nodes.map((node) => readProcesses(pool(node).background))))
+  }
+
+  /**
+   * Waits until no process begins operations by an earlier map than this one does.
+   *
+   * @returns those that still do so after `timeoutMs`; default 60,000
+   * @throws ShardedError SHARD_UNAVAILABLE
+   * @example
+   * const behind = await dataSource.topology.awaitProcesses()
+   * if (behind.length === 0) await dataSource.topology.finishMove(move.id)
+   */
+  async awaitProcesses({
+    timeoutMs = 60_000,
+  }: {
+    readonly timeoutMs?: number
+  } = {}): Promise<readonly ServingProcess[]> {
+    await this.parts.follow()
+    const epoch = this.parts.obeyed()
+    for (const until = performance.now() + timeoutMs; ; await pause(lookEveryMs)) {
+      const behind = (await this.processes()).filter((one) => one.epoch < epoch)
+      if (behind.length === 0 || performance.now() > until) return behind
+    }
   }
 
   /**
