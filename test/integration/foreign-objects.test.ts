@@ -197,7 +197,7 @@ describe.each(['schema', 'table'] as const)('schema work in the layout %s', (lay
     const role = `app_${process.pid}`
     await client.query(
       `CREATE ROLE ${role} LOGIN PASSWORD 'app'; CREATE SCHEMA ord_a; GRANT ALL ON SCHEMA ord_a TO ${role};
-      GRANT ALL ON ALL TABLES IN SCHEMA public TO ${role}`,
+      GRANT ALL ON ALL TABLES IN SCHEMA public, sharding TO ${role}`,
     )
     try {
       await client.query(

@@ -384,7 +384,12 @@ export class ShardedDataSource extends MaintainedDataSource {
   /** Says that this process serves by its map, before it does. What changed since the map was read is taken over. */
   private async takeLease(): Promise<void> {
     if (this.pool(this.parts.topology.decider).isAbsent) return
-    if ((await this.lease.ask(this.decider)) !== this.obeyed) await this.follower.follow()
+    try {
+      if (await this.hasChanged()) await this.follower.follow()
+    } catch (error) {
+      // The home node was lost meanwhile. It is asked again every second, and another node has the lease so long.
+      if (!isAway(error)) throw error
+    }
   }
 
   /** Beside what operations do. What fails is done by the next process, or the next time. */
@@ -729,6 +734,10 @@ export class ShardedDataSource extends MaintainedDataSource {
     )
   }
 }
+
+/** Of a node that does not answer, or no longer. */
+const isAway = (error: unknown): boolean =>
+  error instanceof ShardedError && (error.code === 'CONNECTION_LOST' || error.code === 'SHARD_UNAVAILABLE')
 
 function notConnected(): never {
   throw new CannotExecuteNotConnectedError()

@@ -195,11 +195,11 @@ describe('a move is refused', () => {
     await world.sql('b', 'CREATE SCHEMA "user_07"')
     expect(await missing(host)).toEqual([
       'a: table user_07.draft has no primary key',
-      'a: table user_07.draft has no replica identity',
-      'a: table user_07.town has no replica identity',
       ...['partitioned table user_07.parts', 'unlogged table user_07.draft', 'view user_07.names'].map(
         (what) => `a: ${what} does not move`,
       ),
+      'a: table user_07.draft has no replica identity',
+      'a: table user_07.town has no replica identity',
       'b: function priced(), which the shard refers to, is not there',
       'b: table country, which the shard refers to, is not there',
       'b: schema user_07 is there already',

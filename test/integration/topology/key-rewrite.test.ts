@@ -73,7 +73,7 @@ describe.each(['schema', 'table'] as const)('synchronize of a shard key in the l
     await after.destroy()
   })
 
-  it('leaves every type of key alone that is as it was', async () => {
+  it('leaves every type of key alone that is as it was', { timeout: 60_000 }, async () => {
     const types: ColumnOptions[] = [
       { type: 'smallint' },
       { type: 'int8' },

@@ -118,6 +118,7 @@ describe("the schema of this package's tables", () => {
       'epochs',
       'groups',
       'nodes',
+      'processes',
       'sequences',
       'workers',
     ])
