@@ -40,7 +40,7 @@ const configurations: readonly Configuration[] = [
   { fn: 'hash', shards: 3, layout: 'schema' },
   { fn: 'list', shards: 8, layout: 'table' },
 ]
-const operations = isWhole ? 600 : 120
+const operations = isWhole ? 360 : 120
 const { seed } = settings()
 
 describe(`statements that are gathered, seed ${seed}`, () => {

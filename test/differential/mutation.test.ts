@@ -210,7 +210,7 @@ describe('the differential test', () => {
     ['a sum that takes the greatest of the sums of the shards', 'sum', 14],
   ]
 
-  test.each(nightlyShareOf(mutations, 'MUTATIONS', 2))(
+  test.each(nightlyShareOf(mutations, 'MUTATIONS', 3))(
     'notices %s',
     async (_, piece, seed) => {
       const failures = await firstFailuresWith(piece, seed)

@@ -195,7 +195,7 @@ const configurations: readonly TiedOptions[] = [
 ]
 
 const seed = Number(process.env['TIED_SEED'] ?? 1)
-const count = Number(process.env['TIED_CASES'] ?? (isWhole ? 60 : 15))
+const count = Number(process.env['TIED_CASES'] ?? (isWhole ? 36 : 15))
 
 /** Of two rows on two shards that both break a constraint, either may be told first. */
 const areMistakes = (...outcomes: readonly (Pick<Outcome, 'code'> | undefined)[]): boolean =>
