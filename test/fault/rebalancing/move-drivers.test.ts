@@ -6,7 +6,6 @@ import {
   describeShard,
   type Layout,
   leftovers,
-  type MovingProcess,
   type MovingWorld,
   openWorld,
   planMove,
@@ -15,6 +14,7 @@ import {
 } from '../../integration/rebalancing/moving-shard'
 import { startWriters } from '../../integration/rebalancing/shard-writers'
 import { createDatabases } from '../../support/databases'
+import { dieAt, stopAt } from '../../support/dying-driver'
 import type { FreshDatabases } from '../../support/fresh-databases'
 import { nightlyShareOf } from '../../support/share-of'
 
@@ -33,34 +33,6 @@ const onTheWayBack = shardMoveControlPoints
   // A driver opens the source by itself only after another one that has died when the new place was left.
   .filter((point) => !isOfSettling(point) && !point.endsWith('open-source'))
 const beforeSwitch = onTheWay.slice(0, onTheWay.indexOf('shard-move:before-switching'))
-
-/** The promise resolves when the process has come to the point, where it stays until it is told to go on. */
-function stopAt({ host }: MovingProcess, stop: ShardMoveControlPoint) {
-  let goOn = (): void => undefined
-  const reached = new Promise<void>((resolve) => {
-    host.points.listen((point) => {
-      if (point !== stop) return
-      resolve()
-      return new Promise<void>((go) => {
-        goOn = go
-      })
-    })
-  })
-  return { reached, goOn: () => goOn() }
-}
-
-/** Drives a move until the process dies at a point: its connections end, and nothing more is done. */
-async function dieAt(
-  process: MovingProcess,
-  point: ShardMoveControlPoint,
-  work: () => Promise<unknown>,
-): Promise<void> {
-  const { reached } = stopAt(process, point)
-  const working = work()
-  working.catch(() => undefined)
-  await Promise.race([reached, working.then(() => Promise.reject(new Error(`${point} was not reached.`)))])
-  await process.end()
-}
 
 describe('drivers of a move', () => {
   let databases: FreshDatabases

@@ -11,6 +11,7 @@ import {
 import { type ReshardingControlPoint, reshardingControlPoints } from '../../../src/transactions/control-point'
 import { type Layout, type MovingWorld, openWorld } from '../../integration/rebalancing/moving-shard'
 import { createDatabases } from '../../support/databases'
+import { dieAt, stopAt } from '../../support/dying-driver'
 import type { FreshDatabases } from '../../support/fresh-databases'
 import { nightlyShareOf } from '../../support/share-of'
 import {
@@ -36,34 +37,6 @@ const beforeSwitch = onTheWay
       onTheWay.indexOf(point) < onTheWay.indexOf('resharding:before-switch') || point === 'resharding:chunk-copied',
   )
   .filter((point) => !/complete|commit-epoch|clean-up/.test(point))
-
-/** The promise resolves when the process has come to the point, where it stays until it is told to go on. */
-function stopAt({ host }: ReshardingProcess, stop: ReshardingControlPoint) {
-  let goOn = (): void => undefined
-  const reached = new Promise<void>((resolve) => {
-    host.points.listen((point) => {
-      if (point !== stop) return
-      resolve()
-      return new Promise<void>((go) => {
-        goOn = go
-      })
-    })
-  })
-  return { reached, goOn: () => goOn() }
-}
-
-/** Drives a resharding until the process dies at a point: its connections end, and nothing more is done. */
-async function dieAt(
-  process: ReshardingProcess,
-  point: ReshardingControlPoint,
-  work: () => Promise<unknown>,
-): Promise<void> {
-  const { reached } = stopAt(process, point)
-  const working = work()
-  working.catch(() => undefined)
-  await Promise.race([reached, working.then(() => Promise.reject(new Error(`${point} was not reached.`)))])
-  await process.end()
-}
 
 describe('drivers of a resharding', () => {
   let databases: FreshDatabases
