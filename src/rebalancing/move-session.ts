@@ -1,4 +1,4 @@
-import type { ShardMoveControlPoint } from '../transactions/control-point'
+import type { ReshardingControlPoint, ShardMoveControlPoint } from '../transactions/control-point'
 import { boundsOf, type MoveBounds, type MoveHost } from './move-host'
 import type { Driver, MoveLog } from './move-log'
 import { asOnlyDriver, type Send } from './on-node'
@@ -52,7 +52,7 @@ export class MoveSession {
     return this.settings.log.note(this.current.id, this.settings.driver, noted)
   }
 
-  reach(point: ShardMoveControlPoint): Promise<void> {
+  reach(point: ShardMoveControlPoint | ReshardingControlPoint): Promise<void> {
     return this.settings.host.points.reach(point, this.current.shard)
   }
 
@@ -66,7 +66,8 @@ export class MoveSession {
     return this.on(this.current.to, work)
   }
 
-  private on<T>(identity: string, work: (send: Send) => Promise<T>): Promise<T> {
+  /** As the only driver of the move in a database. */
+  on<T>(identity: string, work: (send: Send) => Promise<T>): Promise<T> {
     return asOnlyDriver(this.settings.host.node(identity), { move: this.current, confirm: this.confirm }, work)
   }
 }

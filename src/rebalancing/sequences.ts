@@ -1,8 +1,7 @@
 import type { Row } from '../merging/row'
-import { literal } from '../values/literal'
-import { quoted } from '../values/quoted'
 import type { Send } from './on-node'
-import { movedName, placeOf, type ShardMove } from './shard-move'
+import { tablePath } from './replication'
+import { type MovedTable, placeOf, type ShardMove } from './shard-move'
 
 /** The sequences of the shard: those of its schema, or those that columns of its tables own. */
 export const sequencesSql = `
@@ -12,36 +11,29 @@ export const sequencesSql = `
       AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i') AND t.relname = ANY ($2)))
   ORDER BY n.nspname, c.relname`
 
-/** A sequence as the place has it that the shard comes to, and where it is to go on. */
+/** A sequence, and where it is to go on. */
 export interface SequenceValue {
-  readonly path: string
+  readonly sequence: MovedTable
   readonly last: string
   readonly isCalled: boolean
 }
 
-/**
- * Where the sequences of a locked place are: replication leaves them alone.
- *
- * @param closedBy the place that the shard comes to is closed by this move: its sequences have other names there
- */
+/** Where the sequences of a locked place are: replication leaves them alone. */
 export async function readSequences(
   locked: Send,
   placed: Pick<ShardMove, 'layout' | 'tables'>,
-  closedBy?: Pick<ShardMove, 'id'>,
 ): Promise<readonly SequenceValue[]> {
   const { rows } = await locked(sequencesSql, placeOf(placed))
   if (rows.length === 0) return []
-  const pathOf = (row: Row, name: string): string => `${quoted(String(row['schema']))}.${quoted(name)}`
-  const read = rows.map((row: Row) => {
-    const name = String(row['name'])
-    const there = pathOf(row, closedBy ? movedName(closedBy, name) : name)
-    return `SELECT ${literal(there)} AS path, last_value::text AS last, is_called FROM ${pathOf(row, name)}`
-  })
-  const { rows: values } = await locked(read.join(' UNION ALL '))
-  return values.map((row: Row) => ({
-    path: String(row['path']),
-    last: String(row['last']),
-    isCalled: row['is_called'] === true,
+  const sequences = rows.map((row: Row): MovedTable => ({ schema: String(row['schema']), name: String(row['name']) }))
+  const read = sequences.map(
+    (sequence, place) => `SELECT ${place} AS place, last_value::text AS last, is_called FROM ${tablePath(sequence)}`,
+  )
+  const { rows: values } = await locked(`${read.join(' UNION ALL ')} ORDER BY place`)
+  return sequences.map((sequence, place) => ({
+    sequence,
+    last: String(values[place]?.['last']),
+    isCalled: values[place]?.['is_called'] === true,
   }))
 }
 
@@ -49,6 +41,10 @@ export async function setSequences(send: Send, values: readonly SequenceValue[])
   if (values.length === 0) return
   await send(
     `SELECT setval(path::regclass, last::bigint, called) FROM unnest($1::text[], $2::text[], $3::bool[]) AS s(path, last, called)`,
-    [values.map(({ path }) => path), values.map(({ last }) => last), values.map(({ isCalled }) => isCalled)],
+    [
+      values.map(({ sequence }) => tablePath(sequence)),
+      values.map(({ last }) => last),
+      values.map(({ isCalled }) => isCalled),
+    ],
   )
 }

@@ -69,8 +69,13 @@ async function withSchema(
  *
  * @throws ShardedError SHARD_MOVE_TAKEN, SHARD_MOVE_STALLED, SHARD_MOVE_DIFFERS, TOPOLOGY_MISMATCH; the signal's reason
  */
-export async function driveMove(host: MoveHost, id: string, signal?: AbortSignal): Promise<ShardMove> {
-  return withLease(host, { id, signal }, async (lease) => runToRest(lease, new MoveDriver(lease.move, lease)))
+export async function driveMove(
+  host: MoveHost,
+  id: string,
+  signal?: AbortSignal,
+  kind: MoveKind = toAnotherNode,
+): Promise<ShardMove> {
+  return withLease(host, { id, signal }, (lease) => runToRest(lease, kind.machine(lease)))
 }
 
 /**
@@ -83,19 +88,17 @@ export async function driveMove(host: MoveHost, id: string, signal?: AbortSignal
 export async function cancelMove(
   host: MoveHost,
   id: string,
-  { abandonTarget = false }: { readonly abandonTarget?: boolean } = {},
+  { abandonTarget = false, kind = toAnotherNode }: CancelOptions = {},
 ): Promise<ShardMove> {
   const log = await MoveLog.open(host.home)
   const { state } = await log.read(id)
-  if (isBetweenPlaces(state)) await settleSwitch(host, id)
+  if (isBetweenPlaces(state)) await withLease(host, { id }, (lease) => kind.settle(lease))
   const current = (await log.read(id)).state
   const driver = newDriver(host)
   if (isCancellable(current)) {
     if (!(await log.cancel(id, driver, current))) throw changed(id)
   } else if (current !== 'cancelling') throw tooLate(id, current)
-  return withLease(host, { id, driver }, (lease) =>
-    runToRest(lease, new MoveDriver(lease.move, lease, { abandonTarget })),
-  )
+  return withLease(host, { id, driver }, (lease) => runToRest(lease, kind.machine(lease, { abandonTarget })))
 }
 
 /**
@@ -103,12 +106,16 @@ export async function cancelMove(
  *
  * @throws ShardedError SHARD_MOVE_STATE; what a node answers, while the move stays as it is
  */
-export function finishMove(host: MoveHost, id: string): Promise<ShardMove> {
+export function finishMove(
+  host: MoveHost,
+  id: string,
+  { kind = toAnotherNode }: { readonly kind?: MoveKind } = {},
+): Promise<ShardMove> {
   return withLease(host, { id }, async (lease) => {
     const { state } = lease.move
     if (state === 'done') return lease.move
     if (!canFinish(state)) throw tooEarly(id, state)
-    return driveAfter(lease, moveTable[state].finish === undefined ? undefined : 'finish')
+    return driveAfter(lease, moveTable[state].finish === undefined ? undefined : 'finish', kind.machine)
   })
 }
 
@@ -134,7 +141,8 @@ export function revertMove(
     if (state === 'reverted') return lease.move
     if (!canRevert(state)) throw notToRevert(id, state)
     if (!memory.isReversible) throw stateError(id, `The move ${id} was begun without a way back.`)
-    return driveAfter(lease, state === 'switched' ? 'revert' : undefined, { abandonTarget })
+    const machine: MoveKind['machine'] = (asked) => toAnotherNode.machine(asked, { abandonTarget })
+    return driveAfter(lease, state === 'switched' ? 'revert' : undefined, machine)
   })
 }
 
@@ -142,11 +150,11 @@ export function revertMove(
 async function driveAfter(
   lease: LeasedMove,
   event: MoveEvent | undefined,
-  options?: ConstructorParameters<typeof MoveDriver>[2],
+  machine: MoveKind['machine'],
 ): Promise<ShardMove> {
   const { log, driver, move } = lease
   const asked = event === undefined ? move : await log.advance(move, driver, { event })
-  return runToRest(lease, new MoveDriver(asked, lease, options))
+  return runToRest(lease, machine({ ...lease, move: asked }))
 }
 
 /** The moves that the home node has stored: those that are not over come first. */
@@ -187,7 +195,7 @@ export async function readWayBack(host: MoveHost, move: ShardMove): Promise<WayB
 const followingStates: ReadonlySet<MoveState> = new Set(['switched', 'reverting'])
 
 /** A move that this process drives. */
-interface LeasedMove {
+export interface LeasedMove {
   readonly host: MoveHost
   readonly log: MoveLog
   readonly move: ShardMove
@@ -196,12 +204,12 @@ interface LeasedMove {
   readonly signal: AbortSignal
 }
 
-export const newDriver = (host: MoveHost) => ({ id: randomUUID(), leaseMs: boundsOf(host).leaseMs })
+const newDriver = (host: MoveHost) => ({ id: randomUUID(), leaseMs: boundsOf(host).leaseMs })
 
 /** The lease is renewed so many times before it runs out. */
 const renewals = 3
 
-export async function withLease<T>(
+async function withLease<T>(
   host: MoveHost,
   {
     id,
@@ -234,6 +242,18 @@ async function takenOrAbsent(log: MoveLog, id: string): Promise<never> {
   throw new ShardedError('SHARD_MOVE_TAKEN', `Another process drives the move ${id}.`, { details: { id } })
 }
 
+/** Moves that are driven by one kind of machine. */
+export interface MoveKind {
+  readonly machine: (lease: LeasedMove, options?: { readonly abandonTarget?: boolean }) => MoveMachine
+  /** Finds out whether the shard has left its place in a switch that nobody drives any more; where it has not, the switch is taken back. */
+  readonly settle: (lease: LeasedMove) => Promise<void>
+}
+
+interface CancelOptions {
+  readonly abandonTarget?: boolean
+  readonly kind?: MoveKind
+}
+
 /** What does the steps of one move. */
 interface MoveMachine {
   readonly id: string
@@ -244,7 +264,7 @@ interface MoveMachine {
 }
 
 /** Steps until there is none. What a lost connection or a server that restarts has ended is tried again. */
-export async function runToRest({ host, log, driver, signal }: LeasedMove, machine: MoveMachine): Promise<ShardMove> {
+async function runToRest({ host, log, driver, signal }: LeasedMove, machine: MoveMachine): Promise<ShardMove> {
   const { tries, tryEveryMs } = boundsOf(host)
   let failures = 0
   for (;;) {
@@ -284,14 +304,15 @@ function mayPass(error: unknown): boolean {
   return passingStates.test(sqlState(error) ?? '')
 }
 
-/** Finds out whether the shard has left its place in a switch that nobody drives any more; where it has not, the switch is taken back. */
-async function settleSwitch(host: MoveHost, id: string): Promise<void> {
-  await withLease(host, { id }, async (lease) => {
-    const facts = await readMoveFacts(host, lease.move, { isVerified: false })
+/** Moves of a shard to another node, as it is. */
+const toAnotherNode: MoveKind = {
+  machine: (lease, options) => new MoveDriver(lease.move, lease, options),
+  settle: async (lease) => {
+    const facts = await readMoveFacts(lease.host, lease.move, { isVerified: false })
     const { state } = lease.move
     const hasLeft = state === 'switching' ? facts.source.hasLeft : facts.target.hasLeft
     if (isBetweenPlaces(state) && !hasLeft) await new MoveDriver(lease.move, lease).step()
-  })
+  },
 }
 
 const stateError = (id: string, text: string): ShardedError =>

@@ -57,7 +57,8 @@ export type StructureKind = (typeof beforeCopy | typeof afterCopy | typeof after
 /** When a part of the structure is made. */
 export type StructurePhase = 'before-copy' | 'after-copy' | 'after-switch'
 
-const phases: Readonly<Record<StructurePhase, readonly StructureKind[]>> = Object.freeze({
+/** The kinds of each phase, in the order in which they are made. */
+export const phases: Readonly<Record<StructurePhase, readonly StructureKind[]>> = Object.freeze({
   'before-copy': beforeCopy,
   'after-copy': afterCopy,
   'after-switch': afterSwitch,

@@ -10,7 +10,15 @@ import { lockStates, plainTexts, type Send } from './on-node'
 import { readStructureIn } from './read-structure'
 import { flushedLsn, publishStatement, tablePath } from './replication'
 import { readSequences, setSequences } from './sequences'
-import { type MovedTable, type MoveMemory, movedSchema, placeOf, type ShardMove, wayBack } from './shard-move'
+import {
+  type MovedTable,
+  type MoveMemory,
+  movedName,
+  movedSchema,
+  placeOf,
+  type ShardMove,
+  wayBack,
+} from './shard-move'
 import { missingStatements, type ShardStructure, structureDifferences } from './shard-structure'
 import { awaitLsn, compareSuspects, rowsDiffer, type Sides, type Suspects, suspectCount } from './verify-rows'
 
@@ -127,12 +135,17 @@ export async function settleSource(
   const [lsn] = await Promise.all([flushedLsn(sides.source), sides.target(beginSettling(pauseMs))])
   const [atNew, sequences] = await Promise.all([
     readStructureIn(locked, back),
-    readSequences(locked, back, move),
+    readSequences(locked, back),
     opened(`BEGIN; ${plainTexts}; ${endsBySilence(pauseMs)}; SET LOCAL lock_timeout = ${lockMs}`),
     awaitLsn(sides, back, { lsn, stallMs: pauseMs, lookEveryMs }),
   ])
   // Values of sequences are no part of a transaction: they are set before the place is opened, which may be done once more.
-  await setSequences(sides.target, sequences)
+  // In the closed place they have other names.
+  const closed = sequences.map((value) => {
+    const { schema, name } = value.sequence
+    return { ...value, sequence: { schema, name: movedName(move, name) } }
+  })
+  await setSequences(sides.target, closed)
   await sides.target(settleOnDisk)
   await openPlace(opened, move, move.memory.opening ?? [])
   compareStructures(back, atNew, await readStructureIn(opened, back))

@@ -44,8 +44,12 @@ export class SwitchTries {
     await Promise.all(asked.map((send) => inTransaction(send, () => readStructureIn(send, way))))
     const lsn = await flushedLsn(sides.source)
     await awaitLsn(sides, way, { lsn, stallMs: bounds.stallMs, lookEveryMs: 20, signal })
-    const order = await writingOrder(sides.source, way)
-    // Every other try the other way round: some applications write children first.
+    return this.lockOrder(sides.source, way)
+  }
+
+  /** Every other try the other way round: some applications write children first. */
+  async lockOrder(send: Send, way: ShardMove): Promise<readonly MovedTable[]> {
+    const order = await writingOrder(send, way)
     return this.tries % 2 === 0 ? order : [...order].reverse()
   }
 }

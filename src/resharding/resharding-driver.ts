@@ -1,42 +1,30 @@
 import type { Row } from '../merging/row'
-import { dropTarget } from '../rebalancing/make-target'
-import { boundsOf, type MoveBounds } from '../rebalancing/move-host'
-import type { Driver, MoveLog } from '../rebalancing/move-log'
-import { inTransaction, onConnection, pause } from '../rebalancing/on-node'
+import { dropMoved, dropTarget, makeTables } from '../rebalancing/make-target'
+import { MoveSession, type SessionSettings } from '../rebalancing/move-session'
+import { onConnection, pause } from '../rebalancing/on-node'
+import { readStructure, readStructureIn } from '../rebalancing/read-structure'
 import { tablePath } from '../rebalancing/replication'
 import type { ReshardedShard } from '../rebalancing/resharding'
 import { readSequences, type SequenceValue, setSequences } from '../rebalancing/sequences'
-import { type MoveMemory, movedSchema } from '../rebalancing/shard-move'
-import { missingOfKinds, type ShardStructure, structureDifferences } from '../rebalancing/shard-structure'
+import { movedSchema, type ShardMove } from '../rebalancing/shard-move'
+import {
+  missingOfKinds,
+  type ShardStructure,
+  type StructureKind,
+  structureDifferences,
+} from '../rebalancing/shard-structure'
 import { renameSource } from '../rebalancing/switch-shard'
-import type { ReshardingControlPoint } from '../transactions/control-point'
-import { quoted } from '../values/quoted'
+import { SwitchTries } from '../rebalancing/switch-tries'
 import { beginCapture, type Capture, endCapture, isCapturing, readNotes } from './capture-changes'
 import { ChangeDrain } from './change-drain'
-import { copyTable, putNoted, readNoted, type Side } from './copy-rows'
-import { inTheWay, stalled, structureDiffers } from './resharding-errors'
+import { type CopySettings, copyTable, putNoted, readNoted, type Side } from './copy-rows'
+import { inTheWay, structureDiffers } from './resharding-errors'
 import type { ReshardingHost } from './resharding-host'
-import { asResharding, captureName, captureSchema, type ReshardingMove, tablesAt } from './resharding-move'
+import { asResharding, captureName, captureSchema, placed, type ReshardingMove, tablesAt } from './resharding-move'
 import { ReshardingSides, sendsOf, whenBusy } from './resharding-sides'
 import { nextReshardingStep, type ReshardingFacts, type ReshardingStep } from './resharding-state'
-import { shardTables } from './shard-table'
-import {
-  kindsAfter,
-  kindsBefore,
-  kindsLast,
-  notValid,
-  structureAs,
-  structureOf,
-  withoutCapture,
-} from './target-structure'
+import { kindsAfter, kindsBefore, kindsLast, nameAs, notValid, structureAs, withoutCapture } from './target-structure'
 import { compareCopies } from './verify-copies'
-
-interface DriverSettings {
-  readonly host: ReshardingHost
-  readonly log: MoveLog
-  readonly driver: Driver
-  readonly signal: AbortSignal
-}
 
 type Effect = Exclude<ReshardingStep, 'advance' | 'rest'>
 
@@ -49,30 +37,34 @@ const notesAtOnce = 20_000
 /** Does the steps of one resharding, as long as it is its driver. `docs/spec/resharding.md` says what another one finds after it. */
 export class ReshardingDriver {
   private isVerified = false
-  private switchTries = 0
-  private readonly bounds: MoveBounds
+  private readonly session: MoveSession
+  private readonly tries: SwitchTries
   private readonly sides: ReshardingSides
+  private readonly copying: Omit<CopySettings, 'targets'>
   private readonly changes: ChangeDrain
-  private readonly confirm = (): Promise<void> => this.settings.log.renew(this.move.id, this.settings.driver)
 
   constructor(
-    private move: ReshardingMove,
-    private readonly settings: DriverSettings,
+    move: ReshardingMove,
+    settings: SessionSettings & { readonly host: ReshardingHost },
     private readonly options: { readonly abandonTarget?: boolean } = {},
   ) {
-    const { host } = settings
-    this.bounds = boundsOf(host)
-    this.sides = new ReshardingSides({ host, bounds: this.bounds, move: () => this.move, confirm: this.confirm })
-    this.changes = new ChangeDrain(this.sides, { move, router: host.router(move) })
+    this.session = new MoveSession(move, settings)
+    this.tries = new SwitchTries(this.session)
+    this.sides = new ReshardingSides(this.session, move.resharding)
+    this.copying = { move, router: settings.host.router(move) }
+    this.changes = new ChangeDrain(this.sides, this.copying)
   }
 
   get id(): string {
-    return this.move.id
+    return this.session.move.id
   }
 
-  async refresh(): Promise<ReshardingMove> {
-    this.move = asResharding(await this.settings.log.read(this.move.id))
-    return this.move
+  private get move(): ReshardingMove {
+    return asResharding(this.session.move)
+  }
+
+  refresh(): Promise<ShardMove> {
+    return this.session.refresh()
   }
 
   /** Whether nothing has left its place: the switch may then be taken back. */
@@ -82,14 +74,14 @@ export class ReshardingDriver {
 
   /** Does the next step. @returns false where there is none until somebody asks */
   async step(): Promise<boolean> {
-    this.settings.signal.throwIfAborted()
+    this.session.signal.throwIfAborted()
     const step = nextReshardingStep(this.move.state, await this.facts())
     if (step === 'rest') return false
-    if (step === 'advance') await this.advance()
+    if (step === 'advance') await this.session.advance()
     else {
-      await this.reach(`resharding:before-${step}`)
+      await this.session.reach(`resharding:before-${step}`)
       await this.effects[step]()
-      await this.reach(`resharding:after-${step}`)
+      await this.session.reach(`resharding:after-${step}`)
     }
     return true
   }
@@ -107,6 +99,7 @@ export class ReshardingDriver {
     complete: () => this.complete(),
     'commit-epoch': () => this.commitEpoch(),
     'clean-up': () => this.cleanUp(),
+    finish: () => this.finish(),
     'remove-targets': () => this.removeTargets(),
   }
 
@@ -114,10 +107,10 @@ export class ReshardingDriver {
   private async facts(): Promise<ReshardingFacts> {
     const { state, memory, resharding } = this.move
     const { sources, tables } = resharding
-    const lacks = async (...kinds: Parameters<ReshardingDriver['missing']>[1][]): Promise<number> => {
+    const lacks = async (kinds: readonly StructureKind[]): Promise<number> => {
       if (!memory.structures) return 1
-      const missing = resharding.targets.map((target) => Promise.all(kinds.map((kind) => this.missing(target, kind))))
-      return (await Promise.all(missing)).flat(2).length
+      const missing = await Promise.all(resharding.targets.map((target) => this.missing(target, kinds)))
+      return missing.flat().length
     }
     const isCapturing = async (): Promise<boolean> => {
       const all = await Promise.all(sources.map((source) => this.isCapturing(source)))
@@ -141,11 +134,9 @@ export class ReshardingDriver {
     }
   }
 
-  private async missing(target: ReshardedShard, kinds: typeof kindsBefore | typeof kindsAfter | typeof kindsLast) {
+  private async missing(target: ReshardedShard, kinds: readonly StructureKind[]): Promise<readonly string[]> {
     const wanted = this.move.memory.structures?.[target.label] ?? []
-    const found = await onConnection(this.sides.node(target), (send) =>
-      inTransaction(send, () => structureOf(send, this.move.resharding, target)),
-    )
+    const found = await readStructure(this.sides.node(target), placed(this.move.resharding, target))
     return missingOfKinds(wanted, validated(found), kinds)
   }
 
@@ -157,44 +148,38 @@ export class ReshardingDriver {
       const structures: Record<string, ShardStructure> = {}
       for (const target of resharding.targets)
         structures[target.label] = await onConnection(this.sides.node(source), (send) =>
-          structureAs(send, { resharding, target, bounds: this.bounds }),
+          structureAs(send, { resharding, target, bounds: this.session.bounds }),
         )
       const before: Record<string, ShardStructure> = {}
       for (const one of resharding.sources) before[one.label] = await this.structureNow(one)
-      await this.note({ memory: { structures, sourceStructures: before } })
-      await this.refresh()
+      await this.session.note({ memory: { structures, sourceStructures: before } })
+      await this.session.refresh()
     }
     if (!this.move.memory.isTargetOwn) {
       for (const target of resharding.targets)
         if ((await this.structureNow(target)).length > 0) throw inTheWay(this.move, target)
-      await this.note({ memory: { isTargetOwn: true } })
-      await this.refresh()
+      await this.session.note({ memory: { isTargetOwn: true } })
+      await this.session.refresh()
     }
     await this.makeParts(kindsBefore)
   }
 
   /** Makes what the targets lack, each in a transaction. */
-  private async makeParts(kinds: typeof kindsBefore | typeof kindsAfter): Promise<void> {
+  private async makeParts(kinds: readonly StructureKind[]): Promise<void> {
     for (const target of this.move.resharding.targets) {
       const statements = await this.missing(target, kinds)
-      await this.sides.at(target, (send) =>
-        inTransaction(send, async () => {
-          for (const statement of statements) await send(statement)
-        }),
-      )
+      await this.sides.at(target, (send) => makeTables(send, statements))
     }
   }
 
   private async structureNow(shard: ReshardedShard): Promise<ShardStructure> {
-    const found = await onConnection(this.sides.node(shard), (send) =>
-      inTransaction(send, () => structureOf(send, this.move.resharding, shard)),
-    )
+    const found = await readStructure(this.sides.node(shard), placed(this.move.resharding, shard))
     return withoutCapture(found, captureName(this.move))
   }
 
   private async beginCapture(): Promise<void> {
     for (const source of this.move.resharding.sources)
-      await this.sides.at(source, async (send) => beginCapture(send, await this.captureOf(source), this.bounds))
+      await this.sides.at(source, async (send) => beginCapture(send, await this.captureOf(source), this.session.bounds))
   }
 
   private async isCapturing(source: ReshardedShard): Promise<boolean> {
@@ -203,9 +188,7 @@ export class ReshardingDriver {
   }
 
   private async captureOf(source: ReshardedShard): Promise<Capture> {
-    const tables = await onConnection(this.sides.node(source), (send) =>
-      inTransaction(send, () => shardTables(send, tablesAt(this.move.resharding, source))),
-    )
+    const tables = await this.sides.tablesOf(source)
     return { schema: captureSchema(this.move, source), name: captureName(this.move), tables }
   }
 
@@ -220,32 +203,29 @@ export class ReshardingDriver {
           const { copied = [], cursor } = this.move.memory
           if (copied.includes(name)) continue
           await copyTable(source, place, {
-            ...this.copySettings(targets),
+            ...this.copying,
+            targets,
             after: cursor?.table === name ? cursor.after : undefined,
             copied: async (after, count) => {
               rows += count
-              this.settings.signal.throwIfAborted()
-              await this.reach('resharding:chunk-copied')
-              if (performance.now() - noted < this.bounds.lookEveryMs) return
+              this.session.signal.throwIfAborted()
+              await this.session.reach('resharding:chunk-copied')
+              if (performance.now() - noted < this.session.bounds.lookEveryMs) return
               noted = performance.now()
-              await this.note({ memory: { cursor: { table: name, after } }, progress: { copiedRows: rows } })
+              await this.session.note({ memory: { cursor: { table: name, after } }, progress: { copiedRows: rows } })
             },
           })
-          await this.note({ memory: { copied: [...copied, name] }, progress: { copiedRows: rows } })
-          await this.refresh()
+          await this.session.note({ memory: { copied: [...copied, name] }, progress: { copiedRows: rows } })
+          await this.session.refresh()
         }
       // As long as nothing but the primary keys is unique, notes may be taken in parts.
       while ((await this.changes.count()) > notesAtOnce) await this.changes.drain({ sources, targets }, notesAtOnce)
     })
   }
 
-  private copySettings(targets: readonly Side[]) {
-    return { move: this.move, router: this.settings.host.router(this.move), targets }
-  }
-
   private async drainNow(): Promise<void> {
     await this.sides.withSides((sides) => this.changes.drain(sides, undefined))
-    await this.note({ progress: { notes: await this.changes.count() } })
+    await this.session.note({ progress: { notes: await this.changes.count() } })
   }
 
   /** The sources are seen in one snapshot each, the targets after they were given all that these have. */
@@ -257,29 +237,23 @@ export class ReshardingDriver {
         await send(`ANALYZE ${tables.map(({ table }) => tablePath(table)).join(', ')}`)
       await this.changes.inSnapshots(sides, undefined, () =>
         compareCopies(this.move, sides, {
-          rowsPerChunk: this.bounds.rowsPerChunk,
+          rowsPerChunk: this.session.bounds.rowsPerChunk,
           compared: async (rows) => {
             comparedRows += rows
-            this.settings.signal.throwIfAborted()
-            if (performance.now() - noted < this.bounds.lookEveryMs) return
+            this.session.signal.throwIfAborted()
+            if (performance.now() - noted < this.session.bounds.lookEveryMs) return
             noted = performance.now()
-            await this.note({ progress: { comparedRows } })
+            await this.session.note({ progress: { comparedRows } })
           },
         }),
       )
     })
-    await this.note({ progress: { comparedRows } })
+    await this.session.note({ progress: { comparedRows } })
     this.isVerified = true
   }
 
   private async switch(): Promise<void> {
-    if (this.switchTries >= this.bounds.switchTries)
-      throw stalled(this.move, `the switch was given up ${this.switchTries} times`)
-    const isSwitched = await this.trySwitch(this.move.resharding.sources)
-    if (isSwitched) return
-    this.switchTries += 1
-    await this.note({ progress: { switchTries: this.switchTries } })
-    await pause(this.bounds.switchEveryMs, this.settings.signal)
+    await this.tries.next(() => this.trySwitch(this.move.resharding.sources))
   }
 
   /** @returns false where a lock was not to be had, or too much was left to be copied */
@@ -290,10 +264,10 @@ export class ReshardingDriver {
       if ((await this.changes.count(sources)) < maxNotes / 10) break
     }
     const isSwitched = this.sides.withTargets((targets) =>
-      this.sides.withLocks({ sources, isReversed: this.switchTries % 2 === 1 }, async (locked) => {
+      this.sides.withLocks({ sources, tries: this.tries }, async (locked) => {
         const locks = performance.now()
         const sides = await Promise.all(sources.map((shard) => this.sides.sideOf(shard, locked(shard))))
-        await this.reach('resharding:locked')
+        await this.session.reach('resharding:locked')
         const left = await Promise.all(
           sides.map(async (side) => {
             const notes = await readNotes(side.send, { schema: captureSchema(this.move, side.shard) }, undefined)
@@ -301,15 +275,15 @@ export class ReshardingDriver {
           }),
         )
         const isTruncated = left.some(({ notes }) => [...notes.byTable.values()].some((table) => table.isTruncated))
-        if (isTruncated || performance.now() - locks > this.bounds.pauseMs) return false
-        const settings = this.copySettings(targets)
+        if (isTruncated || performance.now() - locks > this.session.bounds.pauseMs) return false
+        const settings = { ...this.copying, targets }
         const noted = await Promise.all(left.map(({ side, notes }) => readNoted(side, notes, settings)))
         await putNoted(settings, noted.flat())
         await this.checkStructures(sides)
         await this.copySequences(sides, targets)
-        await this.reach('resharding:drained')
+        await this.session.reach('resharding:drained')
         await this.rename(sides)
-        await this.note({ progress: { pauseMs: Math.round(performance.now() - locks) } })
+        await this.session.note({ progress: { pauseMs: Math.round(performance.now() - locks) } })
         return true
       }),
     )
@@ -320,7 +294,10 @@ export class ReshardingDriver {
   private async checkStructures(sides: readonly Side[]): Promise<void> {
     for (const { shard, send } of sides) {
       const before = this.move.memory.sourceStructures?.[shard.label] ?? []
-      const now = withoutCapture(await structureOf(send, this.move.resharding, shard), captureName(this.move))
+      const now = withoutCapture(
+        await readStructureIn(send, placed(this.move.resharding, shard)),
+        captureName(this.move),
+      )
       const differences = structureDifferences(before, now)
       if (differences.length > 0) throw structureDiffers(this.move, shard, differences)
     }
@@ -328,37 +305,39 @@ export class ReshardingDriver {
 
   /** Each target goes on where the furthest source is. */
   private async copySequences(sources: readonly Side[], targets: readonly Side[]): Promise<void> {
-    const valuesOf = async ({ shard, send }: Side): Promise<readonly SequenceValue[]> => {
-      const values = await readSequences(send, { layout: shard.layout, tables: tablesAt(this.move.resharding, shard) })
-      // The label of the shard may be a part of their names.
-      const plain = ({ path }: SequenceValue): string => path.replaceAll(shard.label, '')
-      return [...values].sort((one, other) => (plain(one) < plain(other) ? -1 : 1))
-    }
-    const all = await Promise.all(sources.map(valuesOf))
-    for (const target of targets) {
-      const own = await valuesOf(target)
-      const furthest = own.map(({ path }, place) => {
-        const values = all.flatMap((of) => of[place] ?? [])
-        const last = values.reduce((one, other) => (BigInt(other.last) > BigInt(one.last) ? other : one))
-        return { ...last, path }
-      })
-      await setSequences(target.send, furthest)
+    const { resharding } = this.move
+    const found = await Promise.all(
+      sources.map(async ({ shard: source, send }) => ({
+        source,
+        values: await readSequences(send, placed(resharding, source)),
+      })),
+    )
+    for (const { shard: target, send } of targets) {
+      const furthest = new Map<string, SequenceValue>()
+      for (const { source, values } of found)
+        for (const value of values) {
+          const sequence = nameAs(value.sequence, { resharding, source, target })
+          const known = furthest.get(tablePath(sequence))
+          if (!known || BigInt(known.last) < BigInt(value.last))
+            furthest.set(tablePath(sequence), { ...value, sequence })
+        }
+      await setSequences(send, [...furthest.values()])
     }
   }
 
   /** First it is stored that sources may be gone: who finds that stored looks for itself. */
   private async rename(sides: readonly Side[]): Promise<void> {
-    await this.reach('resharding:before-switching')
-    if (this.move.state !== 'switching') await this.advance()
-    await this.reach('resharding:after-switching')
+    await this.session.reach('resharding:before-switching')
+    if (this.move.state !== 'switching') await this.session.advance()
+    await this.session.reach('resharding:after-switching')
     for (const { shard, send } of sides) {
       await send(endCapture({ schema: captureSchema(this.move, shard) }))
       await renameSource(send, this.placedAs(shard))
     }
     for (const send of sendsOf(sides)) {
-      await this.reach('resharding:before-rename')
+      await this.session.reach('resharding:before-rename')
       await send('COMMIT')
-      await this.reach('resharding:after-rename')
+      await this.session.reach('resharding:after-rename')
     }
   }
 
@@ -382,17 +361,17 @@ export class ReshardingDriver {
   /** Makes sure that no other session can still rename a source: this one has the locks that a rename needs. */
   private async settle(): Promise<void> {
     const isLocked = await this.sides
-      .withLocks({ sources: this.move.resharding.sources, isReversed: false }, () => Promise.resolve(true))
+      .withLocks({ sources: this.move.resharding.sources, tries: this.tries }, () => Promise.resolve(true))
       .catch(whenBusy)
-    if (isLocked) this.move = asResharding(await this.advanceBy('back'))
-    else await pause(this.bounds.switchEveryMs, this.settings.signal)
+    if (isLocked) await this.session.advance({}, 'back')
+    else await pause(this.session.bounds.switchEveryMs, this.session.signal)
   }
 
   /** Some sources are renamed, and some not: these were written to meanwhile, which was noted. */
   private async renameRest(): Promise<void> {
     const done = await this.renamed()
     const left = this.move.resharding.sources.filter((source) => !done.includes(source))
-    if (!(await this.trySwitch(left))) await pause(this.bounds.switchEveryMs, this.settings.signal)
+    if (!(await this.trySwitch(left))) await pause(this.session.bounds.switchEveryMs, this.session.signal)
   }
 
   /** Rows are there, and nobody writes: foreign keys hold, and what acts upon writes begins to. */
@@ -400,21 +379,17 @@ export class ReshardingDriver {
     for (const target of this.move.resharding.targets) {
       const statements = await this.missing(target, kindsLast)
       await this.sides.at(target, (send) =>
-        inTransaction(send, async () => {
-          await send(`SET LOCAL synchronous_commit = on`)
-          for (const statement of statements)
-            await send(/ ADD CONSTRAINT .* FOREIGN KEY /.test(statement) ? notValid(statement) : statement)
-        }),
+        makeTables(send, ['SET LOCAL synchronous_commit = on', ...statements.map(notValid)]),
       )
     }
   }
 
   private async commitEpoch(): Promise<void> {
-    await this.confirm()
-    await this.settings.host.commitEpoch(this.move)
-    await this.reach('resharding:epoch-committed')
-    await this.note({ memory: { isEpochCommitted: true } })
-    await this.refresh()
+    await this.session.confirm()
+    await this.session.host.commitEpoch(this.move)
+    await this.session.reach('resharding:epoch-committed')
+    await this.session.note({ memory: { isEpochCommitted: true } })
+    await this.session.refresh()
   }
 
   private async cleanUp(): Promise<void> {
@@ -431,7 +406,7 @@ export class ReshardingDriver {
         )
         for (const row of rows as readonly Row[]) await send(String(row['statement']))
       })
-    await this.advance()
+    await this.session.advance()
   }
 
   /** Writers are freed of the triggers first of all. */
@@ -442,39 +417,17 @@ export class ReshardingDriver {
         source,
         async (send) => void (await send(endCapture({ schema: captureSchema(this.move, source) }))),
       )
-    await this.reach('resharding:capture-removed')
+    await this.session.reach('resharding:capture-removed')
     if (this.move.memory.isTargetOwn && !this.options.abandonTarget)
       for (const target of targets) await this.sides.at(target, (send) => dropTarget(send, this.placedAs(target)))
-    await this.advance()
+    await this.session.advance()
   }
 
   /** Drops what the sources have been. */
-  async finish(): Promise<ReshardingMove> {
-    await this.reach('resharding:before-finish')
-    if (this.move.state === 'switched') this.move = asResharding(await this.advanceBy('finish'))
-    for (const source of this.move.resharding.sources) {
-      const schema = quoted(movedSchema({ id: this.move.id, shard: source.name }))
-      await this.sides.at(source, async (send) => void (await send(`DROP SCHEMA IF EXISTS ${schema} CASCADE`)))
-    }
-    await this.advance()
-    await this.reach('resharding:after-finish')
-    return this.move
-  }
-
-  private advanceBy(event: 'done' | 'back' | 'finish', memory: MoveMemory = {}) {
-    return this.settings.log.advance(this.move, this.settings.driver, { event, memory })
-  }
-
-  private async advance(): Promise<void> {
-    this.move = asResharding(await this.advanceBy('done'))
-  }
-
-  private note(noted: Parameters<MoveLog['note']>[2]): Promise<void> {
-    return this.settings.log.note(this.move.id, this.settings.driver, noted)
-  }
-
-  private reach(point: ReshardingControlPoint): Promise<void> {
-    return this.settings.host.points.reach(point, this.move.shard)
+  private async finish(): Promise<void> {
+    for (const source of this.move.resharding.sources)
+      await this.sides.at(source, (send) => dropMoved(send, this.placedAs(source)))
+    await this.session.advance()
   }
 }
 

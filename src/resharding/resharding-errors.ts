@@ -4,16 +4,6 @@ import type { ReshardingMove } from './resharding-move'
 
 const detailsOf = ({ id, shard }: ReshardingMove) => ({ id, shard })
 
-export const stalled = (move: ReshardingMove, what: string): ShardedError =>
-  new ShardedError('SHARD_MOVE_STALLED', `The resharding of ${move.shard} stands still: ${what}.`, {
-    details: detailsOf(move),
-  })
-
-export const tablesGone = (move: ReshardingMove): ShardedError =>
-  new ShardedError('SHARD_MOVE_DIFFERS', `Tables of ${move.shard} are gone from its node.`, {
-    details: detailsOf(move),
-  })
-
 export const structureDiffers = (
   move: ReshardingMove,
   { name }: ReshardedShard,

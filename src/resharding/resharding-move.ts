@@ -20,6 +20,12 @@ export const tableAt = (table: string, shard: ReshardedShard): MovedTable => phy
 export const tablesAt = ({ tables }: Pick<Resharding, 'tables'>, shard: ReshardedShard): readonly MovedTable[] =>
   tables.map((table) => tableAt(table, shard))
 
+/** Where a shard is, as the queries of its structure take it. */
+export const placed = (resharding: Resharding, shard: ReshardedShard): Pick<ShardMove, 'layout' | 'tables'> => ({
+  layout: shard.layout,
+  tables: tablesAt(resharding, shard),
+})
+
 /** What the objects are called that a resharding has at a source: a schema, and triggers. */
 export const captureName = ({ id }: Pick<ShardMove, 'id'>): string => `sharding_split_${id}`
 

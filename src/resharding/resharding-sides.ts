@@ -1,11 +1,12 @@
-import type { MoveBounds } from '../rebalancing/move-host'
+import { tablesGone } from '../rebalancing/move-errors'
+import type { MoveNode } from '../rebalancing/move-host'
+import type { MoveSession } from '../rebalancing/move-session'
 import { asOnlyDriver, inTransaction, onConnection, type Send, withPlainTexts } from '../rebalancing/on-node'
-import type { ReshardedShard } from '../rebalancing/resharding'
-import { lockTables, writingOrder } from '../rebalancing/switch-shard'
+import type { ReshardedShard, Resharding } from '../rebalancing/resharding'
+import { lockTables } from '../rebalancing/switch-shard'
+import type { SwitchTries } from '../rebalancing/switch-tries'
 import type { Side } from './copy-rows'
-import { tablesGone } from './resharding-errors'
-import type { ReshardingHost } from './resharding-host'
-import { type ReshardingMove, tablesAt } from './resharding-move'
+import { tablesAt } from './resharding-move'
 import { type ShardTable, shardTables } from './shard-table'
 
 /** What a resharding reads, and what it writes. Those of one database share a connection. */
@@ -46,43 +47,42 @@ function eachOf<One, Opened, T>(
   return open(one, (opened) => eachOf(rest, open, (others) => work([opened, ...others])))
 }
 
-interface SidesParts {
-  readonly host: ReshardingHost
-  readonly move: () => ReshardingMove
-  readonly bounds: MoveBounds
-  /** Asks whether the move is still this driver's. */
-  readonly confirm: () => Promise<void>
-}
-
 /** Connections to the databases of a resharding. */
 export class ReshardingSides {
   /** By the names of shards. What changes of them is noticed before the switch. */
   private readonly tables = new Map<string, readonly ShardTable[]>()
 
-  constructor(private readonly parts: SidesParts) {}
+  constructor(
+    private readonly session: MoveSession,
+    private readonly resharding: Resharding,
+  ) {}
 
-  node({ database }: ReshardedShard) {
-    return this.parts.host.node(database)
+  node({ database }: ReshardedShard): MoveNode {
+    return this.session.host.node(database)
   }
 
   /** The one session of this driver by which the database of a shard is changed. */
   at<T>(shard: ReshardedShard, work: (send: Send) => Promise<T>): Promise<T> {
-    return asOnlyDriver(this.node(shard), { move: this.parts.move(), confirm: this.parts.confirm }, work)
+    return this.session.on(shard.database, work)
+  }
+
+  async tablesOf(shard: ReshardedShard): Promise<readonly ShardTable[]> {
+    const known = this.tables.get(shard.name)
+    if (known) return known
+    const found = await onConnection(this.node(shard), (send) =>
+      inTransaction(send, () => shardTables(send, tablesAt(this.resharding, shard))),
+    )
+    this.tables.set(shard.name, found)
+    return found
   }
 
   async sideOf(shard: ReshardedShard, send: Send): Promise<Side> {
-    const known = this.tables.get(shard.name)
-    if (known) return { shard, send, tables: known }
-    const tables = await onConnection(this.node(shard), (plain) =>
-      inTransaction(plain, () => shardTables(plain, tablesAt(this.parts.move().resharding, shard))),
-    )
-    this.tables.set(shard.name, tables)
-    return { shard, send, tables }
+    return { shard, send, tables: await this.tablesOf(shard) }
   }
 
   async withSides<T>(
     work: (sides: Sides) => Promise<T>,
-    shards: readonly ReshardedShard[] = this.parts.move().resharding.sources,
+    shards: readonly ReshardedShard[] = this.resharding.sources,
   ): Promise<T> {
     const databases = distinct(shards)
     return this.withTargets((targets) =>
@@ -98,7 +98,7 @@ export class ReshardingSides {
   }
 
   withTargets<T>(work: (targets: readonly Side[]) => Promise<T>): Promise<T> {
-    const { targets } = this.parts.move().resharding
+    const { targets } = this.resharding
     const databases = distinct(targets)
     return eachOf<ReshardedShard, Send, T>(
       databases,
@@ -109,27 +109,25 @@ export class ReshardingSides {
   }
 
   /**
-   * All tables of some sources are locked, in the order of most writers or in the reverse, each database in one transaction on a session of its own. It is rolled back where `work` does not
-   * commit it.
+   * All tables of some sources are locked, each database in one transaction on a session of its own. It is rolled back where `work` does
+   * not commit it.
    *
    * @throws LocksBusy
    */
   withLocks<T>(
-    { sources, isReversed }: { readonly sources: readonly ReshardedShard[]; readonly isReversed: boolean },
+    { sources, tries }: { readonly sources: readonly ReshardedShard[]; readonly tries: SwitchTries },
     work: (locked: (shard: ReshardedShard) => Send) => Promise<T>,
   ): Promise<T> {
     const databases = distinct(sources)
+    const { id } = this.session.move
     // Beside the session by which targets of the same database are written.
-    const lock = { move: { id: `${this.parts.move().id}/lock` }, confirm: this.parts.confirm }
+    const lock = { move: { id: `${id}/lock` }, confirm: this.session.confirm }
     return eachOf<ReshardedShard, Send, T>(
       databases,
       (one, use) =>
         asOnlyDriver(this.node(one), lock, async (send) => {
-          await this.lock(
-            send,
-            sources.filter(({ database }) => database === one.database),
-            isReversed,
-          )
+          const own = sources.filter(({ database }) => database === one.database)
+          await this.lock(send, own, tries)
           const result = await use(send)
           await send('ROLLBACK')
           return result
@@ -138,11 +136,11 @@ export class ReshardingSides {
     )
   }
 
-  private async lock(send: Send, shards: readonly ReshardedShard[], isReversed: boolean): Promise<void> {
-    const tables = shards.flatMap((shard) => tablesAt(this.parts.move().resharding, shard))
-    const order = await writingOrder(send, { ...this.parts.move(), tables })
-    const outcome = await lockTables(send, isReversed ? [...order].reverse() : order, this.parts.bounds)
+  private async lock(send: Send, shards: readonly ReshardedShard[], tries: SwitchTries): Promise<void> {
+    const { move, bounds } = this.session
+    const tables = shards.flatMap((shard) => tablesAt(this.resharding, shard))
+    const outcome = await lockTables(send, await tries.lockOrder(send, { ...move, tables }), bounds)
     if (outcome === 'busy') throw new LocksBusy()
-    if (outcome === 'absent') throw tablesGone(this.parts.move())
+    if (outcome === 'absent') throw tablesGone(move)
   }
 }

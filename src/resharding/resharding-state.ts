@@ -37,6 +37,7 @@ export type ReshardingStep =
   | 'complete'
   | 'commit-epoch'
   | 'clean-up'
+  | 'finish'
   | 'remove-targets'
   /** The state is done: the next one is stored. */
   | 'advance'
@@ -61,6 +62,8 @@ export function nextReshardingStep(state: MoveState, facts: ReshardingFacts): Re
       if (facts.renamedSources < facts.sources) return 'rename-rest'
       if (facts.isEpochCommitted) return 'clean-up'
       return facts.lacksLast > 0 ? 'complete' : 'commit-epoch'
+    case 'finishing':
+      return 'finish'
     case 'cancelling':
       return 'remove-targets'
     default:

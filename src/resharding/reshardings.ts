@@ -5,8 +5,7 @@ import { MoveLog } from '../rebalancing/move-log'
 import { onConnection } from '../rebalancing/on-node'
 import type { Resharding } from '../rebalancing/resharding'
 import type { ShardMove } from '../rebalancing/shard-move'
-import { isCancellable } from '../rebalancing/shard-move-state'
-import { newDriver, runToRest, withLease } from '../rebalancing/shard-moves'
+import { cancelMove, driveMove, finishMove, type LeasedMove, type MoveKind } from '../rebalancing/shard-moves'
 import { checkReshardingRequirements } from './check-requirements'
 import { ReshardingDriver } from './resharding-driver'
 import type { ReshardingHost } from './resharding-host'
@@ -61,49 +60,34 @@ async function refuseOthers(
   )
 }
 
+/** Moves whose shards end. */
+const kindOf = (host: ReshardingHost): MoveKind => {
+  const machine = ({ move, ...lease }: LeasedMove, options?: { readonly abandonTarget?: boolean }) =>
+    new ReshardingDriver(asResharding(move), { ...lease, host }, options)
+  return {
+    machine,
+    settle: async (lease) => {
+      const driver = machine(lease)
+      if (await driver.mayStillSettle()) await driver.step()
+    },
+  }
+}
+
 /**
  * Does what a resharding needs until it is switched, or over. Another process may go on with it at any time when this one is gone.
  *
  * @throws ShardedError SHARD_MOVE_TAKEN, SHARD_MOVE_STALLED, SHARD_MOVE_DIFFERS; the signal's reason
  */
 export const driveResharding = (host: ReshardingHost, id: string, signal?: AbortSignal): Promise<ShardMove> =>
-  withLease(host, { id, signal }, (lease) =>
-    runToRest(lease, new ReshardingDriver(asResharding(lease.move), { ...lease, host })),
-  )
+  driveMove(host, id, signal, kindOf(host))
 
 /** Takes a resharding back whose switch has not begun: nothing of it is left. @throws ShardedError SHARD_MOVE_STATE */
-export async function cancelResharding(
+export const cancelResharding = (
   host: ReshardingHost,
   id: string,
   options: { readonly abandonTarget?: boolean } = {},
-): Promise<ShardMove> {
-  const log = await MoveLog.open(host.home)
-  if ((await log.read(id)).state === 'switching')
-    await withLease(host, { id }, async (lease) => {
-      const driver = new ReshardingDriver(asResharding(lease.move), { ...lease, host })
-      if (await driver.mayStillSettle()) await driver.step()
-    })
-  const { state } = await log.read(id)
-  const driver = newDriver(host)
-  if (isCancellable(state)) {
-    if (!(await log.cancel(id, driver, state)))
-      throw stateError(id, `The resharding ${id} went on while it was to be cancelled.`)
-  } else if (state !== 'cancelling')
-    throw stateError(id, `The resharding ${id} is ${state}, and is no longer to be cancelled.`)
-  return withLease(host, { id, driver }, (lease) =>
-    runToRest(lease, new ReshardingDriver(asResharding(lease.move), { ...lease, host }, options)),
-  )
-}
+): Promise<ShardMove> => cancelMove(host, id, { ...options, kind: kindOf(host) })
 
 /** Drops what is left of the shards that have ended. @throws ShardedError SHARD_MOVE_STATE */
 export const finishResharding = (host: ReshardingHost, id: string): Promise<ShardMove> =>
-  withLease(host, { id }, async (lease) => {
-    const { state } = lease.move
-    if (state === 'done') return lease.move
-    if (state !== 'switched' && state !== 'finishing')
-      throw stateError(id, `The resharding ${id} is ${state}; it is finished after its switch.`)
-    return new ReshardingDriver(asResharding(lease.move), { ...lease, host }).finish()
-  })
-
-const stateError = (id: string, text: string): ShardedError =>
-  new ShardedError('SHARD_MOVE_STATE', text, { details: { id } })
+  finishMove(host, id, { kind: kindOf(host) })

@@ -6,40 +6,13 @@ import { lockStates, pause, plainTexts, type Send } from '../rebalancing/on-node
 import { readStructureIn } from '../rebalancing/read-structure'
 import { tablePath } from '../rebalancing/replication'
 import type { ReshardedShard, Resharding } from '../rebalancing/resharding'
-import type { ShardStructure, StructureKind, StructureObject } from '../rebalancing/shard-structure'
+import type { MovedTable } from '../rebalancing/shard-move'
+import { phases, type ShardStructure, type StructureKind, type StructureObject } from '../rebalancing/shard-structure'
 import { quoted } from '../values/quoted'
-import { tableAt, tablesAt } from './resharding-move'
-
-/** What is made before rows are put in. */
-export const kindsBefore = [
-  'schema',
-  'type',
-  'domain check',
-  'function',
-  'sequence',
-  'table',
-  'table function',
-  'sequence owner',
-  'column',
-  'primary key',
-] as const satisfies readonly StructureKind[]
-
-/** What is made of rows that are there. */
-export const kindsAfter = [
-  'unique',
-  'identity index',
-  'replica identity',
-  'late replica identity',
-  'check',
-  'index',
-  'index options',
-  'cluster',
-  'statistics',
-  'statistics target',
-] as const satisfies readonly StructureKind[]
+import { placed, tableAt, tablesAt } from './resharding-move'
 
 /** What acts upon writes, or keeps this process from them: it is made when the last row is there. */
-export const kindsLast = [
+const late: ReadonlySet<StructureKind> = new Set([
   'foreign key',
   'trigger',
   'trigger off',
@@ -51,7 +24,22 @@ export const kindsLast = [
   'comment',
   'owner',
   'grant',
-] as const satisfies readonly StructureKind[]
+])
+
+/** What is there before rows come for the sake of replication alone. */
+const ofReplication: ReadonlySet<StructureKind> = new Set(['identity index', 'replica identity'])
+
+const kinds = [...phases['before-copy'], ...phases['after-copy'], ...phases['after-switch']]
+
+/** What is made before rows are put in. */
+export const kindsBefore: readonly StructureKind[] = phases['before-copy'].filter((kind) => !ofReplication.has(kind))
+
+export const kindsLast: readonly StructureKind[] = kinds.filter((kind) => late.has(kind))
+
+/** What is made of rows that are there. */
+export const kindsAfter: readonly StructureKind[] = kinds.filter(
+  (kind) => !kindsBefore.includes(kind) && !late.has(kind),
+)
 
 /** Between two tries of what needs a lock. */
 const againMs = 200
@@ -75,7 +63,7 @@ export async function structureAs(
     try {
       await send(`BEGIN; ${plainTexts}; SET LOCAL lock_timeout = ${bounds.lockMs}`)
       for (const statement of await renames(send, { resharding, source, target })) await send(statement)
-      const found = await readStructureIn(send, { layout: target.layout, tables: tablesAt(resharding, target) })
+      const found = await readStructureIn(send, placed(resharding, target))
       return remarked(found, source, target)
     } catch (error) {
       if (!lockStates.has(sqlState(error) ?? '') || performance.now() > deadline) throw error
@@ -86,13 +74,13 @@ export async function structureAs(
   }
 }
 
-/** What a source is now. In a transaction with `plainTexts`. */
-export const structureOf = (send: Send, resharding: Resharding, shard: ReshardedShard): Promise<ShardStructure> =>
-  readStructureIn(send, { layout: shard.layout, tables: tablesAt(resharding, shard) })
-
 /** Without the triggers by which a resharding notes changes. */
 export const withoutCapture = (structure: ShardStructure, name: string): ShardStructure =>
   structure.filter(({ name: object }) => !object.endsWith(`.${name}`) && !object.endsWith(`.${name}_truncate`))
+
+/** What an object of a source is called as one of a target. */
+export const nameAs = ({ schema, name }: MovedTable, how: Renamed): MovedTable =>
+  how.source.layout === 'schema' ? { schema: how.target.name, name } : { schema, name: renamed(name, how) }
 
 interface Renamed {
   readonly resharding: Resharding
@@ -156,5 +144,6 @@ const remarked = (structure: ShardStructure, source: ReshardedShard, target: Res
   )
 }
 
-/** A foreign key whose rows are known to be there: they are looked at when nobody waits. */
-export const notValid = (statement: string): string => `${statement} NOT VALID`
+/** A foreign key whose rows are known to be there: they are looked at when nobody waits. Other statements stay. */
+export const notValid = (statement: string): string =>
+  / ADD CONSTRAINT .* FOREIGN KEY /.test(statement) ? `${statement} NOT VALID` : statement

@@ -125,10 +125,17 @@ export function rowRouter({ resharding }: ReshardingMove, catalog: TableCatalog)
   const isolated = new Map(resharding.owners.keys.map(([key, label]) => [canonicalTuple(key), label]))
   const bySlot = new Array<string>(SLOTS)
   for (const [from, label] of resharding.owners.slots) bySlot.fill(label, from, SLOTS)
+  const owners = new Map<string, KeyOwner>()
+  // Each row asks.
+  const ownerOf = (table: string): KeyOwner => {
+    const found = owners.get(table) ?? keyOwnerOf(catalog, table)
+    owners.set(table, found)
+    return found
+  }
   return {
-    shardKeySql: (table, shard) => keyOwnerOf(catalog, table).sql(shard),
+    shardKeySql: (table, shard) => ownerOf(table).sql(shard),
     labelOf: (table, texts) => {
-      const key = canonicalOf(table, keyOwnerOf(catalog, table).columns, texts)
+      const key = canonicalOf(table, ownerOf(table).columns, texts)
       return isolated.get(canonicalTuple(key)) ?? bySlot[slotOfKey(key)] ?? ''
     },
   }

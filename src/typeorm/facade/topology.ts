@@ -142,10 +142,7 @@ export class Topology {
   async moveShard(name: string, to: string, { signal, reverse }: MoveShardOptions = {}): Promise<ShardMoveReport> {
     const { options, runtime, stored, schemas } = this.parts
     const { shard } = runtime().handle({ name })
-    if (!runtime().nodes.includes(to))
-      throw new ShardedError('OPTIONS_INVALID', `moveShard names the node '${to}', which does not exist.`, {
-        details: { node: to, nodes: runtime().nodes },
-      })
+    this.checkNode(to, 'moveShard')
     if (shard.node === to) throw refused(name, `it lies on node ${to}`, 'Name another node.')
     const hindrance = hindranceOf(shard, to, { options: options(), runtime: runtime() })
     if (hindrance) throw refused(name, hindrance.why, hindrance.fix)
@@ -229,11 +226,7 @@ export class Topology {
 
   private async reshape({ kind, shards, nodes, signal, made }: Reshape): Promise<ShardMoveReport> {
     const { options, runtime, stored, schemas, model } = this.parts
-    const missing = nodes.find((node) => !runtime().nodes.includes(node))
-    if (missing !== undefined)
-      throw new ShardedError('OPTIONS_INVALID', `The node '${missing}' does not exist.`, {
-        details: { node: missing, nodes: runtime().nodes },
-      })
+    for (const node of nodes) this.checkNode(node, callsOf[kind])
     for (const shard of shards) {
       const hindrance =
         hindranceOf(shard, undefined, { options: options(), runtime: runtime() }) ?? unlikeHash(model(), shard.group)
@@ -465,6 +458,15 @@ export class Topology {
     })
   }
 
+  /** @throws ShardedError OPTIONS_INVALID */
+  private checkNode(node: string, call: string): void {
+    const { nodes } = this.parts.runtime()
+    if (nodes.includes(node)) return
+    throw new ShardedError('OPTIONS_INVALID', `${call} names the node '${node}', which does not exist.`, {
+      details: { node, nodes },
+    })
+  }
+
   private async openMoves(): Promise<readonly ShardMoveReport[]> {
     return (await this.moves()).filter(({ state }) => !isOver(state))
   }
@@ -479,19 +481,18 @@ export class Topology {
   }
 
   private async reshardingHost(): Promise<ReshardingHost> {
-    const { runtime, stored, catalog, follow } = this.parts
+    const { stored, catalog, follow } = this.parts
     const host = await this.host()
     return {
       ...host,
       router: (move) => rowRouter(move, catalog()),
       commitEpoch: async (move) => {
-        const { group, resharding, shard } = move
+        const { group, resharding } = move
         if (!resharding) return host.commitEpoch(move)
         const { kind, before, owners, sources, targets } = resharding
         const databases = Object.fromEntries(targets.map(({ label, database }) => [label, database]))
         const [from, to] = [sources, targets].map((shards) => shards.map(({ name }) => name).join(', '))
-        const isOver = !runtime().map.shards.has(shard)
-        if (!isOver) await stored().reassign({ group, before, owners, databases }, `${kind}: ${from} became ${to}`)
+        await stored().reassign({ group, before, owners, databases }, `${kind}: ${from} became ${to}`)
         await follow()
       },
     }
@@ -527,6 +528,12 @@ export class Topology {
       },
     }
   }
+}
+
+const callsOf: Readonly<Record<Resharding['kind'], string>> = {
+  split: 'splitShard',
+  isolate: 'isolateKey',
+  merge: 'mergeShards',
 }
 
 const refused = (shard: string, why: string, fix: string): ShardedError =>

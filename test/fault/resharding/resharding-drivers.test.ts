@@ -177,4 +177,23 @@ describe('drivers of a resharding', () => {
       expect([await shardsOn(world, 'a'), await shardsOn(world, 'b')]).toEqual([['07'], []])
     },
   )
+
+  it('let each sequence go on where it was, whatever the label of its shard spells', { timeout: 60_000 }, async () => {
+    await open('table')
+    await world.sql('a', 'ALTER TABLE line_07 ADD "no07" serial, ADD "no1" serial')
+    await world.sql('a', `SELECT setval('line_07_no07_seq', 7000), setval('line_07_no1_seq', 1000)`)
+    const process = await reshardingProcess(world)
+    const { id } = await plan(process.host, splitOf(world, 'table'))
+    expect((await driveResharding(process.host, id)).state).toBe('switched')
+    for (const [node, label] of [
+      ['a', '08'],
+      ['b', '09'],
+    ] as const)
+      expect(
+        await world.sql(
+          node,
+          `SELECT (SELECT last_value::int FROM line_${label}_no07_seq) AS "no07", (SELECT last_value::int FROM line_${label}_no1_seq) AS "no1"`,
+        ),
+      ).toEqual([{ no07: 7000, no1: 1000 }])
+  })
 })

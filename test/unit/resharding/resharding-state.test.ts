@@ -29,6 +29,7 @@ const runs: Readonly<Record<string, readonly Partial<ReshardingFacts>[]>> = {
   verifying: [{}, { isVerified: true }],
   switching: [{}, { renamedSources: 1 }, { renamedSources: 2 }, { lacksLast: 0 }, { isEpochCommitted: true }],
   switched: [{}],
+  finishing: [{}],
   cancelling: [{}],
 }
 
