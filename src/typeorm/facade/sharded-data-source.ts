@@ -12,7 +12,6 @@ import type { AbsentDatabase } from '../../catalog/absent-database'
 import { Catalog } from '../../catalog/catalog'
 import { knownDatabase } from '../../catalog/known-database'
 import type { CatalogNode } from '../../catalog/node-catalog'
-import { ProcessLease } from '../../catalog/process-lease'
 import { withSchemaLock } from '../../catalog/schema-lock'
 import type { NodePool } from '../../endpoints/node-pool'
 import type { NodeSession } from '../../endpoints/node-session'
@@ -69,6 +68,7 @@ import {
   openNodePools,
   openTransactions,
 } from './node-pools'
+import { ObeyedEpoch } from './obeyed-epoch'
 import { PeriodTimer } from './period-timer'
 import { checkOptions, cursorSignerOf, loadStatisticsOf, makesTables } from './resolve-options'
 import type { ShardedDataSourceOptions } from './sharded-data-source-options'
@@ -123,8 +123,8 @@ export class ShardedDataSource extends MaintainedDataSource {
   readonly follow: FollowMap = (map) => this.follower.isBehind(map)
   private readonly follower = new MapFollower({
     current: () => this.runtime.map,
-    tick: () => this.lease.check(),
-    hasChanged: () => this.hasChanged(),
+    tick: () => this.obeyed.check(),
+    hasChanged: () => this.obeyed.hasChanged(),
     take: () => this.takeStoredMap(),
     isSwitching: () => isSwitching(this.pool(this.runtime.map.home).background),
   })
@@ -134,9 +134,19 @@ export class ShardedDataSource extends MaintainedDataSource {
     (text) => this.warn(text),
   )
   private missed: MissedNodes | undefined
-  /** The epoch by which operations begin. */
-  private obeyed = 0
-  private lease = this.newLease()
+  private readonly obeyed = new ObeyedEpoch({
+    decider: () => this.built && this.decider,
+    others: () =>
+      [...this.pools.values()].flatMap(({ isAbsent, name, background }) =>
+        isAbsent || name === this.parts.topology.decider ? [] : [background],
+      ),
+    hasDeferred: () => this.parts.topology.hasDeferred,
+    fence: (reason) => {
+      if (reason) this.warn(reason.message)
+      if (this.sharding.selfFencing !== false) for (const pool of this.pools.values()) pool.fence = reason
+    },
+    warn: (text) => this.warn(text),
+  })
   private counting: NodeJS.Timeout | undefined
   /** What initialisation has made. */
   private built: ComposedDataSource | undefined
@@ -249,7 +259,7 @@ export class ShardedDataSource extends MaintainedDataSource {
     points: this.controlPoints,
     warn: this.warn,
     follow: () => this.follower.follow(),
-    obeyed: () => this.obeyed,
+    obeyed: () => this.obeyed.current,
   })
 
   /** Calls `listener` after every statement to any node; the returned function ends that. */
@@ -313,9 +323,11 @@ export class ShardedDataSource extends MaintainedDataSource {
       await this.parts.references.load()
       // From one node no shard can go to another that this process knows.
       const hasSeveral = this.runtime.hasShardedEntities && this.pools.size > 1
-      this.obeyed = this.catalog.epoch
+      this.obeyed.current = this.catalog.epoch
       if (this.hasPeriods || hasSeveral) {
-        await this.takeLease()
+        // It is said that this process serves by its map, before it does. What changed since the map was read is taken over.
+        const isThere = !this.pool(this.parts.topology.decider).isAbsent
+        if (isThere && (await this.obeyed.hasChangedAtStart())) await this.follower.follow()
         this.follower.start()
       }
       if (hasSeveral) {
@@ -353,43 +365,6 @@ export class ShardedDataSource extends MaintainedDataSource {
   /** Nodes whose loss is accepted. */
   private get accepted(): ReadonlySet<string> {
     return new Set(this.sharding.acceptRestored)
-  }
-
-  private newLease(): ProcessLease {
-    return new ProcessLease({
-      epoch: () => this.obeyed,
-      warn: (text) => this.warn(text),
-      fence: (reason) => {
-        if (reason) this.warn(reason.message)
-        if (this.sharding.selfFencing !== false) for (const pool of this.pools.values()) pool.fence = reason
-      },
-    })
-  }
-
-  /** Whether the deciding node has noted a change that this process does not obey. Its lease is renewed by the way. */
-  private async hasChanged(): Promise<boolean> {
-    const { built } = this
-    if (!built) return false
-    const { decider } = this
-    try {
-      const epoch = await this.lease.ask(decider)
-      return built.topology.hasDeferred || epoch !== this.obeyed
-    } catch (error) {
-      const others = [...this.pools.values()].filter(({ isAbsent, name }) => !isAbsent && name !== decider.name)
-      await this.lease.renewElsewhere(others.map(({ background }) => background))
-      throw error
-    }
-  }
-
-  /** Says that this process serves by its map, before it does. What changed since the map was read is taken over. */
-  private async takeLease(): Promise<void> {
-    if (this.pool(this.parts.topology.decider).isAbsent) return
-    try {
-      if (await this.hasChanged()) await this.follower.follow()
-    } catch (error) {
-      // The home node was lost meanwhile. It is asked again every second, and another node has the lease so long.
-      if (!isAway(error)) throw error
-    }
   }
 
   /** Beside what operations do. What fails is done by the next process, or the next time. */
@@ -436,7 +411,7 @@ export class ShardedDataSource extends MaintainedDataSource {
       goOn?.()
       this.pools = pools
       this.built = next
-      this.obeyed = catalog.epoch
+      this.obeyed.current = catalog.epoch
     } catch (error) {
       catalog.leave(pool.name, missed)
       throw error
@@ -674,7 +649,7 @@ export class ShardedDataSource extends MaintainedDataSource {
     const { epoch } = this.catalog
     const map = built.topology.map(before)
     if (isSameMap(before, map)) {
-      this.obeyed = epoch
+      this.obeyed.current = epoch
       return
     }
     const moved = [...map.shards.values()].filter(({ name, node }) => before.shards.get(name)?.node !== node)
@@ -684,7 +659,7 @@ export class ShardedDataSource extends MaintainedDataSource {
     const next = await built.over(map)
     if (this.built !== built) return
     this.built = next
-    this.obeyed = epoch
+    this.obeyed.current = epoch
   }
 
   protected override get parts(): ComposedDataSource {
@@ -709,8 +684,7 @@ export class ShardedDataSource extends MaintainedDataSource {
     const { twoPhase } = this.transactions
     this.transactions = { mode: 'best-effort', twoPhase: undefined }
     await inTime(twoPhase?.stop(), this.sharding.timeouts?.destroyMs)
-    await inTime(this.lease.end(), this.sharding.timeouts?.destroyMs)
-    this.lease = this.newLease()
+    await inTime(this.obeyed.end(), this.sharding.timeouts?.destroyMs)
     const pools = [...this.pools.values()]
     this.pools = new Map()
     this.built = undefined
@@ -734,10 +708,6 @@ export class ShardedDataSource extends MaintainedDataSource {
     )
   }
 }
-
-/** Of a node that does not answer, or no longer. */
-const isAway = (error: unknown): boolean =>
-  error instanceof ShardedError && (error.code === 'CONNECTION_LOST' || error.code === 'SHARD_UNAVAILABLE')
 
 function notConnected(): never {
   throw new CannotExecuteNotConnectedError()
