@@ -13,6 +13,7 @@ import {
 } from '../../../src/index'
 import { createDatabases } from '../../support/databases'
 import type { FreshDatabases } from '../../support/fresh-databases'
+import { repeat } from '../../support/repeat'
 
 @Entity()
 @ReferenceTable()
@@ -94,28 +95,6 @@ describe.each(['schema', 'table'] as const)('a shard that moves, in the layout %
   const placeOf = (dataSource: ShardedDataSource): string | undefined => dataSource.shardMap.shards.get(shard)?.node
   const elsewhere = (): string => (placeOf(one) === 'a' ? 'b' : 'a')
   const ofShard = (): readonly number[] => drivers.filter((id) => one.locate(Driver, id).shard === shard)
-
-  /** What ends by itself, until it is told to. A failure is its result. */
-  const repeat = (work: (n: number) => Promise<unknown>) => {
-    const control = { isOver: false, done: 0 }
-    const run = async (): Promise<number> => {
-      for (let n = 0; !control.isOver; n++) {
-        await work(n)
-        control.done += 1
-        // The servers of all of it share the machine.
-        await sleep(5)
-      }
-      return control.done
-    }
-    const running = run()
-    running.catch(() => undefined)
-    return {
-      end: (): Promise<number> => {
-        control.isOver = true
-        return running
-      },
-    }
-  }
 
   it('is read and written all the time by two processes, and loses nothing', { timeout: 60_000 }, async () => {
     const to = elsewhere()

@@ -24,6 +24,7 @@ import {
 } from '../../../src/index'
 import { createDatabases } from '../../support/databases'
 import type { FreshDatabases } from '../../support/fresh-databases'
+import { repeat } from '../../support/repeat'
 
 @Entity()
 @ReferenceTable()
@@ -126,27 +127,6 @@ describe.each(['schema', 'table'] as const)('shards that are split, in the layou
     expect(trips.map(({ driverId, stops }) => [driverId, stops.length]).sort(([x = 0], [y = 0]) => x - y)).toEqual(
       drivers.slice(0, 20).map((id) => [id, 2]),
     )
-  }
-
-  /** What goes on until it is told to end. A failure is its result. */
-  const repeat = (work: (n: number) => Promise<unknown>) => {
-    let isOver = false
-    const run = async (): Promise<number> => {
-      let n = 0
-      for (; !isOver; n++) {
-        await work(n)
-        await sleep(5)
-      }
-      return n
-    }
-    const running = run()
-    running.catch(() => undefined)
-    return {
-      end: (): Promise<number> => {
-        isOver = true
-        return running
-      },
-    }
   }
 
   it('are read and written all the time by two processes, and lose nothing', { timeout: 60_000 }, async () => {
